@@ -1,0 +1,124 @@
+"""What a run raised: taken cheaply on the event loop, formatted later and elsewhere.
+
+Formatting a traceback costs hundreds of microseconds, because it reads source files; walking the raw frames costs
+about one. And a kept exception keeps its frames' local variables alive, which may be anything. So a `Failure` holds
+plain facts, and `Failure.traceback` renders them when somebody (the sink's thread, a page) asks.
+"""
+
+import linecache
+from types import TracebackType
+from typing import NamedTuple
+
+MAX_FRAMES = 32
+"""Frames kept per exception: the outermost and innermost halves."""
+MAX_CHAIN = 8
+"""Exceptions kept of a chain of causes."""
+MAX_MESSAGE = 2_000
+"""Characters kept of an exception's message."""
+
+
+class Frame(NamedTuple):
+    """One call on the way to the failure."""
+
+    file: str
+    line: int
+    function: str
+
+
+class Failure(NamedTuple):
+    """What a run raised.
+
+    Attributes:
+        kind: ``exception``, ``hassette``, ``dependency``, ``timeout`` (our deadline) or ``exit``
+            (``KeyboardInterrupt``, ``SystemExit``).
+        type: The exception's class, with its module unless that is ``builtins``.
+        message: Its text, cut at `MAX_MESSAGE` characters.
+        frames: The calls that led to it, outermost first; empty for the kinds that are logged without a traceback.
+        cause: What it was raised from or while handling, if anything.
+        explicit_cause: True for ``raise … from …``.
+    """
+
+    kind: str
+    type: str
+    message: str
+    frames: tuple[Frame, ...] = ()
+    cause: "Failure | None" = None
+    explicit_cause: bool = False
+
+    @property
+    def traceback(self) -> str:
+        """The traceback as Python prints it, without carets; empty when no frames were kept."""
+        return "".join(_render(self)) if self.frames else ""
+
+
+def take_failure(kind: str, error: BaseException, *, with_frames: bool = True, depth: int = 0) -> Failure:
+    """Take the facts of an exception, without keeping the exception.
+
+    Args:
+        kind: See `Failure`.
+        error: What was raised.
+        with_frames: False leaves the frames and causes out.
+        depth: How many causes have been followed to get here.
+    """
+    cause, explicit = error.__cause__, True
+    if cause is None and not error.__suppress_context__:
+        cause, explicit = error.__context__, False
+    return Failure(
+        kind,
+        _type_name(type(error)),
+        _message(error),
+        _frames(error.__traceback__) if with_frames else (),
+        take_failure(kind, cause, depth=depth + 1) if with_frames and cause and depth < MAX_CHAIN else None,
+        explicit,
+    )
+
+
+def _type_name(cls: type[BaseException]) -> str:
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _message(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception as broken:  # an exception's own __str__ may be the bug; the run's record must not be lost to it
+        text = f"<the message could not be read: {type(broken).__name__}>"
+    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
+
+
+def _frames(tb: TracebackType | None) -> tuple[Frame, ...]:
+    frames: list[Frame] = []
+    while tb is not None:
+        code = tb.tb_frame.f_code
+        if code.co_filename not in _OWN_FILES:
+            frames.append(Frame(code.co_filename, tb.tb_lineno, code.co_qualname))
+            if len(frames) > MAX_FRAMES:
+                # Endless recursion: the way in and the end say more than the middle.
+                del frames[MAX_FRAMES // 2]
+        tb = tb.tb_next
+    return tuple(frames)
+
+
+_OWN_FILES: set[str] = set()
+
+
+def leave_out_frames_of(file: str) -> None:
+    """Leave a module's own frames out of every traceback: they are the same in all of them and say nothing."""
+    _OWN_FILES.add(file)
+
+
+def _render(failure: Failure) -> list[str]:
+    lines: list[str] = []
+    if failure.cause is not None:
+        lines += _render(failure.cause)
+        lines.append(
+            "\nThe above exception was the direct cause of the following exception:\n\n"
+            if failure.explicit_cause
+            else "\nDuring handling of the above exception, another exception occurred:\n\n"
+        )
+    lines.append("Traceback (most recent call last):\n")
+    for frame in failure.frames:
+        lines.append(f'  File "{frame.file}", line {frame.line}, in {frame.function}\n')
+        if source := linecache.getline(frame.file, frame.line).strip():
+            lines.append(f"    {source}\n")
+    lines.append(f"{failure.type}: {failure.message}\n" if failure.message else f"{failure.type}\n")
+    return lines

@@ -1,0 +1,3 @@
+"""The version of hassette-sync."""
+
+__version__ = "0.1.0"
