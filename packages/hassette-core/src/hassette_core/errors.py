@@ -1,0 +1,135 @@
+"""What can go wrong in core, named by situation.
+
+    HassetteError                     (hassette-executor) recorded without a traceback: the message says it all
+    └── CoreError
+        ├── FatalError                a marker: the process ends with this one sentence and a non-zero exit code
+        ├── ConfigError               hassette.toml or the environment is wrong
+        ├── AppLoadError              one app cannot be loaded; the others run on
+        ├── RegistrationError         an app registers a handler or job in a way that cannot work
+        └── LinkError                 anything about talking to Home Assistant
+            ├── UrlError              the configured address is not one (fatal)
+            ├── AuthenticationError   Home Assistant refused the token (fatal)
+            ├── NotConnectedError     there is no connection, or it went away before the answer
+            ├── CallFailedError       Home Assistant answered: no
+            ├── NoAnswerError         Home Assistant did not answer in time
+            └── UnreadableEventError  a message has a shape that we do not know
+
+Each part of core adds its own classes below the family's root and to this drawing.
+"""
+
+from hassette_executor.errors import HassetteError
+
+
+class CoreError(HassetteError):
+    """Root of every error that core raises."""
+
+
+class FatalError(CoreError):
+    """Marks what no retry can mend: the supervisor ends the process, saying this error's text and nothing else."""
+
+
+# ---------------------------------------------------------------- configuration
+
+
+class ConfigError(FatalError):
+    """The configuration is wrong; the text names the file, the key and what was expected."""
+
+
+# ---------------------------------------------------------------- apps
+
+
+class AppLoadError(CoreError):
+    """One app cannot be loaded; the text names the app and the mend. The other apps run on."""
+
+
+class RegistrationError(CoreError):
+    """An app asked for a listener or a job that cannot be; the text proposes one that can."""
+
+
+# ---------------------------------------------------------------- the link to Home Assistant
+
+
+class LinkError(CoreError):
+    """Root of what goes wrong between us and Home Assistant. No text holds the token."""
+
+
+class UrlError(LinkError, FatalError):
+    """The configured address of Home Assistant is not one.
+
+    Args:
+        url: As configured; a password in it is not repeated.
+        problem: What is wrong with it, as the end of a sentence.
+    """
+
+    def __init__(self, url: str, problem: str) -> None:
+        super().__init__(
+            f"Home Assistant's address {url!r} {problem}; it should look like http://homeassistant.local:8123"
+        )
+
+
+class AuthenticationError(LinkError, FatalError):
+    """Home Assistant refused the token: trying again would only get us banned.
+
+    Args:
+        url: Home Assistant's address.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"Home Assistant at {url} refused the access token; make a long-lived one in your profile there,"
+            " under Security, and put it in HASSETTE__HOME_ASSISTANT__TOKEN or in [home_assistant] token"
+        )
+
+
+class NotConnectedError(LinkError):
+    """There is no connection to Home Assistant, or it went away before the answer came.
+
+    Args:
+        action: What was to be done, such as ``call light.turn_on``.
+        sent: True when it had been sent, so that Home Assistant may have done it all the same.
+    """
+
+    def __init__(self, action: str, *, sent: bool = False) -> None:
+        super().__init__(
+            f"cannot {action}: the connection to Home Assistant was lost before the answer, so it may have been done"
+            if sent
+            else f"cannot {action}: not connected to Home Assistant"
+        )
+        self.sent = sent
+
+
+class CallFailedError(LinkError):
+    """Home Assistant answered that it cannot do what was asked.
+
+    Args:
+        action: What was to be done, such as ``call light.turn_on``.
+        reason: Home Assistant's own words.
+    """
+
+    def __init__(self, action: str, reason: str) -> None:
+        super().__init__(f"cannot {action}: Home Assistant says: {reason}")
+        self.reason = reason
+
+
+class NoAnswerError(LinkError):
+    """Home Assistant is connected but did not answer in time; it may do what was asked all the same.
+
+    Args:
+        action: What was to be done, such as ``call light.turn_on``.
+        waited_s: How long we waited, in seconds.
+    """
+
+    def __init__(self, action: str, waited_s: float) -> None:
+        super().__init__(f"cannot {action}: Home Assistant did not answer within {waited_s:g} s")
+        self.waited_s = waited_s
+
+
+class UnreadableEventError(LinkError):
+    """A message from Home Assistant has a shape that we do not know; it is counted and passed over.
+
+    Args:
+        what: The part that is missing or wrong, such as ``KeyError('context')``.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"this is not an event as Home Assistant sends them: {what}")
