@@ -3,7 +3,9 @@
     HassetteError                     (hassette-executor) recorded without a traceback: the message says it all
     └── CoreError
         ├── FatalError                a marker: the process ends with this one sentence and a non-zero exit code
-        ├── ConfigError               hassette.toml or the environment is wrong
+        │   ├── StartFailedError      a part that nothing works without could not start
+        │   └── ServiceExhaustedError such a part crashed more often than its budget allows
+        ├── ConfigError               hassette.toml or the environment is wrong (fatal)
         ├── AppLoadError              one app cannot be loaded; the others run on
         ├── RegistrationError         an app registers a handler or job in a way that cannot work
         └── LinkError                 anything about talking to Home Assistant
@@ -26,6 +28,35 @@ class CoreError(HassetteError):
 
 class FatalError(CoreError):
     """Marks what no retry can mend: the supervisor ends the process, saying this error's text and nothing else."""
+
+
+# ---------------------------------------------------------------- lifecycle
+
+
+class StartFailedError(FatalError):
+    """A part that nothing works without could not start.
+
+    Args:
+        name: The part.
+        problem: What it said.
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"the {name} could not start: {problem}")
+
+
+class ServiceExhaustedError(FatalError):
+    """A part that nothing works without crashed more often than its budget allows.
+
+    Args:
+        name: The part.
+        budget: How many crashes are forgiven.
+        window_s: Within how many seconds.
+        problem: What the last crash said.
+    """
+
+    def __init__(self, name: str, budget: int, window_s: float, problem: str) -> None:
+        super().__init__(f"the {name} crashed more than {budget} times within {window_s:g} s, at last with: {problem}")
 
 
 # ---------------------------------------------------------------- configuration
