@@ -1,9 +1,12 @@
 """What can go wrong, named by situation.
 
-    Exception
-    └── HassetteError            anything that Hassette itself raises or foresees
-        ├── DependencyError      a handler's parameters could not be provided
-        └── ExecutorStoppedError execute() was called before start or after stop
+Exception
+└── HassetteError                 anything that Hassette itself raises or foresees
+├── DependencyError           a handler's parameters could not be provided
+├── ExecutorStoppedError      execute() before start() or after stop()
+├── ExecutionTimeoutError     what an error hook sees of a run that exceeded its deadline
+├── SettingError              a setting has a value that it cannot have (also a ValueError)
+└── SubscriberTooSlowError    a live subscriber fell behind and was cut off
 """
 
 
@@ -22,5 +25,41 @@ class DependencyError(HassetteError):
 class ExecutorStoppedError(HassetteError):
     """``execute`` was called on an executor that does not take commands (any more)."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{name} takes no commands before start() and after stop()")
+    def __init__(self) -> None:
+        super().__init__("the executor takes no commands before start() and after stop()")
+
+
+class ExecutionTimeoutError(HassetteError, TimeoutError):
+    """A run exceeded its deadline.
+
+    Args:
+        timeout_s: The deadline, in seconds from the start of the run.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(f"did not end within its deadline of {timeout_s:g} s")
+        self.timeout_s = timeout_s
+
+
+class SettingError(HassetteError, ValueError):
+    """A setting has a value that it cannot have.
+
+    Args:
+        key: The setting.
+        value: What was given.
+        expected: What would be right.
+    """
+
+    def __init__(self, key: str, value: object, expected: str) -> None:
+        super().__init__(f"{key} = {value!r}: expected {expected}")
+
+
+class SubscriberTooSlowError(HassetteError):
+    """A live subscriber fell behind and was cut off.
+
+    Args:
+        limit: How many records may wait for one subscriber.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"cut off: more than {limit} records were waiting for this subscriber")

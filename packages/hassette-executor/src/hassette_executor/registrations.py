@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceLocation:
     """Where a handler was registered, for the person who reads about its failure.

@@ -1,0 +1,34 @@
+"""Log lines of a run, attached to its record by a handler on the root logger."""
+
+import logging
+
+from hassette_executor.context import current_execution
+from hassette_executor.records import LogLine
+
+MAX_LINE = 2_000
+"""Characters kept of one log line."""
+
+
+class ExecutionLogHandler(logging.Handler):
+    """Attaches each log record to the run during which it was logged; records from elsewhere pass by.
+
+    Lines below the loggers' own level never get here: what a run may keep is decided by ordinary `logging`
+    configuration first, by `ExecutorSettings` second.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Attach one line."""
+        execution = current_execution()
+        if execution is None:
+            return
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001  a bad format string is logging's own business to report
+            self.handleError(record)
+            return
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            message = f"{message} [{type(error).__name__}: {error}]"
+        if len(message) > MAX_LINE:
+            message = message[: MAX_LINE - 1] + "…"
+        execution.gather().add_line(LogLine(int(record.created * 1_000_000), record.levelno, record.name, message))

@@ -1,0 +1,60 @@
+"""How a run ended, decided by one pure function: the table of design section 5."""
+
+import asyncio
+import logging
+from typing import NamedTuple
+
+from hassette_executor.errors import DependencyError, HassetteError
+from hassette_executor.records import Status
+
+
+class Outcome(NamedTuple):
+    """What becomes of an exception.
+
+    Attributes:
+        status: The record's status.
+        kind: The failure's kind; None when nothing is recorded as a failure.
+        with_frames: Whether the record keeps the traceback.
+        reraise: Whether `execute` lets the exception through.
+        log_level: A `logging` level.
+    """
+
+    status: Status
+    kind: str | None
+    with_frames: bool
+    reraise: bool
+    log_level: int
+
+
+SUCCEEDED = Outcome(Status.SUCCESS, None, False, False, logging.DEBUG)
+CANCELLED = Outcome(Status.CANCELLED, None, False, True, logging.DEBUG)
+UNPROVIDED = Outcome(Status.ERROR, "dependency", False, False, logging.ERROR)
+FORESEEN = Outcome(Status.ERROR, "hassette", False, False, logging.ERROR)
+TIMED_OUT = Outcome(Status.TIMED_OUT, "timeout", True, False, logging.WARNING)
+FAILED = Outcome(Status.ERROR, "exception", True, False, logging.ERROR)
+EXITING = Outcome(Status.ERROR, "exit", True, True, logging.ERROR)
+
+
+def classify(raised: BaseException | None, *, expired: bool, cancelled: bool) -> Outcome:
+    """Decide what a run's end means.
+
+    Args:
+        raised: What the callable raised; None when it returned.
+        expired: Whether our deadline had passed and the run was told to end.
+        cancelled: Whether somebody else, too, had asked the task to end.
+    """
+    if raised is not None and not isinstance(raised, Exception | asyncio.CancelledError):
+        return EXITING
+    if expired and not (cancelled and isinstance(raised, asyncio.CancelledError)):
+        # Whatever a run does after its deadline (ends after all, raises in its clean-up), it had exceeded it.
+        return TIMED_OUT
+    if raised is None:
+        return SUCCEEDED
+    if isinstance(raised, asyncio.CancelledError):
+        return CANCELLED
+    # A DependencyError is a HassetteError: it has to be asked for first.
+    if isinstance(raised, DependencyError):
+        return UNPROVIDED
+    if isinstance(raised, HassetteError):
+        return FORESEEN
+    return FAILED

@@ -1,0 +1,63 @@
+"""One log line per run, by the level of its outcome: written away from the event loop, since it formats tracebacks."""
+
+import logging
+from collections.abc import Sequence
+
+from hassette_executor.records import Record, Status
+from hassette_executor.repeated_log import RepeatedLog
+
+logger = logging.getLogger("hassette_executor.outcome")
+
+
+class OutcomeLog:
+    """Logs how runs ended.
+
+    Successes and cancellations at debug; an exceeded deadline as a warning; a failure as an error, with its traceback
+    where the table of design section 5 gives one. What repeats itself is written once per interval with a count.
+
+    Args:
+        interval_s: Seconds between two lines about the same registration and kind of failure.
+    """
+
+    def __init__(self, interval_s: float) -> None:
+        self._repeated = RepeatedLog(logger, interval_s)
+
+    @staticmethod
+    def worth_saying(records: Sequence[Record]) -> list[Record]:
+        """Return the records that have a line at the logger's level."""
+        if logger.isEnabledFor(logging.DEBUG):
+            return list(records)
+        return [record for record in records if record[7] is not None]
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Write a line for each record; called in a thread."""
+        for record in records:
+            self._write(record)
+
+    def _write(self, record: Record) -> None:
+        registration, failure = record.registration, record.failure
+        facts = {
+            "record_id": record.id,
+            "app": registration.app,
+            "instance": registration.instance,
+            "registration": registration.name,
+            "status": record.status.value,
+            "duration_us": record.duration_us,
+        }
+        name = f"{registration.app}.{registration.instance}.{registration.name}"
+        if failure is None:
+            logger.debug("%s: %s after %d µs", name, record.status.value, record.duration_us, extra=facts)
+        elif record.status is Status.TIMED_OUT:
+            self._repeated.log((name, "timed_out"), logging.WARNING, "%s %s", name, failure.message, extra=facts)
+        else:
+            traceback = failure.traceback
+            self._repeated.log(
+                (name, failure.type),
+                logging.ERROR,
+                "%s failed: %s: %s%s",
+                name,
+                failure.type,
+                failure.message,
+                "\n" + traceback if traceback else "",
+                extra=facts,
+            )

@@ -1,0 +1,170 @@
+"""What rides in the next batch beside runs: registrations, lifecycle events, counts, gaps, facts."""
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+
+from hassette_executor.records import (
+    Batch,
+    HandlerInvocation,
+    JobExecution,
+    LifecycleEvent,
+    Loss,
+    Record,
+    Registration,
+    RunningExecution,
+    SkipCount,
+)
+from hassette_executor.shedding import Summaries
+
+MAX_LIFECYCLE = 1_000
+"""Lifecycle events that may wait; more are counted as a loss, the oldest first."""
+
+
+class Pending:
+    """Gathers, within bounds, what is to be said beside runs. Counts add up while they wait, so none is ever dropped."""
+
+    def __init__(self) -> None:
+        self._registered: dict[Registration, None] = {}
+        self._retired: dict[Registration, None] = {}
+        self._lifecycle: deque[LifecycleEvent] = deque()
+        self._skipped: Counter[tuple[Registration, int, str]] = Counter()
+        self._losses: dict[tuple[str, str], tuple[int, int, int]] = {}
+        self._running: tuple[RunningExecution, ...] | None = None
+        self._facts: dict[str, str] = {}
+        self.summaries = Summaries()
+
+    def __bool__(self) -> bool:
+        return bool(
+            self._registered
+            or self._retired
+            or self._lifecycle
+            or self._skipped
+            or self._losses
+            or self._facts
+            or self.summaries
+            or self._running is not None
+        )
+
+    def register(self, registration: Registration) -> None:
+        """Announce a registration. One of the same key that was to be retired lives on in it."""
+        self._registered[registration] = None
+        for other in [old for old in self._retired if old.key == registration.key]:
+            del self._retired[other]
+
+    def retire(self, registration: Registration) -> None:
+        """Announce that a registration has ended."""
+        self._retired[registration] = None
+
+    def report(self, event: LifecycleEvent) -> None:
+        """Announce a lifecycle event."""
+        self._lifecycle.append(event)
+        if len(self._lifecycle) > MAX_LIFECYCLE:
+            oldest = self._lifecycle.popleft()
+            self.lose("queue_full_count", "lifecycle", 1, oldest.at_us, oldest.at_us)
+
+    def skip(self, registration: Registration, hour_us: int, reason: str, count: int) -> None:
+        """Count what did not run."""
+        self._skipped[registration, hour_us, reason] += count
+
+    def lose(self, reason: str, what: str, count: int, first_us: int, last_us: int) -> None:
+        """Count detail that is given up, between two wall-clock times."""
+        already, first, last = self._losses.get((reason, what), (0, first_us, last_us))
+        self._losses[reason, what] = (already + count, min(first, first_us), max(last, last_us))
+
+    def set_running(self, running: tuple[RunningExecution, ...]) -> None:
+        """Replace the list of runs that have been going on for a while."""
+        self._running = running
+
+    def set_facts(self, facts: Mapping[str, str]) -> None:
+        """Add or change facts about the session."""
+        self._facts.update(facts)
+
+    def take(self, at_us: int) -> Batch:
+        """Return all of it as a batch without runs and without a number, and begin anew."""
+        batch = Batch(
+            sequence=0,
+            at_us=at_us,
+            registered=tuple(self._registered),
+            retired=tuple(self._retired),
+            lifecycle=tuple(self._lifecycle),
+            skipped=tuple(SkipCount(*key, count) for key, count in self._skipped.items()),
+            summaries=self.summaries.take(),
+            losses=tuple(Loss(*key, *numbers) for key, numbers in self._losses.items()),
+            running=self._running,
+            session_facts=tuple(self._facts.items()),
+        )
+        for gathered in (self._registered, self._retired, self._lifecycle, self._skipped, self._losses, self._facts):
+            gathered.clear()
+        self._running = None
+        return batch
+
+
+def records_of(batch: Batch) -> list[Record]:
+    """Return a batch's runs of both kinds, in the order of their ids."""
+    return sorted((*batch.invocations, *batch.executions), key=_id_of)
+
+
+def _id_of(record: Record) -> int:
+    return record.id
+
+
+def count_of(batch: Batch) -> int:
+    """Return how many runs a batch holds."""
+    return len(batch.invocations) + len(batch.executions)
+
+
+def with_records(batch: Batch, records: Sequence[Record]) -> Batch:
+    """Return the batch with these runs in place of its own."""
+    return batch._replace(
+        invocations=tuple([record for record in records if type(record) is HandlerInvocation]),
+        executions=tuple([record for record in records if type(record) is JobExecution]),
+    )
+
+
+def without_records(batch: Batch) -> Batch:
+    """Return the batch with everything but its runs."""
+    return batch._replace(invocations=(), executions=())
+
+
+def is_empty(batch: Batch) -> bool:
+    """Whether a batch says nothing at all."""
+    return batch.running is None and not any(batch[2:10]) and not batch.session_facts
+
+
+def joined(older: Batch, newer: Batch) -> Batch:
+    """Return two batches' sayings beside runs as one; where they contradict, the newer holds."""
+    born_again = {registration.key for registration in newer.registered}
+    return Batch(
+        sequence=0,
+        at_us=newer.at_us,
+        registered=older.registered + newer.registered,
+        retired=tuple(old for old in older.retired if old.key not in born_again) + newer.retired,
+        lifecycle=older.lifecycle + newer.lifecycle,
+        skipped=older.skipped + newer.skipped,
+        summaries=older.summaries + newer.summaries,
+        losses=older.losses + newer.losses,
+        running=newer.running if newer.running is not None else older.running,
+        session_facts=tuple({**dict(older.session_facts), **dict(newer.session_facts)}.items()),
+    )
+
+
+def halved(batch: Batch) -> tuple[Batch, ...]:
+    """Return the pieces in which to look for a row that the sink rejects; empty when the batch is one row itself."""
+    records = records_of(batch)
+    rest = without_records(batch)
+    if records and not is_empty(rest):
+        return rest, with_records(Batch(0, batch.at_us), records)
+    if len(records) > 1:
+        middle = len(records) // 2
+        return with_records(batch, records[:middle]), with_records(batch, records[middle:])
+    if records:
+        return ()
+    # Beside runs there are few items: each goes alone.
+    empty = Batch(0, batch.at_us)
+    pieces = [empty._replace(**{name: (item,)}) for name in _ITEM_FIELDS for item in getattr(batch, name)]
+    if batch.running is not None:
+        pieces.append(empty._replace(running=batch.running))
+    return tuple(pieces) if len(pieces) > 1 else ()
+
+
+_ITEM_FIELDS = ("registered", "retired", "lifecycle", "skipped", "summaries", "losses", "session_facts")

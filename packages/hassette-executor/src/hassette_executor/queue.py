@@ -1,0 +1,331 @@
+"""The write queue: bounded, batched, patient, and honest about every record (design section 5).
+
+At every moment ``accepted = persisted + shed + waiting``. One task, owned by the queue and by nobody else, writes;
+so whoever cancels the service that waits for the queue does not cancel the flush.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+
+from hassette_executor.ids import time_of
+from hassette_executor.pending import (
+    Pending,
+    count_of,
+    halved,
+    is_empty,
+    joined,
+    records_of,
+    with_records,
+    without_records,
+)
+from hassette_executor.records import Batch, Record
+from hassette_executor.repeated_log import RepeatedLog
+from hassette_executor.settings import ExecutorSettings
+from hassette_executor.shedding import make_room, total_size
+from hassette_executor.sink import RecordSink
+
+logger = logging.getLogger(__name__)
+
+
+class WriteQueue:
+    """Hands records to one sink, in order, in batches.
+
+    Args:
+        sink: Where records go.
+        settings: Bounds and intervals.
+        now_us: Wall clock, in microseconds since the Unix epoch.
+
+    Attributes:
+        pending: What is to be said beside runs; call `touch` after adding to it.
+        persisted: How many runs the sink has kept.
+        shed: How many runs were given up, by reason.
+        failures: How many writes in a row have failed.
+    """
+
+    def __init__(
+        self, sink: RecordSink, settings: ExecutorSettings, now_us: Callable[[], int] = lambda: time.time_ns() // 1000
+    ) -> None:
+        self.pending = Pending()
+        self.persisted = 0
+        self.shed: Counter[str] = Counter()
+        self.failures = 0
+        self._sink = sink
+        self._settings = settings
+        self._now_us = now_us
+        self._sequence = 0
+        self._kept = 0
+        self._records: deque[Record] = deque()
+        self._bytes = 0
+        # Batches that were tried already, or are pieces of one that was, in order; they go before everything else.
+        self._aside: deque[Batch] = deque()
+        self._in_hand: Batch | None = None
+        self._carried: Batch | None = None
+        self._due = asyncio.Event()
+        self._partial_due = False
+        self._blocked = False
+        self._closing = False
+        self._closed = False
+        self._timer: asyncio.TimerHandle | None = None
+        # Who waits for a flush: how many runs and which batch have to be settled, and whom to tell.
+        self._flushed: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._accepted = 0
+        self._writer: asyncio.Task[None] | None = None
+        self._log = RepeatedLog(logger, settings.log_interval_s)
+
+    @property
+    def waiting(self) -> int:
+        """How many runs are neither persisted nor shed."""
+        return self._accepted - self.persisted - self.shed.total()
+
+    def start(self) -> asyncio.Task[None]:
+        """Begin to write; return the task that does, for a supervisor to watch. It ends when the queue is closed."""
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_until_closed(), name="hassette-write-queue")
+        return self._writer
+
+    def extend(self, records: Sequence[Record]) -> None:
+        """Take records. Never waits, never raises; beyond the bound, detail is shed."""
+        self._accepted += len(records)
+        if self._closed:
+            self._give_up("after_stop", records)
+            return
+        self._records.extend(records)
+        self._bytes += total_size(records)
+        if self.waiting > self._settings.max_records or self._bytes > self._settings.max_bytes:
+            self._shed_detail()
+        if len(self._records) >= self._settings.batch_records:
+            self._wake()
+        else:
+            self.touch()
+
+    def touch(self) -> None:
+        """See to it that what waits is written within the flush interval."""
+        if self._timer is None and not self._partial_due and not self._blocked and not self._closed:
+            # Records have waited in the executor's inbox already: a fifth less keeps the whole within the interval.
+            self._timer = asyncio.get_running_loop().call_later(self._settings.flush_interval_s * 0.8, self._flush_due)
+
+    async def flush(self) -> None:
+        """Write what waits now, without waiting for the interval or a retry's time; return when all of it is settled."""
+        if self._closed or (not self.waiting and not self._has_sayings()):
+            return
+        flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._flushed.append((self._accepted, self._sequence + 1, flushed))
+        self._flush_due()
+        await flushed
+
+    async def close(self, timeout_s: float) -> None:
+        """Write what waits, for as long as the timeout allows; count and say what is left.
+
+        Args:
+            timeout_s: Seconds from now.
+        """
+        if self._closed:
+            return
+        self._closing = True
+        self._flush_due()
+        if self._writer is not None:
+            await asyncio.wait({self._writer}, timeout=timeout_s)
+            if not self._writer.done():
+                self._writer.cancel()
+                await asyncio.wait({self._writer}, timeout=1)
+        self._closed = True
+        self._cancel_timer()
+        left = [record for batch in self._unsettled() for record in records_of(batch)] + list(self._records)
+        self._aside.clear()
+        self._records.clear()
+        self._bytes = 0
+        if left:
+            self._give_up("stop_deadline", left)
+            logger.error(
+                "Records were not written before the stop deadline and are lost",
+                extra={"lost": len(left), "deadline_s": timeout_s},
+            )
+        for _, _, flushed in self._flushed:
+            if not flushed.done():
+                flushed.set_result(None)
+        self._flushed.clear()
+
+    # ---- writing ----------------------------------------------------------------------------------------------
+
+    async def _write_until_closed(self) -> None:
+        while not (self._closing and not self.waiting and not self._has_sayings()):
+            await self._due.wait()
+            self._due.clear()
+            while not self._blocked and (batch := self._next_batch()) is not None:
+                self._in_hand = batch
+                await self._write(batch)
+                self._in_hand = None
+                self._tell_flushed()
+            self._tell_flushed()
+
+    def _next_batch(self) -> Batch | None:
+        if self._aside:
+            return self._aside.popleft()
+        enough = len(self._records) >= self._settings.batch_records
+        if not (enough or self._partial_due or self._closing):
+            if self._records or self._has_sayings():
+                self.touch()
+            return None
+        taken = [self._records.popleft() for _ in range(min(len(self._records), self._settings.batch_records))]
+        self._bytes -= total_size(taken)
+        if not self._records:
+            self._partial_due = False
+        batch = with_records(self._take_sayings(), taken)
+        return None if is_empty(batch) else self._numbered(batch)
+
+    def _take_sayings(self) -> Batch:
+        sayings = self.pending.take(self._now_us())
+        if self._carried is not None:
+            sayings, self._carried = joined(self._carried, sayings), None
+        return sayings
+
+    def _has_sayings(self) -> bool:
+        return bool(self.pending) or self._carried is not None
+
+    def _numbered(self, batch: Batch) -> Batch:
+        self._sequence += 1
+        return batch._replace(sequence=self._sequence)
+
+    async def _write(self, batch: Batch) -> None:
+        try:
+            await self._sink.write(batch)
+        except ValueError as error:
+            self._isolate(batch, error)
+        except asyncio.CancelledError:
+            self._aside.appendleft(batch)
+            if self._writer is not None and self._writer.cancelling():
+                # `close` gave up waiting: it counts what is left.
+                raise
+            self._retry_later(RuntimeError("the sink's own work was cancelled"))
+        except Exception as error:  # noqa: BLE001  whatever ails the sink, the batch is kept and tried again
+            self._aside.appendleft(batch)
+            self._retry_later(error)
+        else:
+            self.persisted += count_of(batch)
+            self._kept = batch.sequence
+            if self.failures:
+                logger.warning("Records can be written again", extra={"failed_writes": self.failures})
+            self.failures = 0
+
+    def _retry_later(self, error: Exception) -> None:
+        pause = min(self._settings.retry_max_s, self._settings.retry_min_s * 2 ** min(self.failures, 30))
+        self.failures += 1
+        self._log.log(
+            "retry",
+            logging.WARNING,
+            "Records could not be written; they are kept and tried again",
+            extra={
+                "error": f"{type(error).__name__}: {error}",
+                "waiting": self.waiting,
+                "failed_writes": self.failures,
+            },
+        )
+        # Full pauses, and not less than half: a sink in trouble is not helped by a crowd.
+        self._blocked = True
+        self._partial_due = False
+        self._cancel_timer()
+        pause = min(pause, self._settings.retry_min_s) if self._closing else pause
+        self._timer = asyncio.get_running_loop().call_later(pause * random.uniform(0.5, 1), self._flush_due)  # noqa: S311  no secret
+
+    def _isolate(self, batch: Batch, error: ValueError) -> None:
+        """Look for the row that the sink rejects in ever smaller pieces; give up on that row, keep the rest."""
+        if pieces := halved(batch):
+            self._aside.extendleft(self._numbered(piece) for piece in reversed(pieces))
+            return
+        records = records_of(batch)
+        self._log.log(
+            "rejected",
+            logging.ERROR,
+            "A row was rejected by the sink and is lost; its counts are kept",
+            extra={"error": str(error), "row": repr(records[0].registration.key) if records else _kind_of(batch)},
+        )
+        if records:
+            self._shed("rejected_row", records)
+        elif not batch.losses:
+            self.pending.lose("rejected_row", _kind_of(batch), 1, batch.at_us, batch.at_us)
+
+    # ---- shedding ---------------------------------------------------------------------------------------------
+
+    def _shed_detail(self) -> None:
+        """Give up the cheapest rows until a sixteenth of the bound is free, so that the work is not done per record."""
+        self._dissolve_aside()
+        room = self._settings.max_records - (self.waiting - len(self._records))
+        reason = "queue_full_count" if self.waiting > self._settings.max_records else "queue_full_bytes"
+        kept, going = make_room(
+            self._records,
+            max(0, room - self._settings.max_records // 16),
+            self._settings.max_bytes - self._settings.max_bytes // 16,
+        )
+        self._records = deque(kept)
+        self._bytes = total_size(kept)
+        self._shed(reason, going)
+        self._log.log(
+            "full",
+            logging.WARNING,
+            "The write queue is full: rows are given up, their counts are kept",
+            extra={"given_up": len(going), "reason": reason, "waiting": self.waiting},
+        )
+
+    def _dissolve_aside(self) -> None:
+        """Put the runs of batches that wait for a retry back into the queue, so that they can make room, too."""
+        for batch in reversed(self._aside):
+            records = records_of(batch)
+            self._records.extendleft(reversed(records))
+            self._bytes += total_size(records)
+            sayings = without_records(batch)
+            if not is_empty(sayings):
+                self._carried = sayings if self._carried is None else joined(sayings, self._carried)
+        self._aside.clear()
+
+    def _shed(self, reason: str, records: Sequence[Record]) -> None:
+        for record in records:
+            self.pending.summaries.fold(record)
+        if records:
+            self.pending.lose(reason, "runs", len(records), time_of(records[0].id), time_of(records[-1].id))
+            self.shed[reason] += len(records)
+
+    def _give_up(self, reason: str, records: Sequence[Record]) -> None:
+        self.shed[reason] += len(records)
+
+    # ---- waking -----------------------------------------------------------------------------------------------
+
+    def _flush_due(self) -> None:
+        self._cancel_timer()
+        self._blocked = False
+        self._partial_due = True
+        self._due.set()
+
+    def _wake(self) -> None:
+        if not self._blocked:
+            self._due.set()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tell_flushed(self) -> None:
+        if not self._flushed:
+            return
+        still: list[tuple[int, int, asyncio.Future[None]]] = []
+        for runs, sequence, flushed in self._flushed:
+            said = self._kept >= sequence or not self._has_sayings()
+            if self._accepted - self.waiting < runs or self._aside or not said:
+                still.append((runs, sequence, flushed))
+            elif not flushed.done():
+                flushed.set_result(None)
+        self._flushed = still
+
+    def _unsettled(self) -> list[Batch]:
+        batches = list(self._aside)
+        if self._in_hand is not None and not any(batch is self._in_hand for batch in batches):
+            batches.insert(0, self._in_hand)
+        return batches
+
+
+def _kind_of(batch: Batch) -> str:
+    return next((name for name in batch._fields[4:] if getattr(batch, name)), "running")

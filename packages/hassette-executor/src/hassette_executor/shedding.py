@@ -1,0 +1,145 @@
+"""Giving up detail without giving up counts: which rows go when the queue is full, and what remains of them.
+
+The cheapest go first: successes of the busiest registrations, down to a level that all of them share, oldest first;
+then runs that were cancelled, then those that timed out, errors last. Every row that goes is folded into a summary
+of its registration and hour, so totals, error counts and percentiles stay right.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from hassette_executor.failures import Failure
+from hassette_executor.ids import time_of
+from hassette_executor.records import Record, Registration, ShedSummary, Status
+from hassette_executor.sketch import bucket_of
+
+HOUR_US = 3_600_000_000
+CHEAPEST_FIRST = (Status.SUCCESS, Status.CANCELLED, Status.TIMED_OUT, Status.ERROR)
+
+PLAIN_BYTES = 300
+"""Estimate for a record with neither failure nor effects: the tuple, its integers, its share of the trigger."""
+_FRAME_BYTES = 120
+_ITEM_BYTES = 200
+
+
+def hour_of(at_us: int) -> int:
+    """Return the start of the hour (UTC) that holds a time, both in microseconds since the Unix epoch."""
+    return at_us - at_us % HOUR_US
+
+
+def size_of(record: Record) -> int:
+    """Estimate the memory that a record holds, in bytes."""
+    size = PLAIN_BYTES
+    failure: Failure | None = record.failure
+    while failure is not None:
+        size += _ITEM_BYTES + len(failure.message) + _FRAME_BYTES * len(failure.frames)
+        failure = failure.cause
+    if record.effects is not None:
+        size += sum(_ITEM_BYTES + len(line.message) for line in record.effects.log_lines)
+        size += sum(_ITEM_BYTES + len(call.target) + len(call.data) for call in record.effects.service_calls)
+    return size
+
+
+def total_size(records: Iterable[Record]) -> int:
+    """Estimate the memory that records hold together, in bytes; most are plain, so that is the quick way through."""
+    size = 0
+    for record in records:
+        size += PLAIN_BYTES if record[7] is None and record[8] is None else size_of(record)
+    return size
+
+
+def make_room(records: Sequence[Record], max_records: int, max_bytes: int) -> tuple[list[Record], list[Record]]:
+    """Split records into those that stay and those that go, both in their order.
+
+    Args:
+        records: What waits, oldest first.
+        max_records: How many may stay.
+        max_bytes: How many bytes may stay.
+    """
+    going: set[int] = set()
+    count, size = len(records), total_size(records)
+    for status in CHEAPEST_FIRST:
+        while count > max_records or size > max_bytes:
+            group = [record for record in records if record.status is status and record.id not in going]
+            if not group:
+                break
+            average = max(1, total_size(group) // len(group))
+            excess = max(count - max_records, -(-(size - max_bytes) // average), 1)
+            chosen = _oldest_of_the_busiest(group, min(excess, len(group)))
+            going.update(record.id for record in chosen)
+            count -= len(chosen)
+            size -= total_size(chosen)
+    return (
+        [record for record in records if record.id not in going],
+        [record for record in records if record.id in going],
+    )
+
+
+def _oldest_of_the_busiest(group: Sequence[Record], excess: int) -> list[Record]:
+    """Choose exactly ``excess`` records, from the registrations that have the most, as if water were let out."""
+    to_go: Counter[Registration] = Counter()
+    counts = sorted(Counter[Registration](record.registration for record in group).items(), key=lambda item: -item[1])
+    left = excess
+    for place, (_, count) in enumerate(counts, start=1):
+        next_level = counts[place][1] if place < len(counts) else 0
+        step = min(left, (count - next_level) * place)
+        each, rest = divmod(step, place)
+        for index, (registration, _) in enumerate(counts[:place]):
+            to_go[registration] += each + (index < rest)
+        left -= step
+        if not left:
+            break
+    chosen: list[Record] = []
+    for record in group:
+        if to_go[record.registration] > 0:
+            to_go[record.registration] -= 1
+            chosen.append(record)
+    return chosen
+
+
+class _Fold:
+    """What remains of the shed runs of one registration and hour."""
+
+    __slots__ = ("buckets", "counts", "max_us", "total_us", "waited_us")
+
+    def __init__(self) -> None:
+        self.counts: Counter[Status] = Counter()
+        self.buckets: Counter[int] = Counter()
+        self.total_us = self.max_us = self.waited_us = 0
+
+
+class Summaries:
+    """Folds shed records, to ride in the next batch."""
+
+    def __init__(self) -> None:
+        self._folds: dict[tuple[Registration, int], _Fold] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._folds)
+
+    def fold(self, record: Record) -> None:
+        """Add one record's numbers."""
+        key = (record.registration, hour_of(time_of(record.id)))
+        if (fold := self._folds.get(key)) is None:
+            fold = self._folds[key] = _Fold()
+        fold.counts[record.status] += 1
+        fold.buckets[bucket_of(record.duration_us)] += 1
+        fold.total_us += record.duration_us
+        fold.waited_us += record.waited_us
+        fold.max_us = max(fold.max_us, record.duration_us)
+
+    def take(self) -> tuple[ShedSummary, ...]:
+        """Return what was folded since the last call."""
+        folds, self._folds = self._folds, {}
+        return tuple(
+            ShedSummary(
+                registration,
+                hour_us,
+                tuple(sorted(fold.counts.items())),
+                fold.total_us,
+                fold.max_us,
+                fold.waited_us,
+                tuple(sorted(fold.buckets.items())),
+            )
+            for (registration, hour_us), fold in folds.items()
+        )

@@ -1,0 +1,116 @@
+"""Threads for sync handlers: bounded, with daemon threads, and an honest count of those that will not end.
+
+`concurrent.futures.ThreadPoolExecutor` is declined for one reason: the interpreter joins its threads at exit, so one
+handler stuck in a socket call would keep a stopped Hassette from ever ending.
+"""
+
+import asyncio
+import contextvars
+import queue
+import threading
+from collections.abc import Callable
+
+from hassette_executor.errors import ExecutorStoppedError
+
+
+class _Call:
+    """One call on its way through a thread."""
+
+    __slots__ = ("abandoned", "context", "function", "future", "loop", "started")
+
+    def __init__(self, function: Callable[[], object], context: contextvars.Context) -> None:
+        self.function = function
+        self.context = context
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[object] = self.loop.create_future()
+        self.started = False
+        self.abandoned = False
+
+
+class HandlerThreads:
+    """A bounded pool of daemon threads.
+
+    Args:
+        limit: How many threads at most; a call beyond waits for a free one.
+
+    Attributes:
+        leaked: How many threads still run a call whose caller has given up on it.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._busy = 0
+        self._closed = False
+        self.leaked = 0
+
+    async def run(self, function: Callable[[], object]) -> object:
+        """Run a function in a thread, with this task's context variables, and return what it returns.
+
+        Cancelling the caller does not end the thread: nothing can. A call that has not begun is dropped; one that
+        has is counted in `leaked` until it ends.
+
+        Raises:
+            ExecutorStoppedError: The pool is closed.
+            BaseException: Whatever the function raises; a ``StopIteration`` as ``RuntimeError``.
+        """
+        if self._closed:
+            raise ExecutorStoppedError
+        call = _Call(function, contextvars.copy_context())
+        with self._lock:
+            self._busy += 1
+            if self._busy > self._threads and self._threads < self._limit:
+                self._threads += 1
+                threading.Thread(target=self._work, name=f"hassette-handler-{self._threads}", daemon=True).start()
+        self._calls.put(call)
+        try:
+            return await call.future
+        except asyncio.CancelledError:
+            with self._lock:
+                call.abandoned = True
+                if call.started:
+                    self.leaked += 1
+            raise
+
+    def close(self) -> None:
+        """Take no more calls, and let idle threads end. Busy ones end after their call, or with the process."""
+        with self._lock:
+            self._closed = True
+            for _ in range(self._threads):
+                self._calls.put(None)
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            with self._lock:
+                call.started = not call.abandoned
+            if call.started:
+                self._run(call)
+            with self._lock:
+                self._busy -= 1
+                if call.started and call.abandoned:
+                    self.leaked -= 1
+            del call
+
+    def _run(self, call: _Call) -> None:
+        try:
+            result, error = call.context.run(call.function), None
+        except StopIteration as stopped:  # a future cannot carry one (PEP 479)
+            result, error = None, RuntimeError(f"the handler raised StopIteration({stopped.value!r})")
+        except BaseException as raised:  # noqa: BLE001  carried to the loop, where the executor classifies it
+            result, error = None, raised
+        try:
+            call.loop.call_soon_threadsafe(_settle, call.future, result, error)
+        except RuntimeError:
+            # The loop was closed while this thread was stuck: nobody is left to tell.
+            return
+
+
+def _settle(future: asyncio.Future[object], result: object, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
