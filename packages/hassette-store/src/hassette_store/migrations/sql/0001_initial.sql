@@ -120,8 +120,9 @@ CREATE TABLE handler_invocations (
 );
 -- A registration's runs, newest first (the id is in every index entry).
 CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
--- All that did not succeed, newest first, over all registrations and of one: successes pay nothing for them.
-CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (status) WHERE status <> 0;
+-- All that did not succeed, newest first, over all registrations and of one: successes pay nothing for them. A query
+-- for one status says `status <> 0 AND +status = ?`; without the plus SQLite does not see that the index will do.
+CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (id, status) WHERE status <> 0;
 CREATE INDEX handler_invocations_unsuccessful_by_listener ON handler_invocations (listener_id) WHERE status <> 0;
 -- From a service call to its effects. Only events that somebody caused can be effects, so the many that come from
 -- sensors pay nothing; a query must repeat the condition to use the index.
@@ -142,7 +143,7 @@ CREATE TABLE job_executions (
     manual         INTEGER NOT NULL   -- 1 when somebody asked for this run, outside the schedule
 );
 CREATE INDEX job_executions_by_job ON job_executions (job_id);
-CREATE INDEX job_executions_unsuccessful ON job_executions (status) WHERE status <> 0;
+CREATE INDEX job_executions_unsuccessful ON job_executions (id, status) WHERE status <> 0;
 CREATE INDEX job_executions_unsuccessful_by_job ON job_executions (job_id) WHERE status <> 0;
 
 -- What is running for longer than a moment: the list of the last heartbeat. After a crash its rows become runs with the
@@ -332,7 +333,8 @@ CREATE TABLE store_state (
 ) WITHOUT ROWID;
 
 -- ---------------------------------------------------------------------------------------------------------------
--- For readers: plain columns. `WHERE id < ? ORDER BY id DESC LIMIT ?` on each of them walks the primary keys.
+-- For readers: plain columns. `WHERE id < ? ORDER BY id DESC LIMIT ?` on each of them walks the primary keys, which
+-- SQLite manages only while both halves of a union agree in the affinity of each column: hence the casts of NULL.
 -- ---------------------------------------------------------------------------------------------------------------
 
 -- Listeners and jobs in one list.
@@ -340,26 +342,27 @@ CREATE VIEW registrations (
     id, kind, app, instance, name, topic, schedule, handler, settings, source_file, source_line, source_snippet,
     runs_in, timeout_s, first_registered_us, last_registered_us, retired_us
 ) AS
-SELECT id, 'listener', app, instance, name, topic, NULL, handler, settings, source_file, source_line, source_snippet,
+SELECT id, 'listener', app, instance, name, topic, CAST(NULL AS TEXT), handler, settings, source_file, source_line, source_snippet,
        runs_in, timeout_s, first_registered_us, last_registered_us, retired_us
 FROM listeners
 UNION ALL
-SELECT id, 'job', app, instance, name, NULL, schedule, handler, settings, source_file, source_line, source_snippet,
+SELECT id, 'job', app, instance, name, CAST(NULL AS TEXT), schedule, handler, settings, source_file, source_line, source_snippet,
        runs_in, timeout_s, first_registered_us, last_registered_us, retired_us
 FROM scheduled_jobs;
 
--- Runs of both kinds, names as numbers: what lists and pages filter on. To use the indexes on what did not succeed,
--- write `status_id <> 0` beside any other condition on it.
+-- Runs of both kinds, names as numbers: what lists and pages filter on. For runs of one status other than success say
+-- `status_id <> 0 AND +status_id = ?`.
 CREATE VIEW runs (
     id, kind, registration_id, session_id, status_id, started_us, duration_us, waited_us,
     event_type_id, entity_id, old_state, new_state, context_id, parent_id, user_id, due_us, manual
 ) AS
 SELECT id, 'handler', listener_id, session_id, status, (id >> 21) * 1000 - started_before, duration_us, waited_us,
-       event_type_id, entity_id, old_state, new_state, context_id, parent_id, user_id, NULL, NULL
+       event_type_id, entity_id, old_state, new_state, context_id, parent_id, user_id, NULL, CAST(NULL AS INTEGER)
 FROM handler_invocations
 UNION ALL
 SELECT id, 'job', job_id, session_id, status, (id >> 21) * 1000 - started_before, duration_us, waited_us,
-       NULL, NULL, NULL, NULL, NULL, NULL, NULL, (id >> 21) * 1000 - started_before - due_before, manual
+       CAST(NULL AS INTEGER), CAST(NULL AS INTEGER), CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT),
+       CAST(NULL AS TEXT), CAST(NULL AS INTEGER), (id >> 21) * 1000 - started_before - due_before, manual
 FROM job_executions;
 
 -- The same with names in words.
