@@ -8,13 +8,15 @@
         ├── ConfigError               hassette.toml or the environment is wrong (fatal)
         ├── AppLoadError              one app cannot be loaded; the others run on
         ├── RegistrationError         an app registers a handler or job in a way that cannot work
+        ├── UnknownEntityError        states[…] holds no such entity (also a KeyError)
         └── LinkError                 anything about talking to Home Assistant
             ├── UrlError              the configured address is not one (fatal)
             ├── AuthenticationError   Home Assistant refused the token (fatal)
             ├── NotConnectedError     there is no connection, or it went away before the answer
             ├── CallFailedError       Home Assistant answered: no
             ├── NoAnswerError         Home Assistant did not answer in time
-            └── UnreadableEventError  a message has a shape that we do not know
+            ├── UnexpectedAnswerError Home Assistant's answer has a shape that we do not know
+            └── UnreadableEventError  an event has a shape that we do not know
 
 Each part of core adds its own classes below the family's root and to this drawing.
 """
@@ -75,6 +77,24 @@ class AppLoadError(CoreError):
 
 class RegistrationError(CoreError):
     """An app asked for a listener or a job that cannot be; the text proposes one that can."""
+
+
+# ---------------------------------------------------------------- states
+
+
+class UnknownEntityError(CoreError, KeyError):
+    """``states[…]`` holds no such entity; it is a `KeyError` too, as of any mapping.
+
+    Args:
+        entity_id: The entity asked for.
+    """
+
+    def __init__(self, entity_id: str) -> None:
+        super().__init__(f"Home Assistant has no entity {entity_id!r}; states.get() returns None instead")
+
+    def __str__(self) -> str:
+        # KeyError would show the repr of its argument.
+        return str(self.args[0])
 
 
 # ---------------------------------------------------------------- the link to Home Assistant
@@ -153,6 +173,18 @@ class NoAnswerError(LinkError):
     def __init__(self, action: str, waited_s: float) -> None:
         super().__init__(f"cannot {action}: Home Assistant did not answer within {waited_s:g} s")
         self.waited_s = waited_s
+
+
+class UnexpectedAnswerError(LinkError):
+    """Home Assistant's answer has a shape that we do not know.
+
+    Args:
+        action: What was to be done.
+        what: The part that is missing or wrong.
+    """
+
+    def __init__(self, action: str, what: str) -> None:
+        super().__init__(f"cannot {action}: the answer is not what Home Assistant should send: {what}")
 
 
 class UnreadableEventError(LinkError):

@@ -1,0 +1,57 @@
+"""What Home Assistant says about itself."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from hassette_core.errors import UnexpectedAnswerError
+
+RUNNING = "RUNNING"
+
+
+class HomeConfiguration(NamedTuple):
+    """The part of Home Assistant's configuration that matters here.
+
+    Attributes:
+        version: Such as ``2025.4.4``.
+        location_name: What the home is called.
+        time_zone: Such as ``Europe/Amsterdam``.
+        latitude: In degrees, north positive.
+        longitude: In degrees, east positive.
+        elevation: In metres.
+        state: ``NOT_RUNNING``, ``STARTING``, ``RUNNING``, ``STOPPING`` …, when it was asked.
+    """
+
+    version: str
+    location_name: str
+    time_zone: str
+    latitude: float
+    longitude: float
+    elevation: float
+    state: str
+
+    def updated(self, changes: Mapping[str, Any]) -> "HomeConfiguration":
+        """Return the configuration after a ``core_config_updated`` event, whose data holds what has changed."""
+        return self._replace(**{name: changes[name] for name in self._fields if name in changes})
+
+
+def parse_configuration(raw: object) -> HomeConfiguration:
+    """Read the answer to ``get_config``.
+
+    Raises:
+        UnexpectedAnswerError: It has another shape.
+    """
+    if not isinstance(raw, Mapping):
+        raise UnexpectedAnswerError("read Home Assistant's configuration", repr(type(raw)))
+    fields: Mapping[str, Any] = raw  # pyright: ignore[reportUnknownVariableType]  JSON
+    try:
+        return HomeConfiguration(
+            fields["version"],
+            fields.get("location_name", ""),
+            fields["time_zone"],
+            float(fields["latitude"]),
+            float(fields["longitude"]),
+            float(fields.get("elevation", 0)),
+            fields.get("state", RUNNING),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnexpectedAnswerError("read Home Assistant's configuration", repr(error)) from None
