@@ -1,0 +1,78 @@
+"""Look inside freshly built wheels and sdists, install each wheel alone, and import it.
+
+Usage: python scripts/check_distributions.py DIST_DIR
+
+Wheels of sibling packages are found in DIST_DIR; everything else comes from the package index.
+"""
+
+import subprocess
+import sys
+import tarfile
+import tempfile
+import venv
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+NOT_SHIPPED = ("__pycache__", ".pyc", ".db", "/tests/")
+
+
+def expected(package: Path) -> set[str]:
+    """Return the files of a package that its wheel must hold: all of them, data included."""
+    return {
+        file.relative_to(package / "src").as_posix()
+        for file in package.glob("src/*/**/*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+
+
+def check(package: Path, dist: Path) -> list[str]:
+    """Return what is wrong with a package's wheel and sdist."""
+    name = package.name.replace("-", "_")
+    wheels, sdists = list(dist.glob(f"{name}-*.whl")), list(dist.glob(f"{name}-*.tar.gz"))
+    if len(wheels) != 1 or len(sdists) != 1:
+        return [f"{package.name}: expected one wheel and one sdist, found {[file.name for file in wheels + sdists]}"]
+    with zipfile.ZipFile(wheels[0]) as archive:
+        inside = set(archive.namelist())
+    with tarfile.open(sdists[0]) as archive:
+        in_sdist = {member.name.partition("/")[2] for member in archive.getmembers()}
+    must = expected(package)
+    found = [f"the wheel lacks {file}" for file in sorted(must - inside)]
+    found += [f"the wheel lacks {name}/py.typed"] * (f"{name}/py.typed" not in inside)
+    found += ["the wheel lacks its licence"] * (not any(file.endswith("licenses/LICENSE") for file in inside))
+    found += [f"the wheel ships {file}" for file in sorted(inside) if any(part in f"/{file}" for part in NOT_SHIPPED)]
+    beside = {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml"} | {f"src/{file}" for file in must}
+    found += [f"the sdist lacks {file}" for file in sorted(beside - in_sdist)]
+    return [f"{package.name}: {problem}" for problem in found]
+
+
+def install_alone(package: Path, dist: Path) -> list[str]:
+    """Install one wheel by pip, with what it asks for and nothing else, and import it with warnings as errors."""
+    name = package.name.replace("-", "_")
+    with tempfile.TemporaryDirectory() as scratch:
+        venv.create(scratch, with_pip=True)
+        python = Path(scratch, "bin", "python")
+        (wheel,) = dist.glob(f"{name}-*.whl")
+        install = [str(python), "-m", "pip", "install", "--quiet", f"--find-links={dist}", str(wheel)]
+        steps = [install, [str(python), "-W", "error", "-c", f"import {name}; print({name}.__name__)"]]
+        for step in steps:
+            done = subprocess.run(step, capture_output=True, text=True, cwd=scratch, check=False)
+            if done.returncode:
+                return [f"{package.name}, alone: {' '.join(step[1:])}: {done.stderr.strip()}"]
+    return []
+
+
+def main(dist: Path) -> int:
+    """Check every package of the workspace; return the exit code."""
+    wrong: list[str] = []
+    for package in sorted(ROOT.glob("packages/*")):
+        before = len(wrong)
+        wrong += check(package, dist)
+        wrong += install_alone(package, dist)
+        print(f"{package.name}: {'right' if len(wrong) == before else 'wrong'}", flush=True)
+    print("\n".join(wrong), file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]).resolve()))
