@@ -1,1 +1,41 @@
-"""hassette-sync."""
+"""Show what was kept: questions in, typed answers out."""
+
+from hassette_sync.errors import (
+    BadQuestionError,
+    DatabaseMissingError,
+    DatabaseUnreadableError,
+    HistoryUnavailableError,
+    NewerDatabaseError,
+    NotADatabaseError,
+    NotFoundError,
+    QueryTimeoutError,
+    SyncError,
+    WebNotInstalledError,
+)
+from hassette_sync.follow import DroppedError
+from hassette_sync.live import LiveFeed, LiveRow, LiveSnapshot, MemoryFeed, NoFeed
+from hassette_sync.questions.runs import RunFilter
+from hassette_sync.service import DataSyncService
+from hassette_sync.time_range import TimeRange
+
+__all__ = [
+    "BadQuestionError",
+    "DataSyncService",
+    "DatabaseMissingError",
+    "DatabaseUnreadableError",
+    "DroppedError",
+    "HistoryUnavailableError",
+    "LiveFeed",
+    "LiveRow",
+    "LiveSnapshot",
+    "MemoryFeed",
+    "NewerDatabaseError",
+    "NoFeed",
+    "NotADatabaseError",
+    "NotFoundError",
+    "QueryTimeoutError",
+    "RunFilter",
+    "SyncError",
+    "TimeRange",
+    "WebNotInstalledError",
+]

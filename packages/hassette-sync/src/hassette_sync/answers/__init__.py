@@ -1,0 +1,1 @@
+"""The typed answers: frozen pydantic models."""

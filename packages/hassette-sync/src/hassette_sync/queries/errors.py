@@ -1,0 +1,31 @@
+"""Statements about error groups."""
+
+# ruff: noqa: S608  every piece of these statements is fixed text of this module
+
+_GROUP = "id, kind, type, message, traceback, first_seen_us, last_seen_us, last_run_id, count"
+
+ERROR_GROUPS = f"""
+SELECT {_GROUP} FROM error_groups
+WHERE last_seen_us >= :since_us AND first_seen_us < :until_us AND (last_seen_us, id) < (:last_seen_us, :id)
+ORDER BY last_seen_us DESC, id DESC LIMIT :limit
+"""
+"""Error groups, the most recently seen first."""
+
+ERROR_GROUP = f"SELECT {_GROUP} FROM error_groups WHERE id = :id"
+"""One error group."""
+
+RECENT_COUNTS = """
+SELECT error_group_id, count(*) AS count FROM failures
+WHERE run_id >= :first_id AND run_id < :end_id GROUP BY error_group_id
+"""
+"""How often each group was seen in a range of ids."""
+
+AFFECTED = """
+SELECT DISTINCT registrations.id, registrations.kind, app, instance, registrations.name
+FROM (SELECT run_id FROM failures WHERE error_group_id = :id ORDER BY run_id DESC LIMIT 500)
+JOIN runs ON runs.id = run_id
+JOIN registrations ON registrations.id = registration_id
+ORDER BY app, instance, registrations.name
+LIMIT 50
+"""
+"""Whom an error group befell, among its newest 500 runs."""

@@ -1,0 +1,41 @@
+"""Statements about sessions, lifecycle events and losses."""
+
+# ruff: noqa: S608  every piece of these statements is fixed text of this module
+
+_SESSION = """
+id, started_us, heartbeat_us, ended_us, outcome, reason, pid, host, facts, runs, failures, lost_runs, lost_details
+"""
+
+SESSIONS = f"""
+SELECT {_SESSION} FROM sessions
+WHERE id < :cursor AND started_us < :until_us AND coalesce(ended_us, heartbeat_us) >= :since_us
+ORDER BY id DESC LIMIT :limit
+"""
+"""Sessions that touch a time, newest first."""
+
+NEWEST_SESSION = f"SELECT {_SESSION} FROM sessions ORDER BY id DESC LIMIT 1"
+"""The newest session."""
+
+SESSION = f"SELECT {_SESSION} FROM sessions WHERE id = :id"
+"""One session."""
+
+FIRST_START = "SELECT started_us FROM sessions ORDER BY id LIMIT 1"
+"""When the first session that is still known began."""
+
+LIFECYCLE = """
+SELECT id, session_id, at_us, kind, subject, detail FROM lifecycle_events
+WHERE id < :cursor AND id >= :first_id ORDER BY id DESC LIMIT :limit
+"""
+"""Lifecycle events, newest first."""
+
+LOSSES = """
+SELECT id, session_id, reason, what, count, first_us, last_us FROM losses
+WHERE id < :cursor AND last_us >= :since_us AND first_us < :until_us ORDER BY id DESC LIMIT :limit
+"""
+"""Gaps that touch a time, newest first."""
+
+SCHEMA_REVISION = "SELECT version_num FROM alembic_version"
+"""Which schema the file has."""
+
+DATA_VERSION = "PRAGMA data_version"
+"""A number that changes when another connection has changed the file."""

@@ -1,0 +1,1 @@
+"""One function for each question: a snapshot and parameters in, a typed answer out."""

@@ -1,0 +1,152 @@
+"""Questions about the whole house."""
+
+import sqlite3
+from pathlib import Path
+
+from hassette_sync.answers.overview import Live, Overview, Status, Timeline, TimelinePoint, Upcoming
+from hassette_sync.answers.registrations import Registration
+from hassette_sync.answers.runs import RunningNow
+from hassette_sync.answers.sessions import Session
+from hassette_sync.queries.sessions import SCHEMA_REVISION
+from hassette_sync.queries.statistics import by_unit
+from hassette_sync.questions.errors import error_groups
+from hassette_sync.questions.registrations import apps, registrations, skips
+from hassette_sync.questions.rows import counts_of, percentiles_of, sum_of
+from hassette_sync.questions.runs import RunFilter, runs_page
+from hassette_sync.questions.sessions import lifecycle_page, losses_page, newest_session, uptime
+from hassette_sync.reader import Parameters, Snapshot
+from hassette_sync.time_range import TimeRange
+
+# https://sqlite.org/wal.html: before this version, two connections that write or checkpoint at once can damage a
+# file in WAL mode. The store keeps to one writer; another program on the file would not.
+_SAFE_SQLITE = (3, 51, 3)
+_RECENT_RUNS = 15
+_FAILING = 8
+_LISTED = 6
+_WEEK = 7 * 86_400 * 1_000_000
+
+
+async def status(snapshot: Snapshot, path: Path, live: Live | None, at_us: int) -> Status:
+    """Answer how the file and the framework are."""
+    revision = await snapshot.one(SCHEMA_REVISION)
+    newest = await newest_session(snapshot, at_us)
+    last = await runs_page(snapshot, RunFilter(), TimeRange(0, at_us + _WEEK), None, 1)
+    return Status(
+        path=str(path),
+        size_bytes=_size_of(path),
+        schema_revision=str(revision[0]) if revision else "",
+        sqlite_version=sqlite3.sqlite_version,
+        notices=_notices(newest),
+        session=newest,
+        last_run=last.runs[0] if last.runs else None,
+        live=live,
+        at_us=at_us,
+    )
+
+
+def _size_of(path: Path) -> int:
+    size = 0
+    for file in (path, path.with_name(f"{path.name}-wal")):
+        try:
+            size += file.stat().st_size
+        except OSError:  # the log comes and goes
+            continue
+    return size
+
+
+def _notices(newest: Session | None) -> tuple[str, ...]:
+    notices: list[str] = []
+    if newest is not None and newest.state == "silent":
+        notices.append(
+            f"Hassette (process {newest.pid} on {newest.host}) has not been heard of since its last heartbeat: "
+            f"it has stopped without saying so, or it cannot write."
+        )
+    if newest is not None and newest.lost_runs:
+        notices.append(
+            f"{newest.lost_runs:,} runs of this session have no row of their own. They are counted in all figures."
+        )
+    if sqlite3.sqlite_version_info < _SAFE_SQLITE:
+        notices.append(
+            f"This Python links SQLite {sqlite3.sqlite_version}. Before 3.51.3, a second program that writes to the "
+            f"history while Hassette runs can damage it; Hassette itself never has two writers."
+        )
+    return tuple(notices)
+
+
+async def timeline(snapshot: Snapshot, time_range: TimeRange, registration_id: int | None = None) -> Timeline:
+    """Answer throughput, failures and durations over time, of the house or of one registration."""
+    periods = time_range.periods
+    statements = by_unit(periods.unit)
+    within: Parameters = {"first": periods.first, "last": periods.last}
+    if registration_id is None:
+        sums = await snapshot.all(statements.by_period, within)
+        ranks = await snapshot.all(statements.percentiles_by_period, within)
+        skipped = await snapshot.all(statements.skips_by_period, within)
+    else:
+        within["registration_id"] = registration_id
+        sums = await snapshot.all(statements.of_one_by_period, within)
+        ranks = await snapshot.all(statements.percentiles_of_one_by_period, within)
+        skipped = await snapshot.all(statements.skips_of_one, within)
+    counts = {row["period"]: counts_of(row) for row in sums}
+    durations = {row["period"]: percentiles_of(row) for row in ranks}
+    skips_by_period: dict[int, int] = {}
+    for row in skipped:
+        skips_by_period[row["period"]] = skips_by_period.get(row["period"], 0) + row["count"]
+    return Timeline(
+        period_length_us=periods.length_us,
+        points=tuple(
+            TimelinePoint(
+                start_us=period * periods.length_us,
+                counts=counts.get(period) or counts_of(None),
+                percentiles=durations.get(period) or percentiles_of(None),
+                skipped=skips_by_period.get(period, 0),
+            )
+            for period in range(periods.first, periods.last + 1)
+        ),
+    )
+
+
+def _worst_first(registration: Registration) -> tuple[int, str]:
+    return (-registration.counts.failed, registration.name)
+
+
+async def overview(
+    snapshot: Snapshot,
+    *,
+    time_range: TimeRange,
+    status: Status,
+    running: RunningNow,
+    upcoming: tuple[Upcoming, ...],
+) -> Overview:
+    """Answer whether the house's automation is all right.
+
+    Args:
+        snapshot: The moment to look at.
+        time_range: Over which time.
+        status: How the file and the framework are.
+        running: What is running.
+        upcoming: The jobs' next runs.
+    """
+    periods = time_range.periods
+    ranks = await snapshot.one(by_unit(periods.unit).percentiles, {"first": periods.first, "last": periods.last})
+    all_apps = await apps(snapshot, time_range)
+    every = await registrations(snapshot, time_range)
+    failing = sorted((one for one in every.registrations if one.counts.failed), key=_worst_first)
+    return Overview(
+        status=status,
+        counts=sum_of([app.counts for app in all_apps]),
+        percentiles=percentiles_of(ranks),
+        timeline=await timeline(snapshot, time_range),
+        apps=all_apps,
+        failing=tuple(failing[:_FAILING]),
+        errors=(await error_groups(snapshot, time_range, None, _LISTED)).groups,
+        running=running,
+        upcoming=upcoming[:_LISTED],
+        recent=(await runs_page(snapshot, RunFilter(), time_range, None, _RECENT_RUNS)).runs,
+        uptime=await uptime(snapshot, time_range, status.at_us),
+        skips=await skips(snapshot, time_range, _LISTED),
+        lifecycle=(await lifecycle_page(snapshot, time_range, None, _LISTED)).events,
+        losses=(await losses_page(snapshot, time_range, None, _LISTED)).losses,
+        since_us=time_range.since_us,
+        until_us=time_range.until_us,
+    )

@@ -1,0 +1,214 @@
+"""Read-only connections to the history, each question within one snapshot and one deadline."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiosqlite
+
+from hassette_sync.errors import (
+    DatabaseMissingError,
+    DatabaseUnreadableError,
+    NewerDatabaseError,
+    NotADatabaseError,
+    QueryTimeoutError,
+    SyncError,
+)
+from hassette_sync.queries.sessions import SCHEMA_REVISION
+from hassette_sync.schema import HEAD_REVISION, is_newer
+
+# SQLite asks every so many steps of its machine whether to go on: often enough to stop within a few milliseconds,
+# seldom enough to cost nothing.
+_STEPS_BETWEEN_CHECKS = 20_000
+_BUSY_TIMEOUT_S = 1.0
+
+Parameters = dict[str, object]
+
+
+class Snapshot:
+    """One question's view of the history: all its statements see the same moment.
+
+    Made by `Reader.snapshot`.
+    """
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    async def all(self, statement: str, parameters: Parameters | None = None) -> list[sqlite3.Row]:
+        """Return all rows of a statement."""
+        return list(await self._connection.execute_fetchall(statement, parameters or {}))
+
+    async def one(self, statement: str, parameters: Parameters | None = None) -> sqlite3.Row | None:
+        """Return the first row of a statement, None if there is none."""
+        rows = await self.all(statement, parameters)
+        return rows[0] if rows else None
+
+
+class Reader:
+    """Opens the file when it is first asked, and again when another file has taken its place.
+
+    Args:
+        path: The history's file.
+        deadline_s: How long one question may take, in seconds.
+        connections: How many questions are answered at once; more wait.
+
+    Attributes:
+        path: The history's file.
+        deadline_s: How long one question may take, in seconds.
+    """
+
+    def __init__(self, path: Path, *, deadline_s: float, connections: int = 2) -> None:
+        self.path = path
+        self.deadline_s = deadline_s
+        self._free = asyncio.Semaphore(connections)
+        self._idle: list[Connection] = []
+
+    @asynccontextmanager
+    async def snapshot(self, question: str) -> AsyncGenerator[Snapshot]:
+        """Answer one question.
+
+        Args:
+            question: Its name, for the error that says it took too long.
+
+        Raises:
+            HistoryUnavailableError: No file, not a history, a newer one, or one that cannot be read.
+            QueryTimeoutError: The deadline has passed, waiting for a connection included.
+        """
+        deadline = time.monotonic() + self.deadline_s
+        try:
+            async with asyncio.timeout(self.deadline_s):
+                await self._free.acquire()
+        except TimeoutError:
+            raise QueryTimeoutError(question, self.deadline_s) from None
+        connection: Connection | None = None
+        try:
+            connection = await self._connection()
+            connection.deadline = deadline
+            await connection.aio.execute("BEGIN")
+            try:
+                yield Snapshot(connection.aio)
+            except SyncError:
+                await self._give_back(connection)
+                connection = None
+                raise
+            await self._give_back(connection)
+            connection = None
+        except sqlite3.Error as error:
+            if "interrupted" in str(error):
+                raise QueryTimeoutError(question, self.deadline_s) from None
+            raise _explain(self.path, error) from error
+        finally:
+            # Only a connection that came through whole is used again: an error or a cancelled caller may have left
+            # it within a transaction. Closing it also stops a statement that still runs, at its deadline.
+            try:
+                if connection is not None:
+                    connection.deadline = 0.0
+                    await asyncio.shield(connection.aio.close())
+            finally:
+                self._free.release()
+
+    async def follow(self) -> "Connection":
+        """Open a connection of its own, for watching the file; the caller closes it."""
+        return await self._open()
+
+    def is_current(self, connection: "Connection") -> bool:
+        """Tell whether the path still names the file that the connection has open."""
+        return connection.identity == _identity(self.path)
+
+    async def close(self) -> None:
+        """Close the idle connections; those in use close when their question is answered."""
+        for connection in self._drain():
+            await connection.aio.close()
+
+    async def _give_back(self, connection: "Connection") -> None:
+        await connection.aio.execute("ROLLBACK")
+        self._idle.append(connection)
+
+    def _drain(self) -> Iterable["Connection"]:
+        while self._idle:
+            yield self._idle.pop()
+
+    async def _connection(self) -> "Connection":
+        identity = _identity(self.path)
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.identity == identity:
+                return connection
+            # A damaged file was moved aside or a backup restored: another file has the name now.
+            await connection.aio.close()
+        return await self._open()
+
+    async def _open(self) -> "Connection":
+        identity = _identity(self.path)
+        try:
+            connection = Connection(await _connect(self.path, immutable=False), identity)
+            try:
+                await _check(self.path, connection.aio)
+            except sqlite3.OperationalError as error:
+                await connection.aio.close()
+                if "unable to open" not in str(error):
+                    raise
+                # A file in WAL mode on a read-only medium, with no log beside it: nobody can be writing to it.
+                connection = Connection(await _connect(self.path, immutable=True), identity)
+                await _check(self.path, connection.aio)
+            except BaseException:
+                await connection.aio.close()
+                raise
+        except sqlite3.Error as error:
+            raise _explain(self.path, error) from error
+        await connection.aio.set_progress_handler(connection.is_overdue, _STEPS_BETWEEN_CHECKS)
+        return connection
+
+
+class Connection:
+    """A connection, which file it is of, and until when its question may take."""
+
+    def __init__(self, aio: aiosqlite.Connection, identity: tuple[int, int]) -> None:
+        self.aio = aio
+        self.identity = identity
+        self.deadline = float("inf")
+
+    def is_overdue(self) -> int:
+        return time.monotonic() > self.deadline
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise DatabaseMissingError(path) from None
+    except OSError as error:
+        raise DatabaseUnreadableError(path, error.strerror or str(error)) from None
+    if path.is_dir():
+        raise NotADatabaseError(path, "it is a directory")
+    return (status.st_dev, status.st_ino)
+
+
+async def _connect(path: Path, *, immutable: bool) -> aiosqlite.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if immutable else ''}"
+    connection = await aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+async def _check(path: Path, connection: aiosqlite.Connection) -> None:
+    try:
+        rows = list(await connection.execute_fetchall(SCHEMA_REVISION))
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        raise NotADatabaseError(path, "it has none of Hassette's tables (yet)") from None
+    if not rows:
+        raise NotADatabaseError(path, "its schema has no revision")
+    if is_newer(revision := str(rows[0][0])):
+        raise NewerDatabaseError(path, revision, HEAD_REVISION)
+
+
+def _explain(path: Path, error: sqlite3.Error) -> Exception:
+    text = str(error)
+    if "not a database" in text:
+        return NotADatabaseError(path, "it is no SQLite file")
+    return DatabaseUnreadableError(path, text)

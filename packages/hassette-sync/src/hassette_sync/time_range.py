@@ -1,0 +1,127 @@
+"""Which time a question is about."""
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from hassette_sync.errors import BadQuestionError
+from hassette_sync.ids import first_id_at
+
+SECOND_US = 1_000_000
+HOUR_US = 3_600 * SECOND_US
+DAY_US = 24 * HOUR_US
+DEFAULT_AGE = "24h"
+
+_UNITS_US = {"s": SECOND_US, "m": 60 * SECOND_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
+_AGE = re.compile(r"(\d{1,6})\s*([smhdw])")
+_LATEST_US = 4_102_444_800 * SECOND_US  # the year 2100
+# Hourly statistics up to here, daily ones beyond: a range of a year is then 366 periods and not 8,784.
+_HOURLY_UP_TO_US = 3 * DAY_US
+
+
+def now_us() -> int:
+    """Return the wall clock in microseconds since the Unix epoch."""
+    return time.time_ns() // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """The whole hours or days (UTC) that cover a time range; statistics are kept by them.
+
+    Attributes:
+        unit: ``hour`` or ``day``.
+        first: The first period, counted since the epoch.
+        last: The last one, included.
+    """
+
+    unit: str
+    first: int
+    last: int
+
+    @property
+    def length_us(self) -> int:
+        """One period's length in microseconds."""
+        return HOUR_US if self.unit == "hour" else DAY_US
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """From ``since_us``, included, to ``until_us``, excluded; microseconds since the Unix epoch.
+
+    A run belongs to the moment at which it ended.
+    """
+
+    since_us: int
+    until_us: int
+
+    def __post_init__(self) -> None:
+        if self.since_us >= self.until_us:
+            raise BadQuestionError("The time range is empty: its start must be before its end.")
+
+    @classmethod
+    def last(cls, age: str = DEFAULT_AGE, *, at_us: int | None = None) -> Self:
+        """Return the time from ``age`` ago (such as ``24h`` or ``7d``) until now."""
+        return cls.parse(age, None, at_us=at_us)
+
+    @classmethod
+    def parse(cls, since: str | None, until: str | None, *, at_us: int | None = None) -> Self:
+        """Read a range from text; see `parse_moment`.
+
+        Args:
+            since: Start; None is 24 hours before the end.
+            until: End; None is now.
+            at_us: What to take for now.
+
+        Raises:
+            BadQuestionError: A text that is not a moment, or an empty range.
+        """
+        # A record made in this very millisecond belongs to "until now": hence one second more.
+        at = now_us() if at_us is None else at_us
+        end = parse_moment(until, at_us=at) if until else at + SECOND_US
+        start = parse_moment(since, at_us=at) if since else end - DAY_US
+        return cls(start, end)
+
+    @property
+    def first_id(self) -> int:
+        """The lowest id in the range."""
+        return first_id_at(self.since_us)
+
+    @property
+    def end_id(self) -> int:
+        """The first id after the range."""
+        return first_id_at(self.until_us)
+
+    @property
+    def periods(self) -> Periods:
+        """The whole hours that cover the range, or days if it is longer than three."""
+        unit, length = (
+            ("hour", HOUR_US) if self.until_us - self.since_us <= _HOURLY_UP_TO_US + HOUR_US else ("day", DAY_US)
+        )
+        return Periods(unit, self.since_us // length, (self.until_us - 1) // length)
+
+
+def parse_moment(text: str, *, at_us: int) -> int:
+    """Read a moment: an age (``90s``, ``15m``, ``24h``, ``7d``, ``2w``), an ISO time, or microseconds since the epoch.
+
+    An ISO time without an offset is local time.
+
+    Raises:
+        BadQuestionError: Something else, or a moment outside 1970 to 2100.
+    """
+    text = text.strip()
+    if age := _AGE.fullmatch(text):
+        moment = max(at_us - int(age[1]) * _UNITS_US[age[2]], 0)
+    elif text.isascii() and text.isdigit():
+        moment = int(text[:20])
+    else:
+        try:
+            moment = int(datetime.fromisoformat(text).timestamp() * SECOND_US)
+        except (ValueError, OverflowError, OSError):
+            raise BadQuestionError(
+                f"{text[:40]!r} is not a time. Write an age such as 24h or 7d, or a time such as 2026-01-31T18:00."
+            ) from None
+    if not 0 <= moment <= _LATEST_US:
+        raise BadQuestionError(f"{text[:40]!r} lies outside of 1970 to 2100.")
+    return moment
