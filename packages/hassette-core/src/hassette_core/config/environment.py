@@ -1,0 +1,60 @@
+"""The environment as tables: ``HASSETTE__HOME_ASSISTANT__TOKEN`` is the key ``token`` of ``[home_assistant]``."""
+
+import os
+import tomllib
+from typing import Any
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import PydanticBaseSettingsSource
+
+PREFIX = "HASSETTE__"
+
+
+def variable_for(path: tuple[str, ...]) -> str:
+    """Return the environment variable that sets the key at the given path."""
+    return PREFIX + "__".join(path).upper()
+
+
+def set_by(path: tuple[str, ...]) -> str | None:
+    """Return the variable that sets the key at the given path, or one below it, if the environment has one."""
+    wanted = [variable_for(path)]
+    if path[:1] == ("hassette",):
+        wanted.append(variable_for(path[1:]))
+    return next((name for name in os.environ if f"{name.upper()}__".startswith(tuple(f"{w}__" for w in wanted))), None)
+
+
+class EnvironmentTables(PydanticBaseSettingsSource):
+    """Reads every variable that begins with ``HASSETTE__``.
+
+    A single name, ``HASSETTE__DATA_DIR``, is a key of ``[hassette]``. A table that is not one of core's goes to
+    ``plugins``. Lists and inline tables are written as in the file: ``HASSETTE__APPS__HALL__INSTANCES='[{…}]'``.
+    """
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Not used: whole tables are read at once."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the tables that the environment sets."""
+        tables: dict[str, Any] = {}
+        for name, text in os.environ.items():
+            if not name.upper().startswith(PREFIX):
+                continue
+            *path, key = name[len(PREFIX) :].lower().split("__")
+            path = path or ["hassette"]
+            own = path[0] in self.settings_cls.model_fields
+            table = tables if own else tables.setdefault("plugins", {})
+            for part in path:
+                table = table.setdefault(part, {})
+            table[key] = _value(text, typed=own)
+        return tables
+
+
+def _value(text: str, *, typed: bool) -> Any:
+    """Read a value. Core's own keys have types that text is converted to; a plugin's are read like the file's."""
+    if not typed or text.lstrip()[:1] in {"[", "{"}:
+        try:
+            return tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            return text
+    return text

@@ -1,0 +1,142 @@
+"""The tables of ``hassette.toml``, each with what it means and what it is when it is not there."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from hassette_core.config.environment import EnvironmentTables
+from hassette_executor import ExecutorSettings
+
+
+def _known_time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("a time zone such as 'Europe/Vienna'") from None
+    return name
+
+
+class Table(BaseModel):
+    """A table of the file: unknown keys are mistakes, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class FrameworkSettings(Table):
+    """``[hassette]``: the framework itself.
+
+    Attributes:
+        data_dir: Where history is kept. Relative paths count from the file's own directory.
+        app_dir: Where your apps' modules are.
+        log_level: The least severe messages to log.
+        time_zone: For schedules; None takes Home Assistant's.
+        stop_budget_s: Seconds that a clean stop may take. Docker and systemd's defaults kill after 10 and 90.
+    """
+
+    data_dir: Path = Path("data")
+    app_dir: Path = Path("apps")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    time_zone: Annotated[str, AfterValidator(_known_time_zone)] | None = None
+    stop_budget_s: Annotated[float, Field(gt=0, le=600)] = 9.0
+
+
+class HomeAssistantSettings(Table):
+    """``[home_assistant]``: where it is and how to get in.
+
+    Attributes:
+        url: Its address, as you open it in a browser.
+        token: A long-lived access token.
+        token_file: A file that holds the token instead, such as a container's secret.
+    """
+
+    url: str = "http://homeassistant.local:8123"
+    token: SecretStr | None = None
+    token_file: Path | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_token_file(cls, table: object) -> object:
+        if not isinstance(table, dict) or "token_file" not in table or "token" in table:
+            return cast("object", table)
+        given = cast("dict[str, Any]", table)
+        try:
+            return {**given, "token": Path(given["token_file"]).read_text(encoding="utf-8").strip()}
+        except (OSError, UnicodeDecodeError, TypeError) as error:
+            raise ValueError(f"token_file to name a readable file ({error})") from None
+
+
+class AppEntry(Table):
+    """``[apps.<key>]``: one app, run once or several times.
+
+    Attributes:
+        module: The module, in ``app_dir``, that holds the class.
+        class_name: The class, written ``class`` in the file.
+        enabled: False leaves the app out.
+        config: The app's own settings, when it runs once.
+        instances: The settings of each instance, with its ``name``, when it runs several times.
+    """
+
+    module: str = Field(description="the module in app_dir, such as 'motion_light'")
+    class_name: str = Field(alias="class", description="the name of the class in it, such as 'MotionLight'")
+    enabled: bool = True
+    config: dict[str, Any] = Field(default_factory=dict[str, Any])
+    instances: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+
+
+class HassetteConfig(BaseSettings):
+    """All of the configuration.
+
+    Made from code, it takes the same tables as keyword arguments; the environment stands above them.
+
+    Attributes:
+        hassette: The framework itself.
+        home_assistant: Where it is and how to get in.
+        executor: How runs are run and handed on; see `hassette_executor.ExecutorSettings`.
+        apps: Each app by its key.
+        plugins: The tables of plugins (``[store]``, ``[sync]``), which check them themselves.
+        file: The file that this came from, if any.
+    """
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    hassette: FrameworkSettings = FrameworkSettings()
+    home_assistant: HomeAssistantSettings = HomeAssistantSettings()
+    executor: ExecutorSettings = ExecutorSettings()
+    apps: dict[str, AppEntry] = Field(default_factory=dict[str, AppEntry])
+    plugins: dict[str, dict[str, Any]] = Field(default_factory=dict[str, dict[str, Any]])
+    file: Path | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the environment above the file; nothing else is read."""
+        return (EnvironmentTables(settings_cls), init_settings)
+
+    @property
+    def data_dir(self) -> Path:
+        """Where history is kept, as an absolute path."""
+        return self._from_file(self.hassette.data_dir)
+
+    @property
+    def app_dir(self) -> Path:
+        """Where the apps' modules are, as an absolute path."""
+        return self._from_file(self.hassette.app_dir)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What must not appear in any log."""
+        token = self.home_assistant.token
+        return frozenset({token.get_secret_value()} - {""}) if token is not None else frozenset()
+
+    def _from_file(self, path: Path) -> Path:
+        base = self.file.parent if self.file is not None else Path()
+        return (base / path.expanduser()).absolute()

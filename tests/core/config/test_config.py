@@ -1,0 +1,208 @@
+"""Configuration: what is read from where, and that a mistake names the file, the line, the key and the mend."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hassette_core.config import HassetteConfig, load_config
+from hassette_core.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.upper().startswith("HASSETTE__"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "hassette.toml"
+
+
+def load(file: Path, text: str) -> HassetteConfig:
+    file.write_text(text, encoding="utf-8")
+    return load_config(file)
+
+
+def problem(file: Path, text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(file, text)
+    return str(caught.value).replace(str(file), "FILE")
+
+
+def test_an_empty_file_is_a_configuration(file: Path) -> None:
+    config = load(file, "")
+    assert config.data_dir == file.parent / "data"
+    assert config.app_dir == file.parent / "apps"
+    assert config.home_assistant.token is None
+    assert config.secrets == frozenset()
+
+
+def test_paths_count_from_the_file_and_not_from_where_one_stands(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    config = load(file, '[hassette]\ndata_dir = "history"\napp_dir = "/srv/apps"')
+    assert config.data_dir == file.parent / "history"
+    assert config.app_dir == Path("/srv/apps")
+
+
+def test_the_environment_stands_above_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", "from-the-environment")
+    monkeypatch.setenv("HASSETTE__LOG_LEVEL", "debug")
+    monkeypatch.setenv("HASSETTE__EXECUTOR__TIMEOUT_S", "2.5")
+    config = load(file, '[home_assistant]\nurl = "http://ha:8123"\ntoken = "from-the-file"')
+    assert config.secrets == {"from-the-environment"}
+    assert config.home_assistant.url == "http://ha:8123"
+    assert config.hassette.log_level == "debug"
+    assert config.executor.timeout_s == 2.5
+
+
+def test_a_plugins_table_is_handed_on_with_its_types(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HASSETTE__SYNC__PORT", "8124")
+    monkeypatch.setenv("HASSETTE__SYNC__HOST", "127.0.0.1")
+    monkeypatch.setenv("HASSETTE__STORE__BACKUP", "true")
+    config = load(file, '[store]\nsynchronous = "full"\n')
+    assert config.plugins == {
+        "store": {"synchronous": "full", "backup": True},
+        "sync": {"port": 8124, "host": "127.0.0.1"},
+    }
+
+
+def test_a_numeric_token_in_the_environment_stays_text(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", "123456")
+    assert load(file, "").secrets == {"123456"}
+
+
+def test_a_token_may_be_in_a_file_of_its_own(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = file.parent / "secret"
+    secret.write_text("hush\n", encoding="utf-8")
+    monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN_FILE", str(secret))
+    assert load(file, "").secrets == {"hush"}
+
+
+def test_a_token_never_shows_in_the_configurations_text(file: Path) -> None:
+    config = load(file, '[home_assistant]\ntoken = "hush-hush"')
+    assert "hush-hush" not in f"{config!r} {config} {config.model_dump()} {config.model_dump_json()}"
+
+
+def test_apps_are_read_with_their_instances_and_settings(file: Path) -> None:
+    config = load(
+        file,
+        """
+        [apps.hall]
+        module = "motion_light"
+        class = "MotionLight"
+        instances = [{ name = "hall", light = "light.hall" }, { name = "attic", light = "light.attic" }]
+        [apps.climate]
+        module = "climate_guard"
+        class = "ClimateGuard"
+        enabled = false
+        config.limit = 21
+        """,
+    )
+    assert [instance["name"] for instance in config.apps["hall"].instances] == ["hall", "attic"]
+    assert config.apps["hall"].class_name == "MotionLight"
+    assert config.apps["climate"].config == {"limit": 21}
+    assert not config.apps["climate"].enabled
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '# mine\n[home_assistant]\ntokn = "x"',
+            (
+                "FILE, line 3: home_assistant.tokn is not a known key; did you mean 'token'?"
+                " Known here: token, token_file, url."
+            ),
+        ),
+        (
+            '[home_asistant]\nurl = "x"',
+            (
+                "FILE, line 1: home_asistant is not a known key; did you mean 'home_assistant'?"
+                " Known here: apps, executor, hassette, home_assistant, store, sync."
+            ),
+        ),
+        (
+            '[hassette]\n\nlog_level = "loud"',
+            "FILE, line 3: hassette.log_level = 'loud': expected one of 'debug', 'info', 'warning' or 'error'.",
+        ),
+        (
+            '[hassette]\ntime_zone = "Mars/Base"',
+            "FILE, line 2: hassette.time_zone = 'Mars/Base': expected a time zone such as 'Europe/Vienna'.",
+        ),
+        ('hassette.stop_budget_s = "soon"', "FILE, line 1: hassette.stop_budget_s = 'soon': expected a number."),
+        ("[hassette]\nstop_budget_s = 0", "FILE, line 2: hassette.stop_budget_s = 0: expected greater than 0."),
+        ("[executor]\nthreads = 1.5", "FILE, line 2: executor.threads = 1.5: expected a whole number."),
+        ("[executor]\nthreads = 0", "FILE, line 2: executor.threads = 0: expected at least 1."),
+        ("hassette = 3", "FILE, line 1: hassette = 3: expected a table."),
+        ("store = 3", "FILE, line 1: store = 3: expected a table."),
+        ("[home_assistant]\ntoken = 123456", "FILE, line 2: home_assistant.token: expected text in quotes."),
+        (
+            '[apps.hall]\nclass = "Hall"',
+            "FILE, line 1: apps.hall.module is missing: expected the module in app_dir, such as 'motion_light'.",
+        ),
+        (
+            '[apps.hall]\nmodule = "hall"\nclass = "Hall"\ninstances = [\n {},\n 3]',
+            "FILE, line 4: apps.hall.instances[1] = 3: expected a table.",
+        ),
+        (
+            '[apps.hall]\nmodule = "hall"\nclass = "Hall"\nenabled = "perhaps"',
+            "FILE, line 4: apps.hall.enabled = 'perhaps': expected true or false.",
+        ),
+    ],
+)
+def test_a_mistake_names_file_line_key_what_was_found_and_what_was_expected(
+    file: Path, text: str, message: str
+) -> None:
+    assert problem(file, text) == message
+
+
+def test_an_unknown_key_of_the_executor_proposes_the_nearest(file: Path) -> None:
+    text = problem(file, "[executor]\ntimeout = 5")
+    assert text.startswith("FILE, line 2: executor.timeout is not a known key; did you mean 'timeout_s'?")
+
+
+def test_all_mistakes_are_told_at_once(file: Path) -> None:
+    text = problem(file, '[hassette]\nlog_level = "loud"\nfoo = 1\n[stoer]\n[home_assistant]\nurl = 5')
+    assert [line.split(":")[0] for line in text.splitlines()] == [
+        "FILE, line 4",
+        *(f"FILE, line {n}" for n in (2, 3, 6)),
+    ]
+
+
+def test_a_mistake_in_the_environment_names_the_variable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HASSETTE__LOG_LEVEL", "loud")
+    monkeypatch.setenv("HASSETTE__STROE__X", "1")
+    lines = problem(file, '[hassette]\nlog_level = "info"').splitlines()
+    assert lines[0].startswith("HASSETTE__LOG_LEVEL in the environment: hassette.log_level = 'loud': expected one of")
+    assert lines[1].startswith("HASSETTE__STROE__X in the environment: stroe is not a known key; did you mean 'store'?")
+
+
+def test_a_refused_token_is_not_repeated(file: Path) -> None:
+    assert "hush" not in problem(file, '[home_assistant]\ntoken = ["hush"]')
+
+
+def test_a_missing_file_says_how_to_make_one(file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no .*hassette\.toml .*hassette init.* --config"):
+        load_config(file)
+
+
+def test_a_directory_in_place_of_the_file_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be read: Is a directory\."):
+        load_config(tmp_path)
+
+
+def test_a_file_that_is_not_toml_names_the_line(file: Path) -> None:
+    assert "(at line 2, column 6)" in problem(file, "[hassette]\nwhat is this")
+
+
+def test_a_file_that_is_not_utf_8_is_a_clear_error(file: Path) -> None:
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"is not UTF-8 text"):
+        load_config(file)
+
+
+def test_a_token_file_that_cannot_be_read_is_named(file: Path) -> None:
+    assert "/nowhere/token" in problem(file, '[home_assistant]\ntoken_file = "/nowhere/token"')
