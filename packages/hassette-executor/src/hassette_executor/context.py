@@ -12,50 +12,61 @@ NEVER_NS = (1 << 63) - 1
 """A moment on the monotonic clock that does not come."""
 
 
+class Circle:
+    """What the runs of one executor share.
+
+    Attributes:
+        settings: The bounds of what is gathered.
+        executions: The runs that are going on.
+        late: Counts effects of runs that are over.
+    """
+
+    def __init__(self, settings: ExecutorSettings) -> None:
+        self.settings = settings
+        self.executions: set[Execution] = set()
+        self.late = LateEffects()
+
+
 class Execution:
     """One run that is going on. Not a value: it is the executor's own note of it, from start to record.
 
     Attributes:
         command: What is run.
-        started_us: Wall-clock start, in microseconds since the Unix epoch.
         started_ns: Start by `time.monotonic_ns`.
-        deadline_ns: When it must have ended, by `time.monotonic_ns`; `NEVER_NS` for no deadline.
+        timeout_s: Its deadline, in seconds from the start; 0 for none.
         task: The task to cancel at the deadline; None without one.
+        cancelling: How many requests to cancel that task were pending at the start.
         expired: Whether the deadline has passed and the task was told to end.
         run: Its number, once it has been running long enough to be reported; 0 before.
-        effects: What it logged and called: None so far nothing; the late counter once the record is made.
-        settings: The executor's, for the bounds of what is gathered.
+        effects: What it logged and called; None while that is nothing.
+        circle: What it shares with the executor's other runs.
     """
 
-    __slots__ = (
-        "command",
-        "deadline_ns",
-        "effects",
-        "expired",
-        "run",
-        "settings",
-        "started_ns",
-        "started_us",
-        "task",
-    )
+    # No __slots__: class attributes as defaults leave three to set instead of nine, on the way of every event.
+    task: "asyncio.Task[object] | None" = None
+    timeout_s: float = 0
+    cancelling: int = 0
+    expired: bool = False
+    run: int = 0
+    effects: GatheredEffects | None = None
 
-    def __init__(self, command: Command, started_us: int, started_ns: int, settings: ExecutorSettings) -> None:
+    def __init__(self, command: Command, started_ns: int, circle: "Circle") -> None:
         self.command = command
-        self.started_us = started_us
         self.started_ns = started_ns
-        self.settings = settings
-        self.deadline_ns = NEVER_NS
-        self.task: asyncio.Task[object] | None = None
-        self.effects: GatheredEffects | LateEffects | None = None
-        self.expired = False
-        self.run = 0
+        self.circle = circle
+
+    @property
+    def deadline_ns(self) -> int:
+        """When it must have ended, by `time.monotonic_ns`; `NEVER_NS` without a deadline or when told to end."""
+        return self.started_ns + int(self.timeout_s * 1e9) if self.timeout_s and not self.expired else NEVER_NS
 
     def gather(self) -> GatheredEffects | LateEffects:
-        """Return where effects go: made when the first one comes, since most runs have none."""
-        effects = self.effects
-        if effects is None:
-            effects = self.effects = GatheredEffects(self.settings)
-        return effects
+        """Return where effects go now: with the record, or once that is made, to the count of the late ones."""
+        if self not in self.circle.executions:
+            return self.circle.late
+        if self.effects is None:
+            self.effects = GatheredEffects(self.circle.settings)
+        return self.effects
 
 
 _current: ContextVar[Execution | None] = ContextVar("hassette_current_execution", default=None)

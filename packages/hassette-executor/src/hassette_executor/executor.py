@@ -3,10 +3,10 @@
 import asyncio
 import inspect
 import logging
-import time
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import partial
+from time import monotonic, monotonic_ns, time_ns
 from types import TracebackType
 from typing import cast
 
@@ -14,14 +14,13 @@ from hassette_executor.accounting import Accounting
 from hassette_executor.capture import ExecutionLogHandler
 from hassette_executor.classification import classify
 from hassette_executor.commands import Command
-from hassette_executor.context import NEVER_NS, Execution, current_execution, enter, leave
-from hassette_executor.effects import GatheredEffects, LateEffects
+from hassette_executor.context import Circle, Execution, current_execution, enter, leave
 from hassette_executor.errors import ExecutionTimeoutError, ExecutorStoppedError
 from hassette_executor.failures import Failure, leave_out_frames_of, take_failure
 from hassette_executor.feed import Feed
 from hassette_executor.hooks import ErrorContext, ErrorHook, ErrorHooks
-from hassette_executor.ids import COUNTER_BITS, IdSource
-from hassette_executor.inflight import SWEEP_NS, InFlight
+from hassette_executor.ids import COUNTER_BITS, id_at
+from hassette_executor.inflight import SHORT_S, InFlight
 from hassette_executor.outcome_log import OutcomeLog
 from hassette_executor.queue import WriteQueue
 from hassette_executor.records import LifecycleEvent, Record, Registration, RunningExecution, Status
@@ -38,6 +37,8 @@ DRAIN_S = 0.1
 within 250 ms, and moving a hundred at once costs a fraction of moving each."""
 
 _SUCCESS = Status.SUCCESS
+_current_task = cast("Callable[[asyncio.AbstractEventLoop], asyncio.Task[object]]", asyncio.current_task)
+_new_record = cast("Callable[[type[Record], tuple[object, ...]], Record]", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
 
 
 class CommandExecutor:
@@ -60,16 +61,19 @@ class CommandExecutor:
 
     def __init__(self, *sinks: RecordSink, settings: ExecutorSettings | None = None) -> None:
         self._settings = settings = settings or ExecutorSettings()
+        self._timeout_s = settings.timeout_s
         self._sinks = sinks or (NullSink(),)
         self._queues = [WriteQueue(sink, settings) for sink in self._sinks]
         self._threads = HandlerThreads(settings.threads)
         self._log_thread = HandlerThreads(1)
         self.hooks = ErrorHooks(settings, self._threads)
         self.feed = Feed(settings.feed_records)
-        self._ids = IdSource()
-        self._late = LateEffects()
-        self._inflight = InFlight(self._report_running)
+        self._last_id = 0
+        self._circle = Circle(settings)
+        self._executions = self._circle.executions
+        self._inflight = InFlight(self._executions, self._report_running)
         self._inbox: deque[Record] = deque()
+        self._inbox_mark = 1
         self._drained = 0
         self._drain_timer: asyncio.TimerHandle | None = None
         self._active: dict[tuple[str, ...], Registration] = {}
@@ -86,7 +90,7 @@ class CommandExecutor:
         """Begin to take commands. Ids go on from the highest that a sink has kept."""
         for sink in self._sinks:
             try:
-                self._ids.continue_after(await sink.last_id())
+                self._last_id = max(self._last_id, await sink.last_id())
             except Exception as error:  # noqa: BLE001  a sink in trouble must not keep automations from running
                 logger.warning(
                     "A sink could not say its last id; ids start from the clock",
@@ -120,12 +124,12 @@ class CommandExecutor:
             self._stopped.set()
             return
         self._loop = None
-        until = time.monotonic() + self._settings.stop_timeout_s
+        until = monotonic() + self._settings.stop_timeout_s
         await self._inflight.wait_until_empty(self._settings.stop_timeout_s / 2, but=current_execution())
         self._inflight.close()
-        await self.hooks.close(min(self._settings.hook_timeout_s, max(0.1, until - time.monotonic())))
+        await self.hooks.close(min(self._settings.hook_timeout_s, max(0.1, until - monotonic())))
         self._drain()
-        await asyncio.gather(*(queue.close(max(0.1, until - time.monotonic())) for queue in self._queues))
+        await asyncio.gather(*(queue.close(max(0.1, until - monotonic())) for queue in self._queues))
         if self._logging:
             await asyncio.wait(self._logging, timeout=1)
         logging.getLogger().removeHandler(self._log_handler)
@@ -156,85 +160,94 @@ class CommandExecutor:
             KeyboardInterrupt, SystemExit: Raised by the callable; after recording.
             ExecutorStoppedError: The executor does not take commands; nothing was run, nothing is recorded.
         """
-        # This is the hot path: every event of the house goes through it, once per handler. It makes two objects, the
-        # execution and the record; everything else waits for _drain, the sweeper, or a failure.
-        if self._loop is None:
+        # The hot path: every event of the house comes through here, once per handler. It makes two objects, the
+        # execution and the record; a run that succeeds without a word ends in this method, all else in _end.
+        loop = self._loop
+        if loop is None:
             raise ExecutorStoppedError
         registration = command.registration
-        started_ns = time.monotonic_ns()
-        execution = Execution(command, time.time_ns() // 1000, started_ns, self._settings)
-        wake_ns = started_ns + SWEEP_NS
-        cancelling = 0
+        started_ns = monotonic_ns()
+        execution = Execution(command, started_ns, self._circle)
         timeout_s = registration.timeout_s
         if timeout_s is None:
-            timeout_s = self._settings.timeout_s
+            timeout_s = self._timeout_s
         if timeout_s:
-            execution.task = task = cast("asyncio.Task[object]", asyncio.current_task())
-            cancelling = task.cancelling()
-            execution.deadline_ns = deadline_ns = started_ns + int(timeout_s * 1e9)
-            if deadline_ns < wake_ns:
-                wake_ns = deadline_ns
-        inflight = self._inflight
-        inflight.executions.add(execution)
-        if wake_ns < inflight.wake_ns:
-            inflight.wake_at(wake_ns, started_ns)
+            execution.timeout_s = timeout_s
+            execution.task = task = _current_task(loop)
+            execution.cancelling = task.cancelling()
+            if timeout_s < SHORT_S:
+                self._inflight.attend(execution)
+        executions = self._executions
+        executions.add(execution)
+        if not self._inflight.awake:
+            self._inflight.attend(execution)
         token = enter(execution)
-        raised: BaseException | None = None
         try:
             if registration.runs_in == "async":
                 await command.call()  # pyright: ignore[reportGeneralTypeIssues]  Call promises an awaitable for "async"
             else:
                 await self._run_in_thread(command)
-        except BaseException as error:  # noqa: BLE001  the one place that catches everything: classified below
-            raised = error
-        # No await between here and the record: a cancellation cannot come in between.
+        except BaseException as error:
+            leave(token)
+            record, reraise = self._end(execution, error)
+            if reraise:
+                raise
+            return record
         leave(token)
-        inflight.executions.discard(execution)
-        duration_us = (time.monotonic_ns() - started_ns) // 1000
-        failure: Failure | None = None
-        effects = None
-        reraise = False
-        if raised is None and not execution.expired:
-            status = _SUCCESS
-        else:
-            status, failure, reraise = self._judge(execution, raised, cancelling, timeout_s)
-        if (gathered := execution.effects) is not None:
-            assert isinstance(gathered, GatheredEffects)  # the late counter comes after this line
-            effects = gathered.take(failed=status is not _SUCCESS)
-        execution.effects = self._late
-        ids = self._ids
-        record_id = (execution.started_us + duration_us) // 1000 << COUNTER_BITS
-        ids.last = record_id = record_id if record_id > ids.last else ids.last + 1
+        if execution.expired or execution.effects is not None:
+            return self._end(execution, None)[0]
+        executions.discard(execution)
+        # No await between here and the inbox: a cancellation cannot come in between.
+        duration_us = (monotonic_ns() - started_ns) // 1000
+        started_us = (started_ns + self._inflight.wall_offset_ns) // 1000
+        record_id = (started_us + duration_us) // 1000 << COUNTER_BITS
+        if record_id <= self._last_id:
+            record_id = self._last_id + 1
+        self._last_id = record_id
         # tuple.__new__ skips the named tuple's keyword handling: 150 ns instead of 700.
-        record: Record = tuple.__new__(
+        record = _new_record(
             command.record_type,
             (
                 record_id,
                 registration,
                 command.trigger,
-                execution.started_us,
+                started_us,
                 duration_us,
                 (started_ns - command.ready_ns) // 1000,
-                status,
-                failure,
-                effects,
+                _SUCCESS,
+                None,
+                None,
             ),
         )
         inbox = self._inbox
         inbox.append(record)
-        if self._drain_timer is None:
-            self._arm_drain()
-        elif len(inbox) >= self._settings.batch_records:
-            self._drain()
-        if failure is not None and not reraise and (hook := self.hooks.find(registration)) is not None:
-            self._run_error_hooks(hook, raised, command, record, timeout_s)
-        if reraise:
-            try:
-                raise cast("BaseException", raised)
-            finally:
-                del raised  # or the exception and this frame would keep each other alive
-        raised = None
+        if len(inbox) >= self._inbox_mark:
+            self._mark_reached()
         return record
+
+    def _end(self, execution: Execution, raised: BaseException | None) -> tuple[Record, bool]:
+        """Make the record of a run that failed, was told to end, or has effects; return it and whether to re-raise."""
+        command, started_ns = execution.command, execution.started_ns
+        duration_us = (monotonic_ns() - started_ns) // 1000
+        started_us = (started_ns + self._inflight.wall_offset_ns) // 1000
+        status, failure, reraise = self._judge(execution, raised)
+        effects = None
+        if execution.effects is not None:
+            effects = execution.effects.take(failed=status is not _SUCCESS)
+        self._executions.discard(execution)
+        waited_us = (started_ns - command.ready_ns) // 1000
+        numbers = (started_us, duration_us, waited_us)
+        record_id = self._next_id(started_us + duration_us)
+        record = _new_record(
+            command.record_type,
+            (record_id, command.registration, command.trigger, *numbers, status, failure, effects),
+        )
+        self._inbox.append(record)
+        if len(self._inbox) >= self._inbox_mark:
+            self._mark_reached()
+        if failure is not None and not reraise and (hook := self.hooks.find(command.registration)) is not None:
+            self._run_error_hooks(hook, raised, execution, record)
+        return record, reraise
 
     async def _run_in_thread(self, command: Command) -> None:
         outcome = await self._threads.run(command.call)
@@ -242,15 +255,12 @@ class CommandExecutor:
             # A sync callable may turn out to return a coroutine (a lambda around an async function, say).
             await cast("Awaitable[object]", outcome)
 
-    def _judge(
-        self, execution: Execution, raised: BaseException | None, cancelling: int, timeout_s: float
-    ) -> tuple[Status, Failure | None, bool]:
+    def _judge(self, execution: Execution, raised: BaseException | None) -> tuple[Status, Failure | None, bool]:
         cancelled_too = False
         if execution.expired:
             assert execution.task is not None  # only a run with a deadline expires
             # As asyncio.timeout does: take our own request back; if another one is left, it is not ours to swallow.
-            cancelled_too = execution.task.uncancel() > cancelling
-        execution.deadline_ns = NEVER_NS
+            cancelled_too = execution.task.uncancel() > execution.cancelling
         outcome = classify(raised, expired=execution.expired, cancelled=cancelled_too)
         if outcome.kind is None:
             return outcome.status, None, outcome.reraise
@@ -258,7 +268,7 @@ class CommandExecutor:
             assert raised is not None  # a kind names what was raised
             failure = take_failure(outcome.kind, raised, with_frames=outcome.with_frames)
             return outcome.status, failure, outcome.reraise
-        text = str(ExecutionTimeoutError(timeout_s))
+        text = str(ExecutionTimeoutError(execution.timeout_s))
         # The frames of the cancellation say where the run was hanging; what it raised besides is the cause.
         taken = take_failure(outcome.kind, raised) if raised is not None else None
         failure = Failure(
@@ -271,14 +281,14 @@ class CommandExecutor:
         return outcome.status, failure, outcome.reraise
 
     def _run_error_hooks(
-        self, hook: ErrorHook, raised: BaseException | None, command: Command, record: Record, timeout_s: float
+        self, hook: ErrorHook, raised: BaseException | None, execution: Execution, record: Record
     ) -> None:
         exception = raised
         if record.status is Status.TIMED_OUT:
-            exception = ExecutionTimeoutError(timeout_s)
+            exception = ExecutionTimeoutError(execution.timeout_s)
             exception.__cause__ = raised
         assert exception is not None  # a failure was recorded
-        self.hooks.call(hook, ErrorContext(exception=exception, command=command, record=record))
+        self.hooks.call(hook, ErrorContext(exception=exception, command=execution.command, record=record))
 
     # ---- telling ----------------------------------------------------------------------------------------------
 
@@ -307,15 +317,15 @@ class CommandExecutor:
             reason: ``rate_limited``, ``overlap``, ``back_pressure``, ``misfire`` or ``predicate_failed``.
             count: How often.
         """
-        hour_us = hour_of(time.time_ns() // 1000)
+        hour_us = hour_of(time_ns() // 1000)
         for queue in self._queues:
             queue.pending.skip(registration, hour_us, reason, count)
             self._touch(queue)
 
     def report(self, kind: str, subject: str, detail: str = "") -> None:
         """Announce something that happened to the framework itself (see `LifecycleEvent`)."""
-        at_us = time.time_ns() // 1000
-        event = LifecycleEvent(self._ids.next(at_us), at_us, kind, subject, detail)
+        at_us = time_ns() // 1000
+        event = LifecycleEvent(self._next_id(at_us), at_us, kind, subject, detail)
         for queue in self._queues:
             queue.pending.report(event)
             self._touch(queue)
@@ -325,6 +335,11 @@ class CommandExecutor:
         for queue in self._queues:
             queue.pending.set_facts(facts)
             self._touch(queue)
+
+    def _next_id(self, at_us: int) -> int:
+        # When the clock stands still or goes back, ids go on from the last one: order holds.
+        self._last_id = max(id_at(at_us), self._last_id + 1)
+        return self._last_id
 
     # ---- asking -----------------------------------------------------------------------------------------------
 
@@ -368,18 +383,24 @@ class CommandExecutor:
 
     # ---- handing over -----------------------------------------------------------------------------------------
 
-    def _arm_drain(self) -> None:
+    def _mark_reached(self) -> None:
+        """The first record in the inbox sets the timer; a batch of them is handed over without waiting for it."""
+        if self._drain_timer is not None:
+            self._drain()
+            return
         delay = min(DRAIN_S, self._settings.flush_interval_s / 5)
         self._drain_timer = asyncio.get_running_loop().call_later(delay, self._drain_due)
+        self._inbox_mark = self._settings.batch_records
 
     def _drain_due(self) -> None:
         self._drain_timer = None
+        self._inbox_mark = 1
         self._drain()
 
     def _drain(self) -> None:
         """Hand what is in the inbox to the feed, the write queues and the log."""
-        for what, count in self._late.take().items():
-            at_us = time.time_ns() // 1000
+        for what, count in self._circle.late.take().items():
+            at_us = time_ns() // 1000
             for queue in self._queues:
                 queue.pending.lose("late_effect", what, count, at_us, at_us)
                 self._touch(queue)

@@ -88,6 +88,7 @@ class Feed:
     """
 
     def __init__(self, retain: int) -> None:
+        self._limit = retain
         self._retained: deque[Record] = deque(maxlen=retain)
         self._subscriptions: set[Subscription] = set()
         self._forgotten = 0
@@ -100,11 +101,10 @@ class Feed:
     def publish(self, records: Sequence[Record]) -> None:
         """Pass records on, in the order of their ids."""
         retained = self._retained
-        overflow = len(retained) + len(records) - (retained.maxlen or 0)
+        overflow = len(retained) + len(records) - self._limit
         if overflow > 0:
-            self._forgotten = (
-                retained[overflow - 1].id if overflow <= len(retained) else records[overflow - len(retained) - 1].id
-            )
+            newest_forgotten = retained[overflow - 1] if overflow <= len(retained) else records[-self._limit - 1]
+            self._forgotten = newest_forgotten.id
         retained.extend(records)
         for subscription in tuple(self._subscriptions):
             if not subscription.offer(records):

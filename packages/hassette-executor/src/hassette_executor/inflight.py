@@ -15,20 +15,28 @@ SWEEP_NS = 250_000_000
 been running for a second is in the store before it is lost."""
 
 
+SHORT_S = SWEEP_NS / 1e9
+"""A deadline shorter than this has the timer set for it."""
+
+
 class InFlight:
     """The runs that are going on.
 
     Args:
+        executions: The runs; the executor's hot path adds and discards directly.
         report: Called with the runs that have been going on for a while, whenever that list has changed.
 
     Attributes:
-        wake_ns: When the sweeper looks next, by `time.monotonic_ns`; `NEVER_NS` while nothing is going on.
-        executions: The runs; the executor's hot path adds and discards directly.
+        awake: Whether the sweeper is set to look, which is then within `SWEEP_NS`.
+        wall_offset_ns: What to add to the monotonic clock for the wall clock. Renewed whenever the sweeper looks or is
+            set to look: a step of the wall clock is seen within `SWEEP_NS`, and the hot path saves a clock read.
     """
 
-    def __init__(self, report: Callable[[tuple[RunningExecution, ...]], None]) -> None:
-        self.executions: set[Execution] = set()
-        self.wake_ns = NEVER_NS
+    def __init__(self, executions: set[Execution], report: Callable[[tuple[RunningExecution, ...]], None]) -> None:
+        self._executions = executions
+        self.awake = False
+        self._wake_ns = NEVER_NS
+        self.wall_offset_ns = time.time_ns() - time.monotonic_ns()
         self._report = report
         self._reported: frozenset[int] = frozenset()
         self._last_run = 0
@@ -36,23 +44,32 @@ class InFlight:
         self._emptied: asyncio.Event | None = None
 
     def __iter__(self) -> Iterator[Execution]:
-        return iter(tuple(self.executions))
+        return iter(tuple(self._executions))
+
+    def attend(self, execution: Execution) -> None:
+        """See to it that the sweeper looks in time for this run, which has just begun."""
+        now = execution.started_ns
+        wake_ns = min(now + SWEEP_NS, execution.deadline_ns)
+        if wake_ns < self._wake_ns:
+            self.wake_at(wake_ns, now)
 
     def wake_at(self, at_ns: int, now_ns: int) -> None:
         """Have the sweeper look at this time at the latest."""
         if self._timer is not None:
             self._timer.cancel()
-        self.wake_ns = at_ns
+        self.awake = True
+        self._wake_ns = at_ns
+        self.wall_offset_ns = time.time_ns() - time.monotonic_ns()
         self._timer = asyncio.get_running_loop().call_later(max(0, at_ns - now_ns) / 1e9, self._sweep)
 
     def running(self) -> tuple[RunningExecution, ...]:
         """Return every run that is going on, the oldest first."""
-        return self._told(self.executions)
+        return self._told(self._executions)
 
     async def wait_until_empty(self, timeout_s: float, but: Execution | None) -> None:
         """Wait until nothing is going on (but this one run), or until the timeout has passed."""
         until = time.monotonic() + timeout_s
-        while self.executions - {but} and (left := until - time.monotonic()) > 0:
+        while self._executions - {but} and (left := until - time.monotonic()) > 0:
             self._emptied = asyncio.Event()
             self.wake_at(time.monotonic_ns() + 10_000_000, time.monotonic_ns())
             try:
@@ -65,18 +82,19 @@ class InFlight:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self.wake_ns = NEVER_NS
+        self.awake = False
+        self._wake_ns = NEVER_NS
 
     def _sweep(self) -> None:
         now = time.monotonic_ns()
         self._timer = None
-        self.wake_ns = NEVER_NS
+        self.awake = False
+        self._wake_ns = NEVER_NS
         next_ns = NEVER_NS
         long: list[Execution] = []
-        for execution in tuple(self.executions):
+        for execution in tuple(self._executions):
             if execution.deadline_ns <= now:
                 execution.expired = True
-                execution.deadline_ns = NEVER_NS
                 assert execution.task is not None  # it has a deadline
                 execution.task.cancel()
             next_ns = min(next_ns, execution.deadline_ns)
@@ -88,7 +106,7 @@ class InFlight:
             self._report(told)
         if self._emptied is not None:
             self._emptied.set()
-        if self.executions:
+        if self._executions:
             self.wake_at(min(next_ns, now + SWEEP_NS), now)
 
     def _told(self, executions: set[Execution] | list[Execution]) -> tuple[RunningExecution, ...]:
@@ -98,7 +116,10 @@ class InFlight:
                 execution.run = self._last_run
         return tuple(
             RunningExecution(
-                execution.run, execution.command.registration, execution.command.trigger, execution.started_us
+                execution.run,
+                execution.command.registration,
+                execution.command.trigger,
+                (execution.started_ns + self.wall_offset_ns) // 1000,
             )
             for execution in sorted(executions, key=lambda execution: execution.run)
         )

@@ -21,7 +21,7 @@ MAX_LIFECYCLE = 1_000
 
 
 class Pending:
-    """Gathers, within bounds, what is to be said beside runs. Counts add up while they wait, so none is ever dropped."""
+    """Gathers, within bounds, what is to be said beside runs; counts add up while they wait, so none is dropped."""
 
     def __init__(self) -> None:
         self._registered: dict[Registration, None] = {}

@@ -109,7 +109,7 @@ class WriteQueue:
             self._timer = asyncio.get_running_loop().call_later(self._settings.flush_interval_s * 0.8, self._flush_due)
 
     async def flush(self) -> None:
-        """Write what waits now, without waiting for the interval or a retry's time; return when all of it is settled."""
+        """Write what waits now, whatever the interval or a retry's time; return when all of it is settled."""
         if self._closed or (not self.waiting and not self._has_sayings()):
             return
         flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -1,10 +1,11 @@
 """What happened: the values that flow, one way, from the executor to whoever keeps them.
 
-All are immutable. They are named tuples rather than frozen dataclasses because one is made for every run, on the
+All are immutable. Most are named tuples rather than frozen dataclasses because they are made for every run, on the
 event loop (docs/adr/0004-named-tuples-on-the-hot-path.md gives the figures). Times are wall-clock microseconds since
 the Unix epoch (``_us``), durations are microseconds on the monotonic clock.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -48,7 +49,8 @@ class ServiceCall(NamedTuple):
         target: The entities, areas or devices aimed at, as compact JSON; empty if none.
         data: The service data as compact JSON, cut at the configured length; empty if none.
         duration_us: From sending to the answer.
-        context_id: The context id that Home Assistant answered with: events that carry it, as id or parent, are effects.
+        context_id: The context id that Home Assistant answered with: events that carry it, as id or parent, are
+            its effects.
         error: Why it failed; None if it did not.
     """
 
@@ -138,7 +140,8 @@ class RunningExecution(NamedTuple):
     started_us: int
 
 
-class SkipCount(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SkipCount:
     """How often a registration did not run, and why, within one hour.
 
     Attributes:
@@ -177,7 +180,8 @@ class ShedSummary(NamedTuple):
     buckets: tuple[tuple[int, int], ...]
 
 
-class Loss(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Loss:
     """Detail that was not kept: a gap, said aloud.
 
     Attributes:

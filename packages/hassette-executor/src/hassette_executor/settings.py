@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from hassette_executor.errors import SettingError
 
+_COUNTS = ("threads", "batch_records", "max_records", "max_bytes", "log_bytes", "hooks_at_once", "feed_records")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorSettings:
