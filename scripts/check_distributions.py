@@ -47,15 +47,14 @@ def check(package: Path, dist: Path) -> list[str]:
 
 
 def install_alone(package: Path, dist: Path) -> list[str]:
-    """Install one wheel by pip, with what it asks for and nothing else, and import it with warnings as errors."""
+    """Install one wheel, with what it asks for and nothing else, and import it with warnings as errors."""
     name = package.name.replace("-", "_")
     with tempfile.TemporaryDirectory() as scratch:
-        venv.create(scratch, with_pip=True)
-        python = Path(scratch, "bin", "python")
+        venv.create(scratch)
+        python = str(Path(scratch, "bin", "python"))
         (wheel,) = dist.glob(f"{name}-*.whl")
-        install = [str(python), "-m", "pip", "install", "--quiet", f"--find-links={dist}", str(wheel)]
-        steps = [install, [str(python), "-W", "error", "-c", f"import {name}; print({name}.__name__)"]]
-        for step in steps:
+        uv = [sys.executable, "-m", "uv", "pip", "install", f"--python={python}", f"--find-links={dist}"]
+        for step in ([*uv, str(wheel)], [python, "-W", "error", "-c", f"import {name}"]):
             done = subprocess.run(step, capture_output=True, text=True, cwd=scratch, check=False)
             if done.returncode:
                 return [f"{package.name}, alone: {' '.join(step[1:])}: {done.stderr.strip()}"]
