@@ -5,6 +5,7 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from functools import partial
 from time import monotonic, monotonic_ns, time_ns
 from types import TracebackType
@@ -385,11 +386,14 @@ class CommandExecutor:
 
     def _mark_reached(self) -> None:
         """The first record in the inbox sets the timer; a batch of them is handed over without waiting for it."""
+        # Handing over is nobody's run: in an empty context, what it logs attaches to no record, not even to that of a
+        # run inside of which this one was executed.
+        context = Context()
         if self._drain_timer is not None:
-            self._drain()
+            context.run(self._drain)
             return
         delay = min(DRAIN_S, self._settings.flush_interval_s / 5)
-        self._drain_timer = asyncio.get_running_loop().call_later(delay, self._drain_due)
+        self._drain_timer = asyncio.get_running_loop().call_later(delay, self._drain_due, context=context)
         self._inbox_mark = self._settings.batch_records
 
     def _drain_due(self) -> None:

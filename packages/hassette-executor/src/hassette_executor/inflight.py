@@ -6,6 +6,7 @@ A timer per run (`asyncio.timeout`) costs about 6 µs; a set entry costs a twent
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from contextvars import Context
 
 from hassette_executor.context import NEVER_NS, Execution
 from hassette_executor.records import RunningExecution
@@ -60,7 +61,9 @@ class InFlight:
         self.awake = True
         self._wake_ns = at_ns
         self.wall_offset_ns = time.time_ns() - time.monotonic_ns()
-        self._timer = asyncio.get_running_loop().call_later(max(0, at_ns - now_ns) / 1e9, self._sweep)
+        self._timer = asyncio.get_running_loop().call_later(
+            max(0, at_ns - now_ns) / 1e9, self._sweep, context=Context()
+        )
 
     def running(self) -> tuple[RunningExecution, ...]:
         """Return every run that is going on, the oldest first."""
