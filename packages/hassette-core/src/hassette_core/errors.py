@@ -8,6 +8,7 @@
         ├── ConfigError               hassette.toml or the environment is wrong (fatal)
         ├── AppLoadError              one app cannot be loaded; the others run on
         ├── RegistrationError         an app registers a handler or job in a way that cannot work
+        ├── RefusedError              the simulated home refuses a command, in Home Assistant's words
         ├── UnknownEntityError        states[…] holds no such entity (also a KeyError)
         └── LinkError                 anything about talking to Home Assistant
             ├── UrlError              the configured address is not one (fatal)
@@ -196,3 +197,20 @@ class UnreadableEventError(LinkError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"this is not an event as Home Assistant sends them: {what}")
+
+
+# ---------------------------------------------------------------- the simulated home
+
+
+class RefusedError(CoreError):
+    """The simulated home refuses a command. It goes to the client as an error result, like Home Assistant's.
+
+    Args:
+        code: Such as ``not_found``.
+        message: Home Assistant's words.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message

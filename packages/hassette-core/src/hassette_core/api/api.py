@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 from hassette_core.api.secrets import without_secrets
@@ -88,11 +88,11 @@ class Api:
         if return_response:
             message["return_response"] = True
         at_us, began_ns = self._time_ns() // 1_000, self._monotonic_ns()
-        context_id, response = None, None
+        result: ServiceResult | None = None
         problem: str | None = "cancelled before the answer"
         try:
             answer = await self._link.require_connection(action).command(action, "call_service", **message)
-            context_id, response = _context_id(action, answer), answer.get("response")
+            result = ServiceResult(_context_id(action, answer), answer.get("response"))
             problem = None
         except LinkError as error:
             problem = str(error)
@@ -109,11 +109,12 @@ class Api:
                     _compact(message.get("target") or {key: data[key] for key in _TARGET_KEYS if key in data}),
                     _compact({key: value for key, value in data.items() if key not in _TARGET_KEYS}),
                     (self._monotonic_ns() - began_ns) // 1_000,
-                    context_id,
+                    result.context_id if result else None,
                     problem,
                 )
             )
-        return ServiceResult(context_id, response)
+        assert result is not None
+        return result
 
     async def get_states(self) -> list[State]:
         """Fetch all states anew. `States` has them already; this asks Home Assistant."""
@@ -175,8 +176,7 @@ def _as_target(target: Target) -> dict[str, Any]:
     if isinstance(target, str):
         return {"entity_id": target}
     if isinstance(target, Mapping):
-        mapping: Mapping[str, Any] = target
-        return dict(mapping)
+        return dict(cast("Mapping[str, Any]", target))
     return {"entity_id": list(target)}
 
 

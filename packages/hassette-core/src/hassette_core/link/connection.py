@@ -8,8 +8,13 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, cast
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
-from hass_client import HomeAssistantClient
-from hass_client.exceptions import AuthenticationFailed, BaseHassClientError, FailedCommand, NotConnected
+from hass_client import HomeAssistantClient  # pyright: ignore[reportMissingTypeStubs]  typed, but says so nowhere
+from hass_client.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
+    AuthenticationFailed,
+    BaseHassClientError,
+    FailedCommand,
+    NotConnected,
+)
 
 from hassette_core.errors import (
     AuthenticationError,

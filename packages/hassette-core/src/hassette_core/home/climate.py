@@ -1,0 +1,83 @@
+"""The air in the house: warmed by heating, cooled by open windows and the winter outside."""
+
+from collections.abc import Iterator
+from random import Random
+
+from hassette_core.home.core import HomeCore
+from hassette_core.home.house import HEATED
+
+MINUTE_S = 60.0
+LOSS_PER_MINUTE = 0.003
+"""Part of the difference to the outside that a room loses, its window shut."""
+OPEN_WINDOW = 10.0
+"""How many times as much with its window open."""
+HEATING_PER_MINUTE = 0.2
+"""Degrees that heating adds."""
+TOLERANCE = 0.2
+"""Heating begins this far below the target, and ends this far above."""
+WATTS = {"light": 9.0, "switch.coffee_machine": 950.0}
+
+
+class Climate:
+    """Temperatures, humidity, heating and power.
+
+    Args:
+        core: The house's states and events.
+        random: Source of the noise.
+    """
+
+    def __init__(self, core: HomeCore, random: Random) -> None:
+        self._core = core
+        self._random = random
+        self._celsius = {
+            entity_id.removeprefix("sensor.").removesuffix("_temperature"): float(state["state"])
+            for entity_id, state in core.states.items()
+            if entity_id.startswith("sensor.") and entity_id.endswith("_temperature")
+        }
+
+    def steps(self) -> Iterator[float]:
+        """Go on by a minute of the house's time at each step."""
+        while True:
+            yield MINUTE_S
+            outside = self._celsius["outdoor"]
+            for place in self._celsius:
+                self._celsius[place] += self._random.gauss(0, 0.02)
+                if place != "outdoor":
+                    self._celsius[place] += self._exchange(place, outside) + self._heating(place)
+                self._show(f"sensor.{place}_temperature", f"{self._celsius[place]:.1f}")
+            self._show("sensor.bathroom_humidity", f"{52 + self._random.gauss(0, 0.6):.0f}")
+            self._show("sensor.power", f"{self._watts():.0f}")
+
+    def _exchange(self, place: str, outside: float) -> float:
+        window = self._core.states.get(f"binary_sensor.{place}_window")
+        is_open = window is not None and window["state"] == "on"
+        return (outside - self._celsius[place]) * LOSS_PER_MINUTE * (OPEN_WINDOW if is_open else 1.0)
+
+    def _heating(self, place: str) -> float:
+        if place not in HEATED:
+            # Somewhere in the cellar a boiler keeps the other rooms as they are.
+            return 0.036 if self._celsius[place] < 20.5 else 0.0
+        entity_id = f"climate.{place}"
+        state = self._core.states[entity_id]
+        action = state["attributes"]["hvac_action"]
+        difference = state["attributes"]["temperature"] - self._celsius[place]
+        if state["state"] == "off":
+            action = "off"
+        elif difference > TOLERANCE:
+            action = "heating"
+        elif difference < -TOLERANCE or action == "off":
+            action = "idle"
+        current = round(self._celsius[place], 1)
+        self._core.change(entity_id, current_temperature=current, hvac_action=action)
+        return HEATING_PER_MINUTE if action == "heating" else 0.0
+
+    def _watts(self) -> float:
+        watts = self._random.gauss(140, 4)
+        for entity_id, state in self._core.states.items():
+            if state["state"] == "on":
+                watts += WATTS.get(entity_id, WATTS.get(entity_id.partition(".")[0], 0.0))
+        return watts
+
+    def _show(self, entity_id: str, state: str) -> None:
+        if entity_id in self._core.states:
+            self._core.change(entity_id, state)

@@ -1,0 +1,134 @@
+"""The REST API of the simulated home."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from aiohttp import web
+
+from hassette_core.errors import RefusedError
+from hassette_core.home.core import HomeCore, Json
+from hassette_core.home.services import Services
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class RestApi:
+    """The part of the REST API that deals with states, events and services.
+
+    Args:
+        core: The house's states and events.
+        services: The house's services.
+        configuration: Returns the answer to ``/api/config``.
+        token: What the client must show.
+    """
+
+    def __init__(self, core: HomeCore, services: Services, configuration: Callable[[], Json], token: str) -> None:
+        self._core = core
+        self._services = services
+        self._configuration = configuration
+        self._token = token
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [
+            web.get("/api/", self._for_the_known(self._status)),
+            web.get("/api/config", self._for_the_known(self._config)),
+            web.get("/api/states", self._for_the_known(self._states)),
+            web.get("/api/states/{entity_id}", self._for_the_known(self._state)),
+            web.post("/api/states/{entity_id}", self._for_the_known(self._set_state)),
+            web.delete("/api/states/{entity_id}", self._for_the_known(self._remove_state)),
+            web.post("/api/events/{event_type}", self._for_the_known(self._fire)),
+            web.get("/api/services", self._for_the_known(self._list_services)),
+            web.post("/api/services/{domain}/{service}", self._for_the_known(self._call)),
+        ]
+
+    def _for_the_known(self, handler: Handler) -> Handler:
+        async def check(request: web.Request) -> web.StreamResponse:
+            if request.headers.get("Authorization") != f"Bearer {self._token}":
+                raise web.HTTPUnauthorized
+            return await handler(request)
+
+        return check
+
+    async def _status(self, _request: web.Request) -> web.Response:
+        return _say("API running.")
+
+    async def _config(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._configuration())
+
+    async def _states(self, _request: web.Request) -> web.Response:
+        return web.json_response(list(self._core.states.values()))
+
+    async def _state(self, request: web.Request) -> web.Response:
+        state = self._core.states.get(request.match_info["entity_id"])
+        return _say("Entity not found.", 404) if state is None else web.json_response(state)
+
+    async def _set_state(self, request: web.Request) -> web.Response:
+        entity_id = request.match_info["entity_id"]
+        try:
+            body: Json = await request.json()
+        except ValueError:
+            return _say("Invalid JSON specified.", 400)
+        if (state := body.get("state")) is None:
+            return _say("No state specified.", 400)
+        try:
+            is_new = self._core.set(entity_id, state, body.get("attributes"), self._core.context(user=True))
+        except ValueError as problem:
+            return _say(str(problem), 400)
+        answer = web.json_response(self._core.states[entity_id], status=201 if is_new else 200)
+        answer.headers["Location"] = f"/api/states/{entity_id}"
+        return answer
+
+    async def _remove_state(self, request: web.Request) -> web.Response:
+        removed = self._core.remove(request.match_info["entity_id"])
+        return _say("Entity removed.") if removed else _say("Entity not found.", 404)
+
+    async def _fire(self, request: web.Request) -> web.Response:
+        event_type = request.match_info["event_type"]
+        try:
+            data = await _body(request)
+        except ValueError:
+            return _say("Event data should be valid JSON.", 400)
+        if data is not None and not isinstance(data, dict):
+            return _say("Event data should be a JSON object", 400)
+        self._core.fire(event_type, cast("Json | None", data), self._core.context(user=True))
+        return _say(f"Event {event_type} fired.")
+
+    async def _list_services(self, _request: web.Request) -> web.Response:
+        described = self._services.describe()
+        return web.json_response([{"domain": domain, "services": services} for domain, services in described.items()])
+
+    async def _call(self, request: web.Request) -> web.Response:
+        domain, service = request.match_info["domain"], request.match_info["service"]
+        try:
+            data = cast("Json", await _body(request) or {})
+        except ValueError:
+            return _say("Data should be valid JSON.", 400)
+        context = self._core.context(user=True)
+        changed: list[Json] = []
+
+        def gather(event: Json) -> None:
+            if event["context"]["id"] == context.id and (state := event["data"]["new_state"]) is not None:
+                changed.append(state)
+
+        wants_response = "return_response" in request.query
+        unsubscribe = self._core.listen("state_changed", gather)
+        try:
+            response = self._services.call(domain, service, data, context, return_response=wants_response)
+        except RefusedError:
+            raise web.HTTPBadRequest from None
+        finally:
+            unsubscribe()
+        return web.json_response(
+            {"changed_states": changed, "service_response": response} if wants_response else changed
+        )
+
+
+async def _body(request: web.Request) -> Any:
+    text = await request.text()
+    return json.loads(text) if text else None
+
+
+def _say(message: str, status: int = 200) -> web.Response:
+    return web.json_response({"message": message}, status=status)

@@ -1,0 +1,225 @@
+"""The WebSocket API of the simulated home: one session per client."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable
+from typing import Any, cast
+
+from aiohttp import WSMsgType, web
+
+from hassette_core.errors import RefusedError
+from hassette_core.home.core import MATCH_ALL, HomeCore, Json
+from hassette_core.home.services import TARGET_KEYS, Services
+
+MAX_PENDING_MESSAGES = 4_096
+"""A client with more than these unread is cut off, as by Home Assistant."""
+AUTH_TIMEOUT_S = 10.0
+
+
+class Session:
+    """One client's session: authentication, then commands and events.
+
+    Args:
+        core: The house's states and events.
+        services: The house's services.
+        configuration: Returns the answer to ``get_config``.
+        token: What the client must show.
+        flowing: While it is not set, nothing is read, answered or sent: Home Assistant hangs.
+    """
+
+    def __init__(
+        self,
+        core: HomeCore,
+        services: Services,
+        configuration: Callable[[], Json],
+        token: str,
+        flowing: asyncio.Event,
+    ) -> None:
+        self._core = core
+        self._services = services
+        self._configuration = configuration
+        self._token = token
+        self._flowing = flowing
+        self._socket = web.WebSocketResponse(max_msg_size=0, heartbeat=55)
+        self._pending: deque[str] = deque()
+        self._wake = asyncio.Event()
+        self._handler: asyncio.Task[None] | None = None
+        self._subscriptions: dict[int, Callable[[], None]] = {}
+        self._last_id = 0
+        self._dropped = False
+        self._commands: dict[str, Callable[[Json], None]] = {
+            "call_service": self._call_service,
+            "fire_event": self._fire_event,
+            "get_config": lambda message: self._answer(message, self._configuration()),
+            "get_services": lambda message: self._answer(message, self._services.describe()),
+            "get_states": lambda message: self._answer(message, list(self._core.states.values())),
+            "ping": lambda message: self._send({"id": message["id"], "type": "pong"}),
+            "subscribe_events": self._subscribe,
+            "supported_features": self._answer,
+            "unsubscribe_events": self._unsubscribe,
+        }
+
+    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+        """Serve the client until it goes, or is dropped."""
+        await self._socket.prepare(request)
+        self._handler = cast("asyncio.Task[None]", asyncio.current_task())
+        writer: asyncio.Task[None] | None = None
+        try:
+            if await self._authenticate():
+                writer = asyncio.create_task(self._write())
+                async for received in self._socket:
+                    await self._flowing.wait()
+                    if received.type is WSMsgType.TEXT:
+                        self._handle(json.loads(received.data))
+        except ValueError:
+            pass  # not JSON: Home Assistant hangs up as well
+        except asyncio.CancelledError:
+            if not self._dropped:
+                raise
+        finally:
+            for unsubscribe in self._subscriptions.values():
+                unsubscribe()
+            self._subscriptions.clear()
+            if writer is not None:
+                writer.cancel()
+            await self._socket.close()
+        return self._socket
+
+    def drop(self) -> None:
+        """Hang up on the client at once."""
+        self._dropped = True
+        if self._handler is not None:
+            self._handler.cancel()
+
+    # ------------------------------------------------------------ authentication
+
+    async def _authenticate(self) -> bool:
+        version = self._configuration()["version"]
+        await self._socket.send_json({"type": "auth_required", "ha_version": version})
+        received = await self._socket.receive(AUTH_TIMEOUT_S)
+        if received.type is not WSMsgType.TEXT:
+            return False
+        message = json.loads(received.data)
+        if isinstance(message, dict) and cast("Json", message).get("access_token") == self._token:
+            await self._socket.send_json({"type": "auth_ok", "ha_version": version})
+            return True
+        await self._socket.send_json({"type": "auth_invalid", "message": "Invalid access token or password"})
+        return False
+
+    # ------------------------------------------------------------ sending
+
+    def _send(self, message: Json) -> None:
+        self._pending.append(json.dumps(message, separators=(",", ":")))
+        if len(self._pending) >= MAX_PENDING_MESSAGES:
+            self.drop()
+        self._wake.set()
+
+    async def _write(self) -> None:
+        while not self._socket.closed:
+            await self._flowing.wait()
+            if not self._pending:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            try:
+                await self._socket.send_str(self._pending.popleft())
+            except ConnectionError:
+                return
+
+    def _answer(self, message: Json, result: Any = None) -> None:
+        self._send({"id": message["id"], "type": "result", "success": True, "result": result})
+
+    def _refuse(self, message_id: Any, code: str, text: str) -> None:
+        error = {"code": code, "message": text}
+        self._send({"id": message_id, "type": "result", "success": False, "error": error})
+
+    # ------------------------------------------------------------ commands
+
+    def _handle(self, raw: Any) -> None:
+        message = cast("Json", raw) if isinstance(raw, dict) else {"id": 0}
+        message_id, command = message.get("id"), message.get("type")
+        if type(message_id) is not int or message_id < 1 or not isinstance(command, str):
+            self._refuse(message_id, "invalid_format", "Message incorrectly formatted.")
+        elif message_id <= self._last_id:
+            self._refuse(message_id, "id_reuse", "Identifier values have to increase.")
+        elif command not in self._commands:
+            self._refuse(message_id, "unknown_command", "Unknown command.")
+        else:
+            self._last_id = message_id
+            try:
+                self._commands[command](message)
+            except RefusedError as problem:
+                self._refuse(message_id, problem.code, problem.message)
+
+    def _subscribe(self, message: Json) -> None:
+        _check(message, event_type=(str, False))
+        subscription = message["id"]
+
+        def forward(event: Json) -> None:
+            self._send({"type": "event", "event": event, "id": subscription})
+
+        self._subscriptions[subscription] = self._core.listen(message.get("event_type", MATCH_ALL), forward)
+        self._answer(message)
+
+    def _unsubscribe(self, message: Json) -> None:
+        _check(message, subscription=(int, True))
+        unsubscribe = self._subscriptions.pop(message["subscription"], None)
+        if unsubscribe is None:
+            raise RefusedError("not_found", "Subscription not found.")
+        unsubscribe()
+        self._answer(message)
+
+    def _fire_event(self, message: Json) -> None:
+        _check(message, event_type=(str, True), event_data=(dict, False))
+        context = self._core.context(user=True)
+        self._core.fire(message["event_type"], message.get("event_data"), context)
+        self._answer(message, {"context": context.as_json()})
+
+    def _call_service(self, message: Json) -> None:
+        _check(
+            message,
+            domain=(str, True),
+            service=(str, True),
+            target=(dict, False),
+            service_data=(dict, False),
+            return_response=(bool, False),
+        )
+        context = self._core.context(user=True)
+        wants_response = message.get("return_response", False)
+        response = self._services.call(
+            message["domain"],
+            message["service"],
+            {**message.get("service_data", {}), **_read_target(message.get("target", {}))},
+            context,
+            return_response=wants_response,
+        )
+        self._answer(message, {"context": context.as_json(), **({"response": response} if wants_response else {})})
+
+
+def _check(message: Json, **fields: tuple[type, bool]) -> None:
+    """Refuse a message that has other fields than these: name, (type, whether required)."""
+    for name, (kind, required) in fields.items():
+        if name not in message:
+            if required:
+                raise RefusedError("invalid_format", f"required key not provided @ data['{name}']. Got None")
+        elif not isinstance(message[name], kind):
+            problem = f"expected {kind.__name__} for dictionary value @ data['{name}']. Got {message[name]!r}"
+            raise RefusedError("invalid_format", problem)
+    for name in message:
+        if name not in fields and name not in ("id", "type"):
+            raise RefusedError("invalid_format", f"extra keys not allowed @ data['{name}']. Got {message[name]!r}")
+
+
+def _read_target(target: Json) -> dict[str, list[str]]:
+    read: dict[str, list[str]] = {}
+    for key, value in target.items():
+        if key not in TARGET_KEYS:
+            raise RefusedError("invalid_format", f"extra keys not allowed @ data['target']['{key}']. Got {value!r}")
+        ids = [value] if isinstance(value, str) else value
+        if key == "entity_id" and not all(one in ("all", "none") or one.count(".") == 1 for one in ids):
+            raise RefusedError(
+                "invalid_format", f"not a valid value for dictionary value @ data['target']['entity_id']. Got {value!r}"
+            )
+        read[key] = list(ids)
+    return read
