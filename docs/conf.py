@@ -11,4 +11,4 @@ html_title = "Hassette"
 # Furo takes the reader's own fonts; nothing on a page comes from another host.
 html_static_path: list[str] = []
 exclude_patterns = ["_build"]
-highlight_language = "python"
+highlight_language = "none"
