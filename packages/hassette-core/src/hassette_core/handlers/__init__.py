@@ -1,0 +1,32 @@
+"""What an app hands over: its callables, their parameters, and how their runs are arranged."""
+
+from hassette_core.handlers.callables import Described, describe_callable, is_async
+from hassette_core.handlers.durations import Duration, describe, optional_seconds, seconds
+from hassette_core.handlers.injection import InjectionPlan
+from hassette_core.handlers.overlap import AT_ONCE, MAX_WAITING, Lane, Mode, check_mode
+from hassette_core.handlers.owned_tasks import OwnedTasks
+from hassette_core.handlers.parameters import Attr, Data, EntityId, NewState, NewValue, OldState, OldValue
+
+__all__ = [
+    "AT_ONCE",
+    "MAX_WAITING",
+    "Attr",
+    "Data",
+    "Described",
+    "Duration",
+    "EntityId",
+    "InjectionPlan",
+    "Lane",
+    "Mode",
+    "NewState",
+    "NewValue",
+    "OldState",
+    "OldValue",
+    "OwnedTasks",
+    "check_mode",
+    "describe",
+    "describe_callable",
+    "is_async",
+    "optional_seconds",
+    "seconds",
+]

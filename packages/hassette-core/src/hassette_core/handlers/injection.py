@@ -1,0 +1,186 @@
+"""A handler's parameters, read once at registration, provided at each run."""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
+
+from hassette_core.errors import RegistrationError
+from hassette_core.events import Event, State, StateChanged
+from hassette_core.handlers.parameters import Attr, Data, Missing, Parameter, WholeEvent
+from hassette_executor import DependencyError
+
+Provides = Literal["change", "event", "nothing"]
+"""What brings a handler about: a change of state, another event, or only the time."""
+
+_KNOWN = (
+    "event: StateChanged, EntityId, NewState, OldState, and"
+    " Annotated[type, NewValue() | OldValue() | Attr(name) | Data(key)]"
+)
+
+
+class _Slot(NamedTuple):
+    """One parameter.
+
+    Attributes:
+        name: Its name.
+        marker: What provides it.
+        convert: Turns what was provided into the annotated type; None when it is that already.
+        optional: True when None is welcome.
+        default: Its default, or `inspect.Parameter.empty`.
+        keyword_only: True when it can only be passed by name.
+    """
+
+    name: str
+    marker: Parameter
+    convert: Callable[[object], object] | None
+    optional: bool
+    default: object
+    keyword_only: bool
+
+
+class InjectionPlan:
+    """How to call one handler, decided at registration.
+
+    Args:
+        handler: What to call.
+        provides: What brings it about.
+
+    Raises:
+        RegistrationError: A parameter can never be provided; the message names it and what would be.
+    """
+
+    def __init__(self, handler: Callable[..., Any], provides: Provides) -> None:
+        self._handler = handler
+        slots = [slot for p in _parameters(handler) if (slot := _slot(handler, p, provides)) is not None]
+        self._positional = tuple(slot for slot in slots if not slot.keyword_only)
+        self._named = tuple(slot for slot in slots if slot.keyword_only)
+        self._event_only = [type(slot.marker) for slot in slots] == [WholeEvent] and not self._named
+
+    def bind(self, event: Event | StateChanged) -> Callable[[], Any]:
+        """Return a callable without parameters; calling it provides them and calls the handler.
+
+        Calling it raises `DependencyError` when the event lacks what a parameter asks for.
+        """
+        if self._event_only:
+            return partial(self._handler, event)
+        if not self._positional and not self._named:
+            return self._handler
+        return partial(self._call, event)
+
+    def _call(self, event: Event | StateChanged) -> Any:
+        positional = [_value(self._handler, slot, event) for slot in self._positional]
+        named = {slot.name: _value(self._handler, slot, event) for slot in self._named}
+        return self._handler(*positional, **named)
+
+
+def _parameters(handler: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        signature = inspect.signature(handler, eval_str=True)
+    except NameError as error:
+        raise RegistrationError(
+            f"handler {_name(handler)} has an annotation that cannot be read: {error}; import that name when the"
+            " program runs, not under TYPE_CHECKING"
+        ) from None
+    except ValueError:
+        # Written in C, without a signature: it is called without arguments.
+        return []
+    ignored = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p for p in signature.parameters.values() if p.kind not in ignored]
+
+
+def _slot(handler: Callable[..., Any], parameter: inspect.Parameter, provides: Provides) -> _Slot | None:
+    annotation, optional = _without_none(parameter.annotation)
+    marker = _marker(parameter, annotation)
+    has_default = parameter.default is not inspect.Parameter.empty
+    if marker is None or provides == "nothing":
+        if has_default:
+            return None
+        known = "functools.partial or a lambda to bind arguments" if provides == "nothing" else f"one of {_KNOWN}"
+        raise RegistrationError(
+            f"handler {_name(handler)} has the parameter {str(parameter)!r}, which nothing can provide; use {known}"
+        )
+    if provides == "event" and (marker.needs_change or annotation is StateChanged):
+        raise RegistrationError(
+            f"handler {_name(handler)} has the parameter {str(parameter)!r}, which only a change of state provides:"
+            " register it with on_state_change, or ask for event: Event or Annotated[type, Data(key)]"
+        )
+    if provides == "change" and annotation is Event:
+        raise RegistrationError(
+            f"handler {_name(handler)} has the parameter {str(parameter)!r}, but a change of state is a StateChanged:"
+            f" write {parameter.name}: StateChanged"
+        )
+    convert, admits_none = _converter(handler, parameter, annotation, marker)
+    keyword_only = parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    return _Slot(parameter.name, marker, convert, optional or admits_none, parameter.default, keyword_only)
+
+
+def _marker(parameter: inspect.Parameter, annotation: Any) -> Parameter | None:
+    if get_origin(annotation) is Annotated:
+        return next((extra for extra in annotation.__metadata__ if isinstance(extra, Parameter)), None)
+    # Event and StateChanged in any union, such as Event | StateChanged, or no annotation but the name.
+    if annotation in (Event, StateChanged) or {Event, StateChanged} == set(get_args(annotation)):
+        return WholeEvent()
+    if parameter.name == "event" and annotation in (inspect.Parameter.empty, Any):
+        return WholeEvent()
+    return None
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    """Take ``| None`` off: ``NewState | None`` becomes ``NewState`` and True."""
+    if get_origin(annotation) not in (Union, UnionType):
+        return annotation, False
+    arms = [arm for arm in get_args(annotation) if arm is not NoneType]
+    if len(arms) == len(get_args(annotation)) or len(arms) > 1:
+        return annotation, False
+    return arms[0], True
+
+
+def _converter(
+    handler: Callable[..., Any], parameter: inspect.Parameter, annotation: Any, marker: Parameter
+) -> tuple[Callable[[object], object] | None, bool]:
+    """Return what converts to the annotated type, and whether that type admits None."""
+    if get_origin(annotation) is not Annotated:
+        return None, False
+    wanted = annotation.__origin__
+    if wanted is Any:
+        return None, True
+    inner, optional = _without_none(wanted)
+    if inner is State or (inner is str and not isinstance(marker, Attr | Data)):
+        return None, optional
+    try:
+        adapter: TypeAdapter[object] = TypeAdapter(wanted)
+    except PydanticUserError as error:
+        raise RegistrationError(
+            f"handler {_name(handler)}: nothing can be converted to the type of {str(parameter)!r}: {error.message}"
+        ) from None
+    return adapter.validate_python, optional
+
+
+def _value(handler: Callable[..., Any], slot: _Slot, event: Event | StateChanged) -> object:
+    value = slot.marker.provide(event)
+    if isinstance(value, Missing):
+        if slot.default is not inspect.Parameter.empty:
+            return slot.default
+        if slot.optional:
+            return None
+        raise DependencyError(
+            f"handler {_name(handler)} was not called: {value.why}, so there is nothing for {slot.name!r};"
+            " annotate it with | None to be called all the same"
+        )
+    if slot.convert is None:
+        return value
+    try:
+        return slot.convert(value)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]["msg"]
+    raise DependencyError(f"handler {_name(handler)} was not called: {value!r} does not fit {slot.name!r}: {problem}")
+
+
+def _name(handler: Callable[..., Any]) -> str:
+    while isinstance(handler, partial):
+        handler = handler.func
+    return getattr(handler, "__qualname__", None) or type(handler).__qualname__

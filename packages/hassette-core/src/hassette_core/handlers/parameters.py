@@ -1,0 +1,139 @@
+"""What a handler may ask for, written as annotations.
+
+    async def on_motion(self) -> None: ...
+    async def on_motion(self, event: StateChanged) -> None: ...
+    async def on_light(self, light: EntityId, new: NewState, old: OldState | None) -> None: ...
+    async def on_climate(self, celsius: Annotated[float, NewValue()]) -> None: ...
+    async def on_dimmed(self, brightness: Annotated[int | None, Attr("brightness")]) -> None: ...
+    async def on_button(self, device: Annotated[str, Data("device_id")]) -> None: ...
+
+What admits None gets None when there is nothing; what does not makes the run a `DependencyError`, and the handler is
+not called. A parameter with a default takes the default instead.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from hassette_core.events import Event, State, StateChanged
+
+
+class Missing:
+    """The event does not hold what a parameter asks for.
+
+    Args:
+        why: The end of a sentence, such as ``light.hall was removed``.
+    """
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Marks an annotated parameter that an event provides. Only a change of state provides most of them."""
+
+    def provide(self, event: Any) -> object:
+        """Return the value, or why there is none."""
+        raise NotImplementedError
+
+    @property
+    def needs_change(self) -> bool:
+        """True when only a change of state can provide it."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class WholeEvent(Parameter):
+    """The event itself; what ``event``, `Event` and `StateChanged` stand for."""
+
+    def provide(self, event: Event | StateChanged) -> object:
+        """Return the event."""
+        return event
+
+    @property
+    def needs_change(self) -> bool:
+        """False: every event provides itself."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _New(Parameter):
+    def provide(self, event: StateChanged) -> object:
+        return event.new_state or Missing(f"{event.entity_id} was removed")
+
+
+@dataclass(frozen=True, slots=True)
+class _Old(Parameter):
+    def provide(self, event: StateChanged) -> object:
+        return event.old_state or Missing(f"{event.entity_id} has just appeared")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entity(Parameter):
+    def provide(self, event: StateChanged) -> object:
+        return event.entity_id
+
+
+@dataclass(frozen=True, slots=True)
+class NewValue(Parameter):
+    """The new state's text, converted to the annotated type: ``Annotated[float, NewValue()]``."""
+
+    def provide(self, event: StateChanged) -> object:
+        """Return the text of the new state."""
+        return event.new_state.state if event.new_state else Missing(f"{event.entity_id} was removed")
+
+
+@dataclass(frozen=True, slots=True)
+class OldValue(Parameter):
+    """The old state's text, converted to the annotated type."""
+
+    def provide(self, event: StateChanged) -> object:
+        """Return the text of the old state."""
+        return event.old_state.state if event.old_state else Missing(f"{event.entity_id} has just appeared")
+
+
+@dataclass(frozen=True, slots=True)
+class Attr(Parameter):
+    """An attribute of the new state, converted to the annotated type: ``Annotated[int, Attr("brightness")]``.
+
+    Attributes:
+        name: The attribute's name.
+    """
+
+    name: str
+
+    def provide(self, event: StateChanged) -> object:
+        """Return the attribute."""
+        if event.new_state is None:
+            return Missing(f"{event.entity_id} was removed")
+        value = event.new_state.attributes.get(self.name)
+        return Missing(f"{event.entity_id} has no attribute {self.name!r} now") if value is None else value
+
+
+@dataclass(frozen=True, slots=True)
+class Data(Parameter):
+    """An entry of the event's data, converted to the annotated type: ``Annotated[str, Data("device_id")]``.
+
+    Attributes:
+        key: Which entry.
+    """
+
+    key: str
+
+    def provide(self, event: Event | StateChanged) -> object:
+        """Return the entry."""
+        value = event.data.get(self.key)
+        return Missing(f"the event's data has no {self.key!r}") if value is None else value
+
+    @property
+    def needs_change(self) -> bool:
+        """False: every event has data."""
+        return False
+
+
+NewState = Annotated[State, _New()]
+"""The state after the change; none when the entity was removed."""
+OldState = Annotated[State, _Old()]
+"""The state before the change; none when the entity has just appeared."""
+EntityId = Annotated[str, _Entity()]
+"""The entity concerned."""
