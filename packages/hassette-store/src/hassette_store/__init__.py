@@ -1,1 +1,64 @@
-"""hassette-store."""
+"""Keep what happened: one SQLite file, its schema, migrations, sessions, retention and recovery."""
+
+from hassette_store.__about__ import __version__
+from hassette_store.connections import connect_read_only, deadline
+from hassette_store.database import DatabaseService
+from hassette_store.errors import (
+    CorruptDatabaseError,
+    DatabaseInUseError,
+    NewerDatabaseError,
+    RejectedBatchError,
+    SnapshotError,
+    StoreError,
+    StoreUnavailableError,
+    UnusableFileError,
+    UpgradeFailedError,
+    WriteFailedError,
+)
+from hassette_store.rows import (
+    BatchRow,
+    ExecutionRow,
+    InvocationRow,
+    JobRow,
+    ListenerRow,
+    RegistrationRow,
+)
+from hassette_store.schema import HEAD
+from hassette_store.settings import StoreSettings
+from hassette_store.sketch import bucket_of, quantile, value_of
+from hassette_store.snapshots import backup, check, restore, vacuum
+from hassette_store.statuses import STATUS_NAMES, STATUS_NUMBERS
+
+__all__ = [
+    "HEAD",
+    "STATUS_NAMES",
+    "STATUS_NUMBERS",
+    "BatchRow",
+    "CorruptDatabaseError",
+    "DatabaseInUseError",
+    "DatabaseService",
+    "ExecutionRow",
+    "InvocationRow",
+    "JobRow",
+    "ListenerRow",
+    "NewerDatabaseError",
+    "RegistrationRow",
+    "RejectedBatchError",
+    "SnapshotError",
+    "StoreError",
+    "StoreSettings",
+    "StoreUnavailableError",
+    "UnusableFileError",
+    "UpgradeFailedError",
+    "WriteFailedError",
+    "__version__",
+    "backup",
+    "bucket_of",
+    "check",
+    "connect_read_only",
+    "deadline",
+    "quantile",
+    "restore",
+    "vacuum",
+    "value_of",
+]

@@ -7,6 +7,7 @@
 --     Ids are unique over handler_invocations, job_executions and lifecycle_events together.
 --   * registration_id is listeners.id or scheduled_jobs.id: both take their numbers from one sequence.
 --   * Hours and days are whole UTC hours and days since the epoch; a run counts in the hour of its id.
+--   * Tables are STRICT: a value that does not fit its column is refused at the door.
 --   * References are written down but not enforced (foreign_keys stays off): the one writer keeps them right,
 --     `hassette telemetry check` proves it, and enforcing them would cost a lookup per row.
 --   * Readers need not know the encoding: the views at the end give plain columns.
@@ -19,7 +20,7 @@
 CREATE TABLE statuses (
     id   INTEGER PRIMARY KEY,    -- the number that runs carry
     name TEXT NOT NULL UNIQUE    -- the word that people read
-);
+) STRICT;
 INSERT INTO statuses (id, name)
 VALUES (0, 'success'), (1, 'error'), (2, 'cancelled'), (3, 'timed_out'), (4, 'interrupted');
 
@@ -27,7 +28,7 @@ VALUES (0, 'success'), (1, 'error'), (2, 'cancelled'), (3, 'timed_out'), (4, 'in
 CREATE TABLE names (
     id   INTEGER PRIMARY KEY,    -- the number that rows carry
     name TEXT NOT NULL UNIQUE    -- the word itself
-);
+) STRICT;
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- When the framework was up
@@ -51,7 +52,7 @@ CREATE TABLE sessions (
     failures      INTEGER NOT NULL DEFAULT 0,  -- how many of them ended as error or timed_out
     lost_runs     INTEGER NOT NULL DEFAULT 0,  -- how many runs have no row (their counts are in the statistics)
     lost_details  INTEGER NOT NULL DEFAULT 0   -- how many log lines, service calls and other details were not kept
-);
+) STRICT;
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- Who runs: identity by natural key, so that history goes on after a restart or an edit
@@ -75,7 +76,7 @@ CREATE TABLE listeners (
     last_registered_us  INTEGER NOT NULL,      -- when it was last registered
     retired_us          INTEGER,               -- when it ended; NULL while it is registered
     UNIQUE (app, instance, name, topic)
-);
+) STRICT;
 
 -- Jobs on a schedule.
 CREATE TABLE scheduled_jobs (
@@ -95,7 +96,7 @@ CREATE TABLE scheduled_jobs (
     last_registered_us  INTEGER NOT NULL,      -- when it was last registered
     retired_us          INTEGER,               -- when it ended; NULL while it is registered
     UNIQUE (app, instance, name)
-);
+) STRICT;
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- What ran
@@ -117,7 +118,7 @@ CREATE TABLE handler_invocations (
     context_id     TEXT,              -- Home Assistant's context of the event
     parent_id      TEXT,              -- that context's parent, if it had one
     user_id        INTEGER REFERENCES names (id)                -- the user behind the event, if any
-);
+) STRICT;
 -- A registration's runs, newest first (the id is in every index entry).
 CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
 -- All that did not succeed, newest first, over all registrations and of one: successes pay nothing for them. A query
@@ -141,7 +142,7 @@ CREATE TABLE job_executions (
     waited_us      INTEGER NOT NULL,  -- from the due time to the start
     due_before     INTEGER NOT NULL,  -- microseconds from the due time to the start, on the wall clock
     manual         INTEGER NOT NULL   -- 1 when somebody asked for this run, outside the schedule
-);
+) STRICT;
 CREATE INDEX job_executions_by_job ON job_executions (job_id);
 CREATE INDEX job_executions_unsuccessful ON job_executions (id, status) WHERE status <> 0;
 CREATE INDEX job_executions_unsuccessful_by_job ON job_executions (job_id) WHERE status <> 0;
@@ -163,7 +164,7 @@ CREATE TABLE running_executions (
     due_us          INTEGER,           -- of a job; NULL for a listener
     manual          INTEGER,
     PRIMARY KEY (session_id, run)
-) WITHOUT ROWID;
+) WITHOUT ROWID, STRICT;
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- What a run raised, logged and called
@@ -181,14 +182,14 @@ CREATE TABLE error_groups (
     last_seen_us  INTEGER NOT NULL,
     last_run_id   INTEGER NOT NULL,      -- the newest run that raised it
     count         INTEGER NOT NULL       -- how many runs raised it, those whose rows have aged out included
-);
+) STRICT;
 
 -- Which run raised what.
 CREATE TABLE failures (
     run_id         INTEGER PRIMARY KEY,  -- handler_invocations.id or job_executions.id
     error_group_id INTEGER NOT NULL REFERENCES error_groups (id),
     message        TEXT                  -- NULL when it is the group's sample message, word for word
-);
+) STRICT;
 CREATE INDEX failures_by_group ON failures (error_group_id);
 
 -- Home Assistant services (actions) that a run called.
@@ -203,7 +204,7 @@ CREATE TABLE service_calls (
     context_id  TEXT,              -- the context that Home Assistant answered with: its effects carry it
     error       TEXT,              -- why it failed; NULL if it did not
     PRIMARY KEY (run_id, position)
-) WITHOUT ROWID;
+) WITHOUT ROWID, STRICT;
 -- From an event to the call that caused it.
 CREATE INDEX service_calls_by_context ON service_calls (context_id) WHERE context_id IS NOT NULL;
 
@@ -216,14 +217,14 @@ CREATE TABLE log_lines (
     logger_id INTEGER NOT NULL REFERENCES names (id),
     message   TEXT NOT NULL,
     PRIMARY KEY (run_id, position)
-) WITHOUT ROWID;
+) WITHOUT ROWID, STRICT;
 
 -- What the bounds on effects cut off a run, when they did.
 CREATE TABLE dropped_effects (
     run_id        INTEGER PRIMARY KEY,
     log_lines     INTEGER NOT NULL,
     service_calls INTEGER NOT NULL
-);
+) STRICT;
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- What happened to the framework itself
@@ -237,7 +238,7 @@ CREATE TABLE lifecycle_events (
     kind       TEXT NOT NULL,        -- connection_lost, app_failed, database_recovered, …
     subject    TEXT NOT NULL,        -- the app instance, service, address or file concerned
     detail     TEXT NOT NULL         -- one sentence; may be empty
-);
+) STRICT;
 
 -- Detail that was not kept: a gap, said aloud.
 CREATE TABLE losses (
@@ -248,7 +249,7 @@ CREATE TABLE losses (
     count      INTEGER NOT NULL,
     first_us   INTEGER NOT NULL,  -- start of the gap
     last_us    INTEGER NOT NULL   -- end of the gap
-);
+) STRICT;
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- Statistics: written in the transaction of the rows that they sum up, and kept when those have gone.
@@ -269,7 +270,7 @@ CREATE TABLE statistics_hourly (
     max_us          INTEGER NOT NULL DEFAULT 0,  -- the longest
     waited_us       INTEGER NOT NULL DEFAULT 0,  -- sum of the waiting times
     PRIMARY KEY (hour, registration_id)
-) WITHOUT ROWID;
+) WITHOUT ROWID, STRICT;
 
 CREATE TABLE statistics_daily (
     day             INTEGER NOT NULL,            -- since the epoch
@@ -284,7 +285,7 @@ CREATE TABLE statistics_daily (
     max_us          INTEGER NOT NULL DEFAULT 0,
     waited_us       INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (day, registration_id)
-) WITHOUT ROWID;
+) WITHOUT ROWID, STRICT;
 
 -- Latency sketch as rows: a duration of d microseconds falls in bucket ceil(log(max(d, 1), 101/99)), whose value
 -- 2 * (101/99)^bucket / (1 + 101/99) is within 1 % of d. Sketches merge by adding counts, so a percentile over any
@@ -295,7 +296,7 @@ CREATE TABLE latency_hourly (
     bucket          INTEGER NOT NULL,
     count           INTEGER NOT NULL,
     PRIMARY KEY (hour, registration_id, bucket)
-) WITHOUT ROWID;
+) WITHOUT ROWID, STRICT;
 
 CREATE TABLE latency_daily (
     day             INTEGER NOT NULL,
@@ -303,7 +304,7 @@ CREATE TABLE latency_daily (
     bucket          INTEGER NOT NULL,
     count           INTEGER NOT NULL,
     PRIMARY KEY (day, registration_id, bucket)
-) WITHOUT ROWID;
+) WITHOUT ROWID, STRICT;
 
 -- How often a registration did not run, and why: rate_limited, overlap, back_pressure, misfire, predicate_failed.
 CREATE TABLE skips_hourly (
@@ -312,7 +313,7 @@ CREATE TABLE skips_hourly (
     reason_id       INTEGER NOT NULL REFERENCES names (id),
     count           INTEGER NOT NULL,
     PRIMARY KEY (hour, registration_id, reason_id)
-) WITHOUT ROWID;
+) WITHOUT ROWID, STRICT;
 
 CREATE TABLE skips_daily (
     day             INTEGER NOT NULL,
@@ -320,7 +321,7 @@ CREATE TABLE skips_daily (
     reason_id       INTEGER NOT NULL REFERENCES names (id),
     count           INTEGER NOT NULL,
     PRIMARY KEY (day, registration_id, reason_id)
-) WITHOUT ROWID;
+) WITHOUT ROWID, STRICT;
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- The store's own memory
@@ -330,7 +331,7 @@ CREATE TABLE skips_daily (
 CREATE TABLE store_state (
     name  TEXT PRIMARY KEY,
     value INTEGER NOT NULL
-) WITHOUT ROWID;
+) WITHOUT ROWID, STRICT;
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- For readers: plain columns. `WHERE id < ? ORDER BY id DESC LIMIT ?` on each of them walks the primary keys, which

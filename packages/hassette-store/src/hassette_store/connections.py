@@ -1,0 +1,130 @@
+"""How the file is opened: once for writing, any number of times for reading.
+
+SQLite before 3.51.3 can corrupt a WAL file when two connections write or checkpoint at the same moment
+(https://sqlite.org/wal.html, section 11), so only the owner's one connection does either, and every reader opens
+``mode=ro``, which does neither.
+"""
+
+import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import aiosqlite
+
+from hassette_store.settings import Synchronous
+
+APPLICATION_ID: Final = 0x48535354
+"""``HSST`` in the file's header: this database is ours."""
+SQLITE_NEEDED: Final = (3, 37, 0)
+"""For STRICT tables."""
+SQLITE_WITHOUT_WAL_RESET_BUG: Final = (3, 51, 3)
+
+BUSY_TIMEOUT_S: Final = 0.5
+"""How long a statement waits for somebody else's lock: short, because whoever writes tries again later anyway."""
+
+_PAGE_BYTES: Final = 4096
+_CHECKPOINT_PAGES: Final = 1000
+# Enough for the newest leaf of each table and index: a quiet house then reads nothing back from its SD card.
+_CACHE_KIB: Final = 8192
+
+# page_size and auto_vacuum come first: they only count before the first page is written.
+_PRAGMAS: Final = f"""
+PRAGMA page_size = {_PAGE_BYTES};
+PRAGMA auto_vacuum = INCREMENTAL;
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = %s;
+PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES};
+PRAGMA journal_size_limit = {4 * _CHECKPOINT_PAGES * _PAGE_BYTES};
+PRAGMA cache_size = -{_CACHE_KIB};
+PRAGMA temp_store = MEMORY;
+PRAGMA foreign_keys = OFF;
+"""
+
+
+def uri(path: Path, **options: str | int) -> str:
+    """Return a ``file:`` URI for SQLite, whatever characters are in the path."""
+    query = "&".join(f"{name}={value}" for name, value in options.items())
+    return f"file:{quote(str(path.absolute()))}?{query}"
+
+
+def connect_read_only(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+    """Open a history for reading, whether a framework writes to it or not.
+
+    The connection may be used from any one thread at a time, and must be closed.
+
+    Args:
+        path: The file.
+        busy_timeout_s: Seconds to wait for a lock.
+
+    Raises:
+        sqlite3.OperationalError: There is no such file, or it cannot be opened.
+    """
+    connection = sqlite3.connect(
+        uri(path, mode="ro"), uri=True, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def deadline(connection: sqlite3.Connection, seconds: float) -> Generator[None]:
+    """Give up statements that are still running when the time is over.
+
+    Args:
+        connection: Whose statements.
+        seconds: From now.
+
+    Raises:
+        sqlite3.OperationalError: With the text ``interrupted``, from the statement that took too long.
+    """
+    ends = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > ends, 2_000)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+def connect_plain(path: Path, *, synchronous: Synchronous = "full") -> sqlite3.Connection:
+    """Open the file for writing outside the event loop; only the file's owner may.
+
+    Args:
+        path: The file; it is made if it is missing.
+        synchronous: As in `StoreSettings`.
+
+    Raises:
+        sqlite3.Error: It cannot be opened or is not a database.
+    """
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    try:
+        connection.executescript(_PRAGMAS % synchronous)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def connect_writer(path: Path, *, synchronous: Synchronous) -> aiosqlite.Connection:
+    """Open the one connection that writes while the framework runs.
+
+    Whoever calls this closes it: aiosqlite's thread is no daemon since 0.22, and would keep the process from ending.
+
+    Raises:
+        sqlite3.Error: It cannot be opened.
+    """
+    connection = await aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    try:
+        await connection.executescript(_PRAGMAS % synchronous)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection

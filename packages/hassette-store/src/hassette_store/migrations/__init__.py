@@ -1,0 +1,1 @@
+"""The schema's revisions, as Alembic scripts that run plain SQL."""

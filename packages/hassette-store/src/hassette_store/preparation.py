@@ -1,0 +1,244 @@
+"""From whatever lies at the path to a history that can be written: run at each start, in a thread of its own.
+
+Nothing here deletes a history. What cannot be used is left where it is and named in an error, or moved aside whole.
+"""
+
+import logging
+import os
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from hassette_store import recovery, sessions
+from hassette_store.connections import SQLITE_NEEDED, connect_read_only, deadline, uri
+from hassette_store.errors import StoreError, UnusableFileError, UpgradeFailedError, WriteFailedError
+from hassette_store.ownership import Ownership, owner_note
+from hassette_store.schema import HEAD, revision_of
+from hassette_store.settings import StoreSettings
+from hassette_store.snapshots import verified_copy
+
+logger = logging.getLogger(__name__)
+
+_MAGIC: Final = b"SQLite format 3\0"
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something about the file that a person should see on the page: it becomes a lifecycle event.
+
+    Attributes:
+        kind: ``database_recovered`` or ``database_upgraded``.
+        detail: One sentence.
+    """
+
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A file that is at the newest schema, and ours.
+
+    Attributes:
+        ownership: Held; whoever gets this releases it.
+        incidents: What happened to the file on the way.
+    """
+
+    ownership: Ownership
+    incidents: list[Incident] = field(default_factory=list[Incident])
+
+
+def is_damage(error: BaseException) -> bool:
+    """Tell whether SQLite says that the file is damaged, rather than busy, full or away."""
+    return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
+def prepare(path: Path, settings: StoreSettings, now_us: Callable[[], int], *, suspect: bool = False) -> Prepared:
+    """Become the owner of a history, and bring it to the newest schema; make, mend or replace it where that is needed.
+
+    Args:
+        path: The file.
+        settings: Time limits.
+        now_us: Wall clock.
+        suspect: Check the file even if the last end was clean.
+
+    Raises:
+        StoreError: It cannot be used; the error says why, and what to do.
+    """
+    if sqlite3.sqlite_version_info < SQLITE_NEEDED:
+        needed = ".".join(map(str, SQLITE_NEEDED))
+        raise UnusableFileError(
+            path, f"Python brings SQLite {sqlite3.sqlite_version}", f"Use a Python with SQLite {needed} or newer."
+        )
+    _require_a_place(path)
+    was_ours = owner_note(path).exists()
+    ownership = Ownership.take(path)
+    try:
+        return Prepared(ownership, _made_ready(path, settings, now_us, was_ours=was_ours, suspect=suspect))
+    except (sqlite3.Error, OSError) as error:
+        ownership.release()
+        raise WriteFailedError(path, error) from error
+    except UnusableFileError:
+        ownership.release()
+        if not was_ours:
+            # The note would tell the next start that this foreign file is ours.
+            owner_note(path).unlink(missing_ok=True)
+        raise
+    except BaseException:
+        ownership.release()
+        raise
+
+
+def _require_a_place(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnusableFileError(
+            path, f"the directory {path.parent} cannot be made ({error.strerror})", "Make it, or set another data_dir."
+        ) from error
+    if path.is_symlink() and not path.exists():
+        raise UnusableFileError(
+            path,
+            f"it is a symbolic link to {path.readlink()}, which is not there",
+            "Mount or make what it points to, or remove the link.",
+        )
+    if path.exists() and not path.is_file():
+        what = "a directory" if path.is_dir() else "not a plain file"
+        raise UnusableFileError(path, f"it is {what}", "Move it away, or set another data_dir.")
+    for place in (path.parent, path):
+        if place.exists() and not os.access(place, os.R_OK | os.W_OK | (os.X_OK if place.is_dir() else 0)):
+            owner = place.stat()
+            raise UnusableFileError(
+                path,
+                f"{place} belongs to user {owner.st_uid} (mode {owner.st_mode & 0o777:o}), and user {_user()} may not "
+                "write to it",
+                "Give it to the user that runs Hassette (chown), or set another data_dir.",
+            )
+
+
+def _user() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0
+
+
+def _made_ready(
+    path: Path, settings: StoreSettings, now_us: Callable[[], int], *, was_ours: bool, suspect: bool
+) -> list[Incident]:
+    incidents: list[Incident] = []
+    stamp = datetime.fromtimestamp(now_us() / 1e6, UTC).strftime("%Y%m%dT%H%M%SZ")
+    recovery.finish_interrupted(path)
+    if not path.exists() or path.stat().st_size == 0:
+        if aside := recovery.set_aside_leftovers(path, stamp):
+            incidents.append(
+                Incident("database_recovered", f"{path.name} was missing or empty; its log was kept as {aside.name}.")
+            )
+        _upgrade(path, settings, backup=None)
+        return incidents
+    finding = _finding(path, settings, was_ours=was_ours, suspect=suspect)
+    if finding is not None:
+        incidents.append(
+            Incident(
+                "database_recovered", recovery.recover(path, finding, stamp=stamp, limit_s=settings.salvage_limit_s)
+            )
+        )
+        return incidents
+    connection = _look_into(path)
+    try:
+        revision = revision_of(connection, path)
+    finally:
+        connection.close()
+    if revision is None:
+        _upgrade(path, settings, backup=None)
+    elif revision != HEAD:
+        backup = path.with_name(f"{path.name}.before-{HEAD}-{stamp}")
+        _upgrade(path, settings, backup=backup)
+        incidents.append(
+            Incident(
+                "database_upgraded", f"From schema revision {revision} to {HEAD}; a copy from before is {backup.name}."
+            )
+        )
+    return incidents
+
+
+def _finding(path: Path, settings: StoreSettings, *, was_ours: bool, suspect: bool) -> str | None:
+    """Return what is wrong with the file, None if nothing is known to be.
+
+    Raises:
+        StoreError: It is somebody else's, or of a newer version.
+    """
+    with path.open("rb") as file:
+        header = file.read(100)
+    if not header.startswith(_MAGIC):
+        if was_ours:
+            return "its header is not SQLite's"
+        raise UnusableFileError(path, "it is not an SQLite database", "Move it away, or set another data_dir.")
+    if (missing := recovery.missing_bytes(path, header)) > 0:
+        return f"{missing} bytes are missing at its end"
+    try:
+        connection = _look_into(path)
+        try:
+            revision = revision_of(connection, path)
+            if revision == HEAD:
+                suspect = suspect or bool(connection.execute(sessions.OPEN_SESSIONS).fetchone()[0])
+            return _quick_check(connection, settings.check_limit_s) if suspect else None
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        if is_damage(error):
+            return str(error)
+        raise
+
+
+def _look_into(path: Path) -> sqlite3.Connection:
+    """Open without writing anything; a file that a crash left in the middle of a transaction needs more than that."""
+    connection = connect_read_only(path)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        return sqlite3.connect(uri(path, mode="rw"), uri=True, isolation_level=None)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _quick_check(connection: sqlite3.Connection, limit_s: float) -> str | None:
+    try:
+        with deadline(connection, limit_s):
+            finding = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.OperationalError as error:
+        if "interrupted" not in str(error):
+            raise
+        logger.warning("The history is too large to be checked in time after a crash", extra={"limit_s": limit_s})
+        return None
+    return None if finding == "ok" else finding
+
+
+def _upgrade(path: Path, settings: StoreSettings, *, backup: Path | None) -> None:
+    from hassette_store.upgrade import upgrade
+
+    if backup is not None:
+        verified_copy(path, backup)
+    try:
+        upgrade(path, limit_s=settings.upgrade_limit_s)
+    except Exception as error:
+        # Whatever a revision raises, the file must be what it was. The upgrade is one transaction, so it should be;
+        # the copy is for the case that it is not.
+        if backup is not None and not _is_whole(path):
+            recovery.put_back(backup, path)
+        raise UpgradeFailedError(path, error, backup) from error
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        connection = connect_read_only(path)
+        try:
+            return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0]) == "ok"
+        finally:
+            connection.close()
+    except (sqlite3.Error, StoreError):
+        return False

@@ -1,0 +1,167 @@
+"""Copies of a history, and care for it: what ``hassette telemetry backup|restore|check|vacuum`` calls."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from hassette_store import recovery
+from hassette_store.connections import connect_plain, connect_read_only
+from hassette_store.errors import SnapshotError
+from hassette_store.ownership import Ownership
+from hassette_store.schema import HEAD, revision_of
+
+_PAGES_A_STEP: Final = 1_000
+_MARGIN: Final = 1.05
+
+
+def verified_copy(path: Path, to: Path, *, progress: Callable[[int, int], None] | None = None) -> None:
+    """Copy a history with SQLite's backup API, check the copy, and only then give it its name.
+
+    Args:
+        path: The history; a framework may be writing to it.
+        to: The copy.
+        progress: Told (pages left, pages in all) now and then.
+
+    Raises:
+        SnapshotError: There is no room, the copy is not whole, or it cannot be written; nothing is left of it.
+    """
+    size = sum(side.stat().st_size for side in (path, path.with_name(path.name + "-wal")) if side.exists())
+    if (free := shutil.disk_usage(to.absolute().parent).free) < size * _MARGIN:
+        raise SnapshotError(
+            f"a copy of {path} needs {size / 1e6:.0f} MB, and {to.absolute().parent} has {free / 1e6:.0f} MB free"
+        )
+    partial = to.with_name(to.name + ".partial")
+    partial.unlink(missing_ok=True)
+    try:
+        source = connect_read_only(path)
+        try:
+            target = sqlite3.connect(partial)
+            try:
+                source.backup(
+                    target,
+                    pages=_PAGES_A_STEP,
+                    progress=None if progress is None else lambda _, left, total: progress(left, total),
+                )
+                # One file, with nothing beside it: so that a copy of the copy is whole.
+                target.execute("PRAGMA journal_mode = DELETE")
+                finding = target.execute("PRAGMA quick_check(1)").fetchone()[0]
+            finally:
+                target.close()
+        finally:
+            source.close()
+        if finding != "ok":
+            raise SnapshotError(f"the copy of {path} is not whole: {finding}")
+        partial.replace(to)
+    except (sqlite3.Error, OSError) as error:
+        raise SnapshotError(f"{path} could not be copied to {to}: {error}") from error
+    finally:
+        for leftover in (partial, partial.with_name(partial.name + "-journal")):
+            leftover.unlink(missing_ok=True)
+
+
+def backup(path: Path, to: Path, *, progress: Callable[[int, int], None] | None = None) -> None:
+    """Make a consistent copy of a history, also while a framework writes to it.
+
+    Args:
+        path: The history.
+        to: The copy; it must not exist.
+        progress: Told (pages left, pages in all) now and then.
+
+    Raises:
+        SnapshotError: There is no history, the copy exists already, or it could not be made.
+    """
+    if not path.is_file():
+        raise SnapshotError(f"there is no history at {path}")
+    if to.exists():
+        raise SnapshotError(f"{to} exists already; nothing is overwritten")
+    verified_copy(path, to, progress=progress)
+
+
+def restore(path: Path, source: Path) -> Path | None:
+    """Put a backup in the place of a history; return where the history from before is kept, None if there was none.
+
+    Args:
+        path: The history; no framework may be running on it.
+        source: The backup. It is read, not moved.
+
+    Raises:
+        SnapshotError: The backup is not a history, or not whole, or could not be copied.
+        DatabaseInUseError: A framework owns the history.
+        NewerDatabaseError: The backup is of a newer hassette-store.
+    """
+    if not source.is_file():
+        raise SnapshotError(f"there is no backup at {source}")
+    if findings := check(source):
+        raise SnapshotError(f"{source} is not whole: {findings[0]}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with Ownership.take(path):
+        incoming = path.with_name(path.name + ".incoming")
+        verified_copy(source, incoming)
+        kept = recovery.keep_aside(path, "replaced")
+        incoming.replace(path)
+    return kept
+
+
+def check(path: Path) -> list[str]:
+    """Look for damage, thoroughly; return what was found, nothing if all is well.
+
+    It reads the whole file, whether a framework writes to it or not.
+
+    Raises:
+        SnapshotError: There is no such file.
+        StoreError: It is not a history, or of a newer hassette-store.
+    """
+    if not path.is_file():
+        raise SnapshotError(f"there is no history at {path}")
+    try:
+        connection = connect_read_only(path)
+        try:
+            if revision_of(connection, path) is None:
+                return ["it holds no history"]
+            findings = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
+            findings += [
+                f"{table}: row {rowid} refers to a row of {parent} that is not there"
+                for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(20)
+            ]
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        return [str(error)]
+    return findings
+
+
+def vacuum(path: Path) -> tuple[int, int]:
+    """Rewrite the file without gaps; return its size in bytes before and after.
+
+    Raises:
+        SnapshotError: There is no history, no room for the rewriting, or it failed; the history is as it was.
+        DatabaseInUseError: A framework owns the history. (It gives free pages back by itself.)
+        NewerDatabaseError: The file is of a newer hassette-store.
+    """
+    if not path.is_file():
+        raise SnapshotError(f"there is no history at {path}")
+    before = path.stat().st_size
+    with Ownership.take(path):
+        try:
+            reader = connect_read_only(path)
+            try:
+                if revision_of(reader, path) != HEAD:
+                    raise SnapshotError(f"{path} is of an older schema; start Hassette once to upgrade it")
+            finally:
+                reader.close()
+            # VACUUM writes the new file beside the old one, then the whole of it through the log.
+            if (free := shutil.disk_usage(path.absolute().parent).free) < 2 * before:
+                raise SnapshotError(
+                    f"vacuum needs {2 * before / 1e6:.0f} MB beside {path}, {free / 1e6:.0f} MB are free"
+                )
+            connection = connect_plain(path)
+            try:
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            raise SnapshotError(f"{path} could not be rewritten: {error}") from error
+    return before, path.stat().st_size

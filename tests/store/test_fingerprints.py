@@ -1,0 +1,63 @@
+from typing import Any
+
+import pytest
+
+from hassette_store.fingerprints import fingerprint, normalised
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("light.hall is away", "light.attic_2 is away"),
+        ("after 3 s", "after 11.5 s"),
+        ("no key 'a'", "no key 'b c'"),
+        ('no key "a"', 'no key "b"'),
+        ("object at 0x7f31aa", "object at 0x11"),
+        ("context 01HZX3ABCDEFGHJKMNPQRSTVWX", "context 01HZX4ABCDEFGHJKMNPQRSTVWX"),
+        ("first line\nsecond", "first line\nanother"),
+    ],
+)
+def test_what_varies_does_not_make_another_mistake(v: Any, one: str, other: str) -> None:
+    assert fingerprint(v.Failure(message=one)) == fingerprint(v.Failure(message=other))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "timeout"},
+        {"type": "ValueError"},
+        {"message": "modulo by zero"},
+        {"frames": ()},
+    ],
+    ids=str,
+)
+def test_another_kind_type_place_or_message_is_another_mistake(v: Any, change: dict[str, Any]) -> None:
+    assert fingerprint(v.Failure()) != fingerprint(v.Failure()._replace(**change))
+
+
+def test_an_edit_above_and_another_directory_leave_the_mistake_the_same(v: Any) -> None:
+    frames = (v.Frame("/config/apps/hall.py", 12, "f"), v.Frame("/config/apps/lamp.py", 5, "g"))
+    moved = (v.Frame("/srv/apps/hall.py", 99, "f"), v.Frame("C:\\apps\\lamp.py", 6, "g"))
+    assert fingerprint(v.Failure(frames=frames)) == fingerprint(v.Failure(frames=moved))
+
+
+def test_only_the_innermost_frames_of_the_apps_own_code_count(v: Any) -> None:
+    own = (v.Frame("/config/apps/hall.py", 12, "f"),)
+    library = (
+        v.Frame("/usr/lib/python3.11/json/decoder.py", 355, "raw_decode"),
+        v.Frame("/srv/.venv/lib/python3.12/site-packages/aiohttp/client.py", 5, "get"),
+        v.Frame("<frozen importlib._bootstrap>", 5, "load"),
+    )
+    outer = tuple(v.Frame("/config/apps/main.py", n, f"outer_{n}") for n in range(3))
+    assert fingerprint(v.Failure(frames=own)) == fingerprint(v.Failure(frames=own + library))
+    five = tuple(v.Frame("/config/apps/deep.py", n, f"deep_{n}") for n in range(5))
+    assert fingerprint(v.Failure(frames=outer + five)) == fingerprint(v.Failure(frames=five))
+    assert fingerprint(v.Failure(frames=library)) != fingerprint(v.Failure(frames=library[:1]))
+
+
+def test_the_version_is_a_part_of_it(v: Any) -> None:
+    assert fingerprint(v.Failure()).startswith("1:")
+
+
+def test_a_message_is_normalised_as_documented() -> None:
+    assert normalised("light.hall: 3 of 'x' at 0xff, deadbeef01 failed") == "#: # of # at #, # failed"

@@ -1,0 +1,217 @@
+"""When the framework was up, and how each session ended."""
+
+import asyncio
+import json
+import os
+import socket
+import sqlite3
+from typing import Any
+
+import pytest
+
+
+def abandon(store: Any) -> Any:
+    """Let go of a store as a crash would: the file keeps what it has, nothing is closed in it."""
+    db, store._db = store._db, None
+    store._ownership.release()
+    store._ownership = None
+    return db.close()
+
+
+async def test_a_session_is_open_before_the_first_record_and_clean_after_the_last(
+    make_store: Any, read: Any, clock: Any, v: Any
+) -> None:
+    store = make_store()
+    await store.start()
+    opened = read.row("SELECT * FROM sessions")
+    assert (opened["outcome"], opened["ended_us"], opened["runs"]) == ("open", None, 0)
+    assert (opened["pid"], opened["host"]) == (os.getpid(), socket.gethostname())
+    clock.pass_(60)
+    await store.write(
+        v.Batch(1, invocations=(v.an_invocation(1, v.Listener()), v.an_invocation(2, v.Listener(), "error")))
+    )
+    clock.pass_(1)
+    await store.stop()
+    closed = read.row("SELECT * FROM sessions")
+    assert (closed["outcome"], closed["ended_us"] - closed["started_us"]) == ("clean", 61_000_000)
+    assert (closed["runs"], closed["failures"]) == (2, 1)
+    assert (closed["first_id"], closed["last_id"]) == (v.run_id(1_000), v.run_id(2_000))
+
+
+async def test_a_session_ends_with_the_outcome_and_reason_that_the_framework_gave(
+    make_store: Any, read: Any, v: Any
+) -> None:
+    store = make_store()
+    await store.start()
+    await store.write(v.Batch(1, session_facts=(("home_assistant", "2026.11.1"), ("time_zone", "Europe/Berlin"))))
+    await store.write(v.Batch(2, session_facts=(("outcome", "failed"), ("reason", "bad token"))))
+    await store.stop()
+    row = read.row("SELECT outcome, reason, facts FROM sessions")
+    assert (row["outcome"], row["reason"]) == ("failed", "bad token")
+    assert json.loads(row["facts"])["home_assistant"] == "2026.11.1"
+    assert json.loads(row["facts"])["sqlite"] == sqlite3.sqlite_version
+
+
+async def test_each_batch_is_a_heartbeat(store: Any, read: Any, clock: Any, v: Any) -> None:
+    clock.pass_(30)
+    await store.write(v.Batch(1))
+    assert read.value("SELECT heartbeat_us - started_us FROM sessions") == 30_000_000
+
+
+async def test_a_quiet_house_still_has_a_heartbeat(make_store: Any, read: Any, clock: Any) -> None:
+    store = make_store(heartbeat_s=0.05)
+    await store.start()
+    serving = asyncio.create_task(store.serve())
+    async with asyncio.timeout(10):
+        while not read.value("SELECT heartbeat_us > started_us FROM sessions"):
+            clock.pass_(0.1)
+            await asyncio.sleep(0.01)
+    serving.cancel()
+
+
+async def test_a_session_found_open_crashed_at_its_last_heartbeat(
+    make_store: Any, read: Any, clock: Any, v: Any
+) -> None:
+    store = make_store()
+    await store.start()
+    clock.pass_(10)
+    await store.write(v.Batch(1))
+    clock.pass_(500)
+    await abandon(store)
+    await make_store().start()
+    crashed, now = read.rows("SELECT * FROM sessions ORDER BY id")
+    assert (crashed["outcome"], crashed["ended_us"]) == ("crashed", v.T0_US + 10_000_000)
+    assert "without closing" in crashed["reason"]
+    assert (now["outcome"], now["started_us"]) == ("open", v.T0_US + 510_000_000)
+
+
+async def test_what_was_running_when_the_process_died_is_in_the_history_as_interrupted(
+    make_store: Any, read: Any, clock: Any, v: Any
+) -> None:
+    store = make_store()
+    await store.start()
+    listener, job = v.Listener(), v.Job()
+    await store.write(v.Batch(1, invocations=(v.an_invocation(1, listener),)))
+    clock.pass_(5)
+    running = (
+        v.Running(7, listener, v.Heard(new_state="open"), v.T0_US + 1_000_000),
+        v.Running(8, job, v.Due(v.T0_US + 1_999_000, True), v.T0_US + 2_000_000),
+    )
+    await store.write(v.Batch(2, running=running))
+    last_id = await store.last_id()
+    await abandon(store)
+    again = make_store()
+    await again.start()
+    handler, of_job = read.rows("SELECT * FROM named_runs WHERE status = 'interrupted' ORDER BY id")
+    assert (handler["new_state"], handler["started_us"], handler["duration_us"]) == (
+        "open",
+        v.T0_US + 1_000_000,
+        4_000_000,
+    )
+    assert (of_job["due_us"], of_job["manual"], of_job["session_id"]) == (v.T0_US + 1_999_000, 1, 1)
+    assert handler["id"] > last_id
+    assert await again.last_id() == of_job["id"]
+    assert read.value("SELECT sum(interrupted) FROM statistics_hourly") == 2
+    assert read.value("SELECT sum(interrupted) FROM statistics_daily") == 2
+    assert read.value("SELECT count(*) FROM running_executions") == 0
+    assert read.row("SELECT runs, last_id FROM sessions WHERE id = 1") == {"runs": 3, "last_id": of_job["id"]}
+
+
+async def test_a_new_list_of_what_runs_replaces_the_old_one_and_none_leaves_it(store: Any, read: Any, v: Any) -> None:
+    def run(number: int) -> Any:
+        return v.Running(number, v.Listener(), v.Heard(), v.T0_US)
+
+    await store.write(v.Batch(1, running=(run(1), run(2))))
+    await store.write(v.Batch(2, running=None))
+    assert read.value("SELECT count(*) FROM running_executions") == 2
+    await store.write(v.Batch(3, running=(run(2),)))
+    assert read.value("SELECT run FROM running_executions") == 2
+    await store.write(v.Batch(4, running=()))
+    assert read.value("SELECT count(*) FROM running_executions") == 0
+
+
+async def test_nothing_is_interrupted_by_a_clean_end(make_store: Any, read: Any, v: Any) -> None:
+    store = make_store()
+    await store.start()
+    await store.write(v.Batch(1, running=(v.Running(1, v.Listener(), v.Heard(), v.T0_US),)))
+    await store.stop()
+    await make_store().start()
+    assert read.value("SELECT count(*) FROM runs") == 0
+
+
+async def test_what_is_not_registered_again_after_a_restart_is_retired(make_store: Any, read: Any, v: Any) -> None:
+    store = make_store()
+    await store.start()
+    await store.write(v.Batch(1, registered=(v.Listener("stays"), v.Listener("goes"))))
+    await store.stop()
+    store = make_store()
+    await store.start()
+    await store.write(v.Batch(1, registered=(v.Listener("stays"),)))
+    assert [row["name"] for row in read.rows("SELECT name FROM listeners WHERE retired_us IS NULL")] == ["stays"]
+
+
+async def test_a_service_that_is_restarted_in_one_process_goes_on_with_its_session(
+    make_store: Any, read: Any, v: Any
+) -> None:
+    store = make_store()
+    await store.start()
+    batch = v.Batch(1, registered=(v.Listener(),), invocations=(v.an_invocation(1, v.Listener()),))
+    await store.write(batch)
+    await store.stop()
+    await store.start()
+    await store.write(batch)
+    assert read.row("SELECT count(*) AS n, max(outcome) AS o, sum(runs) AS r FROM sessions") == {
+        "n": 1,
+        "o": "open",
+        "r": 1,
+    }
+    assert read.value("SELECT retired_us FROM listeners") is None
+
+
+async def test_ids_go_on_from_the_highest_one_ever_kept_even_if_its_row_has_gone(make_store: Any, v: Any) -> None:
+    store = make_store()
+    await store.start()
+    assert await store.last_id() == 0
+    await store.write(v.Batch(1, invocations=(v.an_invocation(9, v.Listener()),)))
+    await store.stop()
+    with sqlite3.connect(store.path) as other:
+        other.execute("DELETE FROM handler_invocations")
+    other.close()
+    again = make_store()
+    await again.start()
+    assert await again.last_id() == v.run_id(9_000)
+
+
+async def test_stop_may_be_called_at_any_time_any_number_of_times(make_store: Any, read: Any) -> None:
+    store = make_store()
+    await store.stop()
+    await store.start()
+    await store.start()
+    await store.stop()
+    await store.stop()
+    assert read.value("SELECT count(*) FROM sessions") == 1
+
+
+async def test_it_is_an_async_context_manager_that_serves(path: Any, read: Any, v: Any) -> None:
+    from hassette_store import DatabaseService
+
+    async with DatabaseService(path) as store:
+        await store.write(v.Batch(1))
+    assert read.value("SELECT outcome FROM sessions") == "clean"
+
+
+async def test_a_failed_start_leaves_no_thread_and_no_lock(make_store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    before = threading.active_count()
+    store = make_store()
+    monkeypatch.setattr("hassette_store.sessions.OPEN_SESSION", "INSERT INTO nowhere VALUES (?, ?, ?, ?)")
+    from hassette_store import StoreError
+
+    with pytest.raises(StoreError, match="nowhere"):
+        await store.start()
+    monkeypatch.undo()
+    await make_store().start()
+    # The executor's thread pool may have grown; aiosqlite's threads are not daemons and would keep us from ending.
+    assert len([one for one in threading.enumerate() if "_connection_worker" in one.name]) <= 1
+    assert threading.active_count() <= before + 3
