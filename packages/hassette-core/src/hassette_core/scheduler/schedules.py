@@ -142,8 +142,8 @@ class Cron:
         except (CronSimError, StopIteration, AttributeError) as error:
             problem = f" ({error})" if str(error) else ""
             raise RegistrationError(
-                f"{self.expression!r} is not a cron expression that ever comes true{problem}: it has five fields, minute"
-                " hour day month weekday, such as '0 7 * * MON-FRI'"
+                f"{self.expression!r} is not a cron expression that ever comes true{problem}: it has five fields,"
+                " minute hour day month weekday, such as '0 7 * * MON-FRI'"
             ) from None
 
     def describe(self) -> str:
