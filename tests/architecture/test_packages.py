@@ -1,0 +1,118 @@
+"""What holds for each of the four packages, and can be read off their files."""
+
+import importlib
+import re
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = sorted(ROOT.glob("packages/*"))
+MODULES = sorted(ROOT.glob("packages/*/src/**/*.py"))
+LONGEST_MODULE = 400
+VAGUE_NAMES = {"utils", "util", "helper", "helpers", "manager", "base", "impl", "common", "misc"}
+
+each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+
+
+def imported(package: Path) -> ModuleType:
+    return importlib.import_module(package.name.replace("-", "_"))
+
+
+def project(package: Path) -> dict[str, object]:
+    return tomllib.loads((package / "pyproject.toml").read_text())["project"]
+
+
+def path_of(module: Path) -> str:
+    return module.relative_to(ROOT).as_posix()
+
+
+@each_package
+def test_all_is_sorted_and_every_name_in_it_exists(package: Path) -> None:
+    module = imported(package)
+
+    assert module.__all__ == sorted(module.__all__)
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []
+
+
+@each_package
+def test_all_names_every_public_thing_that_the_package_imports(package: Path) -> None:
+    module = imported(package)
+    exported = {
+        name for name, value in vars(module).items() if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+
+    assert exported <= set(module.__all__)
+
+
+@each_package
+def test_the_version_is_static_and_has_its_notes(package: Path) -> None:
+    (about,) = package.glob("src/*/__about__.py")
+    match = re.search(r'^__version__ = "(\d+\.\d+\.\d+)"$', about.read_text(), re.MULTILINE)
+
+    assert match is not None
+    assert imported(package).__version__ == match[1]
+    assert f"## [{match[1]}]" in (package / "CHANGELOG.md").read_text()
+
+
+@each_package
+def test_the_readme_says_more_than_the_description(package: Path) -> None:
+    readme = (package / "README.md").read_text()
+
+    assert readme.startswith(f"# {package.name}\n")
+    assert len(readme.split()) > 80
+    assert "```" in readme
+
+
+@each_package
+def test_it_is_marked_as_typed_and_licensed(package: Path) -> None:
+    assert list(package.glob("src/*/py.typed"))
+    assert (package / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+@each_package
+def test_siblings_are_asked_for_as_ranges_that_admit_them(package: Path) -> None:
+    described = project(package)
+    lines = [*described["dependencies"], *sum(described.get("optional-dependencies", {}).values(), [])]  # noqa: RUF017  a handful
+
+    for line in lines:
+        if line.startswith("hassette-"):
+            assert re.fullmatch(r"hassette-\w+(\[\w+\])?>=0\.1,<0\.2", line)
+
+
+@pytest.mark.parametrize("group", ["hassette.sinks", "hassette.services", "hassette.commands"])
+def test_every_entry_point_leads_to_something_callable(group: str) -> None:
+    points = list(entry_points(group=group))
+
+    assert points
+    assert [point.name for point in points if not callable(point.load())] == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=path_of)
+def test_a_module_is_one_idea_on_a_few_screens(module: Path) -> None:
+    assert len(module.read_text().splitlines()) <= LONGEST_MODULE
+    assert module.stem not in VAGUE_NAMES
+
+
+def test_the_median_module_is_about_a_hundred_lines() -> None:
+    lengths = sorted(len(module.read_text().splitlines()) for module in MODULES if module.name != "__init__.py")
+
+    assert lengths[len(lengths) // 2] <= 130
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.name == "__init__.py"], ids=path_of)
+def test_an_init_only_reexports(module: Path) -> None:
+    body = re.sub(r'""".*?"""', "", module.read_text(), flags=re.DOTALL)
+
+    assert re.findall(r"^(?:async )?(?:def|class) \w+", body, re.MULTILINE) == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=path_of)
+def test_a_lint_rule_is_set_aside_only_with_a_reason(module: Path) -> None:
+    asides = re.findall(r"# (?:ruff: )?noqa: ([A-Z]+\d+)(.*)", module.read_text())
+    explained = {rule for rule, reason in asides if re.search(r"\w \w|\w{4}", reason)}
+
+    assert {rule for rule, _ in asides} - explained == set()  # once in a module is enough
