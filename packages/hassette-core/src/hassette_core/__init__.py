@@ -1,1 +1,65 @@
-"""hassette-core."""
+"""Decide what runs, and when: apps for Home Assistant, and the framework that runs them."""
+
+from hassette_core.__about__ import __version__
+from hassette_core.api import Api, ServiceResult
+from hassette_core.apps import App, AppConfig
+from hassette_core.bus import AppBus, Subscription
+from hassette_core.config import HassetteConfig, load_config
+from hassette_core.errors import (
+    AppLoadError,
+    AuthenticationError,
+    CallFailedError,
+    ConfigError,
+    CoreError,
+    FatalError,
+    LinkError,
+    NoAnswerError,
+    NotConnectedError,
+    RegistrationError,
+    UnknownEntityError,
+)
+from hassette_core.events import Context, Event, State, StateChanged
+from hassette_core.framework import Hassette
+from hassette_core.handlers import Attr, Data, EntityId, NewState, NewValue, OldState, OldValue
+from hassette_core.home import SimulatedHome
+from hassette_core.scheduler import AppScheduler, Job
+from hassette_core.states import States
+
+__all__ = [
+    "Api",
+    "App",
+    "AppBus",
+    "AppConfig",
+    "AppLoadError",
+    "AppScheduler",
+    "Attr",
+    "AuthenticationError",
+    "CallFailedError",
+    "ConfigError",
+    "Context",
+    "CoreError",
+    "Data",
+    "EntityId",
+    "Event",
+    "FatalError",
+    "Hassette",
+    "HassetteConfig",
+    "Job",
+    "LinkError",
+    "NewState",
+    "NewValue",
+    "NoAnswerError",
+    "NotConnectedError",
+    "OldState",
+    "OldValue",
+    "RegistrationError",
+    "ServiceResult",
+    "SimulatedHome",
+    "State",
+    "StateChanged",
+    "States",
+    "Subscription",
+    "UnknownEntityError",
+    "__version__",
+    "load_config",
+]

@@ -23,6 +23,7 @@ class Supervisor:
         policy: When to restart, and when to give up; None for the default.
         stop_budget_s: Seconds that stopping may take altogether. Docker kills after 10.
         on_change: Called with every change of status, on the event loop; it must not raise.
+        on_fatal: Called with the cause when it is past mending, before anything is stopped; it must not raise.
         monotonic: Reads the clock that crashes are counted on, in seconds.
         sleep: Waits the given number of seconds between attempts.
         random: Source of the pauses' jitter.
@@ -42,6 +43,7 @@ class Supervisor:
         policy: RestartPolicy | None = None,
         stop_budget_s: float = 9.0,
         on_change: Callable[[StatusChange], None] = lambda _: None,
+        on_fatal: Callable[[FatalError], None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Random | None = None,
@@ -57,6 +59,7 @@ class Supervisor:
         )
         self._keepers = [make(member) for member in _in_order(members)]
         self._stop_budget_s = stop_budget_s
+        self._on_fatal = on_fatal
         self._stop_requested = asyncio.Event()
         self._cause: FatalError | None = None
         self.started = asyncio.Event()
@@ -114,7 +117,9 @@ class Supervisor:
             await keeper.end(owner, max(deadline - time.monotonic() - reserved_s, keeper.member.reserve_s))
 
     def _end(self, cause: FatalError) -> None:
-        self._cause = self._cause or cause
+        if self._cause is None:
+            self._cause = cause
+            self._on_fatal(cause)
         self._stop_requested.set()
 
 

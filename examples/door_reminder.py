@@ -1,0 +1,35 @@
+"""Says so when a door has been left open, again and again until somebody shuts it."""
+
+from hassette_core import App, AppConfig, Job
+
+
+class DoorReminderConfig(AppConfig):
+    """Which door, and how long it may stand open."""
+
+    door: str
+    remind_after_s: float = 300
+
+
+class DoorReminder(App[DoorReminderConfig]):
+    """Watches one door."""
+
+    async def on_initialize(self) -> None:
+        self.reminder: Job | None = None
+        self.reminded = 0
+        self.bus.on_state_change(self.config.door, changed_to="on", handler=self.door_opened)
+        self.bus.on_state_change(self.config.door, changed_to="off", handler=self.door_shut)
+
+    async def door_opened(self) -> None:
+        await self.door_shut()
+        self.reminder = self.scheduler.run_every(self.remind, self.config.remind_after_s)
+
+    async def door_shut(self) -> None:
+        if self.reminder is not None:
+            self.reminder.cancel()
+        self.reminder, self.reminded = None, 0
+
+    async def remind(self) -> None:
+        self.reminded += 1
+        minutes = self.reminded * self.config.remind_after_s / 60
+        door = self.states[self.config.door].attributes.get("friendly_name", self.config.door)
+        await self.api.call_service("notify", "notify", message=f"{door} has been open for {minutes:.0f} min")

@@ -1,0 +1,5 @@
+"""``hassette``: the command."""
+
+from hassette_core.cli.main import main
+
+__all__ = ["main"]

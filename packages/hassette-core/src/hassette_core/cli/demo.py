@@ -1,0 +1,72 @@
+"""``hassette demo``: the whole system on a machine with no Home Assistant."""
+
+import getpass
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from hassette_core.cli.exit_codes import ExitCode
+from hassette_core.cli.process import run_to_the_end, stop_on_signals
+from hassette_core.demo import Demo, DemoOptions
+from hassette_core.demo.summary import summarise
+from hassette_core.logs import Redaction, configure_logging
+
+STOP_BUDGET_S = 9.0
+
+
+def _own_temporary_folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"hassette-demo-{getpass.getuser()}"
+
+
+@click.command()
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="Where history is kept; a temporary folder if none."
+)
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="End by itself after so long.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Of the page; 0 takes any free one.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed brings the same life in the house.")
+@click.option("--speed", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Of the house's clock.")
+@click.option("--events-per-second", type=click.FloatRange(min=0), default=0.0, help="Load on top of the house's life.")
+@click.option("--config", type=click.Path(path_type=Path), help="Apps to run in place of the examples.")
+def demo(
+    data_dir: Path | None,
+    seconds: float | None,
+    port: int | None,
+    seed: int,
+    speed: float,
+    events_per_second: float,
+    config: Path | None,
+) -> int:
+    """Show the whole system on a simulated home, with example apps.
+
+    Nothing is needed beside this: no Home Assistant, no configuration, no network.
+    """
+    configure_logging("info", Redaction(()))
+    began = time.monotonic()
+    demonstration = Demo(
+        DemoOptions(
+            data_dir=data_dir or _own_temporary_folder(),
+            seconds=seconds,
+            port=port,
+            seed=seed,
+            speed=speed,
+            events_per_second=events_per_second,
+            config=config,
+        )
+    )
+
+    def announce(page_url: str | None) -> None:
+        click.echo(f"The page: {page_url}" if page_url else "There is no page: hassette-sync is not running here.")
+        click.echo("Stop with Ctrl-C." if seconds is None else f"Ends by itself in {seconds:g} s.")
+
+    async def main() -> int:
+        with stop_on_signals(demonstration.request_stop, STOP_BUDGET_S):
+            await demonstration.run(announce)
+        return ExitCode.OK
+
+    try:
+        return run_to_the_end(main)
+    finally:
+        click.echo(summarise(demonstration, time.monotonic() - began))

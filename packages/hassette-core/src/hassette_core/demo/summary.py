@@ -1,0 +1,40 @@
+"""What a demonstration says at its end, on one screen."""
+
+from hassette_core.demo.demo import Demo
+
+
+def summarise(demo: Demo, lasted_s: float) -> str:
+    """Return the summary.
+
+    Args:
+        demo: A demonstration that has ended.
+        lasted_s: How long it took, in seconds.
+    """
+    account = demo.accounting
+    lines = [f"The demonstration has ended after {lasted_s:.1f} s."]
+    if account is None:
+        return lines[0]
+    failed = sum(demo.tally.failures.values())
+    worst = ", ".join(f"{name} {times}×" for name, times in demo.tally.failures.most_common(3))
+    worst = f" ({worst})" if worst else ""
+    lost = sum(account.shed.values()) + account.waiting
+    losses = ", ".join(f"{reason} {count}" for reason, count in account.shed.items() if count)
+    file = demo.options.data_dir / "hassette.db"
+    kept = account.persisted if demo.keeps else "none"
+    loss = f"{lost} ({losses or 'not written in time'})" if demo.keeps and lost else "none"
+    lines += [
+        f"  runs      {account.executed}, of which {kept} kept",
+        f"  failures  {failed}{worst}",
+        f"  losses    {loss}",
+        f"  page      {f'was at {demo.page_url}' if demo.page_url else 'none'}",
+    ]
+    if demo.keeps:
+        lines += [
+            f"  history   {file}",
+            "",
+            f"Look at it with:  hassette telemetry sessions --db {file}",
+            f"                  hassette telemetry errors --db {file}",
+        ]
+    else:
+        lines += ['  history   nothing is kept without a store:  pip install "hassette-core[telemetry]"']
+    return "\n".join(lines)

@@ -1,0 +1,121 @@
+"""What is installed beside core, found by entry points: sinks, services and commands."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from hassette_core.config import HassetteConfig
+from hassette_core.errors import ConfigError
+from hassette_core.lifecycle import Service, ServiceStatus, StatusChange
+from hassette_core.live import LiveView
+from hassette_executor import RecordSink
+
+logger = logging.getLogger(__name__)
+
+SINKS = "hassette.sinks"
+SERVICES = "hassette.services"
+COMMANDS = "hassette.commands"
+
+
+class SinkService(Service, RecordSink, Protocol):
+    """A service that keeps records."""
+
+
+class SinkFactory(Protocol):
+    """What an entry point of the group ``hassette.sinks`` names."""
+
+    def __call__(self, *, data_dir: Path, settings: Mapping[str, object]) -> SinkService:
+        """Make a sink.
+
+        Raises:
+            ValueError: A setting is wrong; one sentence that names the key.
+        """
+        ...
+
+
+class ServiceFactory(Protocol):
+    """What an entry point of the group ``hassette.services`` names."""
+
+    def __call__(self, *, data_dir: Path, settings: Mapping[str, object], live: LiveView) -> Service:
+        """Make a service; raises as `SinkFactory`. It may have an attribute ``url``: where its page is."""
+        ...
+
+
+Command = Callable[[Sequence[str]], int]
+"""What an entry point of the group ``hassette.commands`` names: takes arguments, returns an exit code."""
+
+
+class Loaded(NamedTuple):
+    """The plugins of one group.
+
+    Attributes:
+        parts: What could be made.
+        broken: What is installed but could not be loaded: degraded, never fatal.
+    """
+
+    parts: tuple[Any, ...] = ()
+    broken: tuple[StatusChange, ...] = ()
+
+
+def plugin_tables() -> frozenset[str]:
+    """Return the names of the tables of ``hassette.toml`` that installed plugins read."""
+    return frozenset(point.name for group in (SINKS, SERVICES) for point in entry_points(group=group))
+
+
+def load_sinks(config: HassetteConfig) -> Loaded:
+    """Make every installed sink.
+
+    Raises:
+        ConfigError: A plugin refused its settings.
+    """
+    return _load(SINKS, config)
+
+
+def load_services(config: HassetteConfig, live: LiveView) -> Loaded:
+    """Make every installed service.
+
+    Raises:
+        ConfigError: A plugin refused its settings.
+    """
+    return _load(SERVICES, config, live=live)
+
+
+def commands() -> dict[str, EntryPoint]:
+    """Return the installed commands, not yet imported, by name."""
+    return {point.name: point for point in entry_points(group=COMMANDS)}
+
+
+def _load(group: str, config: HassetteConfig, **further: Any) -> Loaded:
+    parts: list[Any] = []
+    broken: list[StatusChange] = []
+    for point, factory in _factories(group, broken):
+        settings = config.plugins.get(point.name, {})
+        try:
+            parts.append(factory(data_dir=config.data_dir, settings=settings, **further))
+        except ValueError as error:
+            raise ConfigError(f"{config.file or 'the configuration'}: [{point.name}] {error}") from error
+        except Exception as error:  # noqa: BLE001  somebody else's code; the automations run without it
+            _give_up(point, error, broken)
+    return Loaded(tuple(parts), tuple(broken))
+
+
+def _factories(group: str, broken: list[StatusChange]) -> Iterator[tuple[EntryPoint, Callable[..., Any]]]:
+    for point in sorted(entry_points(group=group), key=lambda point: point.name):
+        try:
+            factory = point.load()
+        except Exception as error:  # noqa: BLE001  somebody else's code, at import: anything may come
+            _give_up(point, error, broken)
+        else:
+            yield point, factory
+
+
+def _give_up(point: EntryPoint, error: Exception, broken: list[StatusChange]) -> None:
+    problem = f"{type(error).__name__}: {error}"
+    distribution = point.dist.name if point.dist is not None else point.value
+    logger.warning(
+        "A plugin cannot be used; everything else runs without it",
+        extra={"plugin": point.name, "package": distribution, "problem": problem},
+    )
+    broken.append(StatusChange(point.name, ServiceStatus.DEGRADED, "service_degraded", problem))
