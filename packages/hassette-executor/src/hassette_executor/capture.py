@@ -8,6 +8,10 @@ from hassette_executor.records import LogLine
 MAX_LINE = 2_000
 """Characters kept of one log line."""
 
+# What the executor says is about runs, not by one: records are handed over in the context of whichever run has just
+# ended, and a line about another run's failure must not be found among its own.
+_OWN_LOGGERS = "hassette_executor."
+
 
 class ExecutionLogHandler(logging.Handler):
     """Attaches each log record to the run during which it was logged; records from elsewhere pass by.
@@ -19,16 +23,16 @@ class ExecutionLogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Attach one line."""
         execution = current_execution()
-        if execution is None:
+        if execution is None or record.name.startswith(_OWN_LOGGERS):
             return
         try:
             message = record.getMessage()
-        except Exception:  # noqa: BLE001  a bad format string is logging's own business to report
+            if record.exc_info and record.exc_info[1] is not None:
+                error = record.exc_info[1]
+                message = f"{message} [{type(error).__name__}: {error}]"
+        except Exception:  # noqa: BLE001  a bad format string or __str__ is logging's own business to report
             self.handleError(record)
             return
-        if record.exc_info and record.exc_info[1] is not None:
-            error = record.exc_info[1]
-            message = f"{message} [{type(error).__name__}: {error}]"
         if len(message) > MAX_LINE:
             message = message[: MAX_LINE - 1] + "…"
         execution.gather().add_line(LogLine(int(record.created * 1_000_000), record.levelno, record.name, message))

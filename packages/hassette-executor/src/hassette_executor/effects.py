@@ -3,6 +3,7 @@
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping
+from itertools import chain
 
 from hassette_executor.records import Effects, LogLine, ServiceCall
 from hassette_executor.settings import ExecutorSettings
@@ -11,24 +12,30 @@ from hassette_executor.settings import ExecutorSettings
 class GatheredEffects:
     """The log lines and service calls of one run that is going on."""
 
-    __slots__ = ("_calls", "_dropped_calls", "_dropped_lines", "_line_bytes", "_lines", "_settings")
+    __slots__ = ("_calls", "_chatter", "_dropped_calls", "_dropped_lines", "_important", "_line_bytes", "_settings")
 
     def __init__(self, settings: ExecutorSettings) -> None:
         self._settings = settings
-        self._lines: deque[LogLine] = deque()
+        # Each line with its place among all of them; two deques, so that chatter never pushes out a warning.
+        self._important: deque[tuple[int, LogLine]] = deque()
+        self._chatter: deque[tuple[int, LogLine]] = deque()
         self._line_bytes = 0
         self._dropped_lines = 0
         self._calls: list[ServiceCall] = []
         self._dropped_calls = 0
 
     def add_line(self, line: LogLine) -> None:
-        """Add a log line. Beyond the bounds the oldest go: the last words before a failure say the most."""
-        self._lines.append(line)
+        """Add a log line. Beyond the bounds the oldest of the least important go: last words say the most."""
+        important = line.level >= self._settings.log_keep_level
+        place = len(self._important) + len(self._chatter) + self._dropped_lines
+        (self._important if important else self._chatter).append((place, line))
         self._line_bytes += len(line.message)
-        while self._lines and (
-            len(self._lines) > self._settings.log_lines or self._line_bytes > self._settings.log_bytes
+        while (
+            len(self._important) + len(self._chatter) > self._settings.log_lines
+            or self._line_bytes > self._settings.log_bytes
         ):
-            self._line_bytes -= len(self._lines.popleft().message)
+            _, dropped = (self._chatter or self._important).popleft()
+            self._line_bytes -= len(dropped.message)
             self._dropped_lines += 1
 
     def add_call(self, call: ServiceCall) -> None:
@@ -40,15 +47,15 @@ class GatheredEffects:
 
     def take(self, *, failed: bool) -> Effects | None:
         """Return what the record keeps: every line of a run that failed, the important ones of one that did not."""
+        # Copied in one step: a thread that the run left behind may be logging at this moment.
+        placed, calls = tuple(self._important), tuple(self._calls)
         if failed:
-            lines, dropped = tuple(self._lines), self._dropped_lines
-        else:
-            lines = tuple(line for line in self._lines if line.level >= self._settings.log_keep_level)
-            # What a run that went well logged below that level is left out on purpose: no loss to speak of.
-            dropped = self._dropped_lines if lines else 0
-        if not (lines or self._calls or dropped):
+            placed = sorted(chain(placed, tuple(self._chatter)))
+        # What a run that went well logged below that level is left out on purpose: no loss to speak of.
+        dropped = self._dropped_lines if failed or placed else 0
+        if not (placed or calls or dropped):
             return None
-        return Effects(lines, tuple(self._calls), dropped, self._dropped_calls)
+        return Effects(tuple([line for _, line in placed]), calls, dropped, self._dropped_calls)
 
 
 class LateEffects:

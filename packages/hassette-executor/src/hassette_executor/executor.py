@@ -3,10 +3,7 @@
 import asyncio
 import inspect
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
-from contextvars import Context
-from functools import partial
 from time import monotonic, monotonic_ns, time_ns
 from types import TracebackType
 from typing import cast
@@ -18,12 +15,10 @@ from hassette_executor.commands import Command
 from hassette_executor.context import Circle, Execution, current_execution, enter, leave
 from hassette_executor.errors import ExecutionTimeoutError, ExecutorStoppedError
 from hassette_executor.failures import Failure, leave_out_frames_of, take_failure
-from hassette_executor.feed import Feed
+from hassette_executor.handover import Handover
 from hassette_executor.hooks import ErrorContext, ErrorHook, ErrorHooks
 from hassette_executor.ids import COUNTER_BITS, id_at
 from hassette_executor.inflight import SHORT_S, InFlight
-from hassette_executor.outcome_log import OutcomeLog
-from hassette_executor.queue import WriteQueue
 from hassette_executor.records import LifecycleEvent, Record, Registration, RunningExecution, Status
 from hassette_executor.settings import ExecutorSettings
 from hassette_executor.shedding import hour_of
@@ -32,10 +27,6 @@ from hassette_executor.threads import HandlerThreads
 
 logger = logging.getLogger(__name__)
 leave_out_frames_of(__file__)
-
-DRAIN_S = 0.1
-"""How long a record stays in the inbox before the feed and the write queues get it: live pages are promised it
-within 250 ms, and moving a hundred at once costs a fraction of moving each."""
 
 _SUCCESS = Status.SUCCESS
 _current_task = cast("Callable[[asyncio.AbstractEventLoop], asyncio.Task[object]]", asyncio.current_task)
@@ -63,25 +54,19 @@ class CommandExecutor:
     def __init__(self, *sinks: RecordSink, settings: ExecutorSettings | None = None) -> None:
         self._settings = settings = settings or ExecutorSettings()
         self._timeout_s = settings.timeout_s
-        self._sinks = sinks or (NullSink(),)
-        self._queues = [WriteQueue(sink, settings) for sink in self._sinks]
-        self._threads = HandlerThreads(settings.threads)
-        self._log_thread = HandlerThreads(1)
-        self.hooks = ErrorHooks(settings, self._threads)
-        self.feed = Feed(settings.feed_records)
-        self._last_id = 0
         self._circle = Circle(settings)
         self._executions = self._circle.executions
-        self._inflight = InFlight(self._executions, self._report_running)
-        self._inbox: deque[Record] = deque()
-        self._inbox_mark = 1
-        self._drained = 0
-        self._drain_timer: asyncio.TimerHandle | None = None
+        self._handover = handover = Handover(sinks or (NullSink(),), settings, self._circle.late)
+        self._inbox = handover.inbox
+        self.feed = handover.feed
+        self._inflight = InFlight(
+            self._executions, lambda running: handover.announce(lambda pending: pending.set_running(running))
+        )
+        self._threads = HandlerThreads(settings.threads)
+        self.hooks = ErrorHooks(settings, self._threads)
+        self._last_id = 0
         self._active: dict[tuple[str, ...], Registration] = {}
-        self._outcomes = OutcomeLog(settings.log_interval_s)
         self._log_handler = ExecutionLogHandler()
-        self._logging: set[asyncio.Task[object]] = set()
-        self._writers: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = asyncio.Event()
 
@@ -89,15 +74,8 @@ class CommandExecutor:
 
     async def start(self) -> None:
         """Begin to take commands. Ids go on from the highest that a sink has kept."""
-        for sink in self._sinks:
-            try:
-                self._last_id = max(self._last_id, await sink.last_id())
-            except Exception as error:  # noqa: BLE001  a sink in trouble must not keep automations from running
-                logger.warning(
-                    "A sink could not say its last id; ids start from the clock",
-                    extra={"error": f"{type(error).__name__}: {error}"},
-                )
-        self._writers = [queue.start() for queue in self._queues]
+        self._last_id = max(self._last_id, await self._handover.last_id())
+        self._handover.start()
         logging.getLogger().addHandler(self._log_handler)
         self._loop = asyncio.get_running_loop()
 
@@ -107,14 +85,7 @@ class CommandExecutor:
         Raises:
             RuntimeError: A write queue has ended by a defect; starting again mends it.
         """
-        stopped = asyncio.ensure_future(self._stopped.wait())
-        try:
-            await asyncio.wait({stopped, *self._writers}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopped.cancel()
-        for writer in self._writers:
-            if writer.done() and not writer.cancelled() and (error := writer.exception()) is not None:
-                raise RuntimeError("the write queue has ended unexpectedly") from error
+        await self._handover.watch(self._stopped)
 
     async def stop(self) -> None:
         """Take no more commands, wait for what runs and for what is to be written, each within the stop timeout.
@@ -129,15 +100,9 @@ class CommandExecutor:
         await self._inflight.wait_until_empty(self._settings.stop_timeout_s / 2, but=current_execution())
         self._inflight.close()
         await self.hooks.close(min(self._settings.hook_timeout_s, max(0.1, until - monotonic())))
-        self._drain()
-        await asyncio.gather(*(queue.close(max(0.1, until - monotonic())) for queue in self._queues))
-        if self._logging:
-            await asyncio.wait(self._logging, timeout=1)
+        await self._handover.close(until - monotonic())
         logging.getLogger().removeHandler(self._log_handler)
         self._threads.close()
-        self._log_thread.close()
-        if self._drain_timer is not None:
-            self._drain_timer.cancel()
         self._stopped.set()
 
     async def __aenter__(self) -> "CommandExecutor":
@@ -222,8 +187,8 @@ class CommandExecutor:
         )
         inbox = self._inbox
         inbox.append(record)
-        if len(inbox) >= self._inbox_mark:
-            self._mark_reached()
+        if len(inbox) >= self._handover.mark:
+            self._handover.mark_reached()
         return record
 
     def _end(self, execution: Execution, raised: BaseException | None) -> tuple[Record, bool]:
@@ -244,8 +209,8 @@ class CommandExecutor:
             (record_id, command.registration, command.trigger, *numbers, status, failure, effects),
         )
         self._inbox.append(record)
-        if len(self._inbox) >= self._inbox_mark:
-            self._mark_reached()
+        if len(self._inbox) >= self._handover.mark:
+            self._handover.mark_reached()
         if failure is not None and not reraise and (hook := self.hooks.find(command.registration)) is not None:
             self._run_error_hooks(hook, raised, execution, record)
         return record, reraise
@@ -296,9 +261,7 @@ class CommandExecutor:
     def register(self, registration: Registration) -> None:
         """Announce a listener or job, before any command refers to it. It replaces one with the same key."""
         self._active[registration.key] = registration
-        for queue in self._queues:
-            queue.pending.register(registration)
-            self._touch(queue)
+        self._handover.announce(lambda pending: pending.register(registration))
 
     def retire(self, registration: Registration) -> None:
         """Announce that a listener or job has ended; nothing happens if another one has taken over its key."""
@@ -306,9 +269,7 @@ class CommandExecutor:
         if self._active.get(registration.key) is not registration:
             return
         del self._active[registration.key]
-        for queue in self._queues:
-            queue.pending.retire(registration)
-            self._touch(queue)
+        self._handover.announce(lambda pending: pending.retire(registration))
 
     def count_skip(self, registration: Registration, reason: str, count: int = 1) -> None:
         """Count what did not run.
@@ -319,23 +280,17 @@ class CommandExecutor:
             count: How often.
         """
         hour_us = hour_of(time_ns() // 1000)
-        for queue in self._queues:
-            queue.pending.skip(registration, hour_us, reason, count)
-            self._touch(queue)
+        self._handover.announce(lambda pending: pending.skip(registration, hour_us, reason, count))
 
     def report(self, kind: str, subject: str, detail: str = "") -> None:
         """Announce something that happened to the framework itself (see `LifecycleEvent`)."""
         at_us = time_ns() // 1000
         event = LifecycleEvent(self._next_id(at_us), at_us, kind, subject, detail)
-        for queue in self._queues:
-            queue.pending.report(event)
-            self._touch(queue)
+        self._handover.announce(lambda pending: pending.report(event))
 
     def set_session_facts(self, **facts: str) -> None:
         """Add or change facts about the session, such as ``home_assistant="2025.4.4"`` or ``reason="SIGTERM"``."""
-        for queue in self._queues:
-            queue.pending.set_facts(facts)
-            self._touch(queue)
+        self._handover.announce(lambda pending: pending.set_facts(facts))
 
     def _next_id(self, at_us: int) -> int:
         # When the clock stands still or goes back, ids go on from the last one: order holds.
@@ -359,14 +314,7 @@ class CommandExecutor:
         Args:
             sink: Of several sinks, which one's account.
         """
-        queue = self._queues[sink]
-        inbox = len(self._inbox)
-        return Accounting(
-            executed=self._drained + inbox,
-            persisted=queue.persisted,
-            shed=dict(queue.shed),
-            waiting=queue.waiting + inbox,
-        )
+        return self._handover.accounting(sink)
 
     async def force_flush(self, timeout_s: float = 5.0) -> bool:
         """Write what waits now; return whether all of it was settled in time.
@@ -374,59 +322,9 @@ class CommandExecutor:
         Args:
             timeout_s: How long to wait, in seconds.
         """
-        self._drain()
         try:
             async with asyncio.timeout(timeout_s):
-                await asyncio.gather(*(queue.flush() for queue in self._queues))
+                await self._handover.flush()
         except TimeoutError:
             return False
         return True
-
-    # ---- handing over -----------------------------------------------------------------------------------------
-
-    def _mark_reached(self) -> None:
-        """The first record in the inbox sets the timer; a batch of them is handed over without waiting for it."""
-        # Handing over is nobody's run: in an empty context, what it logs attaches to no record, not even to that of a
-        # run inside of which this one was executed.
-        context = Context()
-        if self._drain_timer is not None:
-            context.run(self._drain)
-            return
-        delay = min(DRAIN_S, self._settings.flush_interval_s / 5)
-        self._drain_timer = asyncio.get_running_loop().call_later(delay, self._drain_due, context=context)
-        self._inbox_mark = self._settings.batch_records
-
-    def _drain_due(self) -> None:
-        self._drain_timer = None
-        self._inbox_mark = 1
-        self._drain()
-
-    def _drain(self) -> None:
-        """Hand what is in the inbox to the feed, the write queues and the log."""
-        for what, count in self._circle.late.take().items():
-            at_us = time_ns() // 1000
-            for queue in self._queues:
-                queue.pending.lose("late_effect", what, count, at_us, at_us)
-                self._touch(queue)
-        if not self._inbox:
-            return
-        records = list(self._inbox)
-        self._inbox.clear()
-        self._drained += len(records)
-        self.feed.publish(records)
-        for queue in self._queues:
-            queue.extend(records)
-        if said := self._outcomes.worth_saying(records):
-            task = asyncio.ensure_future(self._log_thread.run(partial(self._outcomes.write, said)))
-            self._logging.add(task)
-            task.add_done_callback(self._logging.discard)
-
-    def _report_running(self, running: tuple[RunningExecution, ...]) -> None:
-        for queue in self._queues:
-            queue.pending.set_running(running)
-            self._touch(queue)
-
-    def _touch(self, queue: WriteQueue) -> None:
-        # Before start there is no loop to set a timer on; the first batch takes along what was announced until then.
-        if self._loop is not None:
-            queue.touch()
