@@ -1,0 +1,47 @@
+"""`docs/configuration.md` names every key that there is, with the default that it has."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from hassette_core.config import FrameworkSettings, HomeAssistantSettings
+from hassette_core.config.model import AppEntry
+from hassette_executor import ExecutorSettings
+from hassette_store.settings import StoreSettings
+from hassette_sync.settings import WebSettings
+
+PAGE = Path(__file__).parents[2] / "docs/configuration.md"
+PYDANTIC = {"hassette": FrameworkSettings, "home_assistant": HomeAssistantSettings, "apps.<key>": AppEntry}
+DATACLASSES = {"executor": ExecutorSettings, "store": StoreSettings, "sync": WebSettings}
+
+
+def documented(table: str) -> dict[str, str]:
+    """Return what the page says of a table: each key with its default."""
+    section = PAGE.read_text().partition(f"## `[{table}]`\n")[2].partition("\n## ")[0]
+    return {key: default.strip("`") for key, default in re.findall(r"^\| `(\w+)` \| (.+?) \|", section, re.MULTILINE)}
+
+
+def actual(table: str) -> Iterator[tuple[str, str]]:
+    """Yield the keys that a table has, and their defaults as TOML."""
+    if model := PYDANTIC.get(table):
+        for name, field in model.model_fields.items():
+            default = field.get_default(call_default_factory=True)
+            yield field.alias or name, "required" if field.is_required() else as_toml(default)
+    else:
+        for setting in fields(DATACLASSES[table]):
+            yield setting.name, as_toml(setting.default)
+
+
+def as_toml(value: object) -> str:
+    if value is None:
+        return "none"
+    return json.dumps(str(value) if isinstance(value, Path) else value)
+
+
+@pytest.mark.parametrize("table", [*PYDANTIC, *DATACLASSES])
+def test_every_key_is_there_with_its_default(table: str) -> None:
+    assert documented(table) == dict(actual(table))
