@@ -117,3 +117,11 @@ def test_a_lint_rule_is_set_aside_only_with_a_reason(module: Path) -> None:
     explained = {rule for rule, reason in asides if re.search(r"\w \w|\w{4}", reason)}
 
     assert {rule for rule, _ in asides} - explained == set()  # once in a module is enough
+
+
+def test_sql_is_in_the_store_and_in_the_queries_of_sync_alone() -> None:
+    sql = re.compile(r"\b(SELECT\b.*\bFROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM|PRAGMA \w)", re.DOTALL)
+    may = ("packages/hassette-store/", "packages/hassette-sync/src/hassette_sync/queries/")
+    elsewhere = [path_of(module) for module in MODULES if not path_of(module).startswith(may)]
+
+    assert [path for path in elsewhere if sql.search((ROOT / path).read_text())] == []
