@@ -11,12 +11,15 @@ import threading
 from collections.abc import Callable
 
 from hassette_executor.errors import ExecutorStoppedError
+from hassette_executor.failures import leave_out_frames_of
+
+leave_out_frames_of(__file__)
 
 
 class _Call:
     """One call on its way through a thread."""
 
-    __slots__ = ("abandoned", "context", "function", "future", "loop", "started")
+    __slots__ = ("abandoned", "context", "ended", "function", "future", "loop", "started")
 
     def __init__(self, function: Callable[[], object], context: contextvars.Context) -> None:
         self.function = function
@@ -24,6 +27,7 @@ class _Call:
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[object] = self.loop.create_future()
         self.started = False
+        self.ended = False
         self.abandoned = False
 
 
@@ -60,38 +64,54 @@ class HandlerThreads:
             raise ExecutorStoppedError
         call = _Call(function, contextvars.copy_context())
         with self._lock:
+            if self._busy >= self._threads and self._threads < self._limit:
+                self._start_thread()
             self._busy += 1
-            if self._busy > self._threads and self._threads < self._limit:
-                self._threads += 1
-                threading.Thread(target=self._work, name=f"hassette-handler-{self._threads}", daemon=True).start()
         self._calls.put(call)
         try:
             return await call.future
         except asyncio.CancelledError:
             with self._lock:
                 call.abandoned = True
-                if call.started:
+                # A thread that has ended already, while the news of it was under way, will not count itself out.
+                if call.started and not call.ended:
                     self.leaked += 1
             raise
+
+    def open(self) -> None:
+        """Take calls again after `close`, with new threads: the old ones may be stuck."""
+        with self._lock:
+            if self._closed:
+                self._calls = queue.SimpleQueue()
+                self._threads = self._busy = 0
+                self._closed = False
 
     def close(self) -> None:
         """Take no more calls, and let idle threads end. Busy ones end after their call, or with the process."""
         with self._lock:
-            self._closed = True
-            for _ in range(self._threads):
-                self._calls.put(None)
+            if not self._closed:
+                self._closed = True
+                for _ in range(self._threads):
+                    self._calls.put(None)
 
-    def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
+    def _start_thread(self) -> None:
+        name = f"hassette-handler-{self._threads + 1}"
+        threading.Thread(target=self._work, args=(self._calls,), name=name, daemon=True).start()
+        self._threads += 1
+
+    def _work(self, calls: "queue.SimpleQueue[_Call | None]") -> None:
+        while (call := calls.get()) is not None:
             with self._lock:
                 call.started = not call.abandoned
             if call.started:
                 self._run(call)
             with self._lock:
-                self._busy -= 1
+                call.ended = True
+                if calls is self._calls:
+                    self._busy -= 1
                 if call.started and call.abandoned:
                     self.leaked -= 1
-            del call
+            del call  # its function and context must not live until the next call
 
     def _run(self, call: _Call) -> None:
         try:
@@ -105,6 +125,8 @@ class HandlerThreads:
         except RuntimeError:
             # The loop was closed while this thread was stuck: nobody is left to tell.
             return
+        finally:
+            del error  # it holds this frame, which holds it: only the garbage collector would find them
 
 
 def _settle(future: asyncio.Future[object], result: object, error: BaseException | None) -> None:
