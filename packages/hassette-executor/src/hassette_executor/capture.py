@@ -8,10 +8,6 @@ from hassette_executor.records import LogLine
 MAX_LINE = 2_000
 """Characters kept of one log line."""
 
-# What the executor says is about runs, not by one: records are handed over in the context of whichever run has just
-# ended, and a line about another run's failure must not be found among its own.
-_OWN_LOGGERS = "hassette_executor."
-
 
 class ExecutionLogHandler(logging.Handler):
     """Attaches each log record to the run during which it was logged; records from elsewhere pass by.
@@ -23,7 +19,7 @@ class ExecutionLogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Attach one line."""
         execution = current_execution()
-        if execution is None or record.name.startswith(_OWN_LOGGERS):
+        if execution is None:
             return
         try:
             message = record.getMessage()
