@@ -2,6 +2,7 @@
 
 import asyncio
 from contextvars import ContextVar
+from typing import cast
 
 from hassette_executor.commands import Command
 from hassette_executor.effects import GatheredEffects, LateEffects
@@ -10,6 +11,8 @@ from hassette_executor.settings import ExecutorSettings
 
 NEVER_NS = (1 << 63) - 1
 """A moment on the monotonic clock that does not come."""
+LONGEST_S = 1e9
+"""Thirty years: a deadline of ``inf`` seconds would break the arithmetic of the one sweeper that all runs share."""
 
 
 class Circle:
@@ -58,15 +61,18 @@ class Execution:
     @property
     def deadline_ns(self) -> int:
         """When it must have ended, by `time.monotonic_ns`; `NEVER_NS` without a deadline or when told to end."""
-        return self.started_ns + int(self.timeout_s * 1e9) if self.timeout_s and not self.expired else NEVER_NS
+        if not self.timeout_s or self.expired:
+            return NEVER_NS
+        return self.started_ns + int(min(self.timeout_s, LONGEST_S) * 1e9)
 
     def gather(self) -> GatheredEffects | LateEffects:
         """Return where effects go now: with the record, or once that is made, to the count of the late ones."""
         if self not in self.circle.executions:
             return self.circle.late
         if self.effects is None:
-            self.effects = GatheredEffects(self.circle.settings)
-        return self.effects
+            # One step, and the first one wins: two threads of the same run may get here at once.
+            self.__dict__.setdefault("effects", GatheredEffects(self.circle.settings))
+        return cast("GatheredEffects", self.effects)
 
 
 _current: ContextVar[Execution | None] = ContextVar("hassette_current_execution", default=None)

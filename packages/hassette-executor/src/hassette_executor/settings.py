@@ -2,9 +2,12 @@
 
 import logging
 from dataclasses import dataclass
+from math import inf
 
 from hassette_executor.errors import SettingError
 
+_AMOUNTS = ("timeout_s", "stop_timeout_s", "log_interval_s", "log_keep_level", "log_lines", "service_calls")
+_INTERVALS = ("flush_interval_s", "retry_min_s", "retry_max_s", "hook_timeout_s")
 _COUNTS = ("threads", "batch_records", "max_records", "max_bytes", "log_bytes", "hooks_at_once", "feed_records")
 
 
@@ -55,22 +58,15 @@ class ExecutorSettings:
     feed_records: int = 2_000
 
     def __post_init__(self) -> None:
-        for key in ("timeout_s", "stop_timeout_s", "log_interval_s", "log_keep_level", "log_lines", "service_calls"):
-            if not getattr(self, key) >= 0:
+        # Asked this way round, because "not a number" is on neither side of any bound.
+        for key in _AMOUNTS:
+            if not 0 <= getattr(self, key) < inf:
                 raise SettingError(key, getattr(self, key), "0 or more")
-        for key in ("flush_interval_s", "retry_min_s", "hook_timeout_s"):
-            if not getattr(self, key) > 0:
+        for key in _INTERVALS:
+            if not 0 < getattr(self, key) < inf:
                 raise SettingError(key, getattr(self, key), "more than 0 seconds")
-        for key in (
-            "threads",
-            "batch_records",
-            "max_records",
-            "max_bytes",
-            "log_bytes",
-            "hooks_at_once",
-            "feed_records",
-        ):
-            if getattr(self, key) < 1:
+        for key in _COUNTS:
+            if not getattr(self, key) >= 1:
                 raise SettingError(key, getattr(self, key), "at least 1")
         if self.retry_max_s < self.retry_min_s:
             raise SettingError("retry_max_s", self.retry_max_s, f"at least retry_min_s ({self.retry_min_s:g})")
