@@ -73,8 +73,8 @@ def take_failure(kind: str, error: BaseException, *, with_frames: bool = True, d
         _type_name(type(error)),
         _message(error),
         _frames(error.__traceback__) if with_frames else (),
-        take_failure(kind, cause, depth=depth + 1) if with_frames and cause and depth < MAX_CHAIN else None,
-        explicit if cause else False,
+        take_failure(kind, cause, depth=depth + 1) if with_frames and cause is not None and depth < MAX_CHAIN else None,
+        explicit and cause is not None,
     )
 
 

@@ -117,8 +117,12 @@ class Feed:
             after: Replay retained records with an id above this one first; None replays nothing.
             limit: How many records may wait for this subscriber before it is cut off.
         """
-        replay = [] if after is None else [record for record in self._retained if record.id > after]
-        subscription = Subscription(self, replay[-limit:], self._forgotten, limit)
+        retained = self._retained
+        replay = [] if after is None else [record for record in retained if record.id > after][-limit:]
+        # What is not replayed, be it asked for or not, is what the subscriber has to get from the store.
+        before = len(retained) - len(replay)
+        complete_from = retained[before - 1].id if before else self._forgotten
+        subscription = Subscription(self, replay, complete_from, limit)
         self._subscriptions.add(subscription)
         return subscription
 

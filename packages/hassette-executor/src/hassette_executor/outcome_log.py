@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 
+from hassette_executor.failures import Failure
 from hassette_executor.records import Record, Status
 from hassette_executor.repeated_log import RepeatedLog
 
@@ -50,7 +51,6 @@ class OutcomeLog:
         elif record.status is Status.TIMED_OUT:
             self._repeated.log((name, "timed_out"), logging.WARNING, "%s %s", name, failure.message, extra=facts)
         else:
-            traceback = failure.traceback
             self._repeated.log(
                 (name, failure.type),
                 logging.ERROR,
@@ -58,6 +58,16 @@ class OutcomeLog:
                 name,
                 failure.type,
                 failure.message,
-                "\n" + traceback if traceback else "",
+                _TracebackBelow(failure),
                 extra=facts,
             )
+
+
+class _TracebackBelow:
+    """A traceback that is formatted only if its line is written: of a burst of failures, that is one."""
+
+    def __init__(self, failure: Failure) -> None:
+        self._failure = failure
+
+    def __str__(self) -> str:
+        return f"\n{traceback}" if (traceback := self._failure.traceback) else ""

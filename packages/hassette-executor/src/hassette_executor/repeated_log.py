@@ -40,9 +40,10 @@ class RepeatedLog:
             self._unsaid[kind] = self._unsaid.get(kind, 0) + 1
             return
         if len(self._written) > 1_000:
-            # Kinds that have fallen silent make room; what is left of their count is said with the line below.
-            self._written = {k: at for k, at in self._written.items() if now - at < self._interval_ns}
-            self._unsaid = {k: n for k, n in self._unsaid.items() if k in self._written}
+            # Kinds that have fallen silent make room, unless a count is still to be said.
+            self._written = {
+                kind: at for kind, at in self._written.items() if now - at < self._interval_ns or kind in self._unsaid
+            }
         self._written[kind] = now
         unsaid = self._unsaid.pop(kind, 0)
         if unsaid:

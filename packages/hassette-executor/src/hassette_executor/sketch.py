@@ -5,7 +5,9 @@ relative-error guarantees", VLDB 2019): logarithmic buckets whose bounds grow by
 middle is within 1 % of every value in it.
 """
 
+from bisect import bisect_left
 from collections import Counter
+from itertools import accumulate
 from math import ceil, log
 
 GROWTH = 101 / 99
@@ -32,8 +34,6 @@ def quantile(buckets: Counter[int], q: float) -> float:
     if not total or not 0 <= q <= 1:
         raise ValueError(f"a quantile needs values and 0 <= q <= 1, got {total} values and q = {q}")
     rank = max(1, ceil(q * total))
-    for bucket in sorted(buckets):
-        rank -= buckets[bucket]
-        if rank <= 0:
-            return value_of(bucket)
-    raise AssertionError("unreachable: the ranks add up to the total")
+    in_order = sorted(buckets)
+    up_to = list(accumulate(buckets[bucket] for bucket in in_order))
+    return value_of(in_order[bisect_left(up_to, rank)])
