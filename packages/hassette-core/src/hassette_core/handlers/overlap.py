@@ -103,6 +103,8 @@ class Lane(Generic[_Item]):
         self._skip_waiting()
         self._waiting.append(item)
         for task, work in self._running.items():
+            if task.cancelling():
+                continue  # it is ending; cancelled twice, it could not finish its clean-up
             if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
                 # It has not taken its first step: cancelled now, it never reaches the executor and leaves no record.
                 self._skipped(self._limits.reason, 1)

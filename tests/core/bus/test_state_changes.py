@@ -1,0 +1,322 @@
+"""Which changes reach a handler."""
+
+import asyncio
+import functools
+from typing import Any
+
+import pytest
+
+from hassette_core.errors import RegistrationError
+from hassette_core.events import StateChanged
+from hassette_executor import ErrorContext, EventTrigger, Status
+
+
+async def noop() -> None:
+    pass
+
+
+async def test_a_change_runs_the_handler_once_and_the_record_says_what_was_heard(house: Any) -> None:
+    house.put("light.hall", "off")
+    house.bus.on_state_change("light.hall", handler=noop)
+    house.change("light.hall", "on")
+    (record,) = await house.records(1)
+    assert record.status is Status.SUCCESS
+    assert record.trigger == EventTrigger("state_changed", "light.hall", "off", "on", "C1", "P1", "U1")
+    assert record.registration.key == ("app", "one", "noop", "state_changed.light.hall")
+    assert record.registration.source.file == __file__
+    assert record.registration.source.snippet.startswith("async def noop()")
+
+
+async def test_only_attributes_changing_is_no_change_unless_asked_for(house: Any) -> None:
+    house.put("light.hall", "on", brightness=1)
+    house.bus.on_state_change("light.hall", handler=noop, name="state")
+    house.bus.on_state_change("light.hall", handler=noop, name="all", attributes=True)
+    house.change("light.hall", "on", brightness=2)
+    house.change("light.hall", "on", brightness=2)
+    (record,) = await house.records(1)
+    assert record.registration.name == "all"
+
+
+async def test_appearing_and_being_removed_are_changes(house: Any, calls: list[Any]) -> None:
+    async def heard(event: StateChanged) -> None:
+        calls.append((event.old_state is None, event.new_state is None))
+
+    house.bus.on_state_change("light.hall", handler=heard)
+    house.change("light.hall", "on")
+    house.change("light.hall", None)
+    await house.records(2)
+    assert calls == [(True, False), (False, True)]
+
+
+@pytest.mark.parametrize(
+    ("expected", "heard"),
+    [("on", ["on"]), (["on", "dim"], ["on", "dim"]), ({"dim"}, ["dim"]), (lambda s: s.startswith("o"), ["on", "off"])],
+)
+async def test_changed_to_takes_a_value_a_collection_or_a_function(
+    house: Any, calls: list[Any], expected: Any, heard: list[str]
+) -> None:
+    async def note(event: StateChanged) -> None:
+        calls.append(event.new_state.state if event.new_state else None)
+
+    house.bus.on_state_change("light.hall", handler=note, changed_to=expected)
+    for state in ("on", "dim", "off", None):
+        house.change("light.hall", state)
+    await house.records(len(heard))
+    assert calls == heard
+
+
+async def test_changed_from_asks_about_the_state_before_and_a_missing_one_does_not_pass(house: Any) -> None:
+    house.bus.on_state_change("light.hall", handler=noop, changed_from=["off", "dim"])
+    for state in ("on", "off", "on", None, "off"):
+        house.change("light.hall", state)
+    (record,) = await house.records(1)
+    assert (record.trigger.old_state, record.trigger.new_state) == ("off", "on")
+
+
+async def test_on_attribute_change_watches_that_attribute_only(house: Any) -> None:
+    house.put("light.hall", "on", brightness=10, color="red")
+    house.bus.on_attribute_change("light.hall", "brightness", handler=noop, changed_to=lambda value: value > 50)
+    house.change("light.hall", "on", brightness=10, color="blue")
+    house.change("light.hall", "on", brightness=20)
+    house.change("light.hall", "off", brightness=90)
+    house.change("light.hall", "off")
+    (record,) = await house.records(1)
+    assert record.registration.topic == "state_changed.light.hall.brightness"
+    assert record.trigger.new_state == "off"
+
+
+async def test_where_decides_last(house: Any) -> None:
+    house.bus.on_state_change("light.*", handler=noop, where=lambda event: event.entity_id.endswith("hall"))
+    house.change("light.porch", "on")
+    house.change("light.hall", "on")
+    (record,) = await house.records(1)
+    assert record.trigger.entity_id == "light.hall"
+
+
+@pytest.mark.parametrize("option", ["where", "changed_to", "changed_from"])
+async def test_a_raising_predicate_affects_its_own_listener_only_and_is_counted(
+    house: Any, caplog: pytest.LogCaptureFixture, option: str
+) -> None:
+    broken = {option: lambda _: 1 / 0}
+    house.put("light.hall", "off")
+    subscription = house.bus.on_state_change("light.hall", handler=noop, name="broken", **broken)
+    house.bus.on_state_change("light.hall", handler=noop, name="sound")
+    for state in ("on", "off", "on"):
+        house.change("light.hall", state)
+    records = await house.records(3)
+    assert {record.registration.name for record in records} == {"sound"}
+    assert await house.skipped() == {"predicate_failed": 3}
+    assert subscription.active
+    assert len([line for line in caplog.records if "predicate raised" in line.message]) == 1
+
+
+async def test_events_of_a_type_and_by_glob_reach_on(house: Any) -> None:
+    house.bus.on("button_pressed", handler=noop, name="exact")
+    house.bus.on("button_*", handler=noop, name="glob", where=lambda event: event.data["times"] == 2)
+    house.bus.on("*", handler=noop, name="all")
+    house.fire("button_pressed", times=1, entity_id="event.button")
+    house.fire("button_pressed", times=2)
+    house.change("light.hall", "on")
+    records = await house.records(6)
+    assert sorted(record.registration.name for record in records) == ["all", "all", "all", "exact", "exact", "glob"]
+    assert records[0].trigger.entity_id == "event.button"
+
+
+async def test_on_state_changed_hears_every_message_about_an_entity(house: Any) -> None:
+    house.put("light.hall", "on")
+    house.bus.on("state_changed", handler=noop)
+    house.change("light.hall", "on")
+    await house.records(1)
+
+
+async def test_a_cancelled_subscription_hears_no_more_and_is_retired(house: Any) -> None:
+    subscription = house.bus.on_state_change("light.hall", handler=noop)
+    subscription.cancel()
+    subscription.cancel()
+    house.change("light.hall", "on")
+    await house.records(0)
+    assert not subscription.active
+    assert await house.retired() == ["noop"]
+    house.bus.on_state_change("light.hall", handler=noop)  # its name is free again
+
+
+async def test_a_listener_cancelled_by_another_during_the_same_event_is_not_run(house: Any) -> None:
+    def first(_: object) -> bool:
+        second.cancel()
+        return True
+
+    house.bus.on_state_change("light.hall", handler=noop, name="first", where=first)
+    second = house.bus.on_state_change("light.hall", handler=noop, name="second")
+    house.change("light.hall", "on")
+    (record,) = await house.records(1)
+    assert record.registration.name == "first"
+
+
+async def test_one_trigger_is_shared_by_all_listeners_of_an_event(house: Any) -> None:
+    house.bus.on_state_change("light.hall", handler=noop, name="a")
+    house.bus.on_state_change("light.*", handler=noop, name="b")
+    house.change("light.hall", "on")
+    a, b = await house.records(2)
+    assert a.trigger is b.trigger
+
+
+async def test_a_sync_handler_runs_in_a_thread(house: Any, calls: list[Any]) -> None:
+    import threading
+
+    def handler() -> None:
+        calls.append(threading.current_thread() is threading.main_thread())
+
+    house.bus.on_state_change("light.hall", handler=handler)
+    house.change("light.hall", "on")
+    (record,) = await house.records(1)
+    assert calls == [False]
+    assert record.registration.runs_in == "sync"
+
+
+async def test_partials_methods_and_callable_objects_are_handlers_with_their_own_names(house: Any) -> None:
+    class Device:
+        async def method(self) -> None: ...
+
+        async def __call__(self) -> None: ...
+
+    async def with_argument(which: str) -> None: ...
+
+    handlers = [Device().method, Device(), functools.partial(with_argument, "x")]
+    subscriptions = [house.bus.on_state_change("light.hall", handler=handler) for handler in handlers]
+    assert [s.name for s in subscriptions] == ["method", "Device", "with_argument"]
+    house.change("light.hall", "on")
+    assert [record.status for record in await house.records(3)] == [Status.SUCCESS] * 3
+
+
+async def test_an_error_hook_of_the_registration_hears_of_its_failure(house: Any, calls: list[Any]) -> None:
+    async def broken() -> None:
+        raise ValueError("no bulb")
+
+    async def hook(context: ErrorContext) -> None:
+        calls.append(str(context.exception))
+
+    house.bus.on_state_change("light.hall", handler=broken, on_error=hook)
+    house.change("light.hall", "on")
+    await house.until(lambda: calls)
+    assert calls == ["no bulb"]
+
+
+async def test_an_error_hook_hears_of_a_once_listener_that_fails(house: Any, calls: list[Any]) -> None:
+    async def broken() -> None:
+        raise ValueError("no bulb")
+
+    async def hook(context: ErrorContext) -> None:
+        calls.append(str(context.exception))
+
+    house.bus.on_state_change("light.hall", handler=broken, on_error=hook, once=True)
+    house.change("light.hall", "on")
+    await house.until(lambda: calls)
+
+
+async def test_settings_say_what_was_asked_for(house: Any) -> None:
+    subscription = house.bus.on_state_change(
+        "light.hall",
+        handler=noop,
+        changed_from=["off", "dim"],
+        changed_to="on",
+        duration=90,
+        debounce=2.5,
+        once=True,
+        mode="single",
+        timeout=0,
+    )
+    assert subscription.registration.settings == (
+        ("changed_from", "off, dim"),
+        ("changed_to", "on"),
+        ("duration", "1 min 30 s"),
+        ("debounce", "2.5 s"),
+        ("once", "yes"),
+        ("mode", "single"),
+        ("timeout", "none"),
+    )
+    assert subscription.registration.timeout_s == 0
+
+
+async def test_a_duplicate_name_is_refused_with_a_free_one(house: Any) -> None:
+    house.bus.on_state_change("light.hall", handler=noop)
+    house.bus.on_state_change("light.hall", handler=noop, name="noop_2")
+    with pytest.raises(RegistrationError, match='name="noop_3"'):
+        house.bus.on_state_change("light.hall", handler=noop)
+    house.bus.on_state_change("light.porch", handler=noop)  # another topic is another key
+
+
+async def coroutine() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("entity_id", "options", "says"),
+    [
+        ("binary sensor", {}, r"did you mean 'binary_sensor\.\*'"),
+        ("Light.Hall", {}, r"did you mean 'light\.hall'"),
+        ("light", {}, r"did you mean 'light\.\*'"),
+        (["light.a"], {}, "once for each"),
+        ("light.a", {"handler": 3}, "handler=3 is not callable"),
+        ("light.a", {"debounce": -1}, "debounce=-1 cannot work"),
+        ("light.a", {"duration": 0}, "duration=0 cannot work"),
+        ("light.a", {"throttle": "2"}, "throttle='2' is not a duration"),
+        ("light.a", {"debounce": 1, "throttle": 1}, "exclude each other"),
+        ("light.a", {"mode": "serial"}, "single, restart, queued, parallel"),
+        ("light.a", {"timeout": float("nan")}, "timeout=nan is not a duration"),
+        ("light.a", {"where": coroutine}, "async, and would always count as true"),
+        ("light.a", {"where": "on"}, "where='on' is not callable"),
+        ("light.a", {"changed_to": True}, "write 'on'"),
+        ("light.a", {"changed_to": 5}, "write '5'"),
+        ("light.a", {"changed_to": []}, "is empty"),
+        ("light.a", {"changed_to": object()}, "must be a value"),
+        ("light.a", {"on_error": 1}, "on_error=1 is not callable"),
+        ("light.a", {"name": " "}, "must be a text"),
+    ],
+)
+async def test_what_can_never_work_is_refused_by_name(
+    house: Any, entity_id: Any, options: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(RegistrationError, match=says):
+        house.bus.on_state_change(entity_id, **{"handler": noop, **options})
+    house.change("light.a", "on")
+    await house.records(0)
+
+
+async def test_a_called_handler_is_told_apart_from_a_function(house: Any) -> None:
+    with pytest.raises(RegistrationError, match="leave the parentheses out"):
+        house.bus.on_state_change("light.a", handler=coroutine())
+
+
+@pytest.mark.parametrize("event_type", ["call service", "", 4])
+async def test_an_event_type_that_cannot_be_is_refused(house: Any, event_type: Any) -> None:
+    with pytest.raises(RegistrationError, match="can never match"):
+        house.bus.on(event_type, handler=noop)
+
+
+async def test_a_stopped_bus_hears_nothing_cancels_after_the_grace_and_starts_again(house: Any) -> None:
+    started = asyncio.Event()
+
+    async def endless() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    house.bus.on_state_change("light.hall", handler=endless)
+    house.change("light.hall", "on")
+    await started.wait()
+    await house.service.stop()
+    await house.service.stop()
+    (record,) = await house.records(1)
+    assert record.status is Status.CANCELLED
+    house.change("light.hall", "off")
+    await house.records(1)
+    started.clear()
+    await house.service.start()
+    house.change("light.hall", "on")
+    await asyncio.wait_for(started.wait(), 5)
+
+
+async def test_serve_ends_when_the_bus_is_stopped(house: Any) -> None:
+    serving = asyncio.create_task(house.service.serve())
+    await house.settle()
+    assert not serving.done()
+    await house.service.stop()
+    await asyncio.wait_for(serving, 5)
