@@ -112,7 +112,7 @@ def parse_event(raw: Mapping[str, Any], received_ns: int) -> Event | StateChange
         UnreadableEventError: It has another shape.
     """
     try:
-        event_type: str = raw["event_type"]
+        event_type = _text(raw["event_type"])
         data: dict[str, Any] = raw["data"]
         context = _context(raw["context"])
         time_fired = datetime.fromisoformat(raw["time_fired"])
@@ -125,7 +125,7 @@ def parse_event(raw: Mapping[str, Any], received_ns: int) -> Event | StateChange
             context,
             time_fired,
             received_ns,
-            data["entity_id"],
+            _text(data["entity_id"]),
             None if old is None else parse_state(old),
             None if new is None else parse_state(new),
         )
@@ -140,8 +140,8 @@ def parse_state(raw: Mapping[str, Any]) -> State:
         LookupError, TypeError, ValueError, AttributeError: It has another shape.
     """
     return State(
-        raw["entity_id"],
-        raw["state"],
+        _text(raw["entity_id"]),
+        _text(raw["state"]),
         MappingProxyType(raw["attributes"]),
         datetime.fromisoformat(raw["last_changed"]),
         datetime.fromisoformat(raw["last_updated"]),
@@ -149,5 +149,12 @@ def parse_state(raw: Mapping[str, Any]) -> State:
     )
 
 
+def _text(value: Any) -> str:
+    # What is looked up in dicts and compared all over must be a string, whoever sent it.
+    if type(value) is not str:
+        raise TypeError(f"expected a string, got {value!r}")
+    return value
+
+
 def _context(raw: Mapping[str, Any]) -> Context:
-    return Context(raw["id"], raw["parent_id"], raw["user_id"])
+    return Context(_text(raw["id"]), raw["parent_id"], raw["user_id"])

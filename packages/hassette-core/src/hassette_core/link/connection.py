@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, NamedTuple, Self, cast
 
@@ -182,7 +183,8 @@ class Connection:
         try:
             await asyncio.wait((pinging, hearing), return_when=asyncio.FIRST_COMPLETED)
             if pinging.done():
-                _outcome(pinging, action)
+                with suppress(CallFailedError):  # who refuses is there
+                    _outcome(pinging, action)
         finally:
             pinging.cancel()
             hearing.cancel()

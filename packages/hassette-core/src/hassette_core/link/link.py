@@ -12,7 +12,7 @@ from hassette_core.events import Event, State, StateChanged, parse_state
 from hassette_core.link.address import parse_address
 from hassette_core.link.backoff import MOST_S, Backoff
 from hassette_core.link.configuration import RUNNING, HomeConfiguration, parse_configuration
-from hassette_core.link.connection import MAX_MESSAGE_BYTES, Connection, quieten_hass_client
+from hassette_core.link.connection import CLOSE_TIMEOUT_S, MAX_MESSAGE_BYTES, Connection, quieten_hass_client
 from hassette_core.link.inbox import Inbox
 from hassette_core.link.pulse import Pulse
 from hassette_core.states import States
@@ -243,6 +243,10 @@ class HomeAssistantLink:
             return (lost if lost in done else silent).result()
         except TimeoutError:
             raise NoAnswerError("fetch the states", SETUP_TIMEOUT_S) from None
+        except NotConnectedError as error:
+            # A command that failed with the connection says only that; why it was lost, the reader knows in a moment.
+            await asyncio.wait((lost,), timeout=CLOSE_TIMEOUT_S)
+            return lost.result() if lost.done() else str(error)
         finally:
             lost.cancel()
             silent.cancel()

@@ -1,0 +1,58 @@
+"""One configured address, read strictly, with a clear word about a wrong one."""
+
+import pytest
+
+from hassette_core.errors import FatalError, UrlError
+from hassette_core.link import parse_address
+
+
+@pytest.mark.parametrize(
+    ("url", "clean", "websocket"),
+    [
+        (
+            "http://homeassistant.local:8123",
+            "http://homeassistant.local:8123",
+            "ws://homeassistant.local:8123/api/websocket",
+        ),
+        (
+            "http://homeassistant.local:8123/",
+            "http://homeassistant.local:8123",
+            "ws://homeassistant.local:8123/api/websocket",
+        ),
+        (" https://ha.example.org ", "https://ha.example.org", "wss://ha.example.org/api/websocket"),
+        ("http://127.0.0.1:8123/api/", "http://127.0.0.1:8123", "ws://127.0.0.1:8123/api/websocket"),
+        ("http://[::1]:8123", "http://[::1]:8123", "ws://[::1]:8123/api/websocket"),
+        ("https://proxy.example/http/ha", "https://proxy.example/http/ha", "wss://proxy.example/http/ha/api/websocket"),
+    ],
+)
+def test_an_address_gives_the_websockets(url: str, clean: str, websocket: str) -> None:
+    assert parse_address(url) == (clean, websocket)
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("", "does not begin with http"),
+        ("homeassistant.local:8123", "does not begin with http"),
+        ("ws://homeassistant.local:8123", "does not begin with http"),
+        ("ftp://homeassistant.local", "does not begin with http"),
+        ("http://", "names no host"),
+        ("http://:8123", "names no host"),
+        ("http://home assistant:8123", "names no host"),
+        ("http://host:port", "cannot be read"),
+        ("http://host:99999", "cannot be read"),
+        ("http://host:0", "has port 0"),
+        ("http://[::1", "cannot be read"),
+        ("http://host/?token=abc", "after a ?"),
+        ("http://host/#lovelace", "or a #"),
+        ("http://me:hunter2@host:8123", "user name or password"),
+    ],
+)
+def test_anything_else_is_refused_with_the_reason_and_an_example(url: str, problem: str) -> None:
+    with pytest.raises(UrlError) as raised:
+        parse_address(url)
+    text = str(raised.value)
+    assert problem in text
+    assert "http://homeassistant.local:8123" in text
+    assert isinstance(raised.value, FatalError)
+    assert "hunter2" not in text

@@ -1,0 +1,109 @@
+"""The view of all states: current, read-only, and right when changes and a fetch cross each other."""
+
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hassette_core.errors import UnknownEntityError
+from hassette_core.events import Context, State, StateChanged
+from hassette_core.states import States
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+CONTEXT = Context("0" * 26)
+
+
+def state(entity_id: str, value: str = "on") -> State:
+    return State(entity_id, value, MappingProxyType({}), NOW, NOW, CONTEXT)
+
+
+def change(entity_id: str, value: str | None) -> StateChanged:
+    new = None if value is None else state(entity_id, value)
+    return StateChanged("state_changed", MappingProxyType({}), CONTEXT, NOW, 0, entity_id, None, new)
+
+
+def values(states: States) -> dict[str, str]:
+    return {entity_id: each.state for entity_id, each in states.items()}
+
+
+def test_a_change_is_seen_by_entity_and_by_domain() -> None:
+    states = States()
+    states.apply(change("light.hall", "on"))
+    states.apply(change("switch.pump", "off"))
+    lights = states.domain("light")
+    states.apply(change("light.attic", "off"))
+    assert values(states) == {"light.hall": "on", "switch.pump": "off", "light.attic": "off"}
+    assert list(lights) == ["light.hall", "light.attic"], "a domain is a live view"
+    assert (len(states), "light.hall" in states, states.get("light.cellar")) == (3, True, None)
+
+
+def test_a_removed_entity_is_gone_and_an_empty_domain_with_it() -> None:
+    states = States()
+    states.apply(change("light.hall", "on"))
+    states.apply(change("light.hall", None))
+    states.apply(change("light.hall", None))
+    assert (dict(states), dict(states.domain("light"))) == ({}, {})
+
+
+def test_an_unknown_entity_is_a_key_error_that_says_what_to_do() -> None:
+    with pytest.raises(KeyError) as raised:
+        States()["light.hal"]
+    assert isinstance(raised.value, UnknownEntityError)
+    assert str(raised.value) == "Home Assistant has no entity 'light.hal'; states.get() returns None instead"
+
+
+def test_the_view_cannot_be_written_through() -> None:
+    states = States()
+    states.apply(change("light.hall", "on"))
+    with pytest.raises(TypeError):
+        states.domain("light")["light.hall"] = state("light.hall")  # type: ignore[index]
+    with pytest.raises(TypeError):
+        states["light.hall"] = state("light.hall")  # type: ignore[index]
+
+
+def test_what_was_fetched_replaces_what_was_known_before() -> None:
+    states = States()
+    states.apply(change("light.gone", "on"))
+    states.begin_load()
+    states.load([state("light.hall", "off")])
+    assert values(states) == {"light.hall": "off"}
+
+
+ENTITIES = st.sampled_from(["light.a", "light.b", "switch.c"])
+CHANGES = st.lists(st.tuples(ENTITIES, st.sampled_from(["on", "off", None])), max_size=12)
+
+
+@given(before=CHANGES, during=CHANGES, answered_after=st.integers(0, 12), after=CHANGES)
+def test_a_fetch_that_crosses_changes_always_ends_in_the_newest_states(
+    before: list[tuple[str, str | None]],
+    during: list[tuple[str, str | None]],
+    answered_after: int,
+    after: list[tuple[str, str | None]],
+) -> None:
+    """Home Assistant answers somewhere between the changes; we take the answer over only after all of `during`."""
+    truth: dict[str, str] = {}
+
+    def happen(changes: list[tuple[str, str | None]]) -> None:
+        for entity_id, value in changes:
+            if value is None:
+                truth.pop(entity_id, None)
+            else:
+                truth[entity_id] = value
+
+    states = States()
+    states.apply(change("light.stale", "on"))
+    happen(before)
+    states.begin_load()
+    happen(during[:answered_after])
+    answer = [state(entity_id, value) for entity_id, value in truth.items()]
+    happen(during[answered_after:])
+    for entity_id, value in during:
+        states.apply(change(entity_id, value))
+    states.load(answer)
+    assert values(states) == truth
+    happen(after)
+    for entity_id, value in after:
+        states.apply(change(entity_id, value))
+    assert values(states) == truth
