@@ -247,6 +247,7 @@ class SchedulerService:
 
         lane = Lane(mode, self._tasks, run, skipped, drained)
         job = PlannedJob(registration, handler, schedule, jitter_s, lane, self.clock)
+        self._notice_a_set_clock()
         job.plan_first(self.place)
         self._executor.register(registration)
         if on_error is not None:
@@ -346,6 +347,8 @@ class SchedulerService:
         return _microseconds(self.clock.now()) * 1000 - self.clock.monotonic_ns()
 
     def _notice_a_set_clock(self) -> None:
+        if not self._open:
+            return  # start() takes the clocks as they are
         offset_ns = self._offset()
         step_s = (offset_ns - self._offset_ns) / 1e9
         if abs(step_s) <= STEP_S:

@@ -1,0 +1,165 @@
+"""What handlers may ask for, and what happens when it is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import pytest
+
+from hassette_core.errors import RegistrationError
+from hassette_core.events import Event, State, StateChanged
+from hassette_core.handlers import Attr, Data, EntityId, NewState, NewValue, OldState, OldValue
+from hassette_executor import Status
+
+if TYPE_CHECKING:
+    from decimal import Decimal as OnlyForTheChecker
+
+
+async def test_every_kind_of_parameter_is_provided(house: Any, calls: list[Any]) -> None:
+    async def handler(
+        event: StateChanged,
+        entity: EntityId,
+        new: NewState,
+        old: OldState,
+        celsius: Annotated[float, NewValue()],
+        before: Annotated[str, OldValue()],
+        unit: Annotated[str, Attr("unit")],
+        *,
+        brightness: Annotated[int | None, Attr("brightness")],
+        plain: int = 7,
+        **rest: object,
+    ) -> None:
+        calls.append((event.entity_id, entity, new.state, old.state, celsius, before, unit, brightness, plain, rest))
+
+    house.put("sensor.t", "20.5")
+    house.bus.on_state_change("sensor.t", handler=handler)
+    house.change("sensor.t", "21.5", unit="C")
+    (record,) = await house.records(1)
+    assert record.status is Status.SUCCESS, record.failure
+    assert calls == [("sensor.t", "sensor.t", "21.5", "20.5", 21.5, "20.5", "C", None, 7, {})]
+
+
+async def test_an_event_provides_itself_and_its_data(house: Any, calls: list[Any]) -> None:
+    async def handler(event: Event, device: Annotated[str, Data("device")], times: Annotated[int, Data("n")] = 1) -> None:
+        calls.append((event.event_type, device, times))
+
+    house.bus.on("button", handler=handler)
+    house.fire("button", device="b1")
+    house.fire("button", device="b1", n=3)
+    await house.records(2)
+    assert calls == [("button", "b1", 1), ("button", "b1", 3)]
+
+
+async def test_a_parameter_named_event_needs_no_annotation(house: Any, calls: list[Any]) -> None:
+    async def handler(event) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        calls.append(event.entity_id)
+
+    house.bus.on_state_change("light.a", handler=handler)
+    house.bus.on("*", handler=both, name="both")
+    house.change("light.a", "on")
+    await house.records(2)
+    assert calls == ["light.a"]
+
+
+async def both(event: Event | StateChanged) -> None: ...
+
+
+async def needs_new(new: NewState) -> None: ...
+async def welcomes_none(new: NewState | None, old: OldState | None) -> None: ...
+async def needs_number(celsius: Annotated[float, NewValue()]) -> None: ...
+async def needs_text(unit: Annotated[str, Attr("unit")]) -> None: ...
+async def needs_old(old: OldState) -> None: ...
+async def needs_old_value(old: Annotated[str, OldValue()]) -> None: ...
+def needs_new_in_a_thread(new: NewState) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("handler", "states", "says"),
+    [
+        (needs_new, ["on", None], "sensor.t was removed, so there is nothing for 'new'"),
+        (needs_new_in_a_thread, ["on", None], "sensor.t was removed"),
+        (needs_number, ["on", None], "sensor.t was removed"),
+        (needs_number, ["1", "unavailable"], "'unavailable' does not fit 'celsius'"),
+        (needs_text, ["on", "off"], "no attribute 'unit'"),
+        (needs_text, ["on", None], "sensor.t was removed"),
+        (needs_old, [None, "on"], "sensor.t has just appeared"),
+        (needs_old_value, [None, "on"], "sensor.t has just appeared"),
+    ],
+)
+async def test_what_cannot_be_provided_is_a_dependency_error_and_the_handler_is_not_called(
+    house: Any, handler: Callable[..., Any], states: list[str | None], says: str
+) -> None:
+    house.put("sensor.t", states[0])
+    house.bus.on_state_change("sensor.t", handler=handler)
+    house.change("sensor.t", states[1])
+    (record,) = await house.records(1)
+    assert record.status is Status.ERROR
+    assert record.failure.kind == "dependency"
+    assert says in record.failure.message
+    assert handler.__name__ in record.failure.message
+
+
+async def test_none_is_provided_where_it_is_welcome(house: Any) -> None:
+    house.bus.on_state_change("sensor.t", handler=welcomes_none)
+    house.change("sensor.t", "on")
+    house.change("sensor.t", None)
+    assert [record.status for record in await house.records(2)] == [Status.SUCCESS] * 2
+
+
+async def test_missing_data_is_a_dependency_error(house: Any) -> None:
+    async def handler(device: Annotated[str, Data("device")]) -> None: ...
+
+    house.bus.on("button", handler=handler)
+    house.fire("button")
+    (record,) = await house.records(1)
+    assert "has no 'device'" in record.failure.message
+
+
+class Opaque:
+    pass
+
+
+async def unknown(what: str) -> None: ...
+async def unnamed(whatever) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001
+async def bare_state(new: State) -> None: ...
+async def whole_event(event: Event) -> None: ...
+async def opaque(value: Annotated[Opaque, NewValue()]) -> None: ...
+async def unresolved(value: OnlyForTheChecker) -> None: ...
+async def union(value: int | str) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("handler", "says"),
+    [
+        (unknown, "what.*which nothing can provide"),
+        (unnamed, "whatever.*which nothing can provide"),
+        (bare_state, "NewState"),
+        (whole_event, "write event: StateChanged"),
+        (opaque, "nothing can be converted"),
+        (unresolved, "OnlyForTheChecker.*not under TYPE_CHECKING"),
+        (union, "which nothing can provide"),
+    ],
+)
+async def test_a_parameter_that_can_never_be_provided_is_refused_at_registration(
+    house: Any, handler: Callable[..., Any], says: str
+) -> None:
+    with pytest.raises(RegistrationError, match=says):
+        house.bus.on_state_change("light.a", handler=handler)
+
+
+@pytest.mark.parametrize("handler", [needs_new, needs_text, needs_old])
+async def test_what_only_a_change_of_state_provides_is_refused_for_other_events(
+    house: Any, handler: Callable[..., Any]
+) -> None:
+    with pytest.raises(RegistrationError, match="which only a change of state provides"):
+        house.bus.on("button", handler=handler)
+    house.bus.on("state_changed", handler=handler)  # but this is one
+
+
+async def test_a_function_of_c_without_a_signature_is_called_without_arguments(house: Any) -> None:
+    subscription = house.bus.on_state_change("light.a", handler=dict)
+    assert subscription.name == "dict" or subscription.name
+    house.change("light.a", "on")
+    (record,) = await house.records(1)
+    assert record.status is Status.SUCCESS

@@ -1,0 +1,146 @@
+"""Calendar rules: always forward, right across every change of the clocks."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hassette_core.errors import RegistrationError
+from hassette_core.scheduler.place import Place
+from hassette_core.scheduler.schedules import Calendar, Cron, Daily, Interval, Once, Sun
+
+BERLIN = Place(zone=ZoneInfo("Europe/Berlin"), latitude=52.5, longitude=13.4)
+# Half an hour of summer time; clocks that change at midnight; a skipped day; none at all.
+ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Havana", "Pacific/Apia", "UTC"]
+places = st.builds(lambda name: Place(zone=ZoneInfo(name), latitude=40.0, longitude=10.0), st.sampled_from(ZONES))
+moments = st.datetimes(datetime(2011, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))
+times = st.times().map(lambda t: t.replace(microsecond=0, tzinfo=None))
+crons = st.sampled_from(["*/10 * * * *", "30 2 * * *", "0 0 * * *", "15 1-3 * * *", "0 7 * * MON-FRI", "*/5 * * * * *"])
+calendars: st.SearchStrategy[Calendar] = st.one_of(
+    st.builds(Daily, times), st.builds(Cron, crons), st.builds(Sun, st.sampled_from(["sunrise", "sunset"]))
+)
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@given(calendars, moments, places)
+@settings(deadline=None)
+def test_the_next_moment_is_always_later_and_nothing_lies_between(
+    schedule: Calendar, moment: datetime, place: Place
+) -> None:
+    found = schedule.next_after(moment, place)
+    assert found is not None
+    assert found > moment
+    assert found.tzinfo is UTC
+    # Asked from anywhere before it, the answer is the same: a plan does not depend on when it is made.
+    between = moment + (found - moment) / 2
+    assert schedule.next_after(between, place) == found
+
+
+@given(times, moments, places)
+@settings(deadline=None)
+def test_a_daily_job_always_runs_exactly_once_on_every_local_day(at: time, moment: datetime, place: Place) -> None:
+    schedule = Daily(at)
+    days: list[date] = []
+    for _ in range(20):
+        moment = schedule.next_after(moment, place)  # type: ignore[assignment]
+        days.append(moment.astimezone(place.zone).date())
+    skipped = date(2011, 12, 30)  # Samoa crossed the date line: that day's run falls on the first minute of the next
+    for before, after in zip(days, days[1:], strict=False):
+        if before + timedelta(days=1) == skipped and place.zone.key == "Pacific/Apia":  # type: ignore[attr-defined]
+            assert after == skipped + timedelta(days=1)
+        elif before == after:
+            assert before == skipped + timedelta(days=1)
+        else:
+            assert after - before == timedelta(days=1)
+
+
+@pytest.mark.parametrize("schedule", [Daily(time(2, 30)), Cron("30 2 * * *")])
+def test_a_skipped_local_time_runs_right_after_the_gap(schedule: Calendar) -> None:
+    # Berlin, 29 March 2026: 02:00 is followed by 03:00.
+    found = schedule.next_after(utc("2026-03-28 12:00"), BERLIN)
+    assert found == utc("2026-03-29 01:00")
+    assert found.astimezone(BERLIN.zone).time() == time(3, 0)
+    assert schedule.next_after(found, BERLIN) == utc("2026-03-30 00:30")
+
+
+@pytest.mark.parametrize("schedule", [Daily(time(2, 30)), Cron("30 2 * * *")])
+def test_a_repeated_local_time_runs_once_at_its_first_showing(schedule: Calendar) -> None:
+    # Berlin, 25 October 2026: 02:00 to 03:00 is shown twice.
+    first = schedule.next_after(utc("2026-10-24 12:00"), BERLIN)
+    assert first == utc("2026-10-25 00:30")
+    assert schedule.next_after(first, BERLIN) == utc("2026-10-26 01:30")
+    # Planned anew between the two showings, the second is still not a run.
+    assert schedule.next_after(utc("2026-10-25 01:15"), BERLIN) == utc("2026-10-26 01:30")
+
+
+def test_a_cron_job_by_the_minute_runs_by_the_clock_in_a_repeated_hour() -> None:
+    moment, count = utc("2026-10-25 00:00"), 0
+    while (moment := Cron("*/10 * * * *").next_after(moment, BERLIN)) < utc("2026-10-25 02:00"):  # type: ignore[assignment, operator]
+        count += 1
+    assert count == 11  # 02:10 to 02:50, then 02:00 to 02:50 again
+
+
+def test_a_cron_expression_of_six_fields_has_seconds() -> None:
+    assert Cron("30 0 7 * * *").next_after(utc("2026-06-01 00:00"), BERLIN) == utc("2026-06-01 05:00:30")
+
+
+@pytest.mark.parametrize("expression", ["", "7 * *", "61 * * * *", "0 0 30 2 *", "every day", 7])
+def test_a_cron_expression_that_never_comes_true_is_refused(expression: str) -> None:
+    with pytest.raises(RegistrationError, match="is not a cron expression that ever comes true"):
+        Cron(expression).check()
+
+
+def test_sunset_is_where_the_house_is() -> None:
+    found = Sun("sunset").next_after(utc("2026-06-21 12:00"), BERLIN)
+    assert found is not None
+    assert abs(found - utc("2026-06-21 19:33")) < timedelta(minutes=2)  # timeanddate.com: 21:33 local
+    sunrise = Sun("sunrise", timedelta(minutes=-30)).next_after(utc("2026-06-21 12:00"), BERLIN)
+    assert sunrise is not None
+    assert abs(sunrise - utc("2026-06-22 02:13")) < timedelta(minutes=2)  # 04:43 local, half an hour before
+
+
+@pytest.mark.parametrize("longitude", [-170.0, -120.0, 0.0, 120.0, 175.0])
+def test_there_is_one_sunset_a_day_at_every_longitude(longitude: float) -> None:
+    place = Place(zone=UTC, latitude=35.0, longitude=longitude)
+    moment = utc("2026-03-01 00:00")
+    gaps: list[float] = []
+    for _ in range(60):
+        found = Sun("sunset").next_after(moment, place)
+        assert found is not None
+        gaps.append((found - moment).total_seconds() / 3600)
+        moment = found
+    assert all(23.9 < gap < 24.1 for gap in gaps[1:])
+
+
+def test_beyond_the_polar_circle_the_job_waits_for_the_sun_to_come_back() -> None:
+    tromso = Place(zone=ZoneInfo("Europe/Oslo"), latitude=69.65, longitude=18.96)
+    found = Sun("sunrise").next_after(utc("2026-12-01 12:00"), tromso)
+    assert found is not None
+    assert date(2027, 1, 10) < found.date() < date(2027, 1, 20)
+
+
+def test_the_sun_has_no_time_while_the_place_is_unknown() -> None:
+    assert Sun("sunset").next_after(utc("2026-06-21 12:00"), Place(zone=UTC)) is None
+
+
+@pytest.mark.parametrize(
+    ("schedule", "says"),
+    [
+        (Interval(5), "once, after 5 s"),
+        (Interval(0, 90), "every 1 min 30 s"),
+        (Once(datetime(2026, 1, 1, 7, tzinfo=ZoneInfo("Europe/Berlin"))), "once, at 2026-01-01 07:00:00 CET"),
+        (Daily(time(7)), "daily at 07:00"),
+        (Daily(time(7, 0, 5)), "daily at 07:00:05"),
+        (Cron("0 7 * * *"), "cron 0 7 * * *"),
+        (Sun("sunset"), "at sunset"),
+        (Sun("sunrise", timedelta(minutes=-30)), "30 min before sunrise"),
+        (Sun("sunset", timedelta(hours=1)), "1 h after sunset"),
+    ],
+)
+def test_schedules_are_told_as_a_person_would(schedule: Interval | Calendar, says: str) -> None:
+    assert schedule.describe() == says
