@@ -1,6 +1,6 @@
 """What rides in the next batch beside runs: registrations, lifecycle events, counts, gaps, facts."""
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 from hassette_executor.records import (
@@ -21,13 +21,16 @@ MAX_LIFECYCLE = 1_000
 
 
 class Pending:
-    """Gathers, within bounds, what is to be said beside runs; counts add up while they wait, so none is dropped."""
+    """Gathers, within bounds, what is to be said beside runs; counts add up while they wait, so none is dropped.
+
+    Registrations go by their natural key: one that is replaced many times while a sink is down waits only once.
+    """
 
     def __init__(self) -> None:
-        self._registered: dict[Registration, None] = {}
-        self._retired: dict[Registration, None] = {}
+        self._registered: dict[tuple[str, ...], Registration] = {}
+        self._retired: dict[tuple[str, ...], Registration] = {}
         self._lifecycle: deque[LifecycleEvent] = deque()
-        self._skipped: Counter[tuple[Registration, int, str]] = Counter()
+        self._skipped: dict[tuple[tuple[str, ...], int, str], SkipCount] = {}
         self._losses: dict[tuple[str, str], tuple[int, int, int]] = {}
         self._running: tuple[RunningExecution, ...] | None = None
         self._facts: dict[str, str] = {}
@@ -47,24 +50,23 @@ class Pending:
 
     def register(self, registration: Registration) -> None:
         """Announce a registration. One of the same key that was to be retired lives on in it."""
-        self._registered[registration] = None
-        for other in [old for old in self._retired if old.key == registration.key]:
-            del self._retired[other]
+        self._registered[registration.key] = registration
+        self._retired.pop(registration.key, None)
 
     def retire(self, registration: Registration) -> None:
         """Announce that a registration has ended."""
-        self._retired[registration] = None
+        self._retired[registration.key] = registration
 
     def report(self, event: LifecycleEvent) -> None:
         """Announce a lifecycle event."""
         self._lifecycle.append(event)
-        if len(self._lifecycle) > MAX_LIFECYCLE:
-            oldest = self._lifecycle.popleft()
-            self.lose("queue_full_count", "lifecycle", 1, oldest.at_us, oldest.at_us)
+        self._bound_lifecycle()
 
     def skip(self, registration: Registration, hour_us: int, reason: str, count: int) -> None:
         """Count what did not run."""
-        self._skipped[registration, hour_us, reason] += count
+        key = (registration.key, hour_us, reason)
+        already = self._skipped[key].count if key in self._skipped else 0
+        self._skipped[key] = SkipCount(registration, hour_us, reason, already + count)
 
     def lose(self, reason: str, what: str, count: int, first_us: int, last_us: int) -> None:
         """Count detail that is given up, between two wall-clock times."""
@@ -84,10 +86,10 @@ class Pending:
         batch = Batch(
             sequence=0,
             at_us=at_us,
-            registered=tuple(self._registered),
-            retired=tuple(self._retired),
+            registered=tuple(self._registered.values()),
+            retired=tuple(self._retired.values()),
             lifecycle=tuple(self._lifecycle),
-            skipped=tuple(SkipCount(*key, count) for key, count in self._skipped.items()),
+            skipped=tuple(self._skipped.values()),
             summaries=self.summaries.take(),
             losses=tuple(Loss(*key, *numbers) for key, numbers in self._losses.items()),
             running=self._running,
@@ -97,6 +99,29 @@ class Pending:
             gathered.clear()
         self._running = None
         return batch
+
+    def put_back(self, batch: Batch) -> None:
+        """Take back what a batch says beside runs, as older than what has been gathered since."""
+        newer_registered, newer_retired, newer_facts = self._registered, self._retired, self._facts
+        self._registered = {registration.key: registration for registration in batch.registered} | newer_registered
+        self._retired = {
+            registration.key: registration for registration in batch.retired if registration.key not in newer_registered
+        } | newer_retired
+        self._facts = dict(batch.session_facts) | newer_facts
+        self._running = batch.running if self._running is None else self._running
+        self._lifecycle.extendleft(reversed(batch.lifecycle))
+        self._bound_lifecycle()
+        for skip in batch.skipped:
+            self.skip(skip.registration, skip.hour_us, skip.reason, skip.count)
+        for summary in batch.summaries:
+            self.summaries.add(summary)
+        for loss in batch.losses:
+            self.lose(loss.reason, loss.what, loss.count, loss.first_us, loss.last_us)
+
+    def _bound_lifecycle(self) -> None:
+        while len(self._lifecycle) > MAX_LIFECYCLE:
+            oldest = self._lifecycle.popleft()
+            self.lose("queue_full_count", "lifecycle", 1, oldest.at_us, oldest.at_us)
 
 
 def records_of(batch: Batch) -> list[Record]:
@@ -129,23 +154,6 @@ def without_records(batch: Batch) -> Batch:
 def is_empty(batch: Batch) -> bool:
     """Whether a batch says nothing at all."""
     return batch.running is None and not any(batch[2:10]) and not batch.session_facts
-
-
-def joined(older: Batch, newer: Batch) -> Batch:
-    """Return two batches' sayings beside runs as one; where they contradict, the newer holds."""
-    born_again = {registration.key for registration in newer.registered}
-    return Batch(
-        sequence=0,
-        at_us=newer.at_us,
-        registered=older.registered + newer.registered,
-        retired=tuple(old for old in older.retired if old.key not in born_again) + newer.retired,
-        lifecycle=older.lifecycle + newer.lifecycle,
-        skipped=older.skipped + newer.skipped,
-        summaries=older.summaries + newer.summaries,
-        losses=older.losses + newer.losses,
-        running=newer.running if newer.running is not None else older.running,
-        session_facts=tuple({**dict(older.session_facts), **dict(newer.session_facts)}.items()),
-    )
 
 
 def halved(batch: Batch) -> tuple[Batch, ...]:

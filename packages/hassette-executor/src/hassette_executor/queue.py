@@ -17,10 +17,8 @@ from hassette_executor.pending import (
     count_of,
     halved,
     is_empty,
-    joined,
     records_of,
     with_records,
-    without_records,
 )
 from hassette_executor.records import Batch, Record
 from hassette_executor.repeated_log import RepeatedLog
@@ -63,16 +61,16 @@ class WriteQueue:
         # Batches that were tried already, or are pieces of one that was, in order; they go before everything else.
         self._aside: deque[Batch] = deque()
         self._in_hand: Batch | None = None
-        self._carried: Batch | None = None
         self._due = asyncio.Event()
         self._partial_due = False
         self._blocked = False
         self._closing = False
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
-        # Who waits for a flush: how many runs and which batch have to be settled, and whom to tell.
+        # Who waits for a flush: up to which record and which batch all has to be settled, and whom to tell.
         self._flushed: list[tuple[int, int, asyncio.Future[None]]] = []
         self._accepted = 0
+        self._newest_id = 0
         self._writer: asyncio.Task[None] | None = None
         self._log = RepeatedLog(logger, settings.log_interval_s)
 
@@ -82,8 +80,16 @@ class WriteQueue:
         return self._accepted - self.persisted - self.shed.total()
 
     def start(self) -> asyncio.Task[None]:
-        """Begin to write; return the task that does, for a supervisor to watch. It ends when the queue is closed."""
+        """Begin to write; return the task that does, for a supervisor to watch. It ends when the queue is closed.
+
+        A queue that was closed is opened again; a task that has ended by a defect is replaced, and what it had in hand
+        is tried again.
+        """
+        if self._closed:
+            self._closing = self._closed = self._blocked = False
         if self._writer is None or self._writer.done():
+            self._aside.extendleft(reversed(self._take_unsettled()))
+            self._due.set()
             self._writer = asyncio.create_task(self._write_until_closed(), name="hassette-write-queue")
         return self._writer
 
@@ -91,8 +97,15 @@ class WriteQueue:
         """Take records. Never waits, never raises; beyond the bound, detail is shed."""
         self._accepted += len(records)
         if self._closed:
-            self._give_up("after_stop", records)
+            self.shed["after_stop"] += len(records)
+            self._log.log(
+                "after_stop",
+                logging.ERROR,
+                "Runs that ended after the stop are lost",
+                extra={"lost": self.shed["after_stop"]},
+            )
             return
+        self._newest_id = records[-1].id
         self._records.extend(records)
         self._bytes += total_size(records)
         if self.waiting > self._settings.max_records or self._bytes > self._settings.max_bytes:
@@ -110,10 +123,10 @@ class WriteQueue:
 
     async def flush(self) -> None:
         """Write what waits now, whatever the interval or a retry's time; return when all of it is settled."""
-        if self._closed or (not self.waiting and not self._has_sayings()):
+        if self._closed or not (self.waiting or self._aside or self._in_hand or self.pending):
             return
         flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._flushed.append((self._accepted, self._sequence + 1, flushed))
+        self._flushed.append((self._newest_id, self._sequence + bool(self.pending), flushed))
         self._flush_due()
         await flushed
 
@@ -128,21 +141,26 @@ class WriteQueue:
         self._closing = True
         self._flush_due()
         if self._writer is not None:
+            # Somebody may have cancelled every task there is before the orderly stop: write on in a new one.
+            self.start()
             await asyncio.wait({self._writer}, timeout=timeout_s)
             if not self._writer.done():
                 self._writer.cancel()
                 await asyncio.wait({self._writer}, timeout=1)
         self._closed = True
         self._cancel_timer()
-        left = [record for batch in self._unsettled() for record in records_of(batch)] + list(self._records)
-        self._aside.clear()
+        unsettled = self._take_unsettled()
+        left = sum(count_of(batch) for batch in unsettled) + len(self._records)
         self._records.clear()
         self._bytes = 0
-        if left:
-            self._give_up("stop_deadline", left)
+        self.shed["stop_deadline"] += left
+        for batch in unsettled:
+            self.pending.put_back(batch)
+        summed_up = sum(count for summary in self.pending.summaries.take() for _, count in summary.counts)
+        if left or summed_up:
             logger.error(
                 "Records were not written before the stop deadline and are lost",
-                extra={"lost": len(left), "deadline_s": timeout_s},
+                extra={"lost": left, "lost_counts": summed_up, "deadline_s": timeout_s},
             )
         for _, _, flushed in self._flushed:
             if not flushed.done():
@@ -152,64 +170,67 @@ class WriteQueue:
     # ---- writing ----------------------------------------------------------------------------------------------
 
     async def _write_until_closed(self) -> None:
-        while not (self._closing and not self.waiting and not self._has_sayings()):
+        while not self._closed and not (self._closing and not self.waiting and not self.pending):
             await self._due.wait()
             self._due.clear()
             while not self._blocked and (batch := self._next_batch()) is not None:
-                self._in_hand = batch
                 await self._write(batch)
-                self._in_hand = None
                 self._tell_flushed()
             self._tell_flushed()
 
     def _next_batch(self) -> Batch | None:
+        if self._closed:
+            return None
         if self._aside:
             return self._aside.popleft()
         enough = len(self._records) >= self._settings.batch_records
         if not (enough or self._partial_due or self._closing):
-            if self._records or self._has_sayings():
+            if self._records or self.pending:
                 self.touch()
             return None
         taken = [self._records.popleft() for _ in range(min(len(self._records), self._settings.batch_records))]
         self._bytes -= total_size(taken)
         if not self._records:
             self._partial_due = False
-        batch = with_records(self._take_sayings(), taken)
+        batch = with_records(self.pending.take(self._now_us()), taken)
         return None if is_empty(batch) else self._numbered(batch)
-
-    def _take_sayings(self) -> Batch:
-        sayings = self.pending.take(self._now_us())
-        if self._carried is not None:
-            sayings, self._carried = joined(self._carried, sayings), None
-        return sayings
-
-    def _has_sayings(self) -> bool:
-        return bool(self.pending) or self._carried is not None
 
     def _numbered(self, batch: Batch) -> Batch:
         self._sequence += 1
         return batch._replace(sequence=self._sequence)
 
     async def _write(self, batch: Batch) -> None:
-        try:
-            await self._sink.write(batch)
-        except ValueError as error:
+        self._in_hand = batch
+        error = await self._attempt(batch)
+        if self._in_hand is not batch:
+            # `close` stopped waiting for a sink that does not heed its cancellation, and has counted this batch.
+            return
+        self._in_hand = None
+        if isinstance(error, ValueError):
             self._isolate(batch, error)
-        except asyncio.CancelledError:
-            self._aside.appendleft(batch)
-            if self._writer is not None and self._writer.cancelling():
-                # `close` gave up waiting: it counts what is left.
-                raise
-            self._retry_later(RuntimeError("the sink's own work was cancelled"))
-        except Exception as error:  # noqa: BLE001  whatever ails the sink, the batch is kept and tried again
+        elif error is not None:
             self._aside.appendleft(batch)
             self._retry_later(error)
         else:
             self.persisted += count_of(batch)
             self._kept = batch.sequence
             if self.failures:
-                logger.warning("Records can be written again", extra={"failed_writes": self.failures})
+                # Once per interval, too: a sink may come and go with every batch.
+                facts = {"failed_writes": self.failures, "waiting": self.waiting}
+                self._log.log("again", logging.WARNING, "Records can be written again", extra=facts)
             self.failures = 0
+
+    async def _attempt(self, batch: Batch) -> Exception | None:
+        try:
+            await self._sink.write(batch)
+        except asyncio.CancelledError:
+            if self._writer is not None and self._writer.cancelling():
+                # The batch stays in hand, for `close` to count or for the next writer to try again.
+                raise
+            return RuntimeError("the sink's own work was cancelled")
+        except Exception as error:  # noqa: BLE001  whatever ails the sink, the batch is kept and tried again
+            return error
+        return None
 
     def _retry_later(self, error: Exception) -> None:
         pause = min(self._settings.retry_max_s, self._settings.retry_min_s * 2 ** min(self.failures, 30))
@@ -276,9 +297,7 @@ class WriteQueue:
             records = records_of(batch)
             self._records.extendleft(reversed(records))
             self._bytes += total_size(records)
-            sayings = without_records(batch)
-            if not is_empty(sayings):
-                self._carried = sayings if self._carried is None else joined(sayings, self._carried)
+            self.pending.put_back(batch)
         self._aside.clear()
 
     def _shed(self, reason: str, records: Sequence[Record]) -> None:
@@ -287,9 +306,6 @@ class WriteQueue:
         if records:
             self.pending.lose(reason, "runs", len(records), time_of(records[0].id), time_of(records[-1].id))
             self.shed[reason] += len(records)
-
-    def _give_up(self, reason: str, records: Sequence[Record]) -> None:
-        self.shed[reason] += len(records)
 
     # ---- waking -----------------------------------------------------------------------------------------------
 
@@ -312,18 +328,19 @@ class WriteQueue:
         if not self._flushed:
             return
         still: list[tuple[int, int, asyncio.Future[None]]] = []
-        for runs, sequence, flushed in self._flushed:
-            said = self._kept >= sequence or not self._has_sayings()
-            if self._accepted - self.waiting < runs or self._aside or not said:
-                still.append((runs, sequence, flushed))
+        oldest_id = self._records[0].id if self._records else self._newest_id + 1
+        for newest_id, sequence, flushed in self._flushed:
+            if oldest_id <= newest_id or self._aside or (self._kept < sequence and self.pending):
+                still.append((newest_id, sequence, flushed))
             elif not flushed.done():
                 flushed.set_result(None)
         self._flushed = still
 
-    def _unsettled(self) -> list[Batch]:
-        batches = list(self._aside)
-        if self._in_hand is not None and not any(batch is self._in_hand for batch in batches):
-            batches.insert(0, self._in_hand)
+    def _take_unsettled(self) -> list[Batch]:
+        """Return the batches that were begun and not settled, in order; nobody has them any more."""
+        batches = [self._in_hand, *self._aside] if self._in_hand is not None else list(self._aside)
+        self._in_hand = None
+        self._aside.clear()
         return batches
 
 

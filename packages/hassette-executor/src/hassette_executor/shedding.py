@@ -100,40 +100,57 @@ def _oldest_of_the_busiest(group: Sequence[Record], excess: int) -> list[Record]
 class _Fold:
     """What remains of the shed runs of one registration and hour."""
 
-    __slots__ = ("buckets", "counts", "max_us", "total_us", "waited_us")
+    __slots__ = ("buckets", "counts", "max_us", "registration", "total_us", "waited_us")
 
-    def __init__(self) -> None:
+    def __init__(self, registration: Registration) -> None:
+        self.registration = registration
         self.counts: Counter[Status] = Counter()
         self.buckets: Counter[int] = Counter()
         self.total_us = self.max_us = self.waited_us = 0
 
 
 class Summaries:
-    """Folds shed records, to ride in the next batch."""
+    """Folds shed records, to ride in the next batch.
+
+    By natural key and hour: a job that is registered anew for each run takes no more room than one that is not.
+    """
 
     def __init__(self) -> None:
-        self._folds: dict[tuple[Registration, int], _Fold] = {}
+        self._folds: dict[tuple[tuple[str, ...], int], _Fold] = {}
 
     def __bool__(self) -> bool:
         return bool(self._folds)
 
     def fold(self, record: Record) -> None:
         """Add one record's numbers."""
-        key = (record.registration, hour_of(time_of(record.id)))
-        if (fold := self._folds.get(key)) is None:
-            fold = self._folds[key] = _Fold()
+        fold = self._fold_of(record.registration, hour_of(time_of(record.id)))
         fold.counts[record.status] += 1
         fold.buckets[bucket_of(record.duration_us)] += 1
         fold.total_us += record.duration_us
         fold.waited_us += record.waited_us
         fold.max_us = max(fold.max_us, record.duration_us)
 
+    def add(self, summary: ShedSummary) -> None:
+        """Add a summary that was taken and could not be kept."""
+        fold = self._fold_of(summary.registration, summary.hour_us)
+        fold.counts.update(dict(summary.counts))
+        fold.buckets.update(dict(summary.buckets))
+        fold.total_us += summary.total_us
+        fold.waited_us += summary.waited_us
+        fold.max_us = max(fold.max_us, summary.max_us)
+
+    def _fold_of(self, registration: Registration, hour_us: int) -> _Fold:
+        key = (registration.key, hour_us)
+        if (fold := self._folds.get(key)) is None:
+            fold = self._folds[key] = _Fold(registration)
+        return fold
+
     def take(self) -> tuple[ShedSummary, ...]:
         """Return what was folded since the last call."""
         folds, self._folds = self._folds, {}
         return tuple(
             ShedSummary(
-                registration,
+                fold.registration,
                 hour_us,
                 tuple(sorted(fold.counts.items())),
                 fold.total_us,
@@ -141,5 +158,5 @@ class Summaries:
                 fold.waited_us,
                 tuple(sorted(fold.buckets.items())),
             )
-            for (registration, hour_us), fold in folds.items()
+            for (_, hour_us), fold in folds.items()
         )
