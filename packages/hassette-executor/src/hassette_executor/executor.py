@@ -69,12 +69,15 @@ class CommandExecutor:
         self._log_handler = ExecutionLogHandler()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = asyncio.Event()
+        self._stopping: asyncio.Task[None] | None = None
 
     # ---- lifecycle --------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Begin to take commands. Ids go on from the highest that a sink has kept."""
+        """Begin to take commands; also again, after `stop`. Ids go on from the highest that a sink has kept."""
         self._last_id = max(self._last_id, await self._handover.last_id())
+        self._stopped.clear()
+        self._threads.open()
         self._handover.start()
         logging.getLogger().addHandler(self._log_handler)
         self._loop = asyncio.get_running_loop()
@@ -83,7 +86,7 @@ class CommandExecutor:
         """Wait until the executor is stopped. Cancelling this stops neither commands nor the flush: `stop` does.
 
         Raises:
-            RuntimeError: A write queue has ended by a defect; starting again mends it.
+            RuntimeError: A write queue has ended by a defect, or somebody cancelled its task; starting again mends it.
         """
         await self._handover.watch(self._stopped)
 
@@ -92,14 +95,22 @@ class CommandExecutor:
 
         Safe to call twice and after a failed start. What cannot be written in time is counted and said.
         """
-        if self._loop is None:
-            self._stopped.set()
-            return
-        self._loop = None
-        until = monotonic() + self._settings.stop_timeout_s
-        await self._inflight.wait_until_empty(self._settings.stop_timeout_s / 2, but=current_execution())
+        if self._loop is not None:
+            self._loop = None
+            self._stopping = asyncio.create_task(self._stop(), name="hassette-executor-stop")
+        if self._stopping is not None:
+            # A task of its own: cancelling one who waits for the flush does not cancel the flush, and who stops a
+            # second time waits for it as well, instead of ending the loop under it.
+            await asyncio.shield(self._stopping)
+        self._stopped.set()
+
+    async def _stop(self) -> None:
+        timeout_s = self._settings.stop_timeout_s
+        until = monotonic() + timeout_s
+        await self._inflight.wait_until_empty(timeout_s / 2, but=current_execution())
         self._inflight.close()
-        await self.hooks.close(min(self._settings.hook_timeout_s, max(0.1, until - monotonic())))
+        # Neither runs nor hooks that hang may use up the time in which a healthy sink could have kept everything.
+        await self.hooks.close(min(self._settings.hook_timeout_s, timeout_s / 4))
         await self._handover.close(until - monotonic())
         logging.getLogger().removeHandler(self._log_handler)
         self._threads.close()

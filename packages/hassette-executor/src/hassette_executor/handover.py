@@ -54,6 +54,7 @@ class Handover:
         self._outcomes = OutcomeLog(settings.log_interval_s)
         self._log_thread = HandlerThreads(1)
         self._logging: set[asyncio.Task[object]] = set()
+        self._closing = False
 
     async def last_id(self) -> int:
         """Return the highest id that any sink has kept; a sink that cannot say is passed over with a warning."""
@@ -69,7 +70,9 @@ class Handover:
         return last
 
     def start(self) -> None:
-        """Begin to write."""
+        """Begin to write; also again, after `close`."""
+        self._closing = False
+        self._log_thread.open()
         self._writers = [queue.start() for queue in self._queues]
 
     async def watch(self, stopped: asyncio.Event) -> None:
@@ -84,11 +87,13 @@ class Handover:
         finally:
             waiting.cancel()
         for writer in self._writers:
-            if writer.done() and not writer.cancelled() and (error := writer.exception()) is not None:
+            if writer.done() and not self._closing:
+                error = None if writer.cancelled() else writer.exception()
                 raise RuntimeError("the write queue has ended unexpectedly") from error
 
     async def close(self, timeout_s: float) -> None:
         """Hand over and write what is left, for as long as the timeout allows."""
+        self._closing = True
         until = monotonic() + timeout_s
         self.hand_over()
         await asyncio.gather(*(queue.close(max(0.1, until - monotonic())) for queue in self._queues))
@@ -158,7 +163,10 @@ class Handover:
         self.feed.publish(records)
         for queue in self._queues:
             queue.extend(records)
-        if said := self._outcomes.worth_saying(records):
+        said = self._outcomes.worth_saying(records)
+        if said and self._log_thread.closed:
+            self._outcomes.write(said)  # of the few runs that outlive the stop
+        elif said:
             task = asyncio.ensure_future(self._log_thread.run(partial(self._outcomes.write, said)))
             self._logging.add(task)
             task.add_done_callback(self._logging.discard)

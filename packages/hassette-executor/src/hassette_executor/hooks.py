@@ -128,7 +128,13 @@ class ErrorHooks:
                     await cast("Awaitable[None]", hook(context))
                 elif inspect.isawaitable(outcome := await self._threads.run(partial(hook, context))):
                     await outcome
-        except Exception as error:  # noqa: BLE001  a hook is somebody's code; its failure must not spread
+        except (Exception, asyncio.CancelledError) as error:
+            # A hook is somebody's code; its failure must not spread. It may also cancel itself by what it awaits.
+            if (
+                isinstance(error, asyncio.CancelledError)
+                and cast("asyncio.Task[None]", asyncio.current_task()).cancelling()
+            ):
+                raise
             self.failed += 1
             self._log.log(
                 ("failed", context.command.registration),

@@ -5,7 +5,7 @@ A timer per run (`asyncio.timeout`) costs about 6 µs; a set entry costs a twent
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import Context
 
 from hassette_executor.context import NEVER_NS, Execution
@@ -44,9 +44,6 @@ class InFlight:
         self._timer: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
 
-    def __iter__(self) -> Iterator[Execution]:
-        return iter(tuple(self._executions))
-
     def attend(self, execution: Execution) -> None:
         """See to it that the sweeper looks in time for this run, which has just begun."""
         now = execution.started_ns
@@ -81,7 +78,11 @@ class InFlight:
                 return
 
     def close(self) -> None:
-        """Look no more."""
+        """Look once more, so that the list of what is running is true at the end, and no more after that."""
+        self._rest()
+        self._report_long(time.monotonic_ns())
+
+    def _rest(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -90,27 +91,25 @@ class InFlight:
 
     def _sweep(self) -> None:
         now = time.monotonic_ns()
-        self._timer = None
-        self.awake = False
-        self._wake_ns = NEVER_NS
+        self._rest()
         next_ns = NEVER_NS
-        long: list[Execution] = []
         for execution in tuple(self._executions):
             if execution.deadline_ns <= now:
                 execution.expired = True
                 assert execution.task is not None  # it has a deadline
                 execution.task.cancel()
             next_ns = min(next_ns, execution.deadline_ns)
-            if now - execution.started_ns >= SWEEP_NS:
-                long.append(execution)
-        told = self._told(long)
-        if (numbers := frozenset(run.run for run in told)) != self._reported:
-            self._reported = numbers
-            self._report(told)
+        self._report_long(now)
         if self._emptied is not None:
             self._emptied.set()
         if self._executions:
             self.wake_at(min(next_ns, now + SWEEP_NS), now)
+
+    def _report_long(self, now_ns: int) -> None:
+        told = self._told([run for run in self._executions if now_ns - run.started_ns >= SWEEP_NS])
+        if (numbers := frozenset(run.run for run in told)) != self._reported:
+            self._reported = numbers
+            self._report(told)
 
     def _told(self, executions: set[Execution] | list[Execution]) -> tuple[RunningExecution, ...]:
         for execution in sorted(executions, key=lambda execution: execution.started_ns):

@@ -38,6 +38,7 @@ class HandlerThreads:
         limit: How many threads at most; a call beyond waits for a free one.
 
     Attributes:
+        closed: Whether it takes no calls.
         leaked: How many threads still run a call whose caller has given up on it.
     """
 
@@ -47,7 +48,7 @@ class HandlerThreads:
         self._lock = threading.Lock()
         self._threads = 0
         self._busy = 0
-        self._closed = False
+        self.closed = False
         self.leaked = 0
 
     async def run(self, function: Callable[[], object]) -> object:
@@ -60,7 +61,7 @@ class HandlerThreads:
             ExecutorStoppedError: The pool is closed.
             BaseException: Whatever the function raises; a ``StopIteration`` as ``RuntimeError``.
         """
-        if self._closed:
+        if self.closed:
             raise ExecutorStoppedError
         call = _Call(function, contextvars.copy_context())
         with self._lock:
@@ -81,16 +82,16 @@ class HandlerThreads:
     def open(self) -> None:
         """Take calls again after `close`, with new threads: the old ones may be stuck."""
         with self._lock:
-            if self._closed:
+            if self.closed:
                 self._calls = queue.SimpleQueue()
                 self._threads = self._busy = 0
-                self._closed = False
+                self.closed = False
 
     def close(self) -> None:
         """Take no more calls, and let idle threads end. Busy ones end after their call, or with the process."""
         with self._lock:
-            if not self._closed:
-                self._closed = True
+            if not self.closed:
+                self.closed = True
                 for _ in range(self._threads):
                     self._calls.put(None)
 
