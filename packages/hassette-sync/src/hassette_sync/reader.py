@@ -9,6 +9,8 @@ from pathlib import Path
 
 import aiosqlite
 
+from hassette_store import HEAD, connect_read_only
+from hassette_store.connections import uri
 from hassette_sync.errors import (
     DatabaseMissingError,
     DatabaseUnreadableError,
@@ -18,7 +20,6 @@ from hassette_sync.errors import (
     SyncError,
 )
 from hassette_sync.queries.sessions import SCHEMA_REVISION
-from hassette_sync.schema import HEAD_REVISION, is_newer
 
 # SQLite asks every so many steps of its machine whether to go on: often enough to stop within a few milliseconds,
 # seldom enough to cost nothing.
@@ -172,6 +173,7 @@ class Connection:
         self.deadline = float("inf")
 
     def is_overdue(self) -> int:
+        """Tell SQLite whether to stop."""
         return time.monotonic() > self.deadline
 
 
@@ -188,8 +190,13 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 async def _connect(path: Path, *, immutable: bool) -> aiosqlite.Connection:
-    uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if immutable else ''}"
-    connection = await aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
+    def open_file() -> sqlite3.Connection:
+        if immutable:
+            address = uri(path, mode="ro", immutable=1)
+            return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+        return connect_read_only(path, busy_timeout_s=_BUSY_TIMEOUT_S)
+
+    connection = await aiosqlite.Connection(open_file, iter_chunk_size=64)
     connection.row_factory = sqlite3.Row
     return connection
 
@@ -203,8 +210,9 @@ async def _check(path: Path, connection: aiosqlite.Connection) -> None:
         raise NotADatabaseError(path, "it has none of Hassette's tables (yet)") from None
     if not rows:
         raise NotADatabaseError(path, "its schema has no revision")
-    if is_newer(revision := str(rows[0][0])):
-        raise NewerDatabaseError(path, revision, HEAD_REVISION)
+    # Revisions are numbered, four digits each.
+    if (revision := str(rows[0][0])) > HEAD:
+        raise NewerDatabaseError(path, revision, HEAD)
 
 
 def _explain(path: Path, error: sqlite3.Error) -> Exception:

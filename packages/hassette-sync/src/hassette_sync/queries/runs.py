@@ -36,9 +36,9 @@ RUNS_AFTER = _in_words("SELECT * FROM runs WHERE id > :after ORDER BY id LIMIT :
 """Runs that ended after a known one, oldest first: what a live client has missed."""
 
 
-NEWEST_IDS = (
-    "SELECT coalesce((SELECT max(id) FROM handler_invocations), 0), coalesce((SELECT max(id) FROM job_executions), 0)"
-)
+NEWEST_IDS = """
+SELECT coalesce((SELECT max(id) FROM handler_invocations), 0), coalesce((SELECT max(id) FROM job_executions), 0)
+"""
 """The newest run of either kind, 0 for none."""
 
 CONDITIONS = {
@@ -67,7 +67,8 @@ CONDITIONS = {
         OR id IN (
             SELECT run_id FROM failures JOIN error_groups ON error_groups.id = error_group_id
             WHERE run_id >= :first_id AND run_id < :cursor
-              AND (type LIKE :text ESCAPE '\\' OR coalesce(failures.message, error_groups.message) LIKE :text ESCAPE '\\')))
+              AND (type LIKE :text ESCAPE '\\'
+                   OR coalesce(failures.message, error_groups.message) LIKE :text ESCAPE '\\')))
     """,
 }
 """What runs can be filtered by. The text is looked for in names, topics, entities, event types and error messages."""

@@ -46,7 +46,8 @@ async def registrations(
     asked: Parameters = {"kind": _VIEW_KINDS[kind] if kind else None, "app": app}
     rows = await snapshot.all(queries.REGISTRATIONS, asked)
     periods = time_range.periods
-    statements, within = by_unit(periods.unit), {"first": periods.first, "last": periods.last}
+    statements = by_unit(periods.unit)
+    within: Parameters = {"first": periods.first, "last": periods.last}
     sums = {row["registration_id"]: row for row in await snapshot.all(statements.by_registration, within)}
     ranks = {row["registration_id"]: row for row in await snapshot.all(statements.percentiles_by_registration, within)}
     newest = {row["registration_id"]: row for row in await snapshot.all(queries.NEWEST_RUNS)}

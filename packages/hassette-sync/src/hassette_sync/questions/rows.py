@@ -4,10 +4,9 @@ import json
 from collections.abc import Mapping
 from sqlite3 import Row
 
+from hassette_store import value_of
 from hassette_sync.answers.runs import FailureBrief, Run
 from hassette_sync.answers.values import Counts, DueTrigger, EventTrigger, Percentiles, RegistrationRef, Trigger
-
-_GAMMA = 101 / 99
 
 
 def run_of(row: Row) -> Run:
@@ -78,7 +77,7 @@ def sum_of(counts: "list[Counts]") -> Counts:
 
 def bucket_value_us(bucket: int) -> int:
     """Return the duration that stands for a bucket of the latency sketch, within 1 % of all that fall in it."""
-    return round(2 * _GAMMA**bucket / (1 + _GAMMA))
+    return round(value_of(bucket))
 
 
 def percentiles_of(row: Row | None) -> Percentiles:

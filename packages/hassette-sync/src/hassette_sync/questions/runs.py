@@ -184,7 +184,7 @@ async def run_detail(snapshot: Snapshot, run_id: int) -> RunDetail:
         log_lines=tuple(
             LogLine(
                 at_us=line["at_us"],
-                level=logging.getLevelName(line["level"]),
+                level=_level(line["level"]),
                 logger=line["logger"] or "",
                 message=line["message"],
             )
@@ -194,6 +194,11 @@ async def run_detail(snapshot: Snapshot, run_id: int) -> RunDetail:
         dropped_service_calls=dropped["service_calls"] if dropped else 0,
         heard_by=await _same_event(snapshot, run),
     )
+
+
+def _level(number: int) -> str:
+    names = {value: name for name, value in logging.getLevelNamesMapping().items() if name not in ("WARN", "FATAL")}
+    return names.get(number, str(number))
 
 
 async def _causes(snapshot: Snapshot, run: Run) -> tuple[Run, ...]:

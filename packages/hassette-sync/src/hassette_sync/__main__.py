@@ -1,0 +1,8 @@
+"""``python -m hassette_sync`` is ``hassette telemetry``."""
+
+import sys
+
+from hassette_sync.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

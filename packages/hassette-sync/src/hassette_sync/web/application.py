@@ -1,0 +1,96 @@
+"""The web application: routes, errors as answers, and the gate in front of it all."""
+
+import asyncio
+from typing import cast
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from hassette_sync.__about__ import __version__
+from hassette_sync.errors import (
+    BadQuestionError,
+    HistoryUnavailableError,
+    NotFoundError,
+    QueryTimeoutError,
+    SyncError,
+)
+from hassette_sync.service import DataSyncService
+from hassette_sync.settings import WebSettings
+from hassette_sync.web.api import api
+from hassette_sync.web.gate import Gate
+from hassette_sync.web.pages import error_page, pages
+from hassette_sync.web.stream import stream
+
+_STATUS = {NotFoundError: 404, BadQuestionError: 400, QueryTimeoutError: 503, HistoryUnavailableError: 503}
+
+
+def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
+    """Make the application.
+
+    Args:
+        data: Who answers.
+        settings: Token and host names.
+    """
+    app = FastAPI(
+        title="Hassette",
+        summary="What Hassette did: runs, failures, sessions.",
+        version=__version__,
+        openapi_url="/api/openapi.json",
+        # The ready-made documentation pages load scripts from another host.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.data = data
+    app.state.settings = settings
+    app.state.stopping = asyncio.Event()
+    app.include_router(api)
+    app.include_router(stream)
+    app.include_router(pages)
+    app.add_api_route("/healthz", _healthz, include_in_schema=False)
+    app.add_api_route("/readyz", _readyz, include_in_schema=False)
+    app.mount("/static", StaticFiles(packages=[("hassette_sync", "static")]))
+    app.add_exception_handler(SyncError, _answer_error)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_middleware(Gate, settings=settings)  # pyright: ignore[reportArgumentType]  starlette's own typing of middleware
+    return app
+
+
+async def _healthz() -> dict[str, str]:
+    """This process answers."""
+    return {"status": "alive"}
+
+
+async def _readyz(request: Request) -> Response:
+    """The framework is connected and its apps run; outside of its process: there is a history to read."""
+    data: DataSyncService = request.app.state.data
+    if (live := data.live_state()) is not None:
+        connection = live.connection or "unknown"
+        return JSONResponse({"ready": live.ready, "connection": connection}, 200 if live.ready else 503)
+    try:
+        await data.status()
+    except SyncError as error:
+        return JSONResponse({"ready": False, "detail": str(error)}, 503)
+    return JSONResponse({"ready": True})
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    code = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
+    if request.url.path.startswith("/api/"):
+        body = {"error": _name(cast("SyncError", error)), "detail": str(error)}
+        return JSONResponse(body, code, headers={"retry-after": "5"} if code == 503 else None)
+    return error_page(request, code, str(error))
+
+
+async def _answer_http_error(request: Request, error: Exception) -> Response:
+    refused = cast("HTTPException", error)
+    sentence = f"There is no page {request.url.path}." if refused.status_code == 404 else f"{refused.detail}."
+    if request.url.path.startswith(("/api/", "/static/")):
+        return JSONResponse({"error": "http", "detail": sentence}, refused.status_code, headers=refused.headers)
+    return error_page(request, refused.status_code, sentence)
+
+
+def _name(error: SyncError) -> str:
+    words = type(error).__name__.removesuffix("Error")
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in words).lstrip("_")

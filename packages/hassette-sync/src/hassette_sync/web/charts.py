@@ -1,0 +1,209 @@
+"""Geometry of the drawings: pure functions from answers to boxes, which the templates draw as SVG.
+
+Sizes are in a drawing's own units; the browser scales them. Colours are in the style sheet, by class.
+"""
+
+import math
+from dataclasses import dataclass
+
+from hassette_sync.answers.overview import Timeline, TimelinePoint
+from hassette_sync.answers.registrations import HeatMap
+from hassette_sync.answers.sessions import Session, Uptime
+from hassette_sync.time_range import DAY_US, HOUR_US
+from hassette_sync.words import duration
+
+WIDTH = 960
+HEIGHT = 150
+HEAT_STEPS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle of a drawing."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One period of the timeline: a bar of all runs, with its failures on top."""
+
+    point: TimelinePoint
+    until_us: int
+    area: Box
+    good: Box
+    failed: Box
+    middle_percent: float
+    tick: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The timeline.
+
+    Attributes:
+        columns: The periods.
+        grid: (y, count) of the horizontal lines.
+        p95_line: Points of the p95 line, as SVG wants them; empty with fewer than two.
+        p95_top_us: The duration at the top of its scale.
+    """
+
+    columns: tuple[Column, ...]
+    grid: tuple[tuple[float, int], ...]
+    p95_lines: tuple[str, ...]
+    p95_top_us: int
+
+
+def timeline_chart(timeline: Timeline) -> Chart:
+    """Lay out the timeline."""
+    points = timeline.points
+    top = _round_up(max((point.counts.total for point in points), default=0))
+    step = WIDTH / max(len(points), 1)
+    gap = min(step * 0.18, 4)
+    every = max(math.ceil(len(points) / 8), 1)
+    if timeline.period_length_us == HOUR_US and len(points) <= 30:
+        every = 3
+    columns: list[Column] = []
+    for index, point in enumerate(points):
+        counts = point.counts
+        # A failure must be seen, however many runs succeeded: two units high at least.
+        failed = max(counts.failed / top * HEIGHT, 3) if counts.failed else 0.0
+        good = max((counts.total - counts.failed) / top * HEIGHT, 1) if counts.total > counts.failed else 0.0
+        good = min(good, HEIGHT - failed)
+        x, width = index * step + gap / 2, step - gap
+        columns.append(
+            Column(
+                point=point,
+                until_us=point.start_us + timeline.period_length_us,
+                area=Box(index * step, 0, step, HEIGHT),
+                good=Box(x, HEIGHT - good, width, good),
+                failed=Box(x, HEIGHT - good - failed, width, failed),
+                middle_percent=round((index + 0.5) * 100 / len(points), 2),
+                tick=index % every == 0,
+            )
+        )
+    slowest = max((point.percentiles.p95_us or 0 for point in points), default=0)
+    return Chart(
+        columns=tuple(columns),
+        grid=tuple((HEIGHT - HEIGHT * part / 2, top * part // 2) for part in (1, 2)) if top > 1 else (),
+        p95_lines=_lines(points, step, slowest),
+        p95_top_us=slowest,
+    )
+
+
+def _lines(points: tuple[TimelinePoint, ...], step: float, slowest: int) -> tuple[str, ...]:
+    """Connect neighbouring periods; a period without runs breaks the line."""
+    lines: list[list[str]] = [[]]
+    for index, point in enumerate(points):
+        p95 = point.percentiles.p95_us
+        if p95 is None:
+            lines.append([])
+            continue
+        lines[-1].append(f"{(index + 0.5) * step:.1f},{HEIGHT - p95 / slowest * HEIGHT * 0.92:.1f}")
+    return tuple(" ".join(line) for line in lines if len(line) > 1)
+
+
+def _round_up(value: int) -> int:
+    """Round up to a number that halves nicely, such as 2, 4, 10, 20, 40 or 100."""
+    if value <= 2:
+        return 2
+    magnitude = 10 ** int(math.log10(value))
+    return next(step * magnitude for step in (1, 2, 4, 6, 8, 10) if step * magnitude >= value)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One session in the strip."""
+
+    session: Session
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A moment named on an axis."""
+
+    x: float
+    at_us: int
+
+
+def session_strip(uptime: Uptime, at_us: int, height: float = 20) -> tuple[Span, ...]:
+    """Lay out the sessions on a line of time."""
+    length = uptime.until_us - uptime.since_us
+    spans: list[Span] = []
+    for session in uptime.spans:
+        end_us = at_us if session.state == "running" else session.until_us
+        x = max(session.started_us - uptime.since_us, 0) / length * WIDTH
+        end = min(end_us - uptime.since_us, length) / length * WIDTH
+        spans.append(Span(session, Box(x, 0, max(end - x, 2), height)))
+    return tuple(spans)
+
+
+def ticks(since_us: int, until_us: int, utc_offset_us: int) -> tuple[Tick, ...]:
+    """Choose local full hours or midnights for an axis, eight at most."""
+    length = until_us - since_us
+    steps = (HOUR_US, 3 * HOUR_US, 6 * HOUR_US, 12 * HOUR_US, DAY_US, 2 * DAY_US, 7 * DAY_US, 14 * DAY_US, 60 * DAY_US)
+    step = next((step for step in steps if length / step <= 9), 365 * DAY_US)
+    first = -(-(since_us + utc_offset_us) // step) * step - utc_offset_us
+    return tuple(
+        Tick((moment - since_us) / length * WIDTH, moment)
+        for moment in range(first, until_us, step)
+        if moment >= since_us
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HeatBox:
+    """One cell of the heat map."""
+
+    box: Box
+    step: int
+    count: int
+    period_us: int
+    band: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeatChart:
+    """The heat map of durations.
+
+    Attributes:
+        cells: The cells that are not empty; ``step`` from 1 (few) to `HEAT_STEPS` (many).
+        bands: (y, label) from the slowest to the fastest.
+        height: Of the drawing.
+    """
+
+    cells: tuple[HeatBox, ...]
+    bands: tuple[tuple[float, str], ...]
+    height: float
+
+
+def heat_chart(heat: HeatMap, since_us: int, until_us: int, row: float = 18) -> HeatChart:
+    """Lay out the heat map; only the bands that occur are drawn, and those between them."""
+    if not heat.cells:
+        return HeatChart((), (), 0)
+    low, high = min(cell.band for cell in heat.cells), max(cell.band for cell in heat.cells)
+    first = since_us // heat.period_length_us
+    periods = (until_us - 1) // heat.period_length_us - first + 1
+    step = WIDTH / periods
+    most = max(cell.count for cell in heat.cells)
+    cells = [
+        HeatBox(
+            Box((cell.period_us // heat.period_length_us - first) * step, (high - cell.band) * row, step - 1, row - 1),
+            # By the logarithm: one slow run among thousands is what one looks for.
+            1 + round((HEAT_STEPS - 1) * math.log1p(cell.count) / math.log1p(most)) if most > 1 else HEAT_STEPS,
+            cell.count,
+            cell.period_us,
+            _band_name(heat, cell.band),
+        )
+        for cell in heat.cells
+    ]
+    bands = tuple(((high - band + 0.5) * row, _band_name(heat, band)) for band in range(high, low - 1, -1))
+    return HeatChart(tuple(cells), bands, (high - low + 1) * row)
+
+
+def _band_name(heat: HeatMap, band: int) -> str:
+    return f"≤ {duration(heat.bands_us[band])}" if band < len(heat.bands_us) else f"> {duration(heat.bands_us[-1])}"

@@ -1,0 +1,256 @@
+"""The pages: a question, a template, an answer."""
+
+import functools
+import platform
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import parse_qs, urlencode
+
+import jinja2
+from fastapi import APIRouter, Query, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from hassette_sync import words
+from hassette_sync.__about__ import __version__
+from hassette_sync.answers.runs import Run
+from hassette_sync.answers.values import EventTrigger
+from hassette_sync.questions.runs import RunFilter
+from hassette_sync.settings import WebSettings
+from hassette_sync.time_range import SECOND_US, TimeRange, now_us
+from hassette_sync.verdict import verdict_of
+from hassette_sync.web import charts
+from hassette_sync.web.asking import DEFAULT_AGE, Asked, AskedId, AskedOrAll, Cursor, Data, Filter
+from hassette_sync.web.gate import COOKIE, cookie_for, is_token
+
+pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+RANGES = (("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days"), ("30d", "30 days"))
+_FILTERS = ("duration", "iso", "number", "share", "size", "words", "coarse")
+_MAX_FORM_BYTES = 4_096
+_COOKIE_MAX_AGE_S = 90 * 86_400
+
+
+def _is_event(trigger: object) -> bool:
+    return isinstance(trigger, EventTrigger)
+
+
+@functools.cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("hassette_sync"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update({name: getattr(words, name) for name in _FILTERS})
+    environment.filters["status_word"] = words.status
+    tests: dict[str, Any] = {"event": _is_event}
+    environment.tests.update(tests)
+    shared: dict[str, Any] = {
+        "version": __version__,
+        "ranges": RANGES,
+        "chart_width": charts.WIDTH,
+        "chart_height": charts.HEIGHT,
+    }
+    environment.globals.update(shared)
+    return environment
+
+
+def _page(request: Request, name: str, code: int = 200, /, **facts: Any) -> HTMLResponse:
+    at_us = now_us()
+    text = _templates().get_template(name).render(
+        path=request.url.path,
+        query=dict(request.query_params),
+        since=request.query_params.get("since") or DEFAULT_AGE,
+        now_us=at_us,
+        moment=functools.partial(words.moment, now_us=at_us),
+        tick_word=functools.partial(_tick_word, at_us=at_us),
+        ago=functools.partial(words.ago, now_us=at_us),
+        link=functools.partial(_link, request.url.path, dict(request.query_params)),
+        host=platform.node(),
+        **facts,
+    )  # fmt: skip
+    return HTMLResponse(text, code)
+
+
+def _link(path: str, query: Mapping[str, str], /, **changes: object) -> str:
+    """Return the address of this page with other parameters; None takes one away."""
+    wanted = {**query, **{key: str(value) for key, value in changes.items() if value is not None}}
+    for key, value in changes.items():
+        if value is None:
+            wanted.pop(key, None)
+    return f"{path}?{urlencode(wanted)}" if wanted else path
+
+
+def _ticks(asked: TimeRange) -> tuple[charts.Tick, ...]:
+    offset = datetime.now().astimezone().utcoffset()
+    offset_us = int(offset.total_seconds() * SECOND_US) if offset else 0
+    return charts.ticks(asked.since_us, asked.until_us, offset_us)
+
+
+def _tick_word(tick_us: int, *, at_us: int) -> str:
+    """Name a tick of an axis: the day for a midnight, the time otherwise."""
+    said = words.moment(tick_us, now_us=at_us, seconds=False)
+    if not said.endswith("00:00"):
+        return said[-5:]
+    return said[:-6] or "today"
+
+
+def _newest(runs: tuple[Run, ...]) -> int:
+    return runs[0].id if runs else 0
+
+
+def error_page(request: Request, code: int, sentence: str) -> Response:
+    """Say what is wrong, on a page."""
+    return _page(request, "error.html", code, sentence=sentence, code=code)
+
+
+@pages.get("/")
+async def overview(request: Request, data: Data, asked: Asked) -> Response:
+    """Is the house's automation all right?"""
+    answer = await data.overview(asked)
+    return _page(
+        request,
+        "overview.html",
+        overview=answer,
+        verdict=verdict_of(answer),
+        chart=charts.timeline_chart(answer.timeline),
+        strip=charts.session_strip(answer.uptime, answer.status.at_us),
+        ticks=_ticks(asked),
+        newest=_newest(answer.recent),
+    )
+
+
+@pages.get("/handlers")
+async def handlers(request: Request, data: Data, asked: Asked, app: str | None = None) -> Response:
+    """The handlers, by app."""
+    answer = await data.registrations(asked, kind="handler", app=app or None)
+    return _page(request, "registrations.html", kind="handler", answer=answer, upcoming={})
+
+
+@pages.get("/jobs")
+async def jobs(request: Request, data: Data, asked: Asked, app: str | None = None) -> Response:
+    """The jobs, by app, with their next runs."""
+    answer = await data.registrations(asked, kind="job", app=app or None)
+    upcoming = {(one.app, one.instance, one.name): one.due_us for one in reversed(data.upcoming())}
+    return _page(request, "registrations.html", kind="job", answer=answer, upcoming=upcoming)
+
+
+@pages.get("/registrations/{id}")
+async def registration(request: Request, data: Data, asked: Asked, id_: AskedId) -> Response:
+    """All about one handler or job."""
+    answer = await data.registration(id_, asked)
+    timeline = await data.timeline(asked, id_)
+    recent = await data.runs(RunFilter(registration_id=id_), TimeRange(0, asked.until_us), limit=20)
+    failures = await data.runs(RunFilter(registration_id=id_, status="failed"), TimeRange(0, asked.until_us), limit=5)
+    return _page(
+        request,
+        "registration.html",
+        answer=answer,
+        chart=charts.timeline_chart(timeline),
+        heat=charts.heat_chart(answer.heat_map, asked.since_us, asked.until_us),
+        ticks=_ticks(asked),
+        recent=recent.runs,
+        failures=failures.runs,
+        newest=_newest(recent.runs),
+    )
+
+
+@pages.get("/runs")
+async def runs(request: Request, data: Data, asked: Asked, wanted: Filter, cursor: Cursor = None) -> Response:
+    """Runs, with filters."""
+    answer = await data.runs(wanted, asked, cursor=cursor, limit=100)
+    facets = await data.run_facets(asked)
+    named = await data.registration(wanted.registration_id, asked) if wanted.registration_id is not None else None
+    return _page(
+        request,
+        "runs.html",
+        answer=answer,
+        facets=facets,
+        wanted=wanted,
+        named=named,
+        cursor=cursor,
+        newest=_newest(answer.runs) if cursor is None else 0,
+    )
+
+
+@pages.get("/runs/{id}")
+async def run(request: Request, data: Data, id_: AskedId) -> Response:
+    """The story of one run."""
+    return _page(request, "run.html", story=await data.run(id_))
+
+
+@pages.get("/errors")
+async def errors(request: Request, data: Data, asked: Asked, cursor: Cursor = None) -> Response:
+    """Error groups."""
+    answer = await data.error_groups(asked, cursor=cursor)
+    return _page(request, "errors.html", answer=answer, cursor=cursor)
+
+
+@pages.get("/errors/{id}")
+async def error_group(request: Request, data: Data, asked: Asked, id_: AskedId) -> Response:
+    """One error group."""
+    return _page(request, "error_group.html", answer=await data.error_group(id_, asked))
+
+
+@pages.get("/sessions")
+async def sessions(request: Request, data: Data, asked: AskedOrAll, cursor: Cursor = None) -> Response:
+    """Sessions, what befell the framework, and what is missing."""
+    week = TimeRange.last("30d")
+    uptime = await data.uptime(week)
+    return _page(
+        request,
+        "sessions.html",
+        answer=await data.sessions(asked, cursor=cursor, limit=30),
+        uptime=uptime,
+        strip=charts.session_strip(uptime, now_us()),
+        ticks=_ticks(week),
+        lifecycle=(await data.lifecycle(week, limit=30)).events,
+        losses=(await data.losses(week, limit=30)).losses,
+        status=await data.status(),
+        cursor=cursor,
+    )
+
+
+@pages.get("/login")
+async def login_form(request: Request, next: Annotated[str, Query()] = "/") -> Response:  # noqa: A002
+    """Ask for the token."""
+    return _page(request, "login.html", next=_own_path(next), wrong=False)
+
+
+@pages.post("/login")
+async def login(request: Request) -> Response:
+    """Take the token and give a cookie for it."""
+    settings: WebSettings = request.app.state.settings
+    form = parse_qs((await _body(request)).decode("utf-8", "replace"))
+    wanted = _own_path(form.get("next", ["/"])[0])
+    if settings.token is None:
+        return RedirectResponse(wanted, 303)
+    if not is_token(settings.token, form.get("token", [""])[0].strip()):
+        return _page(request, "login.html", 401, next=wanted, wrong=True)
+    answer = RedirectResponse(wanted, 303)
+    answer.set_cookie(
+        COOKIE,
+        cookie_for(settings.token),
+        max_age=_COOKIE_MAX_AGE_S,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return answer
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_FORM_BYTES:
+            return b""
+    return body
+
+
+def _own_path(path: str) -> str:
+    """Return the path if it is one of ours: a login must not send people elsewhere."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"

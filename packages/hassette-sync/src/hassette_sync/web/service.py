@@ -1,0 +1,159 @@
+"""`WebService`: the pages and the API on a socket, as a service."""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Generator
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+from fastapi import FastAPI
+
+from hassette_sync.service import DataSyncService
+from hassette_sync.settings import WebSettings
+from hassette_sync.web.application import create_app
+
+STOP_WITHIN_S = 1.0
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn that leaves the process's signals to the framework."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+class WebService:
+    """Serves the pages and the API. Works by itself as an async context manager, which serves in a task of its own.
+
+    Args:
+        data: Who answers; started and stopped along with this.
+        settings: Where and how.
+
+    Attributes:
+        name: For the supervisor.
+        data: Who answers.
+        url: The page's address once started, None before and after.
+    """
+
+    name = "sync"
+
+    def __init__(self, data: DataSyncService, settings: WebSettings) -> None:
+        self.data = data
+        self.url: str | None = None
+        self._settings = settings
+        self._app: FastAPI | None = None
+        self._server: _Server | None = None
+        self._socket: socket.socket | None = None
+        self._stopped = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Take the port; requests wait in its queue until `serve`.
+
+        Raises:
+            OSError: The port is taken or the address is not ours, in one sentence.
+        """
+        self._socket = _bind(self._settings.host, self._settings.port)
+        self._stopped.clear()
+        await self.data.start()
+        self._app = create_app(self.data, self._settings)
+        config = uvicorn.Config(
+            self._app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="websockets-sansio",
+            timeout_graceful_shutdown=1,
+        )
+        self._server = _Server(config)
+        port = self._socket.getsockname()[1]
+        host = self._settings.host
+        if host in ("0.0.0.0", "::", ""):  # noqa: S104  an address to show, not to bind
+            host = "127.0.0.1"
+        self.url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+    async def serve(self) -> None:
+        """Answer requests until stopped or cancelled."""
+        server = self._server
+        if server is None or self._socket is None:
+            raise RuntimeError("serve() was called before start()")
+        try:
+            await server.serve(sockets=[self._socket])
+        except asyncio.CancelledError:
+            await self._let_go(server)
+            raise
+        finally:
+            self._stopped.set()
+
+    async def stop(self) -> None:
+        """Hang up and give the port back, within about a second. Idempotent."""
+        server, self._server = self._server, None
+        if server is not None:
+            if self._app is not None:
+                self._app.state.stopping.set()
+            server.should_exit = True
+            if server.started:
+                try:
+                    async with asyncio.timeout(STOP_WITHIN_S):
+                        await self._stopped.wait()
+                except TimeoutError:
+                    server.force_exit = True
+        if self._serving is not None:
+            serving, self._serving = self._serving, None
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        self.url = None
+        await self.data.stop()
+
+    async def _let_go(self, server: _Server) -> None:
+        # Cancelled from outside: uvicorn has left its loop without closing its connections.
+        if self._app is not None:
+            self._app.state.stopping.set()
+        if server.started:
+            server.force_exit = True
+            await server.shutdown()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        self._serving = asyncio.create_task(self.serve(), name="hassette-sync web")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise OSError(error.errno, f"The address {host!r} cannot be used for the pages: {error.strerror}.") from error
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(128)
+        bound.setblocking(False)
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            said = (
+                f"Port {port} on {host} is in use by another program. Set port in [sync] to another, or to 0 for any."
+            )
+        elif error.errno == errno.EACCES:
+            said = f"Port {port} on {host} needs more rights than this process has. Set port in [sync] to 1024 or more."
+        else:
+            said = f"Port {port} on {host} cannot be opened for the pages: {error.strerror}."
+        raise OSError(error.errno, said) from error
+    return bound
