@@ -129,11 +129,9 @@ class ErrorHooks:
                 elif inspect.isawaitable(outcome := await self._threads.run(partial(hook, context))):
                     await outcome
         except (Exception, asyncio.CancelledError) as error:
-            # A hook is somebody's code; its failure must not spread. It may also cancel itself by what it awaits.
-            if (
-                isinstance(error, asyncio.CancelledError)
-                and cast("asyncio.Task[None]", asyncio.current_task()).cancelling()
-            ):
+            # A hook is somebody's code; its failure must not spread. What it awaits may be cancelled without it.
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise
             self.failed += 1
             self._log.log(

@@ -153,7 +153,8 @@ class WriteQueue:
         left = sum(count_of(batch) for batch in unsettled) + len(self._records)
         self._records.clear()
         self._bytes = 0
-        self.shed["stop_deadline"] += left
+        if left:
+            self.shed["stop_deadline"] += left
         for batch in unsettled:
             self.pending.put_back(batch)
         summed_up = sum(count for summary in self.pending.summaries.take() for _, count in summary.counts)
