@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ import aiosqlite
 from hassette_store import sessions
 from hassette_store.__about__ import __version__
 from hassette_store.connections import SQLITE_WITHOUT_WAL_RESET_BUG, connect_writer
-from hassette_store.encoding import ID_BITS, STATEMENT, BatchEncoder
+from hassette_store.encoding import ID_BITS, BatchEncoder
 from hassette_store.errors import (
     CorruptDatabaseError,
     RejectedBatchError,
@@ -31,9 +32,19 @@ from hassette_store.preparation import Incident, Prepared, is_damage, prepare
 from hassette_store.retention import Retention
 from hassette_store.rows import BatchRow, RegistrationRow
 from hassette_store.settings import StoreSettings
-from hassette_store.sql import WRITE_BATCH
+from hassette_store.writing import SIGN, keep
 
 logger = logging.getLogger(__name__)
+
+# A number beyond 64 bits, text without a UTF-8 form, a value of the wrong type, a row that is there already.
+_REFUSED = (
+    OverflowError,
+    UnicodeError,
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
 
 
 def wall_clock_us() -> int:
@@ -74,6 +85,7 @@ class DatabaseService:
         self._now_us = now_us
         self._monotonic = monotonic
         self._db: aiosqlite.Connection | None = None
+        self._raw: sqlite3.Connection
         self._ownership: Ownership | None = None
         self._encoder: BatchEncoder | None = None
         # Who the session is, and what is registered in it, outlive a restart of the service within one process.
@@ -104,7 +116,7 @@ class DatabaseService:
             return
         prepared = await self._prepare()
         try:
-            db = await connect_writer(self.path, synchronous=self.settings.synchronous)
+            db, raw = await connect_writer(self.path, synchronous=self.settings.synchronous)
             try:
                 await self._begin(db, prepared.incidents)
             except BaseException:
@@ -116,7 +128,7 @@ class DatabaseService:
         except BaseException:
             prepared.ownership.release()
             raise
-        self._db, self._ownership = db, prepared.ownership
+        self._db, self._raw, self._ownership = db, raw, prepared.ownership
         self._damaged.clear()
         self._damage = None
         logger.info("The history is open", extra={"path": str(self.path), "session": self.session_id})
@@ -191,13 +203,15 @@ class DatabaseService:
             self._in_doubt = True
             now_us = self._now_us()
             # Its cursor is not closed: that would be a second hop, and executemany has reset the statement already.
-            await db.executemany(STATEMENT, encoder.parameters(batch, now_us))
+            await db.executemany(SIGN, keep(self._raw, partial(encoder.encoded, batch, now_us)))
         except RejectedBatchError:
             assert encoder is not None
             encoder.settle(kept=False)
             self._in_doubt = False
             raise
-        except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+        except _REFUSED as error:
+            if self._db is not db:
+                raise StoreUnavailableError(self.path) from error
             raise RejectedBatchError(error) from error
         except sqlite3.Error as error:
             raise self._failure(error) from error
@@ -245,7 +259,6 @@ class DatabaseService:
             await db.executescript(sessions.SETTLE_THE_PAST)
             row = await _rows(db, sessions.OPEN_SESSION, (now_us, now_us, os.getpid(), socket.gethostname()))
             self._session = (int(row[0][0]), now_us)
-        await db.executescript(WRITE_BATCH)
         self._encoder = await self._learnt(db)
         (last_id,) = (await _rows(db, sessions.LAST_ID))[0]
         event_id = max(now_us // 1000 << ID_BITS, int(last_id))

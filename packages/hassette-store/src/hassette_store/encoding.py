@@ -1,11 +1,10 @@
-"""A batch as the parameters of the one statement that writes it (write_batch.sql).
+"""A batch as rows of the tables that it goes to.
 
 All of this runs in the writer's thread: the event loop pays for the hop and for nothing else.
 """
 
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, cast
 
 from hassette_store.errors import RejectedBatchError
@@ -17,34 +16,29 @@ from hassette_store.rows import (
     EffectsRow,
     EventTriggerRow,
     FailureRow,
+    InvocationRow,
     JobRow,
     RegistrationRow,
     RunningRow,
     RunRow,
+    SummaryRow,
     is_event,
     is_listener,
 )
 from hassette_store.sketch import bucket_of
 from hassette_store.statuses import ERROR, STATUS_NAMES, STATUS_NUMBERS, TIMED_OUT
+from hassette_store.writing import Encoded, Row
 
 ID_BITS: Final = 21
 """A run's id is its end in milliseconds since the epoch, shifted by this, and a counter."""
 HOUR_MS: Final = 3_600_000
 HOUR_US: Final = 3_600_000_000
 
-STATEMENT: Final = f"INSERT INTO write_batch VALUES ({', '.join('?' * 27)})"  # noqa: S608  marks only
-
 _SHED: Final = 5
 _TOTAL: Final = 6
 _MAX: Final = 7
 _WAITED: Final = 8
 """Places in a line of statistics: five counts by status, then these."""
-
-_dumps: Final[Callable[[object], str]] = json.JSONEncoder(
-    ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")
-).encode
-# An escaped NUL, and not the letters u0000 after an escaped backslash.
-_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 class BatchEncoder:
@@ -64,92 +58,94 @@ class BatchEncoder:
         self._known_groups: set[str] = set()
         self._fresh_groups: dict[str, list[object]] = {}
 
-    def parameters(self, batch: BatchRow, now_us: int) -> Iterator[tuple[object, ...]]:
-        """Yield the statement's parameters, once.
+    def encoded(self, batch: BatchRow, now_us: int) -> Encoded:
+        """Return a batch as rows.
 
-        It is a generator so that ``executemany`` runs it where it runs the statement: in the writer's thread.
+        Args:
+            batch: What to write.
+            now_us: The session's new heartbeat.
 
         Raises:
             RejectedBatchError: A row is not of the shape that `rows` describes.
         """
         try:
-            encoded = self.encoded(batch, now_us)
+            return self._encoded(batch, now_us)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             # Not what the protocols promise, such as a status that nobody knows or a number that is none.
             raise RejectedBatchError(f"{type(error).__name__}: {error}") from error
-        yield encoded
 
-    def encoded(self, batch: BatchRow, now_us: int) -> tuple[object, ...]:
-        """Return the statement's parameters.
-
-        Args:
-            batch: What to write.
-            now_us: The session's new heartbeat.
-        """
-        names, numbers = self.names, self.registrations
+    def _encoded(self, batch: BatchRow, now_us: int) -> Encoded:
+        names, numbers, session_id = self.names, self.registrations, self.session_id
         numbers.register(batch.registered)
         work = _Work(self)
-        invocations: list[tuple[object, ...]] = []
-        trigger: EventTriggerRow | None = None
-        heard: tuple[object, ...] = ()
-        for run in batch.invocations:
-            # One event is often heard by several handlers, which share its trigger.
-            if run.trigger is not trigger:
-                trigger = run.trigger
-                heard = _heard(trigger, names)
-            invocations.append((*work.run(run, numbers[run.registration]), *heard))
-        executions: list[tuple[object, ...]] = []
-        for run in batch.executions:
-            due = run.trigger
-            executions.append(
-                (*work.run(run, numbers[run.registration]), run.started_us - due.due_us, 1 if due.manual else 0)
+        invocations = [
+            (*work.run(run, numbers[run.registration]), *heard)
+            for run, heard in zip(batch.invocations, self._heard(batch.invocations), strict=True)
+        ]
+        executions = [
+            (
+                *work.run(run, numbers[run.registration]),
+                run.started_us - run.trigger.due_us,
+                1 if run.trigger.manual else 0,
             )
+            for run in batch.executions
+        ]
         for summary in batch.summaries:
-            work.add_summary(
-                numbers[summary.registration],
-                summary.hour_us // HOUR_US,
-                summary.counts,
-                (summary.total_us, summary.max_us, summary.waited_us),
-                summary.buckets,
-            )
+            work.add_summary(numbers[summary.registration], summary)
         skips = [
             (skip.hour_us // HOUR_US, numbers[skip.registration], names[skip.reason], skip.count)
             for skip in batch.skipped
         ]
-        running = None if batch.running is None else [self._running(row) for row in batch.running]
-        retired = numbers.retire(batch.retired)
-        ids = sorted(run.id for runs in (batch.invocations, batch.executions) for run in (*runs[:1], *runs[-1:]))
-        groups = self._groups(work.failures)
-        # Names come last in the making, because all else may bring new ones.
-        return (
-            self.session_id,
+        running = [self._running(row) for row in batch.running or ()]
+        retired = [(now_us, number) for number in numbers.retire(batch.retired)]
+        ids = [run.id for runs in (batch.invocations, batch.executions) for run in (*runs[:1], *runs[-1:])]
+        # What may still bring new names and registrations has been walked: now they can be told.
+        rows: dict[str, Sequence[Row]] = {
+            "names": tuple(names.fresh),
+            "listeners": [_registered(item, now_us) for item in numbers.fresh.items() if is_listener(item[1])],
+            "jobs": [_registered(item, now_us) for item in numbers.fresh.items() if not is_listener(item[1])],
+            "invocations": invocations,
+            "executions": executions,
+            "error_groups": self._groups(work.failures),
+            "failures": [(run_id, mark, failure.message) for run_id, mark, failure in work.failures],
+            "service_calls": work.service_calls,
+            "log_lines": work.log_lines,
+            "dropped": work.dropped,
+            "lifecycle": [
+                (one.id, session_id, one.at_us, one.kind, one.subject, one.detail) for one in batch.lifecycle
+            ],
+            "losses": [
+                (session_id, loss.reason, loss.what, loss.count, loss.first_us, loss.last_us) for loss in batch.losses
+            ],
+            "running": running,
+            "statistics": [(*key, *line) for key, line in work.statistics.items()],
+            "latency": [(*key, count) for key, count in work.latency.items()],
+            "skips": skips,
+        }
+        sign = (
             now_us,
             batch.sequence,
-            ids[0] if ids else None,
-            ids[-1] if ids else None,
+            session_id,
+            min(ids, default=None),
+            max(ids, default=None),
             work.runs,
             work.failed,
             sum(loss.count for loss in batch.losses if loss.what == "runs"),
             sum(loss.count for loss in batch.losses if loss.what != "runs"),
-            _text(dict(batch.session_facts)) if batch.session_facts else None,
-            _rows(names.fresh),
-            _rows(_registered(item) for item in numbers.fresh.items() if is_listener(item[1])),
-            _rows(_registered(item) for item in numbers.fresh.items() if not is_listener(item[1])),
-            _rows(retired),
-            _rows(invocations),
-            _rows(executions),
-            _rows(groups),
-            _rows((run_id, mark, failure.message) for run_id, mark, failure in work.failures),
-            _rows(work.service_calls),
-            _rows(work.log_lines),
-            _rows(work.dropped),
-            _rows((event.id, event.at_us, event.kind, event.subject, event.detail) for event in batch.lifecycle),
-            _rows((loss.reason, loss.what, loss.count, loss.first_us, loss.last_us) for loss in batch.losses),
-            None if running is None else _text(running),
-            _rows((*key, *line) for key, line in work.statistics.items()),
-            _rows((*key, count) for key, count in work.latency.items()),
-            _rows(skips),
+            _json(batch.session_facts) if batch.session_facts else None,
         )
+        return Encoded(rows, retired, None if batch.running is None else session_id, sign)
+
+    def _heard(self, invocations: Iterable[InvocationRow]) -> Iterator[Row]:
+        """Yield the columns of each run's trigger; one event is often heard by several handlers, which share it."""
+        names = self.names
+        trigger: EventTriggerRow | None = None
+        heard: Row = ()
+        for run in invocations:
+            if run.trigger is not trigger:
+                trigger = run.trigger
+                heard = _heard(trigger, names)
+            yield heard
 
     def settle(self, *, kept: bool) -> None:
         """Remember what the batch brought, or forget it; call it once after each `encoded`."""
@@ -161,7 +157,7 @@ class BatchEncoder:
             self._known_groups.update(self._fresh_groups)
         self._fresh_groups.clear()
 
-    def _groups(self, failures: Sequence[tuple[int, str, FailureRow]]) -> Iterable[Sequence[object]]:
+    def _groups(self, failures: Sequence[tuple[int, str, FailureRow]]) -> list[Row]:
         """Fold failures by group, as the columns of ``error_groups`` from the fingerprint on."""
         groups = self._fresh_groups
         for run_id, mark, failure in failures:
@@ -182,15 +178,15 @@ class BatchEncoder:
                 ]
             else:
                 group[6:] = seen_us, run_id, int(str(group[8])) + 1
-        return groups.values()
+        return list(groups.values())
 
-    def _running(self, row: RunningRow) -> tuple[object, ...]:
+    def _running(self, row: RunningRow) -> Row:
         number = self.registrations[row.registration]
         trigger = row.trigger
         if is_event(trigger):
-            return (row.run, number, row.started_us, *_heard(trigger, self.names), None, None)
+            return (self.session_id, row.run, number, row.started_us, *_heard(trigger, self.names), None, None)
         due = cast("DueTriggerRow", trigger)
-        return (row.run, number, row.started_us, *(None,) * 7, due.due_us, 1 if due.manual else 0)
+        return (self.session_id, row.run, number, row.started_us, *(None,) * 7, due.due_us, 1 if due.manual else 0)
 
 
 _MAX_KNOWN_GROUPS: Final = 10_000
@@ -201,16 +197,17 @@ class _Work:
 
     def __init__(self, encoder: BatchEncoder) -> None:
         self._names = encoder.names
+        self._session_id = encoder.session_id
         self.runs = 0
         self.failed = 0
         self.statistics: dict[tuple[int, int], list[int]] = {}
         self.latency: dict[tuple[int, int, int], int] = {}
         self.failures: list[tuple[int, str, FailureRow]] = []
-        self.service_calls: list[tuple[object, ...]] = []
-        self.log_lines: list[tuple[object, ...]] = []
-        self.dropped: list[tuple[int, int, int]] = []
+        self.service_calls: list[Row] = []
+        self.log_lines: list[Row] = []
+        self.dropped: list[Row] = []
 
-    def run(self, run: RunRow, number: int) -> tuple[object, ...]:
+    def run(self, run: RunRow, number: int) -> Row:
         run_id, duration_us, waited_us = run.id, run.duration_us, run.waited_us
         status = STATUS_NUMBERS[run.status]
         ended_ms = run_id >> ID_BITS
@@ -229,27 +226,21 @@ class _Work:
                 self.failures.append((run_id, fingerprint(run.failure), run.failure))
         if run.effects is not None:
             self._add_effects(run_id, run.effects)
-        return (run_id, number, status, ended_ms * 1000 - run.started_us, duration_us, waited_us)
+        return (run_id, number, self._session_id, status, ended_ms * 1000 - run.started_us, duration_us, waited_us)
 
-    def add_summary(
-        self,
-        number: int,
-        hour: int,
-        counts: Iterable[tuple[str, int]],
-        sums: tuple[int, int, int],
-        buckets: Iterable[tuple[int, int]],
-    ) -> None:
+    def add_summary(self, number: int, summary: SummaryRow) -> None:
+        hour = summary.hour_us // HOUR_US
         line = self._line(hour, number)
-        for status, count in counts:
-            line[STATUS_NUMBERS[status]] += count
+        for name, count in summary.counts:
+            status = STATUS_NUMBERS[name]
+            line[status] += count
             line[_SHED] += count
             self.runs += count
-            self.failed += count if status in ("error", "timed_out") else 0
-        total_us, max_us, waited_us = sums
-        line[_TOTAL] += total_us
-        line[_WAITED] += waited_us
-        line[_MAX] = max(line[_MAX], max_us)
-        for bucket, count in buckets:
+            self.failed += count if status in (ERROR, TIMED_OUT) else 0
+        line[_TOTAL] += summary.total_us
+        line[_WAITED] += summary.waited_us
+        line[_MAX] = max(line[_MAX], summary.max_us)
+        for bucket, count in summary.buckets:
             key = (hour, number, bucket)
             self.latency[key] = self.latency.get(key, 0) + count
 
@@ -281,7 +272,7 @@ class _Work:
             self.dropped.append((run_id, effects.dropped_log_lines, effects.dropped_service_calls))
 
 
-def _heard(trigger: EventTriggerRow, names: NameNumbers) -> tuple[object, ...]:
+def _heard(trigger: EventTriggerRow, names: NameNumbers) -> Row:
     return (
         names[trigger.event_type],
         names[trigger.entity_id],
@@ -293,7 +284,7 @@ def _heard(trigger: EventTriggerRow, names: NameNumbers) -> tuple[object, ...]:
     )
 
 
-def _registered(item: tuple[int, RegistrationRow]) -> tuple[object, ...]:
+def _registered(item: tuple[int, RegistrationRow], now_us: int) -> Row:
     number, row = item
     source = row.source
     return (
@@ -303,30 +294,19 @@ def _registered(item: tuple[int, RegistrationRow]) -> tuple[object, ...]:
         row.name,
         row.topic if is_listener(row) else cast("JobRow", row).schedule,
         row.handler,
-        _text(dict(row.settings)),
+        _json(row.settings),
         source.file if source else None,
         source.line if source else None,
         (source.snippet or None) if source else None,
         row.runs_in,
         row.timeout_s,
+        now_us,
+        now_us,
     )
 
 
-def _rows(rows: Iterable[object]) -> str | None:
-    """Return rows as one JSON text, None if there are none."""
-    listed = rows if isinstance(rows, list) else list(rows)
-    return _text(listed) if listed else None
-
-
-def _text(value: object) -> str:
-    """Return a value as JSON that SQLite takes whole.
-
-    What apps and entities say may hold lone surrogates, which have no UTF-8 form, and NULs, at which SQLite would cut
-    the text off; both are replaced rather than the row refused.
-    """
-    text = _dumps(value)
-    if not text.isascii():
-        text = text.encode("utf-8", "replace").decode("utf-8")
-    if "\\u0000" in text:
-        text = _NUL.sub(r"\1�", text)
-    return text
+def _json(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return pairs as a JSON object that SQLite's JSON functions take whole: they stop at a NUL."""
+    clean = {name: value.replace("\0", "") for name, value in pairs}
+    text = json.dumps(clean, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,149 @@
+"""What a batch costs, as a ratio to raw `sqlite3.executemany` of the same rows into the same tables.
+
+The floor: one thread, one connection, ready-made tuples, BEGIN, one executemany per table with the same upserts, COMMIT.
+Ours: `DatabaseService.write` of the values themselves, hop, encoding, statistics and fingerprints included.
+Both are measured in CPU time of the whole process, alternately, into files on one disk; the ratio is that of medians.
+
+Usage: python benchmarks/store_batch.py [--quick]
+"""
+
+import asyncio
+import re
+import shutil
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from store_feed import Batch, House
+
+from hassette_store import DatabaseService, StoreSettings
+from hassette_store.connections import connect_plain
+from hassette_store.encoding import BatchEncoder
+from hassette_store.identities import NameNumbers, RegistrationNumbers
+from hassette_store.upgrade import upgrade
+from hassette_store.writing import PROGRAM, Insertion
+
+
+def raw(insertion: Insertion) -> str:
+    """What a plain program would say for one row."""
+    if insertion.select == "*":
+        return f"INSERT INTO {insertion.into} VALUES ({', '.join('?' * insertion.width)}) {insertion.conflict}"
+    select = re.sub(r"column(\d+)", r"?\1", insertion.select)
+    if insertion.join:
+        return f"INSERT INTO {insertion.into} SELECT {select} FROM error_groups WHERE fingerprint = ?2"
+    return f"INSERT INTO {insertion.into} VALUES ({select}) {insertion.conflict}"
+
+
+class Raw:
+    """The floor."""
+
+    def __init__(self, path: Path, synchronous: Any) -> None:
+        self.db = connect_plain(path, synchronous=synchronous)
+        self.encoder = BatchEncoder(1, NameNumbers(), RegistrationNumbers())
+        self.db.execute(
+            "INSERT INTO sessions (started_us, heartbeat_us, outcome, pid, host) VALUES (1, 1, 'open', 1, 'h')"
+        )
+
+    def prepare(self, batch: Batch) -> list[tuple[str, list[tuple[Any, ...]]]]:
+        rows = self.encoder.encoded(batch, batch.at_us).rows
+        self.encoder.settle(kept=True)
+        return [(raw(insertion), [tuple(row) for row in rows[kind]]) for kind, insertion in PROGRAM if rows[kind]]
+
+    def write(self, work: list[tuple[str, list[tuple[Any, ...]]]]) -> None:
+        self.db.execute("BEGIN")
+        self.db.execute("UPDATE sessions SET heartbeat_us = ?, last_sequence = last_sequence + 1", (1,))
+        for statement, rows in work:
+            self.db.executemany(statement, rows)
+        self.db.execute("COMMIT")
+
+
+async def measure(runs: int, rounds: int, *, plain: bool, synchronous: Any = "normal") -> tuple[float, float, float]:
+    """Return (ours, floor) in CPU µs a run, and ours in wall-clock µs a run."""
+    with tempfile.TemporaryDirectory() as directory:
+        ours_path, raw_path = Path(directory, "ours.db"), Path(directory, "raw.db")
+        upgrade(ours_path, limit_s=60)
+        shutil.copyfile(ours_path, raw_path)
+        raw = Raw(raw_path, synchronous)
+        house, same = House(plain=plain, seed=7), House(plain=plain, seed=7)
+        ours_cpu, raw_cpu, ours_wall = [], [], []
+        async with DatabaseService(ours_path, StoreSettings(synchronous=synchronous)) as store:
+            for _ in range(rounds):
+                batch, work = house.batch(runs), raw.prepare(same.batch(runs))
+                wall, cpu = time.perf_counter(), time.process_time()
+                await store.write(batch)
+                ours_cpu.append((time.process_time() - cpu) / runs * 1e6)
+                ours_wall.append((time.perf_counter() - wall) / runs * 1e6)
+                cpu = time.process_time()
+                raw.write(work)
+                raw_cpu.append((time.process_time() - cpu) / runs * 1e6)
+        raw.db.close()
+        check = sqlite3.connect(ours_path)
+        assert check.execute("SELECT sum(runs) FROM sessions").fetchone()[0] == runs * rounds
+        check.close()
+    half = rounds // 4
+    return statistics.median(ours_cpu[half:]), statistics.median(raw_cpu[half:]), statistics.median(ours_wall[half:])
+
+
+def index_costs(rounds: int) -> None:
+    """Print what each index costs: the floor with it, less the floor without it."""
+    with tempfile.TemporaryDirectory() as directory:
+        template = Path(directory, "template.db")
+        upgrade(template, limit_s=60)
+        db = sqlite3.connect(template)
+        indexes = [
+            row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+        ]
+        db.close()
+
+        def cost(without: set[str], plain: bool) -> float:
+            path = Path(directory, "one.db")
+            for leftover in path.parent.glob("one.db*"):
+                leftover.unlink()
+            shutil.copyfile(template, path)
+            raw = Raw(path, "normal")
+            for index in without:
+                raw.db.execute(f"DROP INDEX {index}")
+            house, took = House(plain=plain, seed=3), []
+            for _ in range(rounds):
+                work = raw.prepare(house.batch(500))
+                cpu = time.process_time()
+                raw.write(work)
+                took.append((time.process_time() - cpu) / 500 * 1e6)
+            raw.db.close()
+            return statistics.median(took)
+
+        print("  index (µs a run that it adds, of a mixed batch / of plain successes)")
+        whole = [cost(set(), plain) for plain in (False, True)]
+        for index in indexes:
+            mixed, plain = (
+                max(0.0, all_of_it - cost({index}, plain))
+                for all_of_it, plain in zip(whole, (False, True), strict=True)
+            )
+            print(f"    {index:<50} {mixed:5.2f} / {plain:5.2f}")
+        print(
+            f"    {'all of them':<50} {whole[0] - cost(set(indexes), False):5.2f} / {whole[1] - cost(set(indexes), True):5.2f}"
+        )
+
+
+def main() -> None:
+    quick = "--quick" in sys.argv[1:]
+    rounds = 40 if quick else 200
+    print(f"A batch of 500, CPU µs a run, SQLite {sqlite3.sqlite_version}, Python {sys.version.split()[0]}")
+    for name, plain in (("everything in it", False), ("plain successes", True)):
+        ours, floor, wall = asyncio.run(measure(500, rounds, plain=plain))
+        print(f"  {name:<18} ours {ours:6.2f}  floor {floor:6.2f}  ratio {ours / floor:4.2f} (≤ 2)  wall {wall:6.2f}")
+    normal, _, normal_wall = asyncio.run(measure(500, rounds, plain=False))
+    full, _, full_wall = asyncio.run(measure(500, rounds, plain=False, synchronous="full"))
+    print(
+        f"  synchronous = full: CPU ratio {full / normal:4.2f} (≤ 1.1), wall ratio {full_wall / normal_wall:4.2f} "
+        f"({full_wall * 500 / 1000:.1f} ms a batch, {normal_wall * 500 / 1000:.1f} ms with normal)"
+    )
+    index_costs(10 if quick else 60)
+
+
+if __name__ == "__main__":
+    main()
