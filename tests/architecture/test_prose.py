@@ -13,7 +13,7 @@ PROSE = sorted(
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("packages/*/*.md")]
 )
 SOURCES = sorted(ROOT.glob("packages/*/src/**/*.py"))
-LOSS_TESTS = ROOT / "tests/store/test_what_can_be_lost.py"
+LOSS_TESTS = sorted(ROOT.glob("tests/*/test_what_can_be_lost.py"))
 
 each_page = pytest.mark.parametrize("page", PROSE, ids=lambda path: path.relative_to(ROOT).as_posix())
 
@@ -38,7 +38,8 @@ def events() -> list[str]:
 
 @pytest.mark.parametrize("event", events())
 def test_each_event_of_the_loss_table_has_a_test_of_its_name(event: str) -> None:
-    names = re.findall(r"^(?:async )?def (test_\w+)", LOSS_TESTS.read_text(), re.MULTILINE)
+    code = "\n".join(file.read_text() for file in LOSS_TESTS)
+    names = re.findall(r"^(?:async )?def (test_\w+)", code, re.MULTILINE)
     words = re.findall(r"[a-z]+", event.lower())
 
     assert [name for name in names if set(words) <= set(name.split("_"))], f"no test is named after {event!r}"
