@@ -41,7 +41,9 @@ async def test_every_kind_of_parameter_is_provided(house: Any, calls: list[Any])
 
 
 async def test_an_event_provides_itself_and_its_data(house: Any, calls: list[Any]) -> None:
-    async def handler(event: Event, device: Annotated[str, Data("device")], times: Annotated[int, Data("n")] = 1) -> None:
+    async def handler(
+        event: Event, device: Annotated[str, Data("device")], times: Annotated[int, Data("n")] = 1
+    ) -> None:
         calls.append((event.event_type, device, times))
 
     house.bus.on("button", handler=handler)
@@ -52,7 +54,7 @@ async def test_an_event_provides_itself_and_its_data(house: Any, calls: list[Any
 
 
 async def test_a_parameter_named_event_needs_no_annotation(house: Any, calls: list[Any]) -> None:
-    async def handler(event) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    async def handler(event) -> None:  # type: ignore[no-untyped-def]
         calls.append(event.entity_id)
 
     house.bus.on_state_change("light.a", handler=handler)
@@ -121,7 +123,7 @@ class Opaque:
 
 
 async def unknown(what: str) -> None: ...
-async def unnamed(whatever) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001
+async def unnamed(whatever) -> None: ...  # type: ignore[no-untyped-def]
 async def bare_state(new: State) -> None: ...
 async def whole_event(event: Event) -> None: ...
 async def opaque(value: Annotated[Opaque, NewValue()]) -> None: ...

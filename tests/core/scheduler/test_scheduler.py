@@ -49,7 +49,7 @@ async def test_durations_are_seconds_or_timedeltas(house: Any) -> None:
 
 async def test_run_once_takes_a_moment_a_local_one_or_a_time_of_day(house: Any) -> None:
     aware = house.scheduler.run_once(noop, NOON + timedelta(hours=1), name="aware")
-    naive = house.scheduler.run_once(noop, datetime(2026, 6, 1, 14, 0), name="naive")
+    naive = house.scheduler.run_once(noop, datetime.fromisoformat("2026-06-01 14:00"), name="naive")
     today = house.scheduler.run_once(noop, time(15, 0), name="today")
     tomorrow = house.scheduler.run_once(noop, time(11, 0), name="tomorrow")
     assert [job.next_run - NOON for job in (aware, naive, today, tomorrow)] == [
@@ -102,13 +102,14 @@ async def test_a_sun_job_waits_until_the_place_is_known(house: Any) -> None:
     await house.records(1)
 
 
-async def test_a_new_time_zone_plans_calendar_jobs_anew_unless_one_is_configured(house: Any) -> None:
-    house.planner.set_place(time_zone="America/New_York")
-    assert house.planner.place.zone == ZoneInfo("Europe/Berlin")
-    planner = SchedulerService(house.executor, clock=house.clock)
-    assert planner.place.zone is UTC
-    planner.set_place(time_zone="America/New_York")
-    assert planner.place.zone == ZoneInfo("America/New_York")
+async def test_a_new_time_zone_plans_calendar_jobs_anew_and_leaves_the_others(house: Any) -> None:
+    daily = house.scheduler.run_daily(noop, time(12, 30), name="daily")
+    hourly = house.scheduler.run_every(noop, HOUR, name="hourly")
+    house.planner.set_place(time_zone=ZoneInfo("America/New_York"))
+    assert daily.next_run == NOON + timedelta(hours=6, minutes=30)
+    assert hourly.next_run == NOON + timedelta(hours=1)
+    await house.pass_time(7 * HOUR, step=60)
+    assert [r.registration.name for r in await house.records(8)].count("daily") == 1
 
 
 async def test_the_next_run_is_planned_before_the_run_so_that_cancelling_one_does_not_end_the_series(
@@ -417,6 +418,6 @@ async def test_a_duplicate_name_is_refused_with_a_free_one(house: Any) -> None:
 
 def test_a_manual_clock_takes_no_naive_time_and_does_not_run_backward() -> None:
     with pytest.raises(ValueError, match="aware"):
-        ManualClock(datetime(2026, 1, 1))
+        ManualClock(datetime.fromisoformat("2026-01-01"))
     with pytest.raises(ValueError, match="backward"):
         ManualClock().advance(-1)

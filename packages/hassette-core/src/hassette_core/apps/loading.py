@@ -148,13 +148,13 @@ def _import(key: str, module: str, app_dir: Path) -> ModuleType:
         raise _bad(key, f"there is no directory {app_dir} to load apps from; make it, or set app_dir in [hassette]")
     parts = module.split(".")
     path = app_dir.joinpath(*parts)
-    if not all(part.isidentifier() for part in parts):
+    if not all(part.isidentifier() for part in parts) or (len(parts) > 1 and parts[-1] == "py"):
         raise _bad(key, f"module = {module!r} is not a module's name: leave .py out, and write folder.file")
     if not path.with_suffix(".py").is_file() and not (path / "__init__.py").is_file():
         there = sorted(file.stem for file in app_dir.glob("*.py"))
         close = difflib.get_close_matches(module, there, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(there)}" if there else ""
-        raise _bad(key, f"there is no {path}.py{hint} Set `module` in [apps.{key}] to a file's name without .py")
+        hint = f"did you mean {close[0]!r}?" if close else f"the directory has {', '.join(there) or 'none'}"
+        raise _bad(key, f"there is no {path}.py. Set `module` in [apps.{key}] to a file's name without .py: {hint}")
     try:
         return importlib.import_module(f"{PACKAGE}.{module}")
     except (Exception, SystemExit) as error:  # an app's module is somebody's code, and may end in any way

@@ -221,5 +221,5 @@ class AppService:
 
     def _fail(self, status: AppStatus, detail: str, cause: BaseException | None) -> None:
         status.status, status.detail = "failed", detail
-        logger.error("An app failed: %s", detail, extra={"app": status.subject}, exc_info=cause)
+        logger.error("An app failed", extra={"app": status.subject, "detail": detail}, exc_info=cause)
         self._executor.report("app_failed", status.subject, detail)

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from hassette_core.clock import Clock, SystemClock, Timer
 from hassette_core.errors import RegistrationError
@@ -53,8 +52,7 @@ class SchedulerService:
     Args:
         executor: Runs the jobs.
         clock: Time; the machine's by default.
-        time_zone: The configured time zone, as an object or by its name, such as ``Europe/Berlin``; it stands, whatever
-            Home Assistant's is. None takes what `set_place` says, and UTC until then.
+        time_zone: Where the house is, until `set_place` knows better.
         grace_s: How long running jobs may take to end when the scheduler stops; then they are cancelled.
 
     Attributes:
@@ -68,13 +66,12 @@ class SchedulerService:
         executor: CommandExecutor,
         *,
         clock: Clock | None = None,
-        time_zone: tzinfo | str | None = None,
+        time_zone: tzinfo = UTC,
         grace_s: float = 5.0,
     ) -> None:
         self._executor = executor
         self.clock = clock or SystemClock()
-        self._configured_zone = None if time_zone is None else _zone(time_zone)
-        self.place = Place(zone=self._configured_zone or UTC)
+        self.place = Place(zone=time_zone)
         self._grace_s = grace_s
         self._jobs: dict[_Key, PlannedJob] = {}
         self._heap: list[tuple[int, int, PlannedJob]] = []
@@ -280,21 +277,17 @@ class SchedulerService:
         return sorted(found, key=lambda upcoming: upcoming.due_us)
 
     def set_place(
-        self, *, time_zone: tzinfo | str | None = None, latitude: float | None = None, longitude: float | None = None
+        self, *, time_zone: tzinfo | None = None, latitude: float | None = None, longitude: float | None = None
     ) -> None:
         """Say where the house is, as soon as that is known; calendar jobs are planned anew if it is news.
 
         Args:
-            time_zone: None leaves it as it is, and so does a configured one.
+            time_zone: None leaves it as it is.
             latitude: In degrees, north positive; None leaves it as it is.
             longitude: In degrees, east positive; None leaves it as it is.
-
-        Raises:
-            zoneinfo.ZoneInfoNotFoundError: There is no time zone of that name.
         """
-        zone = self.place.zone if time_zone is None or self._configured_zone is not None else _zone(time_zone)
         place = Place(
-            zone=zone,
+            zone=time_zone or self.place.zone,
             latitude=self.place.latitude if latitude is None else latitude,
             longitude=self.place.longitude if longitude is None else longitude,
         )
@@ -376,10 +369,6 @@ class SchedulerService:
             f"{app}.{instance} has a job named {name!r} already; its history is found by that name, so give this one"
             f' another: name="{name}_{number}"'
         )
-
-
-def _zone(time_zone: tzinfo | str) -> tzinfo:
-    return ZoneInfo(time_zone) if isinstance(time_zone, str) else time_zone
 
 
 def _microseconds(moment: datetime) -> int:

@@ -1,0 +1,215 @@
+"""Apps are started, kept apart, and cleared up after."""
+
+import asyncio
+import sys
+from typing import Any
+
+import pytest
+
+from hassette_executor import Status
+
+LAMP = """
+class Config(AppConfig):
+    light: str = "light.a"
+
+class Lamp(App[Config]):
+    log = []
+
+    async def on_initialize(self):
+        self.log.append(f"init {self.name}.{self.instance}")
+        self.bus.on_state_change(self.config.light, handler=self.heard)
+        self.scheduler.run_every(self.tick, 10)
+
+    async def heard(self):
+        self.log.append("heard")
+
+    async def tick(self):
+        self.log.append("tick")
+
+    async def on_shutdown(self):
+        self.log.append("down")
+"""
+
+
+def log() -> list[str]:
+    return sys.modules["hassette_apps.lamp"].Lamp.log
+
+
+def statuses(service: Any) -> dict[str, str]:
+    return {status.subject: status.status for status in service.statuses}
+
+
+async def test_an_app_listens_and_plans_and_what_it_does_is_recorded_under_its_name(
+    house: Any, apps: Any, write: Any, entry: Any
+) -> None:
+    write("lamp", LAMP)
+    service = await apps.start({"lamp": entry("lamp", "Lamp", instances=[{"name": "hall"}])})
+    assert statuses(service) == {"lamp.hall": "running"}
+    house.change("light.a", "on")
+    await house.pass_time(10)
+    first, second = await house.records(2)
+    assert first.registration.key == ("lamp", "hall", "heard", "state_changed.light.a")
+    assert second.registration.key == ("lamp", "hall", "tick")
+    assert first.registration.handler == "hassette_apps.lamp.Lamp.heard"
+    assert log() == ["init lamp.hall", "heard", "tick"]
+    assert await house.lifecycle() == [("app_started", "lamp.hall", "")]
+
+
+async def test_stopping_ends_listeners_and_jobs_before_on_shutdown_and_retires_them(
+    house: Any, apps: Any, write: Any, entry: Any
+) -> None:
+    write("lamp", LAMP)
+    service = await apps.start({"lamp": entry("lamp", "Lamp")})
+    await service.stop()
+    await service.stop()
+    house.change("light.a", "on")
+    await house.pass_time(30)
+    await house.records(0)
+    assert log() == ["init lamp.lamp", "down"]
+    assert sorted(await house.retired()) == ["heard", "tick"]
+    assert statuses(service) == {"lamp.lamp": "stopped"}
+    assert await house.lifecycle() == [("app_started", "lamp.lamp", ""), ("app_stopped", "lamp.lamp", "")]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("raise ValueError('no lamp')", "ValueError: no lamp"),
+        ("await asyncio.Event().wait()", "it took longer than 0.05 s"),
+        ("raise asyncio.CancelledError", "it was cancelled by something of its own"),
+        ("raise TimeoutError('mine')", "TimeoutError: mine"),
+        ("self.bus.on_state_change('light.a', handler=3)", "handler=3 is not callable"),
+    ],
+)
+async def test_an_app_that_fails_to_initialize_leaves_nothing_behind_and_the_others_running(
+    house: Any, apps: Any, write: Any, entry: Any, caplog: pytest.LogCaptureFixture, body: str, says: str
+) -> None:
+    write("lamp", LAMP)
+    write(
+        "bad",
+        f"""
+        import asyncio
+        class Bad(App[AppConfig]):
+            async def on_initialize(self):
+                self.bus.on_state_change("light.a", handler=self.heard)
+                self.scheduler.run_every(self.heard, 10)
+                {body}
+            async def heard(self):
+                raise RuntimeError
+        """,
+    )
+    service = await apps.start({"bad": entry("bad", "Bad"), "lamp": entry("lamp", "Lamp")}, start_timeout_s=0.05)
+    assert statuses(service) == {"bad.bad": "failed", "lamp.lamp": "running"}
+    house.change("light.a", "on")
+    await house.pass_time(10)
+    assert {record.registration.app for record in await house.records(2)} == {"lamp"}
+    assert ("app_failed", "bad.bad") in [(kind, subject) for kind, subject, _ in await house.lifecycle()]
+    assert says in service.statuses[0].detail
+    assert [vars(line)["app"] for line in caplog.records if line.message == "An app failed"] == ["bad.bad"]
+
+
+async def test_an_app_that_cannot_be_loaded_is_reported_and_the_others_run(
+    house: Any, apps: Any, write: Any, entry: Any
+) -> None:
+    write("lamp", LAMP)
+    write("bad", "1 / 0")
+    service = await apps.start({"bad": entry("bad", "Bad"), "lamp": entry("lamp", "Lamp")})
+    assert statuses(service) == {"lamp.lamp": "running", "bad": "failed"}
+    (failed, _) = await house.lifecycle()
+    assert failed[:2] == ("app_failed", "bad")
+    assert "does not import" in failed[2]
+
+
+@pytest.mark.parametrize("body", ["raise ValueError('stuck')", "await asyncio.Event().wait()"])
+async def test_an_app_that_fails_to_shut_down_is_stopped_all_the_same(
+    house: Any, apps: Any, write: Any, entry: Any, body: str
+) -> None:
+    write("bad", f"import asyncio\nclass Bad(App[AppConfig]):\n    async def on_shutdown(self):\n        {body}\n")
+    service = await apps.start({"bad": entry("bad", "Bad")}, stop_timeout_s=0.05)
+    await service.stop()
+    assert statuses(service) == {"bad.bad": "stopped"}
+    kind, subject, detail = (await house.lifecycle())[-1]
+    assert (kind, subject) == ("app_stopped", "bad.bad")
+    assert detail.startswith("on_shutdown failed")
+
+
+async def test_on_error_of_the_app_hears_of_its_failures_and_of_no_others(
+    house: Any, apps: Any, write: Any, entry: Any
+) -> None:
+    write(
+        "bad",
+        """
+        class Bad(App[AppConfig]):
+            errors = []
+            async def on_initialize(self):
+                self.bus.on_state_change("light.a", handler=self.heard)
+            async def heard(self):
+                raise ValueError(self.instance)
+            async def on_error(self, context):
+                self.errors.append(str(context.exception))
+        """,
+    )
+    service = await apps.start({"bad": entry("bad", "Bad", instances=[{"name": "x"}, {"name": "y"}])})
+    house.change("light.a", "on")
+    errors = sys.modules["hassette_apps.bad"].Bad.errors
+    await house.until(lambda: len(errors) == 2)
+    assert sorted(errors) == ["x", "y"]
+    assert {record.status for record in await house.records(2)} == {Status.ERROR}
+    await service.stop()
+    assert house.executor.hooks.find(house.bus.on("x", handler=service.stop).registration) is None
+
+
+async def test_plain_functions_serve_as_on_initialize(house: Any, apps: Any, write: Any, entry: Any) -> None:
+    write("plain", "class Plain(App[AppConfig]):\n    def on_initialize(self):\n        self.ready = True\n")
+    assert statuses(await apps.start({"plain": entry("plain", "Plain")})) == {"plain.plain": "running"}
+
+
+async def test_apps_wait_for_home_assistant_and_start_once(house: Any, apps: Any, write: Any, entry: Any) -> None:
+    write("lamp", LAMP)
+    ready = asyncio.Event()
+    service = await apps.start({"lamp": entry("lamp", "Lamp")}, ready=ready)
+    serving = asyncio.create_task(service.serve())
+    await house.settle()
+    assert statuses(service) == {"lamp.lamp": "loaded"}
+    ready.set()
+    await house.until(lambda: statuses(service) == {"lamp.lamp": "running"})
+    ready.clear()
+    ready.set()
+    await house.settle()
+    assert log() == ["init lamp.lamp"]
+    await service.stop()
+    await asyncio.wait_for(serving, 5)
+
+
+async def test_a_service_stopped_while_it_waits_starts_no_app(house: Any, apps: Any, write: Any, entry: Any) -> None:
+    write("lamp", LAMP)
+    service = await apps.start({"lamp": entry("lamp", "Lamp")}, ready=asyncio.Event())
+    serving = asyncio.create_task(service.serve())
+    await house.settle()
+    await service.stop()
+    await asyncio.wait_for(serving, 5)
+    assert log() == []
+
+
+async def test_cancelling_the_start_of_an_app_leaves_nothing_behind(
+    house: Any, apps: Any, write: Any, entry: Any
+) -> None:
+    write(
+        "slow",
+        """
+        import asyncio
+        class Slow(App[AppConfig]):
+            async def on_initialize(self):
+                self.bus.on_state_change("light.a", handler=self.on_shutdown)
+                await asyncio.Event().wait()
+        """,
+    )
+    service = apps.make({"slow": entry("slow", "Slow")})
+    starting = asyncio.create_task(service.start())
+    await house.settle()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    house.change("light.a", "on")
+    await house.records(0)
+    await service.stop()

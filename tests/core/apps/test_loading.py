@@ -1,0 +1,177 @@
+"""Every mistake in an app becomes one paragraph that names the thing and the mend; the others load."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hassette_core.apps import load_apps
+
+GOOD = """
+class Config(AppConfig):
+    light: str
+    minutes: int = 5
+
+class Good(App[Config]):
+    pass
+"""
+
+
+def load(app_dir: Path, **entries: Any) -> tuple[list[Any], list[Any]]:
+    return load_apps(entries, app_dir)
+
+
+def only_error(failed: list[Any]) -> str:
+    (failure,) = failed
+    text = str(failure.error)
+    assert "\n" not in text
+    return text
+
+
+def test_an_app_is_loaded_with_its_settings_checked(app_dir: Path, write: Any, entry: Any) -> None:
+    write("good", GOOD)
+    loaded, failed = load(app_dir, lamp=entry("good", "Good", config={"light": "light.a", "minutes": 7}))
+    assert failed == []
+    (app,) = loaded
+    assert (app.key, app.instance, app.config.light, app.config.minutes) == ("lamp", "lamp", "light.a", 7)
+
+
+def test_instances_have_names_and_share_what_stands_in_config(app_dir: Path, write: Any, entry: Any) -> None:
+    write("good", GOOD)
+    instances = [{"name": "hall", "light": "light.hall"}, {"light": "light.b", "minutes": 1}]
+    loaded, failed = load(app_dir, lamp=entry("good", "Good", config={"minutes": 9}, instances=instances))
+    assert failed == []
+    assert [(app.instance, app.config.light, app.config.minutes) for app in loaded] == [
+        ("hall", "light.hall", 9),
+        ("lamp_2", "light.b", 1),
+    ]
+
+
+def test_an_app_that_is_not_enabled_is_left_alone(app_dir: Path, entry: Any) -> None:
+    assert load(app_dir, lamp=entry("missing", "Missing", enabled=False)) == ([], [])
+
+
+def test_one_broken_app_leaves_the_others(app_dir: Path, write: Any, entry: Any) -> None:
+    write("good", GOOD)
+    write("broken", "1 / 0")
+    loaded, failed = load(app_dir, broken=entry("broken", "X"), lamp=entry("good", "Good", config={"light": "light.a"}))
+    assert [app.key for app in loaded] == ["lamp"]
+    assert [failure.key for failure in failed] == ["broken"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("1 / 0", "does not import: ZeroDivisionError: division by zero (line 3 of"),
+        ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+        ("def broken(:\n    pass", "SyntaxError"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+    ],
+)
+def test_a_module_that_does_not_import_is_named_with_the_line(
+    app_dir: Path, write: Any, entry: Any, text: str, says: str
+) -> None:
+    path = write("broken", text)
+    _, failed = load(app_dir, x=entry("broken", "X"))
+    message = only_error(failed)
+    assert message.startswith(f"app x: {path} does not import")
+    assert says in message
+    assert failed[0].error.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    ("module", "class_name", "says"),
+    [
+        ("goood", "Good", "goood.py. Set `module` in [apps.x] to a file's name without .py: did you mean 'good'?"),
+        ("other", "Good", "without .py: the directory has good."),
+        ("good.py", "Good", "leave .py out"),
+        ("../good", "Good", "is not a module's name"),
+        ("good", "Goood", "has no class 'Goood'; it has Good. Set `class` in [apps.x]"),
+        ("good", "Config", "Config in"),
+        ("good", "App", "is not an App"),
+    ],
+)
+def test_a_wrong_module_or_class_is_answered_with_the_right_ones(
+    app_dir: Path, write: Any, entry: Any, module: str, class_name: str, says: str
+) -> None:
+    write("good", GOOD)
+    _, failed = load(app_dir, x=entry(module, class_name))
+    assert says in only_error(failed)
+
+
+def test_a_missing_app_dir_is_named(tmp_path: Path, entry: Any) -> None:
+    _, failed = load(tmp_path / "nowhere", x=entry("good", "Good"))
+    assert "there is no directory" in only_error(failed)
+
+
+def test_a_class_without_settings_is_told_how_to_say_so(app_dir: Path, write: Any, entry: Any) -> None:
+    write("bare", "class Bare(App): pass")
+    _, failed = load(app_dir, x=entry("bare", "Bare"))
+    assert "App[AppConfig]" in only_error(failed)
+
+
+def test_the_settings_class_is_found_through_generations(app_dir: Path, write: Any, entry: Any) -> None:
+    write("good", GOOD + "\nclass Better(Good):\n    pass\n")
+    loaded, _ = load(app_dir, x=entry("good", "Better", config={"light": "light.a"}))
+    assert loaded[0].config.light == "light.a"
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({}, "light is missing"),
+        ({"light": "light.a", "minutes": "many"}, "minutes = 'many': Input should be a valid integer"),
+        ({"light": "light.a", "minuts": 1}, "minuts is not a setting of it; did you mean 'minutes'?"),
+        ({"light": "light.a", "xyz": 1}, "xyz is not a setting of it; it has light, minutes"),
+    ],
+)
+def test_wrong_settings_name_the_key_and_what_was_expected(
+    app_dir: Path, write: Any, entry: Any, config: dict[str, Any], says: str
+) -> None:
+    write("good", GOOD)
+    _, failed = load(app_dir, lamp=entry("good", "Good", config=config))
+    message = only_error(failed)
+    assert message.startswith("app lamp.lamp: its settings in [apps.lamp] are wrong")
+    assert says in message
+
+
+def test_two_instances_of_one_name_are_refused_and_the_first_one_runs(app_dir: Path, write: Any, entry: Any) -> None:
+    write("good", GOOD)
+    instances = [{"name": "hall", "light": "light.a"}, {"name": "hall", "light": "light.b"}]
+    loaded, failed = load(app_dir, lamp=entry("good", "Good", instances=instances))
+    assert [app.config.light for app in loaded] == ["light.a"]
+    assert "instance 2 is named 'hall', and so is one before it" in only_error(failed)
+
+
+def test_an_app_may_be_named_like_a_module_of_python(app_dir: Path, write: Any, entry: Any) -> None:
+    write("calendar", GOOD)
+    loaded, failed = load(app_dir, x=entry("calendar", "Good", config={"light": "light.a"}))
+    assert failed == []
+    assert loaded
+    import calendar
+
+    assert calendar.monthrange(2026, 2) == (6, 28)
+
+
+def test_apps_in_folders_and_apps_that_import_each_other_are_found(app_dir: Path, write: Any, entry: Any) -> None:
+    write("shared", "NUMBER = 42")
+    write("garden/water", "from hassette_apps.shared import NUMBER\nfrom shared import NUMBER as again\n" + GOOD)
+    _, failed = load(app_dir, x=entry("garden.water", "Good", config={"light": "light.a"}))
+    assert failed == []
+
+
+def test_loading_again_sees_what_was_edited(app_dir: Path, write: Any, entry: Any) -> None:
+    write("good", GOOD)
+    first, _ = load(app_dir, x=entry("good", "Good", config={"light": "light.a"}))
+    write("good", GOOD + "\n\nEDITED = True\n")
+    second, _ = load(app_dir, x=entry("good", "Good", config={"light": "light.a"}))
+    assert first[0].app_class is not second[0].app_class
+    assert sys.modules["hassette_apps.good"].EDITED
+
+
+@pytest.fixture(autouse=True)
+def _plain_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in ("shared",):
+        monkeypatch.delitem(sys.modules, name, raising=False)
