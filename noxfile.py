@@ -8,7 +8,9 @@ import hashlib
 import os
 import shutil
 import tempfile
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import nox
 
@@ -34,7 +36,8 @@ PARTS = {
 }
 EVERY_PART = [nox.param(part, id=part) for part in PARTS]
 QUICK = "not homeassistant and not browser and not torture"
-GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
+WORKSPACE = nox.project.load_toml(ROOT / "pyproject.toml")
+PROJECTS = [nox.project.load_toml(file)["project"] for file in sorted(ROOT.glob("packages/*/pyproject.toml"))]
 
 
 @nox.session
@@ -58,7 +61,10 @@ def tests(session: nox.Session, part: str) -> None:
 @nox.session(python=LOWEST)
 def minimums(session: nox.Session) -> None:
     """The lowest versions that our ranges admit pass the tests too."""
-    install(session, "full", "test", resolution="lowest-direct")
+    # To uv a wheel's own requirements are not direct ones, so they are spelled out.
+    direct = {line for project in PROJECTS for line in asked_for(project) if not line.startswith("hassette-")}
+    session.install("--resolution=lowest-direct", *sorted(direct))
+    install(session, "full", "test")
     session.run("pytest", "-m", QUICK, *(session.posargs or ["--ignore=tests/typing", "tests"]))
 
 
@@ -152,16 +158,21 @@ def release(session: nox.Session) -> None:
     session.run("python", "scripts/release.py", *session.posargs)
 
 
-def install(session: nox.Session, part: str, *groups: str, resolution: str | None = None) -> None:
+def install(session: nox.Session, part: str, *groups: str) -> None:
     """Install a part's packages from their wheels, and the dependency groups beside them."""
-    packages = [requirement(name, wheels(session)) for name in PARTS[part]]
-    extra = [f"--resolution={resolution}"] if resolution else []
-    session.install(*extra, *packages, *(line for name in groups for line in group(name)))
+    folder = wheels(session)
+    packages = [requirement(name, folder) for name in PARTS[part]]
+    session.install(*packages, *(line for name in groups for line in group(name)))
+
+
+def asked_for(project: dict[str, Any]) -> list[str]:
+    """Return what a package asks for, with all of its extras."""
+    return [*project["dependencies"], *chain(*project.get("optional-dependencies", {}).values())]
 
 
 def group(name: str) -> list[str]:
     """Return the requirements of one of the root pyproject.toml's dependency groups."""
-    return list(nox.project.dependency_groups(GROUPS, name))
+    return list(nox.project.dependency_groups(WORKSPACE, name))
 
 
 def requirement(package: str, folder: Path) -> str:
