@@ -28,6 +28,8 @@ class OutcomeLog:
         """Return the records that have a line at the logger's level."""
         if logger.isEnabledFor(logging.DEBUG):
             return list(records)
+        if not logger.isEnabledFor(logging.ERROR):
+            return []
         return [record for record in records if record[7] is not None]
 
     def write(self, records: Sequence[Record]) -> None:

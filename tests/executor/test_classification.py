@@ -1,0 +1,316 @@
+import asyncio
+import logging
+
+import pytest
+from executor_kit import eventually, execute_job, failing, invoke, listener, nothing, raising
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hassette_executor import (
+    CommandExecutor,
+    DependencyError,
+    ExecutorSettings,
+    ExecutorStoppedError,
+    HandlerInvocation,
+    HassetteError,
+    JobExecution,
+    MemorySink,
+    Status,
+)
+from hassette_executor.classification import classify
+
+
+class PlannedTrouble(HassetteError):
+    pass
+
+
+class Unheard(BaseException):
+    pass
+
+
+def sync(error: BaseException):
+    def handler() -> None:
+        raise error
+
+    return handler
+
+
+SWALLOWED = [
+    (ValueError("no"), "error", "exception", True),
+    (TimeoutError("the lamp did not answer"), "error", "exception", True),
+    (DependencyError("no such state"), "error", "dependency", False),
+    (PlannedTrouble("foreseen"), "error", "hassette", False),
+]
+RAISED = [
+    (asyncio.CancelledError(), "cancelled", None),
+    (Unheard("?"), "error", "exit"),
+]
+
+
+@pytest.mark.parametrize("runs_in", ["async", "sync"])
+@pytest.mark.parametrize(("error", "status", "kind", "with_frames"), SWALLOWED)
+async def test_an_exception_is_recorded_by_the_table_and_swallowed(error, status, kind, with_frames, runs_in):
+    async with CommandExecutor(sink := MemorySink()) as executor:
+        call = raising(error) if runs_in == "async" else sync(error)
+        record = await executor.execute(invoke(call, runs_in=runs_in))
+        assert record.failure is not None
+        assert (record.status, record.failure.kind, bool(record.failure.frames)) == (status, kind, with_frames)
+        assert bool(record.failure.traceback) is with_frames
+        assert record.failure.message == str(error)
+    assert list(sink.records) == [record]
+
+
+@pytest.mark.parametrize("runs_in", ["async", "sync"])
+@pytest.mark.parametrize(("error", "status", "kind"), RAISED)
+async def test_what_ends_the_task_is_recorded_and_reraised(error, status, kind, runs_in):
+    async with CommandExecutor(sink := MemorySink()) as executor:
+        call = raising(error) if runs_in == "async" else sync(error)
+        with pytest.raises(type(error)):
+            await executor.execute(invoke(call, runs_in=runs_in))
+    (record,) = sink.records
+    assert (record.status, record.failure.kind if record.failure else None) == (status, kind)
+
+
+@pytest.mark.parametrize("runs_in", ["async", "sync"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt("stop"), SystemExit(3)])
+def test_keyboard_interrupt_and_system_exit_are_recorded_and_reraised(error, runs_in):
+    sink = MemorySink()
+
+    async def main() -> None:
+        async with CommandExecutor(sink) as executor:
+            call = raising(error) if runs_in == "async" else sync(error)
+            await executor.execute(invoke(call, runs_in=runs_in))
+
+    with pytest.raises(type(error)):
+        asyncio.run(main())
+    (record,) = sink.records
+    assert record.status is Status.ERROR
+    assert record.failure is not None
+    assert record.failure.kind == "exit"
+    assert record.failure.frames
+
+
+async def test_a_run_that_returns_is_a_success_with_its_trigger_and_times():
+    async with CommandExecutor(sink := MemorySink()) as executor:
+        invocation = await executor.execute(invoke(nothing))
+        execution = await executor.execute(execute_job(nothing))
+        threaded = await executor.execute(invoke(lambda: None, runs_in="sync"))
+    assert (invocation.status, execution.status, threaded.status) == ("success",) * 3
+    assert isinstance(invocation, HandlerInvocation)
+    assert isinstance(execution, JobExecution)
+    assert invocation.trigger.entity_id == "binary_sensor.hall"
+    assert execution.trigger.manual
+    assert invocation.duration_us >= 0
+    assert invocation.waited_us >= 0
+    assert invocation.id < execution.id < threaded.id
+    assert list(sink.records) == [invocation, execution, threaded]
+
+
+async def test_a_parameter_that_cannot_be_provided_is_found_inside_call_and_classified():
+    def call():
+        raise DependencyError("hall.on_motion wants 'lamp', which nobody provides")
+
+    async with CommandExecutor() as executor:
+        record = await executor.execute(invoke(call))
+    assert record.failure is not None
+    assert (record.status, record.failure.kind, record.failure.frames) == ("error", "dependency", ())
+
+
+async def test_an_async_call_that_returns_nothing_to_await_is_an_error_and_no_crash():
+    async with CommandExecutor() as executor:
+        record = await executor.execute(invoke(lambda: None))
+    assert record.failure is not None
+    assert record.failure.type == "TypeError"
+
+
+async def test_a_sync_callable_that_turns_out_to_return_a_coroutine_is_awaited():
+    seen: list[int] = []
+
+    async def late() -> None:
+        seen.append(1)
+
+    async with CommandExecutor() as executor:
+        record = await executor.execute(invoke(late, runs_in="sync"))
+    assert (record.status, seen) == ("success", [1])
+
+
+# ---- deadlines
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_run_that_exceeds_our_deadline_times_out_and_says_where_it_hung():
+    async with CommandExecutor() as executor:
+        record = await executor.execute(invoke(forever, timeout_s=0.02))
+    assert record.status == "timed_out"
+    assert record.failure is not None
+    assert record.failure.kind == "timeout"
+    assert record.failure.message == "did not end within its deadline of 0.02 s"
+    assert record.failure.cause is None
+    assert "in forever" in record.failure.traceback
+    assert record.duration_us >= 20_000
+
+
+async def test_a_deadline_longer_than_the_sweep_is_kept_too():
+    async with CommandExecutor(settings=ExecutorSettings(timeout_s=0.3)) as executor:
+        record = await executor.execute(invoke(forever))
+    assert record.status == "timed_out"
+    assert 300_000 <= record.duration_us < 3_000_000
+
+
+async def test_a_registration_s_deadline_comes_before_the_default_and_zero_means_none():
+    async with CommandExecutor(settings=ExecutorSettings(timeout_s=0.02)) as executor:
+        by_default = await executor.execute(invoke(forever))
+        without = asyncio.ensure_future(executor.execute(invoke(lambda: asyncio.sleep(0.06), timeout_s=0)))
+        longer = await executor.execute(invoke(lambda: asyncio.sleep(0.06), timeout_s=60))
+        assert (await without).status == "success"
+    assert (by_default.status, longer.status) == ("timed_out", "success")
+
+
+async def test_an_endless_deadline_ends_nothing_and_breaks_nobody_else_s():
+    async with CommandExecutor() as executor:
+        endless = asyncio.ensure_future(
+            executor.execute(invoke(lambda: asyncio.sleep(0.06), timeout_s=float("inf")))
+        )
+        assert (await executor.execute(invoke(forever, timeout_s=0.02))).status == "timed_out"
+        assert (await endless).status == "success"
+
+
+async def test_the_handler_s_own_timeout_is_an_error_also_under_a_deadline():
+    async def handler() -> None:
+        async with asyncio.timeout(0.01):
+            await forever()
+
+    async with CommandExecutor() as executor:
+        record = await executor.execute(invoke(handler, timeout_s=5))
+    assert record.failure is not None
+    assert (record.status, record.failure.kind, record.failure.type) == ("error", "exception", "TimeoutError")
+
+
+async def test_a_handler_that_swallows_our_cancellation_has_timed_out_all_the_same():
+    async def stubborn() -> None:
+        try:
+            await forever()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+
+    async with CommandExecutor() as executor:
+        record = await executor.execute(invoke(stubborn, timeout_s=0.01))
+        assert asyncio.current_task().cancelling() == 0
+    assert (record.status, record.failure.frames) == ("timed_out", ())
+
+
+async def test_what_a_handler_raises_in_its_clean_up_is_the_cause_of_the_timeout():
+    async def messy() -> None:
+        try:
+            await forever()
+        finally:
+            raise ValueError("the valve is stuck")
+
+    async with CommandExecutor() as executor:
+        record = await executor.execute(invoke(messy, timeout_s=0.01))
+    assert record.status == "timed_out"
+    assert record.failure.cause.message == "the valve is stuck"
+    assert "the valve is stuck" in record.failure.traceback
+
+
+async def test_a_cancellation_by_somebody_else_is_cancelled_and_reraised():
+    async with CommandExecutor(sink := MemorySink()) as executor:
+        task = asyncio.ensure_future(executor.execute(invoke(forever, timeout_s=60)))
+        await eventually(executor.running)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert [record.status for record in sink.records] == ["cancelled"]
+
+
+async def test_a_cancellation_at_the_same_time_as_the_deadline_is_not_swallowed():
+    async with CommandExecutor(sink := MemorySink()) as executor:
+        task = asyncio.ensure_future(executor.execute(invoke(forever, timeout_s=0.02)))
+        await eventually(executor.running)
+        (execution,) = executor._executions
+        while not execution.expired:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert [record.status for record in sink.records] == ["cancelled"]
+
+
+async def test_of_two_nested_runs_the_one_whose_deadline_passed_times_out():
+    outer, inner = listener("outer", timeout_s=0.02), listener("inner", timeout_s=60)
+    statuses: list[str] = []
+
+    async with CommandExecutor(sink := MemorySink()) as executor:
+
+        async def nesting() -> None:
+            try:
+                await executor.execute(invoke(forever, inner))
+            except asyncio.CancelledError:
+                statuses.append("the cancellation went through the inner one")
+                raise
+
+        assert (await executor.execute(invoke(nesting, outer))).status == "timed_out"
+        inner_first = invoke(lambda: executor.execute(invoke(forever, listener("quick", timeout_s=0.02))), timeout_s=60)
+        assert (await executor.execute(inner_first)).status == "success"
+    assert statuses == ["the cancellation went through the inner one"]
+    ended = [(record.registration.name, record.status) for record in sink.records]
+    assert ended == [("inner", "cancelled"), ("outer", "timed_out"), ("quick", "timed_out"), ("on_motion", "success")]
+
+
+async def test_two_nested_deadlines_at_once_leave_the_task_uncancelled():
+    async with CommandExecutor(sink := MemorySink()) as executor:
+        inner = invoke(forever, listener("inner", timeout_s=0.02))
+        outer = invoke(lambda: executor.execute(inner), listener("outer", timeout_s=0.02))
+        record = await executor.execute(outer)
+        assert asyncio.current_task().cancelling() == 0
+    assert record.status == "timed_out"
+    assert len(sink.records) == 2
+
+
+# ---- the pure function
+
+
+@given(
+    raised=st.sampled_from(
+        [
+            None,
+            ValueError(),
+            TimeoutError(),
+            DependencyError(),
+            HassetteError(),
+            asyncio.CancelledError(),
+            KeyboardInterrupt(),
+            SystemExit(),
+            GeneratorExit(),
+        ]
+    ),
+    expired=st.booleans(),
+    cancelled=st.booleans(),
+)
+def test_every_end_of_a_run_has_one_outcome_and_only_what_must_go_through_does(raised, expired, cancelled):
+    outcome = classify(raised, expired=expired, cancelled=cancelled)
+    exits = isinstance(raised, KeyboardInterrupt | SystemExit | GeneratorExit)
+    ours = expired and not (cancelled and isinstance(raised, asyncio.CancelledError))
+    assert outcome.reraise == (exits or (isinstance(raised, asyncio.CancelledError) and not ours))
+    assert (outcome.status == "timed_out") == (ours and not exits)
+    assert (outcome.status == "success") == (raised is None and not expired)
+    assert (outcome.kind is None) == (outcome.status in {"success", "cancelled"})
+    assert (outcome.log_level == logging.ERROR) == (outcome.status == "error")
+    assert (outcome.log_level == logging.WARNING) == (outcome.status == "timed_out")
+    if isinstance(raised, HassetteError) and not expired:
+        assert not outcome.with_frames
+
+
+async def test_without_start_and_after_stop_nothing_is_run_and_nothing_recorded():
+    executor = CommandExecutor(sink := MemorySink())
+    with pytest.raises(ExecutorStoppedError, match=r"start\(\)"):
+        await executor.execute(invoke(failing))
+    await executor.start()
+    await executor.stop()
+    with pytest.raises(ExecutorStoppedError):
+        await executor.execute(invoke(failing))
+    assert not sink.records
+    assert executor.accounting().executed == 0
