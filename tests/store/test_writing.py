@@ -371,7 +371,7 @@ async def test_nothing_is_written_before_start_and_after_stop(make_store: Any, v
 
 async def test_a_batch_costs_the_event_loop_one_hop(store: Any, v: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     hops: list[object] = []
-    db = store._db
+    db = store._db._connection
     original = db._execute
 
     async def counted(function: Any, *arguments: Any, **more: Any) -> Any:

@@ -7,10 +7,10 @@ SQLite before 3.51.3 can corrupt a WAL file when two connections write or checkp
 
 import sqlite3
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 import aiosqlite
@@ -26,12 +26,16 @@ SQLITE_WITHOUT_WAL_RESET_BUG: Final = (3, 51, 3)
 BUSY_TIMEOUT_S: Final = 0.5
 """How long a statement waits for somebody else's lock: short, because whoever writes tries again later anyway."""
 
+Result = TypeVar("Result")
+
 # 19 insertions in 4 sizes, and the rest: none is compiled twice.
 _STATEMENTS: Final = 128
 _PAGE_BYTES: Final = 4096
 _CHECKPOINT_PAGES: Final = 1000
 # Enough for the newest leaf of each table and index: a quiet house then reads nothing back from its SD card.
 _CACHE_KIB: Final = 8192
+# `Writer.run` has it prepared and never runs it: aiosqlite's executemany wants a statement that writes.
+_NOTHING: Final = "DELETE FROM sessions WHERE false"
 
 # page_size and auto_vacuum come first: they only count before the first page is written.
 _PRAGMAS: Final = f"""
@@ -115,29 +119,83 @@ def connect_plain(path: Path, *, synchronous: Synchronous = "full") -> sqlite3.C
     return connection
 
 
-async def connect_writer(path: Path, *, synchronous: Synchronous) -> tuple[aiosqlite.Connection, sqlite3.Connection]:
-    """Open the one connection that writes while the framework runs.
+class Writer:
+    """The one connection that writes while the framework runs, in a thread of its own.
 
-    Whoever calls this closes it: aiosqlite's thread is no daemon since 0.22, and would keep the process from ending.
-
-    Returns:
-        The connection as aiosqlite's, and what it wraps: for generators that aiosqlite runs in its thread (`keep`).
-
-    Raises:
-        sqlite3.Error: It cannot be opened.
+    Whoever opens it closes it: aiosqlite's thread is no daemon since 0.22, and would keep the process from ending.
     """
-    wrapped: list[sqlite3.Connection] = []
 
-    def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        wrapped.append(sqlite3.Connection(*arguments, **options))
-        return wrapped[0]
+    def __init__(self, connection: aiosqlite.Connection, raw: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._raw = raw
 
-    connection = await aiosqlite.connect(
-        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, cached_statements=_STATEMENTS, factory=connect
-    )
-    try:
-        await connection.executescript(_PRAGMAS % synchronous)
-    except BaseException:
-        await connection.close()
-        raise
-    return connection, wrapped[0]
+    @classmethod
+    async def open(cls, path: Path, *, synchronous: Synchronous) -> Self:
+        """Open the file; only its owner may.
+
+        Raises:
+            sqlite3.Error: It cannot be opened.
+        """
+        wrapped: list[sqlite3.Connection] = []
+
+        def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
+            wrapped.append(sqlite3.Connection(*arguments, **options))
+            return wrapped[0]
+
+        connection = await aiosqlite.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, cached_statements=_STATEMENTS, factory=connect
+        )
+        try:
+            await connection.executescript(_PRAGMAS % synchronous)
+        except BaseException:
+            await connection.close()
+            raise
+        return cls(connection, wrapped[0])
+
+    async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Do some work on the connection, in its thread, for one hop however many statements it takes.
+
+        aiosqlite runs the generator that it is given as parameters where it runs the statement; ours does the work and
+        gives no parameters, so that the statement itself is never run.
+
+        Args:
+            work: Called with the connection, which is in autocommit mode.
+
+        Raises:
+            ValueError: The connection is closed.
+            Exception: Whatever the work raises.
+        """
+        results: list[Result] = []
+
+        def working() -> Generator[tuple[()]]:
+            results.append(work(self._raw))
+            yield from ()
+
+        # The cursor is not closed: that would be a second hop, and there is nothing in it.
+        await self._connection.executemany(_NOTHING, working())
+        return results[0]
+
+    async def rows(self, sql: str, parameters: Iterable[object] = ()) -> list[Any]:
+        """Run one statement and return all its rows.
+
+        Raises:
+            sqlite3.Error: It failed.
+            ValueError: The connection is closed.
+        """
+        return list(await self._connection.execute_fetchall(sql, tuple(parameters)))
+
+    async def script(self, sql: str) -> None:
+        """Run several statements.
+
+        Raises:
+            sqlite3.Error: One of them failed.
+        """
+        await self._connection.executescript(sql)
+
+    async def close(self) -> None:
+        """Wait for what is under way, and close.
+
+        Raises:
+            sqlite3.Error: It could not be closed in order; it is closed.
+        """
+        await self._connection.close()

@@ -11,13 +11,11 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
-
-import aiosqlite
+from typing import Self
 
 from hassette_store import sessions
 from hassette_store.__about__ import __version__
-from hassette_store.connections import SQLITE_WITHOUT_WAL_RESET_BUG, connect_writer
+from hassette_store.connections import SQLITE_WITHOUT_WAL_RESET_BUG, Writer
 from hassette_store.encoding import ID_BITS, BatchEncoder
 from hassette_store.errors import (
     CorruptDatabaseError,
@@ -32,7 +30,7 @@ from hassette_store.preparation import Incident, Prepared, is_damage, prepare
 from hassette_store.retention import Retention
 from hassette_store.rows import BatchRow, RegistrationRow
 from hassette_store.settings import StoreSettings
-from hassette_store.writing import SIGN, keep
+from hassette_store.writing import keep
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +82,7 @@ class DatabaseService:
         self.settings = settings or StoreSettings()
         self._now_us = now_us
         self._monotonic = monotonic
-        self._db: aiosqlite.Connection | None = None
-        self._raw: sqlite3.Connection
+        self._db: Writer | None = None
         self._ownership: Ownership | None = None
         self._encoder: BatchEncoder | None = None
         # Who the session is, and what is registered in it, outlive a restart of the service within one process.
@@ -116,7 +113,7 @@ class DatabaseService:
             return
         prepared = await self._prepare()
         try:
-            db, raw = await connect_writer(self.path, synchronous=self.settings.synchronous)
+            db = await Writer.open(self.path, synchronous=self.settings.synchronous)
             try:
                 await self._begin(db, prepared.incidents)
             except BaseException:
@@ -128,7 +125,7 @@ class DatabaseService:
         except BaseException:
             prepared.ownership.release()
             raise
-        self._db, self._raw, self._ownership = db, raw, prepared.ownership
+        self._db, self._ownership = db, prepared.ownership
         self._damaged.clear()
         self._damage = None
         logger.info("The history is open", extra={"path": str(self.path), "session": self.session_id})
@@ -201,9 +198,8 @@ class DatabaseService:
             if batch.sequence <= self._last_sequence:
                 return
             self._in_doubt = True
-            now_us = self._now_us()
-            # Its cursor is not closed: that would be a second hop, and executemany has reset the statement already.
-            await db.executemany(SIGN, keep(self._raw, partial(encoder.encoded, batch, now_us)))
+            encode = partial(encoder.encoded, batch, self._now_us())
+            await db.run(lambda raw: keep(raw, encode))
         except RejectedBatchError:
             assert encoder is not None
             encoder.settle(kept=False)
@@ -232,7 +228,7 @@ class DatabaseService:
         """
         db = self._require()
         try:
-            return int((await _rows(db, sessions.LAST_ID))[0][0])
+            return int((await db.rows(sessions.LAST_ID))[0][0])
         except sqlite3.Error as error:
             raise self._failure(error) from error
         except ValueError as error:
@@ -251,55 +247,54 @@ class DatabaseService:
             work.add_done_callback(_release)
             raise
 
-    async def _begin(self, db: aiosqlite.Connection, incidents: Iterable[Incident]) -> None:
+    async def _begin(self, db: Writer, incidents: Iterable[Incident]) -> None:
         """Open or resume the session, and learn what the file knows."""
         now_us = self._now_us()
         resumed = await self._resumed(db, now_us)
         if not resumed:
-            await db.executescript(sessions.SETTLE_THE_PAST)
-            row = await _rows(db, sessions.OPEN_SESSION, (now_us, now_us, os.getpid(), socket.gethostname()))
+            await db.script(sessions.SETTLE_THE_PAST)
+            row = await db.rows(sessions.OPEN_SESSION, (now_us, now_us, os.getpid(), socket.gethostname()))
             self._session = (int(row[0][0]), now_us)
         self._encoder = await self._learnt(db)
-        (last_id,) = (await _rows(db, sessions.LAST_ID))[0]
+        (last_id,) = (await db.rows(sessions.LAST_ID))[0]
         event_id = max(now_us // 1000 << ID_BITS, int(last_id))
         assert self._session is not None
         for number, incident in enumerate(incidents, 1):
-            await _rows(
-                db,
+            await db.rows(
                 "INSERT INTO lifecycle_events VALUES (?, ?, ?, ?, ?, ?)",
                 (event_id + number, self._session[0], now_us, incident.kind, str(self.path), incident.detail),
             )
         facts = {"hassette_store": __version__, "sqlite": sqlite3.sqlite_version}
         if sqlite3.sqlite_version_info < SQLITE_WITHOUT_WAL_RESET_BUG:
             facts["sqlite_note"] = "older than 3.51.3: no other program may write to the history"
-        await _rows(
-            db, "UPDATE sessions SET facts = json_patch(facts, ?) WHERE id = ?", (json.dumps(facts), self._session[0])
+        await db.rows(
+            "UPDATE sessions SET facts = json_patch(facts, ?) WHERE id = ?", (json.dumps(facts), self._session[0])
         )
         self._last_sign = self._monotonic()
 
-    async def _resumed(self, db: aiosqlite.Connection, now_us: int) -> bool:
+    async def _resumed(self, db: Writer, now_us: int) -> bool:
         if self._session is None:
             return False
         session_id, started_us = self._session
-        rows = await _rows(
-            db, sessions.RESUME_SESSION, (now_us, session_id, os.getpid(), socket.gethostname(), started_us)
+        rows = await db.rows(
+            sessions.RESUME_SESSION, (now_us, session_id, os.getpid(), socket.gethostname(), started_us)
         )
         if not rows:
             self._last_sequence = 0
         return bool(rows)
 
-    async def _learnt(self, db: aiosqlite.Connection) -> BatchEncoder:
+    async def _learnt(self, db: Writer) -> BatchEncoder:
         assert self._session is not None
         session_id = self._session[0]
-        names = await _rows(db, "SELECT name, id FROM names")
-        listeners = await _rows(db, "SELECT app, instance, name, topic, id FROM listeners")
-        jobs = await _rows(db, "SELECT app, instance, name, id FROM scheduled_jobs")
-        (sequence,) = (await _rows(db, "SELECT last_sequence FROM sessions WHERE id = ?", (session_id,)))[0]
+        names = await db.rows("SELECT name, id FROM names")
+        listeners = await db.rows("SELECT app, instance, name, topic, id FROM listeners")
+        jobs = await db.rows("SELECT app, instance, name, id FROM scheduled_jobs")
+        (sequence,) = (await db.rows("SELECT last_sequence FROM sessions WHERE id = ?", (session_id,)))[0]
         self._last_sequence = max(self._last_sequence, int(sequence))
         numbers = RegistrationNumbers(((tuple(row[:-1]), row[-1]) for row in (*listeners, *jobs)), self._live)
         return BatchEncoder(session_id, NameNumbers((name, number) for name, number in names), numbers)
 
-    async def _look_again(self, db: aiosqlite.Connection) -> BatchEncoder:
+    async def _look_again(self, db: Writer) -> BatchEncoder:
         """Learn anew what the file knows: the last write may have been kept, or not."""
         assert self._encoder is not None
         self._encoder.settle(kept=False)
@@ -311,7 +306,7 @@ class DatabaseService:
     async def _heartbeat(self) -> None:
         db = self._require()
         try:
-            await _rows(db, sessions.HEARTBEAT, (self._now_us(), self.session_id))
+            await db.rows(sessions.HEARTBEAT, (self._now_us(), self.session_id))
         except sqlite3.Error as error:
             failure = self._failure(error)
             if isinstance(failure, CorruptDatabaseError):
@@ -320,13 +315,13 @@ class DatabaseService:
             logger.debug("The heartbeat could not be written", extra={"error": str(error)})
         self._last_sign = self._monotonic()
 
-    async def _end(self, db: aiosqlite.Connection) -> None:
+    async def _end(self, db: Writer) -> None:
         if self._encoder is not None:
             self._live = self._encoder.registrations.live()
         try:
-            await _rows(db, sessions.CLOSE_SESSION, (self._now_us(), self.session_id))
-            await _rows(db, sessions.FORGET_RUNNING, (self.session_id,))
-            await _rows(db, "PRAGMA optimize")
+            await db.rows(sessions.CLOSE_SESSION, (self._now_us(), self.session_id))
+            await db.rows(sessions.FORGET_RUNNING, (self.session_id,))
+            await db.rows("PRAGMA optimize")
         except sqlite3.Error as error:
             logger.warning(
                 "The session could not be closed; the next start will call it crashed",
@@ -338,7 +333,7 @@ class DatabaseService:
             except sqlite3.Error as error:
                 logger.warning("The history could not be closed", extra={"path": str(self.path), "error": str(error)})
 
-    def _require(self) -> aiosqlite.Connection:
+    def _require(self) -> Writer:
         if self._db is None:
             raise StoreUnavailableError(self.path)
         return self._db
@@ -349,10 +344,6 @@ class DatabaseService:
         self._damage = CorruptDatabaseError(self.path, error)
         self._damaged.set()
         return self._damage
-
-
-async def _rows(db: aiosqlite.Connection, sql: str, parameters: Iterable[object] = ()) -> list[Any]:
-    return list(await db.execute_fetchall(sql, tuple(parameters)))
 
 
 def _release(work: "asyncio.Future[Prepared]") -> None:

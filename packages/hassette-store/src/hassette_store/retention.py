@@ -1,24 +1,420 @@
-"""Keeps the file's size: small bites between writes."""
+"""Keeps the file's size and the house's past in bounds: in small bites between writes, never on their way.
 
-from collections.abc import Callable
+What goes, and when: successes by age; everything else by a greater age; the newest runs of each registration never;
+then, if the live pages are still too many, the oldest successes, then the oldest failures, then the oldest hours of
+statistics. Statistics, error groups and sessions go by an age of their own, sessions only when nothing refers to them.
+Pages that became free are given back.
+"""
 
-import aiosqlite
+import logging
+import sqlite3
+import time
+from collections.abc import AsyncGenerator, Callable
+from typing import Final
 
+from hassette_store.connections import Writer
+from hassette_store.encoding import HOUR_US, ID_BITS
+from hassette_store.sessions import LAST_ID
 from hassette_store.settings import StoreSettings
+
+logger = logging.getLogger(__name__)
+
+PASS_INTERVAL_S: Final = 600.0
+FIRST_PASS_S: Final = 30.0
+"""After a start: the house has better things to do in its first moments."""
+
+_DAY_US: Final = 24 * HOUR_US
+# A bite is sized to take about this long, and then the writer is left alone for four times as long.
+_AIM_S: Final = 0.004
+_REST: Final = 4
+_LEAST_ROWS: Final = 8
+_MOST_ROWS: Final = 1_000
+# Free pages that are kept for the next rows; giving back each at once would have each taken again from the disk.
+_SPARE_PAGES: Final = 256
+
+_FLOOR: Final = "(SELECT floor FROM temp.newest WHERE registration_id = {owner})"
+_RUN_TABLES: Final = (("handler_invocations", "listener_id"), ("job_executions", "job_id"))
+_CHILDREN: Final = ("failures", "service_calls", "log_lines", "dropped_effects")
+_STATISTICS: Final = (
+    ("latency_hourly", "hour"),
+    ("skips_hourly", "hour"),
+    ("statistics_hourly", "hour"),
+    ("latency_daily", "day"),
+    ("skips_daily", "day"),
+    ("statistics_daily", "day"),
+)
+
+_NEWEST: Final = """
+INSERT OR REPLACE INTO temp.newest (registration_id, floor)
+SELECT id,
+       coalesce((SELECT id FROM {table} WHERE {owner} = {owners}.id ORDER BY id DESC LIMIT 1 OFFSET max(?3 - 1, 0)), 0)
+       + (?3 = 0) * 9223372036854775807
+FROM {owners} WHERE id > ?1 ORDER BY id LIMIT ?2
+"""
+
+# What else ages: which rows of which table, given a time (as an id in the first one) and a number of rows.
+_THE_REST: Final = (
+    ("lifecycle_events", "SELECT id FROM lifecycle_events WHERE id < (?1 / 1000 << 21) LIMIT ?2"),
+    (
+        "losses",
+        "SELECT losses.id FROM losses JOIN sessions ON sessions.id = session_id WHERE ended_us < ?1 LIMIT ?2",
+    ),
+    (
+        "error_groups",
+        """
+        SELECT id FROM error_groups
+        WHERE last_seen_us < ?1 AND NOT EXISTS (SELECT 1 FROM failures WHERE error_group_id = error_groups.id) LIMIT ?2
+        """,
+    ),
+    (
+        "sessions",
+        """
+        SELECT id FROM sessions AS old
+        WHERE ended_us < ?1
+          AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE id BETWEEN old.first_id AND old.last_id)
+          AND NOT EXISTS (SELECT 1 FROM job_executions WHERE id BETWEEN old.first_id AND old.last_id)
+          AND NOT EXISTS (SELECT 1 FROM losses WHERE session_id = old.id)
+        LIMIT ?2
+        """,
+    ),
+    (
+        "listeners",
+        """
+        SELECT id FROM listeners
+        WHERE retired_us < ?1 AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE listener_id = listeners.id)
+        LIMIT ?2
+        """,
+    ),
+    (
+        "scheduled_jobs",
+        """
+        SELECT id FROM scheduled_jobs
+        WHERE retired_us < ?1 AND NOT EXISTS (SELECT 1 FROM job_executions WHERE job_id = scheduled_jobs.id) LIMIT ?2
+        """,
+    ),
+)
 
 
 class Retention:
-    """Takes what has aged out from the file."""
+    """Takes bites out of the file.
+
+    Args:
+        db: The writer.
+        settings: What is kept, and for how long.
+        now_us: Wall clock.
+        monotonic: Monotonic clock, in seconds.
+
+    Attributes:
+        longest_s: The longest that a bite has held the writer.
+        rows: How many rows it has taken away.
+    """
 
     def __init__(
         self,
-        db: aiosqlite.Connection,
+        db: Writer,
         settings: StoreSettings,
         now_us: Callable[[], int],
-        monotonic: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.longest_s = 0.0
+        self.rows = 0
         self._db = db
+        self._settings = settings
+        self._now_us = now_us
+        self._monotonic = monotonic
+        self._next_pass = monotonic() + FIRST_PASS_S
+        self._bites: AsyncGenerator[float] | None = None
+        self._size = 64
 
     async def bite(self) -> float:
-        """Take one bite; return in how many seconds the next one is due."""
-        return 60.0
+        """Take one bite, if one is due; return in how many seconds the next one is.
+
+        Raises:
+            sqlite3.DatabaseError: The file is damaged. Anything else, such as a lock, is left to the next pass.
+        """
+        if self._bites is None:
+            wait = self._next_pass - self._monotonic()
+            if wait > 0:
+                return wait
+            self._bites = self.whole_pass()
+        try:
+            took = await anext(self._bites)
+        except StopAsyncIteration:
+            pass
+        except sqlite3.OperationalError as error:
+            logger.debug("Old rows could not be taken away now", extra={"error": str(error)})
+        else:
+            return max(0.005, _REST * took)
+        self._bites = None
+        self._next_pass = self._monotonic() + PASS_INTERVAL_S
+        return PASS_INTERVAL_S
+
+    async def whole_pass(self) -> AsyncGenerator[float]:
+        """Take one bite per step until nothing is left to be taken; yield how many seconds each held the writer."""
+        settings, now_us = self._settings, self._now_us()
+
+        async for took in self._find_newest():
+            yield took
+        failures_go = _id_at(now_us - int(settings.keep_failures_days * _DAY_US))
+        successes_go = max(failures_go, _id_at(now_us - int(settings.keep_successes_days * _DAY_US)))
+        async for took in self._take_runs("successes_below", successes_go, "status = 0"):
+            yield took
+        async for took in self._take_runs("failures_below", failures_go, "true"):
+            yield took
+        async for took in self._take_stragglers():
+            yield took
+        async for took in self._take_statistics(now_us):
+            yield took
+        async for took in self._take_the_rest(now_us - int(settings.keep_daily_days * _DAY_US)):
+            yield took
+        async for took in self._shrink_to_size():
+            yield took
+        async for took in self._give_pages_back():
+            yield took
+        # Bounded, and only where tables have changed much: what the planner knows stays true.
+        yield await self._timed(lambda db: db.executescript("PRAGMA analysis_limit = 200; PRAGMA optimize"))
+
+    # ---- one bite ---------------------------------------------------------------------------------------------
+
+    async def _timed(self, work: Callable[[sqlite3.Connection], object]) -> float:
+        """Do a bite's work; return how long it held the writer."""
+
+        def timed(db: sqlite3.Connection) -> float:
+            began, before = time.perf_counter(), db.total_changes
+            try:
+                work(db)
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+            self.rows += db.total_changes - before
+            return time.perf_counter() - began
+
+        took = await self._db.run(timed)
+        self.longest_s = max(self.longest_s, took)
+        return took
+
+    async def _sized(self, work: Callable[[sqlite3.Connection], object]) -> float:
+        """As `_timed`, and size the next bite by how long this one took."""
+        took = await self._timed(work)
+        if took > 2 * _AIM_S:
+            self._size = max(_LEAST_ROWS, self._size // 2)
+        elif took < _AIM_S:
+            self._size = min(_MOST_ROWS, self._size + self._size // 8 + 1)
+        return took
+
+    # ---- runs -------------------------------------------------------------------------------------------------
+
+    async def _find_newest(self) -> AsyncGenerator[float]:
+        """Note for each registration the oldest of its newest runs: what is older may go."""
+        yield await self._timed(
+            lambda db: db.executescript(
+                "CREATE TEMP TABLE IF NOT EXISTS newest (registration_id INTEGER PRIMARY KEY, floor INTEGER NOT NULL);"
+                "DELETE FROM temp.newest"
+            )
+        )
+        for owners, (table, owner) in zip(("listeners", "scheduled_jobs"), _RUN_TABLES, strict=True):
+            sql = _NEWEST.format(owners=owners, table=table, owner=owner)
+            after = 0
+            while True:
+                limit = max(1, self._size // 2)
+                parameters = (after, limit, self._settings.keep_newest)
+                yield await self._sized(lambda db, sql=sql, parameters=parameters: db.execute(sql, parameters))
+                rows = await self._db.rows(
+                    f"SELECT max(id), count(*) FROM (SELECT id FROM {owners} WHERE id > ? ORDER BY id LIMIT ?)",  # noqa: S608  our own names
+                    (after, limit),
+                )
+                if rows[0][1] < limit:
+                    break
+                after = int(rows[0][0])
+
+    async def _take_runs(
+        self, mark: str, below: int, which: str, *, enough: Callable[[sqlite3.Connection], bool] | None = None
+    ) -> AsyncGenerator[float]:
+        """Take runs away from the oldest on, remembering how far it has come: no range is walked twice.
+
+        Args:
+            mark: The name of the memory in `store_state`.
+            below: The first id that stays.
+            which: Which runs go, as a condition.
+            enough: Tells when to stop early.
+        """
+        done = False
+        while not done:
+
+            def work(db: sqlite3.Connection) -> None:
+                nonlocal done
+                if enough is not None and enough(db):
+                    done = True
+                    return
+                row = db.execute("SELECT value FROM store_state WHERE name = ?", (mark,)).fetchone()
+                start = int(row[0]) if row else 0
+                end = below
+                for table, _ in _RUN_TABLES:
+                    row = db.execute(
+                        f"SELECT id FROM {table} WHERE id >= ? AND id < ? ORDER BY id LIMIT 1 OFFSET ?",  # noqa: S608
+                        (start, end, self._size),
+                    ).fetchone()
+                    end = int(row[0]) if row else end
+                done = end >= below
+                if start < end:
+                    self._take_range(db, start, end, which, mark)
+
+            yield await self._sized(work)
+
+    def _take_range(self, db: sqlite3.Connection, start: int, end: int, which: str, mark: str) -> None:
+        db.execute("BEGIN IMMEDIATE")
+        gone = 0
+        for table, owner in _RUN_TABLES:
+            gone += db.execute(
+                f"DELETE FROM {table} WHERE id >= ? AND id < ? AND {which} AND id < {_FLOOR.format(owner=owner)}",  # noqa: S608
+                (start, end),
+            ).rowcount
+        if gone:
+            _take_children(db, start, end)
+        db.execute(
+            "INSERT INTO store_state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
+            (mark, end),
+        )
+        db.execute("COMMIT")
+
+    async def _take_stragglers(self) -> AsyncGenerator[float]:
+        """Take what was among the newest when its time came, and is not any more: few, and found by registration."""
+        for table, owner in _RUN_TABLES:
+            after = 0
+            while after >= 0:
+
+                def work(db: sqlite3.Connection, table: str = table, owner: str = owner) -> None:
+                    nonlocal after
+                    found = db.execute(
+                        f"""
+                        SELECT registration_id, (
+                            SELECT max(id) FROM (
+                                SELECT id FROM {table}
+                                WHERE {owner} = registration_id
+                                  AND id < min(floor, (SELECT value FROM store_state WHERE name = 'failures_below'))
+                                ORDER BY id LIMIT {_LEAST_ROWS}
+                            )
+                        ) FROM temp.newest WHERE registration_id > ? ORDER BY registration_id LIMIT {_LEAST_ROWS}
+                        """,  # noqa: S608  our own names
+                        (after,),
+                    ).fetchall()
+                    after = int(found[-1][0]) if found else -1
+                    for number, last in found:
+                        if last is None:
+                            continue
+                        db.execute("BEGIN IMMEDIATE")
+                        gone = db.execute(
+                            f"DELETE FROM {table} WHERE {owner} = ? AND id <= ? RETURNING id",  # noqa: S608
+                            (number, last),
+                        ).fetchall()
+                        for (run_id,) in gone:
+                            _take_children(db, run_id, run_id + 1)
+                        db.execute("COMMIT")
+                        # There may be more of it.
+                        after = min(after, number - 1)
+
+                yield await self._timed(work)
+
+    # ---- what else ages ---------------------------------------------------------------------------------------
+
+    async def _take_statistics(self, now_us: int) -> AsyncGenerator[float]:
+        for table, period in _STATISTICS:
+            days = self._settings.keep_hourly_days if period == "hour" else self._settings.keep_daily_days
+            length_us = HOUR_US if period == "hour" else _DAY_US
+            below = (now_us - int(days * _DAY_US)) // length_us
+            async for took in self._take_periods(table, period, below):
+                yield took
+
+    async def _take_periods(self, table: str, period: str, below: int) -> AsyncGenerator[float]:
+        """Take the rows of the oldest period, some registrations at a time, until none is older than wanted."""
+        done = False
+        while not done:
+
+            def work(db: sqlite3.Connection) -> None:
+                nonlocal done
+                (oldest,) = db.execute(f"SELECT min({period}) FROM {table}").fetchone()  # noqa: S608
+                if oldest is None or oldest >= below:
+                    done = True
+                    return
+                row = db.execute(
+                    f"SELECT registration_id FROM {table} WHERE {period} = ? ORDER BY registration_id LIMIT 1 OFFSET ?",  # noqa: S608
+                    (oldest, self._size),
+                ).fetchone()
+                last = int(row[0]) if row else 2**63 - 1
+                db.execute(f"DELETE FROM {table} WHERE {period} = ? AND registration_id <= ?", (oldest, last))  # noqa: S608
+
+            yield await self._sized(work)
+
+    async def _take_the_rest(self, before_us: int) -> AsyncGenerator[float]:
+        """Take lifecycle events, losses, error groups, sessions and registrations that nothing refers to any more."""
+        for table, some in _THE_REST:
+            sql = f"DELETE FROM {table} WHERE id IN ({some})"  # noqa: S608  our own text
+            gone = 1
+            while gone:
+
+                def work(db: sqlite3.Connection, sql: str = sql) -> None:
+                    nonlocal gone
+                    gone = db.execute(sql, (before_us, self._size)).rowcount
+
+                yield await self._sized(work)
+
+    # ---- size -------------------------------------------------------------------------------------------------
+
+    async def _shrink_to_size(self) -> AsyncGenerator[float]:
+        most = int(self._settings.max_size_mb * 1_000_000)
+
+        def small_enough(db: sqlite3.Connection) -> bool:
+            return _live_bytes(db) <= most
+
+        if await self._db.run(small_enough):
+            return
+        logger.warning("The history is larger than it may be: the oldest runs go early", extra={"most_bytes": most})
+        # Not the clock's now: it may have gone back since the newest run.
+        (newest_id,) = (await self._db.rows(LAST_ID))[0]
+        for mark, which in (("successes_below", "status = 0"), ("failures_below", "true")):
+            async for took in self._take_runs(mark, int(newest_id) + 1, which, enough=small_enough):
+                yield took
+        for table, period in _STATISTICS[:3]:
+            while not await self._db.run(small_enough):
+                (oldest, newest) = (await self._db.rows(f"SELECT min({period}), max({period}) FROM {table}"))[0]  # noqa: S608
+                if oldest is None or oldest == newest:
+                    break
+                async for took in self._take_periods(table, period, oldest + 1):
+                    yield took
+
+    async def _give_pages_back(self) -> AsyncGenerator[float]:
+        pages = 8
+        while True:
+            (free,) = (await self._db.rows("PRAGMA freelist_count"))[0]
+            if int(free) <= _SPARE_PAGES:
+                return
+            # Each step of the statement frees one page, so its rows have to be fetched, though there are none.
+            took = await self._timed(
+                lambda db, pages=pages: db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+            )
+            pages = max(1, pages // 2) if took > 2 * _AIM_S else min(128, pages + 1) if took < _AIM_S else pages
+            yield took
+
+
+def _id_at(at_us: int) -> int:
+    return max(0, at_us // 1000 << ID_BITS)
+
+
+def _take_children(db: sqlite3.Connection, start: int, end: int) -> None:
+    """Take what belonged to runs of a range that are gone."""
+    for table in _CHILDREN:
+        db.execute(
+            f"DELETE FROM {table} WHERE run_id >= ? AND run_id < ? "  # noqa: S608  our own names
+            "AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE id = run_id) "
+            "AND NOT EXISTS (SELECT 1 FROM job_executions WHERE id = run_id)",
+            (start, end),
+        )
+
+
+def _live_bytes(db: sqlite3.Connection) -> int:
+    """Return the bytes of the pages that hold something."""
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    (free,) = db.execute("PRAGMA freelist_count").fetchone()
+    (size,) = db.execute("PRAGMA page_size").fetchone()
+    return (int(pages) - int(free)) * int(size)

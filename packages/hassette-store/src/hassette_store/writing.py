@@ -6,7 +6,7 @@ than once per row: beside a busy event loop each time costs up to 5 ms (docs/adr
 """
 
 import sqlite3
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
@@ -221,12 +221,8 @@ class Encoded:
     sign: Row
 
 
-def keep(db: sqlite3.Connection, encode: Callable[[], Encoded]) -> Generator[Row]:
+def keep(db: sqlite3.Connection, encode: Callable[[], Encoded]) -> None:
     """Write a batch: all of it, or nothing.
-
-    It is a generator that yields the parameters of the last statement (`SIGN`), so that
-    ``executemany(SIGN, keep(…))`` runs the whole transaction, and the encoding before it, in the writer's thread, for
-    one hop from the event loop.
 
     Args:
         db: The writer's connection, in autocommit mode.
@@ -245,7 +241,7 @@ def keep(db: sqlite3.Connection, encode: Callable[[], Encoded]) -> Generator[Row
             db.execute("ROLLBACK")
             db.execute("BEGIN IMMEDIATE")
             _insert_all(db, replace(encoded, rows=_mended(encoded.rows)))
-        yield encoded.sign
+        db.execute(SIGN, encoded.sign)
         db.execute("COMMIT")
     except BaseException:
         # A statement that finds the disk full has ended the transaction itself.
