@@ -245,6 +245,27 @@ async def test_a_duplicate_name_is_refused_with_a_free_one(house: Any) -> None:
     house.bus.on_state_change("light.porch", handler=noop)  # another topic is another key
 
 
+async def test_an_attribute_without_a_name_is_refused(house: Any) -> None:
+    with pytest.raises(RegistrationError, match="must be the name of one attribute"):
+        house.bus.on_attribute_change("light.hall", "", handler=noop)
+
+
+@pytest.mark.parametrize(
+    ("option", "says"), [(lambda _: True, "a function"), (str.isdigit, "isdigit()"), ({"on"}, "on")]
+)
+async def test_expectations_are_told_as_they_were_written(house: Any, option: Any, says: str) -> None:
+    subscription = house.bus.on_state_change("light.hall", handler=noop, changed_to=option)
+    assert subscription.registration.settings == (("changed_to", says),)
+
+
+async def test_attribute_values_may_be_of_any_kind(house: Any) -> None:
+    house.put("light.hall", "on", effect=True)
+    house.bus.on_attribute_change("light.hall", "effect", handler=noop, changed_from=True, changed_to=5)
+    house.change("light.hall", "on", effect=5)
+    (record,) = await house.records(1)
+    assert record.registration.settings == (("changed_from", "True"), ("changed_to", "5"))
+
+
 async def coroutine() -> None: ...
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from hassette_core.errors import RegistrationError
-from hassette_core.events import Event, State, StateChanged
+from hassette_core.events import State, StateChanged
 from hassette_core.handlers import is_async
 
 Where = Callable[[Any], object]
@@ -122,11 +122,6 @@ def describe_expected(expected: Any) -> str:
     if isinstance(expected, Collection):
         return ", ".join(str(value) for value in cast("Collection[object]", expected))
     return str(expected)
-
-
-def is_change(event: Event | StateChanged) -> bool:
-    """Return whether an event is a change of state."""
-    return isinstance(event, StateChanged)
 
 
 def _text(value: Value) -> str:

@@ -7,6 +7,9 @@ from collections.abc import Callable, Coroutine
 
 logger = logging.getLogger(__name__)
 
+CANCEL_S = 1.0
+"""How long cancelled tasks may take to end, in seconds."""
+
 
 class OwnedTasks:
     """The tasks of one service.
@@ -39,7 +42,7 @@ class OwnedTasks:
         """Wait for the tasks, cancel those that are left, and wait for these too. Return how many were cancelled.
 
         Args:
-            grace_s: How long they may take to end by themselves, in seconds; and to end after the cancellation.
+            grace_s: How long they may take to end by themselves, in seconds.
         """
         # The task that stops us may be one of ours: a handler that asks the framework to end.
         mine = asyncio.current_task()
@@ -50,7 +53,7 @@ class OwnedTasks:
         for task in late:
             task.cancel()
         if late:
-            _, stuck = await asyncio.wait(late, timeout=max(1.0, grace_s))
+            _, stuck = await asyncio.wait(late, timeout=CANCEL_S)
             for task in stuck:
                 logger.error("A run does not end although it was cancelled", extra={"task": repr(task)})
         return len(late)

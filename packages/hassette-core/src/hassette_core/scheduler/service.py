@@ -1,7 +1,6 @@
 """`SchedulerService`: a heap of jobs, one timer for the earliest, and nothing in between."""
 
 import asyncio
-import heapq
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -10,9 +9,11 @@ from typing import Any, NamedTuple
 from hassette_core.clock import Clock, SystemClock, Timer
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import InjectionPlan, Lane, Mode, OwnedTasks, describe_callable
+from hassette_core.scheduler.agenda import Agenda
 from hassette_core.scheduler.job import Due, PlannedJob
 from hassette_core.scheduler.place import Place
 from hassette_core.scheduler.schedules import Calendar, Interval
+from hassette_core.scheduler.wall_offset import WallOffset
 from hassette_executor import CommandExecutor, DueTrigger, ErrorHook, ExecuteJob, JobRegistration
 
 logger = logging.getLogger(__name__)
@@ -20,8 +21,6 @@ logger = logging.getLogger(__name__)
 WATCH_S = 60.0
 """While a calendar job is planned, the timer rings at least this often: nothing else tells that the wall clock was
 set, or that the machine has slept."""
-STEP_S = 1.0
-"""The wall clock counts as set when it is off by more than this, against the monotonic one; NTP's slewing is less."""
 REPEAT_GUARD = timedelta(hours=3)
 """When the clock goes back by less than this, what has run before is not run again (Vixie cron's rule)."""
 LATE_S = 60.0
@@ -74,14 +73,13 @@ class SchedulerService:
         self.place = Place(zone=time_zone)
         self._grace_s = grace_s
         self._jobs: dict[_Key, PlannedJob] = {}
-        self._heap: list[tuple[int, int, PlannedJob]] = []
-        self._tickets = 0
+        self._agenda = Agenda()
         self._calendar_jobs = 0
         self._tasks = OwnedTasks()
         self._timer: Timer | None = None
         self._armed_ns = 0
         self._open = False
-        self._offset_ns = 0
+        self._offset = WallOffset(self.clock)
         self._crash: Exception | None = None
         self._stopped = asyncio.Event()
 
@@ -92,9 +90,9 @@ class SchedulerService:
         self._open = True
         self._crash = None
         self._stopped.clear()
-        self._offset_ns = self._offset()
+        self._offset.take()
         for job in self._jobs.values():
-            self._push(job)
+            self._agenda.put(job)
         self._arm()
 
     async def serve(self) -> None:
@@ -148,12 +146,9 @@ class SchedulerService:
         self._timer = None
         try:
             self._notice_a_set_clock()
-            while self._heap and self._heap[0][0] <= self.clock.monotonic_ns():
-                _, ticket, job = heapq.heappop(self._heap)
-                if ticket != job.ticket or not job.active:
-                    continue
+            while (job := self._agenda.take_due(self.clock.monotonic_ns())) is not None:
                 if job.too_early():
-                    self._push(job)
+                    self._agenda.put(job)
                 else:
                     self._come_due(job)
         except Exception as error:  # noqa: BLE001  a timer's error would only be logged: serve() raises it instead
@@ -177,7 +172,7 @@ class SchedulerService:
             )
         due = Due(DueTrigger(_microseconds(plan.at)), plan.due_ns)
         if job.schedule.recurring:
-            self._push(job)
+            self._agenda.put(job)
             job.lane.offer(due)
         else:
             # As with a listener that hears once: gone before the run, retired after it, on every path.
@@ -251,7 +246,7 @@ class SchedulerService:
             self._executor.hooks.set(on_error, registration=registration)
         self._jobs[registration.key] = job
         self._calendar_jobs += job.by_calendar
-        self._push(job)
+        self._agenda.put(job)
         self._arm()
         return job
 
@@ -295,17 +290,7 @@ class SchedulerService:
             self.place = place
             self._plan_anew(None)
 
-    # ---- the heap, the timer, the clock -----------------------------------------------------------------------
-
-    def _push(self, job: PlannedJob) -> None:
-        # A ticket that is not the job's newest is void: nothing is ever taken out of the middle of the heap.
-        self._tickets += 1
-        job.ticket = self._tickets
-        if job.plan is not None:
-            heapq.heappush(self._heap, (job.plan.due_ns, job.ticket, job))
-        if len(self._heap) > 2 * len(self._jobs) + 64:
-            self._heap = [entry for entry in self._heap if entry[1] == entry[2].ticket and entry[2].active]
-            heapq.heapify(self._heap)
+    # ---- the timer and the clock ------------------------------------------------------------------------------
 
     def _withdraw(self, job: PlannedJob) -> None:
         job.active = False
@@ -315,16 +300,14 @@ class SchedulerService:
 
     def _arm(self) -> None:
         """Set the timer for the earliest job, or for the next look at the wall clock."""
-        while self._heap and (self._heap[0][1] != self._heap[0][2].ticket or not self._heap[0][2].active):
-            heapq.heappop(self._heap)
         now_ns = self.clock.monotonic_ns()
-        moments = [self._heap[0][0]] if self._heap else []
+        due_ns = self._agenda.first_ns()
         if self._calendar_jobs:
-            moments.append(now_ns + round(WATCH_S * 1e9))
-        if not self._open or not moments:
+            watch_ns = now_ns + round(WATCH_S * 1e9)
+            due_ns = watch_ns if due_ns is None else min(due_ns, watch_ns)
+        if not self._open or due_ns is None:
             self._disarm()
             return
-        due_ns = min(moments)
         if self._timer is not None and now_ns < self._armed_ns <= due_ns:
             return  # it rings early enough, and sets itself anew then
         self._disarm()
@@ -336,26 +319,22 @@ class SchedulerService:
             self._timer.cancel()
             self._timer = None
 
-    def _offset(self) -> int:
-        return _microseconds(self.clock.now()) * 1000 - self.clock.monotonic_ns()
-
     def _notice_a_set_clock(self) -> None:
         if not self._open:
             return  # start() takes the clocks as they are
-        offset_ns = self._offset()
-        step_s = (offset_ns - self._offset_ns) / 1e9
-        if abs(step_s) <= STEP_S:
+        step = self._offset.step()
+        if not step:
             return
-        self._offset_ns = offset_ns
-        logger.warning("The wall clock was set, or the machine has slept", extra={"step_s": round(step_s, 1)})
-        back = timedelta(seconds=-step_s)
+        logger.warning("The wall clock was set, or the machine has slept", extra={"step_s": step.total_seconds()})
+        # Set back a little, what has run between then and now is not to run again.
+        back = -step
         self._plan_anew(self.clock.now() + back if timedelta() < back < REPEAT_GUARD else None)
 
     def _plan_anew(self, last: datetime | None) -> None:
         for job in self._jobs.values():
             if job.by_calendar:
                 job.plan_anew(self.place, last)
-                self._push(job)
+                self._agenda.put(job)
         self._arm()
 
     def _check_free(self, registration: JobRegistration) -> None:
