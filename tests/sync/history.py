@@ -59,7 +59,9 @@ class History:
 
     def _insert(self, table: str, **values: object) -> int:
         columns, marks = ", ".join(values), ", ".join("?" * len(values))
-        return self.db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(values.values())).lastrowid or 0
+        return (
+            self.db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(values.values())).lastrowid or 0
+        )
 
     def name(self, name: str | None) -> int | None:
         if name is None:
@@ -82,7 +84,9 @@ class History:
 
     def listener(self, app: str, name: str, topic: str, instance: str = "default", **more: object) -> int:
         self._registrations += 1
-        self._insert("listeners", id=self._registrations, topic=topic, **{**self._registered(app, name, instance), **more})
+        self._insert(
+            "listeners", id=self._registrations, topic=topic, **{**self._registered(app, name, instance), **more}
+        )
         return self._registrations
 
     def job(self, app: str, name: str, schedule: str, instance: str = "default", **more: object) -> int:
@@ -318,7 +322,11 @@ def plausible(path: Path, *, now_us: int | None = None, hours: int = 30, seed: i
                 )  # fmt: skip
                 if room == "hall" and at + 3 * MINUTE < now and session_at(at + 3 * MINUTE) == session:
                     history.run(
-                        off, at + 3 * MINUTE, session_id=session, job=True, duration_us=int(rng.lognormvariate(9.4, 0.4))
+                        off,
+                        at + 3 * MINUTE,
+                        session_id=session,
+                        job=True,
+                        duration_us=int(rng.lognormvariate(9.4, 0.4)),
                     )
             elif dice < 0.7:
                 before, temperature = temperature, round(temperature + rng.uniform(-0.2, 0.2), 1)
@@ -367,9 +375,15 @@ def plausible(path: Path, *, now_us: int | None = None, hours: int = 30, seed: i
         )  # fmt: skip
         history.skip(check, now - 2 * HOUR, "overlap", 3)
         history.lifecycle(2, crash + 4 * MINUTE, "connection_restored", "ws://homeassistant.local:8123")
-        history.lifecycle(3, now - 70 * MINUTE, "connection_lost", "ws://homeassistant.local:8123", "The socket closed.")
-        history.lifecycle(3, now - 68 * MINUTE, "connection_restored", "ws://homeassistant.local:8123", "After 2 minutes.")
-        history.lifecycle(3, update + MINUTE, "app_failed", "garden", "ModuleNotFoundError: no module named 'sprinkler'")
+        history.lifecycle(
+            3, now - 70 * MINUTE, "connection_lost", "ws://homeassistant.local:8123", "The socket closed."
+        )
+        history.lifecycle(
+            3, now - 68 * MINUTE, "connection_restored", "ws://homeassistant.local:8123", "After 2 minutes."
+        )
+        history.lifecycle(
+            3, update + MINUTE, "app_failed", "garden", "ModuleNotFoundError: no module named 'sprinkler'"
+        )
         history.loss(2, "queue_full_count", "runs", 120, now - 6 * HOUR, now - 6 * HOUR + 40 * SECOND)
         history.db.execute(
             "INSERT INTO running_executions (session_id, run, registration_id, started_us, due_us, manual)"

@@ -21,11 +21,13 @@ WHERE run_id >= :first_id AND run_id < :end_id GROUP BY error_group_id
 """How often each group was seen in a range of ids."""
 
 AFFECTED = """
-SELECT DISTINCT registrations.id, registrations.kind, app, instance, registrations.name
-FROM (SELECT run_id FROM failures WHERE error_group_id = :id ORDER BY run_id DESC LIMIT 500)
-JOIN runs ON runs.id = run_id
-JOIN registrations ON registrations.id = registration_id
-ORDER BY app, instance, registrations.name
+WITH newest (run_id) AS (SELECT run_id FROM failures WHERE error_group_id = :id ORDER BY run_id DESC LIMIT 500)
+SELECT id, kind, app, instance, name FROM registrations
+WHERE id IN (
+    SELECT listener_id FROM newest CROSS JOIN handler_invocations ON handler_invocations.id = run_id
+    UNION
+    SELECT job_id FROM newest CROSS JOIN job_executions ON job_executions.id = run_id)
+ORDER BY app, instance, name
 LIMIT 50
 """
 """Whom an error group befell, among its newest 500 runs."""

@@ -11,9 +11,11 @@ _COLUMNS = """
     coalesce(listeners.app, scheduled_jobs.app) AS app,
     coalesce(listeners.instance, scheduled_jobs.instance) AS instance,
     coalesce(listeners.name, scheduled_jobs.name) AS name,
-    run_failures.type AS failure_type, run_failures.message AS failure_message, run_failures.error_group_id
+    error_groups.type AS failure_type, coalesce(failures.message, error_groups.message) AS failure_message,
+    failures.error_group_id
 """
 
+# The view run_failures at the right of an outer join would be made whole first: hence its two tables.
 _JOINS = """
 LEFT JOIN statuses ON statuses.id = page.status_id
 LEFT JOIN names AS event_types ON event_types.id = page.event_type_id
@@ -21,7 +23,8 @@ LEFT JOIN names AS entities ON entities.id = page.entity_id
 LEFT JOIN names AS users ON users.id = page.user_id
 LEFT JOIN listeners ON page.kind = 'handler' AND listeners.id = page.registration_id
 LEFT JOIN scheduled_jobs ON page.kind = 'job' AND scheduled_jobs.id = page.registration_id
-LEFT JOIN run_failures ON run_failures.run_id = page.id
+LEFT JOIN failures ON failures.run_id = page.id
+LEFT JOIN error_groups ON error_groups.id = failures.error_group_id
 """
 
 

@@ -1,0 +1,97 @@
+"""No question walks a whole table of runs: SQLite's own plan says so, for each kind of filter."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from hassette_sync.queries import errors, registrations, runs, sessions
+from hassette_sync.queries.statistics import DAILY, HOURLY
+
+LARGE = (
+    "handler_invocations",
+    "job_executions",
+    "failures",
+    "service_calls",
+    "log_lines",
+    "lifecycle_events",
+    "statistics_hourly",
+    "latency_hourly",
+    "skips_hourly",
+    "statistics_daily",
+    "latency_daily",
+    "skips_daily",
+)
+PARAMETERS = {
+    "id": 1,
+    "cursor": 2**62,
+    "first_id": 1,
+    "end_id": 2**62,
+    "limit": 51,
+    "after": 1,
+    "registration_id": 1,
+    "registrations": "[1]",
+    "status_id": 1,
+    "statuses": "[1]",
+    "session_id": 1,
+    "min_duration_us": 1,
+    "max_duration_us": 1,
+    "kind": "handler",
+    "entity": "light.hall",
+    "error_group_id": 1,
+    "text": "%x%",
+    "context_id": "c",
+    "contexts": "[]",
+    "app": None,
+    "first": 1,
+    "last": 2,
+    "since_us": 1,
+    "until_us": 2,
+    "last_seen_us": 1,
+}
+PAGES = {name: runs.runs_page([name]) for name in runs.CONDITIONS}
+OTHERS = {
+    name: value
+    for module in (runs, registrations, errors, sessions)
+    for name, value in vars(module).items()
+    if name.isupper() and isinstance(value, str) and not name.startswith(("_", "DATA_VERSION"))
+}
+STATISTICS = {
+    f"{unit} {name}": getattr(statements, name)
+    for unit, statements in (("hourly", HOURLY), ("daily", DAILY))
+    for name in HOURLY.__dataclass_fields__
+}
+
+
+def _plan(path: Path, statement: str) -> list[str]:
+    db = sqlite3.connect(path)
+    try:
+        return [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", PARAMETERS)]
+    finally:
+        db.close()
+
+
+@pytest.mark.parametrize("name", [*PAGES, "no filter", *OTHERS, *STATISTICS])
+def test_a_statement_reads_no_large_table_whole(plausible: Path, name: str) -> None:
+    statement = {**PAGES, "no filter": runs.runs_page([]), **OTHERS, **STATISTICS}[name]
+    plan = _plan(plausible, statement)
+    walks = [step for step in plan if step.startswith("SCAN") and step.split()[1] in LARGE]
+    assert walks == [], plan
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("registration", "handler_invocations_by_listener"),
+        ("status", "handler_invocations_unsuccessful"),
+    ],
+)
+def test_a_rare_filter_uses_its_index(plausible: Path, name: str, index: str) -> None:
+    assert any(index in step for step in _plan(plausible, PAGES[name]))
+
+
+@pytest.mark.parametrize("name", ["no filter", "registration", "status", "success", "session", "kind"])
+def test_a_page_is_read_in_order_and_never_sorted(plausible: Path, name: str) -> None:
+    # The innermost list must come ordered from the keys; only the page itself, 51 rows, may be sorted at the end.
+    inner = {**PAGES, "no filter": runs.runs_page([])}[name].split("FROM (", 1)[1].split(") AS page")[0]
+    assert not any("TEMP B-TREE" in step for step in _plan(plausible, inner))

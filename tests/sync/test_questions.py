@@ -1,0 +1,310 @@
+"""What the questions answer about a plausible day of a small house."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hassette_sync import DataSyncService, RunFilter, TimeRange
+from hassette_sync.answers.values import EventTrigger
+
+SECOND = 1_000_000
+HOUR = 3_600 * SECOND
+
+
+async def test_the_overview_counts_what_the_rows_say(data: DataSyncService) -> None:
+    overview = await data.overview(TimeRange.last("3d"))
+    rows = []
+    cursor = None
+    while True:
+        page = await data.runs(time_range=TimeRange.last("3d"), cursor=cursor, limit=500)
+        rows += page.runs
+        if (cursor := page.next_cursor) is None:
+            break
+    assert overview.counts.total == len(rows)
+    assert overview.counts.failed == sum(row.status in ("error", "timed_out", "interrupted") for row in rows)
+    assert sum(point.counts.total for point in overview.timeline.points) == len(rows)
+    assert sum(app.counts.total for app in overview.apps) == len(rows)
+    assert {one.name for one in overview.failing} == {
+        "on_temperature",
+        "hourly_report",
+        "nightly_backup",
+        "<script>alert('name')</script>",
+    }
+    assert [one.counts.failed for one in overview.failing] == sorted(
+        (one.counts.failed for one in overview.failing), reverse=True
+    )
+
+
+async def test_every_answer_writes_its_ids_as_strings(data: DataSyncService) -> None:
+    def ids(value: object, name: str = "") -> list[object]:
+        if isinstance(value, dict):
+            return [found for key, inner in value.items() for found in ids(inner, key)]
+        if isinstance(value, list):
+            return [found for inner in value for found in ids(inner, name)]
+        # Home Assistant's own ids are texts anyway.
+        return [value] if name == "id" or (name.endswith("_id") and not name.startswith(("context", "parent"))) else []
+
+    answers = [await data.overview(), await data.runs(), await data.sessions(), await data.error_groups()]
+    found = [one for answer in answers for one in ids(json.loads(answer.model_dump_json()))]
+    assert len(found) > 50
+    assert all(one is None or isinstance(one, str) for one in found)
+
+
+async def test_sessions_tell_how_each_ended(data: DataSyncService) -> None:
+    sessions = (await data.sessions()).sessions
+    assert [one.state for one in sessions] == ["running", "clean", "crashed"]
+    assert sessions[1].reason == "SIGTERM"
+    assert sessions[0].facts["home_assistant"] == "2025.4.4"
+    assert await data.session(sessions[1].id) == sessions[1]
+
+
+async def test_a_session_whose_heart_stopped_is_silent(new_history: Callable[..., Any], now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR, heartbeat_us=now_us - 60 * SECOND)
+    async with DataSyncService(history.path) as data:
+        status = await data.status()
+    assert status.session is not None
+    assert status.session.state == "silent"
+    assert "has not been heard of" in status.notices[0]
+
+
+async def test_uptime_counts_no_moment_twice_and_nothing_before_the_first_session(
+    new_history: Callable[..., Any], now_us: int
+) -> None:
+    with new_history() as history:
+        history.session(now_us - 10 * HOUR, now_us - 6 * HOUR, "crashed")
+        history.session(now_us - 7 * HOUR, now_us - 5 * HOUR, "clean")  # a clock was set back
+        history.session(now_us - 2 * HOUR, heartbeat_us=now_us)
+    async with DataSyncService(history.path) as data:
+        uptime = await data.uptime()
+    assert uptime.share == pytest.approx(0.7, abs=0.001)
+    assert uptime.up_us == pytest.approx(7 * HOUR, abs=2 * SECOND)
+    assert (uptime.starts, uptime.crashes) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        RunFilter(app="motion_light"),
+        RunFilter(kind="job"),
+        RunFilter(status="success"),
+        RunFilter(status="error"),
+        RunFilter(status="failed"),
+        RunFilter(app="motion_light", status="success"),
+        RunFilter(app="climate_guard", status="failed"),
+        RunFilter(session_id=2),
+        RunFilter(entity_id="light.kitchen"),
+        RunFilter(min_duration_us=10_000),
+        RunFilter(max_duration_us=1_000, kind="handler"),
+        RunFilter(text="UNAVAILABLE"),
+        RunFilter(text="kitchen"),
+        RunFilter(error_group_id=1),
+        RunFilter(registration_id=4, status="error", min_duration_us=500),
+    ],
+    ids=repr,
+)
+async def test_a_filter_finds_what_a_walk_over_all_rows_finds(data: DataSyncService, asked: RunFilter) -> None:
+    time_range = TimeRange.last("3d")
+
+    def meets(run: Any) -> bool:
+        trigger = run.trigger if isinstance(run.trigger, EventTrigger) else None
+        text = f"{run.registration.app}.{run.registration.instance}.{run.registration.name} "
+        text += f"{trigger.entity_id} " if trigger else ""
+        text += f"{run.failure.type}\n{run.failure.message}" if run.failure else ""
+        failed = ("error", "timed_out", "interrupted")
+        return (
+            asked.app in (None, run.registration.app)
+            and asked.kind in (None, run.kind)
+            and (asked.status in (None, run.status) or (asked.status == "failed" and run.status in failed))
+            and asked.session_id in (None, run.session_id)
+            and asked.registration_id in (None, run.registration.id)
+            and (asked.entity_id is None or (trigger is not None and trigger.entity_id == asked.entity_id))
+            and (asked.min_duration_us or 0) <= run.duration_us
+            and (asked.max_duration_us is None or run.duration_us <= asked.max_duration_us)
+            and (asked.text is None or asked.text.lower() in text.lower())
+            and (asked.error_group_id is None or (run.failure and run.failure.error_group_id == asked.error_group_id))
+        )
+
+    async def all_of(wanted: RunFilter) -> list[Any]:
+        found: list[Any] = []
+        cursor = None
+        while True:
+            page = await data.runs(wanted, time_range, cursor=cursor, limit=97)
+            found += page.runs
+            if (cursor := page.next_cursor) is None:
+                return found
+
+    everything = await all_of(RunFilter())
+    # The topic and the handler are searched, too: `kitchen` is in a topic of runs whose entity has it anyway.
+    expected = [run.id for run in everything if meets(run)]
+    assert expected, "the filter must find something, or this test says nothing"
+    assert [run.id for run in await all_of(asked)] == expected
+
+
+async def test_a_text_with_wildcards_means_itself(data: DataSyncService) -> None:
+    assert (await data.runs(RunFilter(text="%"))).runs == ()
+    assert (await data.runs(RunFilter(text="on_motio_"))).runs == ()
+    assert (await data.runs(RunFilter(text="on_motion"))).runs != ()
+
+
+async def test_many_registrations_of_an_app_are_found_in_one_walk(new_history: Callable[..., Any], now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        ids = [
+            history.run(
+                history.listener("big", f"h{n}", "t"), now_us - n * 1000, status="error" if n % 2 else "success"
+            )
+            for n in range(80)
+        ]
+        history.run(history.listener("small", "other", "t"), now_us - 500)
+    async with DataSyncService(history.path) as data:
+        page = await data.runs(RunFilter(app="big"), limit=500)
+        failed = await data.runs(RunFilter(app="big", status="failed"), limit=500)
+    assert [run.id for run in page.runs] == sorted(ids, reverse=True)
+    assert len(failed.runs) == 40
+
+
+async def test_the_story_of_a_run_joins_cause_and_effect(new_history: Callable[..., Any], now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        motion = history.listener("motion_light", "on_motion", "state_changed.binary_sensor.*")
+        light = history.listener("presence", "on_light", "state_changed.light.*")
+        scene = history.listener("scenes", "on_scene", "state_changed.scene.*")
+        cause = history.run(
+            motion,
+            now_us - 5 * SECOND,
+            entity_id="binary_sensor.hall",
+            context_id="sensor-1",
+            calls=[
+                {"service": "light.turn_on", "target": '{"entity_id":"light.hall"}', "context_id": "call-1"},
+                {"service": "notify.phone", "error": "The phone is not known"},
+            ],
+            logs=[(30, "It is dark")],
+        )
+        effect = history.run(
+            light, now_us - 4 * SECOND, entity_id="light.hall", context_id="call-1", user_id="hassette"
+        )
+        later = history.run(
+            scene, now_us - 3 * SECOND, entity_id="scene.evening", context_id="automation-7", parent_id="call-1"
+        )
+        sibling = history.run(
+            scene, now_us - 2 * SECOND, entity_id="light.hall", context_id="call-1", user_id="hassette"
+        )
+        history.run(light, now_us - SECOND, entity_id="light.hall", context_id="call-2", user_id="somebody")
+    async with DataSyncService(history.path) as data:
+        story = await data.run(cause)
+        effect_story = await data.run(effect)
+        later_story = await data.run(later)
+    assert story.caused_by == ()
+    assert [run.id for run in story.service_calls[0].caused] == [effect, later, sibling]
+    assert story.service_calls[1].error == "The phone is not known"
+    assert [(line.level, line.message) for line in story.log_lines] == [("WARNING", "It is dark")]
+    assert [run.id for run in effect_story.caused_by] == [cause]
+    assert [run.id for run in effect_story.heard_by] == [sibling]
+    assert [run.id for run in later_story.caused_by] == [cause]
+
+
+async def test_a_run_that_did_not_end_is_shown_as_interrupted(data: DataSyncService) -> None:
+    page = await data.runs(RunFilter(status="interrupted"))
+    assert [run.registration.name for run in page.runs] == ["nightly_backup"]
+    assert page.runs[0].duration_us == 42 * SECOND
+
+
+async def test_running_now_is_read_from_the_last_heartbeat(data: DataSyncService) -> None:
+    running = await data.running()
+    assert running.source == "heartbeat"
+    assert [(one.name, one.kind) for one in running.running] == [("hourly_report", "job")]
+
+
+async def test_percentiles_are_within_one_percent_of_the_sorted_rows(data: DataSyncService) -> None:
+    time_range = TimeRange.last("3d")
+    for registration in (await data.registrations(time_range)).registrations:
+        durations: list[int] = []
+        cursor = None
+        while True:
+            page = await data.runs(RunFilter(registration_id=registration.id), time_range, cursor=cursor, limit=500)
+            durations += [run.duration_us for run in page.runs if run.status != "interrupted"]
+            if (cursor := page.next_cursor) is None:
+                break
+        if not durations:
+            assert registration.percentiles.p50_us is None
+            continue
+        durations.sort()
+        for share, found in ((0.5, registration.percentiles.p50_us), (0.95, registration.percentiles.p95_us)):
+            rank = max(-(-len(durations) * share // 1) - 1, 0)
+            assert found == pytest.approx(durations[int(rank)], rel=0.0101, abs=1)
+        detail = await data.registration(registration.id, time_range)
+        assert detail.registration.percentiles == registration.percentiles
+        assert detail.registration.counts == registration.counts
+        assert detail.registration.skipped == registration.skipped
+        assert detail.registration.mean_us == pytest.approx(sum(durations) / len(durations), abs=1)
+        assert sum(cell.count for cell in detail.heat_map.cells) == len(durations)
+
+
+async def test_hours_and_days_tell_the_same_totals(data: DataSyncService) -> None:
+    hours, days = await data.timeline(TimeRange.last("48h")), await data.timeline(TimeRange.last("30d"))
+    assert (hours.period_length_us, days.period_length_us) == (HOUR, 24 * HOUR)
+    totals = [sum(point.counts.total for point in timeline.points) for timeline in (hours, days)]
+    assert totals[0] == totals[1] > 1000
+    assert sum(point.skipped for point in hours.points) == sum(point.skipped for point in days.points) > 0
+
+
+async def test_skips_lifecycle_and_losses_are_told(data: DataSyncService) -> None:
+    assert ("check_windows", "overlap", 3) in [
+        (skip.registration.name, skip.reason, skip.count) for skip in await data.skips()
+    ]
+    lifecycle = (await data.lifecycle()).events
+    assert lifecycle[0].kind == "connection_restored"
+    assert [one.id for one in lifecycle] == sorted((one.id for one in lifecycle), reverse=True)
+    assert [(loss.reason, loss.what, loss.count) for loss in (await data.losses()).losses] == [
+        ("queue_full_count", "runs", 120)
+    ]
+
+
+async def test_an_error_group_names_whom_it_befell(data: DataSyncService) -> None:
+    groups = (await data.error_groups(TimeRange.last("3d"))).groups
+    value_error = next(group for group in groups if group.type == "ValueError")
+    detail = await data.error_group(value_error.id, TimeRange.last("3d"))
+    assert [ref.name for ref in detail.registrations] == ["on_temperature"]
+    assert detail.traceback.startswith("Traceback")
+    assert {run.failure.error_group_id for run in detail.runs if run.failure} == {value_error.id}
+    assert value_error.recent == value_error.count == len((await data.runs(
+        RunFilter(error_group_id=value_error.id), TimeRange.last("3d"), limit=500
+    )).runs)  # fmt: skip
+
+
+async def test_retired_registrations_keep_their_history_and_can_be_left_out(
+    new_history: Callable[..., Any], now_us: int
+) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        old = history.listener("hall", "old", "t", retired_us=now_us - 1000)
+        history.listener("hall", "new", "t")
+        history.run(old, now_us - SECOND)
+    async with DataSyncService(history.path) as data:
+        everything = (await data.registrations()).registrations
+        current = (await data.registrations(retired=False)).registrations
+    assert {one.name: one.counts.total for one in everything} == {"old": 1, "new": 0}
+    assert [one.name for one in current] == ["new"]
+
+
+async def test_questions_at_once_do_not_disturb_each_other(data: DataSyncService, plausible: Path) -> None:
+    import asyncio
+
+    overviews = await asyncio.gather(*(data.overview() for _ in range(8)))
+    assert len({overview.counts.total for overview in overviews}) == 1
+
+
+async def test_a_cancelled_question_leaves_the_service_able_to_answer(data: DataSyncService) -> None:
+    import asyncio
+
+    for _ in range(5):
+        asking = asyncio.create_task(data.overview())
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert (await data.overview()).counts.total > 0

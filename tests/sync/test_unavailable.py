@@ -1,0 +1,182 @@
+"""No file, not a database, too new, empty, too slow: each is a clear error or an honest empty answer."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hassette_sync import (
+    BadQuestionError,
+    DatabaseMissingError,
+    DatabaseUnreadableError,
+    DataSyncService,
+    NewerDatabaseError,
+    NotADatabaseError,
+    NotFoundError,
+    QueryTimeoutError,
+    RunFilter,
+    TimeRange,
+)
+
+
+async def test_a_missing_file_is_said_and_not_made(tmp_path: Path) -> None:
+    path = tmp_path / "hassette.db"
+    async with DataSyncService(path) as data:
+        with pytest.raises(DatabaseMissingError, match="no file of that name"):
+            await data.status()
+    assert not path.exists()
+
+
+async def test_a_history_that_appears_later_is_answered(tmp_path: Path, new_history: Callable[..., Any]) -> None:
+    async with DataSyncService(tmp_path / "hassette.db") as data:
+        with pytest.raises(DatabaseMissingError):
+            await data.sessions()
+        with new_history() as history:
+            history.session(1_000_000)
+        assert len((await data.sessions()).sessions) == 1
+
+
+async def test_a_directory_is_not_a_history(tmp_path: Path) -> None:
+    async with DataSyncService(tmp_path) as data:
+        with pytest.raises(NotADatabaseError, match="it is a directory"):
+            await data.status()
+
+
+async def test_another_kind_of_file_is_not_a_history(tmp_path: Path) -> None:
+    path = tmp_path / "hassette.db"
+    path.write_text("This is a letter, and no database at all. " * 100)
+    async with DataSyncService(path) as data:
+        with pytest.raises(NotADatabaseError, match="no SQLite file"):
+            await data.status()
+
+
+@pytest.mark.parametrize("statement", [None, "CREATE TABLE recipes (name TEXT)"])
+async def test_a_file_without_our_tables_is_not_a_history(tmp_path: Path, statement: str | None) -> None:
+    path = tmp_path / "hassette.db"
+    path.touch()
+    if statement:
+        with sqlite3.connect(path) as db:
+            db.execute(statement)
+        db.close()
+    async with DataSyncService(path) as data:
+        with pytest.raises(NotADatabaseError, match="none of Hassette's tables"):
+            await data.status()
+
+
+async def test_a_newer_file_says_what_it_needs(plausible: Path) -> None:
+    with sqlite3.connect(plausible) as db:
+        db.execute("UPDATE alembic_version SET version_num = '9999'")
+    db.close()
+    async with DataSyncService(plausible) as data:
+        with pytest.raises(NewerDatabaseError, match="schema 9999.*Upgrade hassette-sync"):
+            await data.overview()
+
+
+async def test_a_damaged_file_is_unreadable_and_not_a_traceback(plausible: Path) -> None:
+    with sqlite3.connect(plausible) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    with plausible.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (plausible.stat().st_size - 4096))
+    async with DataSyncService(plausible) as data:
+        with pytest.raises(DatabaseUnreadableError, match="cannot be read"):
+            await data.overview()
+
+
+async def test_an_empty_history_answers_honestly(tmp_path: Path, new_history: Callable[..., Any]) -> None:
+    new_history().close()
+    async with DataSyncService(tmp_path / "hassette.db") as data:
+        overview = await data.overview()
+        assert overview.status.session is None
+        assert overview.status.last_run is None
+        assert overview.counts.total == 0
+        assert overview.percentiles.p95_us is None
+        assert overview.uptime.share is None
+        assert len(overview.timeline.points) in (24, 25)
+        assert (await data.runs()).runs == ()
+        assert (await data.sessions()).sessions == ()
+        assert (await data.error_groups()).groups == ()
+        assert (await data.registrations()).registrations == ()
+
+
+@pytest.mark.parametrize("question", ["run", "registration", "error_group", "session"])
+async def test_what_is_not_there_is_not_found(data: DataSyncService, question: str) -> None:
+    with pytest.raises(NotFoundError, match="with the id 123456789"):
+        await getattr(data, question)(123456789)
+
+
+async def test_a_question_that_takes_too_long_is_stopped_and_the_next_one_answered(plausible: Path) -> None:
+    with sqlite3.connect(plausible) as db:
+        # A view that never ends stands for a history that is far too long.
+        db.execute("DROP VIEW registrations")
+        db.execute(
+            "CREATE VIEW registrations AS WITH RECURSIVE forever (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM forever)"
+            " SELECT id, 'job' AS kind, '' AS app, '' AS instance, '' AS name, '' AS topic, '' AS schedule,"
+            " '' AS handler, NULL AS retired_us FROM forever"
+        )
+    db.close()
+    async with DataSyncService(plausible, deadline_s=0.2) as data:
+        for _ in range(3):
+            with pytest.raises(QueryTimeoutError, match="“registrations” took longer than 0.2 s"):
+                await data.registrations()
+        assert (await data.sessions()).sessions
+
+
+async def test_a_file_put_in_the_place_of_another_is_read(
+    plausible: Path, tmp_path: Path, new_history: Callable[..., Any]
+) -> None:
+    async with DataSyncService(plausible) as data:
+        assert len((await data.sessions()).sessions) == 3
+        with new_history("restored.db") as history:
+            history.session(1_000_000, 2_000_000, "clean")
+        for suffix in ("-wal", "-shm"):
+            plausible.with_name(plausible.name + suffix).unlink(missing_ok=True)
+        (tmp_path / "restored.db").replace(plausible)
+        assert len((await data.sessions()).sessions) == 1
+
+
+async def test_reading_never_changes_the_file(plausible: Path) -> None:
+    with sqlite3.connect(plausible) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    before = plausible.read_bytes()
+    async with DataSyncService(plausible) as data:
+        await data.overview()
+        with pytest.raises(DatabaseUnreadableError, match="attempt to write a readonly database"):
+            async with data._reader.snapshot("writing") as snapshot:
+                await snapshot.all("DELETE FROM sessions")
+    assert plausible.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("asked", "complaint"),
+    [
+        (lambda data: data.runs(limit=0), "limit must be from 1 to 500"),
+        (lambda data: data.runs(limit=501), "limit must be from 1 to 500"),
+        (lambda data: data.runs(cursor="soon"), "'soon' is not a valid cursor"),
+        (lambda data: data.runs(cursor="9" * 30), "is not a valid cursor"),
+        (lambda data: data.error_groups(cursor="5"), "is not a valid cursor"),
+        (lambda data: data.registrations(kind="robot"), "'robot' is not a kind"),
+    ],
+)
+async def test_a_question_that_cannot_be_understood_says_why(
+    data: DataSyncService, asked: Callable[[DataSyncService], Any], complaint: str
+) -> None:
+    with pytest.raises(BadQuestionError, match=complaint):
+        await asked(data)
+
+
+def test_filters_and_times_are_checked_where_they_are_made() -> None:
+    with pytest.raises(BadQuestionError, match="Choose one of: success"):
+        RunFilter(status="fine")
+    with pytest.raises(BadQuestionError, match="Choose handler or job"):
+        RunFilter(kind="thing")
+    with pytest.raises(BadQuestionError, match="not a time"):
+        TimeRange.last("yesterday")
+    with pytest.raises(BadQuestionError, match="start must be before its end"):
+        TimeRange.parse("1h", "2h")
+    with pytest.raises(BadQuestionError, match="outside of 1970 to 2100"):
+        TimeRange.parse("9999-01-01", None)

@@ -1,0 +1,264 @@
+"""The pages and the API: answers, errors, the gate, and text that stays text."""
+
+import html.parser
+import re
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from hassette_sync import DataSyncService, MemoryFeed, RunFilter
+from hassette_sync.live import Snapshot
+from hassette_sync.settings import WebSettings
+
+pytest.importorskip("fastapi")
+from hassette_sync.web.application import create_app
+
+TOKEN = "a-secret-of-many-letters"
+PAGES = (
+    "/",
+    "/handlers",
+    "/jobs",
+    "/registrations/4",
+    "/registrations/6",
+    "/runs",
+    "/errors",
+    "/errors/1",
+    "/sessions",
+)
+
+
+def browser(data: DataSyncService, settings: WebSettings | None = None, **more: Any) -> httpx.AsyncClient:
+    app = create_app(data, settings or WebSettings())
+    base_url = more.pop("base_url", "http://localhost:8765")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=base_url, **more)
+
+
+@pytest.fixture
+async def client(data: DataSyncService) -> AsyncIterator[httpx.AsyncClient]:
+    async with browser(data) as client:
+        yield client
+
+
+class Elements(html.parser.HTMLParser):
+    """Collects tags with their attributes, and complains about those that are not closed."""
+
+    VOID = frozenset({"meta", "link", "input", "br", "hr", "img"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_is_well_formed_and_asks_nothing_of_another_host(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+    elements = Elements(answer.text)
+    for tag, attributes in elements.tags:
+        for name in ("src", "href", "action"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("/", "#")), (tag, attributes)
+            assert value is None or not value.startswith("//"), (tag, attributes)
+        assert "style" not in attributes
+        assert not [name for name in attributes if name.startswith("on")]
+    assert [attributes["src"] for tag, attributes in elements.tags if tag == "script"] == [
+        next(str(a["src"]) for t, a in elements.tags if t == "script")
+    ]
+    ids = [attributes["id"] for _, attributes in elements.tags if "id" in attributes]
+    assert len(ids) == len(set(ids)), "an id must be unique, or live updates go to the wrong place"
+    assert sum(tag == "h1" for tag, _ in elements.tags) == 1
+
+
+@pytest.mark.parametrize("path", [*PAGES, "run"])
+async def test_text_from_apps_is_never_markup(client: httpx.AsyncClient, data: DataSyncService, path: str) -> None:
+    if path == "run":
+        page = await data.runs(RunFilter(app="odd"))
+        path = f"/runs/{page.runs[0].id}"
+    answer = await client.get(path)
+    assert not re.search(r"<script>alert|<img src=x|<b>1</b>", answer.text)
+    assert "alert(" not in answer.text or "&lt;script&gt;" in answer.text or "&lt;img" in answer.text
+
+
+async def test_strange_text_in_an_address_is_never_markup(client: httpx.AsyncClient) -> None:
+    for path in ("/runs", "/handlers", "/errors", "/nowhere<script>alert(1)</script>"):
+        answer = await client.get(
+            path, params={"text": '"><script>alert(9)</script>', "app": "<b>x</b>", "since": "24h"}
+        )
+        assert "<script>alert" not in answer.text
+        assert "<b>x</b>" not in answer.text
+
+
+async def test_every_json_answer_is_there_and_described(client: httpx.AsyncClient, data: DataSyncService) -> None:
+    described = (await client.get("/api/openapi.json")).json()["paths"]
+    ids = {"runs": (await data.runs()).runs[0].id, "registrations": 4, "errors": 1, "sessions": 1}
+    assert len(described) >= 19
+    for path in described:
+        kind = path.split("/")[2]
+        answer = await client.get(path.replace("{id}", str(ids.get(kind))))
+        assert answer.status_code == 200, (path, answer.text)
+        assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_ids_in_json_are_strings_and_page_on(client: httpx.AsyncClient) -> None:
+    first = (await client.get("/api/runs", params={"limit": 2})).json()
+    second = (await client.get("/api/runs", params={"limit": 2, "cursor": first["next_cursor"]})).json()
+    ids = [run["id"] for run in first["runs"] + second["runs"]]
+    assert all(isinstance(id_, str) and int(id_) > 2**53 for id_ in ids)
+    assert ids == sorted(ids, key=int, reverse=True)
+    assert len(set(ids)) == 4
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "error"),
+    [
+        ("/api/runs/1", 404, "not_found"),
+        ("/api/runs/one", 400, "bad_question"),
+        ("/api/runs?status=fine", 400, "bad_question"),
+        ("/api/runs?since=whenever", 400, "bad_question"),
+        ("/api/nothing", 404, "http"),
+    ],
+)
+async def test_a_bad_question_is_a_clear_json_error(
+    client: httpx.AsyncClient, path: str, code: int, error: str
+) -> None:
+    answer = await client.get(path)
+    assert (answer.status_code, answer.json()["error"]) == (code, error)
+    assert answer.json()["detail"].endswith(".")
+
+
+@pytest.mark.parametrize(("path", "code"), [("/runs/1", 404), ("/nowhere", 404), ("/runs?status=fine", 400)])
+async def test_a_bad_question_is_a_clear_page(client: httpx.AsyncClient, path: str, code: int) -> None:
+    answer = await client.get(path)
+    assert answer.status_code == code
+    assert "Back to the overview" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/", "/runs", "/api/overview", "/readyz"])
+async def test_a_missing_history_is_a_503_that_says_so(tmp_path: Path, path: str) -> None:
+    async with DataSyncService(tmp_path / "hassette.db") as data, browser(data) as client:
+        answer = await client.get(path)
+    assert answer.status_code == 503
+    assert "There is no history at" in answer.text
+
+
+async def test_an_empty_history_makes_pages_that_say_what_to_do(new_history: Callable[..., Any]) -> None:
+    history = new_history()
+    history.close()
+    async with DataSyncService(history.path) as data, browser(data) as client:
+        for path in ("/", "/handlers", "/jobs", "/runs", "/errors", "/sessions"):
+            answer = await client.get(path)
+            assert answer.status_code == 200
+            assert "empty-title" in answer.text
+            Elements(answer.text)
+
+
+async def test_a_slow_question_is_a_503_with_a_sentence(plausible: Path) -> None:
+    async with DataSyncService(plausible, deadline_s=1e-9) as data, browser(data) as client:
+        page, api = await client.get("/"), await client.get("/api/overview")
+    assert page.status_code == api.status_code == 503
+    assert api.json()["error"] == "query_timeout"
+    assert "Ask about a shorter time" in page.text
+    assert api.headers["retry-after"] == "5"
+
+
+async def test_alive_is_not_ready(plausible: Path) -> None:
+    feed = MemoryFeed()
+    async with DataSyncService(plausible, feed) as data, browser(data) as client:
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/readyz")).status_code == 503
+        feed.state = Snapshot(ready=True, connection="connected")
+        assert (await client.get("/readyz")).json() == {"ready": True, "connection": "connected"}
+
+
+@pytest.mark.parametrize("host", ["evil.example", "192.168.1.5", "localhost.evil.example", "", "[", "hassette.local"])
+async def test_a_foreign_host_name_is_refused(client: httpx.AsyncClient, host: str) -> None:
+    answer = await client.get("/", headers={"host": host})
+    assert answer.status_code == 421
+    assert "on_motion" not in answer.text
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:1", "127.0.0.1:8765", "[::1]:8765", "LOCALHOST"])
+async def test_the_loopback_names_are_known(client: httpx.AsyncClient, host: str) -> None:
+    assert (await client.get("/healthz", headers={"host": host})).status_code == 200
+
+
+async def test_a_named_host_is_known_when_it_is_allowed(data: DataSyncService) -> None:
+    settings = WebSettings(allowed_hosts=("hassette.home.arpa",))
+    async with browser(data, settings, base_url="http://hassette.home.arpa") as client:
+        assert (await client.get("/")).status_code == 200
+
+
+@pytest.fixture
+async def guarded(data: DataSyncService) -> AsyncIterator[httpx.AsyncClient]:
+    async with browser(data, WebSettings(host="0.0.0.0", token=TOKEN), base_url="http://192.168.1.5:8765") as client:
+        yield client
+
+
+async def test_without_the_token_nothing_is_told(guarded: httpx.AsyncClient) -> None:
+    for path in (*PAGES, "/api/overview", "/api/openapi.json"):
+        answer = await guarded.get(path)
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert "motion" not in answer.text
+    for path in ("/healthz", "/login", "/static/hassette.css"):
+        assert (await guarded.get(path)).status_code == 200
+
+
+async def test_the_token_in_a_header_lets_in_and_a_wrong_one_does_not(guarded: httpx.AsyncClient) -> None:
+    assert (await guarded.get("/api/status", headers={"authorization": f"Bearer {TOKEN}"})).status_code == 200
+    for wrong in (f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Bearer", "Bearer é".encode()):
+        assert (await guarded.get("/api/status", headers={"authorization": wrong})).status_code == 401
+
+
+async def test_a_browser_signs_in_by_the_form_and_comes_back_to_its_page(guarded: httpx.AsyncClient) -> None:
+    asked = await guarded.get("/runs?status=failed", headers={"accept": "text/html"})
+    assert asked.status_code == 303
+    form = await guarded.get(asked.headers["location"])
+    assert 'value="/runs?status=failed"' in form.text
+    wrong = await guarded.post("/login", data={"token": "no", "next": "/runs"})
+    assert wrong.status_code == 401
+    assert "That is not the token" in wrong.text
+    right = await guarded.post("/login", data={"token": TOKEN, "next": "/runs?status=failed"})
+    assert (right.status_code, right.headers["location"]) == (303, "/runs?status=failed")
+    cookie = right.headers["set-cookie"]
+    assert TOKEN not in cookie
+    assert "HttpOnly" in cookie
+    assert "samesite=strict" in cookie.lower()
+    assert (await guarded.get("/runs?status=failed")).status_code == 200
+
+
+@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example/", "/\\evil.example", ""])
+async def test_signing_in_never_leads_elsewhere(guarded: httpx.AsyncClient, target: str) -> None:
+    answer = await guarded.post("/login", data={"token": TOKEN, "next": target})
+    assert answer.headers["location"] == "/"
+
+
+async def test_an_endless_form_is_not_read(guarded: httpx.AsyncClient) -> None:
+    assert (await guarded.post("/login", content=b"token=" + b"x" * 100_000)).status_code == 401
+
+
+async def test_the_form_keeps_its_filters(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/runs", params={"status": "failed", "app": "climate_guard", "text": "float", "kind": ""})
+    assert re.search(r'<option value="failed" selected>', answer.text)
+    assert re.search(r'<option value="climate_guard" selected>', answer.text)
+    assert 'value="float"' in answer.text
+    assert "on_temperature" in answer.text
