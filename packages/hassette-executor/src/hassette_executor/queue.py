@@ -183,7 +183,8 @@ class WriteQueue:
         if self._closed:
             return None
         if self._aside:
-            return self._aside.popleft()
+            batch = self._aside.popleft()
+            return batch if batch.sequence else self._numbered(batch)
         enough = len(self._records) >= self._settings.batch_records
         if not (enough or self._partial_due or self._closing):
             if self._records or self.pending:
@@ -256,7 +257,9 @@ class WriteQueue:
     def _isolate(self, batch: Batch, error: ValueError) -> None:
         """Look for the row that the sink rejects in ever smaller pieces; give up on that row, keep the rest."""
         if pieces := halved(batch):
-            self._aside.extendleft(self._numbered(piece) for piece in reversed(pieces))
+            # They are numbered when it is their turn. Numbered here, what is left of this one would come after pieces
+            # of pieces with higher numbers, and a sink would take it for something that it has kept already.
+            self._aside.extendleft(piece._replace(sequence=0) for piece in reversed(pieces))
             return
         records = records_of(batch)
         self._log.log(
