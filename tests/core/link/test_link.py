@@ -126,6 +126,18 @@ async def test_a_home_assistant_that_hangs_is_noticed_and_left_quickly(
         await listening.restored()
 
 
+async def test_a_home_assistant_that_hangs_before_it_has_told_its_states_is_noticed_as_soon(
+    make_listening: Any, home: SimulatedHome, quick_pulse: Any
+) -> None:
+    home.hang()
+    listening = make_listening(home, make_pulse=quick_pulse)
+    async with listening.link as link:
+        await listening.until(lambda: listening.reports)
+        assert listening.reports[0] == ("connection_lost", home.url, "no answer to a ping for 0.1 s")
+        home.wake()
+        await link.wait_ready()
+
+
 async def test_a_call_whose_connection_is_lost_ends_with_our_error_and_no_cancellation(listening: Any) -> None:
     listening.home.hang()
     calling = asyncio.create_task(listening.api.call_service("light", "turn_on", target="light.hall"))

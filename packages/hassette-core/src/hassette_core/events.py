@@ -8,7 +8,7 @@ named tuples, because a frozen dataclass costs several times as much to make
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from hassette_core.errors import UnreadableEventError
 
@@ -113,15 +113,15 @@ def parse_event(raw: Mapping[str, Any], received_ns: int) -> Event | StateChange
     """
     try:
         event_type = _text(raw["event_type"])
-        data: dict[str, Any] = raw["data"]
+        data = raw["data"]
         context = _context(raw["context"])
         time_fired = datetime.fromisoformat(raw["time_fired"])
         if event_type != "state_changed":
-            return Event(event_type, MappingProxyType(data), context, time_fired, received_ns)
+            return Event(event_type, _view(data), context, time_fired, received_ns)
         old, new = data["old_state"], data["new_state"]
         return StateChanged(
             event_type,
-            MappingProxyType(data),
+            _view(data),
             context,
             time_fired,
             received_ns,
@@ -142,7 +142,7 @@ def parse_state(raw: Mapping[str, Any]) -> State:
     return State(
         _text(raw["entity_id"]),
         _text(raw["state"]),
-        MappingProxyType(raw["attributes"]),
+        _view(raw["attributes"]),
         datetime.fromisoformat(raw["last_changed"]),
         datetime.fromisoformat(raw["last_updated"]),
         _context(raw["context"]),
@@ -154,6 +154,12 @@ def _text(value: Any) -> str:
     if type(value) is not str:
         raise TypeError(f"expected a string, got {value!r}")
     return value
+
+
+def _view(value: Any) -> Mapping[str, Any]:
+    if type(value) is not dict:
+        raise TypeError(f"expected an object, got {value!r}")
+    return MappingProxyType(cast("dict[str, Any]", value))
 
 
 def _context(raw: Mapping[str, Any]) -> Context:

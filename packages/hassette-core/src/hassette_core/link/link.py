@@ -235,24 +235,28 @@ class HomeAssistantLink:
         pulse = self._make_pulse(connection.ping, lambda: self._inbox.received)
         lost = asyncio.create_task(connection.until_lost())
         silent = asyncio.create_task(pulse.until_silent())
+        setting_up = asyncio.create_task(self._set_up(connection))
+        tasks = (setting_up, lost, silent)
         try:
-            async with asyncio.timeout(SETUP_TIMEOUT_S):
-                await self._set_up(connection)
-            done, _ = await asyncio.wait((lost, silent), return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, timeout=SETUP_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                raise NoAnswerError("fetch the states", SETUP_TIMEOUT_S)
+            if setting_up in done:
+                setting_up.result()
+                done, _ = await asyncio.wait((lost, silent), return_when=asyncio.FIRST_COMPLETED)
             # When both have ended, the loss is the cause and the unanswered ping its effect.
             return (lost if lost in done else silent).result()
-        except TimeoutError:
-            raise NoAnswerError("fetch the states", SETUP_TIMEOUT_S) from None
         except NotConnectedError as error:
             # A command that failed with the connection says only that; why it was lost, the reader knows in a moment.
             await asyncio.wait((lost,), timeout=CLOSE_TIMEOUT_S)
             return lost.result() if lost.done() else str(error)
         finally:
-            lost.cancel()
-            silent.cancel()
-            await asyncio.wait((lost, silent))
-            if not silent.cancelled():
-                silent.exception()  # a ping that could not be sent: the loss says more
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            for task in tasks:
+                if not task.cancelled():
+                    task.exception()  # one cause is enough; what else went wrong with it is its effect
 
     async def _set_up(self, connection: Connection) -> None:
         self._inbox.begin()
@@ -261,6 +265,7 @@ class HomeAssistantLink:
         self.configuration = parse_configuration(await connection.command("read the configuration", "get_config"))
         states = parse_states(await connection.command("fetch the states", "get_states"))
         running = self.configuration.state == RUNNING
+        # No await between these two: whoever waits for `ready` runs after both, and a listener finds it set.
         if running:
             self._note_ready()
         self._inbox.load(states, running=running)

@@ -1,0 +1,118 @@
+"""What the link costs the event loop for each event, as a ratio to reading the message's JSON.
+
+    python benchmarks/link.py [--quick]
+
+The floor is `json.loads` of the same message, with the parser that hass-client uses (orjson where it is installed, else
+the standard library's). All figures are medians of one run on one machine, alternating, so compare ratios, not times.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from hass_client.client import json as their_json
+
+from hassette_core.events import Event, StateChanged, parse_event
+from hassette_core.home import HomeCore, SimulatedHome
+from hassette_core.home.house import furnish
+from hassette_core.link import HomeAssistantLink
+from hassette_core.link.inbox import Inbox
+from hassette_core.states import States
+
+
+def messages() -> tuple[str, str]:
+    """A change of a light and an event of an app, as they come over the wire."""
+    core = HomeCore(Random(0))
+    furnish(core)
+    heard: list[dict[str, Any]] = []
+    core.listen("*", heard.append)
+    core.change("light.hall", "on", context=core.context(user=True), brightness=120, color_mode="brightness")
+    core.fire("my_event", {"n": 1, "room": "hall"})
+    change, event = (json.dumps({"type": "event", "event": one, "id": 2}, separators=(",", ":")) for one in heard)
+    return change, event
+
+
+def per_call_us(work: Callable[[], object], calls: int) -> float:
+    began = time.perf_counter_ns()
+    for _ in range(calls):
+        work()
+    return (time.perf_counter_ns() - began) / calls / 1_000
+
+
+def medians(works: dict[str, Callable[[], object]], rounds: int, calls: int) -> dict[str, float]:
+    taken: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            taken[name].append(per_call_us(work, calls))
+    return {name: statistics.median(each) for name, each in taken.items()}
+
+
+def parsing_and_dispatch(rounds: int, calls: int) -> None:
+    for kind, text in zip(("state_changed", "other event"), messages(), strict=True):
+        message = their_json.loads(text)
+        inbox = Inbox(States(), lambda event: None)
+        inbox.begin()
+        inbox.load([], running=True)
+        figures = medians(
+            {
+                "floor": lambda text=text: their_json.loads(text),
+                "standard": lambda text=text: json.loads(text),
+                "parse": lambda message=message: parse_event(message["event"], 0),
+                "receive": lambda inbox=inbox, message=message: inbox.receive(message),
+            },
+            rounds,
+            calls,
+        )
+        floor = figures["floor"]
+        print(f"{kind} ({len(text)} bytes, {their_json.__name__})")
+        for name, words in {
+            "floor": "read the JSON: the floor",
+            "standard": "  the same with the standard library",
+            "parse": "make the values (parse_event)",
+            "receive": "all that the link does: values, states, handing on",
+        }.items():
+            print(f"  {words:<52} {figures[name]:6.2f} µs  {figures[name] / floor:5.2f} × floor")
+
+
+async def over_a_socket(events: int) -> None:
+    """The whole way, from a simulated home in the same process: an upper bound, since the home's work is in it."""
+    received = 0
+    done = asyncio.Event()
+
+    def count(_event: Event | StateChanged) -> None:
+        nonlocal received
+        received += 1
+        if received == events:
+            done.set()
+
+    async with SimulatedHome(speed=0) as home:
+        link = HomeAssistantLink(home.url, home.token, states=States(), on_event=count)
+        async with link:
+            await link.wait_ready()
+            cpu, began = time.process_time(), time.perf_counter()
+            for first in range(0, events, 1_000):
+                for n in range(first, min(first + 1_000, events)):
+                    home.core.set("sensor.load", n)
+                while received < min(first + 1_000, events):  # noqa: ASYNC110  a benchmark's pacing
+                    await asyncio.sleep(0)
+            await done.wait()
+            took, spent = time.perf_counter() - began, time.process_time() - cpu
+    rate, cost_us = events / took, spent / events * 1e6
+    print(f"over a socket, home and link in one process: {rate:,.0f} events/s, {cost_us:.0f} µs CPU each")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a few seconds, rougher")
+    quick = parser.parse_args().quick
+    parsing_and_dispatch(rounds=9 if quick else 41, calls=500 if quick else 3_000)
+    asyncio.run(over_a_socket(2_000 if quick else 20_000))
+
+
+if __name__ == "__main__":
+    main()
