@@ -26,8 +26,8 @@ class SinkService(Service, RecordSink, Protocol):
 class SinkFactory(Protocol):
     """What an entry point of the group ``hassette.sinks`` names."""
 
-    def __call__(self, *, data_dir: Path, settings: Mapping[str, object]) -> SinkService:
-        """Make a sink.
+    def __call__(self, *, data_dir: Path, settings: Mapping[str, object]) -> SinkService | None:
+        """Make a sink; None when its table does not ask for one.
 
         Raises:
             ValueError: A setting is wrong; one sentence that names the key.
@@ -93,7 +93,8 @@ def _load(group: str, config: HassetteConfig, **further: Any) -> Loaded:
     for point, factory in _factories(group, broken):
         settings = config.plugins.get(point.name, {})
         try:
-            parts.append(factory(data_dir=config.data_dir, settings=settings, **further))
+            if (part := factory(data_dir=config.data_dir, settings=settings, **further)) is not None:
+                parts.append(part)
         except ValueError as error:
             raise ConfigError(f"{config.file or 'the configuration'}: [{point.name}] {error}") from error
         except Exception as error:  # noqa: BLE001  somebody else's code; the automations run without it

@@ -1,0 +1,207 @@
+"""Batches added up to metrics.
+
+Sums are cumulative, so a point that is lost, or sent twice, makes no difference once the next one has arrived.
+The SDK's own instruments are passed by for two reasons: a shed summary stands for thousands of runs, each of which
+would have to be recorded by itself, and the series of what has been retired would stay for ever.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import Generic, Protocol, TypeVar
+
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
+from opentelemetry.sdk.resources import Resource
+
+from hassette_executor.otel import names
+from hassette_executor.otel.spans import SCOPE, clean, kind_of
+from hassette_executor.records import Batch, Registration, ShedSummary, Status
+from hassette_executor.sketch import value_of
+
+BOUNDS_S = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0)
+"""Upper bounds of the histogram's buckets: from a handler that does nothing to the default deadline."""
+
+Attributes = tuple[tuple[str, str], ...]
+
+
+class _Count:
+    """One series of a counter."""
+
+    def __init__(self, since_us: int) -> None:
+        self.since_us = since_us
+        self.value = 0
+
+
+class _Durations:
+    """One series of the histogram."""
+
+    def __init__(self, since_us: int) -> None:
+        self.since_us = since_us
+        self.count = 0
+        self.total_us = 0
+        self.least_us: float = float("inf")
+        self.most_us: float = 0
+        self.buckets = [0] * (len(BOUNDS_S) + 1)
+
+    def add(self, duration_us: float, count: int) -> None:
+        """Count runs of one duration; their sum is for the caller to add, who may know it better."""
+        self.count += count
+        self.least_us = min(self.least_us, duration_us)
+        self.buckets[bisect_left(BOUNDS_S, duration_us / 1e6)] += count
+
+
+class _FromTime(Protocol):
+    def __init__(self, since_us: int) -> None: ...
+
+
+_S = TypeVar("_S", bound=_FromTime)
+
+
+class _Table(Generic[_S]):
+    """The series of one metric, by their attributes."""
+
+    def __init__(self, make: type[_S]) -> None:
+        self._make = make
+        self.series: dict[Attributes, _S] = {}
+
+    def at(self, attributes: Attributes, at_us: int) -> _S:
+        if (series := self.series.get(attributes)) is None:
+            series = self.series[attributes] = self._make(at_us)
+        return series
+
+    def forget(self, registration: Attributes) -> None:
+        for attributes in [key for key in self.series if key[: len(registration)] == registration]:
+            del self.series[attributes]
+
+
+class Measures:
+    """What has been counted since the start.
+
+    Attributes:
+        changed: Whether anything was counted since the last `points`.
+    """
+
+    def __init__(self) -> None:
+        self.changed = False
+        self._executions = _Table(_Count)
+        self._durations = _Table(_Durations)
+        self._skipped = _Table(_Count)
+        self._losses = _Table(_Count)
+        self._lifecycle = _Table(_Count)
+        self._retired: set[Attributes] = set()
+
+    def add(self, batch: Batch) -> None:
+        """Add what a batch says."""
+        at_us = batch.at_us
+        for registration in batch.registered:
+            self._retired.discard(_attributes(registration))
+        for record in (*batch.invocations, *batch.executions):
+            began_us = min(at_us, record.started_us)
+            attributes = _with_status(record.registration, record.status)
+            self._executions.at(attributes, began_us).value += 1
+            durations = self._durations.at(attributes, began_us)
+            durations.add(record.duration_us, 1)
+            durations.total_us += record.duration_us
+            durations.most_us = max(durations.most_us, record.duration_us)
+        for summary in batch.summaries:
+            self._add_summary(summary, at_us)
+        for skip in batch.skipped:
+            attributes = (*_attributes(skip.registration), (names.SKIP_REASON, skip.reason))
+            self._skipped.at(attributes, at_us).value += skip.count
+        for loss in batch.losses:
+            attributes = ((names.LOSS_REASON, loss.reason), (names.LOSS_WHAT, loss.what))
+            self._losses.at(attributes, at_us).value += loss.count
+        for event in batch.lifecycle:
+            self._lifecycle.at(((names.LIFECYCLE_KIND, event.kind),), at_us).value += 1
+        self._retired.update(_attributes(registration) for registration in batch.retired)
+        self.changed = True
+
+    def _add_summary(self, summary: ShedSummary, at_us: int) -> None:
+        began_us = min(at_us, summary.hour_us)
+        for status, count in summary.counts:
+            self._executions.at(_with_status(summary.registration, status), began_us).value += count
+        # The sketch is of all statuses together; where there were several, the series goes without one.
+        status = summary.counts[0][0] if len(summary.counts) == 1 else None
+        durations = self._durations.at(_with_status(summary.registration, status), began_us)
+        for bucket, count in summary.buckets:
+            durations.add(min(value_of(bucket), summary.max_us), count)
+        durations.total_us += summary.total_us
+        durations.most_us = max(durations.most_us, summary.max_us)
+
+    def points(self, at_us: int, resource: Resource) -> MetricsData:
+        """Return all of it as one export.
+
+        Args:
+            at_us: The time to give, in microseconds since the Unix epoch.
+            resource: Whose metrics these are.
+        """
+        self.changed = False
+        metrics = [
+            _counter(names.EXECUTIONS, "{execution}", "Runs, by how they ended", self._executions, at_us),
+            Metric(
+                names.EXECUTION_DURATION,
+                "How long runs took",
+                "s",
+                Histogram(list(_histogram_points(self._durations, at_us)), AggregationTemporality.CUMULATIVE),
+            ),
+            _counter(names.SKIPPED_EXECUTIONS, "{execution}", "Runs that did not happen", self._skipped, at_us),
+            _counter(names.LOSSES, "{item}", "Detail that was not kept", self._losses, at_us),
+            _counter(names.LIFECYCLE_EVENTS, "{event}", "What happened to the framework", self._lifecycle, at_us),
+        ]
+        said = [metric for metric in metrics if metric.data.data_points]
+        return (
+            MetricsData([ResourceMetrics(resource, [ScopeMetrics(SCOPE, said, "")], "")]) if said else MetricsData([])
+        )
+
+    def forget_retired(self) -> None:
+        """Drop the series of what has been retired; call it once they have been told."""
+        for registration in self._retired:
+            for table in (self._executions, self._durations, self._skipped):
+                table.forget(registration)
+        self._retired.clear()
+
+
+def _attributes(registration: Registration) -> Attributes:
+    return (
+        (names.APP, clean(registration.app)),
+        (names.INSTANCE, clean(registration.instance)),
+        (names.REGISTRATION, clean(registration.name)),
+        (names.REGISTRATION_KIND, kind_of(registration)),
+    )
+
+
+def _with_status(registration: Registration, status: Status | None) -> Attributes:
+    attributes = _attributes(registration)
+    return attributes if status is None else (*attributes, (names.STATUS, status.value))
+
+
+def _counter(name: str, unit: str, description: str, table: _Table[_Count], at_us: int) -> Metric:
+    points = [
+        NumberDataPoint(dict(attributes), count.since_us * 1000, at_us * 1000, count.value)
+        for attributes, count in table.series.items()
+    ]
+    return Metric(name, description, unit, Sum(points, AggregationTemporality.CUMULATIVE, is_monotonic=True))
+
+
+def _histogram_points(table: _Table[_Durations], at_us: int) -> Iterator[HistogramDataPoint]:
+    for attributes, durations in table.series.items():
+        yield HistogramDataPoint(
+            attributes=dict(attributes),
+            start_time_unix_nano=durations.since_us * 1000,
+            time_unix_nano=at_us * 1000,
+            count=durations.count,
+            sum=durations.total_us / 1e6,
+            bucket_counts=tuple(durations.buckets),
+            explicit_bounds=BOUNDS_S,
+            min=durations.least_us / 1e6,
+            max=durations.most_us / 1e6,
+        )

@@ -1,0 +1,66 @@
+"""Names of attributes and metrics.
+
+The first group are names of OpenTelemetry's semantic conventions; a test looks each of them up in
+``opentelemetry.semconv``. They stand here as text because half of them live in a module of that package which says
+that it may change any time. For what the conventions have no word there are two namespaces of our own.
+"""
+
+# Semantic conventions.
+CODE_FILE_PATH = "code.file.path"
+CODE_FUNCTION_NAME = "code.function.name"
+CODE_LINE_NUMBER = "code.line.number"
+ERROR_TYPE = "error.type"
+EXCEPTION_MESSAGE = "exception.message"
+EXCEPTION_STACKTRACE = "exception.stacktrace"
+EXCEPTION_TYPE = "exception.type"
+MESSAGING_DESTINATION_NAME = "messaging.destination.name"
+MESSAGING_DESTINATION_SUBSCRIPTION_NAME = "messaging.destination.subscription.name"
+MESSAGING_OPERATION_NAME = "messaging.operation.name"
+MESSAGING_OPERATION_TYPE = "messaging.operation.type"
+MESSAGING_SYSTEM = "messaging.system"
+RPC_METHOD = "rpc.method"
+SERVICE_INSTANCE_ID = "service.instance.id"
+SERVICE_NAME = "service.name"
+SERVICE_VERSION = "service.version"
+USER_ID = "user.id"
+
+# Home Assistant's own things.
+CONTEXT_ID = "homeassistant.context.id"
+CONTEXT_PARENT_ID = "homeassistant.context.parent_id"
+ENTITY_ID = "homeassistant.entity.id"
+EVENT_TYPE = "homeassistant.event.type"
+SERVICE_DATA = "homeassistant.service.data"
+SERVICE_TARGET = "homeassistant.service.target"
+STATE_NEW = "homeassistant.state.new"
+STATE_OLD = "homeassistant.state.old"
+
+# Hassette's.
+APP = "hassette.app"
+DROPPED_LOG_LINES = "hassette.dropped.log_lines"
+DROPPED_SERVICE_CALLS = "hassette.dropped.service_calls"
+INSTANCE = "hassette.app.instance"
+JOB_DUE = "hassette.job.due"
+JOB_MANUAL = "hassette.job.manual"
+JOB_SCHEDULE = "hassette.job.schedule"
+LIFECYCLE_DETAIL = "hassette.lifecycle.detail"
+LIFECYCLE_KIND = "hassette.lifecycle.kind"
+LIFECYCLE_SUBJECT = "hassette.lifecycle.subject"
+LOG_LEVEL = "hassette.log.level"
+LOG_LOGGER = "hassette.log.logger"
+LOG_MESSAGE = "hassette.log.message"
+LOSS_REASON = "hassette.loss.reason"
+LOSS_WHAT = "hassette.loss.what"
+RECORD_ID = "hassette.record.id"
+REGISTRATION = "hassette.registration.name"
+REGISTRATION_KIND = "hassette.registration.kind"
+SESSION_FACT = "hassette.session."
+SKIP_REASON = "hassette.skip.reason"
+STATUS = "hassette.execution.status"
+WAITED = "hassette.execution.waited"
+
+# Metrics.
+EXECUTIONS = "hassette.executions"
+EXECUTION_DURATION = "hassette.execution.duration"
+LIFECYCLE_EVENTS = "hassette.lifecycle.events"
+LOSSES = "hassette.losses"
+SKIPPED_EXECUTIONS = "hassette.executions.skipped"

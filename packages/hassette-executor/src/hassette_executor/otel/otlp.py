@@ -1,0 +1,156 @@
+"""The SDK's two OTLP exporters, and what became of a request."""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+import requests
+from google.protobuf.message import DecodeError
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from hassette_executor.__about__ import __version__
+from hassette_executor.otel import names
+from hassette_executor.otel.errors import ExportFailedError, ExportRejectedError
+from hassette_executor.otel.settings import OpenTelemetrySettings
+
+# 400: the receiver says that the data is bad, and OTLP forbids to send it again. 413: it is too much at once.
+# Everything else, such as a wrong token or path, is for a person to mend, and the data waits for that.
+_UNSENDABLE = (400, 413)
+_REASON_CHARACTERS = 300
+
+
+class Otlp:
+    """Sends spans and metrics. Used from one thread.
+
+    Args:
+        settings: Where to, and how.
+
+    Attributes:
+        resource: Who sends.
+    """
+
+    def __init__(self, settings: OpenTelemetrySettings) -> None:
+        self._endpoint = endpoint = settings.endpoint.rstrip("/")
+        self._answer: requests.Response | None = None
+        compression = Compression.Gzip if settings.compression == "gzip" else Compression.NoCompression
+        # None, not an empty table, has the exporters look at OTEL_EXPORTER_OTLP_HEADERS.
+        headers = dict(settings.headers) or None
+        # Older versions of the exporters declare the timeout an int; they only ever hand it on.
+        timeout: Any = settings.timeout_s
+        self._spans = OTLPSpanExporter(
+            f"{endpoint}/v1/traces", headers=headers, timeout=timeout, compression=compression, session=self._session()
+        )
+        # Any: its methods take untyped keywords.
+        self._metrics: Any = OTLPMetricExporter(
+            f"{endpoint}/v1/metrics", headers=headers, timeout=timeout, compression=compression, session=self._session()
+        )
+        self.resource = Resource.create(
+            {
+                names.SERVICE_NAME: "hassette",
+                names.SERVICE_VERSION: __version__,
+                names.SERVICE_INSTANCE_ID: settings.instance_id,
+                **settings.resource,
+            }
+        )
+
+    def send_spans(self, spans: Sequence[ReadableSpan]) -> str | None:
+        """Send spans; return what the receiver says about those that it did not take, if any.
+
+        Raises:
+            ExportFailedError: They could not be sent now.
+            ExportRejectedError: The receiver will never take them as they are.
+        """
+        self._send("spans", lambda: self._spans.export(spans) is SpanExportResult.SUCCESS)
+        answer = ExportTraceServiceResponse()
+        if not self._read(answer) or not answer.partial_success.rejected_spans:
+            return None
+        return f"{answer.partial_success.rejected_spans} spans: {answer.partial_success.error_message}"
+
+    def send_metrics(self, metrics: MetricsData) -> str | None:
+        """Send metrics; return and raise as `send_spans` does."""
+        self._send("metrics", lambda: self._metrics.export(metrics) is MetricExportResult.SUCCESS)
+        answer = ExportMetricsServiceResponse()
+        if not self._read(answer) or not answer.partial_success.rejected_data_points:
+            return None
+        return f"{answer.partial_success.rejected_data_points} points: {answer.partial_success.error_message}"
+
+    def close(self) -> None:
+        """Send no more; an exporter that waits to try again gives up. May be called from another thread."""
+        self._spans.shutdown()
+        self._metrics.shutdown()
+
+    def _session(self) -> requests.Session:
+        session = requests.Session()
+        session.hooks["response"].append(self._note)
+        return session
+
+    def _note(self, answer: requests.Response, *_: object, **__: object) -> None:
+        self._answer = answer
+
+    def _send(self, what: str, export: Callable[[], bool]) -> None:
+        self._answer = None
+        with _heard() as said:
+            try:
+                sent = export()
+            except requests.RequestException as error:
+                # Some are a ValueError, too, which the queue would take for a row that can never be kept.
+                raise ExportFailedError(what, self._endpoint, str(error)) from error
+        if sent:
+            return
+        if self._answer is not None and self._answer.status_code in _UNSENDABLE:
+            reason = f"{self._answer.status_code} {self._answer.text[:_REASON_CHARACTERS]}".strip()
+            raise ExportRejectedError(what, self._endpoint, reason)
+        raise ExportFailedError(what, self._endpoint, said[-1] if said else "no reason was given")
+
+    def _read(self, answer: ExportTraceServiceResponse | ExportMetricsServiceResponse) -> bool:
+        if self._answer is None or not self._answer.content:
+            return False
+        try:
+            answer.ParseFromString(self._answer.content)
+        except DecodeError:
+            # A proxy's own words, or JSON: the status code has said that all is well.
+            return False
+        return True
+
+
+class _Listener(logging.Filter):
+    """Hears what one thread logs, and keeps it from being written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+        self._thread = threading.get_ident()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.thread != self._thread:
+            return True
+        self.said.append(record.getMessage()[:_REASON_CHARACTERS])
+        return False
+
+
+@contextlib.contextmanager
+def _heard() -> Generator[list[str]]:
+    """Hear what the exporters log, instead of letting them.
+
+    They log each attempt, and say why it failed nowhere else. Here the reason goes into the error, of which the write
+    queue writes one line per interval.
+    """
+    listener = _Listener()
+    loggers = [logging.getLogger(exporter.__module__) for exporter in (OTLPSpanExporter, OTLPMetricExporter)]
+    for logger in loggers:
+        logger.addFilter(listener)
+    try:
+        yield listener.said
+    finally:
+        for logger in loggers:
+            logger.removeFilter(listener)

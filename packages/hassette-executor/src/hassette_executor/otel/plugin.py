@@ -1,0 +1,56 @@
+"""How core finds the sink: the entry point ``otel`` in the group ``hassette.sinks``.
+
+It comes with hassette-executor whether the extra is installed or not. So nothing of OpenTelemetry is imported, and
+without a table ``[otel]`` there is no sink.
+"""
+
+import uuid
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from hassette_executor.otel.settings import OpenTelemetrySettings
+from hassette_executor.otel.sink import OpenTelemetrySink
+
+# The namespace that OpenTelemetry's conventions name for ids made of a machine's own (resource/service.md).
+_NAMESPACE = uuid.UUID("4d63009a-8d0f-11ee-aad7-4c796ed8e320")
+_MACHINE_ID = Path("/etc/machine-id")
+
+
+def create_sink(*, data_dir: Path, settings: Mapping[str, object]) -> OpenTelemetrySink | None:
+    """Make the service that sends records to an OTLP receiver; None when ``[otel]`` is missing or empty.
+
+    Args:
+        data_dir: The framework's data directory; together with the machine's id it tells this home from others.
+        settings: The table ``[otel]`` of hassette.toml.
+
+    Raises:
+        ValueError: A setting is unknown or wrong, or the extra is not installed; one sentence.
+    """
+    if not settings:
+        return None
+    chosen = OpenTelemetrySettings.from_mapping({"instance_id": instance_id(data_dir), **settings})
+    if not _is_installed():
+        raise ValueError("needs more than is installed: pip install 'hassette-executor[otel]'")
+    return OpenTelemetrySink(chosen)
+
+
+def instance_id(data_dir: Path, machine_id: Path = _MACHINE_ID) -> str:
+    """Return an id that stays the same for one data directory on one machine; a random one if the machine has none.
+
+    Args:
+        data_dir: The framework's data directory.
+        machine_id: The file with the machine's id. It is hashed: conventions ask not to send it as it is.
+    """
+    try:
+        machine = machine_id.read_text().strip()
+    except OSError:
+        machine = ""
+    return str(uuid.uuid5(_NAMESPACE, f"{machine}:{data_dir.resolve()}") if machine else uuid.uuid4())
+
+
+def _is_installed() -> bool:
+    try:
+        return find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:
+        return False

@@ -1,0 +1,73 @@
+"""An OTLP receiver in a process of its own, and values to send to it."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="hassette-executor[otel] is not installed")
+
+RECEIVER = Path(__file__).with_name("receiver.py")
+
+
+class Receiver:
+    """The receiver's process, seen from the test."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self._process: subprocess.Popen[str] | None = None
+        self.start()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Begin to receive, at the port of the last time if there was one; what was received then is forgotten."""
+        self._process = subprocess.Popen(
+            [sys.executable, str(RECEIVER), str(self.port)], stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        self.port = int(self._process.stdout.readline())
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            self._process = None
+
+    def behave(self, **how: object) -> None:
+        request = urllib.request.Request(f"{self.endpoint}/behave", json.dumps(how).encode(), method="POST")
+        urllib.request.urlopen(request, timeout=10).close()
+
+    def _received(self) -> dict:
+        with urllib.request.urlopen(f"{self.endpoint}/received", timeout=10) as answer:
+            return json.load(answer)
+
+    @property
+    def requests(self) -> list[dict]:
+        return self._received()["requests"]
+
+    @property
+    def spans(self) -> list[dict]:
+        return self._received()["spans"]
+
+    def metric(self, name: str) -> dict:
+        """The newest export of a metric."""
+        return [metric for metric in self._received()["metrics"] if metric["name"] == name][-1]
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    for key in [key for key in os.environ if key.lower().endswith("_proxy") or key.startswith("OTEL_")]:
+        monkeypatch.delenv(key)
+    receiver = Receiver()
+    yield receiver
+    receiver.kill()

@@ -1,0 +1,148 @@
+"""A small OTLP/HTTP receiver, for a process of its own: ``python receiver.py PORT`` (0 picks one, and prints it).
+
+It decodes what it gets with OpenTelemetry's own protobuf classes and tells it as JSON:
+
+    POST /v1/traces, /v1/metrics   as a collector does
+    GET  /received                 {"requests": [...], "spans": [...], "metrics": [...]}
+    POST /behave                   {"traces": [503, 200, ...], "metrics": [...]}: status codes of the next answers;
+                                   "partial": n: say that n spans were not taken; "lose_answers": n: take the next n
+                                   requests, and hang up instead of answering
+"""
+
+import gzip
+import json
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock
+
+from google.protobuf.json_format import MessageToDict
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+
+class Received:
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.requests: list[dict] = []
+        self.spans: list[dict] = []
+        self.metrics: list[dict] = []
+        self.answers: dict[str, list[int]] = {"traces": [], "metrics": []}
+        self.partial = 0
+        self.lose_answers = 0
+
+
+RECEIVED = Received()
+
+
+def plain(attributes) -> dict:
+    """Attributes as a plain table."""
+    return {item.key: getattr(item.value, item.value.WhichOneof("value")) for item in attributes}
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        with RECEIVED.lock:
+            told = {"requests": RECEIVED.requests, "spans": RECEIVED.spans, "metrics": RECEIVED.metrics}
+            self.answer(200, json.dumps(told).encode(), "application/json")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        if self.path == "/behave":
+            with RECEIVED.lock:
+                for key, value in json.loads(body).items():
+                    target = RECEIVED.answers if key in RECEIVED.answers else vars(RECEIVED)
+                    target[key] = value
+            self.answer(200, b"{}", "application/json")
+            return
+        signal = self.path.removeprefix("/v1/")
+        with RECEIVED.lock:
+            planned = RECEIVED.answers[signal]
+            status = planned.pop(0) if planned else 200
+            headers = {key.lower(): value for key, value in self.headers.items()}
+            RECEIVED.requests.append({"signal": signal, "status": status, "headers": headers})
+            if status != 200:
+                self.answer(status, b"no, thank you", "text/plain")
+                return
+            answer = self.take_spans(body) if signal == "traces" else self.take_metrics(body)
+            if RECEIVED.lose_answers:
+                RECEIVED.lose_answers -= 1
+                self.close_connection = True
+                return
+            self.answer(200, answer, "application/x-protobuf")
+
+    def take_spans(self, body: bytes) -> bytes:
+        request = ExportTraceServiceRequest.FromString(body)
+        for of_resource in request.resource_spans:
+            resource = plain(of_resource.resource.attributes)
+            for of_scope in of_resource.scope_spans:
+                for span in of_scope.spans:
+                    RECEIVED.spans.append(
+                        {
+                            **MessageToDict(span),
+                            "attributes": plain(span.attributes),
+                            "events": [
+                                {"name": e.name, "at_ns": e.time_unix_nano, "attributes": plain(e.attributes)}
+                                for e in span.events
+                            ],
+                            "trace": span.trace_id.hex(),
+                            "id": span.span_id.hex(),
+                            "parent": span.parent_span_id.hex(),
+                            "links": [{"trace": link.trace_id.hex(), "id": link.span_id.hex()} for link in span.links],
+                            "resource": resource,
+                            "scope": of_scope.scope.name,
+                        }
+                    )
+        response = ExportTraceServiceResponse()
+        if RECEIVED.partial:
+            response.partial_success.rejected_spans = RECEIVED.partial
+            response.partial_success.error_message = "too old"
+            RECEIVED.partial = 0
+        return response.SerializeToString()
+
+    def take_metrics(self, body: bytes) -> bytes:
+        request = ExportMetricsServiceRequest.FromString(body)
+        for of_resource in request.resource_metrics:
+            resource = plain(of_resource.resource.attributes)
+            for of_scope in of_resource.scope_metrics:
+                for metric in of_scope.metrics:
+                    data = getattr(metric, metric.WhichOneof("data"))
+                    points = [{**MessageToDict(p), "attributes": plain(p.attributes)} for p in data.data_points]
+                    RECEIVED.metrics.append(
+                        {
+                            "name": metric.name,
+                            "unit": metric.unit,
+                            "kind": metric.WhichOneof("data"),
+                            "temporality": data.aggregation_temporality,
+                            "points": points,
+                            "resource": resource,
+                        }
+                    )
+        return ExportMetricsServiceResponse().SerializeToString()
+
+    def answer(self, status: int, body: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing: the test asks."""
+
+
+if __name__ == "__main__":
+    ThreadingHTTPServer.allow_reuse_address = True
+    server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+    server.daemon_threads = True
+    print(server.server_port, flush=True)
+    server.serve_forever()

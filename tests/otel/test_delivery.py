@@ -1,0 +1,305 @@
+"""Nothing lost, nothing twice, and nothing held up: with a receiver that is down, busy, fussy or mute."""
+
+import asyncio
+import logging
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+import requests
+
+from hassette_executor import (
+    Batch,
+    CommandExecutor,
+    DueTrigger,
+    EventTrigger,
+    ExecutorSettings,
+    InvokeHandler,
+    JobExecution,
+    JobRegistration,
+    ListenerRegistration,
+    RecordSink,
+    ServiceCall,
+    Status,
+    record_service_call,
+)
+from hassette_executor.otel import OpenTelemetrySettings, OpenTelemetrySink
+from hassette_executor.otel.errors import ExportFailedError, ExportRejectedError
+
+AT_US = 1_790_000_000_000_000
+JOB = JobRegistration(app="heating", instance="0", name="night", schedule="every 1 s", handler="heating.Night.run")
+LISTENER = ListenerRegistration(app="light", instance="hall", name="on_motion", topic="state_changed.*", handler="on")
+TRIGGER = EventTrigger("state_changed", "light.hall", "off", "on", "ctx-1")
+
+
+def batch(sequence: int, *numbers: int) -> Batch:
+    runs = (JobExecution(number, JOB, DueTrigger(AT_US), AT_US, 10, 0, Status.SUCCESS) for number in numbers)
+    return Batch(sequence, AT_US, executions=tuple(runs))
+
+
+def sink_of(receiver, **further) -> OpenTelemetrySink:
+    values = {"endpoint": receiver.endpoint, "metrics_interval_s": 3_600, "timeout_s": 0.5, **further}
+    return OpenTelemetrySink(OpenTelemetrySettings(**values))
+
+
+def command(call: Callable) -> InvokeHandler:
+    return InvokeHandler(registration=LISTENER, call=call, trigger=TRIGGER, ready_ns=time.monotonic_ns())
+
+
+def ids_of(spans: list[dict]) -> list[int]:
+    return [int(span["attributes"]["hassette.record.id"]) for span in spans]
+
+
+async def until(true: Callable[[], bool], within_s: float = 20) -> None:
+    async with asyncio.timeout(within_s):
+        while not true():  # noqa: ASYNC110  what it waits for is in another process
+            await asyncio.sleep(0.02)
+
+
+def test_it_is_a_record_sink(receiver):
+    assert isinstance(sink_of(receiver), RecordSink)
+
+
+async def test_a_batch_that_was_sent_is_not_sent_or_counted_twice(receiver):
+    async with sink_of(receiver) as sink:
+        for again in (batch(1, 5), batch(1, 5), batch(2, 6), batch(1, 5)):
+            await sink.write(again)
+        assert await sink.last_id() == 6
+
+    assert ids_of(receiver.spans) == [5, 6]
+    (point,) = receiver.metric("hassette.executions")["points"]
+    assert int(point["asInt"]) == 2
+
+
+async def test_metrics_that_could_not_be_sent_are_made_good_and_no_span_is_sent_twice(receiver, caplog):
+    receiver.behave(metrics=[503, 500])
+    async with sink_of(receiver, metrics_interval_s=0.05) as sink:
+        await sink.write(batch(1, 5))
+        await until(lambda: [r["status"] for r in receiver.requests if r["signal"] == "metrics"][-1:] == [200])
+        await sink.write(batch(2, 6))
+
+    assert ids_of(receiver.spans) == [5, 6]
+    (point,) = receiver.metric("hassette.executions")["points"]
+    assert int(point["asInt"]) == 2
+    assert [line.getMessage() for line in caplog.records].count(
+        "Metrics could not be sent; the next export makes up for it"
+    ) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
+async def test_what_a_person_has_to_mend_is_told_and_may_be_tried_again(receiver, status):
+    receiver.behave(traces=[status])
+    async with sink_of(receiver) as sink:
+        with pytest.raises(ExportFailedError, match=str(status)) as failed:
+            await sink.write(batch(1, 5))
+        assert not isinstance(failed.value, ValueError)
+        await sink.write(batch(1, 5))
+
+    assert ids_of(receiver.spans) == [5]
+
+
+@pytest.mark.parametrize("status", [400, 413])
+async def test_what_the_receiver_will_never_take_is_a_value_error(receiver, status):
+    receiver.behave(traces=[status])
+    async with sink_of(receiver) as sink:
+        with pytest.raises(ExportRejectedError, match=f"{status} no, thank you") as rejected:
+            await sink.write(batch(1, 5))
+        assert isinstance(rejected.value, ValueError)
+
+
+async def test_a_busy_receiver_is_tried_again_by_the_exporter_itself(receiver):
+    receiver.behave(traces=[503])
+    async with sink_of(receiver, timeout_s=10) as sink:
+        await sink.write(batch(1, 5))
+
+    assert ids_of(receiver.spans) == [5]
+
+
+async def test_a_lost_answer_makes_the_same_span_again_and_not_another_one(receiver):
+    receiver.behave(lose_answers=2)  # a connection that breaks is tried twice at once
+    async with sink_of(receiver) as sink:
+        with pytest.raises(ExportFailedError):
+            await sink.write(batch(1, 5))
+        await sink.write(batch(1, 5))
+
+    spans = receiver.spans
+    assert len(spans) > 1
+    assert len({(span["trace"], span["id"]) for span in spans}) == 1
+    (point,) = receiver.metric("hassette.executions")["points"]
+    assert int(point["asInt"]) == 1
+
+
+async def test_spans_that_the_receiver_did_not_take_are_told_and_not_sent_again(receiver, caplog):
+    receiver.behave(partial=1)
+    async with sink_of(receiver) as sink:
+        await sink.write(batch(1, 5, 6))
+
+    (line,) = (line for line in caplog.records if line.name == "hassette_executor.otel.sink")
+    assert line.rejected == "1 spans: too old"  # type: ignore[attr-defined]
+    assert ids_of(receiver.spans) == [5, 6]
+
+
+async def test_a_sink_that_was_not_started_or_is_stopped_keeps_nothing_and_says_so(receiver):
+    sink = sink_of(receiver)
+    await sink.stop()
+    with pytest.raises(ExportFailedError, match="not been started"):
+        await sink.write(batch(1, 5))
+    await sink.start()
+    await sink.start()
+    await sink.write(batch(1, 5))
+    await sink.stop()
+    await sink.stop()
+    with pytest.raises(ExportFailedError, match="not been started"):
+        await sink.write(batch(2, 6))
+    assert ids_of(receiver.spans) == [5]
+
+
+async def test_the_exporters_own_lines_go_into_the_error_and_those_of_others_stay(receiver, caplog):
+    endpoint = receiver.endpoint
+    receiver.kill()
+    async with sink_of(receiver) as sink:
+        with pytest.raises(ExportFailedError, match=endpoint):
+            await sink.write(batch(1, 5))
+        logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter").warning("of another thread")
+
+    said = [line.getMessage() for line in caplog.records if line.name.startswith("opentelemetry")]
+    assert said == ["of another thread"]
+
+
+async def test_headers_and_compression_are_as_set(receiver):
+    async with sink_of(receiver, headers={"authorization": "Bearer abc"}) as sink:
+        await sink.write(batch(1, 5))
+    async with sink_of(receiver, compression="none") as sink:
+        await sink.write(batch(1, 5))
+
+    zipped, plain = (request["headers"] for request in receiver.requests if request["signal"] == "traces")
+    assert (zipped["authorization"], zipped["content-encoding"]) == ("Bearer abc", "gzip")
+    assert "content-encoding" not in plain
+
+
+async def test_the_event_loop_goes_on_while_a_receiver_keeps_it_waiting():
+    # Nobody accepts: a listening socket whose backlog takes the connection, and never an answer.
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        sink = OpenTelemetrySink(OpenTelemetrySettings(endpoint=f"http://127.0.0.1:{mute.getsockname()[1]}"))
+        await sink.start()
+        writing = asyncio.create_task(sink.write(batch(1, 5)))
+        began = time.monotonic()
+        for _ in range(20):
+            await asyncio.sleep(0.005)
+        assert time.monotonic() - began < 2
+        assert not writing.done()
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        await sink.stop()
+        assert time.monotonic() - began < 8
+
+
+async def test_nothing_of_it_happens_on_the_event_loops_thread(receiver, monkeypatch):
+    threads: set[str] = set()
+    send = requests.Session.send
+
+    def noted(*args, **kwargs):
+        threads.add(threading.current_thread().name)
+        return send(*args, **kwargs)
+
+    monkeypatch.setattr(requests.Session, "send", noted)
+    async with sink_of(receiver) as sink:
+        await sink.write(batch(1, 5))
+
+    assert threads
+    assert threading.current_thread().name not in threads
+
+
+# ---- with the executor ----------------------------------------------------------------------------------------
+
+
+async def test_what_the_executor_ran_arrives_whole(receiver):
+    async def works() -> None:
+        call = ServiceCall(time.time_ns() // 1000, "light", "turn_on", "", "", 10, "ctx-2", None)
+        record_service_call(call)
+
+    async def fails() -> None:
+        logging.getLogger("apps.light").info("before the fall")
+        raise KeyError("lux")
+
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    hanging = ListenerRegistration(
+        app="light", instance="hall", name="hangs", topic="t", handler="hangs", timeout_s=0.05
+    )
+    logging.getLogger("apps.light").setLevel(logging.INFO)
+    async with sink_of(receiver, timeout_s=5) as sink:
+        async with CommandExecutor(sink) as executor:
+            executor.set_session_facts(home_assistant="2026.11.1")
+            good = await executor.execute(command(works))
+            bad = await executor.execute(command(fails))
+            late = await executor.execute(
+                InvokeHandler(registration=hanging, call=hangs, trigger=TRIGGER, ready_ns=time.monotonic_ns())
+            )
+            executor.count_skip(LISTENER, "rate_limited", 4)
+        account = executor.accounting()
+
+    assert (account.executed, account.persisted, account.waiting) == (3, 3, 0)
+    spans = {span["attributes"].get("hassette.record.id", span["name"]): span for span in receiver.spans}
+    assert set(spans) == {str(good.id), str(bad.id), str(late.id), "light.turn_on"}
+    assert spans["light.turn_on"]["parent"] == spans[str(good.id)]["id"]
+    log, exception = spans[str(bad.id)]["events"]
+    assert log["attributes"]["hassette.log.message"] == "before the fall"
+    assert exception["attributes"]["exception.type"] == "KeyError"
+    assert (
+        "in test_what_the_executor_ran_arrives_whole.<locals>.fails" in exception["attributes"]["exception.stacktrace"]
+    )
+    assert spans[str(late.id)]["attributes"]["hassette.execution.status"] == "timed_out"
+    assert {span["resource"]["hassette.session.home_assistant"] for span in spans.values()} == {"2026.11.1"}
+    counted = receiver.metric("hassette.executions")["points"]
+    assert Counter(
+        {point["attributes"]["hassette.execution.status"]: int(point["asInt"]) for point in counted}
+    ) == Counter(success=1, error=1, timed_out=1)
+    (skipped,) = receiver.metric("hassette.executions.skipped")["points"]
+    assert int(skipped["asInt"]) == 4
+
+
+async def test_a_receiver_that_was_down_gets_everything_once_and_in_order(receiver):
+    async def works() -> None:
+        pass
+
+    settings = ExecutorSettings(flush_interval_s=0.05, retry_min_s=0.05, retry_max_s=0.1, batch_records=40)
+    async with sink_of(receiver, timeout_s=5) as sink, CommandExecutor(sink, settings=settings) as executor:
+        before = [(await executor.execute(command(works))).id for _ in range(50)]
+        assert await executor.force_flush()
+        assert ids_of(receiver.spans) == before
+        receiver.kill()
+        during: list[int] = []
+        for _ in range(10):
+            during += [(await executor.execute(command(works))).id for _ in range(30)]
+            await asyncio.sleep(0.02)
+        account = executor.accounting()
+        assert (account.persisted, account.waiting) == (50, 300)
+        receiver.start()
+        await until(lambda: executor.accounting().waiting == 0)
+
+    assert ids_of(receiver.spans) == during
+    assert executor.accounting().persisted == 350
+    (point,) = receiver.metric("hassette.executions")["points"]
+    assert int(point["asInt"]) == 350
+
+
+async def test_a_batch_that_is_too_large_for_the_receiver_arrives_in_pieces(receiver):
+    async def works() -> None:
+        pass
+
+    receiver.behave(traces=[413, 413])
+    async with sink_of(receiver) as sink:
+        async with CommandExecutor(sink) as executor:
+            ids = [(await executor.execute(command(works))).id for _ in range(8)]
+        account = executor.accounting()
+
+    assert (account.persisted, account.shed) == (8, {})
+    assert ids_of(receiver.spans) == ids
+    (point,) = receiver.metric("hassette.executions")["points"]
+    assert int(point["asInt"]) == 8

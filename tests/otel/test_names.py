@@ -1,0 +1,38 @@
+"""The names that are said to be OpenTelemetry's are OpenTelemetry's."""
+
+import importlib
+import pkgutil
+
+import opentelemetry.semconv._incubating.attributes
+import opentelemetry.semconv.attributes
+import pytest
+
+from hassette_executor.otel import names
+
+NAMES = {key: name for key, name in vars(names).items() if key.isupper()}
+OURS = ("hassette.", "homeassistant.")
+
+
+def conventions() -> set[str]:
+    """Every attribute of the semantic conventions that the installed package knows."""
+    known: set[str] = set()
+    for package in (opentelemetry.semconv.attributes, opentelemetry.semconv._incubating.attributes):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            values = vars(importlib.import_module(module.name))
+            known |= {value for key, value in values.items() if key.isupper() and isinstance(value, str)}
+    return known
+
+
+@pytest.mark.parametrize("name", sorted(name for name in NAMES.values() if not name.startswith(OURS)))
+def test_a_name_that_is_not_ours_is_in_the_semantic_conventions(name):
+    assert name in conventions()
+
+
+def test_no_name_of_ours_is_in_the_semantic_conventions():
+    ours = {name for name in NAMES.values() if name.startswith(OURS)}
+    assert ours
+    assert not ours & conventions()
+
+
+def test_each_name_is_named_once():
+    assert len(set(NAMES.values())) == len(NAMES)

@@ -1,0 +1,122 @@
+"""How the sink is turned on, and what is said when a setting is wrong."""
+
+import subprocess
+import sys
+import uuid
+
+import pytest
+
+import hassette_executor.otel
+from hassette_executor.otel import OpenTelemetrySettings, create_sink
+from hassette_executor.otel import plugin as plugin_module
+from hassette_executor.otel.plugin import instance_id
+
+ENDPOINT = "http://127.0.0.1:4318"
+
+
+def test_all_is_sorted_and_exists():
+    exported = hassette_executor.otel.__all__
+    assert exported == sorted(exported)
+    assert all(hasattr(hassette_executor.otel, name) for name in exported)
+
+
+def test_without_a_table_there_is_no_sink(tmp_path):
+    assert create_sink(data_dir=tmp_path, settings={}) is None
+
+
+def test_the_table_makes_a_sink_for_this_home(tmp_path):
+    sink = create_sink(data_dir=tmp_path, settings={"endpoint": ENDPOINT, "resource": {"room": "lab"}})
+
+    assert sink is not None
+    assert sink.settings.endpoint == ENDPOINT
+    assert sink.settings.resource == {"room": "lab"}
+    assert uuid.UUID(sink.settings.instance_id)
+
+
+def test_a_given_instance_id_is_taken(tmp_path):
+    sink = create_sink(data_dir=tmp_path, settings={"endpoint": ENDPOINT, "instance_id": "cabin"})
+
+    assert sink is not None
+    assert sink.settings.instance_id == "cabin"
+
+
+def test_the_instance_id_is_lasting_and_its_own_for_each_home_and_does_not_tell_the_machines(tmp_path):
+    machine, other_machine = tmp_path / "machine-id", tmp_path / "other"
+    machine.write_text("2a6f0f6b5f5e4f0f8d3f\n")
+    other_machine.write_text("9b1d\n")
+
+    assert instance_id(tmp_path, machine) == instance_id(tmp_path, machine)
+    assert instance_id(tmp_path, machine) != instance_id(tmp_path / "b", machine)
+    assert instance_id(tmp_path, machine) != instance_id(tmp_path, other_machine)
+    assert "2a6f0f6b" not in instance_id(tmp_path, machine)
+
+
+@pytest.mark.parametrize("content", [None, "\n"])
+def test_a_machine_without_an_id_gets_a_random_one(tmp_path, content):
+    machine = tmp_path / "machine-id"
+    if content is not None:
+        machine.write_text(content)
+
+    assert instance_id(tmp_path, machine) != instance_id(tmp_path, machine)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (
+            {"endpont": ENDPOINT},
+            "endpont is not a setting of OpenTelemetry; there are: compression, endpoint, headers,",
+        ),
+        ({"timeout_s": 3}, "endpoint is missing"),
+        ({"endpoint": "collector:4318"}, "endpoint must be an address"),
+        ({"endpoint": "http://[::1"}, "endpoint must be an address"),
+        ({"endpoint": 4318}, "endpoint must be an address"),
+        ({"compression": "zstd"}, 'compression must be "gzip" or "none"'),
+        ({"timeout_s": 0}, "timeout_s must be a number of seconds above 0"),
+        ({"timeout_s": "5"}, "timeout_s must be a number of seconds above 0"),
+        ({"metrics_interval_s": True}, "metrics_interval_s must be a number of seconds"),
+        ({"metrics_interval_s": 4_000}, "at most 3600"),
+        ({"service_data": 1}, "service_data must be true or false"),
+        ({"instance_id": ""}, "instance_id must be a text"),
+        ({"headers": "a=b"}, "headers must be a table of texts"),
+        ({"resource": {"floor": 3}}, "resource must be a table of texts"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence_that_names_the_key(tmp_path, table, said):
+    if not {"endpoint", "endpont"} & table.keys() and said != "endpoint is missing":
+        table = {"endpoint": ENDPOINT, **table}
+    with pytest.raises(ValueError) as wrong:
+        create_sink(data_dir=tmp_path, settings=table)
+    assert said in str(wrong.value)
+    assert "\n" not in str(wrong.value)
+
+
+def test_headers_are_a_secret():
+    settings = OpenTelemetrySettings(endpoint=ENDPOINT, headers={"authorization": "Bearer abc"})
+
+    assert "abc" not in repr(settings)
+
+
+@pytest.mark.parametrize("missing", [None, ModuleNotFoundError("opentelemetry")])
+def test_a_table_without_the_extra_says_what_to_install(tmp_path, monkeypatch, missing):
+    def find_spec(name: str) -> None:
+        if missing is not None:
+            raise missing
+
+    monkeypatch.setattr(plugin_module, "find_spec", find_spec)
+
+    assert create_sink(data_dir=tmp_path, settings={}) is None
+    with pytest.raises(ValueError, match=r"pip install 'hassette-executor\[otel\]'"):
+        create_sink(data_dir=tmp_path, settings={"endpoint": ENDPOINT})
+
+
+def test_nothing_of_opentelemetry_is_imported_before_the_sink_starts():
+    code = """
+import sys
+import hassette_executor
+from hassette_executor.otel import OpenTelemetrySettings, OpenTelemetrySink, create_sink
+OpenTelemetrySink(OpenTelemetrySettings(endpoint="http://127.0.0.1:4318"))
+found = sorted(name for name in sys.modules if name.partition(".")[0] in ("opentelemetry", "requests", "google"))
+assert not found, found
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -1,0 +1,252 @@
+"""What a span says, as a receiver decodes it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hassette_executor import (
+    Batch,
+    DueTrigger,
+    Effects,
+    EventTrigger,
+    Failure,
+    Frame,
+    HandlerInvocation,
+    JobExecution,
+    JobRegistration,
+    LifecycleEvent,
+    ListenerRegistration,
+    LogLine,
+    ServiceCall,
+    SourceLocation,
+    Status,
+)
+from hassette_executor.otel import OpenTelemetrySettings, OpenTelemetrySink
+
+AT_US = 1_790_000_000_000_000
+LISTENER = ListenerRegistration(
+    app="motion_light",
+    instance="hall",
+    name="on_motion",
+    topic="state_changed.binary_sensor.hall_motion",
+    handler="motion_light.MotionLight.on_motion",
+    source=SourceLocation(file="/srv/apps/motion_light.py", line=42),
+)
+JOB = JobRegistration(
+    app="heating", instance="0", name="night", schedule="cron 0 22 * * *", handler="heating.Night.run"
+)
+TRIGGER = EventTrigger("state_changed", "binary_sensor.hall_motion", "off", "on", "ctx-1", "ctx-0", "user-1")
+
+
+def invocation(number: int, status: Status = Status.SUCCESS, **further: object) -> HandlerInvocation:
+    values = {
+        "id": number,
+        "registration": LISTENER,
+        "trigger": TRIGGER,
+        "started_us": AT_US,
+        "duration_us": 1_500,
+        "waited_us": 250,
+        "status": status,
+        **further,
+    }
+    return HandlerInvocation(**values)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def sink(receiver) -> AsyncIterator[OpenTelemetrySink]:
+    settings = OpenTelemetrySettings(endpoint=receiver.endpoint, instance_id="cabin", resource={"home": "lake"})
+    async with OpenTelemetrySink(settings) as sink:
+        yield sink
+
+
+async def test_a_handlers_run_is_a_consumer_span_with_the_records_own_times(sink, receiver):
+    await sink.write(Batch(1, AT_US, invocations=(invocation(7),)))
+
+    (span,) = receiver.spans
+    assert span["name"] == "motion_light.on_motion"
+    assert span["kind"] == "SPAN_KIND_CONSUMER"
+    assert int(span["startTimeUnixNano"]) == AT_US * 1000
+    assert int(span["endTimeUnixNano"]) == (AT_US + 1_500) * 1000
+    assert span["parent"] == ""
+    assert span.get("status", {}) == {}
+    assert span["scope"] == "hassette_executor"
+    assert span["attributes"] == {
+        "hassette.record.id": "7",
+        "hassette.app": "motion_light",
+        "hassette.app.instance": "hall",
+        "hassette.registration.name": "on_motion",
+        "hassette.registration.kind": "listener",
+        "hassette.execution.status": "success",
+        "hassette.execution.waited": 0.00025,
+        "code.function.name": "motion_light.MotionLight.on_motion",
+        "code.file.path": "/srv/apps/motion_light.py",
+        "code.line.number": 42,
+        "messaging.system": "homeassistant",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": "state_changed",
+        "messaging.destination.subscription.name": "state_changed.binary_sensor.hall_motion",
+        "homeassistant.event.type": "state_changed",
+        "homeassistant.entity.id": "binary_sensor.hall_motion",
+        "homeassistant.state.old": "off",
+        "homeassistant.state.new": "on",
+        "homeassistant.context.id": "ctx-1",
+        "homeassistant.context.parent_id": "ctx-0",
+        "user.id": "user-1",
+    }
+
+
+async def test_a_jobs_run_is_an_internal_span_that_says_when_it_was_due(sink, receiver):
+    run = JobExecution(8, JOB, DueTrigger(AT_US, manual=True), AT_US, 10, 5, Status.SUCCESS)
+    await sink.write(Batch(1, AT_US, executions=(run,)))
+
+    (span,) = receiver.spans
+    assert (span["name"], span["kind"]) == ("heating.night", "SPAN_KIND_INTERNAL")
+    assert span["attributes"]["hassette.registration.kind"] == "job"
+    assert span["attributes"]["hassette.job.schedule"] == "cron 0 22 * * *"
+    assert span["attributes"]["hassette.job.due"] == "2026-09-21T14:13:20+00:00"
+    assert span["attributes"]["hassette.job.manual"] is True
+    assert not [key for key in span["attributes"] if key.startswith(("messaging.", "homeassistant."))]
+
+
+@pytest.mark.parametrize(("status", "kind"), [(Status.ERROR, "exception"), (Status.TIMED_OUT, "timeout")])
+async def test_a_failure_is_an_exception_event_and_an_error_status(sink, receiver, status, kind):
+    cause = Failure("exception", "KeyError", "'lux'", (Frame("/srv/apps/a.py", 3, "lux"),))
+    failure = Failure(kind, "ValueError", "no light", (Frame("/srv/apps/a.py", 9, "A.on"),), cause, explicit_cause=True)
+    await sink.write(Batch(1, AT_US, invocations=(invocation(7, status, failure=failure),)))
+
+    (span,) = receiver.spans
+    assert span["status"] == {"code": "STATUS_CODE_ERROR", "message": "ValueError: no light"}
+    assert span["attributes"]["error.type"] == "ValueError"
+    assert span["attributes"]["hassette.execution.status"] == status.value
+    (event,) = span["events"]
+    assert (event["name"], event["at_ns"]) == ("exception", (AT_US + 1_500) * 1000)
+    assert event["attributes"] == {
+        "exception.type": "ValueError",
+        "exception.message": "no light",
+        "exception.stacktrace": failure.traceback,
+    }
+    assert "The above exception was the direct cause" in event["attributes"]["exception.stacktrace"]
+
+
+async def test_a_failure_without_frames_has_no_stacktrace(sink, receiver):
+    failure = Failure("dependency", "hassette_executor.errors.DependencyError", "light is missing")
+    await sink.write(Batch(1, AT_US, invocations=(invocation(7, Status.ERROR, failure=failure),)))
+
+    (event,) = receiver.spans[0]["events"]
+    assert "exception.stacktrace" not in event["attributes"]
+
+
+async def test_a_cancelled_run_is_no_error(sink, receiver):
+    await sink.write(Batch(1, AT_US, invocations=(invocation(7, Status.CANCELLED),)))
+
+    (span,) = receiver.spans
+    assert span.get("status", {}) == {}
+    assert span["attributes"]["hassette.execution.status"] == "cancelled"
+
+
+async def test_log_lines_are_events_at_their_own_time_and_cut_off_ones_are_counted(sink, receiver):
+    effects = Effects((LogLine(AT_US + 7, 30, "motion_light", "dark: \ud83d half"),), (), 3, 2)
+    await sink.write(Batch(1, AT_US, invocations=(invocation(7, effects=effects),)))
+
+    (span,) = receiver.spans
+    (event,) = span["events"]
+    assert (event["name"], event["at_ns"]) == ("log", (AT_US + 7) * 1000)
+    assert event["attributes"] == {
+        "hassette.log.level": "WARNING",
+        "hassette.log.logger": "motion_light",
+        "hassette.log.message": "dark: ? half",
+    }
+    assert span["attributes"]["hassette.dropped.log_lines"] == 3
+    assert span["attributes"]["hassette.dropped.service_calls"] == 2
+
+
+def call(context_id: str | None = "ctx-2", error: str | None = None) -> ServiceCall:
+    return ServiceCall(
+        AT_US + 100, "light", "turn_on", '{"entity_id":"light.hall"}', '{"code":1234}', 900, context_id, error
+    )
+
+
+async def test_a_service_call_is_a_client_span_below_the_run_and_keeps_its_data_to_itself(sink, receiver):
+    await sink.write(Batch(1, AT_US, invocations=(invocation(7, effects=Effects((), (call(),))),)))
+
+    run, child = receiver.spans
+    assert (child["trace"], child["parent"]) == (run["trace"], run["id"])
+    assert child["id"] != run["id"]
+    assert (child["name"], child["kind"]) == ("light.turn_on", "SPAN_KIND_CLIENT")
+    assert int(child["startTimeUnixNano"]) == (AT_US + 100) * 1000
+    assert int(child["endTimeUnixNano"]) == (AT_US + 1_000) * 1000
+    assert child["attributes"] == {
+        "rpc.method": "light.turn_on",
+        "homeassistant.service.target": '{"entity_id":"light.hall"}',
+        "homeassistant.context.id": "ctx-2",
+    }
+
+
+async def test_the_data_of_service_calls_is_sent_when_asked_for(receiver):
+    settings = OpenTelemetrySettings(endpoint=receiver.endpoint, service_data=True)
+    async with OpenTelemetrySink(settings) as sink:
+        await sink.write(Batch(1, AT_US, invocations=(invocation(7, effects=Effects((), (call(),))),)))
+
+    assert receiver.spans[1]["attributes"]["homeassistant.service.data"] == '{"code":1234}'
+
+
+async def test_a_service_call_that_failed_is_an_error(sink, receiver):
+    failed = call(None, "Service light.turn_on not found")
+    await sink.write(Batch(1, AT_US, invocations=(invocation(7, effects=Effects((), (failed,))),)))
+
+    child = receiver.spans[1]
+    assert child["status"] == {"code": "STATUS_CODE_ERROR", "message": "Service light.turn_on not found"}
+    assert child["attributes"]["error.type"] == "_OTHER"
+
+
+async def test_a_run_links_to_the_service_call_that_caused_it_also_within_one_batch(sink, receiver):
+    # The one that called waited for the effects of its call, so it ended last.
+    effect = invocation(7, trigger=EventTrigger("state_changed", "light.hall", "off", "on", "ctx-2"))
+    cause = invocation(8, effects=Effects((), (call("ctx-2"),)))
+    later = invocation(9, trigger=EventTrigger("state_changed", "light.hall", "off", "on", "ctx-3", "ctx-2"))
+    await sink.write(Batch(1, AT_US, invocations=(effect, cause)))
+    await sink.write(Batch(2, AT_US, invocations=(later,)))
+
+    spans = {span["attributes"].get("hassette.record.id", "call"): span for span in receiver.spans}
+    to_the_call = [{"trace": spans["call"]["trace"], "id": spans["call"]["id"]}]
+    assert spans["7"]["links"] == to_the_call
+    assert spans["8"]["links"] == []
+    assert spans["9"]["links"] == to_the_call
+
+
+async def test_a_lifecycle_event_is_a_span_of_no_length_and_an_error_if_it_tells_of_one(sink, receiver):
+    lost = LifecycleEvent(1, AT_US, "connection_lost", "ws://home", "no answer")
+    back = LifecycleEvent(2, AT_US + 5, "connection_restored", "ws://home", "")
+    await sink.write(Batch(1, AT_US, lifecycle=(lost, back)))
+
+    first, second = receiver.spans
+    assert first["name"] == "connection_lost"
+    assert first["startTimeUnixNano"] == first["endTimeUnixNano"] == str(AT_US * 1000)
+    assert first["status"] == {"code": "STATUS_CODE_ERROR", "message": "no answer"}
+    assert first["attributes"]["hassette.lifecycle.subject"] == "ws://home"
+    assert second.get("status", {}) == {}
+
+
+async def test_the_resource_says_which_home_and_what_is_known_of_the_session(sink, receiver):
+    await sink.write(Batch(1, AT_US, invocations=(invocation(1),)))
+    await sink.write(Batch(2, AT_US, invocations=(invocation(2),), session_facts=(("home_assistant", "2026.11.1"),)))
+    end = (("outcome", "clean"), ("reason", "SIGTERM"))
+    await sink.write(Batch(3, AT_US, invocations=(invocation(3),), session_facts=end))
+
+    before, after, last = (span["resource"] for span in receiver.spans)
+    assert before["service.name"] == "hassette"
+    assert before["service.instance.id"] == "cabin"
+    assert before["home"] == "lake"
+    assert before["telemetry.sdk.language"] == "python"
+    assert after == last == {**before, "hassette.session.home_assistant": "2026.11.1"}
+
+
+async def test_ids_are_the_same_for_the_same_record_and_others_in_another_home(receiver):
+    for instance, sequences in (("cabin", (1, 2)), ("lodge", (1,))):
+        async with OpenTelemetrySink(OpenTelemetrySettings(endpoint=receiver.endpoint, instance_id=instance)) as sink:
+            for sequence in sequences:
+                await sink.write(Batch(sequence, AT_US, invocations=(invocation(7),)))
+
+    first, again, elsewhere = ((span["trace"], span["id"]) for span in receiver.spans)
+    assert first == again != elsewhere
