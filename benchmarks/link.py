@@ -15,7 +15,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from hass_client.client import json as their_json
+from hass_client.client import json as their_json  # pyright: ignore[reportMissingTypeStubs]
 
 from hassette_core.events import Event, StateChanged, parse_event
 from hassette_core.home import HomeCore, SimulatedHome
@@ -107,7 +107,7 @@ async def over_a_socket(events: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="What the link costs for each event.")
     parser.add_argument("--quick", action="store_true", help="a few seconds, rougher")
     quick = parser.parse_args().quick
     parsing_and_dispatch(rounds=9 if quick else 41, calls=500 if quick else 3_000)
