@@ -1,0 +1,166 @@
+"""What handing records over costs the event loop, and what an app feels of it while a real file is written.
+
+    python benchmarks/handover.py [--quick]
+
+First: the event loop's own CPU time for 500 records from the inbox into a sink: the feed, the write queue, the batch,
+and a sink that does nothing but hop to a thread and back, as every real one has to. Then: the lag of a 1 ms ticker at
+5,000 runs a second, once with nothing recorded, once into SQLite; rounds of both in turn.
+"""
+
+import argparse
+import asyncio
+import gc
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from hassette_executor import (
+    Batch,
+    CommandExecutor,
+    EventTrigger,
+    ExecutorSettings,
+    HandlerInvocation,
+    InvokeHandler,
+    ListenerRegistration,
+    Status,
+)
+from hassette_executor.effects import LateEffects
+from hassette_executor.handover import Handover
+
+TRIGGER = EventTrigger("state_changed", "light.hall", "off", "on", "01JDABCDEFGHJKMNPQRSTVWXYZ")
+LISTENER = ListenerRegistration(
+    app="bench", instance="0", name="handler", topic="state_changed.*", handler="handler", timeout_s=0
+)
+BATCH = 500
+PER_SECOND = 5_000
+TICK_S = 0.001
+
+
+async def handler() -> None:
+    pass
+
+
+def nothing() -> None:
+    pass
+
+
+class HoppingSink:
+    """Keeps nothing, but goes to a thread and back for it."""
+
+    async def write(self, batch: Batch) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, nothing)
+
+    async def last_id(self) -> int:
+        return 0
+
+
+def some_records(first_id: int) -> list[HandlerInvocation]:
+    numbers = range(first_id, first_id + BATCH)
+    return [HandlerInvocation(number, LISTENER, TRIGGER, 0, 100, 10, Status.SUCCESS) for number in numbers]
+
+
+async def hop_ns() -> int:
+    """The floor: the loop's CPU time for one hop to a thread and back."""
+    began = time.thread_time_ns()
+    await asyncio.get_running_loop().run_in_executor(None, nothing)
+    return time.thread_time_ns() - began
+
+
+async def handing_over_ns(handover: Handover, first_id: int) -> int:
+    """The loop's CPU time from a full inbox to a batch that was written."""
+    handover.inbox.extend(some_records(first_id))
+    began = time.thread_time_ns()
+    await handover.flush()
+    return time.thread_time_ns() - began
+
+
+async def measure_handover(rounds: int) -> None:
+    handover = Handover([HoppingSink()], ExecutorSettings(), LateEffects())
+    handover.start()
+    hops: list[float] = []
+    whole: list[float] = []
+    for number in range(rounds + 20):
+        if number % 100 == 0:
+            gc.collect()
+        hop, all_of_it = await hop_ns(), await handing_over_ns(handover, 1 + number * BATCH)
+        if number >= 20:  # before that: the first thread, the feed filling up
+            hops.append(hop / BATCH)
+            whole.append(all_of_it / BATCH)
+    await handover.close(5)
+    floor, cost = statistics.median(hops), statistics.median(whole)
+    print(f"floor: one hop to a thread, of {BATCH} records  {floor:6.0f} ns per record")
+    print(
+        f"handing over, hop included           {cost:6.0f} ns per record  {cost / floor:3.1f} x the floor  (aim: <= 500)"
+    )
+
+
+async def lags(run: Callable[[], Awaitable[object]] | None, seconds: float) -> list[float]:
+    """Run at `PER_SECOND` for a while; return how late each tick was, in seconds."""
+    loop = asyncio.get_running_loop()
+    late: list[float] = []
+    until = loop.time() + seconds
+
+    async def load() -> None:
+        due, done, began = 0, 0, loop.time()
+        while run is not None and loop.time() < until:
+            due = int((loop.time() - began) * PER_SECOND)
+            # Held up for long, it does not make up for all of it at once: a house has no such bursts.
+            done = max(done, due - 100)
+            while done < due:
+                await run()
+                done += 1
+            await asyncio.sleep(0.002)
+
+    loading = asyncio.create_task(load())
+    while (now := loop.time()) < until:
+        await asyncio.sleep(TICK_S)
+        late.append(loop.time() - now - TICK_S)
+    await loading
+    return late
+
+
+def p99_ms(late: list[float]) -> float:
+    return statistics.quantiles(late, n=100)[98] * 1000
+
+
+async def measure_lag(rounds: int, seconds: float) -> None:
+    try:
+        from hassette_store import DatabaseService
+    except ImportError:
+        print("hassette-store is not installed: the ticker's lag was not measured")
+        return
+    command = InvokeHandler(registration=LISTENER, call=handler, trigger=TRIGGER, ready_ns=time.monotonic_ns())
+    bare: list[float] = []
+    kept: list[float] = []
+    executed = lost = 0
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            async with DatabaseService(Path(folder, "hassette.db")) as store:
+                bare.append(p99_ms(await lags(handler, seconds)))
+                async with CommandExecutor(store) as executor:
+                    kept.append(p99_ms(await lags(lambda executor=executor: executor.execute(command), seconds)))
+                account = executor.accounting()
+                executed += account.executed
+                lost += account.executed - account.persisted
+    growth = statistics.median(after - before for after, before in zip(kept, bare, strict=True))
+    print(f"p99 lag of a 1 ms ticker, {PER_SECOND:,} runs/s, nothing recorded  {statistics.median(bare):6.2f} ms")
+    print(f"p99 lag of a 1 ms ticker, {PER_SECOND:,} runs/s, into SQLite       {statistics.median(kept):6.2f} ms")
+    print(f"growth, median of {rounds} rounds                      {growth:10.2f} ms  (aim: < 2 ms)")
+    print(f"runs {executed:,}, not kept {lost:,}  (aim: 0)")
+
+
+async def measure(*, quick: bool) -> None:
+    await measure_handover(300 if quick else 3_000)
+    await measure_lag(rounds=3 if quick else 9, seconds=1.5 if quick else 3)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work")
+    asyncio.run(measure(quick=parser.parse_args().quick))
+
+
+if __name__ == "__main__":
+    main()

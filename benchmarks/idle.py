@@ -1,0 +1,72 @@
+"""Whether an idle executor sleeps: wake-ups of the event loop and task switches of the process over ten seconds.
+
+    python benchmarks/idle.py [--quick]
+
+The floor is an event loop that sleeps for the same time, in the same process, just before.
+"""
+
+import argparse
+import asyncio
+import resource
+import selectors
+import time
+
+from hassette_executor import CommandExecutor, EventTrigger, InvokeHandler, ListenerRegistration, NullSink
+
+TRIGGER = EventTrigger("state_changed", "light.hall", "off", "on")
+LISTENER = ListenerRegistration(app="bench", instance="0", name="handler", topic="state_changed.*", handler="handler")
+
+
+class CountingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+    """Counts how often the event loop waits, which is once more than it wakes up."""
+
+    waits = 0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.waits += 1
+        return super().select(timeout)
+
+
+async def handler() -> None:
+    pass
+
+
+async def asleep(selector: CountingSelector, seconds: float) -> tuple[int, int]:
+    """Sleep; return the loop's wake-ups and the process's voluntary task switches, of all threads."""
+    waits, switches = selector.waits, resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+    await asyncio.sleep(seconds)
+    return selector.waits - waits, resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - switches
+
+
+async def measure(selector: CountingSelector, seconds: float) -> tuple[tuple[int, int], tuple[int, int]]:
+    floor = await asleep(selector, seconds)
+    async with CommandExecutor(NullSink()) as executor:
+        serving = asyncio.create_task(executor.serve())
+        executor.register(LISTENER)
+        for _ in range(1_000):
+            await executor.execute(
+                InvokeHandler(registration=LISTENER, call=handler, trigger=TRIGGER, ready_ns=time.monotonic_ns())
+            )
+        await executor.force_flush()
+        # Its last timers (handing over, flushing, looking for long runs) end within the flush interval.
+        await asyncio.sleep(1)
+        idle = await asleep(selector, seconds)
+        serving.cancel()
+    return floor, idle
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="two seconds instead of ten")
+    seconds = 2.0 if parser.parse_args().quick else 10.0
+    selector = CountingSelector()
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+        floor, idle = runner.run(measure(selector, seconds))
+    print(f"floor: an event loop that sleeps {seconds:g} s  {floor[0]:4} wake-ups  {floor[1]:4} task switches")
+    print(f"with an executor that has nothing to do  {idle[0]:4} wake-ups  {idle[1]:4} task switches")
+    more = (idle[0] - floor[0], idle[1] - floor[1])
+    print(f"added                                    {more[0]:4} wake-ups  {more[1]:4} task switches  (aim: 0)")
+
+
+if __name__ == "__main__":
+    main()
