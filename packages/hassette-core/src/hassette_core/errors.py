@@ -22,7 +22,7 @@
 Each part of core adds its own classes below the family's root and to this drawing.
 """
 
-from hassette_executor.errors import HassetteError
+from hassette_executor import HassetteError
 
 
 class CoreError(HassetteError):

@@ -32,6 +32,7 @@ from hassette_executor.records import (
     Status,
 )
 from hassette_executor.registrations import JobRegistration, ListenerRegistration, Registration, SourceLocation
+from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.settings import ExecutorSettings
 from hassette_executor.sink import MemorySink, NullSink, RecordSink
 from hassette_executor.triggers import DueTrigger, EventTrigger
@@ -69,6 +70,7 @@ __all__ = [
     "Record",
     "RecordSink",
     "Registration",
+    "RepeatedLog",
     "RunningExecution",
     "ServiceCall",
     "SettingError",

@@ -11,8 +11,7 @@ from hassette_core.errors import CallFailedError, LinkError, UnexpectedAnswerErr
 from hassette_core.events import State
 from hassette_core.link import HomeAssistantLink, RestAnswer
 from hassette_core.link.link import parse_states
-from hassette_executor.context import record_service_call
-from hassette_executor.records import ServiceCall
+from hassette_executor import ServiceCall, record_service_call
 
 Target = str | Iterable[str] | Mapping[str, Any]
 """One entity id, several, or Home Assistant's own form: ``{"area_id": "hall"}``."""

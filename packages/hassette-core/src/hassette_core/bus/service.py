@@ -14,8 +14,7 @@ from hassette_core.clock import Clock, SystemClock
 from hassette_core.errors import RegistrationError
 from hassette_core.events import Event, State, StateChanged
 from hassette_core.handlers import InjectionPlan, Lane, OwnedTasks, describe_callable
-from hassette_executor import CommandExecutor, EventTrigger, InvokeHandler, ListenerRegistration
-from hassette_executor.repeated_log import RepeatedLog
+from hassette_executor import CommandExecutor, EventTrigger, InvokeHandler, ListenerRegistration, RepeatedLog
 
 logger = logging.getLogger(__name__)
 

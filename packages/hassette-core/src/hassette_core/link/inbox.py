@@ -9,7 +9,7 @@ from typing import Any
 from hassette_core.errors import UnreadableEventError
 from hassette_core.events import Event, State, StateChanged, parse_event
 from hassette_core.states import States
-from hassette_executor.repeated_log import RepeatedLog
+from hassette_executor import RepeatedLog
 
 logger = logging.getLogger(__name__)
 

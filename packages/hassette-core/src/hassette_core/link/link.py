@@ -16,7 +16,7 @@ from hassette_core.link.connection import CLOSE_TIMEOUT_S, MAX_MESSAGE_BYTES, Co
 from hassette_core.link.inbox import Inbox
 from hassette_core.link.pulse import Pulse
 from hassette_core.states import States
-from hassette_executor.repeated_log import RepeatedLog
+from hassette_executor import RepeatedLog
 
 logger = logging.getLogger(__name__)
 
