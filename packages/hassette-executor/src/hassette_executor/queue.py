@@ -36,6 +36,7 @@ class WriteQueue:
         sink: Where records go.
         settings: Bounds and intervals.
         now_us: Wall clock, in microseconds since the Unix epoch.
+        monotonic_ns: The clock of the log's intervals; timers are the event loop's.
 
     Attributes:
         pending: What is to be said beside runs; call `touch` after adding to it.
@@ -45,7 +46,11 @@ class WriteQueue:
     """
 
     def __init__(
-        self, sink: RecordSink, settings: ExecutorSettings, now_us: Callable[[], int] = lambda: time.time_ns() // 1000
+        self,
+        sink: RecordSink,
+        settings: ExecutorSettings,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.pending = Pending()
         self.persisted = 0
@@ -72,7 +77,7 @@ class WriteQueue:
         self._accepted = 0
         self._newest_id = 0
         self._writer: asyncio.Task[None] | None = None
-        self._log = RepeatedLog(logger, settings.log_interval_s)
+        self._log = RepeatedLog(logger, settings.log_interval_s, monotonic_ns)
 
     @property
     def waiting(self) -> int:

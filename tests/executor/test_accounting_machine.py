@@ -1,0 +1,200 @@
+"""The sentence that starts with "at every moment": ``executed == persisted + sum(shed) + waiting``, under any trouble.
+
+A state machine does what a house does to an executor (runs that end in every way, bursts, registrations, skips) while
+its sink fails, hangs, is slow, cancels itself and rejects rows, in any order that hypothesis can think of. The clock is
+moved by hand, so an hour of trouble takes a moment.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from typing import Any
+
+import pytest
+from executor_kit import HandLoop, TroubledSink, execute_job, failing, hand_loop, invoke, job, listener, nothing, raising
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+from hassette_executor import CommandExecutor, ExecutorSettings, Status
+
+STEPS = 10_000
+"""Steps that one test run takes at least."""
+
+LISTENERS = [listener(name) for name in ("chatty", "rare", "poison")]
+JOB = job()
+taken: Counter[str] = Counter()
+
+
+class Accounting(RuleBasedStateMachine):
+    """One executor from start to stop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loops = hand_loop()
+        self.loop: HandLoop = self.loops.__enter__()
+        self.executed: Counter[Status] = Counter()
+        self.skipped = 0
+        self.lied = False
+
+    def do(self, work: Any) -> Any:
+        taken["steps"] += 1
+        return self.loop.run_until_complete(work)
+
+    @initialize(
+        max_records=st.sampled_from([10, 60, 100_000]),
+        batch_records=st.sampled_from([1, 7, 50]),
+        max_bytes=st.sampled_from([6_000, 10_000_000]),
+    )
+    def start(self, max_records: int, batch_records: int, max_bytes: int) -> None:
+        self.bounded = max_records < 1_000 or max_bytes < 1_000_000
+        self.max_records = max_records
+        self.sink = TroubledSink()
+        self.sink.rejects = lambda item: getattr(getattr(item, "registration", None), "name", "") == "poison" and hasattr(
+            item, "trigger"
+        )
+        self.executor = CommandExecutor(
+            self.sink,
+            settings=ExecutorSettings(
+                timeout_s=0, max_records=max_records, max_bytes=max_bytes, batch_records=batch_records, stop_timeout_s=20
+            ),
+        )
+        self.do(self.executor.start())
+
+    # ---- what a house does
+
+    @rule(
+        which=st.integers(0, 2),
+        count=st.integers(1, 40),
+        end=st.sampled_from(["success", "success", "success", "error", "cancelled"]),
+    )
+    def execute(self, which: int, count: int, end: str) -> None:
+        call = {"success": nothing, "error": failing, "cancelled": raising(asyncio.CancelledError())}[end]
+        command = invoke(call, LISTENERS[which])
+
+        async def burst() -> None:
+            for _ in range(count):
+                try:
+                    await self.executor.execute(command)
+                except asyncio.CancelledError:
+                    assert end == "cancelled"
+
+        self.do(burst())
+        self.executed[Status(end)] += count
+
+    @rule(count=st.integers(1, 20))
+    def execute_jobs(self, count: int) -> None:
+        async def burst() -> None:
+            for _ in range(count):
+                await self.executor.execute(execute_job(nothing, JOB))
+
+        self.do(burst())
+        self.executed[Status.SUCCESS] += count
+
+    @rule(which=st.integers(0, 1), again=st.booleans())
+    def say_things(self, which: int, again: bool) -> None:
+        async def say() -> None:
+            self.executor.register(LISTENERS[which])
+            self.executor.count_skip(LISTENERS[which], "overlap")
+            self.executor.report("connection_lost", "home")
+            self.executor.set_session_facts(reason="test")
+            if again:
+                self.executor.retire(LISTENERS[which])
+
+        self.do(say())
+        self.skipped += 1
+
+    # ---- what happens to its sink
+
+    @rule(mode=st.sampled_from(["ok", "fail", "hang", "slow", "cancel", "keep_then_fail"]))
+    def trouble(self, mode: str) -> None:
+        taken["steps"] += 1
+        # A batch that was kept although its write failed must come again whole to be recognised. What is shed meanwhile
+        # takes it apart, so a sink that lies and a full queue together are more than is promised.
+        self.sink.mode = "fail" if mode == "keep_then_fail" and self.bounded else mode
+        self.lied = self.lied or self.sink.mode == "keep_then_fail"
+        if mode != "hang":
+            self.sink.released.set()
+            self.sink.released = asyncio.Event()
+
+    @rule(seconds=st.sampled_from([0, 0.05, 0.2, 0.6, 3, 60]))
+    def pass_time(self, seconds: float) -> None:
+        self.do(asyncio.sleep(seconds))
+
+    @precondition(lambda self: self.sink.mode != "hang")
+    @rule()
+    def flush(self) -> None:
+        before = self.executor.accounting().executed
+        if self.do(self.executor.force_flush(1)):
+            account = self.executor.accounting()
+            assert account.persisted + sum(account.shed.values()) == before
+            assert account.waiting == 0
+
+    # ---- what holds
+
+    @invariant()
+    def every_run_is_somewhere(self) -> None:
+        if not hasattr(self, "executor"):
+            return
+        account = self.executor.accounting()
+        assert account.executed == self.executed.total()
+        assert account.executed == account.persisted + sum(account.shed.values()) + account.waiting
+        assert account.waiting >= 0
+        assert account.waiting <= self.max_records + len(self.executor._inbox)
+        kept = [record.id for record in self.sink.records]
+        assert all(earlier < later for earlier, later in zip(kept, kept[1:], strict=False)), "in order, without repeats"
+        assert account.persisted <= len(kept)
+
+    def teardown(self) -> None:
+        try:
+            if hasattr(self, "executor"):
+                self.end()
+        finally:
+            self.loops.__exit__(None, None, None)
+
+    def end(self) -> None:
+        released = self.sink.mode
+        if released in {"hang", "keep_then_fail"}:
+            self.sink.mode = "ok"
+        self.sink.released.set()
+        self.do(self.executor.stop())
+        self.every_run_is_somewhere()
+        account = self.executor.accounting()
+        assert account.waiting == 0
+        # A sink that kept a batch, said that it did not, and stayed down: the account errs on the side of a loss.
+        assert len(self.sink.records) == account.persisted or (self.lied and "stop_deadline" in account.shed)
+        if "stop_deadline" in account.shed:
+            assert self.sink.mode in {"fail", "cancel", "slow"}
+            return
+        ended = Counter(record.status for record in self.sink.records)
+        for summary in self.sink.said("summaries"):
+            ended.update(dict(summary.counts))
+        assert +ended == +self.executed
+        losses = Counter[str]()
+        for loss in self.sink.said("losses"):
+            losses[loss.reason] += loss.count if loss.what == "runs" else 0
+        assert +losses == +Counter(account.shed)
+        if self.sink.mode in {"ok", "slow"}:
+            assert sum(skip.count for skip in self.sink.said("skipped")) == self.skipped
+        assert self.loop.timers() == 0
+
+
+@pytest.mark.timeout(120)
+def test_every_run_is_persisted_shed_or_waiting_at_every_moment(quiet_outcomes):
+    logging.getLogger("hassette_executor.queue").disabled = True
+    taken.clear()
+    try:
+        while taken["steps"] < STEPS:
+            run_state_machine_as_test(
+                Accounting,
+                settings=settings(
+                    max_examples=150,
+                    stateful_step_count=50,
+                    deadline=None,
+                    database=None,
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+    finally:
+        logging.getLogger("hassette_executor.queue").disabled = False
+    assert taken["steps"] >= STEPS

@@ -1,0 +1,269 @@
+"""What a run logs and calls attaches to its record: within bounds, in tasks and threads too, and never to another."""
+
+import asyncio
+import logging
+import threading
+
+import pytest
+from executor_kit import TroubledSink, eventually, failing, invoke, listener, nothing
+
+from hassette_executor import CommandExecutor, ExecutorSettings, MemorySink, ServiceCall, record_service_call
+from hassette_executor.capture import MAX_LINE
+
+app_log = logging.getLogger("apps.hall")
+
+
+@pytest.fixture(autouse=True)
+def _everything_is_logged():
+    app_log.setLevel(logging.DEBUG)
+    yield
+    app_log.setLevel(logging.NOTSET)
+
+
+def called(service: str = "turn_on") -> ServiceCall:
+    return ServiceCall(1, "light", service, '{"entity_id":"light.hall"}', "{}", 900, "01JD", None)
+
+
+def lines_of(record) -> list[str]:
+    return [] if record.effects is None else [line.message for line in record.effects.log_lines]
+
+
+async def test_a_run_that_failed_keeps_every_line_and_one_that_did_not_the_important_ones():
+    async def talk() -> None:
+        app_log.debug("the lamp is %s", "off")
+        app_log.warning("the lamp is slow")
+
+    async def talk_and_fail() -> None:
+        await talk()
+        await failing()
+
+    async def whisper() -> None:
+        app_log.info("nothing to see")
+
+    async with CommandExecutor() as executor:
+        assert lines_of(await executor.execute(invoke(talk))) == ["the lamp is slow"]
+        failed = await executor.execute(invoke(talk_and_fail))
+        assert lines_of(failed) == ["the lamp is off", "the lamp is slow"]
+        assert (await executor.execute(invoke(whisper))).effects is None
+    line = failed.effects.log_lines[0]
+    assert (line.level, line.logger, line.at_us > 1_700_000_000_000_000) == (logging.DEBUG, "apps.hall", True)
+
+
+async def test_the_level_from_which_lines_are_kept_is_a_setting():
+    async def talk() -> None:
+        app_log.info("kept")
+        app_log.debug("not kept")
+
+    async with CommandExecutor(settings=ExecutorSettings(log_keep_level=logging.INFO)) as executor:
+        assert lines_of(await executor.execute(invoke(talk))) == ["kept"]
+
+
+async def test_lines_are_bounded_in_number_and_chatter_never_pushes_out_a_warning():
+    async def chatter(fail: bool) -> None:
+        app_log.warning("important")
+        for number in range(20):
+            app_log.debug("%d", number)
+        if fail:
+            await failing()
+
+    async with CommandExecutor(settings=ExecutorSettings(log_lines=5)) as executor:
+        went_well = await executor.execute(invoke(lambda: chatter(False)))
+        failed = await executor.execute(invoke(lambda: chatter(True)))
+    assert lines_of(went_well) == ["important"]
+    assert lines_of(failed) == ["important", "16", "17", "18", "19"]
+    assert failed.effects.dropped_log_lines == 16
+
+
+async def test_lines_are_bounded_in_size_and_the_last_words_stay():
+    async def shout() -> None:
+        for number in range(10):
+            app_log.error("%d%s", number, "!" * 99)
+
+    async with CommandExecutor(settings=ExecutorSettings(log_bytes=250)) as executor:
+        record = await executor.execute(invoke(shout))
+    assert [line[0] for line in lines_of(record)] == ["8", "9"]
+    assert record.effects.dropped_log_lines == 8
+
+
+async def test_a_failed_run_whose_every_line_was_cut_off_says_how_many():
+    async def talk_and_fail() -> None:
+        app_log.info("gone")
+        await failing()
+
+    async with CommandExecutor(settings=ExecutorSettings(log_lines=0)) as executor:
+        record = await executor.execute(invoke(talk_and_fail))
+    assert (lines_of(record), record.effects.dropped_log_lines) == ([], 1)
+
+
+async def test_a_long_line_is_cut_and_an_exception_is_named():
+    async def talk() -> None:
+        app_log.warning("x" * 5_000)
+        try:
+            await failing()
+        except ValueError:
+            app_log.exception("it failed")
+
+    async with CommandExecutor() as executor:
+        long, named = lines_of(await executor.execute(invoke(talk)))
+    assert (len(long), long[-1]) == (MAX_LINE, "…")
+    assert named == "it failed [ValueError: the sensor said nothing]"
+
+
+async def test_a_line_that_cannot_be_rendered_breaks_neither_the_run_nor_the_record(monkeypatch):
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+
+    class Unspeakable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    async def talk() -> None:
+        app_log.warning("%d", "not a number")
+        try:
+            raise Unspeakable
+        except Unspeakable:
+            app_log.exception("it failed")
+        app_log.warning("and goes on")
+
+    async with CommandExecutor() as executor:
+        record = await executor.execute(invoke(talk))
+    assert record.status == "success"
+    assert lines_of(record) == ["and goes on"]
+
+
+async def test_service_calls_attach_in_order_and_the_first_stay_beyond_the_bound():
+    async def act() -> None:
+        for number in range(5):
+            record_service_call(called(f"s{number}"))
+
+    async with CommandExecutor(settings=ExecutorSettings(service_calls=3)) as executor:
+        record = await executor.execute(invoke(act))
+    assert [call.service for call in record.effects.service_calls] == ["s0", "s1", "s2"]
+    assert record.effects.dropped_service_calls == 2
+
+
+async def test_outside_of_a_run_nothing_attaches_and_nothing_breaks():
+    async with CommandExecutor(sink := MemorySink()) as executor:
+        record_service_call(called())
+        app_log.warning("nobody's line")
+        await executor.execute(invoke(nothing))
+    assert sink.records[0].effects is None
+
+
+async def test_tasks_and_threads_of_a_run_inherit_it():
+    async def background(name: str) -> None:
+        record_service_call(called(name))
+
+    async def act() -> None:
+        await asyncio.create_task(background("task"))
+        await asyncio.to_thread(record_service_call, called("thread"))
+
+    async with CommandExecutor() as executor:
+        record = await executor.execute(invoke(act))
+        in_thread = await executor.execute(invoke(lambda: record_service_call(called("sync")), runs_in="sync"))
+    assert [call.service for call in record.effects.service_calls] == ["task", "thread"]
+    assert [call.service for call in in_thread.effects.service_calls] == ["sync"]
+
+
+async def test_runs_at_the_same_time_do_not_mix_their_effects():
+    async def act(name: str) -> None:
+        for _ in range(3):
+            record_service_call(called(name))
+            await asyncio.sleep(0)
+
+    async with CommandExecutor() as executor:
+        records = await asyncio.gather(
+            *(executor.execute(invoke(lambda name=name: act(name), listener(name))) for name in "abcde")
+        )
+    for record in records:
+        assert {call.service for call in record.effects.service_calls} == {record.registration.name}
+
+
+async def test_a_nested_run_has_its_own_effects_and_gives_the_outer_one_back():
+    async with CommandExecutor() as executor:
+
+        async def outer() -> None:
+            record_service_call(called("before"))
+            nested = await executor.execute(invoke(lambda: record_service_call(called("inner")), runs_in="sync"))
+            assert [call.service for call in nested.effects.service_calls] == ["inner"]
+            record_service_call(called("after"))
+
+        record = await executor.execute(invoke(outer))
+    assert [call.service for call in record.effects.service_calls] == ["before", "after"]
+
+
+async def test_the_executor_s_own_lines_about_a_nested_failure_do_not_attach_to_the_outer_run():
+    async with CommandExecutor(settings=ExecutorSettings(batch_records=1)) as executor:
+
+        async def outer() -> None:
+            for _ in range(3):
+                await executor.execute(invoke(failing))
+            await asyncio.sleep(0.15)
+
+        assert (await executor.execute(invoke(outer))).effects is None
+    assert executor.accounting().executed == 4
+
+
+async def test_effects_after_the_record_was_made_are_counted_as_lost():
+    go = asyncio.Event()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def late() -> None:
+        await go.wait()
+        record_service_call(called())
+        app_log.warning("too late")
+        app_log.warning("much too late")
+
+    async def act() -> None:
+        tasks.append(asyncio.create_task(late()))
+
+    async with CommandExecutor(sink := TroubledSink()) as executor:
+        record = await executor.execute(invoke(act))
+        assert record.effects is None
+        go.set()
+        await tasks[0]
+    losses = {(loss.reason, loss.what): loss.count for loss in sink.said("losses")}
+    assert losses == {("late_effect", "service_calls"): 1, ("late_effect", "log_lines"): 2}
+
+
+async def test_two_threads_of_a_run_that_start_to_log_at_once_share_one_gathering():
+    gate = threading.Barrier(4)
+
+    def log(number: int) -> None:
+        gate.wait(5)
+        app_log.warning("%d", number)
+
+    async def act() -> None:
+        await asyncio.gather(*(asyncio.to_thread(log, number) for number in range(4)))
+
+    async with CommandExecutor() as executor:
+        for _ in range(20):
+            record = await executor.execute(invoke(act))
+            assert sorted(lines_of(record)) == ["0", "1", "2", "3"]
+
+
+async def test_stop_takes_the_log_handler_away():
+    before = list(logging.getLogger().handlers)
+    async with CommandExecutor():
+        assert len(logging.getLogger().handlers) == len(before) + 1
+    assert logging.getLogger().handlers == before
+
+
+async def test_outcomes_are_logged_by_the_table_away_from_the_loop(caplog):
+    caplog.set_level(logging.DEBUG, "hassette_executor.outcome")
+    async with CommandExecutor() as executor:
+        for _ in range(3):
+            await executor.execute(invoke(failing))
+        await executor.execute(invoke(lambda: asyncio.sleep(5), listener("slow", timeout_s=0.01)))
+        await executor.execute(invoke(nothing, listener("fine")))
+        await executor.force_flush()
+        await eventually(lambda: len(caplog.records) >= 3)
+    lines = {line.registration: line for line in caplog.records if line.name == "hassette_executor.outcome"}
+    assert len(lines) == 3
+    assert {name: line.levelname for name, line in lines.items()} == {
+        "on_motion": "ERROR",
+        "slow": "WARNING",
+        "fine": "DEBUG",
+    }
+    assert "ValueError: the sensor said nothing\nTraceback" in lines["on_motion"].getMessage()
+    assert lines["on_motion"].threadName != threading.current_thread().name
+    assert "deadline of 0.01 s" in lines["slow"].getMessage()

@@ -1,0 +1,214 @@
+import asyncio
+import logging
+import threading
+from functools import partial
+
+import pytest
+from executor_kit import eventually, failing, invoke, listener, nothing, raising
+
+from hassette_executor import CommandExecutor, ErrorContext, ExecutionTimeoutError, ExecutorSettings, HassetteError
+
+
+def noting(seen: list[str], name: str):
+    async def hook(context: ErrorContext) -> None:
+        seen.append(name)
+
+    return hook
+
+
+async def test_the_nearest_hook_runs_and_only_that_one():
+    seen: list[str] = []
+    one, other, elsewhere = listener("one"), listener("other"), listener("x", app="garden")
+    async with CommandExecutor() as executor:
+        executor.hooks.set(noting(seen, "global"))
+        executor.hooks.set(noting(seen, "app"), app=("hall", "main"))
+        executor.hooks.set(noting(seen, "registration"), registration=one)
+        for registration in (one, other, elsewhere):
+            await executor.execute(invoke(failing, registration))
+        await eventually(lambda: len(seen) == 3)
+        executor.hooks.set(None, registration=one)
+        executor.hooks.set(None, app=("hall", "main"))
+        await executor.execute(invoke(failing, one))
+        executor.hooks.set(None)
+        await executor.execute(invoke(failing, one))
+        await eventually(lambda: len(seen) == 4)
+    assert seen == ["registration", "app", "global", "global"]
+
+
+async def test_a_hook_sees_the_exception_its_traceback_the_command_and_the_record():
+    told: list[ErrorContext] = []
+    async with CommandExecutor() as executor:
+        executor.hooks.set(told.append)
+        command = invoke(failing)
+        record = await executor.execute(command)
+        await eventually(lambda: told)
+    (context,) = told
+    assert isinstance(context.exception, ValueError)
+    assert context.command is command
+    assert context.record is record
+    assert "in failing" in context.traceback
+    assert "ValueError: the sensor said nothing" in context.traceback
+
+
+async def test_a_timeout_reaches_the_hook_as_our_own_error_with_its_cause():
+    told: list[ErrorContext] = []
+    async with CommandExecutor() as executor:
+        executor.hooks.set(told.append)
+        await executor.execute(invoke(lambda: asyncio.sleep(5), timeout_s=0.01))
+        await eventually(lambda: told)
+    error = told[0].exception
+    assert isinstance(error, ExecutionTimeoutError)
+    assert isinstance(error, TimeoutError)
+    assert error.timeout_s == 0.01
+    assert isinstance(error.__cause__, asyncio.CancelledError)
+
+
+async def test_successes_and_cancellations_call_no_hook_but_foreseen_errors_do():
+    told: list[ErrorContext] = []
+    async with CommandExecutor() as executor:
+        executor.hooks.set(told.append)
+        await executor.execute(invoke(nothing))
+        with pytest.raises(asyncio.CancelledError):
+            await executor.execute(invoke(raising(asyncio.CancelledError())))
+        await executor.execute(invoke(raising(HassetteError("foreseen"))))
+        await eventually(lambda: told)
+    assert [str(context.exception) for context in told] == ["foreseen"]
+
+
+async def test_a_sync_hook_runs_in_a_thread_and_what_it_returns_is_awaited():
+    threads: list[str] = []
+    awaited: list[str] = []
+
+    async def later() -> None:
+        awaited.append(threading.current_thread().name)
+
+    def hook(context: ErrorContext):
+        threads.append(threading.current_thread().name)
+        return later()
+
+    async with CommandExecutor() as executor:
+        executor.hooks.set(hook)
+        await executor.execute(invoke(failing))
+        await eventually(lambda: awaited)
+    assert threads[0].startswith("hassette-handler")
+    assert awaited == [threading.current_thread().name]
+
+
+async def test_async_hooks_of_every_shape_run_on_the_loop():
+    where: list[str] = []
+
+    async def hook(context: ErrorContext, extra: int = 0) -> None:
+        where.append(threading.current_thread().name)
+
+    class Hook:
+        async def __call__(self, context: ErrorContext) -> None:
+            await hook(context)
+
+    async with CommandExecutor() as executor:
+        for shape in (hook, partial(hook, extra=1), Hook(), Hook().__call__):
+            executor.hooks.set(shape)
+            await executor.execute(invoke(failing))
+        await eventually(lambda: len(where) == 4)
+    assert set(where) == {threading.current_thread().name}
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), asyncio.CancelledError()])
+async def test_a_hook_that_fails_is_logged_and_counted_and_harms_nobody(caplog, error):
+    async def hook(context: ErrorContext) -> None:
+        raise error
+
+    async with CommandExecutor() as executor:
+        executor.hooks.set(hook)
+        record = await executor.execute(invoke(failing))
+        await eventually(lambda: executor.hooks.failed == 1)
+    (line,) = [line for line in caplog.records if line.name == "hassette_executor.hooks"]
+    assert (line.getMessage(), line.record_id, line.levelno) == ("An error hook failed", record.id, logging.ERROR)
+
+
+async def test_a_hook_that_hangs_is_cut_off_at_its_limit():
+    ended: list[str] = []
+
+    async def hook(context: ErrorContext) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cut off")
+
+    async with CommandExecutor(settings=ExecutorSettings(hook_timeout_s=0.02)) as executor:
+        executor.hooks.set(hook)
+        await executor.execute(invoke(failing))
+        await eventually(lambda: ended)
+        await eventually(lambda: executor.hooks.failed == 1)
+
+
+async def test_few_hooks_run_at_once_and_those_refused_are_counted(caplog):
+    go = asyncio.Event()
+
+    async def hook(context: ErrorContext) -> None:
+        await go.wait()
+
+    async with CommandExecutor(settings=ExecutorSettings(hooks_at_once=2)) as executor:
+        executor.hooks.set(hook)
+        for _ in range(5):
+            await executor.execute(invoke(failing))
+        assert executor.hooks.refused == 3
+        go.set()
+    assert executor.hooks.failed == 0
+    said = [line for line in caplog.records if line.name == "hassette_executor.hooks"]
+    assert [line.getMessage() for line in said] == ["An error hook was refused: too many are running"]
+
+
+async def test_what_fails_inside_a_hook_calls_no_hook():
+    calls: list[str] = []
+    async with CommandExecutor() as executor:
+
+        async def hook(context: ErrorContext) -> None:
+            calls.append("outer")
+            await executor.execute(invoke(failing))
+            await asyncio.create_task(executor.execute(invoke(failing)))
+            calls.append("done")
+
+        executor.hooks.set(hook)
+        await executor.execute(invoke(failing))
+        await eventually(lambda: "done" in calls)
+    assert calls == ["outer", "done"]
+    assert executor.accounting().executed == 3
+
+
+async def test_what_a_hook_logs_belongs_to_no_run():
+    async def hook(context: ErrorContext) -> None:
+        logging.getLogger("apps.hall").warning("from the hook")
+        done.set()
+
+    done = asyncio.Event()
+    async with CommandExecutor() as executor:
+        executor.hooks.set(hook)
+
+        async def outer() -> None:
+            await executor.execute(invoke(failing))
+            await done.wait()
+
+        assert (await executor.execute(invoke(outer))).effects is None
+
+
+async def test_stop_waits_for_hooks_a_while_and_cuts_off_those_that_hang():
+    async def hook(context: ErrorContext) -> None:
+        await asyncio.Event().wait()
+
+    executor = CommandExecutor(settings=ExecutorSettings(stop_timeout_s=0.2))
+    await executor.start()
+    executor.hooks.set(hook)
+    await executor.execute(invoke(failing))
+    async with asyncio.timeout(3):
+        await executor.stop()
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "hassette-error-hook"]
+
+
+async def test_retiring_a_registration_takes_its_hook_along():
+    seen: list[str] = []
+    registration = listener()
+    async with CommandExecutor() as executor:
+        executor.register(registration)
+        executor.hooks.set(noting(seen, "its own"), registration=registration)
+        executor.retire(registration)
+        assert executor.hooks.find(registration) is None

@@ -1,0 +1,578 @@
+"""The write queue by itself, on a clock moved by hand: no test here waits for real time to pass."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from executor_kit import HALL, T0_US, TIDY, HandLoop, TroubledSink, hand_loop, job, listener, record
+
+from hassette_executor import (
+    ExecutorSettings,
+    LifecycleEvent,
+    MemorySink,
+    Record,
+    RunningExecution,
+    Status,
+)
+from hassette_executor.pending import MAX_LIFECYCLE
+from hassette_executor.queue import WriteQueue
+
+
+@pytest.fixture
+def loop() -> Iterator[HandLoop]:
+    with hand_loop() as loop:
+        yield loop
+
+
+def pass_time(loop: HandLoop, seconds: float) -> None:
+    loop.run_until_complete(asyncio.sleep(seconds))
+
+
+def started(loop: HandLoop, sink: Any, **settings: Any) -> WriteQueue:
+    async def start() -> WriteQueue:
+        queue = WriteQueue(
+            sink, ExecutorSettings(**settings), now_us=lambda: T0_US, monotonic_ns=loop.monotonic_ns
+        )
+        queue.start()
+        await asyncio.sleep(0)
+        return queue
+
+    return loop.run_until_complete(start())
+
+
+def extend(loop: HandLoop, queue: WriteQueue, records: list[Record]) -> None:
+    async def put() -> None:
+        queue.extend(records)
+
+    loop.run_until_complete(put())
+
+
+def say(loop: HandLoop, queue: WriteQueue, what: str, *args: Any) -> None:
+    async def put() -> None:
+        getattr(queue.pending, what)(*args)
+        queue.touch()
+
+    loop.run_until_complete(put())
+
+
+def records(count: int, start: int = 1, **more: Any) -> list[Record]:
+    return [record(number, **more) for number in range(start, start + count)]
+
+
+def settled(queue: WriteQueue) -> int:
+    return queue.persisted + queue.shed.total()
+
+
+# ---- batching
+
+
+def test_records_are_written_within_the_flush_interval_and_not_before(loop):
+    queue = started(loop, sink := TroubledSink())
+    extend(loop, queue, records(3))
+    pass_time(loop, 0.3)
+    assert (sink.calls, queue.waiting) == (0, 3)
+    pass_time(loop, 0.2)
+    assert (sink.calls, queue.waiting, queue.persisted) == (1, 0, 3)
+    assert sink.records == records(3)
+
+
+def test_a_full_batch_does_not_wait_for_the_interval(loop):
+    queue = started(loop, sink := TroubledSink(), batch_records=10)
+    extend(loop, queue, records(25))
+    pass_time(loop, 0)
+    pass_time(loop, 0)
+    assert [len(batch.invocations) for batch in sink.batches] == [10, 10]
+    pass_time(loop, 0.5)
+    assert [len(batch.invocations) for batch in sink.batches] == [10, 10, 5]
+
+
+def test_records_that_come_in_full_batches_do_not_hurry_the_rest(loop):
+    queue = started(loop, sink := TroubledSink(), batch_records=10)
+    extend(loop, queue, records(10))
+    pass_time(loop, 0.1)
+    extend(loop, queue, records(3, start=20))
+    pass_time(loop, 0.2)
+    assert queue.persisted == 10
+
+
+def test_both_kinds_of_run_travel_in_one_batch_in_their_order(loop):
+    queue = started(loop, sink := TroubledSink())
+    mixed = [record(1), record(2, registration=TIDY), record(3), record(4, registration=TIDY)]
+    extend(loop, queue, mixed)
+    pass_time(loop, 1)
+    (batch,) = sink.batches
+    assert (len(batch.invocations), len(batch.executions)) == (2, 2)
+    assert sink.records == mixed
+
+
+def test_an_idle_queue_sets_no_timer_and_writes_nothing(loop):
+    queue = started(loop, sink := TroubledSink())
+    extend(loop, queue, records(3))
+    pass_time(loop, 1)
+    calls = sink.calls
+    assert loop.timers() == 0
+    pass_time(loop, 3_600)
+    assert sink.calls == calls
+
+
+def test_what_is_said_beside_runs_rides_along_and_alone(loop):
+    queue = started(loop, sink := TroubledSink())
+    say(loop, queue, "register", HALL)
+    say(loop, queue, "skip", HALL, T0_US, "overlap", 2)
+    say(loop, queue, "skip", HALL, T0_US, "overlap", 3)
+    say(loop, queue, "set_facts", {"time_zone": "UTC"})
+    pass_time(loop, 1)
+    (batch,) = sink.batches
+    assert batch.registered == (HALL,)
+    assert [(skip.registration, skip.reason, skip.count) for skip in batch.skipped] == [(HALL, "overlap", 5)]
+    assert batch.session_facts == (("time_zone", "UTC"),)
+    assert batch.running is None
+
+
+# ---- retrying
+
+
+def test_a_failed_write_is_kept_aside_and_tried_again_with_the_same_number(loop):
+    sequences: list[int] = []
+
+    class Recording(TroubledSink):
+        async def write(self, batch):
+            sequences.append(batch.sequence)
+            await super().write(batch)
+
+    queue = started(loop, sink := Recording("fail"))
+    extend(loop, queue, records(3))
+    pass_time(loop, 1)
+    extend(loop, queue, records(2, start=10))
+    pass_time(loop, 10)
+    assert (queue.persisted, queue.waiting) == (0, 5)
+    sink.mode = "ok"
+    pass_time(loop, 31)
+    assert set(sequences) == {1, 2}
+    assert sequences == sorted(sequences)
+    assert sink.records == [*records(3), *records(2, start=10)]
+    assert (queue.persisted, queue.waiting, queue.failures) == (5, 0, 0)
+
+
+def test_a_batch_that_was_kept_although_the_write_failed_is_not_kept_twice(loop):
+    queue = started(loop, sink := TroubledSink("keep_then_fail"))
+    extend(loop, queue, records(3))
+    pass_time(loop, 5)
+    sink.mode = "ok"
+    pass_time(loop, 31)
+    assert sink.records == records(3)
+    assert queue.persisted == 3
+
+
+def test_retries_back_off_to_the_longest_pause_and_never_spin(loop):
+    queue = started(loop, sink := TroubledSink("fail"), retry_min_s=0.5, retry_max_s=30)
+    extend(loop, queue, records(3))
+    pass_time(loop, 3_600)
+    # Doubling from half a second takes about 7 tries to get to 30 s; from then on pauses last 15 to 30 s.
+    assert 3_600 / 30 <= sink.calls <= 3_600 / 15 + 10
+    assert queue.failures == sink.calls
+
+
+def test_records_that_arrive_while_a_retry_is_due_do_not_hurry_it(loop):
+    queue = started(loop, sink := TroubledSink("fail"), batch_records=10, max_records=10_000)
+    for second in range(300):
+        extend(loop, queue, records(20, start=second * 20))
+        pass_time(loop, 1)
+    assert sink.calls < 40
+    assert queue.waiting == 6_000
+
+
+def test_a_long_trouble_is_said_once_per_interval(loop, caplog):
+    queue = started(loop, sink := TroubledSink("fail"), log_interval_s=60, max_records=100, batch_records=50)
+    for second in range(300):
+        extend(loop, queue, records(20, start=second * 20))
+        pass_time(loop, 1)
+    sink.mode = "ok"
+    pass_time(loop, 40)
+    said = [line.msg.partition(" (")[0] for line in caplog.records]
+    assert said.count("Records could not be written; they are kept and tried again") <= 6
+    assert said.count("The write queue is full: rows are given up, their counts are kept") <= 6
+    assert said.count("Records can be written again") == 1
+    assert len(said) <= 13
+    assert caplog.records[-1].failed_writes > 5
+
+
+def test_a_sink_that_comes_and_goes_is_said_once_per_interval_too(loop, caplog):
+    queue = started(loop, sink := TroubledSink(), log_interval_s=60, retry_min_s=0.1, retry_max_s=0.1)
+    for second in range(50):
+        sink.mode = "fail"
+        extend(loop, queue, records(2, start=second * 20))
+        pass_time(loop, 0.6)
+        sink.mode = "ok"
+        pass_time(loop, 0.4)
+    assert queue.waiting == 0
+    assert len(caplog.records) == 2
+
+
+def test_a_sink_that_cancels_itself_is_a_sink_in_trouble(loop):
+    queue = started(loop, sink := TroubledSink("cancel"))
+    extend(loop, queue, records(3))
+    pass_time(loop, 0.5)
+    assert (queue.waiting, queue.failures) == (3, 1)
+    sink.mode = "ok"
+    pass_time(loop, 31)
+    assert sink.records == records(3)
+
+
+# ---- poison
+
+
+def test_a_poison_row_is_isolated_and_all_the_rest_kept_in_order(loop, caplog):
+    queue = started(loop, sink := TroubledSink())
+    bad = {record(17).id, record(63).id}
+    sink.rejects = lambda item: getattr(item, "id", None) in bad
+    extend(loop, queue, records(100))
+    say(loop, queue, "register", HALL)
+    pass_time(loop, 5)
+    assert [kept.id for kept in sink.records] == [kept.id for kept in records(100) if kept.id not in bad]
+    assert (queue.persisted, queue.waiting, dict(queue.shed)) == (98, 0, {"rejected_row": 2})
+    assert sink.said("registered") == [HALL]
+    assert sum(count for summary in sink.said("summaries") for _, count in summary.counts) == 2
+    assert [(loss.reason, loss.what, loss.count) for loss in sink.said("losses")] == [("rejected_row", "runs", 2)]
+    # Halving a hundred down to one row takes about seven cuts; each writes two pieces.
+    assert sink.calls < 50
+    assert caplog.records[0].row == repr(HALL.key)
+
+
+def test_a_poison_item_beside_runs_is_isolated_and_said(loop, caplog):
+    queue = started(loop, sink := TroubledSink())
+    bad = listener("poison")
+    sink.rejects = lambda item: item is bad
+    extend(loop, queue, records(4))
+    say(loop, queue, "register", HALL)
+    say(loop, queue, "register", bad)
+    say(loop, queue, "register", TIDY)
+    say(loop, queue, "set_running", (RunningExecution(1, HALL, ("x",), T0_US),))
+    pass_time(loop, 5)
+    assert sink.records == records(4)
+    assert sink.said("registered") == [HALL, TIDY]
+    assert [run.run for run in sink.said("running")] == [1]
+    assert [(loss.reason, loss.what, loss.count) for loss in sink.said("losses")] == [("rejected_row", "registered", 1)]
+    assert caplog.records[0].row == "registered"
+
+
+def test_a_poison_list_of_what_is_running_is_isolated_too(loop):
+    queue = started(loop, sink := TroubledSink())
+    running = (RunningExecution(1, HALL, ("x",), T0_US),)
+    sink.rejects = lambda item: item == running
+    say(loop, queue, "set_running", running)
+    say(loop, queue, "register", HALL)
+    pass_time(loop, 5)
+    assert sink.said("registered") == [HALL]
+    assert [loss.what for loss in sink.said("losses")] == ["running"]
+
+
+def test_a_sink_that_rejects_everything_comes_to_an_end(loop):
+    queue = started(loop, sink := TroubledSink())
+    sink.rejects = lambda item: True
+    extend(loop, queue, records(8))
+    say(loop, queue, "register", HALL)
+    pass_time(loop, 60)
+    calls = sink.calls
+    pass_time(loop, 600)
+    assert (queue.waiting, dict(queue.shed)) == (0, {"rejected_row": 8})
+    assert sink.calls == calls < 60
+    assert loop.timers() == 0
+
+
+# ---- shedding
+
+
+def test_beyond_the_bound_successes_of_the_busiest_go_first_and_errors_stay(loop):
+    queue = started(loop, sink := TroubledSink("fail"), max_records=160, batch_records=40)
+    chatty, rare = listener("chatty"), listener("rare")
+    sent: list[Record] = []
+    for number in range(1_000):
+        registration = rare if number % 50 == 7 else chatty
+        status = Status.ERROR if number % 10 == 3 else Status.CANCELLED if number % 100 == 5 else Status.SUCCESS
+        sent.append(record(number, status, registration=registration, duration_us=100 + number))
+        extend(loop, queue, sent[-1:])
+        assert queue.waiting <= 160
+        pass_time(loop, 0.01)
+    sink.mode = "ok"
+    pass_time(loop, 60)
+    kept = sink.records
+    assert kept == [one for one in sent if one in kept]
+    errors = [one for one in sent if one.status is Status.ERROR]
+    assert [one for one in kept if one.status is Status.ERROR] == errors
+    assert all(one in kept for one in sent if one.registration is rare and one.status is Status.SUCCESS)
+    assert settled(queue) == 1_000
+    assert set(queue.shed) == {"queue_full_count"}
+    counts: dict[Status, int] = {}
+    for summary in sink.said("summaries"):
+        for status, count in summary.counts:
+            counts[status] = counts.get(status, 0) + count
+    for one in kept:
+        counts[one.status] = counts.get(one.status, 0) + 1
+    assert counts == {status: sum(one.status is status for one in sent) for status in counts}
+    total_us = sum(summary.total_us for summary in sink.said("summaries")) + sum(one.duration_us for one in kept)
+    assert total_us == sum(one.duration_us for one in sent)
+    losses = [loss for loss in sink.said("losses") if loss.what == "runs"]
+    assert sum(loss.count for loss in losses) == queue.shed.total()
+
+
+def test_the_bound_by_bytes_sheds_as_well_and_says_so(loop):
+    queue = started(loop, sink := TroubledSink("fail"), max_bytes=300 * 100)
+    extend(loop, queue, records(90))
+    assert not queue.shed
+    extend(loop, queue, records(20, start=100))
+    assert set(queue.shed) == {"queue_full_bytes"}
+    assert queue.waiting <= 100
+    sink.mode = "ok"
+    pass_time(loop, 5)
+    assert settled(queue) == 110
+
+
+def test_what_was_said_survives_shedding_during_an_outage_and_grows_no_heap_of_it(loop):
+    queue = started(loop, sink := TroubledSink("fail"), max_records=100, batch_records=20)
+    for number in range(2_000):
+        one_shot = job("once")  # registered anew for each run, as `run_in` does
+        say(loop, queue, "register", one_shot)
+        extend(loop, queue, [record(number, registration=one_shot)])
+        say(loop, queue, "skip", one_shot, T0_US, "misfire", 1)
+        say(loop, queue, "retire", one_shot)
+        if number % 2 == 0:
+            pass_time(loop, 0.5)
+    say(loop, queue, "set_facts", {"reason": "test"})
+    sink.mode = "ok"
+    pass_time(loop, 60)
+    assert settled(queue) == 2_000
+    assert sum(skip.count for skip in sink.said("skipped")) == 2_000
+    assert len(sink.said("skipped")) < 10
+    assert len(sink.said("summaries")) < 10
+    assert sum(count for summary in sink.said("summaries") for _, count in summary.counts) == queue.shed.total()
+    assert len(sink.said("registered")) < 10
+    assert sink.said("retired")[-1] is one_shot
+    assert sink.said("session_facts") == [("reason", "test")]
+
+
+def test_lifecycle_events_are_bounded_and_the_oldest_counted(loop):
+    queue = started(loop, sink := TroubledSink())
+    events = [LifecycleEvent(number, T0_US + number, "connection_lost", "home", "") for number in range(MAX_LIFECYCLE + 3)]
+    for event in events:
+        queue.pending.report(event)
+    say(loop, queue, "set_facts", {})
+    pass_time(loop, 1)
+    assert sink.said("lifecycle") == events[3:]
+    assert [(loss.what, loss.count, loss.last_us) for loss in sink.said("losses")] == [("lifecycle", 3, T0_US + 2)]
+
+
+# ---- registrations
+
+
+def test_a_registration_that_takes_over_a_key_is_not_retired_with_the_old_one(loop):
+    queue = started(loop, sink := TroubledSink("fail"), max_records=10, batch_records=5)
+    old, new, gone = listener("a"), listener("a"), listener("gone")
+    say(loop, queue, "register", old)
+    say(loop, queue, "retire", old)
+    say(loop, queue, "retire", gone)
+    say(loop, queue, "set_running", ())
+    pass_time(loop, 1)  # tried, and aside now
+    say(loop, queue, "register", new)
+    extend(loop, queue, records(30))  # over the bound: what is aside is dissolved
+    sink.mode = "ok"
+    pass_time(loop, 60)
+    assert sink.said("registered") == [new]
+    assert sink.said("retired") == [gone]
+    assert sum(batch.running == () for batch in sink.batches) == 1
+
+
+# ---- flushing and closing
+
+
+def flush(loop: HandLoop, queue: WriteQueue, timeout_s: float) -> bool:
+    async def wait() -> bool:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await queue.flush()
+        except TimeoutError:
+            return False
+        return True
+
+    return loop.run_until_complete(wait())
+
+
+def test_a_flush_writes_what_waits_at_once_and_returns_when_it_is_settled(loop):
+    queue = started(loop, sink := TroubledSink("slow"))
+    extend(loop, queue, records(3))
+    before = loop.time()
+    assert flush(loop, queue, 5)
+    assert loop.time() - before < 0.1
+    assert sink.records == records(3)
+    assert flush(loop, queue, 0)  # nothing to do
+
+
+def test_a_flush_waits_for_what_is_in_the_sink_s_hands_also_if_that_is_no_run(loop):
+    queue = started(loop, sink := TroubledSink("hang"))
+    say(loop, queue, "register", HALL)
+    pass_time(loop, 1)
+    assert not flush(loop, queue, 1)
+    sink.released.set()
+    assert flush(loop, queue, 1)
+    assert sink.said("registered") == [HALL]
+
+
+def test_a_flush_does_not_wait_for_what_comes_after_it(loop):
+    queue = started(loop, sink := TroubledSink("slow", slow_s=0.5), batch_records=10)
+
+    async def scenario() -> None:
+        queue.extend(records(10))
+        flushing = asyncio.ensure_future(queue.flush())
+        await asyncio.sleep(0.1)
+        queue.extend(records(10, start=100))
+        await flushing
+
+    loop.run_until_complete(scenario())
+    assert sink.records == records(10)
+    assert queue.waiting == 10
+
+
+def test_a_flush_during_an_outage_tries_at_once_and_gives_up_in_time(loop):
+    queue = started(loop, sink := TroubledSink("fail"))
+    extend(loop, queue, records(3))
+    pass_time(loop, 1)
+    calls = sink.calls
+    assert not flush(loop, queue, 0.01)
+    assert sink.calls == calls + 1
+    sink.mode = "ok"
+    assert flush(loop, queue, 1)
+    assert sink.records == records(3)
+
+
+def close(loop: HandLoop, queue: WriteQueue, timeout_s: float) -> float:
+    before = loop.time()
+    loop.run_until_complete(queue.close(timeout_s))
+    return loop.time() - before
+
+
+@pytest.mark.parametrize("slow_s", [0.02, 0.2, 5])
+@pytest.mark.parametrize("deadline_s", [0.1, 1, 60])
+def test_closing_during_slow_writes_loses_nothing_or_counts_and_says_it(loop, caplog, slow_s, deadline_s):
+    queue = started(loop, sink := TroubledSink("slow", slow_s=slow_s), batch_records=10)
+    extend(loop, queue, records(95))
+    say(loop, queue, "set_facts", {"reason": "SIGTERM"})
+    took = close(loop, queue, deadline_s)
+    lost = 95 - len(sink.records)
+    assert took <= deadline_s + 0.01
+    assert (queue.persisted, queue.waiting, queue.shed["stop_deadline"]) == (95 - lost, 0, lost)
+    assert sink.records == records(95)[: 95 - lost]
+    if 10 * slow_s < deadline_s:
+        assert lost == 0
+        assert sink.said("session_facts") == [("reason", "SIGTERM")]
+        assert not caplog.records
+    elif lost:
+        (line,) = caplog.records
+        assert (line.levelno, line.lost) == (logging.ERROR, lost)
+    close(loop, queue, 1)
+    assert loop.timers() == 0
+
+
+def test_closing_while_the_sink_is_down_retries_quickly_and_takes_what_it_can(loop):
+    queue = started(loop, sink := TroubledSink("fail"), retry_min_s=0.5, retry_max_s=30)
+    extend(loop, queue, records(5))
+    pass_time(loop, 3_600)
+    loop.call_later(3, setattr, sink, "mode", "ok")
+    assert close(loop, queue, 10) < 4
+    assert sink.records == records(5)
+
+
+def test_counts_of_rows_shed_before_that_never_got_out_are_said_at_the_end(loop, caplog):
+    queue = started(loop, TroubledSink("fail"), max_records=100, batch_records=10)
+    extend(loop, queue, records(300))
+    pass_time(loop, 1)
+    shed = queue.shed.total()
+    close(loop, queue, 2)
+    line = caplog.records[-1]
+    assert (line.lost, line.lost_counts) == (300 - shed, shed)
+
+
+def test_what_comes_after_the_close_is_counted_and_said(loop, caplog):
+    queue = started(loop, sink := TroubledSink())
+    close(loop, queue, 1)
+    extend(loop, queue, records(2))
+    extend(loop, queue, records(2))
+    pass_time(loop, 5)
+    assert (dict(queue.shed), queue.waiting, sink.calls) == ({"after_stop": 4}, 0, 0)
+    assert [line.lost for line in caplog.records] == [2]
+
+
+def test_a_sink_that_does_not_heed_its_cancellation_cannot_unbalance_the_account(loop):
+    class Deaf(TroubledSink):
+        async def write(self, batch):
+            for _ in range(5):
+                try:
+                    await asyncio.sleep(10)
+                except asyncio.CancelledError:
+                    continue
+            await super().write(batch)
+
+    queue = started(loop, sink := Deaf())
+    extend(loop, queue, records(3))
+    say(loop, queue, "register", HALL)
+    pass_time(loop, 1)
+    assert close(loop, queue, 2) <= 3.01
+    assert (queue.persisted, queue.waiting, dict(queue.shed)) == (0, 0, {"stop_deadline": 3})
+    pass_time(loop, 100)
+    assert sink.records == records(3)
+    assert (queue.persisted, queue.waiting, dict(queue.shed)) == (0, 0, {"stop_deadline": 3})
+
+
+def test_a_writer_cancelled_by_somebody_is_replaced_at_the_close(loop):
+    queue = started(loop, sink := TroubledSink("hang"))
+    extend(loop, queue, records(3))
+    pass_time(loop, 1)
+    queue.start().cancel()
+    pass_time(loop, 0)
+    sink.mode = "ok"
+    close(loop, queue, 5)
+    assert sink.records == records(3)
+    assert queue.persisted == 3
+
+
+def test_a_queue_that_was_closed_can_be_started_again(loop):
+    queue = started(loop, sink := TroubledSink())
+    extend(loop, queue, records(3))
+    close(loop, queue, 5)
+
+    async def start() -> None:
+        queue.start()
+
+    loop.run_until_complete(start())
+    extend(loop, queue, records(3, start=10))
+    pass_time(loop, 1)
+    assert sink.records == [*records(3), *records(3, start=10)]
+    assert [batch.sequence for batch in sink.batches] == [1, 2]
+
+
+def test_closing_tells_those_who_wait_for_a_flush(loop):
+    queue = started(loop, TroubledSink("fail"))
+    extend(loop, queue, records(3))
+
+    async def scenario() -> None:
+        flushing = asyncio.ensure_future(queue.flush())
+        given_up = asyncio.ensure_future(queue.flush())
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await queue.close(1)
+        await flushing
+
+    loop.run_until_complete(scenario())
+    assert queue.shed == {"stop_deadline": 3}
+
+
+def test_a_queue_that_was_never_started_closes_and_counts(loop):
+    async def scenario() -> WriteQueue:
+        queue = WriteQueue(MemorySink(), ExecutorSettings())
+        queue.extend(records(2))
+        await queue.close(1)
+        return queue
+
+    queue = loop.run_until_complete(scenario())
+    assert queue.shed == {"stop_deadline": 2}
