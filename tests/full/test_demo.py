@@ -30,9 +30,8 @@ def test_the_demo_runs_twice_and_the_second_one_finds_the_first_ones_runs(
         assert len(process.output[process.output.index("The demonstration has ended") :].splitlines()) < 24
         told.append(int(summary[1]))
     assert min(told) > 5
-    sessions = ask("sessions", "--db", history.file)
-    sessions = sessions["items"] if isinstance(sessions, dict) else sessions
-    assert [session["outcome"] for session in sessions] == ["clean", "clean"]
+    sessions = ask("sessions", "--db", history.file)["sessions"]
+    assert [session["state"] for session in sessions] == ["clean", "clean"]
     assert sorted(session["runs"] for session in sessions) == sorted(told)
     first = history.sessions()[0]
     rows = [run for run in history.run_ids() if first["first_id"] <= run <= first["last_id"]]

@@ -33,12 +33,13 @@ GRACE_SHARE = 0.15
 """Of the stop budget, what jobs may use to end by themselves, and then handlers; what runs on is cancelled."""
 SINK_RESERVE_S = 1.0
 
-_LEVELS = {
-    "service_degraded": logging.WARNING,
-    "service_crashed": logging.WARNING,
-    "service_exhausted": logging.ERROR,
-    "service_restarted": logging.WARNING,
+_NEWS = {
+    "service_degraded": (logging.WARNING, "A part could not start; it is tried again, and the rest runs without it"),
+    "service_crashed": (logging.WARNING, "A part crashed; it is started again"),
+    "service_exhausted": (logging.ERROR, "A part crashed too often"),
+    "service_restarted": (logging.WARNING, "A part works again"),
 }
+_NO_NEWS = (logging.DEBUG, "A part changed its status")
 
 
 class Hassette:
@@ -221,11 +222,13 @@ class Hassette:
     # ---- what happens -----------------------------------------------------------------------------------------
 
     def _note_change(self, change: StatusChange) -> None:
-        logger.log(
-            _LEVELS.get(change.kind, logging.DEBUG),
-            "A part changed its status",
-            extra={"part": change.name, "status": change.status.value, "detail": change.detail},
-        )
+        level, message = _NEWS.get(change.kind, _NO_NEWS)
+        problem = {"problem": change.detail} if change.detail else {}
+        logger.log(level, message, extra={"part": change.name, "status": change.status.value, **problem})
+        if change.status is ServiceStatus.RUNNING:
+            for service in self._services:
+                if service.name == change.name and (url := getattr(service, "url", None)):
+                    logger.info("The page answers", extra={"url": url})
         self.executor.report(change.kind, change.name, self._redact(change.detail))
 
     def _note_fatal(self, cause: FatalError) -> None:

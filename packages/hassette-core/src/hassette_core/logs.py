@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 HIDDEN = "•••"
-_NO_FACTS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_NO_FACTS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message", "problem"}
 _CHATTY = ("aiohttp", "aiosqlite", "alembic", "hass_client", "uvicorn")
 
 
@@ -80,8 +80,11 @@ class FactsFormatter(logging.Formatter):
         if self._colour and (start := self._colours.get(record.levelno)):
             level = f"{start}{level}\x1b[0m"
         where = record.name.removeprefix("hassette_core.").removeprefix("hassette_")
-        facts = (f"{key}={_short(value)}" for key, value in vars(record).items() if key not in _NO_FACTS)
-        lines = ["  ".join((f"{self.formatTime(record, self.datefmt)} {level}", where, record.getMessage(), *facts))]
+        facts = [f"{key}={_short(value)}" for key, value in vars(record).items() if key not in _NO_FACTS]
+        said = record.getMessage()
+        if problem := vars(record).get("problem"):
+            said = f"{said}: {problem}"  # it is a sentence, and what a person looks for first
+        lines = ["  ".join((f"{self.formatTime(record, self.datefmt)} {level}", where, said, *facts))]
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)
         lines += [text for text in (record.exc_text, record.stack_info) if text]

@@ -21,9 +21,7 @@ def _own_temporary_folder() -> Path:
 
 
 @click.command()
-@click.option(
-    "--data-dir", type=click.Path(path_type=Path), help="Where history is kept; a temporary folder if none."
-)
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where history is kept; a temporary folder if none.")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="End by itself after so long.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Of the page; 0 takes any free one.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed brings the same life in the house.")

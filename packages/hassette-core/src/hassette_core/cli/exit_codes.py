@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from hassette_core.errors import AuthenticationError, ConfigError
+from hassette_core.errors import AuthenticationError, ConfigError, UrlError
 
 
 class ExitCode(IntEnum):
@@ -22,4 +22,4 @@ def exit_code_for(error: Exception) -> ExitCode:
     """Return what to end with after an error."""
     if isinstance(error, AuthenticationError):
         return ExitCode.AUTHENTICATION
-    return ExitCode.USAGE if isinstance(error, ConfigError) else ExitCode.TROUBLE
+    return ExitCode.USAGE if isinstance(error, ConfigError | UrlError) else ExitCode.TROUBLE

@@ -13,9 +13,11 @@ from hassette_core.demo.tally import Tally
 from hassette_core.demo.weak_battery import weaken
 from hassette_core.framework import Hassette
 from hassette_core.home import SimulatedHome
+from hassette_core.lifecycle import ServiceStatus, StatusChange
 from hassette_core.plugins import plugin_tables
 from hassette_executor import Accounting
 
+TROUBLED = {ServiceStatus.DEGRADED, ServiceStatus.RESTARTING, ServiceStatus.EXHAUSTED}
 EXAMPLES = Path(__file__).parent / "examples"
 
 
@@ -59,11 +61,17 @@ class Demo:
         self.tally = Tally()
         self._hassette: Hassette | None = None
         self._stop_requested = ""
+        self._degraded: tuple[StatusChange, ...] = ()
 
     @property
     def accounting(self) -> Accounting | None:
         """Where the runs went; None if it never came to that."""
         return self._hassette.executor.accounting() if self._hassette is not None else None
+
+    @property
+    def degraded(self) -> tuple[StatusChange, ...]:
+        """The parts that were not as they should be when the end began."""
+        return self._degraded
 
     @property
     def keeps(self) -> bool:
@@ -74,6 +82,7 @@ class Demo:
         """Let `run` end."""
         self._stop_requested = self._stop_requested or reason
         if self._hassette is not None:
+            self._degraded = tuple(part for part in self._hassette.statuses if part.status in TROUBLED)
             self._hassette.request_stop(reason)
 
     async def run(self, on_started: Callable[[str | None], None]) -> None:
@@ -113,7 +122,7 @@ class Demo:
         on_started(self.page_url)
         if self.options.seconds is not None:
             await asyncio.sleep(self.options.seconds)
-            hassette.request_stop(f"the demonstration's {self.options.seconds:g} s are over")
+            self.request_stop(f"the demonstration's {self.options.seconds:g} s are over")
 
     def _config(self, home: SimulatedHome) -> HassetteConfig:
         file = self.options.config or EXAMPLES / "hassette.toml"

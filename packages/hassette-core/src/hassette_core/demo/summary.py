@@ -28,13 +28,14 @@ def summarise(demo: Demo, lasted_s: float) -> str:
         f"  losses    {loss}",
         f"  page      {f'was at {demo.page_url}' if demo.page_url else 'none'}",
     ]
-    if demo.keeps:
+    lines += [f"  degraded  {part.name}: {part.detail}" for part in demo.degraded]
+    if not demo.keeps:
+        lines.append('  history   nothing is kept without a store:  pip install "hassette-core[telemetry]"')
+    elif account.persisted:
         lines += [
             f"  history   {file}",
             "",
             f"Look at it with:  hassette telemetry sessions --db {file}",
             f"                  hassette telemetry errors --db {file}",
         ]
-    else:
-        lines += ['  history   nothing is kept without a store:  pip install "hassette-core[telemetry]"']
     return "\n".join(lines)

@@ -193,4 +193,8 @@ def _is_being_cancelled() -> bool:
 
 def say(error: BaseException) -> str:
     """Return what an error says, in one line; its class's name when it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        # Without "[Errno 98]", which tells a person nothing that the words do not.
+        text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return " ".join(text.split()) or type(error).__name__

@@ -1,0 +1,122 @@
+"""``hassette check`` and ``hassette init``: what is wrong is said before it matters."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from hassette_core.cli.main import execute
+from hassette_core.home import SimulatedHome
+
+GOOD_APP = """
+from hassette_core import App, AppConfig
+
+class GoodConfig(AppConfig):
+    light: str
+
+class Good(App[GoodConfig]):
+    pass
+"""
+BOTH = """
+[apps.broken]
+module = "broken"
+class = "Broken"
+[apps.good]
+module = "good"
+class = "Good"
+config.light = "light.hall"
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in os.environ:
+        if name.upper().startswith("HASSETTE__"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", "a-token")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "apps").mkdir()
+    (tmp_path / "apps" / "good.py").write_text(GOOD_APP, encoding="utf-8")
+    (tmp_path / "hassette.toml").write_text(BOTH, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (None, ["there is no", "broken.py", "[apps.broken]"]),
+        ("import nowhere_to_be_found", ["broken.py does not import", "nowhere_to_be_found"]),
+        ("def (", ["broken.py does not import", "SyntaxError"]),
+        ("class Broken: pass", ["Broken", "is not an App"]),
+        ("x = 1", ["has no class 'Broken'", "`class` in [apps.broken]"]),
+        ("from hassette_core import App\nclass Broken(App): pass", ["Broken", "App[AppConfig]"]),
+    ],
+)
+def test_check_names_what_is_wrong_with_an_app_and_still_looks_at_the_others(
+    folder: Path, capsys: pytest.CaptureFixture[str], source: str | None, words: list[str]
+) -> None:
+    if source is not None:
+        (folder / "apps" / "broken.py").write_text(source, encoding="utf-8")
+    assert execute(["check"]) == 2
+    said = capsys.readouterr()
+    (paragraph,) = said.err.splitlines()
+    assert [word for word in words if word not in paragraph] == []
+    assert said.out == "ok      good.good: Good\n"
+
+
+def test_check_names_a_wrong_setting_of_an_app(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "hassette.toml").write_text(BOTH[BOTH.index("[apps.good]") :].replace("config.light", "config.lihgt"))
+    assert execute(["check"]) == 2
+    assert "did you mean 'light'?" in capsys.readouterr().err
+
+
+def test_check_of_a_good_configuration_is_exit_code_0(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "hassette.toml").write_text(BOTH[BOTH.index("[apps.good]") :])
+    assert execute(["check"]) == 0
+    assert "all is well, 1 app instance." in capsys.readouterr().out
+    assert not (folder / "data").exists(), "a check leaves nothing behind"
+
+
+async def check_online(url: str, token: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__URL", url)
+    monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", token)
+    return await asyncio.to_thread(execute, ["check", "--online"])
+
+
+async def test_check_online_says_which_home_assistant_it_found(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "hassette.toml").write_text("")
+    async with SimulatedHome(speed=0) as home:
+        assert await check_online(home.url, home.token, monkeypatch) == 0
+        assert f"Home Assistant 2025.4.4 at {home.url}, {len(home.core.states)} entities" in capsys.readouterr().out
+
+
+async def test_a_refused_token_is_exit_code_3_and_one_sentence_without_the_token(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "hassette.toml").write_text("")
+    async with SimulatedHome(speed=0) as home:
+        assert await check_online(home.url, "a-wrong-token", monkeypatch) == 3
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert "refused the access token" in sentence
+    assert "a-wrong-token" not in sentence
+
+
+def test_what_init_writes_passes_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = tmp_path / "house"
+    assert execute(["init", str(house)]) == 0
+    monkeypatch.chdir(house)
+    assert execute(["check"]) == 0
+    assert "ok      motion_light.hall: MotionLight" in capsys.readouterr().out
+
+
+def test_init_overwrites_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (folder / "hassette.toml").read_text()
+    assert execute(["init"]) == 1
+    assert "hassette.toml exists already, and nothing was changed." in capsys.readouterr().err
+    assert (folder / "hassette.toml").read_text() == before
+    assert not (folder / "apps" / "motion_light.py").exists()

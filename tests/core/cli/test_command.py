@@ -1,0 +1,91 @@
+"""The ``hassette`` command itself: plugins' commands, versions, usage."""
+
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from hassette_core import plugins
+from hassette_core.cli.main import execute
+
+
+def say_hello(argv: Sequence[str]) -> int:
+    """Say hello.
+
+    And nothing else.
+    """
+    print("hello", *argv)
+    return 7
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, EntryPoint]:
+    points: dict[str, EntryPoint] = {}
+    monkeypatch.setattr(plugins, "commands", lambda: points)
+    return points
+
+
+class Point:
+    """An entry point whose target is at hand."""
+
+    def __init__(self, name: str, target: object) -> None:
+        self.name = name
+        self.value = "somewhere:main"
+        self._target = target
+
+    def load(self) -> object:
+        if isinstance(self._target, Exception):
+            raise self._target
+        return self._target
+
+
+def test_a_plugins_command_gets_everything_after_its_name_and_its_exit_code_counts(
+    installed: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed["hello"] = Point("hello", say_hello)
+    assert execute(["hello", "--help", "-x", "--", "--db", "file"]) == 7
+    assert capsys.readouterr().out.startswith("hello --help -x")
+
+
+def test_a_plugins_command_is_in_the_help_with_its_first_line(
+    installed: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed["hello"] = Point("hello", say_hello)
+    assert execute(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert "hello      Say hello." in said
+    assert "And nothing else" not in said
+    assert "Exit codes: 0" in said
+
+
+def test_telemetry_without_its_package_says_in_one_line_how_to_get_it(
+    installed: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert installed == {}
+    assert execute(["telemetry", "sessions", "--json"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == 'hassette telemetry shows what was kept; to have it: pip install "hassette-core[telemetry]"\n'
+
+
+def test_a_command_that_cannot_be_loaded_breaks_neither_the_help_nor_the_others(
+    installed: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed["hello"] = Point("hello", ImportError("no module named numpy"))
+    assert execute(["--help"]) == 0
+    assert "demo" in capsys.readouterr().out
+    assert execute(["hello"]) == 1
+    assert "cannot be loaded (somewhere:main): ImportError: no module named numpy" in capsys.readouterr().err
+
+
+def test_version_lists_what_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["--version"]) == 0
+    said = capsys.readouterr().out
+    assert "hassette-core 0." in said
+    assert "hassette-executor 0." in said
+    assert "Python 3." in said
+
+
+@pytest.mark.parametrize("argv", [["dmeo"], ["demo", "--seconds", "x"], ["demo", "--port", "70000"], ["run", "x"], []])
+def test_wrong_usage_is_exit_code_2(argv: list[str]) -> None:
+    assert execute(argv) == 2

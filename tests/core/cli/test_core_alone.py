@@ -1,0 +1,40 @@
+"""Core alone, as a process: everything runs, and one line says that nothing is kept and how to keep it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HIDE_PLUGINS = """
+import importlib.metadata as metadata
+
+entry_points = metadata.entry_points
+ours = lambda group="", **_: group.startswith("hassette.")
+metadata.entry_points = lambda **wanted: () if ours(**wanted) else entry_points(**wanted)
+"""
+
+
+def run_demo(folder: Path) -> subprocess.CompletedProcess[str]:
+    # Where the other packages are installed too, this process does not see them; where they are not, nothing changes.
+    (folder / "sitecustomize.py").write_text(HIDE_PLUGINS, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    command = [Path(sys.executable).parent / "hassette", "demo", "--data-dir", folder / "data"]
+    return subprocess.run(
+        [*command, "--seconds", "4", "--speed", "200"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+
+
+def test_the_demo_runs_without_a_store_and_says_once_how_to_have_one(tmp_path: Path) -> None:
+    ended = run_demo(tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    (line,) = [line for line in ended.stderr.splitlines() if "Nothing is kept" in line]
+    assert 'pip install "hassette-core[telemetry]"' in line
+    assert "nothing is kept without a store" in ended.stdout
+    assert "failures  " in ended.stdout
+    assert "climate_guard.climate_guard.watch_humidity" in ended.stdout, "the apps ran"
+    assert not (tmp_path / "data").exists(), "nothing is written either"

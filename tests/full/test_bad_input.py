@@ -1,0 +1,139 @@
+"""What a person may get wrong: each is one paragraph that names the thing and the mend, and no traceback."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TOKEN = {"HASSETTE__HOME_ASSISTANT__TOKEN": "a-token"}
+GOOD_APP = """
+from hassette_core import App, AppConfig
+
+class Good(App[AppConfig]):
+    async def on_initialize(self) -> None:
+        self.logger.warning("the good one runs")
+"""
+
+
+@pytest.fixture
+def apps(tmp_path: Path) -> Path:
+    folder = tmp_path / "apps"
+    folder.mkdir()
+    (folder / "good.py").write_text(GOOD_APP, encoding="utf-8")
+    return folder
+
+
+def configure(folder: Path, text: str) -> None:
+    (folder / "hassette.toml").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["hassette.toml", "home_assistant.token is missing", "long-lived access token"]),
+        ('[home_assistant]\nurll = "x"', ["line 2", "home_assistant.urll is not a known key", "did you mean 'url'"]),
+        ("[hassette]\nlog_level = 3", ["line 2", "hassette.log_level = 3", "expected one of 'debug'"]),
+        ("[hassette]\nwhat is this", ["hassette.toml is not valid TOML", "line 2"]),
+        ("[store]\nsynchronus = 1", ["hassette.toml", "[store]", "synchronus", "synchronous"]),
+        ('[sync]\nport = "x"', ["hassette.toml", "[sync]", "port"]),
+        ('[home_assistant]\nurl = "homeassistant.local"\ntoken = "x"', ["homeassistant.local", "http://"]),
+    ],
+)
+def test_a_mistake_in_the_file_is_one_paragraph_and_exit_code_2(
+    start: Any, tmp_path: Path, text: str, words: list[str]
+) -> None:
+    configure(tmp_path, text)
+    process = start("run", **({} if "token" in words[1] else TOKEN))
+    assert process.end() == 2, process.output
+    assert "Traceback" not in process.output
+    (paragraph,) = [line for line in process.output.splitlines() if line.startswith("hassette: ")]
+    assert [word for word in words if word not in paragraph] == []
+
+
+def test_no_file_at_all_says_how_to_make_one(start: Any) -> None:
+    process = start("run")
+    assert process.end() == 2
+    assert process.output.count("\n") == 1
+    assert "hassette init" in process.output
+
+
+def test_one_broken_app_leaves_the_others_running(start: Any, tmp_path: Path, apps: Path) -> None:
+    (apps / "broken.py").write_text("import nowhere_to_be_found", encoding="utf-8")
+    configure(
+        tmp_path,
+        '[apps.broken]\nmodule = "broken"\nclass = "Broken"\n[apps.good]\nmodule = "good"\nclass = "Good"\n',
+    )
+    process = start("demo", "--config", "hassette.toml", "--data-dir", "data", "--port", 0, "--seconds", 2)
+    assert process.end() == 0
+    assert "broken.py does not import" in process.output
+    assert "the good one runs" in process.output
+
+
+@pytest.fixture
+def busy_port() -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_a_busy_port_costs_the_page_and_nothing_else(start: Any, busy_port: int) -> None:
+    process = start("demo", "--data-dir", "data", "--port", busy_port, "--seconds", 2)
+    assert process.end() == 0
+    (line,) = [line for line in process.output.splitlines() if "A part could not start" in line]
+    assert f"Port {busy_port}" in line
+    assert "Set port in [sync]" in line
+    assert "page      none" in process.output
+    assert "losses    none" in process.output
+
+
+def test_an_unwritable_data_directory_costs_the_history_and_nothing_else(start: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a directory", encoding="utf-8")
+    process = start("demo", "--data-dir", tmp_path / "file" / "data", "--port", 0, "--seconds", 2, "--speed", 120)
+    assert process.end() == 0
+    (line,) = [line for line in process.output.splitlines() if "A part could not start" in line]
+    assert str(tmp_path / "file" / "data") in line
+    assert "set another data_dir" in line
+    assert "degraded  database" in process.output
+    assert "stop_deadline" in process.output, "what could not be kept is counted and said"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
+def test_a_data_directory_of_somebody_else_is_named(tmp_path: Path) -> None:
+    # The superuser ignores modes, so the part in question runs as nobody.
+    theirs = tmp_path / "theirs"
+    theirs.mkdir(mode=0o700)
+    program = (
+        "import asyncio, concurrent.futures.thread, os\nfrom pathlib import Path\n"
+        "from hassette_store.plugin import create_sink\n"
+        f"sink = create_sink(data_dir=Path({str(theirs)!r}), settings={{}})\n"
+        "os.setgid(65534)\nos.setuid(65534)\n"
+        "try:\n    asyncio.run(sink.start())\nexcept Exception as error:\n    print(error)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30).stdout
+    assert str(theirs) in said
+    assert "data_dir" in said
+
+
+def test_a_file_that_is_not_a_database_is_left_alone_and_named(start: Any, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    letter = "Dear diary, this is not a database. " * 50
+    (data / "hassette.db").write_text(letter, encoding="utf-8")
+    process = start("demo", "--data-dir", data, "--port", 0, "--seconds", 2)
+    assert process.end() == 0
+    (line,) = [line for line in process.output.splitlines() if "A part could not start" in line]
+    assert "hassette.db" in line
+    assert "not an SQLite database" in line
+    assert (data / "hassette.db").read_text(encoding="utf-8") == letter
+
+
+def test_an_unknown_command_is_wrong_usage(start: Any) -> None:
+    process = start("dmeo")
+    assert process.end() == 2
+    assert "No such command" in process.output
