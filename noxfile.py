@@ -54,7 +54,7 @@ def tests(session: nox.Session, part: str) -> None:
     install(session, part)
     session.run("python", "scripts/check_installed.py", part)
     session.install(*group("test"))
-    where = ["tests/full", "tests/architecture"] if part == "full" else [f"tests/{part}"]
+    where = ["tests/full", "tests/otel", "tests/architecture"] if part == "full" else [f"tests/{part}"]
     session.run("pytest", "-m", QUICK, *(session.posargs or where))
 
 
@@ -92,7 +92,7 @@ def coverage(session: nox.Session) -> None:
     install(session, "full", "test")
     session.run(
         *["pytest", "-m", QUICK, "--cov=hassette_executor", "--cov-branch", "--cov-report=term-missing:skip-covered"],
-        *["--cov-fail-under=100", "tests/executor"],
+        *["--cov-fail-under=100", "tests/executor", "tests/otel"],
     )
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
@@ -11,12 +11,14 @@ import pytest
 from hassette_core.config import FrameworkSettings, HomeAssistantSettings
 from hassette_core.config.model import AppEntry
 from hassette_executor import ExecutorSettings
+from hassette_executor.otel.settings import OpenTelemetrySettings
 from hassette_store.settings import StoreSettings
 from hassette_sync.settings import WebSettings
 
 PAGE = Path(__file__).parents[2] / "docs/configuration.md"
 PYDANTIC = {"hassette": FrameworkSettings, "home_assistant": HomeAssistantSettings, "apps.<key>": AppEntry}
-DATACLASSES = {"executor": ExecutorSettings, "store": StoreSettings, "sync": WebSettings}
+DATACLASSES = {"executor": ExecutorSettings, "store": StoreSettings, "sync": WebSettings, "otel": OpenTelemetrySettings}
+MADE_UP = {"instance_id": "made for this home"}  # a default that is no fixed value
 
 
 def documented(table: str) -> dict[str, str]:
@@ -33,7 +35,9 @@ def actual(table: str) -> Iterator[tuple[str, str]]:
             yield field.alias or name, "required" if field.is_required() else as_toml(default)
     else:
         for setting in fields(DATACLASSES[table]):
-            yield setting.name, as_toml(setting.default)
+            made = setting.default_factory() if setting.default_factory is not MISSING else setting.default
+            plain = "required" if made is MISSING else as_toml(made)
+            yield setting.name, MADE_UP.get(setting.name, plain)
 
 
 def as_toml(value: object) -> str:

@@ -25,6 +25,8 @@ from hassette_executor import (
     Registration,
     RunningExecution,
 )
+from hassette_executor.otel import OpenTelemetrySink
+from hassette_executor.otel.plugin import create_sink as create_otel_sink
 from hassette_store import DatabaseService
 from hassette_store.plugin import create_sink
 from hassette_store.rows import BatchRow, ExecutionRow, InvocationRow, RegistrationRow, RunningRow
@@ -49,8 +51,8 @@ def the_database_is_a_sink(database: DatabaseService) -> RecordSink:
     return database
 
 
-def so_are_the_sinks_beside_the_protocol() -> tuple[RecordSink, ...]:
-    return NullSink(), MemorySink()
+def so_are_the_others(otel: OpenTelemetrySink) -> tuple[RecordSink, ...]:
+    return NullSink(), MemorySink(), otel
 
 
 def the_executor_takes_the_database(database: DatabaseService) -> CommandExecutor:
@@ -111,6 +113,10 @@ def sync_reads_the_history_and_the_feed(view: LiveView) -> DataSyncService:
 
 def the_store_makes_a_sink() -> SinkFactory:
     return create_sink
+
+
+def opentelemetry_makes_one_if_asked_to() -> SinkFactory:
+    return create_otel_sink
 
 
 def sync_makes_a_service() -> ServiceFactory:
