@@ -6,8 +6,6 @@ The two halves of the project do not import each other, so no other file would n
 
 from pathlib import Path
 
-from hassette_sync.cli import main as telemetry
-
 from hassette_core.bus import BusService
 from hassette_core.lifecycle import Resource, Service
 from hassette_core.link import HomeAssistantLink
@@ -31,6 +29,7 @@ from hassette_store import DatabaseService
 from hassette_store.plugin import create_sink
 from hassette_store.rows import BatchRow, ExecutionRow, InvocationRow, RegistrationRow, RunningRow
 from hassette_sync import DataSyncService
+from hassette_sync.cli import main as telemetry
 from hassette_sync.live import LiveFeed, LiveRow, LiveRunning, LiveSnapshot, MemoryFeed, NoFeed
 from hassette_sync.plugin import create_service
 
