@@ -89,9 +89,18 @@ async def measure(path: Path, most_rows: int) -> None:
     assert store._db is not None
     retention = Retention(store._db, store.settings, lambda: now_us)
     bites: list[float] = []
+    checkpoints: list[float] = []
+    original = retention.checkpoint
+
+    async def checkpoint() -> float:
+        checkpoints.append(await original())
+        return checkpoints[-1]
+
+    retention.checkpoint = checkpoint
     began = time.perf_counter()
     async for took in retention.whole_pass():
-        bites.append(took)
+        if not checkpoints or took != checkpoints[-1]:
+            bites.append(took)
         await asyncio.sleep(max(0.005, 4 * took))
         if retention.rows > most_rows:
             break
@@ -102,6 +111,10 @@ async def measure(path: Path, most_rows: int) -> None:
     print(
         f"  a bite holds the writer: median {statistics.median(bites) * 1e3:.1f} ms, p99 {percentile(bites, 0.99) * 1e3:.1f} ms (≤ 20), "
         f"longest {max(bites) * 1e3:.1f} ms"
+    )
+    print(
+        f"  a checkpoint, its own step: {len(checkpoints)} of them, median {statistics.median(checkpoints) * 1e3:.1f} ms, "
+        f"longest {max(checkpoints) * 1e3:.1f} ms"
     )
     print(
         f"  a flush of 100 meanwhile: median {statistics.median(flushes) * 1e3:.1f} ms, p99 {percentile(flushes, 0.99) * 1e3:.1f} ms, "

@@ -195,10 +195,14 @@ class WriteQueue:
             if self._records or self.pending:
                 self.touch()
             return None
-        taken = [self._records.popleft() for _ in range(min(len(self._records), self._settings.batch_records))]
-        self._bytes -= total_size(taken)
-        if not self._records:
+        if len(self._records) <= self._settings.batch_records:
+            taken = list(self._records)
+            self._records.clear()
+            self._bytes = 0
             self._partial_due = False
+        else:
+            taken = [self._records.popleft() for _ in range(self._settings.batch_records)]
+            self._bytes -= total_size(taken)
         batch = with_records(self.pending.take(self._now_us()), taken)
         return None if is_empty(batch) else self._numbered(batch)
 

@@ -6,7 +6,8 @@ of its registration and hour, so totals, error counts and percentiles stay right
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from operator import itemgetter
 
 from hassette_executor.failures import Failure
 from hassette_executor.ids import time_of
@@ -20,6 +21,8 @@ PLAIN_BYTES = 300
 """Estimate for a record with neither failure nor effects: the tuple, its integers, its share of the trigger."""
 _FRAME_BYTES = 120
 _ITEM_BYTES = 200
+_failure_of: "Callable[[Record], Failure | None]" = itemgetter(7)
+_effects_of: "Callable[[Record], object]" = itemgetter(8)
 
 
 def hour_of(at_us: int) -> int:
@@ -40,12 +43,12 @@ def size_of(record: Record) -> int:
     return size
 
 
-def total_size(records: Iterable[Record]) -> int:
-    """Estimate the memory that records hold together, in bytes; most are plain, so that is the quick way through."""
-    size = 0
-    for record in records:
-        size += PLAIN_BYTES if record[7] is None and record[8] is None else size_of(record)
-    return size
+def total_size(records: Collection[Record]) -> int:
+    """Estimate the memory that records hold together, in bytes."""
+    # Most are plain, and this runs on the event loop: comparing two columns with None in C is the quick way through.
+    if [*map(_failure_of, records)].count(None) == len(records) == [*map(_effects_of, records)].count(None):
+        return PLAIN_BYTES * len(records)
+    return sum(map(size_of, records))
 
 
 def make_room(records: Sequence[Record], max_records: int, max_bytes: int) -> tuple[list[Record], list[Record]]:
