@@ -31,7 +31,8 @@ Result = TypeVar("Result")
 # 19 insertions in 4 sizes, and the rest: none is compiled twice.
 _STATEMENTS: Final = 128
 _PAGE_BYTES: Final = 4096
-_CHECKPOINT_PAGES: Final = 1000
+CHECKPOINT_PAGES: Final = 1000
+"""Pages in the log at which they are brought home into the file."""
 # Enough for the newest leaf of each table and index: a quiet house then reads nothing back from its SD card.
 _CACHE_KIB: Final = 8192
 # `Writer.run` has it prepared and never runs it: aiosqlite's executemany wants a statement that writes.
@@ -43,8 +44,8 @@ PRAGMA page_size = {_PAGE_BYTES};
 PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = %s;
-PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES};
-PRAGMA journal_size_limit = {4 * _CHECKPOINT_PAGES * _PAGE_BYTES};
+PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
+PRAGMA journal_size_limit = {4 * CHECKPOINT_PAGES * _PAGE_BYTES};
 PRAGMA cache_size = -{_CACHE_KIB};
 PRAGMA temp_store = MEMORY;
 PRAGMA foreign_keys = OFF;

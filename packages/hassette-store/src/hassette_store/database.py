@@ -138,20 +138,24 @@ class DatabaseService:
             StoreUnavailableError: The service has not been started.
         """
         retention = Retention(self._require(), self.settings, self._now_us, self._monotonic)
-        while True:
+        try:
+            await self._serve(retention)
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+        finally:
+            await retention.close()
+
+    async def _serve(self, retention: Retention) -> None:
+        while self._damage is None:
             pause = self._last_sign + self.settings.heartbeat_s - self._monotonic()
             if pause <= 0:
                 await self._heartbeat()
                 pause = self.settings.heartbeat_s
-            try:
-                async with asyncio.timeout(min(pause, await retention.bite())):
+            pause = min(pause, await retention.bite())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
                     await self._damaged.wait()
-            except TimeoutError:
-                continue
-            except sqlite3.Error as error:
-                raise self._failure(error) from error
-            assert self._damage is not None
-            raise self._damage
+        raise self._damage
 
     async def stop(self) -> None:
         """Close the session and the file. It may be called at any time, any number of times."""

@@ -6,13 +6,14 @@ statistics. Statistics, error groups and sessions go by an age of their own, ses
 Pages that became free are given back.
 """
 
+import contextlib
 import logging
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
-from hassette_store.connections import Writer
+from hassette_store.connections import CHECKPOINT_PAGES, Writer
 from hassette_store.encoding import HOUR_US, ID_BITS
 from hassette_store.sessions import LAST_ID
 from hassette_store.settings import StoreSettings
@@ -27,6 +28,7 @@ _DAY_US: Final = 24 * HOUR_US
 # A bite is sized to take about this long, and then the writer is left alone for four times as long.
 _AIM_S: Final = 0.004
 _REST: Final = 4
+_BITES_A_CHECKPOINT: Final = 16
 _LEAST_ROWS: Final = 8
 _MOST_ROWS: Final = 1_000
 # Free pages that are kept for the next rows; giving back each at once would have each taken again from the disk.
@@ -123,7 +125,7 @@ class Retention:
         self._now_us = now_us
         self._monotonic = monotonic
         self._next_pass = monotonic() + FIRST_PASS_S
-        self._bites: AsyncGenerator[float] | None = None
+        self._pass: AsyncGenerator[float] | None = None
         self._size = 64
 
     async def bite(self) -> float:
@@ -132,27 +134,52 @@ class Retention:
         Raises:
             sqlite3.DatabaseError: The file is damaged. Anything else, such as a lock, is left to the next pass.
         """
-        if self._bites is None:
+        if self._pass is None:
             wait = self._next_pass - self._monotonic()
             if wait > 0:
                 return wait
-            self._bites = self.whole_pass()
+            self._pass = self.whole_pass()
         try:
-            took = await anext(self._bites)
+            return max(0.005, _REST * await anext(self._pass))
         except StopAsyncIteration:
             pass
         except sqlite3.OperationalError as error:
             logger.debug("Old rows could not be taken away now", extra={"error": str(error)})
-        else:
-            return max(0.005, _REST * took)
-        self._bites = None
+        self._pass = None
         self._next_pass = self._monotonic() + PASS_INTERVAL_S
         return PASS_INTERVAL_S
 
+    async def close(self) -> None:
+        """Leave a pass where it is: the next one goes on from there."""
+        if self._pass is not None:
+            # The connection may be closed already, or the file away.
+            with contextlib.suppress(sqlite3.Error, ValueError):
+                await self._pass.aclose()
+            self._pass = None
+
     async def whole_pass(self) -> AsyncGenerator[float]:
         """Take one bite per step until nothing is left to be taken; yield how many seconds each held the writer."""
-        settings, now_us = self._settings, self._now_us()
+        # A bite's commit must not be the one that brings a full log home, which takes several times as long: that is a
+        # step of its own here, and flushes do not wait for both.
+        await self._db.rows("PRAGMA wal_autocheckpoint = 0")
+        bites = 0
+        try:
+            async for took in self._bites_of_a_pass():
+                yield took
+                bites += 1
+                if bites % _BITES_A_CHECKPOINT == 0:
+                    yield await self.checkpoint()
+        finally:
+            await self._db.rows(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
 
+    async def checkpoint(self) -> float:
+        """Bring the log home into the file; return how many seconds that held the writer."""
+        began = time.perf_counter()
+        await self._db.rows("PRAGMA wal_checkpoint(PASSIVE)")
+        return time.perf_counter() - began
+
+    async def _bites_of_a_pass(self) -> AsyncGenerator[float]:
+        settings, now_us = self._settings, self._now_us()
         async for took in self._find_newest():
             yield took
         failures_go = _id_at(now_us - int(settings.keep_failures_days * _DAY_US))
@@ -389,10 +416,8 @@ class Retention:
             (free,) = (await self._db.rows("PRAGMA freelist_count"))[0]
             if int(free) <= _SPARE_PAGES:
                 return
-            # Each step of the statement frees one page, so its rows have to be fetched, though there are none.
-            took = await self._timed(
-                lambda db, pages=pages: db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
-            )
+            # As a script: it frees one page per step, and `execute` takes only one step where there are no columns.
+            took = await self._timed(lambda db, pages=pages: db.executescript(f"PRAGMA incremental_vacuum({pages})"))
             pages = max(1, pages // 2) if took > 2 * _AIM_S else min(128, pages + 1) if took < _AIM_S else pages
             yield took
 

@@ -1,0 +1,384 @@
+# ruff: noqa: ASYNC220, ASYNC221, ASYNC240  nothing else runs on these loops
+"""Whatever lies at the path: made, opened, mended, moved aside or refused, and never deleted."""
+
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hassette_store import (
+    CorruptDatabaseError,
+    DatabaseInUseError,
+    UnusableFileError,
+    WriteFailedError,
+    check,
+)
+from hassette_store.connections import connect_plain
+from hassette_store.ownership import owner_note
+
+NOBODY = 65_534
+
+
+async def start_and_stop(make_store: Any, path: Path, **settings: Any) -> Any:
+    store = make_store(path, **settings)
+    await store.start()
+    await store.stop()
+    return store
+
+
+def damage(path: Path, *, start: float, end: float) -> None:
+    """Overwrite a part of the file in the middle, as a dying SD card does."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(int(size * start) // 4096 * 4096)
+        file.write(os.urandom(int(size * (end - start)) // 4096 * 4096))
+
+
+async def a_full_history(make_store: Any, v: Any, *, crash: bool = True, runs: int = 4_000) -> None:
+    store = make_store()
+    await store.start()
+    listeners = [v.Listener(f"on_{n}") for n in range(20)]
+    for start in range(0, runs, 500):
+        batch = tuple(
+            v.an_invocation(n, listeners[n % 20], "error" if n % 50 == 0 else "success")
+            for n in range(start, start + 500)
+        )
+        await store.write(v.Batch(start // 500 + 1, registered=tuple(listeners), invocations=batch))
+    await store.stop()
+    if crash:
+        with sqlite3.connect(store.path) as db:
+            db.execute("UPDATE sessions SET outcome = 'open', ended_us = NULL")
+        db.close()
+
+
+def text_of(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def damaged_in(directory: Path) -> Path:
+    (aside,) = [one for one in directory.glob("*.damaged-*") if not one.name.endswith(("-wal", "-shm"))]
+    return aside
+
+
+def names_in(directory: Path) -> list[str]:
+    return sorted(one.name for one in directory.iterdir())
+
+
+# ---- damaged ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_damaged_file_is_moved_aside_whole_and_what_can_be_read_is_carried_over(
+    make_store: Any, path: Path, read: Any, v: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    await a_full_history(make_store, v)
+    damage(path, start=0.5, end=0.7)
+    before = text_of(path)
+    store = make_store()
+    await store.start()
+    aside = damaged_in(path.parent)
+    assert text_of(aside) == before
+    assert check(path) == []
+    kept = read.value("SELECT count(*) FROM handler_invocations")
+    assert 1_000 < kept < 4_000
+    assert read.value("SELECT sum(success + error) FROM statistics_daily") == 4_000
+    assert read.value("SELECT count(*) FROM listeners") == 20
+    assert [row["outcome"] for row in read.rows("SELECT outcome FROM sessions ORDER BY id")] == ["crashed", "open"]
+    incident = read.row("SELECT kind, subject, detail FROM lifecycle_events")
+    assert incident["kind"] == "database_recovered"
+    assert aside.name in incident["detail"]
+    assert "rows were carried over" in incident["detail"]
+    assert "damaged" in caplog.text
+    await store.write(v.Batch(1, invocations=(v.an_invocation(9_000, v.Listener("on_1")),)))
+    assert read.value("SELECT count(*) FROM listeners") == 20
+
+
+async def test_a_truncated_file_is_noticed_at_a_clean_start_too(make_store: Any, path: Path, read: Any, v: Any) -> None:
+    await a_full_history(make_store, v, crash=False)
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.truncate(size * 2 // 3)
+    await start_and_stop(make_store, path)
+    assert check(path) == []
+    assert "bytes are missing" in read.value("SELECT detail FROM lifecycle_events")
+    assert damaged_in(path.parent).stat().st_size == size * 2 // 3
+
+
+async def test_a_file_that_lost_its_header_is_ours_by_the_note_beside_it(
+    make_store: Any, path: Path, read: Any, v: Any
+) -> None:
+    await a_full_history(make_store, v)
+    with path.open("r+b") as file:
+        file.write(b"\0" * 4096)
+    before = text_of(path)
+    await start_and_stop(make_store, path)
+    aside = damaged_in(path.parent)
+    assert text_of(aside) == before
+    assert read.value("SELECT kind FROM lifecycle_events") == "database_recovered"
+
+
+async def test_damage_that_shows_while_in_use_ends_serve_and_the_next_start_mends_it(
+    make_store: Any, path: Path, read: Any, v: Any
+) -> None:
+    await a_full_history(make_store, v, crash=False)
+    store = make_store()
+    await store.start()
+    damage(path, start=0.1, end=0.95)
+
+    async def write_until_it_shows() -> None:
+        for sequence in range(1, 50):
+            runs = tuple(v.an_invocation(10_000 * sequence + n, v.Listener(f"on_{n}")) for n in range(20))
+            await store.write(v.Batch(sequence, invocations=runs))
+
+    with pytest.raises(CorruptDatabaseError, match="will be moved aside whole"):
+        await write_until_it_shows()
+    with pytest.raises(CorruptDatabaseError):
+        await store.serve()
+    await store.stop()
+    await store.start()
+    assert check(path) == []
+    await store.write(v.Batch(99, invocations=(v.an_invocation(1_000_000, v.Listener()),)))
+    assert read.value("SELECT count(*) FROM sessions WHERE outcome = 'open'") == 1
+    assert read.value("SELECT count(*) FROM lifecycle_events WHERE kind = 'database_recovered'") == 1
+
+
+async def test_a_file_of_which_nothing_can_be_read_is_kept_and_a_new_one_begins(
+    make_store: Any, path: Path, read: Any, v: Any
+) -> None:
+    await a_full_history(make_store, v)
+    with path.open("r+b") as file:
+        file.seek(100)
+        file.write(os.urandom(path.stat().st_size - 100))
+    before = text_of(path)
+    await start_and_stop(make_store, path)
+    assert text_of(damaged_in(path.parent)) == before
+    assert "0 rows were carried over" in read.value("SELECT detail FROM lifecycle_events")
+
+
+async def test_a_recovery_that_a_crash_cut_off_is_done_again_or_finished(
+    make_store: Any, path: Path, read: Any, v: Any
+) -> None:
+    await a_full_history(make_store, v)
+    half_done = path.with_name("hassette.db.new")
+    half_done.write_bytes(b"half of a file")
+    await start_and_stop(make_store, path)
+    assert not half_done.exists()
+    assert read.value("SELECT count(*) FROM runs") == 4_000
+    path.rename(half_done)
+    await start_and_stop(make_store, path)
+    assert read.value("SELECT count(*) FROM runs") == 4_000
+
+
+async def test_the_check_after_a_crash_is_bounded_in_time(
+    make_store: Any, path: Path, v: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    await a_full_history(make_store, v)
+    await start_and_stop(make_store, path, check_limit_s=0)
+    assert "too large to be checked in time" in caplog.text
+
+
+# ---- not what it should be ----------------------------------------------------------------------------------------
+
+
+async def test_a_zero_length_file_becomes_a_history(make_store: Any, tmp_path: Path) -> None:
+    path = tmp_path / "hassette.db"
+    path.touch()
+    await start_and_stop(make_store, path)
+    assert check(path) == []
+
+
+async def test_a_file_that_is_not_a_database_is_refused_each_time_and_left_as_it_is(
+    make_store: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine" / "hassette.db"
+    path.parent.mkdir()
+    path.write_text("dear diary")
+    for _ in range(2):
+        with pytest.raises(UnusableFileError, match=r"not an SQLite database.*Move it away"):
+            await start_and_stop(make_store, path)
+    assert names_in(path.parent) == ["hassette.db"]
+    assert text_of(path) == b"dear diary"
+
+
+async def test_a_directory_in_its_place_is_refused(make_store: Any, tmp_path: Path) -> None:
+    path = tmp_path / "hassette.db"
+    path.mkdir()
+    with pytest.raises(UnusableFileError, match="it is a directory"):
+        await start_and_stop(make_store, path)
+
+
+async def test_a_dangling_symlink_is_refused_and_names_what_is_missing(make_store: Any, tmp_path: Path) -> None:
+    path = tmp_path / "hassette.db"
+    path.symlink_to(tmp_path / "card" / "hassette.db")
+    with pytest.raises(UnusableFileError, match=r"symbolic link to .*card/hassette.db, which is not there"):
+        await start_and_stop(make_store, path)
+
+
+async def test_a_symlink_to_a_history_is_followed(make_store: Any, path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    await start_and_stop(make_store, link)
+    assert link.is_symlink()
+
+
+async def test_a_missing_directory_is_made_and_an_impossible_one_is_named(make_store: Any, tmp_path: Path) -> None:
+    await start_and_stop(make_store, tmp_path / "a" / "b" / "hassette.db")
+    (tmp_path / "file").touch()
+    with pytest.raises(UnusableFileError, match=r"directory .*file/data cannot be made"):
+        await start_and_stop(make_store, tmp_path / "file" / "data" / "hassette.db")
+
+
+async def test_a_log_without_its_database_is_kept(make_store: Any, path: Path, read: Any) -> None:
+    log = path.with_name("hassette.db-wal")
+    shutil.move(path, log)
+    before = text_of(log)
+    await start_and_stop(make_store, path)
+    (aside,) = path.parent.glob("hassette.db.damaged-*-wal")
+    assert text_of(aside) == before
+    assert aside.name in read.value("SELECT detail FROM lifecycle_events")
+
+
+AS_NOBODY = """
+import asyncio, os, sys
+from pathlib import Path
+from hassette_store import DatabaseService, StoreError
+
+async def start(path):
+    store = DatabaseService(Path(path))
+    try:
+        await store.start()
+    except StoreError as error:
+        print(f"{{type(error).__name__}}: {{error}}")
+    await store.stop()
+
+asyncio.run(start(sys.argv[2]))  # brings in what nobody may read
+os.setgid({nobody}); os.setuid({nobody})
+asyncio.run(start(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root may become another user")
+@pytest.mark.parametrize("what", ["file", "directory"])
+async def test_a_file_or_directory_of_another_user_is_named_with_its_owner(
+    path: Path, what: str, tmp_path: Path, empty_file: Path
+) -> None:
+    other = shutil.copyfile(empty_file, tmp_path / "other.db")
+    for one in (path.parent, *path.parents[1:4]):
+        one.chmod(0o755)
+    path.parent.chmod(0o777 if what == "file" else 0o755)
+    path.chmod(0o644 if what == "file" else 0o666)
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY.format(nobody=NOBODY), str(path), str(other)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert "UnusableFileError" in done.stdout, done.stderr
+    assert "belongs to user 0" in done.stdout
+    assert f"user {NOBODY} may not write" in done.stdout
+
+
+async def test_a_file_on_a_read_only_file_system_is_an_error_and_not_a_loss(
+    make_store: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        error = sqlite3.OperationalError("attempt to write a readonly database")
+        raise error
+
+    monkeypatch.setattr("hassette_store.connections.Writer.script", refuse)
+    with pytest.raises(WriteFailedError, match="readonly"):
+        await start_and_stop(make_store, path)
+
+
+# ---- one owner ----------------------------------------------------------------------------------------------------
+
+HOLD = """
+import asyncio, sys
+from pathlib import Path
+from hassette_store import DatabaseService
+
+async def main():
+    async with DatabaseService(Path(sys.argv[1])):
+        print("open", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_second_framework_is_refused_with_the_first_ones_pid_and_host(
+    make_store: Any, path: Path, read: Any
+) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        with pytest.raises(DatabaseInUseError, match=f"process {holder.pid} on {socket.gethostname()}") as caught:
+            await start_and_stop(make_store, path)
+        assert (caught.value.pid, caught.value.host) == (holder.pid, socket.gethostname())
+        assert read.value("SELECT outcome FROM sessions") == "open"
+    finally:
+        holder.kill()
+        holder.communicate()
+    await start_and_stop(make_store, path)
+
+
+async def test_two_that_make_a_new_file_at_once_make_one(tmp_path: Path) -> None:
+    path = tmp_path / "hassette.db"
+    holders = [
+        subprocess.Popen(
+            [sys.executable, "-c", HOLD, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [holder.communicate(timeout=50) for holder in holders]
+    # Nobody reads their input, so the first one ends at once; the other is refused or comes after it.
+    assert sum(out == "open\n" for out, _ in said) >= 1
+    for out, err in said:
+        assert out == "open\n" or "DatabaseInUseError" in err
+    assert check(path) == []
+
+
+async def test_readers_are_welcome_at_any_time(store: Any, read: Any, v: Any) -> None:
+    await store.write(v.Batch(1, invocations=(v.an_invocation(1, v.Listener()),)))
+    assert read.value("SELECT count(*) FROM runs") == 1
+
+
+async def test_the_note_stays_and_says_whose_the_file_is(store: Any, path: Path) -> None:
+    assert str(os.getpid()) in text_of(owner_note(path)).decode()
+
+
+def test_a_reader_cannot_write(path: Path) -> None:
+    from hassette_store import connect_read_only
+
+    connect_plain(path).close()
+    connection = connect_read_only(path)
+    try:
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            connection.execute("DELETE FROM sessions")
+    finally:
+        connection.close()
+
+
+def test_a_query_beyond_its_deadline_is_given_up(path: Path) -> None:
+    from hassette_store import connect_read_only, deadline
+
+    connection = connect_read_only(path)
+    endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    try:
+        with deadline(connection, 0.05), pytest.raises(sqlite3.OperationalError, match="interrupted"):
+            connection.execute(endless).fetchone()
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    finally:
+        connection.close()

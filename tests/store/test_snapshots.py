@@ -1,0 +1,140 @@
+"""Copies of a history, and care for it."""
+
+import asyncio
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hassette_store import DatabaseInUseError, NewerDatabaseError, SnapshotError, backup, check, restore, vacuum
+
+
+async def some_runs(store: Any, v: Any, count: int, sequence: int = 1) -> None:
+    listener = v.Listener()
+    runs = tuple(v.an_invocation(sequence * 100_000 + n, listener) for n in range(count))
+    await store.write(v.Batch(sequence, invocations=runs))
+
+
+def count(path: Path) -> int:
+    db = sqlite3.connect(path)
+    try:
+        return db.execute("SELECT count(*) FROM runs").fetchone()[0]
+    finally:
+        db.close()
+
+
+async def test_a_backup_is_whole_and_one_file_while_the_framework_writes(store: Any, v: Any, tmp_path: Path) -> None:
+    await some_runs(store, v, 400)
+    to = tmp_path / "copy.db"
+    told: list[tuple[int, int]] = []
+    copying = asyncio.to_thread(backup, store.path, to, progress=lambda left, total: told.append((left, total)))
+    await asyncio.gather(copying, some_runs(store, v, 400, 2))
+    assert check(to) == []
+    assert count(to) in (400, 800)
+    assert told[-1][0] == 0
+    assert [one.name for one in sorted(tmp_path.glob("copy.db*"))] == ["copy.db"]  # noqa: ASYNC240
+
+
+async def test_a_restored_history_is_that_of_the_backup_and_the_other_is_kept(
+    make_store: Any, path: Path, v: Any, tmp_path: Path
+) -> None:
+    store = make_store()
+    await store.start()
+    await some_runs(store, v, 3)
+    backup(path, tmp_path / "copy.db")
+    await some_runs(store, v, 5, 2)
+    with pytest.raises(DatabaseInUseError):
+        restore(path, tmp_path / "copy.db")
+    await store.stop()
+    kept = restore(path, tmp_path / "copy.db")
+    assert kept is not None
+    assert (count(path), count(kept)) == (3, 8)
+    again = make_store()
+    await again.start()
+    # The backup was made while a session was open, so that one counts as crashed.
+    assert count(path) == 3
+
+
+def test_a_backup_can_be_restored_where_there_is_nothing(path: Path, tmp_path: Path) -> None:
+    assert restore(tmp_path / "new" / "hassette.db", path) is None
+    assert check(tmp_path / "new" / "hassette.db") == []
+
+
+def test_nothing_is_overwritten_and_nothing_is_made_of_nothing(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(SnapshotError, match="exists already"):
+        backup(path, path)
+    with pytest.raises(SnapshotError, match="no history at"):
+        backup(tmp_path / "no.db", tmp_path / "copy.db")
+    with pytest.raises(SnapshotError, match="no backup at"):
+        restore(path, tmp_path / "no.db")
+    with pytest.raises(SnapshotError, match="no history at"):
+        check(tmp_path / "no.db")
+    with pytest.raises(SnapshotError, match="no history at"):
+        vacuum(tmp_path / "no.db")
+
+
+def test_a_damaged_backup_is_not_restored(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    backup(path, copy)
+    with copy.open("r+b") as file:
+        file.seek(8192)
+        file.write(b"\xff" * 8192)
+    before = path.read_bytes()
+    with pytest.raises(SnapshotError, match="not whole"):
+        restore(path, copy)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_backup_is_not_restored(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    backup(path, copy)
+    db = sqlite3.connect(copy)
+    db.execute("UPDATE alembic_version SET version_num = '0999'")
+    db.commit()
+    db.close()
+    with pytest.raises(NewerDatabaseError):
+        restore(path, copy)
+
+
+def test_a_copy_that_does_not_fit_is_not_begun(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(SnapshotError, match=r"needs .* MB, and .* has 0 MB free"):
+        backup(path, tmp_path / "copy.db")
+    assert list(tmp_path.glob("copy*")) == []
+
+
+async def test_check_finds_damage_and_broken_references(store: Any, path: Path, v: Any) -> None:
+    await some_runs(store, v, 5)
+    assert check(path) == []
+    await store.stop()
+    db = sqlite3.connect(path)
+    db.execute("DELETE FROM listeners")
+    db.commit()
+    db.close()
+    assert "refers to a row of listeners" in check(path)[0]
+    with path.open("r+b") as file:
+        file.seek(40_960)
+        file.write(b"\xff" * 40_960)
+    assert check(path) != []
+
+
+async def test_vacuum_gives_the_space_back_and_keeps_everything(make_store: Any, path: Path, v: Any) -> None:
+    store = make_store()
+    await store.start()
+    for sequence in range(1, 20):
+        await some_runs(store, v, 500, sequence)
+    with pytest.raises(DatabaseInUseError):
+        vacuum(path)
+    await store.stop()
+    db = sqlite3.connect(path)
+    db.execute("DELETE FROM handler_invocations WHERE id % 10 <> 0")
+    db.commit()
+    left = db.execute("SELECT count(*) FROM runs").fetchone()[0]
+    db.close()
+    before, after = vacuum(path)
+    assert after < before
+    assert count(path) == left
+    assert check(path) == []
