@@ -39,7 +39,11 @@ def job(name: str = "tidy", **more: Any) -> JobRegistration:
 
 
 def invoke(
-    call: Callable[[], Any], registration: ListenerRegistration | None = None, *, ready_ns: int | None = None, **more: Any
+    call: Callable[[], Any],
+    registration: ListenerRegistration | None = None,
+    *,
+    ready_ns: int | None = None,
+    **more: Any,
 ) -> InvokeHandler:
     """A command for a listener; ``more`` are facts of its registration."""
     return InvokeHandler(

@@ -11,10 +11,28 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from executor_kit import HandLoop, TroubledSink, execute_job, failing, hand_loop, invoke, job, listener, nothing, raising
+from executor_kit import (
+    HandLoop,
+    TroubledSink,
+    execute_job,
+    failing,
+    hand_loop,
+    invoke,
+    job,
+    listener,
+    nothing,
+    raising,
+)
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from hassette_executor import CommandExecutor, ExecutorSettings, Status
 
@@ -50,13 +68,17 @@ class Accounting(RuleBasedStateMachine):
         self.bounded = max_records < 1_000 or max_bytes < 1_000_000
         self.max_records = max_records
         self.sink = TroubledSink()
-        self.sink.rejects = lambda item: getattr(getattr(item, "registration", None), "name", "") == "poison" and hasattr(
-            item, "trigger"
+        self.sink.rejects = lambda item: (
+            getattr(getattr(item, "registration", None), "name", "") == "poison" and hasattr(item, "trigger")
         )
         self.executor = CommandExecutor(
             self.sink,
             settings=ExecutorSettings(
-                timeout_s=0, max_records=max_records, max_bytes=max_bytes, batch_records=batch_records, stop_timeout_s=20
+                timeout_s=0,
+                max_records=max_records,
+                max_bytes=max_bytes,
+                batch_records=batch_records,
+                stop_timeout_s=20,
             ),
         )
         self.do(self.executor.start())

@@ -171,9 +171,7 @@ async def test_a_registration_s_deadline_comes_before_the_default_and_zero_means
 
 async def test_an_endless_deadline_ends_nothing_and_breaks_nobody_else_s():
     async with CommandExecutor() as executor:
-        endless = asyncio.ensure_future(
-            executor.execute(invoke(lambda: asyncio.sleep(0.06), timeout_s=float("inf")))
-        )
+        endless = asyncio.ensure_future(executor.execute(invoke(lambda: asyncio.sleep(0.06), timeout_s=float("inf"))))
         assert (await executor.execute(invoke(forever, timeout_s=0.02))).status == "timed_out"
         assert (await endless).status == "success"
 

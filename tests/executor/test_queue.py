@@ -32,9 +32,7 @@ def pass_time(loop: HandLoop, seconds: float) -> None:
 
 def started(loop: HandLoop, sink: Any, **settings: Any) -> WriteQueue:
     async def start() -> WriteQueue:
-        queue = WriteQueue(
-            sink, ExecutorSettings(**settings), now_us=lambda: T0_US, monotonic_ns=loop.monotonic_ns
-        )
+        queue = WriteQueue(sink, ExecutorSettings(**settings), now_us=lambda: T0_US, monotonic_ns=loop.monotonic_ns)
         queue.start()
         await asyncio.sleep(0)
         return queue
@@ -355,7 +353,9 @@ def test_what_was_said_survives_shedding_during_an_outage_and_grows_no_heap_of_i
 
 def test_lifecycle_events_are_bounded_and_the_oldest_counted(loop):
     queue = started(loop, sink := TroubledSink())
-    events = [LifecycleEvent(number, T0_US + number, "connection_lost", "home", "") for number in range(MAX_LIFECYCLE + 3)]
+    events = [
+        LifecycleEvent(number, T0_US + number, "connection_lost", "home", "") for number in range(MAX_LIFECYCLE + 3)
+    ]
     for event in events:
         queue.pending.report(event)
     say(loop, queue, "set_facts", {})

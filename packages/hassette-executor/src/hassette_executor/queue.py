@@ -216,12 +216,11 @@ class WriteQueue:
         if self._in_hand is not batch:
             # `close` stopped waiting for a sink that does not heed its cancellation, and has counted this batch.
             return
-        self._in_hand = None
         if isinstance(error, ValueError):
             self._isolate(batch, error)
         elif error is not None:
-            self._aside.appendleft(batch)
             self._retry_later(error)
+            self._aside.appendleft(batch)
         else:
             self.persisted += count_of(batch)
             self._kept = batch.sequence
@@ -230,6 +229,8 @@ class WriteQueue:
                 facts = {"failed_writes": self.failures, "waiting": self.waiting}
                 self._log.log("again", logging.WARNING, "Records can be written again", extra=facts)
             self.failures = 0
+        # Only now: a defect above ends this task, and the next one has to find the batch.
+        self._in_hand = None
 
     async def _attempt(self, batch: Batch) -> Exception | None:
         try:

@@ -78,6 +78,9 @@ class HandlerThreads:
                 if call.started and not call.ended:
                     self.leaked += 1
             raise
+        finally:
+            # A traceback holds this frame, and the call's future holds the exception: a circle.
+            del call
 
     def open(self) -> None:
         """Take calls again after `close`, with new threads: the old ones may be stuck."""
@@ -127,7 +130,7 @@ class HandlerThreads:
             # The loop was closed while this thread was stuck: nobody is left to tell.
             return
         finally:
-            del error  # it holds this frame, which holds it: only the garbage collector would find them
+            del call, error  # the same circle, from the thread's side
 
 
 def _settle(future: asyncio.Future[object], result: object, error: BaseException | None) -> None:

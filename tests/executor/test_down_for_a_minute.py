@@ -1,0 +1,118 @@
+"""A sink that is down for a minute while five hundred runs end each second, and what is left of them then."""
+
+import asyncio
+import logging
+import random
+import time
+from collections import Counter
+from math import ceil
+
+import pytest
+from executor_kit import TroubledSink, eventually, failing, hand_loop, invoke, listener, nothing, record
+
+from hassette_executor import CommandExecutor, ExecutorSettings, Record, Status
+from hassette_executor.queue import WriteQueue
+from hassette_executor.sketch import bucket_of, quantile
+
+PER_SECOND, SECONDS = 500, 60
+LISTENERS = [*[listener("motion")] * 3, listener("door"), listener("lamp")]
+
+
+def a_minute_of_runs() -> list[Record]:
+    chance = random.Random(20261123)
+    return [
+        record(
+            number * 1000 // PER_SECOND,
+            Status.ERROR if chance.random() < 0.02 else Status.SUCCESS,
+            registration=chance.choice(LISTENERS),
+            duration_us=int(chance.lognormvariate(8, 1.5)),
+        )._replace(id=(1_795_392_000_000 << 21) + number)
+        for number in range(PER_SECOND * SECONDS)
+    ]
+
+
+def through_the_outage(max_records: int, caplog) -> tuple[list[Record], TroubledSink, WriteQueue]:
+    """Let a minute of runs pass a sink that is down, and a minute of quiet; all on a clock moved by hand."""
+    sent = a_minute_of_runs()
+    with hand_loop() as loop:
+
+        async def scenario() -> tuple[TroubledSink, WriteQueue]:
+            sink = TroubledSink("fail")
+            queue = WriteQueue(sink, ExecutorSettings(max_records=max_records), monotonic_ns=loop.monotonic_ns)
+            queue.start()
+            for start in range(0, len(sent), 50):
+                queue.extend(sent[start : start + 50])
+                assert start + 50 == queue.persisted + queue.shed.total() + queue.waiting
+                assert queue.waiting <= max_records
+                await asyncio.sleep(50 / PER_SECOND)
+            assert sink.calls < 15
+            sink.mode = "ok"
+            await asyncio.sleep(60)
+            await queue.close(5)
+            return sink, queue
+
+        return sent, *loop.run_until_complete(scenario())
+
+
+def test_below_the_bound_nothing_is_lost(caplog):
+    sent, sink, queue = through_the_outage(50_000, caplog)
+    assert sink.records == sent
+    assert (queue.persisted, dict(queue.shed)) == (len(sent), {})
+    said = Counter(line.msg.partition(" (")[0] for line in caplog.records)
+    assert said["Records could not be written; they are kept and tried again"] <= 2
+
+
+def test_with_a_bound_of_a_thousand_totals_errors_and_p95_stay_right_and_errors_stay_whole(caplog):
+    sent, sink, queue = through_the_outage(1_000, caplog)
+    assert len(sent) == len(sink.records) + queue.shed.total()
+    summaries = sink.said("summaries")
+    for which in set(LISTENERS):
+        mine = [one for one in sent if one.registration is which]
+        counts = Counter(one.status for one in sink.records if one.registration is which)
+        buckets = Counter(bucket_of(one.duration_us) for one in sink.records if one.registration is which)
+        for summary in summaries:
+            if summary.registration is which:
+                counts.update(dict(summary.counts))
+                buckets.update(dict(summary.buckets))
+        assert counts == Counter(one.status for one in mine)
+        durations = sorted(one.duration_us for one in mine)
+        assert quantile(buckets, 0.95) == pytest.approx(durations[ceil(0.95 * len(durations)) - 1], rel=0.01)
+    errors = [one for one in sent if one.status is Status.ERROR]
+    assert 500 < len(errors) < 900  # they all fit
+    assert [one for one in sink.records if one.status is Status.ERROR] == errors
+    said = Counter(line.msg.partition(" (")[0] for line in caplog.records)
+    assert said["The write queue is full: rows are given up, their counts are kept"] <= 2
+    assert said["Records could not be written; they are kept and tried again"] <= 2
+    assert said["Records can be written again"] == 1
+    assert sum(said.values()) <= 5
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("max_records", [50_000, 1_000])
+async def test_the_same_in_real_time_with_a_real_executor(caplog, quiet_outcomes, max_records):
+    executor = CommandExecutor(sink := TroubledSink("fail"), settings=ExecutorSettings(max_records=max_records))
+    await executor.start()
+    ended = Counter()
+    began, cpu = time.monotonic(), time.process_time()
+    while (passed := time.monotonic() - began) < SECONDS:
+        while ended.total() < passed * PER_SECOND:
+            fails = ended.total() % 50 == 7
+            await executor.execute(invoke(failing if fails else nothing, LISTENERS[ended.total() % 5]))
+            ended[Status.ERROR if fails else Status.SUCCESS] += 1
+        await asyncio.sleep(0.02)
+    assert time.process_time() - cpu < 0.5 * SECONDS
+    quiet, cpu = time.monotonic(), time.process_time()
+    await asyncio.sleep(20)  # nothing runs any more: what is left is the retry loop
+    assert (time.process_time() - cpu) / (time.monotonic() - quiet) < 0.01
+    sink.mode = "ok"
+    await eventually(lambda: executor.accounting().waiting == 0, 60)
+    await executor.stop()
+    account = executor.accounting()
+    assert account.executed == account.persisted + sum(account.shed.values()) == ended.total()
+    assert bool(account.shed) is (max_records == 1_000)
+    for summary in sink.said("summaries"):
+        ended.subtract(dict(summary.counts))
+    assert +ended == Counter(one.status for one in sink.records)
+    said = Counter(line.msg.partition(" (")[0] for line in caplog.records if line.levelno >= logging.WARNING)
+    assert all(count <= (time.monotonic() - began) / 60 + 1 for count in said.values())

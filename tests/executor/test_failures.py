@@ -1,0 +1,167 @@
+import logging
+import traceback
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hassette_executor import Failure, Frame
+from hassette_executor.failures import MAX_CHAIN, MAX_FRAMES, MAX_MESSAGE, take_failure
+from hassette_executor.repeated_log import RepeatedLog
+
+
+def caught(function) -> BaseException:
+    try:
+        function()
+    except BaseException as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
+def chained() -> None:
+    try:
+        {}["lamp"]
+    except KeyError as error:
+        raise ValueError("no lamp") from error
+
+
+def in_handling() -> None:
+    try:
+        {}["lamp"]
+    except KeyError:
+        raise ValueError("no lamp")  # noqa: B904  the point of it
+
+
+def hidden() -> None:
+    try:
+        {}["lamp"]
+    except KeyError:
+        raise ValueError("no lamp") from None
+
+
+def plainly(text: str) -> list[str]:
+    """A traceback's lines without the carets that newer Pythons draw."""
+    return [line for line in text.splitlines() if line.strip("~^ ") or not line]
+
+
+@pytest.mark.parametrize("function", [chained, in_handling, hidden])
+def test_a_traceback_reads_as_python_prints_it(function):
+    error = caught(function)
+    assert plainly(take_failure("exception", error).traceback) == plainly(
+        "".join(traceback.format_exception(error))
+    ) or not hasattr(error, "__cause__")
+
+
+def test_causes_are_told_apart_from_what_was_being_handled():
+    assert take_failure("exception", caught(chained)).explicit_cause
+    implicit = take_failure("exception", caught(in_handling))
+    assert implicit.cause is not None
+    assert not implicit.explicit_cause
+    assert take_failure("exception", caught(hidden)).cause is None
+
+
+def test_endless_recursion_keeps_the_way_in_and_the_end():
+    def deeper() -> None:
+        deeper()
+
+    def way_in() -> None:
+        deeper()
+
+    failure = take_failure("exception", caught(way_in))
+    assert len(failure.frames) == MAX_FRAMES
+    assert failure.frames[1].function.endswith("way_in")
+    assert failure.frames[-1].function.endswith("deeper")
+    assert failure.type == "RecursionError"
+
+
+def test_a_chain_of_causes_that_bites_its_tail_comes_to_an_end():
+    first, second = ValueError("first"), ValueError("second")
+    first.__cause__, second.__cause__ = second, first
+    failure: Failure | None = take_failure("exception", first)
+    length = 0
+    while failure is not None:
+        length, failure = length + 1, failure.cause
+    assert length == MAX_CHAIN + 1
+
+
+def test_a_cause_that_counts_as_false_is_a_cause_all_the_same():
+    class Empty(Exception):
+        def __len__(self) -> int:
+            return 0
+
+    error = ValueError("no")
+    error.__cause__ = Empty("inside")
+    failure = take_failure("exception", error)
+    assert failure.cause is not None
+    assert failure.cause.message == "inside"
+
+
+def test_a_message_that_cannot_be_read_does_not_cost_the_record():
+    class Unspeakable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    failure = take_failure("exception", Unspeakable())
+    assert failure.message == "<the message could not be read: RuntimeError>"
+
+
+def test_a_long_message_is_cut_and_a_type_is_named_with_its_module():
+    failure = take_failure("exception", ValueError("x" * 10_000))
+    assert (len(failure.message), failure.message[-1], failure.type) == (MAX_MESSAGE, "…", "ValueError")
+    assert take_failure("exception", logging.raiseExceptions and LookupErrorOfOurs("x")).type == (
+        f"{__name__}.LookupErrorOfOurs"
+    )
+
+
+class LookupErrorOfOurs(LookupError):
+    pass
+
+
+def test_without_frames_there_is_no_traceback_and_no_cause():
+    failure = take_failure("hassette", caught(chained), with_frames=False)
+    assert (failure.frames, failure.cause, failure.traceback) == ((), None, "")
+
+
+def test_a_frame_without_source_and_an_error_without_words_are_rendered():
+    failure = Failure("exception", "KeyError", "", (Frame("<string>", 3, "f"),))
+    assert failure.traceback == ('Traceback (most recent call last):\n  File "<string>", line 3, in f\nKeyError\n')
+
+
+# ---- the log that does not repeat itself
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40)), max_size=60))
+def test_a_kind_is_written_once_per_interval_and_every_occurrence_is_said(occurrences):
+    said: dict[int, list[tuple[int, int]]] = {}
+    now = 0
+
+    class Noting(logging.Handler):
+        def emit(self, line: logging.LogRecord) -> None:
+            said.setdefault(line.kind, []).append((now, line.unsaid))
+
+    logger = logging.Logger("test")
+    logger.addHandler(Noting())
+    log = RepeatedLog(logger, 10, lambda: now * 1_000_000_000)
+    happened: dict[int, int] = {}
+    for kind, pause in occurrences:
+        now += pause
+        log.log(kind, logging.WARNING, "again", extra={"kind": kind})
+        happened[kind] = happened.get(kind, 0) + 1
+    for kind, lines in said.items():
+        assert all(later - earlier >= 10 for (earlier, _), (later, _) in zip(lines, lines[1:], strict=False))
+        assert len(lines) + sum(unsaid for _, unsaid in lines) + log._unsaid.get(kind, 0) == happened[kind]
+
+
+def test_kinds_that_have_fallen_silent_make_room_but_unsaid_counts_stay(caplog):
+    now = 0
+    log = RepeatedLog(logging.getLogger("test"), 10, lambda: now * 1_000_000_000)
+    log.log("burst", logging.WARNING, "again")
+    log.log("burst", logging.WARNING, "again")
+    for kind in range(1_500):
+        log.log(kind, logging.WARNING, "again")
+    now = 11
+    log.log("one more", logging.WARNING, "again")
+    assert len(log._written) == 2
+    log.log("burst", logging.WARNING, "again")
+    assert caplog.records[-1].unsaid == 1
+    assert caplog.records[-1].getMessage() == "again (1 more like this since the last such line)"

@@ -1,0 +1,109 @@
+import asyncio
+
+import pytest
+from executor_kit import invoke, nothing, record
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hassette_executor import CommandExecutor, Feed, SubscriberTooSlowError
+
+
+def ids(records) -> list[int]:
+    return [one.id for one in records]
+
+
+NUMBERED = [record(number) for number in range(1, 41)]
+
+
+async def test_records_reach_a_subscriber_in_order_and_within_a_quarter_of_a_second():
+    async with CommandExecutor() as executor, executor.feed.subscribe() as subscription:
+        assert executor.feed.subscribers == 1
+        made = [await executor.execute(invoke(nothing)) for _ in range(5)]
+        async with asyncio.timeout(0.25):
+            assert list(await anext(subscription)) == made
+        later = await executor.execute(invoke(nothing))
+        assert await anext(subscription) == (later,)
+    assert executor.feed.subscribers == 0
+
+
+async def test_a_subscriber_that_comes_back_gets_what_it_missed_first():
+    feed = Feed(10)
+    feed.publish(NUMBERED[:8])
+    async with feed.subscribe(NUMBERED[4].id) as subscription:
+        feed.publish(NUMBERED[8:9])
+        assert list(await anext(subscription)) == NUMBERED[5:9]
+        assert subscription.complete_from <= NUMBERED[4].id
+
+
+async def test_a_new_subscriber_gets_only_what_comes_and_knows_what_it_does_not():
+    feed = Feed(10)
+    feed.publish(NUMBERED[:3])
+    async with feed.subscribe() as subscription:
+        assert subscription.complete_from == NUMBERED[2].id
+        feed.publish(NUMBERED[3:4])
+        assert list(await anext(subscription)) == NUMBERED[3:4]
+
+
+@given(
+    retain=st.integers(1, 12),
+    steps=st.lists(st.integers(1, 15), max_size=6),
+    after=st.integers(0, 40),
+    limit=st.integers(1, 20),
+)
+def test_whatever_is_above_complete_from_is_replayed(retain, steps, after, limit):
+    async def scenario() -> None:
+        feed = Feed(retain)
+        left = list(NUMBERED)
+        published = []
+        for step in steps:
+            now, left = left[:step], left[step:]
+            published += now
+            if now:
+                feed.publish(now)
+        after_id = NUMBERED[after - 1].id if after else 0
+        subscription = feed.subscribe(after_id, limit=limit)
+        subscription.close()
+        replayed = ids(subscription._waiting)
+        expected = [one.id for one in published if one.id > max(after_id, subscription.complete_from)]
+        assert replayed == expected
+        assert len(replayed) <= min(retain, limit)
+
+    asyncio.run(scenario())
+
+
+async def test_a_subscriber_that_falls_behind_is_cut_off_and_told():
+    feed = Feed(100)
+    async with feed.subscribe(limit=5) as slow, feed.subscribe() as quick:
+        feed.publish(NUMBERED[:5])
+        feed.publish(NUMBERED[5:6])
+        assert feed.subscribers == 1
+        with pytest.raises(SubscriberTooSlowError, match="more than 5 records"):
+            await anext(slow)
+        assert list(await anext(quick)) == NUMBERED[:6]
+
+
+async def test_a_subscriber_that_never_reads_slows_nobody():
+    async with CommandExecutor() as executor, executor.feed.subscribe(limit=10) as idle:
+        async with asyncio.timeout(10):
+            for _ in range(2_000):
+                await executor.execute(invoke(nothing))
+        await executor.force_flush()
+        assert executor.accounting().persisted == 2_000
+        with pytest.raises(SubscriberTooSlowError):
+            await anext(idle)
+
+
+async def test_an_iteration_ends_when_its_subscription_is_closed():
+    feed = Feed(10)
+    subscription = feed.subscribe()
+
+    async def follow() -> list[int]:
+        return [one.id async for records in subscription for one in records]
+
+    following = asyncio.ensure_future(follow())
+    await asyncio.sleep(0)
+    feed.publish(NUMBERED[:2])
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    subscription.close()
+    assert await following == ids(NUMBERED[:2])

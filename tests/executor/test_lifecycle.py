@@ -1,0 +1,394 @@
+"""Starting, stopping, what runs now, ids, what is announced, and silence when there is nothing to do."""
+
+import asyncio
+import logging
+
+import pytest
+from executor_kit import TroubledSink, eventually, execute_job, failing, invoke, job, listener, nothing, record
+
+from hassette_executor import CommandExecutor, ExecutorSettings, ExecutorStoppedError, MemorySink
+from hassette_executor import inflight as inflight_module
+from hassette_executor.ids import COUNTER_BITS, id_at, time_of
+from hassette_executor.inflight import SWEEP_NS
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+# ---- stopping
+
+
+@pytest.mark.parametrize("slow_s", [0.02, 0.2])
+async def test_stop_during_a_slow_write_loses_nothing(slow_s):
+    executor = CommandExecutor(sink := TroubledSink("slow", slow_s=slow_s), settings=ExecutorSettings(batch_records=20))
+    await executor.start()
+    made = [await executor.execute(invoke(nothing)) for _ in range(70)]
+    await executor.stop()
+    assert sink.records == made
+    account = executor.accounting()
+    assert (account.executed, account.persisted, account.waiting, account.shed) == (70, 70, 0, {})
+
+
+async def test_what_a_hanging_sink_leaves_at_the_stop_deadline_is_counted_and_said(caplog):
+    executor = CommandExecutor(TroubledSink("hang"), settings=ExecutorSettings(stop_timeout_s=0.3))
+    await executor.start()
+    for _ in range(7):
+        await executor.execute(invoke(nothing))
+    await executor.stop()
+    assert executor.accounting().shed == {"stop_deadline": 7}
+    assert [line.lost for line in caplog.records] == [7]
+
+
+async def test_cancelling_serve_does_not_lose_the_flush():
+    executor = CommandExecutor(sink := TroubledSink("slow"))
+    await executor.start()
+    serving = asyncio.ensure_future(executor.serve())
+    made = [await executor.execute(invoke(nothing)) for _ in range(7)]
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+    await executor.stop()
+    assert sink.records == made
+
+
+async def test_cancelling_stop_does_not_lose_the_flush_and_a_second_stop_waits_for_it():
+    executor = CommandExecutor(sink := TroubledSink("slow", slow_s=0.1))
+    await executor.start()
+    made = [await executor.execute(invoke(nothing)) for _ in range(7)]
+    first = asyncio.ensure_future(executor.stop())
+    await eventually(lambda: sink.calls)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert not sink.records
+    await executor.stop()
+    assert sink.records == made
+    await executor.stop()
+
+
+async def test_a_run_at_the_stop_may_end_in_its_own_time_and_is_kept():
+    executor = CommandExecutor(sink := MemorySink())
+    await executor.start()
+    running = asyncio.ensure_future(executor.execute(invoke(lambda: asyncio.sleep(0.05))))
+    await eventually(executor.running)
+    await executor.stop()
+    assert running.done()
+    assert list(sink.records) == [running.result()]
+
+
+async def test_a_run_may_stop_the_executor_without_waiting_for_itself(caplog):
+    executor = CommandExecutor(sink := MemorySink())
+    await executor.start()
+
+    async def shut_down() -> None:
+        await executor.stop()
+        raise ValueError("after the stop")
+
+    async with asyncio.timeout(3):
+        record = await executor.execute(invoke(shut_down))
+    await eventually(lambda: executor.accounting().shed == {"after_stop": 1})
+    assert record.status == "error"
+    assert not sink.records
+    assert {line.getMessage().partition("\n")[0] for line in caplog.records} == {
+        "Runs that ended after the stop are lost",
+        "hall.main.on_motion failed: ValueError: after the stop",
+    }
+
+
+async def test_a_run_that_outlives_half_the_stop_timeout_leaves_time_to_flush():
+    executor = CommandExecutor(sink := TroubledSink("slow"), settings=ExecutorSettings(stop_timeout_s=0.2))
+    await executor.start()
+    stuck = asyncio.ensure_future(executor.execute(invoke(forever)))
+    await eventually(executor.running)
+    made = await executor.execute(invoke(nothing))
+    await executor.stop()
+    assert sink.records == [made]
+    stuck.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stuck
+
+
+async def test_stop_is_safe_before_start_and_after_a_failed_start():
+    await CommandExecutor().stop()
+
+    class Unwilling(MemorySink):
+        async def last_id(self) -> int:
+            raise asyncio.CancelledError
+
+    executor = CommandExecutor(Unwilling())
+    with pytest.raises(asyncio.CancelledError):
+        await executor.start()
+    await executor.stop()
+    async with asyncio.timeout(1):
+        await executor.serve()
+
+
+async def test_a_supervisor_may_stop_it_and_start_it_again():
+    executor = CommandExecutor(sink := TroubledSink())
+    for _ in range(3):
+        await executor.start()
+        serving = asyncio.ensure_future(executor.serve())
+        await executor.execute(invoke(lambda: None, runs_in="sync"))
+        await executor.execute(invoke(failing))
+        assert not serving.done()
+        await executor.stop()
+        await serving
+    assert len(sink.records) == 6
+    assert executor.accounting().persisted == 6
+
+
+async def test_serve_raises_when_a_write_queue_has_ended_and_starting_again_mends_it():
+    executor = CommandExecutor(sink := TroubledSink("hang"))
+    await executor.start()
+    serving = asyncio.ensure_future(executor.serve())
+    made = await executor.execute(invoke(nothing))
+    await eventually(lambda: sink.calls)
+    (writer,) = [task for task in asyncio.all_tasks() if task.get_name() == "hassette-write-queue"]
+    writer.cancel()
+    with pytest.raises(RuntimeError, match="ended unexpectedly"):
+        await serving
+    sink.mode = "ok"
+    await executor.stop()
+    await executor.start()
+    assert sink.records == [made]
+    await executor.stop()
+
+
+async def test_a_defect_in_the_queue_is_the_cause_that_serve_names(monkeypatch):
+    executor = CommandExecutor(sink := TroubledSink())
+    await executor.start()
+    monkeypatch.setattr("hassette_executor.queue.count_of", lambda batch: 1 / 0)
+    made = await executor.execute(invoke(nothing))
+    with pytest.raises(RuntimeError) as caught:
+        await executor.serve()
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    monkeypatch.undo()
+    await executor.stop()
+    assert sink.records == [made]
+    assert executor.accounting().waiting == 0
+
+
+async def test_several_sinks_each_get_everything_and_one_in_trouble_holds_up_no_other():
+    good, bad = TroubledSink(), TroubledSink("hang")
+    executor = CommandExecutor(good, bad, settings=ExecutorSettings(stop_timeout_s=0.3))
+    await executor.start()
+    executor.register(listener())
+    made = await executor.execute(invoke(nothing))
+    await eventually(lambda: good.records == [made])
+    await executor.stop()
+    assert (executor.accounting(0).persisted, executor.accounting(1).shed) == (1, {"stop_deadline": 1})
+
+
+# ---- asking
+
+
+async def test_force_flush_says_whether_everything_was_settled():
+    async with CommandExecutor(sink := TroubledSink("hang"), settings=ExecutorSettings(stop_timeout_s=0.3)) as executor:
+        await executor.execute(invoke(nothing))
+        assert executor.accounting().waiting == 1
+        assert not await executor.force_flush(0.02)
+        sink.released.set()
+        assert await executor.force_flush()
+        assert executor.accounting().waiting == 0
+
+
+async def test_running_tells_what_runs_now_the_oldest_first():
+    first, second = listener("first"), job("second")
+    async with CommandExecutor(settings=ExecutorSettings(stop_timeout_s=0.2)) as executor:
+        assert executor.running() == ()
+        tasks = [asyncio.ensure_future(executor.execute(invoke(forever, first)))]
+        await eventually(executor.running)
+        tasks.append(asyncio.ensure_future(executor.execute(execute_job(forever, second))))
+        await eventually(lambda: len(executor.running()) == 2)
+        one, two = executor.running()
+        assert (one.registration, two.registration) == (first, second)
+        assert one.run < two.run
+        assert one.started_us <= two.started_us
+        assert two.trigger.manual
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert executor.running() == ()
+
+
+async def test_what_has_been_running_for_a_while_rides_in_batches_and_leaves_the_list_at_its_end():
+    async with CommandExecutor(sink := TroubledSink(), settings=ExecutorSettings(flush_interval_s=0.05)) as executor:
+        await executor.execute(invoke(lambda: asyncio.sleep(0.02), listener("short")))
+        go = asyncio.Event()
+        running = asyncio.ensure_future(executor.execute(invoke(go.wait, listener("long"))))
+        await eventually(lambda: any(batch.running for batch in sink.batches))
+        (run,) = sink.said("running")
+        assert run.registration.name == "long"
+        go.set()
+        await running
+        await eventually(lambda: sink.batches[-1].running == () or any(b.running == () for b in sink.batches))
+
+
+async def test_at_stop_the_list_of_what_is_running_is_true():
+    # What would break: a run that ends just before the stop would be found "interrupted" after a clean session.
+    executor = CommandExecutor(sink := TroubledSink())
+    await executor.start()
+    go = asyncio.Event()
+    running = asyncio.ensure_future(executor.execute(invoke(go.wait)))
+    await eventually(lambda: any(batch.running for batch in sink.batches))
+    go.set()
+    await running
+    await executor.stop()
+    assert [batch.running for batch in sink.batches if batch.running is not None][-1] == ()
+
+
+async def test_skips_are_counted_by_registration_and_reason_in_their_hour():
+    one, two = listener("one"), job("two")
+    async with CommandExecutor(sink := TroubledSink()) as executor:
+        executor.count_skip(one, "rate_limited")
+        executor.count_skip(one, "rate_limited", 3)
+        executor.count_skip(one, "overlap")
+        executor.count_skip(two, "misfire")
+    skips = {(skip.registration, skip.reason): skip.count for skip in sink.said("skipped")}
+    assert skips == {(one, "rate_limited"): 4, (one, "overlap"): 1, (two, "misfire"): 1}
+    assert all(skip.hour_us % 3_600_000_000 == 0 for skip in sink.said("skipped"))
+
+
+async def test_what_is_announced_before_the_start_is_written_without_waiting_for_a_run():
+    executor = CommandExecutor(sink := TroubledSink())
+    executor.register(hall := listener())
+    executor.report("app_started", "hall.main", "in 3 ms")
+    executor.set_session_facts(home_assistant="2025.4.4")
+    await executor.start()
+    await eventually(lambda: sink.batches)
+    await executor.stop()
+    assert sink.said("registered") == [hall]
+    (event,) = sink.said("lifecycle")
+    assert (event.kind, event.subject, event.detail, event.id > 0) == ("app_started", "hall.main", "in 3 ms", True)
+    assert sink.said("session_facts") == [("home_assistant", "2025.4.4")]
+
+
+async def test_retiring_a_registration_whose_key_was_taken_over_says_nothing():
+    old, new = listener("same"), listener("same")
+    async with CommandExecutor(sink := TroubledSink()) as executor:
+        executor.register(old)
+        executor.register(new)
+        executor.retire(old)
+        await executor.force_flush()
+        assert sink.said("registered") == [new]
+        assert sink.said("retired") == []
+        executor.retire(new)
+    assert sink.said("retired") == [new]
+
+
+# ---- ids
+
+
+async def test_ids_are_strictly_increasing_and_ordered_by_the_end_of_the_run():
+    async with CommandExecutor(sink := MemorySink()) as executor:
+        slow = asyncio.ensure_future(executor.execute(invoke(lambda: asyncio.sleep(0.01))))
+        quick = [await executor.execute(invoke(nothing)) for _ in range(3)]
+        assert (await slow).id > quick[-1].id > quick[0].id
+    ids = [one.id for one in sink.records]
+    assert ids == sorted(set(ids))
+    for one in sink.records:
+        assert abs(time_of(one.id) - one.started_us - one.duration_us) <= 1_000
+
+
+async def test_ids_go_on_when_the_clock_goes_back_a_day(monkeypatch):
+    async with CommandExecutor(MemorySink()) as executor:
+        before = await executor.execute(invoke(nothing))
+        executor._inflight.close()
+        real = inflight_module.time
+        monkeypatch.setattr(inflight_module, "time", BackADay(real))
+        after = [await executor.execute(invoke(call)) for call in (nothing, failing, nothing)]
+    assert after[0].started_us < before.started_us - 80_000_000_000
+    assert [one.id for one in after] == [before.id + 1, before.id + 2, before.id + 3]
+
+
+class BackADay:
+    def __init__(self, real) -> None:
+        self._real = real
+
+    def time_ns(self) -> int:
+        return self._real.time_ns() - 86_400_000_000_000
+
+    def __getattr__(self, name: str):
+        return getattr(self._real, name)
+
+
+async def test_ids_go_on_from_the_highest_that_any_sink_has_kept(caplog):
+    last = id_at(4_000_000_000_000_000)
+    async with CommandExecutor(TroubledSink(), TroubledSink(last_id=last), TroubledSink("fail")) as executor:
+        assert (await executor.execute(invoke(nothing))).id == last + 1
+        executor._handover._sinks[2].mode = "ok"
+    assert caplog.records[0].getMessage() == "A sink could not say its last id; ids start from the clock"
+    assert caplog.records[0].error == "OSError: database is locked"
+
+
+def test_an_id_holds_its_time_to_the_millisecond():
+    at_us = 1_795_392_000_123_456
+    assert time_of(id_at(at_us)) == 1_795_392_000_123_000
+    assert time_of(id_at(at_us) + (1 << COUNTER_BITS) - 1) == 1_795_392_000_123_000
+    assert id_at(4_102_444_800_000_000).bit_length() <= 63
+
+
+# ---- silence
+
+
+async def test_an_idle_executor_never_wakes_up():
+    async with CommandExecutor(TroubledSink()) as executor:
+        serving = asyncio.ensure_future(executor.serve())
+        for call in (nothing, failing, lambda: asyncio.sleep(0.3)):
+            await executor.execute(invoke(call, timeout_s=5))
+        await executor.force_flush()
+        loop = asyncio.get_running_loop()
+        await eventually(lambda: not timers(loop))
+        woken = 0
+        run_once = loop._run_once
+
+        def counting() -> None:
+            nonlocal woken
+            woken += 1
+            run_once()
+
+        loop._run_once = counting
+        await asyncio.sleep(1.2)
+        loop._run_once = run_once
+        assert woken <= 2  # our own sleep, and nothing else
+        assert not timers(loop)
+        assert not serving.done()
+    await serving
+
+
+def timers(loop) -> list[asyncio.TimerHandle]:
+    """Timers that are set, but for the one of the test that asks."""
+    ours = {"Handover", "WriteQueue", "InFlight"}
+    return [
+        timer
+        for timer in loop._scheduled
+        if not timer.cancelled() and type(getattr(timer._callback, "__self__", None)).__name__ in ours
+    ]
+
+
+async def test_the_sweeper_does_not_move_while_nothing_runs():
+    async with CommandExecutor() as executor:
+        await executor.execute(invoke(nothing))
+        assert executor._inflight.awake
+        async with asyncio.timeout(SWEEP_NS / 1e9 * 8):
+            while executor._inflight.awake:
+                await asyncio.sleep(0.01)
+
+
+async def test_the_outcome_log_may_be_switched_off(quiet_outcomes, caplog):
+    async with CommandExecutor() as executor:
+        await executor.execute(invoke(failing))
+        await executor.force_flush()
+        assert not executor._handover._logging
+    assert not [line for line in caplog.records if line.levelno >= logging.ERROR]
+
+
+def test_a_record_of_either_kind_says_what_ran():
+    assert record(1).registration.key == ("hall", "main", "on_motion", "state_changed.binary_sensor.hall")
+    assert record(1, registration=job()).registration.key == ("hall", "main", "tidy")
+
+
+def test_commands_are_refused_with_a_sentence_before_the_start():
+    with pytest.raises(ExecutorStoppedError, match="takes no commands"):
+        asyncio.run(CommandExecutor().execute(invoke(nothing)))

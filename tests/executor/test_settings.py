@@ -1,0 +1,40 @@
+import pytest
+
+from hassette_executor import ExecutorSettings, HassetteError, MemorySink, SettingError
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        *[
+            (key, value, "0 or more")
+            for key in ("timeout_s", "stop_timeout_s", "log_lines")
+            for value in (-1, NAN, INF)
+        ],
+        *[
+            (key, value, "more than 0 seconds")
+            for key in ("flush_interval_s", "retry_min_s")
+            for value in (0, NAN, INF)
+        ],
+        *[(key, value, "at least 1") for key in ("threads", "batch_records", "max_records") for value in (0, NAN)],
+        ("retry_max_s", 0.1, "at least retry_min_s (0.5)"),
+    ],
+)
+def test_a_setting_out_of_range_is_named_with_what_was_expected(key, value, expected):
+    with pytest.raises(SettingError) as caught:
+        ExecutorSettings(**{key: value})
+    assert str(caught.value) == f"{key} = {value!r}: expected {expected}"
+    assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, HassetteError)
+
+
+def test_the_defaults_and_the_extremes_are_right():
+    ExecutorSettings()
+    ExecutorSettings(timeout_s=0, log_lines=0, service_calls=0, log_keep_level=0, log_interval_s=0, stop_timeout_s=0)
+
+
+def test_a_memory_sink_that_keeps_nothing_is_refused():
+    with pytest.raises(ValueError, match="max_records must be at least 1, got 0"):
+        MemorySink(0)

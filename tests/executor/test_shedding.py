@@ -1,0 +1,118 @@
+"""Giving up detail without giving up counts."""
+
+from collections import Counter
+
+import pytest
+from executor_kit import HOUR_US, T0_US, listener, record
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hassette_executor import Effects, Failure, Frame, LogLine, ServiceCall, Status
+from hassette_executor.shedding import CHEAPEST_FIRST, PLAIN_BYTES, Summaries, hour_of, make_room, size_of, total_size
+from hassette_executor.sketch import bucket_of, quantile, value_of
+
+LISTENERS = [listener(name) for name in "abc"]
+waiting = st.lists(st.tuples(st.sampled_from(list(Status)), st.integers(0, 2), st.booleans()), max_size=60).map(
+    lambda rows: [
+        record(number, status, registration=LISTENERS[which], effects=TALK if talks else None)
+        for number, (status, which, talks) in enumerate(rows)
+    ]
+)
+TALK = Effects((LogLine(1, 30, "apps", "x" * 400),), (ServiceCall(1, "light", "turn_on", "{}", "{}", 9, None, None),))
+
+
+@given(waiting, st.integers(0, 60), st.integers(0, 30_000))
+def test_what_stays_fits_and_nothing_is_lost_or_reordered(records, max_records, max_bytes):
+    stay, go = make_room(records, max_records, max_bytes)
+    assert len(stay) <= max_records
+    assert total_size(stay) <= max_bytes
+    assert sorted(stay + go, key=lambda one: one.id) == records
+    assert stay == sorted(stay, key=lambda one: one.id)
+    assert go == sorted(go, key=lambda one: one.id)
+
+
+@given(waiting, st.integers(0, 60))
+def test_by_count_exactly_as_many_go_as_have_to_the_cheapest_first_and_the_busiest_among_them(records, max_records):
+    stay, go = make_room(records, max_records, 1 << 40)
+    assert len(go) == max(0, len(records) - max_records)
+    if not go:
+        return
+    dearest = max(CHEAPEST_FIRST.index(one.status) for one in go)
+    assert all(CHEAPEST_FIRST.index(one.status) >= dearest for one in stay)
+    # Of the status at which the line was drawn, nobody who lost a row has fewer left than somebody else, but for one.
+    at_the_line = Counter(one.registration for one in stay if one.status is CHEAPEST_FIRST[dearest])
+    losers = {one.registration for one in go if one.status is CHEAPEST_FIRST[dearest]}
+    for loser in losers:
+        assert all(at_the_line[loser] >= count - 1 for count in at_the_line.values())
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(list(Status)), st.integers(0, 2), st.integers(0, 10**9), st.integers(0, 7_200_000)),
+        min_size=1,
+        max_size=80,
+    ),
+    st.integers(1, 5),
+)
+def test_folded_runs_keep_their_counts_sums_and_percentiles_whole_however_often_they_are_put_back(rows, rounds):
+    records = [
+        record(at_ms, status, registration=LISTENERS[which], duration_us=duration_us)
+        for status, which, duration_us, at_ms in rows
+    ]
+    summaries = Summaries()
+    assert not summaries
+    for one in records:
+        summaries.fold(one)
+    for _ in range(rounds):  # taken for a batch that could not be kept
+        for summary in summaries.take():
+            summaries.add(summary)
+    assert summaries
+    taken = summaries.take()
+    counts, buckets = Counter(), Counter()
+    for summary in taken:
+        counts.update(dict(summary.counts))
+        buckets.update(dict(summary.buckets))
+        mine = [
+            one for one in records if one.registration is summary.registration and hour_of_id(one) == summary.hour_us
+        ]
+        assert summary.total_us == sum(one.duration_us for one in mine)
+        assert summary.waited_us == sum(one.waited_us for one in mine)
+        assert summary.max_us == max(one.duration_us for one in mine)
+    assert counts == Counter(one.status for one in records)
+    durations = sorted(one.duration_us for one in records)
+    for q in (0.5, 0.95, 0.99, 1.0):
+        exact = durations[max(0, -(-int(q * 100) * len(durations) // 100) - 1)]
+        assert quantile(buckets, q) == pytest.approx(max(exact, 1), rel=0.0101)
+
+
+def hour_of_id(one) -> int:
+    return hour_of((one.id >> 21) * 1000)
+
+
+@given(st.integers(1, 10**13))
+def test_a_bucket_s_value_is_within_one_percent_of_everything_in_it(duration_us):
+    assert value_of(bucket_of(duration_us)) == pytest.approx(duration_us, rel=0.0101)
+
+
+def test_the_shortest_durations_share_the_first_bucket():
+    assert (bucket_of(0), bucket_of(1), value_of(0)) == (0, 0, 1.0)
+
+
+@pytest.mark.parametrize(("buckets", "q"), [({}, 0.5), ({3: 1}, -0.1), ({3: 1}, 1.1)])
+def test_a_quantile_of_nothing_or_outside_of_its_range_is_refused(buckets, q):
+    with pytest.raises(ValueError, match="a quantile needs values"):
+        quantile(Counter(buckets), q)
+
+
+def test_sizes_count_what_is_heavy():
+    plain, talking = record(1), record(2, effects=TALK)
+    assert size_of(plain) == PLAIN_BYTES
+    assert size_of(talking) > PLAIN_BYTES + 400
+    cause = Failure("exception", "KeyError", "k" * 50)
+    failed = record(3)._replace(failure=Failure("exception", "ValueError", "v", (Frame("a", 1, "b"),) * 5, cause))
+    assert size_of(failed) > PLAIN_BYTES + 5 * 100 + 50
+    assert total_size([plain, talking, failed]) == size_of(plain) + size_of(talking) + size_of(failed)
+
+
+def test_an_hour_begins_at_its_start():
+    assert hour_of(T0_US) == hour_of(T0_US + HOUR_US - 1) == T0_US

@@ -1,0 +1,99 @@
+"""What every sink promises, asked of each one that lives in this package.
+
+`SinkContract` needs nothing but the protocol and a way to look at what was kept; another sink's tests can do the same
+by subclassing it with a fixture ``sink`` and ``kept``.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from executor_kit import HALL, TIDY, invoke, nothing, record
+
+from hassette_executor import Batch, CommandExecutor, MemorySink, NullSink, Record, RecordSink
+
+
+def batch(sequence: int, *records: Record) -> Batch:
+    return Batch(
+        sequence,
+        records[-1].started_us if records else 0,
+        invocations=tuple(one for one in records if one.registration is HALL),
+        executions=tuple(one for one in records if one.registration is TIDY),
+        registered=(HALL, TIDY),
+    )
+
+
+class SinkContract:
+    """The promises of `RecordSink`."""
+
+    keeps = True
+
+    @pytest.fixture
+    def sink(self) -> RecordSink:
+        raise NotImplementedError
+
+    def kept(self, sink: RecordSink) -> Sequence[Record]:
+        """Return the runs that the sink has kept, oldest first."""
+        raise NotImplementedError
+
+    def test_it_has_the_protocol_s_shape(self, sink):
+        assert isinstance(sink, RecordSink)
+
+    async def test_both_kinds_of_run_are_kept_in_the_order_of_their_ids(self, sink):
+        made = [record(1), record(2, registration=TIDY), record(3)]
+        await sink.write(batch(1, *made))
+        assert list(self.kept(sink)) == (made if self.keeps else [])
+
+    async def test_a_repeated_sequence_is_kept_once(self, sink):
+        await sink.write(batch(1, record(1)))
+        await sink.write(batch(1, record(1)))
+        await sink.write(batch(2, record(2)))
+        await sink.write(batch(1, record(1)))
+        assert list(self.kept(sink)) == ([record(1), record(2)] if self.keeps else [])
+
+    async def test_it_knows_its_last_id(self, sink):
+        assert await sink.last_id() == 0
+        await sink.write(batch(1, record(7), record(9, registration=TIDY)))
+        await sink.write(batch(2))
+        assert await sink.last_id() == (record(9).id if self.keeps else 0)
+
+    async def test_an_empty_batch_is_welcome(self, sink):
+        await sink.write(Batch(1, 0))
+        assert list(self.kept(sink)) == []
+
+    async def test_an_executor_hands_it_everything(self, sink):
+        async with CommandExecutor(sink) as executor:
+            made = [await executor.execute(invoke(nothing, HALL)) for _ in range(20)]
+        assert executor.accounting().persisted == 20
+        assert list(self.kept(sink)) == (made if self.keeps else [])
+
+
+class TestNullSink(SinkContract):
+    keeps = False
+
+    @pytest.fixture
+    def sink(self) -> RecordSink:
+        return NullSink()
+
+    def kept(self, sink: RecordSink) -> Sequence[Record]:
+        return ()
+
+
+class TestMemorySink(SinkContract):
+    @pytest.fixture
+    def sink(self) -> RecordSink:
+        return MemorySink()
+
+    def kept(self, sink: RecordSink) -> Sequence[Record]:
+        assert isinstance(sink, MemorySink)
+        return sink.records
+
+    def test_the_oldest_make_room_and_the_last_id_stays_known(self):
+        async def scenario() -> None:
+            sink = MemorySink(max_records=2)
+            for number in range(1, 5):
+                await sink.write(batch(number, record(number)))
+            assert [one.id for one in sink.records] == [record(3).id, record(4).id]
+            assert await sink.last_id() == record(4).id
+
+        asyncio.run(scenario())

@@ -1,0 +1,195 @@
+import asyncio
+import gc
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import weakref
+from contextvars import ContextVar
+
+import pytest
+from executor_kit import eventually, invoke
+
+from hassette_executor import CommandExecutor, ExecutorSettings, ExecutorStoppedError
+from hassette_executor.threads import HandlerThreads
+
+who: ContextVar[str] = ContextVar("who", default="nobody")
+
+
+async def test_a_sync_handler_runs_in_a_thread_with_the_caller_s_context_variables():
+    seen: list[tuple[str, str]] = []
+
+    def handler() -> None:
+        seen.append((who.get(), threading.current_thread().name))
+        who.set("the thread")
+
+    who.set("the caller")
+    async with CommandExecutor() as executor:
+        await executor.execute(invoke(handler, runs_in="sync"))
+    assert seen == [("the caller", "hassette-handler-1")]
+    assert who.get() == "the caller"
+
+
+async def test_no_more_threads_run_than_the_limit_and_the_rest_wait_their_turn():
+    running = most = 0
+    lock = threading.Lock()
+
+    def handler() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.01)
+        with lock:
+            running -= 1
+
+    async with CommandExecutor(settings=ExecutorSettings(threads=3)) as executor:
+        records = await asyncio.gather(*(executor.execute(invoke(handler, runs_in="sync")) for _ in range(12)))
+    assert most == 3
+    assert {record.status for record in records} == {"success"}
+
+
+async def test_one_thread_serves_runs_that_come_one_after_the_other():
+    names: set[str] = set()
+    async with CommandExecutor() as executor:
+        for _ in range(20):
+            await executor.execute(invoke(lambda: names.add(threading.current_thread().name), runs_in="sync"))
+    assert len(names) <= 2  # the next may arrive before the first thread has said that it is free
+
+
+async def test_a_thread_that_outlives_its_deadline_is_counted_until_it_ends():
+    go = threading.Event()
+    async with CommandExecutor() as executor:
+        record = await executor.execute(invoke(lambda: go.wait(20), runs_in="sync", timeout_s=0.02))
+        assert record.status == "timed_out"
+        assert executor.leaked_threads == 1
+        go.set()
+        await eventually(lambda: executor.leaked_threads == 0)
+
+
+async def test_a_call_cancelled_before_its_thread_began_never_runs_and_is_not_leaked():
+    go = threading.Event()
+    ran: list[int] = []
+    threads = HandlerThreads(1)
+    first = asyncio.ensure_future(threads.run(lambda: go.wait(20)))
+    waiting = asyncio.ensure_future(threads.run(lambda: ran.append(1)))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert threads.leaked == 0
+    go.set()
+    await first
+    await threads.run(lambda: None)
+    assert ran == []
+    threads.close()
+
+
+async def test_a_call_cancelled_after_its_thread_has_ended_is_not_leaked():
+    # What would break: the thread has counted itself out already, so the count would never come back to zero.
+    threads = HandlerThreads(1)
+    ended = threading.Event()
+    running = asyncio.ensure_future(threads.run(ended.set))
+    await asyncio.sleep(0)
+    ended.wait(5)
+    deadline = time.monotonic() + 5
+    while threads._busy and time.monotonic() < deadline:  # the loop must not run, or it would hear of the end
+        time.sleep(0.001)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert threads.leaked == 0
+    threads.close()
+
+
+async def test_stop_iteration_out_of_a_thread_is_an_error_and_no_hang():
+    async with CommandExecutor() as executor:
+        record = await executor.execute(invoke(lambda: next(iter(())), runs_in="sync", timeout_s=5))
+    assert (record.status, record.failure.type) == ("error", "RuntimeError")
+    assert "StopIteration" in record.failure.message
+
+
+async def test_a_failure_in_a_thread_is_told_without_our_own_frames_and_leaves_no_cycle_behind():
+    class Heavy:
+        pass
+
+    alive: list[weakref.ref[Heavy]] = []
+
+    def handler() -> None:
+        heavy = Heavy()
+        alive.append(weakref.ref(heavy))
+        raise ValueError("no")
+
+    gc.disable()
+    try:
+        async with CommandExecutor() as executor:
+            record = await executor.execute(invoke(handler, runs_in="sync"))
+            await eventually(lambda: alive[0]() is None)
+    finally:
+        gc.enable()
+    assert [frame.function.rpartition(".")[2] for frame in record.failure.frames] == ["handler"]
+
+
+async def test_a_pool_takes_no_calls_when_closed_and_new_threads_when_opened_again():
+    go = threading.Event()
+    threads = HandlerThreads(1)
+    stuck = asyncio.ensure_future(threads.run(lambda: go.wait(20)))
+    await asyncio.sleep(0)
+    threads.close()
+    threads.close()
+    with pytest.raises(ExecutorStoppedError):
+        await threads.run(lambda: None)
+    threads.open()
+    threads.open()
+    assert await threads.run(lambda: 7) == 7  # although the old pool's only thread is stuck
+    go.set()
+    await stuck
+    assert await threads.run(lambda: 8) == 8
+    threads.close()
+
+
+async def test_a_thread_that_cannot_be_started_fails_its_own_run_only(monkeypatch):
+    threads = HandlerThreads(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("no more threads")))
+        with pytest.raises(RuntimeError, match="no more threads"):
+            await threads.run(lambda: None)
+    assert await threads.run(lambda: 7) == 7
+    threads.close()
+
+
+def test_a_process_with_a_leaked_thread_ends():
+    program = textwrap.dedent("""
+        import asyncio, threading, time
+        from hassette_executor import *
+        def stuck(): time.sleep(600)
+        async def main():
+            async with CommandExecutor(settings=ExecutorSettings(stop_timeout_s=1)) as executor:
+                registration = ListenerRegistration(
+                    app="a", instance="b", name="c", topic="d", handler="e", runs_in="sync", timeout_s=0.05)
+                record = await executor.execute(InvokeHandler(
+                    registration=registration, call=stuck, trigger=EventTrigger("x"), ready_ns=0))
+                print(record.status, executor.leaked_threads)
+        asyncio.run(main())
+    """)
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "timed_out 1")
+    assert time.monotonic() - began < 20
+
+
+def test_a_thread_whose_loop_is_gone_ends_quietly():
+    go, ended = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        async with CommandExecutor() as executor:
+            await executor.execute(invoke(lambda: go.wait(20) and None, runs_in="sync", timeout_s=0.02))
+
+    asyncio.run(main())
+    stuck = [thread for thread in threading.enumerate() if thread.name.startswith("hassette-handler")]
+    go.set()
+    for thread in stuck:
+        thread.join(5)
+        assert not thread.is_alive()
+    ended.set()
