@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -42,7 +43,7 @@ def _plausible_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def new_history(tmp_path: Path, _empty_template: Path) -> Callable[..., Any]:
-    """Make an empty history to write to: ``with new_history() as history: …``."""
+    """Make empty histories to write to, each in a ``with`` of its own."""
 
     def make(name: str = "hassette.db") -> Any:
         path = tmp_path / name
@@ -54,8 +55,12 @@ def new_history(tmp_path: Path, _empty_template: Path) -> Callable[..., Any]:
 
 @pytest.fixture
 def plausible(tmp_path: Path, _plausible_template: Path) -> Path:
-    """A file with the recent past of a small house."""
-    return Path(shutil.copy(_plausible_template, tmp_path / "hassette.db"))
+    """A file with the recent past of a small house, whose heart still beats."""
+    path = Path(shutil.copy(_plausible_template, tmp_path / "hassette.db"))
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("UPDATE sessions SET heartbeat_us = ? WHERE ended_us IS NULL", (int(time.time() * 1_000_000),))
+    db.close()
+    return path
 
 
 @pytest.fixture

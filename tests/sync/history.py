@@ -210,7 +210,8 @@ class History:
     def skip(self, registration_id: int, at_us: int, reason: str, count: int = 1) -> None:
         for period, length in (("hourly", HOUR), ("daily", DAY)):
             self.db.execute(
-                f"INSERT INTO skips_{period} VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+                f"INSERT INTO skips_{period} VALUES (?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET count = count + excluded.count",
                 (at_us // length, registration_id, self.name(reason), count),
             )
 
@@ -290,6 +291,7 @@ def plausible(path: Path, *, now_us: int | None = None, hours: int = 30, seed: i
 
         at = start
         temperature = 20.4
+        unavailable = ("exception", "ValueError", "could not convert string to float: 'unavailable'")
         while at < now - SECOND:
             at += int(rng.expovariate(scale / (25 * SECOND)))
             session = session_at(at)
@@ -335,7 +337,7 @@ def plausible(path: Path, *, now_us: int | None = None, hours: int = 30, seed: i
                     climate, at, session_id=session, duration_us=int(rng.lognormvariate(7.4, 0.7)),
                     entity_id="sensor.bedroom_temperature", old_state=str(before), new_state=str(temperature),
                     status="error" if bad else "success",
-                    error=("exception", "ValueError", "could not convert string to float: 'unavailable'") if bad else None,
+                    error=unavailable if bad else None,
                     logs=[(30, "The sensor says unavailable"), (40, "No set-point: leaving the heating as it is")]
                     if bad else None,
                 )  # fmt: skip

@@ -1,5 +1,7 @@
 """No file, not a database, too new, empty, too slow: each is a clear error or an honest empty answer."""
 
+# ruff: noqa: ASYNC240  a test may look at its own small file
+
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -70,7 +72,7 @@ async def test_a_newer_file_says_what_it_needs(plausible: Path) -> None:
         db.execute("UPDATE alembic_version SET version_num = '9999'")
     db.close()
     async with DataSyncService(plausible) as data:
-        with pytest.raises(NewerDatabaseError, match="schema 9999.*Upgrade hassette-sync"):
+        with pytest.raises(NewerDatabaseError, match=r"schema 9999.*Upgrade hassette-sync"):
             await data.overview()
 
 
@@ -113,14 +115,15 @@ async def test_a_question_that_takes_too_long_is_stopped_and_the_next_one_answer
         # A view that never ends stands for a history that is far too long.
         db.execute("DROP VIEW registrations")
         db.execute(
-            "CREATE VIEW registrations AS WITH RECURSIVE forever (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM forever)"
+            "CREATE VIEW registrations AS"
+            " WITH RECURSIVE forever (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM forever)"
             " SELECT id, 'job' AS kind, '' AS app, '' AS instance, '' AS name, '' AS topic, '' AS schedule,"
             " '' AS handler, NULL AS retired_us FROM forever"
         )
     db.close()
     async with DataSyncService(plausible, deadline_s=0.2) as data:
         for _ in range(3):
-            with pytest.raises(QueryTimeoutError, match="“registrations” took longer than 0.2 s"):
+            with pytest.raises(QueryTimeoutError, match=r"“registrations” took longer than 0\.2 s"):
                 await data.registrations()
         assert (await data.sessions()).sessions
 

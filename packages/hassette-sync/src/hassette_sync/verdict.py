@@ -30,8 +30,9 @@ def verdict_of(overview: Overview) -> Verdict:
     bad, warning = _about_the_framework(overview)
     failed = overview.counts.failed
     if failed:
-        who = len(overview.failing)
-        said = f"{failed:,} of {overview.counts.total:,} runs failed, in {who} handler{'s' if who != 1 else ''} or jobs"
+        names = [f"{one.app}.{one.name}" for one in overview.failing]
+        who = names[0] if len(names) == 1 else f"{len(names)} handlers or jobs"
+        said = f"{failed:,} of {overview.counts.total:,} runs failed, in {who}"
         (bad if overview.counts.failure_share > _BAD_SHARE else warning).append(said)
     if overview.uptime.crashes:
         times = "once" if overview.uptime.crashes == 1 else f"{overview.uptime.crashes} times"

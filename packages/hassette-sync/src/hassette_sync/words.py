@@ -14,9 +14,11 @@ _STATUS_WORDS = {
 
 
 def duration(us: int | None) -> str:
-    """Say a duration: ``0.9 ms``, ``12 ms``, ``1.2 s``, ``2 min 5 s``, ``3 h 20 min``, ``4 d 2 h``."""
+    """Say a duration: ``900 µs``, ``1.2 ms``, ``12 ms``, ``1.2 s``, ``2 min 5 s``, ``3 h 20 min``, ``4 d 2 h``."""
     if us is None:
         return "–"
+    if us < 1_000:
+        return f"{us} µs"
     if us < 10_000:
         return f"{us / 1_000:.1f} ms"
     if us < SECOND_US:

@@ -23,6 +23,9 @@ _SAFE_SQLITE = (3, 51, 3)
 _RECENT_RUNS = 15
 _FAILING = 8
 _LISTED = 6
+# An app that starts or stops is daily business; among as many events, one looks for what is not.
+_ROUTINE = ("app_started", "app_stopped")
+_LOOKED_AT = 100
 _WEEK = 7 * 86_400 * 1_000_000
 
 
@@ -131,6 +134,7 @@ async def overview(
     ranks = await snapshot.one(by_unit(periods.unit).percentiles, {"first": periods.first, "last": periods.last})
     all_apps = await apps(snapshot, time_range)
     every = await registrations(snapshot, time_range)
+    befell = (await lifecycle_page(snapshot, time_range, None, _LOOKED_AT)).events
     failing = sorted((one for one in every.registrations if one.counts.failed), key=_worst_first)
     return Overview(
         status=status,
@@ -145,7 +149,7 @@ async def overview(
         recent=(await runs_page(snapshot, RunFilter(), time_range, None, _RECENT_RUNS)).runs,
         uptime=await uptime(snapshot, time_range, status.at_us),
         skips=await skips(snapshot, time_range, _LISTED),
-        lifecycle=(await lifecycle_page(snapshot, time_range, None, _LISTED)).events,
+        lifecycle=tuple(event for event in befell if event.kind not in _ROUTINE)[:_LISTED],
         losses=(await losses_page(snapshot, time_range, None, _LISTED)).losses,
         since_us=time_range.since_us,
         until_us=time_range.until_us,

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hassette_sync import words
 from hassette_sync.__about__ import __version__
+from hassette_sync.answers.registrations import Registrations
 from hassette_sync.answers.runs import Run
 from hassette_sync.answers.values import EventTrigger
 from hassette_sync.questions.runs import RunFilter
@@ -127,7 +128,7 @@ async def overview(request: Request, data: Data, asked: Asked) -> Response:
 async def handlers(request: Request, data: Data, asked: Asked, app: str | None = None) -> Response:
     """The handlers, by app."""
     answer = await data.registrations(asked, kind="handler", app=app or None)
-    return _page(request, "registrations.html", kind="handler", answer=answer, upcoming={})
+    return _registrations(request, "handler", answer, {})
 
 
 @pages.get("/jobs")
@@ -135,7 +136,15 @@ async def jobs(request: Request, data: Data, asked: Asked, app: str | None = Non
     """The jobs, by app, with their next runs."""
     answer = await data.registrations(asked, kind="job", app=app or None)
     upcoming = {(one.app, one.instance, one.name): one.due_us for one in reversed(data.upcoming())}
-    return _page(request, "registrations.html", kind="job", answer=answer, upcoming=upcoming)
+    return _registrations(request, "job", answer, upcoming)
+
+
+def _registrations(
+    request: Request, kind: str, answer: Registrations, upcoming: Mapping[tuple[str, str, str], int]
+) -> Response:
+    shown = [one for one in answer.registrations if one.retired_us is None or one.counts.total]
+    hidden = len(answer.registrations) - len(shown)
+    return _page(request, "registrations.html", kind=kind, shown=shown, hidden=hidden, upcoming=upcoming)
 
 
 @pages.get("/registrations/{id}")
