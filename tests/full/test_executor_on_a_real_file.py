@@ -1,0 +1,104 @@
+"""The executor and the store together: what was run is in the file, all of it, once."""
+
+import asyncio
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from hassette_executor import (
+    CommandExecutor,
+    DueTrigger,
+    EventTrigger,
+    ExecuteJob,
+    ExecutorSettings,
+    InvokeHandler,
+    JobRegistration,
+    ListenerRegistration,
+)
+from hassette_store import DatabaseService
+
+RUNS = 5_000
+AT_ONCE = 50
+TRIGGER = EventTrigger("state_changed", "light.hall", "off", "on", "ctx-1")
+LISTENER = ListenerRegistration(app="light", instance="hall", name="on_motion", topic="state_changed.*", handler="on")
+JOB = JobRegistration(app="heating", instance="0", name="night", schedule="every 1 s", handler="heating.Night.run")
+
+
+async def nothing() -> None:
+    pass
+
+
+def command(number: int) -> InvokeHandler | ExecuteJob:
+    """Every fifth is a job."""
+    ready_ns = time.monotonic_ns()
+    if number % 5 == 0:
+        return ExecuteJob(registration=JOB, call=nothing, trigger=DueTrigger(number), ready_ns=ready_ns)
+    return InvokeHandler(registration=LISTENER, call=nothing, trigger=TRIGGER, ready_ns=ready_ns)
+
+
+async def run_all(executor: CommandExecutor) -> list[int]:
+    """Run `RUNS` commands, `AT_ONCE` at a time; return the ids of their records."""
+    executor.register(LISTENER)
+    executor.register(JOB)
+    numbers = iter(range(RUNS))
+    ids: list[int] = []
+
+    async def worker() -> None:
+        for number in numbers:
+            ids.append((await executor.execute(command(number))).id)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+    return ids
+
+
+def kept(path: Path) -> tuple[list[int], int]:
+    """The ids in the file, in order, and how many runs its statistics count."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        ids = db.execute("SELECT id FROM handler_invocations UNION ALL SELECT id FROM job_executions ORDER BY id")
+        (counted,) = db.execute("SELECT sum(success) FROM statistics_hourly").fetchone()
+        return [number for (number,) in ids], counted
+
+
+async def test_five_thousand_runs_fifty_at_once_are_all_in_the_file(tmp_path):
+    path = tmp_path / "hassette.db"
+    async with DatabaseService(path) as store, CommandExecutor(store) as executor:
+        ids = await run_all(executor)
+        assert await executor.force_flush(20)
+        account = executor.accounting()
+
+    assert (account.executed, account.persisted, account.waiting, account.shed) == (RUNS, RUNS, 0, {})
+    assert len(set(ids)) == RUNS
+    assert kept(path) == (sorted(ids), RUNS)
+
+
+async def test_stopping_without_a_flush_of_ones_own_loses_none_of_them(tmp_path):
+    path = tmp_path / "hassette.db"
+    async with DatabaseService(path) as store:
+        async with CommandExecutor(store) as executor:
+            ids = await run_all(executor)
+        account = executor.accounting()
+
+    assert (account.persisted, account.waiting, account.shed) == (RUNS, 0, {})
+    assert kept(path)[0] == sorted(ids)
+
+
+@pytest.mark.timeout(120)
+async def test_a_file_that_is_locked_for_a_while_has_all_of_them_in_the_end(tmp_path):
+    path = tmp_path / "hassette.db"
+    settings = ExecutorSettings(retry_min_s=0.05, retry_max_s=0.2)
+    async with DatabaseService(path) as store, CommandExecutor(store, settings=settings) as executor:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            ids = await run_all(executor)
+            assert not await executor.force_flush(0.5)
+            assert executor.accounting().waiting == RUNS
+            other.execute("ROLLBACK")
+        assert await executor.force_flush(60)
+        account = executor.accounting()
+
+    assert (account.persisted, account.waiting, account.shed) == (RUNS, 0, {})
+    assert kept(path) == (sorted(ids), RUNS)
