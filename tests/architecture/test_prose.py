@@ -64,6 +64,13 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 @each_page
+def test_every_file_that_is_named_exists(page: Path) -> None:
+    named = re.findall(r"`[^`\n]*?((?:tests|benchmarks|scripts|examples|docs)/[\w/]+\.\w+)`", page.read_text())
+
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@each_page
 def test_every_python_example_runs(page: Path, tmp_path: Path) -> None:
     for example in fenced(page, "python"):
         command = [sys.executable, "-W", "error", "-c", example]
