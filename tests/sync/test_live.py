@@ -144,15 +144,18 @@ async def test_without_a_feed_the_file_is_followed(new_history: Callable[..., An
         history.session(now_us - 3_600 * SECOND)
         listener = history.listener("hall", "on_motion", "t")
         old = history.run(listener, now_us - 9 * SECOND)
-        async with DataSyncService(history.path) as data:
-            async with aclosing(data.follow(after=old)) as returning, aclosing(data.follow()) as newcomer:
-                waiting = [asyncio.ensure_future(anext(returning)), asyncio.ensure_future(anext(newcomer))]
-                # Both have looked at the file once it was read twice; a new run must wake them.
-                done, _ = await asyncio.wait(waiting, timeout=0.5)
-                assert not done
-                new = [history.run(listener, now_us - 8 * SECOND)]
-                async with asyncio.timeout(5):
-                    assert [[run.id for run in await one] for one in waiting] == [new, new]
+        async with (
+            DataSyncService(history.path) as data,
+            aclosing(data.follow(after=old)) as returning,
+            aclosing(data.follow()) as newcomer,
+        ):
+            waiting = [asyncio.ensure_future(anext(returning)), asyncio.ensure_future(anext(newcomer))]
+            # Both have looked at the file by then; the new run must wake them.
+            done, _ = await asyncio.wait(waiting, timeout=0.5)
+            assert not done
+            new = [history.run(listener, now_us - 8 * SECOND)]
+            async with asyncio.timeout(5):
+                assert [[run.id for run in await one] for one in waiting] == [new, new]
 
 
 async def test_a_follower_of_a_file_that_is_not_there_yet_hears_its_first_run(

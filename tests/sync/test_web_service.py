@@ -140,19 +140,21 @@ async def test_the_live_stream_pushes_within_250_ms_and_a_returning_client_misse
 
 async def test_a_slow_client_is_told_that_it_was_dropped(plausible: Path) -> None:
     feed = MemoryFeed(bound=10)
-    async with create_web_service(DataSyncService(plausible, feed), WebSettings(port=0)) as service:
-        async with websockets.connect(live_address(service.url)) as client:
-            feed.publish(ended(1))
-            while json.loads(await client.recv())["type"] != "runs":
-                pass
-            feed.publish(*(ended(id_) for id_ in range(2, 20)))
-            dropped = json.loads(await client.recv())
-            assert (dropped["type"], dropped["last_id"]) == ("dropped", "1")
-            assert "18 runs behind" in dropped["reason"]
-            with pytest.raises(websockets.ConnectionClosed) as closed:
-                await client.recv()
-            assert closed.value.rcvd is not None
-            assert closed.value.rcvd.code == 1013
+    async with (
+        create_web_service(DataSyncService(plausible, feed), WebSettings(port=0)) as service,
+        websockets.connect(live_address(service.url)) as client,
+    ):
+        feed.publish(ended(1))
+        while json.loads(await client.recv())["type"] != "runs":
+            pass
+        feed.publish(*(ended(id_) for id_ in range(2, 20)))
+        dropped = json.loads(await client.recv())
+        assert (dropped["type"], dropped["last_id"]) == ("dropped", "1")
+        assert "18 runs behind" in dropped["reason"]
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await client.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1013
 
 
 async def test_a_live_client_needs_the_token_and_an_own_origin(plausible: Path) -> None:
@@ -169,10 +171,12 @@ async def test_a_live_client_needs_the_token_and_an_own_origin(plausible: Path) 
 
 
 async def test_a_live_client_with_a_bad_number_is_told(plausible: Path) -> None:
-    async with create_web_service(DataSyncService(plausible), WebSettings(port=0)) as service:
-        async with websockets.connect(live_address(service.url, "soon")) as client:
-            with pytest.raises(websockets.ConnectionClosed) as closed:
-                await client.recv()
+    async with (
+        create_web_service(DataSyncService(plausible), WebSettings(port=0)) as service,
+        websockets.connect(live_address(service.url, "soon")) as client,
+    ):
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await client.recv()
     assert closed.value.rcvd is not None
     assert "not a valid id" in closed.value.rcvd.reason
 

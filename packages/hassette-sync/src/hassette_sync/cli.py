@@ -19,6 +19,7 @@ from hassette_sync.service import DataSyncService
 from hassette_sync.settings import DEFAULT_HOST, DEFAULT_PORT, WebSettings
 from hassette_sync.terminal import render
 from hassette_sync.terminal.database import database_path
+from hassette_sync.terminal.tables import plain_lines
 from hassette_sync.time_range import TimeRange, now_us
 from hassette_sync.words import size
 
@@ -147,7 +148,8 @@ def _ask(
             return await question(data)
 
     found = asyncio.run(answer())
-    print(found.model_dump_json(indent=2) if arguments.json else say(found), flush=True)
+    # Whatever an app or an entity is called, it must not steer the terminal.
+    print(found.model_dump_json(indent=2) if arguments.json else plain_lines(say(found)), flush=True)
     return DONE
 
 

@@ -161,7 +161,7 @@ def overview(answer: Overview) -> str:
     now_us, session = answer.status.at_us, answer.status.session
     verdict = verdict_of(answer)
     mark = {"good": "✓", "warning": "!", "bad": "✗"}[verdict.level]
-    lines = [f"{mark} {verdict.title}"]
+    lines = [f"{mark} {plain(verdict.title)}"]
     lines.extend(f"  · {plain(reason)}" for reason in verdict.reasons)
     if session is not None:
         if session.state == "running":

@@ -1,0 +1,151 @@
+"""Words, times, drawings and the verdict: small things that people look at first."""
+
+import importlib
+import inspect
+import pkgutil
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hassette_sync
+from hassette_sync import BadQuestionError, DataSyncService, MemoryFeed, TimeRange, words
+from hassette_sync.ids import ended_us, first_id_at, parse_id
+from hassette_sync.live import Snapshot
+from hassette_sync.time_range import parse_moment
+from hassette_sync.verdict import verdict_of
+from hassette_sync.web import charts
+
+SECOND = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("us", "said"),
+    [
+        (None, "–"),
+        (0, "0 µs"),
+        (999, "999 µs"),
+        (1_234, "1.2 ms"),
+        (12_345, "12 ms"),
+        (1_234_567, "1.2 s"),
+        (125 * SECOND, "2 min 5 s"),
+        (3_600 * SECOND, "1 h"),
+        (12_000 * SECOND, "3 h 20 min"),
+        (86_400 * SECOND, "1 d"),
+        (180_000 * SECOND, "2 d 2 h"),
+    ],
+)
+def test_a_duration_is_said_with_its_unit(us: int | None, said: str) -> None:
+    assert words.duration(us) == said
+
+
+@given(st.integers(0, 10**15))
+def test_every_duration_is_short_enough_for_a_column(us: int) -> None:
+    assert len(words.duration(us)) <= 12
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(None, "–"), (0.0, "0 %"), (0.0001, "0.1 %"), (0.034, "3.4 %"), (0.5, "50 %"), (0.9999, "99.9 %"), (1.0, "100 %")],
+)
+def test_a_share_is_nothing_or_all_only_when_it_is(value: float | None, said: str) -> None:
+    assert words.share(value) == said
+
+
+def test_moments_and_distances_are_said_shortly() -> None:
+    noon = int(datetime(2026, 6, 15, 12, 0, 0).timestamp()) * SECOND  # noqa: DTZ001  local time is meant
+    assert words.moment(noon, now_us=noon) == "12:00:00"
+    assert words.moment(noon - 86_400 * SECOND, now_us=noon, seconds=False) == "14 Jun 12:00"
+    assert words.moment(noon - 400 * 86_400 * SECOND, now_us=noon).startswith("11 May 2025")
+    assert words.ago(noon - 5 * SECOND, now_us=noon) == "5 s ago"
+    assert words.ago(noon + 180 * SECOND, now_us=noon) == "in 3 min"
+    assert words.ago(noon, now_us=noon) == "just now"
+    assert words.ago(None, now_us=noon) == "never"
+    assert [words.size(n) for n in (5, 1_200, 123_456, 5_000_000, 7_000_000_000)] == [
+        "5 B",
+        "1.2 kB",
+        "123 kB",
+        "5.0 MB",
+        "7.0 GB",
+    ]
+
+
+@given(st.integers(0, 4_000_000_000_000_000), st.integers(0, 2**21 - 1))
+def test_an_id_lies_in_the_range_of_its_moment(at_us: int, counter: int) -> None:
+    id_ = (at_us // 1000 << 21) | counter
+    assert first_id_at(at_us) <= id_ < first_id_at(at_us + 1000)
+    assert ended_us(id_) == at_us // 1000 * 1000
+    assert parse_id(str(id_)) == id_
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "0x1", "٣", "1" * 20, str(2**63)])
+def test_what_is_no_id_is_refused(text: str) -> None:
+    with pytest.raises(BadQuestionError):
+        parse_id(text)
+
+
+def test_times_are_read_as_people_write_them() -> None:
+    at_us = 1_800_000_000 * SECOND
+    assert parse_moment("90s", at_us=at_us) == at_us - 90 * SECOND
+    assert parse_moment("7d", at_us=at_us) == at_us - 7 * 86_400 * SECOND
+    assert parse_moment("999999w", at_us=at_us) == 0
+    assert parse_moment("2026-01-31T18:00+00:00", at_us=at_us) == int(
+        datetime(2026, 1, 31, 18, tzinfo=UTC).timestamp() * SECOND
+    )
+    assert parse_moment(str(at_us), at_us=0) == at_us
+    assert TimeRange.last("3d", at_us=at_us).periods.unit == "hour"
+    assert TimeRange.last("4d", at_us=at_us).periods.unit == "day"
+
+
+@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=60))
+def test_bars_stay_in_their_drawing_and_every_failure_is_seen(totals: list[int]) -> None:
+    from hassette_sync.answers.overview import Timeline, TimelinePoint
+    from hassette_sync.answers.values import Counts, Percentiles
+
+    points = tuple(
+        TimelinePoint(
+            start_us=n * 3_600 * SECOND,
+            counts=Counts(success=total, error=min(total, 1)),
+            percentiles=Percentiles(p50_us=1, p95_us=total + 1, p99_us=total + 2) if total else Percentiles(),
+            skipped=0,
+        )
+        for n, total in enumerate(totals)
+    )
+    chart = charts.timeline_chart(Timeline(period_length_us=3_600 * SECOND, points=points))
+    for column, total in zip(chart.columns, totals, strict=True):
+        assert 0 <= column.failed.y <= column.good.y <= charts.HEIGHT
+        assert column.good.y + column.good.height == pytest.approx(charts.HEIGHT)
+        assert (column.failed.height >= 3) == (total > 0)
+        assert column.area.x + column.area.width <= charts.WIDTH + 0.001
+
+
+async def test_the_verdict_says_the_worst_first(data: DataSyncService) -> None:
+    overview = await data.overview()
+    verdict = verdict_of(overview)
+    assert (verdict.level, verdict.title) == ("warning", "Mostly well, with something to look at")
+    assert verdict.reasons[0].endswith("runs failed, in 4 handlers or jobs")
+    assert any("crashed once" in reason for reason in verdict.reasons)
+
+
+async def test_the_verdict_knows_that_home_assistant_is_away(plausible: object, data: DataSyncService) -> None:
+    feed = MemoryFeed()
+    feed.state = Snapshot(
+        connection="connecting", services=[SimpleNamespace(name="store", status="degraded", detail="")]
+    )
+    async with DataSyncService(data.path, feed) as live:
+        verdict = verdict_of(await live.overview())
+    assert (verdict.level, verdict.title) == ("bad", "Home Assistant is not connected")
+    assert "store is degraded" in verdict.reasons
+
+
+def test_the_public_names_are_sorted_and_there() -> None:
+    assert hassette_sync.__all__ == sorted(hassette_sync.__all__)
+    assert all(hasattr(hassette_sync, name) for name in hassette_sync.__all__)
+
+
+def test_every_module_imports_and_says_what_it_is() -> None:
+    for module in pkgutil.walk_packages(hassette_sync.__path__, "hassette_sync."):
+        if not module.name.endswith("__main__"):
+            assert inspect.getdoc(importlib.import_module(module.name)), module.name
