@@ -33,6 +33,7 @@ FORESEEN = Outcome(Status.ERROR, "hassette", False, False, logging.ERROR)
 TIMED_OUT = Outcome(Status.TIMED_OUT, "timeout", True, False, logging.WARNING)
 FAILED = Outcome(Status.ERROR, "exception", True, False, logging.ERROR)
 EXITING = Outcome(Status.ERROR, "exit", True, True, logging.ERROR)
+_ORDINARY = (Exception, asyncio.CancelledError)  # written in place as a union, it would be made anew for each run
 
 
 def classify(raised: BaseException | None, *, expired: bool, cancelled: bool) -> Outcome:
@@ -43,7 +44,7 @@ def classify(raised: BaseException | None, *, expired: bool, cancelled: bool) ->
         expired: Whether our deadline had passed and the run was told to end.
         cancelled: Whether somebody else, too, had asked the task to end.
     """
-    if raised is not None and not isinstance(raised, Exception | asyncio.CancelledError):
+    if raised is not None and not isinstance(raised, _ORDINARY):
         return EXITING
     if expired and not (cancelled and isinstance(raised, asyncio.CancelledError)):
         # Whatever a run does after its deadline (ends after all, raises in its clean-up), it had exceeded it.
