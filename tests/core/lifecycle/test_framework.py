@@ -1,0 +1,190 @@
+"""The composition root, against the simulated home: parts joined, ends clean, troubles told."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hassette_core import AuthenticationError, ConfigError, Hassette, HassetteConfig, SimulatedHome
+from hassette_core.lifecycle import ServiceStatus
+from hassette_executor import Batch, MemorySink
+
+DEADLINE_S = 20.0
+
+APP = """
+from hassette_core import App, AppConfig
+
+class Echo(App[AppConfig]):
+    async def on_initialize(self):
+        self.bus.on_state_change("sensor.power", handler=self.hear)
+        self.scheduler.run_every(self.tick, 3600)
+
+    async def hear(self):
+        await self.api.call_service("light", "turn_on", target="light.hall")
+
+    async def tick(self):
+        pass
+"""
+
+
+@pytest.fixture
+def make_config(tmp_path: Path) -> Callable[..., HassetteConfig]:
+    (tmp_path / "echo.py").write_text(APP, encoding="utf-8")
+
+    def make(url: str, token: str = "simulated-home", **framework: Any) -> HassetteConfig:
+        return HassetteConfig.model_validate(
+            {
+                "hassette": {"app_dir": tmp_path, "data_dir": tmp_path / "data", **framework},
+                "home_assistant": {"url": url, "token": token},
+                "apps": {"echo": {"module": "echo", "class": "Echo"}},
+            }
+        )
+
+    return make
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not condition():  # noqa: ASYNC110  nobody tells of all that is asked about here
+            await asyncio.sleep(0.01)
+
+
+def facts(batches: Any) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for batch in batches:
+        found.update(batch.session_facts)
+    return found
+
+
+async def test_an_event_goes_all_the_way_to_the_sink_and_back_to_the_house(
+    make_config: Callable[..., HassetteConfig],
+) -> None:
+    sink = MemorySink()
+    async with (
+        SimulatedHome(speed=0) as home,
+        Hassette(make_config(home.url), sinks=[sink], plugins=False) as hassette,
+    ):
+        await until(lambda: hassette.apps.statuses[0].status == "running")
+        home.core.change("sensor.power", "777")
+        await until(lambda: home.core.states["light.hall"]["state"] == "on")
+        await until(lambda: hassette.executor.accounting().executed == 1)
+        assert hassette.live.snapshot().ready
+        (job,) = hassette.live.snapshot().upcoming
+        assert (job.app, job.name) == ("echo", "tick")
+    (record,) = sink.records
+    assert record.trigger.entity_id == "sensor.power"
+    assert record.effects is not None
+    assert record.effects.service_calls[0].context_id == home.core.states["light.hall"]["context"]["id"]
+    account = hassette.executor.accounting()
+    assert (account.executed, account.persisted, account.waiting) == (1, 1, 0)
+
+
+async def test_a_session_knows_its_versions_its_place_and_why_it_ended(
+    make_config: Callable[..., HassetteConfig],
+) -> None:
+    sink = MemorySink()
+    async with SimulatedHome(speed=0) as home, Hassette(make_config(home.url), sinks=[sink], plugins=False) as hassette:
+        await until(lambda: hassette.scheduler.place.latitude is not None)
+    told = facts(sink.batches)
+    assert {"hassette_core", "hassette_executor", "python", "sqlite", "home_assistant_url"} <= told.keys()
+    assert (told["home_assistant"], told["time_zone"]) == ("2025.4.4", "Europe/Amsterdam")
+    assert (told["outcome"], told["reason"]) == ("clean", "stopped by the program")
+
+
+async def test_a_configured_time_zone_stands_above_home_assistants(make_config: Callable[..., HassetteConfig]) -> None:
+    sink = MemorySink()
+    async with SimulatedHome(speed=0) as home:
+        config = make_config(home.url, time_zone="Asia/Tokyo")
+        async with Hassette(config, sinks=[sink], plugins=False) as hassette:
+            await until(lambda: hassette.scheduler.place.latitude is not None)
+            assert str(hassette.scheduler.place.zone) == "Asia/Tokyo"
+    assert facts(sink.batches)["time_zone"] == "Asia/Tokyo"
+
+
+async def test_without_a_store_one_line_says_how_to_have_one(
+    make_config: Callable[..., HassetteConfig], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with SimulatedHome(speed=0) as home, Hassette(make_config(home.url), plugins=False):
+        pass
+    lines = [record for record in caplog.records if "Nothing is kept" in record.message]
+    assert [vars(record)["to_keep_it"] for record in lines] == ['pip install "hassette-core[telemetry]"']
+
+
+async def test_a_wrong_token_ends_it_and_the_session_says_so(make_config: Callable[..., HassetteConfig]) -> None:
+    sink = MemorySink()
+    async with SimulatedHome(speed=0) as home:
+        hassette = Hassette(make_config(home.url, token="wrong-token"), sinks=[sink], plugins=False)
+        with pytest.raises(AuthenticationError, match="refused the access token"):
+            await asyncio.wait_for(hassette.run(), DEADLINE_S)
+    told = facts(sink.batches)
+    assert told["outcome"] == "failed"
+    assert "refused the access token" in told["reason"]
+    assert {part.status for part in hassette.statuses} == {ServiceStatus.STOPPED}
+
+
+async def test_an_absent_home_assistant_is_not_ready_and_never_dead(make_config: Callable[..., HassetteConfig]) -> None:
+    home = SimulatedHome(speed=0)
+    await home.start()
+    url = home.url
+    await home.stop()
+    async with Hassette(make_config(url), plugins=False) as hassette:
+        snapshot = hassette.live.snapshot()
+        assert (snapshot.ready, snapshot.connection) == (False, "connecting")
+        assert {part.status for part in snapshot.services} == {ServiceStatus.RUNNING}
+        assert hassette.apps.statuses[0].status == "loaded", "an app does not begin in an empty house"
+        await home.start()
+        try:
+            await until(lambda: hassette.apps.statuses[0].status == "running")
+            assert hassette.live.snapshot().connection == "connected"
+        finally:
+            await home.stop()
+
+
+async def test_a_sink_that_cannot_start_degrades_and_comes_back(make_config: Callable[..., HassetteConfig]) -> None:
+    class SinkService(MemorySink):
+        name = "moody sink"
+        troubles = 1
+
+        async def start(self) -> None:
+            if self.troubles:
+                self.troubles -= 1
+                raise OSError("the disk is full")
+
+        async def serve(self) -> None:
+            await asyncio.Event().wait()
+
+        async def stop(self) -> None:
+            pass
+
+    sink = SinkService()
+    async with SimulatedHome(speed=0) as home, Hassette(make_config(home.url), sinks=[sink], plugins=False) as hassette:
+        assert hassette.statuses[0].status is ServiceStatus.DEGRADED
+        await until(lambda: hassette.statuses[0].status is ServiceStatus.RUNNING)
+    events = [event for batch in sink.batches for event in batch.lifecycle if event.subject == sink.name]
+    kinds = [(event.kind, event.detail) for event in events]
+    assert ("service_degraded", "the disk is full") in kinds
+    assert "service_restarted" in {kind for kind, _ in kinds}
+
+
+async def test_the_token_is_in_no_log_line_and_no_record(
+    make_config: Callable[..., HassetteConfig], caplog: pytest.LogCaptureFixture
+) -> None:
+    token = "simulated-home"
+    caplog.set_level(logging.DEBUG)
+    sink = MemorySink()
+    async with SimulatedHome(speed=0) as home, Hassette(make_config(home.url), sinks=[sink], plugins=False) as hassette:
+        await until(lambda: hassette.apps.statuses[0].status == "running")
+        logging.getLogger("somebody.else").warning("I send %s", token)
+        home.core.change("sensor.power", "1")
+        await until(lambda: hassette.executor.accounting().executed == 1)
+    assert token not in caplog.text
+    batches: list[Batch] = list(sink.batches)
+    assert token not in repr(batches)
+
+
+def test_without_a_token_it_says_where_to_get_one() -> None:
+    with pytest.raises(ConfigError, match=r"home_assistant\.token is missing\. Make a long-lived access token"):
+        Hassette(HassetteConfig(), plugins=False)
