@@ -124,7 +124,7 @@ class ErrorHooks:
         enter(None)  # what a hook logs or calls is not an effect of the run, whose record is made
         try:
             async with asyncio.timeout(self._settings.hook_timeout_s):
-                if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(getattr(hook, "__call__", None)):  # noqa: B004
+                if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(getattr(hook, "__call__", None)):  # noqa: B004  not a test of callability
                     await cast("Awaitable[None]", hook(context))
                 elif inspect.isawaitable(outcome := await self._threads.run(partial(hook, context))):
                     await outcome

@@ -1,5 +1,6 @@
 """Show what was kept: questions in, typed answers out."""
 
+from hassette_sync.__about__ import __version__
 from hassette_sync.errors import (
     BadQuestionError,
     DatabaseMissingError,
@@ -38,4 +39,5 @@ __all__ = [
     "SyncError",
     "TimeRange",
     "WebNotInstalledError",
+    "__version__",
 ]

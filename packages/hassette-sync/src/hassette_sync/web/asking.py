@@ -59,7 +59,7 @@ def _filter(
     )
 
 
-def _id(id: Annotated[str, Path(description="An id, as given in the answers.")]) -> int:  # noqa: A002
+def _id(id: Annotated[str, Path(description="An id, as given in the answers.")]) -> int:  # noqa: A002  the name in the address
     return parse_id(id)
 
 
