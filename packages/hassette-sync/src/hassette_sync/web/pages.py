@@ -224,7 +224,7 @@ async def sessions(request: Request, data: Data, asked: AskedOrAll, cursor: Curs
 
 
 @pages.get("/login")
-async def login_form(request: Request, next: Annotated[str, Query()] = "/") -> Response:  # noqa: A002
+async def login_form(request: Request, next: Annotated[str, Query()] = "/") -> Response:  # noqa: A002  the name in the address
     """Ask for the token."""
     return _page(request, "login.html", next=_own_path(next), wrong=False)
 
