@@ -224,7 +224,7 @@ def _upgrade(path: Path, settings: StoreSettings, *, backup: Path | None) -> Non
     if backup is not None:
         verified_copy(path, backup)
     try:
-        upgrade(path, limit_s=settings.upgrade_limit_s)
+        upgrade(path, limit_s=settings.upgrade_limit_s, to=HEAD)
     except Exception as error:
         # Whatever a revision raises, the file must be what it was. The upgrade is one transaction, so it should be;
         # the copy is for the case that it is not.

@@ -1,0 +1,386 @@
+-- A history as hassette-store 0.1.0 left it (schema revision 0001). Frozen: never edit it, add the next one.
+PRAGMA page_size = 4096;
+PRAGMA auto_vacuum = INCREMENTAL;
+PRAGMA application_id = 1213420372;
+BEGIN TRANSACTION;
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+INSERT INTO "alembic_version" VALUES('0001');
+CREATE TABLE dropped_effects (
+    run_id        INTEGER PRIMARY KEY,
+    log_lines     INTEGER NOT NULL,
+    service_calls INTEGER NOT NULL
+) STRICT;
+INSERT INTO "dropped_effects" VALUES(3753902080000000000,2,1);
+INSERT INTO "dropped_effects" VALUES(3753902080010485760,2,1);
+INSERT INTO "dropped_effects" VALUES(3753902080020971520,2,1);
+CREATE TABLE error_groups (
+    id            INTEGER PRIMARY KEY,
+    fingerprint   TEXT NOT NULL UNIQUE,  -- its version, a colon, and a hash of kind, type, innermost frames and message
+    kind          TEXT NOT NULL,         -- exception, hassette, dependency, timeout, exit
+    type          TEXT NOT NULL,         -- the exception's class
+    message       TEXT NOT NULL,         -- the first one's message, as a sample
+    traceback     TEXT NOT NULL,         -- the first one's traceback, stored once; empty when none was taken
+    first_seen_us INTEGER NOT NULL,
+    last_seen_us  INTEGER NOT NULL,
+    last_run_id   INTEGER NOT NULL,      -- the newest run that raised it
+    count         INTEGER NOT NULL       -- how many runs raised it, those whose rows have aged out included
+) STRICT;
+INSERT INTO "error_groups" VALUES(1,'1:0330ebf6b12ce18d22aab478','exception','ZeroDivisionError','division by zero','Traceback (most recent call last):
+  File "/config/apps/hall.py", line 12, in Hall.on_motion
+ZeroDivisionError: division by zero
+',1790000000001000,1790000000009000,3753902080018874368,3);
+CREATE TABLE failures (
+    run_id         INTEGER PRIMARY KEY,  -- handler_invocations.id or job_executions.id
+    error_group_id INTEGER NOT NULL REFERENCES error_groups (id),
+    message        TEXT                  -- NULL when it is the group's sample message, word for word
+) STRICT;
+INSERT INTO "failures" VALUES(3753902080002097152,1,NULL);
+INSERT INTO "failures" VALUES(3753902080010485760,1,NULL);
+INSERT INTO "failures" VALUES(3753902080018874368,1,NULL);
+CREATE TABLE handler_invocations (
+    id             INTEGER PRIMARY KEY,                         -- see the conventions above
+    listener_id    INTEGER NOT NULL REFERENCES listeners (id),  -- whose run
+    session_id     INTEGER NOT NULL REFERENCES sessions (id),   -- in which session it ended
+    status         INTEGER NOT NULL REFERENCES statuses (id),   -- how it ended
+    started_before INTEGER NOT NULL,  -- microseconds from the start to the millisecond in the id: 3 bytes for 8
+    duration_us    INTEGER NOT NULL,  -- how long it ran
+    waited_us      INTEGER NOT NULL,  -- from the event's receipt to the start
+    event_type_id  INTEGER NOT NULL REFERENCES names (id),      -- what was heard
+    entity_id      INTEGER REFERENCES names (id),               -- whom it concerned (names.id), if anyone
+    old_state      TEXT,              -- its state before
+    new_state      TEXT,              -- its state after
+    context_id     TEXT,              -- Home Assistant's context of the event
+    parent_id      TEXT,              -- that context's parent, if it had one
+    user_id        INTEGER REFERENCES names (id)                -- the user behind the event, if any
+) STRICT;
+INSERT INTO "handler_invocations" VALUES(3753902080000000000,1,1,0,1000,1000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV00','01HZX3PARENTPARENTPARENTPA',3);
+INSERT INTO "handler_invocations" VALUES(3753902080002097152,2,1,1,2000,2000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV01',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902080004194304,1,1,2,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV02',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902080006291456,2,1,3,4000,4000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV03','01HZX3PARENTPARENTPARENTPA',3);
+INSERT INTO "handler_invocations" VALUES(3753902080008388608,1,1,0,5000,5000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV04',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902080010485760,2,1,1,6000,6000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV05',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902080012582912,1,1,2,7000,7000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV06','01HZX3PARENTPARENTPARENTPA',3);
+INSERT INTO "handler_invocations" VALUES(3753902080014680064,2,1,3,8000,8000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV07',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902080016777216,1,1,0,9000,9000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV08',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902080018874368,2,1,1,10000,10000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV09','01HZX3PARENTPARENTPARENTPA',3);
+INSERT INTO "handler_invocations" VALUES(3753902080020971520,1,1,2,11000,11000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV10',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902080023068672,2,1,3,12000,12000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV11',NULL,NULL);
+CREATE TABLE job_executions (
+    id             INTEGER PRIMARY KEY,                              -- see the conventions above
+    job_id         INTEGER NOT NULL REFERENCES scheduled_jobs (id),  -- whose run
+    session_id     INTEGER NOT NULL REFERENCES sessions (id),        -- in which session it ended
+    status         INTEGER NOT NULL REFERENCES statuses (id),        -- how it ended
+    started_before INTEGER NOT NULL,  -- microseconds from the start to the millisecond in the id
+    duration_us    INTEGER NOT NULL,  -- how long it ran
+    waited_us      INTEGER NOT NULL,  -- from the due time to the start
+    due_before     INTEGER NOT NULL,  -- microseconds from the due time to the start, on the wall clock
+    manual         INTEGER NOT NULL   -- 1 when somebody asked for this run, outside the schedule
+) STRICT;
+INSERT INTO "job_executions" VALUES(3753902080209715200,3,1,0,500,400,500,500,0);
+INSERT INTO "job_executions" VALUES(3753902080211812352,3,1,0,500,400,500,500,0);
+INSERT INTO "job_executions" VALUES(3753902080213909504,3,1,0,500,400,500,500,1);
+INSERT INTO "job_executions" VALUES(3753902080216006656,3,1,0,500,400,500,500,0);
+CREATE TABLE latency_daily (
+    day             INTEGER NOT NULL,
+    registration_id INTEGER NOT NULL,
+    bucket          INTEGER NOT NULL,
+    count           INTEGER NOT NULL,
+    PRIMARY KEY (day, registration_id, bucket)
+) WITHOUT ROWID, STRICT;
+INSERT INTO "latency_daily" VALUES(20717,1,346,1);
+INSERT INTO "latency_daily" VALUES(20717,1,401,1);
+INSERT INTO "latency_daily" VALUES(20717,1,426,1);
+INSERT INTO "latency_daily" VALUES(20717,1,443,1);
+INSERT INTO "latency_daily" VALUES(20717,1,456,1);
+INSERT INTO "latency_daily" VALUES(20717,1,466,1);
+INSERT INTO "latency_daily" VALUES(20717,2,346,9);
+INSERT INTO "latency_daily" VALUES(20717,2,381,1);
+INSERT INTO "latency_daily" VALUES(20717,2,415,1);
+INSERT INTO "latency_daily" VALUES(20717,2,435,1);
+INSERT INTO "latency_daily" VALUES(20717,2,450,1);
+INSERT INTO "latency_daily" VALUES(20717,2,461,1);
+INSERT INTO "latency_daily" VALUES(20717,2,470,1);
+INSERT INTO "latency_daily" VALUES(20717,3,300,4);
+CREATE TABLE latency_hourly (
+    hour            INTEGER NOT NULL,
+    registration_id INTEGER NOT NULL,
+    bucket          INTEGER NOT NULL,
+    count           INTEGER NOT NULL,
+    PRIMARY KEY (hour, registration_id, bucket)
+) WITHOUT ROWID, STRICT;
+INSERT INTO "latency_hourly" VALUES(497222,1,346,1);
+INSERT INTO "latency_hourly" VALUES(497222,1,401,1);
+INSERT INTO "latency_hourly" VALUES(497222,1,426,1);
+INSERT INTO "latency_hourly" VALUES(497222,1,443,1);
+INSERT INTO "latency_hourly" VALUES(497222,1,456,1);
+INSERT INTO "latency_hourly" VALUES(497222,1,466,1);
+INSERT INTO "latency_hourly" VALUES(497222,2,346,9);
+INSERT INTO "latency_hourly" VALUES(497222,2,381,1);
+INSERT INTO "latency_hourly" VALUES(497222,2,415,1);
+INSERT INTO "latency_hourly" VALUES(497222,2,435,1);
+INSERT INTO "latency_hourly" VALUES(497222,2,450,1);
+INSERT INTO "latency_hourly" VALUES(497222,2,461,1);
+INSERT INTO "latency_hourly" VALUES(497222,2,470,1);
+INSERT INTO "latency_hourly" VALUES(497222,3,300,4);
+CREATE TABLE lifecycle_events (
+    id         INTEGER PRIMARY KEY,  -- from the same source as the runs' ids
+    session_id INTEGER NOT NULL REFERENCES sessions (id),
+    at_us      INTEGER NOT NULL,
+    kind       TEXT NOT NULL,        -- connection_lost, app_failed, database_recovered, …
+    subject    TEXT NOT NULL,        -- the app instance, service, address or file concerned
+    detail     TEXT NOT NULL         -- one sentence; may be empty
+) STRICT;
+INSERT INTO "lifecycle_events" VALUES(3753902080419430400,1,1790000000000000,'app_started','hall.main','');
+CREATE TABLE listeners (
+    id                  INTEGER PRIMARY KEY,   -- the registration_id, from one sequence with scheduled_jobs
+    app                 TEXT NOT NULL,         -- the app's key in hassette.toml
+    instance            TEXT NOT NULL,         -- the instance's name within the app
+    name                TEXT NOT NULL,         -- the listener's name within the instance
+    topic               TEXT NOT NULL,         -- what it listens to, such as state_changed.light.*
+    handler             TEXT NOT NULL,         -- the callable's qualified name
+    settings            TEXT NOT NULL,         -- JSON object: options as a person wrote them
+    source_file         TEXT,                  -- where the handler stands
+    source_line         INTEGER,               -- from 1
+    source_snippet      TEXT,                  -- the first lines of it
+    runs_in             TEXT NOT NULL,         -- async (event loop) or sync (thread)
+    timeout_s           REAL,                  -- deadline of one run; NULL: the executor's default, 0: none
+    first_registered_us INTEGER NOT NULL,      -- when it was first seen
+    last_registered_us  INTEGER NOT NULL,      -- when it was last registered
+    retired_us          INTEGER,               -- when it ended; NULL while it is registered
+    UNIQUE (app, instance, name, topic)
+) STRICT;
+INSERT INTO "listeners" VALUES(1,'hall','main','on_motion','state_changed.binary_sensor.hall','Hall.on_motion','{"debounce":"2 s"}','apps/hall.py',12,'async def on_motion(self): ...','async',NULL,1790000000000000,1790000000000000,NULL);
+INSERT INTO "listeners" VALUES(2,'hall','main','on_door','state_changed.binary_sensor.door','Hall.on_motion','{"debounce":"2 s"}','apps/hall.py',12,'async def on_motion(self): ...','async',NULL,1790000000000000,1790000000000000,1790000000000000);
+CREATE TABLE log_lines (
+    run_id    INTEGER NOT NULL,  -- handler_invocations.id or job_executions.id
+    position  INTEGER NOT NULL,  -- from 0, oldest first
+    at_us     INTEGER NOT NULL,
+    level     INTEGER NOT NULL,  -- the number of Python's logging
+    logger_id INTEGER NOT NULL REFERENCES names (id),
+    message   TEXT NOT NULL,
+    PRIMARY KEY (run_id, position)
+) WITHOUT ROWID, STRICT;
+INSERT INTO "log_lines" VALUES(3753902080000000000,0,1790000000000000,30,4,'the lamp did not answer');
+INSERT INTO "log_lines" VALUES(3753902080000000000,1,1790000000000000,40,4,'it did not answer again');
+INSERT INTO "log_lines" VALUES(3753902080010485760,0,1790000000000000,30,4,'the lamp did not answer');
+INSERT INTO "log_lines" VALUES(3753902080010485760,1,1790000000000000,40,4,'it did not answer again');
+INSERT INTO "log_lines" VALUES(3753902080020971520,0,1790000000000000,30,4,'the lamp did not answer');
+INSERT INTO "log_lines" VALUES(3753902080020971520,1,1790000000000000,40,4,'it did not answer again');
+CREATE TABLE losses (
+    id         INTEGER PRIMARY KEY,
+    session_id INTEGER NOT NULL REFERENCES sessions (id),
+    reason     TEXT NOT NULL,     -- queue_full_count, rejected_row, stop_deadline, …
+    what       TEXT NOT NULL,     -- runs, log_lines, service_calls, lifecycle
+    count      INTEGER NOT NULL,
+    first_us   INTEGER NOT NULL,  -- start of the gap
+    last_us    INTEGER NOT NULL   -- end of the gap
+) STRICT;
+INSERT INTO "losses" VALUES(1,1,'queue_full_count','runs',9,1790000000000000,1790000000000005);
+CREATE TABLE names (
+    id   INTEGER PRIMARY KEY,    -- the number that rows carry
+    name TEXT NOT NULL UNIQUE    -- the word itself
+) STRICT;
+INSERT INTO "names" VALUES(1,'state_changed');
+INSERT INTO "names" VALUES(2,'binary_sensor.hall');
+INSERT INTO "names" VALUES(3,'u1');
+INSERT INTO "names" VALUES(4,'hall.main');
+INSERT INTO "names" VALUES(5,'light.turn_on');
+INSERT INTO "names" VALUES(6,'rate_limited');
+CREATE TABLE running_executions (
+    session_id      INTEGER NOT NULL REFERENCES sessions (id),
+    run             INTEGER NOT NULL,  -- its number in the process, not a run's id
+    registration_id INTEGER NOT NULL,  -- whose run
+    started_us      INTEGER NOT NULL,
+    event_type_id   INTEGER REFERENCES names (id),  -- of a listener; NULL for a job
+    entity_id       INTEGER REFERENCES names (id),
+    old_state       TEXT,
+    new_state       TEXT,
+    context_id      TEXT,
+    parent_id       TEXT,
+    user_id         INTEGER REFERENCES names (id),
+    due_us          INTEGER,           -- of a job; NULL for a listener
+    manual          INTEGER,
+    PRIMARY KEY (session_id, run)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE scheduled_jobs (
+    id                  INTEGER PRIMARY KEY,   -- the registration_id, from one sequence with listeners
+    app                 TEXT NOT NULL,         -- the app's key in hassette.toml
+    instance            TEXT NOT NULL,         -- the instance's name within the app
+    name                TEXT NOT NULL,         -- the job's name within the instance
+    schedule            TEXT NOT NULL,         -- when it runs, in words
+    handler             TEXT NOT NULL,         -- the callable's qualified name
+    settings            TEXT NOT NULL,         -- JSON object: options as a person wrote them
+    source_file         TEXT,                  -- where the job stands
+    source_line         INTEGER,               -- from 1
+    source_snippet      TEXT,                  -- the first lines of it
+    runs_in             TEXT NOT NULL,         -- async (event loop) or sync (thread)
+    timeout_s           REAL,                  -- deadline of one run; NULL: the executor's default, 0: none
+    first_registered_us INTEGER NOT NULL,      -- when it was first seen
+    last_registered_us  INTEGER NOT NULL,      -- when it was last registered
+    retired_us          INTEGER,               -- when it ended; NULL while it is registered
+    UNIQUE (app, instance, name)
+) STRICT;
+INSERT INTO "scheduled_jobs" VALUES(3,'hall','main','tidy','every 30 s','Hall.tidy','{}',NULL,NULL,NULL,'sync',5.0,1790000000000000,1790000000000000,NULL);
+CREATE TABLE service_calls (
+    run_id      INTEGER NOT NULL,  -- handler_invocations.id or job_executions.id
+    position    INTEGER NOT NULL,  -- from 0, in the order of their answers
+    at_us       INTEGER NOT NULL,  -- when it was sent
+    service_id  INTEGER NOT NULL REFERENCES names (id),  -- such as light.turn_on
+    target      TEXT,              -- compact JSON: entities, areas, devices; NULL if none
+    data        TEXT,              -- compact JSON; NULL if none
+    duration_us INTEGER NOT NULL,  -- from sending to the answer
+    context_id  TEXT,              -- the context that Home Assistant answered with: its effects carry it
+    error       TEXT,              -- why it failed; NULL if it did not
+    PRIMARY KEY (run_id, position)
+) WITHOUT ROWID, STRICT;
+INSERT INTO "service_calls" VALUES(3753902080000000000,0,1790000000000000,5,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL);
+INSERT INTO "service_calls" VALUES(3753902080000000000,1,1790000000000000,5,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','unknown service');
+INSERT INTO "service_calls" VALUES(3753902080010485760,0,1790000000000000,5,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL);
+INSERT INTO "service_calls" VALUES(3753902080010485760,1,1790000000000000,5,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','unknown service');
+INSERT INTO "service_calls" VALUES(3753902080020971520,0,1790000000000000,5,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL);
+INSERT INTO "service_calls" VALUES(3753902080020971520,1,1790000000000000,5,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','unknown service');
+CREATE TABLE sessions (
+    id            INTEGER PRIMARY KEY,         -- counts up with each start
+    started_us    INTEGER NOT NULL,            -- when the database was opened for it
+    heartbeat_us  INTEGER NOT NULL,            -- the last sign of life: each batch, and at least each 5 s
+    ended_us      INTEGER,                     -- when it ended (its last heartbeat if it crashed); NULL while open
+    outcome       TEXT NOT NULL,               -- open, clean, crashed, or what the framework said at its end
+    reason        TEXT,                        -- why it ended, such as SIGTERM
+    pid           INTEGER NOT NULL,            -- the process
+    host          TEXT NOT NULL,               -- the machine
+    facts         TEXT NOT NULL DEFAULT '{}',  -- JSON object: versions, time zone, whatever the framework told
+    last_sequence INTEGER NOT NULL DEFAULT 0,  -- the last batch kept: a batch tried again is kept once
+    first_id      INTEGER,                     -- the lowest run id in it; NULL while it has none
+    last_id       INTEGER,                     -- the highest run id in it, shed runs excepted
+    runs          INTEGER NOT NULL DEFAULT 0,  -- how many runs ended in it, shed ones included
+    failures      INTEGER NOT NULL DEFAULT 0,  -- how many of them ended as error or timed_out
+    lost_runs     INTEGER NOT NULL DEFAULT 0,  -- how many runs have no row (their counts are in the statistics)
+    lost_details  INTEGER NOT NULL DEFAULT 0   -- how many log lines, service calls and other details were not kept
+) STRICT;
+INSERT INTO "sessions" VALUES(1,1790000000000000,1790000000000000,1790000000000000,'clean',NULL,4242,'raspberrypi','{"hassette_store":"0.1.0","sqlite":"3.40.1","sqlite_note":"older than 3.51.3: no other program may write to the history","home_assistant":"2026.11.1"}',2,3753902080000000000,3753902080216006656,25,6,9,0);
+CREATE TABLE skips_daily (
+    day             INTEGER NOT NULL,
+    registration_id INTEGER NOT NULL,
+    reason_id       INTEGER NOT NULL REFERENCES names (id),
+    count           INTEGER NOT NULL,
+    PRIMARY KEY (day, registration_id, reason_id)
+) WITHOUT ROWID, STRICT;
+INSERT INTO "skips_daily" VALUES(20717,1,6,4);
+CREATE TABLE skips_hourly (
+    hour            INTEGER NOT NULL,
+    registration_id INTEGER NOT NULL,
+    reason_id       INTEGER NOT NULL REFERENCES names (id),
+    count           INTEGER NOT NULL,
+    PRIMARY KEY (hour, registration_id, reason_id)
+) WITHOUT ROWID, STRICT;
+INSERT INTO "skips_hourly" VALUES(497222,1,6,4);
+CREATE TABLE statistics_daily (
+    day             INTEGER NOT NULL,            -- since the epoch
+    registration_id INTEGER NOT NULL,
+    success         INTEGER NOT NULL DEFAULT 0,
+    error           INTEGER NOT NULL DEFAULT 0,
+    cancelled       INTEGER NOT NULL DEFAULT 0,
+    timed_out       INTEGER NOT NULL DEFAULT 0,
+    interrupted     INTEGER NOT NULL DEFAULT 0,
+    shed            INTEGER NOT NULL DEFAULT 0,
+    total_us        INTEGER NOT NULL DEFAULT 0,
+    max_us          INTEGER NOT NULL DEFAULT 0,
+    waited_us       INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (day, registration_id)
+) WITHOUT ROWID, STRICT;
+INSERT INTO "statistics_daily" VALUES(20717,1,3,0,3,0,0,0,36000,11000,1500);
+INSERT INTO "statistics_daily" VALUES(20717,2,9,3,0,3,0,9,51000,12000,1510);
+INSERT INTO "statistics_daily" VALUES(20717,3,4,0,0,0,0,0,1600,400,2000);
+CREATE TABLE statistics_hourly (
+    hour            INTEGER NOT NULL,            -- since the epoch
+    registration_id INTEGER NOT NULL,
+    success         INTEGER NOT NULL DEFAULT 0,  -- runs, by status, shed ones included
+    error           INTEGER NOT NULL DEFAULT 0,
+    cancelled       INTEGER NOT NULL DEFAULT 0,
+    timed_out       INTEGER NOT NULL DEFAULT 0,
+    interrupted     INTEGER NOT NULL DEFAULT 0,
+    shed            INTEGER NOT NULL DEFAULT 0,  -- how many of them have no row
+    total_us        INTEGER NOT NULL DEFAULT 0,  -- sum of the durations
+    max_us          INTEGER NOT NULL DEFAULT 0,  -- the longest
+    waited_us       INTEGER NOT NULL DEFAULT 0,  -- sum of the waiting times
+    PRIMARY KEY (hour, registration_id)
+) WITHOUT ROWID, STRICT;
+INSERT INTO "statistics_hourly" VALUES(497222,1,3,0,3,0,0,0,36000,11000,1500);
+INSERT INTO "statistics_hourly" VALUES(497222,2,9,3,0,3,0,9,51000,12000,1510);
+INSERT INTO "statistics_hourly" VALUES(497222,3,4,0,0,0,0,0,1600,400,2000);
+CREATE TABLE statuses (
+    id   INTEGER PRIMARY KEY,    -- the number that runs carry
+    name TEXT NOT NULL UNIQUE    -- the word that people read
+) STRICT;
+INSERT INTO "statuses" VALUES(0,'success');
+INSERT INTO "statuses" VALUES(1,'error');
+INSERT INTO "statuses" VALUES(2,'cancelled');
+INSERT INTO "statuses" VALUES(3,'timed_out');
+INSERT INTO "statuses" VALUES(4,'interrupted');
+CREATE TABLE store_state (
+    name  TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+INSERT INTO "store_state" VALUES('successes_below',1);
+CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
+CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (id, status) WHERE status <> 0;
+CREATE INDEX handler_invocations_unsuccessful_by_listener ON handler_invocations (listener_id) WHERE status <> 0;
+CREATE INDEX handler_invocations_by_context ON handler_invocations (context_id)
+    WHERE user_id IS NOT NULL OR parent_id IS NOT NULL;
+CREATE INDEX handler_invocations_by_parent ON handler_invocations (parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX job_executions_by_job ON job_executions (job_id);
+CREATE INDEX job_executions_unsuccessful ON job_executions (id, status) WHERE status <> 0;
+CREATE INDEX job_executions_unsuccessful_by_job ON job_executions (job_id) WHERE status <> 0;
+CREATE INDEX failures_by_group ON failures (error_group_id);
+CREATE INDEX service_calls_by_context ON service_calls (context_id) WHERE context_id IS NOT NULL;
+CREATE VIEW registrations (
+    id, kind, app, instance, name, topic, schedule, handler, settings, source_file, source_line, source_snippet,
+    runs_in, timeout_s, first_registered_us, last_registered_us, retired_us
+) AS
+SELECT id, 'listener', app, instance, name, topic, CAST(NULL AS TEXT), handler, settings, source_file, source_line, source_snippet,
+       runs_in, timeout_s, first_registered_us, last_registered_us, retired_us
+FROM listeners
+UNION ALL
+SELECT id, 'job', app, instance, name, CAST(NULL AS TEXT), schedule, handler, settings, source_file, source_line, source_snippet,
+       runs_in, timeout_s, first_registered_us, last_registered_us, retired_us
+FROM scheduled_jobs;
+CREATE VIEW runs (
+    id, kind, registration_id, session_id, status_id, started_us, duration_us, waited_us,
+    event_type_id, entity_id, old_state, new_state, context_id, parent_id, user_id, due_us, manual
+) AS
+SELECT id, 'handler', listener_id, session_id, status, (id >> 21) * 1000 - started_before, duration_us, waited_us,
+       event_type_id, entity_id, old_state, new_state, context_id, parent_id, user_id, NULL, CAST(NULL AS INTEGER)
+FROM handler_invocations
+UNION ALL
+SELECT id, 'job', job_id, session_id, status, (id >> 21) * 1000 - started_before, duration_us, waited_us,
+       CAST(NULL AS INTEGER), CAST(NULL AS INTEGER), CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT),
+       CAST(NULL AS TEXT), CAST(NULL AS INTEGER), (id >> 21) * 1000 - started_before - due_before, manual
+FROM job_executions;
+CREATE VIEW named_runs (
+    id, kind, registration_id, session_id, status_id, status, started_us, duration_us, waited_us,
+    event_type, entity, old_state, new_state, context_id, parent_id, user, due_us, manual
+) AS
+SELECT runs.id, kind, registration_id, session_id, status_id, statuses.name, started_us, duration_us, waited_us,
+       event_types.name, entities.name, old_state, new_state, context_id, parent_id, users.name, due_us, manual
+FROM runs
+LEFT JOIN statuses ON statuses.id = status_id
+LEFT JOIN names AS event_types ON event_types.id = event_type_id
+LEFT JOIN names AS entities ON entities.id = entity_id
+LEFT JOIN names AS users ON users.id = user_id;
+CREATE VIEW run_failures (run_id, error_group_id, kind, type, message, traceback) AS
+SELECT run_id, error_group_id, kind, type, coalesce(failures.message, error_groups.message), traceback
+FROM failures
+JOIN error_groups ON error_groups.id = error_group_id;
+CREATE VIEW run_service_calls (
+    run_id, position, at_us, service, target, data, duration_us, context_id, error
+) AS
+SELECT run_id, position, at_us, (SELECT name FROM names WHERE names.id = service_id), target, data, duration_us,
+       context_id, error
+FROM service_calls;
+CREATE VIEW run_log_lines (run_id, position, at_us, level, logger, message) AS
+SELECT run_id, position, at_us, level, (SELECT name FROM names WHERE names.id = logger_id), message
+FROM log_lines;
+COMMIT;

@@ -1,0 +1,151 @@
+"""From every released schema to the newest one: no row is lost, and a failed upgrade leaves everything as it was."""
+
+import shutil
+import sqlite3
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hassette_store import SnapshotError, UpgradeFailedError, check
+from hassette_store import upgrade as upgrade_module
+from hassette_store.schema import HEAD
+
+RELEASED = sorted((Path(__file__).parent / "released").glob("*.sql"))
+
+
+def as_released(script: Path, path: Path) -> dict[str, int]:
+    """Make a file as a release left it; return how many rows each of its tables has."""
+    db = sqlite3.connect(path)
+    try:
+        db.executescript(script.read_text("utf-8"))
+        db.execute("PRAGMA journal_mode = WAL")
+        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
+    finally:
+        db.close()
+
+
+def test_there_is_a_frozen_file_of_each_released_schema() -> None:
+    assert HEAD in {script.stem for script in RELEASED}
+
+
+@pytest.mark.parametrize("script", RELEASED, ids=lambda script: script.stem)
+async def test_every_upgrade_keeps_every_row(make_store: Any, tmp_path: Path, script: Path) -> None:
+    path = tmp_path / "hassette.db"
+    before = as_released(script, path)
+    assert all(before[table] for table in ("handler_invocations", "job_executions", "error_groups", "latency_daily"))
+    store = make_store(path)
+    await store.start()
+    await store.stop()
+    db = sqlite3.connect(path)
+    try:
+        for table, rows in before.items():
+            now = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            assert now == rows + (table == "sessions"), table
+    finally:
+        db.close()
+    assert check(path) == []
+
+
+@pytest.fixture
+def next_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let there be a revision 0002 with a body of one's own."""
+
+    def make(body: str) -> None:
+        scripts = tmp_path / "migrations"
+        shutil.copytree(str(upgrade_module.SCRIPTS), scripts, ignore=shutil.ignore_patterns("__pycache__"))
+        text = f"from alembic import op\nrevision = '0002'\ndown_revision = '0001'\ndef upgrade():\n    {body}\n"
+        (scripts / "versions" / "0002_next.py").write_text(text)
+        monkeypatch.setattr(upgrade_module, "upgrade", partial(upgrade_module.upgrade, scripts=scripts))
+        monkeypatch.setattr("hassette_store.preparation.HEAD", "0002")
+        monkeypatch.setattr("hassette_store.schema.HEAD", "0002")
+
+    return make
+
+
+async def kept_run(make_store: Any, v: Any) -> Any:
+    store = make_store()
+    await store.start()
+    await store.write(v.Batch(1, invocations=(v.an_invocation(1, v.Listener()),)))
+    await store.stop()
+    return store
+
+
+def copies(path: Path) -> list[Path]:
+    return sorted(path.parent.glob("hassette.db.before-*"))
+
+
+async def test_a_verified_copy_is_made_before_an_upgrade_and_the_page_is_told(
+    make_store: Any, path: Path, read: Any, v: Any, next_revision: Any
+) -> None:
+    store = await kept_run(make_store, v)
+    next_revision("op.execute('ALTER TABLE sessions ADD COLUMN mood TEXT')")
+    await store.start()
+    assert read.value("SELECT version_num FROM alembic_version") == "0002"
+    assert read.row("SELECT count(*) AS n, max(mood) AS mood FROM runs, sessions")["mood"] is None
+    (copy,) = copies(path)
+    db = sqlite3.connect(copy)
+    assert db.execute("SELECT version_num, (SELECT count(*) FROM runs) FROM alembic_version").fetchone() == ("0001", 1)
+    db.close()
+    incident = read.row("SELECT kind, detail FROM lifecycle_events")
+    assert incident["kind"] == "database_upgraded"
+    assert copy.name in incident["detail"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "op.execute('CREATE TABLE half (a)'); raise RuntimeError('no')",
+        "op.execute('CREATE TABLE half (a)'); op.execute('SELECT nonsense')",
+        "op.execute('DROP TABLE latency_daily'); op.execute('DELETE FROM handler_invocations'); 1 / 0",
+        "op.execute('WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n')",
+    ],
+    ids=["raises", "wrong", "destructive", "endless"],
+)
+async def test_a_failed_upgrade_leaves_everything_as_it_was_and_the_copy_beside_it(
+    make_store: Any, path: Path, read: Any, v: Any, next_revision: Any, body: str
+) -> None:
+    await kept_run(make_store, v)
+    next_revision(body)
+    store = make_store(upgrade_limit_s=1)
+    with pytest.raises(UpgradeFailedError, match="as it was before") as caught:
+        await store.start()
+    assert caught.value.backup in copies(path)
+    assert read.value("SELECT version_num FROM alembic_version") == "0001"
+    assert read.value("SELECT count(*) FROM runs") == 1
+    assert read.rows("SELECT 1 FROM sqlite_master WHERE name = 'half'") == []
+    assert read.value("SELECT count(*) FROM latency_daily") == 1
+    assert check(path) == []
+
+
+async def test_an_upgrade_that_damages_the_file_is_undone_from_the_copy(
+    make_store: Any, path: Path, read: Any, v: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await kept_run(make_store, v)
+
+    def ruin(file: Path, **_: Any) -> None:
+        with file.open("r+b") as opened:
+            opened.seek(4096)
+            opened.write(b"\xff" * 40_960)
+        raise RuntimeError("it ended badly")
+
+    monkeypatch.setattr(upgrade_module, "upgrade", ruin)
+    monkeypatch.setattr("hassette_store.preparation.HEAD", "0002")
+    with pytest.raises(UpgradeFailedError, match="ended badly"):
+        await make_store().start()
+    assert check(path) == []
+    assert read.value("SELECT count(*) FROM runs") == 1
+
+
+async def test_an_upgrade_without_room_for_the_copy_is_not_begun(
+    make_store: Any, path: Path, read: Any, v: Any, next_revision: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await kept_run(make_store, v)
+    next_revision("op.execute('DROP TABLE sessions')")
+    usage = shutil.disk_usage(path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(SnapshotError, match="MB free"):
+        await make_store().start()
+    assert read.value("SELECT count(*) FROM sessions") == 1
