@@ -1,4 +1,4 @@
-"""What the executor's tests are made of: commands, records, a sink that can be in any kind of trouble, a clock by hand."""
+"""What the executor's tests are made of: commands, records, a sink in any kind of trouble, a clock by hand."""
 
 import asyncio
 import selectors
@@ -41,8 +41,6 @@ def job(name: str = "tidy", **more: Any) -> JobRegistration:
 def invoke(
     call: Callable[[], Any],
     registration: ListenerRegistration | None = None,
-    *,
-    ready_ns: int | None = None,
     **more: Any,
 ) -> InvokeHandler:
     """A command for a listener; ``more`` are facts of its registration."""
@@ -50,7 +48,7 @@ def invoke(
         registration=registration or listener(**more),
         call=call,
         trigger=TRIGGER,
-        ready_ns=time.monotonic_ns() if ready_ns is None else ready_ns,
+        ready_ns=time.monotonic_ns(),
     )
 
 
@@ -166,7 +164,7 @@ async def eventually(condition: Callable[[], object], timeout_s: float = 10) -> 
         TimeoutError: It did not in time.
     """
     async with asyncio.timeout(timeout_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  conditions of every kind, most without an event
             await asyncio.sleep(0.001)
 
 

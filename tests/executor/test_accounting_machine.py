@@ -8,6 +8,7 @@ moved by hand, so an hour of trouble takes a moment.
 import asyncio
 import logging
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -164,7 +165,7 @@ class Accounting(RuleBasedStateMachine):
         assert account.waiting >= 0
         assert account.waiting <= self.max_records + len(self.executor._inbox)
         kept = [record.id for record in self.sink.records]
-        assert all(earlier < later for earlier, later in zip(kept, kept[1:], strict=False)), "in order, without repeats"
+        assert all(earlier < later for earlier, later in pairwise(kept)), "in order, without repeats"
         assert account.persisted <= len(kept)
 
     def teardown(self) -> None:

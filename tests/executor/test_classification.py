@@ -20,7 +20,7 @@ from hassette_executor import (
 from hassette_executor.classification import classify
 
 
-class PlannedTrouble(HassetteError):
+class PlannedError(HassetteError):
     pass
 
 
@@ -39,7 +39,7 @@ SWALLOWED = [
     (ValueError("no"), "error", "exception", True),
     (TimeoutError("the lamp did not answer"), "error", "exception", True),
     (DependencyError("no such state"), "error", "dependency", False),
-    (PlannedTrouble("foreseen"), "error", "hassette", False),
+    (PlannedError("foreseen"), "error", "hassette", False),
 ]
 RAISED = [
     (asyncio.CancelledError(), "cancelled", None),
@@ -229,7 +229,7 @@ async def test_a_cancellation_at_the_same_time_as_the_deadline_is_not_swallowed(
         task = asyncio.ensure_future(executor.execute(invoke(forever, timeout_s=0.02)))
         await eventually(executor.running)
         (execution,) = executor._executions
-        while not execution.expired:
+        while not execution.expired:  # noqa: ASYNC110  the very turn of the loop in which it expires
             await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -112,15 +112,15 @@ async def test_a_long_line_is_cut_and_an_exception_is_named():
 async def test_a_line_that_cannot_be_rendered_breaks_neither_the_run_nor_the_record(monkeypatch):
     monkeypatch.setattr(logging, "raiseExceptions", False)
 
-    class Unspeakable(Exception):
+    class UnspeakableError(Exception):
         def __str__(self) -> str:
             raise RuntimeError("no words")
 
     async def talk() -> None:
         app_log.warning("%d", "not a number")
         try:
-            raise Unspeakable
-        except Unspeakable:
+            raise UnspeakableError  # noqa: TRY301  the point of it
+        except UnspeakableError:
             app_log.exception("it failed")
         app_log.warning("and goes on")
 

@@ -1,5 +1,6 @@
 import logging
 import traceback
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hassette_executor.repeated_log import RepeatedLog
 def caught(function) -> BaseException:
     try:
         function()
-    except BaseException as error:
+    except Exception as error:  # noqa: BLE001  whatever it is, it is what was asked for
         return error
     raise AssertionError("nothing was raised")
 
@@ -44,12 +45,18 @@ def plainly(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.strip("~^ ") or not line]
 
 
+def unqualified(line: str) -> str:
+    """A line with the function's bare name, as Python prints it; ours have the qualified one."""
+    head, found, function = line.rpartition(", in ")
+    return f"{head}{found}{function.rpartition('.')[2]}" if found else line
+
+
 @pytest.mark.parametrize("function", [chained, in_handling, hidden])
 def test_a_traceback_reads_as_python_prints_it(function):
     error = caught(function)
-    assert plainly(take_failure("exception", error).traceback) == plainly(
-        "".join(traceback.format_exception(error))
-    ) or not hasattr(error, "__cause__")
+    rendered = plainly(take_failure("exception", error).traceback)
+    printed = plainly("".join(traceback.format_exception(error)))
+    assert [unqualified(line) for line in rendered] == printed
 
 
 def test_causes_are_told_apart_from_what_was_being_handled():
@@ -85,35 +92,33 @@ def test_a_chain_of_causes_that_bites_its_tail_comes_to_an_end():
 
 
 def test_a_cause_that_counts_as_false_is_a_cause_all_the_same():
-    class Empty(Exception):
+    class EmptyError(Exception):
         def __len__(self) -> int:
             return 0
 
     error = ValueError("no")
-    error.__cause__ = Empty("inside")
+    error.__cause__ = EmptyError("inside")
     failure = take_failure("exception", error)
     assert failure.cause is not None
     assert failure.cause.message == "inside"
 
 
 def test_a_message_that_cannot_be_read_does_not_cost_the_record():
-    class Unspeakable(Exception):
+    class UnspeakableError(Exception):
         def __str__(self) -> str:
             raise RuntimeError("no words")
 
-    failure = take_failure("exception", Unspeakable())
+    failure = take_failure("exception", UnspeakableError())
     assert failure.message == "<the message could not be read: RuntimeError>"
 
 
 def test_a_long_message_is_cut_and_a_type_is_named_with_its_module():
     failure = take_failure("exception", ValueError("x" * 10_000))
     assert (len(failure.message), failure.message[-1], failure.type) == (MAX_MESSAGE, "…", "ValueError")
-    assert take_failure("exception", logging.raiseExceptions and LookupErrorOfOurs("x")).type == (
-        f"{__name__}.LookupErrorOfOurs"
-    )
+    assert take_failure("exception", LampLookupError("x")).type == (f"{__name__}.LampLookupError")
 
 
-class LookupErrorOfOurs(LookupError):
+class LampLookupError(LookupError):
     pass
 
 
@@ -148,7 +153,7 @@ def test_a_kind_is_written_once_per_interval_and_every_occurrence_is_said(occurr
         log.log(kind, logging.WARNING, "again", extra={"kind": kind})
         happened[kind] = happened.get(kind, 0) + 1
     for kind, lines in said.items():
-        assert all(later - earlier >= 10 for (earlier, _), (later, _) in zip(lines, lines[1:], strict=False))
+        assert all(later - earlier >= 10 for (earlier, _), (later, _) in pairwise(lines))
         assert len(lines) + sum(unsaid for _, unsaid in lines) + log._unsaid.get(kind, 0) == happened[kind]
 
 

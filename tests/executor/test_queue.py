@@ -87,7 +87,7 @@ def test_a_full_batch_does_not_wait_for_the_interval(loop):
 
 
 def test_records_that_come_in_full_batches_do_not_hurry_the_rest(loop):
-    queue = started(loop, sink := TroubledSink(), batch_records=10)
+    queue = started(loop, TroubledSink(), batch_records=10)
     extend(loop, queue, records(10))
     pass_time(loop, 0.1)
     extend(loop, queue, records(3, start=20))

@@ -317,9 +317,8 @@ class WriteQueue:
     def _shed(self, reason: str, records: Sequence[Record]) -> None:
         for record in records:
             self.pending.summaries.fold(record)
-        if records:
-            self.pending.lose(reason, "runs", len(records), time_of(records[0].id), time_of(records[-1].id))
-            self.shed[reason] += len(records)
+        self.pending.lose(reason, "runs", len(records), time_of(records[0].id), time_of(records[-1].id))
+        self.shed[reason] += len(records)
 
     # ---- waking -----------------------------------------------------------------------------------------------
 

@@ -82,16 +82,15 @@ def _oldest_of_the_busiest(group: Sequence[Record], excess: int) -> list[Record]
     """Choose exactly ``excess`` records, from the registrations that have the most, as if water were let out."""
     to_go: Counter[Registration] = Counter()
     counts = sorted(Counter[Registration](record.registration for record in group).items(), key=lambda item: -item[1])
-    left = excess
-    for place, (_, count) in enumerate(counts, start=1):
+    left, place = excess, 0
+    while left:
+        place += 1
         next_level = counts[place][1] if place < len(counts) else 0
-        step = min(left, (count - next_level) * place)
+        step = min(left, (counts[place - 1][1] - next_level) * place)
         each, rest = divmod(step, place)
         for index, (registration, _) in enumerate(counts[:place]):
             to_go[registration] += each + (index < rest)
         left -= step
-        if not left:
-            break
     chosen: list[Record] = []
     for record in group:
         if to_go[record.registration] > 0:
