@@ -101,3 +101,16 @@ def test_the_tables_of_plugins_are_known_by_their_names(install: Callable[..., N
     install("hassette.commands", "look", None)
     assert plugins.plugin_tables() == {"mine", "page"}
     assert list(plugins.commands()) == ["look"]
+
+
+def test_a_plugin_may_want_no_part_at_all(install: Callable[..., None], config: HassetteConfig) -> None:
+    install("hassette.sinks", "mine", lambda **_: None)
+    assert plugins.load_sinks(config) == ((), ())
+    assert not Hassette(config).keeps
+
+
+def test_the_store_is_the_first_of_several_sinks(install: Callable[..., None], config: HassetteConfig) -> None:
+    other, store = MemorySink(), MemorySink()
+    install("hassette.sinks", "archive", lambda **_: other)
+    install("hassette.sinks", "store", lambda **_: store)
+    assert plugins.load_sinks(config).parts == (store, other), "its account is the one that is shown"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from hassette_core.config import HassetteConfig
+from hassette_core.config.loading import OUR_PLUGINS
 from hassette_core.errors import ConfigError
 from hassette_core.lifecycle import Service, ServiceStatus, StatusChange
 from hassette_core.live import LiveView
@@ -38,7 +39,7 @@ class SinkFactory(Protocol):
 class ServiceFactory(Protocol):
     """What an entry point of the group ``hassette.services`` names."""
 
-    def __call__(self, *, data_dir: Path, settings: Mapping[str, object], live: LiveView) -> Service:
+    def __call__(self, *, data_dir: Path, settings: Mapping[str, object], live: LiveView) -> Service | None:
         """Make a service; raises as `SinkFactory`. It may have an attribute ``url``: where its page is."""
         ...
 
@@ -103,7 +104,8 @@ def _load(group: str, config: HassetteConfig, **further: Any) -> Loaded:
 
 
 def _factories(group: str, broken: list[StatusChange]) -> Iterator[tuple[EntryPoint, Callable[..., Any]]]:
-    for point in sorted(entry_points(group=group), key=lambda point: point.name):
+    # The store comes first: of several sinks, the first one's account is shown.
+    for point in sorted(entry_points(group=group), key=lambda point: (point.name not in OUR_PLUGINS, point.name)):
         try:
             factory = point.load()
         except Exception as error:  # noqa: BLE001  somebody else's code, at import: anything may come
