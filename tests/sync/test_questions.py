@@ -244,6 +244,27 @@ async def test_percentiles_are_within_one_percent_of_the_sorted_rows(data: DataS
         assert sum(cell.count for cell in detail.heat_map.cells) == len(durations)
 
 
+async def test_remembered_sketches_tell_the_same_as_fresh_ones(new_history: Callable[..., Any], now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - 5 * HOUR)
+        listener = history.listener("hall", "on_motion", "t")
+        for n in range(40):
+            history.run(listener, now_us - n * 360 * SECOND, duration_us=1_000 + n)
+        async with DataSyncService(history.path) as remembering:
+            before = await remembering.overview()
+            # A late run of an hour long past, and one of this hour: both must be seen.
+            history.run(listener, now_us - 3 * HOUR, duration_us=9_000_000)
+            history.run(listener, now_us, duration_us=8_000_000)
+            after = await remembering.overview()
+            async with DataSyncService(history.path) as fresh:
+                expected = await fresh.overview()
+    assert after.timeline == expected.timeline
+    assert after.percentiles == expected.percentiles
+    assert after.percentiles != before.percentiles
+    slow = [point for point in after.timeline.points if (point.percentiles.p99_us or 0) > 7_000_000]
+    assert len(slow) == 2
+
+
 async def test_hours_and_days_tell_the_same_totals(data: DataSyncService) -> None:
     hours, days = await data.timeline(TimeRange.last("48h")), await data.timeline(TimeRange.last("30d"))
     assert (hours.period_length_us, days.period_length_us) == (HOUR, 24 * HOUR)

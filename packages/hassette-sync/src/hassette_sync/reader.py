@@ -33,9 +33,13 @@ class Snapshot:
     """One question's view of the history: all its statements see the same moment.
 
     Made by `Reader.snapshot`.
+
+    Attributes:
+        identity: Which file it is of (device and inode).
     """
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    def __init__(self, connection: aiosqlite.Connection, identity: tuple[int, int]) -> None:
+        self.identity = identity
         self._connection = connection
 
     async def all(self, statement: str, parameters: Parameters | None = None) -> list[sqlite3.Row]:
@@ -90,7 +94,7 @@ class Reader:
             connection.deadline = deadline
             await connection.aio.execute("BEGIN")
             try:
-                yield Snapshot(connection.aio)
+                yield Snapshot(connection.aio, connection.identity)
             except SyncError:
                 await self._give_back(connection)
                 connection = None

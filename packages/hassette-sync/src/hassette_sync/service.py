@@ -16,6 +16,7 @@ from hassette_sync.answers.stream import LiveRun
 from hassette_sync.follow import follow_feed, follow_file
 from hassette_sync.live import LiveFeed, NoFeed
 from hassette_sync.questions import errors, now, overview, registrations, runs, sessions
+from hassette_sync.questions.sketches import Sketches
 from hassette_sync.reader import Reader, Snapshot
 from hassette_sync.time_range import TimeRange, now_us
 
@@ -49,6 +50,7 @@ class DataSyncService:
         self.path = path
         self.live: LiveFeed = NoFeed() if live is None else live
         self._reader = Reader(path, deadline_s=deadline_s)
+        self._sketches = Sketches()
         self._stopping = asyncio.Event()
 
     async def start(self) -> None:
@@ -88,6 +90,7 @@ class DataSyncService:
         async with self._reader.snapshot("overview") as snapshot:
             return await overview.overview(
                 snapshot,
+                self._sketches,
                 time_range=time_range or TimeRange.last(),
                 status=await self._status(snapshot),
                 running=await self._running(snapshot),
@@ -187,7 +190,7 @@ class DataSyncService:
     async def timeline(self, time_range: TimeRange | None = None, registration_id: int | None = None) -> Timeline:
         """Answer throughput, failures and durations over time, of the house or of one handler or job."""
         async with self._reader.snapshot("timeline") as snapshot:
-            return await overview.timeline(snapshot, time_range or TimeRange.last(), registration_id)
+            return await overview.timeline(snapshot, self._sketches, time_range or TimeRange.last(), registration_id)
 
     async def skips(self, time_range: TimeRange | None = None) -> tuple[SkipReason, ...]:
         """Answer what did not run and why, the most frequent first."""

@@ -44,9 +44,8 @@ class StatisticsStatements:
         by_registration: Counts and durations of each handler and job.
         by_period: The same of the whole house, for each period.
         of_one_by_period: The same of one registration, for each period.
-        percentiles: Of the whole house.
         percentiles_by_registration: Of each handler and job.
-        percentiles_by_period: Of the whole house, for each period.
+        sketch_by_period: The latency sketch of the whole house, for each period.
         percentiles_of_one: Of one registration.
         percentiles_of_one_by_period: Of one registration, for each period.
         sketch_of_one: One registration's latency sketch, for each period: the heat map.
@@ -58,9 +57,8 @@ class StatisticsStatements:
     by_registration: str
     by_period: str
     of_one_by_period: str
-    percentiles: str
     percentiles_by_registration: str
-    percentiles_by_period: str
+    sketch_by_period: str
     percentiles_of_one: str
     percentiles_of_one_by_period: str
     sketch_of_one: str
@@ -82,11 +80,10 @@ def _statements(period: str, statistics: str, latency: str, skips: str) -> Stati
         by_registration=f"SELECT registration_id, {_SUMS} FROM {statistics} WHERE {within} GROUP BY registration_id",
         by_period=f"SELECT {period} AS period, {_SUMS} FROM {statistics} WHERE {within} GROUP BY {period}",
         of_one_by_period=f"{_PERIODS} SELECT {period} AS period, {_SUMS} FROM {of_one(statistics)} GROUP BY {period}",
-        percentiles=_ranks(f"SELECT 0 AS house, {buckets} GROUP BY bucket", "house"),
         percentiles_by_registration=_ranks(
             f"SELECT registration_id, {buckets} GROUP BY registration_id, bucket", "registration_id"
         ),
-        percentiles_by_period=_ranks(f"SELECT {period} AS period, {buckets} GROUP BY {period}, bucket", "period"),
+        sketch_by_period=f"SELECT {period} AS period, {buckets} GROUP BY {period}, bucket",
         percentiles_of_one=_PERIODS
         + _ranks(f"SELECT 0 AS one, bucket, sum(count) AS count FROM ({sketch}) GROUP BY bucket", "one"),
         percentiles_of_one_by_period=_PERIODS + _ranks(sketch, "period"),

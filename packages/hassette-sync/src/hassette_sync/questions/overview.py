@@ -7,6 +7,7 @@ from hassette_sync.answers.overview import Live, Overview, Status, Timeline, Tim
 from hassette_sync.answers.registrations import Registration
 from hassette_sync.answers.runs import RunningNow
 from hassette_sync.answers.sessions import Session
+from hassette_sync.answers.values import Counts, Percentiles
 from hassette_sync.queries.sessions import SCHEMA_REVISION
 from hassette_sync.queries.statistics import by_unit
 from hassette_sync.questions.errors import error_groups
@@ -14,6 +15,7 @@ from hassette_sync.questions.registrations import apps, registrations, skips
 from hassette_sync.questions.rows import counts_of, percentiles_of, sum_of
 from hassette_sync.questions.runs import RunFilter, runs_page
 from hassette_sync.questions.sessions import lifecycle_page, losses_page, newest_session, uptime
+from hassette_sync.questions.sketches import Sketches, percentiles
 from hassette_sync.reader import Parameters, Snapshot
 from hassette_sync.time_range import TimeRange
 
@@ -76,22 +78,24 @@ def _notices(newest: Session | None) -> tuple[str, ...]:
     return tuple(notices)
 
 
-async def timeline(snapshot: Snapshot, time_range: TimeRange, registration_id: int | None = None) -> Timeline:
+async def timeline(
+    snapshot: Snapshot, sketches: Sketches, time_range: TimeRange, registration_id: int | None = None
+) -> Timeline:
     """Answer throughput, failures and durations over time, of the house or of one registration."""
     periods = time_range.periods
     statements = by_unit(periods.unit)
     within: Parameters = {"first": periods.first, "last": periods.last}
     if registration_id is None:
-        sums = await snapshot.all(statements.by_period, within)
-        ranks = await snapshot.all(statements.percentiles_by_period, within)
+        counts = {row["period"]: counts_of(row) for row in await snapshot.all(statements.by_period, within)}
+        found = await sketches.of_house(snapshot, periods, {period: one.total for period, one in counts.items()})
+        durations = {period: percentiles([sketch]) for period, sketch in found.items()}
         skipped = await snapshot.all(statements.skips_by_period, within)
     else:
         within["registration_id"] = registration_id
-        sums = await snapshot.all(statements.of_one_by_period, within)
+        counts = {row["period"]: counts_of(row) for row in await snapshot.all(statements.of_one_by_period, within)}
         ranks = await snapshot.all(statements.percentiles_of_one_by_period, within)
+        durations = {row["period"]: percentiles_of(row) for row in ranks}
         skipped = await snapshot.all(statements.skips_of_one, within)
-    counts = {row["period"]: counts_of(row) for row in sums}
-    durations = {row["period"]: percentiles_of(row) for row in ranks}
     skips_by_period: dict[int, int] = {}
     for row in skipped:
         skips_by_period[row["period"]] = skips_by_period.get(row["period"], 0) + row["count"]
@@ -100,13 +104,21 @@ async def timeline(snapshot: Snapshot, time_range: TimeRange, registration_id: i
         points=tuple(
             TimelinePoint(
                 start_us=period * periods.length_us,
-                counts=counts.get(period) or counts_of(None),
-                percentiles=durations.get(period) or percentiles_of(None),
+                counts=counts.get(period) or Counts(),
+                percentiles=durations.get(period) or Percentiles(),
                 skipped=skips_by_period.get(period, 0),
             )
             for period in range(periods.first, periods.last + 1)
         ),
     )
+
+
+async def _percentiles_of_house(snapshot: Snapshot, sketches: Sketches, time_range: TimeRange) -> Percentiles:
+    periods = time_range.periods
+    within: Parameters = {"first": periods.first, "last": periods.last}
+    rows = await snapshot.all(by_unit(periods.unit).by_period, within)
+    totals = {row["period"]: counts_of(row).total for row in rows}
+    return percentiles((await sketches.of_house(snapshot, periods, totals)).values())
 
 
 def _worst_first(registration: Registration) -> tuple[int, str]:
@@ -115,6 +127,7 @@ def _worst_first(registration: Registration) -> tuple[int, str]:
 
 async def overview(
     snapshot: Snapshot,
+    sketches: Sketches,
     *,
     time_range: TimeRange,
     status: Status,
@@ -125,22 +138,21 @@ async def overview(
 
     Args:
         snapshot: The moment to look at.
+        sketches: Remembers the latency sketches.
         time_range: Over which time.
         status: How the file and the framework are.
         running: What is running.
         upcoming: The jobs' next runs.
     """
-    periods = time_range.periods
-    ranks = await snapshot.one(by_unit(periods.unit).percentiles, {"first": periods.first, "last": periods.last})
     all_apps = await apps(snapshot, time_range)
-    every = await registrations(snapshot, time_range)
+    every = await registrations(snapshot, time_range, with_percentiles=False)
     befell = (await lifecycle_page(snapshot, time_range, None, _LOOKED_AT)).events
     failing = sorted((one for one in every.registrations if one.counts.failed), key=_worst_first)
     return Overview(
         status=status,
         counts=sum_of([app.counts for app in all_apps]),
-        percentiles=percentiles_of(ranks),
-        timeline=await timeline(snapshot, time_range),
+        percentiles=await _percentiles_of_house(snapshot, sketches, time_range),
+        timeline=await timeline(snapshot, sketches, time_range),
         apps=all_apps,
         failing=tuple(failing[:_FAILING]),
         errors=(await error_groups(snapshot, time_range, None, _LISTED)).groups,

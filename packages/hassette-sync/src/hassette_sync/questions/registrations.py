@@ -30,7 +30,13 @@ BANDS_US = (300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_00
 
 
 async def registrations(
-    snapshot: Snapshot, time_range: TimeRange, *, kind: str | None = None, app: str | None = None, retired: bool = True
+    snapshot: Snapshot,
+    time_range: TimeRange,
+    *,
+    kind: str | None = None,
+    app: str | None = None,
+    retired: bool = True,
+    with_percentiles: bool = True,
 ) -> Registrations:
     """Answer handlers and jobs with what they did.
 
@@ -40,6 +46,7 @@ async def registrations(
         kind: ``handler`` or ``job``; None for both.
         app: Only this app's.
         retired: Also those that are no longer registered.
+        with_percentiles: Also the percentiles, which cost most by far.
     """
     if kind is not None and kind not in _VIEW_KINDS:
         raise BadQuestionError(f"{kind!r} is not a kind of registration. Choose handler or job.")
@@ -49,7 +56,10 @@ async def registrations(
     statements = by_unit(periods.unit)
     within: Parameters = {"first": periods.first, "last": periods.last}
     sums = {row["registration_id"]: row for row in await snapshot.all(statements.by_registration, within)}
-    ranks = {row["registration_id"]: row for row in await snapshot.all(statements.percentiles_by_registration, within)}
+    ranks: dict[int, Row] = {}
+    if with_percentiles:
+        rows_of_ranks = await snapshot.all(statements.percentiles_by_registration, within)
+        ranks = {row["registration_id"]: row for row in rows_of_ranks}
     newest = {row["registration_id"]: row for row in await snapshot.all(queries.NEWEST_RUNS)}
     skipped: Counter[int] = Counter()
     for row in await snapshot.all(statements.skips, within):
