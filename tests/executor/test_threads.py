@@ -59,10 +59,16 @@ async def test_one_thread_serves_runs_that_come_one_after_the_other():
 
 
 async def test_a_thread_that_outlives_its_deadline_is_counted_until_it_ends():
-    go = threading.Event()
+    began, go = threading.Event(), threading.Event()
+
+    def stuck() -> None:
+        began.set()
+        go.wait(20)
+
     async with CommandExecutor() as executor:
-        record = await executor.execute(invoke(lambda: go.wait(20), runs_in="sync", timeout_s=0.02))
-        assert record.status == "timed_out"
+        running = asyncio.ensure_future(executor.execute(invoke(stuck, runs_in="sync", timeout_s=1)))
+        await eventually(began.is_set)
+        assert (await running).status == "timed_out"
         assert executor.leaked_threads == 1
         go.set()
         await eventually(lambda: executor.leaked_threads == 0)

@@ -26,7 +26,7 @@ class ExecutorSettings:
         retry_min_s: Pause after the first failed write, in seconds; it doubles from there.
         retry_max_s: The longest pause.
         stop_timeout_s: How long `stop` may take to flush; what is left then is counted and said.
-        log_lines: How many log lines a run may keep; the newest stay.
+        log_lines: How many log lines a run may keep; the newest stay, and those from `log_keep_level` on before others.
         log_bytes: How many bytes they may take.
         log_keep_level: Lines of a run that did not fail are kept from this level on; of one that failed, all.
         service_calls: How many service calls a run may keep; the first stay.
