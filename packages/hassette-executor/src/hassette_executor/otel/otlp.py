@@ -107,10 +107,12 @@ class Otlp:
                 raise ExportFailedError(what, self._endpoint, str(error)) from error
         if sent:
             return
-        if self._answer is not None and self._answer.status_code in _UNSENDABLE:
+        reason = said[-1] if said else "no reason was given"
+        if self._answer is not None:
             reason = f"{self._answer.status_code} {self._answer.text[:_REASON_CHARACTERS]}".strip()
-            raise ExportRejectedError(what, self._endpoint, reason)
-        raise ExportFailedError(what, self._endpoint, said[-1] if said else "no reason was given")
+            if self._answer.status_code in _UNSENDABLE:
+                raise ExportRejectedError(what, self._endpoint, reason)
+        raise ExportFailedError(what, self._endpoint, reason)
 
     def _read(self, answer: ExportTraceServiceResponse | ExportMetricsServiceResponse) -> bool:
         if self._answer is None or not self._answer.content:
