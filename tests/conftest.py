@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 HASSETTE = Path(sys.executable).parent / "hassette"
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 
 
 class Process:

@@ -14,6 +14,8 @@ TOKEN = {"HASSETTE__HOME_ASSISTANT__TOKEN": "a-token"}
 GOOD_APP = """
 from hassette_core import App, AppConfig
 
+pytestmark = pytest.mark.timeout(180)
+
 class Good(App[AppConfig]):
     async def on_initialize(self) -> None:
         self.logger.warning("the good one runs")

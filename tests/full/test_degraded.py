@@ -4,12 +4,15 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 
 from hassette_core import Hassette, HassetteConfig, SimulatedHome, load_config
 from hassette_core.lifecycle import ServiceStatus
 
-DEADLINE_S = 30.0
+pytestmark = pytest.mark.timeout(180)
+
+DEADLINE_S = 90.0
 
 
 def status_of(hassette: Hassette, name: str) -> ServiceStatus:

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.timeout(180)
+
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-@pytest.mark.timeout(120)
 def test_the_demo_runs_twice_and_the_second_one_finds_the_first_ones_runs(
     start: Any, data: Path, history: Any, ask: Callable[..., Any]
 ) -> None:
@@ -26,6 +27,8 @@ def test_the_demo_runs_twice_and_the_second_one_finds_the_first_ones_runs(
         assert summary is not None, process.output
         assert summary[1] == summary[2]
         assert re.search(r"losses +none", process.output)
+        sessions = len(told) + 1
+        assert re.search(rf"sessions +{sessions} in the history \({sessions} clean\)", process.output)
         assert "hassette telemetry sessions --db" in process.output
         assert len(process.output[process.output.index("The demonstration has ended") :].splitlines()) < 24
         told.append(int(summary[1]))

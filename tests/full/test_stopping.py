@@ -14,6 +14,8 @@ HANGING = """
 import threading, time
 from hassette_core import App, AppConfig
 
+pytestmark = pytest.mark.timeout(180)
+
 class Listener(App[AppConfig]):
     async def on_initialize(self) -> None:
         self.bus.on_state_change("sensor.load_1", handler=self.hang, mode="single", timeout=0.2)

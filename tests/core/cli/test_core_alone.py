@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HIDE_PLUGINS = """
 import importlib.metadata as metadata
 
@@ -25,10 +27,11 @@ def run_demo(folder: Path) -> subprocess.CompletedProcess[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
     )
 
 
+@pytest.mark.timeout(150)
 def test_the_demo_runs_without_a_store_and_says_once_how_to_have_one(tmp_path: Path) -> None:
     ended = run_demo(tmp_path)
     assert ended.returncode == 0, ended.stderr

@@ -1,5 +1,13 @@
 """What a demonstration says at its end, on one screen."""
 
+import io
+import json
+from collections import Counter
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from hassette_core import plugins
 from hassette_core.demo.demo import Demo
 
 
@@ -23,6 +31,7 @@ def summarise(demo: Demo, lasted_s: float) -> str:
     kept = account.persisted if demo.keeps else "none"
     loss = f"{lost} ({losses or 'not written in time'})" if demo.keeps and lost else "none"
     lines += [
+        f"  sessions  {_sessions(file) if demo.keeps else 'this one, not kept'}",
         f"  runs      {account.executed}, of which {kept} kept",
         f"  failures  {failed}{worst}",
         f"  losses    {loss}",
@@ -39,3 +48,21 @@ def summarise(demo: Demo, lasted_s: float) -> str:
             f"                  hassette telemetry errors --db {file}",
         ]
     return "\n".join(lines)
+
+
+def _sessions(file: Path) -> str:
+    """Count the sessions in the history, as ``hassette telemetry sessions`` tells them to any program."""
+    point = plugins.commands().get("telemetry")
+    told = io.StringIO()
+    try:
+        with redirect_stdout(told):
+            code = point.load()(["sessions", "--db", str(file), "--json"]) if point is not None else 1
+        states: Counter[str] = Counter(session["state"] for session in _listed(told.getvalue()) if not code)
+    except Exception:  # noqa: BLE001  a plugin's command: whatever it does, the rest of the summary is worth having
+        states = Counter()
+    words = ", ".join(f"{count} {state}" for state, count in states.items())
+    return f"{states.total()} in the history ({words})" if states else "this one"
+
+
+def _listed(answer: str) -> list[dict[str, Any]]:
+    return json.loads(answer)["sessions"]
