@@ -43,8 +43,18 @@ class Receiver:
             self._process.stdout.close()
             self._process = None
 
+    def reset(self) -> None:
+        """Be as new, also when it was killed."""
+        if self._process is None:
+            self.start()
+        self._post("forget", {})
+
     def behave(self, **how: object) -> None:
-        request = urllib.request.Request(f"{self.endpoint}/behave", json.dumps(how).encode(), method="POST")
+        """See `receiver.py`."""
+        self._post("behave", how)
+
+    def _post(self, what: str, how: dict[str, object]) -> None:
+        request = urllib.request.Request(f"{self.endpoint}/{what}", json.dumps(how).encode(), method="POST")
         urllib.request.urlopen(request, timeout=10).close()
 
     def _received(self) -> dict:
@@ -64,10 +74,16 @@ class Receiver:
         return [metric for metric in self._received()["metrics"] if metric["name"] == name][-1]
 
 
-@pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    for key in [key for key in os.environ if key.lower().endswith("_proxy") or key.startswith("OTEL_")]:
-        monkeypatch.delenv(key)
+@pytest.fixture(scope="session")
+def receiving() -> Iterator[Receiver]:
     receiver = Receiver()
     yield receiver
     receiver.kill()
+
+
+@pytest.fixture
+def receiver(receiving: Receiver, monkeypatch: pytest.MonkeyPatch) -> Receiver:
+    for key in [key for key in os.environ if key.lower().endswith("_proxy") or key.startswith("OTEL_")]:
+        monkeypatch.delenv(key)
+    receiving.reset()
+    return receiving

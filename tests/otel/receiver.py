@@ -5,8 +5,10 @@ It decodes what it gets with OpenTelemetry's own protobuf classes and tells it a
     POST /v1/traces, /v1/metrics   as a collector does
     GET  /received                 {"requests": [...], "spans": [...], "metrics": [...]}
     POST /behave                   {"traces": [503, 200, ...], "metrics": [...]}: status codes of the next answers;
-                                   "partial": n: say that n spans were not taken; "lose_answers": n: take the next n
-                                   requests, and hang up instead of answering
+                                   "partial": n: say that n spans, or points, were not taken;
+                                   "lose_answers": n: take the next n requests, and hang up instead of answering;
+                                   "words": text to answer in place of protobuf
+    POST /forget                   forget all of that
 """
 
 import gzip
@@ -29,12 +31,16 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 class Received:
     def __init__(self) -> None:
         self.lock = Lock()
+        self.forget()
+
+    def forget(self) -> None:
         self.requests: list[dict] = []
         self.spans: list[dict] = []
         self.metrics: list[dict] = []
         self.answers: dict[str, list[int]] = {"traces": [], "metrics": []}
         self.partial = 0
         self.lose_answers = 0
+        self.words = ""
 
 
 RECEIVED = Received()
@@ -57,6 +63,11 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
+        if self.path == "/forget":
+            with RECEIVED.lock:
+                RECEIVED.forget()
+            self.answer(200, b"{}", "application/json")
+            return
         if self.path == "/behave":
             with RECEIVED.lock:
                 for key, value in json.loads(body).items():
@@ -78,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
                 RECEIVED.lose_answers -= 1
                 self.close_connection = True
                 return
-            self.answer(200, answer, "application/x-protobuf")
+            self.answer(200, RECEIVED.words.encode() or answer, "application/x-protobuf")
 
     def take_spans(self, body: bytes) -> bytes:
         request = ExportTraceServiceRequest.FromString(body)
@@ -127,7 +138,12 @@ class Handler(BaseHTTPRequestHandler):
                             "resource": resource,
                         }
                     )
-        return ExportMetricsServiceResponse().SerializeToString()
+        response = ExportMetricsServiceResponse()
+        if RECEIVED.partial:
+            response.partial_success.rejected_data_points = RECEIVED.partial
+            response.partial_success.error_message = "too many"
+            RECEIVED.partial = 0
+        return response.SerializeToString()
 
     def answer(self, status: int, body: bytes, kind: str) -> None:
         self.send_response(status)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 import requests
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
 from hassette_executor import (
     Batch,
@@ -142,6 +143,53 @@ async def test_spans_that_the_receiver_did_not_take_are_told_and_not_sent_again(
     assert ids_of(receiver.spans) == [5, 6]
 
 
+async def test_points_that_the_receiver_did_not_take_are_told(receiver, caplog):
+    async with sink_of(receiver) as sink:
+        await sink.write(batch(1, 5))
+        receiver.behave(partial=2)
+
+    (line,) = (line for line in caplog.records if line.name == "hassette_executor.otel.sink")
+    assert line.rejected == "2 points: too many"  # type: ignore[attr-defined]
+
+
+async def test_an_answer_in_a_proxys_own_words_is_as_good_as_its_status(receiver):
+    receiver.behave(words="<html>all is well</html>")
+    async with sink_of(receiver) as sink:
+        await sink.write(batch(1, 5))
+        await sink.write(batch(1, 5))
+
+    assert ids_of(receiver.spans) == [5]
+
+
+async def test_an_address_that_requests_refuses_is_no_row_that_can_never_be_kept(receiver, monkeypatch):
+    def export(self: object, spans: object) -> None:
+        raise requests.exceptions.InvalidURL("no host in it")
+
+    async with sink_of(receiver) as sink:
+        with monkeypatch.context() as patch:
+            patch.setattr(OTLPSpanExporter, "export", export)
+            with pytest.raises(ExportFailedError, match="no host in it") as failed:
+                await sink.write(batch(1, 5))
+            assert not isinstance(failed.value, ValueError)
+        await sink.write(batch(1, 5))
+
+    assert ids_of(receiver.spans) == [5]
+
+
+async def test_serving_without_a_start_sends_nothing(receiver):
+    sink = sink_of(receiver, metrics_interval_s=0.01)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(sink.serve(), 0.1)
+
+    assert receiver.requests == []
+
+
+async def test_leaving_without_having_come_in_does_nothing(receiver):
+    await sink_of(receiver).__aexit__(None, None, None)
+
+    assert receiver.requests == []
+
+
 async def test_a_sink_that_was_not_started_or_is_stopped_keeps_nothing_and_says_so(receiver):
     sink = sink_of(receiver)
     await sink.stop()
@@ -167,6 +215,24 @@ async def test_the_exporters_own_lines_go_into_the_error_and_those_of_others_sta
 
     said = [line.getMessage() for line in caplog.records if line.name.startswith("opentelemetry")]
     assert said == ["of another thread"]
+
+
+async def test_while_one_exporter_is_heard_another_threads_lines_are_written(receiver, caplog, monkeypatch):
+    name = OTLPSpanExporter.__module__
+    export = OTLPSpanExporter.export
+
+    def meanwhile(self, spans):
+        other = threading.Thread(target=lambda: logging.getLogger(name).warning("of another thread"))
+        other.start()
+        other.join()
+        logging.getLogger(name).warning("of this one")
+        return export(self, spans)
+
+    monkeypatch.setattr(OTLPSpanExporter, "export", meanwhile)
+    async with sink_of(receiver) as sink:
+        await sink.write(batch(1, 5))
+
+    assert [line.getMessage() for line in caplog.records if line.name == name] == ["of another thread"]
 
 
 async def test_headers_and_compression_are_as_set(receiver):

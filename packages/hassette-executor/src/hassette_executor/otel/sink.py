@@ -102,13 +102,12 @@ class OpenTelemetrySink:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        serving, self._serving = self._serving, None
         try:
-            if self._serving is not None:
-                self._serving.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await self._serving
+            if serving is not None:
+                serving.cancel()
+                await asyncio.wait({serving})
         finally:
-            self._serving = None
             await self.stop()
 
     # ---- the sink ---------------------------------------------------------------------------------------------
