@@ -204,7 +204,7 @@ class Accounting(RuleBasedStateMachine):
         assert self.loop.timers() == 0
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_every_run_is_persisted_shed_or_waiting_at_every_moment(quiet_outcomes):
     logging.getLogger("hassette_executor.queue").disabled = True
     taken.clear()

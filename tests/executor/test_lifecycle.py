@@ -53,7 +53,7 @@ async def test_cancelling_serve_does_not_lose_the_flush():
 
 
 async def test_cancelling_stop_does_not_lose_the_flush_and_a_second_stop_waits_for_it():
-    executor = CommandExecutor(sink := TroubledSink("slow", slow_s=0.1))
+    executor = CommandExecutor(sink := TroubledSink("hang"))
     await executor.start()
     made = [await executor.execute(invoke(nothing)) for _ in range(7)]
     first = asyncio.ensure_future(executor.stop())
@@ -61,8 +61,11 @@ async def test_cancelling_stop_does_not_lose_the_flush_and_a_second_stop_waits_f
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
-    assert not sink.records
-    await executor.stop()
+    second = asyncio.ensure_future(executor.stop())
+    await asyncio.sleep(0)
+    assert not second.done()
+    sink.released.set()
+    await second
     assert sink.records == made
     await executor.stop()
 
