@@ -129,7 +129,10 @@ class WebService:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        serving = self._serving
         await self.stop()
+        if error is None and serving is not None and not serving.cancelled() and (failure := serving.exception()):
+            raise failure
 
 
 def _bind(host: str, port: int) -> socket.socket:
