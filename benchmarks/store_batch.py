@@ -1,3 +1,4 @@
+# ruff: noqa: E501  a benchmark has the loop for itself, and prints tables
 """What a batch costs, as a ratio to raw `sqlite3.executemany` of the same rows into the same tables.
 
 The floor: one thread, one connection, ready-made tuples, BEGIN, one executemany per table with the same upserts, COMMIT.
@@ -22,9 +23,9 @@ from store_feed import Batch, House
 
 from hassette_store import DatabaseService, StoreSettings
 from hassette_store.connections import connect_plain
+from hassette_store.creation import create
 from hassette_store.encoding import BatchEncoder
 from hassette_store.identities import NameNumbers, RegistrationNumbers
-from hassette_store.upgrade import upgrade
 from hassette_store.writing import PROGRAM, Insertion
 
 
@@ -65,7 +66,7 @@ async def measure(runs: int, rounds: int, *, plain: bool, synchronous: Any = "no
     """Return (ours, floor) in CPU µs a run, and ours in wall-clock µs a run."""
     with tempfile.TemporaryDirectory() as directory:
         ours_path, raw_path = Path(directory, "ours.db"), Path(directory, "raw.db")
-        upgrade(ours_path, limit_s=60)
+        create(ours_path)
         shutil.copyfile(ours_path, raw_path)
         raw = Raw(raw_path, synchronous)
         house, same = House(plain=plain, seed=7), House(plain=plain, seed=7)
@@ -92,7 +93,7 @@ def index_costs(rounds: int) -> None:
     """Print what each index costs: the floor with it, less the floor without it."""
     with tempfile.TemporaryDirectory() as directory:
         template = Path(directory, "template.db")
-        upgrade(template, limit_s=60)
+        create(template)
         db = sqlite3.connect(template)
         indexes = [
             row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")

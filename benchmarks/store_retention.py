@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC240, E501  a benchmark has the loop for itself, and prints tables
 """Retention in a large file: how long a bite holds the writer, whether flushes stay on time, whether space comes back.
 
 The file holds 5,000,000 runs of 250 handlers over 14 days; a pass takes the older half away (2,500,000 rows, of which
@@ -19,8 +20,8 @@ from store_feed import House
 
 from hassette_store import DatabaseService, StoreSettings
 from hassette_store.connections import connect_plain
+from hassette_store.creation import create
 from hassette_store.retention import Retention
-from hassette_store.upgrade import upgrade
 
 DAY_US = 86_400_000_000
 FILL = """
@@ -33,7 +34,7 @@ FROM n
 
 
 def filled(path: Path, rows: int, now_us: int) -> None:
-    upgrade(path, limit_s=60)
+    create(path)
     db = connect_plain(path)
     db.execute("PRAGMA synchronous = OFF")
     db.execute("INSERT INTO names VALUES (1, 'state_changed'), (2, 'sensor.s')")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from hassette_store import DatabaseService, StoreSettings
-from hassette_store.upgrade import upgrade
+from hassette_store.creation import create
 
 T0_US = 1_790_000_000_000_000
 """The tests' beginning of time: a Monday in September 2026, 15:06:40 UTC."""
@@ -232,9 +232,9 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="session")
 def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A history at the newest schema, to be copied: Alembic is not needed in every test."""
+    """A history at the newest schema, to be copied."""
     path = tmp_path_factory.mktemp("template") / "hassette.db"
-    upgrade(path, limit_s=60)
+    create(path)
     return path
 
 

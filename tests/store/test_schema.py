@@ -13,9 +13,10 @@ import pytest
 import hassette_store
 from hassette_store import NewerDatabaseError, UnusableFileError
 from hassette_store.connections import APPLICATION_ID
-from hassette_store.migrations.scripts import statements
+from hassette_store.creation import create, statements
 from hassette_store.schema import HEAD
 from hassette_store.statuses import STATUS_NUMBERS
+from hassette_store.upgrade import upgrade
 
 
 def test_all_is_sorted_and_true() -> None:
@@ -128,7 +129,28 @@ async def test_the_database_of_another_program_is_left_alone(make_store: Any, tm
 
 
 def test_a_script_is_split_into_whole_statements() -> None:
-    script = (
-        "-- a; comment\nCREATE TABLE a (b);\nCREATE TRIGGER t AFTER INSERT ON a BEGIN\n  SELECT 1;\n  SELECT 2;\nEND;\n"
-    )
-    assert [one.splitlines()[-1] for one in statements(script)] == ["CREATE TABLE a (b);", "END;"]
+    split = list(statements("0001_initial.sql"))
+    assert all(sqlite3.complete_statement(one) for one in split)
+    assert sum("CREATE TABLE" in one for one in split) == 22
+    assert not [one for one in split if one.count("CREATE TABLE") > 1]
+
+
+def test_a_new_file_has_the_schema_that_alembic_makes_from_revision_to_revision(tmp_path: Path) -> None:
+    create(tmp_path / "created.db")
+    upgrade(tmp_path / "upgraded.db", limit_s=60)
+    schemas = []
+    for name in ("created.db", "upgraded.db"):
+        db = sqlite3.connect(tmp_path / name)
+        schemas.append(
+            (
+                [
+                    [" ".join(str(part).replace("(", "( ").replace(")", " )").split()) for part in row]
+                    for row in db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name")
+                ],
+                db.execute("SELECT * FROM alembic_version").fetchall(),
+                db.execute("SELECT * FROM statuses").fetchall(),
+                [db.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "auto_vacuum", "journal_mode")],
+            )
+        )
+        db.close()
+    assert schemas[0] == schemas[1]

@@ -101,12 +101,13 @@ class UpgradeFailedError(StoreError):
     """The schema could not be upgraded; the file has been put back as it was.
 
     Attributes:
-        backup: The verified copy from before the upgrade, if one was made.
+        backup: The verified copy from before the upgrade.
     """
 
-    def __init__(self, path: Path, reason: object, backup: Path | None) -> None:
-        kept = f" A copy from before is {backup}." if backup else ""
-        super().__init__(f"the history {path} could not be upgraded: {reason}. It is as it was before.{kept}")
+    def __init__(self, path: Path, reason: object, backup: Path) -> None:
+        super().__init__(
+            f"the history {path} could not be upgraded: {reason}. It is as it was before; a copy of it is {backup}."
+        )
         self.backup = backup
 
 

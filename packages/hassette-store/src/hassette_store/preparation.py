@@ -14,6 +14,7 @@ from typing import Final
 
 from hassette_store import recovery, sessions
 from hassette_store.connections import SQLITE_NEEDED, connect_read_only, deadline, uri
+from hassette_store.creation import create
 from hassette_store.errors import StoreError, UnusableFileError, UpgradeFailedError, WriteFailedError
 from hassette_store.ownership import Ownership, owner_note
 from hassette_store.schema import HEAD, revision_of
@@ -135,7 +136,7 @@ def _made_ready(
             incidents.append(
                 Incident("database_recovered", f"{path.name} was missing or empty; its log was kept as {aside.name}.")
             )
-        _upgrade(path, settings, backup=None)
+        create(path)
         return incidents
     finding = _finding(path, settings, was_ours=was_ours, suspect=suspect)
     if finding is not None:
@@ -151,7 +152,7 @@ def _made_ready(
     finally:
         connection.close()
     if revision is None:
-        _upgrade(path, settings, backup=None)
+        create(path)
     elif revision != HEAD:
         backup = path.with_name(f"{path.name}.before-{HEAD}-{stamp}")
         _upgrade(path, settings, backup=backup)
@@ -218,17 +219,16 @@ def _quick_check(connection: sqlite3.Connection, limit_s: float) -> str | None:
     return None if finding == "ok" else finding
 
 
-def _upgrade(path: Path, settings: StoreSettings, *, backup: Path | None) -> None:
+def _upgrade(path: Path, settings: StoreSettings, *, backup: Path) -> None:
     from hassette_store.upgrade import upgrade
 
-    if backup is not None:
-        verified_copy(path, backup)
+    verified_copy(path, backup)
     try:
         upgrade(path, limit_s=settings.upgrade_limit_s, to=HEAD)
     except Exception as error:
         # Whatever a revision raises, the file must be what it was. The upgrade is one transaction, so it should be;
         # the copy is for the case that it is not.
-        if backup is not None and not _is_whole(path):
+        if not _is_whole(path):
             recovery.put_back(backup, path)
         raise UpgradeFailedError(path, error, backup) from error
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from hassette_store.connections import connect_plain, connect_read_only, deadline
+from hassette_store.creation import create
 
 logger = logging.getLogger(__name__)
 
@@ -73,11 +74,9 @@ def recover(path: Path, finding: str, *, stamp: str, limit_s: float) -> str:
         sqlite3.Error: The new file cannot be written; the damaged one is where it was.
         OSError: Likewise.
     """
-    from hassette_store.upgrade import upgrade
-
     new = _new(path)
     _remove(new)
-    upgrade(new, limit_s=600)
+    create(new)
     rows, unread = _salvage(path, new, limit_s)
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
     _move(path, aside)

@@ -1,0 +1,82 @@
+# ruff: noqa: ASYNC240, E501  a benchmark has the loop for itself, and prints tables
+"""A day of a busy house in a minute: 250 handlers, 10 events a second, bursts of 500 a second, the clock moved by hand.
+
+Checks that the statistics equal what was executed to the last one, that p95 is within 1 % of the true one, and that
+the size stays within its bound. `--quick`: two hours.
+
+Usage: python benchmarks/store_day.py [--quick]
+"""
+
+import asyncio
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from store_feed import House
+
+from hassette_store import DatabaseService, StoreSettings, check, quantile
+from hassette_store.creation import create
+from hassette_store.retention import Retention
+
+MOST_MB = 40
+
+
+async def day(path: Path, hours: int) -> None:
+    start_us = 1_790_000_000_000_000
+    house = House(250, start_us=start_us, seed=4)
+    executed: Counter[str] = Counter()
+    durations: list[int] = []
+    largest, passes, began = 0.0, 0, time.perf_counter()
+    settings = StoreSettings(max_size_mb=MOST_MB, keep_successes_days=0.25)
+    async with DatabaseService(path, settings, now_us=lambda: house.now_us) as store:
+        assert store._db is not None
+        second, next_pass = 0, 600
+        while second < hours * 3_600:
+            # Every half hour, a burst of 10 s at 500 events/s; else ten seconds at 10/s go into one batch.
+            burst = second % 1_800 < 10
+            batch = house.batch(500 if burst else 100, over_us=1_000_000 if burst else 10_000_000)
+            second += 1 if burst else 10
+            await store.write(batch)
+            for run in (*batch.invocations, *batch.executions):
+                executed[run.status] += 1
+                durations.append(run.duration_us)
+            if second > next_pass:
+                next_pass, passes = second + 600, passes + 1
+                async for _ in Retention(store._db, settings, lambda: house.now_us).whole_pass():
+                    pass
+                largest = max(largest, path.stat().st_size / 1e6)
+    db = sqlite3.connect(path)
+    counted = db.execute("SELECT sum(success), sum(error) FROM statistics_hourly").fetchone()
+    daily = db.execute("SELECT sum(success), sum(error) FROM statistics_daily").fetchone()
+    grouped = db.execute("SELECT sum(count) FROM error_groups").fetchone()[0]
+    buckets = db.execute("SELECT bucket, sum(count) FROM latency_hourly GROUP BY 1").fetchall()
+    rows = db.execute("SELECT count(*) FROM runs").fetchone()[0]
+    db.close()
+    durations.sort()
+    print(
+        f"{hours} simulated hours in {time.perf_counter() - began:.0f} s: {len(durations):,} runs, {rows:,} rows left, {passes} passes"
+    )
+    exact = counted == daily == (executed["success"], executed["error"]) and grouped == executed["error"]
+    print(f"  statistics equal to what was executed: {exact}")
+    for q in (0.5, 0.95, 0.99):
+        true, found = durations[int(q * (len(durations) - 1))], quantile(buckets, q)
+        assert found is not None
+        print(f"  p{q * 100:.0f}: {found:,.0f} µs, truly {true:,} µs: {abs(found - true) / true:.2%} off (≤ 1 %)")
+        assert abs(found - true) / true <= 0.0101
+    print(f"  largest file: {largest:.0f} MB (bound: {MOST_MB} MB of live pages)")
+    assert exact
+    assert check(path) == []
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "hassette.db")
+        create(path)
+        asyncio.run(day(path, 2 if "--quick" in sys.argv[1:] else 24))
+
+
+if __name__ == "__main__":
+    main()
