@@ -323,7 +323,8 @@ class DatabaseService:
         if self._encoder is not None:
             self._live = self._encoder.registrations.live()
         try:
-            await db.rows(sessions.CLOSE_SESSION, (self._now_us(), self.session_id))
+            now_us = self._now_us()
+            await db.rows(sessions.CLOSE_SESSION, (now_us, now_us, self.session_id))
             await db.rows(sessions.FORGET_RUNNING, (self.session_id,))
             await db.rows("PRAGMA optimize")
         except sqlite3.Error as error:

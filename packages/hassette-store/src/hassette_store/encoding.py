@@ -122,17 +122,20 @@ class BatchEncoder:
             "latency": [(*key, count) for key, count in work.latency.items()],
             "skips": skips,
         }
+        first_id, last_id = min(ids, default=None), max(ids, default=None)
         sign = (
             now_us,
             batch.sequence,
-            session_id,
-            min(ids, default=None),
-            max(ids, default=None),
+            first_id,
+            first_id,
+            last_id,
+            last_id,
             work.runs,
             work.failed,
             sum(loss.count for loss in batch.losses if loss.what == "runs"),
             sum(loss.count for loss in batch.losses if loss.what != "runs"),
-            _json(batch.session_facts) if batch.session_facts else None,
+            _json(batch.session_facts),
+            session_id,
         )
         return Encoded(rows, retired, None if batch.running is None else session_id, sign)
 

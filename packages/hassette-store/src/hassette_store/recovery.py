@@ -166,10 +166,14 @@ def _salvage(damaged: Path, new: Path, limit_s: float) -> tuple[int, list[str]]:
     unread: list[str] = []
     try:
         source = connect_read_only(damaged)
+    except sqlite3.Error:
+        return 0, ["all of it"]
+    try:
         # Makes SQLite go on with as much of a damaged schema as it can read; nothing is written (mode=ro).
         source.execute("PRAGMA writable_schema = ON")
         source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     except sqlite3.Error:
+        source.close()
         return 0, ["all of it"]
     target = connect_plain(new)
     try:

@@ -49,49 +49,51 @@ _STATISTICS: Final = (
 _NEWEST: Final = """
 INSERT OR REPLACE INTO temp.newest (registration_id, floor)
 SELECT id,
-       coalesce((SELECT id FROM {table} WHERE {owner} = {owners}.id ORDER BY id DESC LIMIT 1 OFFSET max(?3 - 1, 0)), 0)
-       + (?3 = 0) * 9223372036854775807
-FROM {owners} WHERE id > ?1 ORDER BY id LIMIT ?2
+       coalesce(
+           (SELECT id FROM {table} WHERE {owner} = {owners}.id ORDER BY id DESC LIMIT 1 OFFSET max(:keep - 1, 0)), 0
+       )
+       + (:keep = 0) * 9223372036854775807
+FROM {owners} WHERE id > :after ORDER BY id LIMIT :limit
 """
 
 # What else ages: which rows of which table, given a time (as an id in the first one) and a number of rows.
 _THE_REST: Final = (
-    ("lifecycle_events", "SELECT id FROM lifecycle_events WHERE id < (?1 / 1000 << 21) LIMIT ?2"),
+    ("lifecycle_events", "SELECT id FROM lifecycle_events WHERE id < (? / 1000 << 21) LIMIT ?"),
     (
         "losses",
-        "SELECT losses.id FROM losses JOIN sessions ON sessions.id = session_id WHERE ended_us < ?1 LIMIT ?2",
+        "SELECT losses.id FROM losses JOIN sessions ON sessions.id = session_id WHERE ended_us < ? LIMIT ?",
     ),
     (
         "error_groups",
         """
         SELECT id FROM error_groups
-        WHERE last_seen_us < ?1 AND NOT EXISTS (SELECT 1 FROM failures WHERE error_group_id = error_groups.id) LIMIT ?2
+        WHERE last_seen_us < ? AND NOT EXISTS (SELECT 1 FROM failures WHERE error_group_id = error_groups.id) LIMIT ?
         """,
     ),
     (
         "sessions",
         """
         SELECT id FROM sessions AS old
-        WHERE ended_us < ?1
+        WHERE ended_us < ?
           AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE id BETWEEN old.first_id AND old.last_id)
           AND NOT EXISTS (SELECT 1 FROM job_executions WHERE id BETWEEN old.first_id AND old.last_id)
           AND NOT EXISTS (SELECT 1 FROM losses WHERE session_id = old.id)
-        LIMIT ?2
+        LIMIT ?
         """,
     ),
     (
         "listeners",
         """
         SELECT id FROM listeners
-        WHERE retired_us < ?1 AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE listener_id = listeners.id)
-        LIMIT ?2
+        WHERE retired_us < ? AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE listener_id = listeners.id)
+        LIMIT ?
         """,
     ),
     (
         "scheduled_jobs",
         """
         SELECT id FROM scheduled_jobs
-        WHERE retired_us < ?1 AND NOT EXISTS (SELECT 1 FROM job_executions WHERE job_id = scheduled_jobs.id) LIMIT ?2
+        WHERE retired_us < ? AND NOT EXISTS (SELECT 1 FROM job_executions WHERE job_id = scheduled_jobs.id) LIMIT ?
         """,
     ),
 )
@@ -245,7 +247,7 @@ class Retention:
             after = 0
             while True:
                 limit = max(1, self._size // 2)
-                parameters = (after, limit, self._settings.keep_newest)
+                parameters = {"after": after, "limit": limit, "keep": self._settings.keep_newest}
                 yield await self._sized(lambda db, sql=sql, parameters=parameters: db.execute(sql, parameters))
                 rows = await self._db.rows(
                     f"SELECT max(id), count(*) FROM (SELECT id FROM {owners} WHERE id > ? ORDER BY id LIMIT ?)",  # noqa: S608  our own names

@@ -82,7 +82,7 @@ CLOSE_SESSION: Final = """
 UPDATE sessions
 SET outcome = coalesce(nullif(json_extract(facts, '$.outcome'), ''), 'clean'),
     reason = coalesce(json_extract(facts, '$.reason'), reason),
-    heartbeat_us = ?1, ended_us = max(?1, started_us)
-WHERE id = ?2
+    heartbeat_us = ?, ended_us = max(?, started_us)
+WHERE id = ?
 """
 FORGET_RUNNING: Final = "DELETE FROM running_executions WHERE session_id = ?"

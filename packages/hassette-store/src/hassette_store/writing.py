@@ -195,11 +195,11 @@ STOP_RUNNING: Final = "DELETE FROM running_executions WHERE session_id = ?"
 
 SIGN: Final = """
 UPDATE sessions
-SET heartbeat_us = ?1, last_sequence = ?2,
-    first_id = coalesce(min(first_id, ?4), first_id, ?4), last_id = coalesce(max(last_id, ?5), last_id, ?5),
-    runs = runs + ?6, failures = failures + ?7, lost_runs = lost_runs + ?8, lost_details = lost_details + ?9,
-    facts = CASE WHEN ?10 IS NULL THEN facts ELSE json_patch(facts, ?10) END
-WHERE id = ?3
+SET heartbeat_us = ?, last_sequence = ?,
+    first_id = coalesce(min(first_id, ?), first_id, ?), last_id = coalesce(max(last_id, ?), last_id, ?),
+    runs = runs + ?, failures = failures + ?, lost_runs = lost_runs + ?, lost_details = lost_details + ?,
+    facts = json_patch(facts, ?)
+WHERE id = ?
 """
 """The last statement of a batch: the session's sign of life, and the batch's number, after which it is kept."""
 
