@@ -52,8 +52,9 @@ class Failure(NamedTuple):
         return "".join(_render(self)) if self.frames else ""
 
 
-# Skips the named tuple's keyword handling, half a microsecond a frame: this runs on the event loop.
+# tuple.__new__ skips the named tuples' keyword handling, half a microsecond each: this runs on the event loop.
 _new = cast("Callable[[type[Frame], tuple[str, int, str]], Frame]", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
+_new_failure = cast("Callable[[type[Failure], tuple[object, ...]], Failure]", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
 
 
 def take_failure(kind: str, error: BaseException, *, with_frames: bool = True, depth: int = 0) -> Failure:
@@ -68,13 +69,18 @@ def take_failure(kind: str, error: BaseException, *, with_frames: bool = True, d
     cause, explicit = error.__cause__, True
     if cause is None and not error.__suppress_context__:
         cause, explicit = error.__context__, False
-    return Failure(
-        kind,
-        _type_name(type(error)),
-        _message(error),
-        _frames(error.__traceback__) if with_frames else (),
-        take_failure(kind, cause, depth=depth + 1) if with_frames and cause is not None and depth < MAX_CHAIN else None,
-        explicit and cause is not None,
+    return _new_failure(
+        Failure,
+        (
+            kind,
+            _type_name(type(error)),
+            _message(error),
+            _frames(error.__traceback__) if with_frames else (),
+            take_failure(kind, cause, depth=depth + 1)
+            if with_frames and cause is not None and depth < MAX_CHAIN
+            else None,
+            explicit and cause is not None,
+        ),
     )
 
 
