@@ -10,11 +10,11 @@ import pytest
 
 from hassette_core.cli.process import PATIENCE_S
 
+pytestmark = pytest.mark.timeout(180)
+
 HANGING = """
 import threading, time
 from hassette_core import App, AppConfig
-
-pytestmark = pytest.mark.timeout(180)
 
 class Listener(App[AppConfig]):
     async def on_initialize(self) -> None:
