@@ -112,4 +112,4 @@ async def _changes(reader: Reader) -> AsyncGenerator[None]:
                 yield
             await asyncio.sleep(POLL_INTERVAL_S)
     finally:
-        await asyncio.shield(connection.aio.close())
+        await reader.release(connection)

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -70,6 +70,7 @@ class Reader:
         self.deadline_s = deadline_s
         self._free = asyncio.Semaphore(connections)
         self._idle: list[Connection] = []
+        self._closing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def snapshot(self, question: str) -> AsyncGenerator[Snapshot]:
@@ -111,13 +112,17 @@ class Reader:
             try:
                 if connection is not None:
                     connection.deadline = 0.0
-                    await asyncio.shield(connection.aio.close())
+                    await self.release(connection)
             finally:
                 self._free.release()
 
     async def follow(self) -> "Connection":
-        """Open a connection of its own, for watching the file; the caller closes it."""
-        return await self._open()
+        """Open a connection of its own, for watching the file; the caller releases it."""
+        return await self._open_whole()
+
+    async def release(self, connection: "Connection") -> None:
+        """Close a connection, also when the caller is cancelled meanwhile."""
+        await asyncio.shield(self._keep(connection.aio.close()))
 
     def is_current(self, connection: "Connection") -> bool:
         """Tell whether the path still names the file that the connection has open."""
@@ -127,6 +132,8 @@ class Reader:
         """Close the idle connections; those in use close when their question is answered."""
         for connection in self._drain():
             await connection.aio.close()
+        if self._closing:
+            await asyncio.wait(self._closing)
 
     async def _give_back(self, connection: "Connection") -> None:
         await connection.aio.execute("ROLLBACK")
@@ -144,7 +151,23 @@ class Reader:
                 return connection
             # A damaged file was moved aside or a backup restored: another file has the name now.
             await connection.aio.close()
-        return await self._open()
+        return await self._open_whole()
+
+    async def _open_whole(self) -> "Connection":
+        # A connection has a thread that is no daemon: one that was half open when its asker was cancelled would keep
+        # the process from ending. So the opening is finished in any case, and then undone.
+        opening = asyncio.ensure_future(self._open())
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            self._keep(_undo(opening))
+            raise
+
+    def _keep(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        return task
 
     async def _open(self) -> "Connection":
         identity = _identity(self.path)
@@ -179,6 +202,14 @@ class Connection:
     def is_overdue(self) -> int:
         """Tell SQLite whether to stop."""
         return time.monotonic() > self.deadline
+
+
+async def _undo(opening: "asyncio.Future[Connection]") -> None:
+    try:
+        connection = await opening
+    except (SyncError, asyncio.CancelledError):
+        return
+    await connection.aio.close()
 
 
 def _identity(path: Path) -> tuple[int, int]:
