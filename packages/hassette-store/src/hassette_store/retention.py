@@ -26,11 +26,11 @@ FIRST_PASS_S: Final = 30.0
 
 _DAY_US: Final = 24 * HOUR_US
 # A bite is sized to take about this long, and then the writer is left alone for four times as long.
-_AIM_S: Final = 0.004
+_AIM_S: Final = 0.002
 _REST: Final = 4
 _BITES_A_CHECKPOINT: Final = 16
 _LEAST_ROWS: Final = 8
-_MOST_ROWS: Final = 1_000
+_MOST_ROWS: Final = 300
 # Free pages that are kept for the next rows; giving back each at once would have each taken again from the disk.
 _SPARE_PAGES: Final = 256
 
