@@ -14,6 +14,7 @@ HEARTBEAT_US = 5_000_000
 PROGRAM = Path(__file__).with_name("busy_house.py")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_after_sigkill_no_run_older_than_a_second_is_missing_and_the_session_reads_crashed(
     start: Any, house: Path, history: Any, tmp_path: Path
