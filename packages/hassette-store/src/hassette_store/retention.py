@@ -13,6 +13,15 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
+from hassette_store.aging import (
+    FLOOR,
+    NEWEST,
+    RUN_TABLES,
+    STATISTICS,
+    THE_REST,
+    live_bytes,
+    take_children,
+)
 from hassette_store.connections import CHECKPOINT_PAGES, Writer
 from hassette_store.encoding import HOUR_US, ID_BITS
 from hassette_store.sessions import LAST_ID
@@ -33,70 +42,6 @@ _LEAST_ROWS: Final = 8
 _MOST_ROWS: Final = 300
 # Free pages that are kept for the next rows; giving back each at once would have each taken again from the disk.
 _SPARE_PAGES: Final = 256
-
-_FLOOR: Final = "(SELECT floor FROM temp.newest WHERE registration_id = {owner})"
-_RUN_TABLES: Final = (("handler_invocations", "listener_id"), ("job_executions", "job_id"))
-_CHILDREN: Final = ("failures", "service_calls", "log_lines", "dropped_effects")
-_STATISTICS: Final = (
-    ("latency_hourly", "hour"),
-    ("skips_hourly", "hour"),
-    ("statistics_hourly", "hour"),
-    ("latency_daily", "day"),
-    ("skips_daily", "day"),
-    ("statistics_daily", "day"),
-)
-
-_NEWEST: Final = """
-INSERT OR REPLACE INTO temp.newest (registration_id, floor)
-SELECT id,
-       coalesce(
-           (SELECT id FROM {table} WHERE {owner} = {owners}.id ORDER BY id DESC LIMIT 1 OFFSET max(:keep - 1, 0)), 0
-       )
-       + (:keep = 0) * 9223372036854775807
-FROM {owners} WHERE id > :after ORDER BY id LIMIT :limit
-"""
-
-# What else ages: which rows of which table, given a time (as an id in the first one) and a number of rows.
-_THE_REST: Final = (
-    ("lifecycle_events", "SELECT id FROM lifecycle_events WHERE id < (? / 1000 << 21) LIMIT ?"),
-    (
-        "losses",
-        "SELECT losses.id FROM losses JOIN sessions ON sessions.id = session_id WHERE ended_us < ? LIMIT ?",
-    ),
-    (
-        "error_groups",
-        """
-        SELECT id FROM error_groups
-        WHERE last_seen_us < ? AND NOT EXISTS (SELECT 1 FROM failures WHERE error_group_id = error_groups.id) LIMIT ?
-        """,
-    ),
-    (
-        "sessions",
-        """
-        SELECT id FROM sessions AS old
-        WHERE ended_us < ?
-          AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE id BETWEEN old.first_id AND old.last_id)
-          AND NOT EXISTS (SELECT 1 FROM job_executions WHERE id BETWEEN old.first_id AND old.last_id)
-          AND NOT EXISTS (SELECT 1 FROM losses WHERE session_id = old.id)
-        LIMIT ?
-        """,
-    ),
-    (
-        "listeners",
-        """
-        SELECT id FROM listeners
-        WHERE retired_us < ? AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE listener_id = listeners.id)
-        LIMIT ?
-        """,
-    ),
-    (
-        "scheduled_jobs",
-        """
-        SELECT id FROM scheduled_jobs
-        WHERE retired_us < ? AND NOT EXISTS (SELECT 1 FROM job_executions WHERE job_id = scheduled_jobs.id) LIMIT ?
-        """,
-    ),
-)
 
 
 class Retention:
@@ -242,8 +187,8 @@ class Retention:
                 "DELETE FROM temp.newest"
             )
         )
-        for owners, (table, owner) in zip(("listeners", "scheduled_jobs"), _RUN_TABLES, strict=True):
-            sql = _NEWEST.format(owners=owners, table=table, owner=owner)
+        for owners, (table, owner) in zip(("listeners", "scheduled_jobs"), RUN_TABLES, strict=True):
+            sql = NEWEST.format(owners=owners, table=table, owner=owner)
             after = 0
             while True:
                 limit = max(1, self._size // 2)
@@ -279,7 +224,7 @@ class Retention:
                 row = db.execute("SELECT value FROM store_state WHERE name = ?", (mark,)).fetchone()
                 start = int(row[0]) if row else 0
                 end = below
-                for table, _ in _RUN_TABLES:
+                for table, _ in RUN_TABLES:
                     row = db.execute(
                         f"SELECT id FROM {table} WHERE id >= ? AND id < ? ORDER BY id LIMIT 1 OFFSET ?",  # noqa: S608
                         (start, end, self._size),
@@ -294,13 +239,13 @@ class Retention:
     def _take_range(self, db: sqlite3.Connection, start: int, end: int, which: str, mark: str) -> None:
         db.execute("BEGIN IMMEDIATE")
         gone = 0
-        for table, owner in _RUN_TABLES:
+        for table, owner in RUN_TABLES:
             gone += db.execute(
-                f"DELETE FROM {table} WHERE id >= ? AND id < ? AND {which} AND id < {_FLOOR.format(owner=owner)}",  # noqa: S608
+                f"DELETE FROM {table} WHERE id >= ? AND id < ? AND {which} AND id < {FLOOR.format(owner=owner)}",  # noqa: S608
                 (start, end),
             ).rowcount
         if gone:
-            _take_children(db, start, end)
+            take_children(db, start, end)
         db.execute(
             "INSERT INTO store_state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
             (mark, end),
@@ -309,7 +254,7 @@ class Retention:
 
     async def _take_stragglers(self) -> AsyncGenerator[float]:
         """Take what was among the newest when its time came, and is not any more: few, and found by registration."""
-        for table, owner in _RUN_TABLES:
+        for table, owner in RUN_TABLES:
             after = 0
             while after >= 0:
 
@@ -338,7 +283,7 @@ class Retention:
                             (number, last),
                         ).fetchall()
                         for (run_id,) in gone:
-                            _take_children(db, run_id, run_id + 1)
+                            take_children(db, run_id, run_id + 1)
                         db.execute("COMMIT")
                         # There may be more of it.
                         after = min(after, number - 1)
@@ -348,7 +293,7 @@ class Retention:
     # ---- what else ages ---------------------------------------------------------------------------------------
 
     async def _take_statistics(self, now_us: int) -> AsyncGenerator[float]:
-        for table, period in _STATISTICS:
+        for table, period in STATISTICS:
             days = self._settings.keep_hourly_days if period == "hour" else self._settings.keep_daily_days
             length_us = HOUR_US if period == "hour" else _DAY_US
             below = (now_us - int(days * _DAY_US)) // length_us
@@ -377,7 +322,7 @@ class Retention:
 
     async def _take_the_rest(self, before_us: int) -> AsyncGenerator[float]:
         """Take lifecycle events, losses, error groups, sessions and registrations that nothing refers to any more."""
-        for table, some in _THE_REST:
+        for table, some in THE_REST:
             sql = f"DELETE FROM {table} WHERE id IN ({some})"  # noqa: S608  our own text
             gone = 1
             while gone:
@@ -394,7 +339,7 @@ class Retention:
         most = int(self._settings.max_size_mb * 1_000_000)
 
         def small_enough(db: sqlite3.Connection) -> bool:
-            return _live_bytes(db) <= most
+            return live_bytes(db) <= most
 
         if await self._db.run(small_enough):
             return
@@ -404,7 +349,7 @@ class Retention:
         for mark, which in (("successes_below", "status = 0"), ("failures_below", "true")):
             async for took in self._take_runs(mark, int(newest_id) + 1, which, enough=small_enough):
                 yield took
-        for table, period in _STATISTICS[:3]:
+        for table, period in STATISTICS[:3]:
             while not await self._db.run(small_enough):
                 (oldest, newest) = (await self._db.rows(f"SELECT min({period}), max({period}) FROM {table}"))[0]  # noqa: S608
                 if oldest is None or oldest == newest:
@@ -426,22 +371,3 @@ class Retention:
 
 def _id_at(at_us: int) -> int:
     return max(0, at_us // 1000 << ID_BITS)
-
-
-def _take_children(db: sqlite3.Connection, start: int, end: int) -> None:
-    """Take what belonged to runs of a range that are gone."""
-    for table in _CHILDREN:
-        db.execute(
-            f"DELETE FROM {table} WHERE run_id >= ? AND run_id < ? "  # noqa: S608  our own names
-            "AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE id = run_id) "
-            "AND NOT EXISTS (SELECT 1 FROM job_executions WHERE id = run_id)",
-            (start, end),
-        )
-
-
-def _live_bytes(db: sqlite3.Connection) -> int:
-    """Return the bytes of the pages that hold something."""
-    (pages,) = db.execute("PRAGMA page_count").fetchone()
-    (free,) = db.execute("PRAGMA freelist_count").fetchone()
-    (size,) = db.execute("PRAGMA page_size").fetchone()
-    return (int(pages) - int(free)) * int(size)

@@ -1,0 +1,87 @@
+"""What ages, and in which order: the tables and statements of retention."""
+
+import sqlite3
+from typing import Final
+
+FLOOR: Final = "(SELECT floor FROM temp.newest WHERE registration_id = {owner})"
+RUN_TABLES: Final = (("handler_invocations", "listener_id"), ("job_executions", "job_id"))
+CHILDREN: Final = ("failures", "service_calls", "log_lines", "dropped_effects")
+STATISTICS: Final = (
+    ("latency_hourly", "hour"),
+    ("skips_hourly", "hour"),
+    ("statistics_hourly", "hour"),
+    ("latency_daily", "day"),
+    ("skips_daily", "day"),
+    ("statistics_daily", "day"),
+)
+
+NEWEST: Final = """
+INSERT OR REPLACE INTO temp.newest (registration_id, floor)
+SELECT id,
+       coalesce(
+           (SELECT id FROM {table} WHERE {owner} = {owners}.id ORDER BY id DESC LIMIT 1 OFFSET max(:keep - 1, 0)), 0
+       )
+       + (:keep = 0) * 9223372036854775807
+FROM {owners} WHERE id > :after ORDER BY id LIMIT :limit
+"""
+
+# What else ages: which rows of which table, given a time (as an id in the first one) and a number of rows.
+THE_REST: Final = (
+    ("lifecycle_events", "SELECT id FROM lifecycle_events WHERE id < (? / 1000 << 21) LIMIT ?"),
+    (
+        "losses",
+        "SELECT losses.id FROM losses JOIN sessions ON sessions.id = session_id WHERE ended_us < ? LIMIT ?",
+    ),
+    (
+        "error_groups",
+        """
+        SELECT id FROM error_groups
+        WHERE last_seen_us < ? AND NOT EXISTS (SELECT 1 FROM failures WHERE error_group_id = error_groups.id) LIMIT ?
+        """,
+    ),
+    (
+        "sessions",
+        """
+        SELECT id FROM sessions AS old
+        WHERE ended_us < ?
+          AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE id BETWEEN old.first_id AND old.last_id)
+          AND NOT EXISTS (SELECT 1 FROM job_executions WHERE id BETWEEN old.first_id AND old.last_id)
+          AND NOT EXISTS (SELECT 1 FROM losses WHERE session_id = old.id)
+        LIMIT ?
+        """,
+    ),
+    (
+        "listeners",
+        """
+        SELECT id FROM listeners
+        WHERE retired_us < ? AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE listener_id = listeners.id)
+        LIMIT ?
+        """,
+    ),
+    (
+        "scheduled_jobs",
+        """
+        SELECT id FROM scheduled_jobs
+        WHERE retired_us < ? AND NOT EXISTS (SELECT 1 FROM job_executions WHERE job_id = scheduled_jobs.id) LIMIT ?
+        """,
+    ),
+)
+
+
+def take_children(db: sqlite3.Connection, start: int, end: int) -> None:
+    """Take what belonged to runs of a range that are gone."""
+    for table in CHILDREN:
+        db.execute(
+            f"DELETE FROM {table} WHERE run_id >= ? AND run_id < ? "  # noqa: S608  our own names
+            "AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE id = run_id) "
+            "AND NOT EXISTS (SELECT 1 FROM job_executions WHERE id = run_id)",
+            (start, end),
+        )
+
+
+def live_bytes(db: sqlite3.Connection) -> int:
+    """Return the bytes of the pages that hold something."""
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    (free,) = db.execute("PRAGMA freelist_count").fetchone()
+    (size,) = db.execute("PRAGMA page_size").fetchone()
+    return (int(pages) - int(free)) * int(size)
