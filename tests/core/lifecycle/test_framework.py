@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pytest
 
@@ -80,6 +81,39 @@ async def test_an_event_goes_all_the_way_to_the_sink_and_back_to_the_house(
     assert record.effects.service_calls[0].context_id == home.core.states["light.hall"]["context"]["id"]
     account = hassette.executor.accounting()
     assert (account.executed, account.persisted, account.waiting) == (1, 1, 0)
+
+
+async def test_a_handler_that_runs_at_the_stop_can_still_call_services_within_its_grace(
+    make_config: Callable[..., HassetteConfig], tmp_path: Path
+) -> None:
+    slow = APP.replace("    async def hear(self):", "    async def hear(self):\n        await asyncio.sleep(0.3)")
+    (tmp_path / "echo.py").write_text("import asyncio\n" + slow, encoding="utf-8")
+    sink = MemorySink()
+    async with SimulatedHome(speed=0) as home:
+        async with Hassette(make_config(home.url), sinks=[sink], plugins=False) as hassette:
+            await until(lambda: hassette.apps.statuses[0].status == "running")
+            home.core.change("sensor.power", "777")
+            await until(lambda: hassette.executor.running())
+        assert home.core.states["light.hall"]["state"] == "on", "or the lights would stay as they are at each restart"
+    (record,) = sink.records
+    assert (record.status, record.failure) == ("success", None)
+
+
+async def test_a_time_zone_that_this_machine_does_not_know_costs_the_zone_and_not_the_place(
+    make_config: Callable[..., HassetteConfig], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unknown(name: str) -> ZoneInfo:
+        raise ZoneInfoNotFoundError(name)
+
+    async with SimulatedHome(speed=0) as home:
+        config = make_config(home.url)
+        monkeypatch.setattr("hassette_core.framework.ZoneInfo", unknown)
+        async with Hassette(config, sinks=[MemorySink()], plugins=False) as hassette:
+            await until(lambda: hassette.scheduler.place.latitude is not None)
+            assert str(hassette.scheduler.place.zone) == "UTC"
+    assert [record.message for record in caplog.records].count(
+        "Home Assistant's time zone is unknown here; jobs keep theirs"
+    ) == 1
 
 
 async def test_a_session_knows_its_versions_its_place_and_why_it_ended(

@@ -201,6 +201,16 @@ async def test_jitter_puts_each_run_off_by_less_than_it_says_and_does_not_add_up
     assert len(set(offsets)) > 1
 
 
+async def test_a_run_that_waits_out_its_jitter_is_not_lost_to_a_new_place(house: Any) -> None:
+    job = house.scheduler.run_cron(noop, "10 * * * *", jitter=600)
+    due, planned = NOON + timedelta(minutes=10), job.next_run
+    await house.pass_time((due - NOON + (planned - due) / 2).total_seconds())
+    house.planner.set_place(latitude=52.5, longitude=13.4)
+    assert abs(job.next_run - planned) < timedelta(milliseconds=1)
+    await house.pass_time(600)
+    assert len(await house.records(1)) == 1
+
+
 async def test_runs_missed_by_a_blocked_loop_become_one_and_are_counted_as_misfires(house: Any) -> None:
     house.scheduler.run_every(noop, 10)
     house.clock._move_to(house.clock.monotonic_ns() + 95 * 10**9)  # nothing was called for 95 s

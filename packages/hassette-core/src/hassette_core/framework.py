@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC
 from types import TracebackType
 from typing import Self
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hassette_core.api import Api
 from hassette_core.apps import AppService
@@ -116,10 +116,11 @@ class Hassette:
             [
                 *(Member(sink, reserve_s=SINK_RESERVE_S) for sink in lasting),
                 Member(self.executor, after=tuple(sink.name for sink in lasting), required=True, reserve_s=executor_s),
-                Member(self.bus, after=(self.executor.name,), required=True),
+                # The link outlives bus and scheduler: in their grace, running handlers still call services through it.
+                Member(self.link, after=(self.executor.name,), required=True),
+                Member(self.bus, after=(self.link.name,), required=True),
                 Member(self.scheduler, after=(self.bus.name,), required=True),
-                Member(self.link, after=(self.scheduler.name,), required=True),
-                Member(HomeFacts(self.link, self._note_home), after=(self.link.name,)),
+                Member(HomeFacts(self.link, self._note_home), after=(self.scheduler.name,)),
                 Member(self.apps, after=(HomeFacts.name,), required=True),
                 *(Member(service, after=(self.apps.name,)) for service in services),
             ],
@@ -240,6 +241,14 @@ class Hassette:
     def _note_home(self, home: HomeConfiguration) -> None:
         own_zone = self.config.hassette.time_zone
         self.executor.set_session_facts(home_assistant=home.version, time_zone=own_zone or home.time_zone)
-        self.scheduler.set_place(
-            time_zone=None if own_zone else ZoneInfo(home.time_zone), latitude=home.latitude, longitude=home.longitude
-        )
+        zone = None
+        if not own_zone:
+            try:
+                zone = ZoneInfo(home.time_zone)
+            except (ZoneInfoNotFoundError, ValueError) as error:
+                # Home Assistant's list of zones may be newer than this machine's: jobs keep the zone that they have.
+                logger.warning(
+                    "Home Assistant's time zone is unknown here; jobs keep theirs",
+                    extra={"time_zone": home.time_zone, "kept": str(self.scheduler.place.zone), "error": str(error)},
+                )
+        self.scheduler.set_place(time_zone=zone, latitude=home.latitude, longitude=home.longitude)

@@ -118,8 +118,11 @@ class PlannedJob:
         """
         assert not isinstance(self.schedule, Interval)  # only calendar jobs are planned anew
         now = self._clock.now()
-        if self.plan is not None and self.plan.at <= now:
-            self._plan_calendar(self.plan.base)  # the clock was set forward over it: it is late, and runs now
+        if self.plan is not None and self.plan.base is not None and self.plan.base <= now:
+            if self.plan.at <= now:
+                self._plan_calendar(self.plan.base)  # the clock was set forward over it: it is late, and runs now
+            else:  # it is due and waits out its jitter: looking on from now would jump over it
+                self.plan = self._at(self.plan.at, self.plan.base)
             return
         self._plan_calendar(self.schedule.next_after(now if last is None else max(now, last), place))
 
