@@ -56,6 +56,11 @@ async def test_a_service_says_where_it_is_and_gives_the_port_back(plausible: Pat
         again.bind(("127.0.0.1", httpx.URL(url).port or 0))
 
 
+def test_a_refused_token_is_not_repeated() -> None:
+    with pytest.raises(ValueError, match=r"^token must be a text$"):
+        WebSettings.from_mapping({"token": 1234567890123456})
+
+
 async def test_a_busy_port_is_one_clear_sentence(plausible: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -74,11 +74,28 @@ def test_a_numeric_token_in_the_environment_stays_text(file: Path, monkeypatch: 
     assert load(file, "").secrets == {"123456"}
 
 
+def test_a_plugins_token_in_the_environment_stays_text_and_is_a_secret(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HASSETTE__SYNC__TOKEN", "0012345678901234")
+    config = load(file, "")
+    assert config.plugins == {"sync": {"token": "0012345678901234"}}
+    assert config.secrets == {"0012345678901234"}
+
+
 def test_a_token_may_be_in_a_file_of_its_own(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = file.parent / "secret"
     secret.write_text("hush\n", encoding="utf-8")
     monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN_FILE", str(secret))
     assert load(file, "").secrets == {"hush"}
+
+
+def test_a_token_file_counts_from_the_file_and_not_from_where_one_stands(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file.parent / "secret").write_text("hush\n", encoding="utf-8")
+    monkeypatch.chdir("/")
+    assert load(file, '[home_assistant]\ntoken_file = "secret"').secrets == {"hush"}
 
 
 def test_a_token_never_shows_in_the_configurations_text(file: Path) -> None:
@@ -204,5 +221,9 @@ def test_a_file_that_is_not_utf_8_is_a_clear_error(file: Path) -> None:
         load_config(file)
 
 
-def test_a_token_file_that_cannot_be_read_is_named(file: Path) -> None:
-    assert "/nowhere/token" in problem(file, '[home_assistant]\ntoken_file = "/nowhere/token"')
+@pytest.mark.parametrize("name", ["/nowhere/token", "~nobody-of-that-name/token"])
+def test_a_token_file_that_cannot_be_read_is_named(file: Path, name: str) -> None:
+    assert problem(file, f'[home_assistant]\ntoken_file = "{name}"') == (
+        "FILE, line 1: home_assistant: expected token_file to name a readable file"
+        f" ({name}: No such file or directory)."
+    )

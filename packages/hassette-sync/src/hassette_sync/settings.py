@@ -68,7 +68,8 @@ class WebSettings:
 def _expect(values: Mapping[str, object], key: str, type_: type | tuple[type, ...], wanted: str) -> None:
     value = values.get(key)
     if value is not None and (not isinstance(value, type_) or isinstance(value, bool)):
-        raise ValueError(f"{key} must be {wanted}, not {value!r}")
+        found = "" if key == "token" else f", not {value!r}"
+        raise ValueError(f"{key} must be {wanted}{found}")
 
 
 def _texts(key: str, value: object) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """``hassette demo``: the whole system on a machine with no Home Assistant."""
 
 import getpass
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -17,7 +18,11 @@ STOP_BUDGET_S = 9.0
 
 
 def _own_temporary_folder() -> Path:
-    return Path(tempfile.gettempdir()) / f"hassette-demo-{getpass.getuser()}"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):  # in a container, a uid may have no name
+        user = str(os.getuid())
+    return Path(tempfile.gettempdir()) / f"hassette-demo-{user}"
 
 
 @click.command()

@@ -8,6 +8,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
 PREFIX = "HASSETTE__"
+SECRET_KEYS = frozenset({"token"})
+"""Keys whose values are text, whatever they look like, and are never shown."""
 
 
 def variable_for(path: tuple[str, ...]) -> str:
@@ -28,6 +30,7 @@ class EnvironmentTables(PydanticBaseSettingsSource):
 
     A single name, ``HASSETTE__DATA_DIR``, is a key of ``[hassette]``. A table that is not one of core's goes to
     ``plugins``. Lists and inline tables are written as in the file: ``HASSETTE__APPS__HALL__INSTANCES='[{…}]'``.
+    A token is taken as it stands.
     """
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
@@ -46,7 +49,7 @@ class EnvironmentTables(PydanticBaseSettingsSource):
             table = tables if own else tables.setdefault("plugins", {})
             for part in path:
                 table = table.setdefault(part, {})
-            table[key] = _value(text, typed=own)
+            table[key] = text if key in SECRET_KEYS else _value(text, typed=own)
         return tables
 
 

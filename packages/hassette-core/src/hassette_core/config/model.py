@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from hassette_core.config.environment import EnvironmentTables
+from hassette_core.config.environment import SECRET_KEYS, EnvironmentTables
 from hassette_executor import ExecutorSettings
 
 
@@ -49,7 +49,8 @@ class HomeAssistantSettings(Table):
     Attributes:
         url: Its address, as you open it in a browser.
         token: A long-lived access token.
-        token_file: A file that holds the token instead, such as a container's secret.
+        token_file: A file that holds the token instead, such as a container's secret. Relative paths count
+            from the configuration file's own directory.
     """
 
     url: str = "http://homeassistant.local:8123"
@@ -62,10 +63,14 @@ class HomeAssistantSettings(Table):
         if not isinstance(table, dict) or "token_file" not in table or "token" in table:
             return cast("object", table)
         given = cast("dict[str, Any]", table)
+        if not isinstance(path := given["token_file"], str | Path):
+            return given  # refused as no path
         try:
-            return {**given, "token": Path(given["token_file"]).read_text(encoding="utf-8").strip()}
-        except (OSError, UnicodeDecodeError, TypeError) as error:
-            raise ValueError(f"token_file to name a readable file ({error})") from None
+            return {**given, "token": Path(path).read_text(encoding="utf-8").strip()}
+        except OSError as error:
+            raise ValueError(f"token_file to name a readable file ({path}: {error.strerror})") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"token_file to name a readable file ({path}: not UTF-8 text)") from None
 
 
 class AppEntry(Table):
@@ -121,6 +126,21 @@ class HassetteConfig(BaseSettings):
         """Put the environment above the file; nothing else is read."""
         return (EnvironmentTables(settings_cls), init_settings)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _token_file_counts_from_the_file(cls, tables: dict[str, Any]) -> dict[str, Any]:
+        file, home = tables.get("file"), tables.get("home_assistant")
+        if not isinstance(file, Path) or not isinstance(home, dict):
+            return tables
+        given = cast("dict[str, Any]", home)
+        if not isinstance(path := given.get("token_file"), str | Path):
+            return tables
+        try:
+            absolute = _beside(file, Path(path))
+        except RuntimeError:  # "~someone" that has no home: reading it will say that there is no such file
+            return tables
+        return {**tables, "home_assistant": {**given, "token_file": absolute}}
+
     @property
     def data_dir(self) -> Path:
         """Where history is kept, as an absolute path."""
@@ -135,8 +155,14 @@ class HassetteConfig(BaseSettings):
     def secrets(self) -> frozenset[str]:
         """What must not appear in any log."""
         token = self.home_assistant.token
-        return frozenset({token.get_secret_value()} - {""}) if token is not None else frozenset()
+        found: list[object] = [table.get(key) for table in self.plugins.values() for key in SECRET_KEYS]
+        found.append(token.get_secret_value() if token is not None else None)
+        return frozenset(secret for secret in found if isinstance(secret, str) and secret)
 
     def _from_file(self, path: Path) -> Path:
-        base = self.file.parent if self.file is not None else Path()
-        return (base / path.expanduser()).absolute()
+        return _beside(self.file, path)
+
+
+def _beside(file: Path | None, path: Path) -> Path:
+    base = file.parent if file is not None else Path()
+    return (base / path.expanduser()).absolute()

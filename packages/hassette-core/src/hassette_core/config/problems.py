@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from hassette_core.config.environment import set_by, variable_for
+from hassette_core.config.environment import SECRET_KEYS, set_by, variable_for
 from hassette_core.config.lines import Lines
 from hassette_core.errors import ConfigError
 from hassette_executor import SettingError
@@ -26,7 +26,6 @@ _EXPECTED = {
     "dataclass": "a table",
     "list": "a list",
 }
-_SECRET_KEYS = {"token"}
 
 
 class Problems:
@@ -120,7 +119,7 @@ def _dotted(path: tuple[str | int, ...]) -> str:
 
 
 def _found(path: tuple[str | int, ...], value: Any) -> str:
-    if str(path[-1]) in _SECRET_KEYS or isinstance(value, dict):
+    if str(path[-1]) in SECRET_KEYS or isinstance(value, dict):
         return ""
     text = "true" if value is True else "false" if value is False else repr(value)
     return f" = {text if len(text) <= 80 else text[:79] + '…'}"

@@ -10,6 +10,9 @@ from typing import Any
 from hassette_core import plugins
 from hassette_core.demo.demo import Demo
 
+MOST_SESSIONS = 500
+"""As many as the command tells at once."""
+
 
 def summarise(demo: Demo, lasted_s: float) -> str:
     """Return the summary.
@@ -53,16 +56,15 @@ def summarise(demo: Demo, lasted_s: float) -> str:
 def _sessions(file: Path) -> str:
     """Count the sessions in the history, as ``hassette telemetry sessions`` tells them to any program."""
     point = plugins.commands().get("telemetry")
+    asked = ["sessions", "--db", str(file), "--json", "--limit", str(MOST_SESSIONS)]
     told = io.StringIO()
     try:
         with redirect_stdout(told):
-            code = point.load()(["sessions", "--db", str(file), "--json"]) if point is not None else 1
-        states: Counter[str] = Counter(session["state"] for session in _listed(told.getvalue()) if not code)
+            code = point.load()(asked) if point is not None else 1
+        page: dict[str, Any] = {"sessions": []} if code else json.loads(told.getvalue())
+        states: Counter[str] = Counter(session["state"] for session in page["sessions"])
+        more = " or more" if page.get("next_cursor") else ""
     except Exception:  # noqa: BLE001  a plugin's command: whatever it does, the rest of the summary is worth having
-        states = Counter()
+        return "this one"
     words = ", ".join(f"{count} {state}" for state, count in states.items())
-    return f"{states.total()} in the history ({words})" if states else "this one"
-
-
-def _listed(answer: str) -> list[dict[str, Any]]:
-    return json.loads(answer)["sessions"]
+    return f"{states.total()}{more} in the history ({words})" if states else "this one"

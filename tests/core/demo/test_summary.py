@@ -1,0 +1,48 @@
+"""``hassette demo`` at its ends: where it keeps its file if nobody says, and what it says last."""
+
+import getpass
+import json
+import os
+import tempfile
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hassette_core import plugins
+from hassette_core.cli.demo import _own_temporary_folder  # pyright: ignore[reportPrivateUsage]
+from hassette_core.demo.summary import MOST_SESSIONS, summarise
+
+
+@pytest.mark.parametrize("error", [KeyError("uid not found: 4711"), OSError("No username set"), ImportError("pwd")])
+def test_a_user_without_a_name_has_a_folder_too(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise error
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    assert _own_temporary_folder() == Path(tempfile.gettempdir()) / f"hassette-demo-{os.getuid()}"
+
+
+@pytest.mark.parametrize(("cursor", "words"), [(None, "500 in the history"), ("7", "500 or more in the history")])
+def test_sessions_are_counted_up_to_what_the_command_tells_at_once(
+    cursor: str | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def telemetry(arguments: list[str]) -> int:
+        limit = int(arguments[arguments.index("--limit") + 1])
+        print(json.dumps({"sessions": [{"state": "clean"}] * limit, "next_cursor": cursor}))
+        return 0
+
+    point = SimpleNamespace(load=lambda: telemetry)
+    monkeypatch.setattr(plugins, "commands", lambda: {"telemetry": point})
+    demo: Any = SimpleNamespace(
+        accounting=SimpleNamespace(executed=1, persisted=1, waiting=0, shed={}),
+        tally=SimpleNamespace(failures=Counter[str]()),
+        options=SimpleNamespace(data_dir=tmp_path),
+        keeps=True,
+        page_url=None,
+        degraded=(),
+    )
+    assert MOST_SESSIONS == 500
+    assert f"  sessions  {words} (500 clean)" in summarise(demo, 1.0).splitlines()
