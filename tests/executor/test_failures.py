@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hassette_executor import Failure, Frame
-from hassette_executor.failures import MAX_CHAIN, MAX_FRAMES, MAX_MESSAGE, take_failure
+from hassette_executor.failures import MAX_CHAIN, MAX_FRAMES, MAX_GROUP, MAX_MESSAGE, take_failure
 from hassette_executor.repeated_log import RepeatedLog
 
 
@@ -130,6 +130,57 @@ def test_without_frames_there_is_no_traceback_and_no_cause():
 def test_a_frame_without_source_and_an_error_without_words_are_rendered():
     failure = Failure("exception", "KeyError", "", (Frame("<string>", 3, "f"),))
     assert failure.traceback == ('Traceback (most recent call last):\n  File "<string>", line 3, in f\nKeyError\n')
+
+
+def test_a_group_is_recorded_and_rendered_with_what_it_holds():
+    def no_lamp() -> None:
+        try:
+            {}["lamp"]
+        except KeyError as error:
+            raise ValueError("no lamp") from error
+
+    def together() -> None:
+        raise ExceptionGroup("tasks", [caught(no_lamp), TypeError("never raised")])
+
+    failure = take_failure("exception", caught(together))
+    assert failure.message == "tasks (2 sub-exceptions)"
+    assert [(inner.type, inner.message) for inner in failure.group] == [
+        ("ValueError", "no lamp"),
+        ("TypeError", "never raised"),
+    ]
+    assert failure.group[0].cause is not None
+    below = failure.traceback.partition("ExceptionGroup: tasks (2 sub-exceptions)\n")[2].splitlines()
+    assert below[0] == "  +---------------- 1 ----------------"
+    assert "  | ValueError: no lamp" in below
+    assert below[-2:] == ["  +---------------- 2 ----------------", "  | TypeError: never raised"]
+    assert take_failure("hassette", caught(together), with_frames=False).group == ()
+
+
+def test_groups_are_kept_up_to_a_number_and_a_depth():
+    def flat(error: BaseException) -> BaseException:
+        return ExceptionGroup("g", [error] * (MAX_GROUP + 3))  # type: ignore[type-var]
+
+    error: BaseException = ValueError("no")
+    for _ in range(6):
+        error = flat(error)
+
+    def count(failure: Failure) -> int:
+        return 1 + sum(map(count, failure.group))
+
+    failure = take_failure("exception", error)
+    assert len(failure.group) == MAX_GROUP
+    assert count(failure) == 1 + MAX_GROUP + MAX_GROUP**2
+
+
+def test_notes_belong_to_the_message_and_cannot_make_it_longer_than_it_may_be():
+    error = ValueError("no lamp")
+    error.add_note("in the hall")
+    error.add_note("since noon")
+    assert take_failure("exception", error).message == "no lamp\nin the hall\nsince noon"
+    error.add_note("x" * 10_000)
+    assert len(take_failure("exception", error).message) == MAX_MESSAGE
+    error.__notes__ = 7  # type: ignore[assignment]
+    assert take_failure("exception", error).message == "<the message could not be read: TypeError>"
 
 
 # ---- the log that does not repeat itself

@@ -111,6 +111,8 @@ def test_sizes_count_what_is_heavy():
     cause = Failure("exception", "KeyError", "k" * 50)
     failed = record(3)._replace(failure=Failure("exception", "ValueError", "v", (Frame("a", 1, "b"),) * 5, cause))
     assert size_of(failed) > PLAIN_BYTES + 5 * 100 + 50
+    grouped = failed._replace(failure=failed.failure._replace(group=(cause, cause)))
+    assert size_of(grouped) == size_of(failed) + 2 * (size_of(record(4)._replace(failure=cause)) - PLAIN_BYTES)
     assert total_size([plain, talking, failed]) == size_of(plain) + size_of(talking) + size_of(failed)
 
 

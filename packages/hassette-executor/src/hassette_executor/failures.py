@@ -14,8 +14,12 @@ MAX_FRAMES = 32
 """Frames kept per exception: the outermost and innermost halves."""
 MAX_CHAIN = 8
 """Exceptions kept of a chain of causes."""
+MAX_GROUP = 8
+"""Exceptions kept of an exception group."""
 MAX_MESSAGE = 2_000
-"""Characters kept of an exception's message."""
+"""Characters kept of an exception's message and its notes."""
+_GROUP_DEPTH = MAX_CHAIN // 2
+"""What an exception inside of a group takes of `MAX_CHAIN`, so that groups of groups of causes stay few."""
 
 
 class Frame(NamedTuple):
@@ -33,10 +37,11 @@ class Failure(NamedTuple):
         kind: ``exception``, ``hassette``, ``dependency``, ``timeout`` (our deadline) or ``exit``
             (``KeyboardInterrupt``, ``SystemExit``).
         type: The exception's class, with its module unless that is ``builtins``.
-        message: Its text, cut at `MAX_MESSAGE` characters.
+        message: Its text and its notes, cut at `MAX_MESSAGE` characters.
         frames: The calls that led to it, outermost first; empty for the kinds that are logged without a traceback.
         cause: What it was raised from or while handling, if anything.
         explicit_cause: True for ``raise … from …``.
+        group: What an exception group holds, such as the failures of an ``asyncio.TaskGroup``; the first `MAX_GROUP`.
     """
 
     kind: str
@@ -45,6 +50,7 @@ class Failure(NamedTuple):
     frames: tuple[Frame, ...] = ()
     cause: "Failure | None" = None
     explicit_cause: bool = False
+    group: "tuple[Failure, ...]" = ()
 
     @property
     def traceback(self) -> str:
@@ -63,8 +69,8 @@ def take_failure(kind: str, error: BaseException, *, with_frames: bool = True, d
     Args:
         kind: See `Failure`.
         error: What was raised.
-        with_frames: False leaves the frames and causes out.
-        depth: How many causes have been followed to get here.
+        with_frames: False leaves the frames, causes and groups out.
+        depth: How many causes have been followed to get here; an exception inside of a group counts as several.
     """
     cause, explicit = error.__cause__, True
     if cause is None and not error.__suppress_context__:
@@ -80,8 +86,15 @@ def take_failure(kind: str, error: BaseException, *, with_frames: bool = True, d
             if with_frames and cause is not None and depth < MAX_CHAIN
             else None,
             explicit and cause is not None,
+            _group(kind, cast("BaseExceptionGroup[BaseException]", error), depth + _GROUP_DEPTH)
+            if with_frames and isinstance(error, BaseExceptionGroup) and depth < MAX_CHAIN
+            else (),
         ),
     )
+
+
+def _group(kind: str, group: "BaseExceptionGroup[BaseException]", depth: int) -> tuple[Failure, ...]:
+    return tuple([take_failure(kind, error, depth=depth) for error in group.exceptions[:MAX_GROUP]])
 
 
 def _type_name(cls: type[BaseException]) -> str:
@@ -91,6 +104,8 @@ def _type_name(cls: type[BaseException]) -> str:
 def _message(error: BaseException) -> str:
     try:
         text = str(error)
+        if notes := getattr(error, "__notes__", None):
+            text = "\n".join((text, *map(str, notes)))
     except Exception as broken:  # noqa: BLE001  its own __str__ may be the bug; the record must not be lost to it
         text = f"<the message could not be read: {type(broken).__name__}>"
     return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
@@ -126,10 +141,14 @@ def _render(failure: Failure) -> list[str]:
             if failure.explicit_cause
             else "\nDuring handling of the above exception, another exception occurred:\n\n"
         )
-    lines.append("Traceback (most recent call last):\n")
+    if failure.frames:
+        lines.append("Traceback (most recent call last):\n")
     for frame in failure.frames:
         lines.append(f'  File "{frame.file}", line {frame.line}, in {frame.function}\n')
         if source := linecache.getline(frame.file, frame.line).strip():
             lines.append(f"    {source}\n")
     lines.append(f"{failure.type}: {failure.message}\n" if failure.message else f"{failure.type}\n")
+    for number, inner in enumerate(failure.group, 1):
+        lines.append(f"  +---------------- {number} ----------------\n")
+        lines += [f"  | {line}\n" for line in "".join(_render(inner)).splitlines()]
     return lines

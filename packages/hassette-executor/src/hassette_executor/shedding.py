@@ -32,15 +32,18 @@ def hour_of(at_us: int) -> int:
 
 def size_of(record: Record) -> int:
     """Estimate the memory that a record holds, in bytes."""
-    size = PLAIN_BYTES
-    failure: Failure | None = record.failure
-    while failure is not None:
-        size += _ITEM_BYTES + len(failure.message) + _FRAME_BYTES * len(failure.frames)
-        failure = failure.cause
+    size = PLAIN_BYTES + (_size_of_failure(record.failure) if record.failure is not None else 0)
     if record.effects is not None:
         size += sum(_ITEM_BYTES + len(line.message) for line in record.effects.log_lines)
         size += sum(_ITEM_BYTES + len(call.target) + len(call.data) for call in record.effects.service_calls)
     return size
+
+
+def _size_of_failure(failure: Failure) -> int:
+    size = _ITEM_BYTES + len(failure.message) + _FRAME_BYTES * len(failure.frames)
+    if failure.cause is not None:
+        size += _size_of_failure(failure.cause)
+    return size + sum(map(_size_of_failure, failure.group))
 
 
 def total_size(records: Collection[Record]) -> int:
