@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from hassette_store import DatabaseInUseError, NewerDatabaseError, SnapshotError, backup, check, restore, vacuum
+from hassette_store import (
+    DatabaseInUseError,
+    NewerDatabaseError,
+    SnapshotError,
+    StoreError,
+    backup,
+    check,
+    restore,
+    vacuum,
+)
+from hassette_store.ownership import owner_note
 
 
 async def some_runs(store: Any, v: Any, count: int, sequence: int = 1) -> None:
@@ -35,6 +45,26 @@ async def test_a_backup_is_whole_and_one_file_while_the_framework_writes(store: 
     assert count(to) in (400, 800)
     assert told[-1][0] == 0
     assert [one.name for one in sorted(tmp_path.glob("copy.db*"))] == ["copy.db"]  # noqa: ASYNC240
+
+
+def test_a_backup_ends_although_a_writer_commits_between_all_its_steps(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hassette_store.snapshots._PAGES_A_STEP", 1)
+    writer = sqlite3.connect(path, isolation_level=None)
+    steps: list[int] = []
+
+    def commit(left: int, _: int) -> None:
+        steps.append(left)
+        assert len(steps) < 1_000, "it begins again and again"
+        writer.execute("INSERT INTO names (name) VALUES (?)", (f"name {len(steps)}",))
+
+    try:
+        backup(path, tmp_path / "copy.db", progress=commit)
+    finally:
+        writer.close()
+    assert steps == list(range(len(steps) - 1, -1, -1))
+    assert check(tmp_path / "copy.db") == []
 
 
 async def test_a_restored_history_is_that_of_the_backup_and_the_other_is_kept(
@@ -85,6 +115,35 @@ def test_a_damaged_backup_is_not_restored(path: Path, tmp_path: Path) -> None:
     with pytest.raises(SnapshotError, match="not whole"):
         restore(path, copy)
     assert path.read_bytes() == before
+
+
+def test_what_fails_leaves_no_note_that_would_call_a_foreign_file_ours(path: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.db"
+    db = sqlite3.connect(foreign)
+    db.execute("CREATE TABLE mine (a)")
+    db.close()
+    with pytest.raises(StoreError, match="not a history"):
+        vacuum(foreign)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SnapshotError, match="MB free"):
+        usage = shutil.disk_usage(tmp_path)
+        patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+        restore(foreign, path)
+    assert not owner_note(foreign).exists()
+
+
+async def test_a_symbolic_link_is_no_way_around_the_owner(store: Any, path: Path, tmp_path: Path) -> None:
+    backup(path, tmp_path / "copy.db")
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    with pytest.raises(DatabaseInUseError):
+        restore(link, tmp_path / "copy.db")
+    with pytest.raises(DatabaseInUseError):
+        vacuum(link)
+    await store.stop()
+    vacuum(link)
+    restore(link, tmp_path / "copy.db")
+    assert link.is_symlink()
+    assert check(path) == []
 
 
 def test_a_newer_backup_is_not_restored(path: Path, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ THE_REST: Final = (
           AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE id BETWEEN old.first_id AND old.last_id)
           AND NOT EXISTS (SELECT 1 FROM job_executions WHERE id BETWEEN old.first_id AND old.last_id)
           AND NOT EXISTS (SELECT 1 FROM losses WHERE session_id = old.id)
+          AND NOT EXISTS (SELECT 1 FROM lifecycle_events WHERE session_id = old.id)
         LIMIT ?
         """,
     ),

@@ -4,6 +4,8 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Self
 
@@ -16,11 +18,19 @@ if sys.platform == "win32":
         file.seek(_LOCKED_BYTE)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         file.seek(0)
+
+    def _unlock(file: IO[str]) -> None:
+        # Closing the file is enough: no child has it too.
+        del file
 else:
     import fcntl
 
     def _lock(file: IO[str]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(file: IO[str]) -> None:
+        # A forked child has the same open file, and would hold the lock for as long as it lives.
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 # Beyond the note, so that Windows, whose locks also forbid reading, lets others read who holds the lock.
@@ -30,6 +40,41 @@ _LOCKED_BYTE = 4096
 def owner_note(path: Path) -> Path:
     """Return where the owner of a history writes down who it is."""
     return path.with_name(path.name + ".owner")
+
+
+def followed(path: Path) -> Path:
+    """Return where a path leads, so that whoever comes by another way finds the same note, log and copies.
+
+    Raises:
+        UnusableFileError: It is a symbolic link to nothing.
+    """
+    if path.is_symlink() and not path.exists():
+        raise UnusableFileError(
+            path,
+            f"it is a symbolic link to {path.readlink()}, which is not there",
+            "Mount or make what it points to, or remove the link.",
+        )
+    return path.resolve()
+
+
+@contextmanager
+def owned(path: Path) -> Generator[None]:
+    """Own a file for a while; if that fails, a note that was not there before goes again: the file was not ours.
+
+    Raises:
+        DatabaseInUseError: Somebody else owns it.
+        UnusableFileError: The note beside the file cannot be written.
+    """
+    was_ours = owner_note(path).exists()
+    ownership = Ownership.take(path)
+    try:
+        yield
+    except BaseException:
+        ownership.release()
+        if not was_ours:
+            owner_note(path).unlink(missing_ok=True)
+        raise
+    ownership.release()
 
 
 class Ownership:
@@ -75,6 +120,7 @@ class Ownership:
     def release(self) -> None:
         """Let others own the file. The note stays: it tells a later start that this database was ours."""
         if self._file is not None:
+            _unlock(self._file)
             self._file.close()
             self._file = None
 

@@ -16,7 +16,7 @@ from hassette_store import recovery, sessions
 from hassette_store.connections import SQLITE_NEEDED, connect_read_only, deadline, uri
 from hassette_store.creation import create
 from hassette_store.errors import StoreError, UnusableFileError, UpgradeFailedError, WriteFailedError
-from hassette_store.ownership import Ownership, owner_note
+from hassette_store.ownership import Ownership, followed, owner_note
 from hassette_store.schema import HEAD, revision_of
 from hassette_store.settings import StoreSettings
 from hassette_store.snapshots import verified_copy
@@ -75,6 +75,7 @@ def prepare(path: Path, settings: StoreSettings, now_us: Callable[[], int], *, s
         raise UnusableFileError(
             path, f"Python brings SQLite {sqlite3.sqlite_version}", f"Use a Python with SQLite {needed} or newer."
         )
+    path = followed(path)
     _require_a_place(path)
     was_ours = owner_note(path).exists()
     ownership = Ownership.take(path)
@@ -101,12 +102,6 @@ def _require_a_place(path: Path) -> None:
         raise UnusableFileError(
             path, f"the directory {path.parent} cannot be made ({error.strerror})", "Make it, or set another data_dir."
         ) from error
-    if path.is_symlink() and not path.exists():
-        raise UnusableFileError(
-            path,
-            f"it is a symbolic link to {path.readlink()}, which is not there",
-            "Mount or make what it points to, or remove the link.",
-        )
     if path.exists() and not path.is_file():
         what = "a directory" if path.is_dir() else "not a plain file"
         raise UnusableFileError(path, f"it is {what}", "Move it away, or set another data_dir.")
@@ -170,14 +165,6 @@ def _finding(path: Path, settings: StoreSettings, *, was_ours: bool, suspect: bo
     Raises:
         StoreError: It is somebody else's, or of a newer version.
     """
-    with path.open("rb") as file:
-        header = file.read(100)
-    if not header.startswith(_MAGIC):
-        if was_ours:
-            return "its header is not SQLite's"
-        raise UnusableFileError(path, "it is not an SQLite database", "Move it away, or set another data_dir.")
-    if (missing := recovery.missing_bytes(path, header)) > 0:
-        return f"{missing} bytes are missing at its end"
     try:
         connection = _look_into(path)
         try:
@@ -189,8 +176,27 @@ def _finding(path: Path, settings: StoreSettings, *, was_ours: bool, suspect: bo
             connection.close()
     except sqlite3.DatabaseError as error:
         if is_damage(error):
-            return str(error)
+            return _damage(path, error, was_ours=was_ours)
         raise
+
+
+def _damage(path: Path, error: sqlite3.DatabaseError, *, was_ours: bool) -> str:
+    """Say more than SQLite does about a file that it calls damaged.
+
+    Only about such a file: when Python closes it, the system takes back all locks that SQLite holds on it for this
+    process, its readers' included, and another program could then take the log away under the writer.
+    """
+    with path.open("rb") as file:
+        header = file.read(100)
+    if not header.startswith(_MAGIC):
+        if was_ours:
+            return "its header is not SQLite's"
+        raise UnusableFileError(
+            path, "it is not an SQLite database", "Move it away, or set another data_dir."
+        ) from error
+    if (missing := recovery.missing_bytes(path, header)) > 0:
+        return f"{missing} bytes are missing at its end"
+    return str(error)
 
 
 def _look_into(path: Path) -> sqlite3.Connection:

@@ -9,7 +9,7 @@ from typing import Final
 from hassette_store import recovery
 from hassette_store.connections import connect_plain, connect_read_only
 from hassette_store.errors import SnapshotError
-from hassette_store.ownership import Ownership
+from hassette_store.ownership import followed, owned
 from hassette_store.schema import HEAD, revision_of
 
 _PAGES_A_STEP: Final = 1_000
@@ -39,6 +39,9 @@ def verified_copy(path: Path, to: Path, *, progress: Callable[[int, int], None] 
         try:
             target = sqlite3.connect(partial)
             try:
+                # One view of the file for the whole copy: without it, SQLite begins again at each commit of the writer.
+                source.execute("BEGIN")
+                source.execute("SELECT 1 FROM sqlite_master").fetchone()
                 source.backup(
                     target,
                     pages=_PAGES_A_STEP,
@@ -89,14 +92,16 @@ def restore(path: Path, source: Path) -> Path | None:
     Raises:
         SnapshotError: The backup is not a history, or not whole, or could not be copied.
         DatabaseInUseError: A framework owns the history.
+        UnusableFileError: The history's path is a symbolic link to nothing, or its directory cannot be written to.
         NewerDatabaseError: The backup is of a newer hassette-store.
     """
     if not source.is_file():
         raise SnapshotError(f"there is no backup at {source}")
     if findings := check(source):
         raise SnapshotError(f"{source} is not whole: {findings[0]}")
+    path = followed(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with Ownership.take(path):
+    with owned(path):
         incoming = path.with_name(path.name + ".incoming")
         verified_copy(source, incoming)
         kept = recovery.keep_aside(path, "replaced")
@@ -142,8 +147,9 @@ def vacuum(path: Path) -> tuple[int, int]:
     """
     if not path.is_file():
         raise SnapshotError(f"there is no history at {path}")
+    path = followed(path)
     before = path.stat().st_size
-    with Ownership.take(path):
+    with owned(path):
         try:
             reader = connect_read_only(path)
             try:
