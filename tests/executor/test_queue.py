@@ -14,6 +14,8 @@ from hassette_executor import (
     MemorySink,
     Record,
     RunningExecution,
+    ShedSummary,
+    SkipCount,
     Status,
 )
 from hassette_executor.pending import MAX_LIFECYCLE
@@ -280,6 +282,19 @@ def test_a_sink_that_rejects_everything_comes_to_an_end(loop):
     assert loop.timers() == 0
 
 
+def test_rejected_skips_and_summaries_are_lost_by_what_they_count_and_nothing_else_is_said(loop, caplog):
+    queue = started(loop, sink := TroubledSink())
+    sink.rejects = lambda item: isinstance(item, (SkipCount, ShedSummary))
+    for one in records(7):
+        queue.pending.summaries.fold(one)
+    say(loop, queue, "skip", HALL, T0_US, "overlap", 5)
+    pass_time(loop, 5)
+    losses = {(loss.what, loss.count) for loss in sink.said("losses")}
+    assert losses == {("skipped", 5), ("summaries", 7)}
+    assert [line.getMessage() for line in caplog.records] == ["What was announced was rejected by the sink and is lost"]
+    assert caplog.records[0].lost == 5
+
+
 # ---- shedding
 
 
@@ -446,6 +461,14 @@ def test_a_flush_during_an_outage_tries_at_once_and_gives_up_in_time(loop):
     assert sink.records == records(3)
 
 
+def test_who_gave_up_waiting_for_a_flush_is_forgotten_while_the_sink_hangs(loop):
+    queue = started(loop, TroubledSink("hang"))
+    extend(loop, queue, records(3))
+    for _ in range(5):
+        assert not flush(loop, queue, 1)
+    assert queue._flushed == []
+
+
 def close(loop: HandLoop, queue: WriteQueue, timeout_s: float) -> float:
     before = loop.time()
     loop.run_until_complete(queue.close(timeout_s))
@@ -491,6 +514,32 @@ def test_counts_of_rows_shed_before_that_never_got_out_are_said_at_the_end(loop,
     close(loop, queue, 2)
     line = caplog.records[-1]
     assert (line.lost, line.lost_counts) == (300 - shed, shed)
+
+
+def test_what_was_announced_and_not_written_at_the_close_is_said_and_kept_for_the_next_start(loop, caplog):
+    queue = started(loop, sink := TroubledSink("fail"))
+    say(loop, queue, "skip", HALL, T0_US, "overlap", 5)
+    say(loop, queue, "report", LifecycleEvent(1, T0_US, "connection_lost", "home", ""))
+    say(loop, queue, "set_facts", {"reason": "SIGTERM"})
+    pass_time(loop, 1)
+    say(loop, queue, "lose", "late_effect", "log_lines", 3, T0_US, T0_US)
+    caplog.clear()
+    close(loop, queue, 2)
+    line = caplog.records[-1]
+    assert line.getMessage().startswith("What was announced was not written before the stop deadline")
+    assert line.waiting == {"lifecycle": 1, "skipped": 5, "losses": 3, "session_facts": 1}
+    say(loop, queue, "skip", HALL, T0_US, "overlap", 2)
+    line = caplog.records[-1]
+    assert line.getMessage() == "What was announced after the stop is kept for the next start only"
+    assert line.waiting["skipped"] == 7
+    sink.mode = "ok"
+
+    async def start() -> None:
+        queue.start()
+
+    loop.run_until_complete(start())
+    pass_time(loop, 1)
+    assert [skip.count for skip in sink.said("skipped")] == [7]
 
 
 def test_what_comes_after_the_close_is_counted_and_said(loop, caplog):

@@ -81,6 +81,18 @@ class Pending:
         """Add or change facts about the session."""
         self._facts.update(facts)
 
+    def held(self) -> dict[str, int]:
+        """Return how many of each kind wait, but for the list of what runs; of skips and losses what they count."""
+        counts = {
+            "registered": len(self._registered),
+            "retired": len(self._retired),
+            "lifecycle": len(self._lifecycle),
+            "skipped": sum(skip.count for skip in self._skipped.values()),
+            "losses": sum(count for count, _, _ in self._losses.values()),
+            "session_facts": len(self._facts),
+        }
+        return {kind: count for kind, count in counts.items() if count}
+
     def take(self, at_us: int) -> Batch:
         """Return all of it as a batch without runs and without a number, and begin anew."""
         batch = Batch(
@@ -136,6 +148,17 @@ def _id_of(record: Record) -> int:
 def count_of(batch: Batch) -> int:
     """Return how many runs a batch holds."""
     return len(batch.invocations) + len(batch.executions)
+
+
+def kind_of(batch: Batch) -> str:
+    """Return what a batch of one item, which is no run, holds."""
+    return next((name for name in batch._fields[4:] if getattr(batch, name)), "running")
+
+
+def stands_for(batch: Batch) -> int:
+    """Return what a batch of one item, which is no run, counts: skips and summaries stand for many."""
+    summed_up = sum(count for summary in batch.summaries for _, count in summary.counts)
+    return sum(item.count for item in (*batch.skipped, *batch.losses)) + summed_up or 1
 
 
 def with_records(batch: Batch, records: Sequence[Record]) -> Batch:

@@ -5,6 +5,7 @@ so whoever cancels the service that waits for the queue does not cancel the flus
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -17,7 +18,9 @@ from hassette_executor.pending import (
     count_of,
     halved,
     is_empty,
+    kind_of,
     records_of,
+    stands_for,
     with_records,
 )
 from hassette_executor.records import Batch, Record
@@ -122,7 +125,14 @@ class WriteQueue:
 
     def touch(self) -> None:
         """See to it that what waits is written within the flush interval."""
-        if self._timer is None and not self._partial_due and not self._blocked and not self._closed:
+        if self._closed:
+            self._log.log(
+                "late",
+                logging.WARNING,
+                "What was announced after the stop is kept for the next start only",
+                extra={"waiting": self.pending.held()},
+            )
+        elif self._timer is None and not self._partial_due and not self._blocked:
             # Records have waited in the executor's inbox already: a fifth less keeps the whole within the interval.
             self._timer = asyncio.get_running_loop().call_later(self._settings.flush_interval_s * 0.8, self._flush_due)
 
@@ -131,9 +141,15 @@ class WriteQueue:
         if self._closed or not (self.waiting or self._aside or self._in_hand or self.pending):
             return
         flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._flushed.append((self._newest_id, self._sequence + bool(self.pending), flushed))
+        waiter = (self._newest_id, self._sequence + bool(self.pending), flushed)
+        self._flushed.append(waiter)
         self._flush_due()
-        await flushed
+        try:
+            await flushed
+        finally:
+            # Who gave up waiting would be remembered for as long as the sink hangs.
+            with contextlib.suppress(ValueError):
+                self._flushed.remove(waiter)
 
     async def close(self, timeout_s: float) -> None:
         """Write what waits, for as long as the timeout allows; count and say what is left.
@@ -163,14 +179,19 @@ class WriteQueue:
         for batch in unsettled:
             self.pending.put_back(batch)
         summed_up = sum(count for summary in self.pending.summaries.take() for _, count in summary.counts)
+        beside = self.pending.held()
         if left or summed_up:
             logger.error(
                 "Records were not written before the stop deadline and are lost",
-                extra={"lost": left, "lost_counts": summed_up, "deadline_s": timeout_s},
+                extra={"lost": left, "lost_counts": summed_up, "waiting": beside, "deadline_s": timeout_s},
+            )
+        elif beside:
+            logger.error(
+                "What was announced was not written before the stop deadline; it is kept for the next start only",
+                extra={"waiting": beside, "deadline_s": timeout_s},
             )
         for _, _, flushed in self._flushed:
-            if not flushed.done():
-                flushed.set_result(None)
+            _tell(flushed)
         self._flushed.clear()
 
     # ---- writing ----------------------------------------------------------------------------------------------
@@ -271,17 +292,20 @@ class WriteQueue:
             # of pieces with higher numbers, and a sink would take it for something that it has kept already.
             self._aside.extendleft(piece._replace(sequence=0) for piece in reversed(pieces))
             return
-        records = records_of(batch)
-        self._log.log(
-            "rejected",
-            logging.ERROR,
-            "A row was rejected by the sink and is lost; its counts are kept",
-            extra={"error": str(error), "row": repr(records[0].registration.key) if records else _kind_of(batch)},
-        )
-        if records:
+        if records := records_of(batch):
+            message, count = "A row was rejected by the sink and is lost; its counts are kept", 1
+            row = repr(records[0].registration.key)
             self._shed("rejected_row", records)
-        elif not batch.losses:
-            self.pending.lose("rejected_row", _kind_of(batch), 1, batch.at_us, batch.at_us)
+        else:
+            message, row, count = (
+                "What was announced was rejected by the sink and is lost",
+                kind_of(batch),
+                stands_for(batch),
+            )
+            if not batch.losses:
+                self.pending.lose("rejected_row", row, count, batch.at_us, batch.at_us)
+        extra = {"error": str(error), "row": row, "lost": count}
+        self._log.log(("rejected", bool(records)), logging.ERROR, message, extra=extra)
 
     # ---- shedding ---------------------------------------------------------------------------------------------
 
@@ -290,13 +314,12 @@ class WriteQueue:
         self._dissolve_aside()
         room = self._settings.max_records - (self.waiting - len(self._records))
         reason = "queue_full_count" if self.waiting > self._settings.max_records else "queue_full_bytes"
-        kept, going = make_room(
+        kept, going, self._bytes = make_room(
             self._records,
             max(0, room - self._settings.max_records // 16),
             self._settings.max_bytes - self._settings.max_bytes // 16,
         )
         self._records = deque(kept)
-        self._bytes = total_size(kept)
         self._shed(reason, going)
         self._log.log(
             "full",
@@ -345,8 +368,8 @@ class WriteQueue:
         for newest_id, sequence, flushed in self._flushed:
             if oldest_id <= newest_id or self._aside or (self._kept < sequence and self.pending):
                 still.append((newest_id, sequence, flushed))
-            elif not flushed.done():
-                flushed.set_result(None)
+            else:
+                _tell(flushed)
         self._flushed = still
 
     def _take_unsettled(self) -> list[Batch]:
@@ -357,5 +380,6 @@ class WriteQueue:
         return batches
 
 
-def _kind_of(batch: Batch) -> str:
-    return next((name for name in batch._fields[4:] if getattr(batch, name)), "running")
+def _tell(flushed: "asyncio.Future[None]") -> None:
+    with contextlib.suppress(asyncio.InvalidStateError):  # cancelled in this very turn of the loop
+        flushed.set_result(None)
