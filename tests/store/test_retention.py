@@ -120,6 +120,21 @@ async def test_statistics_outlive_the_rows_and_go_by_an_age_of_their_own(
     assert read.value("SELECT count(*) FROM skips_daily") == 0
 
 
+async def test_a_session_stays_as_long_as_an_event_of_it(make_store: Any, read: Any, clock: Any) -> None:
+    for _ in range(2):
+        store = make_store()
+        await store.start()
+        await store.stop()
+    clock.pass_(500 * DAY_S)
+    store = make_store()
+    await store.start()
+    await store._db.rows(
+        "INSERT INTO lifecycle_events VALUES (?, 1, ?, 'app_started', 'x', '')", (clock.us // 1000 << 21, clock.us)
+    )
+    await whole_pass(store, clock)
+    assert [row["id"] for row in read.rows("SELECT id FROM sessions")] == [1, 3]
+
+
 async def test_sessions_registrations_and_error_groups_go_last_and_only_when_nothing_refers_to_them(
     make_store: Any, read: Any, clock: Any, v: Any
 ) -> None:

@@ -96,7 +96,7 @@ async def test_opening_a_file_at_head_takes_no_more_than_a_moment(make_store: An
         await store.start()
         took.append(time.perf_counter() - began)
         await store.stop()
-    # The promise is 50 ms; benchmarks/store_opening.py measures it on a machine that does nothing else.
+    # The promise is 50 ms; benchmarks/store_wear.py measures it on a machine that does nothing else.
     assert min(took) < 0.2
 
 

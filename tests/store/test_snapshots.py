@@ -117,16 +117,18 @@ def test_a_damaged_backup_is_not_restored(path: Path, tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_what_fails_leaves_no_note_that_would_call_a_foreign_file_ours(path: Path, tmp_path: Path) -> None:
+def test_what_fails_leaves_no_note_that_would_call_a_foreign_file_ours(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     foreign = tmp_path / "foreign.db"
     db = sqlite3.connect(foreign)
     db.execute("CREATE TABLE mine (a)")
     db.close()
     with pytest.raises(StoreError, match="not a history"):
         vacuum(foreign)
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SnapshotError, match="MB free"):
-        usage = shutil.disk_usage(tmp_path)
-        patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(SnapshotError, match="MB free"):
         restore(foreign, path)
     assert not owner_note(foreign).exists()
 

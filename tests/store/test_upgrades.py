@@ -120,6 +120,35 @@ async def test_a_failed_upgrade_leaves_everything_as_it_was_and_the_copy_beside_
     assert check(path) == []
 
 
+async def test_an_upgrade_that_fails_at_each_start_leaves_one_copy(
+    make_store: Any, path: Path, clock: Any, v: Any, next_revision: Any
+) -> None:
+    await kept_run(make_store, v)
+    next_revision("raise RuntimeError('no')")
+    for _ in range(3):
+        clock.pass_(60)
+        with pytest.raises(UpgradeFailedError) as caught:
+            await make_store().start()
+        assert copies(path) == [caught.value.backup]
+
+
+@pytest.mark.parametrize("check_limit_s", [5, 0], ids=["found by the check", "found by the copy"])
+async def test_a_damaged_file_of_an_older_schema_is_recovered_and_not_upgraded(
+    make_store: Any, path: Path, read: Any, v: Any, monkeypatch: pytest.MonkeyPatch, check_limit_s: float
+) -> None:
+    await kept_run(make_store, v)
+    root = read.value("SELECT rootpage FROM sqlite_master WHERE name = 'log_lines'")
+    with path.open("r+b") as opened:
+        opened.seek((root - 1) * 4096)
+        opened.write(b"\xff" * 4096)
+    monkeypatch.setattr("hassette_store.preparation.HEAD", "0002")
+    store = make_store(check_limit_s=check_limit_s)
+    await store.start()
+    assert read.value("SELECT kind FROM lifecycle_events") == "database_recovered"
+    assert read.value("SELECT count(*) FROM runs") == 1
+    assert copies(path) == []
+
+
 async def test_an_upgrade_that_damages_the_file_is_undone_from_the_copy(
     make_store: Any, path: Path, read: Any, v: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,8 @@ BUSY_TIMEOUT_S: Final = 0.5
 
 Result = TypeVar("Result")
 
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
 # 19 insertions in 4 sizes, and the rest: none is compiled twice.
 _STATEMENTS: Final = 128
 _PAGE_BYTES: Final = 4096
@@ -80,6 +82,11 @@ def connect_read_only(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> 
         connection.close()
         raise
     return connection
+
+
+def is_damage(error: BaseException) -> bool:
+    """Tell whether SQLite says that the file is damaged, rather than busy, full or away."""
+    return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Self
 
 from hassette_store import sessions
 from hassette_store.__about__ import __version__
-from hassette_store.connections import SQLITE_WITHOUT_WAL_RESET_BUG, Writer
+from hassette_store.connections import SQLITE_WITHOUT_WAL_RESET_BUG, Writer, is_damage
 from hassette_store.encoding import ID_BITS, BatchEncoder
 from hassette_store.errors import (
     CorruptDatabaseError,
@@ -26,7 +26,7 @@ from hassette_store.errors import (
 )
 from hassette_store.identities import NameNumbers, RegistrationNumbers
 from hassette_store.ownership import Ownership
-from hassette_store.preparation import Incident, Prepared, is_damage, prepare
+from hassette_store.preparation import Incident, Prepared, prepare
 from hassette_store.retention import Retention
 from hassette_store.rows import BatchRow, RegistrationRow
 from hassette_store.settings import StoreSettings

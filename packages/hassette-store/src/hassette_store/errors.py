@@ -11,6 +11,7 @@ Exception
     ├── NewerDatabaseError        a newer hassette-store wrote it
     ├── UpgradeFailedError        the schema could not be upgraded; the file is as it was
     └── SnapshotError             a backup could not be made, verified or restored
+        └── DamagedSourceError    because what was to be copied is damaged
 """
 
 from pathlib import Path
@@ -113,3 +114,7 @@ class UpgradeFailedError(StoreError):
 
 class SnapshotError(StoreError):
     """A backup could not be made, verified or restored; the history is as it was."""
+
+
+class DamagedSourceError(SnapshotError):
+    """What was to be copied is damaged, so that no copy of it is whole."""

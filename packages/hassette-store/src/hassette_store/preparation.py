@@ -3,6 +3,7 @@
 Nothing here deletes a history. What cannot be used is left where it is and named in an error, or moved aside whole.
 """
 
+import glob
 import logging
 import os
 import sqlite3
@@ -13,9 +14,15 @@ from pathlib import Path
 from typing import Final
 
 from hassette_store import recovery, sessions
-from hassette_store.connections import SQLITE_NEEDED, connect_read_only, deadline, uri
+from hassette_store.connections import SQLITE_NEEDED, connect_read_only, deadline, is_damage, uri
 from hassette_store.creation import create
-from hassette_store.errors import StoreError, UnusableFileError, UpgradeFailedError, WriteFailedError
+from hassette_store.errors import (
+    DamagedSourceError,
+    StoreError,
+    UnusableFileError,
+    UpgradeFailedError,
+    WriteFailedError,
+)
 from hassette_store.ownership import Ownership, followed, owner_note
 from hassette_store.schema import HEAD, revision_of
 from hassette_store.settings import StoreSettings
@@ -24,7 +31,6 @@ from hassette_store.snapshots import verified_copy
 logger = logging.getLogger(__name__)
 
 _MAGIC: Final = b"SQLite format 3\0"
-_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +57,6 @@ class Prepared:
 
     ownership: Ownership
     incidents: list[Incident] = field(default_factory=list[Incident])
-
-
-def is_damage(error: BaseException) -> bool:
-    """Tell whether SQLite says that the file is damaged, rather than busy, full or away."""
-    return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
 def prepare(path: Path, settings: StoreSettings, now_us: Callable[[], int], *, suspect: bool = False) -> Prepared:
@@ -124,8 +125,13 @@ def _made_ready(
     path: Path, settings: StoreSettings, now_us: Callable[[], int], *, was_ours: bool, suspect: bool
 ) -> list[Incident]:
     incidents: list[Incident] = []
+
+    def recover(finding: str) -> list[Incident]:
+        detail = recovery.recover(path, finding, stamp=stamp, limit_s=settings.salvage_limit_s)
+        return [Incident("database_recovered", detail)]
+
     stamp = datetime.fromtimestamp(now_us() / 1e6, UTC).strftime("%Y%m%dT%H%M%SZ")
-    recovery.finish_interrupted(path)
+    recovery.finish_interrupted(path, stamp)
     if not path.exists() or path.stat().st_size == 0:
         if aside := recovery.set_aside_leftovers(path, stamp):
             incidents.append(
@@ -135,12 +141,7 @@ def _made_ready(
         return incidents
     finding = _finding(path, settings, was_ours=was_ours, suspect=suspect)
     if finding is not None:
-        incidents.append(
-            Incident(
-                "database_recovered", recovery.recover(path, finding, stamp=stamp, limit_s=settings.salvage_limit_s)
-            )
-        )
-        return incidents
+        return recover(finding)
     connection = _look_into(path)
     try:
         revision = revision_of(connection, path)
@@ -150,7 +151,11 @@ def _made_ready(
         create(path)
     elif revision != HEAD:
         backup = path.with_name(f"{path.name}.before-{HEAD}-{stamp}")
-        _upgrade(path, settings, backup=backup)
+        try:
+            _upgrade(path, settings, backup=backup)
+        except DamagedSourceError as error:
+            # The check had no time to find it.
+            return recover(str(error))
         incidents.append(
             Incident(
                 "database_upgraded", f"From schema revision {revision} to {HEAD}; a copy from before is {backup.name}."
@@ -169,8 +174,8 @@ def _finding(path: Path, settings: StoreSettings, *, was_ours: bool, suspect: bo
         connection = _look_into(path)
         try:
             revision = revision_of(connection, path)
-            if revision == HEAD:
-                suspect = suspect or bool(connection.execute(sessions.OPEN_SESSIONS).fetchone()[0])
+            # Nothing damaged is upgraded.
+            suspect = suspect or revision != HEAD or bool(connection.execute(sessions.OPEN_SESSIONS).fetchone()[0])
             return _quick_check(connection, settings.check_limit_s) if suspect else None
         finally:
             connection.close()
@@ -228,6 +233,7 @@ def _quick_check(connection: sqlite3.Connection, limit_s: float) -> str | None:
 def _upgrade(path: Path, settings: StoreSettings, *, backup: Path) -> None:
     from hassette_store.upgrade import upgrade
 
+    earlier = sorted(one for one in path.parent.glob(f"{glob.escape(path.name)}.before-{HEAD}-*") if one != backup)
     verified_copy(path, backup)
     try:
         upgrade(path, limit_s=settings.upgrade_limit_s, to=HEAD)
@@ -236,6 +242,10 @@ def _upgrade(path: Path, settings: StoreSettings, *, backup: Path) -> None:
         # the copy is for the case that it is not.
         if not _is_whole(path):
             recovery.put_back(backup, path)
+        elif earlier:
+            # Each start would leave another one, until the disk is full.
+            backup.unlink(missing_ok=True)
+            backup = earlier[-1]
         raise UpgradeFailedError(path, error, backup) from error
 
 

@@ -1,9 +1,11 @@
 """A damaged file: moved aside whole, and what can be read carried over into a new one.
 
 The order of steps is such that a crash between any two of them loses nothing: the damaged file stays at its place until
-the new one is complete, and a complete new one without an old one is taken for what it is.
+the new one is complete; then it goes first and its log after it, so that it is never found without its log; and the
+next start takes a complete new file without an old one for what it is, and lets the log follow its file.
 """
 
+import glob
 import logging
 import sqlite3
 import time
@@ -90,10 +92,22 @@ def recover(path: Path, finding: str, *, stamp: str, limit_s: float) -> str:
     return sentence
 
 
-def finish_interrupted(path: Path) -> None:
-    """Finish a recovery that a crash cut between its last two steps; forget one that it cut earlier."""
+def finish_interrupted(path: Path, stamp: str) -> None:
+    """Finish a recovery that a crash cut after the damaged file was moved; forget one that it cut earlier.
+
+    Args:
+        path: The history.
+        stamp: A time, for the name of a log that lies there without the file it belongs to.
+    """
     new = _new(path)
     if new.exists() and not path.exists():
+        moved = sorted(
+            one
+            for one in path.parent.glob(f"{glob.escape(path.name)}.damaged-*")
+            if not one.name.endswith(_SIDE_FILES) and not one.with_name(one.name + "-wal").exists()
+        )
+        # The damaged file's log would be applied to the new one.
+        _move(path, moved[-1] if moved else path.with_name(f"{path.name}.damaged-{stamp}"))
         new.replace(path)
     else:
         _remove(new)
@@ -144,8 +158,8 @@ def _new(path: Path) -> Path:
 
 
 def _move(path: Path, aside: Path) -> None:
-    # The side files first: without its log, the database is older; without its database, the log is lost on SQLite.
-    for suffix in (*_SIDE_FILES, ""):
+    # The side files last: a database without its log would be taken for a whole, older one; a log alone is kept.
+    for suffix in ("", *_SIDE_FILES):
         file = path.with_name(path.name + suffix)
         if file.exists():
             file.replace(aside.with_name(aside.name + suffix))
@@ -182,12 +196,8 @@ def _salvage(damaged: Path, new: Path, limit_s: float) -> tuple[int, list[str]]:
             reader = _TableReader(source, target, table, ends)
             try:
                 for chunk in reader.chunks():
-                    marks = ", ".join("?" * len(reader.columns))
                     before = target.total_changes
-                    target.executemany(
-                        f"INSERT OR IGNORE INTO {table} ({', '.join(reader.columns)}) VALUES ({marks})",  # noqa: S608  our own names
-                        chunk,
-                    )
+                    reader.whole = _carried_over(target, table, reader.columns, chunk) and reader.whole
                     rows += target.total_changes - before
             finally:
                 target.execute("COMMIT")
@@ -197,6 +207,24 @@ def _salvage(damaged: Path, new: Path, limit_s: float) -> tuple[int, list[str]]:
         target.close()
         source.close()
     return rows, unread
+
+
+def _carried_over(target: sqlite3.Connection, table: str, columns: list[str], rows: list[tuple[object, ...]]) -> bool:
+    """Insert rows, but not those that the new file refuses; return whether it took all of them."""
+    marks = ", ".join("?" * len(columns))
+    sql = f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608  our own names
+    try:
+        target.executemany(sql, rows)
+    except sqlite3.IntegrityError:
+        # A value of the wrong type, which IGNORE does not ignore. What is in already is not put in twice.
+        refused = 0
+        for row in rows:
+            try:
+                target.execute(sql, row)
+            except sqlite3.IntegrityError:
+                refused += 1
+        return refused == 0
+    return True
 
 
 class _TableReader:
@@ -247,7 +275,9 @@ class _TableReader:
             if time.monotonic() > self._ends:
                 return
         if len(self._key) == 1 and low is not None and high is not None:
-            yield from self._between(int(str(low[0])), int(str(high[0])), 12)
+            first, last = low[0], high[0]
+            if isinstance(first, int) and isinstance(last, int):
+                yield from self._between(first, last, 12)
 
     def _between(self, low: int, high: int, depth: int) -> Iterator[list[tuple[object, ...]]]:
         """Halve the range of ids around the damage, and read each half as far as it goes."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from hassette_store import recovery
-from hassette_store.connections import connect_plain, connect_read_only
-from hassette_store.errors import SnapshotError
+from hassette_store.connections import connect_plain, connect_read_only, is_damage
+from hassette_store.errors import DamagedSourceError, SnapshotError
 from hassette_store.ownership import followed, owned
 from hassette_store.schema import HEAD, revision_of
 
@@ -25,7 +25,8 @@ def verified_copy(path: Path, to: Path, *, progress: Callable[[int, int], None] 
         progress: Told (pages left, pages in all) now and then.
 
     Raises:
-        SnapshotError: There is no room, the copy is not whole, or it cannot be written; nothing is left of it.
+        DamagedSourceError: The history is damaged; nothing is left of the copy.
+        SnapshotError: There is no room, or the copy cannot be written; nothing is left of it.
     """
     size = sum(side.stat().st_size for side in (path, path.with_name(path.name + "-wal")) if side.exists())
     if (free := shutil.disk_usage(to.absolute().parent).free) < size * _MARGIN:
@@ -55,10 +56,11 @@ def verified_copy(path: Path, to: Path, *, progress: Callable[[int, int], None] 
         finally:
             source.close()
         if finding != "ok":
-            raise SnapshotError(f"the copy of {path} is not whole: {finding}")
+            raise DamagedSourceError(f"the copy of {path} is not whole: {finding}")
         partial.replace(to)
     except (sqlite3.Error, OSError) as error:
-        raise SnapshotError(f"{path} could not be copied to {to}: {error}") from error
+        kind = DamagedSourceError if is_damage(error) else SnapshotError
+        raise kind(f"{path} could not be copied to {to}: {error}") from error
     finally:
         for leftover in (partial, partial.with_name(partial.name + "-journal")):
             leftover.unlink(missing_ok=True)

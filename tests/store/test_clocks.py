@@ -1,0 +1,42 @@
+"""Hours are those of UTC, whatever the house's clocks do."""
+
+import os
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no tzset")
+@pytest.mark.parametrize(
+    ("zone", "first_utc", "repeated"),
+    [
+        # 02:30 comes twice.
+        ("CET-1CEST,M3.5.0,M10.5.0/3", datetime(2026, 10, 25, 0, 30, tzinfo=UTC), True),
+        # From 01:30 to 03:30 in an hour.
+        ("CET-1CEST,M3.5.0,M10.5.0/3", datetime(2026, 3, 29, 0, 30, tzinfo=UTC), False),
+    ],
+    ids=["autumn", "spring"],
+)
+async def test_statistics_of_an_hour_that_the_clocks_repeat_or_skip_are_those_of_two_hours(
+    store: Any, read: Any, v: Any, monkeypatch: pytest.MonkeyPatch, zone: str, first_utc: datetime, *, repeated: bool
+) -> None:
+    first_us = int(first_utc.timestamp()) * 1_000_000
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        hours = [time.localtime(first_us // 1_000_000 + seconds).tm_hour for seconds in (0, 3_600)]
+        assert (hours[0] == hours[1]) is repeated
+        listener = v.Listener()
+        runs = tuple(
+            v.an_invocation((first_us - v.T0_US) // 1000 + minutes * 60_000, listener) for minutes in (0, 1, 60)
+        )
+        await store.write(v.Batch(1, invocations=runs))
+        rows = read.rows("SELECT hour, success FROM statistics_hourly ORDER BY hour")
+        first = first_us // 3_600_000_000
+        assert rows == [{"hour": first, "success": 2}, {"hour": first + 1, "success": 1}]
+        assert read.rows("SELECT day, success FROM statistics_daily") == [{"day": first // 24, "success": 3}]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
