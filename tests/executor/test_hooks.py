@@ -90,7 +90,7 @@ async def test_a_sync_hook_runs_in_a_thread_and_what_it_returns_is_awaited():
         executor.hooks.set(hook)
         await executor.execute(invoke(failing))
         await eventually(lambda: awaited)
-    assert threads[0].startswith("hassette-handler")
+    assert threads[0].startswith("hassette-hook")
     assert awaited == [threading.current_thread().name]
 
 
@@ -139,6 +139,20 @@ async def test_a_hook_that_hangs_is_cut_off_at_its_limit():
         await executor.execute(invoke(failing))
         await eventually(lambda: ended)
         await eventually(lambda: executor.hooks.failed == 1)
+
+
+async def test_sync_hooks_that_hang_do_not_take_the_handlers_threads():
+    go = threading.Event()
+    settings = ExecutorSettings(threads=1, hooks_at_once=2, hook_timeout_s=0.02)
+    async with CommandExecutor(settings=settings) as executor:
+        executor.hooks.set(lambda context: go.wait(20) and None)
+        for _ in range(2):
+            await executor.execute(invoke(failing))
+        await eventually(lambda: executor.hooks.failed == 2)
+        assert executor.leaked_threads == 2
+        assert (await executor.execute(invoke(lambda: None, runs_in="sync", timeout_s=5))).status == "success"
+        go.set()
+        await eventually(lambda: executor.leaked_threads == 0)
 
 
 async def test_few_hooks_run_at_once_and_those_refused_are_counted(caplog):

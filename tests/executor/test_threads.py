@@ -92,6 +92,38 @@ async def test_a_call_cancelled_before_its_thread_began_never_runs_and_is_not_le
     threads.close()
 
 
+async def test_calls_given_up_before_they_began_leave_nothing_behind_and_that_no_thread_is_left_is_said_once(caplog):
+    class Heavy:
+        def __call__(self) -> None:
+            raise AssertionError("it must not run")
+
+    began, go = threading.Event(), threading.Event()
+
+    def stuck() -> None:
+        began.set()
+        go.wait(20)
+
+    async with CommandExecutor(settings=ExecutorSettings(threads=1)) as executor:
+        running = asyncio.ensure_future(executor.execute(invoke(stuck, runs_in="sync", timeout_s=0.2)))
+        await eventually(began.is_set)
+        await running
+        alive: list[weakref.ref[Heavy]] = []
+        for _ in range(3):
+            heavy = Heavy()
+            alive.append(weakref.ref(heavy))
+            command = invoke(heavy, runs_in="sync", timeout_s=0.02)
+            del heavy
+            assert (await executor.execute(command)).status == "timed_out"
+            del command
+        await eventually(lambda: gc.collect() >= 0 and [one() for one in alive] == [None] * 3)
+        assert (len(executor._threads._calls), executor._threads._busy) == (0, 1)
+        go.set()
+        await eventually(lambda: executor.leaked_threads == 0)
+    (line,) = [line for line in caplog.records if line.name == "hassette_executor.executor"]
+    assert line.getMessage().startswith("Every thread is held by a call that did not end in time")
+    assert line.threads == 1
+
+
 async def test_a_call_cancelled_after_its_thread_has_ended_is_not_leaked():
     # What would break: the thread has counted itself out already, so the count would never come back to zero.
     threads = HandlerThreads(1)

@@ -20,6 +20,7 @@ from hassette_executor.hooks import ErrorContext, ErrorHook, ErrorHooks
 from hassette_executor.ids import COUNTER_BITS, id_at
 from hassette_executor.inflight import SHORT_S, InFlight
 from hassette_executor.records import LifecycleEvent, Record, Registration, RunningExecution, Status
+from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.settings import ExecutorSettings
 from hassette_executor.shedding import hour_of
 from hassette_executor.sink import NullSink, RecordSink
@@ -62,8 +63,12 @@ class CommandExecutor:
         self._inflight = InFlight(
             self._executions, lambda running: handover.announce(lambda pending: pending.set_running(running))
         )
-        self._threads = HandlerThreads(settings.threads)
-        self.hooks = ErrorHooks(settings, self._threads)
+        self._threads = HandlerThreads(settings.threads, log=RepeatedLog(logger, settings.log_interval_s))
+        # Of their own: hooks that hang must not take the handlers' threads.
+        self._hook_threads = HandlerThreads(
+            settings.hooks_at_once, "hook", RepeatedLog(logger, settings.log_interval_s)
+        )
+        self.hooks = ErrorHooks(settings, self._hook_threads)
         self._last_id = 0
         self._active: dict[tuple[str, ...], Registration] = {}
         self._log_handler = ExecutionLogHandler()
@@ -78,6 +83,7 @@ class CommandExecutor:
         self._last_id = max(self._last_id, await self._handover.last_id())
         self._stopped.clear()
         self._threads.open()
+        self._hook_threads.open()
         self._handover.start()
         logging.getLogger().addHandler(self._log_handler)
         self._loop = asyncio.get_running_loop()
@@ -114,6 +120,7 @@ class CommandExecutor:
         await self._handover.close(until - monotonic())
         logging.getLogger().removeHandler(self._log_handler)
         self._threads.close()
+        self._hook_threads.close()
         self._stopped.set()
 
     async def __aenter__(self) -> "CommandExecutor":
@@ -312,8 +319,8 @@ class CommandExecutor:
 
     @property
     def leaked_threads(self) -> int:
-        """How many threads still run a handler whose deadline has passed."""
-        return self._threads.leaked
+        """How many threads still run a handler or an error hook whose deadline has passed."""
+        return self._threads.leaked + self._hook_threads.leaked
 
     def running(self) -> tuple[RunningExecution, ...]:
         """Return what is going on now, the oldest first."""

@@ -6,12 +6,14 @@ handler stuck in a socket call would keep a stopped Hassette from ever ending.
 
 import asyncio
 import contextvars
-import queue
+import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from hassette_executor.errors import ExecutorStoppedError
 from hassette_executor.failures import leave_out_frames_of
+from hassette_executor.repeated_log import RepeatedLog
 
 leave_out_frames_of(__file__)
 
@@ -36,16 +38,20 @@ class HandlerThreads:
 
     Args:
         limit: How many threads at most; a call beyond waits for a free one.
+        kind: Whose calls these are, for the threads' names.
+        log: Where to say that no thread is left; None says it nowhere.
 
     Attributes:
         closed: Whether it takes no calls.
         leaked: How many threads still run a call whose caller has given up on it.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, kind: str = "handler", log: RepeatedLog | None = None) -> None:
         self._limit = limit
-        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
+        self._kind = kind
+        self._log = log
+        self._calls: deque[_Call | None] = deque()
+        self._lock = threading.Condition(threading.Lock())
         self._threads = 0
         self._busy = 0
         self.closed = False
@@ -68,15 +74,28 @@ class HandlerThreads:
             if self._busy >= self._threads and self._threads < self._limit:
                 self._start_thread()
             self._busy += 1
-        self._calls.put(call)
+            calls = self._calls
+            calls.append(call)
+            self._lock.notify()
         try:
             return await call.future
         except asyncio.CancelledError:
             with self._lock:
                 call.abandoned = True
-                # A thread that has ended already, while the news of it was under way, will not count itself out.
-                if call.started and not call.ended:
+                if not call.started:
+                    # It would stay for ever, with all that it refers to, if every thread is stuck.
+                    calls.remove(call)
+                    self._busy -= calls is self._calls
+                elif not call.ended:
+                    # A thread that has ended already, while the news was under way, will not count itself out.
                     self.leaked += 1
+            if self._log is not None and self.leaked >= self._limit:
+                self._log.log(
+                    "leaked",
+                    logging.ERROR,
+                    "Every thread is held by a call that did not end in time: further calls cannot begin",
+                    extra={"threads": self._limit, "kind": self._kind},
+                )
             raise
         finally:
             # A traceback holds this frame, and the call's future holds the exception: a circle.
@@ -86,7 +105,7 @@ class HandlerThreads:
         """Take calls again after `close`, with new threads: the old ones may be stuck."""
         with self._lock:
             if self.closed:
-                self._calls = queue.SimpleQueue()
+                self._calls = deque()
                 self._threads = self._busy = 0
                 self.closed = False
 
@@ -95,27 +114,33 @@ class HandlerThreads:
         with self._lock:
             if not self.closed:
                 self.closed = True
-                for _ in range(self._threads):
-                    self._calls.put(None)
+                self._calls.extend([None] * self._threads)
+                self._lock.notify_all()
 
     def _start_thread(self) -> None:
-        name = f"hassette-handler-{self._threads + 1}"
+        name = f"hassette-{self._kind}-{self._threads + 1}"
         threading.Thread(target=self._work, args=(self._calls,), name=name, daemon=True).start()
         self._threads += 1
 
-    def _work(self, calls: "queue.SimpleQueue[_Call | None]") -> None:
-        while (call := calls.get()) is not None:
-            with self._lock:
-                call.started = not call.abandoned
-            if call.started:
-                self._run(call)
+    def _work(self, calls: "deque[_Call | None]") -> None:
+        while (call := self._next(calls)) is not None:
+            self._run(call)
             with self._lock:
                 call.ended = True
                 if calls is self._calls:
                     self._busy -= 1
-                if call.started and call.abandoned:
+                if call.abandoned:
                     self.leaked -= 1
             del call  # its function and context must not live until the next call
+
+    def _next(self, calls: "deque[_Call | None]") -> _Call | None:
+        with self._lock:
+            while not calls:
+                self._lock.wait()
+            call = calls.popleft()
+            if call is not None:
+                call.started = True
+            return call
 
     def _run(self, call: _Call) -> None:
         try:
