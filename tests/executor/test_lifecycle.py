@@ -2,11 +2,14 @@
 
 import asyncio
 import logging
+import threading
+from collections.abc import Iterator
 
 import pytest
 from executor_kit import TroubledSink, eventually, execute_job, failing, invoke, job, listener, nothing, record
 
 from hassette_executor import CommandExecutor, ExecutorSettings, ExecutorStoppedError, MemorySink
+from hassette_executor import handover as handover_module
 from hassette_executor import inflight as inflight_module
 from hassette_executor.ids import COUNTER_BITS, id_at, time_of
 from hassette_executor.inflight import SWEEP_NS
@@ -379,11 +382,82 @@ async def test_the_sweeper_does_not_move_while_nothing_runs():
                 await asyncio.sleep(0.01)
 
 
+async def test_a_sink_that_never_says_its_last_id_does_not_keep_automations_from_running(caplog, monkeypatch):
+    class Silent(TroubledSink):
+        async def last_id(self) -> int:
+            await asyncio.Event().wait()
+            return 0
+
+    monkeypatch.setattr(handover_module, "LAST_ID_S", 0.02)
+    async with asyncio.timeout(5), CommandExecutor(Silent()) as executor:
+        assert (await executor.execute(invoke(nothing))).status == "success"
+    said = [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING]
+    assert said == ["A sink could not say its last id; ids start from the clock"]
+
+
+class StuckLog(logging.Handler):
+    """Blocks the thread that writes, until it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.go = threading.Event(), threading.Event()
+        self.lines: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.began.set()
+        self.go.wait(20)
+        self.lines.append(record)
+
+
+@pytest.fixture
+def stuck_log() -> Iterator[StuckLog]:
+    logger, handler = logging.getLogger("hassette_executor.outcome"), StuckLog()
+    logger.addHandler(handler)
+    logger.propagate = False
+    yield handler
+    handler.go.set()
+    logger.removeHandler(handler)
+    logger.propagate = True
+
+
+async def test_a_log_that_blocks_holds_a_bounded_number_of_records_and_the_rest_is_said_in_one_line(
+    stuck_log, monkeypatch
+):
+    monkeypatch.setattr(handover_module, "LOG_BACKLOG", 5)
+    async with CommandExecutor() as executor:
+        handover = executor._handover
+        await executor.execute(invoke(failing, name="first"))
+        handover.hand_over()
+        await eventually(stuck_log.began.is_set)
+        for number in range(20):
+            await executor.execute(invoke(failing, name=f"number {number}"))
+            handover.hand_over()
+        assert (len(handover._to_say), handover._unsaid) == (5, 15)
+        stuck_log.go.set()
+    last = stuck_log.lines[-1]
+    assert len(stuck_log.lines) == 1 + 5 + 1
+    assert (last.getMessage(), last.unsaid) == ("Runs have ended without a line: the log could not keep up", 15)
+
+
+async def test_a_log_that_blocks_does_not_keep_the_executor_from_stopping(stuck_log):
+    executor = CommandExecutor()
+    async with asyncio.timeout(5), executor:
+        await executor.execute(invoke(failing))
+        executor._handover.hand_over()
+        await eventually(stuck_log.began.is_set)
+        await executor.execute(invoke(failing, name="later"))
+    assert (executor._handover._to_say, executor._handover._unsaid) == ([], 1)
+    stuck_log.go.set()
+    assert executor._handover._saying is not None
+    await asyncio.wait({executor._handover._saying}, timeout=5)
+    assert len(stuck_log.lines) == 1
+
+
 async def test_the_outcome_log_may_be_switched_off(quiet_outcomes, caplog):
     async with CommandExecutor() as executor:
         await executor.execute(invoke(failing))
         await executor.force_flush()
-        assert not executor._handover._logging
+        assert executor._handover._saying is None
     assert not [line for line in caplog.records if line.levelno >= logging.ERROR]
 
 

@@ -24,6 +24,10 @@ logger = logging.getLogger(__name__)
 HANDOVER_S = 0.1
 """How long a record stays in the inbox: live pages are promised it within 250 ms, and moving a hundred at once costs a
 fraction of moving each."""
+LAST_ID_S = 5.0
+"""How long a sink may take to say its last id, in seconds: automations wait for it."""
+LOG_BACKLOG = 2_000
+"""Records that may wait for their log line while the log is slow; how many more there were is said in one line."""
 
 
 class Handover:
@@ -52,8 +56,10 @@ class Handover:
         self._handed_over = 0
         self._timer: asyncio.TimerHandle | None = None
         self._outcomes = OutcomeLog(settings.log_interval_s)
-        self._log_thread = HandlerThreads(1)
-        self._logging: set[asyncio.Task[object]] = set()
+        self._log_thread = HandlerThreads(1, "log")
+        self._to_say: list[Record] = []
+        self._unsaid = 0
+        self._saying: asyncio.Task[None] | None = None
         self._closing = False
 
     async def last_id(self) -> int:
@@ -61,7 +67,8 @@ class Handover:
         last = 0
         for sink in self._sinks:
             try:
-                last = max(last, await sink.last_id())
+                async with asyncio.timeout(LAST_ID_S):
+                    last = max(last, await sink.last_id())
             except Exception as error:  # noqa: BLE001  a sink in trouble must not keep automations from running
                 logger.warning(
                     "A sink could not say its last id; ids start from the clock",
@@ -97,9 +104,12 @@ class Handover:
         until = monotonic() + timeout_s
         self.hand_over()
         await asyncio.gather(*(queue.close(max(0.1, until - monotonic())) for queue in self._queues))
-        if self._logging:
-            await asyncio.wait(self._logging, timeout=1)
+        if self._saying is not None:
+            await asyncio.wait({self._saying}, timeout=1)
         self._log_thread.close()
+        # A log that hangs is not waited for, and not written to from here: that would hang as well.
+        self._unsaid += len(self._to_say)
+        self._to_say = []
         if self._timer is not None:
             self._timer.cancel()
             self._timer_due()
@@ -163,13 +173,24 @@ class Handover:
         self.feed.publish(records)
         for queue in self._queues:
             queue.extend(records)
-        said = self._outcomes.worth_saying(records)
-        if said and self._log_thread.closed:
-            self._outcomes.write(said)  # of the few runs that outlive the stop
-        elif said:
-            task = asyncio.ensure_future(self._log_thread.run(partial(self._outcomes.write, said)))
-            self._logging.add(task)
-            task.add_done_callback(self._logging.discard)
+        if said := self._outcomes.worth_saying(records):
+            self._say(said)
+
+    def _say(self, records: list[Record]) -> None:
+        if self._log_thread.closed:
+            self._outcomes.write(records)  # of the few runs that outlive the stop
+            return
+        room = max(0, LOG_BACKLOG - len(self._to_say))
+        self._to_say += records[:room]
+        self._unsaid += len(records[room:])
+        if self._saying is None or self._saying.done():
+            self._saying = asyncio.ensure_future(self._say_all())
+
+    async def _say_all(self) -> None:
+        while self._to_say and not self._log_thread.closed:
+            records, self._to_say = self._to_say, []
+            unsaid, self._unsaid = self._unsaid, 0
+            await self._log_thread.run(partial(self._outcomes.write, records, unsaid))
 
     def _timer_due(self) -> None:
         self._timer = None

@@ -32,10 +32,17 @@ class OutcomeLog:
             return []
         return [record for record in records if record[7] is not None]
 
-    def write(self, records: Sequence[Record]) -> None:
-        """Write a line for each record; called in a thread."""
+    def write(self, records: Sequence[Record], unsaid: int = 0) -> None:
+        """Write a line for each record; called in a thread.
+
+        Args:
+            records: Records that are worth a line.
+            unsaid: How many more there were, which the log was too slow for.
+        """
         for record in records:
             self._write(record)
+        if unsaid:
+            logger.warning("Runs have ended without a line: the log could not keep up", extra={"unsaid": unsaid})
 
     def _write(self, record: Record) -> None:
         registration, failure = record.registration, record.failure
