@@ -1,4 +1,5 @@
 import pytest
+from executor_kit import job, listener
 
 from hassette_executor import ExecutorSettings, HassetteError, MemorySink, SettingError
 
@@ -38,3 +39,11 @@ def test_the_defaults_and_the_extremes_are_right():
 def test_a_memory_sink_that_keeps_nothing_is_refused():
     with pytest.raises(ValueError, match="max_records must be at least 1, got 0"):
         MemorySink(0)
+
+
+@pytest.mark.parametrize("make", [listener, job])
+@pytest.mark.parametrize("timeout_s", [-1, float("nan")])
+def test_a_registration_with_an_impossible_deadline_is_refused(make, timeout_s):
+    with pytest.raises(SettingError, match="timeout_s = "):
+        make(timeout_s=timeout_s)
+    assert make(timeout_s=0).timeout_s == 0

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from hassette_executor.errors import SettingError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceLocation:
@@ -38,6 +40,9 @@ class ListenerRegistration:
         source: Where it was registered, if known.
         runs_in: ``"async"`` runs on the event loop, ``"sync"`` in a thread.
         timeout_s: Deadline of one run in seconds; None takes the executor's default, 0 sets none.
+
+    Raises:
+        SettingError: `timeout_s` is negative or not a number.
     """
 
     app: str
@@ -49,6 +54,9 @@ class ListenerRegistration:
     source: SourceLocation | None = None
     runs_in: Literal["async", "sync"] = "async"
     timeout_s: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_timeout(self.timeout_s)
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -72,6 +80,9 @@ class JobRegistration:
         source: Where it was registered, if known.
         runs_in: ``"async"`` runs on the event loop, ``"sync"`` in a thread.
         timeout_s: Deadline of one run in seconds; None takes the executor's default, 0 sets none.
+
+    Raises:
+        SettingError: `timeout_s` is negative or not a number.
     """
 
     app: str
@@ -84,10 +95,19 @@ class JobRegistration:
     runs_in: Literal["async", "sync"] = "async"
     timeout_s: float | None = None
 
+    def __post_init__(self) -> None:
+        _check_timeout(self.timeout_s)
+
     @property
     def key(self) -> tuple[str, str, str]:
         """The natural key: app, instance, name."""
         return (self.app, self.instance, self.name)
+
+
+def _check_timeout(timeout_s: float | None) -> None:
+    # Asked this way round, because "not a number" is on neither side of any bound.
+    if timeout_s is not None and not timeout_s >= 0:
+        raise SettingError("timeout_s", timeout_s, "0 or more seconds")
 
 
 Registration = ListenerRegistration | JobRegistration
