@@ -128,9 +128,12 @@ def index_costs(rounds: int) -> None:
 def main() -> None:
     quick = "--quick" in sys.argv[1:]
     rounds = 40 if quick else 200
+    # A quick run is a noisy one.
+    most, missed = 2.5 if quick else 2.0, False
     print(f"A batch of 500, CPU µs a run, SQLite {sqlite3.sqlite_version}, Python {sys.version.split()[0]}")
     for name, plain in (("everything in it", False), ("plain successes", True)):
         ours, floor, wall = asyncio.run(measure(500, rounds, plain=plain))
+        missed = missed or ours / floor > most
         print(f"  {name:<18} ours {ours:6.2f}  floor {floor:6.2f}  ratio {ours / floor:4.2f} (≤ 2)  wall {wall:6.2f}")
     normal, _, normal_wall = asyncio.run(measure(500, rounds, plain=False))
     full, _, full_wall = asyncio.run(measure(500, rounds, plain=False, synchronous="full"))
@@ -139,6 +142,7 @@ def main() -> None:
         f"({full_wall * 500 / 1000:.1f} ms a batch, {normal_wall * 500 / 1000:.1f} ms with normal)"
     )
     index_costs(16 if quick else 80)
+    sys.exit(missed)
 
 
 if __name__ == "__main__":

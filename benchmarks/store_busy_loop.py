@@ -74,6 +74,7 @@ def main() -> None:
         print(
             f"  ours {rate:,.0f} rows/s, {lost} lost; executemany in a thread {usual:,.0f} rows/s; ratio {rate / usual:.0f}"
         )
+    sys.exit(lost > 0)
 
 
 if __name__ == "__main__":

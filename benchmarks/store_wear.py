@@ -83,6 +83,7 @@ async def bytes_per_success(path: Path, records: int) -> float:
 
 def main() -> None:
     quick = "--quick" in sys.argv[1:]
+    missed = False
     with tempfile.TemporaryDirectory() as directory:
         template = Path(directory, "template.db")
         create(template)
@@ -98,12 +99,15 @@ def main() -> None:
             records = max(20, min(rate * (20 if quick else 120), 2_000 if quick else 20_000))
             each, _ = asyncio.run(wear(fresh(f"each{rate}"), rate, each=True, records=min(records, 1_000)))
             ours, cpu = asyncio.run(wear(fresh(f"ours{rate}"), rate, each=False, records=records))
+            # At one record per second, each has a commit of its own either way.
+            missed = missed or (rate > 1 and ours / each > 0.5)
             print(f"  {rate:>9}   {ours:>9,.0f} ({ours / each:4.2f} of {each:,.0f}){'':<20} {cpu:6.3f}")
         seconds = 9 if quick else 60
         print(
             f"  a quiet house: {asyncio.run(quiet(fresh('quiet'), seconds)) * 86_400 / 1e6:,.0f} MB a day (the heartbeat)"
         )
         size = asyncio.run(bytes_per_success(fresh("size"), 20_000 if quick else 200_000))
+        missed = missed or size > 100
         print(f"  bytes kept per plain success, all indexes included: {size:.0f} (≤ 100)")
 
         path = fresh("open")
@@ -126,6 +130,7 @@ def main() -> None:
             )
             took.append(float(done.stdout.split()[0]))
         print(f"  a new file: median {statistics.median(took):.0f} ms (≤ 1500)")
+    sys.exit(missed)
 
 
 if __name__ == "__main__":
