@@ -88,9 +88,11 @@ def runs(ask: Callable[..., Any], database: Path, name: str) -> list[dict[str, A
 def test_a_toggled_boolean_runs_a_handler_and_the_record_tells_cause_and_effect(
     start: Any, house: House, history: Any, ask: Callable[..., Any]
 ) -> None:
+    before = house.state("input_boolean.test_1")["state"]
+    # Other tests have used this house: without this, the effect may be no change, and nobody would hear of it.
+    house.post(f"/api/services/input_boolean/turn_{before}", entity_id="input_boolean.test_2")
     process = start("run")
     process.wait_for("the mirror is up")
-    before = house.state("input_boolean.test_1")["state"]
     house.toggle()
     until(lambda: runs(ask, history.file, "notice"), "the effect of the effect")
     (cause,) = runs(ask, history.file, "mirror")
