@@ -21,6 +21,7 @@ from hassette_executor import (
     Record,
     Status,
 )
+from hassette_executor.shedding import total_size
 
 TRIGGER = EventTrigger("state_changed", "binary_sensor.hall", "off", "on", "01JD", None, None)
 HOUR_US = 3_600_000_000
@@ -99,6 +100,11 @@ def record(number: int, status: Status = Status.SUCCESS, **more: Any) -> Record:
     if isinstance(registration, JobRegistration):
         return JobExecution(trigger=DueTrigger(T0_US), **facts)
     return HandlerInvocation(trigger=TRIGGER, **facts)
+
+
+def sized(records: list[Record]) -> tuple[list[Record], int]:
+    """What `WriteQueue.extend` takes."""
+    return records, total_size(records)
 
 
 class TroubledSink:

@@ -8,7 +8,7 @@ from collections import Counter
 from math import ceil
 
 import pytest
-from executor_kit import TroubledSink, eventually, failing, hand_loop, invoke, listener, nothing, record
+from executor_kit import TroubledSink, eventually, failing, hand_loop, invoke, listener, nothing, record, sized
 
 from hassette_executor import CommandExecutor, ExecutorSettings, Record, Status
 from hassette_executor.queue import WriteQueue
@@ -41,7 +41,7 @@ def through_the_outage(max_records: int, caplog) -> tuple[list[Record], Troubled
             queue = WriteQueue(sink, ExecutorSettings(max_records=max_records), monotonic_ns=loop.monotonic_ns)
             queue.start()
             for start in range(0, len(sent), 50):
-                queue.extend(sent[start : start + 50])
+                queue.extend(*sized(sent[start : start + 50]))
                 assert start + 50 == queue.persisted + queue.shed.total() + queue.waiting
                 assert queue.waiting <= max_records
                 await asyncio.sleep(50 / PER_SECOND)

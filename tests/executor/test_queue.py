@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from executor_kit import HALL, T0_US, TIDY, HandLoop, TroubledSink, hand_loop, job, listener, record
+from executor_kit import HALL, T0_US, TIDY, HandLoop, TroubledSink, hand_loop, job, listener, record, sized
 
 from hassette_executor import (
     ExecutorSettings,
@@ -44,7 +44,7 @@ def started(loop: HandLoop, sink: Any, **settings: Any) -> WriteQueue:
 
 def extend(loop: HandLoop, queue: WriteQueue, records: list[Record]) -> None:
     async def put() -> None:
-        queue.extend(records)
+        queue.extend(*sized(records))
 
     loop.run_until_complete(put())
 
@@ -438,10 +438,10 @@ def test_a_flush_does_not_wait_for_what_comes_after_it(loop):
     queue = started(loop, sink := TroubledSink("slow", slow_s=0.5), batch_records=10)
 
     async def scenario() -> None:
-        queue.extend(records(10))
+        queue.extend(*sized(records(10)))
         flushing = asyncio.ensure_future(queue.flush())
         await asyncio.sleep(0.1)
-        queue.extend(records(10, start=100))
+        queue.extend(*sized(records(10, start=100)))
         await flushing
 
     loop.run_until_complete(scenario())
@@ -619,7 +619,7 @@ def test_closing_tells_those_who_wait_for_a_flush(loop):
 def test_a_queue_that_was_never_started_closes_and_counts(loop):
     async def scenario() -> WriteQueue:
         queue = WriteQueue(MemorySink(), ExecutorSettings())
-        queue.extend(records(2))
+        queue.extend(*sized(records(2)))
         await queue.close(1)
         return queue
 

@@ -16,6 +16,7 @@ from hassette_executor.pending import Pending
 from hassette_executor.queue import WriteQueue
 from hassette_executor.records import Record
 from hassette_executor.settings import ExecutorSettings
+from hassette_executor.shedding import beyond_plain, total_size
 from hassette_executor.sink import RecordSink
 from hassette_executor.threads import HandlerThreads
 
@@ -170,10 +171,12 @@ class Handover:
         records = list(self.inbox)
         self.inbox.clear()
         self._handed_over += len(records)
+        not_plain = beyond_plain(records)
+        size = total_size(records, not_plain)
         self.feed.publish(records)
         for queue in self._queues:
-            queue.extend(records)
-        if said := self._outcomes.worth_saying(records):
+            queue.extend(records, size)
+        if said := self._outcomes.worth_saying(records, not_plain):
             self._say(said)
 
     def _say(self, records: list[Record]) -> None:

@@ -24,13 +24,18 @@ class OutcomeLog:
         self._repeated = RepeatedLog(logger, interval_s)
 
     @staticmethod
-    def worth_saying(records: Sequence[Record]) -> list[Record]:
-        """Return the records that have a line at the logger's level."""
+    def worth_saying(records: Sequence[Record], not_plain: Sequence[Record]) -> list[Record]:
+        """Return the records that have a line at the logger's level.
+
+        Args:
+            records: All of them.
+            not_plain: Those that have a failure or effects.
+        """
         if logger.isEnabledFor(logging.DEBUG):
             return list(records)
         if not logger.isEnabledFor(logging.ERROR):
             return []
-        return [record for record in records if record[7] is not None]
+        return [record for record in not_plain if record.failure is not None]
 
     def write(self, records: Sequence[Record], unsaid: int = 0) -> None:
         """Write a line for each record; called in a thread.

@@ -101,8 +101,13 @@ class WriteQueue:
             self._writer = asyncio.create_task(self._write_until_closed(), name="hassette-write-queue")
         return self._writer
 
-    def extend(self, records: Sequence[Record]) -> None:
-        """Take records. Never waits, never raises; beyond the bound, detail is shed."""
+    def extend(self, records: Sequence[Record], size: int) -> None:
+        """Take records. Never waits, never raises; beyond the bound, detail is shed.
+
+        Args:
+            records: In the order of their ids; at least one.
+            size: The memory that they hold together, in bytes (`total_size`).
+        """
         self._accepted += len(records)
         if self._closed:
             self.shed["after_stop"] += len(records)
@@ -115,7 +120,7 @@ class WriteQueue:
             return
         self._newest_id = records[-1].id
         self._records.extend(records)
-        self._bytes += total_size(records)
+        self._bytes += size
         if self.waiting > self._settings.max_records or self._bytes > self._settings.max_bytes:
             self._shed_detail()
         if len(self._records) >= self._settings.batch_records:
@@ -224,7 +229,8 @@ class WriteQueue:
         else:
             taken = [self._records.popleft() for _ in range(self._settings.batch_records)]
             self._bytes -= total_size(taken)
-        batch = with_records(self.pending.take(self._now_us()), taken)
+        beside = self.pending.take(self._now_us()) if self.pending else Batch(0, self._now_us())
+        batch = with_records(beside, taken)
         return None if is_empty(batch) else self._numbered(batch)
 
     def _numbered(self, batch: Batch) -> Batch:
