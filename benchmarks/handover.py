@@ -5,8 +5,10 @@
 Beyond an aim, it exits with 1; with --quick the cost and the lag are only printed, since machines of CI are noisy.
 
 First: the event loop's own CPU time for 500 records from the inbox into a sink: the feed, the write queue, the batch,
-and a sink that does nothing but hop to a thread and back, as every real one has to. Then: the lag of a 1 ms ticker at
-5,000 runs a second, once with nothing recorded, once into SQLite; rounds of both in turn.
+and a sink that only goes to the store's thread and back. The floor is to make 500 objects of ten fields: the aim of
+0.5 µs a record was set where one such object took 490 ns, so it is 1.02 times that, at whatever speed this machine has
+today. Then: the lag of a 1 ms ticker at 5,000 runs a second, once with nothing recorded, once into SQLite; rounds of
+both in turn, in a process that has the switch interval of ``hassette run``.
 """
 
 import argparse
@@ -17,8 +19,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from hassette_core.cli.process import SWITCH_INTERVAL_S
 from hassette_executor import (
     Batch,
     CommandExecutor,
@@ -31,6 +35,9 @@ from hassette_executor import (
 )
 from hassette_executor.effects import LateEffects
 from hassette_executor.handover import Handover
+from hassette_store import DatabaseService
+from hassette_store.connections import Writer
+from hassette_store.creation import create
 
 TRIGGER = EventTrigger("state_changed", "light.hall", "off", "on", "01JDABCDEFGHJKMNPQRSTVWXYZ")
 LISTENER = ListenerRegistration(
@@ -38,27 +45,44 @@ LISTENER = ListenerRegistration(
 )
 BATCH = 500
 PER_SECOND = 5_000
-AIM_NS = 500
+AIM_RATIO = 500 / 490
 AIM_MS = 2
 TICK_S = 0.001
+
+
+@dataclass(slots=True)
+class TenFields:
+    """What the floor makes: a plain mutable object, as a record could be."""
+
+    id: int
+    registration: object
+    trigger: object
+    started_us: int
+    duration_us: int
+    waited_us: int
+    status: object
+    failure: object
+    effects: object
+    session: object
 
 
 async def handler() -> None:
     pass
 
 
-def nothing() -> None:
+def nothing(connection: object) -> None:
     pass
 
 
 class HoppingSink:
-    """Keeps nothing, but goes to a thread and back for it."""
+    """Keeps nothing, but goes to the store's thread and back for it, as the store does."""
 
-    def __init__(self) -> None:
+    def __init__(self, writer: Writer) -> None:
         self.written = asyncio.Event()
+        self._writer = writer
 
     async def write(self, batch: Batch) -> None:
-        await asyncio.get_running_loop().run_in_executor(None, nothing)
+        await self._writer.run(nothing)
         self.written.set()
 
     async def last_id(self) -> int:
@@ -70,10 +94,18 @@ def some_records(first_id: int) -> list[HandlerInvocation]:
     return [HandlerInvocation(number, LISTENER, TRIGGER, 0, 100, 10, Status.SUCCESS) for number in numbers]
 
 
-async def hop_ns() -> int:
-    """The floor: the loop's CPU time for one hop to a thread and back."""
+def floor_ns() -> int:
+    """CPU time for 500 objects of ten fields."""
     began = time.thread_time_ns()
-    await asyncio.get_running_loop().run_in_executor(None, nothing)
+    for number in range(BATCH):
+        TenFields(number, LISTENER, TRIGGER, 0, 100, 10, Status.SUCCESS, None, None, None)
+    return time.thread_time_ns() - began
+
+
+async def hop_ns(writer: Writer) -> int:
+    """The loop's CPU time for one hop to the store's thread and back."""
+    began = time.thread_time_ns()
+    await writer.run(nothing)
     return time.thread_time_ns() - began
 
 
@@ -89,24 +121,41 @@ async def handing_over_ns(handover: Handover, sink: HoppingSink, first_id: int) 
 
 async def measure_handover(rounds: int) -> bool:
     """Print the cost; return whether it is within the aim."""
-    sink = HoppingSink()
+    with tempfile.TemporaryDirectory() as folder:
+        create(Path(folder, "hassette.db"))
+        writer = await Writer.open(Path(folder, "hassette.db"), synchronous="normal")
+        try:
+            return await measure_handover_to(writer, rounds)
+        finally:
+            await writer.close()
+
+
+async def measure_handover_to(writer: Writer, rounds: int) -> bool:
+    sink = HoppingSink(writer)
     handover = Handover([sink], ExecutorSettings(), LateEffects())
     handover.start()
+    floors: list[float] = []
     hops: list[float] = []
     whole: list[float] = []
     for number in range(rounds + 20):
         if number % 100 == 0:
             gc.collect()
-        hop, all_of_it = await hop_ns(), await handing_over_ns(handover, sink, 1 + number * BATCH)
+        floor, hop, all_of_it = (
+            floor_ns(),
+            await hop_ns(writer),
+            await handing_over_ns(handover, sink, 1 + number * BATCH),
+        )
         if number >= 20:  # before that: the first thread, the feed filling up
+            floors.append(floor / BATCH)
             hops.append(hop / BATCH)
             whole.append(all_of_it / BATCH)
     await handover.close(5)
-    floor, cost = statistics.median(hops), statistics.median(whole)
-    print(f"floor: one hop to a thread, shared by {BATCH}  {floor:6.0f} ns per record")
-    aim = f"(aim: <= {AIM_NS} ns)"
-    print(f"handing over, hop included            {cost:6.0f} ns per record  {cost / floor:.1f} x the floor  {aim}")
-    return cost <= AIM_NS
+    ratio = statistics.median(cost / floor for cost, floor in zip(whole, floors, strict=True))
+    print(f"floor: an object of ten fields        {statistics.median(floors):6.0f} ns")
+    print(f"one hop to a thread, shared by {BATCH}    {statistics.median(hops):6.0f} ns per record")
+    cost = f"{statistics.median(whole):6.0f} ns per record"
+    print(f"handing over, hop included            {cost}  {ratio:.2f} x the floor  (aim: <= {AIM_RATIO:.2f})")
+    return ratio <= AIM_RATIO
 
 
 async def lags(run: Callable[[], Awaitable[object]] | None, seconds: float) -> list[float]:
@@ -140,11 +189,7 @@ def p99_ms(late: list[float]) -> float:
 
 async def measure_lag(rounds: int, seconds: float) -> tuple[bool, bool]:
     """Print the lag; return whether its growth is within the aim, and whether every run was kept."""
-    try:
-        from hassette_store import DatabaseService
-    except ImportError:
-        print("hassette-store is not installed: the ticker's lag was not measured")
-        return True, True
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     command = InvokeHandler(registration=LISTENER, call=handler, trigger=TRIGGER, ready_ns=time.monotonic_ns())
     bare: list[float] = []
     kept: list[float] = []
@@ -169,7 +214,7 @@ async def measure_lag(rounds: int, seconds: float) -> tuple[bool, bool]:
 async def measure(*, quick: bool) -> list[str]:
     """Return what is beyond its aim."""
     cheap = await measure_handover(300 if quick else 3_000)
-    prompt, kept = await measure_lag(rounds=3 if quick else 9, seconds=1.5 if quick else 3)
+    prompt, kept = await measure_lag(rounds=3 if quick else 15, seconds=1.5)
     if quick:
         print("with --quick, cost and lag are not judged")
     judged = {"cost": cheap or quick, "lag": prompt or quick, "runs not kept": kept}

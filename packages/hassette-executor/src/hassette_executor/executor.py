@@ -227,6 +227,8 @@ class CommandExecutor:
             (record_id, command.registration, command.trigger, *numbers, status, failure, effects),
         )
         self._inbox.append(record)
+        if failure is not None or effects is not None:
+            self._handover.not_plain.append(record)
         if len(self._inbox) >= self._handover.mark:
             self._handover.mark_reached()
         if failure is not None and not reraise and (hook := self.hooks.find(command.registration)) is not None:

@@ -16,7 +16,7 @@ from hassette_executor.pending import Pending
 from hassette_executor.queue import WriteQueue
 from hassette_executor.records import Record
 from hassette_executor.settings import ExecutorSettings
-from hassette_executor.shedding import beyond_plain, total_size
+from hassette_executor.shedding import total_size
 from hassette_executor.sink import RecordSink
 from hassette_executor.threads import HandlerThreads
 
@@ -41,12 +41,15 @@ class Handover:
 
     Attributes:
         inbox: Records that have just been made; the executor's hot path appends directly.
+        not_plain: Those of them that have a failure or effects: looking for the few in a batch of many would cost the
+            loop more than all the rest of handing it over to a queue.
         mark: When the inbox has grown to this length, call `mark_reached`.
         feed: Records, live.
     """
 
     def __init__(self, sinks: Sequence[RecordSink], settings: ExecutorSettings, late: LateEffects) -> None:
         self.inbox: deque[Record] = deque()
+        self.not_plain: list[Record] = []
         self.mark = 1
         self.feed = Feed(settings.feed_records)
         self._settings = settings
@@ -171,7 +174,7 @@ class Handover:
         records = list(self.inbox)
         self.inbox.clear()
         self._handed_over += len(records)
-        not_plain = beyond_plain(records)
+        not_plain, self.not_plain = self.not_plain, []
         size = total_size(records, not_plain)
         self.feed.publish(records)
         for queue in self._queues:

@@ -222,12 +222,12 @@ class WriteQueue:
                 self.touch()
             return None
         if len(self._records) <= self._settings.batch_records:
-            taken = list(self._records)
+            taken = tuple(self._records)
             self._records.clear()
             self._bytes = 0
             self._partial_due = False
         else:
-            taken = [self._records.popleft() for _ in range(self._settings.batch_records)]
+            taken = tuple([self._records.popleft() for _ in range(self._settings.batch_records)])
             self._bytes -= total_size(taken)
         beside = self.pending.take(self._now_us()) if self.pending else Batch(0, self._now_us())
         batch = with_records(beside, taken)

@@ -45,7 +45,7 @@ def _size_of_failure(failure: Failure) -> int:
 
 def beyond_plain(records: Collection[Record]) -> list[Record]:
     """Return the records that have a failure or effects: few, as a rule."""
-    # By place, not by name: this runs on the event loop for every record.
+    # By place, not by name: with a backlog, this runs on the event loop for every record.
     return [record for record in records if record[7] is not None or record[8] is not None]
 
 
