@@ -133,7 +133,7 @@ def homeassistant(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def torture(session: nox.Session) -> None:
-    """What takes minutes: a thousand SIGKILLs, five million rows, a day of a busy house."""
+    """What takes minutes: a thousand SIGKILLs, a minute without a sink, half a minute of a locked file."""
     install(session, "full", "test")
     session.run("pytest", "-m", "torture", "--timeout=3600", *(session.posargs or ["tests"]))
 

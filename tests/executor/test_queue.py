@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from executor_kit import HALL, T0_US, TIDY, HandLoop, TroubledSink, hand_loop, job, listener, record, sized
+from executor_kit import HALL, HOUR_US, T0_US, TIDY, HandLoop, TroubledSink, hand_loop, job, listener, record, sized
 
 from hassette_executor import (
     ExecutorSettings,
@@ -18,6 +18,7 @@ from hassette_executor import (
     SkipCount,
     Status,
 )
+from hassette_executor import pending as pending_module
 from hassette_executor.pending import MAX_LIFECYCLE
 from hassette_executor.queue import WriteQueue
 
@@ -514,6 +515,33 @@ def test_counts_of_rows_shed_before_that_never_got_out_are_said_at_the_end(loop,
     close(loop, queue, 2)
     line = caplog.records[-1]
     assert (line.lost, line.lost_counts) == (300 - shed, shed)
+
+
+def test_a_week_of_counts_is_bounded_and_none_gets_lost(loop, monkeypatch):
+    monkeypatch.setattr(pending_module, "MAX_SKIPPED", 50)
+    queue = started(loop, sink := TroubledSink("fail"))
+    reasons = ("overlap", "misfire")
+    for hour in range(168):
+        for reason in reasons:
+            say(loop, queue, "skip", HALL, T0_US + hour * HOUR_US, reason, 3)
+    assert queue.pending.held() == {"skipped": 168 * 2 * 3}
+    sink.mode = "ok"
+    pass_time(loop, 60)
+    said = sink.said("skipped")
+    assert len(said) == 50
+    assert {reason: sum(skip.count for skip in said if skip.reason == reason) for reason in reasons} == dict.fromkeys(
+        reasons, 168 * 3
+    )
+    assert max(skip.hour_us for skip in said) == T0_US + 167 * HOUR_US
+
+
+def test_so_many_registrations_in_one_hour_keep_a_count_each(loop, monkeypatch):
+    monkeypatch.setattr(pending_module, "MAX_SKIPPED", 5)
+    queue = started(loop, sink := TroubledSink())
+    for number in range(12):
+        say(loop, queue, "skip", listener(f"handler_{number}"), T0_US, "overlap", 1)
+    pass_time(loop, 60)
+    assert [skip.count for skip in sink.said("skipped")] == [1] * 12
 
 
 def test_what_was_announced_and_not_written_at_the_close_is_said_and_kept_for_the_next_start(loop, caplog):

@@ -127,3 +127,31 @@ def test_sizes_count_what_is_heavy():
 
 def test_an_hour_begins_at_its_start():
     assert hour_of(T0_US) == hour_of(T0_US + HOUR_US - 1) == T0_US
+
+
+def test_a_week_of_summaries_is_bounded_and_only_the_hour_of_the_oldest_gets_lost(monkeypatch):
+    monkeypatch.setattr(shedding, "MAX_FOLDS", 100)
+    summaries, hours, handlers = Summaries(), 168, [listener(f"handler_{number}") for number in range(5)]
+    for hour in range(hours):
+        for handler in handlers:
+            shed = record(hour * 3_600_000, Status.ERROR, registration=handler, duration_us=1_000 * (hour + 1))
+            summaries.fold(shed)
+            summaries.fold(shed)
+    taken = summaries.take()
+    assert len(taken) == 100
+    for handler in handlers:
+        its = sorted((one for one in taken if one.registration == handler), key=lambda one: one.hour_us)
+        assert sum(count for one in its for _, count in one.counts) == 2 * hours
+        assert sum(one.total_us for one in its) == 2 * sum(1_000 * (hour + 1) for hour in range(hours))
+        assert sum(count for one in its for _, count in one.buckets) == 2 * hours
+        # The newest hours are still told apart.
+        newest = T0_US + (hours - 1) * HOUR_US
+        assert [one.hour_us for one in its[1:]] == [newest - HOUR_US * back for back in range(len(its) - 2, -1, -1)]
+
+
+def test_so_many_registrations_in_one_hour_keep_a_summary_each(monkeypatch):
+    monkeypatch.setattr(shedding, "MAX_FOLDS", 10)
+    summaries = Summaries()
+    for number in range(25):
+        summaries.fold(record(number, registration=listener(f"handler_{number}")))
+    assert len(summaries.take()) == 25

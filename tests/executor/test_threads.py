@@ -50,6 +50,17 @@ async def test_no_more_threads_run_than_the_limit_and_the_rest_wait_their_turn()
     assert {record.status for record in records} == {"success"}
 
 
+async def test_to_wait_for_a_thread_is_to_wait_and_not_to_run():
+    async with CommandExecutor(settings=ExecutorSettings(threads=1)) as executor:
+        first = asyncio.ensure_future(executor.execute(invoke(lambda: time.sleep(0.7), runs_in="sync")))
+        await eventually(executor.running)
+        second = await executor.execute(invoke(lambda: time.sleep(0.7), runs_in="sync", timeout_s=1.2))
+        await first
+    assert second.status == "success", "its deadline counts from its start, not from when it wanted to start"
+    assert second.waited_us > 600_000
+    assert 700_000 <= second.duration_us < 1_200_000
+
+
 async def test_one_thread_serves_runs_that_come_one_after_the_other():
     names: set[str] = set()
     async with CommandExecutor() as executor:

@@ -83,6 +83,25 @@ def test_a_plugins_token_in_the_environment_stays_text_and_is_a_secret(
     assert config.secrets == {"0012345678901234"}
 
 
+def test_whatever_has_a_key_that_sounds_secret_is_kept_out_of_logs_and_of_the_configurations_text(file: Path) -> None:
+    config = load(
+        file,
+        """
+        [sync]
+        headers = { "X-Scope" = "my home", authorization = "Bearer 0123456789" }
+
+        [apps.weather]
+        module = "weather"
+        class = "Weather"
+        config = { api_key = "sunny-and-warm", city = "Vienna" }
+        instances = [{ instance = "garden", alarm_code = "123456", pin = "1234" }]
+        """,
+    )
+    secrets = {"my home", "Bearer 0123456789", "sunny-and-warm", "123456"}
+    assert config.secrets == secrets, "four digits are part of too many numbers to be looked for"
+    assert not [secret for secret in (*secrets, "1234") if secret in repr(config)]
+
+
 def test_a_token_may_be_in_a_file_of_its_own(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = file.parent / "secret"
     secret.write_text("hush\n", encoding="utf-8")

@@ -35,7 +35,7 @@ class Execution:
 
     Attributes:
         command: What is run.
-        started_ns: Start by `time.monotonic_ns`.
+        started_ns: Start by `time.monotonic_ns`; of a sync handler, once it has a thread, the start in that.
         timeout_s: Its deadline, in seconds from the start; 0 for none.
         task: The task to cancel at the deadline; None without one.
         cancelling: How many requests to cancel that task were pending at the start.

@@ -170,7 +170,8 @@ class CommandExecutor:
             if registration.runs_in == "async":
                 await command.call()  # pyright: ignore[reportGeneralTypeIssues]  Call promises an awaitable for "async"
             else:
-                await self._run_in_thread(command)
+                await self._run_in_thread(execution)
+                started_ns = execution.started_ns
         except BaseException as error:
             leave(token)
             record, reraise = self._end(execution, error)
@@ -235,8 +236,13 @@ class CommandExecutor:
             self._run_error_hooks(hook, raised, execution, record)
         return record, reraise
 
-    async def _run_in_thread(self, command: Command) -> None:
-        outcome = await self._threads.run(command.call)
+    async def _run_in_thread(self, execution: Execution) -> None:
+        def begin() -> object:
+            # To wait for a free thread is to wait, not to run; the deadline counts from here as well.
+            execution.started_ns = monotonic_ns()
+            return execution.command.call()
+
+        outcome = await self._threads.run(begin)
         if inspect.isawaitable(outcome):
             # A sync callable may turn out to return a coroutine (a lambda around an async function, say).
             await cast("Awaitable[object]", outcome)

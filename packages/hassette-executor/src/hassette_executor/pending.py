@@ -16,6 +16,8 @@ from hassette_executor.records import (
 )
 from hassette_executor.shedding import Summaries
 
+MAX_SKIPPED = 10_000
+"""Counts of what did not run that may wait, by registration, hour and reason; beyond it the oldest hours become one."""
 MAX_LIFECYCLE = 1_000
 """Lifecycle events that may wait; more are counted as a loss, the oldest first."""
 
@@ -65,6 +67,8 @@ class Pending:
     def skip(self, registration: Registration, hour_us: int, reason: str, count: int) -> None:
         """Count what did not run."""
         key = (registration.key, hour_us, reason)
+        if key not in self._skipped and len(self._skipped) >= MAX_SKIPPED:
+            self._join_oldest_hours()
         already = self._skipped[key].count if key in self._skipped else 0
         self._skipped[key] = SkipCount(registration, hour_us, reason, already + count)
 
@@ -129,6 +133,14 @@ class Pending:
             self.summaries.add(summary)
         for loss in batch.losses:
             self.lose(loss.reason, loss.what, loss.count, loss.first_us, loss.last_us)
+
+    def _join_oldest_hours(self) -> None:
+        oldest, *others = sorted({skip.hour_us for skip in self._skipped.values()})
+        if not others:
+            return  # as many as there are registrations and reasons
+        for skip in [skip for skip in self._skipped.values() if skip.hour_us == oldest]:
+            del self._skipped[skip.registration.key, skip.hour_us, skip.reason]
+            self.skip(skip.registration, others[0], skip.reason, skip.count)
 
     def _bound_lifecycle(self) -> None:
         while len(self._lifecycle) > MAX_LIFECYCLE:

@@ -90,7 +90,7 @@ class HandlerInvocation(NamedTuple):
         trigger: The event it heard.
         started_us: Wall-clock start.
         duration_us: How long it ran.
-        waited_us: From the event's receipt to the start.
+        waited_us: From the event's receipt to the start; of a sync handler that includes waiting for a thread.
         status: How it ended.
         failure: What it raised; None unless the status is ``error`` (or a run that timed out raised besides).
         effects: What it logged and called; None when nothing.

@@ -14,6 +14,8 @@ from hassette_executor.records import Record, Registration, ShedSummary, Status
 from hassette_executor.sketch import bucket_of
 
 HOUR_US = 3_600_000_000
+MAX_FOLDS = 10_000
+"""Summaries that may wait: the hours of two days of two hundred handlers. About 1 kB each."""
 CHEAPEST_FIRST = (Status.SUCCESS, Status.CANCELLED, Status.TIMED_OUT, Status.ERROR)
 
 PLAIN_BYTES = 300
@@ -126,11 +128,20 @@ class _Fold:
         self.buckets: Counter[int] = Counter()
         self.total_us = self.max_us = self.waited_us = 0
 
+    def add(self, other: "_Fold | ShedSummary") -> None:
+        """Add what another one holds."""
+        self.counts.update(dict(other.counts))
+        self.buckets.update(dict(other.buckets))
+        self.total_us += other.total_us
+        self.waited_us += other.waited_us
+        self.max_us = max(self.max_us, other.max_us)
+
 
 class Summaries:
     """Folds shed records, to ride in the next batch.
 
-    By natural key and hour: a job that is registered anew for each run takes no more room than one that is not.
+    By natural key and hour: a job that is registered anew for each run takes no more room than one that is not. In an
+    outage of days the oldest hours become one: no count is lost, only in which of those hours it was.
     """
 
     def __init__(self) -> None:
@@ -150,18 +161,23 @@ class Summaries:
 
     def add(self, summary: ShedSummary) -> None:
         """Add a summary that was taken and could not be kept."""
-        fold = self._fold_of(summary.registration, summary.hour_us)
-        fold.counts.update(dict(summary.counts))
-        fold.buckets.update(dict(summary.buckets))
-        fold.total_us += summary.total_us
-        fold.waited_us += summary.waited_us
-        fold.max_us = max(fold.max_us, summary.max_us)
+        self._fold_of(summary.registration, summary.hour_us).add(summary)
 
     def _fold_of(self, registration: Registration, hour_us: int) -> _Fold:
         key = (registration.key, hour_us)
         if (fold := self._folds.get(key)) is None:
-            fold = self._folds[key] = _Fold(registration)
+            if len(self._folds) >= MAX_FOLDS:
+                self._join_oldest_hours()
+            fold = self._folds.setdefault(key, _Fold(registration))
         return fold
+
+    def _join_oldest_hours(self) -> None:
+        oldest, *others = sorted({hour_us for _, hour_us in self._folds})
+        if not others:
+            return  # one for each of so many registrations, and more of those there are not
+        for key, hour_us in [place for place in self._folds if place[1] == oldest]:
+            fold = self._folds.pop((key, hour_us))
+            self._folds.setdefault((key, others[0]), _Fold(fold.registration)).add(fold)
 
     def take(self) -> tuple[ShedSummary, ...]:
         """Return what was folded since the last call."""

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
-from hassette_core.api.secrets import without_secrets
 from hassette_core.errors import CallFailedError, LinkError, UnexpectedAnswerError
 from hassette_core.events import State
 from hassette_core.link import HomeAssistantLink, RestAnswer
 from hassette_core.link.link import parse_states
+from hassette_core.secrets import without_secrets
 from hassette_executor import ServiceCall, record_service_call
 
 Target = str | Iterable[str] | Mapping[str, Any]

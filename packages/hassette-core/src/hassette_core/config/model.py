@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hassette_core.config.environment import SECRET_KEYS, EnvironmentTables
+from hassette_core.secrets import secrets_in
 from hassette_executor import ExecutorSettings
 
 
@@ -87,8 +88,8 @@ class AppEntry(Table):
     module: str = Field(description="the module in app_dir, such as 'motion_light'")
     class_name: str = Field(alias="class", description="the name of the class in it, such as 'MotionLight'")
     enabled: bool = True
-    config: dict[str, Any] = Field(default_factory=dict[str, Any])
-    instances: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+    config: dict[str, Any] = Field(default_factory=dict[str, Any], repr=False)
+    instances: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]], repr=False)
 
 
 class HassetteConfig(BaseSettings):
@@ -111,7 +112,7 @@ class HassetteConfig(BaseSettings):
     home_assistant: HomeAssistantSettings = HomeAssistantSettings()
     executor: ExecutorSettings = ExecutorSettings()
     apps: dict[str, AppEntry] = Field(default_factory=dict[str, AppEntry])
-    plugins: dict[str, dict[str, Any]] = Field(default_factory=dict[str, dict[str, Any]])
+    plugins: dict[str, dict[str, Any]] = Field(default_factory=dict[str, dict[str, Any]], repr=False)
     file: Path | None = None
 
     @classmethod
@@ -153,10 +154,13 @@ class HassetteConfig(BaseSettings):
 
     @property
     def secrets(self) -> frozenset[str]:
-        """What must not appear in any log."""
+        """What must not appear in any log: tokens, and what else has a key that sounds secret, such as an app's."""
         token = self.home_assistant.token
-        found: list[object] = [table.get(key) for table in self.plugins.values() for key in SECRET_KEYS]
+        found = [table.get(key) for table in self.plugins.values() for key in SECRET_KEYS]
         found.append(token.get_secret_value() if token is not None else None)
+        found += secrets_in(self.plugins)
+        for app in self.apps.values():
+            found += [*secrets_in(app.config), *secrets_in(app.instances)]
         return frozenset(secret for secret in found if isinstance(secret, str) and secret)
 
     def _from_file(self, path: Path) -> Path:

@@ -2,6 +2,8 @@
 
 import io
 import json
+import shutil
+import sys
 from collections import Counter
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -47,10 +49,16 @@ def summarise(demo: Demo, lasted_s: float) -> str:
         lines += [
             f"  history   {file}",
             "",
-            f"Look at it with:  hassette telemetry sessions --db {file}",
-            f"                  hassette telemetry errors --db {file}",
+            f"Look at it with:  {_hassette()} telemetry sessions --db {file}",
+            f"                  {_hassette()} telemetry errors --db {file}",
         ]
     return "\n".join(lines)
+
+
+def _hassette() -> str:
+    """Return what one has to type here: in an environment that is not activated the command has only its path."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "hassette" and shutil.which("hassette") is None else "hassette"
 
 
 def _sessions(file: Path) -> str:
