@@ -177,6 +177,18 @@ async def test_an_absent_home_assistant_is_not_ready_and_never_dead(make_config:
             await home.stop()
 
 
+async def test_a_clean_life_ends_without_a_warning_and_with_every_part_that_can_be_told(
+    make_config: Callable[..., HassetteConfig], caplog: pytest.LogCaptureFixture
+) -> None:
+    sink = MemorySink()
+    async with SimulatedHome(speed=0) as home, Hassette(make_config(home.url), sinks=[sink], plugins=False) as hassette:
+        await until(lambda: hassette.apps.statuses[0].status == "running")
+        parts = {part.name for part in hassette.statuses}
+    assert [line.getMessage() for line in caplog.records if line.levelno >= logging.WARNING] == []
+    events = [event for batch in sink.batches for event in batch.lifecycle]
+    assert {event.subject for event in events if event.kind == "service_stopped"} == parts - {hassette.executor.name}
+
+
 async def test_a_sink_that_cannot_start_degrades_and_comes_back(make_config: Callable[..., HassetteConfig]) -> None:
     class SinkService(MemorySink):
         name = "moody sink"

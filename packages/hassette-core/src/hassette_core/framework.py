@@ -230,7 +230,13 @@ class Hassette:
             for service in self._services:
                 if service.name == change.name and (url := getattr(service, "url", None)):
                     logger.info("The page answers", extra={"url": url})
-        self.executor.report(change.kind, change.name, self._redact(change.detail))
+        if not self._writes_no_more(change):
+            self.executor.report(change.kind, change.name, self._redact(change.detail))
+
+    def _writes_no_more(self, change: StatusChange) -> bool:
+        """Whether the executor has stopped: its own end, and that of its sinks after it, nobody can write."""
+        changes = (*self.statuses, change)
+        return any(one.name == self.executor.name and one.status is ServiceStatus.STOPPED for one in changes)
 
     def _note_fatal(self, cause: FatalError) -> None:
         self.executor.set_session_facts(reason=self._redact(str(cause)), outcome="failed")
