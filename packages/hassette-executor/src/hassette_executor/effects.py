@@ -81,6 +81,8 @@ class LateEffects:
 
     def take(self) -> Mapping[str, int]:
         """Return the counts since the last call, by what was late."""
+        if not self._counts:  # the usual case; what is counted in this very moment is taken the next time
+            return {}
         with self._lock:
             taken, self._counts = self._counts, Counter()
         return taken
