@@ -41,6 +41,7 @@ class Execution:
         cancelling: How many requests to cancel that task were pending at the start.
         expired: Whether the deadline has passed and the task was told to end.
         run: Its number, once it has been running long enough to be reported; 0 before.
+        waits_for_thread: Whether it is a sync handler's, and has not begun.
         effects: What it logged and called; None while that is nothing.
         circle: What it shares with the executor's other runs.
     """
@@ -51,6 +52,7 @@ class Execution:
     cancelling: int = 0
     expired: bool = False
     run: int = 0
+    waits_for_thread: bool = False
     effects: GatheredEffects | None = None
 
     def __init__(self, command: Command, started_ns: int, circle: "Circle") -> None:
@@ -71,7 +73,10 @@ class Execution:
             return self.circle.late
         if self.effects is None:
             # One step, and the first one wins: two threads of the same run may get here at once.
-            self.__dict__.setdefault("effects", GatheredEffects(self.circle.settings))
+            self.__dict__.setdefault("effects", GatheredEffects(self.circle.settings, self.circle.late))
+            # The run is taken from the others first, and looked at then: if it is still there, it will be seen.
+            if self not in self.circle.executions:
+                return self.circle.late
         return cast("GatheredEffects", self.effects)
 
 

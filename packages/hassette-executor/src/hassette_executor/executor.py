@@ -145,7 +145,7 @@ class CommandExecutor:
             ExecutorStoppedError: The executor does not take commands; nothing was run, nothing is recorded.
         """
         # The hot path: every event of the house comes through here, once per handler. It makes two objects, the
-        # execution and the record; a run that succeeds without a word ends in this method, all else in _end.
+        # execution and the record; a short run that succeeds without a word ends in this method, all else in _end.
         loop = self._loop
         if loop is None:
             raise ExecutorStoppedError
@@ -179,9 +179,10 @@ class CommandExecutor:
                 raise
             return record
         leave(token)
-        if execution.expired or execution.effects is not None:
-            return self._end(execution, None)[0]
+        # First this, then the look at its effects: from here on, a thread that it has left behind adds none.
         executions.discard(execution)
+        if execution.expired or execution.effects is not None or execution.run:
+            return self._end(execution, None)[0]
         # No await between here and the inbox: a cancellation cannot come in between.
         duration_us = (monotonic_ns() - started_ns) // 1000
         started_us = (started_ns + self._inflight.wall_offset_ns) // 1000
@@ -212,14 +213,17 @@ class CommandExecutor:
 
     def _end(self, execution: Execution, raised: BaseException | None) -> tuple[Record, bool]:
         """Make the record of a run that failed, was told to end, or has effects; return it and whether to re-raise."""
-        command, started_ns = execution.command, execution.started_ns
-        duration_us = (monotonic_ns() - started_ns) // 1000
+        self._executions.discard(execution)
+        command, now_ns = execution.command, monotonic_ns()
+        if execution.run:
+            self._inflight.reported_run_ended(now_ns)
+        started_ns = now_ns if execution.waits_for_thread else execution.started_ns
+        duration_us = (now_ns - started_ns) // 1000
         started_us = (started_ns + self._inflight.wall_offset_ns) // 1000
         status, failure, reraise = self._judge(execution, raised)
         effects = None
         if execution.effects is not None:
             effects = execution.effects.take(failed=status is not _SUCCESS)
-        self._executions.discard(execution)
         waited_us = (started_ns - command.ready_ns) // 1000
         numbers = (started_us, duration_us, waited_us)
         record_id = self._next_id(started_us + duration_us)
@@ -238,10 +242,14 @@ class CommandExecutor:
 
     async def _run_in_thread(self, execution: Execution) -> None:
         def begin() -> object:
+            if execution.expired:
+                return None  # the deadline came while it waited; its task is about to hear of it
             # To wait for a free thread is to wait, not to run; the deadline counts from here as well.
             execution.started_ns = monotonic_ns()
+            execution.waits_for_thread = False
             return execution.command.call()
 
+        execution.waits_for_thread = True
         outcome = await self._threads.run(begin)
         if inspect.isawaitable(outcome):
             # A sync callable may turn out to return a coroutine (a lambda around an async function, say).
@@ -261,6 +269,8 @@ class CommandExecutor:
             failure = take_failure(outcome.kind, raised, with_frames=outcome.with_frames)
             return outcome.status, failure, outcome.reraise
         text = str(ExecutionTimeoutError(execution.timeout_s))
+        if execution.waits_for_thread:
+            text = f"no thread became free within its deadline of {execution.timeout_s:g} s"
         # The frames of the cancellation say where the run was hanging; what it raised besides is the cause.
         taken = take_failure(outcome.kind, raised) if raised is not None else None
         failure = Failure(

@@ -28,9 +28,11 @@ class InFlight:
         report: Called with the runs that have been going on for a while, whenever that list has changed.
 
     Attributes:
-        awake: Whether the sweeper is set to look, which is then within `SWEEP_NS`.
+        awake: Whether the sweeper is set to look within `SWEEP_NS`. While all that goes on is reported already, it
+            sleeps until the next deadline.
         wall_offset_ns: What to add to the monotonic clock for the wall clock. Renewed whenever the sweeper looks or is
-            set to look: a step of the wall clock is seen within `SWEEP_NS`, and the hot path saves a clock read.
+            set to look: a run that begins after a step of the wall clock sees it within `SWEEP_NS`, and the hot path
+            saves a clock read.
     """
 
     def __init__(self, executions: set[Execution], report: Callable[[tuple[RunningExecution, ...]], None]) -> None:
@@ -50,6 +52,11 @@ class InFlight:
         wake_ns = min(now + SWEEP_NS, execution.deadline_ns)
         if wake_ns < self._wake_ns:
             self.wake_at(wake_ns, now)
+
+    def reported_run_ended(self, now_ns: int) -> None:
+        """See to it that the sweeper looks soon, to report the list without a run that has ended."""
+        if not self.awake:
+            self.wake_at(min(self._wake_ns, now_ns + SWEEP_NS), now_ns)
 
     def wake_at(self, at_ns: int, now_ns: int) -> None:
         """Have the sweeper look at this time at the latest."""
@@ -102,17 +109,21 @@ class InFlight:
         self._report_long(now)
         if self._emptied is not None:
             self._emptied.set()
-        if self._executions:
+        if any(run.waits_for_thread or now - run.started_ns < SWEEP_NS for run in self._executions):
             self.wake_at(min(next_ns, now + SWEEP_NS), now)
+        elif next_ns != NEVER_NS:
+            self.wake_at(next_ns, now)
+            self.awake = False
 
     def _report_long(self, now_ns: int) -> None:
-        told = self._told([run for run in self._executions if now_ns - run.started_ns >= SWEEP_NS])
+        told = self._told({run for run in self._executions if now_ns - run.started_ns >= SWEEP_NS})
         if (numbers := frozenset(run.run for run in told)) != self._reported:
             self._reported = numbers
             self._report(told)
 
-    def _told(self, executions: set[Execution] | list[Execution]) -> tuple[RunningExecution, ...]:
-        for execution in sorted(executions, key=lambda execution: execution.started_ns):
+    def _told(self, executions: set[Execution]) -> tuple[RunningExecution, ...]:
+        begun = [execution for execution in executions if not execution.waits_for_thread]
+        for execution in sorted(begun, key=lambda execution: execution.started_ns):
             if not execution.run:
                 self._last_run += 1
                 execution.run = self._last_run
@@ -123,5 +134,5 @@ class InFlight:
                 execution.command.trigger,
                 (execution.started_ns + self.wall_offset_ns) // 1000,
             )
-            for execution in sorted(executions, key=lambda execution: execution.run)
+            for execution in sorted(begun, key=lambda execution: execution.run)
         )

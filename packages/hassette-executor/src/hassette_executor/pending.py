@@ -1,6 +1,6 @@
 """What rides in the next batch beside runs: registrations, lifecycle events, counts, gaps, facts."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
 from hassette_executor.records import (
@@ -33,6 +33,7 @@ class Pending:
         self._retired: dict[tuple[str, ...], Registration] = {}
         self._lifecycle: deque[LifecycleEvent] = deque()
         self._skipped: dict[tuple[tuple[str, ...], int, str], SkipCount] = {}
+        self._skip_hours: Counter[int] = Counter()
         self._losses: dict[tuple[str, str], tuple[int, int, int]] = {}
         self._running: tuple[RunningExecution, ...] | None = None
         self._facts: dict[str, str] = {}
@@ -67,9 +68,16 @@ class Pending:
     def skip(self, registration: Registration, hour_us: int, reason: str, count: int) -> None:
         """Count what did not run."""
         key = (registration.key, hour_us, reason)
-        if key not in self._skipped and len(self._skipped) >= MAX_SKIPPED:
-            self._join_oldest_hours()
-        already = self._skipped[key].count if key in self._skipped else 0
+        already = 0
+        if key in self._skipped:
+            already = self._skipped[key].count
+        else:
+            # Within one hour there is one for each key and reason, however many those are: nothing is left to join.
+            if len(self._skipped) >= MAX_SKIPPED and len(self._skip_hours) > 1:
+                self._join_oldest_hours()
+                self.skip(registration, hour_us, reason, count)
+                return
+            self._skip_hours[hour_us] += 1
         self._skipped[key] = SkipCount(registration, hour_us, reason, already + count)
 
     def lose(self, reason: str, what: str, count: int, first_us: int, last_us: int) -> None:
@@ -111,8 +119,10 @@ class Pending:
             running=self._running,
             session_facts=tuple(self._facts.items()),
         )
-        for gathered in (self._registered, self._retired, self._lifecycle, self._skipped, self._losses, self._facts):
+        for gathered in (self._registered, self._retired, self._lifecycle, self._losses, self._facts):
             gathered.clear()
+        self._skipped.clear()
+        self._skip_hours.clear()
         self._running = None
         return batch
 
@@ -135,12 +145,11 @@ class Pending:
             self.lose(loss.reason, loss.what, loss.count, loss.first_us, loss.last_us)
 
     def _join_oldest_hours(self) -> None:
-        oldest, *others = sorted({skip.hour_us for skip in self._skipped.values()})
-        if not others:
-            return  # as many as there are registrations and reasons
+        oldest, next_us, *_ = sorted(self._skip_hours)
+        del self._skip_hours[oldest]
         for skip in [skip for skip in self._skipped.values() if skip.hour_us == oldest]:
             del self._skipped[skip.registration.key, skip.hour_us, skip.reason]
-            self.skip(skip.registration, others[0], skip.reason, skip.count)
+            self.skip(skip.registration, next_us, skip.reason, skip.count)
 
     def _bound_lifecycle(self) -> None:
         while len(self._lifecycle) > MAX_LIFECYCLE:

@@ -7,6 +7,7 @@ of its registration and hour, so totals, error counts and percentiles stay right
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from itertools import compress
 
 from hassette_executor.failures import Failure
 from hassette_executor.ids import time_of
@@ -20,6 +21,7 @@ CHEAPEST_FIRST = (Status.SUCCESS, Status.CANCELLED, Status.TIMED_OUT, Status.ERR
 
 PLAIN_BYTES = 300
 """Estimate for a record with neither failure nor effects: the tuple, its integers, its share of the trigger."""
+_OPPOSITE = bytes([1, 0, *range(2, 256)])
 _FRAME_BYTES = 120
 _ITEM_BYTES = 200
 
@@ -71,33 +73,35 @@ def make_room(records: Sequence[Record], max_records: int, max_bytes: int) -> tu
         max_records: How many may stay.
         max_bytes: How many bytes may stay.
     """
-    # Records go by their places, and each is measured once: this runs on the event loop, over tens of thousands.
-    sizes = [size_of(record) for record in records]
-    going: set[int] = set()
+    # This runs on the event loop, over tens of thousands. So records go by their places and fields by theirs, each
+    # record is measured once, and one without detail is not even asked for its size.
+    sizes = [PLAIN_BYTES if record[7] is None and record[8] is None else size_of(record) for record in records]
+    stays = bytearray(b"\1") * len(records)
     count, size = len(records), sum(sizes)
     for status in CHEAPEST_FIRST:
         if count <= max_records and size <= max_bytes:
             break
-        group: list[int] = [place for place, record in enumerate(records) if record.status is status]
+        group: list[int] = [place for place, record in enumerate(records) if record[6] is status]
         while group and (count > max_records or size > max_bytes):
             average = max(1, sum([sizes[place] for place in group]) // len(group))
             excess = max(count - max_records, -(-(size - max_bytes) // average), 1)
             chosen = _oldest_of_the_busiest(records, group, min(excess, len(group)))
-            going.update(chosen)
+            for place in chosen:
+                stays[place] = 0
             count -= len(chosen)
             size -= sum([sizes[place] for place in chosen])
-            group = [place for place in group if place not in going]
-    return (
-        [record for place, record in enumerate(records) if place not in going],
-        [record for place, record in enumerate(records) if place in going],
-        size,
-    )
+            if count > max_records or size > max_bytes:
+                group = [place for place in group if stays[place]]
+            else:
+                break
+    goes = stays.translate(_OPPOSITE)
+    return [*compress(records, stays)], [*compress(records, goes)], size
 
 
 def _oldest_of_the_busiest(records: Sequence[Record], group: Sequence[int], excess: int) -> list[int]:
     """Choose exactly ``excess`` places of the group, of the registrations that have the most, as water is let out."""
     to_go: Counter[Registration] = Counter()
-    numbers = Counter[Registration]([records[place].registration for place in group])
+    numbers = Counter[Registration]([records[place][1] for place in group])
     counts = sorted(numbers.items(), key=lambda item: -item[1])
     left, place = excess, 0
     while left:
@@ -110,10 +114,12 @@ def _oldest_of_the_busiest(records: Sequence[Record], group: Sequence[int], exce
         left -= step
     chosen: list[int] = []
     for place in group:
-        registration = records[place].registration
-        if to_go[registration] > 0:
+        registration = records[place][1]
+        if to_go.get(registration):
             to_go[registration] -= 1
             chosen.append(place)
+            if len(chosen) == excess:
+                break
     return chosen
 
 
@@ -127,6 +133,15 @@ class _Fold:
         self.counts: Counter[Status] = Counter()
         self.buckets: Counter[int] = Counter()
         self.total_us = self.max_us = self.waited_us = 0
+
+    def add_run(self, status: Status, duration_us: int, waited_us: int) -> None:
+        """Add a run."""
+        self.counts[status] += 1
+        self.buckets[bucket_of(duration_us)] += 1
+        self.total_us += duration_us
+        self.waited_us += waited_us
+        if duration_us > self.max_us:
+            self.max_us = duration_us
 
     def add(self, other: "_Fold | ShedSummary") -> None:
         """Add what another one holds."""
@@ -146,18 +161,15 @@ class Summaries:
 
     def __init__(self) -> None:
         self._folds: dict[tuple[tuple[str, ...], int], _Fold] = {}
+        self._hours: Counter[int] = Counter()
 
     def __bool__(self) -> bool:
         return bool(self._folds)
 
     def fold(self, record: Record) -> None:
         """Add one record's numbers."""
-        fold = self._fold_of(record.registration, hour_of(time_of(record.id)))
-        fold.counts[record.status] += 1
-        fold.buckets[bucket_of(record.duration_us)] += 1
-        fold.total_us += record.duration_us
-        fold.waited_us += record.waited_us
-        fold.max_us = max(fold.max_us, record.duration_us)
+        record_id, registration, _, _, duration_us, waited_us, status, *_ = record
+        self._fold_of(registration, hour_of(time_of(record_id))).add_run(status, duration_us, waited_us)
 
     def add(self, summary: ShedSummary) -> None:
         """Add a summary that was taken and could not be kept."""
@@ -166,22 +178,25 @@ class Summaries:
     def _fold_of(self, registration: Registration, hour_us: int) -> _Fold:
         key = (registration.key, hour_us)
         if (fold := self._folds.get(key)) is None:
-            if len(self._folds) >= MAX_FOLDS:
+            # Within one hour there is one for each key, however many those are: nothing is left to join.
+            if len(self._folds) >= MAX_FOLDS and len(self._hours) > 1:
                 self._join_oldest_hours()
-            fold = self._folds.setdefault(key, _Fold(registration))
+                return self._fold_of(registration, hour_us)
+            fold = self._folds[key] = _Fold(registration)
+            self._hours[hour_us] += 1
         return fold
 
     def _join_oldest_hours(self) -> None:
-        oldest, *others = sorted({hour_us for _, hour_us in self._folds})
-        if not others:
-            return  # one for each of so many registrations, and more of those there are not
+        oldest, next_us, *_ = sorted(self._hours)
+        del self._hours[oldest]
         for key, hour_us in [place for place in self._folds if place[1] == oldest]:
             fold = self._folds.pop((key, hour_us))
-            self._folds.setdefault((key, others[0]), _Fold(fold.registration)).add(fold)
+            self._fold_of(fold.registration, next_us).add(fold)
 
     def take(self) -> tuple[ShedSummary, ...]:
         """Return what was folded since the last call."""
         folds, self._folds = self._folds, {}
+        self._hours.clear()
         return tuple(
             ShedSummary(
                 fold.registration,
