@@ -9,6 +9,7 @@ from executor_kit import TroubledSink, eventually, failing, invoke, listener, no
 
 from hassette_executor import CommandExecutor, ExecutorSettings, MemorySink, ServiceCall, record_service_call
 from hassette_executor.capture import MAX_LINE
+from hassette_executor.effects import GatheredEffects
 
 app_log = logging.getLogger("apps.hall")
 
@@ -223,6 +224,58 @@ async def test_effects_after_the_record_was_made_are_counted_as_lost():
         await tasks[0]
     losses = {(loss.reason, loss.what): loss.count for loss in sink.said("losses")}
     assert losses == {("late_effect", "service_calls"): 1, ("late_effect", "log_lines"): 2}
+
+
+async def test_effects_that_a_thread_adds_while_the_record_is_made_are_late_and_counted(monkeypatch):
+    inside, go = threading.Event(), threading.Event()
+    add = GatheredEffects.add_call
+
+    def slow(self: GatheredEffects, call: ServiceCall) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            inside.set()
+            go.wait(10)
+        add(self, call)
+
+    monkeypatch.setattr(GatheredEffects, "add_call", slow)
+    behind: list[asyncio.Future[None]] = []
+
+    async def handler() -> None:
+        behind.append(asyncio.ensure_future(asyncio.to_thread(record_service_call, called())))
+        await eventually(inside.is_set)
+
+    async with CommandExecutor(sink := TroubledSink()) as executor:
+        record = await executor.execute(invoke(handler))
+        go.set()
+        await behind[0]
+    assert record.effects is None
+    assert [(loss.what, loss.count) for loss in sink.said("losses")] == [("service_calls", 1)]
+
+
+async def test_a_run_that_went_well_counts_the_warnings_that_were_cut_off_and_no_chatter():
+    async def chatty() -> None:
+        app_log.warning("once")
+        for number in range(1_000):
+            app_log.debug("%s", number)
+
+    async def warns() -> None:
+        for number in range(12):
+            app_log.warning("%s", number)
+
+    async with CommandExecutor(settings=ExecutorSettings(log_lines=10)) as executor:
+        assert (await executor.execute(invoke(chatty))).effects.dropped_log_lines == 0
+        assert (await executor.execute(invoke(warns))).effects.dropped_log_lines == 2
+    async with CommandExecutor(settings=ExecutorSettings(log_lines=0)) as executor:
+        assert (await executor.execute(invoke(warns))).effects.dropped_log_lines == 12
+
+
+async def test_the_bound_of_lines_in_bytes_counts_bytes():
+    async def handler() -> None:
+        for _ in range(100):
+            app_log.warning("€" * 100)
+
+    async with CommandExecutor(settings=ExecutorSettings(log_bytes=3_000)) as executor:
+        record = await executor.execute(invoke(handler))
+    assert (len(lines_of(record)), record.effects.dropped_log_lines) == (10, 90)
 
 
 async def test_two_threads_of_a_run_that_start_to_log_at_once_share_one_gathering():

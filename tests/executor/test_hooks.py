@@ -205,7 +205,7 @@ async def test_what_a_hook_logs_belongs_to_no_run():
         assert (await executor.execute(invoke(outer))).effects is None
 
 
-async def test_stop_waits_for_hooks_a_while_and_cuts_off_those_that_hang():
+async def test_stop_waits_for_hooks_a_while_and_cuts_off_counts_and_names_those_that_hang(caplog):
     async def hook(context: ErrorContext) -> None:
         await asyncio.Event().wait()
 
@@ -216,6 +216,8 @@ async def test_stop_waits_for_hooks_a_while_and_cuts_off_those_that_hang():
     async with asyncio.timeout(3):
         await executor.stop()
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "hassette-error-hook"]
+    assert executor.hooks.failed == 1
+    assert [line.hooks for line in caplog.records if line.getMessage().startswith("Error hooks were cut off")] == [1]
 
 
 async def test_retiring_a_registration_takes_its_hook_along():

@@ -360,6 +360,46 @@ async def test_an_idle_executor_never_wakes_up(monkeypatch: pytest.MonkeyPatch):
     await serving
 
 
+async def test_a_run_that_waits_for_long_keeps_nobody_awake(monkeypatch: pytest.MonkeyPatch):
+    go = asyncio.Event()
+    async with CommandExecutor(sink := TroubledSink()) as executor:
+        long = asyncio.ensure_future(executor.execute(invoke(go.wait, timeout_s=600)))
+        await eventually(lambda: any(batch.running for batch in sink.batches))
+        await eventually(lambda: not executor._inflight.awake)
+        await executor.force_flush()
+        asked = heard_by(asyncio.get_running_loop(), monkeypatch)
+        await asyncio.sleep(1.2)
+        monkeypatch.undo()
+        assert len(asked) == 2, asked  # our own sleep: its timer, and the end of it
+        await executor.execute(invoke(nothing, timeout_s=0.01))
+        assert (await executor.execute(invoke(lambda: asyncio.sleep(5), timeout_s=0.05))).status == "timed_out"
+        go.set()
+        await long
+        await eventually(lambda: sink.batches[-1].running == () or any(b.running == () for b in sink.batches))
+
+
+async def test_two_executors_one_after_the_other_may_share_a_sink():
+    sink = MemorySink()
+    for _ in range(2):
+        async with CommandExecutor(sink) as executor:
+            for _ in range(3):
+                await executor.execute(invoke(nothing))
+        assert executor.accounting().persisted == 3
+    assert len(sink.records) == 6
+
+
+async def test_late_effects_of_the_last_moment_are_said(caplog):
+    async with CommandExecutor(sink := TroubledSink("hang")) as executor:
+        await executor.execute(invoke(nothing))
+        stopping = asyncio.ensure_future(executor.stop())
+        await eventually(lambda: sink.calls)
+        executor._circle.late.add_call(None)
+        sink.released.set()
+        await stopping
+    assert caplog.records[-1].getMessage() == "What was announced after the stop is kept for the next start only"
+    assert caplog.records[-1].waiting == {"losses": 1}
+
+
 def heard_by(loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the loop is asked for from now on."""
     asked: list[str] = []

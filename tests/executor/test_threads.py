@@ -61,6 +61,43 @@ async def test_to_wait_for_a_thread_is_to_wait_and_not_to_run():
     assert 700_000 <= second.duration_us < 1_200_000
 
 
+async def test_a_run_that_gets_no_thread_before_its_deadline_was_never_running_and_never_runs():
+    go = threading.Event()
+    ran: list[int] = []
+    async with CommandExecutor(settings=ExecutorSettings(threads=1)) as executor:
+        first = asyncio.ensure_future(executor.execute(invoke(lambda: go.wait(20), runs_in="sync")))
+        await eventually(executor.running)
+        waits = asyncio.ensure_future(executor.execute(invoke(lambda: ran.append(1), runs_in="sync", timeout_s=0.4)))
+        await asyncio.sleep(0.3)
+        assert len(executor.running()) == 1
+        second = await waits
+        go.set()
+        await first
+    assert (second.status, second.duration_us, ran) == ("timed_out", 0, [])
+    assert second.waited_us >= 400_000
+    assert second.failure.message == "no thread became free within its deadline of 0.4 s"
+
+
+async def test_a_thread_that_comes_when_the_deadline_has_passed_does_not_begin(monkeypatch):
+    go = threading.Event()
+    ran: list[int] = []
+    async with CommandExecutor(settings=ExecutorSettings(threads=1)) as executor:
+        first = asyncio.ensure_future(executor.execute(invoke(lambda: go.wait(20), runs_in="sync")))
+        await eventually(executor.running)
+        look = executor._inflight._sweep
+
+        def look_and_block() -> None:
+            look()
+            if any(execution.expired for execution in executor._executions):
+                go.set()
+                time.sleep(0.2)  # the thread comes now, before the task has heard of its end
+
+        monkeypatch.setattr(executor._inflight, "_sweep", look_and_block)
+        second = await executor.execute(invoke(lambda: ran.append(1), runs_in="sync", timeout_s=0.3))
+        await first
+    assert (second.status, second.duration_us, ran) == ("timed_out", 0, [])
+
+
 async def test_one_thread_serves_runs_that_come_one_after_the_other():
     names: set[str] = set()
     async with CommandExecutor() as executor:

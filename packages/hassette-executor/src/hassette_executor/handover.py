@@ -116,7 +116,7 @@ class Handover:
         self._to_say = []
         if self._timer is not None:
             self._timer.cancel()
-            self._timer_due()
+        self._timer_due()  # what has come meanwhile, late effects for one, is counted and said by the closed queues
 
     def announce(self, say: Callable[[Pending], None]) -> None:
         """Have something ride in every sink's next batch.

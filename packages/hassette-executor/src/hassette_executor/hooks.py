@@ -57,7 +57,7 @@ class ErrorHooks:
 
     Attributes:
         refused: How many were not run because too many were running.
-        failed: How many raised or exceeded the time limit.
+        failed: How many raised, exceeded the time limit, or were cut off by the stop.
     """
 
     def __init__(self, settings: ExecutorSettings, threads: HandlerThreads) -> None:
@@ -111,13 +111,15 @@ class ErrorHooks:
         task.add_done_callback(self._running.discard)
 
     async def close(self, timeout_s: float) -> None:
-        """Wait for the hooks that run, for as long as the timeout allows, then cancel them."""
+        """Wait for the hooks that run, for as long as the timeout allows; then cancel them, and count and say it."""
         if self._running:
             await asyncio.wait(self._running, timeout=timeout_s)
-        for task in self._running:
-            task.cancel()
-        if self._running:
-            await asyncio.wait(self._running, timeout=1)
+        if cut_off := tuple(self._running):
+            for task in cut_off:
+                task.cancel()
+            self.failed += len(cut_off)
+            logger.warning("Error hooks were cut off by the stop", extra={"hooks": len(cut_off)})
+            await asyncio.wait(cut_off, timeout=1)
 
     async def _run(self, hook: ErrorHook, context: ErrorContext) -> None:
         _in_hook.set(True)

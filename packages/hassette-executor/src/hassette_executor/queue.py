@@ -6,11 +6,12 @@ so whoever cancels the service that waits for the queue does not cancel the flus
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from hassette_executor.ids import time_of
 from hassette_executor.pending import (
@@ -22,6 +23,7 @@ from hassette_executor.pending import (
     records_of,
     stands_for,
     with_records,
+    without_records,
 )
 from hassette_executor.records import Batch, Record
 from hassette_executor.repeated_log import RepeatedLog
@@ -30,6 +32,9 @@ from hassette_executor.shedding import make_room, total_size
 from hassette_executor.sink import RecordSink
 
 logger = logging.getLogger(__name__)
+
+# For all queues of the process: a sink that is given from one executor to the next sees them rise.
+_sequences = itertools.count(1)
 
 
 class WriteQueue:
@@ -66,6 +71,7 @@ class WriteQueue:
         self._kept = 0
         self._records: deque[Record] = deque()
         self._bytes = 0
+        self._tried_bytes = 0
         # Batches that were tried already, or are pieces of one that was, in order; they go before everything else.
         self._aside: deque[Batch] = deque()
         self._in_hand: Batch | None = None
@@ -75,6 +81,7 @@ class WriteQueue:
         self._closing = False
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
+        self._watch: asyncio.TimerHandle | None = None
         # Who waits for a flush: up to which record and which batch all has to be settled, and whom to tell.
         self._flushed: list[tuple[int, int, asyncio.Future[None]]] = []
         self._accepted = 0
@@ -121,7 +128,7 @@ class WriteQueue:
         self._newest_id = records[-1].id
         self._records.extend(records)
         self._bytes += size
-        if self.waiting > self._settings.max_records or self._bytes > self._settings.max_bytes:
+        if self.waiting > self._settings.max_records or self._bytes + self._tried_bytes > self._settings.max_bytes:
             self._shed_detail()
         if len(self._records) >= self._settings.batch_records:
             self._wake()
@@ -135,7 +142,7 @@ class WriteQueue:
                 "late",
                 logging.WARNING,
                 "What was announced after the stop is kept for the next start only",
-                extra={"waiting": self.pending.held()},
+                extra={"waiting": self._held()},
             )
         elif self._timer is None and not self._partial_due and not self._blocked:
             # Records have waited in the executor's inbox already: a fifth less keeps the whole within the interval.
@@ -175,16 +182,19 @@ class WriteQueue:
                 await asyncio.wait({self._writer}, timeout=1)
         self._closed = True
         self._cancel_timer()
+        self._watch_no_more()
         unsettled = self._take_unsettled()
         left = sum(count_of(batch) for batch in unsettled) + len(self._records)
         self._records.clear()
-        self._bytes = 0
+        self._bytes = self._tried_bytes = 0
         if left:
             self.shed["stop_deadline"] += left
-        for batch in unsettled:
-            self.pending.put_back(batch)
-        summed_up = sum(count for summary in self.pending.summaries.take() for _, count in summary.counts)
-        beside = self.pending.held()
+        summaries = [*self.pending.summaries.take(), *(one for batch in unsettled for one in batch.summaries)]
+        summed_up = sum(count for summary in summaries for _, count in summary.counts)
+        # What else they say keeps its number: should the sink have kept it after all, the next start does not say it
+        # once more.
+        self._put_aside(batch._replace(summaries=()) for batch in unsettled)
+        beside = self._held()
         if left or summed_up:
             logger.error(
                 "Records were not written before the stop deadline and are lost",
@@ -202,7 +212,7 @@ class WriteQueue:
     # ---- writing ----------------------------------------------------------------------------------------------
 
     async def _write_until_closed(self) -> None:
-        while not self._closed and not (self._closing and not self.waiting and not self.pending):
+        while not self._closed and not (self._closing and not (self.waiting or self.pending or self._aside)):
             await self._due.wait()
             self._due.clear()
             while not self._blocked and (batch := self._next_batch()) is not None:
@@ -222,19 +232,20 @@ class WriteQueue:
                 self.touch()
             return None
         if len(self._records) <= self._settings.batch_records:
-            taken = tuple(self._records)
+            taken, size = tuple(self._records), self._bytes
             self._records.clear()
-            self._bytes = 0
             self._partial_due = False
         else:
             taken = tuple([self._records.popleft() for _ in range(self._settings.batch_records)])
-            self._bytes -= total_size(taken)
+            size = total_size(taken)
+        self._bytes -= size
+        self._tried_bytes += size
         beside = self.pending.take(self._now_us()) if self.pending else Batch(0, self._now_us())
         batch = with_records(beside, taken)
         return None if is_empty(batch) else self._numbered(batch)
 
     def _numbered(self, batch: Batch) -> Batch:
-        self._sequence += 1
+        self._sequence = next(_sequences)
         return batch._replace(sequence=self._sequence)
 
     async def _write(self, batch: Batch) -> None:
@@ -258,8 +269,10 @@ class WriteQueue:
             self.failures = 0
         # Only now: a defect above ends this task, and the next one has to find the batch.
         self._in_hand = None
+        self._tried_bytes = sum(total_size(records_of(batch)) for batch in self._aside)
 
     async def _attempt(self, batch: Batch) -> Exception | None:
+        self._watch_in(self._settings.retry_max_s, asyncio.get_running_loop().time())
         try:
             await self._sink.write(batch)
         except asyncio.CancelledError:
@@ -269,7 +282,23 @@ class WriteQueue:
             return RuntimeError("the sink's own work was cancelled")
         except Exception as error:  # noqa: BLE001  whatever ails the sink, the batch is kept and tried again
             return error
+        finally:
+            self._watch_no_more()
         return None
+
+    def _watch_in(self, seconds: float, since: float) -> None:
+        self._watch = asyncio.get_running_loop().call_later(seconds, self._say_slow, since)
+
+    def _watch_no_more(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    def _say_slow(self, since: float) -> None:
+        facts = {"seconds": round(asyncio.get_running_loop().time() - since), "waiting": self.waiting}
+        message = "A sink has not answered for long; what comes waits for it"
+        self._log.log("slow", logging.WARNING, message, extra=facts)
+        self._watch_in(self._settings.log_interval_s, since)
 
     def _retry_later(self, error: Exception) -> None:
         pause = min(self._settings.retry_max_s, self._settings.retry_min_s * 2 ** min(self.failures, 30))
@@ -323,7 +352,7 @@ class WriteQueue:
         kept, going, self._bytes = make_room(
             self._records,
             max(0, room - self._settings.max_records // 16),
-            self._settings.max_bytes - self._settings.max_bytes // 16,
+            max(0, self._settings.max_bytes - self._settings.max_bytes // 16 - self._tried_bytes),
         )
         self._records = deque(kept)
         self._shed(reason, going)
@@ -335,13 +364,34 @@ class WriteQueue:
         )
 
     def _dissolve_aside(self) -> None:
-        """Put the runs of batches that wait for a retry back into the queue, so that they can make room, too."""
-        for batch in reversed(self._aside):
-            records = records_of(batch)
-            self._records.extendleft(reversed(records))
-            self._bytes += total_size(records)
-            self.pending.put_back(batch)
+        """Put the runs of batches that wait for a retry back into the queue, so that they can make room, too.
+
+        What a batch says beside them waits on under its number: the sink may have kept it and told us otherwise, and
+        sums that are said twice are wrong.
+        """
+        dissolved = tuple(self._aside)
         self._aside.clear()
+        for batch in reversed(dissolved):
+            records = records_of(batch)
+            size = total_size(records)
+            self._records.extendleft(reversed(records))
+            self._bytes += size
+            self._tried_bytes -= size
+        self._put_aside(dissolved)
+
+    def _put_aside(self, batches: Iterable[Batch]) -> None:
+        """Keep what batches say beside runs, under the numbers that they have."""
+        rests = map(without_records, batches)
+        self._aside.extend(rest for rest in rests if not is_empty(rest))
+
+    def _held(self) -> dict[str, int]:
+        """Return what waits beside runs, tried already or not, by kind."""
+        held = Counter(self.pending.held())
+        for batch in self._aside:
+            tried = Pending()
+            tried.put_back(batch)
+            held.update(tried.held())
+        return dict(held)
 
     def _shed(self, reason: str, records: Sequence[Record]) -> None:
         for record in records:

@@ -1,7 +1,6 @@
 """`OpenTelemetrySink`: records as spans and metrics, to any receiver of OTLP."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -89,9 +88,13 @@ class OpenTelemetrySink:
         otlp = self._otlp
         if otlp is None:
             return
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(LAST_METRICS_S):
                 await self._send_metrics_soon()
+        except TimeoutError:
+            logger.warning(
+                "The last metrics were not sent in time and are lost", extra={"endpoint": self.settings.endpoint}
+            )
         self._otlp = None
         otlp.close()
         self._thread.close()
