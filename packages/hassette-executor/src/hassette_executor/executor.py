@@ -224,12 +224,19 @@ class CommandExecutor:
         effects = None
         if execution.effects is not None:
             effects = execution.effects.take(failed=status is not _SUCCESS)
-        waited_us = (started_ns - command.ready_ns) // 1000
-        numbers = (started_us, duration_us, waited_us)
-        record_id = self._next_id(started_us + duration_us)
         record = _new_record(
             command.record_type,
-            (record_id, command.registration, command.trigger, *numbers, status, failure, effects),
+            (
+                self._next_id(started_us + duration_us),
+                command.registration,
+                command.trigger,
+                started_us,
+                duration_us,
+                (started_ns - command.ready_ns) // 1000,
+                status,
+                failure,
+                effects,
+            ),
         )
         self._inbox.append(record)
         if failure is not None or effects is not None:

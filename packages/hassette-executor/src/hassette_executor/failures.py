@@ -7,6 +7,7 @@ plain facts, and `Failure.traceback` renders them when somebody (the sink's thre
 
 import linecache
 from collections.abc import Callable
+from itertools import repeat
 from types import TracebackType
 from typing import NamedTuple, cast
 
@@ -112,16 +113,17 @@ def _message(error: BaseException) -> str:
 
 
 def _frames(tb: TracebackType | None) -> tuple[Frame, ...]:
-    frames: list[Frame] = []
+    frames: list[tuple[str, int, str]] = []
+    own = _OWN_FILES
     while tb is not None:
         code = tb.tb_frame.f_code
-        if code.co_filename not in _OWN_FILES:
-            frames.append(_new(Frame, (code.co_filename, tb.tb_lineno, code.co_qualname)))
-            if len(frames) > MAX_FRAMES:
-                # Endless recursion: the way in and the end say more than the middle.
-                del frames[MAX_FRAMES // 2]
+        if (file := code.co_filename) not in own:
+            frames.append((file, tb.tb_lineno, code.co_qualname))
         tb = tb.tb_next
-    return tuple(frames)
+    if len(frames) > MAX_FRAMES:
+        # Endless recursion: the way in and the end say more than the middle.
+        del frames[MAX_FRAMES // 2 : -(MAX_FRAMES // 2)]
+    return tuple(map(_new, repeat(Frame), frames))
 
 
 _OWN_FILES: set[str] = set()

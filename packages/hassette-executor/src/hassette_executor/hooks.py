@@ -90,6 +90,8 @@ class ErrorHooks:
 
     def find(self, registration: Registration) -> ErrorHook | None:
         """Return the hook that a failure of this registration calls."""
+        if not (self._by_registration or self._by_app):
+            return self._global
         return (
             self._by_registration.get(registration)
             or self._by_app.get((registration.app, registration.instance))
