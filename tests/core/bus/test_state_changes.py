@@ -85,6 +85,32 @@ async def test_on_attribute_change_watches_that_attribute_only(house: Any) -> No
     assert record.trigger.new_state == "off"
 
 
+@pytest.mark.parametrize(
+    ("expected", "others", "equal"),
+    [
+        (21, [19.5, "21", None, [21], True], 21.0),
+        (19.5, [21, "19.5", False, [19.5]], 19.5),
+        ("heat", [1, 0.5, True, ["heat"], "cool"], "heat"),
+        (True, ["on", 0, 2, "True", [True]], True),
+        ([21, "auto"], [19.5, "21", [21, "auto"]], "auto"),
+    ],
+)
+@pytest.mark.parametrize("option", ["changed_from", "changed_to"])
+async def test_an_attribute_of_another_type_is_not_the_expected_value(
+    house: Any, option: str, expected: Any, others: list[Any], equal: Any
+) -> None:
+    house.put("climate.hall", "heat", target="something else")
+    house.bus.on_attribute_change("climate.hall", "target", handler=noop, **{option: expected})
+    for number, other in enumerate(others):
+        house.change("climate.hall", "heat", target=other)
+        house.change("climate.hall", "heat", target=f"something else {number}")
+    await house.records(0)
+    assert await house.skipped() == {}  # none of them made the comparison fail, either
+    house.change("climate.hall", "heat", target=equal)
+    house.change("climate.hall", "heat", target="something else")
+    await house.records(1)
+
+
 async def test_where_decides_last(house: Any) -> None:
     house.bus.on_state_change("light.*", handler=noop, where=lambda event: event.entity_id.endswith("hall"))
     house.change("light.porch", "on")

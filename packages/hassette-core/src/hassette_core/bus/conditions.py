@@ -95,7 +95,8 @@ def expectation(option: str, expected: Expected, *, texts_only: bool) -> Test | 
         for value in wanted:
             if not isinstance(value, str):
                 raise RegistrationError(f"{option}={value!r} can never match: a state is text; write {_text(value)!r}")
-    return wanted.__contains__ if len(wanted) > 1 else wanted[0].__eq__
+    # Not the `__eq__` of a value: of another type it answers NotImplemented, which counts as true.
+    return wanted.__contains__
 
 
 def check_question(option: str, question: Where | None) -> None:
