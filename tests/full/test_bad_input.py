@@ -21,6 +21,25 @@ class Good(App[AppConfig]):
     async def on_initialize(self) -> None:
         self.logger.warning("the good one runs")
 """
+EXITS = """
+import sys
+from hassette_core import App, AppConfig
+
+class Broken(App[AppConfig]):
+    async def {method}(self) -> None:
+        sys.exit("no config")
+"""
+HANDLER_EXITS = """
+import sys
+from hassette_core import App, AppConfig
+
+class Exits(App[AppConfig]):
+    async def on_initialize(self) -> None:
+        self.scheduler.run_in(self.end, 0.1)
+
+    async def end(self) -> None:
+        sys.exit(3)
+"""
 
 
 @pytest.fixture
@@ -76,6 +95,39 @@ def test_one_broken_app_leaves_the_others_running(start: Any, tmp_path: Path, ap
     process.wait_for("the good one runs")
     process.signal(signal.SIGTERM)
     assert process.end() == 0
+
+
+@pytest.mark.parametrize("method", ["on_initialize", "on_shutdown"])
+def test_an_app_that_calls_sys_exit_is_a_broken_app_like_any_other(
+    start: Any, tmp_path: Path, apps: Path, history: Any, method: str
+) -> None:
+    (apps / "broken.py").write_text(EXITS.format(method=method), encoding="utf-8")
+    configure(
+        tmp_path,
+        '[apps.broken]\nmodule = "broken"\nclass = "Broken"\n[apps.good]\nmodule = "good"\nclass = "Good"\n',
+    )
+    process = start("demo", "--config", "hassette.toml", "--data-dir", history.file.parent, "--port", 0, "--speed", 0)
+    process.wait_for("the good one runs")
+    process.signal(signal.SIGTERM)
+    assert process.end() == 0, process.output
+    assert "app=broken.broken" in process.output
+    assert "SystemExit: no config" in process.output
+    (session,) = history.sessions()
+    assert (session["outcome"], session["reason"]) == ("clean", "SIGTERM")
+
+
+def test_a_handler_that_calls_sys_exit_ends_the_process_and_the_session_has_failed(
+    start: Any, tmp_path: Path, apps: Path, history: Any
+) -> None:
+    (apps / "exits.py").write_text(HANDLER_EXITS, encoding="utf-8")
+    configure(tmp_path, '[apps.exits]\nmodule = "exits"\nclass = "Exits"\n')
+    process = start("demo", "--config", "hassette.toml", "--data-dir", history.file.parent, "--port", 0, "--speed", 0)
+    assert process.end() == 3, process.output
+    assert "could not be handed to the executor" not in process.output
+    (session,) = history.sessions()
+    assert session["outcome"] == "failed"
+    assert "sys.exit in a handler" in session["reason"]
+    assert len(history.run_ids()) == 1, "the run that ended everything is in the history"
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ async def test_an_app_listens_and_plans_and_what_it_does_is_recorded_under_its_n
     assert await house.lifecycle() == [("app_started", "lamp.hall", "")]
 
 
-async def test_stopping_ends_listeners_and_jobs_before_on_shutdown_and_retires_them(
+async def test_stopping_ends_listeners_and_jobs_before_on_shutdown_and_retires_none_as_all_come_back(
     house: Any, apps: Any, write: Any, entry: Any
 ) -> None:
     write("lamp", LAMP)
@@ -66,9 +66,37 @@ async def test_stopping_ends_listeners_and_jobs_before_on_shutdown_and_retires_t
     await house.pass_time(30)
     await house.records(0)
     assert log() == ["init lamp.lamp", "down"]
-    assert sorted(await house.retired()) == ["heard", "tick"]
+    assert await house.retired() == [], "or all that is known of the house would read (retired) while it is off"
     assert statuses(service) == {"lamp.lamp": "stopped"}
     assert await house.lifecycle() == [("app_started", "lamp.lamp", ""), ("app_stopped", "lamp.lamp", "")]
+
+
+async def test_a_listener_that_outlives_the_stop_of_all_apps_by_its_run_is_not_retired(
+    house: Any, apps: Any, write: Any, entry: Any
+) -> None:
+    write(
+        "lamp", "import asyncio\n" + LAMP.replace('append("heard")', 'append("heard")\n        await asyncio.sleep(9)')
+    )
+    service = await apps.start({"lamp": entry("lamp", "Lamp")})
+    house.change("light.a", "on")
+    await house.until(lambda: "heard" in log())
+    await service.stop()
+    await house.service.stop()
+    (record,) = await house.records(1)
+    assert record.status is Status.CANCELLED
+    assert await house.retired() == []
+
+
+async def test_what_an_app_ends_after_a_restart_of_all_apps_is_retired(
+    house: Any, apps: Any, write: Any, entry: Any
+) -> None:
+    write("lamp", LAMP)
+    service = await apps.start({"lamp": entry("lamp", "Lamp")})
+    await service.stop()
+    await service.start()
+    (listener,) = house.service.listeners("lamp", "lamp")
+    listener.cancel()
+    assert await house.retired() == ["heard"]
 
 
 @pytest.mark.parametrize(
@@ -78,6 +106,7 @@ async def test_stopping_ends_listeners_and_jobs_before_on_shutdown_and_retires_t
         ("await asyncio.Event().wait()", "it took longer than 0.05 s"),
         ("raise asyncio.CancelledError", "it was cancelled by something of its own"),
         ("raise TimeoutError('mine')", "TimeoutError: mine"),
+        ("raise SystemExit('no config')", "SystemExit: no config"),
         ("self.bus.on_state_change('light.a', handler=3)", "handler=3 is not callable"),
     ],
 )
@@ -104,6 +133,7 @@ async def test_an_app_that_fails_to_initialize_leaves_nothing_behind_and_the_oth
     await house.pass_time(10)
     assert {record.registration.app for record in await house.records(2)} == {"lamp"}
     assert ("app_failed", "bad.bad") in [(kind, subject) for kind, subject, _ in await house.lifecycle()]
+    assert await house.retired() == ["heard", "heard"], "one app's end is an end, unlike that of all"
     assert says in service.statuses[0].detail
     assert [vars(line)["app"] for line in caplog.records if line.message == "An app failed"] == ["bad.bad"]
 
@@ -120,7 +150,7 @@ async def test_an_app_that_cannot_be_loaded_is_reported_and_the_others_run(
     assert "does not import" in failed[2]
 
 
-@pytest.mark.parametrize("body", ["raise ValueError('stuck')", "await asyncio.Event().wait()"])
+@pytest.mark.parametrize("body", ["raise ValueError('stuck')", "await asyncio.Event().wait()", "raise SystemExit(1)"])
 async def test_an_app_that_fails_to_shut_down_is_stopped_all_the_same(
     house: Any, apps: Any, write: Any, entry: Any, body: str
 ) -> None:

@@ -32,6 +32,7 @@ EXECUTOR_SHARE = 0.5
 GRACE_SHARE = 0.15
 """Of the stop budget, what jobs may use to end by themselves, and then handlers; what runs on is cancelled."""
 SINK_RESERVE_S = 1.0
+CUT_OFF = "something ended the program without a request to stop, such as sys.exit in a handler (see its run)"
 
 _NEWS = {
     "service_degraded": (logging.WARNING, "A part could not start; it is tried again, and the rest runs without it"),
@@ -127,6 +128,7 @@ class Hassette:
             stop_budget_s=config.hassette.stop_budget_s,
             on_change=self._note_change,
             on_fatal=self._note_fatal,
+            on_cut_off=self._note_cut_off,
         )
         self._task: asyncio.Task[None] | None = None
 
@@ -163,6 +165,8 @@ class Hassette:
 
         Raises:
             FatalError: What ended it otherwise; everything has been stopped.
+            CancelledError: It was cut off: cancelled, or a handler raised ``SystemExit``. Everything has been stopped,
+                and the session's outcome is ``failed``.
         """
         with self._redact:
             self.executor.set_session_facts(**session_facts(), home_assistant_url=self.link.url)
@@ -240,6 +244,11 @@ class Hassette:
 
     def _note_fatal(self, cause: FatalError) -> None:
         self.executor.set_session_facts(reason=self._redact(str(cause)), outcome="failed")
+
+    def _note_cut_off(self) -> None:
+        # A SystemExit that leaves the event loop reaches us only as the cancellation of everything.
+        logger.error("Cut off without a request to stop", extra={"problem": CUT_OFF})
+        self.executor.set_session_facts(reason=CUT_OFF, outcome="failed")
 
     def _report_connection(self, kind: str, subject: str, detail: str) -> None:
         self.executor.report(kind, subject, self._redact(detail))

@@ -107,6 +107,7 @@ class AppService:
     async def start(self) -> None:
         """Load the apps and, unless they wait for Home Assistant, start them. No app's failure is raised."""
         self._stopped.clear()
+        self._bus.retires = self._scheduler.retires = True
         loaded, failed = load_apps(self._entries, self._app_dir)
         self._loaded = [(app, AppStatus(app=app.key, instance=app.instance, status="loaded")) for app in loaded]
         self.statuses = [status for _, status in self._loaded]
@@ -132,8 +133,13 @@ class AppService:
             stopped.cancel()
 
     async def stop(self) -> None:
-        """Call every app's ``on_shutdown`` and end its listeners and jobs. Handlers that run are left to the bus."""
+        """Call every app's ``on_shutdown`` and end its listeners and jobs. Handlers that run are left to the bus.
+
+        What all apps had registered is not retired: it is there again after the next start, and what is not is found
+        missing then, as after a crash.
+        """
         self._loaded = []
+        self._bus.retires = self._scheduler.retires = False
         running, self._running = self._running, []
         await asyncio.gather(*(self._stop_app(app) for app in running))
         self._stopped.set()
@@ -168,7 +174,7 @@ class AppService:
         except asyncio.CancelledError:
             self._clear(parts)
             raise
-        except Exception as error:  # noqa: BLE001  an app is somebody's code; its failure must leave the others running
+        except (Exception, SystemExit) as error:  # an app is somebody's code, and its end must leave the others running
             problem, cause = f"{type(error).__name__}: {error}", error
         else:
             cause = None
@@ -187,7 +193,7 @@ class AppService:
         parts.scheduler.cancel_all()
         try:
             problem = await self._call(app.on_shutdown, self._stop_timeout_s)
-        except Exception as error:  # as in _start_app: the others must still be stopped
+        except (Exception, SystemExit) as error:  # as in _start_app: the others must still be stopped
             problem = f"{type(error).__name__}: {error}"
             logger.exception("An app failed to shut down", extra={"app": status.subject})
         status.status = "stopped"

@@ -36,6 +36,8 @@ class BusService:
 
     Attributes:
         name: ``"bus"``.
+        retires: Whether a listener that ends is retired. False while all apps stop:
+            what ends then is there again next time.
     """
 
     name = "bus"
@@ -57,6 +59,7 @@ class BusService:
         self._listeners: dict[_Key, Listener] = {}
         self._tasks = OwnedTasks()
         self._predicate_log = RepeatedLog(logger, WARN_INTERVAL_S, self._clock.monotonic_ns)
+        self.retires = True
         self._open = False
         self._stopped = asyncio.Event()
 
@@ -165,7 +168,8 @@ class BusService:
             self._executor.count_skip(registration, reason, count)
 
         def drained() -> None:
-            self._executor.retire(registration)
+            if self.retires:
+                self._executor.retire(registration)
 
         def run(delivery: Delivery) -> Any:
             return self._dispatch(listener, delivery)

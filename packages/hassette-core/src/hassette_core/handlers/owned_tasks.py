@@ -60,6 +60,7 @@ class OwnedTasks:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            # What is no Exception (sys.exit in a handler) has been recorded, and ends the process from here on.
             # The executor swallows what handlers raise, so this is ours: it stopped before us, or has a defect.
             logger.error("A run could not be handed to the executor", extra={"error": repr(error)}, exc_info=error)

@@ -24,6 +24,8 @@ class Supervisor:
         stop_budget_s: Seconds that stopping may take altogether. Docker kills after 10.
         on_change: Called with every change of status, on the event loop; it must not raise.
         on_fatal: Called with the cause when it is past mending, before anything is stopped; it must not raise.
+        on_cut_off: Called when `run` is cancelled although nobody has requested a stop, before anything is stopped;
+            it must not raise.
         monotonic: Reads the clock that crashes are counted on, in seconds.
         sleep: Waits the given number of seconds between attempts.
         random: Source of the pauses' jitter.
@@ -44,6 +46,7 @@ class Supervisor:
         stop_budget_s: float = 9.0,
         on_change: Callable[[StatusChange], None] = lambda _: None,
         on_fatal: Callable[[FatalError], None] = lambda _: None,
+        on_cut_off: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Random | None = None,
@@ -60,6 +63,7 @@ class Supervisor:
         self._keepers = [make(member) for member in _in_order(members)]
         self._stop_budget_s = stop_budget_s
         self._on_fatal = on_fatal
+        self._on_cut_off = on_cut_off
         self._stop_requested = asyncio.Event()
         self._cause: FatalError | None = None
         self.started = asyncio.Event()
@@ -90,6 +94,10 @@ class Supervisor:
             try:
                 await self._start_all(owner)
                 await self._stop_requested.wait()
+            except asyncio.CancelledError:
+                if not self.stopping:
+                    self._on_cut_off()
+                raise
             finally:
                 self._stop_requested.set()
                 await self._stop_all(owner)

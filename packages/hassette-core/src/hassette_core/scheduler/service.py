@@ -56,6 +56,8 @@ class SchedulerService:
 
     Attributes:
         name: ``"scheduler"``.
+        retires: Whether a job that ends is retired. False while all apps stop:
+            what ends then is there again next time.
     """
 
     name = "scheduler"
@@ -78,6 +80,7 @@ class SchedulerService:
         self._tasks = OwnedTasks()
         self._timer: Timer | None = None
         self._armed_ns = 0
+        self.retires = True
         self._open = False
         self._offset = WallOffset(self.clock)
         self._crash: Exception | None = None
@@ -232,7 +235,8 @@ class SchedulerService:
             self._executor.count_skip(registration, reason, count)
 
         def drained() -> None:
-            self._executor.retire(registration)
+            if self.retires:
+                self._executor.retire(registration)
 
         def run(due: Due) -> Any:
             return self.run_job(job, due)
