@@ -17,7 +17,19 @@ ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Ha
 places = st.builds(lambda name: Place(zone=ZoneInfo(name), latitude=40.0, longitude=10.0), st.sampled_from(ZONES))
 moments = st.integers(0, 19 * 365 * 86_400).map(lambda s: datetime(2011, 1, 1, tzinfo=UTC) + timedelta(seconds=s))
 times = st.times().map(lambda t: t.replace(microsecond=0, tzinfo=None))
-crons = st.sampled_from(["*/10 * * * *", "30 2 * * *", "0 0 * * *", "15 1-3 * * *", "0 7 * * MON-FRI", "*/5 * * * * *"])
+crons = st.sampled_from(
+    [
+        "*/10 * * * *",
+        "30 2 * * *",
+        "0 0 * * *",
+        "15 1-3 * * *",
+        "0 7 * * MON-FRI",
+        "*/5 * * * * *",
+        "0 30 2 * * *",
+        "0-59/20 15 1-3 * * *",
+        "15 */30 2 * * *",
+    ]
+)
 calendars: st.SearchStrategy[Calendar] = st.one_of(
     st.builds(Daily, times), st.builds(Cron, crons), st.builds(Sun, st.sampled_from(["sunrise", "sunset"]))
 )
@@ -53,7 +65,7 @@ def test_a_daily_job_always_runs_exactly_once_on_every_local_day(at: time, momen
     assert days == [day if day != skipped else day + timedelta(days=1) for day in expected]
 
 
-@pytest.mark.parametrize("schedule", [Daily(time(2, 30)), Cron("30 2 * * *")])
+@pytest.mark.parametrize("schedule", [Daily(time(2, 30)), Cron("30 2 * * *"), Cron("0 30 2 * * *")])
 def test_a_skipped_local_time_runs_right_after_the_gap(schedule: Calendar) -> None:
     # Berlin, 29 March 2026: 02:00 is followed by 03:00.
     found = schedule.next_after(utc("2026-03-28 12:00"), BERLIN)
@@ -62,7 +74,7 @@ def test_a_skipped_local_time_runs_right_after_the_gap(schedule: Calendar) -> No
     assert schedule.next_after(found, BERLIN) == utc("2026-03-30 00:30")
 
 
-@pytest.mark.parametrize("schedule", [Daily(time(2, 30)), Cron("30 2 * * *")])
+@pytest.mark.parametrize("schedule", [Daily(time(2, 30)), Cron("30 2 * * *"), Cron("0 30 2 * * *")])
 def test_a_repeated_local_time_runs_once_at_its_first_showing(schedule: Calendar) -> None:
     # Berlin, 25 October 2026: 02:00 to 03:00 is shown twice.
     first = schedule.next_after(utc("2026-10-24 12:00"), BERLIN)
@@ -72,11 +84,31 @@ def test_a_repeated_local_time_runs_once_at_its_first_showing(schedule: Calendar
     assert schedule.next_after(utc("2026-10-25 01:15"), BERLIN) == utc("2026-10-26 01:30")
 
 
-def test_a_cron_job_by_the_minute_runs_by_the_clock_in_a_repeated_hour() -> None:
-    moment, count = utc("2026-10-25 00:00"), 0
-    while (moment := Cron("*/10 * * * *").next_after(moment, BERLIN)) < utc("2026-10-25 02:00"):  # type: ignore[assignment, operator]
-        count += 1
-    assert count == 11  # 02:10 to 02:50, then 02:00 to 02:50 again
+def runs(expression: str, since: str, until: str) -> list[datetime]:
+    """Return when a cron job runs in Berlin: after a moment, and before another."""
+    found: list[datetime] = []
+    moment = Cron(expression).next_after(utc(since), BERLIN)
+    while moment is not None and moment < utc(until):
+        found.append(moment)
+        moment = Cron(expression).next_after(moment, BERLIN)
+    return found
+
+
+@pytest.mark.parametrize("expression", ["*/10 * * * *", "0 */10 * * * *"])
+def test_a_cron_job_by_the_minute_runs_by_the_clock_in_a_repeated_hour(expression: str) -> None:
+    # 02:10 to 02:50, then 02:00 to 02:50 again
+    assert len(runs(expression, "2026-10-25 00:00", "2026-10-25 02:00")) == 11
+
+
+@pytest.mark.parametrize("expression", ["*/30 2 * * *", "0 */30 2 * * *"])
+def test_a_cron_job_with_a_step_runs_twice_in_a_repeated_hour_and_not_in_a_skipped_one(expression: str) -> None:
+    assert len(runs(expression, "2026-10-24 12:00", "2026-10-25 12:00")) == 4
+    assert runs(expression, "2026-03-28 12:00", "2026-03-29 12:00") == []
+
+
+def test_several_skipped_times_of_one_cron_job_are_one_run_after_the_gap() -> None:
+    assert runs("15,45 0,30 2 * * *", "2026-03-28 12:00", "2026-03-29 12:00") == [utc("2026-03-29 01:00")]
+    assert len(runs("15,45 0,30 2 * * *", "2026-10-24 12:00", "2026-10-25 12:00")) == 4
 
 
 def test_a_cron_expression_of_six_fields_has_seconds() -> None:

@@ -117,8 +117,9 @@ class Daily:
 class Cron:
     """A cron expression of five fields, or of six with seconds first.
 
-    As in Debian's cron: an expression that names minute and hour runs once for a time that the clocks show twice, and
-    right after the gap for one that they skip; any other runs by the clock, twice in a repeated hour.
+    As in Debian's cron: an expression that names its times (no field before the day begins with a star) runs as a
+    daily job does, once for a time that the clocks show twice, and at the first minute after the gap for one that they
+    skip. Any other runs by the clock: twice in a repeated hour, and not in a skipped one.
 
     Attributes:
         expression: Such as ``0 7 * * MON-FRI``.
@@ -143,7 +144,7 @@ class Cron:
             problem = f" ({error})" if str(error) else ""
             raise RegistrationError(
                 f"{self.expression!r} is not a cron expression that ever comes true{problem}: it has five fields,"
-                " minute hour day month weekday, such as '0 7 * * MON-FRI'"
+                " minute hour day month weekday, such as '0 7 * * MON-FRI', or six, with seconds first"
             ) from None
 
     def describe(self) -> str:
@@ -152,11 +153,17 @@ class Cron:
 
     def next_after(self, moment: datetime, place: Place) -> datetime | None:
         """Return the first such moment after a moment."""
-        for local in CronSim(self.expression, moment.astimezone(place.zone)):
-            # The library may answer with the first showing of a repeated hour when asked within the second.
-            if (found := local.astimezone(UTC)) > moment:
-                return found
-        return None
+        shown = moment.astimezone(place.zone)
+        if self._names_its_times():
+            # Without a zone the library goes by what the clocks show; with one it does so for five fields only.
+            found = (place.moment(local) for local in CronSim(self.expression, shown.replace(tzinfo=None)))
+        else:
+            found = (local.astimezone(UTC) for local in CronSim(self.expression, shown))
+        # Asked within the second showing of an hour, either may answer with the first.
+        return next((answer for answer in found if answer > moment), None)
+
+    def _names_its_times(self) -> bool:
+        return not any(field.startswith("*") for field in self.expression.split()[:-3])
 
 
 @dataclass(frozen=True, slots=True)
