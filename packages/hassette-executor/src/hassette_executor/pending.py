@@ -166,6 +166,13 @@ def _id_of(record: Record) -> int:
     return record.id
 
 
+def held_by(batch: Batch) -> dict[str, int]:
+    """Return how many of each kind a batch says beside runs, as `Pending.held` does."""
+    said = Pending()
+    said.put_back(batch)
+    return said.held()
+
+
 def count_of(batch: Batch) -> int:
     """Return how many runs a batch holds."""
     return len(batch.invocations) + len(batch.executions)

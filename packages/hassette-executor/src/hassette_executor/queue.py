@@ -5,7 +5,6 @@ so whoever cancels the service that waits for the queue does not cancel the flus
 """
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import random
@@ -13,11 +12,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 
+from hassette_executor.flush_waiters import FlushWaiters
 from hassette_executor.ids import time_of
 from hassette_executor.pending import (
     Pending,
     count_of,
     halved,
+    held_by,
     is_empty,
     kind_of,
     records_of,
@@ -30,6 +31,7 @@ from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.settings import ExecutorSettings
 from hassette_executor.shedding import make_room, total_size
 from hassette_executor.sink import RecordSink
+from hassette_executor.watched_sink import WatchedSink
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +66,6 @@ class WriteQueue:
         self.persisted = 0
         self.shed: Counter[str] = Counter()
         self.failures = 0
-        self._sink = sink
         self._settings = settings
         self._now_us = now_us
         self._sequence = 0
@@ -81,13 +82,12 @@ class WriteQueue:
         self._closing = False
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
-        self._watch: asyncio.TimerHandle | None = None
-        # Who waits for a flush: up to which record and which batch all has to be settled, and whom to tell.
-        self._flushed: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._flushes = FlushWaiters()
         self._accepted = 0
         self._newest_id = 0
         self._writer: asyncio.Task[None] | None = None
         self._log = RepeatedLog(logger, settings.log_interval_s, monotonic_ns)
+        self._sink = WatchedSink(sink, settings, self._log, lambda: self.waiting)
 
     @property
     def waiting(self) -> int:
@@ -152,16 +152,8 @@ class WriteQueue:
         """Write what waits now, whatever the interval or a retry's time; return when all of it is settled."""
         if self._closed or not (self.waiting or self._aside or self._in_hand or self.pending):
             return
-        flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiter = (self._newest_id, self._sequence + bool(self.pending), flushed)
-        self._flushed.append(waiter)
         self._flush_due()
-        try:
-            await flushed
-        finally:
-            # Who gave up waiting would be remembered for as long as the sink hangs.
-            with contextlib.suppress(ValueError):
-                self._flushed.remove(waiter)
+        await self._flushes.wait(self._newest_id, self._sequence + bool(self.pending))
 
     async def close(self, timeout_s: float) -> None:
         """Write what waits, for as long as the timeout allows; count and say what is left.
@@ -182,7 +174,7 @@ class WriteQueue:
                 await asyncio.wait({self._writer}, timeout=1)
         self._closed = True
         self._cancel_timer()
-        self._watch_no_more()
+        self._sink.look_no_more()
         unsettled = self._take_unsettled()
         left = sum(count_of(batch) for batch in unsettled) + len(self._records)
         self._records.clear()
@@ -205,9 +197,7 @@ class WriteQueue:
                 "What was announced was not written before the stop deadline; it is kept for the next start only",
                 extra={"waiting": beside, "deadline_s": timeout_s},
             )
-        for _, _, flushed in self._flushed:
-            _tell(flushed)
-        self._flushed.clear()
+        self._flushes.release()
 
     # ---- writing ----------------------------------------------------------------------------------------------
 
@@ -272,7 +262,6 @@ class WriteQueue:
         self._tried_bytes = sum(total_size(records_of(batch)) for batch in self._aside)
 
     async def _attempt(self, batch: Batch) -> Exception | None:
-        self._watch_in(self._settings.retry_max_s, asyncio.get_running_loop().time())
         try:
             await self._sink.write(batch)
         except asyncio.CancelledError:
@@ -282,23 +271,7 @@ class WriteQueue:
             return RuntimeError("the sink's own work was cancelled")
         except Exception as error:  # noqa: BLE001  whatever ails the sink, the batch is kept and tried again
             return error
-        finally:
-            self._watch_no_more()
         return None
-
-    def _watch_in(self, seconds: float, since: float) -> None:
-        self._watch = asyncio.get_running_loop().call_later(seconds, self._say_slow, since)
-
-    def _watch_no_more(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-
-    def _say_slow(self, since: float) -> None:
-        facts = {"seconds": round(asyncio.get_running_loop().time() - since), "waiting": self.waiting}
-        message = "A sink has not answered for long; what comes waits for it"
-        self._log.log("slow", logging.WARNING, message, extra=facts)
-        self._watch_in(self._settings.log_interval_s, since)
 
     def _retry_later(self, error: Exception) -> None:
         pause = min(self._settings.retry_max_s, self._settings.retry_min_s * 2 ** min(self.failures, 30))
@@ -386,12 +359,7 @@ class WriteQueue:
 
     def _held(self) -> dict[str, int]:
         """Return what waits beside runs, tried already or not, by kind."""
-        held = Counter(self.pending.held())
-        for batch in self._aside:
-            tried = Pending()
-            tried.put_back(batch)
-            held.update(tried.held())
-        return dict(held)
+        return dict(sum((Counter(held_by(batch)) for batch in self._aside), Counter(self.pending.held())))
 
     def _shed(self, reason: str, records: Sequence[Record]) -> None:
         for record in records:
@@ -417,16 +385,10 @@ class WriteQueue:
             self._timer = None
 
     def _tell_flushed(self) -> None:
-        if not self._flushed:
-            return
-        still: list[tuple[int, int, asyncio.Future[None]]] = []
-        oldest_id = self._records[0].id if self._records else self._newest_id + 1
-        for newest_id, sequence, flushed in self._flushed:
-            if oldest_id <= newest_id or self._aside or (self._kept < sequence and self.pending):
-                still.append((newest_id, sequence, flushed))
-            else:
-                _tell(flushed)
-        self._flushed = still
+        # What was tried and waits to be tried again is older than whatever anybody waits for.
+        if self._flushes and not self._aside:
+            oldest_id = self._records[0].id if self._records else self._newest_id + 1
+            self._flushes.settled(oldest_id, self._kept, beside=bool(self.pending))
 
     def _take_unsettled(self) -> list[Batch]:
         """Return the batches that were begun and not settled, in order; nobody has them any more."""
@@ -434,8 +396,3 @@ class WriteQueue:
         self._in_hand = None
         self._aside.clear()
         return batches
-
-
-def _tell(flushed: "asyncio.Future[None]") -> None:
-    with contextlib.suppress(asyncio.InvalidStateError):  # cancelled in this very turn of the loop
-        flushed.set_result(None)
