@@ -201,6 +201,20 @@ async def test_jitter_puts_each_run_off_by_less_than_it_says_and_does_not_add_up
     assert len(set(offsets)) > 1
 
 
+async def test_jitter_leaves_out_no_run_of_a_cron_job(house: Any) -> None:
+    house.scheduler.run_cron(noop, "* * * * *", jitter=50)
+    await house.pass_time(HOUR + 50)
+    due_s = [after(r).total_seconds() for r in await house.records(60)]
+    assert all(0 <= due - 60 * number < 50 for number, due in enumerate(due_s, start=1))
+    assert await house.skipped() == {}
+
+
+async def test_jitter_of_a_run_that_comes_once_may_be_as_long_as_one_likes(house: Any) -> None:
+    assert house.scheduler.run_in(noop, 1, jitter=HOUR, name="soon").active
+    assert house.scheduler.run_once(noop, NOON + timedelta(hours=1), jitter=100 * HOUR, name="once").active
+    assert house.scheduler.run_cron(noop, "0 0 29 2 *", jitter=100 * HOUR, name="leap day").active
+
+
 async def test_a_run_that_waits_out_its_jitter_is_not_lost_to_a_new_place(house: Any) -> None:
     job = house.scheduler.run_cron(noop, "10 * * * *", jitter=600)
     due, planned = NOON + timedelta(minutes=10), job.next_run
@@ -392,7 +406,11 @@ async def needs_argument(what: str) -> None: ...
     [
         ("run_in", (-1,), {}, "delay=-1 cannot work"),
         ("run_every", (0,), {}, "interval=0 cannot work"),
-        ("run_every", (10,), {"jitter": 10}, "must be less than the interval"),
+        ("run_every", (10,), {"jitter": 10}, "must be less than the time from run to run, here 10 s"),
+        ("run_cron", ("* * * * *",), {"jitter": 300}, "must be less than the time from run to run, here 1 min"),
+        ("run_cron", ("0,50 7 * * MON",), {"jitter": timedelta(hours=1)}, "here 50 min"),
+        ("run_daily", ("07:00",), {"jitter": timedelta(days=1)}, "here 1 d"),
+        ("run_at_sunset", (), {"jitter": timedelta(days=2)}, "here 1 d"),
         ("run_every", (10, NOON - timedelta(1)), {}, "has passed"),
         ("run_once", (NOON - timedelta(1),), {}, "has passed"),
         ("run_once", ("tomorrow",), {}, "is not a moment"),

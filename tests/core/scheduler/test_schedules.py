@@ -121,6 +121,27 @@ def test_a_cron_expression_that_never_comes_true_is_refused(expression: str) -> 
         Cron(expression).check()
 
 
+@pytest.mark.parametrize(
+    ("schedule", "gap_s"),
+    [
+        (Interval(0, 90), 90),
+        (Interval(5), None),
+        (Once(utc("2026-01-01 07:00")), None),
+        (Daily(time(7)), 86_400),
+        (Sun("sunset"), 86_400),
+        (Cron("* * * * *"), 60),
+        (Cron("* * * * * *"), 1),
+        (Cron("*/7 * * * *"), 240),  # from 56 to the full hour
+        (Cron("55 23,0 * * *"), 3_600),
+        (Cron("0 7 * * MON-FRI"), 86_400),
+        (Cron("0 0 1 * *"), 29 * 86_400),
+        (Cron("0 0 29 2 *"), None),
+    ],
+)
+def test_the_shortest_gap_is_how_close_two_runs_come(schedule: Interval | Calendar, gap_s: float | None) -> None:
+    assert schedule.shortest_gap_s() == gap_s
+
+
 def test_sunset_is_where_the_house_is() -> None:
     found = Sun("sunset").next_after(utc("2026-06-21 12:00"), BERLIN)
     assert found is not None

@@ -27,7 +27,8 @@ class JobOptions(TypedDict, total=False):
             ``parallel``: run beside it.
         timeout: Deadline of one run in seconds; None for the configured default, 0 for none.
         on_error: What to call when a run fails, instead of the app's ``on_error``.
-        jitter: Put each run off by a random part of so many seconds, so that not all the house moves at once.
+        jitter: Put each run off by a random part of so many seconds, so that not all the house moves at once. It is
+            less than the time from run to run: a run put off beyond the next one would be left out.
     """
 
     name: str | None
@@ -105,8 +106,6 @@ class AppScheduler:
             RegistrationError: Something here cannot work, or the name is taken.
         """
         every_s = seconds("interval", interval)
-        if _jitter(options) >= every_s:
-            raise RegistrationError(f"jitter={options.get('jitter')!r} must be less than the interval ({every_s:g} s)")
         return self._add(handler, Interval(self._first(start, every_s), every_s), options)
 
     def run_daily(self, handler: Handler, at: time | str, **options: Unpack[JobOptions]) -> Job:
@@ -177,7 +176,7 @@ class AppScheduler:
         on_error = options.get("on_error")
         if on_error is not None and not callable(on_error):
             raise RegistrationError(f"on_error={on_error!r} is not callable")
-        jitter_s = _jitter(options)
+        jitter_s = _jitter(options, schedule)
         settings: list[tuple[str, str]] = []
         if mode != "single":
             settings.append(("mode", mode))
@@ -237,5 +236,11 @@ def _offset(offset: Duration) -> timedelta:
     return timedelta(seconds=seconds("offset", offset, negative=True))
 
 
-def _jitter(options: JobOptions) -> float:
-    return seconds("jitter", options.get("jitter", 0), zero=True)
+def _jitter(options: JobOptions, schedule: Interval | Calendar) -> float:
+    jitter_s = seconds("jitter", options.get("jitter", 0), zero=True)
+    if jitter_s and (gap_s := schedule.shortest_gap_s()) is not None and jitter_s >= gap_s:
+        raise RegistrationError(
+            f"jitter={options.get('jitter')!r} must be less than the time from run to run, here {describe(gap_s)}: a"
+            " run put off beyond the next one would be left out"
+        )
+    return jitter_s

@@ -7,6 +7,7 @@ Rules of two kinds. An *interval* counts seconds of the monotonic clock: setting
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from itertools import islice, pairwise, takewhile
 from typing import Literal, Protocol
 
 from astral import Observer
@@ -20,6 +21,10 @@ from hassette_core.scheduler.place import Place, at_time
 _DAY = timedelta(days=1)
 MAX_DARK_DAYS = 400
 """For how many days ahead a sunrise or sunset is looked for; beyond the polar circles there may be none for months."""
+_SAMPLE_START = datetime(2024, 1, 1, tzinfo=UTC)
+_SAMPLE_DAYS = 366
+_SAMPLE_RUNS = 1_500
+"""How far a cron expression is followed to see how close its runs are: a year or so many runs, a day of minutes."""
 
 
 class Calendar(Protocol):
@@ -32,6 +37,13 @@ class Calendar(Protocol):
 
     def describe(self) -> str:
         """Return the rule as a person would say it."""
+        ...
+
+    def shortest_gap_s(self) -> float | None:
+        """Return how close together its runs can be, in seconds; None when there is one only, or none in a year.
+
+        Days when clocks change are left out of account.
+        """
         ...
 
     def next_after(self, moment: datetime, place: Place) -> datetime | None:
@@ -60,6 +72,10 @@ class Interval:
         """Return the rule as a person would say it."""
         return f"once, after {describe(self.first_s)}" if self.every_s is None else f"every {describe(self.every_s)}"
 
+    def shortest_gap_s(self) -> float | None:
+        """Return the seconds from run to run."""
+        return self.every_s
+
 
 @dataclass(frozen=True, slots=True)
 class Once:
@@ -79,6 +95,10 @@ class Once:
     def describe(self) -> str:
         """Return the rule as a person would say it."""
         return f"once, at {self.at:%Y-%m-%d %H:%M:%S %Z}".rstrip()
+
+    def shortest_gap_s(self) -> float | None:
+        """Return None."""
+        return None
 
     def next_after(self, moment: datetime, place: Place) -> datetime | None:
         """Return the moment, also when it has passed: a clock set forward over it makes it late, not void."""
@@ -104,6 +124,10 @@ class Daily:
     def describe(self) -> str:
         """Return the rule as a person would say it."""
         return f"daily at {self.at:%H:%M:%S}" if self.at.second else f"daily at {self.at:%H:%M}"
+
+    def shortest_gap_s(self) -> float | None:
+        """Return a day."""
+        return _DAY.total_seconds()
 
     def next_after(self, moment: datetime, place: Place) -> datetime | None:
         """Return the first such moment after a moment."""
@@ -151,6 +175,14 @@ class Cron:
         """Return the rule as a person would say it."""
         return f"cron {self.expression}"
 
+    def shortest_gap_s(self) -> float | None:
+        """Return the shortest gap that a year of it shows, or its first runs if they are many; None without any."""
+        until = _SAMPLE_START + _SAMPLE_DAYS * _DAY
+        first = islice(CronSim(self.expression, _SAMPLE_START), _SAMPLE_RUNS)
+        gaps = (after - before for before, after in pairwise(takewhile(lambda run: run < until, first)))
+        shortest = min(gaps, default=None)
+        return None if shortest is None else shortest.total_seconds()
+
     def next_after(self, moment: datetime, place: Place) -> datetime | None:
         """Return the first such moment after a moment."""
         shown = moment.astimezone(place.zone)
@@ -189,6 +221,10 @@ class Sun:
         if not offset_s:
             return f"at {self.event}"
         return f"{describe(abs(offset_s))} {'before' if offset_s < 0 else 'after'} {self.event}"
+
+    def shortest_gap_s(self) -> float | None:
+        """Return a day, which it is but for minutes."""
+        return _DAY.total_seconds()
 
     def next_after(self, moment: datetime, place: Place) -> datetime | None:
         """Return the first such moment after a moment; None when the place is unknown or the sun does not move so."""
