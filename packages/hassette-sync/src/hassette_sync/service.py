@@ -198,11 +198,20 @@ class DataSyncService:
             return await registrations.skips(snapshot, time_range or TimeRange.last())
 
     async def lifecycle(
-        self, time_range: TimeRange | None = None, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+        self,
+        time_range: TimeRange | None = None,
+        *,
+        cursor: str | None = None,
+        limit: int = DEFAULT_LIMIT,
+        routine: bool = True,
     ) -> LifecyclePage:
-        """Answer one page of what happened to the framework itself, newest first."""
+        """Answer one page of what happened to the framework itself, newest first.
+
+        Without ``routine``, what starts and stops as it should is left out.
+        """
         async with self._reader.snapshot("lifecycle") as snapshot:
-            return await sessions.lifecycle_page(snapshot, time_range or TimeRange.last(), cursor, limit)
+            asked = time_range or TimeRange.last()
+            return await sessions.lifecycle_page(snapshot, asked, cursor, limit, routine=routine)
 
     async def losses(
         self, time_range: TimeRange | None = None, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT

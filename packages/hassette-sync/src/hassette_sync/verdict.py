@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hassette_sync.answers.overview import Overview
+from hassette_sync.words import INCIDENT_WORDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +40,19 @@ def verdict_of(overview: Overview) -> Verdict:
         warning.append(f"Hassette crashed {times}")
     if lost := sum(loss.count for loss in overview.losses):
         warning.append(f"{lost:,} details were not kept")
+    befell = [event for event in overview.status.incidents if overview.since_us <= event.at_us < overview.until_us]
+    # A recovery may have cost rows; an upgrade is worth a word and no worry.
+    if any(event.kind == "database_recovered" for event in befell):
+        warning.insert(0, INCIDENT_WORDS["database_recovered"])
+    upgraded = any(event.kind == "database_upgraded" for event in befell)
+    told = [INCIDENT_WORDS["database_upgraded"]] if upgraded else []
     if bad:
-        return Verdict(level="bad", title=_sentence(bad[0]), reasons=(*bad[1:], *warning))
+        return Verdict(level="bad", title=_sentence(bad[0]), reasons=(*bad[1:], *warning, *told))
     if warning:
-        return Verdict(level="warning", title="Mostly well, with something to look at", reasons=tuple(warning))
+        return Verdict(level="warning", title="Mostly well, with something to look at", reasons=(*warning, *told))
     if not overview.counts.total:
-        return Verdict(level="good", title="All quiet: nothing has run", reasons=())
-    return Verdict(level="good", title="All is well", reasons=(f"{overview.counts.total:,} runs, none failed",))
+        return Verdict(level="good", title="All quiet: nothing has run", reasons=tuple(told))
+    return Verdict(level="good", title="All is well", reasons=(f"{overview.counts.total:,} runs, none failed", *told))
 
 
 def _about_the_framework(overview: Overview) -> tuple[list[str], list[str]]:

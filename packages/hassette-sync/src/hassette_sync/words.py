@@ -11,6 +11,11 @@ _STATUS_WORDS = {
     "interrupted": "interrupted",
     "failed": "any failure",
 }
+INCIDENT_WORDS = {
+    "database_recovered": "The history was damaged and set up anew with what could be read",
+    "database_upgraded": "The history was upgraded",
+}
+"""What befell the history file, by the kind of the lifecycle event."""
 
 
 def duration(us: int | None) -> str:

@@ -42,6 +42,7 @@ class Status(Answer):
         schema_revision: Of the file.
         sqlite_version: Of this process's SQLite.
         notices: Sentences that a person should read.
+        incidents: What befell the history file in the last 30 days, newest first: a recovery, an upgrade.
         session: The newest session; None in an empty history.
         last_run: The newest run.
         live: None when read from outside the framework's process.
@@ -53,6 +54,7 @@ class Status(Answer):
     schema_revision: str
     sqlite_version: str
     notices: tuple[str, ...]
+    incidents: tuple[LifecycleEvent, ...]
     session: Session | None
     last_run: Run | None
     live: Live | None

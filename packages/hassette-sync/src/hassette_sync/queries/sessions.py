@@ -22,11 +22,26 @@ SESSION = f"SELECT {_SESSION} FROM sessions WHERE id = :id"
 FIRST_START = "SELECT started_us FROM sessions ORDER BY id LIMIT 1"
 """When the first session that is still known began."""
 
-LIFECYCLE = """
-SELECT id, session_id, at_us, kind, subject, detail FROM lifecycle_events
-WHERE id < :cursor AND id >= :first_id ORDER BY id DESC LIMIT :limit
-"""
+_EVENT = "SELECT id, session_id, at_us, kind, subject, detail FROM lifecycle_events"
+
+LIFECYCLE = f"{_EVENT} WHERE id < :cursor AND id >= :first_id ORDER BY id DESC LIMIT :limit"
 """Lifecycle events, newest first."""
+
+# A service that starts or stops as it should, and an app likewise, is daily business: each session writes some forty
+# such rows, and among them nobody would see the one that matters.
+NOTABLE_LIFECYCLE = f"""
+{_EVENT}
+WHERE id < :cursor AND id >= :first_id
+  AND kind NOT IN ('service_starting', 'service_started', 'service_stopping', 'service_stopped',
+                   'app_started', 'app_stopped')
+ORDER BY id DESC LIMIT :limit
+"""
+"""Lifecycle events that are not daily business, newest first."""
+
+INCIDENTS = f"""
+{_EVENT} WHERE id >= :first_id AND kind IN ('database_recovered', 'database_upgraded') ORDER BY id DESC LIMIT :limit
+"""
+"""What befell the history file itself, newest first."""
 
 LOSSES = """
 SELECT id, session_id, reason, what, count, first_us, last_us FROM losses

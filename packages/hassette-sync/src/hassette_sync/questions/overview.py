@@ -6,7 +6,7 @@ from pathlib import Path
 from hassette_sync.answers.overview import Live, Overview, Status, Timeline, TimelinePoint, Upcoming
 from hassette_sync.answers.registrations import Registration
 from hassette_sync.answers.runs import RunningNow
-from hassette_sync.answers.sessions import Session
+from hassette_sync.answers.sessions import LifecycleEvent, Session
 from hassette_sync.answers.values import Counts, Percentiles
 from hassette_sync.queries.sessions import SCHEMA_REVISION
 from hassette_sync.queries.statistics import by_unit
@@ -14,10 +14,11 @@ from hassette_sync.questions.errors import error_groups
 from hassette_sync.questions.registrations import apps, registrations, skips
 from hassette_sync.questions.rows import counts_of, percentiles_of, sum_of
 from hassette_sync.questions.runs import RunFilter, runs_page
-from hassette_sync.questions.sessions import lifecycle_page, losses_page, newest_session, uptime
+from hassette_sync.questions.sessions import incidents, lifecycle_page, losses_page, newest_session, uptime
 from hassette_sync.questions.sketches import Sketches, percentiles
 from hassette_sync.reader import Parameters, Snapshot
 from hassette_sync.time_range import TimeRange
+from hassette_sync.words import INCIDENT_WORDS, moment
 
 # https://sqlite.org/wal.html: before this version, two connections that write or checkpoint at once can damage a
 # file in WAL mode. The store keeps to one writer; another program on the file would not.
@@ -25,9 +26,6 @@ _SAFE_SQLITE = (3, 51, 3)
 _RECENT_RUNS = 15
 _FAILING = 8
 _LISTED = 6
-# An app that starts or stops is daily business; among as many events, one looks for what is not.
-_ROUTINE = ("app_started", "app_stopped")
-_LOOKED_AT = 100
 _WEEK = 7 * 86_400 * 1_000_000
 
 
@@ -36,12 +34,14 @@ async def status(snapshot: Snapshot, path: Path, live: Live | None, at_us: int) 
     revision = await snapshot.one(SCHEMA_REVISION)
     newest = await newest_session(snapshot, at_us)
     last = await runs_page(snapshot, RunFilter(), TimeRange(0, at_us + _WEEK), None, 1)
+    befell = await incidents(snapshot, at_us)
     return Status(
         path=str(path),
         size_bytes=_size_of(path),
         schema_revision=str(revision[0]) if revision else "",
         sqlite_version=sqlite3.sqlite_version,
-        notices=_notices(newest),
+        notices=_notices(newest, befell, at_us),
+        incidents=befell,
         session=newest,
         last_run=last.runs[0] if last.runs else None,
         live=live,
@@ -59,8 +59,11 @@ def _size_of(path: Path) -> int:
     return size
 
 
-def _notices(newest: Session | None) -> tuple[str, ...]:
-    notices: list[str] = []
+def _notices(newest: Session | None, befell: tuple[LifecycleEvent, ...], at_us: int) -> tuple[str, ...]:
+    notices = [
+        f"{INCIDENT_WORDS[event.kind]} at {moment(event.at_us, now_us=at_us, seconds=False)}. {event.detail}".strip()
+        for event in befell
+    ]
     if newest is not None and newest.state == "silent":
         notices.append(
             f"Hassette (process {newest.pid} on {newest.host}) has not been heard of since its last heartbeat: "
@@ -146,7 +149,6 @@ async def overview(
     """
     all_apps = await apps(snapshot, time_range)
     every = await registrations(snapshot, time_range, with_percentiles=False)
-    befell = (await lifecycle_page(snapshot, time_range, None, _LOOKED_AT)).events
     failing = sorted((one for one in every.registrations if one.counts.failed), key=_worst_first)
     return Overview(
         status=status,
@@ -161,7 +163,7 @@ async def overview(
         recent=(await runs_page(snapshot, RunFilter(), time_range, None, _RECENT_RUNS)).runs,
         uptime=await uptime(snapshot, time_range, status.at_us),
         skips=await skips(snapshot, time_range, _LISTED),
-        lifecycle=tuple(event for event in befell if event.kind not in _ROUTINE)[:_LISTED],
+        lifecycle=(await lifecycle_page(snapshot, time_range, None, _LISTED, routine=False)).events,
         losses=(await losses_page(snapshot, time_range, None, _LISTED)).losses,
         since_us=time_range.since_us,
         until_us=time_range.until_us,

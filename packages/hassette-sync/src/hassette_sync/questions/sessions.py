@@ -17,11 +17,13 @@ from hassette_sync.queries import sessions as queries
 from hassette_sync.questions.rows import facts_of
 from hassette_sync.questions.runs import MAX_LIMIT
 from hassette_sync.reader import Snapshot
-from hassette_sync.time_range import SECOND_US, TimeRange
+from hassette_sync.time_range import DAY_US, SECOND_US, TimeRange
 
 # The heart beats at least each 5 s; three missed beats are no accident.
 HEARTBEAT_OVERDUE_US = 15 * SECOND_US
 _MAX_SPANS = 500
+_INCIDENTS_FOR_US = 30 * DAY_US
+_MAX_INCIDENTS = 5
 
 
 def session_of(row: Row, at_us: int) -> Session:
@@ -109,10 +111,12 @@ async def uptime(snapshot: Snapshot, time_range: TimeRange, at_us: int) -> Uptim
     )
 
 
-async def lifecycle_page(snapshot: Snapshot, time_range: TimeRange, cursor: str | None, limit: int) -> LifecyclePage:
-    """Answer one page of lifecycle events, newest first."""
+async def lifecycle_page(
+    snapshot: Snapshot, time_range: TimeRange, cursor: str | None, limit: int, *, routine: bool = True
+) -> LifecyclePage:
+    """Answer one page of lifecycle events, newest first; without ``routine`` only those that are not daily business."""
     rows = await snapshot.all(
-        queries.LIFECYCLE,
+        queries.LIFECYCLE if routine else queries.NOTABLE_LIFECYCLE,
         {
             "cursor": min(_below(cursor, limit), time_range.end_id),
             "first_id": time_range.first_id,
@@ -121,6 +125,13 @@ async def lifecycle_page(snapshot: Snapshot, time_range: TimeRange, cursor: str 
     )
     events = tuple(LifecycleEvent(**dict(row)) for row in rows[:limit])
     return LifecyclePage(events=events, next_cursor=str(events[-1].id) if len(rows) > limit else None)
+
+
+async def incidents(snapshot: Snapshot, at_us: int) -> tuple[LifecycleEvent, ...]:
+    """Answer what befell the history file in the last 30 days, newest first: a recovery, an upgrade."""
+    since = TimeRange(max(at_us - _INCIDENTS_FOR_US, 0), at_us + SECOND_US)
+    rows = await snapshot.all(queries.INCIDENTS, {"first_id": since.first_id, "limit": _MAX_INCIDENTS})
+    return tuple(LifecycleEvent(**dict(row)) for row in rows)
 
 
 async def losses_page(snapshot: Snapshot, time_range: TimeRange, cursor: str | None, limit: int) -> LossesPage:

@@ -214,10 +214,9 @@ async def sessions(request: Request, data: Data, asked: AskedOrAll, cursor: Curs
         "sessions.html",
         answer=await data.sessions(asked, cursor=cursor, limit=30),
         uptime=uptime,
-        strip=charts.session_strip(uptime, now_us()),
-        ticks=_ticks(week),
-        lifecycle=(await data.lifecycle(week, limit=30)).events,
-        losses=(await data.losses(week, limit=30)).losses,
+        ticks=_ticks(month),
+        lifecycle=(await data.lifecycle(month, limit=30, routine=False)).events,
+        losses=(await data.losses(month, limit=30)).losses,
         status=await data.status(),
         cursor=cursor,
     )
