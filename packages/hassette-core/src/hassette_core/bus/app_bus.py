@@ -194,8 +194,7 @@ class AppBus:
 
     def cancel_all(self) -> None:
         """Cancel every listener of this app instance."""
-        for listener in self._service.listeners(self._app, self._instance):
-            listener.cancel()
+        self._service.cancel_all(self._app, self._instance)
 
     def _listen(
         self,
@@ -205,7 +204,8 @@ class AppBus:
         options: ListenerOptions,
         settings: tuple[tuple[str, str], ...],
     ) -> Subscription:
-        return Subscription(self._service.listen(self._app, self._instance, topic, handler, change, options, settings))
+        listener = self._service.listen(self._app, self._instance, topic, handler, change, options, settings)
+        return Subscription(listener, cancel=self._service.cancel)
 
 
 def _expected(changed_from: Expected, changed_to: Expected) -> tuple[tuple[str, str], ...]:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from hassette_core.bus.conditions import Change
@@ -13,7 +14,7 @@ from hassette_core.bus.topics import TopicIndex, any_group, domain_of
 from hassette_core.clock import Clock, SystemClock
 from hassette_core.errors import RegistrationError
 from hassette_core.events import Event, State, StateChanged
-from hassette_core.handlers import InjectionPlan, Lane, OwnedTasks, describe_callable
+from hassette_core.handlers import InjectionPlan, Lane, OwnedTasks, OwnLoop, describe_callable
 from hassette_executor import CommandExecutor, EventTrigger, InvokeHandler, ListenerRegistration, RepeatedLog
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class BusService:
         self._events: TopicIndex[Listener] = TopicIndex(any_group)
         self._listeners: dict[_Key, Listener] = {}
         self._tasks = OwnedTasks()
+        self._loop = OwnLoop()
         self._predicate_log = RepeatedLog(logger, WARN_INTERVAL_S, self._clock.monotonic_ns)
         self.retires = True
         self._open = False
@@ -67,6 +69,7 @@ class BusService:
 
     async def start(self) -> None:
         """Begin to hear events. Listeners may be registered before."""
+        self._loop.take()
         self._open = True
         self._stopped.clear()
 
@@ -162,6 +165,7 @@ class BusService:
             runs_in=described.runs_in,
             timeout_s=options.timeout_s,
         )
+        self._loop.check(f"the listener {registration.name!r}")
         self._check_free(registration)
 
         def skipped(reason: str, count: int) -> None:
@@ -197,6 +201,18 @@ class BusService:
         self._listeners[registration.key] = listener
         index.add(topic, listener)
         return listener
+
+    def cancel(self, listener: Listener) -> None:
+        """End a listener; a run that has begun goes on. May be called in a thread."""
+        self._loop.call(listener.cancel)
+
+    def cancel_all(self, app: str, instance: str) -> None:
+        """End every listener of one app instance. May be called in a thread."""
+        self._loop.call(partial(self._cancel_all, app, instance))
+
+    def _cancel_all(self, app: str, instance: str) -> None:
+        for listener in self.listeners(app, instance):
+            listener.cancel()
 
     def listeners(self, app: str, instance: str) -> tuple[Listener, ...]:
         """Return the listeners of one app instance."""

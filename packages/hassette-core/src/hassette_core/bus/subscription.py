@@ -1,5 +1,7 @@
 """What an app holds of its listener."""
 
+from collections.abc import Callable
+
 from hassette_core.bus.listener import Listener
 from hassette_executor import ListenerRegistration
 
@@ -9,10 +11,12 @@ class Subscription:
 
     Args:
         listener: The listener.
+        cancel: Ends it.
     """
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, *, cancel: Callable[[Listener], None]) -> None:
         self._listener = listener
+        self._cancel = cancel
 
     @property
     def registration(self) -> ListenerRegistration:
@@ -30,8 +34,11 @@ class Subscription:
         return self._listener.active
 
     def cancel(self) -> None:
-        """Hear no more. May be called twice, and by the handler itself; a run that has begun goes on."""
-        self._listener.cancel()
+        """Hear no more. May be called twice, and by the handler itself; a run that has begun goes on.
+
+        Called in a thread, by a sync handler, it is done as soon as the event loop gets to it.
+        """
+        self._cancel(self._listener)
 
     def __repr__(self) -> str:
         return f"<Subscription {self.name} to {self.registration.topic}{'' if self.active else ', ended'}>"

@@ -4,6 +4,7 @@ from hassette_core.handlers.callables import Described, describe_callable, is_as
 from hassette_core.handlers.durations import Duration, describe, optional_seconds, seconds
 from hassette_core.handlers.injection import InjectionPlan
 from hassette_core.handlers.overlap import AT_ONCE, MAX_WAITING, Lane, Mode, check_mode
+from hassette_core.handlers.own_loop import OwnLoop
 from hassette_core.handlers.owned_tasks import OwnedTasks
 from hassette_core.handlers.parameters import Attr, Data, EntityId, NewState, NewValue, OldState, OldValue
 
@@ -22,6 +23,7 @@ __all__ = [
     "NewValue",
     "OldState",
     "OldValue",
+    "OwnLoop",
     "OwnedTasks",
     "check_mode",
     "describe",

@@ -161,8 +161,7 @@ class AppScheduler:
 
     def cancel_all(self) -> None:
         """Cancel every job of this app instance."""
-        for job in self._service.jobs(self._app, self._instance):
-            self._service.cancel(job)
+        self._service.cancel_all(self._app, self._instance)
 
     def _add(self, handler: Handler, schedule: Interval | Calendar, options: JobOptions) -> Job:
         if unknown := options.keys() - JobOptions.__annotations__.keys():

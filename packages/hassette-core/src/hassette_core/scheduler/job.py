@@ -202,7 +202,10 @@ class Job:
         return None if self._job.plan is None or not self._job.active else self._job.plan.at
 
     def cancel(self) -> None:
-        """End it. May be called twice, and by the job itself; a run that has begun goes on."""
+        """End it. May be called twice, and by the job itself; a run that has begun goes on.
+
+        Called in a thread, by a sync handler, it is done as soon as the event loop gets to it; so is `run_now`.
+        """
         self._cancel(self._job)
 
     def run_now(self) -> None:

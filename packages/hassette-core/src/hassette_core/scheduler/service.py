@@ -4,11 +4,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from typing import Any, NamedTuple
 
 from hassette_core.clock import Clock, SystemClock, Timer
 from hassette_core.errors import RegistrationError
-from hassette_core.handlers import InjectionPlan, Lane, Mode, OwnedTasks, describe_callable
+from hassette_core.handlers import InjectionPlan, Lane, Mode, OwnedTasks, OwnLoop, describe_callable
 from hassette_core.scheduler.agenda import Agenda
 from hassette_core.scheduler.job import Due, PlannedJob
 from hassette_core.scheduler.place import Place
@@ -78,6 +79,7 @@ class SchedulerService:
         self._agenda = Agenda()
         self._calendar_jobs = 0
         self._tasks = OwnedTasks()
+        self._loop = OwnLoop()
         self._timer: Timer | None = None
         self._armed_ns = 0
         self.retires = True
@@ -90,6 +92,7 @@ class SchedulerService:
 
     async def start(self) -> None:
         """Begin to run jobs. They may be registered before; what was due meanwhile runs now, once."""
+        self._loop.take()
         self._open = True
         self._crash = None
         self._stopped.clear()
@@ -140,7 +143,10 @@ class SchedulerService:
         )
 
     def run_now(self, job: PlannedJob) -> None:
-        """Run a job once beside its schedule."""
+        """Run a job once beside its schedule. May be called in a thread."""
+        self._loop.call(partial(self._run_now, job))
+
+    def _run_now(self, job: PlannedJob) -> None:
         if job.active and self._open:
             due_us = _microseconds(self.clock.now())
             job.lane.offer(Due(DueTrigger(due_us, manual=True), self.clock.monotonic_ns()))
@@ -229,6 +235,7 @@ class SchedulerService:
             runs_in=described.runs_in,
             timeout_s=timeout_s,
         )
+        self._loop.check(f"the job {registration.name!r}")
         self._check_free(registration)
 
         def skipped(reason: str, count: int) -> None:
@@ -255,7 +262,18 @@ class SchedulerService:
         return job
 
     def cancel(self, job: PlannedJob) -> None:
-        """End a job; a run that has begun goes on."""
+        """End a job; a run that has begun goes on. May be called in a thread."""
+        self._loop.call(partial(self._cancel, job))
+
+    def cancel_all(self, app: str, instance: str) -> None:
+        """End every job of one app instance. May be called in a thread."""
+        self._loop.call(partial(self._cancel_all, app, instance))
+
+    def _cancel_all(self, app: str, instance: str) -> None:
+        for job in self.jobs(app, instance):
+            self._cancel(job)
+
+    def _cancel(self, job: PlannedJob) -> None:
         if job.active:
             self._withdraw(job)
             job.lane.close()
