@@ -1,7 +1,9 @@
 """The pages and the API: answers, errors, the gate, and text that stays text."""
 
+import asyncio
 import html.parser
 import re
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -86,6 +88,39 @@ async def test_a_page_is_well_formed_and_asks_nothing_of_another_host(client: ht
     ids = [attributes["id"] for _, attributes in elements.tags if "id" in attributes]
     assert len(ids) == len(set(ids)), "an id must be unique, or live updates go to the wrong place"
     assert sum(tag == "h1" for tag, _ in elements.tags) == 1
+
+
+async def test_a_page_is_followed_from_the_newest_run_of_all_and_not_of_those_it_lists(
+    client: httpx.AsyncClient, data: DataSyncService
+) -> None:
+    newest = (await data.runs()).runs[0].id
+    for path in ("/", "/handlers", "/registrations/6", "/runs?app=odd", "/runs?text=nothing+has+this", "/errors"):
+        body = next(attributes for tag, attributes in Elements((await client.get(path)).text).tags if tag == "body")
+        assert (body["data-newest"], "data-follow" in body) == (str(newest), True), path
+    for path in ("/runs?until=1h", "/runs?cursor=1", "/errors/1", f"/runs/{newest}"):
+        body = next(attributes for tag, attributes in Elements((await client.get(path)).text).tags if tag == "body")
+        assert body == {}, path
+
+
+async def test_the_loop_goes_on_while_a_page_is_rendered(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import jinja2
+
+    rendering, answered = threading.Event(), threading.Event()
+    render = jinja2.Template.render
+
+    def slow(template: jinja2.Template, **facts: Any) -> str:
+        rendering.set()
+        assert answered.wait(5), "the loop stood still while a page was rendered"
+        return render(template, **facts)
+
+    monkeypatch.setattr(jinja2.Template, "render", slow)
+    page = asyncio.ensure_future(client.get("/"))
+    assert await asyncio.to_thread(rendering.wait, 5)
+    assert (await client.get("/healthz")).status_code == 200
+    answered.set()
+    assert (await page).status_code == 200
 
 
 @pytest.mark.parametrize("path", [*PAGES, "run"])

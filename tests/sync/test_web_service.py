@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -122,13 +123,9 @@ async def test_the_live_stream_pushes_within_250_ms_and_a_returning_client_misse
         ids = [history.run(listener, now_us - 10_000_000 + n * 1000) for n in range(1_200)]
     async with create_web_service(DataSyncService(history.path, feed), WebSettings(port=0)) as service:
         async with websockets.connect(live_address(service.url)) as client:
-            assert json.loads(await client.recv()) == {
-                "type": "hello",
-                "last_id": "0",
-                "source": "feed",
-                "runs": [],
-                "reason": "",
-            }
+            hello = json.loads(await client.recv())
+            assert abs(hello.pop("at_us") - now_us) < 60_000_000
+            assert hello == {"type": "hello", "last_id": "0", "source": "feed", "runs": [], "reason": ""}
             begin = time.perf_counter()
             feed.publish(ended(ids[-1] + 1))
             message = json.loads(await client.recv())
@@ -141,6 +138,69 @@ async def test_the_live_stream_pushes_within_250_ms_and_a_returning_client_misse
             while not heard or heard[-1] != ids[-1] + 2:
                 heard += [int(run["id"]) for run in json.loads(await client.recv())["runs"]]
         assert heard == [*ids[100:], ids[-1] + 1, ids[-1] + 2]
+
+
+async def hear(client: Any, until: int) -> list[Any]:
+    """Collect messages up to the one that says this id."""
+    messages: list[Any] = []
+    async with asyncio.timeout(10):
+        while not messages or int(messages[-1]["last_id"]) < until:
+            messages.append(json.loads(await client.recv()))
+    return messages
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["feed", "file"])
+async def test_a_page_that_was_away_for_long_is_told_to_reload_and_not_of_each_run(
+    new_history: Callable[..., Any], now_us: int, live: bool
+) -> None:
+    feed = MemoryFeed()
+    with new_history() as history:
+        history.session(now_us)
+        listener = history.listener("hall", "on_motion", "t")
+        ids = [history.run(listener, now_us - 10_000_000 + n * 1000, status="error") for n in range(300)]
+        data = DataSyncService(history.path, feed if live else None)
+        async with create_web_service(data, WebSettings(port=0)) as service:
+            address = live_address(service.url, after=ids[0]) + "&at_most=100"
+            async with websockets.connect(address) as client:
+                hello, missed = await hear(client, ids[-1])
+                assert (hello["type"], missed["type"], missed["runs"]) == ("hello", "reload", [])
+                new = history.run(listener, now_us, status="error")
+                feed.publish(ended(new))
+                (message,) = await hear(client, new)
+                assert [run["id"] for run in message["runs"]] == [str(new)], "from then on, all is told"
+            async with websockets.connect(live_address(service.url, after=ids[-100]) + "&at_most=100") as client:
+                _, *messages = await hear(client, new)
+                assert [int(run["id"]) for one in messages for run in one["runs"]] == [*ids[-99:], new]
+
+
+async def test_a_page_that_knows_no_run_is_not_told_all_that_the_feed_remembers(plausible: Path) -> None:
+    feed = MemoryFeed()
+    feed.publish(*(ended(id_) for id_ in range(1, 501)))
+    async with (
+        create_web_service(DataSyncService(plausible, feed), WebSettings(port=0)) as service,
+        websockets.connect(live_address(service.url) + "&at_most=100") as client,
+    ):
+        _, remembered = await hear(client, 500)
+        assert (remembered["type"], remembered["runs"]) == ("reload", [])
+
+
+async def test_a_page_that_waits_for_a_history_reloads_when_one_with_a_past_appears(
+    tmp_path: Path, plausible: Path
+) -> None:
+    path = tmp_path / "later.db"
+    async with (
+        create_web_service(DataSyncService(path), WebSettings(port=0)) as service,
+        websockets.connect(live_address(service.url) + "&at_most=100") as client,
+    ):
+        assert json.loads(await client.recv())["type"] == "hello"
+        # It has looked for the file by then, in vain.
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.recv(), 0.3)
+        with contextlib.closing(sqlite3.connect(plausible)) as source:
+            source.execute("VACUUM INTO ?", (str(tmp_path / "filled.db"),))
+        (tmp_path / "filled.db").rename(path)
+        message = json.loads(await asyncio.wait_for(client.recv(), 10))
+        assert (message["type"], message["runs"]) == ("reload", [])
 
 
 async def test_a_slow_client_is_told_that_it_was_dropped(plausible: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
 
 from hassette_sync.answers.stream import LiveRun
 from hassette_sync.errors import HistoryUnavailableError, QueryTimeoutError, SyncError
@@ -24,7 +25,22 @@ class DroppedError(SyncError):
     """The follower fell too far behind to be told everything; it may come back with the last id it has."""
 
 
-async def follow_feed(reader: Reader, feed: LiveFeed, after: int) -> AsyncGenerator[tuple[LiveRun, ...]]:
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """More runs than the follower wants to hear of one by one.
+
+    Attributes:
+        last_id: The newest of them.
+    """
+
+    last_id: int
+
+
+Heard = tuple[LiveRun, ...] | Skipped
+"""What a follower hears: runs, ids ascending, or that there were too many."""
+
+
+async def follow_feed(reader: Reader, feed: LiveFeed, after: int, at_most: int | None = None) -> AsyncGenerator[Heard]:
     """Follow the framework's own feed.
 
     The subscription comes first and the history is read second, so that a run which ends in between is in at least
@@ -34,6 +50,7 @@ async def follow_feed(reader: Reader, feed: LiveFeed, after: int) -> AsyncGenera
         reader: The history, for what the feed no longer remembers.
         feed: The framework's feed.
         after: The last id that the follower has; 0 begins with what the feed remembers.
+        at_most: With more new runs than this at once it is told `Skipped` instead; None is all of them, always.
 
     Raises:
         DroppedError: The feed cut the follower off.
@@ -44,18 +61,19 @@ async def follow_feed(reader: Reader, feed: LiveFeed, after: int) -> AsyncGenera
         if after:
             # Rows that are already history, oldest first; an unreadable history leaves what the feed remembers.
             try:
-                while rows := await _page(reader, last):
-                    yield rows
-                    last = rows[-1].id
+                while heard := await _since(reader, last, at_most):
+                    last = _last_id(heard)
+                    yield heard
             except (HistoryUnavailableError, QueryTimeoutError):
                 _logger.warning("The live stream goes on without the history", extra={"after": str(after)})
         while True:
             batch = await _next(subscription)
             if batch is None:
                 raise DroppedError("Hassette is stopping.")
-            if fresh := tuple(live_run(row) for row in batch if row.id > last):
-                yield fresh
+            if fresh := [row for row in batch if row.id > last]:
                 last = fresh[-1].id
+                too_many = at_most is not None and len(fresh) > at_most
+                yield Skipped(last) if too_many else tuple(live_run(row) for row in fresh)
 
 
 async def _next(subscription: AsyncIterator[Sequence[LiveRow]]) -> Sequence[LiveRow] | None:
@@ -67,12 +85,21 @@ async def _next(subscription: AsyncIterator[Sequence[LiveRow]]) -> Sequence[Live
         raise DroppedError(str(error) or type(error).__name__) from error
 
 
-async def _page(reader: Reader, after: int) -> tuple[LiveRun, ...]:
+async def _since(reader: Reader, after: int, at_most: int | None) -> Heard:
+    """Return what the history has next after an id, oldest first; no runs at its end."""
     async with reader.snapshot("live") as snapshot:
-        return tuple(LiveRun.of(run) for run in await runs_after(snapshot, after, PAGE))
+        runs = await runs_after(snapshot, after, PAGE if at_most is None else at_most + 1)
+        if at_most is not None and len(runs) > at_most:
+            # One look at the end of the file in the place of a walk through a day of it.
+            return Skipped(await newest_id(snapshot))
+        return tuple(LiveRun.of(run) for run in runs)
 
 
-async def follow_file(reader: Reader, after: int) -> AsyncGenerator[tuple[LiveRun, ...]]:
+def _last_id(heard: Heard) -> int:
+    return heard.last_id if isinstance(heard, Skipped) else heard[-1].id
+
+
+async def follow_file(reader: Reader, after: int, at_most: int | None = None) -> AsyncGenerator[Heard]:
     """Follow the file that another process writes.
 
     A follower reads at its own pace, so it cannot fall behind. While there is no history, it waits for one.
@@ -80,6 +107,7 @@ async def follow_file(reader: Reader, after: int) -> AsyncGenerator[tuple[LiveRu
     Args:
         reader: The history.
         after: The last id that the follower has; 0 begins now.
+        at_most: With more new runs than this at once it is told `Skipped` instead; None is all of them, always.
     """
     last = after
     started = bool(after)
@@ -90,9 +118,9 @@ async def follow_file(reader: Reader, after: int) -> AsyncGenerator[tuple[LiveRu
                     last, started = await newest_id(snapshot), True
             async with aclosing(_changes(reader)) as changes:
                 async for _ in changes:
-                    while rows := await _page(reader, last):
-                        yield rows
-                        last = rows[-1].id
+                    while heard := await _since(reader, last, at_most):
+                        last = _last_id(heard)
+                        yield heard
         except (HistoryUnavailableError, QueryTimeoutError):
             # Not there yet, or being moved aside or restored: its readers say so on the page, a follower waits. What
             # a history that begins later holds is all new.

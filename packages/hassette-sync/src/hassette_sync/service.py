@@ -13,7 +13,7 @@ from hassette_sync.answers.registrations import AppSummary, RegistrationDetail, 
 from hassette_sync.answers.runs import RunDetail, RunFacets, RunningNow, RunsPage
 from hassette_sync.answers.sessions import LifecyclePage, LossesPage, Session, SessionsPage, Uptime
 from hassette_sync.answers.stream import LiveRun
-from hassette_sync.follow import follow_feed, follow_file
+from hassette_sync.follow import Heard, Skipped, follow_feed, follow_file
 from hassette_sync.live import LiveFeed, NoFeed
 from hassette_sync.questions import errors, now, overview, registrations, runs, sessions
 from hassette_sync.questions.sketches import Sketches
@@ -229,10 +229,34 @@ class DataSyncService:
         Raises:
             DroppedError: The follower was too slow.
         """
-        source = follow_feed(self._reader, self.live, after) if self.is_live else follow_file(self._reader, after)
-        async with aclosing(source) as batches:
+        async with aclosing(self._follow(after, None)) as batches:
+            async for batch in batches:
+                if not isinstance(batch, Skipped):
+                    yield batch
+
+    async def watch(self, after: int, at_most: int) -> AsyncGenerator[Heard]:
+        """Follow the runs for one who looks at the present: as `follow`, but a long absence is one `Skipped`.
+
+        Args:
+            after: The last id known.
+            at_most: How many runs at once are told one by one.
+
+        Raises:
+            DroppedError: The follower was too slow.
+        """
+        async with aclosing(self._follow(after, at_most)) as batches:
             async for batch in batches:
                 yield batch
+
+    async def newest_id(self) -> int:
+        """Answer the id of the newest run in the history, 0 in an empty one: where a page begins to follow."""
+        async with self._reader.snapshot("newest run") as snapshot:
+            return await runs.newest_id(snapshot)
+
+    def _follow(self, after: int, at_most: int | None) -> AsyncGenerator[Heard]:
+        if self.is_live:
+            return follow_feed(self._reader, self.live, after, at_most)
+        return follow_file(self._reader, after, at_most)
 
     async def _status(self, snapshot: Snapshot) -> Status:
         return await overview.status(snapshot, self.path, self.live_state(), now_us())

@@ -43,15 +43,18 @@ class LiveMessage(Answer):
     """One message of the live stream.
 
     Attributes:
-        type: ``hello`` once at the beginning; ``runs``; ``dropped`` before the server hangs up.
+        type: ``hello`` once at the beginning; ``runs``; ``reload`` in the place of more runs than the client asked to
+            be told of; ``dropped`` before the server hangs up.
         last_id: The highest id sent so far: come back with it as ``after``.
+        at_us: When it was sent.
         source: ``feed`` (pushed by the framework) or ``file`` (read from the history).
         runs: New runs, ids ascending.
         reason: Why the client was dropped, for a person.
     """
 
-    type: Literal["hello", "runs", "dropped"]
+    type: Literal["hello", "runs", "reload", "dropped"]
     last_id: Id
+    at_us: int
     source: Literal["feed", "file"]
     runs: tuple[LiveRun, ...] = ()
     reason: str = ""

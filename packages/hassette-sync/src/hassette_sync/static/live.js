@@ -9,6 +9,8 @@ const SETTLE_MS = 120; // several runs often end together
 const HISTORY_LAG_MS = 600; // a run is history at most half a second after its end
 const SHORTEST_PAUSE_MS = 1000;
 const LONGEST_WAIT_MS = 30_000;
+const MOST_RUNS = 100; // more at once, after a night asleep, say, and the server says "reload" in their place
+const STALE_US = 60_000_000; // a failure older than this is no news
 
 let lastId = document.body.dataset.newest || "0";
 let socket = null;
@@ -37,7 +39,7 @@ function longer(a, b) {
 
 function listen() {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  socket = new WebSocket(`${scheme}//${location.host}/api/live?after=${encodeURIComponent(lastId)}`);
+  socket = new WebSocket(`${scheme}//${location.host}/api/live?after=${encodeURIComponent(lastId)}&at_most=${MOST_RUNS}`);
   socket.addEventListener("message", (event) => hear(JSON.parse(event.data)));
   socket.addEventListener("close", () => {
     socket = null;
@@ -59,9 +61,10 @@ function hear(message) {
     show("on", message.source === "feed" ? "Live" : "Following the file");
     return;
   }
-  if (message.type !== "runs") return;
+  if (message.type !== "runs" && message.type !== "reload") return;
   if (longer(message.last_id, lastId)) lastId = message.last_id;
-  const failures = message.runs.filter((run) => run.status !== "success" && run.status !== "cancelled");
+  const failures = message.runs.filter((run) => run.status !== "success" && run.status !== "cancelled"
+    && message.at_us - run.started_us - run.duration_us < STALE_US);
   if (failures.length > 0 && Date.now() - announced > 10_000) {
     announced = Date.now();
     announce(`${failures[0].app} ${failures[0].name} failed.`);
@@ -106,6 +109,8 @@ async function refresh() {
 
 function put(page) {
   if (document.title !== page.title) document.title = page.title;
+  const newest = page.body.dataset.newest || "0"; // what the page shows need not be told again
+  if (longer(newest, lastId)) lastId = newest;
   const known = new Set([...document.querySelectorAll("tr[data-id]")].map((row) => row.dataset.id));
   const wanted = [...page.querySelectorAll("[data-live]")];
   const here = [...document.querySelectorAll("[data-live]")];

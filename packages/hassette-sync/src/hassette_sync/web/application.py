@@ -80,7 +80,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
     if request.url.path.startswith("/api/"):
         body = {"error": _name(cast("SyncError", error)), "detail": str(error)}
         return JSONResponse(body, code, headers={"retry-after": "5"} if code == 503 else None)
-    return error_page(request, code, str(error))
+    return await error_page(request, code, str(error))
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:
@@ -88,7 +88,7 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     sentence = f"There is no page {request.url.path}." if refused.status_code == 404 else f"{refused.detail}."
     if request.url.path.startswith(("/api/", "/static/")):
         return JSONResponse({"error": "http", "detail": sentence}, refused.status_code, headers=refused.headers)
-    return error_page(request, refused.status_code, sentence)
+    return await error_page(request, refused.status_code, sentence)
 
 
 def _name(error: SyncError) -> str:

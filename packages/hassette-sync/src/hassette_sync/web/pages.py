@@ -1,5 +1,6 @@
 """The pages: a question, a template, an answer."""
 
+import asyncio
 import functools
 import platform
 from collections.abc import Mapping
@@ -13,8 +14,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hassette_sync import words
 from hassette_sync.__about__ import __version__
-from hassette_sync.answers.registrations import Registrations
-from hassette_sync.answers.runs import Run
 from hassette_sync.answers.values import EventTrigger
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.settings import WebSettings
@@ -54,14 +53,35 @@ def _templates() -> jinja2.Environment:
         "ranges": RANGES,
         "chart_width": charts.WIDTH,
         "chart_height": charts.HEIGHT,
+        "timeline_chart": charts.timeline_chart,
+        "session_strip": charts.session_strip,
+        "heat_chart": charts.heat_chart,
     }
     environment.globals.update(shared)
     return environment
 
 
-def _page(request: Request, name: str, code: int = 200, /, **facts: Any) -> HTMLResponse:
+async def _page(
+    request: Request, name: str, code: int = 200, /, follow_from: int | None = None, **facts: Any
+) -> HTMLResponse:
+    """Make a page.
+
+    Args:
+        request: What was asked.
+        name: The template.
+        code: Of the answer.
+        follow_from: The newest run's id from before the page's questions: where its live updates begin. None makes a
+            page that stays as it is.
+        facts: What the template shows.
+    """
+    # In a thread: a page of a year takes a while, and the loop is the one that the house's automations run on.
+    text = await asyncio.to_thread(_render, request, name, follow_from=follow_from, **facts)
+    return HTMLResponse(text, code)
+
+
+def _render(request: Request, name: str, /, **facts: Any) -> str:
     at_us = now_us()
-    text = _templates().get_template(name).render(
+    return _templates().get_template(name).render(
         path=request.url.path,
         query=dict(request.query_params),
         since=request.query_params.get("since") or DEFAULT_AGE,
@@ -73,7 +93,6 @@ def _page(request: Request, name: str, code: int = 200, /, **facts: Any) -> HTML
         host=platform.node(),
         **facts,
     )  # fmt: skip
-    return HTMLResponse(text, code)
 
 
 def _link(path: str, query: Mapping[str, str], /, **changes: object) -> str:
@@ -99,119 +118,127 @@ def _tick_word(tick_us: int, *, at_us: int) -> str:
     return said[:-6] or "today"
 
 
-def _newest(runs: tuple[Run, ...]) -> int:
-    return runs[0].id if runs else 0
-
-
-def error_page(request: Request, code: int, sentence: str) -> Response:
-    """Say what is wrong, on a page."""
-    return _page(request, "error.html", code, sentence=sentence, code=code)
+async def error_page(request: Request, code: int, sentence: str) -> Response:
+    """Say what is wrong, on a page; one that waits for the history turns into the page asked for."""
+    follow_from = 0 if code == 503 else None
+    return await _page(request, "error.html", code, follow_from=follow_from, sentence=sentence, code=code)
 
 
 @pages.get("/")
 async def overview(request: Request, data: Data, asked: Asked) -> Response:
     """Is the house's automation all right?"""
+    follow_from = await data.newest_id()
     answer = await data.overview(asked)
-    return _page(
+    return await _page(
         request,
         "overview.html",
+        follow_from=follow_from,
         overview=answer,
         verdict=verdict_of(answer),
-        chart=charts.timeline_chart(answer.timeline),
-        strip=charts.session_strip(answer.uptime, answer.status.at_us),
         ticks=_ticks(asked),
-        newest=_newest(answer.recent),
     )
 
 
 @pages.get("/handlers")
 async def handlers(request: Request, data: Data, asked: Asked, app: str | None = None) -> Response:
     """The handlers, by app."""
-    answer = await data.registrations(asked, kind="handler", app=app or None)
-    return _registrations(request, "handler", answer, {})
+    return await _registrations(request, data, asked, "handler", app)
 
 
 @pages.get("/jobs")
 async def jobs(request: Request, data: Data, asked: Asked, app: str | None = None) -> Response:
     """The jobs, by app, with their next runs."""
-    answer = await data.registrations(asked, kind="job", app=app or None)
+    return await _registrations(request, data, asked, "job", app)
+
+
+async def _registrations(request: Request, data: Data, asked: Asked, kind: str, app: str | None) -> Response:
+    follow_from = await data.newest_id()
+    answer = await data.registrations(asked, kind=kind, app=app or None)
     upcoming = {(one.app, one.instance, one.name): one.due_us for one in reversed(data.upcoming())}
-    return _registrations(request, "job", answer, upcoming)
-
-
-def _registrations(
-    request: Request, kind: str, answer: Registrations, upcoming: Mapping[tuple[str, str, str], int]
-) -> Response:
     shown = [one for one in answer.registrations if one.retired_us is None or one.counts.total]
     hidden = len(answer.registrations) - len(shown)
-    return _page(request, "registrations.html", kind=kind, shown=shown, hidden=hidden, upcoming=upcoming)
+    return await _page(
+        request,
+        "registrations.html",
+        follow_from=follow_from,
+        kind=kind,
+        shown=shown,
+        hidden=hidden,
+        upcoming=upcoming,
+    )
 
 
 @pages.get("/registrations/{id}")
 async def registration(request: Request, data: Data, asked: Asked, id_: AskedId) -> Response:
     """All about one handler or job."""
+    follow_from = await data.newest_id()
     answer = await data.registration(id_, asked)
     timeline = await data.timeline(asked, id_)
     recent = await data.runs(RunFilter(registration_id=id_), TimeRange(0, asked.until_us), limit=20)
     failures = await data.runs(RunFilter(registration_id=id_, status="failed"), TimeRange(0, asked.until_us), limit=5)
-    return _page(
+    return await _page(
         request,
         "registration.html",
+        follow_from=follow_from,
         answer=answer,
-        chart=charts.timeline_chart(timeline),
-        heat=charts.heat_chart(answer.heat_map, asked.since_us, asked.until_us),
-        ticks=_ticks(asked),
+        over_time=timeline,
+        asked=asked,
         recent=recent.runs,
         failures=failures.runs,
-        newest=_newest(recent.runs),
     )
 
 
 @pages.get("/runs")
 async def runs(request: Request, data: Data, asked: Asked, wanted: Filter, cursor: Cursor = None) -> Response:
     """Runs, with filters."""
+    # An older page, or one with an end, does not change.
+    follows = cursor is None and not request.query_params.get("until")
+    follow_from = await data.newest_id() if follows else None
     answer = await data.runs(wanted, asked, cursor=cursor, limit=100)
     facets = await data.run_facets(asked)
     named = await data.registration(wanted.registration_id, asked) if wanted.registration_id is not None else None
-    return _page(
+    return await _page(
         request,
         "runs.html",
+        follow_from=follow_from,
         answer=answer,
         facets=facets,
         wanted=wanted,
         named=named,
         cursor=cursor,
-        newest=_newest(answer.runs) if cursor is None else 0,
     )
 
 
 @pages.get("/runs/{id}")
 async def run(request: Request, data: Data, id_: AskedId) -> Response:
     """The story of one run."""
-    return _page(request, "run.html", story=await data.run(id_))
+    return await _page(request, "run.html", story=await data.run(id_))
 
 
 @pages.get("/errors")
 async def errors(request: Request, data: Data, asked: Asked, cursor: Cursor = None) -> Response:
     """Error groups."""
+    follow_from = await data.newest_id() if cursor is None else None
     answer = await data.error_groups(asked, cursor=cursor)
-    return _page(request, "errors.html", answer=answer, cursor=cursor)
+    return await _page(request, "errors.html", follow_from=follow_from, answer=answer, cursor=cursor)
 
 
 @pages.get("/errors/{id}")
 async def error_group(request: Request, data: Data, asked: Asked, id_: AskedId) -> Response:
     """One error group."""
-    return _page(request, "error_group.html", answer=await data.error_group(id_, asked))
+    return await _page(request, "error_group.html", answer=await data.error_group(id_, asked))
 
 
 @pages.get("/sessions")
 async def sessions(request: Request, data: Data, asked: AskedOrAll, cursor: Cursor = None) -> Response:
     """Sessions, what befell the framework, and what is missing."""
-    week = TimeRange.last("30d")
-    uptime = await data.uptime(week)
-    return _page(
+    follow_from = await data.newest_id() if cursor is None else None
+    month = TimeRange.last("30d")
+    uptime = await data.uptime(month)
+    return await _page(
         request,
         "sessions.html",
+        follow_from=follow_from,
         answer=await data.sessions(asked, cursor=cursor, limit=30),
         uptime=uptime,
         ticks=_ticks(month),
@@ -225,7 +252,7 @@ async def sessions(request: Request, data: Data, asked: AskedOrAll, cursor: Curs
 @pages.get("/login")
 async def login_form(request: Request, next: Annotated[str, Query()] = "/") -> Response:  # noqa: A002  the name in the address
     """Ask for the token."""
-    return _page(request, "login.html", next=_own_path(next), wrong=False)
+    return await _page(request, "login.html", next=_own_path(next), wrong=False)
 
 
 @pages.post("/login")
@@ -237,7 +264,7 @@ async def login(request: Request) -> Response:
     if settings.token is None:
         return RedirectResponse(wanted, 303)
     if not is_token(settings.token, form.get("token", [""])[0].strip()):
-        return _page(request, "login.html", 401, next=wanted, wrong=True)
+        return await _page(request, "login.html", 401, next=wanted, wrong=True)
     answer = RedirectResponse(wanted, 303)
     answer.set_cookie(
         COOKIE,

@@ -1,17 +1,21 @@
-"""The live stream: ``/api/live?after=ID`` over WebSocket."""
+"""The live stream: ``/api/live?after=ID`` over WebSocket, with ``&at_most=N`` for those who look at the present."""
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
+from typing import Literal
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.websockets import WebSocketState
 
-from hassette_sync.answers.stream import LiveMessage
+from hassette_sync.answers.stream import LiveMessage, LiveRun
 from hassette_sync.errors import BadQuestionError
-from hassette_sync.follow import DroppedError
+from hassette_sync.follow import DroppedError, Heard, Skipped
 from hassette_sync.ids import parse_id
+from hassette_sync.questions.runs import MAX_LIMIT
 from hassette_sync.service import DataSyncService
+from hassette_sync.time_range import now_us
 
 _logger = logging.getLogger(__name__)
 
@@ -23,21 +27,23 @@ stream = APIRouter()
 
 
 @stream.websocket("/api/live")
-async def live(websocket: WebSocket, after: str = "0") -> None:
+async def live(websocket: WebSocket, after: str = "0", at_most: str | None = None) -> None:
     """Send each run as it ends, in the order of ids.
 
     The first message is ``hello``. A client that comes back with the last id it has misses nothing; one that is too
-    slow is told ``dropped``, and may come back.
+    slow is told ``dropped``, and may come back. With ``at_most``, more new runs than that at once are one ``reload``:
+    a page shows the newest anyway, and has no use for the runs of the night.
     """
     await websocket.accept()
     try:
         last_id = parse_id(after)
+        bound = min(parse_id(at_most, "number of runs"), MAX_LIMIT) if at_most is not None else None
     except BadQuestionError as error:
         await websocket.close(BAD_DATA, str(error)[:100])
         return
     data: DataSyncService = websocket.app.state.data
     stopping: asyncio.Event = websocket.app.state.stopping
-    sending = asyncio.create_task(_send(websocket, data, last_id), name="hassette-sync live client")
+    sending = asyncio.create_task(_send(websocket, data, last_id, bound), name="hassette-sync live client")
     # The client says nothing, but only a read notices that it has gone.
     leaving = asyncio.create_task(_wait_for_end(websocket), name="hassette-sync live client end")
     closing = asyncio.create_task(stopping.wait(), name="hassette-sync live closing")
@@ -67,21 +73,29 @@ async def _wait_for_end(websocket: WebSocket) -> None:
             await websocket.receive_text()
 
 
-async def _send(websocket: WebSocket, data: DataSyncService, after: int) -> None:
+async def _send(websocket: WebSocket, data: DataSyncService, after: int, at_most: int | None) -> None:
     source = "feed" if data.is_live else "file"
     last_id = after
 
-    async def send(message: LiveMessage) -> None:
+    async def send(
+        kind: Literal["hello", "runs", "reload", "dropped"], runs: tuple[LiveRun, ...] = (), reason: str = ""
+    ) -> None:
+        message = LiveMessage(type=kind, last_id=last_id, at_us=now_us(), source=source, runs=runs, reason=reason)
         async with asyncio.timeout(SEND_TIMEOUT_S):
             await websocket.send_text(message.model_dump_json())
 
-    await send(LiveMessage(type="hello", last_id=last_id, source=source))
+    await send("hello")
+    told: AsyncGenerator[Heard] = data.follow(after) if at_most is None else data.watch(after, at_most)
     try:
-        async with aclosing(data.follow(after)) as batches:
-            async for runs in batches:
-                last_id = runs[-1].id
-                await send(LiveMessage(type="runs", last_id=last_id, source=source, runs=runs))
+        async with aclosing(told) as batches:
+            async for heard in batches:
+                if isinstance(heard, Skipped):
+                    last_id = heard.last_id
+                    await send("reload")
+                else:
+                    last_id = heard[-1].id
+                    await send("runs", heard)
     except (DroppedError, TimeoutError) as error:
         reason = f"Dropped: too far behind, or the connection is too slow. {error}".strip()
         with suppress(TimeoutError):
-            await send(LiveMessage(type="dropped", last_id=last_id, source=source, reason=reason))
+            await send("dropped", reason=reason)
