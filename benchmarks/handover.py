@@ -7,13 +7,15 @@ Beyond an aim, it exits with 1; with --quick the cost and the lag are only print
 First: the event loop's own CPU time for 500 records from the inbox into a sink: the feed, the write queue, the batch,
 and a sink that only goes to the store's thread and back. The floor is to make 500 objects of ten fields: the aim of
 0.5 µs a record was set where one such object took 490 ns, so it is 1.02 times that, at whatever speed this machine has
-today. Then: the lag of a 1 ms ticker at 5,000 runs a second, once with nothing recorded, once into SQLite; rounds of
-both in turn, in a process that has the switch interval of ``hassette run``.
+today. Then: what the loop pays for making room in a queue that is full. Last: the lag of a 1 ms ticker at 5,000 runs a
+second, once with nothing recorded, once into SQLite; rounds of both in turn, in a process that has the switch interval
+of ``hassette run``.
 """
 
 import argparse
 import asyncio
 import gc
+import logging
 import statistics
 import sys
 import tempfile
@@ -35,6 +37,8 @@ from hassette_executor import (
 )
 from hassette_executor.effects import LateEffects
 from hassette_executor.handover import Handover
+from hassette_executor.queue import WriteQueue
+from hassette_executor.shedding import total_size
 from hassette_store import DatabaseService
 from hassette_store.connections import Writer
 from hassette_store.creation import create
@@ -158,6 +162,39 @@ async def measure_handover_to(writer: Writer, rounds: int) -> bool:
     return ratio <= AIM_RATIO
 
 
+class DeadSink:
+    """Keeps nothing, ever."""
+
+    async def write(self, batch: Batch) -> None:
+        raise OSError("no such device")
+
+    async def last_id(self) -> int:
+        return 0
+
+
+async def measure_full_queue(rounds: int) -> None:
+    """Print what it costs the loop to make room in a queue that has been full for long."""
+    settings = ExecutorSettings()
+    queue = WriteQueue(DeadSink(), settings)
+    queue.start()
+    logging.getLogger(queue.__module__).setLevel(logging.CRITICAL)
+    plain: list[float] = []
+    making_room: list[float] = []
+    for number in range(rounds + settings.max_records // BATCH):
+        records, given_up = some_records(1 + number * BATCH), queue.shed.total()
+        began = time.thread_time_ns()
+        queue.extend(records, total_size(records))
+        took = (time.thread_time_ns() - began) / 1e6
+        (making_room if queue.shed.total() > given_up else plain).append(took)
+        await asyncio.sleep(0)
+    per_step = queue.shed.total() // len(making_room)
+    await queue.close(0.1)
+    typical, longest = statistics.median(making_room), max(making_room)
+    print(f"floor: {BATCH} records into a queue with room  {statistics.median(plain):9.2f} ms")
+    what = f"giving up {per_step:,} of {settings.max_records:,}"
+    print(f"{what:42}{typical:12.2f} ms, longest {longest:.0f}  (no aim)")
+
+
 async def lags(run: Callable[[], Awaitable[object]] | None, seconds: float) -> list[float]:
     """Run at `PER_SECOND` for a while; return how late each tick was, in seconds."""
     loop = asyncio.get_running_loop()
@@ -214,6 +251,7 @@ async def measure_lag(rounds: int, seconds: float) -> tuple[bool, bool]:
 async def measure(*, quick: bool) -> list[str]:
     """Return what is beyond its aim."""
     cheap = await measure_handover(300 if quick else 3_000)
+    await measure_full_queue(100 if quick else 400)
     prompt, kept = await measure_lag(rounds=3 if quick else 15, seconds=1.5)
     if quick:
         print("with --quick, cost and lag are not judged")

@@ -191,6 +191,8 @@ class Accounting(RuleBasedStateMachine):
         if "stop_deadline" in account.shed:
             assert self.sink.mode in {"fail", "cancel", "slow"}
             return
+        if account.shed and self.sink.mode in {"fail", "cancel"}:
+            return  # the sums of rows that were given up did not get out either, which the stop has said
         ended = Counter(record.status for record in self.sink.records)
         for summary in self.sink.said("summaries"):
             ended.update(dict(summary.counts))

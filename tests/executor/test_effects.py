@@ -7,9 +7,10 @@ import threading
 import pytest
 from executor_kit import TroubledSink, eventually, failing, invoke, listener, nothing
 
-from hassette_executor import CommandExecutor, ExecutorSettings, MemorySink, ServiceCall, record_service_call
+from hassette_executor import CommandExecutor, ExecutorSettings, LogLine, MemorySink, ServiceCall, record_service_call
 from hassette_executor.capture import MAX_LINE
-from hassette_executor.effects import GatheredEffects
+from hassette_executor.context import Circle, Execution
+from hassette_executor.effects import GatheredEffects, LateEffects
 
 app_log = logging.getLogger("apps.hall")
 
@@ -249,6 +250,29 @@ async def test_effects_that_a_thread_adds_while_the_record_is_made_are_late_and_
         await behind[0]
     assert record.effects is None
     assert [(loss.what, loss.count) for loss in sink.said("losses")] == [("service_calls", 1)]
+
+
+def test_what_comes_after_the_effects_were_taken_is_late():
+    late = LateEffects()
+    gathered = GatheredEffects(ExecutorSettings(), late)
+    gathered.add_call(called())
+    assert gathered.take(failed=False).service_calls == (called(),)
+    gathered.add_line(LogLine(1, logging.WARNING, "apps.hall", "too late"))
+    gathered.add_call(called())
+    assert late.take() == {"log_lines": 1, "service_calls": 1}
+
+
+async def test_a_thread_that_begins_to_gather_while_the_run_is_taken_from_the_others_is_late():
+    class Leaving(set):
+        def __contains__(self, execution: object) -> bool:
+            there = super().__contains__(execution)
+            self.discard(execution)
+            return there
+
+    circle = Circle(ExecutorSettings())
+    execution = Execution(invoke(nothing), 0, circle)
+    circle.executions = Leaving({execution})
+    assert execution.gather() is circle.late
 
 
 async def test_a_run_that_went_well_counts_the_warnings_that_were_cut_off_and_no_chatter():

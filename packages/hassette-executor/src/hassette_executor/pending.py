@@ -95,15 +95,14 @@ class Pending:
 
     def held(self) -> dict[str, int]:
         """Return how many of each kind wait, but for the list of what runs; of skips and losses what they count."""
-        counts = {
-            "registered": len(self._registered),
-            "retired": len(self._retired),
-            "lifecycle": len(self._lifecycle),
-            "skipped": sum(skip.count for skip in self._skipped.values()),
-            "losses": sum(count for count, _, _ in self._losses.values()),
-            "session_facts": len(self._facts),
-        }
-        return {kind: count for kind, count in counts.items() if count}
+        return _named(
+            len(self._registered),
+            len(self._retired),
+            len(self._lifecycle),
+            sum(skip.count for skip in self._skipped.values()),
+            sum(count for count, _, _ in self._losses.values()),
+            len(self._facts),
+        )
 
     def take(self, at_us: int) -> Batch:
         """Return all of it as a batch without runs and without a number, and begin anew."""
@@ -125,24 +124,6 @@ class Pending:
         self._skip_hours.clear()
         self._running = None
         return batch
-
-    def put_back(self, batch: Batch) -> None:
-        """Take back what a batch says beside runs, as older than what has been gathered since."""
-        newer_registered, newer_retired, newer_facts = self._registered, self._retired, self._facts
-        self._registered = {registration.key: registration for registration in batch.registered} | newer_registered
-        self._retired = {
-            registration.key: registration for registration in batch.retired if registration.key not in newer_registered
-        } | newer_retired
-        self._facts = dict(batch.session_facts) | newer_facts
-        self._running = batch.running if self._running is None else self._running
-        self._lifecycle.extendleft(reversed(batch.lifecycle))
-        self._bound_lifecycle()
-        for skip in batch.skipped:
-            self.skip(skip.registration, skip.hour_us, skip.reason, skip.count)
-        for summary in batch.summaries:
-            self.summaries.add(summary)
-        for loss in batch.losses:
-            self.lose(loss.reason, loss.what, loss.count, loss.first_us, loss.last_us)
 
     def _join_oldest_hours(self) -> None:
         oldest, next_us, *_ = sorted(self._skip_hours)
@@ -168,9 +149,19 @@ def _id_of(record: Record) -> int:
 
 def held_by(batch: Batch) -> dict[str, int]:
     """Return how many of each kind a batch says beside runs, as `Pending.held` does."""
-    said = Pending()
-    said.put_back(batch)
-    return said.held()
+    return _named(
+        len(batch.registered),
+        len(batch.retired),
+        len(batch.lifecycle),
+        sum(skip.count for skip in batch.skipped),
+        sum(loss.count for loss in batch.losses),
+        len(batch.session_facts),
+    )
+
+
+def _named(*counts: int) -> dict[str, int]:
+    names = ("registered", "retired", "lifecycle", "skipped", "losses", "session_facts")
+    return {name: count for name, count in zip(names, counts, strict=True) if count}
 
 
 def count_of(batch: Batch) -> int:

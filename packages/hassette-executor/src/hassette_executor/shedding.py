@@ -113,13 +113,13 @@ def _oldest_of_the_busiest(records: Sequence[Record], group: Sequence[int], exce
             to_go[registration] += each + (index < rest)
         left -= step
     chosen: list[int] = []
-    for place in group:
+    places = iter(group)
+    while len(chosen) < excess:
+        place = next(places)
         registration = records[place][1]
         if to_go.get(registration):
             to_go[registration] -= 1
             chosen.append(place)
-            if len(chosen) == excess:
-                break
     return chosen
 
 
@@ -143,10 +143,10 @@ class _Fold:
         if duration_us > self.max_us:
             self.max_us = duration_us
 
-    def add(self, other: "_Fold | ShedSummary") -> None:
+    def add(self, other: "_Fold") -> None:
         """Add what another one holds."""
-        self.counts.update(dict(other.counts))
-        self.buckets.update(dict(other.buckets))
+        self.counts.update(other.counts)
+        self.buckets.update(other.buckets)
         self.total_us += other.total_us
         self.waited_us += other.waited_us
         self.max_us = max(self.max_us, other.max_us)
@@ -170,10 +170,6 @@ class Summaries:
         """Add one record's numbers."""
         record_id, registration, _, _, duration_us, waited_us, status, *_ = record
         self._fold_of(registration, hour_of(time_of(record_id))).add_run(status, duration_us, waited_us)
-
-    def add(self, summary: ShedSummary) -> None:
-        """Add a summary that was taken and could not be kept."""
-        self._fold_of(summary.registration, summary.hour_us).add(summary)
 
     def _fold_of(self, registration: Registration, hour_us: int) -> _Fold:
         key = (registration.key, hour_us)
