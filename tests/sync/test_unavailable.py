@@ -118,7 +118,7 @@ async def test_a_question_that_takes_too_long_is_stopped_and_the_next_one_answer
             "CREATE VIEW registrations AS"
             " WITH RECURSIVE forever (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM forever)"
             " SELECT id, 'job' AS kind, '' AS app, '' AS instance, '' AS name, '' AS topic, '' AS schedule,"
-            " '' AS handler, NULL AS retired_us FROM forever"
+            " '' AS handler, NULL AS retired_us, 0 AS last_registered_us FROM forever"
         )
     db.close()
     async with DataSyncService(plausible, deadline_s=0.2) as data:

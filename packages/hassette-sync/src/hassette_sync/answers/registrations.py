@@ -15,7 +15,7 @@ class Registration(Answer):
         skipped: How often it did not run.
         last_run_id: Its newest run whose row is kept, of any time; None if there is none.
         last_status: How that one ended.
-        retired_us: When it ended; None while it is registered.
+        retired_us: When it was given up; None while it is registered, also when the whole framework has stopped.
     """
 
     id: Id
