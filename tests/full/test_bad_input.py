@@ -29,6 +29,17 @@ class Broken(App[AppConfig]):
     async def {method}(self) -> None:
         sys.exit("no config")
 """
+LEAKY = """
+from pydantic import Field
+from hassette_core import App, AppConfig
+
+class Config(AppConfig):
+    api_key: str = Field(alias="api-key")
+
+class Leaky(App[Config]):
+    async def on_initialize(self) -> None:
+        raise ValueError(f"cannot log in with {self.config.api_key}")
+"""
 HANDLER_EXITS = """
 import sys
 from hassette_core import App, AppConfig
@@ -114,6 +125,26 @@ def test_an_app_that_calls_sys_exit_is_a_broken_app_like_any_other(
     assert "SystemExit: no config" in process.output
     (session,) = history.sessions()
     assert (session["outcome"], session["reason"]) == ("clean", "SIGTERM")
+
+
+def test_a_secret_that_an_app_tells_is_in_no_log_line_and_nowhere_in_the_file(
+    start: Any, tmp_path: Path, apps: Path, history: Any
+) -> None:
+    (apps / "leaky.py").write_text(LEAKY, encoding="utf-8")
+    configure(
+        tmp_path,
+        '[apps.leaky]\nmodule = "leaky"\nclass = "Leaky"\nconfig = { api-key = "hunter2hunter2" }\n'
+        '[apps.good]\nmodule = "good"\nclass = "Good"\n',
+    )
+    process = start("demo", "--config", "hassette.toml", "--data-dir", history.file.parent, "--port", 0, "--speed", 0)
+    process.wait_for("cannot log in with •••")
+    process.wait_for("the good one runs")
+    process.signal(signal.SIGTERM)
+    assert process.end() == 0
+    assert "hunter2hunter2" not in process.output
+    kept = b"".join(file.read_bytes() for file in history.file.parent.iterdir() if file.is_file())
+    assert "cannot log in with •••".encode() in kept
+    assert b"hunter2hunter2" not in kept
 
 
 def test_a_handler_that_calls_sys_exit_ends_the_process_and_the_session_has_failed(

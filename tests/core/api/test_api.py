@@ -113,6 +113,15 @@ async def test_secrets_in_the_data_are_sent_but_not_kept(house: House, kept: lis
     assert "1234" not in str(kept)
 
 
+async def test_headers_in_the_data_are_hidden_whole_and_so_are_keys_with_hyphens_and_humps(
+    house: House, kept: list[ServiceCall]
+) -> None:
+    data = {"headers": {"X-Scope": "home"}, "X-Api-Key": "abc", "accessToken": "abc"}
+    with pytest.raises(CallFailedError):
+        await house.api.call_service("light", "turn_on", target="light.hall", **data)
+    assert kept[0].data == '{"headers":"(hidden)","X-Api-Key":"(hidden)","accessToken":"(hidden)"}'
+
+
 async def test_long_data_is_cut(house: House, kept: list[ServiceCall]) -> None:
     await house.api.call_service("notify", "notify", message="x" * 10_000)
     assert (len(kept[0].data), kept[0].data[-1]) == (2_000, "…")

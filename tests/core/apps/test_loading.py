@@ -136,6 +136,44 @@ def test_wrong_settings_name_the_key_and_what_was_expected(
     assert says in message
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"alarm_code": "hunter2hunter2"},
+        {"guarded": 12345678},
+        {"deep": {"apiKey": "hunter2hunter2"}},
+        {"whole": "hunter2hunter2"},
+    ],
+)
+def test_wrong_settings_do_not_repeat_a_secret(app_dir: Path, write: Any, entry: Any, config: dict[str, Any]) -> None:
+    write(
+        "guard",
+        """
+        from pydantic import SecretStr, model_validator
+
+        class Config(AppConfig):
+            alarm_code: int = 0
+            guarded: SecretStr | None = None
+            deep: str = ""
+            whole: str = ""
+
+            @model_validator(mode="after")
+            def refuse(self):
+                if self.whole:
+                    raise ValueError("these do not go together")
+                return self
+
+        class Guard(App[Config]):
+            pass
+        """,
+    )
+    _, failed = load(app_dir, x=entry("guard", "Guard", config=config))
+    message = only_error(failed)
+    assert "its settings in [apps.x] are wrong" in message
+    assert "hunter2" not in message
+    assert "12345678" not in message
+
+
 def test_two_instances_of_one_name_are_refused_and_the_first_one_runs(app_dir: Path, write: Any, entry: Any) -> None:
     write("good", GOOD)
     instances = [{"name": "hall", "light": "light.a"}, {"name": "hall", "light": "light.b"}]

@@ -1,6 +1,7 @@
 """The log: facts behind a constant message, and secrets nowhere."""
 
 import io
+import json
 import logging
 from collections.abc import Iterator
 
@@ -65,6 +66,13 @@ def test_a_token_among_the_facts_is_not_in_what_we_write(out: Out) -> None:
 
 def test_of_two_secrets_the_longer_one_is_taken_out_whole() -> None:
     assert Redaction({"abc", "abcdef"})("x abcdef y abc") == f"x {HIDDEN} y {HIDDEN}"
+
+
+@pytest.mark.parametrize("secret", ['hunter"2"', "it's\\so", "größer🔑"])
+def test_a_secret_is_found_in_quoted_texts_too(secret: str) -> None:
+    redact = Redaction({secret})
+    for text in (json.dumps({"a": secret}), json.dumps({"a": secret}, ensure_ascii=False), repr([secret]), secret):
+        assert HIDDEN in redact(text)
 
 
 def test_without_secrets_nothing_is_put_between() -> None:

@@ -10,9 +10,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import pytest
 
 from hassette_core import AuthenticationError, ConfigError, Hassette, HassetteConfig, SimulatedHome
+from hassette_core.config import AppEntry
 from hassette_core.framework import CUT_OFF
 from hassette_core.lifecycle import ServiceStatus
-from hassette_executor import Batch, MemorySink
+from hassette_core.logs import Redaction
+from hassette_core.redacted import redacted_record
+from hassette_executor import Batch, EventTrigger, HandlerInvocation, ListenerRegistration, MemorySink, Status
 
 DEADLINE_S = 20.0
 
@@ -261,6 +264,83 @@ async def test_the_token_is_in_no_log_line_and_no_record(
     assert token not in caplog.text
     batches: list[Batch] = list(sink.batches)
     assert token not in repr(batches)
+
+
+LEAKY = """
+import asyncio
+from hassette_core import App, AppConfig
+
+class Config(AppConfig):
+    alarm_code: int
+    fails: bool = False
+
+class Leaky(App[Config]):
+    async def on_initialize(self):
+        code = str(self.config.alarm_code)
+        if self.config.fails:
+            raise ValueError(f"cannot log in with {code}")
+        self.bus.on_state_change("sensor.power", handler=self.hear, changed_to=code)
+
+    async def hear(self):
+        code = str(self.config.alarm_code)
+        self.logger.warning("trying %s", code)
+        await self.api.call_service("notify", "notify", message=f"the code is {code}")
+        try:
+            raise ExceptionGroup("both", [ValueError(code)])
+        except ExceptionGroup as error:
+            raise RuntimeError(f"{code} was refused") from error
+"""
+
+
+async def test_what_an_app_tells_of_its_secrets_is_in_no_record_and_not_in_the_live_feed(
+    make_config: Callable[..., HassetteConfig], tmp_path: Path
+) -> None:
+    (tmp_path / "leaky.py").write_text(LEAKY, encoding="utf-8")
+    entry = {
+        "module": "leaky",
+        "class": "Leaky",
+        "instances": [
+            {"name": "works", "alarm_code": 12345678},
+            {"name": "fails", "alarm_code": 12345678, "fails": True},
+        ],
+    }
+    sink = MemorySink()
+    async with SimulatedHome(speed=0) as home:
+        config = make_config(home.url).model_copy(update={"apps": {"leaky": AppEntry.model_validate(entry)}})
+        async with Hassette(config, sinks=[sink], plugins=False) as hassette:
+            await until(lambda: {app.status for app in hassette.apps.statuses} == {"running", "failed"})
+            async with hassette.live.subscribe(0) as live:
+                home.core.change("sensor.power", "12345678")
+                shown = await asyncio.wait_for(anext(live), DEADLINE_S)
+    (record,) = sink.records
+    assert [one.failure for one in shown] == [record.failure], "what is shown at once is what is kept"
+    assert record.failure is not None
+    assert record.failure.message == "••• was refused"
+    assert record.failure.cause is not None
+    assert record.failure.cause.group[0].message == "•••"
+    assert record.effects is not None
+    assert [line.message for line in record.effects.log_lines] == ["trying •••"]
+    assert record.effects.service_calls[0].data == '{"message":"the code is •••"}'
+    details = [event.detail for batch in sink.batches for event in batch.lifecycle if event.kind == "app_failed"]
+    assert details == ["on_initialize failed: ValueError: cannot log in with •••"]
+    batches: list[Batch] = list(sink.batches)
+    assert "12345678" not in repr(batches)
+    registered = [one for batch in batches for one in batch.registered]
+    assert [dict(one.settings)["changed_to"] for one in registered if one.name == "hear"] == ["•••"]
+    assert record.registration in registered, "a sink tells registrations apart by identity"
+
+
+def test_a_record_without_a_secret_is_handed_on_as_it_is() -> None:
+    record = HandlerInvocation(
+        id=1,
+        registration=ListenerRegistration(app="a", instance="a", name="a", topic="t", handler="h"),
+        trigger=EventTrigger("state_changed", "light.a", None, "on"),
+        started_us=0,
+        duration_us=0,
+        waited_us=0,
+        status=Status.SUCCESS,
+    )
+    assert redacted_record(record, Redaction({"on the contrary"})) is record
 
 
 def test_without_a_token_it_says_where_to_get_one() -> None:

@@ -21,7 +21,9 @@ from hassette_core.link import HomeAssistantLink, HomeConfiguration
 from hassette_core.live import LiveView
 from hassette_core.logs import Redaction
 from hassette_core.plugins import Loaded, load_services, load_sinks
+from hassette_core.redacted import RedactingSink
 from hassette_core.scheduler import SchedulerService
+from hassette_core.secrets import SHORTEST
 from hassette_core.states import States
 from hassette_executor import CommandExecutor, RecordSink
 
@@ -78,7 +80,11 @@ class Hassette:
         self._keeps = bool(kept)
         executor_s = config.hassette.stop_budget_s * EXECUTOR_SHARE
         stop_timeout_s = min(config.executor.stop_timeout_s, executor_s)
-        self.executor = CommandExecutor(*kept, settings=replace(config.executor, stop_timeout_s=stop_timeout_s))
+        # Of values that are shorter, a log line is cleared; a record would be full of holes.
+        texts = Redaction([secret for secret in config.secrets if len(secret) >= SHORTEST])
+        # The sinks themselves are supervised below: nobody but the executor writes, and it writes through these.
+        written = [RedactingSink(sink, texts) for sink in kept] if texts else kept
+        self.executor = CommandExecutor(*written, settings=replace(config.executor, stop_timeout_s=stop_timeout_s))
         self.states = States()
         grace_s = config.hassette.stop_budget_s * GRACE_SHARE
         self.bus = BusService(self.executor, states=self.states, grace_s=grace_s)
@@ -108,6 +114,7 @@ class Hassette:
             upcoming=self.scheduler.upcoming,
             connection=lambda: self.connection,
             services=lambda: self.statuses,
+            redact=texts,
         )
         services, broken = load_services(config, self.live) if plugins else Loaded()
         self._broken += broken

@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hassette_core.lifecycle import StatusChange
+from hassette_core.logs import Redaction
+from hassette_core.redacted import RedactedSubscription, redacted_running
 from hassette_core.scheduler import UpcomingJob
-from hassette_executor import Accounting, CommandExecutor, RunningExecution, Subscription
+from hassette_executor import Accounting, CommandExecutor, RunningExecution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,7 @@ class LiveView:
         upcoming: Lists each job's next run.
         connection: Says how the connection to Home Assistant is.
         services: Lists every part's status.
+        redact: Takes the secrets out of what is shown.
     """
 
     def __init__(
@@ -46,28 +49,30 @@ class LiveView:
         upcoming: Callable[[], Sequence[UpcomingJob]],
         connection: Callable[[], str],
         services: Callable[[], Sequence[StatusChange]],
+        redact: Redaction | None = None,
     ) -> None:
         self._executor = executor
         self._upcoming = upcoming
         self._connection = connection
         self._services = services
+        self._redact = redact or Redaction(())
 
-    def subscribe(self, after: int) -> Subscription:
+    def subscribe(self, after: int) -> RedactedSubscription:
         """Follow the runs that end from now on, those still retained with an id above ``after`` first.
 
         The iteration raises `SubscriberTooSlowError` when the follower has fallen too far behind.
         """
-        return self._executor.feed.subscribe(after)
+        return RedactedSubscription(self._executor.feed.subscribe(after), self._redact)
 
     def snapshot(self) -> LiveSnapshot:
         """Return how things are now."""
         connection = self._connection()
-        services = tuple(self._services())
+        services = tuple([part._replace(detail=self._redact(part.detail)) for part in self._services()])
         return LiveSnapshot(
             ready=connection == "connected" and not any(part.status == "waiting" for part in services),
             connection=connection,
             services=services,
-            running=self._executor.running(),
+            running=redacted_running(self._executor.running(), self._redact),
             upcoming=tuple(self._upcoming()),
             accounting=self._executor.accounting(),
         )

@@ -1,5 +1,6 @@
 """Log lines for people: a constant message, the facts behind it, and never a secret."""
 
+import json
 import logging
 import sys
 from collections.abc import Collection
@@ -22,15 +23,23 @@ class Redaction:
     """
 
     def __init__(self, secrets: Collection[str]) -> None:
-        self._secrets = tuple(sorted(secrets, key=len, reverse=True))
+        # Also as they read once they have been quoted: in the JSON of a service call, in the repr of a value.
+        forms = {form for secret in secrets for form in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1])}
+        forms |= {json.dumps(secret, ensure_ascii=False)[1:-1] for secret in secrets}
+        self._secrets = tuple(sorted(forms, key=len, reverse=True))
         self._make_record = logging.getLogRecordFactory()
         self._traceback = logging.Formatter().formatException
 
     def __call__(self, text: str) -> str:
         """Return the text without the secrets."""
         for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
+            if secret in text:
+                text = text.replace(secret, HIDDEN)
         return text
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to take out."""
+        return bool(self._secrets)
 
     def __enter__(self) -> Self:
         self._make_record = logging.getLogRecordFactory()

@@ -8,12 +8,13 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol, TypeGuard
+from typing import Any, NamedTuple, Protocol, TypeGuard, get_args
 
-from pydantic import ValidationError
+from pydantic import SecretBytes, SecretStr, ValidationError
 
 from hassette_core.apps.app import App, AppConfig
 from hassette_core.errors import AppLoadError
+from hassette_core.secrets import sounds_secret, without_secrets
 
 PACKAGE = "hassette_apps"
 """The package as which ``app_dir`` is imported, so that an app named ``calendar`` does not hide Python's."""
@@ -200,7 +201,19 @@ def _problem(details: Any, config_class: type[AppConfig]) -> str:
         )
     if details["type"] == "missing":
         return f"{path} is missing"
-    return f"{path} = {details['input']!r}: {details['msg']}"
+    hidden = _hides(details, config_class) or isinstance(details["input"], Mapping)
+    found = "" if hidden else f" = {without_secrets(details['input'])!r}"
+    return f"{path}{found}: {details['msg']}"
+
+
+def _hides(details: Any, config_class: type[AppConfig]) -> bool:
+    """Whether the value that was found is a secret, by the name of its key or by its type."""
+    if any(sounds_secret(part) for part in details["loc"]):
+        return True
+    field = config_class.model_fields.get(str(details["loc"][0])) if details["loc"] else None
+    return field is not None and not {SecretStr, SecretBytes}.isdisjoint(
+        (field.annotation, *get_args(field.annotation))
+    )
 
 
 def _bad(app: str, problem: str) -> AppLoadError:

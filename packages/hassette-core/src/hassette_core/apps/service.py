@@ -174,7 +174,7 @@ class AppService:
         except asyncio.CancelledError:
             self._clear(parts)
             raise
-        except (Exception, SystemExit) as error:  # an app is somebody's code, and its end must leave the others running
+        except (Exception, SystemExit) as error:  # noqa: BLE001  an app is somebody's code, and may end in any way
             problem, cause = f"{type(error).__name__}: {error}", error
         else:
             cause = None

@@ -13,6 +13,7 @@ from hassette_core.config.problems import missing_token
 from hassette_core.errors import LinkError
 from hassette_core.framework import Hassette
 from hassette_core.link import HomeAssistantLink
+from hassette_core.logs import Redaction
 from hassette_core.plugins import plugin_tables
 from hassette_core.states import States
 
@@ -25,11 +26,12 @@ ONLINE_TIMEOUT_S = 20.0
 def check(file: Path, online: bool) -> int:
     """Check the configuration and load every app, without running anything."""
     config = load_config(file, plugin_tables=plugin_tables())
+    redact = Redaction(config.secrets)
     loaded, failed = load_apps(config.apps, config.app_dir)
     for app in loaded:
         click.echo(f"ok      {app.key}.{app.instance}: {app.app_class.__name__}")
     for app in failed:
-        click.echo(f"failed  {app.error}", err=True)
+        click.echo(f"failed  {redact(str(app.error))}", err=True)
     token = config.home_assistant.token
     if token is None or not token.get_secret_value().strip():
         raise missing_token(file)

@@ -46,7 +46,6 @@ def demo(
 
     Nothing is needed beside this: no Home Assistant, no configuration, no network.
     """
-    configure_logging("info", Redaction(()))
     began = time.monotonic()
     demonstration = Demo(
         DemoOptions(
@@ -59,6 +58,7 @@ def demo(
             config=config,
         )
     )
+    configure_logging("info", Redaction(demonstration.secrets))
 
     def announce(page_url: str | None) -> None:
         click.echo(f"The page: {page_url}" if page_url else "There is no page: hassette-sync is not running here.")

@@ -8,9 +8,10 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from hassette_core.config.environment import SECRET_KEYS, set_by, variable_for
+from hassette_core.config.environment import set_by, variable_for
 from hassette_core.config.lines import Lines
 from hassette_core.errors import ConfigError
+from hassette_core.secrets import sounds_secret, without_secrets
 from hassette_executor import SettingError
 
 _EXPECTED = {
@@ -119,8 +120,9 @@ def _dotted(path: tuple[str | int, ...]) -> str:
 
 
 def _found(path: tuple[str | int, ...], value: Any) -> str:
-    if str(path[-1]) in SECRET_KEYS or isinstance(value, dict):
+    if any(sounds_secret(part) for part in path) or isinstance(value, dict):
         return ""
+    value = without_secrets(value)
     text = "true" if value is True else "false" if value is False else repr(value)
     return f" = {text if len(text) <= 80 else text[:79] + '…'}"
 

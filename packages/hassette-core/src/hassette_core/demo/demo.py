@@ -53,12 +53,18 @@ class Demo:
     Attributes:
         page_url: Where the page was; None without one.
         tally: What ran.
+        secrets: What must not appear in any log.
+
+    Raises:
+        ConfigError: The chosen configuration is wrong.
     """
 
     def __init__(self, options: DemoOptions) -> None:
         self.options = options
         self.page_url: str | None = None
         self.tally = Tally()
+        self._file = load_config(options.config or EXAMPLES / "hassette.toml", plugin_tables=plugin_tables())
+        self.secrets = self._file.secrets
         self._hassette: Hassette | None = None
         self._stop_requested = ""
         self._degraded: tuple[StatusChange, ...] = ()
@@ -125,8 +131,7 @@ class Demo:
             self.request_stop(f"the demonstration's {self.options.seconds:g} s are over")
 
     def _config(self, home: SimulatedHome) -> HassetteConfig:
-        file = self.options.config or EXAMPLES / "hassette.toml"
-        config = load_config(file, plugin_tables=plugin_tables())
+        config = self._file
         plugins = {**config.plugins}
         if self.options.port is not None:
             plugins["sync"] = {**plugins.get("sync", {}), "port": self.options.port}
