@@ -1,0 +1,90 @@
+"""The keys that lie in the leaves of a damaged file, read past SQLite, which does not step over a damaged page.
+
+They are hints where SQLite may find rows again, no more: a page may be stale, or of another table.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+# https://sqlite.org/fileformat.html, sections 1.6 (pages), 2.1 (records) and 4.1 (the log).
+_TABLE_LEAF: Final = 0x0D
+_INDEX_LEAF: Final = 0x0A
+_LOG_HEADER_BYTES: Final = 32
+_FRAME_HEADER_BYTES: Final = 24
+_INTEGER_BYTES: Final = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
+_SMALLEST_CELL_BYTES: Final = 4
+_LONGEST_KEY: Final = 3
+
+
+def leaves_of(path: Path, page_bytes: int) -> Iterator[bytes]:
+    """Walk through a file and its log, and yield the pages that look like leaves.
+
+    Args:
+        path: The file.
+        page_bytes: Its page size.
+    """
+    log = path.with_name(path.name + "-wal")
+    for file, skipped, before_page in ((path, 0, 0), (log, _LOG_HEADER_BYTES, _FRAME_HEADER_BYTES)):
+        if not file.exists():
+            continue
+        with file.open("rb") as pages:
+            for start in range(skipped, file.stat().st_size, before_page + page_bytes):
+                try:
+                    pages.seek(start + before_page)
+                    page = pages.read(page_bytes)
+                except OSError:
+                    # A dying disk refuses some blocks and reads the next ones.
+                    continue
+                if page and page[0] in (_TABLE_LEAF, _INDEX_LEAF):
+                    yield page
+
+
+def rows_in(leaf: bytes) -> int:
+    """Return how many rows a leaf says it has, but no more than fit: if it is damaged, it may say anything."""
+    return min(int.from_bytes(leaf[3:5], "big"), len(leaf) // _SMALLEST_CELL_BYTES)
+
+
+def key_in(leaf: bytes, number: int) -> tuple[int, ...]:
+    """Return a row's id or, where rows have none, its leading integers; nothing if they cannot be read.
+
+    Args:
+        leaf: The page.
+        number: The row's in it, from 0.
+    """
+    try:
+        at = int.from_bytes(leaf[8 + 2 * number : 10 + 2 * number], "big")
+        _, at = _varint(leaf, at)
+        return (_varint(leaf, at)[0],) if leaf[0] == _TABLE_LEAF else _leading_integers(leaf, at)
+    except IndexError:
+        return ()
+
+
+def _leading_integers(page: bytes, start: int) -> tuple[int, ...]:
+    header_bytes, at = _varint(page, start)
+    body = start + header_bytes
+    found: list[int] = []
+    while at < start + header_bytes and len(found) < _LONGEST_KEY:
+        kind, at = _varint(page, at)
+        if kind in (8, 9):
+            found.append(kind - 8)
+        elif kind in _INTEGER_BYTES:
+            found.append(int.from_bytes(page[body : body + _INTEGER_BYTES[kind]], "big", signed=True))
+            body += _INTEGER_BYTES[kind]
+        else:
+            break
+    return tuple(found)
+
+
+def _varint(page: bytes, at: int) -> tuple[int, int]:
+    """Return a number of 64 bits and where the next thing begins."""
+    number = 0
+    for count in range(9):
+        byte = page[at + count]
+        if count == 8:
+            number = number << 8 | byte
+        else:
+            number = number << 7 | byte & 0x7F
+            if byte < 0x80:
+                return number, at + count + 1
+    return number - (1 << 64) if number >> 63 else number, at + 9

@@ -1,0 +1,142 @@
+"""What is read of a damaged file: every row that SQLite finds by its key, whatever lies damaged around it."""
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hassette_store import recovery
+
+PAGE = 4096
+FILL = "WITH RECURSIVE c (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i < 19999) "
+# One table with row ids that leave gaps as quiet nights do, and keys of two and three columns.
+TABLES = {
+    "handler_invocations": (
+        (
+            "INSERT INTO handler_invocations (id, listener_id, session_id, status, started_before, duration_us, "
+            "waited_us, event_type_id) "
+            "SELECT 3752000000000000000 + i * (2 + i / 5000) * 999983, 1 + i % 9, 1, 0, 3000, 3000, 250, 1 FROM c"
+        ),
+        ("id",),
+    ),
+    "statistics_hourly": (
+        ("INSERT INTO statistics_hourly (hour, registration_id, success) SELECT 490000 + i / 40, 1 + i % 40, 7 FROM c"),
+        ("hour", "registration_id"),
+    ),
+    "latency_hourly": (
+        (
+            "INSERT INTO latency_hourly (hour, registration_id, bucket, count) "
+            "SELECT 490000 + i / 400, 1 + i / 20 % 20, 300 + i % 20, 5 FROM c"
+        ),
+        ("hour", "registration_id", "bucket"),
+    ),
+    "log_lines": (
+        (
+            "INSERT INTO log_lines (run_id, position, at_us, level, logger_id, message) "
+            "SELECT 3752000000000000000 + i / 4 * 99999989, i % 4, 1790000000000000, 30, 1, 'the lamp did not answer' "
+            "FROM c"
+        ),
+        ("run_id", "position"),
+    ),
+}
+
+
+def whole_pages(page: bytearray) -> None:
+    page[:] = b"\xff" * PAGE
+
+
+def two_spots_in_a_page(page: bytearray) -> None:
+    for start in (PAGE // 2, PAGE - 400):
+        page[start : start + 32] = b"\xff" * 32
+
+
+def leaves(content: bytearray, empty_pages: int) -> list[int]:
+    """The numbers of the leaf pages that came after those of the empty history."""
+    numbers = range(empty_pages + 1, len(content) // PAGE + 1)
+    return [one for one in numbers if content[(one - 1) * PAGE] in (0x0A, 0x0D)]
+
+
+def keys(path: Path, table: str, key: tuple[str, ...]) -> set[tuple[int, ...]]:
+    db = sqlite3.connect(path)
+    try:
+        return set(db.execute(f"SELECT {', '.join(key)} FROM {table}"))
+    finally:
+        db.close()
+
+
+def readable_one_by_one(
+    path: Path, table: str, key: tuple[str, ...], wanted: set[tuple[int, ...]]
+) -> set[tuple[int, ...]]:
+    found: set[tuple[int, ...]] = set()
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        for one in wanted:
+            try:
+                row = db.execute(f"SELECT * FROM {table} WHERE {' AND '.join(f'{c} = ?' for c in key)}", one).fetchone()
+            except sqlite3.Error:
+                continue
+            if row is not None:
+                found.add(one)
+    finally:
+        db.close()
+    return found
+
+
+@pytest.mark.parametrize("spoil", [whole_pages, two_spots_in_a_page], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("table", TABLES)
+def test_every_row_that_can_be_read_by_its_key_arrives_however_many_pages_are_damaged(
+    path: Path, table: str, spoil: Callable[[bytearray], None]
+) -> None:
+    fill, key = TABLES[table]
+    empty_pages = path.stat().st_size // PAGE
+    db = sqlite3.connect(path)
+    db.execute(FILL + fill)
+    db.commit()
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    written = keys(path, table, key)
+    assert len(written) == 20_000
+    content = bytearray(path.read_bytes())
+    for number in random.Random(17).sample(leaves(content, empty_pages), 12):
+        page = content[(number - 1) * PAGE : number * PAGE]
+        spoil(page)
+        content[(number - 1) * PAGE : number * PAGE] = page
+    path.write_bytes(content)
+    damaged = shutil.copyfile(path, path.with_name("copy.db"))
+    readable = readable_one_by_one(damaged, table, key, written)
+    assert 10_000 < len(readable) < 20_000
+    said = recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=60)
+    assert readable - keys(path, table, key) == set()
+    assert f"could not be read whole: {table}" in said
+
+
+def test_rows_of_which_only_the_log_knows_arrive_around_damage_in_it(path: Path) -> None:
+    fill, key = TABLES["statistics_hourly"]
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA wal_autocheckpoint = 0")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.execute(FILL + fill)
+    db.commit()
+    copy = shutil.copyfile(path, path.with_name("copy.db"))
+    log = shutil.copyfile(path.with_name("hassette.db-wal"), path.with_name("copy.db-wal"))
+    written = keys(path, "statistics_hourly", key)
+    db.close()
+    content = bytearray(log.read_bytes())
+    # SQLite trusts the log up to the first frame with a wrong sum: what comes before it counts.
+    assert len(content) > 100 * (PAGE + 24)
+    readable = readable_one_by_one(copy, "statistics_hourly", key, written)
+    recovery.recover(copy, "a test", stamp="20260101T000000Z", limit_s=60)
+    assert readable == written == keys(copy, "statistics_hourly", key)
+
+
+def test_a_salvage_ends_when_its_time_is_over_and_says_what_is_not_whole(path: Path) -> None:
+    db = sqlite3.connect(path)
+    db.execute(FILL + TABLES["statistics_hourly"][0])
+    db.commit()
+    db.close()
+    said = recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=0)
+    assert "; 0 rows were carried over" in said
+    assert "statistics_hourly" in said
