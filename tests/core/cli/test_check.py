@@ -104,6 +104,24 @@ async def test_a_refused_token_is_exit_code_3_and_one_sentence_without_the_token
     assert "a-wrong-token" not in sentence
 
 
+@pytest.mark.parametrize(
+    ("scheme", "words"), [("http", ["cannot connect to http://127.0.0.1", "onnect"]), ("https", ["SSL"])]
+)
+async def test_check_online_says_why_there_is_no_connection(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, scheme: str, words: list[str]
+) -> None:
+    (folder / "hassette.toml").write_text("")
+    monkeypatch.setattr("hassette_core.cli.check.ONLINE_TIMEOUT_S", 2.0)
+    async with SimulatedHome(speed=0) as home:
+        url = home.url.replace("http:", f"{scheme}:")
+        if scheme == "http":
+            await home.stop()  # its port is free now, and nobody answers
+        assert await check_online(url, "a-token", monkeypatch) == 1
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert [word for word in words if word not in sentence] == []
+    assert sentence.endswith("Is the address right, and is it running?")
+
+
 def test_what_init_writes_passes_check(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

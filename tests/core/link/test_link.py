@@ -54,24 +54,38 @@ async def test_after_a_lost_connection_states_are_fresh_events_flow_and_none_is_
     ]
 
 
-async def test_an_absent_home_assistant_makes_not_ready_and_is_found_when_it_comes(make_listening: Any) -> None:
+async def test_an_absent_home_assistant_makes_not_ready_and_is_found_when_it_comes(
+    make_listening: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     home = SimulatedHome(speed=0)
     await home.start()
     await home.stop()  # its port is known now, and free
     listening = make_listening(home)
     async with listening.link as link:
-        await listening.until(lambda: listening.reports)
-        assert [kind for kind, _, _ in listening.reports] == ["connection_lost"]
+        await troubled(link)
+        assert "cannot connect" in link.problem
         assert not link.ready.is_set()
         with pytest.raises(NotConnectedError, match=r"cannot call light.turn_on: not connected to Home Assistant"):
             await listening.api.call_service("light", "turn_on", target="light.hall")
         await home.start()
-        await listening.restored()
-        assert link.ready.is_set()
+        await link.wait_ready()
+        assert link.problem == ""
+        assert listening.reports == [], "what was never there is neither lost nor restored"
+        said = [record.message for record in caplog.records if record.name.startswith("hassette_core")]
+        assert set(said) == {"No connection to Home Assistant yet", "Connected to Home Assistant"}
     await home.stop()
 
 
-async def test_a_repeated_failure_is_reported_once(make_listening: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def troubled(link: HomeAssistantLink) -> None:
+    async with asyncio.timeout(10):
+        while not link.problem:  # noqa: ASYNC110  a first attempt that fails is reported to nobody
+            await asyncio.sleep(0.001)
+
+
+async def test_a_first_connection_that_fails_again_and_again_is_said_once_and_reported_never(
+    make_listening: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     home = SimulatedHome(speed=0)
     await home.start()
     await home.stop()
@@ -87,8 +101,30 @@ async def test_a_repeated_failure_is_reported_once(make_listening: Any, caplog: 
     listening = make_listening(home, sleep=count)
     async with listening.link, asyncio.timeout(10):
         await enough.wait()
-    assert len(listening.reports) == 1
-    assert len([record for record in caplog.records if record.name.startswith("hassette_core")]) == 2
+    assert listening.reports == []
+    assert len([record for record in caplog.records if record.name.startswith("hassette_core")]) == 1
+
+
+async def test_a_loss_that_lasts_is_reported_once(
+    make_listening: Any, home: SimulatedHome, caplog: pytest.LogCaptureFixture
+) -> None:
+    attempts, enough = 0, asyncio.Event()
+
+    async def count(_seconds: float) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 20:
+            enough.set()
+        await asyncio.sleep(0)
+
+    listening = make_listening(home, sleep=count)
+    async with listening.link as link, asyncio.timeout(10):
+        await link.wait_ready()
+        await home.stop()
+        await enough.wait()
+    assert [kind for kind, _, _ in listening.reports] == ["connection_lost"]
+    said = [record.message for record in caplog.records if record.name.startswith("hassette_core.link")]
+    assert said == ["Connection to Home Assistant lost", "Still no connection to Home Assistant"]
 
 
 async def test_while_home_assistant_starts_changes_only_become_known(make_listening: Any, home: SimulatedHome) -> None:
@@ -132,8 +168,8 @@ async def test_a_home_assistant_that_hangs_before_it_has_told_its_states_is_noti
     home.hang()
     listening = make_listening(home, make_pulse=quick_pulse)
     async with listening.link as link:
-        await listening.until(lambda: listening.reports)
-        assert listening.reports[0] == ("connection_lost", home.url, "no answer to a ping for 0.1 s")
+        await troubled(link)
+        assert link.problem == "no answer to a ping for 0.1 s"
         home.wake()
         await link.wait_ready()
 

@@ -55,8 +55,9 @@ async def _connect(config: HassetteConfig) -> str:
         async with link, asyncio.timeout(ONLINE_TIMEOUT_S):
             await link.wait_ready()
     except TimeoutError:
+        why = "it is still starting" if link.connected else link.problem or "it does not answer"
         raise LinkError(
-            f"no Home Assistant was ready at {link.url} within {ONLINE_TIMEOUT_S:g} s:"
-            " is the address right, and is it running?"
+            f"no Home Assistant was ready at {link.url} within {ONLINE_TIMEOUT_S:g} s: {why}."
+            " Is the address right, and is it running?"
         ) from None
     return f"ok      Home Assistant {link.home_assistant_version} at {link.url}, {len(states)} entities"

@@ -41,7 +41,8 @@ class HomeAssistantLink:
         token: A long-lived access token. It appears in no log, record or error.
         states: Kept current.
         on_event: Called on the loop with every event, after the states have been changed; must return at once.
-        report: Told ``connection_lost`` and ``connection_restored``, with the address and one sentence.
+        report: Told ``connection_lost`` and ``connection_restored``, with the address and one sentence. What has
+            not been connected yet is not lost.
         max_message_bytes: Largest message taken.
         random: Source of the backoff's jitter.
         sleep: Waits between attempts, in seconds.
@@ -51,6 +52,7 @@ class HomeAssistantLink:
         name: ``home assistant link``.
         ready: Set while Home Assistant is connected, completely started and all states are known.
         configuration: What Home Assistant says about itself; None before the first connection.
+        problem: What went wrong last, in one sentence; empty while all is well.
 
     Raises:
         UrlError: The address is not one.
@@ -78,6 +80,7 @@ class HomeAssistantLink:
         self._token = token.strip()
         self.ready = asyncio.Event()
         self.configuration: HomeConfiguration | None = None
+        self.problem = ""
         self._states = states
         self._on_event = on_event
         self._inbox = Inbox(states, self._hear)
@@ -284,6 +287,7 @@ class HomeAssistantLink:
         if self.ready.is_set():
             return
         self.ready.set()
+        self.problem = ""
         facts = {"url": self.url, "version": self.home_assistant_version}
         if self._lost:
             self._lost = False
@@ -293,11 +297,13 @@ class HomeAssistantLink:
             logger.info("Connected to Home Assistant", extra=facts)
 
     def _note_loss(self, problem: str) -> None:
-        if self._lost:
+        self.problem = problem
+        if self._lost or self.configuration is None:
+            # What has never been there is not lost: the first attempts are told as what they are, and reported nowhere.
             self._repeated.log(
-                "lost",
+                "no connection",
                 logging.WARNING,
-                "Still no connection to Home Assistant",
+                "Still no connection to Home Assistant" if self._lost else "No connection to Home Assistant yet",
                 extra={"url": self.url, "problem": problem},
             )
             return
