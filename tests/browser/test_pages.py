@@ -1,5 +1,6 @@
 """The pages in a real browser: live, by keyboard, on a phone, in the dark, and without JavaScript."""
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -44,6 +45,131 @@ def test_no_page_is_wider_than_its_window_and_each_has_its_picture(
         assert wider_by <= 0, f"{look} is {wider_by} px too wide"
         grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert grounds == ({"rgb(18, 22, 23)"} if dark else {"rgb(244, 245, 244)"})
+
+
+LONG = "an_app_with_a_name_as_long_as_somebody_wants_it_to_be_for_the_garden"
+
+
+@pytest.fixture
+def long_history(history_path: Path, histories: ModuleType) -> dict[str, str]:
+    """Add long names and messages, and 40 sessions with all the facts that a framework states; return the pages."""
+    facts = {f"fact_number_{n}": "of quite some length, as a platform's name has it" for n in range(10)}
+    with histories.History(history_path) as history:
+        history._counter, history._names = 400_000, dict(history.db.execute("SELECT name, id FROM names"))
+        history._registrations = history.db.execute("SELECT max(id) FROM registrations").fetchone()[0]
+        now_us = int(time.time() * 1_000_000)
+        for n in range(40):
+            start_us = now_us - (100 - n) * histories.HOUR
+            history.session(
+                start_us, start_us + histories.HOUR // 2, "crashed", reason="the process ended without closing it",
+                facts=json.dumps({**facts, "outcome": "crashed", "home_assistant": "2025.4.4"}),
+            )  # fmt: skip
+        session = history.session(now_us - histories.MINUTE)
+        handler = history.listener(LONG, f"on_{'x' * 80}", f"state_changed.sensor.{'y' * 120}")
+        run = history.run(
+            handler, now_us, session_id=session, status="error", entity_id=f"sensor.{'z' * 150}", old_state="1" * 200,
+            new_state="2", error=("exception", f"package.{'E' * 60}Error", "w" * 700),
+        )  # fmt: skip
+        history.lifecycle(session, now_us, "database_recovered", f"/config/{'p' * 90}", "damaged " * 40)
+        (group,) = history.db.execute("SELECT error_group_id FROM failures WHERE run_id = ?", (run,)).fetchone()
+    return {**PAGES, "handler": f"/registrations/{handler}", "error": f"/errors/{group}", "run": f"/runs/{run}"}
+
+
+@pytest.mark.parametrize("wide", [True, False], ids=["wide", "narrow"])
+def test_long_names_and_many_facts_fit_the_window(
+    open_page: Callable[..., Any], long_history: dict[str, str], address: str, screenshots: Path, wide: bool
+) -> None:
+    page = open_page("/", wide=wide)
+    for name, path in long_history.items():
+        page.goto(address + path)
+        page.screenshot(path=screenshots / f"long-{name}-{'wide' if wide else 'narrow'}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
+        # A cell that may break its text anywhere must not be squeezed to a few letters by the columns beside it.
+        squeezed = page.evaluate(
+            "[...document.querySelectorAll('.who, .problem, .why')].filter((one) => one.offsetParent)"
+            ".map((one) => one.parentElement.clientWidth).filter((width) => width < 140)"
+        )
+        assert squeezed == [], name
+        current = page.locator(".top nav a[aria-current]")
+        if current.count():
+            box = current.bounding_box()
+            assert box["x"] >= 0, name
+            assert box["x"] + box["width"] <= (1320 if wide else 390), f"the tab of {name} is cut off"
+
+
+def test_thirty_sessions_are_a_list_and_their_facts_unfold_and_stay_so(
+    open_page: Callable[..., Any], long_history: dict[str, str], history_path: Path, histories: ModuleType
+) -> None:
+    page = open_page("/sessions", wide=False)
+    rows = page.locator("#sessions tbody tr")
+    assert rows.count() == 30
+    assert page.evaluate("document.documentElement.scrollHeight") < 6_000
+    assert "the process ended without closing it" in rows.nth(5).inner_text()
+    facts = rows.nth(5).locator("details")
+    assert facts.locator("summary").inner_text() == "Home Assistant 2025.4.4"
+    assert not facts.locator("dl").is_visible()
+    facts.locator("summary").click()
+    assert "fact number 9" in facts.inner_text()
+    assert "outcome" not in facts.inner_text(), "it has a column of its own"
+    page.locator("#connection[data-state=on]").wait_for(timeout=5_000)
+    with histories.History(history_path) as history:
+        history._counter, history._names = 700_000, dict(history.db.execute("SELECT name, id FROM names"))
+        new = history.session(int(time.time() * 1_000_000))
+        history.run(5, int(time.time() * 1_000_000), session_id=3)
+    page.locator(f"#session-{new}").wait_for(timeout=5_000)
+    assert rows.nth(6).locator("dl").is_visible(), "a live update leaves what is unfolded as it is"
+
+
+def test_the_names_on_an_axis_stand_apart(open_page: Callable[..., Any], address: str) -> None:
+    page = open_page("/", wide=False)
+    for path in ("/registrations/4", "/registrations/4?since=7d", "/sessions", "/?since=30d"):
+        page.goto(address + path)
+        gaps = page.evaluate(
+            "[...document.querySelectorAll('.axis-labels')].flatMap((axis) => {"
+            " const boxes = [...axis.querySelectorAll('text')].map((text) => text.getBoundingClientRect())"
+            "  .filter((box) => box.width);"
+            " return boxes.slice(1).map((box, index) => box.left - boxes[index].right); })"
+        )
+        assert gaps, path
+        assert min(gaps) >= 4, path
+
+
+def test_a_quiet_handlers_page_asks_for_no_run_of_the_past(
+    open_page: Callable[..., Any], address: str, history_path: Path, histories: ModuleType
+) -> None:
+    page = open_page("/")
+    frames: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(str(frame))))
+    for path in ("/registrations/6", "/runs?app=odd", "/runs?text=nothing+has+this", "/errors", "/sessions"):
+        page.goto(address + path)
+        page.locator("#connection[data-state=on]").wait_for(timeout=5_000)
+    page.goto(address + "/registrations/6")
+    page.locator("#connection[data-state=on]").wait_for(timeout=5_000)
+    with histories.History(history_path) as history:
+        history._counter, history._names = 800_000, dict(history.db.execute("SELECT name, id FROM names"))
+        id_ = history.run(6, int(time.time() * 1_000_000), session_id=3)
+    page.locator(f"#recent tr[data-id='{id_}']").wait_for(timeout=5_000)
+    told = [run["id"] for frame in frames for run in json.loads(frame)["runs"]]
+    assert told == [str(id_)]
+
+
+def test_a_page_that_missed_a_night_shows_the_present_and_announces_no_old_failure(
+    open_page: Callable[..., Any], history_path: Path, histories: ModuleType
+) -> None:
+    page = open_page("/")
+    page.locator("#connection[data-state=on]").wait_for(timeout=5_000)
+    with histories.History(history_path) as history:
+        history._counter, history._names = 900_000, dict(history.db.execute("SELECT name, id FROM names"))
+        now_us = int(time.time() * 1_000_000)
+        history.begin()  # one commit, and so one look at the file: as after a night asleep
+        for n in range(300):
+            history.run(
+                5, now_us - 400 + n, session_id=3, status="error", error=("exception", "GateError", "the gate is stuck")
+            )
+        id_ = history.run(5, now_us, session_id=3)
+        history.commit()
+    page.locator(f"#recent tr[data-id='{id_}']").wait_for(timeout=5_000)
+    assert page.locator("#announcement").inner_text() == ""
 
 
 def test_a_new_run_appears_by_itself_and_is_announced(

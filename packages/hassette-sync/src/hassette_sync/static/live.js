@@ -133,12 +133,17 @@ function exchange(part, fresh) {
   if (selection && !selection.isCollapsed && part.contains(selection.anchorNode)) return; // someone is copying
   const focused = part.contains(document.activeElement) ? document.activeElement : null;
   const mark = focused && (focused.id ? `#${CSS.escape(focused.id)}` : focused.href && `a[href="${CSS.escape(focused.getAttribute("href"))}"]`);
+  const opened = [...part.querySelectorAll("details[open][id]")].map((fold) => fold.id);
   const scrolled = [...part.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
   part.className = fresh.className;
   part.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
   part.querySelectorAll(".scroll").forEach((box, index) => { box.scrollLeft = scrolled[index] ?? 0; });
+  for (const id of opened) part.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", "");
   if (mark) part.querySelector(mark)?.focus({ preventScroll: true });
 }
+
+// On a narrow screen the tabs scroll; the one of this page must be seen.
+document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 
 if ("follow" in document.body.dataset) {
   listen();
