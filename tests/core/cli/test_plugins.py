@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hassette_core import Hassette, HassetteConfig, plugins
+from hassette_core.config import load_config
 from hassette_core.errors import ConfigError
 from hassette_core.lifecycle import ServiceStatus
 from hassette_executor import MemorySink
@@ -114,3 +115,33 @@ def test_the_store_is_the_first_of_several_sinks(install: Callable[..., None], c
     install("hassette.sinks", "archive", lambda **_: other)
     install("hassette.sinks", "store", lambda **_: store)
     assert plugins.load_sinks(config).parts == (store, other), "its account is the one that is shown"
+
+
+def test_refused_settings_name_the_line_or_the_variable_and_every_plugin_of_the_group_is_asked(
+    install: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(sentence: str) -> Callable[..., Any]:
+        def create(**_parts: object) -> Any:
+            raise ValueError(sentence)
+
+        return create
+
+    for name, sentence in [
+        ("one", "level must be a number"),
+        ("two", "token must have at least 16 characters"),
+        ("three", "endpoint is missing"),
+    ]:
+        install("hassette.sinks", name, refuse(sentence))
+    for key in ("TWO__TOKEN", "THREE__OTHER"):
+        monkeypatch.setenv(f"HASSETTE__{key}", "short")
+    file = tmp_path / "hassette.toml"
+    file.write_text("[one]\nother = 1\nlevel = 'x'\n\n[two]\n[three]\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as raised:
+        plugins.load_sinks(load_config(file, plugin_tables=("one", "two", "three")))
+    assert sorted(str(raised.value).splitlines()) == sorted(
+        [
+            f"{file}, line 3: [one] level must be a number",
+            "HASSETTE__TWO__TOKEN in the environment: [two] token must have at least 16 characters",
+            f"{file}, line 6: [three] endpoint is missing",
+        ]
+    )

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from hassette_core.config import HassetteConfig
+from hassette_core.config.lines import Lines
 from hassette_core.config.loading import OUR_PLUGINS
-from hassette_core.errors import ConfigError
+from hassette_core.config.problems import Problems
 from hassette_core.lifecycle import Service, ServiceStatus, StatusChange
 from hassette_core.live import LiveView
+from hassette_core.logs import Redaction
 from hassette_executor import RecordSink
 
 logger = logging.getLogger(__name__)
@@ -69,7 +71,7 @@ def load_sinks(config: HassetteConfig) -> Loaded:
     """Make every installed sink.
 
     Raises:
-        ConfigError: A plugin refused its settings.
+        ConfigError: Plugins refused their settings: a line for each, with the line of the file or the variable.
     """
     return _load(SINKS, config)
 
@@ -78,7 +80,7 @@ def load_services(config: HassetteConfig, live: LiveView) -> Loaded:
     """Make every installed service.
 
     Raises:
-        ConfigError: A plugin refused its settings.
+        ConfigError: Plugins refused their settings: a line for each, with the line of the file or the variable.
     """
     return _load(SERVICES, config, live=live)
 
@@ -91,16 +93,26 @@ def commands() -> dict[str, EntryPoint]:
 def _load(group: str, config: HassetteConfig, **further: Any) -> Loaded:
     parts: list[Any] = []
     broken: list[StatusChange] = []
+    problems = Problems(config.file or "the configuration", Lines(_text_of(config.file)))
+    redact = Redaction(config.secrets)
     for point, factory in _factories(group, broken):
         settings = config.plugins.get(point.name, {})
         try:
             if (part := factory(data_dir=config.data_dir, settings=settings, **further)) is not None:
                 parts.append(part)
         except ValueError as error:
-            raise ConfigError(f"{config.file or 'the configuration'}: [{point.name}] {error}") from error
+            problems.refused(point.name, settings, redact(str(error)))
         except Exception as error:  # noqa: BLE001  somebody else's code; the automations run without it
             _give_up(point, error, broken)
+    problems.raise_any()
     return Loaded(tuple(parts), tuple(broken))
+
+
+def _text_of(file: Path | None) -> str:
+    try:
+        return "" if file is None else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""  # it has been read before; without it, mistakes have no line
 
 
 def _factories(group: str, broken: list[StatusChange]) -> Iterator[tuple[EntryPoint, Callable[..., Any]]]:

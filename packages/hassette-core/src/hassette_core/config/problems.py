@@ -1,5 +1,6 @@
 """Turns what a validator found into what a person can mend."""
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -33,11 +34,11 @@ class Problems:
     """Gathers what is wrong with one configuration, to say all of it at once.
 
     Args:
-        file: The file.
+        file: The file, or what stands for it.
         lines: Where its keys stand.
     """
 
-    def __init__(self, file: Path, lines: Lines) -> None:
+    def __init__(self, file: Path | str, lines: Lines) -> None:
         self._file = file
         self._lines = lines
         self._texts: list[str] = []
@@ -62,6 +63,17 @@ class Problems:
         else:
             self._add(path, f"{_dotted(path)}{_found(path, details['input'])}: expected {_expected(details)}.")
 
+    def refused(self, table: str, settings: Mapping[str, object], sentence: str) -> None:
+        """Note what a plugin said of its table; its sentence begins with the key, as a rule."""
+        key = sentence.partition(" ")[0]
+        text = f"[{table}] {sentence}"
+        if key in settings:
+            self._add((table, key), text)
+        elif self._lines.find((table,)):
+            self._add_line((table,), text)  # a key that is missing: no variable that sets another is to blame
+        else:
+            self._add((table,), text)
+
     def raise_any(self) -> None:
         """Raise what was gathered.
 
@@ -76,8 +88,11 @@ class Problems:
         if variable := set_by(names):
             self._texts.append(f"{variable} in the environment: {text}")
         else:
-            line = self._lines.find(path)
-            self._texts.append(f"{self._file}{f', line {line}' if line else ''}: {text}")
+            self._add_line(path, text)
+
+    def _add_line(self, path: tuple[str | int, ...], text: str) -> None:
+        line = self._lines.find(path)
+        self._texts.append(f"{self._file}{f', line {line}' if line else ''}: {text}")
 
 
 def missing_token(file: Path | None) -> ConfigError:
