@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hassette_sync.queries import errors, registrations, runs, sessions
+from hassette_sync.queries import errors, registrations, runs, sessions, statistics
 from hassette_sync.queries.statistics import DAILY, HOURLY
 
 LARGE = (
@@ -48,11 +48,12 @@ PARAMETERS = {
     "since_us": 1,
     "until_us": 2,
     "last_seen_us": 1,
+    "below": 2,
 }
 PAGES = {name: runs.runs_page([name]) for name in runs.CONDITIONS}
 OTHERS = {
     name: value
-    for module in (runs, registrations, errors, sessions)
+    for module in (runs, registrations, errors, sessions, statistics)
     for name, value in vars(module).items()
     if name.isupper() and isinstance(value, str) and not name.startswith(("_", "DATA_VERSION"))
 }

@@ -16,6 +16,7 @@ from hassette_sync.answers.stream import LiveRun
 from hassette_sync.follow import Heard, Skipped, follow_feed, follow_file
 from hassette_sync.live import LiveFeed, NoFeed
 from hassette_sync.questions import errors, now, overview, registrations, runs, sessions
+from hassette_sync.questions.periods import periods_of
 from hassette_sync.questions.sketches import Sketches
 from hassette_sync.reader import Reader, Snapshot
 from hassette_sync.time_range import TimeRange, now_us
@@ -84,6 +85,14 @@ class DataSyncService:
         """Answer how the file and the framework are."""
         async with self._reader.snapshot("status") as snapshot:
             return await self._status(snapshot)
+
+    async def covered(self, time_range: TimeRange) -> TimeRange:
+        """Answer which time the figures of a range are of: the whole hours or days that cover it.
+
+        A list of this time agrees with the figures.
+        """
+        async with self._reader.snapshot("covered time") as snapshot:
+            return (await periods_of(snapshot, time_range)).time_range
 
     async def overview(self, time_range: TimeRange | None = None) -> Overview:
         """Answer whether the house's automation is all right."""

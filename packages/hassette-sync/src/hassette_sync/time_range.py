@@ -17,8 +17,6 @@ DEFAULT_AGE = "24h"
 _UNITS_US = {"s": SECOND_US, "m": 60 * SECOND_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
 _AGE = re.compile(r"(\d{1,6})\s*([smhdw])")
 _LATEST_US = 4_102_444_800 * SECOND_US  # the year 2100
-# Hourly statistics up to here, daily ones beyond: a range of a year is then 366 periods and not 8,784.
-_HOURLY_UP_TO_US = 3 * DAY_US
 
 
 def now_us() -> int:
@@ -26,7 +24,7 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Periods:
     """The whole hours or days (UTC) that cover a time range; statistics are kept by them.
 
@@ -34,16 +32,35 @@ class Periods:
         unit: ``hour`` or ``day``.
         first: The first period, counted since the epoch.
         last: The last one, included.
+        step: How many of them one point of a drawing sums up; ``first`` is a multiple of it.
+        until_us: Where the last one ends, or the present within it.
     """
 
     unit: str
     first: int
     last: int
+    step: int = 1
+    until_us: int
 
     @property
     def length_us(self) -> int:
-        """One period's length in microseconds."""
-        return HOUR_US if self.unit == "hour" else DAY_US
+        """The length of one point of a drawing, in microseconds."""
+        return self.step * (HOUR_US if self.unit == "hour" else DAY_US)
+
+    @property
+    def points(self) -> range:
+        """The points of a drawing, counted since the epoch in their own length."""
+        return range(self.first // self.step, self.last // self.step + 1)
+
+    @property
+    def since_us(self) -> int:
+        """Where the first period begins."""
+        return self.points.start * self.length_us
+
+    @property
+    def time_range(self) -> "TimeRange":
+        """The time that they cover."""
+        return TimeRange(self.since_us, self.until_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +109,6 @@ class TimeRange:
     def end_id(self) -> int:
         """The first id after the range."""
         return first_id_at(self.until_us)
-
-    @property
-    def periods(self) -> Periods:
-        """The whole hours that cover the range, or days if it is longer than three."""
-        unit, length = (
-            ("hour", HOUR_US) if self.until_us - self.since_us <= _HOURLY_UP_TO_US + HOUR_US else ("day", DAY_US)
-        )
-        return Periods(unit, self.since_us // length, (self.until_us - 1) // length)
 
 
 def parse_moment(text: str, *, at_us: int) -> int:

@@ -60,6 +60,8 @@ class RunFacets(Answer):
 
     apps: tuple[Facet, ...]
     statuses: tuple[Facet, ...]
+    since_us: int
+    until_us: int
 
 
 class LogLine(Answer):

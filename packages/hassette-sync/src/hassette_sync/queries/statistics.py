@@ -47,7 +47,6 @@ class StatisticsStatements:
         percentiles_by_registration: Of each handler and job.
         sketch_by_period: The latency sketch of the whole house, for each period.
         percentiles_of_one: Of one registration.
-        percentiles_of_one_by_period: Of one registration, for each period.
         sketch_of_one: One registration's latency sketch, for each period: the heat map.
         skips: How often each handler and job did not run, and why.
         skips_by_period: How often something did not run, for each period.
@@ -60,7 +59,6 @@ class StatisticsStatements:
     percentiles_by_registration: str
     sketch_by_period: str
     percentiles_of_one: str
-    percentiles_of_one_by_period: str
     sketch_of_one: str
     skips: str
     skips_by_period: str
@@ -86,7 +84,6 @@ def _statements(period: str, statistics: str, latency: str, skips: str) -> Stati
         sketch_by_period=f"SELECT {period} AS period, {buckets} GROUP BY {period}, bucket",
         percentiles_of_one=_PERIODS
         + _ranks(f"SELECT 0 AS one, bucket, sum(count) AS count FROM ({sketch}) GROUP BY bucket", "one"),
-        percentiles_of_one_by_period=_PERIODS + _ranks(sketch, "period"),
         sketch_of_one=_PERIODS + sketch,
         skips=f"""
             SELECT registration_id, names.name AS reason, sum(count) AS count
@@ -107,6 +104,15 @@ HOURLY = _statements("hour", "statistics_hourly", "latency_hourly", "skips_hourl
 
 DAILY = _statements("day", "statistics_daily", "latency_daily", "skips_daily")
 """Statistics by the day."""
+
+KEPT_SINCE = """
+SELECT (SELECT min(hour) FROM statistics_hourly) AS first_hour, (SELECT min(day) FROM statistics_daily) AS first_day,
+       (SELECT started_us FROM sessions ORDER BY id LIMIT 1) AS first_start_us
+"""
+"""Since when statistics of hours and of days are kept, and when the first known session began."""
+
+ONLY_IN_DAYS = "SELECT day FROM statistics_daily WHERE day >= :first AND day < coalesce(:below, day + 1) LIMIT 1"
+"""A day with statistics, of those from a first one to below another."""
 
 
 def by_unit(unit: str) -> StatisticsStatements:

@@ -1,6 +1,7 @@
 """Questions about the whole house."""
 
 import sqlite3
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from hassette_sync.answers.overview import Live, Overview, Status, Timeline, TimelinePoint, Upcoming
@@ -11,13 +12,14 @@ from hassette_sync.answers.values import Counts, Percentiles
 from hassette_sync.queries.sessions import SCHEMA_REVISION
 from hassette_sync.queries.statistics import by_unit
 from hassette_sync.questions.errors import error_groups
+from hassette_sync.questions.periods import periods_of
 from hassette_sync.questions.registrations import apps, registrations, skips
-from hassette_sync.questions.rows import counts_of, percentiles_of, sum_of
+from hassette_sync.questions.rows import counts_of, sum_of
 from hassette_sync.questions.runs import RunFilter, runs_page
 from hassette_sync.questions.sessions import incidents, lifecycle_page, losses_page, newest_session, uptime
-from hassette_sync.questions.sketches import Sketches, percentiles
+from hassette_sync.questions.sketches import Sketch, Sketches, percentiles
 from hassette_sync.reader import Parameters, Snapshot
-from hassette_sync.time_range import TimeRange
+from hassette_sync.time_range import Periods, TimeRange
 from hassette_sync.words import INCIDENT_WORDS, moment
 
 # https://sqlite.org/wal.html: before this version, two connections that write or checkpoint at once can damage a
@@ -85,39 +87,44 @@ async def timeline(
     snapshot: Snapshot, sketches: Sketches, time_range: TimeRange, registration_id: int | None = None
 ) -> Timeline:
     """Answer throughput, failures and durations over time, of the house or of one registration."""
-    periods = time_range.periods
+    periods = await periods_of(snapshot, time_range)
     statements = by_unit(periods.unit)
     within: Parameters = {"first": periods.first, "last": periods.last}
     if registration_id is None:
         counts = {row["period"]: counts_of(row) for row in await snapshot.all(statements.by_period, within)}
         found = await sketches.of_house(snapshot, periods, {period: one.total for period, one in counts.items()})
-        durations = {period: percentiles([sketch]) for period, sketch in found.items()}
         skipped = await snapshot.all(statements.skips_by_period, within)
     else:
         within["registration_id"] = registration_id
         counts = {row["period"]: counts_of(row) for row in await snapshot.all(statements.of_one_by_period, within)}
-        ranks = await snapshot.all(statements.percentiles_of_one_by_period, within)
-        durations = {row["period"]: percentiles_of(row) for row in ranks}
+        of_one: defaultdict[int, Counter[int]] = defaultdict(Counter)
+        for row in await snapshot.all(statements.sketch_of_one, within):
+            of_one[row["period"]][row["bucket"]] = row["count"]
+        found = dict[int, Sketch](of_one)
         skipped = await snapshot.all(statements.skips_of_one, within)
-    skips_by_period: dict[int, int] = {}
+    skips_by_period: Counter[int] = Counter()
     for row in skipped:
-        skips_by_period[row["period"]] = skips_by_period.get(row["period"], 0) + row["count"]
+        skips_by_period[row["period"]] += row["count"]
     return Timeline(
         period_length_us=periods.length_us,
         points=tuple(
-            TimelinePoint(
-                start_us=period * periods.length_us,
-                counts=counts.get(period) or Counts(),
-                percentiles=durations.get(period) or Percentiles(),
-                skipped=skips_by_period.get(period, 0),
+            _point(
+                point * periods.length_us,
+                [counts[period] for period in members if period in counts],
+                [found[period] for period in members if period in found],
+                sum(skips_by_period[period] for period in members),
             )
-            for period in range(periods.first, periods.last + 1)
+            for point in periods.points
+            for members in [range(point * periods.step, (point + 1) * periods.step)]
         ),
     )
 
 
-async def _percentiles_of_house(snapshot: Snapshot, sketches: Sketches, time_range: TimeRange) -> Percentiles:
-    periods = time_range.periods
+def _point(start_us: int, counts: list[Counts], sketches: list[Sketch], skipped: int) -> TimelinePoint:
+    return TimelinePoint(start_us=start_us, counts=sum_of(counts), percentiles=percentiles(sketches), skipped=skipped)
+
+
+async def _percentiles_of_house(snapshot: Snapshot, sketches: Sketches, periods: Periods) -> Percentiles:
     within: Parameters = {"first": periods.first, "last": periods.last}
     rows = await snapshot.all(by_unit(periods.unit).by_period, within)
     totals = {row["period"]: counts_of(row).total for row in rows}
@@ -142,18 +149,21 @@ async def overview(
     Args:
         snapshot: The moment to look at.
         sketches: Remembers the latency sketches.
-        time_range: Over which time.
+        time_range: Over which time; the answer is of the whole hours or days that cover it.
         status: How the file and the framework are.
         running: What is running.
         upcoming: The jobs' next runs.
     """
+    periods = await periods_of(snapshot, time_range)
+    # All that follows is of the same time, figures and lists: of these whole hours or days.
+    time_range = periods.time_range
     all_apps = await apps(snapshot, time_range)
     every = await registrations(snapshot, time_range, with_percentiles=False)
     failing = sorted((one for one in every.registrations if one.counts.failed), key=_worst_first)
     return Overview(
         status=status,
         counts=sum_of([app.counts for app in all_apps]),
-        percentiles=await _percentiles_of_house(snapshot, sketches, time_range),
+        percentiles=await _percentiles_of_house(snapshot, sketches, periods),
         timeline=await timeline(snapshot, sketches, time_range),
         apps=all_apps,
         failing=tuple(failing[:_FAILING]),

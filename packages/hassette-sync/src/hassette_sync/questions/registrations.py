@@ -19,9 +19,10 @@ from hassette_sync.answers.values import RegistrationRef
 from hassette_sync.errors import BadQuestionError, NotFoundError
 from hassette_sync.queries import registrations as queries
 from hassette_sync.queries.statistics import by_unit
+from hassette_sync.questions.periods import periods_of
 from hassette_sync.questions.rows import bucket_value_us, counts_of, facts_of, percentiles_of, sum_of
 from hassette_sync.reader import Parameters, Snapshot
-from hassette_sync.time_range import TimeRange
+from hassette_sync.time_range import Periods, TimeRange
 
 _VIEW_KINDS = {"handler": "listener", "job": "job"}
 _KINDS = {"listener": "handler", "job": "job"}
@@ -52,7 +53,7 @@ async def registrations(
         raise BadQuestionError(f"{kind!r} is not a kind of registration. Choose handler or job.")
     asked: Parameters = {"kind": _VIEW_KINDS[kind] if kind else None, "app": app}
     rows = await snapshot.all(queries.REGISTRATIONS, asked)
-    periods = time_range.periods
+    periods = await periods_of(snapshot, time_range)
     statements = by_unit(periods.unit)
     within: Parameters = {"first": periods.first, "last": periods.last}
     sums = {row["registration_id"]: row for row in await snapshot.all(statements.by_registration, within)}
@@ -70,8 +71,8 @@ async def registrations(
             for row in rows
             if retired or row["retired_us"] is None
         ),
-        since_us=time_range.since_us,
-        until_us=time_range.until_us,
+        since_us=periods.since_us,
+        until_us=periods.until_us,
     )
 
 
@@ -106,7 +107,7 @@ async def registration_detail(snapshot: Snapshot, registration_id: int, time_ran
     row = await snapshot.one(queries.REGISTRATION, {"registration_id": registration_id})
     if row is None:
         raise NotFoundError("handler or job", registration_id)
-    periods = time_range.periods
+    periods = await periods_of(snapshot, time_range)
     statements = by_unit(periods.unit)
     within: Parameters = {"first": periods.first, "last": periods.last, "registration_id": registration_id}
     by_period = await snapshot.all(statements.of_one_by_period, within)
@@ -136,21 +137,21 @@ async def registration_detail(snapshot: Snapshot, registration_id: int, time_ran
         timeout_s=row["timeout_s"],
         first_registered_us=row["first_registered_us"],
         last_registered_us=row["last_registered_us"],
-        heat_map=_heat_map(await snapshot.all(statements.sketch_of_one, within), periods.length_us),
+        heat_map=_heat_map(await snapshot.all(statements.sketch_of_one, within), periods),
         skips=tuple(
             SkipReason(registration=answer.ref, reason=reason, count=count) for reason, count in reasons.most_common()
         ),
-        since_us=time_range.since_us,
-        until_us=time_range.until_us,
+        since_us=periods.since_us,
+        until_us=periods.until_us,
     )
 
 
-def _heat_map(rows: list[Row], period_length_us: int) -> HeatMap:
+def _heat_map(rows: list[Row], periods: Periods) -> HeatMap:
     cells: Counter[tuple[int, int]] = Counter()
     for row in rows:
-        cells[row["period"] * period_length_us, _band(row["bucket"])] += row["count"]
+        cells[row["period"] // periods.step * periods.length_us, _band(row["bucket"])] += row["count"]
     return HeatMap(
-        period_length_us=period_length_us,
+        period_length_us=periods.length_us,
         bands_us=BANDS_US,
         cells=tuple(
             HeatCell(period_us=period_us, band=band, count=count) for (period_us, band), count in sorted(cells.items())
@@ -165,7 +166,7 @@ def _band(bucket: int) -> int:
 
 async def skips(snapshot: Snapshot, time_range: TimeRange, limit: int = 100) -> tuple[SkipReason, ...]:
     """Answer what did not run and why, the most frequent first."""
-    periods = time_range.periods
+    periods = await periods_of(snapshot, time_range)
     names = await _names(snapshot)
     rows = await snapshot.all(by_unit(periods.unit).skips, {"first": periods.first, "last": periods.last})
     return tuple(
@@ -190,7 +191,7 @@ async def _names(snapshot: Snapshot) -> dict[int, RegistrationRef]:
 
 async def apps(snapshot: Snapshot, time_range: TimeRange) -> tuple[AppSummary, ...]:
     """Answer the apps with what they did; one whose registrations have all retired only if it did something."""
-    periods = time_range.periods
+    periods = await periods_of(snapshot, time_range)
     rows = await snapshot.all(by_unit(periods.unit).by_registration, {"first": periods.first, "last": periods.last})
     sums = {row["registration_id"]: row for row in rows}
     by_app: dict[str, list[Row]] = defaultdict(list)

@@ -13,6 +13,7 @@ from hassette_sync.ids import parse_id
 from hassette_sync.queries import runs as queries
 from hassette_sync.queries.registrations import REGISTRATIONS
 from hassette_sync.queries.statistics import by_unit
+from hassette_sync.questions.periods import periods_of
 from hassette_sync.questions.rows import counts_of, run_of, sum_of
 from hassette_sync.reader import Parameters, Snapshot
 from hassette_sync.time_range import TimeRange
@@ -140,7 +141,7 @@ def _stream(registration_id: int | None, status: str | None) -> tuple[list[str],
 
 async def run_facets(snapshot: Snapshot, time_range: TimeRange) -> RunFacets:
     """Answer what runs can be filtered by, from statistics."""
-    periods = time_range.periods
+    periods = await periods_of(snapshot, time_range)
     rows = await snapshot.all(by_unit(periods.unit).by_registration, {"first": periods.first, "last": periods.last})
     apps = {row["id"]: row["app"] for row in await snapshot.all(REGISTRATIONS, {"kind": None, "app": None})}
     by_app: dict[str, int] = dict.fromkeys(apps.values(), 0)
@@ -152,6 +153,8 @@ async def run_facets(snapshot: Snapshot, time_range: TimeRange) -> RunFacets:
     return RunFacets(
         apps=tuple(Facet(value=app, count=count) for app, count in sorted(by_app.items())),
         statuses=(Facet(value="failed", count=total.failed), *statuses),
+        since_us=periods.since_us,
+        until_us=periods.until_us,
     )
 
 

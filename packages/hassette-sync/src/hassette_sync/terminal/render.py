@@ -172,6 +172,7 @@ def overview(answer: Overview) -> str:
     counts, typical, uptime = answer.counts, answer.percentiles, answer.uptime
     crashes = "1 crash" if uptime.crashes == 1 else f"{uptime.crashes} crashes"
     lines += [
+        f"Since      {moment(answer.since_us, now_us=now_us, seconds=False)}",
         f"Runs       {number(counts.total)}, {number(counts.failed)} failed ({share(counts.failure_share)})",
         f"Durations  half within {duration(typical.p50_us)}, 95 % within {duration(typical.p95_us)}",
         f"Up         {share(uptime.share)} of the time, {crashes}",

@@ -127,11 +127,13 @@ async def error_page(request: Request, code: int, sentence: str) -> Response:
 @pages.get("/")
 async def overview(request: Request, data: Data, asked: Asked) -> Response:
     """Is the house's automation all right?"""
+    asked = await data.covered(asked)
     follow_from = await data.newest_id()
     answer = await data.overview(asked)
     return await _page(
         request,
         "overview.html",
+        asked=asked,
         follow_from=follow_from,
         overview=answer,
         verdict=verdict_of(answer),
@@ -152,6 +154,7 @@ async def jobs(request: Request, data: Data, asked: Asked, app: str | None = Non
 
 
 async def _registrations(request: Request, data: Data, asked: Asked, kind: str, app: str | None) -> Response:
+    asked = await data.covered(asked)
     follow_from = await data.newest_id()
     answer = await data.registrations(asked, kind=kind, app=app or None)
     upcoming = {(one.app, one.instance, one.name): one.due_us for one in reversed(data.upcoming())}
@@ -160,6 +163,7 @@ async def _registrations(request: Request, data: Data, asked: Asked, kind: str, 
     return await _page(
         request,
         "registrations.html",
+        asked=asked,
         follow_from=follow_from,
         kind=kind,
         shown=shown,
@@ -171,6 +175,7 @@ async def _registrations(request: Request, data: Data, asked: Asked, kind: str, 
 @pages.get("/registrations/{id}")
 async def registration(request: Request, data: Data, asked: Asked, id_: AskedId) -> Response:
     """All about one handler or job."""
+    asked = await data.covered(asked)
     follow_from = await data.newest_id()
     answer = await data.registration(id_, asked)
     timeline = await data.timeline(asked, id_)
@@ -179,10 +184,10 @@ async def registration(request: Request, data: Data, asked: Asked, id_: AskedId)
     return await _page(
         request,
         "registration.html",
+        asked=asked,
         follow_from=follow_from,
         answer=answer,
         over_time=timeline,
-        asked=asked,
         recent=recent.runs,
         failures=failures.runs,
     )
@@ -191,6 +196,7 @@ async def registration(request: Request, data: Data, asked: Asked, id_: AskedId)
 @pages.get("/runs")
 async def runs(request: Request, data: Data, asked: Asked, wanted: Filter, cursor: Cursor = None) -> Response:
     """Runs, with filters."""
+    asked = await data.covered(asked)
     # An older page, or one with an end, does not change.
     follows = cursor is None and not request.query_params.get("until")
     follow_from = await data.newest_id() if follows else None
@@ -200,6 +206,7 @@ async def runs(request: Request, data: Data, asked: Asked, wanted: Filter, curso
     return await _page(
         request,
         "runs.html",
+        asked=asked,
         follow_from=follow_from,
         answer=answer,
         facets=facets,
@@ -218,14 +225,16 @@ async def run(request: Request, data: Data, id_: AskedId) -> Response:
 @pages.get("/errors")
 async def errors(request: Request, data: Data, asked: Asked, cursor: Cursor = None) -> Response:
     """Error groups."""
+    asked = await data.covered(asked)
     follow_from = await data.newest_id() if cursor is None else None
     answer = await data.error_groups(asked, cursor=cursor)
-    return await _page(request, "errors.html", follow_from=follow_from, answer=answer, cursor=cursor)
+    return await _page(request, "errors.html", asked=asked, follow_from=follow_from, answer=answer, cursor=cursor)
 
 
 @pages.get("/errors/{id}")
 async def error_group(request: Request, data: Data, asked: Asked, id_: AskedId) -> Response:
     """One error group."""
+    asked = await data.covered(asked)
     return await _page(request, "error_group.html", answer=await data.error_group(id_, asked))
 
 

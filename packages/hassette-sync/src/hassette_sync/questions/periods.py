@@ -1,0 +1,51 @@
+"""Which whole hours or days answer a question about a time.
+
+Statistics are kept by the hour for some weeks and by the day for a year or more, so a figure is of whole periods; and
+what stands beside a figure must be of the same time, or the two contradict each other.
+"""
+
+from sqlite3 import Row
+
+from hassette_sync.queries.statistics import KEPT_SINCE, ONLY_IN_DAYS
+from hassette_sync.reader import Snapshot
+from hassette_sync.time_range import DAY_US, HOUR_US, SECOND_US, Periods, TimeRange, now_us
+
+# Three days and the hours that they touch; beyond, days: a range of a year is then 366 periods and not 8,784.
+_MOST_HOURS = 74
+# More points than this no drawing shows and no page should carry.
+_MOST_POINTS = 400
+
+
+async def periods_of(snapshot: Snapshot, asked: TimeRange) -> Periods:
+    """Answer the whole hours that cover a range, or days if it is long or if its hours have aged out.
+
+    A range that reaches into the future ends now, and one of more than 400 days begins where the history does.
+    Asking for the periods' own range again answers the same.
+    """
+    # A run that ends in this very second belongs to "until now".
+    now = now_us() + SECOND_US
+    kept = (await snapshot.all(KEPT_SINCE))[0]
+    until_us = min(asked.until_us, max(now, asked.since_us + 1))
+    since_us = asked.since_us
+    if until_us - since_us > _MOST_POINTS * DAY_US:
+        since_us = min(max(since_us, _known_from(kept, until_us)), until_us - 1)
+    first, last = since_us // HOUR_US, (until_us - 1) // HOUR_US
+    if last - first < _MOST_HOURS and not await _has_aged_out(snapshot, kept, first):
+        return Periods(unit="hour", first=first, last=last, until_us=max(until_us, min((last + 1) * HOUR_US, now)))
+    first, last = since_us // DAY_US, (until_us - 1) // DAY_US
+    step = (last - first) // _MOST_POINTS + 1
+    end_us = max(until_us, min((last + 1) * DAY_US, now))
+    return Periods(unit="day", first=first - first % step, last=last, step=step, until_us=end_us)
+
+
+def _known_from(kept: Row, until_us: int) -> int:
+    starts = [kept["first_start_us"], None if kept["first_day"] is None else kept["first_day"] * DAY_US]
+    return min((start for start in starts if start is not None), default=until_us - DAY_US)
+
+
+async def _has_aged_out(snapshot: Snapshot, kept: Row, hour: int) -> bool:
+    """Tell whether something of the time since an hour is only left in the statistics of days."""
+    if kept["first_hour"] is not None and hour >= kept["first_hour"]:
+        return False
+    below = kept["first_hour"] // 24 if kept["first_hour"] is not None else None
+    return await snapshot.one(ONLY_IN_DAYS, {"first": hour // 24, "below": below}) is not None

@@ -1,0 +1,132 @@
+"""Figures and what stands beside them are of one time, whatever range was asked."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hassette_sync import DataSyncService, RunFilter, TimeRange
+from hassette_sync.cli import main
+from hassette_sync.words import moment
+
+SECOND = 1_000_000
+HOUR = 3_600 * SECOND
+DAY = 24 * HOUR
+BOOM = ("exception", "ValueError", "boom")
+
+
+@pytest.mark.parametrize("age", ["1h", "24h", "7d"])
+async def test_what_failed_just_before_the_range_is_in_the_figures_and_in_the_lists_alike(
+    new_history: Callable[..., Any], now_us: int, age: str
+) -> None:
+    asked = TimeRange.last(age)
+    length = DAY if age == "7d" else HOUR
+    with new_history() as history:
+        history.session(now_us - 30 * DAY)
+        handler = history.listener("app", "on_x", "t")
+        # One second after the first whole period begins, so usually before the range does; and one a period earlier.
+        for at_us in (asked.since_us // length * length + SECOND, asked.since_us // length * length - SECOND):
+            for number in range(20):
+                history.run(handler, at_us + number * 1_000, status="error", error=BOOM)
+        history.lifecycle(1, asked.since_us // length * length + SECOND, "connection_lost", "home")
+    async with DataSyncService(history.path) as data:
+        overview = await data.overview(asked)
+        covered = await data.covered(asked)
+        listed = await data.runs(RunFilter(status="failed"), covered, limit=500)
+        facets = await data.run_facets(asked)
+        one = await data.registration(handler, asked)
+        again = await data.covered(covered)
+    assert overview.counts.failed == 20
+    assert len(listed.runs) == len(overview.recent) + 5 == 20, "the overview lists the newest 15"
+    assert [group.recent for group in overview.errors] == [20]
+    assert [event.kind for event in overview.lifecycle] == ["connection_lost"]
+    assert overview.since_us == asked.since_us // length * length
+    spans = {(it.since_us, it.until_us // HOUR) for it in (overview, overview.uptime, facets, one, covered)}
+    assert len(spans) == 1
+    # Only the present goes on meanwhile.
+    assert (again.since_us, again.until_us // DAY) == (covered.since_us, covered.until_us // DAY)
+
+
+async def test_a_short_range_of_long_ago_is_answered_by_days(new_history: Callable[..., Any], now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - 200 * DAY)
+        handler = history.listener("app", "on_x", "t")
+        for number in range(100):
+            history.run(handler, now_us - 100 * DAY + number * SECOND)
+        history.run(handler, now_us - HOUR)
+        # What retention does by default.
+        for table in ("statistics_hourly", "latency_hourly"):
+            history.db.execute(f"DELETE FROM {table} WHERE hour < ?", ((now_us - 60 * DAY) // HOUR,))
+    long_ago = TimeRange(now_us - 101 * DAY, now_us - 99 * DAY)
+    async with DataSyncService(history.path) as data:
+        old, new = await data.overview(long_ago), await data.overview()
+        one = await data.registration(handler, long_ago)
+    assert old.counts.total == one.registration.counts.total == 100
+    assert old.percentiles.p50_us == one.registration.percentiles.p50_us is not None
+    assert old.timeline.period_length_us == DAY
+    assert (new.counts.total, new.timeline.period_length_us) == (1, HOUR), "the hours of today are kept"
+
+
+async def test_a_house_of_today_is_drawn_by_hours(new_history: Callable[..., Any], now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        history.run(history.listener("app", "on_x", "t"), now_us - 60 * SECOND)
+    async with DataSyncService(history.path) as data:
+        timeline = await data.timeline()
+    assert timeline.period_length_us == HOUR
+    assert len(timeline.points) in (25, 26)
+
+
+@pytest.mark.parametrize(("days", "points", "length"), [(3, (2, 5), DAY), (1000, (330, 402), 3 * DAY)])
+async def test_a_range_of_all_time_begins_with_the_history_and_has_a_bound(
+    new_history: Callable[..., Any], now_us: int, days: int, points: tuple[int, int], length: int
+) -> None:
+    with new_history() as history:
+        history.session(now_us - days * DAY)
+        handler = history.listener("app", "on_x", "t")
+        history.begin()
+        for day in range(days):
+            history.run(handler, now_us - day * DAY - 60 * SECOND, duration_us=1_000 + day)
+            history.skip(handler, now_us - day * DAY - 60 * SECOND, "overlap")
+        history.commit()
+    async with DataSyncService(history.path) as data:
+        for asked in (TimeRange(0, now_us + SECOND), TimeRange(DAY, now_us + 70 * 365 * DAY)):
+            timeline = (await data.overview(asked)).timeline
+            one = await data.timeline(asked, handler)
+            heat = (await data.registration(handler, asked)).heat_map
+            assert len(timeline.points) <= 402
+            assert timeline.period_length_us in (length, HOUR)
+            assert points[0] <= len(timeline.points) * timeline.period_length_us // length <= points[1]
+            assert sum(point.counts.total for point in timeline.points) == days
+            assert sum(point.skipped for point in timeline.points) == days
+            assert timeline == one, "of one handler, that is of all"
+            assert sum(cell.count for cell in heat.cells) == days
+            starts = {point.start_us for point in timeline.points}
+            assert {cell.period_us for cell in heat.cells} <= starts
+            assert timeline.points[-1].start_us < now_us + SECOND
+
+
+@pytest.mark.parametrize("since", [0, 1])
+async def test_a_range_without_history_is_empty_and_small(
+    new_history: Callable[..., Any], now_us: int, since: int
+) -> None:
+    with new_history() as history:
+        pass
+    beginning = since * (now_us + 400 * DAY)
+    async with DataSyncService(history.path) as data:
+        overview = await data.overview(TimeRange(beginning, now_us + 900 * DAY))
+    assert overview.counts.total == 0
+    assert 1 <= len(overview.timeline.points) <= 26
+
+
+def test_the_terminal_says_since_when_its_figures_are(
+    new_history: Callable[..., Any], now_us: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+    assert (
+        main(["status", "--since", "2026-01-01T10:30", "--until", "2026-01-01T11:30", "--db", str(history.path)]) == 0
+    )
+    said = capsys.readouterr().out
+    ten = TimeRange.parse("2026-01-01T10:00", "2026-01-01T11:00").since_us
+    assert f"Since      {moment(ten, now_us=now_us, seconds=False)}" in said
