@@ -1,12 +1,13 @@
 """One owner per file, by whatever way one comes to it, and for exactly as long as it owns it."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hassette_store import DatabaseInUseError
+from hassette_store import DatabaseInUseError, WriteFailedError
 from hassette_store.ownership import Ownership, owner_note
 
 
@@ -37,6 +38,21 @@ def test_a_released_file_is_free_although_a_forked_child_lives_on(path: Path) ->
         Ownership.take(path).release()
     finally:
         os.close(childs)
+
+
+@pytest.mark.parametrize("call", ["ftruncate", "write"])
+def test_a_note_that_cannot_be_written_leaves_the_file_free(
+    path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refuse)
+        with pytest.raises(WriteFailedError, match=r"hassette\.db\.owner: No space left on device\. Free some space"):
+            Ownership.take(path)
+    assert not owner_note(path).exists()
+    Ownership.take(path).release()
 
 
 async def test_a_restart_does_not_drop_the_locks_of_this_process(

@@ -305,6 +305,30 @@ async def test_a_full_disk_loses_nothing_that_can_wait(
     assert check(path) == []
 
 
+@pytest.mark.parametrize("history", ["none yet", "one from before"])
+async def test_a_disk_that_is_full_at_the_start_is_named_until_it_has_room(
+    make_store: Any, empty_file: Path, small_disk: Path, v: Any, history: str
+) -> None:
+    path = small_disk / "hassette.db"
+    if history == "one from before":
+        shutil.copyfile(empty_file, path)
+    ballast = small_disk / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while file.write(b"x" * 4096):
+            pass
+    store = make_store(path)
+    for _ in range(3):
+        with pytest.raises(WriteFailedError, match=r"hassette\.db.*No space left on device.*Free some space"):
+            await store.start()
+    assert not path.with_name("hassette.db.owner").exists()
+    ballast.unlink()
+    await store.start()
+    await store.write(v.Batch(1, invocations=(v.an_invocation(1, v.Listener()),)))
+    await store.stop()
+    assert len(kept_ids(path)) == 1
+    assert check(path) == []
+
+
 async def test_a_disk_that_turns_read_only_loses_nothing_that_can_wait(
     make_store: Any, empty_file: Path, small_disk: Path, v: Any
 ) -> None:

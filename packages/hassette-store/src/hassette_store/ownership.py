@@ -1,5 +1,6 @@
 """One owner per file: a lock that the system takes back when its holder dies, and a note that says who holds it."""
 
+import errno
 import json
 import os
 import socket
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Self
 
-from hassette_store.errors import DatabaseInUseError, UnusableFileError
+from hassette_store.errors import DatabaseInUseError, UnusableFileError, WriteFailedError
 
 if sys.platform == "win32":
     import msvcrt
@@ -63,7 +64,8 @@ def owned(path: Path) -> Generator[None]:
 
     Raises:
         DatabaseInUseError: Somebody else owns it.
-        UnusableFileError: The note beside the file cannot be written.
+        UnusableFileError: The note beside the file cannot be opened.
+        WriteFailedError: It cannot be written.
     """
     was_ours = owner_note(path).exists()
     ownership = Ownership.take(path)
@@ -94,10 +96,12 @@ class Ownership:
 
         Raises:
             DatabaseInUseError: Somebody else is; it tells who.
-            UnusableFileError: The note beside the file cannot be written.
+            UnusableFileError: The note beside the file cannot be opened.
+            WriteFailedError: It cannot be written, as on a full disk; nothing is held, and it may be tried again.
         """
         ownership = cls(path)
         note = owner_note(path)
+        was_there = note.exists()
         try:
             file = note.open("a+", encoding="utf-8")
         except OSError as error:
@@ -110,11 +114,17 @@ class Ownership:
             pid, host = _holder(file)
             file.close()
             raise DatabaseInUseError(path, pid, host) from None
-        file.seek(0)
-        file.truncate()
-        json.dump({"pid": os.getpid(), "host": socket.gethostname()}, file)
-        file.flush()
         ownership._file = file
+        try:
+            # Unbuffered: what a full disk refuses now must not be written at the closing, when somebody else may own it.
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+        except OSError as error:
+            if not was_there:
+                # It would tell the next start that whatever lies at the path is ours.
+                note.unlink(missing_ok=True)
+            ownership.release()
+            raise WriteFailedError(path, f"{note}: {error.strerror}{_mend(error)}") from error
         return ownership
 
     def release(self) -> None:
@@ -129,6 +139,12 @@ class Ownership:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def _mend(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ". Free some space: it is tried again until it works"
+    return ""
 
 
 def _holder(file: IO[str]) -> tuple[int, str]:
