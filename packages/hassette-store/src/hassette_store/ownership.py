@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Self
 
@@ -56,6 +56,42 @@ def followed(path: Path) -> Path:
             "Mount or make what it points to, or remove the link.",
         )
     return path.resolve()
+
+
+def make_empty(file: Path, *, like: Path) -> None:
+    """Make an empty file with the owner and the mode of another, before anything is in it that not all may read.
+
+    Whoever cares for a history as root (sudo) would otherwise take it away from the user that Hassette runs as.
+
+    Args:
+        file: The file; it must not exist.
+        like: The file that it is a copy of or will replace. If there is none, its directory tells the owner, and the
+            mode is what the process gives to new files, without what the directory does not allow.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    file.touch(0o600 if like.exists() else 0o666, exist_ok=False)
+    _take_after(file, like)
+
+
+def _take_after(file: Path, like: Path) -> None:
+    if sys.platform == "win32":
+        return
+    have = file.stat()
+    if like.exists():
+        wanted = like.stat()
+        # A copy of what is write-protected has to be written all the same.
+        mode = wanted.st_mode & 0o777 | 0o600
+    else:
+        wanted = like.parent.stat()
+        mode = have.st_mode & wanted.st_mode & 0o666
+    if (have.st_uid, have.st_gid) != (wanted.st_uid, wanted.st_gid):
+        # Only root may give files away, and not every file system knows owners and modes.
+        with suppress(OSError):
+            os.chown(file, wanted.st_uid, wanted.st_gid)
+    with suppress(OSError):
+        file.chmod(mode)
 
 
 @contextmanager
@@ -116,8 +152,9 @@ class Ownership:
             raise DatabaseInUseError(path, pid, host) from None
         ownership._file = file
         try:
-            # Unbuffered: what a full disk refuses now must not be written at the closing, when somebody else may own it.
+            # Unbuffered: what a full disk refuses now must not be written at the closing, when others may own it.
             os.ftruncate(file.fileno(), 0)
+            _take_after(note, path)
             os.write(file.fileno(), json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
         except OSError as error:
             if not was_there:

@@ -13,6 +13,7 @@ from typing import Final
 
 from hassette_store.connections import connect_read_only
 from hassette_store.creation import create
+from hassette_store.ownership import make_empty
 from hassette_store.salvage import salvage
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ def recover(path: Path, finding: str, *, stamp: str, limit_s: float) -> str:
     """
     new = _new(path)
     _remove(new)
+    make_empty(new, like=path)
     create(new)
     rows, unread = salvage(path, new, limit_s)
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
@@ -113,6 +115,7 @@ def put_back(backup: Path, path: Path) -> None:
     """Put a verified copy in the place of a file; the copy stays, too."""
     new = _new(path)
     _remove(new)
+    make_empty(new, like=path if path.exists() else backup)
     source = connect_read_only(backup)
     target = sqlite3.connect(new)
     try:

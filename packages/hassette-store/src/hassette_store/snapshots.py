@@ -9,19 +9,22 @@ from typing import Final
 from hassette_store import recovery
 from hassette_store.connections import connect_plain, connect_read_only, is_damage
 from hassette_store.errors import DamagedSourceError, SnapshotError
-from hassette_store.ownership import followed, owned
+from hassette_store.ownership import followed, make_empty, owned
 from hassette_store.schema import HEAD, revision_of
 
 _PAGES_A_STEP: Final = 1_000
 _MARGIN: Final = 1.05
 
 
-def verified_copy(path: Path, to: Path, *, progress: Callable[[int, int], None] | None = None) -> None:
+def verified_copy(
+    path: Path, to: Path, *, like: Path | None = None, progress: Callable[[int, int], None] | None = None
+) -> None:
     """Copy a history with SQLite's backup API, check the copy, and only then give it its name.
 
     Args:
         path: The history; a framework may be writing to it.
         to: The copy.
+        like: The file whose owner and mode the copy takes (see `make_empty`); the history's if None.
         progress: Told (pages left, pages in all) now and then.
 
     Raises:
@@ -36,6 +39,7 @@ def verified_copy(path: Path, to: Path, *, progress: Callable[[int, int], None] 
     partial = to.with_name(to.name + ".partial")
     partial.unlink(missing_ok=True)
     try:
+        make_empty(partial, like=like or path)
         source = connect_read_only(path)
         try:
             target = sqlite3.connect(partial)
@@ -105,7 +109,7 @@ def restore(path: Path, source: Path) -> Path | None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with owned(path):
         incoming = path.with_name(path.name + ".incoming")
-        verified_copy(source, incoming)
+        verified_copy(source, incoming, like=path)
         kept = recovery.keep_aside(path, "replaced")
         incoming.replace(path)
     return kept
