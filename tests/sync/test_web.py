@@ -1,6 +1,7 @@
 """The pages and the API: answers, errors, the gate, and text that stays text."""
 
 import asyncio
+import html
 import html.parser
 import re
 import threading
@@ -289,6 +290,32 @@ async def test_signing_in_never_leads_elsewhere(guarded: httpx.AsyncClient, targ
 
 async def test_an_endless_form_is_not_read(guarded: httpx.AsyncClient) -> None:
     assert (await guarded.post("/login", content=b"token=" + b"x" * 100_000)).status_code == 401
+
+
+async def test_all_that_befell_the_framework_is_paged_and_the_ordinary_is_asked_for(
+    new_history: Callable[..., Any], now_us: int
+) -> None:
+    with new_history() as history:
+        session = history.session(now_us - 3_600_000_000)
+        for n in range(70):
+            history.lifecycle(session, now_us - (70 - n) * 1_000_000, "connection_lost", f"link-{n}-", "gone")
+        for n in range(40):
+            history.lifecycle(session, now_us - 40_000 + n * 1_000, "service_started", f"part-{n}-")
+    async with DataSyncService(history.path) as data, browser(data) as client:
+        path: str | None = "/sessions"
+        seen: list[str] = []
+        while path is not None:
+            text = (await client.get(path)).text
+            Elements(text)
+            assert "part-" not in text
+            seen += re.findall(r"link-\d+-", text)
+            older = re.search(r'<a rel="next" href="([^"#]+)#lifecycle">older events</a>', text)
+            path = html.unescape(older[1]) if older else None
+        assert seen == [f"link-{n}-" for n in reversed(range(70))]
+        assert "part-39-" in (await client.get("/sessions?routine=yes")).text
+        all_ = (await client.get("/api/lifecycle?limit=500")).json()["events"]
+        notable = (await client.get("/api/lifecycle?limit=500&routine=false")).json()["events"]
+        assert (len(all_), len(notable)) == (110, 70)
 
 
 async def test_the_form_keeps_its_filters(client: httpx.AsyncClient) -> None:

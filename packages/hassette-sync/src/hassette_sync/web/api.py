@@ -120,9 +120,11 @@ async def skips(data: Data, asked: Asked) -> tuple[SkipReason, ...]:
 
 
 @api.get("/lifecycle")
-async def lifecycle(data: Data, asked: Asked, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> LifecyclePage:
-    """What happened to the framework itself, newest first."""
-    return await data.lifecycle(asked, cursor=cursor, limit=limit)
+async def lifecycle(
+    data: Data, asked: Asked, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT, routine: bool = True
+) -> LifecyclePage:
+    """What happened to the framework itself, newest first; ordinary starts and stops too unless ``routine=false``."""
+    return await data.lifecycle(asked, cursor=cursor, limit=limit, routine=routine)
 
 
 @api.get("/losses")

@@ -239,9 +239,16 @@ async def error_group(request: Request, data: Data, asked: Asked, id_: AskedId) 
 
 
 @pages.get("/sessions")
-async def sessions(request: Request, data: Data, asked: AskedOrAll, cursor: Cursor = None) -> Response:
-    """Sessions, what befell the framework, and what is missing."""
-    follow_from = await data.newest_id() if cursor is None else None
+async def sessions(
+    request: Request,
+    data: Data,
+    asked: AskedOrAll,
+    cursor: Cursor = None,
+    events: Annotated[str | None, Query()] = None,
+    routine: Annotated[bool, Query()] = False,
+) -> Response:
+    """Sessions, what befell the framework (``events`` is its cursor), and what is missing."""
+    follow_from = await data.newest_id() if cursor is None and events is None else None
     month = TimeRange.last("30d")
     uptime = await data.uptime(month)
     return await _page(
@@ -251,7 +258,9 @@ async def sessions(request: Request, data: Data, asked: AskedOrAll, cursor: Curs
         answer=await data.sessions(asked, cursor=cursor, limit=30),
         uptime=uptime,
         ticks=_ticks(month),
-        lifecycle=(await data.lifecycle(month, limit=30, routine=False)).events,
+        lifecycle=await data.lifecycle(month, cursor=events or None, limit=30, routine=routine),
+        events=events,
+        routine=routine,
         losses=(await data.losses(month, limit=30)).losses,
         status=await data.status(),
         cursor=cursor,
