@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import math
 import os
 import signal
 import sys
@@ -27,6 +28,8 @@ AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 DONE, TROUBLE, USAGE = 0, 1, 2
 TOKEN_VARIABLE = "HASSETTE__SYNC__TOKEN"  # noqa: S105  the name of a variable
+
+_LONGEST_S = 10 * 366 * 86_400
 
 _EPILOG = """\
 the file: --db PATH (a file or a data directory), else hassette.db in $HASSETTE__DATA_DIR, else in the data_dir of
@@ -118,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--text", help="found in names, topics, entities, event types or errors")
     runs.add_argument("--entity", help="only about this entity")
     runs.add_argument("--session", metavar="ID", help="only of this session")
-    runs.add_argument("--min-duration", type=float, metavar="SECONDS", help="at least this long")
+    runs.add_argument("--min-duration", type=_duration_us, metavar="SECONDS", help="at least this long")
     add("errors", "list mistakes, the newest first", _errors, paged)
     show = add("show", "tell the story of one run", _show, answer)
     show.add_argument("id", metavar="ID", help="the run's id")
@@ -132,6 +135,17 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default=DEFAULT_HOST, help=f"address to listen on ({DEFAULT_HOST})")
     serve.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"port, 0 for any ({DEFAULT_PORT})")
     return parser
+
+
+def _duration_us(text: str) -> int:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    # Not NaN either, which compares with nothing. Ten years are longer than any run takes.
+    if not 0 <= seconds <= _LONGEST_S:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number of seconds from 0 to {_LONGEST_S:,}")
+    return round(seconds * 1_000_000)
 
 
 def _range(arguments: argparse.Namespace, default: str | None = None) -> TimeRange:
@@ -188,7 +202,7 @@ def _runs(arguments: argparse.Namespace) -> int:
         text=arguments.text,
         entity_id=arguments.entity,
         session_id=parse_id(arguments.session, "session id") if arguments.session else None,
-        min_duration_us=int(arguments.min_duration * 1_000_000) if arguments.min_duration is not None else None,
+        min_duration_us=arguments.min_duration,
     )
     asked = _range(arguments, default="0" if arguments.session else None)
     return _ask(

@@ -25,6 +25,8 @@ from hassette_sync.queries.sessions import SCHEMA_REVISION
 # seldom enough to cost nothing.
 _STEPS_BETWEEN_CHECKS = 20_000
 _BUSY_TIMEOUT_S = 1.0
+# What SQLite says of a file in WAL mode where it may not make or join the log's index.
+_NOT_WRITABLE = ("unable to open", "readonly database")
 
 Parameters = dict[str, object]
 
@@ -125,7 +127,9 @@ class Reader:
         await asyncio.shield(self._keep(connection.aio.close()))
 
     def is_current(self, connection: "Connection") -> bool:
-        """Tell whether the path still names the file that the connection has open."""
+        """Tell whether the path still names the file that the connection has open, and it sees changes to it."""
+        if connection.seen is not None and connection.seen != _seen(self.path):
+            return False
         return connection.identity == _identity(self.path)
 
     async def close(self) -> None:
@@ -137,6 +141,10 @@ class Reader:
 
     async def _give_back(self, connection: "Connection") -> None:
         await connection.aio.execute("ROLLBACK")
+        if connection.seen is not None:
+            # It would never see what Hassette writes once it runs again.
+            await self.release(connection)
+            return
         self._idle.append(connection)
 
     def _drain(self) -> Iterable["Connection"]:
@@ -177,10 +185,12 @@ class Reader:
                 await _check(self.path, connection.aio)
             except sqlite3.OperationalError as error:
                 await connection.aio.close()
-                if "unable to open" not in str(error):
+                if not any(said in str(error) for said in _NOT_WRITABLE):
                     raise
-                # A file in WAL mode on a read-only medium, with no log beside it: nobody can be writing to it.
-                connection = Connection(await _connect(self.path, immutable=True), identity)
+                # A file in WAL mode where we may not write, with no log beside it or one that we cannot join: nobody
+                # is writing to it, as a rule. SQLite then takes it for unchangeable, so it serves one question.
+                seen = _seen(self.path)
+                connection = Connection(await _connect(self.path, immutable=True), identity, seen)
                 await _check(self.path, connection.aio)
             except BaseException:
                 await connection.aio.close()
@@ -192,11 +202,16 @@ class Reader:
 
 
 class Connection:
-    """A connection, which file it is of, and until when its question may take."""
+    """A connection, which file it is of, and until when its question may take.
 
-    def __init__(self, aio: aiosqlite.Connection, identity: tuple[int, int]) -> None:
+    Attributes:
+        seen: How the file was when it was opened as one that does not change; None for any other.
+    """
+
+    def __init__(self, aio: aiosqlite.Connection, identity: tuple[int, int], seen: object = None) -> None:
         self.aio = aio
         self.identity = identity
+        self.seen = seen
         self.deadline = float("inf")
 
     def is_overdue(self) -> int:
@@ -222,6 +237,19 @@ def _identity(path: Path) -> tuple[int, int]:
     if path.is_dir():
         raise NotADatabaseError(path, "it is a directory")
     return (status.st_dev, status.st_ino)
+
+
+def _seen(path: Path) -> object:
+    """Return what differs once somebody has written: times and sizes of the file and its log."""
+    seen: list[tuple[int, int] | None] = []
+    for file in (path, path.with_name(f"{path.name}-wal")):
+        try:
+            status = file.stat()
+        except OSError:  # the log comes and goes
+            seen.append(None)
+        else:
+            seen.append((status.st_mtime_ns, status.st_size))
+    return tuple(seen)
 
 
 async def _connect(path: Path, *, immutable: bool) -> aiosqlite.Connection:

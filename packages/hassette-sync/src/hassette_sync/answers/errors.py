@@ -36,7 +36,7 @@ class ErrorGroupsPage(Answer):
 
 
 class ErrorGroupDetail(Answer):
-    """One error group: whom it befell, and its newest runs."""
+    """One error group: whom it befell, and its newest runs, 50 at most; `runs` by its id pages through all."""
 
     group: ErrorGroup
     traceback: str

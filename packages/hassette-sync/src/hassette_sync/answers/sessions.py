@@ -12,7 +12,7 @@ class Session(Answer):
         ended_us: When it ended, its last heartbeat if it crashed; None while it is open.
         facts: Versions and the like.
         runs: How many runs ended in it.
-        failures: How many of them failed.
+        failures: How many of them failed; those that a crash interrupted as far as their rows are kept.
         lost_runs: How many have no row; their counts are kept.
         lost_details: How many log lines, service calls and the like were not kept.
     """

@@ -20,6 +20,11 @@ WHERE run_id >= :first_id AND run_id < :end_id GROUP BY error_group_id
 """
 """How often each group was seen in a range of ids."""
 
+RECENT_COUNT = """
+SELECT count(*) AS count FROM failures WHERE error_group_id = :id AND run_id >= :first_id AND run_id < :end_id
+"""
+"""How often one group was seen in a range of ids."""
+
 AFFECTED = """
 WITH newest (run_id) AS (SELECT run_id FROM failures WHERE error_group_id = :id ORDER BY run_id DESC LIMIT 500)
 SELECT id, kind, app, instance, name FROM registrations

@@ -2,8 +2,19 @@
 
 # ruff: noqa: S608  every piece of these statements is fixed text of this module
 
-_SESSION = """
-id, started_us, heartbeat_us, ended_us, outcome, reason, pid, host, facts, runs, failures, lost_runs, lost_details
+
+def _interrupted(table: str) -> str:
+    return f"""
+    (SELECT count(*) FROM {table}
+     WHERE id BETWEEN first_id AND last_id AND status <> 0 AND +status = 4 AND session_id = sessions.id)
+    """
+
+
+# The store counts errors and timeouts as they come; what a crash interrupted, it writes down at the next start.
+_SESSION = f"""
+id, started_us, heartbeat_us, ended_us, outcome, reason, pid, host, facts, runs, lost_runs, lost_details,
+failures + CASE WHEN outcome <> 'crashed' THEN 0
+           ELSE {_interrupted("handler_invocations")} + {_interrupted("job_executions")} END AS failures
 """
 
 SESSIONS = f"""

@@ -51,9 +51,12 @@ async def error_group_detail(snapshot: Snapshot, group_id: int, time_range: Time
     if row is None:
         raise NotFoundError("error group", group_id)
     page = await runs_page(snapshot, RunFilter(error_group_id=group_id), TimeRange(0, time_range.until_us), None, 50)
+    recent = await snapshot.one(
+        queries.RECENT_COUNT, {"id": group_id, "first_id": time_range.first_id, "end_id": time_range.end_id}
+    )
     affected = await snapshot.all(queries.AFFECTED, {"id": group_id})
     return ErrorGroupDetail(
-        group=_group(row, sum(run.id >= time_range.first_id for run in page.runs)),
+        group=_group(row, recent["count"] if recent is not None else 0),
         traceback=row["traceback"],
         registrations=tuple(
             RegistrationRef(

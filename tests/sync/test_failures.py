@@ -1,0 +1,69 @@
+"""Failures are counted alike wherever they are counted."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hassette_sync import DataSyncService, TimeRange
+from hassette_sync.cli import main
+
+SECOND = 1_000_000
+HOUR = 3_600 * SECOND
+
+
+async def test_what_a_crash_interrupted_failed_in_its_session(new_history: Callable[..., Any], now_us: int) -> None:
+    with new_history() as history:
+        crashed = history.session(now_us - 3 * HOUR, now_us - 2 * HOUR, "crashed")
+        history.session(now_us - HOUR)
+        handler, job = history.listener("app", "on_x", "t"), history.job("app", "nightly", "cron 0 3 * * *")
+        for number, status in enumerate(("success", "error", "timed_out", "cancelled", "interrupted")):
+            history.run(handler, now_us - 2 * HOUR - SECOND + number, session_id=crashed, status=status)
+        history.run(job, now_us - 2 * HOUR, session_id=crashed, status="interrupted", job=True)
+        history.run(handler, now_us - SECOND, session_id=2)
+        history.sum_up_sessions()
+    async with DataSyncService(history.path) as data:
+        sessions = (await data.sessions()).sessions
+        overview = await data.overview()
+        one = await data.session(crashed)
+    assert [(session.runs, session.failures) for session in sessions] == [(1, 0), (6, 4)]
+    assert one == sessions[1]
+    assert overview.counts.failed == 4
+
+
+async def test_an_error_group_counts_all_that_was_asked_about(new_history: Callable[..., Any], now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - 3 * HOUR)
+        handler = history.listener("app", "on_x", "t")
+        for number in range(120):
+            at_us = now_us - HOUR - number * SECOND
+            history.run(handler, at_us, status="error", error=("exception", "ValueError", "boom"))
+    asked = TimeRange(now_us - HOUR - 99 * SECOND - 500_000, now_us)
+    async with DataSyncService(history.path) as data:
+        (group,) = (await data.error_groups(asked)).groups
+        detail = await data.error_group(group.id, asked)
+        before = await data.error_group(group.id, TimeRange(asked.since_us, now_us - HOUR - 50 * SECOND))
+    assert detail.group.recent == group.recent == 100
+    assert len(detail.runs) == 50
+    assert before.group.recent == 49, "and nothing after the range"
+
+
+@pytest.mark.parametrize("text", ["inf", "1e300", "nan", "-1", "-inf", "soon", "", "9" * 400])
+def test_a_duration_that_is_none_is_a_clear_mistake(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", f"--min-duration={text}"]) == 2
+    said = capsys.readouterr().err
+    assert "is not a number of seconds from 0 to 316,224,000" in said
+    assert f"argument --min-duration: {text[:40]!r}" in said
+
+
+def test_a_duration_in_seconds_filters(
+    new_history: Callable[..., Any], now_us: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        handler = history.listener("app", "on_x", "t")
+        for number, duration_us in enumerate((100_000, 300_000)):
+            history.run(handler, now_us - 60 * SECOND + number, duration_us=duration_us)
+    for seconds, found in (("0", 2), ("0.2", 1), ("1", 0)):
+        assert main(["runs", "--min-duration", seconds, "--db", str(history.path)]) == 0
+        assert capsys.readouterr().out.count("on_x") == found
