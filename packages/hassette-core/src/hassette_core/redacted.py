@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from hassette_core.logs import Redaction
+from hassette_core.secrets import SHORTEST
 from hassette_executor import (
     Batch,
     Effects,
@@ -90,12 +91,33 @@ class RedactedSubscription:
 def redacted_batch(batch: Batch, redact: Redaction) -> Batch:
     """Return the batch without secrets in its texts; the registrations are as they were."""
     return batch._replace(
-        invocations=tuple([redacted_record(record, redact) for record in batch.invocations]),
-        executions=tuple([redacted_record(record, redact) for record in batch.executions]),
+        invocations=_redacted_all(batch.invocations, redact),
+        executions=_redacted_all(batch.executions, redact),
         lifecycle=tuple([event._replace(detail=redact(event.detail)) for event in batch.lifecycle]),
         running=None if batch.running is None else redacted_running(batch.running, redact),
         session_facts=tuple([(key, redact(text) if key == "reason" else text) for key, text in batch.session_facts]),
     )
+
+
+def _redacted_all(records: tuple[_R, ...], redact: Redaction) -> tuple[_R, ...]:
+    # This runs on the event loop for every record, and nearly all of them hold no text that a secret would fit into:
+    # fields by their place, and only lengths are asked for.
+    suspects = [
+        place
+        for place, record in enumerate(records)
+        if record[7] is not None
+        or record[8] is not None
+        or (
+            isinstance(heard := record[2], EventTrigger)
+            and (len(heard.old_state or "") >= SHORTEST or len(heard.new_state or "") >= SHORTEST)
+        )
+    ]
+    if not suspects:
+        return records
+    clean = list(records)
+    for place in suspects:
+        clean[place] = redacted_record(clean[place], redact)
+    return tuple(clean)
 
 
 def redacted_running(running: Iterable[RunningExecution], redact: Redaction) -> tuple[RunningExecution, ...]:
