@@ -7,6 +7,7 @@ import pytest
 
 from hassette_sync import DataSyncService, RunFilter, TimeRange
 from hassette_sync.cli import main
+from hassette_sync.settings import WebSettings
 from hassette_sync.words import moment
 
 SECOND = 1_000_000
@@ -130,3 +131,27 @@ def test_the_terminal_says_since_when_its_figures_are(
     said = capsys.readouterr().out
     ten = TimeRange.parse("2026-01-01T10:00", "2026-01-01T11:00").since_us
     assert f"Since      {moment(ten, now_us=now_us, seconds=False)}" in said
+
+
+async def test_the_page_of_runs_lists_what_its_figures_count(new_history: Callable[..., Any], now_us: int) -> None:
+    httpx = pytest.importorskip("httpx")
+    application = pytest.importorskip("hassette_sync.web.application", exc_type=ImportError)
+    hour_us = (now_us - 5 * HOUR) // HOUR * HOUR
+    with new_history() as history:
+        history.session(now_us - DAY)
+        handler = history.listener("app", "on_x", "t")
+        ids = [history.run(handler, hour_us + n * SECOND, status="error", error=BOOM) for n in range(1, 8)]
+        history.run(handler, hour_us - SECOND, status="error", error=BOOM)
+    asked = f"since={hour_us + 30 * 60 * SECOND}&until={hour_us + HOUR}"
+    async with DataSyncService(history.path) as data:
+        transport = httpx.ASGITransport(app=application.create_app(data, WebSettings()))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8765") as client:
+            runs = (await client.get(f"/runs?status=failed&{asked}")).text
+            errors = (await client.get(f"/errors?{asked}")).text
+            long = await client.get("/?since=1970-01-02")
+    assert [str(id_) in runs for id_ in ids] == [True] * 7
+    assert runs.count("ValueError") == 7
+    assert "any failure (7)" in runs
+    for page in (runs, errors):
+        assert f"since {moment(hour_us, now_us=now_us, seconds=False)}" in page
+    assert len(long.content) < 100_000
