@@ -105,6 +105,22 @@ def test_nothing_is_overwritten_and_nothing_is_made_of_nothing(path: Path, tmp_p
         vacuum(tmp_path / "no.db")
 
 
+def test_a_backup_to_a_directory_that_is_not_there_names_it(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(SnapshotError, match=r"there is no directory .*/not/there\. Make it first"):
+        backup(path, tmp_path / "not" / "there" / "copy.db")
+
+
+def test_a_file_that_cannot_be_opened_is_an_error_and_not_a_finding(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setattr("hassette_store.snapshots.connect_to_read", refuse)
+    with pytest.raises(SnapshotError, match=r"hassette\.db could not be read.*unable to open.*as a user who may"):
+        check(path)
+
+
 def test_a_damaged_backup_is_not_restored(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     backup(path, copy)

@@ -29,6 +29,7 @@ BUSY_TIMEOUT_S: Final = 0.5
 Result = TypeVar("Result")
 
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_MAY_NOT_WRITE: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 # 19 insertions in 4 sizes, and the rest: none is compiled twice.
 _STATEMENTS: Final = 128
@@ -82,6 +83,35 @@ def connect_read_only(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> 
         connection.close()
         raise
     return connection
+
+
+def connect_to_read(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+    """Open a history for reading, also where nobody may write: on a read-only medium, in a directory of another user.
+
+    SQLite wants to make a ``-shm`` file beside a file in WAL mode. Where it may not, and no log waits to be read, the
+    file is opened as one that does not change. Close it soon: a framework that starts meanwhile does change it.
+
+    Args:
+        path: The file.
+        busy_timeout_s: Seconds to wait for a lock.
+
+    Raises:
+        sqlite3.Error: It cannot be read.
+    """
+    connection = connect_read_only(path, busy_timeout_s=busy_timeout_s)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        log = path.with_name(path.name + "-wal")
+        if error.sqlite_errorcode & 0xFF not in _MAY_NOT_WRITE or (log.exists() and log.stat().st_size):
+            raise
+    except BaseException:
+        connection.close()
+        raise
+    else:
+        return connection
+    return sqlite3.connect(uri(path, mode="ro", immutable=1), uri=True, isolation_level=None, check_same_thread=False)
 
 
 def is_damage(error: BaseException) -> bool:

@@ -58,6 +58,24 @@ def followed(path: Path) -> Path:
     return path.resolve()
 
 
+def require_writable_file_system(path: Path, place: Path) -> None:
+    """Say of a read-only file system what it is: no change of owner or mode would help.
+
+    Args:
+        path: The history.
+        place: It or its directory; it exists.
+
+    Raises:
+        UnusableFileError: The file system is mounted read-only.
+    """
+    if sys.platform != "win32" and os.statvfs(place).f_flag & os.ST_RDONLY:
+        raise UnusableFileError(
+            path,
+            f"the file system of {place} is mounted read-only",
+            "Mount it read-write (after an I/O error, check the disk first), or set another data_dir.",
+        )
+
+
 def make_empty(file: Path, *, like: Path) -> None:
     """Make an empty file with the owner and the mode of another, before anything is in it that not all may read.
 
@@ -141,6 +159,7 @@ class Ownership:
         try:
             file = note.open("a+", encoding="utf-8")
         except OSError as error:
+            require_writable_file_system(path, note.parent)
             raise UnusableFileError(
                 path, f"{note} cannot be written ({error.strerror})", "Let this user write to the directory."
             ) from error

@@ -23,7 +23,7 @@ from hassette_store.errors import (
     UpgradeFailedError,
     WriteFailedError,
 )
-from hassette_store.ownership import Ownership, followed, owner_note
+from hassette_store.ownership import Ownership, followed, owner_note, require_writable_file_system
 from hassette_store.schema import HEAD, revision_of
 from hassette_store.settings import StoreSettings
 from hassette_store.snapshots import verified_copy
@@ -100,6 +100,7 @@ def _require_a_place(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        require_writable_file_system(path, next(place for place in path.parent.parents if place.exists()))
         raise UnusableFileError(
             path, f"the directory {path.parent} cannot be made ({error.strerror})", "Make it, or set another data_dir."
         ) from error
@@ -108,6 +109,7 @@ def _require_a_place(path: Path) -> None:
         raise UnusableFileError(path, f"it is {what}", "Move it away, or set another data_dir.")
     for place in (path.parent, path):
         if place.exists() and not os.access(place, os.R_OK | os.W_OK | (os.X_OK if place.is_dir() else 0)):
+            require_writable_file_system(path, place)
             owner = place.stat()
             raise UnusableFileError(
                 path,

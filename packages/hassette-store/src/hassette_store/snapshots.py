@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from hassette_store import recovery
-from hassette_store.connections import connect_plain, connect_read_only, is_damage
+from hassette_store.connections import connect_plain, connect_read_only, connect_to_read, is_damage
 from hassette_store.errors import DamagedSourceError, SnapshotError
 from hassette_store.ownership import followed, make_empty, owned
 from hassette_store.schema import HEAD, revision_of
@@ -40,7 +40,7 @@ def verified_copy(
     partial.unlink(missing_ok=True)
     try:
         make_empty(partial, like=like or path)
-        source = connect_read_only(path)
+        source = connect_to_read(path)
         try:
             target = sqlite3.connect(partial)
             try:
@@ -85,6 +85,10 @@ def backup(path: Path, to: Path, *, progress: Callable[[int, int], None] | None 
         raise SnapshotError(f"there is no history at {path}")
     if to.exists():
         raise SnapshotError(f"{to} exists already; nothing is overwritten")
+    if not (directory := to.absolute().parent).is_dir():
+        raise SnapshotError(
+            f"{to} cannot be made: there is no directory {directory}. Make it first, or name another one"
+        )
     verified_copy(path, to, progress=progress)
 
 
@@ -121,13 +125,13 @@ def check(path: Path) -> list[str]:
     It reads the whole file, whether a framework writes to it or not.
 
     Raises:
-        SnapshotError: There is no such file.
+        SnapshotError: There is no such file, or it cannot be read.
         StoreError: It is not a history, or of a newer hassette-store.
     """
     if not path.is_file():
         raise SnapshotError(f"there is no history at {path}")
     try:
-        connection = connect_read_only(path)
+        connection = connect_to_read(path)
         try:
             if revision_of(connection, path) is None:
                 return ["it holds no history"]
@@ -139,7 +143,13 @@ def check(path: Path) -> list[str]:
         finally:
             connection.close()
     except sqlite3.DatabaseError as error:
-        return [str(error)]
+        if is_damage(error):
+            return [str(error)]
+        # Nothing is said of the file by that.
+        raise SnapshotError(
+            f"{path} could not be read, so nothing is known of its state: {error}. Do it as a user who may "
+            "read it and what lies beside it, and write to its directory."
+        ) from error
     return findings
 
 
