@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hassette_sync
-from hassette_sync import BadQuestionError, DataSyncService, MemoryFeed, TimeRange, words
+from hassette_sync import BadQuestionError, DataSyncService, MemoryFeed, words
 from hassette_sync.ids import ended_us, first_id_at, parse_id
 from hassette_sync.live import Snapshot
 from hassette_sync.time_range import parse_moment
