@@ -54,7 +54,7 @@ async def write(path, pause_s, settings, count):
                     failed += 1
                     await asyncio.sleep(0.001)
             # One write, which a kill cannot take apart: print() may make several.
-            os.write(1, f"{last} {failed}\n".encode())
+            os.write(1, f"{last} {failed}\\n".encode())
             if stop.is_set():
                 break
             await asyncio.sleep(pause_s)
