@@ -70,9 +70,9 @@ for line in sys.stdin:
     if not child:
         asyncio.run(write(line.strip(), 0.002, {}, 0))
         os._exit(0)
-    print("pid", child, flush=True)
+    os.write(1, f"pid {child}\\n".encode())
     os.waitpid(child, 0)
-    print("gone", flush=True)
+    os.write(1, b"gone\\n")
 """
 
 
