@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -265,19 +266,21 @@ asyncio.run(start(sys.argv[1]))
 @pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root may become another user")
 @pytest.mark.parametrize("what", ["file", "directory"])
 async def test_a_file_or_directory_of_another_user_is_named_with_its_owner(
-    path: Path, what: str, tmp_path: Path, empty_file: Path
+    what: str, tmp_path: Path, empty_file: Path
 ) -> None:
     other = shutil.copyfile(empty_file, tmp_path / "other.db")
-    for one in (path.parent, *path.parents[1:4]):
-        one.chmod(0o755)
-    path.parent.chmod(0o777 if what == "file" else 0o755)
-    path.chmod(0o644 if what == "file" else 0o666)
-    done = subprocess.run(
-        [sys.executable, "-c", AS_NOBODY.format(nobody=NOBODY), str(path), str(other)],
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    # Not below pytest's own directory: each run of pytest that starts takes it back from everybody else.
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        path = shutil.copyfile(empty_file, directory / "hassette.db")
+        directory.chmod(0o777 if what == "file" else 0o755)
+        path.chmod(0o644 if what == "file" else 0o666)
+        done = subprocess.run(
+            [sys.executable, "-c", AS_NOBODY.format(nobody=NOBODY), str(path), str(other)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
     assert "UnusableFileError" in done.stdout, done.stderr
     assert "belongs to user 0" in done.stdout
     assert f"user {NOBODY} may not write" in done.stdout
