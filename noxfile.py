@@ -7,6 +7,7 @@ itself. `.ci/run` runs them all.
 import hashlib
 import os
 import shutil
+import ssl
 import tempfile
 from itertools import chain
 from pathlib import Path
@@ -21,6 +22,9 @@ nox.options.download_python = "never"  # a Python fetched from elsewhere is not 
 nox.options.allow_parallel = True  # ``nox -j 2``; a session that measures time says no for itself
 nox.options.sessions = ["test"]
 os.environ["UV_PYTHON_DOWNLOADS"] = "never"
+if any(ssl.get_default_verify_paths()[:2]):
+    # Behind a proxy that has its own certificates, only the system knows those. Where it knows none, uv brings its own.
+    os.environ.setdefault("UV_SYSTEM_CERTS", "1")
 
 ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13"]

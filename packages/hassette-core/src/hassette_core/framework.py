@@ -87,7 +87,7 @@ class Hassette:
         self.executor = CommandExecutor(*written, settings=replace(config.executor, stop_timeout_s=stop_timeout_s))
         self.states = States()
         grace_s = config.hassette.stop_budget_s * GRACE_SHARE
-        self.bus = BusService(self.executor, states=self.states, grace_s=grace_s)
+        self.bus = BusService(self.executor, states=self.states, grace_s=grace_s, redact=texts)
         self.link = HomeAssistantLink(
             config.home_assistant.url,
             token.get_secret_value(),

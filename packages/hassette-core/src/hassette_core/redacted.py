@@ -1,10 +1,10 @@
 """Records without secrets: what an app raises, logs or sends may hold one, and is kept and shown (design section 8).
 
-Only texts are looked at, never what a record is found or classified by: somebody's password may be ``timeout``.
+Only texts are looked at, never what a record is found or classified by: somebody's password may be ``timeout``. The
+settings of a registration are cleared where it is made.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -17,15 +17,12 @@ from hassette_executor import (
     Failure,
     Record,
     RecordSink,
-    Registration,
     RunningExecution,
-    ShedSummary,
     Subscription,
 )
 
 _R = TypeVar("_R", bound=Record)
 _T = TypeVar("_T")
-_Row = TypeVar("_Row", bound=Record | RunningExecution | ShedSummary)
 
 
 class RedactingSink:
@@ -39,19 +36,10 @@ class RedactingSink:
     def __init__(self, sink: RecordSink, redact: Redaction) -> None:
         self._sink = sink
         self._redact = redact
-        # A sink tells registrations apart by identity, so one that holds a secret has one twin for as long as it lives.
-        self._twins: dict[Registration, Registration] = {}
 
     async def write(self, batch: Batch) -> None:
         """Hand the batch on; raises what the sink raises."""
-        for registration in batch.registered:
-            settings = tuple([(key, self._redact(text)) for key, text in registration.settings])
-            if settings != registration.settings and registration not in self._twins:
-                self._twins[registration] = replace(registration, settings=settings)
-        clean = redacted_batch(batch, self._redact)
-        await self._sink.write(_with(self._twins, clean) if self._twins else clean)
-        for registration in batch.retired:
-            self._twins.pop(registration, None)
+        await self._sink.write(redacted_batch(batch, self._redact))
 
     async def last_id(self) -> int:
         """Ask the sink."""
@@ -167,23 +155,4 @@ def _effects(effects: Effects, redact: Redaction) -> Effects:
                 for call in effects.service_calls
             ]
         ),
-    )
-
-
-def _with(twins: Mapping[Registration, Registration], batch: Batch) -> Batch:
-    """Return the batch with every registration that has a twin replaced by it."""
-
-    def swap(rows: tuple[_Row, ...]) -> tuple[_Row, ...]:
-        return tuple([row._replace(registration=twins.get(row.registration, row.registration)) for row in rows])
-
-    return batch._replace(
-        invocations=swap(batch.invocations),
-        executions=swap(batch.executions),
-        registered=tuple([twins.get(registration, registration) for registration in batch.registered]),
-        retired=tuple([twins.get(registration, registration) for registration in batch.retired]),
-        skipped=tuple(
-            [replace(skip, registration=twins.get(skip.registration, skip.registration)) for skip in batch.skipped]
-        ),
-        summaries=swap(batch.summaries),
-        running=None if batch.running is None else swap(batch.running),
     )

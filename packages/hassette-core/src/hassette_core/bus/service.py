@@ -34,6 +34,7 @@ class BusService:
         states: What all entities are now; kept current by the link, before listeners hear of a change.
         clock: Time; the machine's by default.
         grace_s: How long running handlers may take to end when the bus stops; then they are cancelled.
+        redact: Takes secrets out of what is recorded about a listener: it may wait for an alarm's code.
 
     Attributes:
         name: ``"bus"``.
@@ -50,8 +51,10 @@ class BusService:
         states: Mapping[str, State],
         clock: Clock | None = None,
         grace_s: float = 5.0,
+        redact: Callable[[str], str] = str,
     ) -> None:
         self._executor = executor
+        self._redact = redact
         self._states = states
         self._clock = clock or SystemClock()
         self._grace_s = grace_s
@@ -160,7 +163,7 @@ class BusService:
             name=options.name or described.name,
             topic=_topic(topic, change),
             handler=described.qualified,
-            settings=settings + options.settings(),
+            settings=tuple((key, self._redact(text)) for key, text in settings + options.settings()),
             source=described.source,
             runs_in=described.runs_in,
             timeout_s=options.timeout_s,
