@@ -1,4 +1,7 @@
-"""Values like the executor's, for the store's benchmarks: the store is measured with only itself installed."""
+"""Values of the shape of the executor's, for the store's benchmarks.
+
+Plain ones: what the executor's own cost, the rendering of a traceback above all, is not the store's.
+"""
 
 import itertools
 import random

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from hassette_sync import DataSyncService, reader
+from hassette_sync import DataSyncService
 
 SECOND = 1_000_000
 HOUR = 3_600 * SECOND
 
 
-@pytest.fixture(params=["unable to open database file", "attempt to write a readonly database"])
+@pytest.fixture(params=[sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY_DIRECTORY], ids=["no index", "no writing"])
 def read_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the first statement fail as SQLite does in WAL mode in a directory where it may not write.
 
@@ -24,12 +24,14 @@ def read_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
     class Refusing(sqlite3.Connection):
         def execute(self, *_: object) -> sqlite3.Cursor:
-            raise sqlite3.OperationalError(request.param)
+            error = sqlite3.OperationalError("refused")
+            error.sqlite_errorcode = request.param
+            raise error
 
     def connect(path: Path, **_: object) -> sqlite3.Connection:
         return sqlite3.connect(path, check_same_thread=False, factory=Refusing)
 
-    monkeypatch.setattr(reader, "connect_read_only", connect)
+    monkeypatch.setattr("hassette_store.connections.connect_read_only", connect)
 
 
 @pytest.mark.usefixtures("read_only")

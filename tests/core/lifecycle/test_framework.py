@@ -163,35 +163,26 @@ async def test_a_wrong_token_ends_it_and_the_session_says_so(make_config: Callab
     assert {part.status for part in hassette.statuses} == {ServiceStatus.STOPPED}
 
 
-async def test_what_is_cut_off_without_a_request_has_failed_and_says_why(
-    make_config: Callable[..., HassetteConfig],
+@pytest.mark.parametrize(
+    ("requested", "expected"),
+    [(None, ("failed", CUT_OFF)), ("SIGTERM", ("clean", "SIGTERM"))],
+    ids=["without a request", "during a requested stop"],
+)
+async def test_what_is_cut_off_has_failed_and_says_why_unless_there_was_a_reason_already(
+    make_config: Callable[..., HassetteConfig], requested: str | None, expected: tuple[str, str]
 ) -> None:
     sink = MemorySink()
     async with SimulatedHome(speed=0) as home:
         hassette = Hassette(make_config(home.url), sinks=[sink], plugins=False)
         running = asyncio.create_task(hassette.run())
         await asyncio.wait_for(hassette.wait_started(), DEADLINE_S)
+        if requested is not None:
+            hassette.request_stop(requested)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
     told = facts(sink.batches)
-    assert (told["outcome"], told["reason"]) == ("failed", CUT_OFF)
-
-
-async def test_a_cancellation_during_a_requested_stop_leaves_the_first_reason(
-    make_config: Callable[..., HassetteConfig],
-) -> None:
-    sink = MemorySink()
-    async with SimulatedHome(speed=0) as home:
-        hassette = Hassette(make_config(home.url), sinks=[sink], plugins=False)
-        running = asyncio.create_task(hassette.run())
-        await asyncio.wait_for(hassette.wait_started(), DEADLINE_S)
-        hassette.request_stop("SIGTERM")
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-    told = facts(sink.batches)
-    assert (told["outcome"], told["reason"]) == ("clean", "SIGTERM")
+    assert (told["outcome"], told["reason"]) == expected
 
 
 async def test_an_absent_home_assistant_is_not_ready_and_never_dead(make_config: Callable[..., HassetteConfig]) -> None:

@@ -83,24 +83,30 @@ async def troubled(link: HomeAssistantLink) -> None:
             await asyncio.sleep(0.001)
 
 
+class Attempts:
+    """The link's pauses, made short and counted."""
+
+    def __init__(self, enough: int) -> None:
+        self.left = enough
+        self.enough = asyncio.Event()
+
+    async def sleep(self, _seconds: float) -> None:
+        self.left -= 1
+        if not self.left:
+            self.enough.set()
+        await asyncio.sleep(0)
+
+
 async def test_a_first_connection_that_fails_again_and_again_is_said_once_and_reported_never(
     make_listening: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     home = SimulatedHome(speed=0)
     await home.start()
     await home.stop()
-    attempts, enough = 0, asyncio.Event()
-
-    async def count(_seconds: float) -> None:
-        nonlocal attempts
-        attempts += 1
-        if attempts == 20:
-            enough.set()
-        await asyncio.sleep(0)
-
-    listening = make_listening(home, sleep=count)
+    attempts = Attempts(20)
+    listening = make_listening(home, sleep=attempts.sleep)
     async with listening.link, asyncio.timeout(10):
-        await enough.wait()
+        await attempts.enough.wait()
     assert listening.reports == []
     assert len([record for record in caplog.records if record.name.startswith("hassette_core")]) == 1
 
@@ -108,20 +114,12 @@ async def test_a_first_connection_that_fails_again_and_again_is_said_once_and_re
 async def test_a_loss_that_lasts_is_reported_once(
     make_listening: Any, home: SimulatedHome, caplog: pytest.LogCaptureFixture
 ) -> None:
-    attempts, enough = 0, asyncio.Event()
-
-    async def count(_seconds: float) -> None:
-        nonlocal attempts
-        attempts += 1
-        if attempts == 20:
-            enough.set()
-        await asyncio.sleep(0)
-
-    listening = make_listening(home, sleep=count)
+    attempts = Attempts(20)
+    listening = make_listening(home, sleep=attempts.sleep)
     async with listening.link as link, asyncio.timeout(10):
         await link.wait_ready()
         await home.stop()
-        await enough.wait()
+        await attempts.enough.wait()
     assert [kind for kind, _, _ in listening.reports] == ["connection_lost"]
     said = [record.message for record in caplog.records if record.name.startswith("hassette_core.link")]
     assert said == ["Connection to Home Assistant lost", "Still no connection to Home Assistant"]

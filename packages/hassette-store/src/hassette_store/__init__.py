@@ -1,7 +1,7 @@
 """Keep what happened: one SQLite file, its schema, migrations, sessions, retention and recovery."""
 
 from hassette_store.__about__ import __version__
-from hassette_store.connections import connect_read_only, connect_to_read, deadline
+from hassette_store.connections import UnchangingConnection, connect_read_only, connect_to_read, deadline
 from hassette_store.database import DatabaseService
 from hassette_store.errors import (
     CorruptDatabaseError,
@@ -48,6 +48,7 @@ __all__ = [
     "StoreError",
     "StoreSettings",
     "StoreUnavailableError",
+    "UnchangingConnection",
     "UnusableFileError",
     "UpgradeFailedError",
     "WriteFailedError",

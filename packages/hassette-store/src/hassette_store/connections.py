@@ -85,15 +85,22 @@ def connect_read_only(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> 
     return connection
 
 
-def connect_to_read(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+class UnchangingConnection(sqlite3.Connection):
+    """A connection to a history that SQLite was told does not change: if it does, what is read may be wrong."""
+
+
+def connect_to_read(
+    path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S, without_log: bool = False
+) -> sqlite3.Connection:
     """Open a history for reading, also where nobody may write: on a read-only medium, in a directory of another user.
 
-    SQLite wants to make a ``-shm`` file beside a file in WAL mode. Where it may not, and no log waits to be read, the
-    file is opened as one that does not change. Close it soon: a framework that starts meanwhile does change it.
+    SQLite wants to make a ``-shm`` file beside a file in WAL mode. Where it may not, the file is opened as one that
+    does not change (`UnchangingConnection`). Close that soon: a framework that starts meanwhile does change it.
 
     Args:
         path: The file.
         busy_timeout_s: Seconds to wait for a lock.
+        without_log: Whether that will do if a log waits to be read, which it then is not: its newest runs are missed.
 
     Raises:
         sqlite3.Error: It cannot be read.
@@ -104,14 +111,21 @@ def connect_to_read(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sq
     except sqlite3.OperationalError as error:
         connection.close()
         log = path.with_name(path.name + "-wal")
-        if error.sqlite_errorcode & 0xFF not in _MAY_NOT_WRITE or (log.exists() and log.stat().st_size):
+        waits = log.exists() and log.stat().st_size
+        if error.sqlite_errorcode & 0xFF not in _MAY_NOT_WRITE or (waits and not without_log):
             raise
     except BaseException:
         connection.close()
         raise
     else:
         return connection
-    return sqlite3.connect(uri(path, mode="ro", immutable=1), uri=True, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(
+        uri(path, mode="ro", immutable=1),
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=UnchangingConnection,
+    )
 
 
 def is_damage(error: BaseException) -> bool:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import aiosqlite
 
-from hassette_store import HEAD, connect_read_only
-from hassette_store.connections import uri
+from hassette_store import HEAD, UnchangingConnection, connect_to_read
 from hassette_sync.errors import (
     DatabaseMissingError,
     DatabaseUnreadableError,
@@ -25,8 +24,6 @@ from hassette_sync.queries.sessions import SCHEMA_REVISION
 # seldom enough to cost nothing.
 _STEPS_BETWEEN_CHECKS = 20_000
 _BUSY_TIMEOUT_S = 1.0
-# What SQLite says of a file in WAL mode where it may not make or join the log's index.
-_NOT_WRITABLE = ("unable to open", "readonly database")
 
 Parameters = dict[str, object]
 
@@ -178,22 +175,15 @@ class Reader:
         return task
 
     async def _open(self) -> "Connection":
-        identity = _identity(self.path)
+        identity, seen = _identity(self.path), _seen(self.path)
         try:
-            connection = Connection(await _connect(self.path, immutable=False), identity)
+            aio, unchanging = await _connect(self.path)
+            # Where we may not write, nobody is writing to it, as a rule. Such a connection serves one question.
+            connection = Connection(aio, identity, seen if unchanging else None)
             try:
-                await _check(self.path, connection.aio)
-            except sqlite3.OperationalError as error:
-                await connection.aio.close()
-                if not any(said in str(error) for said in _NOT_WRITABLE):
-                    raise
-                # A file in WAL mode where we may not write, with no log beside it or one that we cannot join: nobody
-                # is writing to it, as a rule. SQLite then takes it for unchangeable, so it serves one question.
-                seen = _seen(self.path)
-                connection = Connection(await _connect(self.path, immutable=True), identity, seen)
-                await _check(self.path, connection.aio)
+                await _check(self.path, aio)
             except BaseException:
-                await connection.aio.close()
+                await aio.close()
                 raise
         except sqlite3.Error as error:
             raise _explain(self.path, error) from error
@@ -252,16 +242,19 @@ def _seen(path: Path) -> object:
     return tuple(seen)
 
 
-async def _connect(path: Path, *, immutable: bool) -> aiosqlite.Connection:
+async def _connect(path: Path) -> tuple[aiosqlite.Connection, bool]:
+    """Connect; also tell whether the file is taken for one that does not change."""
+    unchanging = False
+
     def open_file() -> sqlite3.Connection:
-        if immutable:
-            address = uri(path, mode="ro", immutable=1)
-            return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
-        return connect_read_only(path, busy_timeout_s=_BUSY_TIMEOUT_S)
+        nonlocal unchanging
+        connection = connect_to_read(path, busy_timeout_s=_BUSY_TIMEOUT_S, without_log=True)
+        unchanging = isinstance(connection, UnchangingConnection)
+        return connection
 
     connection = await aiosqlite.Connection(open_file, iter_chunk_size=64)
     connection.row_factory = sqlite3.Row
-    return connection
+    return connection, unchanging
 
 
 async def _check(path: Path, connection: aiosqlite.Connection) -> None:
