@@ -42,9 +42,7 @@ def test_all_is_sorted_and_every_name_in_it_exists(package: Path) -> None:
 @each_package
 def test_all_names_every_public_thing_that_the_package_imports(package: Path) -> None:
     module = imported(package)
-    exported = {
-        name for name, value in vars(module).items() if not name.startswith("_") and not isinstance(value, ModuleType)
-    }
+    exported = {name for name in dir(module) if name[0] != "_" and not isinstance(getattr(module, name), ModuleType)}
 
     assert exported <= set(module.__all__)
 

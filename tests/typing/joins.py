@@ -7,10 +7,11 @@ The two halves of the project do not import each other, so no other file would n
 from pathlib import Path
 
 from hassette_core.bus import BusService
+from hassette_core.installed import Command
 from hassette_core.lifecycle import Resource, Service
 from hassette_core.link import HomeAssistantLink
 from hassette_core.live import LiveView
-from hassette_core.plugins import Command, ServiceFactory, SinkFactory, SinkService
+from hassette_core.plugins import ServiceFactory, SinkFactory, SinkService
 from hassette_core.scheduler import SchedulerService
 from hassette_executor import (
     Batch,

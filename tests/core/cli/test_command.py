@@ -1,11 +1,12 @@
 """The ``hassette`` command itself: plugins' commands, versions, usage."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint
 
 import pytest
 
-from hassette_core import plugins
 from hassette_core.cli.main import execute
 
 
@@ -21,7 +22,7 @@ def say_hello(argv: Sequence[str]) -> int:
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, EntryPoint]:
     points: dict[str, EntryPoint] = {}
-    monkeypatch.setattr(plugins, "commands", lambda: points)
+    monkeypatch.setattr("hassette_core.installed.commands", lambda: points)
     return points
 
 
@@ -84,6 +85,15 @@ def test_version_lists_what_is_installed(capsys: pytest.CaptureFixture[str]) -> 
     assert "hassette-core 0." in said
     assert "hassette-executor 0." in said
     assert "Python 3." in said
+
+
+def test_what_asks_no_home_assistant_waits_for_no_import_of_the_link() -> None:
+    program = (
+        "import sys\nfrom hassette_core.cli.main import execute\nexecute(['--version'])\n"
+        "print([name for name in ('aiohttp', 'pydantic', 'hassette_core.framework') if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert said.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("argv", [["dmeo"], ["demo", "--seconds", "x"], ["demo", "--port", "70000"], ["run", "x"], []])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hassette_core import Hassette, HassetteConfig, plugins
+from hassette_core import Hassette, HassetteConfig, installed, plugins
 from hassette_core.config import load_config
 from hassette_core.errors import ConfigError
 from hassette_core.lifecycle import ServiceStatus
@@ -32,7 +32,8 @@ class Point:
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     found: dict[str, list[Point]] = {}
-    monkeypatch.setattr(plugins, "entry_points", lambda group: found.get(group, []))
+    for module in (plugins, installed):
+        monkeypatch.setattr(module, "entry_points", lambda group: found.get(group, []))
 
     def install(group: str, name: str, target: object) -> None:
         found.setdefault(group, []).append(Point(name, target))
@@ -100,8 +101,8 @@ def test_the_tables_of_plugins_are_known_by_their_names(install: Callable[..., N
     install("hassette.sinks", "mine", None)
     install("hassette.services", "page", None)
     install("hassette.commands", "look", None)
-    assert plugins.plugin_tables() == {"mine", "page"}
-    assert list(plugins.commands()) == ["look"]
+    assert installed.plugin_tables() == {"mine", "page"}
+    assert list(installed.commands()) == ["look"]
 
 
 def test_a_plugin_may_want_no_part_at_all(install: Callable[..., None], config: HassetteConfig) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hassette_core import plugins
+from hassette_core import installed
 from hassette_core.cli.demo import _own_temporary_folder  # pyright: ignore[reportPrivateUsage]
 from hassette_core.demo.summary import MOST_SESSIONS, summarise
 
@@ -48,7 +48,7 @@ def test_sessions_are_counted_up_to_what_the_command_tells_at_once(
         return 0
 
     point = SimpleNamespace(load=lambda: telemetry)
-    monkeypatch.setattr(plugins, "commands", lambda: {"telemetry": point})
+    monkeypatch.setattr(installed, "commands", lambda: {"telemetry": point})
     assert MOST_SESSIONS == 500
     assert f"  sessions  {words} (500 clean)" in summarise(ended, 1.0).splitlines()
 

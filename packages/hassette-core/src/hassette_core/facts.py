@@ -3,22 +3,9 @@
 import asyncio
 import platform
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 
+from hassette_core.installed import installed_versions
 from hassette_core.link import HomeAssistantLink, HomeConfiguration
-
-PACKAGES = ("hassette-executor", "hassette-core", "hassette-store", "hassette-sync")
-
-
-def installed_versions() -> dict[str, str]:
-    """Return the version of each of the project's packages that is installed."""
-    found: dict[str, str] = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def session_facts() -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""What is installed beside core, found by entry points: sinks, services and commands."""
+"""What is installed beside core, found by entry points: sinks and services are made here."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -10,16 +10,13 @@ from hassette_core.config import HassetteConfig
 from hassette_core.config.lines import Lines
 from hassette_core.config.loading import OUR_PLUGINS
 from hassette_core.config.problems import Problems
+from hassette_core.installed import SERVICES, SINKS
 from hassette_core.lifecycle import Service, ServiceStatus, StatusChange
 from hassette_core.live import LiveView
 from hassette_core.logs import Redaction
 from hassette_executor import RecordSink
 
 logger = logging.getLogger(__name__)
-
-SINKS = "hassette.sinks"
-SERVICES = "hassette.services"
-COMMANDS = "hassette.commands"
 
 
 class SinkService(Service, RecordSink, Protocol):
@@ -46,10 +43,6 @@ class ServiceFactory(Protocol):
         ...
 
 
-Command = Callable[[Sequence[str]], int]
-"""What an entry point of the group ``hassette.commands`` names: takes arguments, returns an exit code."""
-
-
 class Loaded(NamedTuple):
     """The plugins of one group.
 
@@ -60,11 +53,6 @@ class Loaded(NamedTuple):
 
     parts: tuple[Any, ...] = ()
     broken: tuple[StatusChange, ...] = ()
-
-
-def plugin_tables() -> frozenset[str]:
-    """Return the names of the tables of ``hassette.toml`` that installed plugins read."""
-    return frozenset(point.name for group in (SINKS, SERVICES) for point in entry_points(group=group))
 
 
 def load_sinks(config: HassetteConfig) -> Loaded:
@@ -83,11 +71,6 @@ def load_services(config: HassetteConfig, live: LiveView) -> Loaded:
         ConfigError: Plugins refused their settings: a line for each, with the line of the file or the variable.
     """
     return _load(SERVICES, config, live=live)
-
-
-def commands() -> dict[str, EntryPoint]:
-    """Return the installed commands, not yet imported, by name."""
-    return {point.name: point for point in entry_points(group=COMMANDS)}
 
 
 def _load(group: str, config: HassetteConfig, **further: Any) -> Loaded:

@@ -12,9 +12,9 @@ from hassette_core.config import HassetteConfig, load_config
 from hassette_core.config.problems import missing_token
 from hassette_core.errors import LinkError
 from hassette_core.framework import Hassette
+from hassette_core.installed import plugin_tables
 from hassette_core.link import HomeAssistantLink
 from hassette_core.logs import Redaction
-from hassette_core.plugins import plugin_tables
 from hassette_core.states import States
 
 ONLINE_TIMEOUT_S = 20.0

@@ -2,36 +2,34 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.metadata import EntryPoint
 from typing import Any, NoReturn
 
 import click
 
-from hassette_core import plugins
-from hassette_core.cli.check import check
-from hassette_core.cli.demo import demo
+from hassette_core import installed
 from hassette_core.cli.exit_codes import ExitCode, exit_code_for
-from hassette_core.cli.init import init
-from hassette_core.cli.run import run
-from hassette_core.facts import installed_versions
 from hassette_executor import HassetteError
 
+OWN = ("run", "demo", "check", "init")
+"""Core's own commands: the function of that name in the module of that name beside this one."""
 NOT_INSTALLED = {"telemetry": 'what was kept; to have it: pip install "hassette-core[telemetry]"'}
 """Commands that people may look for before they have the package."""
 
 
 class Commands(click.Group):
-    """Core's own commands, and those of plugins, which are imported only when they are wanted."""
+    """Core's own commands and those of plugins, each imported only when it is wanted: whole frameworks hang on some."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return all names."""
-        return sorted({*self.commands, *plugins.commands(), *NOT_INSTALLED})
+        return sorted({*OWN, *installed.commands(), *NOT_INSTALLED})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by its name."""
-        if (own := self.commands.get(cmd_name)) is not None:
-            return own
-        if (point := plugins.commands().get(cmd_name)) is not None:
+        if cmd_name in OWN:
+            return getattr(import_module(f"hassette_core.cli.{cmd_name}"), cmd_name)
+        if (point := installed.commands().get(cmd_name)) is not None:
             return _plugin_command(point)
         if cmd_name in NOT_INSTALLED:
             return _passing(cmd_name, f"(not installed) {NOT_INSTALLED[cmd_name]}", _say_how_to_get(cmd_name))
@@ -41,7 +39,7 @@ class Commands(click.Group):
 def _show_versions(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if wanted:
         python = ".".join(str(part) for part in sys.version_info[:3])
-        click.echo("\n".join(f"{package} {number}" for package, number in installed_versions().items()))
+        click.echo("\n".join(f"{package} {number}" for package, number in installed.installed_versions().items()))
         click.echo(f"Python {python}")
         ctx.exit()
 
@@ -61,10 +59,6 @@ def _show_versions(ctx: click.Context, _parameter: click.Parameter, wanted: bool
 )
 def hassette() -> None:
     """Automations for Home Assistant that remember what they did."""
-
-
-for command in (run, demo, check, init):
-    hassette.add_command(command)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -98,7 +92,7 @@ def execute(argv: Sequence[str] | None = None) -> int:
 
 def _plugin_command(point: EntryPoint) -> click.Command:
     try:
-        function: plugins.Command = point.load()
+        function: installed.Command = point.load()
     except Exception as error:  # noqa: BLE001  somebody else's code, at import: anything may come
         problem = f"{type(error).__name__}: {error}"
 

@@ -13,8 +13,8 @@ from hassette_core.demo.tally import Tally
 from hassette_core.demo.weak_battery import weaken
 from hassette_core.framework import Hassette
 from hassette_core.home import SimulatedHome
+from hassette_core.installed import plugin_tables
 from hassette_core.lifecycle import ServiceStatus, StatusChange
-from hassette_core.plugins import plugin_tables
 from hassette_executor import Accounting
 
 TROUBLED = {ServiceStatus.DEGRADED, ServiceStatus.RESTARTING, ServiceStatus.EXHAUSTED}

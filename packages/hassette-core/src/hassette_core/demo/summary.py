@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from hassette_core import plugins
+from hassette_core import installed
 from hassette_core.demo.demo import Demo
 
 MOST_SESSIONS = 500
@@ -63,7 +63,7 @@ def _hassette() -> str:
 
 def _sessions(file: Path) -> str:
     """Count the sessions in the history, as ``hassette telemetry sessions`` tells them to any program."""
-    point = plugins.commands().get("telemetry")
+    point = installed.commands().get("telemetry")
     asked = ["sessions", "--db", str(file), "--json", "--limit", str(MOST_SESSIONS)]
     told = io.StringIO()
     try:

@@ -1,0 +1,33 @@
+"""What is installed: the project's packages, and the entry points of plugins. Nothing of it is imported here."""
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+
+PACKAGES = ("hassette-executor", "hassette-core", "hassette-store", "hassette-sync")
+SINKS = "hassette.sinks"
+SERVICES = "hassette.services"
+COMMANDS = "hassette.commands"
+
+Command = Callable[[Sequence[str]], int]
+"""What an entry point of the group ``hassette.commands`` names: takes arguments, returns an exit code."""
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the version of each of the project's packages that is installed."""
+    found: dict[str, str] = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def plugin_tables() -> frozenset[str]:
+    """Return the names of the tables of ``hassette.toml`` that installed plugins read."""
+    return frozenset(point.name for group in (SINKS, SERVICES) for point in entry_points(group=group))
+
+
+def commands() -> dict[str, EntryPoint]:
+    """Return the installed commands by name."""
+    return {point.name: point for point in entry_points(group=COMMANDS)}
