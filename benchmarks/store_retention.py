@@ -14,6 +14,8 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 
 from store_feed import House
@@ -89,7 +91,6 @@ async def measure(path: Path, most_rows: int) -> None:
     flushing = asyncio.create_task(flush())
     assert store._db is not None
     retention = Retention(store._db, store.settings, lambda: now_us)
-    bites: list[float] = []
     checkpoints: list[float] = []
     original = retention.checkpoint
 
@@ -98,13 +99,20 @@ async def measure(path: Path, most_rows: int) -> None:
         return checkpoints[-1]
 
     retention.checkpoint = checkpoint
+
+    async def bites_of(steps: AsyncGenerator[float], shortest_rest_s: float) -> list[float]:
+        bites: list[float] = []
+        async with aclosing(steps):
+            async for took in steps:
+                if took not in checkpoints[-1:]:
+                    bites.append(took)
+                await asyncio.sleep(max(shortest_rest_s, 4 * took))
+                if retention.rows > most_rows:
+                    return bites
+        return bites
+
     began = time.perf_counter()
-    async for took in retention.whole_pass():
-        if not checkpoints or took != checkpoints[-1]:
-            bites.append(took)
-        await asyncio.sleep(max(0.005, 4 * took))
-        if retention.rows > most_rows:
-            break
+    bites = await bites_of(retention.whole_pass(), 0.005)
     took_s = time.perf_counter() - began
     done.set()
     await flushing
@@ -122,10 +130,8 @@ async def measure(path: Path, most_rows: int) -> None:
         f"longest {max(flushes) * 1e3:.1f} ms (alone: median {statistics.median(alone) * 1e3:.1f} ms, longest {max(alone) * 1e3:.1f} ms)"
     )
     before = path.stat().st_size
-    gives: list[float] = []
-    async for took in retention._give_pages_back():
-        gives.append(took)
-        await asyncio.sleep(0.001)
+    most_rows = sys.maxsize
+    gives = await bites_of(retention.apart_from_checkpoints(retention.give_pages_back()), 0.001)
     await store._db.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     if gives:
         print(

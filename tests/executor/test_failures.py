@@ -1,12 +1,13 @@
 import logging
 import traceback
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hassette_executor import Failure, Frame
+from hassette_executor import Failure, Frame, failures
 from hassette_executor.failures import MAX_CHAIN, MAX_FRAMES, MAX_GROUP, MAX_MESSAGE, take_failure
 from hassette_executor.repeated_log import RepeatedLog
 
@@ -79,6 +80,16 @@ def test_endless_recursion_keeps_the_way_in_and_the_end():
     assert failure.frames[1].function.endswith("way_in")
     assert failure.frames[-1].function.endswith("deeper")
     assert failure.type == "RecursionError"
+
+
+def test_more_places_than_are_remembered_are_each_named_as_what_they_are():
+    for number in range(2 * failures._MAX_PLACES):
+        space: dict[str, Any] = {}
+        # Compiled, raised in and forgotten: the next one may well lie at the same address.
+        exec(compile("\n" * number + f"def fail_{number}(): raise ValueError", f"app_{number}.py", "exec"), space)
+        failure = take_failure("exception", caught(space[f"fail_{number}"]))
+        assert failure.frames[-1] == Frame(f"app_{number}.py", number + 1, f"fail_{number}")
+    assert len(failures._KNOWN_PLACES) <= failures._MAX_PLACES
 
 
 def test_a_chain_of_causes_that_bites_its_tail_comes_to_an_end():

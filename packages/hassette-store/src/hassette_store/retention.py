@@ -104,17 +104,23 @@ class Retention:
                 await self._pass.aclose()
             self._pass = None
 
-    async def whole_pass(self) -> AsyncGenerator[float]:
+    def whole_pass(self) -> AsyncGenerator[float]:
         """Take one bite per step until nothing is left to be taken; yield how many seconds each held the writer."""
-        # A bite's commit must not be the one that brings a full log home, which takes several times as long: that is a
-        # step of its own here, and flushes do not wait for both.
+        return self.apart_from_checkpoints(self._bites_of_a_pass())
+
+    async def apart_from_checkpoints(self, bites: AsyncGenerator[float]) -> AsyncGenerator[float]:
+        """Take bites, and checkpoint between them; yield how many seconds each of both held the writer.
+
+        A bite's commit must not be the one that brings a full log home, which takes several times as long: as a step of
+        its own, flushes do not wait for both.
+        """
         await self._db.rows("PRAGMA wal_autocheckpoint = 0")
-        bites = 0
+        taken = 0
         try:
-            async for took in self._bites_of_a_pass():
+            async for took in bites:
                 yield took
-                bites += 1
-                if bites % _BITES_A_CHECKPOINT == 0:
+                taken += 1
+                if taken % _BITES_A_CHECKPOINT == 0:
                     yield await self.checkpoint()
         finally:
             await self._db.rows(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
@@ -143,7 +149,7 @@ class Retention:
             yield took
         async for took in self._shrink_to_size():
             yield took
-        async for took in self._give_pages_back():
+        async for took in self.give_pages_back():
             yield took
         # Bounded, and only where tables have changed much: what the planner knows stays true.
         yield await self._timed(lambda db: db.executescript("PRAGMA analysis_limit = 200; PRAGMA optimize"))
@@ -357,7 +363,8 @@ class Retention:
                 async for took in self._take_periods(table, period, oldest + 1):
                     yield took
 
-    async def _give_pages_back(self) -> AsyncGenerator[float]:
+    async def give_pages_back(self) -> AsyncGenerator[float]:
+        """Return free pages to the file system, some at a time; yield how many seconds each time held the writer."""
         pages = 8
         while True:
             (free,) = (await self._db.rows("PRAGMA freelist_count"))[0]
