@@ -236,6 +236,28 @@ async def test_runs_missed_by_a_blocked_loop_become_one_and_are_counted_as_misfi
     assert [after(r).total_seconds() for r in await house.records(2)] == [10, 100]
 
 
+async def test_a_job_that_is_due_again_before_it_has_begun_comes_due_once_per_wake_and_leaves_the_loop_to_others(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.scheduler.run_every(noop, 0.001, mode="parallel")
+    came_due: list[object] = []
+    come_due = house.planner._come_due
+
+    def slow_machine(job: object) -> None:
+        come_due(job)
+        came_due.append(job)
+        assert len(came_due) < 10, "the timer does not return"
+        house.clock._move_to(house.clock.monotonic_ns() + 2_000_000)
+
+    monkeypatch.setattr(house.planner, "_come_due", slow_machine)
+    house.clock._move_to(house.clock.monotonic_ns() + 1_000_000)
+    house.clock.advance(0)
+    assert len(came_due) == 1
+    assert house.clock.waiting == 1
+    house.clock.advance(0)
+    assert len(came_due) == 2
+
+
 async def test_after_a_suspend_a_calendar_job_runs_once_late_and_the_missed_are_counted(
     house: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -406,6 +428,7 @@ async def needs_argument(what: str) -> None: ...
     [
         ("run_in", (-1,), {}, "delay=-1 cannot work"),
         ("run_every", (0,), {}, "interval=0 cannot work"),
+        ("run_every", (1e-6,), {}, "interval=1e-06 is too short: give 0.001 seconds or more"),
         ("run_every", (10,), {"jitter": 10}, "must be less than the time from run to run, here 10 s"),
         ("run_cron", ("* * * * *",), {"jitter": 300}, "must be less than the time from run to run, here 1 min"),
         ("run_cron", ("0,50 7 * * MON",), {"jitter": timedelta(hours=1)}, "here 50 min"),

@@ -16,6 +16,9 @@ Handler = Callable[..., Any]
 """Async (it runs on the event loop) or sync (it runs in a thread). It takes no arguments; `functools.partial` or a
 lambda binds some."""
 
+SHORTEST_S = 0.001
+"""The least interval from run to run, in seconds: what a timer of the event loop can keep."""
+
 
 class JobOptions(TypedDict, total=False):
     """What can be asked of every job.
@@ -97,7 +100,7 @@ class AppScheduler:
 
         Args:
             handler: What to run.
-            interval: Seconds from run to run.
+            interval: Seconds from run to run, at least 0.001.
             start: When first: seconds from now (0 for at once), a datetime, or a time of day; after one interval by
                 default.
             options: See `JobOptions`.
@@ -106,6 +109,8 @@ class AppScheduler:
             RegistrationError: Something here cannot work, or the name is taken.
         """
         every_s = seconds("interval", interval)
+        if every_s < SHORTEST_S:
+            raise RegistrationError(f"interval={interval!r} is too short: give {SHORTEST_S} seconds or more")
         return self._add(handler, Interval(self._first(start, every_s), every_s), options)
 
     def run_daily(self, handler: Handler, at: time | str, **options: Unpack[JobOptions]) -> Job:

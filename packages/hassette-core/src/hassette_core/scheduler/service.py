@@ -155,7 +155,9 @@ class SchedulerService:
         self._timer = None
         try:
             self._notice_a_set_clock()
-            while (job := self._agenda.take_due(self.clock.monotonic_ns())) is not None:
+            # Read once: a job whose next run comes due while this one is started would keep the loop here for ever.
+            now_ns = self.clock.monotonic_ns()
+            while (job := self._agenda.take_due(now_ns)) is not None:
                 if job.too_early():
                     self._agenda.put(job)
                 else:
