@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Optional, Union
 
 import pytest
 
@@ -107,6 +107,20 @@ async def test_none_is_provided_where_it_is_welcome(house: Any) -> None:
     house.change("sensor.t", "on")
     house.change("sensor.t", None)
     assert [record.status for record in await house.records(2)] == [Status.SUCCESS] * 2
+
+
+async def number_or_none(value: Annotated[int | float | None, Attr("nope")]) -> None: ...
+async def optional_number(value: Optional[Annotated[Union[int, float], Attr("nope")]]) -> None: ...  # noqa: UP007, UP045  as some write it
+async def none_first(value: Annotated[None | str | int, Attr("nope")]) -> None: ...  # noqa: RUF036
+async def any_event(event: Event | StateChanged | None) -> None: ...
+
+
+@pytest.mark.parametrize("handler", [number_or_none, optional_number, none_first, any_event])
+async def test_none_is_welcome_in_a_union_of_any_length(house: Any, handler: Callable[..., Any]) -> None:
+    house.bus.on_state_change("sensor.t", handler=handler)
+    house.change("sensor.t", "on")
+    (record,) = await house.records(1)
+    assert record.status is Status.SUCCESS, record.failure
 
 
 async def test_missing_data_is_a_dependency_error(house: Any) -> None:

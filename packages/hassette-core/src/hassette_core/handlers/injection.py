@@ -130,13 +130,10 @@ def _marker(parameter: inspect.Parameter, annotation: Any) -> Parameter | None:
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:
-    """Take ``| None`` off: ``NewState | None`` becomes ``NewState`` and True."""
-    if get_origin(annotation) not in (Union, UnionType):
+    """Take ``| None`` off: ``NewState | None`` becomes ``NewState`` and True; of a longer union the rest."""
+    if get_origin(annotation) not in (Union, UnionType) or NoneType not in get_args(annotation):
         return annotation, False
-    arms = [arm for arm in get_args(annotation) if arm is not NoneType]
-    if len(arms) == len(get_args(annotation)) or len(arms) > 1:
-        return annotation, False
-    return arms[0], True
+    return Union[tuple(arm for arm in get_args(annotation) if arm is not NoneType)], True  # noqa: UP007  known only now
 
 
 def _converter(
