@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from hassette_core.errors import RegistrationError
 from hassette_core.events import State, StateChanged
-from hassette_core.handlers import is_async
+from hassette_core.handlers import check_body, is_async
 
 Where = Callable[[Any], object]
 """A question about the event; true means that the handler runs. It is quick, and does not wait."""
@@ -103,12 +103,13 @@ def check_question(option: str, question: Where | None) -> None:
     """Check a predicate.
 
     Raises:
-        RegistrationError: It is not callable, or async: its coroutine would always count as true.
+        RegistrationError: It is not callable, or async or with a ``yield``: what those return always counts as true.
     """
     if question is None:
         return
     if not callable(question):
         raise RegistrationError(f"{option}={question!r} is not callable: give a function that returns True or False")
+    check_body(option, question)
     if is_async(question):
         raise RegistrationError(f"{option}={describe_expected(question)} is async, and would always count as true")
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from hassette_core.bus.conditions import Where, check_question, describe_expected
 from hassette_core.errors import RegistrationError
-from hassette_core.handlers import Duration, Mode, check_mode, describe, optional_seconds, seconds
+from hassette_core.handlers import Duration, Mode, check_hook, check_mode, describe, optional_seconds, seconds
 from hassette_executor import ErrorHook
 
 _WAITS = ("duration", "debounce", "throttle")
@@ -42,8 +42,7 @@ class ListenerOptions:
             )
         check_mode(self.mode)
         check_name(self.name)
-        if self.on_error is not None and not callable(self.on_error):
-            raise RegistrationError(f"on_error={self.on_error!r} is not callable")
+        check_hook(self.on_error)
 
     @property
     def timeout_s(self) -> float | None:

@@ -1,6 +1,6 @@
 """What an app hands over: its callables, their parameters, and how their runs are arranged."""
 
-from hassette_core.handlers.callables import Described, describe_callable, is_async
+from hassette_core.handlers.callables import Described, check_body, check_hook, describe_callable, is_async
 from hassette_core.handlers.durations import Duration, describe, optional_seconds, seconds
 from hassette_core.handlers.injection import InjectionPlan
 from hassette_core.handlers.overlap import AT_ONCE, MAX_WAITING, Lane, Mode, check_mode
@@ -25,6 +25,8 @@ __all__ = [
     "OldValue",
     "OwnLoop",
     "OwnedTasks",
+    "check_body",
+    "check_hook",
     "check_mode",
     "describe",
     "describe_callable",

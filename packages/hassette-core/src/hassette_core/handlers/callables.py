@@ -39,7 +39,7 @@ def describe_callable(option: str, target: Callable[..., object]) -> Described:
         target: A function, a bound method, a ``functools.partial``, a lambda, or an object with ``__call__``.
 
     Raises:
-        RegistrationError: It is not callable; it may be the result of a call.
+        RegistrationError: It is not callable, perhaps the result of a call; or it has a ``yield``.
     """
     if not callable(target):
         hint = ""
@@ -47,6 +47,7 @@ def describe_callable(option: str, target: Callable[..., object]) -> Described:
             target.close()  # or Python would warn that it was never awaited, far from the cause
             hint = ": leave the parentheses out, so that the function itself is handed over"
         raise RegistrationError(f"{option}={target!r} is not callable{hint}")
+    check_body(option, target)
     inner: Any = inspect.unwrap(_without_partial(target))
     if not hasattr(inner, "__qualname__"):
         inner = type(inner).__call__
@@ -55,6 +56,41 @@ def describe_callable(option: str, target: Callable[..., object]) -> Described:
     if name == "__call__":
         name = type(_without_partial(target)).__name__
     return Described(name, qualified, "async" if is_async(target) else "sync", _locate(inner))
+
+
+def check_body(option: str, target: Callable[..., object]) -> None:
+    """Check that calling it runs its body.
+
+    A generator function behind a decorator is not looked at: the decorator may well go through what it yields.
+
+    Args:
+        option: The parameter it was given for, named in the error.
+        target: What is to be called.
+
+    Raises:
+        RegistrationError: It has a ``yield``: the call would only make a generator, and seem to succeed.
+    """
+    inner = _without_partial(target)
+    for function in (inner, type(inner).__call__):
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            name = getattr(inner, "__qualname__", type(inner).__qualname__)
+            raise RegistrationError(
+                f"{option}={name} has a yield, so calling it runs nothing: take the yield out, or hand over a function"
+                " that goes through it with a for loop"
+            )
+
+
+def check_hook(hook: object) -> None:
+    """Check an ``on_error``.
+
+    Raises:
+        RegistrationError: It is not callable, or has a ``yield``.
+    """
+    if hook is None:
+        return
+    if not callable(hook):
+        raise RegistrationError(f"on_error={hook!r} is not callable")
+    check_body("on_error", hook)
 
 
 def is_async(target: Callable[..., object]) -> bool:

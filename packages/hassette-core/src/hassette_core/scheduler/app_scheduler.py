@@ -6,7 +6,7 @@ from typing import Any, TypedDict, Unpack
 
 from hassette_core.bus.options import check_name
 from hassette_core.errors import RegistrationError
-from hassette_core.handlers import Duration, Mode, check_mode, describe, seconds
+from hassette_core.handlers import Duration, Mode, check_hook, check_mode, describe, seconds
 from hassette_core.scheduler.job import Job
 from hassette_core.scheduler.schedules import Calendar, Cron, Daily, Interval, Once, Sun
 from hassette_core.scheduler.service import SchedulerService
@@ -178,8 +178,7 @@ class AppScheduler:
         timeout = options.get("timeout")
         timeout_s = None if timeout is None else seconds("timeout", timeout, zero=True)
         on_error = options.get("on_error")
-        if on_error is not None and not callable(on_error):
-            raise RegistrationError(f"on_error={on_error!r} is not callable")
+        check_hook(on_error)
         jitter_s = _jitter(options, schedule)
         settings: list[tuple[str, str]] = []
         if mode != "single":
