@@ -219,7 +219,7 @@ def test_a_kind_is_written_once_per_interval_and_every_occurrence_is_said(occurr
         assert len(lines) + sum(unsaid for _, unsaid in lines) + log._unsaid.get(kind, 0) == happened[kind]
 
 
-def test_kinds_that_have_fallen_silent_make_room_but_unsaid_counts_stay(caplog):
+def test_kinds_that_have_fallen_silent_make_room_and_what_was_unsaid_of_them_is_said(caplog):
     now = 0
     log = RepeatedLog(logging.getLogger("test"), 10, lambda: now * 1_000_000_000)
     log.log("burst", logging.WARNING, "again")
@@ -228,7 +228,9 @@ def test_kinds_that_have_fallen_silent_make_room_but_unsaid_counts_stay(caplog):
         log.log(kind, logging.WARNING, "again")
     now = 11
     log.log("one more", logging.WARNING, "again")
-    assert len(log._written) == 2
-    log.log("burst", logging.WARNING, "again")
-    assert caplog.records[-1].unsaid == 1
-    assert caplog.records[-1].getMessage() == "again (1 more like this since the last such line)"
+    assert len(log._written) == 1
+    assert log._unsaid == {}
+    silent, last = caplog.records[-2:]
+    assert silent.getMessage() == "Lines of kinds that have fallen silent were left out"
+    assert silent.unsaid == 1
+    assert last.getMessage() == "again"

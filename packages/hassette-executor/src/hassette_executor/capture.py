@@ -2,7 +2,7 @@
 
 import logging
 
-from hassette_executor.context import current_execution
+from hassette_executor.context import Circle, current_execution
 from hassette_executor.records import LogLine
 
 MAX_LINE = 2_000
@@ -14,12 +14,19 @@ class ExecutionLogHandler(logging.Handler):
 
     Lines below the loggers' own level never get here: what a run may keep is decided by ordinary `logging`
     configuration first, by `ExecutorSettings` second.
+
+    Args:
+        circle: Of which executor's runs. Another executor in the process has a handler of its own.
     """
+
+    def __init__(self, circle: Circle) -> None:
+        super().__init__()
+        self._circle = circle
 
     def emit(self, record: logging.LogRecord) -> None:
         """Attach one line."""
         execution = current_execution()
-        if execution is None:
+        if execution is None or execution.circle is not self._circle:
             return
         try:
             message = record.getMessage()

@@ -33,7 +33,24 @@ FORESEEN = Outcome(Status.ERROR, "hassette", False, False, logging.ERROR)
 TIMED_OUT = Outcome(Status.TIMED_OUT, "timeout", True, False, logging.WARNING)
 FAILED = Outcome(Status.ERROR, "exception", True, False, logging.ERROR)
 EXITING = Outcome(Status.ERROR, "exit", True, True, logging.ERROR)
+_LONGEST_CONTEXT = 32
 _ORDINARY = (Exception, asyncio.CancelledError)  # written in place as a union, it would be made anew for each run
+
+
+def replaces_cancellation(raised: BaseException) -> bool:
+    """Tell whether an exception came up while the task was being cancelled by somebody, and took the place of that.
+
+    The failure is the callable's to raise; the request to end is not its to lose.
+    """
+    task = asyncio.current_task()
+    if task is None or not task.cancelling():
+        return False
+    found = raised.__context__
+    for _ in range(_LONGEST_CONTEXT):
+        if found is None or isinstance(found, asyncio.CancelledError):
+            break
+        found = found.__context__
+    return isinstance(found, asyncio.CancelledError)
 
 
 def classify(raised: BaseException | None, *, expired: bool, cancelled: bool) -> Outcome:

@@ -10,7 +10,7 @@ from typing import cast
 
 from hassette_executor.accounting import Accounting
 from hassette_executor.capture import ExecutionLogHandler
-from hassette_executor.classification import classify
+from hassette_executor.classification import classify, replaces_cancellation
 from hassette_executor.commands import Command
 from hassette_executor.context import Circle, Execution, current_execution, enter, leave
 from hassette_executor.errors import ExecutionTimeoutError, ExecutorStoppedError
@@ -71,7 +71,7 @@ class CommandExecutor:
         self.hooks = ErrorHooks(settings, self._hook_threads)
         self._last_id = 0
         self._active: dict[tuple[str, ...], Registration] = {}
-        self._log_handler = ExecutionLogHandler()
+        self._log_handler = ExecutionLogHandler(self._circle)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = asyncio.Event()
         self._stopping: asyncio.Task[None] | None = None
@@ -80,8 +80,12 @@ class CommandExecutor:
 
     async def start(self) -> None:
         """Begin to take commands; also again, after `stop`. Ids go on from the highest that a sink has kept."""
+        if self._stopping is not None and not self._stopping.done():
+            # Whoever asked for the stop did not wait for it; opened now, it would close what has just been opened.
+            await asyncio.wait({self._stopping})
         self._last_id = max(self._last_id, await self._handover.last_id())
         self._stopped.clear()
+        self._inflight.open()
         self._threads.open()
         self._hook_threads.open()
         self._handover.start()
@@ -117,11 +121,13 @@ class CommandExecutor:
         self._inflight.close()
         # Neither runs nor hooks that hang may use up the time in which a healthy sink could have kept everything.
         await self.hooks.close(min(self._settings.hook_timeout_s, timeout_s / 4))
-        await self._handover.close(until - monotonic())
-        logging.getLogger().removeHandler(self._log_handler)
-        self._threads.close()
-        self._hook_threads.close()
-        self._stopped.set()
+        try:
+            await self._handover.close(until - monotonic())
+        finally:
+            logging.getLogger().removeHandler(self._log_handler)
+            self._threads.close()
+            self._hook_threads.close()
+            self._stopped.set()
 
     async def __aenter__(self) -> "CommandExecutor":
         await self.start()
@@ -140,7 +146,8 @@ class CommandExecutor:
         What the callable raises is classified, recorded, logged and swallowed, with two exceptions.
 
         Raises:
-            asyncio.CancelledError: The task was cancelled by somebody else than our deadline; after recording.
+            asyncio.CancelledError: The task was cancelled by somebody else than our deadline, also if the callable
+                raised something else on its way out; after recording.
             KeyboardInterrupt, SystemExit: Raised by the callable; after recording.
             ExecutorStoppedError: The executor does not take commands; nothing was run, nothing is recorded.
         """
@@ -177,6 +184,8 @@ class CommandExecutor:
             record, reraise = self._end(execution, error)
             if reraise:
                 raise
+            if replaces_cancellation(error):
+                raise asyncio.CancelledError from error
             return record
         leave(token)
         # First this, then the look at its effects: from here on, a thread that it has left behind adds none.

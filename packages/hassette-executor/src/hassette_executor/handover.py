@@ -65,6 +65,7 @@ class Handover:
         self._unsaid = 0
         self._saying: asyncio.Task[None] | None = None
         self._closing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def last_id(self) -> int:
         """Return the highest id that any sink has kept; a sink that cannot say is passed over with a warning."""
@@ -83,6 +84,7 @@ class Handover:
     def start(self) -> None:
         """Begin to write; also again, after `close`."""
         self._closing = False
+        self._loop = asyncio.get_running_loop()
         self._log_thread.open()
         self._writers = [queue.start() for queue in self._queues]
 
@@ -117,13 +119,20 @@ class Handover:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_due()  # what has come meanwhile, late effects for one, is counted and said by the closed queues
+        self._loop = None
 
     def announce(self, say: Callable[[Pending], None]) -> None:
-        """Have something ride in every sink's next batch.
+        """Have something ride in every sink's next batch. May be called in a thread, as by a sync handler.
 
         Args:
             say: Says it to one queue's `Pending`.
         """
+        if self._loop is None or _is_running_here(self._loop):
+            self._announce(say)
+        else:
+            self._loop.call_soon_threadsafe(self._announce, say, context=Context())
+
+    def _announce(self, say: Callable[[Pending], None]) -> None:
         for queue in self._queues:
             say(queue.pending)
             # Before start there is no loop to set a timer on; the first batch takes along what was said until then.
@@ -202,3 +211,10 @@ class Handover:
         self._timer = None
         self.mark = 1
         self.hand_over()
+
+
+def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:  # no loop runs in this thread
+        return False

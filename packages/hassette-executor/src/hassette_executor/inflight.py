@@ -45,6 +45,11 @@ class InFlight:
         self._last_run = 0
         self._timer: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
+        self._tells = True
+
+    def open(self) -> None:
+        """Report again, after `close`."""
+        self._tells = True
 
     def attend(self, execution: Execution) -> None:
         """See to it that the sweeper looks in time for this run, which has just begun."""
@@ -55,7 +60,7 @@ class InFlight:
 
     def reported_run_ended(self, now_ns: int) -> None:
         """See to it that the sweeper looks soon, to report the list without a run that has ended."""
-        if not self.awake:
+        if not self.awake and self._tells:
             self.wake_at(min(self._wake_ns, now_ns + SWEEP_NS), now_ns)
 
     def wake_at(self, at_ns: int, now_ns: int) -> None:
@@ -85,9 +90,13 @@ class InFlight:
                 return
 
     def close(self) -> None:
-        """Look once more, so that the list of what is running is true at the end, and no more after that."""
-        self._rest()
+        """Report once more, so that the list of what is running is true at the end, and no more after that.
+
+        Runs that outlive the stop keep their deadlines.
+        """
         self._report_long(time.monotonic_ns())
+        self._tells = False
+        self._sweep()
 
     def _rest(self) -> None:
         if self._timer is not None:
@@ -106,10 +115,11 @@ class InFlight:
                 assert execution.task is not None  # it has a deadline
                 execution.task.cancel()
             next_ns = min(next_ns, execution.deadline_ns)
-        self._report_long(now)
+        if self._tells:
+            self._report_long(now)
         if self._emptied is not None:
             self._emptied.set()
-        if any(run.waits_for_thread or now - run.started_ns < SWEEP_NS for run in self._executions):
+        if self._tells and any(run.waits_for_thread or now - run.started_ns < SWEEP_NS for run in self._executions):
             self.wake_at(min(next_ns, now + SWEEP_NS), now)
         elif next_ns != NEVER_NS:
             self.wake_at(next_ns, now)

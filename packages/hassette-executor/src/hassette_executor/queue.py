@@ -86,6 +86,7 @@ class WriteQueue:
         self._accepted = 0
         self._newest_id = 0
         self._writer: asyncio.Task[None] | None = None
+        self._generation = 0
         self._log = RepeatedLog(logger, settings.log_interval_s, monotonic_ns)
         self._sink = WatchedSink(sink, settings, self._log, lambda: self.waiting)
 
@@ -102,10 +103,12 @@ class WriteQueue:
         """
         if self._closed:
             self._closing = self._closed = self._blocked = False
-        if self._writer is None or self._writer.done():
+        # One that was told to end may still wait for a sink that does not heed it.
+        if self._writer is None or self._writer.done() or self._writer.cancelling():
             self._aside.extendleft(reversed(self._take_unsettled()))
             self._due.set()
-            self._writer = asyncio.create_task(self._write_until_closed(), name="hassette-write-queue")
+            self._generation += 1
+            self._writer = asyncio.create_task(self._write_until_closed(self._generation), name="hassette-write-queue")
         return self._writer
 
     def extend(self, records: Sequence[Record], size: int) -> None:
@@ -130,8 +133,8 @@ class WriteQueue:
         self._bytes += size
         if self.waiting > self._settings.max_records or self._bytes + self._tried_bytes > self._settings.max_bytes:
             self._shed_detail()
-        if len(self._records) >= self._settings.batch_records:
-            self._wake()
+        if len(self._records) >= self._settings.batch_records and not self._blocked:
+            self._due.set()
         else:
             self.touch()
 
@@ -150,7 +153,7 @@ class WriteQueue:
 
     async def flush(self) -> None:
         """Write what waits now, whatever the interval or a retry's time; return when all of it is settled."""
-        if self._closed or not (self.waiting or self._aside or self._in_hand or self.pending):
+        if self._closed or self._is_empty():
             return
         self._flush_due()
         await self._flushes.wait(self._newest_id, self._sequence + bool(self.pending))
@@ -199,14 +202,17 @@ class WriteQueue:
             )
         self._flushes.release()
 
+    def _is_empty(self) -> bool:
+        return not (self.waiting or self._aside or self._in_hand or self.pending)
+
     # ---- writing ----------------------------------------------------------------------------------------------
 
-    async def _write_until_closed(self) -> None:
-        while not self._closed and not (self._closing and not (self.waiting or self.pending or self._aside)):
+    async def _write_until_closed(self, generation: int) -> None:
+        while generation == self._generation and not self._closed and not (self._closing and self._is_empty()):
             await self._due.wait()
             self._due.clear()
-            while not self._blocked and (batch := self._next_batch()) is not None:
-                await self._write(batch)
+            while generation == self._generation and not self._blocked and (batch := self._next_batch()) is not None:
+                await self._write(batch, generation)
                 self._tell_flushed()
             self._tell_flushed()
 
@@ -238,10 +244,10 @@ class WriteQueue:
         self._sequence = next(_sequences)
         return batch._replace(sequence=self._sequence)
 
-    async def _write(self, batch: Batch) -> None:
+    async def _write(self, batch: Batch, generation: int) -> None:
         self._in_hand = batch
         error = await self._attempt(batch)
-        if self._in_hand is not batch:
+        if self._in_hand is not batch or generation != self._generation:
             # `close` stopped waiting for a sink that does not heed its cancellation, and has counted this batch.
             return
         if isinstance(error, ValueError):
@@ -374,10 +380,6 @@ class WriteQueue:
         self._blocked = False
         self._partial_due = True
         self._due.set()
-
-    def _wake(self) -> None:
-        if not self._blocked:
-            self._due.set()
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

@@ -4,9 +4,14 @@ import logging
 import time
 from collections.abc import Callable, Hashable, Mapping
 
+MAX_KINDS = 1_000
+"""Kinds remembered beyond an interval; then those that have fallen silent make room."""
+
 
 class RepeatedLog:
     """Writes the first of a kind at once, then at most one line per interval, saying how many went unsaid.
+
+    It never raises: a handler or filter of somebody's that does must not cost the record that the line is about.
 
     Args:
         logger: Where to write.
@@ -22,6 +27,7 @@ class RepeatedLog:
         self._now = monotonic_ns
         self._written: dict[Hashable, int] = {}
         self._unsaid: dict[Hashable, int] = {}
+        self._pruned_ns = 0
 
     def log(
         self, kind: Hashable, level: int, message: str, *args: object, extra: Mapping[str, object] | None = None
@@ -39,13 +45,26 @@ class RepeatedLog:
         if now - self._written.get(kind, -self._interval_ns) < self._interval_ns:
             self._unsaid[kind] = self._unsaid.get(kind, 0) + 1
             return
-        if len(self._written) > 1_000:
-            # Kinds that have fallen silent make room, unless a count is still to be said.
-            self._written = {
-                kind: at for kind, at in self._written.items() if now - at < self._interval_ns or kind in self._unsaid
-            }
+        if len(self._written) >= MAX_KINDS and now - self._pruned_ns >= self._interval_ns:
+            self._make_room(now)
         self._written[kind] = now
         unsaid = self._unsaid.pop(kind, 0)
         if unsaid:
             message += f" ({unsaid} more like this since the last such line)"
-        self._logger.log(level, message, *args, extra={**(extra or {}), "unsaid": unsaid})
+        self._write(level, message, *args, extra={**(extra or {}), "unsaid": unsaid})
+
+    def _make_room(self, now: int) -> None:
+        # Once per interval at most: to look through thousands of kinds for each line would cost more than the lines.
+        self._pruned_ns = now
+        silent = [kind for kind, at in self._written.items() if now - at >= self._interval_ns]
+        for kind in silent:
+            del self._written[kind]
+        if unsaid := sum(self._unsaid.pop(kind, 0) for kind in silent):
+            message = "Lines of kinds that have fallen silent were left out"
+            self._write(logging.WARNING, message, extra={"unsaid": unsaid})
+
+    def _write(self, level: int, message: str, *args: object, extra: Mapping[str, object]) -> None:
+        try:
+            self._logger.log(level, message, *args, extra=extra)
+        except Exception:  # noqa: BLE001  somebody's handler or filter is broken; to say so we would need another log
+            return

@@ -1,0 +1,213 @@
+"""What somebody else does wrong costs no record: a broken log handler, a stop nobody waits for, a lost cancellation."""
+
+import asyncio
+import logging
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from executor_kit import TroubledSink, eventually, failing, invoke, listener, nothing, record, sized
+
+from hassette_executor import Batch, CommandExecutor, ExecutorSettings, MemorySink, Status
+from hassette_executor.queue import WriteQueue
+
+QUICK = ExecutorSettings(flush_interval_s=0.05, retry_min_s=0.05)
+
+
+@contextmanager
+def broken_log(text: str) -> Iterator[None]:
+    """A handler of somebody's that raises when it sees our line."""
+
+    class Broken(logging.Handler):
+        def emit(self, line: logging.LogRecord) -> None:
+            if text in line.getMessage():
+                raise OSError("the disk is full")
+
+    handler = Broken()
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+@pytest.mark.parametrize("text", ["can be written again", "could not be written"])
+async def test_a_log_handler_that_raises_costs_no_record_and_counts_none_twice(text):
+    sink = TroubledSink("fail")
+    executor = CommandExecutor(sink, settings=QUICK)
+    with broken_log(text):
+        await executor.start()
+        await executor.execute(invoke(nothing))
+        await eventually(lambda: sink.calls > 1)
+        sink.mode = "ok"
+        assert await executor.force_flush()
+        assert executor.accounting().persisted == len(sink.records) == 1
+        await executor.stop()
+
+
+async def test_a_log_handler_that_raises_while_rows_are_given_up_reaches_neither_handlers_nor_other_sinks():
+    stuck, well = TroubledSink("hang"), TroubledSink()
+    settings = ExecutorSettings(max_records=20, batch_records=10, stop_timeout_s=0.2)
+    with broken_log("queue is full"):
+        async with CommandExecutor(stuck, well, settings=settings) as executor:
+            for _ in range(60):
+                await executor.execute(invoke(nothing))
+                await eventually(lambda: len(well.records) >= executor.accounting(1).executed - 9)
+        assert executor.accounting(1).persisted == len(well.records) == 60
+        assert executor.accounting(0).waiting == 0
+
+
+async def test_a_start_during_an_unfinished_stop_waits_for_it_and_loses_nothing():
+    sink = TroubledSink("hang")
+    executor = CommandExecutor(sink, settings=ExecutorSettings(stop_timeout_s=5))
+    await executor.start()
+    await executor.execute(invoke(nothing))
+    stop = asyncio.create_task(executor.stop())
+    await eventually(lambda: sink.calls)
+    stop.cancel()  # whoever waits for it gives up; the stop goes on
+    start = asyncio.create_task(executor.start())
+    await asyncio.sleep(0)
+    assert not start.done()
+    sink.released.set()
+    await start
+    await executor.execute(invoke(nothing))
+    await executor.stop()
+    assert executor.accounting().shed == {}
+    assert len(sink.records) == 2
+
+
+async def test_a_writer_that_does_not_heed_its_end_is_replaced_and_its_batch_counted_once():
+    heeded = asyncio.Event()
+
+    class Stubborn(MemorySink):
+        stubborn = True
+
+        async def write(self, batch: Batch) -> None:
+            if self.stubborn:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    await heeded.wait()
+            await super().write(batch)
+
+    sink = Stubborn()
+    queue = WriteQueue(sink, QUICK)
+    first = queue.start()
+    queue.extend(*sized([record(1)]))
+    await eventually(lambda: queue._in_hand)
+    first.cancel()
+    sink.stubborn = False
+    second = queue.start()
+    assert second is not first
+    queue.extend(*sized([record(2)]))
+    await queue.flush()
+    heeded.set()
+    await eventually(first.done)
+    assert (queue.persisted, queue.waiting) == (2, 0)
+    await queue.close(1)
+    assert {kept.id for kept in sink.records} == {record(1).id, record(2).id}
+
+
+async def test_a_line_is_attached_by_the_executor_whose_run_it_was_said_in_and_by_no_other():
+    async def talks() -> None:
+        logging.getLogger("hall").warning("once")
+
+    async with CommandExecutor(MemorySink()) as one, CommandExecutor(MemorySink()) as other:
+        for executor in (one, other):
+            kept = await executor.execute(invoke(talks))
+            assert kept.effects is not None
+            assert [line.message for line in kept.effects.log_lines] == ["once"]
+
+
+async def test_a_failure_in_the_place_of_a_cancellation_is_recorded_and_the_cancellation_goes_on():
+    began = asyncio.Event()
+
+    async def cleans_up_badly() -> None:
+        try:
+            began.set()
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("cleanup")
+
+    sink = MemorySink()
+    async with CommandExecutor(sink) as executor:
+        caller = asyncio.create_task(executor.execute(invoke(cleans_up_badly)))
+        await began.wait()
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        await executor.force_flush()
+    (kept,) = sink.records
+    assert kept.status is Status.ERROR
+    assert kept.failure is not None
+    assert kept.failure.message == "cleanup"
+
+
+async def test_an_inner_run_s_failing_clean_up_does_not_swallow_the_outer_run_s_deadline():
+    went_on = False
+
+    async def inner() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("cleanup")
+
+    async def outer() -> None:
+        nonlocal went_on
+        await executor.execute(invoke(inner, name="inner"))
+        went_on = True
+
+    async with CommandExecutor(MemorySink()) as executor:
+        kept = await executor.execute(invoke(outer, timeout_s=0.05))
+    assert kept.status is Status.TIMED_OUT
+    assert not went_on
+
+
+async def test_a_failure_in_a_task_that_was_cancelled_earlier_is_swallowed_as_ever():
+    async with CommandExecutor(MemorySink()) as executor:
+
+        async def caller() -> Status:
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            return (await executor.execute(invoke(failing))).status
+
+        task = asyncio.create_task(caller())
+        await asyncio.sleep(0)
+        task.cancel()
+        assert await task is Status.ERROR
+
+
+async def test_a_run_that_outlives_the_stop_keeps_its_deadline():
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    executor = CommandExecutor(MemorySink(), settings=ExecutorSettings(stop_timeout_s=0.2))
+    await executor.start()
+    running = asyncio.create_task(executor.execute(invoke(hangs, timeout_s=1)))
+    await asyncio.sleep(0)
+    await executor.stop()
+    assert not running.done()
+    async with asyncio.timeout(10):
+        assert (await running).status is Status.TIMED_OUT
+
+
+async def test_a_handler_in_a_thread_may_announce_and_all_of_it_is_counted():
+    sink = TroubledSink()
+    limited = listener("limited")
+    async with CommandExecutor(sink) as executor:
+
+        def in_a_thread() -> None:
+            assert threading.current_thread() is not threading.main_thread()
+            executor.register(limited)
+            for _ in range(3):
+                executor.count_skip(limited, "overlap")
+
+        kept = await executor.execute(invoke(in_a_thread, runs_in="sync"))
+    assert kept.status is Status.SUCCESS
+    skipped: Counter[str] = Counter()
+    for skip in sink.said("skipped"):
+        skipped[skip.reason] += skip.count
+    assert skipped == {"overlap": 3}
+    assert limited in sink.said("registered")
