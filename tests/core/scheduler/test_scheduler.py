@@ -456,6 +456,27 @@ async def test_what_can_never_work_is_refused_by_name(
     assert house.planner.upcoming() == []
 
 
+@pytest.mark.parametrize(
+    ("method", "arguments", "instead"),
+    [("run_once", (), "use run_in for soon"), ("run_every", (10,), "leave it out to start after one interval")],
+)
+async def test_a_naive_datetime_that_has_passed_is_told_with_the_zone_in_which_it_was_read(
+    house: Any, method: str, arguments: Any, instead: str
+) -> None:
+    # A machine that keeps UTC, in a house in Berlin: ten minutes from now by the machine is long ago in the house.
+    soon = (house.clock.now() + timedelta(minutes=10)).replace(tzinfo=None)
+    with pytest.raises(RegistrationError) as refused:
+        getattr(house.scheduler, method)(noop, *arguments, soon)
+    assert str(refused.value).endswith(
+        " has passed: it is 2026-06-01 08:10:00 UTC, read as local time of Europe/Berlin, and now is"
+        f" 2026-06-01 10:00:00 UTC; for the machine's time write datetime.now().astimezone(); {instead}"
+        + (", or run_daily for every day" if method == "run_once" else "")
+    )
+    with pytest.raises(RegistrationError) as refused:
+        getattr(house.scheduler, method)(noop, *arguments, NOON - timedelta(1))
+    assert "local time" not in str(refused.value)
+
+
 async def test_a_job_with_a_parameter_is_refused(house: Any) -> None:
     with pytest.raises(RegistrationError, match=r"functools\.partial"):
         house.scheduler.run_in(needs_argument, 1)

@@ -72,7 +72,8 @@ class AppScheduler:
 
         Args:
             handler: What to run.
-            at: A datetime (a naive one is local time), or a time of day: today, or tomorrow if that has passed.
+            at: A datetime, or a time of day: today, or tomorrow if that has passed. A naive datetime is the time of
+                the house, not of the machine: ``datetime.now().astimezone()`` is the latter.
             options: See `JobOptions`.
 
         Raises:
@@ -82,9 +83,7 @@ class AppScheduler:
             moment = Daily(_local(at)).next_after(self._service.clock.now(), self._service.place)
             assert moment is not None  # there is always a tomorrow
         else:
-            moment = self._moment("at", at)
-        if moment < self._service.clock.now():
-            raise RegistrationError(f"at={at!r} has passed; use run_in for soon, or run_daily for every day")
+            moment = self._moment("at", at, "use run_in for soon, or run_daily for every day")
         return self._add(handler, Once(moment.astimezone(self._service.place.zone)), options)
 
     def run_every(
@@ -101,8 +100,8 @@ class AppScheduler:
         Args:
             handler: What to run.
             interval: Seconds from run to run, at least 0.001.
-            start: When first: seconds from now (0 for at once), a datetime, or a time of day; after one interval by
-                default.
+            start: When first: seconds from now (0 for at once), a datetime or a time of day as in `run_once`; after
+                one interval by default.
             options: See `JobOptions`.
 
         Raises:
@@ -209,17 +208,27 @@ class AppScheduler:
             moment = Daily(_local(start)).next_after(now, self._service.place)
             assert moment is not None  # there is always a tomorrow
         elif isinstance(start, datetime):
-            moment = self._moment("start", start)
-            if moment < now:
-                raise RegistrationError(f"start={start!r} has passed; leave it out to start after one interval")
+            moment = self._moment("start", start, "leave it out to start after one interval")
         else:
             return seconds("start", start, zero=True)
         return (moment - now).total_seconds()
 
-    def _moment(self, option: str, at: object) -> datetime:
+    def _moment(self, option: str, at: object, instead: str) -> datetime:
+        """Return a moment to come (UTC); ``instead`` ends the error about one that has passed."""
         if not isinstance(at, datetime):
             raise RegistrationError(f"{option}={at!r} is not a moment: give a datetime or a time of day")
-        return self._service.place.moment(at) if at.tzinfo is None else at.astimezone(UTC)
+        now, place = self._service.clock.now(), self._service.place
+        moment = place.moment(at) if at.tzinfo is None else at.astimezone(UTC)
+        if moment >= now:
+            return moment
+        reading = ""
+        if at.tzinfo is None:
+            # Without this, an app whose machine keeps another time than the house is told that the future has passed.
+            reading = (
+                f": it is {moment:%Y-%m-%d %H:%M:%S} UTC, read as local time of {place.zone}, and now is"
+                f" {now:%Y-%m-%d %H:%M:%S} UTC; for the machine's time write datetime.now().astimezone()"
+            )
+        raise RegistrationError(f"{option}={at!r} has passed{reading}; {instead}")
 
 
 def _local(at: object) -> time:
