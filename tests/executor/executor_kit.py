@@ -9,6 +9,7 @@ from typing import Any
 
 from hassette_executor import (
     Batch,
+    CommandExecutor,
     DueTrigger,
     EventTrigger,
     ExecuteJob,
@@ -110,6 +111,8 @@ def sized(records: list[Record]) -> tuple[list[Record], int]:
 class TroubledSink:
     """Keeps batches as the protocol wants it (whole, in order, each sequence number once), unless told otherwise.
 
+    As the store does, it remembers the last number only: one that is not above it is taken for kept already.
+
     Attributes:
         mode: ``ok``; ``fail`` raises OSError; ``hang`` waits to be released; ``slow`` takes `slow_s`; ``cancel`` raises
             CancelledError by itself; ``keep_then_fail`` keeps the batch and raises all the same.
@@ -127,7 +130,7 @@ class TroubledSink:
         self.batches: list[Batch] = []
         self.calls = 0
         self.released = asyncio.Event()
-        self._sequences: set[int] = set()
+        self._last = 0
         self._last_id = last_id
 
     async def write(self, batch: Batch) -> None:
@@ -146,8 +149,10 @@ class TroubledSink:
                 raise ValueError("this row can never be kept")
         if batch.running is not None and self.rejects(batch.running):
             raise ValueError("this list can never be kept")
-        if batch.sequence not in self._sequences:
-            self._sequences.add(batch.sequence)
+        # What comes again is the last one that was kept; a lower number would be lost, and counted as kept.
+        assert batch.sequence >= self._last, "numbers rise"
+        if batch.sequence > self._last:
+            self._last = batch.sequence
             self.batches.append(batch)
             self.records += sorted((*batch.invocations, *batch.executions), key=lambda kept: kept.id)
         if mode == "keep_then_fail":
@@ -172,6 +177,17 @@ async def eventually(condition: Callable[[], object], timeout_s: float = 10) -> 
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110  conditions of every kind, most without an event
             await asyncio.sleep(0.001)
+
+
+def let_deadlines_pass(executor: CommandExecutor) -> None:
+    """Have the deadline of every run that is going on pass at this moment.
+
+    For tests about what happens after it: a short deadline could pass before a thread has begun on a busy machine.
+    """
+    for execution in executor._executions:
+        assert execution.timeout_s, "it has no deadline"
+        execution.timeout_s = 1e-9
+    executor._inflight._sweep()
 
 
 class _HandSelector(selectors.DefaultSelector):

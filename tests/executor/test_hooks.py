@@ -143,14 +143,21 @@ async def test_a_hook_that_hangs_is_cut_off_at_its_limit():
 
 async def test_sync_hooks_that_hang_do_not_take_the_handlers_threads():
     go = threading.Event()
-    settings = ExecutorSettings(threads=1, hooks_at_once=2, hook_timeout_s=0.02)
+    began: list[ErrorContext] = []
+
+    def hook(context: ErrorContext) -> None:
+        began.append(context)
+        go.wait(20)
+
+    settings = ExecutorSettings(threads=1, hooks_at_once=2, hook_timeout_s=2)
     async with CommandExecutor(settings=settings) as executor:
-        executor.hooks.set(lambda context: go.wait(20) and None)
+        executor.hooks.set(hook)
         for _ in range(2):
             await executor.execute(invoke(failing))
         await eventually(lambda: executor.hooks.failed == 2)
+        assert len(began) == 2
         assert executor.leaked_threads == 2
-        assert (await executor.execute(invoke(lambda: None, runs_in="sync", timeout_s=5))).status == "success"
+        assert (await executor.execute(invoke(lambda: None, runs_in="sync", timeout_s=10))).status == "success"
         go.set()
         await eventually(lambda: executor.leaked_threads == 0)
 
@@ -213,7 +220,7 @@ async def test_stop_waits_for_hooks_a_while_and_cuts_off_counts_and_names_those_
     await executor.start()
     executor.hooks.set(hook)
     await executor.execute(invoke(failing))
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(10):
         await executor.stop()
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "hassette-error-hook"]
     assert executor.hooks.failed == 1
