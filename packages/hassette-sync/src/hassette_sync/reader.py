@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import AsyncGenerator, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import aiosqlite
@@ -13,6 +14,7 @@ from hassette_store import HEAD, UnchangingConnection, connect_to_read
 from hassette_sync.errors import (
     DatabaseMissingError,
     DatabaseUnreadableError,
+    HistoryUnavailableError,
     NewerDatabaseError,
     NotADatabaseError,
     QueryTimeoutError,
@@ -101,7 +103,7 @@ class Reader:
                 raise
             await self._give_back(connection)
             connection = None
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             if "interrupted" in str(error):
                 raise QueryTimeoutError(question, self.deadline_s) from None
             raise _explain(self.path, error) from error
@@ -182,12 +184,15 @@ class Reader:
             connection = Connection(aio, identity, seen if unchanging else None)
             try:
                 await _check(self.path, aio)
+                await aio.set_progress_handler(connection.is_overdue, _STEPS_BETWEEN_CHECKS)
             except BaseException:
                 await aio.close()
                 raise
-        except sqlite3.Error as error:
+        except SyncError:
+            raise
+        except Exception as error:
+            # A damaged file has many ways to fail, UnicodeDecodeError and MemoryError among them; all mean the same.
             raise _explain(self.path, error) from error
-        await connection.aio.set_progress_handler(connection.is_overdue, _STEPS_BETWEEN_CHECKS)
         return connection
 
 
@@ -245,16 +250,28 @@ def _seen(path: Path) -> object:
 async def _connect(path: Path) -> tuple[aiosqlite.Connection, bool]:
     """Connect; also tell whether the file is taken for one that does not change."""
     unchanging = False
+    failed: list[Exception] = []
 
     def open_file() -> sqlite3.Connection:
         nonlocal unchanging
-        connection = connect_to_read(path, busy_timeout_s=_BUSY_TIMEOUT_S, without_log=True)
+        try:
+            connection = connect_to_read(path, busy_timeout_s=_BUSY_TIMEOUT_S, without_log=True)
+        except Exception as error:  # noqa: BLE001  raised below
+            # aiosqlite waits for its thread when it closes a connection, and not when it could make none: such a
+            # thread may outlive the loop, and then complains on stderr. So there is always one to close.
+            failed.append(error)
+            return sqlite3.connect(":memory:", check_same_thread=False)
         unchanging = isinstance(connection, UnchangingConnection)
+        connection.row_factory = sqlite3.Row
+        # A wrong byte in one text is no reason to withhold all the others.
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         return connection
 
-    connection = await aiosqlite.Connection(open_file, iter_chunk_size=64)
-    connection.row_factory = sqlite3.Row
-    return connection, unchanging
+    aio = await aiosqlite.Connection(open_file, iter_chunk_size=64)
+    if failed:
+        await aio.close()
+        raise failed[0]
+    return aio, unchanging
 
 
 async def _check(path: Path, connection: aiosqlite.Connection) -> None:
@@ -271,8 +288,12 @@ async def _check(path: Path, connection: aiosqlite.Connection) -> None:
         raise NewerDatabaseError(path, revision, HEAD)
 
 
-def _explain(path: Path, error: sqlite3.Error) -> Exception:
-    text = str(error)
+def _explain(path: Path, error: Exception) -> HistoryUnavailableError:
+    if isinstance(error, UnicodeDecodeError):
+        # Of SQLite's complaint, which quotes the schema: texts of rows are read whatever is in them.
+        return DatabaseUnreadableError(path, "it is damaged, bytes of its schema are no text")
+    # On one line, whatever SQLite quotes.
+    text = " ".join(str(error).split()) or type(error).__name__
     if "not a database" in text:
         return NotADatabaseError(path, "it is no SQLite file")
     return DatabaseUnreadableError(path, text)
