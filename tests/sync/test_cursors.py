@@ -17,6 +17,7 @@ filters = st.builds(
     kind=st.sampled_from([None, "handler", "job"]),
     text=st.sampled_from([None, "kitchen", "temp"]),
     min_duration_us=st.sampled_from([None, 2_000, 10_000]),
+    error_group_id=st.sampled_from([None, None, 1, 2]),
 )
 
 

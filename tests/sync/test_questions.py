@@ -330,3 +330,23 @@ async def test_a_cancelled_question_leaves_the_service_able_to_answer(data: Data
         with pytest.raises(asyncio.CancelledError):
             await asking
     assert (await data.overview()).counts.total > 0
+
+
+@pytest.mark.parametrize(
+    "more", [{"app": "b"}, {"registration_id": 2}, {"text": "b.default"}, {"kind": "job"}, {"app": "b", "kind": "job"}]
+)
+async def test_what_an_error_group_is_asked_with_finds_its_older_runs_too(
+    new_history: Callable[..., Any], now_us: int, more: dict[str, Any]
+) -> None:
+    boom = ("exception", "ValueError", "boom")
+    with new_history() as history:
+        history.session(now_us - 3_600_000_000)
+        newer, older = history.listener("a", "on_x", "t"), history.job("b", "check", "every 5 min")
+        wanted = [history.run(older, now_us - 90_000_000 + n, status="error", error=boom, job=True) for n in range(30)]
+        for n in range(100):
+            history.run(newer, now_us - 30_000_000 + n, status="error", error=boom)
+    async with DataSyncService(history.path) as data:
+        first = await data.runs(RunFilter(error_group_id=1, **more), limit=20)
+        second = await data.runs(RunFilter(error_group_id=1, **more), cursor=first.next_cursor, limit=20)
+    assert [run.id for run in (*first.runs, *second.runs)] == wanted[::-1]
+    assert (first.next_cursor is None, second.next_cursor) == (False, None)
