@@ -36,6 +36,8 @@ from hypothesis.stateful import (
 )
 
 from hassette_executor import CommandExecutor, ExecutorSettings, Status
+from hassette_executor.pending import records_of
+from hassette_executor.shedding import total_size
 
 STEPS = 10_000
 """Steps that one test run takes at least."""
@@ -169,6 +171,16 @@ class Accounting(RuleBasedStateMachine):
         assert all(earlier < later for earlier, later in pairwise(newest)), "in order, without repeats"
         self.looked_at = len(self.sink.records)
         assert account.persisted <= self.looked_at
+
+    @invariant()
+    def what_waits_is_measured_and_numbered(self) -> None:
+        if not hasattr(self, "executor"):
+            return
+        (queue,) = self.executor._handover._queues
+        tried = [batch for batch in (queue._in_hand, *queue._aside) if batch is not None]
+        assert queue._bytes == total_size(queue._records)
+        assert queue._tried_bytes == sum(total_size(records_of(batch)) for batch in tried)
+        assert not any(batch.sequence for batch in tried[1:]), "pieces get their numbers when it is their turn"
 
     def teardown(self) -> None:
         try:

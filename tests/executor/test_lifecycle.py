@@ -187,6 +187,28 @@ async def test_several_sinks_each_get_everything_and_one_in_trouble_holds_up_no_
     assert (executor.accounting(0).persisted, executor.accounting(1).shed) == (1, {"stop_deadline": 1})
 
 
+async def test_each_of_several_sinks_is_told_all_that_is_announced_before_the_start_and_after():
+    sinks = TroubledSink(), TroubledSink()
+    before, after = listener("before"), job("after")
+    executor = CommandExecutor(*sinks)
+    executor.register(before)
+    executor.set_session_facts(home_assistant="2025.4.4")
+    await executor.start()
+    await executor.force_flush()
+    executor.register(after)
+    executor.retire(before)
+    executor.count_skip(after, "misfire", 2)
+    executor.report("app_started", "hall.main")
+    executor.set_session_facts(reason="SIGTERM")
+    await executor.stop()
+    for sink in sinks:
+        assert sink.said("registered") == [before, after]
+        assert sink.said("retired") == [before]
+        assert [(skip.registration, skip.count) for skip in sink.said("skipped")] == [(after, 2)]
+        assert [(event.kind, event.subject) for event in sink.said("lifecycle")] == [("app_started", "hall.main")]
+        assert sink.said("session_facts") == [("home_assistant", "2025.4.4"), ("reason", "SIGTERM")]
+
+
 # ---- asking
 
 

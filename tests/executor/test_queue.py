@@ -346,6 +346,15 @@ def test_the_bound_by_bytes_sheds_as_well_and_says_so(loop):
     assert settled(queue) == 110
 
 
+def test_a_healthy_sink_is_sent_many_times_the_bound_in_bytes_and_nothing_is_shed(loop):
+    queue = started(loop, sink := TroubledSink(), max_bytes=100 * PLAIN_BYTES, batch_records=50)
+    sent = records(2_000)
+    for start in range(0, len(sent), 80):
+        extend(loop, queue, sent[start : start + 80])
+        pass_time(loop, 1)
+    assert (sink.records, dict(queue.shed)) == (sent, {})
+
+
 def test_what_was_said_survives_shedding_during_an_outage_and_grows_no_heap_of_it(loop):
     queue = started(loop, sink := TroubledSink("fail"), max_records=100, batch_records=20)
     for number in range(2_000):
@@ -452,6 +461,28 @@ def test_a_flush_does_not_wait_for_what_comes_after_it(loop):
     loop.run_until_complete(scenario())
     assert sink.records == records(10)
     assert queue.waiting == 10
+
+
+def test_a_flush_is_over_when_what_was_said_before_it_is_kept_and_not_before_and_not_later(loop):
+    queue = started(loop, sink := TroubledSink("slow", slow_s=0.5))
+
+    async def scenario() -> None:
+        queue.extend(*sized(records(3)))
+        first = asyncio.ensure_future(queue.flush())
+        await asyncio.sleep(0.1)  # the records are in the sink's hands
+        queue.pending.register(HALL)
+        second = asyncio.ensure_future(queue.flush())
+        await asyncio.sleep(0.6)
+        assert first.done()
+        assert sink.records == records(3)
+        assert not second.done(), "the registration is in the sink's hands"
+        queue.pending.register(TIDY)
+        await second
+
+    loop.run_until_complete(scenario())
+    assert sink.said("registered") == [HALL]
+    pass_time(loop, 2)
+    assert sink.said("registered") == [HALL, TIDY]
 
 
 def test_a_flush_during_an_outage_tries_at_once_and_gives_up_in_time(loop):
