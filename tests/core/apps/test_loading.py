@@ -108,7 +108,56 @@ def test_a_missing_app_dir_is_named(tmp_path: Path, entry: Any) -> None:
 def test_a_class_without_settings_is_told_how_to_say_so(app_dir: Path, write: Any, entry: Any) -> None:
     write("bare", "class Bare(App): pass")
     _, failed = load(app_dir, x=entry("bare", "Bare"))
-    assert "App[AppConfig]" in only_error(failed)
+    message = only_error(failed)
+    assert message.startswith("app x: class Bare does not say what its settings are")
+    assert "App[AppConfig]" in message
+
+
+@pytest.mark.parametrize(
+    ("raised", "says"),
+    [
+        ("TypeError('no number')", "Config, the class of its settings, failed: TypeError: no number (line 10 of"),
+        ("KeyError('hall')", "failed: KeyError: 'hall' (line 10 of"),
+        ("AttributeError('no lamp')", "failed: AttributeError: no lamp (line 10 of"),
+        ("SystemExit('no config')", "failed: SystemExit: no config (line 10 of"),
+    ],
+)
+def test_a_settings_class_that_fails_is_named_and_leaves_the_others(
+    app_dir: Path, write: Any, entry: Any, raised: str, says: str
+) -> None:
+    path = write(
+        "broken",
+        f"""
+        from pydantic import model_validator
+
+        class Config(AppConfig):
+            @model_validator(mode="after")
+            def look(self):
+                # nothing to look at
+                raise {raised}
+
+        class Broken(App[Config]):
+            pass
+        """,
+    )
+    write("good", GOOD)
+    entries = {"x": entry("broken", "Broken"), "lamp": entry("good", "Good", config={"light": "light.a"})}
+    loaded, failed = load(app_dir, **entries)
+    assert [app.key for app in loaded] == ["lamp"]
+    message = only_error(failed)
+    assert message.startswith("app x.x: Config")
+    assert f"{says} {path})" in message
+
+
+def test_a_settings_class_with_an_unknown_annotation_is_named_and_sends_nobody_to_the_web(
+    app_dir: Path, write: Any, entry: Any
+) -> None:
+    text = "class Config(AppConfig):\n    light: 'Lihgt'\n\nclass Broken(App[Config]):\n    pass\n"
+    write("broken", text)
+    _, failed = load(app_dir, x=entry("broken", "Broken"))
+    message = only_error(failed)
+    assert message.startswith("app x.x: Config, the class of its settings, failed: PydanticUserError: ")
+    assert "http" not in message
 
 
 def test_the_settings_class_is_found_through_generations(app_dir: Path, write: Any, entry: Any) -> None:
@@ -180,6 +229,17 @@ def test_two_instances_of_one_name_are_refused_and_the_first_one_runs(app_dir: P
     loaded, failed = load(app_dir, lamp=entry("good", "Good", instances=instances))
     assert [app.config.light for app in loaded] == ["light.a"]
     assert "instance 2 is named 'hall', and so is one before it" in only_error(failed)
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_an_instance_without_a_name_is_refused_and_the_others_run(
+    app_dir: Path, write: Any, entry: Any, name: str
+) -> None:
+    write("good", GOOD)
+    instances = [{"name": name, "light": "light.a"}, {"name": "hall", "light": "light.b"}]
+    loaded, failed = load(app_dir, lamp=entry("good", "Good", instances=instances))
+    assert [app.instance for app in loaded] == ["hall"]
+    assert only_error(failed) == "app lamp: instance 1 has an empty name; give it one, or leave `name` out."
 
 
 def test_an_app_may_be_named_like_a_module_of_python(app_dir: Path, write: Any, entry: Any) -> None:

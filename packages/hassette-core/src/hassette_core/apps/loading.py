@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any, NamedTuple, Protocol, TypeGuard, get_args
 
 from pydantic import SecretBytes, SecretStr, ValidationError
+from pydantic.errors import PydanticErrorMixin
 
 from hassette_core.apps.app import App, AppConfig
 from hassette_core.errors import AppLoadError
@@ -94,17 +95,20 @@ def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[Load
             continue
         try:
             app_class = _load_class(key, entry, app_dir)
-            config_class = app_class.config_class()
+            config_class = _config_class(key, app_class)
         except AppLoadError as error:
             failed.append(FailedApp(key, "", error))
             continue
         seen: set[str] = set()
         for number, (name, settings) in enumerate(_instances(key, entry), start=1):
             try:
+                if not name.strip():
+                    raise _bad(key, f"instance {number} has an empty name; give it one, or leave `name` out")
                 if name in seen:
                     raise _bad(key, f"instance {number} is named {name!r}, and so is one before it; give each its own")
                 seen.add(name)
-                loaded.append(LoadedApp(key, name, app_class, _configure(key, name, config_class, settings)))
+                config = _configure(f"{key}.{name}", key, config_class, settings, app_dir)
+                loaded.append(LoadedApp(key, name, app_class, config))
             except AppLoadError as error:
                 failed.append(FailedApp(key, name, error))
     return loaded, failed
@@ -162,8 +166,16 @@ def _import(key: str, module: str, app_dir: Path) -> ModuleType:
         raise _bad(key, f"{path}.py does not import: {_what_and_where(error, app_dir)}") from error
 
 
+def _config_class(key: str, app_class: type[App[Any]]) -> type[AppConfig]:
+    try:
+        return app_class.config_class()
+    except AppLoadError as error:
+        raise _bad(key, str(error)) from None
+
+
 def _what_and_where(error: BaseException, app_dir: Path) -> str:
-    text = f"{type(error).__name__}: {error}"
+    said = error.message if isinstance(error, PydanticErrorMixin) else str(error)  # its str ends in a web address
+    text = f"{type(error).__name__}: {said}"
     if isinstance(error, SyntaxError):
         return text  # it names file and line itself
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(str(app_dir))]
@@ -183,12 +195,18 @@ def _instances(key: str, entry: AppEntry) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-def _configure(key: str, instance: str, config_class: type[AppConfig], settings: Mapping[str, Any]) -> AppConfig:
+def _configure(
+    app: str, key: str, config_class: type[AppConfig], settings: Mapping[str, Any], app_dir: Path
+) -> AppConfig:
     try:
         return config_class.model_validate(settings)
     except ValidationError as error:
         problems = "; ".join(_problem(details, config_class) for details in error.errors(include_url=False))
-        raise _bad(f"{key}.{instance}", f"its settings in [apps.{key}] are wrong: {problems}") from None
+        raise _bad(app, f"its settings in [apps.{key}] are wrong: {problems}") from None
+    except (Exception, SystemExit) as error:  # its validators are somebody's code, and may end in any way
+        raise _bad(
+            app, f"{config_class.__name__}, the class of its settings, failed: {_what_and_where(error, app_dir)}"
+        ) from error
 
 
 def _problem(details: Any, config_class: type[AppConfig]) -> str:
