@@ -155,6 +155,7 @@ def test_a_handler_that_calls_sys_exit_ends_the_process_and_the_session_has_fail
     process = start("demo", "--config", "hassette.toml", "--data-dir", history.file.parent, "--port", 0, "--speed", 0)
     assert process.end() == 3, process.output
     assert "could not be handed to the executor" not in process.output
+    assert "failures  1 (exits.exits.end 1×)" in process.output, "the summary counts what the history does"
     (session,) = history.sessions()
     assert session["outcome"] == "failed"
     assert "sys.exit in a handler" in session["reason"]

@@ -96,6 +96,19 @@ def test_what_asks_no_home_assistant_waits_for_no_import_of_the_link() -> None:
     assert said.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("option", ["--seconds", "--speed", "--events-per-second"])
+@pytest.mark.parametrize("number", ["nan", "inf", "1e999"])
+def test_a_demonstration_has_an_end_and_a_speed(
+    option: str, number: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(options: object) -> None:
+        raise AssertionError(options)
+
+    monkeypatch.setattr("hassette_core.cli.demo.Demo", never)
+    assert execute(["demo", option, number]) == 2
+    assert f"Invalid value for '{option}': {number} is not a finite number." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("argv", [["dmeo"], ["demo", "--seconds", "x"], ["demo", "--port", "70000"], ["run", "x"], []])
 def test_wrong_usage_is_exit_code_2(argv: list[str]) -> None:
     assert execute(argv) == 2

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from hassette_core.cli.exit_codes import ExitCode
+from hassette_core.cli.options import FiniteRange
 from hassette_core.cli.process import run_to_the_end, stop_on_signals
 from hassette_core.demo import Demo, DemoOptions
 from hassette_core.demo.summary import summarise
@@ -27,11 +28,11 @@ def _own_temporary_folder() -> Path:
 
 @click.command()
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where history is kept; a temporary folder if none.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="End by itself after so long.")
+@click.option("--seconds", type=FiniteRange(min=0, min_open=True), help="End by itself after so long.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Of the page; 0 takes any free one.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed brings the same life in the house.")
-@click.option("--speed", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Of the house's clock.")
-@click.option("--events-per-second", type=click.FloatRange(min=0), default=0.0, help="Load on top of the house's life.")
+@click.option("--speed", type=FiniteRange(min=0), default=60.0, show_default=True, help="Of the house's clock.")
+@click.option("--events-per-second", type=FiniteRange(min=0), default=0.0, help="Load on top of the house's life.")
 @click.option("--config", type=click.Path(path_type=Path), help="Apps to run in place of the examples.")
 def demo(
     data_dir: Path | None,

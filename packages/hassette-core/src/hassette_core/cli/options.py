@@ -1,6 +1,8 @@
 """Options that several commands share."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,3 +18,14 @@ config_option = click.option(
     metavar="FILE",
     help="The configuration.",
 )
+
+
+class FiniteRange(click.FloatRange):
+    """A number in a range; ``nan`` and ``inf``, which Python reads as numbers, are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read the number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number

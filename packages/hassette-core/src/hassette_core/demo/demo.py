@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from hassette_core.config import HassetteConfig, load_config
 from hassette_core.demo.tally import Tally
 from hassette_core.demo.weak_battery import weaken
+from hassette_core.errors import FatalError
 from hassette_core.framework import Hassette
 from hassette_core.home import SimulatedHome
 from hassette_core.installed import plugin_tables
@@ -109,18 +110,31 @@ class Demo:
             self._hassette = hassette = Hassette(self._config(home))
             if self._stop_requested:
                 hassette.request_stop(self._stop_requested)
-            async with asyncio.TaskGroup() as beside:
-                tasks = [
-                    beside.create_task(self.tally.follow(hassette.executor.feed)),
-                    beside.create_task(self._lead(hassette, on_started)),
-                ]
-                if options.speed > 0:
-                    tasks.append(beside.create_task(weaken(home, options.seed, options.speed)))
-                try:
-                    await hassette.run()
-                finally:
-                    for task in tasks:
-                        task.cancel()
+            try:
+                await self._run_beside(hassette, home, on_started)
+            finally:
+                await self.tally.catch_up(hassette.executor.feed)
+
+    async def _run_beside(
+        self, hassette: Hassette, home: SimulatedHome, on_started: Callable[[str | None], None]
+    ) -> None:
+        fatal: FatalError | None = None
+        async with asyncio.TaskGroup() as beside:
+            tasks = [
+                beside.create_task(self.tally.follow(hassette.executor.feed)),
+                beside.create_task(self._lead(hassette, on_started)),
+            ]
+            if self.options.speed > 0:
+                tasks.append(beside.create_task(weaken(home, self.options.seed, self.options.speed)))
+            try:
+                await hassette.run()
+            except FatalError as error:
+                fatal = error  # the group would wrap it, and nobody would know it for a foreseen end
+            finally:
+                for task in tasks:
+                    task.cancel()
+        if fatal is not None:
+            raise fatal
 
     async def _lead(self, hassette: Hassette, on_started: Callable[[str | None], None]) -> None:
         await hassette.wait_started()
