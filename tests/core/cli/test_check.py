@@ -18,6 +18,15 @@ class GoodConfig(AppConfig):
 class Good(App[GoodConfig]):
     pass
 """
+UNBUILDABLE = """
+from hassette_core import App, AppConfig
+from pydantic import model_validator
+class Settings(AppConfig):
+    @model_validator(mode="after")
+    def look(self):
+        raise TypeError("not today")
+class Broken(App[Settings]): pass
+"""
 BOTH = """
 [apps.broken]
 module = "broken"
@@ -50,7 +59,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("def (", ["broken.py does not import", "SyntaxError"]),
         ("class Broken: pass", ["Broken", "is not an App"]),
         ("x = 1", ["has no class 'Broken'", "`class` in [apps.broken]"]),
-        ("from hassette_core import App\nclass Broken(App): pass", ["Broken", "App[AppConfig]"]),
+        ("from hassette_core import App\nclass Broken(App): pass", ["app broken: class Broken", "App[AppConfig]"]),
+        (UNBUILDABLE, ["app broken.broken: Settings", "TypeError: not today", "line 7 of", "broken.py"]),
     ],
 )
 def test_check_names_what_is_wrong_with_an_app_and_still_looks_at_the_others(
@@ -130,6 +140,13 @@ def test_what_init_writes_passes_check(
     monkeypatch.chdir(house)
     assert execute(["check"]) == 0
     assert "ok      motion_light.hall: MotionLight" in capsys.readouterr().out
+
+
+def test_init_names_all_that_is_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "apps" / "motion_light.py").write_text("", encoding="utf-8")
+    assert execute(["init"]) == 1
+    said = capsys.readouterr().err
+    assert said == "hassette: hassette.toml and apps/motion_light.py exist already, and nothing was changed.\n"
 
 
 def test_init_overwrites_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

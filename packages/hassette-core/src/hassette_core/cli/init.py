@@ -18,7 +18,10 @@ def init(directory: Path) -> int:
     """Write a commented hassette.toml and one example app; overwrite nothing."""
     wanted = {directory / DEFAULT_FILE: TEMPLATE, directory / "apps" / APP.name: APP}
     if there := [str(file) for file in wanted if file.exists()]:
-        click.echo(f"hassette: {' and '.join(there)} exists already, and nothing was changed.", err=True)
+        click.echo(
+            f"hassette: {' and '.join(there)} exist{'s' if len(there) == 1 else ''} already, and nothing was changed.",
+            err=True,
+        )
         return ExitCode.TROUBLE
     try:
         for file, source in wanted.items():
