@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hassette_core.config import HassetteConfig, load_config
+from hassette_core.config.lines import Lines
 from hassette_core.errors import ConfigError
 
 
@@ -117,6 +118,27 @@ def test_a_token_file_counts_from_the_file_and_not_from_where_one_stands(
     assert load(file, '[home_assistant]\ntoken_file = "secret"').secrets == {"hush"}
 
 
+def test_a_token_file_of_the_environment_stands_above_a_token_of_the_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file.parent / "secret").write_text("new", encoding="utf-8")
+    monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN_FILE", "secret")
+    assert load(file, '[home_assistant]\ntoken = "old"').secrets == {"new"}
+
+
+def test_a_token_of_the_environment_stands_above_every_token_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", "new")
+    monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN_FILE", "/nowhere/token")
+    assert load(file, '[home_assistant]\ntoken_file = "/nowhere/at/all"').secrets == {"new"}
+
+
+def test_the_mark_that_windows_notepad_puts_before_a_text_is_passed_over(file: Path) -> None:
+    (file.parent / "secret").write_text("hush\n", encoding="utf-8-sig")
+    file.write_text('[home_assistant]\ntoken_file = "secret"\n', encoding="utf-8-sig")
+    assert load_config(file).secrets == {"hush"}
+    assert Lines("\ufeff[store]\nx = 1").find(("store",)) == 1
+
+
 def test_a_token_never_shows_in_the_configurations_text(file: Path) -> None:
     config = load(file, '[home_assistant]\ntoken = "hush-hush"')
     assert "hush-hush" not in f"{config!r} {config} {config.model_dump()} {config.model_dump_json()}"
@@ -214,6 +236,55 @@ def test_a_mistake_in_the_environment_names_the_variable(file: Path, monkeypatch
     lines = problem(file, '[hassette]\nlog_level = "info"').splitlines()
     assert lines[0].startswith("HASSETTE__LOG_LEVEL in the environment: hassette.log_level = 'loud': expected one of")
     assert lines[1].startswith("HASSETTE__STROE__X in the environment: stroe is not a known key; did you mean 'store'?")
+
+
+@pytest.mark.parametrize(
+    ("setting", "below", "key"),
+    [
+        ("HOME_ASSISTANT__TOKEN", "HOME_ASSISTANT__TOKEN__X", "home_assistant.token"),
+        ("TIME_ZONE", "HASSETTE__TIME_ZONE__NAME", "hassette.time_zone"),
+        ("SYNC__PORT", "SYNC__PORT__A__B", "sync.port"),
+        ("OTEL__HEADERS", "OTEL__HEADERS__A__B", "otel.headers.a"),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_two_variables_that_contradict_each_other_are_both_named_in_whatever_order_they_come(
+    file: Path, monkeypatch: pytest.MonkeyPatch, setting: str, below: str, key: str, turned: bool
+) -> None:
+    text = "{ a = 'hush' }" if setting.endswith("HEADERS") else "hush"
+    variables = [(f"HASSETTE__{setting}", text), (f"HASSETTE__{below}", "hush")]
+    for name, value in reversed(variables) if turned else variables:
+        monkeypatch.setenv(name, value)
+    assert problem(file, "") == (
+        f"HASSETTE__{setting} and HASSETTE__{below} in the environment cannot both be: the one makes {key} a value,"
+        " the other a table. Take one of them away."
+    )
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_variable_adds_to_a_table_that_another_one_sets(
+    file: Path, monkeypatch: pytest.MonkeyPatch, turned: bool
+) -> None:
+    variables = [("HASSETTE__STORE__X", "{ a = 1 }"), ("HASSETTE__STORE__X__B", "2")]
+    for name, value in reversed(variables) if turned else variables:
+        monkeypatch.setenv(name, value)
+    assert load(file, "").plugins == {"store": {"x": {"a": 1, "b": 2}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "says"),
+    [
+        ("home_assistant = 3", {"HOME_ASSISTANT__TOKEN": "x"}, "home_assistant = 3"),
+        ("store = 3", {"STORE__BACKUP": "true"}, "store = 3"),
+        ("apps.hall = 3", {"APPS__HALL__MODULE": "hall", "APPS__HALL__CLASS": "Hall"}, "apps.hall = 3"),
+    ],
+)
+def test_the_environment_does_not_hide_what_is_no_table_in_the_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch, text: str, variables: dict[str, str], says: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"HASSETTE__{name}", value)
+    assert problem(file, text) == f"FILE, line 1: {says}: expected a table."
 
 
 def test_a_refused_token_is_not_repeated(file: Path) -> None:

@@ -2,10 +2,13 @@
 
 import os
 import tomllib
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
+
+from hassette_core.errors import ConfigError
 
 PREFIX = "HASSETTE__"
 SECRET_KEYS = frozenset({"token"})
@@ -38,19 +41,38 @@ class EnvironmentTables(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Return the tables that the environment sets."""
+        """Return the tables that the environment sets.
+
+        Raises:
+            ConfigError: Two variables contradict each other.
+        """
         tables: dict[str, Any] = {}
-        for name, text in os.environ.items():
-            if not name.upper().startswith(PREFIX):
-                continue
-            *path, key = name[len(PREFIX) :].lower().split("__")
-            path = path or ["hassette"]
+        names = {_path(name): name for name in os.environ if name.upper().startswith(PREFIX)}
+        for path in sorted(names):  # so that a table comes before what is set in it
+            *parents, key = path
             own = path[0] in self.settings_cls.model_fields
-            table = tables if own else tables.setdefault("plugins", {})
-            for part in path:
-                table = table.setdefault(part, {})
+            table: dict[str, Any] = tables if own else tables.setdefault("plugins", {})
+            for depth, part in enumerate(parents, start=1):
+                if not isinstance(below := table.setdefault(part, {}), dict):
+                    raise _contradiction(path, depth, names)
+                table = cast("dict[str, Any]", below)
+            text = os.environ[names[path]]
             table[key] = text if key in SECRET_KEYS else _value(text, typed=own)
         return tables
+
+
+def _path(name: str) -> tuple[str, ...]:
+    path = tuple(name[len(PREFIX) :].lower().split("__"))
+    return path if len(path) > 1 else ("hassette", *path)
+
+
+def _contradiction(path: tuple[str, ...], depth: int, names: Mapping[tuple[str, ...], str]) -> ConfigError:
+    """Make the error of a key that is a value, by one variable, and a table with keys of its own, by another."""
+    value = next(path[:end] for end in range(depth, 0, -1) if path[:end] in names)
+    return ConfigError(
+        f"{names[value]} and {names[path]} in the environment cannot both be: the one makes {'.'.join(path[:depth])} a"
+        " value, the other a table. Take one of them away."
+    )
 
 
 def _value(text: str, *, typed: bool) -> Any:

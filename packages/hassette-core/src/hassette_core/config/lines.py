@@ -22,7 +22,8 @@ class Lines:
         self._lines: dict[Path, int] = {}
         table: Path = ()
         counts: dict[Path, int] = {}
-        for number, line in enumerate(text.splitlines(), start=1):
+        # The mark that Windows' Notepad puts before a text belongs to no line.
+        for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
             if header := _HEADER.match(line):
                 table = _parts(header[2])
                 if header[1] == "[[":

@@ -40,6 +40,8 @@ def load_config(file: Path = DEFAULT_FILE, *, plugin_tables: Collection[str] = (
     for name in [name for name in tables if name not in TABLES and name not in plugins]:
         problems.unknown_key((name,), [*TABLES, *plugins])
         del tables[name]
+    _leave_out_what_is_no_table(tables, (), problems)
+    _leave_out_what_is_no_table(tables.get("apps", {}), ("apps",), problems)
     own = {name: table for name, table in tables.items() if name in TABLES}
     theirs = {name: table for name, table in tables.items() if name not in TABLES}
     config = _validate(own, theirs, file, problems)
@@ -52,7 +54,7 @@ def load_config(file: Path = DEFAULT_FILE, *, plugin_tables: Collection[str] = (
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")  # Windows' Notepad begins a file with a mark
     except FileNotFoundError:
         raise ConfigError(
             f"there is no {file} (looked from {Path.cwd()}). Write one with 'hassette init', or say where yours is with"
@@ -62,6 +64,12 @@ def _read(file: Path) -> str:
         raise ConfigError(f"{file} is not UTF-8 text: {error}.") from None
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.") from None
+
+
+def _leave_out_what_is_no_table(tables: dict[str, Any], path: tuple[str, ...], problems: Problems) -> None:
+    # Looked for before the environment's tables are laid over the file's: these would hide it.
+    for name in [name for name, table in tables.items() if not isinstance(table, dict)]:
+        problems.no_table((*path, name), tables.pop(name))
 
 
 def _validate(own: dict[str, Any], theirs: dict[str, Any], file: Path, problems: Problems) -> HassetteConfig | None:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from hassette_core.config.environment import SECRET_KEYS, EnvironmentTables
+from hassette_core.config.environment import SECRET_KEYS, EnvironmentTables, set_by
 from hassette_core.secrets import secrets_in
 from hassette_executor import ExecutorSettings
 
@@ -67,7 +67,7 @@ class HomeAssistantSettings(Table):
         if not isinstance(path := given["token_file"], str | Path):
             return given  # refused as no path
         try:
-            return {**given, "token": Path(path).read_text(encoding="utf-8").strip()}
+            return {**given, "token": Path(path).read_text(encoding="utf-8-sig").strip()}
         except OSError as error:
             raise ValueError(f"token_file to name a readable file ({path}: {error.strerror})") from None
         except UnicodeDecodeError:
@@ -141,6 +141,17 @@ class HassetteConfig(BaseSettings):
         except RuntimeError:  # "~someone" that has no home: reading it will say that there is no such file
             return tables
         return {**tables, "home_assistant": {**given, "token_file": absolute}}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _token_file_of_the_environment_stands_above_a_token_of_the_file(cls, tables: dict[str, Any]) -> dict[str, Any]:
+        home = tables.get("home_assistant")
+        if not isinstance(home, dict) or not set_by(("home_assistant", "token_file")):
+            return tables
+        if set_by(("home_assistant", "token")):
+            return tables
+        given = cast("dict[str, Any]", home)
+        return {**tables, "home_assistant": {key: value for key, value in given.items() if key != "token"}}
 
     @property
     def data_dir(self) -> Path:

@@ -50,6 +50,10 @@ class Problems:
         hint = f"did you mean {near[0]!r}? " if near else ""
         self._add(path, f"{_dotted(path)} is not a known key; {hint}Known here: {', '.join(sorted(known))}.")
 
+    def no_table(self, path: tuple[str, ...], value: object) -> None:
+        """Note what stands in the file where a table should."""
+        self._add_line(path, f"{_dotted(path)}{_found(path, value)}: expected a table.")
+
     def details(self, details: ErrorDetails, model: type[BaseModel]) -> None:
         """Note what pydantic found."""
         path, kind = details["loc"], details["type"]
