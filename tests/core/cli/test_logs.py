@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from hassette_core.logs import HIDDEN, FactsFormatter, Redaction
+from hassette_executor.failures import MAX_MESSAGE, take_failure
 
 TOKEN = "eyJhbGciOi.secret"
+PASSWORD = "Sesame-Open99"
 
 
 class Out:
@@ -73,6 +75,33 @@ def test_a_secret_is_found_in_quoted_texts_too(secret: str) -> None:
     redact = Redaction({secret})
     for text in (json.dumps({"a": secret}), json.dumps({"a": secret}, ensure_ascii=False), repr([secret]), secret):
         assert HIDDEN in redact(text)
+
+
+@pytest.mark.parametrize("kept", range(4, len(PASSWORD)))
+@pytest.mark.parametrize("before", ["", "z" * 20, "said Sesame, then ", "SesameSesa"])
+def test_what_a_limit_on_length_leaves_of_a_secret_is_hidden_too(before: str, kept: int) -> None:
+    redact = Redaction({PASSWORD, "another"})
+    assert redact(f"{before}{PASSWORD[:kept]}…") == f"{before}{HIDDEN}…"
+    assert redact(f"{PASSWORD} {PASSWORD[:kept]}…\n and anot… on") == f"{HIDDEN} {HIDDEN}…\n and {HIDDEN}… on"
+
+
+def test_a_secret_in_an_exceptions_message_that_is_cut_is_hidden() -> None:
+    error = ValueError("z" * (MAX_MESSAGE - 10) + PASSWORD)
+    message = take_failure("exception", error).message
+    assert message.endswith("Sesame-Op…")
+    assert Redaction({PASSWORD})(message) == "z" * (MAX_MESSAGE - 10) + f"{HIDDEN}…"
+
+
+def test_of_two_secrets_before_a_cut_as_much_is_hidden_as_may_be_one() -> None:
+    redact = Redaction({"abcdefghijk", "efgh", "xxxxabcd", "ab…cd"})
+    assert redact("is abcdefgh…") == f"is {HIDDEN}…"
+    assert redact("is xxxxabcd…") == f"is {HIDDEN}…"
+    assert redact("is ab…cd…") == f"is {HIDDEN}…"
+
+
+@pytest.mark.parametrize("text", ["…", "Ses…", "Sesame-Open-", "Sesame …", "wait……", f"{PASSWORD[1:9]}…"])
+def test_what_is_no_beginning_of_a_secret_before_a_cut_is_left(text: str) -> None:
+    assert Redaction({PASSWORD})(text) == text
 
 
 def test_without_secrets_nothing_is_put_between() -> None:

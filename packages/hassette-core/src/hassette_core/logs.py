@@ -8,6 +8,10 @@ from types import TracebackType
 from typing import Any, Self
 
 HIDDEN = "•••"
+CUT = "…"
+"""What stands at the end of a text that was cut because it was too long."""
+SHORTEST_PART = 4
+"""Characters of a secret that may be left before a cut: fewer say too little, and begin too many words."""
 _NO_FACTS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message", "problem"}
 _CHATTY = ("aiohttp", "aiosqlite", "alembic", "hass_client", "uvicorn")
 
@@ -31,11 +35,31 @@ class Redaction:
         self._traceback = logging.Formatter().formatException
 
     def __call__(self, text: str) -> str:
-        """Return the text without the secrets."""
+        """Return the text without the secrets, nor what is left of one where a limit on length has cut the text."""
+        if CUT in text:
+            text = self._without_cut_ones(text)
         for secret in self._secrets:
             if secret in text:
                 text = text.replace(secret, HIDDEN)
         return text
+
+    def _without_cut_ones(self, text: str) -> str:
+        for secret in self._secrets:
+            if CUT in secret:
+                text = text.replace(secret, HIDDEN)
+        *cut, last = text.split(CUT)
+        return CUT.join([*map(self._without_cut_end, cut), last])
+
+    def _without_cut_end(self, text: str) -> str:
+        """Return a text that was cut without what its end has in common with the beginning of a secret."""
+        found = len(text)
+        for secret in self._secrets:
+            start = text.find(secret[:SHORTEST_PART], max(0, len(text) - len(secret)))
+            while 0 <= start < found and not secret.startswith(text[start:]):
+                start = text.find(secret[:SHORTEST_PART], start + 1)
+            if 0 <= start < found:
+                found = start
+        return text if found == len(text) else text[:found] + HIDDEN
 
     def __bool__(self) -> bool:
         """Whether there is anything to take out."""
