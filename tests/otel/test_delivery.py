@@ -42,7 +42,7 @@ def batch(sequence: int, *numbers: int) -> Batch:
 
 
 def sink_of(receiver, **further) -> OpenTelemetrySink:
-    values = {"endpoint": receiver.endpoint, "metrics_interval_s": 3_600, "timeout_s": 0.5, **further}
+    values = {"endpoint": receiver.endpoint, "metrics_interval_s": 3_600, **further}
     return OpenTelemetrySink(OpenTelemetrySettings(**values))
 
 
@@ -58,6 +58,16 @@ async def until(true: Callable[[], bool], within_s: float = 20) -> None:
     async with asyncio.timeout(within_s):
         while not true():  # noqa: ASYNC110  what it waits for is in another process
             await asyncio.sleep(0.02)
+
+
+async def until_kept(sink: OpenTelemetrySink, what: Batch) -> None:
+    """Write as a queue does: a request with a short timeout may fail on a busy machine."""
+    for _ in range(20):
+        try:
+            return await sink.write(what)
+        except ExportFailedError:
+            await asyncio.sleep(0.1)
+    pytest.fail("it was never kept")
 
 
 def test_it_is_a_record_sink(receiver):
@@ -76,7 +86,7 @@ async def test_a_batch_that_was_sent_is_not_sent_or_counted_twice(receiver):
 
 
 async def test_metrics_that_could_not_be_sent_are_made_good_and_no_span_is_sent_twice(receiver, caplog):
-    receiver.behave(metrics=[503, 500])
+    receiver.behave(metrics=[500, 500])  # a 503 the exporter would try again by itself
     async with sink_of(receiver, metrics_interval_s=0.05) as sink:
         await sink.write(batch(1, 5))
         await until(lambda: [r["status"] for r in receiver.requests if r["signal"] == "metrics"][-1:] == [200])
@@ -113,7 +123,7 @@ async def test_what_the_receiver_will_never_take_is_a_value_error(receiver, stat
 
 async def test_a_busy_receiver_is_tried_again_by_the_exporter_itself(receiver):
     receiver.behave(traces=[503])
-    async with sink_of(receiver, timeout_s=10) as sink:
+    async with sink_of(receiver) as sink:
         await sink.write(batch(1, 5))
 
     assert ids_of(receiver.spans) == [5]
@@ -121,10 +131,10 @@ async def test_a_busy_receiver_is_tried_again_by_the_exporter_itself(receiver):
 
 async def test_a_lost_answer_makes_the_same_span_again_and_not_another_one(receiver):
     receiver.behave(lose_answers=2)  # a connection that breaks is tried twice at once
-    async with sink_of(receiver) as sink:
+    async with sink_of(receiver, timeout_s=0.5) as sink:  # too short for a pause and a third time
         with pytest.raises(ExportFailedError):
             await sink.write(batch(1, 5))
-        await sink.write(batch(1, 5))
+        await until_kept(sink, batch(1, 5))
 
     spans = receiver.spans
     assert len(spans) > 1
@@ -208,7 +218,7 @@ async def test_a_sink_that_was_not_started_or_is_stopped_keeps_nothing_and_says_
 async def test_the_exporters_own_lines_go_into_the_error_and_those_of_others_stay(receiver, caplog):
     endpoint = receiver.endpoint
     receiver.kill()
-    async with sink_of(receiver) as sink:
+    async with sink_of(receiver, timeout_s=0.5) as sink:
         with pytest.raises(ExportFailedError, match=endpoint):
             await sink.write(batch(1, 5))
         logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter").warning("of another thread")
@@ -255,13 +265,13 @@ async def test_the_event_loop_goes_on_while_a_receiver_keeps_it_waiting():
         began = time.monotonic()
         for _ in range(20):
             await asyncio.sleep(0.005)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5  # the receiver has ten seconds
         assert not writing.done()
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await writing
         await sink.stop()
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 9.5
 
 
 async def test_nothing_of_it_happens_on_the_event_loops_thread(receiver, monkeypatch):
