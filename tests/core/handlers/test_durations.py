@@ -40,6 +40,12 @@ def test_what_is_no_duration_is_refused(value: Any) -> None:
         seconds("delay", value)
 
 
+@pytest.mark.parametrize("value", [1e15, -1e15, 1e308, 10**400, -(10**400), timedelta.max, timedelta.min], ids=range(7))
+def test_a_duration_that_no_clock_can_count_is_refused(value: Any) -> None:
+    with pytest.raises(RegistrationError, match=r"delay=.* is too long: give at most 3155760000 seconds, which is 100"):
+        seconds("delay", value, negative=True)
+
+
 def test_zero_and_negative_are_admitted_where_they_make_sense() -> None:
     assert seconds("offset", timedelta(minutes=-1), negative=True) == -60
     assert seconds("delay", 0, zero=True) == 0

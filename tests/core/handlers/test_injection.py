@@ -136,6 +136,12 @@ class Opaque:
     pass
 
 
+class SelfWilled:
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Any:
+        raise KeyError("schema")
+
+
 async def unknown(what: str) -> None: ...
 async def unnamed(whatever) -> None: ...  # type: ignore[no-untyped-def]
 async def bare_state(new: State) -> None: ...
@@ -143,6 +149,11 @@ async def whole_event(event: Event) -> None: ...
 async def opaque(value: Annotated[Opaque, NewValue()]) -> None: ...
 async def unresolved(value: OnlyForTheChecker) -> None: ...
 async def union(value: int | str) -> None: ...
+async def half_quoted(new: "NewState" | None) -> None: ...  # noqa: UP037  the mistake that is meant
+async def no_such_name(event: Event.nothing) -> None: ...
+async def raising(event: int("seven")) -> None: ...
+async def unhashable(when: Callable[[int], str]) -> None: ...
+async def self_willed(value: Annotated[SelfWilled, NewValue()]) -> None: ...
 
 
 @pytest.mark.parametrize(
@@ -155,6 +166,11 @@ async def union(value: int | str) -> None: ...
         (opaque, "nothing can be converted"),
         (unresolved, "OnlyForTheChecker.*not under TYPE_CHECKING"),
         (union, "which nothing can provide"),
+        (half_quoted, r"half_quoted has an annotation that cannot be read: TypeError: .*inside the quotes"),
+        (no_such_name, "cannot be read: AttributeError"),
+        (raising, "cannot be read: ValueError: invalid literal"),
+        (unhashable, "when.*which nothing can provide"),
+        (self_willed, "nothing can be converted to the type of .*: KeyError: 'schema'"),
     ],
 )
 async def test_a_parameter_that_can_never_be_provided_is_refused_at_registration(
@@ -171,6 +187,15 @@ async def test_what_only_a_change_of_state_provides_is_refused_for_other_events(
     with pytest.raises(RegistrationError, match="which only a change of state provides"):
         house.bus.on("button", handler=handler)
     house.bus.on("state_changed", handler=handler)  # but this is one
+
+
+async def test_a_parameter_with_a_default_may_be_annotated_with_anything(house: Any) -> None:
+    async def handler(event: StateChanged, tell: Callable[[str], None] = print) -> None: ...
+
+    house.bus.on_state_change("light.a", handler=handler)
+    house.change("light.a", "on")
+    (record,) = await house.records(1)
+    assert record.status is Status.SUCCESS
 
 
 async def test_a_function_of_c_without_a_signature_is_called_without_arguments(house: Any) -> None:

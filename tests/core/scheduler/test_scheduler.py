@@ -15,6 +15,8 @@ from hassette_executor import ErrorContext, Status
 
 NOON = datetime(2026, 6, 1, 10, 0, tzinfo=UTC)  # the house's clock begins here; 12:00 in Berlin
 HOUR = 3600
+FIRST_DAY = datetime.fromisoformat("0001-01-01")
+LAST_DAY = datetime.fromisoformat("9999-12-31")
 
 
 async def noop() -> None:
@@ -436,6 +438,17 @@ async def needs_argument(what: str) -> None: ...
         ("run_at_sunset", (), {"jitter": timedelta(days=2)}, "here 1 d"),
         ("run_every", (10, NOON - timedelta(1)), {}, "has passed"),
         ("run_once", (NOON - timedelta(1),), {}, "has passed"),
+        ("run_in", (1e15,), {}, "delay=1000000000000000.0 is too long"),
+        ("run_in", (1,), {"jitter": 1e15}, "jitter=1000000000000000.0 is too long"),
+        ("run_every", (1e18,), {}, r"interval=1e\+18 is too long"),
+        ("run_at_sunset", (1e15,), {}, "offset=1000000000000000.0 is too long"),
+        ("run_at_sunrise", (timedelta.min,), {}, "is too long"),
+        ("run_once", (FIRST_DAY,), {}, r"at=datetime.* is out of reach: give a moment within the next 100 years"),
+        ("run_once", (LAST_DAY,), {}, "is out of reach"),
+        ("run_once", (datetime.max.replace(tzinfo=UTC),), {}, "is out of reach"),
+        ("run_once", (datetime.max.replace(tzinfo=ZoneInfo("America/New_York")),), {}, "is out of reach"),
+        ("run_once", (datetime.min.replace(tzinfo=UTC),), {}, "has passed"),
+        ("run_every", (10, datetime.max.replace(tzinfo=UTC)), {}, "start=.* is out of reach"),
         ("run_once", ("tomorrow",), {}, "is not a moment"),
         ("run_daily", ("7 am",), {}, "is not a time of day"),
         ("run_daily", (7,), {}, "is not a time of day"),

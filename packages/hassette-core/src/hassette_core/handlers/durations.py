@@ -8,6 +8,9 @@ from hassette_core.errors import RegistrationError
 Duration = float | timedelta
 """Seconds, or a `timedelta`."""
 
+LONGEST_S = 36_525 * 86_400
+"""The longest duration, in seconds: 100 years. Far beyond it, datetimes overflow."""
+
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -18,14 +21,17 @@ def seconds(option: str, value: object, *, zero: bool = False, negative: bool = 
         option: What it is for, named in the error.
         value: The duration; anything else is refused.
         zero: True admits 0.
-        negative: True admits any finite value.
+        negative: True admits less than 0, too.
 
     Raises:
         RegistrationError: It is not a duration, or not one that makes sense here.
     """
     number: object = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+    unending = isinstance(number, float) and not math.isfinite(number)
+    if unending or isinstance(number, bool) or not isinstance(number, int | float):
         raise RegistrationError(f"{option}={value!r} is not a duration: give seconds (such as 2.5) or a timedelta")
+    if abs(number) > LONGEST_S:
+        raise RegistrationError(f"{option}={value!r} is too long: give at most {LONGEST_S} seconds, which is 100 years")
     if negative or number > 0 or (zero and number == 0):
         return float(number)
     least = "0 or more" if zero else "more than 0"

@@ -79,15 +79,22 @@ class InjectionPlan:
 
 def _parameters(handler: Callable[..., Any]) -> list[inspect.Parameter]:
     try:
+        inspect.signature(handler)
+    except ValueError:
+        # Written in C, without a signature: it is called without arguments.
+        return []
+    try:
         signature = inspect.signature(handler, eval_str=True)
     except NameError as error:
         raise RegistrationError(
             f"handler {_name(handler)} has an annotation that cannot be read: {error}; import that name when the"
             " program runs, not under TYPE_CHECKING"
         ) from None
-    except ValueError:
-        # Written in C, without a signature: it is called without arguments.
-        return []
+    except Exception as error:  # noqa: BLE001  an annotation is the app's code, and may raise anything
+        raise RegistrationError(
+            f"handler {_name(handler)} has an annotation that cannot be read: {type(error).__name__}: {error}; write a"
+            " type, with None inside the quotes if it is quoted: 'NewState | None'"
+        ) from None
     ignored = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p for p in signature.parameters.values() if p.kind not in ignored]
 
@@ -122,7 +129,7 @@ def _marker(parameter: inspect.Parameter, annotation: Any) -> Parameter | None:
     if get_origin(annotation) is Annotated:
         return next((extra for extra in annotation.__metadata__ if isinstance(extra, Parameter)), None)
     # Event and StateChanged in any union, such as Event | StateChanged, or no annotation but the name.
-    if annotation in (Event, StateChanged) or {Event, StateChanged} == set(get_args(annotation)):
+    if annotation in (Event, StateChanged, Event | StateChanged):
         return WholeEvent()
     if parameter.name == "event" and annotation in (inspect.Parameter.empty, Any):
         return WholeEvent()
@@ -150,9 +157,10 @@ def _converter(
         return None, optional
     try:
         adapter: TypeAdapter[object] = TypeAdapter(wanted)
-    except PydanticUserError as error:
+    except Exception as error:  # noqa: BLE001  a type may bring code of the app, which may raise anything
+        why = error.message if isinstance(error, PydanticUserError) else f"{type(error).__name__}: {error}"
         raise RegistrationError(
-            f"handler {_name(handler)}: nothing can be converted to the type of {str(parameter)!r}: {error.message}"
+            f"handler {_name(handler)}: nothing can be converted to the type of {str(parameter)!r}: {why}"
         ) from None
     return adapter.validate_python, optional
 

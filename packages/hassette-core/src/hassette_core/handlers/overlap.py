@@ -35,13 +35,13 @@ _LIMITS: dict[str, _Limits] = {
 }
 
 
-def check_mode(mode: str) -> None:
+def check_mode(mode: object) -> None:
     """Check the name of a mode.
 
     Raises:
         RegistrationError: There is no such mode.
     """
-    if mode not in _LIMITS:
+    if not isinstance(mode, str) or mode not in _LIMITS:
         raise RegistrationError(f"mode={mode!r} is not known; it is one of {', '.join(get_args(Mode))}")
 
 

@@ -6,7 +6,7 @@ from typing import Any, TypedDict, Unpack
 
 from hassette_core.bus.options import check_name
 from hassette_core.errors import RegistrationError
-from hassette_core.handlers import Duration, Mode, check_hook, check_mode, describe, seconds
+from hassette_core.handlers import LONGEST_S, Duration, Mode, check_hook, check_mode, describe, seconds
 from hassette_core.scheduler.job import Job
 from hassette_core.scheduler.schedules import Calendar, Cron, Daily, Interval, Once, Sun
 from hassette_core.scheduler.service import SchedulerService
@@ -218,7 +218,13 @@ class AppScheduler:
         if not isinstance(at, datetime):
             raise RegistrationError(f"{option}={at!r} is not a moment: give a datetime or a time of day")
         now, place = self._service.clock.now(), self._service.place
-        moment = place.moment(at) if at.tzinfo is None else at.astimezone(UTC)
+        try:
+            moment = place.moment(at) if at.tzinfo is None else at.astimezone(UTC)
+            out_of_reach = moment - now > timedelta(seconds=LONGEST_S)
+        except OverflowError:  # the first or last day of the calendar, which another time zone puts outside it
+            moment, out_of_reach = now, True
+        if out_of_reach:
+            raise RegistrationError(f"{option}={at!r} is out of reach: give a moment within the next 100 years")
         if moment >= now:
             return moment
         reading = ""
