@@ -16,7 +16,7 @@ from hassette_sync.answers.stream import LiveRun
 from hassette_sync.follow import Heard, Skipped, follow_feed, follow_file
 from hassette_sync.live import LiveFeed, NoFeed
 from hassette_sync.questions import errors, now, overview, registrations, runs, sessions
-from hassette_sync.questions.periods import periods_of
+from hassette_sync.questions.periods import periods_of, until_present
 from hassette_sync.questions.sketches import Sketches
 from hassette_sync.reader import Reader, Snapshot
 from hassette_sync.time_range import TimeRange, now_us
@@ -140,7 +140,7 @@ class DataSyncService:
     ) -> RunsPage:
         """Answer one page of runs, newest first; ``cursor`` is the ``next_cursor`` of the page before."""
         async with self._reader.snapshot("runs") as snapshot:
-            return await runs.runs_page(snapshot, asked, time_range or TimeRange.last(), cursor, limit)
+            return await runs.runs_page(snapshot, asked, await _asked(snapshot, time_range), cursor, limit)
 
     async def run_facets(self, time_range: TimeRange | None = None) -> RunFacets:
         """Answer what runs can be filtered by, with counts."""
@@ -170,12 +170,12 @@ class DataSyncService:
     ) -> ErrorGroupsPage:
         """Answer one page of error groups, the most recently seen first."""
         async with self._reader.snapshot("errors") as snapshot:
-            return await errors.error_groups(snapshot, time_range or TimeRange.last(), cursor, limit)
+            return await errors.error_groups(snapshot, await _asked(snapshot, time_range), cursor, limit)
 
     async def error_group(self, group_id: int, time_range: TimeRange | None = None) -> ErrorGroupDetail:
         """Answer one error group: its traceback, whom it befell, its newest runs."""
         async with self._reader.snapshot("error group") as snapshot:
-            return await errors.error_group_detail(snapshot, group_id, time_range or TimeRange.last())
+            return await errors.error_group_detail(snapshot, group_id, await _asked(snapshot, time_range))
 
     async def sessions(
         self, time_range: TimeRange | None = None, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
@@ -183,7 +183,7 @@ class DataSyncService:
         """Answer one page of sessions, newest first; a time range of None is all that is kept."""
         at_us = now_us()
         async with self._reader.snapshot("sessions") as snapshot:
-            asked = time_range or TimeRange.parse("0", None, at_us=at_us)
+            asked = await _asked(snapshot, time_range or TimeRange.parse("0", None, at_us=at_us))
             return await sessions.sessions_page(snapshot, asked, cursor, limit, at_us)
 
     async def session(self, session_id: int) -> Session:
@@ -194,7 +194,7 @@ class DataSyncService:
     async def uptime(self, time_range: TimeRange | None = None) -> Uptime:
         """Answer how much of a time the framework was up."""
         async with self._reader.snapshot("uptime") as snapshot:
-            return await sessions.uptime(snapshot, time_range or TimeRange.last(), now_us())
+            return await sessions.uptime(snapshot, await _asked(snapshot, time_range), now_us())
 
     async def timeline(self, time_range: TimeRange | None = None, registration_id: int | None = None) -> Timeline:
         """Answer throughput, failures and durations over time, of the house or of one handler or job."""
@@ -219,7 +219,7 @@ class DataSyncService:
         Without ``routine``, what starts and stops as it should is left out.
         """
         async with self._reader.snapshot("lifecycle") as snapshot:
-            asked = time_range or TimeRange.last()
+            asked = await _asked(snapshot, time_range)
             return await sessions.lifecycle_page(snapshot, asked, cursor, limit, routine=routine)
 
     async def losses(
@@ -227,7 +227,7 @@ class DataSyncService:
     ) -> LossesPage:
         """Answer one page of gaps, newest first."""
         async with self._reader.snapshot("losses") as snapshot:
-            return await sessions.losses_page(snapshot, time_range or TimeRange.last(), cursor, limit)
+            return await sessions.losses_page(snapshot, await _asked(snapshot, time_range), cursor, limit)
 
     async def follow(self, after: int = 0) -> AsyncGenerator[tuple[LiveRun, ...]]:
         """Follow the runs as they end, in the order of their ids.
@@ -274,3 +274,7 @@ class DataSyncService:
         if self.is_live:
             return now.live_running(self.live.snapshot(), now_us())
         return await now.running_at_heartbeat(snapshot, now_us())
+
+
+async def _asked(snapshot: Snapshot, time_range: TimeRange | None) -> TimeRange:
+    return await until_present(snapshot, time_range or TimeRange.last())

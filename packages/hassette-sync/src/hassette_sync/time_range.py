@@ -68,10 +68,15 @@ class TimeRange:
     """From ``since_us``, included, to ``until_us``, excluded; microseconds since the Unix epoch.
 
     A run belongs to the moment at which it ended.
+
+    Attributes:
+        ends_now: Whether nobody named an end. Runs of a clock that has been ahead are then in it, too; see
+            `hassette_sync.questions.periods.present`.
     """
 
     since_us: int
     until_us: int
+    ends_now: bool = False
 
     def __post_init__(self) -> None:
         if self.since_us >= self.until_us:
@@ -98,7 +103,7 @@ class TimeRange:
         at = now_us() if at_us is None else at_us
         end = parse_moment(until, at_us=at) if until else at + SECOND_US
         start = parse_moment(since, at_us=at) if since else end - DAY_US
-        return cls(start, end)
+        return cls(start, end, ends_now=not until)
 
     @property
     def first_id(self) -> int:

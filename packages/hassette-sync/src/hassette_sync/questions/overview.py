@@ -12,15 +12,15 @@ from hassette_sync.answers.values import Counts, Percentiles
 from hassette_sync.queries.sessions import SCHEMA_REVISION
 from hassette_sync.queries.statistics import by_unit
 from hassette_sync.questions.errors import error_groups
-from hassette_sync.questions.periods import periods_of
+from hassette_sync.questions.periods import newest_run_us, periods_of
 from hassette_sync.questions.registrations import apps, registrations, skips
 from hassette_sync.questions.rows import counts_of, sum_of
 from hassette_sync.questions.runs import RunFilter, runs_page
 from hassette_sync.questions.sessions import incidents, lifecycle_page, losses_page, newest_session, uptime
 from hassette_sync.questions.sketches import Sketch, Sketches, percentiles
 from hassette_sync.reader import Parameters, Snapshot
-from hassette_sync.time_range import Periods, TimeRange
-from hassette_sync.words import INCIDENT_WORDS, moment
+from hassette_sync.time_range import SECOND_US, Periods, TimeRange
+from hassette_sync.words import INCIDENT_WORDS, coarse, moment
 
 # https://sqlite.org/wal.html: before this version, two connections that write or checkpoint at once can damage a
 # file in WAL mode. The store keeps to one writer; another program on the file would not.
@@ -28,21 +28,23 @@ _SAFE_SQLITE = (3, 51, 3)
 _RECENT_RUNS = 15
 _FAILING = 8
 _LISTED = 6
-_WEEK = 7 * 86_400 * 1_000_000
+# Two machines' clocks may differ by seconds, and nobody needs to hear of it.
+_AHEAD_US = 60 * SECOND_US
 
 
 async def status(snapshot: Snapshot, path: Path, live: Live | None, at_us: int) -> Status:
     """Answer how the file and the framework are."""
     revision = await snapshot.one(SCHEMA_REVISION)
     newest = await newest_session(snapshot, at_us)
-    last = await runs_page(snapshot, RunFilter(), TimeRange(0, at_us + _WEEK), None, 1)
+    newest_run = await newest_run_us(snapshot)
+    last = await runs_page(snapshot, RunFilter(), TimeRange(0, max(at_us, newest_run) + SECOND_US), None, 1)
     befell = await incidents(snapshot, at_us)
     return Status(
         path=str(path),
         size_bytes=_size_of(path),
         schema_revision=str(revision[0]) if revision else "",
         sqlite_version=sqlite3.sqlite_version,
-        notices=_notices(newest, befell, at_us),
+        notices=_notices(newest, befell, newest_run, at_us),
         incidents=befell,
         session=newest,
         last_run=last.runs[0] if last.runs else None,
@@ -61,7 +63,9 @@ def _size_of(path: Path) -> int:
     return size
 
 
-def _notices(newest: Session | None, befell: tuple[LifecycleEvent, ...], at_us: int) -> tuple[str, ...]:
+def _notices(
+    newest: Session | None, befell: tuple[LifecycleEvent, ...], newest_run_us: int, at_us: int
+) -> tuple[str, ...]:
     notices = [
         f"{INCIDENT_WORDS[event.kind]} at {moment(event.at_us, now_us=at_us, seconds=False)}. {event.detail}".strip()
         for event in befell
@@ -70,6 +74,11 @@ def _notices(newest: Session | None, befell: tuple[LifecycleEvent, ...], at_us: 
         notices.append(
             f"Hassette (process {newest.pid} on {newest.host}) has not been heard of since its last heartbeat: "
             f"it has stopped without saying so, or it cannot write."
+        )
+    if newest_run_us > at_us + _AHEAD_US:
+        notices.append(
+            f"The newest run is dated {moment(newest_run_us, now_us=at_us)}: a clock has been ahead, by "
+            f"{coarse(newest_run_us - at_us)} or more. What is asked until now reaches until then."
         )
     if newest is not None and newest.lost_runs:
         notices.append(

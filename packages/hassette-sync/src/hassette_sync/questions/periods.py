@@ -4,8 +4,11 @@ Statistics are kept by the hour for some weeks and by the day for a year or more
 what stands beside a figure must be of the same time, or the two contradict each other.
 """
 
+from dataclasses import replace
 from sqlite3 import Row
 
+from hassette_sync.ids import ended_us
+from hassette_sync.queries.runs import NEWEST_IDS
 from hassette_sync.queries.statistics import KEPT_SINCE, ONLY_IN_DAYS
 from hassette_sync.reader import Snapshot
 from hassette_sync.time_range import DAY_US, HOUR_US, SECOND_US, Periods, TimeRange, now_us
@@ -16,14 +19,37 @@ _MOST_HOURS = 74
 _MOST_POINTS = 400
 
 
+async def present(snapshot: Snapshot) -> int:
+    """Answer where the time until now ends: a second from now, or from the newest run if that is dated later.
+
+    A clock that has been ahead leaves runs of the future, and ids only go up: once it is right, new runs are dated
+    there, too, until it has caught up. Nobody who asks for the time until now wants to miss them.
+    """
+    # A run that ends in this very second belongs to "until now".
+    return max(now_us(), await newest_run_us(snapshot)) + SECOND_US
+
+
+async def newest_run_us(snapshot: Snapshot) -> int:
+    """Answer when the newest run ended, 0 in an empty history."""
+    row = await snapshot.one(NEWEST_IDS)
+    return ended_us(max(row)) if row is not None else 0
+
+
+async def until_present(snapshot: Snapshot, asked: TimeRange) -> TimeRange:
+    """Answer a range that ends now with the end that this history gives it; any other as it is."""
+    if not asked.ends_now:
+        return asked
+    return replace(asked, until_us=max(asked.until_us, await present(snapshot)))
+
+
 async def periods_of(snapshot: Snapshot, asked: TimeRange) -> Periods:
     """Answer the whole hours that cover a range, or days if it is long or if its hours have aged out.
 
-    A range that reaches into the future ends now, and one of more than 400 days begins where the history does.
-    Asking for the periods' own range again answers the same.
+    A range that reaches into the future ends with the `present`, and one of more than 400 days begins where the
+    history does. Asking for the periods' own range again answers the same.
     """
-    # A run that ends in this very second belongs to "until now".
-    now = now_us() + SECOND_US
+    now = await present(snapshot)
+    asked = await until_present(snapshot, asked)
     kept = (await snapshot.all(KEPT_SINCE))[0]
     until_us = min(asked.until_us, max(now, asked.since_us + 1))
     since_us = asked.since_us

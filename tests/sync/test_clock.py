@@ -1,0 +1,105 @@
+"""A clock that has been ahead leaves runs dated in the future: whoever asks for the time until now sees them."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hassette_sync import DataSyncService, RunFilter, TimeRange
+from hassette_sync.cli import main
+from hassette_sync.settings import WebSettings
+
+SECOND = 1_000_000
+HOUR = 3_600 * SECOND
+DAY = 24 * HOUR
+BOOM = ("exception", "ValueError", "boom")
+
+
+@pytest.fixture(params=[HOUR, 3 * DAY, 366 * DAY, 20 * 366 * DAY], ids=["hour", "days", "year", "decades"])
+def ahead(request: pytest.FixtureRequest, new_history: Callable[..., Any], now_us: int) -> tuple[Any, int]:
+    """A history with 2 runs of now, and 9 which a clock that was ahead has dated in the future."""
+    future_us = now_us + request.param
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        handler = history.listener("app", "on_x", "t")
+        for number in range(2):
+            history.run(handler, now_us - 60 * SECOND + number)
+        for number in range(9):
+            history.run(handler, future_us + number * 1_000, status="error", error=BOOM)
+        history.lifecycle(1, future_us, "connection_lost", "home")
+        history.loss(1, "queue_full_count", "runs", 7, future_us, future_us)
+    return history, future_us
+
+
+async def test_every_question_until_now_reaches_the_newest_run(ahead: tuple[Any, int]) -> None:
+    history, future_us = ahead
+    async with DataSyncService(history.path) as data:
+        overview = await data.overview()
+        assert (overview.counts.total, overview.counts.failed) == (11, 9)
+        assert len(overview.recent) == 11
+        assert [event.kind for event in overview.lifecycle] == ["connection_lost"]
+        assert overview.uptime.share == 1
+        assert sum(point.counts.total for point in overview.timeline.points) == 11
+        assert len(overview.timeline.points) <= 402
+        assert overview.until_us > future_us
+        assert len((await data.runs()).runs) == 11
+        (group,) = (await data.error_groups()).groups
+        assert group.recent == 9
+        assert len((await data.error_group(group.id)).runs) == 9
+        assert (await data.registrations()).registrations[0].counts.total == 11
+        assert (await data.registration(1)).registration.counts.failed == 9
+        assert (await data.run_facets()).statuses[0].count == 9
+        assert len((await data.lifecycle()).events) == 1
+        assert len((await data.losses()).losses) == 1
+        status = await data.status()
+        assert status.last_run is not None
+        assert status.last_run.status == "error"
+        assert sum("a clock has been ahead" in notice for notice in status.notices) == 1
+
+
+async def test_what_covers_a_range_that_ends_in_the_future_covers_itself(ahead: tuple[Any, int]) -> None:
+    history, _ = ahead
+    async with DataSyncService(history.path) as data:
+        covered = await data.covered(TimeRange.last())
+        assert await data.covered(covered) == covered
+        listed = await data.runs(RunFilter(), covered)
+        counted = await data.overview(covered)
+    assert len(listed.runs) == counted.counts.total == 11
+
+
+async def test_a_range_with_an_end_keeps_it(ahead: tuple[Any, int], now_us: int) -> None:
+    history, _ = ahead
+    asked = TimeRange.parse("1h", str(now_us))
+    async with DataSyncService(history.path) as data:
+        assert len((await data.runs(RunFilter(), asked)).runs) == 2
+        assert (await data.covered(asked)).until_us <= (now_us // HOUR + 1) * HOUR
+
+
+async def test_the_pages_show_them_and_follow_what_comes_next(ahead: tuple[Any, int]) -> None:
+    httpx = pytest.importorskip("httpx")
+    application = pytest.importorskip("hassette_sync.web.application", exc_type=ImportError)
+    history, future_us = ahead
+    async with DataSyncService(history.path) as data:
+        transport = httpx.ASGITransport(app=application.create_app(data, WebSettings()))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8765") as client:
+            said = {path: await client.get(path) for path in ("/", "/runs", "/errors", "/handlers", "/sessions")}
+            api = (await client.get("/api/runs")).json()
+        assert {path: answer.status_code for path, answer in said.items()} == dict.fromkeys(said, 200)
+        assert said["/runs"].text.count("ValueError") >= 9
+        assert f'data-newest="{(future_us // 1000 + 8) << 21 | 11}"' in said["/"].text
+        assert len(api["runs"]) == 11
+
+
+def test_the_terminal_shows_them_and_says_why(ahead: tuple[Any, int], capsys: pytest.CaptureFixture[str]) -> None:
+    history, _ = ahead
+    assert main(["runs", "--json", "--db", str(history.path)]) == 0
+    assert len(json.loads(capsys.readouterr().out)["runs"]) == 11
+    assert main(["status", "--db", str(history.path)]) == 0
+    said = capsys.readouterr().out
+    assert "Runs       11, 9 failed" in said
+    assert "a clock has been ahead" in said
+
+
+async def test_a_clock_that_is_right_is_not_spoken_of(data: DataSyncService) -> None:
+    assert not [notice for notice in (await data.status()).notices if "clock" in notice]
