@@ -52,6 +52,8 @@ class Redaction:
 
     def _without_cut_end(self, text: str) -> str:
         """Return a text that was cut without what its end has in common with the beginning of a secret."""
+        if len(text) < SHORTEST_PART:
+            return text
         found = len(text)
         for secret in self._secrets:
             start = text.find(secret[:SHORTEST_PART], max(0, len(text) - len(secret)))
