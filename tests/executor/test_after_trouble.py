@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from executor_kit import TroubledSink, eventually, failing, invoke, listener, nothing, record, sized
+from executor_kit import TroubledSink, eventually, failing, invoke, job, listener, nothing, record, sized
 
 from hassette_executor import Batch, CommandExecutor, ExecutorSettings, MemorySink, Status
 from hassette_executor.queue import WriteQueue
@@ -211,3 +211,8 @@ async def test_a_handler_in_a_thread_may_announce_and_all_of_it_is_counted():
         skipped[skip.reason] += skip.count
     assert skipped == {"overlap": 3}
     assert limited in sink.said("registered")
+
+
+def test_half_a_character_in_a_name_is_replaced_where_the_registration_is_made():
+    assert listener("scan caf\udce9", topic="a\ud800").key == ("hall", "main", "scan caf?", "a?")
+    assert job("gut\xe9").name == "gut\xe9"

@@ -189,17 +189,13 @@ class WriteQueue:
         # What else they say keeps its number: should the sink have kept it after all, the next start does not say it
         # once more.
         self._put_aside(batch._replace(summaries=()) for batch in unsettled)
-        beside = self._held()
+        facts: dict[str, object] = {"waiting": self._held(), "deadline_s": timeout_s}
         if left or summed_up:
-            logger.error(
-                "Records were not written before the stop deadline and are lost",
-                extra={"lost": left, "lost_counts": summed_up, "waiting": beside, "deadline_s": timeout_s},
-            )
-        elif beside:
-            logger.error(
-                "What was announced was not written before the stop deadline; it is kept for the next start only",
-                extra={"waiting": beside, "deadline_s": timeout_s},
-            )
+            message = "Records were not written before the stop deadline and are lost"
+            self._log.say(logging.ERROR, message, extra={"lost": left, "lost_counts": summed_up, **facts})
+        elif facts["waiting"]:
+            message = "What was announced was not written before the stop deadline; it is kept for the next start only"
+            self._log.say(logging.ERROR, message, extra=facts)
         self._flushes.release()
 
     def _is_empty(self) -> bool:

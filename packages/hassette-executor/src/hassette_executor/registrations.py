@@ -57,6 +57,7 @@ class ListenerRegistration:
 
     def __post_init__(self) -> None:
         _check_timeout(self.timeout_s)
+        _without_lone_surrogates(self)
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -97,11 +98,20 @@ class JobRegistration:
 
     def __post_init__(self) -> None:
         _check_timeout(self.timeout_s)
+        _without_lone_surrogates(self)
 
     @property
     def key(self) -> tuple[str, str, str]:
         """The natural key: app, instance, name."""
         return (self.app, self.instance, self.name)
+
+
+def _without_lone_surrogates(registration: "Registration") -> None:
+    # A file name may bring half a character. No database and no page takes it, and identities must be one everywhere.
+    for part in ("app", "instance", "name", "topic", "schedule", "handler"):
+        text = getattr(registration, part, "")
+        if not text.isascii() and (clean := text.encode("utf-8", "replace").decode("utf-8")) != text:
+            object.__setattr__(registration, part, clean)
 
 
 def _check_timeout(timeout_s: float | None) -> None:

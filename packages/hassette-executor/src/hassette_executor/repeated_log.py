@@ -51,7 +51,7 @@ class RepeatedLog:
         unsaid = self._unsaid.pop(kind, 0)
         if unsaid:
             message += f" ({unsaid} more like this since the last such line)"
-        self._write(level, message, *args, extra={**(extra or {}), "unsaid": unsaid})
+        self.say(level, message, *args, extra={**(extra or {}), "unsaid": unsaid})
 
     def _make_room(self, now: int) -> None:
         # Once per interval at most: to look through thousands of kinds for each line would cost more than the lines.
@@ -61,9 +61,10 @@ class RepeatedLog:
             del self._written[kind]
         if unsaid := sum(self._unsaid.pop(kind, 0) for kind in silent):
             message = "Lines of kinds that have fallen silent were left out"
-            self._write(logging.WARNING, message, extra={"unsaid": unsaid})
+            self.say(logging.WARNING, message, extra={"unsaid": unsaid})
 
-    def _write(self, level: int, message: str, *args: object, extra: Mapping[str, object]) -> None:
+    def say(self, level: int, message: str, *args: object, extra: Mapping[str, object]) -> None:
+        """Write a line at once, whatever was written before; arguments as of `log`."""
         try:
             self._logger.log(level, message, *args, extra=extra)
         except Exception:  # noqa: BLE001  somebody's handler or filter is broken; to say so we would need another log
