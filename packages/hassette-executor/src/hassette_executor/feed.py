@@ -7,6 +7,7 @@ from types import TracebackType
 
 from hassette_executor.errors import SubscriberTooSlowError
 from hassette_executor.records import Record
+from hassette_executor.shedding import PLAIN_BYTES, total_size
 
 
 class Subscription:
@@ -16,17 +17,15 @@ class Subscription:
         async with executor.feed.subscribe(after=last_seen) as subscription:
             async for records in subscription:
                 ...
-
-    Attributes:
-        complete_from: Everything with an id above this one was, or will be, delivered: what is older was no longer
-            retained and has to come from the store.
     """
 
-    def __init__(self, feed: "Feed", replay: Sequence[Record], complete_from: int, limit: int) -> None:
-        self.complete_from = complete_from
+    def __init__(self, feed: "Feed", replay: Sequence[Record], limit: int, max_bytes: int) -> None:
         self._feed = feed
         self._limit = limit
+        self._max_bytes = max_bytes
         self._waiting: deque[Record] = deque(replay)
+        self._bytes = total_size(replay)
+        self._told = limit
         self._arrived = asyncio.Event()
         self._cut_off = False
         self._closed = False
@@ -47,13 +46,17 @@ class Subscription:
         self._closed = True
         self._arrived.set()
 
-    def offer(self, records: Sequence[Record]) -> bool:
+    def offer(self, records: Sequence[Record], size: int) -> bool:
         """Take records from the feed; False when the subscriber is too far behind and is cut off."""
-        if len(self._waiting) + len(records) > self._limit:
+        waiting = self._waiting
+        # One that has read everything is not behind, however much comes at once.
+        if waiting and (len(waiting) + len(records) > self._limit or self._bytes + size > self._max_bytes):
             self._cut_off = True
-            self._waiting.clear()
+            self._told = min(self._limit, len(waiting) + len(records) - 1)
+            waiting.clear()
         else:
-            self._waiting.extend(records)
+            waiting.extend(records)
+            self._bytes += size
         self._arrived.set()
         return not self._cut_off
 
@@ -68,11 +71,12 @@ class Subscription:
         """
         await self._arrived.wait()
         if self._cut_off:
-            raise SubscriberTooSlowError(self._limit)
+            raise SubscriberTooSlowError(self._told)
         if self._closed:
             raise StopAsyncIteration
         records = tuple(self._waiting)
         self._waiting.clear()
+        self._bytes = 0
         self._arrived.clear()
         return records
 
@@ -85,44 +89,61 @@ class Feed:
 
     Args:
         retain: How many records to retain.
+        max_bytes: How many bytes they may hold, by estimate; the oldest go, batch by batch. Twice as many may wait for
+            a subscriber.
     """
 
-    def __init__(self, retain: int) -> None:
-        self._limit = retain
+    def __init__(self, retain: int, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._retained: deque[Record] = deque(maxlen=retain)
+        # What retained batches hold beyond their plain records, each with its last record's id; few have an entry.
+        self._heavy: deque[tuple[int, int]] = deque()
+        self._heavy_bytes = 0
         self._subscriptions: set[Subscription] = set()
-        self._forgotten = 0
 
     @property
     def subscribers(self) -> int:
         """How many subscribers there are."""
         return len(self._subscriptions)
 
-    def publish(self, records: Sequence[Record]) -> None:
-        """Pass records on, in the order of their ids."""
-        retained = self._retained
-        overflow = len(retained) + len(records) - self._limit
-        if overflow > 0:
-            newest_forgotten = retained[overflow - 1] if overflow <= len(retained) else records[-self._limit - 1]
-            self._forgotten = newest_forgotten.id
-        retained.extend(records)
+    def publish(self, records: Sequence[Record], size: int) -> None:
+        """Pass records on.
+
+        Args:
+            records: In the order of their ids; at least one.
+            size: The memory that they hold together, in bytes (`total_size`).
+        """
+        self._retained.extend(records)
+        if (heavy := size - PLAIN_BYTES * len(records)) > 0:
+            self._heavy.append((records[-1].id, heavy))
+            self._heavy_bytes += heavy
+        if self._heavy or PLAIN_BYTES * len(self._retained) > self._max_bytes:
+            self._forget()
         for subscription in tuple(self._subscriptions):
-            if not subscription.offer(records):
+            if not subscription.offer(records, size):
                 self._subscriptions.discard(subscription)
+
+    def _forget(self) -> None:
+        retained, heavy = self._retained, self._heavy
+        while heavy and heavy[0][0] < retained[0].id:
+            self._heavy_bytes -= heavy.popleft()[1]  # its records have gone by number
+        while retained and PLAIN_BYTES * len(retained) + self._heavy_bytes > self._max_bytes:
+            gone = retained.popleft()
+            if heavy and heavy[0][0] == gone.id:
+                self._heavy_bytes -= heavy.popleft()[1]
 
     def subscribe(self, after: int | None = None, *, limit: int = 5_000) -> Subscription:
         """Listen from now on.
 
         Args:
             after: Replay retained records with an id above this one first; None replays nothing.
-            limit: How many records may wait for this subscriber before it is cut off.
+            limit: How many records may wait for this subscriber before it is cut off; what comes at once while none
+                waits is taken, however much it is.
         """
-        retained = self._retained
-        replay = [] if after is None else [record for record in retained if record.id > after][-limit:]
-        # What is not replayed, be it asked for or not, is what the subscriber has to get from the store.
-        before = len(retained) - len(replay)
-        complete_from = retained[before - 1].id if before else self._forgotten
-        subscription = Subscription(self, replay, complete_from, limit)
+        replay: list[Record] = []
+        if after is not None:
+            replay = [record for record in self._retained if record.id > after][-limit:]
+        subscription = Subscription(self, replay, limit, 2 * self._max_bytes)
         self._subscriptions.add(subscription)
         return subscription
 

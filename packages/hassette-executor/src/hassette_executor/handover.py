@@ -51,7 +51,7 @@ class Handover:
         self.inbox: deque[Record] = deque()
         self.not_plain: list[Record] = []
         self.mark = 1
-        self.feed = Feed(settings.feed_records)
+        self.feed = Feed(settings.feed_records, settings.max_bytes // 4)
         self._settings = settings
         self._late = late
         self._sinks = sinks
@@ -185,7 +185,7 @@ class Handover:
         self._handed_over += len(records)
         not_plain, self.not_plain = self.not_plain, []
         size = total_size(records, not_plain)
-        self.feed.publish(records)
+        self.feed.publish(records, size)
         for queue in self._queues:
             queue.extend(records, size)
         if said := self._outcomes.worth_saying(records, not_plain):

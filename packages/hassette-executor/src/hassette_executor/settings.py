@@ -33,7 +33,8 @@ class ExecutorSettings:
         hook_timeout_s: Time limit of an error hook, in seconds.
         hooks_at_once: How many error hooks run at once; more are refused and counted.
         log_interval_s: A repeated log line is written once in this many seconds, with a count.
-        feed_records: How many records the live feed retains for subscribers that come back.
+        feed_records: How many records the live feed retains for subscribers that come back, as long as they take no
+            more than a quarter of `max_bytes`; a subscriber for which half of `max_bytes` waits is cut off.
 
     Raises:
         SettingError: A value is out of range; the message names the key.

@@ -1,0 +1,113 @@
+"""The live feed holds no more bytes than it may, whatever the runs have to say, and so does each subscriber."""
+
+import asyncio
+import logging
+
+import pytest
+from executor_kit import invoke, record
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hassette_executor import (
+    CommandExecutor,
+    Effects,
+    ExecutorSettings,
+    Feed,
+    LogLine,
+    NullSink,
+    SubscriberTooSlowError,
+)
+from hassette_executor.shedding import PLAIN_BYTES, size_of, total_size
+
+app_log = logging.getLogger("apps.chat")
+
+
+def talking(number: int, characters: int):
+    return record(number, effects=Effects((LogLine(1, 30, "apps", "x" * characters),)))
+
+
+def publish(feed: Feed, *records) -> None:
+    feed.publish(records, total_size(records))
+
+
+async def test_handlers_that_log_much_make_neither_the_feed_nor_a_subscriber_hold_more_than_their_share():
+    max_bytes = 1_000_000
+
+    async def chat() -> None:
+        for number in range(30):
+            app_log.warning("%s", str(number % 10) * 2_000)
+
+    async with (
+        CommandExecutor(NullSink(), settings=ExecutorSettings(max_bytes=max_bytes)) as executor,
+        executor.feed.subscribe() as idle,
+    ):
+        for number in range(200):
+            size = size_of(await executor.execute(invoke(chat)))
+            if number % 2:
+                await executor.force_flush()
+                assert total_size(executor.feed._retained) <= max_bytes // 4
+                assert total_size(idle._waiting) <= max_bytes // 2
+        assert total_size(executor.feed._retained) > max_bytes // 4 - 3 * size
+        with pytest.raises(SubscriberTooSlowError):
+            await anext(idle)
+
+
+@given(
+    retain=st.integers(1, 12),
+    max_bytes=st.integers(1, 20 * PLAIN_BYTES),
+    batches=st.lists(st.lists(st.sampled_from([0, 0, 0, 1, 700, 3_000]), min_size=1, max_size=8), max_size=8),
+)
+def test_whatever_is_published_the_newest_stay_within_both_bounds(retain, max_bytes, batches):
+    feed, published = Feed(retain, max_bytes), []
+    for batch in batches:
+        first = len(published) + 1
+        new = [talking(number, much) if much else record(number) for number, much in enumerate(batch, first)]
+        published += new
+        publish(feed, *new)
+        kept = list(feed._retained)
+        assert kept == published[len(published) - len(kept) :]
+        assert len(kept) <= retain
+        assert total_size(kept) <= max_bytes
+        if total_size(published) <= max_bytes:
+            assert len(kept) == min(retain, len(published))
+    # What was noted of batches goes with them: the feed is as free as a new one when plain records have taken over.
+    fits = min(retain, max_bytes // PLAIN_BYTES)
+    plain = [record(number) for number in range(len(published) + 1, len(published) + 31)]
+    for one in plain:
+        publish(feed, one)
+    assert list(feed._retained) == plain[len(plain) - fits :]
+    assert (feed._heavy_bytes, len(feed._heavy)) == (0, 0)
+
+
+async def test_a_subscriber_is_cut_off_by_bytes_as_well_and_what_it_has_read_counts_no_more():
+    feed = Feed(100, 5_000)
+    async with feed.subscribe() as slow, feed.subscribe() as quick:
+        publish(feed, talking(1, 4_000))
+        assert len(await anext(quick)) == 1
+        publish(feed, talking(2, 4_000))
+        assert feed.subscribers == 2
+        publish(feed, talking(3, 4_000))
+        assert feed.subscribers == 1
+        assert list(await anext(quick)) == [talking(2, 4_000), talking(3, 4_000)]
+        with pytest.raises(SubscriberTooSlowError, match="more than 2 records"):
+            await anext(slow)
+
+
+async def test_a_subscriber_that_has_read_everything_is_not_cut_off_by_a_batch_however_large():
+    feed = Feed(100, 1_000)
+    async with feed.subscribe(limit=3) as subscription:
+        for first in (1, 6):
+            batch = [talking(number, 10_000) for number in range(first, first + 5)]
+            publish(feed, *batch)
+            assert list(await anext(subscription)) == batch
+    assert list(feed._retained) == []
+
+
+async def test_what_is_replayed_counts_for_the_subscriber():
+    feed = Feed(100, 3_000)
+    publish(feed, talking(1, 2_000))
+    async with feed.subscribe(after=0) as back:
+        publish(feed, talking(2, 2_000))
+        publish(feed, talking(3, 2_000))
+        with pytest.raises(SubscriberTooSlowError):
+            await asyncio.wait_for(anext(back), 10)
