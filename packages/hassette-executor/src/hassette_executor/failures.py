@@ -55,7 +55,7 @@ class Failure(NamedTuple):
     @property
     def traceback(self) -> str:
         """The traceback as Python prints it, without carets; empty when no frames were kept."""
-        return "".join(_render(self)) if self.frames else ""
+        return "".join(_render(self, set())) if self.frames else ""
 
 
 # tuple.__new__ skips the named tuple's keyword handling, half a microsecond: this runs on the event loop.
@@ -63,7 +63,9 @@ _new_failure = cast("Callable[[type[Failure], tuple[object, ...]], Failure]", tu
 
 
 def take_failure(kind: str, error: BaseException, *, with_frames: bool = True, depth: int = 0) -> Failure:
-    """Take the facts of an exception, without keeping the exception.
+    """Take the facts of an exception, without keeping the exception. Never raises.
+
+    One that resists being looked at is a failure all the same, of which little more than its type is said.
 
     Args:
         kind: See `Failure`.
@@ -71,25 +73,31 @@ def take_failure(kind: str, error: BaseException, *, with_frames: bool = True, d
         with_frames: False leaves the frames, causes and groups out.
         depth: How many causes have been followed to get here; an exception inside of a group counts as several.
     """
-    cause, explicit = error.__cause__, True
-    if cause is None and not error.__suppress_context__:
-        cause, explicit = error.__context__, False
-    return _new_failure(
-        Failure,
-        (
-            kind,
-            _type_name(type(error)),
-            _message(error),
-            _frames(error.__traceback__) if with_frames else (),
-            take_failure(kind, cause, depth=depth + 1)
-            if with_frames and cause is not None and depth < MAX_CHAIN
-            else None,
-            explicit and cause is not None,
-            _group(kind, cast("BaseExceptionGroup[BaseException]", error), depth + _GROUP_DEPTH)
-            if with_frames and isinstance(error, BaseExceptionGroup) and depth < MAX_CHAIN
-            else (),
-        ),
-    )
+    try:
+        cause, explicit = error.__cause__, True
+        if cause is None and not error.__suppress_context__:
+            cause, explicit = error.__context__, False
+        return _new_failure(
+            Failure,
+            (
+                kind,
+                _type_name(type(error)),
+                _message(error),
+                _frames(error.__traceback__) if with_frames else (),
+                take_failure(kind, cause, depth=depth + 1)
+                if with_frames and cause is not None and depth < MAX_CHAIN
+                else None,
+                explicit and cause is not None,
+                _group(kind, cast("BaseExceptionGroup[BaseException]", error), depth + _GROUP_DEPTH)
+                if with_frames and isinstance(error, BaseExceptionGroup) and depth < MAX_CHAIN
+                else (),
+            ),
+        )
+    except BaseException as broken:  # noqa: BLE001  properties, a metaclass: all may be the app's code, and what that
+        # raises, SystemExit too, comes from looking and not from the run, whose record must not be lost to it.
+        raised = cast("BaseException", error)
+        text = f"<the exception could not be read: {_read_qualname(type(broken))}>"
+        return Failure(kind, _best_name(raised), text, _frames(_read_traceback(raised)) if with_frames else ())
 
 
 def _group(kind: str, group: "BaseExceptionGroup[BaseException]", depth: int) -> tuple[Failure, ...]:
@@ -100,13 +108,27 @@ def _type_name(cls: type[BaseException]) -> str:
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
+# What Python itself keeps, past attributes of the same name that a class or its metaclass may have: those may raise.
+_read_qualname = cast("Callable[[type[BaseException]], str]", type.__dict__["__qualname__"].__get__)
+_read_traceback = cast(
+    "Callable[[BaseException], TracebackType | None]", BaseException.__dict__["__traceback__"].__get__
+)
+
+
+def _best_name(error: BaseException) -> str:
+    try:
+        return _type_name(type(error))
+    except BaseException:  # noqa: BLE001  it may be the name that cannot be read; this one always can
+        return _read_qualname(type(error))
+
+
 def _message(error: BaseException) -> str:
     try:
         text = str(error)
         if notes := getattr(error, "__notes__", None):
             text = "\n".join((text, *map(str, notes)))
-    except Exception as broken:  # noqa: BLE001  its own __str__ may be the bug; the record must not be lost to it
-        text = f"<the message could not be read: {type(broken).__name__}>"
+    except BaseException as broken:  # noqa: BLE001  its own __str__ may be the bug; the record must not be lost to it
+        text = f"<the message could not be read: {_read_qualname(type(broken))}>"
     return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
 
 
@@ -145,10 +167,10 @@ def leave_out_frames_of(file: str) -> None:
     _OWN_FILES.add(file)
 
 
-def _render(failure: Failure) -> list[str]:
+def _render(failure: Failure, looked_at: set[str]) -> list[str]:
     lines: list[str] = []
     if failure.cause is not None:
-        lines += _render(failure.cause)
+        lines += _render(failure.cause, looked_at)
         lines.append(
             "\nThe above exception was the direct cause of the following exception:\n\n"
             if failure.explicit_cause
@@ -158,10 +180,20 @@ def _render(failure: Failure) -> list[str]:
         lines.append("Traceback (most recent call last):\n")
     for frame in failure.frames:
         lines.append(f'  File "{frame.file}", line {frame.line}, in {frame.function}\n')
-        if source := linecache.getline(frame.file, frame.line).strip():
+        if source := _source_line(frame, looked_at):
             lines.append(f"    {source}\n")
     lines.append(f"{failure.type}: {failure.message}\n" if failure.message else f"{failure.type}\n")
     for number, inner in enumerate(failure.group, 1):
         lines.append(f"  +---------------- {number} ----------------\n")
-        lines += [f"  | {line}\n" for line in "".join(_render(inner)).splitlines()]
+        lines += [f"  | {line}\n" for line in "".join(_render(inner, looked_at)).splitlines()]
     return lines
+
+
+def _source_line(frame: Frame, looked_at: set[str]) -> str:
+    try:
+        if frame.file not in looked_at:
+            looked_at.add(frame.file)
+            linecache.checkcache(frame.file)  # an app that was edited and reloaded has other lines now
+        return linecache.getline(frame.file, frame.line).strip()
+    except KeyError:
+        return ""  # linecache knows no threads: another one has forgotten the file in this very moment

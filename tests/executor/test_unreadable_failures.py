@@ -1,0 +1,190 @@
+"""An exception that resists being looked at costs its details, never the record of its run."""
+
+import importlib
+import linecache
+import os
+import sys
+from contextlib import suppress
+from functools import partial
+from itertools import count
+
+import pytest
+from executor_kit import invoke, raising
+
+from hassette_executor import CommandExecutor, Failure, Frame, MemorySink, Record
+from hassette_executor.failures import take_failure
+
+
+class NoCauseYetError(Exception):
+    @property
+    def __cause__(self):
+        raise AttributeError("no upstream yet")
+
+
+class NoContextError(Exception):
+    @property
+    def __context__(self):
+        raise SystemExit("no")
+
+
+class NoTracebackError(Exception):
+    @property
+    def __traceback__(self):
+        raise KeyboardInterrupt
+
+
+class OddCauseError(Exception):
+    __cause__ = "not even an exception"
+
+
+class ClosedGroupError(ExceptionGroup):
+    @property
+    def exceptions(self):
+        raise RuntimeError("closed")
+
+
+class Nameless(type):
+    def __getattribute__(cls, name):
+        if name in ("__qualname__", "__name__", "__module__"):
+            raise ValueError("no name")
+        return super().__getattribute__(name)
+
+
+class NamelessError(Exception, metaclass=Nameless):
+    pass
+
+
+class NamelessCauseError(Exception):
+    @property
+    def __cause__(self):
+        raise NamelessError
+
+
+class LastWordsError(Exception):
+    def __str__(self):
+        raise SystemExit("no")
+
+
+class NamelessWordsError(Exception):
+    def __str__(self):
+        raise NamelessError
+
+
+async def recorded(error: BaseException) -> Record:
+    """The record of a run that raises this; pytest could not read what `execute` raised if it did."""
+    record = None
+    async with CommandExecutor(sink := MemorySink()) as executor:
+        with suppress(BaseException):
+            record = await executor.execute(invoke(raising(error)))
+    assert record is not None, "execute raised"
+    assert list(sink.records) == [record]
+    return record
+
+
+UNREADABLE = {
+    "NoCauseYetError": (NoCauseYetError, f"{__name__}.NoCauseYetError", "AttributeError"),
+    "NoContextError": (NoContextError, f"{__name__}.NoContextError", "SystemExit"),
+    "NoTracebackError": (NoTracebackError, f"{__name__}.NoTracebackError", "KeyboardInterrupt"),
+    "OddCauseError": (OddCauseError, f"{__name__}.OddCauseError", "TypeError"),
+    "ClosedGroupError": (
+        partial(ClosedGroupError, "g", [ValueError()]),
+        f"{__name__}.ClosedGroupError",
+        "RuntimeError",
+    ),
+    "NamelessError": (NamelessError, "NamelessError", "ValueError"),
+    "NamelessCauseError": (NamelessCauseError, f"{__name__}.NamelessCauseError", "NamelessError"),
+}
+
+
+@pytest.mark.parametrize("which", UNREADABLE)
+async def test_a_run_is_recorded_whatever_looking_at_its_exception_raises(which):
+    make, name, why = UNREADABLE[which]
+    failure = (await recorded(make())).failure
+    assert failure == Failure("exception", name, f"<the exception could not be read: {why}>", (failure.frames[0],))
+    assert failure.frames[0].function == "raising.<locals>.handler"
+    assert f"{name}: {failure.message}" in failure.traceback
+
+
+def test_one_that_is_logged_without_a_traceback_has_none_if_it_cannot_be_read_either():
+    failure = take_failure("hassette", NoCauseYetError(), with_frames=False)
+    name = f"{__name__}.NoCauseYetError"
+    assert failure == Failure("hassette", name, "<the exception could not be read: AttributeError>")
+
+
+@pytest.mark.parametrize(("kind", "why"), [(LastWordsError, "SystemExit"), (NamelessWordsError, "NamelessError")])
+async def test_a_message_that_ends_the_program_costs_the_message_only(kind, why):
+    error = kind()
+    error.__cause__ = ValueError("the bulb is broken")
+    failure = (await recorded(error)).failure
+    assert failure.message == f"<the message could not be read: {why}>"
+    assert failure.cause is not None
+    assert failure.cause.message == "the bulb is broken"
+
+
+def test_what_cannot_be_read_of_a_cause_or_of_one_in_a_group_leaves_the_rest_readable():
+    outer = ExceptionGroup("tasks", [ClosedGroupError("g", [ValueError()]), ValueError("fine")])
+    outer.__cause__ = NoCauseYetError()
+    failure = take_failure("exception", outer)
+    assert failure.message == "tasks (2 sub-exceptions)"
+    assert failure.cause is not None
+    assert failure.cause.message == "<the exception could not be read: AttributeError>"
+    unreadable, fine = failure.group
+    assert unreadable.message == "<the exception could not be read: RuntimeError>"
+    assert fine.message == "fine"
+
+
+# ---- the source beside the frames
+
+
+def test_an_app_that_was_edited_and_reloaded_is_shown_with_its_new_lines(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    file = tmp_path / "an_app_that_is_edited.py"
+    seconds = count(1_000_000_000)
+
+    def edit(text: str) -> None:
+        file.write_text(text)
+        now = next(seconds)
+        os.utime(file, (now, now))
+        importlib.invalidate_caches()
+
+    def failure() -> Failure:
+        try:
+            app.run()
+        except ValueError as error:
+            return take_failure("exception", error)
+        raise AssertionError("nothing was raised")
+
+    edit("def run():\n    raise ValueError('first')\n")
+    app = importlib.import_module(file.stem)
+    try:
+        assert "raise ValueError('first')\n" in failure().traceback
+        edit("# mended, or so its owner thinks\ndef run():\n    raise ValueError('other')\n")
+        importlib.reload(app)
+        assert "raise ValueError('other')\n" in failure().traceback
+    finally:
+        del sys.modules[file.stem]
+
+
+def test_a_file_is_looked_at_once_for_a_whole_traceback(monkeypatch):
+    looked_at: list[str] = []
+    monkeypatch.setattr(linecache, "checkcache", looked_at.append)
+    frames = (Frame("a.py", 1, "f"), Frame("b.py", 2, "g"), Frame("a.py", 3, "f"))
+    inner = Failure("exception", "KeyError", "", frames)
+    outer = Failure("exception", "ValueError", "", frames, inner, group=(inner, inner))
+    for _ in range(2):
+        assert outer.traceback.count("in f\n") == 8
+    assert looked_at == ["a.py", "b.py"] * 2
+
+
+def test_a_file_that_another_thread_makes_linecache_forget_costs_its_lines_only(monkeypatch):
+    getline = linecache.getline
+
+    def forgetting(file: str, line: int) -> str:
+        if file == "hall.py":
+            raise KeyError(file)
+        return getline(file, line)
+
+    monkeypatch.setattr(linecache, "getline", forgetting)
+    failure = Failure("exception", "ValueError", "no", (Frame("hall.py", 1, "f"),))
+    assert failure.traceback == 'Traceback (most recent call last):\n  File "hall.py", line 1, in f\nValueError: no\n'
