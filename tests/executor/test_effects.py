@@ -7,7 +7,15 @@ import threading
 import pytest
 from executor_kit import TroubledSink, eventually, failing, invoke, listener, nothing
 
-from hassette_executor import CommandExecutor, ExecutorSettings, LogLine, MemorySink, ServiceCall, record_service_call
+from hassette_executor import (
+    CommandExecutor,
+    Effects,
+    ExecutorSettings,
+    LogLine,
+    MemorySink,
+    ServiceCall,
+    record_service_call,
+)
 from hassette_executor.capture import MAX_LINE
 from hassette_executor.context import Circle, Execution
 from hassette_executor.effects import GatheredEffects, LateEffects
@@ -141,6 +149,12 @@ async def test_service_calls_attach_in_order_and_the_first_stay_beyond_the_bound
         record = await executor.execute(invoke(act))
     assert [call.service for call in record.effects.service_calls] == ["s0", "s1", "s2"]
     assert record.effects.dropped_service_calls == 2
+
+
+async def test_a_run_of_which_no_call_may_be_kept_says_how_many_there_were():
+    async with CommandExecutor(settings=ExecutorSettings(service_calls=0)) as executor:
+        record = await executor.execute(invoke(lambda: record_service_call(called()), runs_in="sync"))
+    assert record.effects == Effects(dropped_service_calls=1)
 
 
 async def test_outside_of_a_run_nothing_attaches_and_nothing_breaks():

@@ -121,6 +121,22 @@ def test_sizes_count_what_is_heavy():
     assert total_size([plain, talking, failed]) == size_of(plain) + size_of(talking) + size_of(failed)
 
 
+@pytest.mark.parametrize("field", ["domain", "service", "target", "data", "error"])
+def test_every_text_of_a_service_call_counts(field):
+    call = TALK.service_calls[0]
+    longer = call._replace(**{field: (getattr(call, field) or "") + "x" * 1_000_000})
+    size = size_of(record(1, effects=Effects(service_calls=(call,))))
+    assert size_of(record(1, effects=Effects(service_calls=(longer,)))) == size + 1_000_000
+
+
+@pytest.mark.parametrize("field", ["logger", "message"])
+def test_every_text_of_a_log_line_counts(field):
+    line = TALK.log_lines[0]
+    longer = line._replace(**{field: getattr(line, field) + "x" * 1_000_000})
+    size = size_of(record(1, effects=Effects((line,))))
+    assert size_of(record(1, effects=Effects((longer,)))) == size + 1_000_000
+
+
 def test_an_hour_begins_at_its_start():
     assert hour_of(T0_US) == hour_of(T0_US + HOUR_US - 1) == T0_US
 

@@ -97,7 +97,7 @@ class GatheredEffects:
         if failed:
             placed = sorted(chain(placed, self._chatter))
             dropped += self._dropped_chatter
-        if not (placed or self._calls or dropped):
+        if not (placed or self._calls or dropped or self._dropped_calls):
             return None
         return Effects(tuple([line for _, _, line in placed]), tuple(self._calls), dropped, self._dropped_calls)
 

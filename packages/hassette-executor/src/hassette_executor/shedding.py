@@ -35,8 +35,11 @@ def size_of(record: Record) -> int:
     """Estimate the memory that a record holds, in bytes."""
     size = PLAIN_BYTES + (_size_of_failure(record.failure) if record.failure is not None else 0)
     if record.effects is not None:
-        size += sum(_ITEM_BYTES + len(line.message) for line in record.effects.log_lines)
-        size += sum(_ITEM_BYTES + len(call.target) + len(call.data) for call in record.effects.service_calls)
+        for line in record.effects.log_lines:
+            size += _ITEM_BYTES + len(line.logger) + len(line.message)
+        for call in record.effects.service_calls:
+            size += _ITEM_BYTES + len(call.domain) + len(call.service) + len(call.target) + len(call.data)
+            size += len(call.error or "")
     return size
 
 
