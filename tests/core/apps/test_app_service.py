@@ -189,6 +189,14 @@ async def test_on_error_of_the_app_hears_of_its_failures_and_of_no_others(
     assert house.executor.hooks.find(house.bus.on("x", handler=service.stop).registration) is None
 
 
+async def test_an_on_error_with_a_yield_is_refused_as_it_would_never_run(
+    house: Any, apps: Any, write: Any, entry: Any
+) -> None:
+    write("bad", "class Bad(App[AppConfig]):\n    async def on_error(self, context):\n        yield\n")
+    assert statuses(await apps.start({"bad": entry("bad", "Bad")})) == {"bad.bad": "failed"}
+    assert "yield" in (await house.lifecycle())[-1][2]
+
+
 async def test_plain_functions_serve_as_on_initialize(house: Any, apps: Any, write: Any, entry: Any) -> None:
     write("plain", "class Plain(App[AppConfig]):\n    def on_initialize(self):\n        self.ready = True\n")
     assert statuses(await apps.start({"plain": entry("plain", "Plain")})) == {"plain.plain": "running"}

@@ -12,6 +12,7 @@ from hassette_core.api import Api
 from hassette_core.apps.app import App, AppParts
 from hassette_core.apps.loading import AppEntry, LoadedApp, load_apps
 from hassette_core.bus import AppBus, BusService
+from hassette_core.handlers import check_hook
 from hassette_core.scheduler import AppScheduler, SchedulerService
 from hassette_core.states import States
 from hassette_executor import CommandExecutor
@@ -169,6 +170,7 @@ class AppService:
         try:
             app = loaded.app_class(loaded.config, parts)
             if type(app).on_error is not App[Any].on_error:
+                check_hook(app.on_error)
                 self._executor.hooks.set(app.on_error, app=(loaded.key, loaded.instance))
             problem = await self._call(app.on_initialize, self._start_timeout_s)
         except asyncio.CancelledError:
