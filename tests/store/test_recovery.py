@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hassette_store import check, recovery
+from hassette_store import backup, check, recovery, restore
 from hassette_store.schema import HEAD
 
 
@@ -74,3 +74,110 @@ async def test_a_row_of_the_wrong_type_is_left_behind_and_named(make_store: Any,
     assert read.value("SELECT count(*) FROM names") == before + 1
     assert read.value("SELECT count(*) FROM runs") == 1
     assert read.value("SELECT version_num FROM alembic_version") == HEAD
+
+
+async def test_a_second_recovery_in_the_same_second_keeps_both_damaged_files(
+    make_store: Any, path: Path, v: Any
+) -> None:
+    await a_run(make_store, v)
+    damaged = [path.read_bytes()]
+    recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+    damaged.append(path.read_bytes())
+    recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+    kept = [path.with_name(f"hassette.db.damaged-20260101T000000Z{number}") for number in ("", "-2")]
+    assert [one.read_bytes() for one in kept] == damaged
+
+
+async def test_a_log_that_was_kept_is_not_written_over_by_a_file_that_has_none(
+    make_store: Any, path: Path, v: Any
+) -> None:
+    await a_run(make_store, v)
+    log = path.with_name("hassette.db.damaged-20260101T000000Z-wal")
+    log.write_bytes(b"a log")
+    recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+    assert log.read_bytes() == b"a log"
+    assert path.with_name("hassette.db.damaged-20260101T000000Z-2").exists()
+
+
+# ---- rows that others refer to --------------------------------------------------------------------------------------
+
+LOST = {
+    "names": "DELETE FROM names",
+    "sessions": "DELETE FROM sessions",
+    "listeners": "DELETE FROM listeners",
+    "scheduled_jobs": "DELETE FROM scheduled_jobs",
+    "error_groups": "DELETE FROM error_groups",
+    "all of them": "DELETE FROM names; DELETE FROM sessions; DELETE FROM listeners; DELETE FROM scheduled_jobs; "
+    "DELETE FROM error_groups",
+}
+
+
+async def a_history_of_all_kinds(make_store: Any, v: Any) -> None:
+    store = make_store()
+    await store.start()
+    listener, job = v.Listener(), v.Job()
+    effects = v.Effects((v.LogLine(),), (v.Call(),))
+    invocations = tuple(v.an_invocation(n, listener, "error" if n % 4 == 0 else "success") for n in range(20))
+    executions = (v.an_invocation(30, job, trigger=v.Due(), effects=effects),)
+    skipped = (v.Skip(listener, v.T0_US, "overlap", 1),)
+    await store.write(v.Batch(1, invocations=invocations, executions=executions, skipped=skipped))
+    await store.stop()
+
+
+@pytest.mark.parametrize("lost", LOST)
+async def test_a_placeholder_stands_for_each_row_that_damage_took_and_others_refer_to(
+    make_store: Any, path: Path, read: Any, v: Any, tmp_path: Path, lost: str
+) -> None:
+    await a_history_of_all_kinds(make_store, v)
+    with sqlite3.connect(path) as db:
+        # What reading around a zeroed leaf comes to.
+        db.executescript(LOST[lost])
+    db.close()
+    assert check(path) != []
+    recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+    assert check(path) == []
+    backup(path, tmp_path / "copy.db")
+    restore(tmp_path / "other.db", tmp_path / "copy.db")
+    assert read.value("SELECT count(*) FROM named_runs JOIN registrations ON registrations.id = registration_id") == 21
+    assert read.value("SELECT count(*) FROM run_failures") == 5
+    session = read.row("SELECT runs, failures, first_id, last_id FROM sessions")
+    if lost != "names":
+        assert session == {"runs": 21, "failures": 5, "first_id": v.run_id(0), "last_id": v.run_id(30_000)}
+    store = make_store()
+    await store.start()
+    await store.write(v.Batch(1, invocations=(v.an_invocation(40, v.Listener("new", "new")),)))
+    await store.stop()
+    # Nothing of the lost ones' past is the new one's.
+    assert read.value("SELECT count(*) FROM runs JOIN listeners ON listeners.id = registration_id AND app = 'new'") == 1
+    assert (
+        read.value(
+            "SELECT sum(success + error) FROM statistics_daily JOIN listeners ON listeners.id = registration_id "
+            "AND app = 'new'"
+        )
+        == 1
+    )
+
+
+async def test_a_registration_that_only_statistics_know_keeps_its_number(
+    make_store: Any, path: Path, read: Any, v: Any
+) -> None:
+    await a_history_of_all_kinds(make_store, v)
+    with sqlite3.connect(path) as db:
+        db.executescript("DELETE FROM handler_invocations; DELETE FROM job_executions; " + LOST["all of them"])
+    db.close()
+    recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+    assert read.value("SELECT count(*) FROM statistics_daily JOIN registrations ON id = registration_id") == 2
+
+
+async def test_a_wrong_number_out_of_a_damaged_page_leaves_room_for_new_ones(
+    make_store: Any, path: Path, read: Any, v: Any
+) -> None:
+    await a_history_of_all_kinds(make_store, v)
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE handler_invocations SET entity_id = 9223372036854775807, user_id = -1 WHERE id % 2 = 0")
+    db.close()
+    recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+    store = make_store()
+    await store.start()
+    await store.write(v.Batch(1, invocations=(v.an_invocation(40, v.Listener(), trigger=v.Heard("new_type")),)))
+    assert read.value("SELECT count(*) FROM named_runs WHERE event_type = 'new_type'") == 1

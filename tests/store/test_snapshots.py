@@ -215,3 +215,56 @@ async def test_vacuum_gives_the_space_back_and_keeps_everything(make_store: Any,
     assert after < before
     assert count(path) == left
     assert check(path) == []
+
+
+async def test_a_copy_that_lacks_what_a_row_refers_to_is_restored_as_whole_as_it_is(
+    make_store: Any, path: Path, v: Any, tmp_path: Path
+) -> None:
+    store = make_store()
+    await store.start()
+    await some_runs(store, v, 3)
+    await store.stop()
+    with sqlite3.connect(path) as db:
+        db.execute("DELETE FROM names")
+    db.close()
+    assert "refers to a row of names that is not there" in check(path)[0]
+    backup(path, tmp_path / "copy.db")
+    restore(path, tmp_path / "copy.db")
+    assert count(path) == 3
+
+
+@pytest.mark.parametrize("moves", range(4))
+async def test_a_restore_that_a_crash_cuts_after_any_move_is_finished_or_forgotten(
+    make_store: Any, path: Path, v: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moves: int
+) -> None:
+    store = make_store()
+    await store.start()
+    await some_runs(store, v, 3)
+    backup(path, tmp_path / "copy.db")
+    await some_runs(store, v, 5, 2)
+    await store.stop()
+    # As SQLite leaves it beside a file that nobody closed; there is nothing in it, so that the runs can be counted.
+    log = path.with_name("hassette.db-wal")
+    log.touch()
+    done = 0
+    really_replace = Path.replace
+
+    def crash(file: Path, target: Path) -> Path:
+        nonlocal done
+        if done == moves:
+            raise KeyboardInterrupt
+        done += 1
+        return really_replace(file, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", crash)
+        with pytest.raises(KeyboardInterrupt):
+            restore(path, tmp_path / "copy.db")
+    again = make_store()
+    await again.start()
+    # The copy gets its name, the history goes, its log goes after it: from then on, the copy takes its place.
+    assert count(path) == (8 if moves < 2 else 3)
+    if moves >= 2:
+        (kept,) = (one for one in path.parent.glob("hassette.db.replaced-*") if not one.name.endswith("-wal"))
+        assert count(kept) == 8
+    assert not [one for one in path.parent.iterdir() if ".new" in one.name]

@@ -28,6 +28,9 @@ BUSY_TIMEOUT_S: Final = 0.5
 
 Result = TypeVar("Result")
 
+READING_FAILED: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What a statement may raise: Python does not decode SQLite's own words about a schema that is no longer UTF-8."""
+
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _MAY_NOT_WRITE: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
@@ -61,6 +64,19 @@ def uri(path: Path, **options: str | int) -> str:
     return f"file:{quote(str(path.absolute()))}?{query}"
 
 
+def tolerant(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Let a connection read text with wrong bytes in it, each as U+FFFD, and return it.
+
+    SQLite does not look at the bytes of a text, and no check finds a wrong one; it should not cost more than itself.
+    """
+    connection.text_factory = _text_of
+    return connection
+
+
+def _text_of(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
 def connect_read_only(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
     """Open a history for reading, whether a framework writes to it or not.
 
@@ -82,7 +98,7 @@ def connect_read_only(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> 
     except BaseException:
         connection.close()
         raise
-    return connection
+    return tolerant(connection)
 
 
 class UnchangingConnection(sqlite3.Connection):
@@ -119,18 +135,21 @@ def connect_to_read(
         raise
     else:
         return connection
-    return sqlite3.connect(
+    unchanging = sqlite3.connect(
         uri(path, mode="ro", immutable=1),
         uri=True,
         isolation_level=None,
         check_same_thread=False,
         factory=UnchangingConnection,
     )
+    return tolerant(unchanging)
 
 
 def is_damage(error: BaseException) -> bool:
-    """Tell whether SQLite says that the file is damaged, rather than busy, full or away."""
-    return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+    """Tell whether SQLite says that the file is damaged, rather than busy, full or away, or says it in wrong bytes."""
+    return isinstance(error, UnicodeDecodeError) or (
+        isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+    )
 
 
 @contextmanager
@@ -168,7 +187,7 @@ def connect_plain(path: Path, *, synchronous: Synchronous = "full") -> sqlite3.C
     except BaseException:
         connection.close()
         raise
-    return connection
+    return tolerant(connection)
 
 
 class Writer:
@@ -191,7 +210,7 @@ class Writer:
         wrapped: list[sqlite3.Connection] = []
 
         def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
-            wrapped.append(sqlite3.Connection(*arguments, **options))
+            wrapped.append(tolerant(sqlite3.Connection(*arguments, **options)))
             return wrapped[0]
 
         connection = await aiosqlite.connect(

@@ -13,6 +13,7 @@ from typing import Final
 
 from hassette_store.connections import connect_read_only
 from hassette_store.creation import create
+from hassette_store.header import forget_copy
 from hassette_store.ownership import make_empty
 from hassette_store.salvage import salvage
 
@@ -41,7 +42,8 @@ def recover(path: Path, finding: str, *, stamp: str, limit_s: float) -> str:
     """Replace a damaged file by a new one with all its readable rows; return one sentence about it.
 
     Args:
-        path: The damaged file; it ends as ``<name>.damaged-<stamp>``, with its side files.
+        path: The damaged file; it ends as ``<name>.damaged-<stamp>``, with its side files and, if there is one of that
+            name already, a number.
         finding: What is wrong with it.
         stamp: A time for the name.
         limit_s: Seconds after which no more rows are carried over.
@@ -50,12 +52,12 @@ def recover(path: Path, finding: str, *, stamp: str, limit_s: float) -> str:
         sqlite3.Error: The new file cannot be written; the damaged one is where it was.
         OSError: Likewise.
     """
-    new = _new(path)
+    new = incoming(path)
     _remove(new)
     make_empty(new, like=path)
     create(new)
     rows, unread = salvage(path, new, limit_s)
-    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    aside = free(path.with_name(f"{path.name}.damaged-{stamp}"))
     _move(path, aside)
     new.replace(path)
     lost = f"; could not be read whole: {', '.join(unread)}" if unread else ""
@@ -68,22 +70,28 @@ def recover(path: Path, finding: str, *, stamp: str, limit_s: float) -> str:
 
 
 def finish_interrupted(path: Path, stamp: str) -> None:
-    """Finish a recovery that a crash cut after the damaged file was moved; forget one that it cut earlier.
+    """Finish a recovery or a restore that a crash cut after the old file was moved; forget one that it cut earlier.
 
     Args:
         path: The history.
         stamp: A time, for the name of a log that lies there without the file it belongs to.
     """
-    new = _new(path)
+    forget_copy(path)
+    new = incoming(path)
+    _remove(partial(new))
     if new.exists() and not path.exists():
-        moved = sorted(
+        moved = [
             one
-            for one in path.parent.glob(f"{glob.escape(path.name)}.damaged-*")
+            for why in ("damaged", "replaced")
+            for one in path.parent.glob(f"{glob.escape(path.name)}.{why}-*")
             if not one.name.endswith(_SIDE_FILES) and not one.with_name(one.name + "-wal").exists()
-        )
-        # The damaged file's log would be applied to the new one.
-        _move(path, moved[-1] if moved else path.with_name(f"{path.name}.damaged-{stamp}"))
+        ]
+        # The old file's log would be applied to the new one. It belongs to the file that was moved last: stamps do not
+        # tell which, on a machine without a clock of its own.
+        last = max(moved, key=lambda one: (one.stat().st_ctime_ns, one.name), default=None)
+        _move(path, last or free(path.with_name(f"{path.name}.damaged-{stamp}")))
         new.replace(path)
+        logger.warning("A recovery or restore that was cut off has been finished", extra={"path": str(path)})
     else:
         _remove(new)
 
@@ -93,7 +101,7 @@ def set_aside_leftovers(path: Path, stamp: str) -> Path | None:
     wal = path.with_name(path.name + "-wal")
     if not wal.exists() or wal.stat().st_size == 0:
         return None
-    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    aside = free(path.with_name(f"{path.name}.damaged-{stamp}"))
     _move(path, aside)
     kept = aside.with_name(aside.name + "-wal")
     logger.error("The history is gone, its log is not; the log has been moved aside", extra={"aside": str(kept)})
@@ -102,18 +110,33 @@ def set_aside_leftovers(path: Path, stamp: str) -> Path | None:
 
 def keep_aside(path: Path, why: str) -> Path | None:
     """Move a file and its side files to the first free ``<name>.<why>-<n>``; return it, None if there was nothing."""
-    if not any(path.with_name(path.name + suffix).exists() for suffix in ("", *_SIDE_FILES)):
+    if not _is_taken(path):
         return None
     number = 1
-    while (aside := path.with_name(f"{path.name}.{why}-{number}")).exists():
+    while _is_taken(aside := path.with_name(f"{path.name}.{why}-{number}")):
         number += 1
     _move(path, aside)
     return aside
 
 
+def free(path: Path) -> Path:
+    """Return a path at which nothing lies: the given one or, if it is taken, the first free ``<name>-<n>`` from 2."""
+    number = 1
+    candidate = path
+    while _is_taken(candidate):
+        number += 1
+        candidate = path.with_name(f"{path.name}-{number}")
+    return candidate
+
+
+def incoming(path: Path) -> Path:
+    """Return where a whole file lies that is to take the place of a history; see `finish_interrupted`."""
+    return path.with_name(path.name + ".new")
+
+
 def put_back(backup: Path, path: Path) -> None:
     """Put a verified copy in the place of a file; the copy stays, too."""
-    new = _new(path)
+    new = incoming(path)
     _remove(new)
     make_empty(new, like=path if path.exists() else backup)
     source = connect_read_only(backup)
@@ -129,8 +152,13 @@ def put_back(backup: Path, path: Path) -> None:
     new.replace(path)
 
 
-def _new(path: Path) -> Path:
-    return path.with_name(path.name + ".new")
+def partial(path: Path) -> Path:
+    """Return where a file is written that gets its name when it is whole."""
+    return path.with_name(path.name + ".partial")
+
+
+def _is_taken(path: Path) -> bool:
+    return any(path.with_name(path.name + suffix).exists() for suffix in ("", *_SIDE_FILES))
 
 
 def _move(path: Path, aside: Path) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal
 
-from hassette_store.connections import connect_plain, connect_read_only, deadline
+from hassette_store.connections import READING_FAILED, connect_plain, connect_read_only, deadline
+from hassette_store.header import with_sound_header
 from hassette_store.leaves import key_in, leaves_of, rows_in
+from hassette_store.references import put_placeholders
 
 # What is worth most comes first, should the time run out: identities, sums, then rows.
 _SALVAGED: Final = (
@@ -43,6 +45,8 @@ Gap = tuple[Row | None, Row | None]
 def salvage(damaged: Path, new: Path, limit_s: float) -> tuple[int, list[str]]:
     """Copy each row that SQLite can read by its key; return how many, and the tables that could not be read whole.
 
+    Where rows that arrived refer to one that did not, a placeholder stands for it.
+
     Args:
         damaged: Where from; it is only read.
         new: Where to: an empty history.
@@ -50,19 +54,24 @@ def salvage(damaged: Path, new: Path, limit_s: float) -> tuple[int, list[str]]:
 
     Raises:
         sqlite3.Error: The new file cannot be written.
-        OSError: The damaged file cannot be read at all.
+        OSError: The damaged file cannot be read at all, or there is no room to mend a copy of it.
     """
+    with with_sound_header(damaged) as readable:
+        return _salvage(readable, new, limit_s)
+
+
+def _salvage(damaged: Path, new: Path, limit_s: float) -> tuple[int, list[str]]:
     ends = time.monotonic() + limit_s
     try:
         source = connect_read_only(damaged)
-    except sqlite3.Error:
+    except READING_FAILED:
         return 0, ["all of it"]
     try:
         # Makes SQLite go on with as much of a damaged schema as it can read; nothing is written (mode=ro).
         source.execute("PRAGMA writable_schema = ON")
         source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
         page_bytes = int(source.execute("PRAGMA page_size").fetchone()[0])
-    except sqlite3.Error:
+    except READING_FAILED:
         source.close()
         return 0, ["all of it"]
     target = connect_plain(new)
@@ -81,7 +90,9 @@ def salvage(damaged: Path, new: Path, limit_s: float) -> tuple[int, list[str]]:
                     target.execute("BEGIN")
                     _read_between(broken, leaves_of(damaged, page_bytes), ends, every=every)
                     target.execute("COMMIT")
-        return target.total_changes - before, [table.name for table in tables if table.gaps or table.refused]
+        rows = target.total_changes - before
+        put_placeholders(target)
+        return rows, [table.name for table in tables if table.gaps or table.refused]
     finally:
         target.close()
         source.close()
@@ -123,7 +134,7 @@ class _Table:
         info = target.execute(f"PRAGMA table_info({name})").fetchall()
         try:
             known = {str(row[1]) for row in source.execute(f"PRAGMA table_info({name})")}
-        except sqlite3.DatabaseError:
+        except READING_FAILED:
             known = set[str]()
         self._columns = [str(row[1]) for row in info if str(row[1]) in known]
         self._key = [str(row[1]) for row in sorted(info, key=lambda row: row[5]) if row[5]]
@@ -223,7 +234,7 @@ class _Table:
                     return rows, "to damage"
                 rows.append(row)
                 previous = this
-        except sqlite3.Error:
+        except READING_FAILED:
             return rows, "to damage"
         return rows, "to the limit" if len(rows) == limit else "to the end"
 

@@ -3,11 +3,19 @@
 import shutil
 import sqlite3
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from hassette_store import recovery
-from hassette_store.connections import connect_plain, connect_read_only, connect_to_read, is_damage
+from hassette_store.connections import (
+    READING_FAILED,
+    connect_plain,
+    connect_read_only,
+    connect_to_read,
+    is_damage,
+    tolerant,
+)
 from hassette_store.errors import DamagedSourceError, SnapshotError
 from hassette_store.ownership import followed, make_empty, owned
 from hassette_store.schema import HEAD, revision_of
@@ -36,13 +44,13 @@ def verified_copy(
         raise SnapshotError(
             f"a copy of {path} needs {size / 1e6:.0f} MB, and {to.absolute().parent} has {free / 1e6:.0f} MB free"
         )
-    partial = to.with_name(to.name + ".partial")
+    partial = recovery.partial(to)
     partial.unlink(missing_ok=True)
     try:
         make_empty(partial, like=like or path)
         source = connect_to_read(path)
         try:
-            target = sqlite3.connect(partial)
+            target = tolerant(sqlite3.connect(partial))
             try:
                 # One view of the file for the whole copy: without it, SQLite begins again at each commit of the writer.
                 source.execute("BEGIN")
@@ -62,7 +70,7 @@ def verified_copy(
         if finding != "ok":
             raise DamagedSourceError(f"the copy of {path} is not whole: {finding}")
         partial.replace(to)
-    except (sqlite3.Error, OSError) as error:
+    except (*READING_FAILED, OSError) as error:
         kind = DamagedSourceError if is_damage(error) else SnapshotError
         raise kind(f"{path} could not be copied to {to}: {error}") from error
     finally:
@@ -107,12 +115,14 @@ def restore(path: Path, source: Path) -> Path | None:
     """
     if not source.is_file():
         raise SnapshotError(f"there is no backup at {source}")
-    if findings := check(source):
+    if findings := _findings(source, references=False):
         raise SnapshotError(f"{source} is not whole: {findings[0]}")
     path = followed(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with owned(path):
-        incoming = path.with_name(path.name + ".incoming")
+        recovery.finish_interrupted(path, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+        # From the moment that it has this name, a start finishes what a crash cuts off.
+        incoming = recovery.incoming(path)
         verified_copy(source, incoming, like=path)
         kept = recovery.keep_aside(path, "replaced")
         incoming.replace(path)
@@ -128,6 +138,10 @@ def check(path: Path) -> list[str]:
         SnapshotError: There is no such file, or it cannot be read.
         StoreError: It is not a history, or of a newer hassette-store.
     """
+    return _findings(path, references=True)
+
+
+def _findings(path: Path, *, references: bool) -> list[str]:
     if not path.is_file():
         raise SnapshotError(f"there is no history at {path}")
     try:
@@ -136,13 +150,14 @@ def check(path: Path) -> list[str]:
             if revision_of(connection, path) is None:
                 return ["it holds no history"]
             findings = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
-            findings += [
-                f"{table}: row {rowid} refers to a row of {parent} that is not there"
-                for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(20)
-            ]
+            if references:
+                findings += [
+                    f"{table}: row {rowid} refers to a row of {parent} that is not there"
+                    for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(20)
+                ]
         finally:
             connection.close()
-    except sqlite3.DatabaseError as error:
+    except READING_FAILED as error:
         if is_damage(error):
             return [str(error)]
         # Nothing is said of the file by that.
@@ -184,6 +199,6 @@ def vacuum(path: Path) -> tuple[int, int]:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
                 connection.close()
-        except sqlite3.Error as error:
+        except READING_FAILED as error:
             raise SnapshotError(f"{path} could not be rewritten: {error}") from error
     return before, path.stat().st_size
