@@ -1,5 +1,6 @@
 """``hassette telemetry``: tables for people, JSON for programs, exit codes for scripts."""
 
+import errno
 import json
 import sqlite3
 import subprocess
@@ -179,8 +180,50 @@ def test_the_file_is_looked_for_in_the_documented_order(tmp_path: Path, monkeypa
     Path("hassette.toml").write_text('[hassette]\ndata_dir = "kept"\n')
     assert database_path(None, {}) == Path("kept/hassette.db")
     assert database_path(None, {"HASSETTE__DATA_DIR": "/var/lib/hassette"}) == Path("/var/lib/hassette/hassette.db")
+    assert database_path(None, {"hassette__hassette__data_dir": "/srv"}) == Path("/srv/hassette.db")
+    assert database_path(None, {"HASSETTE__DATA_DIR": ""}) == Path("kept/hassette.db")
     Path("hassette.toml").write_text("not toml at all = = =")
     assert database_path(None, {}) == Path("hassette.db")
+
+
+@pytest.mark.parametrize("name", ["HASSETTE__DATA_DIR", "HASSETTE__HASSETTE__DATA_DIR"])
+def test_a_home_is_found_in_the_environment_and_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/otto")
+    assert database_path(None, {name: "~/kept"}) == Path("/home/otto/kept/hassette.db")
+    assert database_path(None, {name: "~nobody-of-that-name/x"}) == Path("~nobody-of-that-name/x/hassette.db")
+    Path("hassette.toml").write_text('[hassette]\ndata_dir = "~/hist"\n', "utf-8-sig")
+    assert database_path(None, {}) == Path("/home/otto/hist/hassette.db")
+
+
+@pytest.mark.parametrize("kind", ["handlers", "jobs"])
+def test_an_app_that_is_not_there_is_not_taken_for_an_empty_history(
+    plausible: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    assert main([kind, "--app", "nope", "--db", str(plausible)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"No {kind} of an app 'nope'. Without --app, all {kind} are listed")
+
+
+@pytest.mark.parametrize("command", ["check", "status"])
+def test_a_permission_denied_names_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    path = tmp_path / "closed" / "hassette.db"
+
+    def refuse(self: Path, *_: object, **__: object) -> object:
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    # Not by the directory's rights: tests run as root, too, whom no rights stop.
+    for look in ("stat", "is_dir", "is_file", "exists", "is_symlink"):
+        monkeypatch.setattr(Path, look, refuse)
+    assert main([command, "--db", str(path)]) == 1
+    said = capsys.readouterr().err
+    assert "Permission denied" in said
+    assert str(path) in said
+    assert said.count("\n") == 1
 
 
 def test_a_table_keeps_its_width_and_says_what_it_cut() -> None:

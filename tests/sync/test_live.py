@@ -198,6 +198,30 @@ async def test_what_is_live_is_shown_beside_the_history(plausible: Path, now_us:
     assert overview.status.live.accounting.shed == {"queue_full_count": 1}
 
 
+async def test_half_a_surrogate_pair_in_a_live_text_is_sent_as_a_question_mark(plausible: Path) -> None:
+    from hassette_sync.live import Snapshot
+
+    feed = MemoryFeed()
+    half = "hall\ud83d"
+    who = SimpleNamespace(app=half, instance=half, name=half)
+    row = ended(2**62, registration=who, status="error", failure=SimpleNamespace(type="OSError", message=half))
+    for name in vars(row.trigger):
+        setattr(row.trigger, name, half)
+    feed.state = Snapshot(
+        running=(SimpleNamespace(run=1, registration=who, trigger=row.trigger, started_us=1),),
+        upcoming=(SimpleNamespace(app=half, instance=half, name=half, due_us=1),),
+        services=(SimpleNamespace(name="apps", status="failed", detail=half),),
+    )
+    feed.publish(row)
+    async with DataSyncService(plausible, feed) as data:
+        async with aclosing(data.follow()) as batches:
+            (run,) = await asyncio.wait_for(anext(batches), 10)
+        answers = [run, await data.overview(), await data.running(), *data.upcoming()]
+    said = [answer.model_dump_json() for answer in answers]
+    assert run.name == "hall?"
+    assert all("hall?" in text for text in said)
+
+
 async def test_live_runs_and_rows_of_the_history_read_the_same(plausible: Path) -> None:
     async with DataSyncService(plausible) as data:
         page = await data.runs(RunFilter(status="error", kind="handler"), TimeRange.last("3d"), limit=1)

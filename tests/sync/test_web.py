@@ -196,6 +196,13 @@ async def test_a_missing_history_is_a_503_that_says_so(tmp_path: Path, path: str
     assert "There is no history at" in answer.text
 
 
+@pytest.mark.parametrize("kind", ["handlers", "jobs"])
+async def test_an_app_that_is_not_there_is_not_taken_for_an_empty_history(client: httpx.AsyncClient, kind: str) -> None:
+    said = (await client.get(f"/{kind}?app=nope")).text
+    assert f"No {kind} of an app called nope" in said
+    assert "appears when an app" not in said
+
+
 async def test_an_empty_history_makes_pages_that_say_what_to_do(new_history: Callable[..., Any]) -> None:
     history = new_history()
     history.close()

@@ -149,6 +149,21 @@ async def hear(client: Any, until: int) -> list[Any]:
     return messages
 
 
+async def test_a_text_that_cannot_be_sent_as_it_is_does_not_end_the_live_stream(plausible: Path) -> None:
+    feed = MemoryFeed()
+    odd = ended(2**62)
+    odd.registration.name = odd.failure.message = "caf\udce9"
+    async with (
+        create_web_service(DataSyncService(plausible, feed), WebSettings(port=0)) as service,
+        websockets.connect(live_address(service.url)) as client,
+    ):
+        await client.recv()
+        feed.publish(odd)
+        feed.publish(ended(2**62 + 1))
+        heard = [run["name"] for message in await hear(client, 2**62 + 1) for run in message["runs"]]
+    assert heard == ["caf?", "tidy"]
+
+
 @pytest.mark.parametrize("live", [True, False], ids=["feed", "file"])
 async def test_a_page_that_was_away_for_long_is_told_to_reload_and_not_of_each_run(
     new_history: Callable[..., Any], now_us: int, live: bool

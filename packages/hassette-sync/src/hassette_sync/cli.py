@@ -68,7 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(error: Exception, code: int) -> int:
-    said = str(error) if not isinstance(error, OSError) or error.strerror is None else error.strerror
+    said = str(error)
+    if isinstance(error, OSError) and error.strerror is not None:
+        # Which file it is about is half of what is wrong.
+        said = error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
     print(f"hassette telemetry: {said}", file=sys.stderr)
     return code
 
@@ -189,7 +192,7 @@ def _registrations(arguments: argparse.Namespace) -> int:
     return _ask(
         arguments,
         lambda data: data.registrations(asked, kind=arguments.kind, app=arguments.app),
-        lambda page: render.registrations(page.registrations, arguments.kind),
+        lambda page: render.registrations(page.registrations, arguments.kind, arguments.app),
     )
 
 

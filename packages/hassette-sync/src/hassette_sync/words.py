@@ -104,6 +104,11 @@ def size(count: int) -> str:
     return f"{value:.1f} GB"
 
 
+def sendable(text: str) -> str:
+    """Return a text that UTF-8 can hold: half a surrogate pair, which it cannot, becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def status(value: str) -> str:
     """Say how a run ended."""
     return _STATUS_WORDS.get(value, value.replace("_", " "))

@@ -20,7 +20,7 @@ from hassette_sync.questions.sessions import incidents, lifecycle_page, losses_p
 from hassette_sync.questions.sketches import Sketch, Sketches, percentiles
 from hassette_sync.reader import Parameters, Snapshot
 from hassette_sync.time_range import SECOND_US, Periods, TimeRange
-from hassette_sync.words import INCIDENT_WORDS, coarse, moment
+from hassette_sync.words import INCIDENT_WORDS, coarse, moment, sendable
 
 # https://sqlite.org/wal.html: before this version, two connections that write or checkpoint at once can damage a
 # file in WAL mode. The store keeps to one writer; another program on the file would not.
@@ -40,7 +40,7 @@ async def status(snapshot: Snapshot, path: Path, live: Live | None, at_us: int) 
     last = await runs_page(snapshot, RunFilter(), TimeRange(0, max(at_us, newest_run) + SECOND_US), None, 1)
     befell = await incidents(snapshot, at_us)
     return Status(
-        path=str(path),
+        path=sendable(str(path)),
         size_bytes=_size_of(path),
         schema_revision=str(revision[0]) if revision else "",
         sqlite_version=sqlite3.sqlite_version,

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import cast
 
 FILE_NAME = "hassette.db"
-DATA_DIR_VARIABLE = "HASSETTE__DATA_DIR"
+# As the framework reads them: the table may be left out of the name, and the case does not matter.
+DATA_DIR_VARIABLES = ("HASSETTE__DATA_DIR", "HASSETTE__HASSETTE__DATA_DIR")
 
 
 def database_path(given: Path | None, environment: Mapping[str, str] | None = None) -> Path:
@@ -18,14 +19,16 @@ def database_path(given: Path | None, environment: Mapping[str, str] | None = No
         environment: The environment; None is this process's.
 
     Returns:
-        What was given; else ``hassette.db`` in ``$HASSETTE__DATA_DIR``; else in the ``data_dir`` of ``hassette.toml``
-        in the current directory; else in the current directory, if it is there; else in ``data``.
+        What was given; else ``hassette.db`` in ``$HASSETTE__DATA_DIR`` or ``$HASSETTE__HASSETTE__DATA_DIR``; else in
+        the ``data_dir`` of ``hassette.toml`` in the current directory; else in the current directory, if it is there;
+        else in ``data``.
     """
     if given is not None:
         return given / FILE_NAME if given.is_dir() else given
     variables = os.environ if environment is None else environment
-    if data_dir := variables.get(DATA_DIR_VARIABLE):
-        return Path(data_dir) / FILE_NAME
+    for name, data_dir in variables.items():
+        if data_dir and name.upper() in DATA_DIR_VARIABLES:
+            return _at_home(data_dir) / FILE_NAME
     if configured := _configured():
         return configured / FILE_NAME
     here = Path(FILE_NAME)
@@ -34,10 +37,18 @@ def database_path(given: Path | None, environment: Mapping[str, str] | None = No
 
 def _configured() -> Path | None:
     try:
-        settings: dict[str, object] = tomllib.loads(Path("hassette.toml").read_text("utf-8"))
+        settings: dict[str, object] = tomllib.loads(Path("hassette.toml").read_text("utf-8-sig"))
     except (OSError, ValueError):
         # `hassette check` is there to say what is wrong with it.
         return None
     table = settings.get("hassette")
     data_dir = cast("dict[str, object]", table).get("data_dir") if isinstance(table, dict) else None
-    return Path(data_dir) if isinstance(data_dir, str) else None
+    return _at_home(data_dir) if isinstance(data_dir, str) else None
+
+
+def _at_home(data_dir: str) -> Path:
+    """Read a path in which ``~`` is somebody's home."""
+    try:
+        return Path(data_dir).expanduser()
+    except RuntimeError:  # nobody of that name
+        return Path(data_dir)

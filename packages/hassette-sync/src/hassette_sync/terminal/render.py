@@ -61,8 +61,10 @@ def runs(found: tuple[Run, ...], now_us: int) -> str:
     )
 
 
-def registrations(found: tuple[Registration, ...], kind: str) -> str:
-    """Say handlers or jobs as a table."""
+def registrations(found: tuple[Registration, ...], kind: str, app: str | None = None) -> str:
+    """Say handlers or jobs as a table; of one app, if that was asked."""
+    if not found and app:
+        return f"No {kind}s of an app {app!r}. Without --app, all {kind}s are listed, with the names of their apps."
     if not found:
         return f"No {kind}s yet: one appears when an app registers it."
     return table(
