@@ -2,13 +2,17 @@
 
 import errno
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hassette_store import DatabaseInUseError, WriteFailedError
-from hassette_store.ownership import Ownership, owner_note
+from hassette_store import DatabaseInUseError, UnusableFileError, WriteFailedError
+from hassette_store import ownership as ownership_module
+from hassette_store.ownership import Ownership, followed, owned, owner_note
 
 
 async def start_and_stop(make_store: Any, path: Path) -> Any:
@@ -71,3 +75,100 @@ async def test_a_restart_does_not_drop_the_locks_of_this_process(
     await store.start()
     assert owner_note(path) in opened
     assert path not in opened
+
+
+def test_a_note_is_taken_away_before_others_may_own_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    next_owner: list[Ownership] = []
+    unlock = ownership_module._unlock
+
+    def unlock_and_be_followed(file: Any) -> None:
+        unlock(file)
+        if not next_owner:
+            next_owner.append(Ownership.take(path))
+
+    monkeypatch.setattr(ownership_module, "_unlock", unlock_and_be_followed)
+    with pytest.raises(WriteFailedError), owned(path):
+        raise WriteFailedError(path, OSError("no room"))
+    assert owner_note(path).exists()
+    with pytest.raises(DatabaseInUseError, match=f"process {os.getpid()}"):
+        Ownership.take(path)
+    next_owner[0].release()
+
+
+async def test_a_foreign_file_that_is_refused_is_nobodys_and_the_next_owner_is_the_only_one(
+    make_store: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    next_owner: list[Ownership] = []
+    unlock = ownership_module._unlock
+
+    def unlock_and_be_followed(file: Any) -> None:
+        unlock(file)
+        if not next_owner:
+            next_owner.append(Ownership.take(path))
+
+    path.write_bytes(b"something else, and more than a hundred bytes of it" * 100)  # noqa: ASYNC240  nothing else runs
+    monkeypatch.setattr(ownership_module, "_unlock", unlock_and_be_followed)
+    with pytest.raises(UnusableFileError, match="it is not an SQLite database"):
+        await make_store().start()
+    with pytest.raises(DatabaseInUseError):
+        Ownership.take(path)
+    next_owner[0].disown()
+    assert not owner_note(path).exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows takes no open file away")
+def test_a_note_that_went_between_its_opening_and_its_locking_is_made_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = ownership_module._lock
+    note = owner_note(path)
+
+    def lock_too_late(file: Any) -> None:
+        monkeypatch.setattr(ownership_module, "_lock", lock)
+        note.unlink()
+        lock(file)
+
+    monkeypatch.setattr(ownership_module, "_lock", lock_too_late)
+    first = Ownership.take(path)
+    with pytest.raises(DatabaseInUseError):
+        Ownership.take(path)
+    first.release()
+
+
+@pytest.mark.parametrize("call", ["is_symlink", "exists", "resolve"])
+async def test_a_directory_that_this_user_may_not_look_into_is_named(
+    make_store: Any, path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """As below a directory of another user's; the tests run as root, who may look everywhere."""
+
+    def refuse(file: Path, *_: Any) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, call, refuse)
+        with pytest.raises(UnusableFileError, match=r"link\.db: it cannot be looked into \(Permission") as raised:
+            followed(link)
+        assert raised.value.__cause__
+        with pytest.raises(UnusableFileError, match="cannot be looked into"):
+            await make_store(link).start()
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid") or os.geteuid() != 0, reason="only root can become nobody")
+def test_the_directory_that_is_closed_to_this_user_is_named() -> None:
+    code = (
+        "import os, sys, pathlib\n"
+        "from hassette_store import StoreSettings, StoreError\n"
+        "from hassette_store.preparation import prepare\n"
+        "os.chdir('/'); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "try: prepare(pathlib.Path(sys.argv[1]), StoreSettings(), lambda: 0)\n"
+        "except StoreError as error: print(error)\n"
+    )
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        closed = Path(place) / "closed"
+        closed.mkdir(0o700)
+        for path in (closed / "h.db", closed / "below" / "further" / "h.db"):
+            ran = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60)
+            assert f"{closed} cannot be looked into (Permission denied)" in ran.stdout, ran

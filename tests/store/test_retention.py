@@ -94,6 +94,81 @@ async def test_a_second_pass_does_not_walk_what_the_first_has_walked(store: Any,
     assert again.rows <= 10
 
 
+@pytest.mark.parametrize("ahead_s", [400 * DAY_S, 30 * DAY_S + 90])
+async def test_a_pass_under_a_clock_that_is_ahead_takes_nothing_of_what_comes_after_it(
+    store: Any, read: Any, clock: Any, v: Any, ahead_s: float
+) -> None:
+    listener = v.Listener()
+    await fill(store, v, [v.an_invocation(n, listener) for n in range(10)])
+    clock.pass_(ahead_s)
+    await whole_pass(store, clock, keep_newest=0)
+    clock.pass_(-ahead_s)
+    # Also when the newest of them is later than anything that pass has looked at.
+    later = [60_000 + 1_000 * n for n in range(50)]
+    await fill(store, v, [v.an_invocation(n, listener, "error" if n % 2_000 else "success") for n in later])
+    await whole_pass(store, clock, keep_newest=0)
+    assert read.value("SELECT count(*) FROM runs") == 50
+    # What came under the right clock goes at its right time.
+    clock.pass_(10 * DAY_S)
+    await whole_pass(store, clock, keep_newest=0)
+    assert read.value("SELECT count(*) FROM runs WHERE status_id <> 0") == read.value("SELECT count(*) FROM runs") == 25
+
+
+async def test_the_marks_of_a_clock_that_was_ahead_are_forgotten(store: Any, read: Any, clock: Any, v: Any) -> None:
+    await store._db.rows(
+        "INSERT INTO store_state VALUES ('successes_below', ?1), ('failures_below', ?1)",
+        (v.run_id(400 * DAY_MS * 1000),),
+    )
+    listener = v.Listener()
+    await fill(store, v, [v.an_invocation(n, listener) for n in range(50)])
+    await whole_pass(store, clock, keep_newest=0)
+    assert read.value("SELECT count(*) FROM runs") == 50
+    clock.pass_(10 * DAY_S)
+    await whole_pass(store, clock, keep_newest=0)
+    assert read.value("SELECT count(*) FROM runs") == 0
+
+
+async def test_a_group_that_comes_back_after_it_aged_out_has_its_traceback(
+    make_store: Any, read: Any, clock: Any, v: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hassette_store.retention.FIRST_PASS_S", 0.0)
+    store, listener = make_store(keep_newest=0), v.Listener()
+    await store.start()
+    await fill(store, v, [v.an_invocation(1, listener, "error")])
+    traceback = read.value("SELECT traceback FROM error_groups")
+    clock.pass_(500 * DAY_S)
+    serving = asyncio.create_task(store.serve())
+    async with asyncio.timeout(20):
+        while read.value("SELECT count(*) FROM error_groups"):  # noqa: ASYNC110  as below
+            await asyncio.sleep(0.02)
+    serving.cancel()
+    await fill(store, v, [v.an_invocation(500 * DAY_MS, listener, "error")])
+    assert read.value("SELECT traceback FROM error_groups") == traceback != ""
+
+
+async def test_a_number_is_given_again_only_when_no_statistics_carry_it(
+    make_store: Any, read: Any, clock: Any, v: Any
+) -> None:
+    kept = {"keep_newest": 0, "keep_daily_days": 2, "keep_hourly_days": 2}
+    store, stays, goes, job = make_store(), v.Listener("stays"), v.Listener("goes"), v.Job("gone")
+    await store.start()
+    ran = v.Run(v.run_id(3_000_000), job, v.Due(), v.T0_US, 1, 1, "success")
+    runs = (v.an_invocation(1, goes), v.an_invocation(2, goes))
+    await store.write(v.Batch(1, registered=(stays, goes, job), invocations=runs, executions=(ran,)))
+    clock.pass_(60)
+    # They end on the next day, after the retirement.
+    await store.write(v.Batch(2, retired=(goes, job)))
+    await store.write(v.Batch(3, invocations=(v.an_invocation(10 * DAY_MS // 24, goes),)))
+    numbers = {row["id"] for row in read.rows("SELECT id FROM registrations")}
+    for _ in range(6 * 24):
+        clock.pass_(DAY_S / 24)
+        await whole_pass(store, clock, keep_successes_days=1, keep_failures_days=1, **kept)
+        known = {row["id"] for row in read.rows("SELECT id FROM registrations")}
+        counted = {row["id"] for row in read.rows("SELECT registration_id AS id FROM statistics_daily")}
+        assert counted <= known
+    assert known == numbers & {row["id"] for row in read.rows("SELECT id FROM listeners WHERE name = 'stays'")}
+
+
 async def test_statistics_outlive_the_rows_and_go_by_an_age_of_their_own(
     store: Any, read: Any, clock: Any, v: Any
 ) -> None:

@@ -130,13 +130,76 @@ async def test_a_new_list_of_what_runs_replaces_the_old_one_and_none_leaves_it(s
     assert read.value("SELECT count(*) FROM running_executions") == 0
 
 
-async def test_nothing_is_interrupted_by_a_clean_end(make_store: Any, read: Any, v: Any) -> None:
+async def test_what_outlives_a_clean_end_is_in_the_history_as_interrupted(
+    make_store: Any, read: Any, clock: Any, v: Any
+) -> None:
+    store = make_store()
+    await store.start()
+    listener, job = v.Listener(), v.Job()
+    await store.write(v.Batch(1, invocations=(v.an_invocation(1, listener, "error"),)))
+    running = (
+        v.Running(7, listener, v.Heard(new_state="open"), v.T0_US + 1_000_000),
+        v.Running(8, job, v.Due(v.T0_US + 1_999_000, True), v.T0_US + 2_000_000),
+    )
+    await store.write(v.Batch(2, running=running, session_facts=(("outcome", "clean"), ("reason", "SIGTERM"))))
+    clock.pass_(5)
+    await store.stop()
+    session = read.row("SELECT outcome, reason, runs, failures, ended_us, last_id FROM sessions")
+    handler, of_job = read.rows("SELECT * FROM named_runs WHERE status = 'interrupted' ORDER BY id")
+    assert session == {
+        "outcome": "clean",
+        "reason": "SIGTERM",
+        "runs": 3,
+        "failures": 3,
+        "ended_us": v.T0_US + 5_000_000,
+        "last_id": of_job["id"],
+    }
+    assert (handler["new_state"], handler["started_us"], handler["duration_us"]) == (
+        "open",
+        v.T0_US + 1_000_000,
+        4_000_000,
+    )
+    assert (of_job["due_us"], of_job["manual"], of_job["duration_us"]) == (v.T0_US + 1_999_000, 1, 3_000_000)
+    for table in ("statistics_hourly", "statistics_daily"):
+        assert read.row(f"SELECT sum(interrupted) AS i, sum(error) AS e FROM {table}") == {"i": 2, "e": 1}
+    # Once, also when the next session begins.
+    await make_store().start()
+    assert read.value("SELECT count(*) FROM runs") == 3
+    assert read.value("SELECT count(*) FROM running_executions") == 0
+
+
+async def test_a_clean_end_with_nothing_running_interrupts_nothing(make_store: Any, read: Any, v: Any) -> None:
     store = make_store()
     await store.start()
     await store.write(v.Batch(1, running=(v.Running(1, v.Listener(), v.Heard(), v.T0_US),)))
+    await store.write(v.Batch(2, invocations=(v.an_invocation(1, v.Listener()),), running=()))
     await store.stop()
-    await make_store().start()
+    assert read.row("SELECT outcome, runs, failures FROM sessions") == {"outcome": "clean", "runs": 1, "failures": 0}
+    assert read.value("SELECT sum(interrupted) FROM statistics_daily") == 0
+
+
+async def test_what_runs_on_while_the_service_is_started_again_is_not_interrupted(
+    make_store: Any, read: Any, v: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hassette_store import WriteFailedError
+    from hassette_store.retention import Retention
+
+    def fail(_: Any) -> Any:
+        raise sqlite3.InternalError("as it is")
+
+    store = make_store()
+    await store.start()
+    await store.write(v.Batch(1, running=(v.Running(1, v.Listener(), v.Heard(), v.T0_US),)))
+    with monkeypatch.context() as patch:
+        patch.setattr(Retention, "bite", fail)
+        with pytest.raises(WriteFailedError):
+            await store.serve()
+    await store.stop()
     assert read.value("SELECT count(*) FROM runs") == 0
+    await store.start()
+    await store.write(v.Batch(2, running=(v.Running(1, v.Listener(), v.Heard(), v.T0_US),)))
+    await store.stop()
+    assert read.value("SELECT count(*) FROM runs WHERE status_id = 4") == 1
 
 
 async def test_what_is_not_registered_again_after_a_restart_is_retired(make_store: Any, read: Any, v: Any) -> None:

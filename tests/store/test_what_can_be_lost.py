@@ -110,8 +110,10 @@ def test_a_clean_stop_loses_nothing(path: Path, read: Any) -> None:
     ids = kept_ids(path)
     assert set(acknowledged) <= ids
     assert len(ids) == 5 * len(acknowledged)
-    assert read.row("SELECT outcome, runs FROM sessions") == {"outcome": "clean", "runs": len(ids)}
-    assert read.value("SELECT sum(success) FROM statistics_hourly") == len(ids)
+    # And what was still running is told of.
+    assert read.row("SELECT outcome, runs FROM sessions") == {"outcome": "clean", "runs": len(ids) + 1}
+    counted = read.row("SELECT sum(success) AS success, sum(interrupted) AS interrupted FROM statistics_hourly")
+    assert counted == {"success": len(ids), "interrupted": 1}
 
 
 # ---- SIGKILL ------------------------------------------------------------------------------------------------------

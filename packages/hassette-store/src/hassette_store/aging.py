@@ -26,6 +26,8 @@ FROM {owners} WHERE id > :after ORDER BY id LIMIT :limit
 """
 
 # What else ages: which rows of which table, given a time (as an id in the first one) and a number of rows.
+# A registration goes two days after its last statistics may: they go by whole days, a run may end on the day after the
+# retirement, and what still carries the number would become another registration's.
 THE_REST: Final = (
     ("lifecycle_events", "SELECT id FROM lifecycle_events WHERE id < (? / 1000 << 21) LIMIT ?"),
     (
@@ -55,7 +57,8 @@ THE_REST: Final = (
         "listeners",
         """
         SELECT id FROM listeners
-        WHERE retired_us < ? AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE listener_id = listeners.id)
+        WHERE retired_us < ? - 2 * 86400000000
+          AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE listener_id = listeners.id)
         LIMIT ?
         """,
     ),
@@ -63,7 +66,9 @@ THE_REST: Final = (
         "scheduled_jobs",
         """
         SELECT id FROM scheduled_jobs
-        WHERE retired_us < ? AND NOT EXISTS (SELECT 1 FROM job_executions WHERE job_id = scheduled_jobs.id) LIMIT ?
+        WHERE retired_us < ? - 2 * 86400000000
+          AND NOT EXISTS (SELECT 1 FROM job_executions WHERE job_id = scheduled_jobs.id)
+        LIMIT ?
         """,
     ),
 )

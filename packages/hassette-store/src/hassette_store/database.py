@@ -93,6 +93,8 @@ class DatabaseService:
         self._in_doubt = False
         self._damage: CorruptDatabaseError | None = None
         self._damaged = asyncio.Event()
+        # `serve` ended with an error: this process will start the service again.
+        self._returns = False
         self._last_sign = 0.0
         self._serving: asyncio.Task[None] | None = None
 
@@ -128,6 +130,7 @@ class DatabaseService:
         self._db, self._ownership = db, prepared.ownership
         self._damaged.clear()
         self._damage = None
+        self._returns = False
         logger.info("The history is open", extra={"path": str(self.path), "session": self.session_id})
 
     async def serve(self) -> None:
@@ -137,11 +140,16 @@ class DatabaseService:
             CorruptDatabaseError: The file was found damaged while it was in use; the next start sets it aside.
             StoreUnavailableError: The service has not been started.
         """
-        retention = Retention(self._require(), self.settings, self._now_us, self._monotonic)
+        db = self._require()
+        retention = Retention(db, self.settings, self._now_us, self._monotonic, self._forget_groups)
         try:
             await self._serve(retention)
         except sqlite3.Error as error:
+            self._returns = True
             raise self._failure(error) from error
+        except StoreError:
+            self._returns = True
+            raise
         finally:
             await retention.close()
 
@@ -307,6 +315,10 @@ class DatabaseService:
         self._in_doubt = False
         return self._encoder
 
+    def _forget_groups(self) -> None:
+        if self._encoder is not None:
+            self._encoder.forget_groups()
+
     async def _heartbeat(self) -> None:
         db = self._require()
         try:
@@ -323,9 +335,8 @@ class DatabaseService:
         if self._encoder is not None:
             self._live = self._encoder.registrations.live()
         try:
-            now_us = self._now_us()
-            await db.rows(sessions.CLOSE_SESSION, (now_us, now_us, self.session_id))
-            await db.rows(sessions.FORGET_RUNNING, (self.session_id,))
+            assert self._session is not None
+            await db.script(sessions.closing(self._session[0], self._now_us(), for_good=not self._returns))
             await db.rows("PRAGMA optimize")
         except sqlite3.Error as error:
             logger.warning(

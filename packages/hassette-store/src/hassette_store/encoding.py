@@ -160,6 +160,10 @@ class BatchEncoder:
             self._known_groups.update(self._fresh_groups)
         self._fresh_groups.clear()
 
+    def forget_groups(self) -> None:
+        """Send tracebacks again: groups have been taken out of the file."""
+        self._known_groups.clear()
+
     def _groups(self, failures: Sequence[tuple[int, str, FailureRow]]) -> list[Row]:
         """Fold failures by group, as the columns of ``error_groups`` from the fingerprint on."""
         groups = self._fresh_groups

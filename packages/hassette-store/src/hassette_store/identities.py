@@ -6,17 +6,22 @@ row. What is given for a batch becomes known when the batch is kept, and is take
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from typing import cast
 
 from hassette_store.rows import RegistrationRow, is_listener
 
 Key = tuple[str, ...]
 
 
+def as_kept(text: str) -> str:
+    """Return text as the file will have it: lone surrogates have no UTF-8 form, and become question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def key_of(registration: RegistrationRow) -> Key:
-    """Return the natural key, which tells a listener (four parts) from a job (three)."""
-    if is_listener(registration):
-        return (registration.app, registration.instance, registration.name, registration.topic)
-    return (registration.app, registration.instance, registration.name)
+    """Return the natural key, as the file has it; it tells a listener (four parts) from a job (three)."""
+    key = (registration.app, registration.instance, registration.name)
+    return tuple(map(as_kept, (*key, registration.topic) if is_listener(registration) else key))
 
 
 class NameNumbers(dict[str | None, int | None]):
@@ -34,6 +39,9 @@ class NameNumbers(dict[str | None, int | None]):
 
     def __missing__(self, name: str | None) -> int:
         assert name is not None
+        if (kept := as_kept(name)) != name:
+            # Not noted under its own name: it is rare, and there would be two to be forgotten.
+            return cast("int", self[kept])
         number = self._next
         self._next += 1
         self[name] = number

@@ -36,6 +36,8 @@ else:
 
 # Beyond the note, so that Windows, whose locks also forbid reading, lets others read who holds the lock.
 _LOCKED_BYTE = 4096
+# How often a note that was taken away is made anew: without end where a file system gives a file no steady identity.
+_TRIES = 10
 
 
 def owner_note(path: Path) -> Path:
@@ -47,15 +49,24 @@ def followed(path: Path) -> Path:
     """Return where a path leads, so that whoever comes by another way finds the same note, log and copies.
 
     Raises:
-        UnusableFileError: It is a symbolic link to nothing.
+        UnusableFileError: It is a symbolic link to nothing, or this user may not look where it leads.
     """
-    if path.is_symlink() and not path.exists():
+    try:
+        if not path.is_symlink() or path.exists():
+            return path.resolve()
+        target = path.readlink()
+    except OSError as error:
+        closed = next((place for place in reversed(path.absolute().parents) if not os.access(place, os.X_OK)), "it")
         raise UnusableFileError(
             path,
-            f"it is a symbolic link to {path.readlink()}, which is not there",
-            "Mount or make what it points to, or remove the link.",
-        )
-    return path.resolve()
+            f"{closed} cannot be looked into ({error.strerror})",
+            "Let the user that runs Hassette into it (chmod, chown), or set another data_dir.",
+        ) from error
+    raise UnusableFileError(
+        path,
+        f"it is a symbolic link to {target}, which is not there",
+        "Mount or make what it points to, or remove the link.",
+    )
 
 
 def require_writable_file_system(path: Path, place: Path) -> None:
@@ -126,9 +137,10 @@ def owned(path: Path) -> Generator[None]:
     try:
         yield
     except BaseException:
-        ownership.release()
-        if not was_ours:
-            owner_note(path).unlink(missing_ok=True)
+        if was_ours:
+            ownership.release()
+        else:
+            ownership.disown()
         raise
     ownership.release()
 
@@ -156,19 +168,11 @@ class Ownership:
         ownership = cls(path)
         note = owner_note(path)
         was_there = note.exists()
-        try:
-            file = note.open("a+", encoding="utf-8")
-        except OSError as error:
-            require_writable_file_system(path, note.parent)
-            raise UnusableFileError(
-                path, f"{note} cannot be written ({error.strerror})", "Let this user write to the directory."
-            ) from error
-        try:
-            _lock(file)
-        except OSError:
-            pid, host = _holder(file)
+        file = _locked(path, note)
+        tries = _TRIES
+        while (tries := tries - 1) and not _lies_at(file, note):
             file.close()
-            raise DatabaseInUseError(path, pid, host) from None
+            file = _locked(path, note)
         ownership._file = file
         try:
             # Unbuffered: what a full disk refuses now must not be written at the closing, when others may own it.
@@ -176,10 +180,10 @@ class Ownership:
             _take_after(note, path)
             os.write(file.fileno(), json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
         except OSError as error:
-            if not was_there:
-                # It would tell the next start that whatever lies at the path is ours.
-                note.unlink(missing_ok=True)
-            ownership.release()
+            if was_there:
+                ownership.release()
+            else:
+                ownership.disown()
             raise WriteFailedError(path, f"{note}: {error.strerror}{_mend(error)}") from error
         return ownership
 
@@ -190,11 +194,48 @@ class Ownership:
             self._file.close()
             self._file = None
 
+    def disown(self) -> None:
+        """Let others own the file, without a note: it would tell a later start that whatever lies there is ours.
+
+        The note goes first. Once the file is free, it may be somebody else's.
+        """
+        if sys.platform == "win32":
+            # What is open, by us or by the next owner, cannot go.
+            self.release()
+        with suppress(OSError):
+            owner_note(self.path).unlink(missing_ok=True)
+        self.release()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def _locked(path: Path, note: Path) -> IO[str]:
+    try:
+        file = note.open("a+", encoding="utf-8")
+    except OSError as error:
+        require_writable_file_system(path, note.parent)
+        raise UnusableFileError(
+            path, f"{note} cannot be written ({error.strerror})", "Let this user write to the directory."
+        ) from error
+    try:
+        _lock(file)
+    except OSError:
+        pid, host = _holder(file)
+        file.close()
+        raise DatabaseInUseError(path, pid, host) from None
+    return file
+
+
+def _lies_at(file: IO[str], note: Path) -> bool:
+    """Whether the locked file is the one that others find: its last owner may have taken it away in between."""
+    try:
+        return sys.platform == "win32" or os.path.samestat(os.fstat(file.fileno()), note.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _mend(error: OSError) -> str:

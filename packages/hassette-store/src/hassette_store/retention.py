@@ -42,6 +42,8 @@ _LEAST_ROWS: Final = 8
 _MOST_ROWS: Final = 300
 # Free pages that are kept for the next rows; giving back each at once would have each taken again from the disk.
 _SPARE_PAGES: Final = 256
+# In `store_state`: below which id successes, and all runs, have been walked.
+_MARKS: Final = ("successes_below", "failures_below")
 
 
 class Retention:
@@ -52,6 +54,7 @@ class Retention:
         settings: What is kept, and for how long.
         now_us: Wall clock.
         monotonic: Monotonic clock, in seconds.
+        groups_gone: Called in the writer's thread when error groups have been taken away.
 
     Attributes:
         longest_s: The longest that a bite has held the writer.
@@ -64,6 +67,7 @@ class Retention:
         settings: StoreSettings,
         now_us: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
+        groups_gone: Callable[[], None] = lambda: None,
     ) -> None:
         self.longest_s = 0.0
         self.rows = 0
@@ -71,6 +75,7 @@ class Retention:
         self._settings = settings
         self._now_us = now_us
         self._monotonic = monotonic
+        self._groups_gone = groups_gone
         self._next_pass = monotonic() + FIRST_PASS_S
         self._pass: AsyncGenerator[float] | None = None
         self._size = 64
@@ -135,11 +140,15 @@ class Retention:
         settings, now_us = self._settings, self._now_us()
         async for took in self._find_newest():
             yield took
-        failures_go = _id_at(now_us - int(settings.keep_failures_days * _DAY_US))
-        successes_go = max(failures_go, _id_at(now_us - int(settings.keep_successes_days * _DAY_US)))
-        async for took in self._take_runs("successes_below", successes_go, "status = 0"):
+        # A mark says that what lies below it has been walked. One beyond the newest row, left by a clock that was
+        # ahead, would say so of rows that are still to come.
+        beyond = await self._beyond_the_newest()
+        await self._db.rows("DELETE FROM store_state WHERE name IN (?, ?) AND value > ?", (*_MARKS, beyond))
+        failures_go = min(beyond, _id_at(now_us - int(settings.keep_failures_days * _DAY_US)))
+        successes_go = max(failures_go, min(beyond, _id_at(now_us - int(settings.keep_successes_days * _DAY_US))))
+        async for took in self._take_runs(_MARKS[0], successes_go, "status = 0"):
             yield took
-        async for took in self._take_runs("failures_below", failures_go, "true"):
+        async for took in self._take_runs(_MARKS[1], failures_go, "true"):
             yield took
         async for took in self._take_stragglers():
             yield took
@@ -153,6 +162,11 @@ class Retention:
             yield took
         # Bounded, and only where tables have changed much: what the planner knows stays true.
         yield await self._timed(lambda db: db.executescript("PRAGMA analysis_limit = 200; PRAGMA optimize"))
+
+    async def _beyond_the_newest(self) -> int:
+        """Return the first id that no row has: the clock may have gone back since the newest one, or be ahead."""
+        (newest,) = (await self._db.rows(LAST_ID))[0]
+        return int(newest) + 1
 
     # ---- one bite ---------------------------------------------------------------------------------------------
 
@@ -333,9 +347,11 @@ class Retention:
             gone = 1
             while gone:
 
-                def work(db: sqlite3.Connection, sql: str = sql) -> None:
+                def work(db: sqlite3.Connection, table: str = table, sql: str = sql) -> None:
                     nonlocal gone
                     gone = db.execute(sql, (before_us, self._size)).rowcount
+                    if gone and table == "error_groups":
+                        self._groups_gone()
 
                 yield await self._sized(work)
 
@@ -350,10 +366,9 @@ class Retention:
         if await self._db.run(small_enough):
             return
         logger.warning("The history is larger than it may be: the oldest runs go early", extra={"most_bytes": most})
-        # Not the clock's now: it may have gone back since the newest run.
-        (newest_id,) = (await self._db.rows(LAST_ID))[0]
-        for mark, which in (("successes_below", "status = 0"), ("failures_below", "true")):
-            async for took in self._take_runs(mark, int(newest_id) + 1, which, enough=small_enough):
+        beyond = await self._beyond_the_newest()
+        for mark, which in zip(_MARKS, ("status = 0", "true"), strict=True):
+            async for took in self._take_runs(mark, beyond, which, enough=small_enough):
                 yield took
         for table, period in STATISTICS[:3]:
             while not await self._db.run(small_enough):

@@ -53,6 +53,13 @@ DROP TABLE interrupted;
 DELETE FROM running_executions;
 """  # noqa: S608  constants only
 
+# Sync adds what a crash interrupted to a session's failures; a session that was closed has them in its own count.
+_INTERRUPTED_FAILED: Final = """
+UPDATE sessions
+SET failures = failures + (SELECT count(*) FROM running_executions WHERE session_id = sessions.id)
+WHERE outcome = 'open';
+"""
+
 _CRASHED: Final = """
 UPDATE sessions
 SET outcome = 'crashed', reason = coalesce(reason, 'the process ended without closing the history'),
@@ -78,11 +85,22 @@ WHERE id = ? AND pid = ? AND host = ? AND started_us = ? RETURNING id
 """
 """For a service that is started again in one process: the session is the framework's, not the service's."""
 HEARTBEAT: Final = "UPDATE sessions SET heartbeat_us = ? WHERE id = ?"
-CLOSE_SESSION: Final = """
+_CLOSED: Final = """
 UPDATE sessions
 SET outcome = coalesce(nullif(json_extract(facts, '$.outcome'), ''), 'clean'),
-    reason = coalesce(json_extract(facts, '$.reason'), reason),
-    heartbeat_us = ?, ended_us = max(?, started_us)
-WHERE id = ?
+    reason = coalesce(json_extract(facts, '$.reason'), reason), ended_us = max(heartbeat_us, started_us)
 """
-FORGET_RUNNING: Final = "DELETE FROM running_executions WHERE session_id = ?"
+
+
+def closing(session_id: int, now_us: int, *, for_good: bool) -> str:
+    """Return the script that closes a session which is the only open one.
+
+    Args:
+        session_id: The session.
+        now_us: The time.
+        for_good: Whether what is still running ends with the process, and is interrupted. Otherwise the service starts
+            again in this process: what is running goes on, and ends as it ends.
+    """
+    running = _INTERRUPTED_FAILED + _INTERRUPTED if for_good else "DELETE FROM running_executions;"
+    heartbeat = f"UPDATE sessions SET heartbeat_us = {now_us:d} WHERE id = {session_id:d};"  # noqa: S608  numbers
+    return f"BEGIN IMMEDIATE;{heartbeat}{running}{_CLOSED}WHERE id = {session_id:d};COMMIT;"

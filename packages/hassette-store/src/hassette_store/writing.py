@@ -12,6 +12,8 @@ from functools import cache
 from itertools import chain
 from typing import Final
 
+from hassette_store.identities import as_kept
+
 Row = Sequence[object]
 
 SIZES: Final = (1, 8, 64, 512)
@@ -271,10 +273,7 @@ def _insert(db: sqlite3.Connection, insertion: Insertion, rows: Sequence[Row]) -
 
 def _mended(rows: Mapping[str, Sequence[Row]]) -> Mapping[str, Sequence[Row]]:
     return {
-        kind: [
-            [value.encode("utf-8", "replace").decode() if isinstance(value, str) else value for value in row]
-            for row in some
-        ]
+        kind: [[as_kept(value) if isinstance(value, str) else value for value in row] for row in some]
         for kind, some in rows.items()
     }
 

@@ -1,0 +1,59 @@
+"""Names and registrations whose text has no UTF-8 form: one number each, in every session."""
+
+from typing import Any
+
+from hassette_store.identities import NameNumbers, key_of
+
+
+async def test_a_name_with_a_lone_surrogate_is_kept_in_every_session(make_store: Any, read: Any, v: Any) -> None:
+    listener = v.Listener()
+    for number in (1, 2):
+        store = make_store()
+        await store.start()
+        effects = v.Effects((v.LogLine(logger="hall.\ud83d"),))
+        runs = (v.an_invocation(number, listener, trigger=v.Heard(entity_id="sensor.\ud800"), effects=effects),)
+        await store.write(v.Batch(1, registered=(listener,), invocations=runs))
+        await store.stop()
+    assert [row["entity"] for row in read.rows("SELECT entity FROM named_runs")] == ["sensor.?"] * 2
+    assert [row["logger"] for row in read.rows("SELECT logger FROM run_log_lines")] == ["hall.?"] * 2
+
+
+async def test_names_that_are_one_in_the_file_are_one_name(store: Any, read: Any, v: Any) -> None:
+    listener = v.Listener()
+    names = ("sensor.\ud800", "sensor.\ud801", "sensor.?", "sensor.\ud800")
+    for number, name in enumerate(names, 1):
+        run = v.an_invocation(number, listener, trigger=v.Heard(entity_id=name))
+        await store.write(v.Batch(number, invocations=(run,)))
+    assert [row["entity"] for row in read.rows("SELECT entity FROM named_runs")] == ["sensor.?"] * 4
+
+
+async def test_registrations_that_are_one_in_the_file_are_one_registration_in_every_session(
+    make_store: Any, read: Any, v: Any
+) -> None:
+    for number in (1, 2):
+        store = make_store()
+        await store.start()
+        one, other, job = v.Listener("x\ud800"), v.Listener("x\ud801"), v.Job("x\ud800")
+        runs = (v.an_invocation(10 * number, one), v.an_invocation(10 * number + 1, other))
+        await store.write(v.Batch(1, registered=(one, other, job), invocations=runs))
+        await store.stop()
+    assert [row["name"] for row in read.rows("SELECT name FROM registrations")] == ["x?", "x?"]
+    assert len({row["registration_id"] for row in read.rows("SELECT registration_id FROM runs")}) == 1
+    assert read.value("SELECT sum(success) FROM statistics_daily") == 4
+
+
+def test_a_name_that_was_not_kept_is_given_a_number_again() -> None:
+    numbers = NameNumbers([("known", 1)])
+    assert numbers["new.\ud800"] == 2
+    numbers.settle(kept=False)
+    assert numbers["other"] == 2
+    assert numbers["new.\ud800"] == 3
+    assert numbers.fresh == [(2, "other"), (3, "new.?")]
+    numbers.settle(kept=True)
+    assert numbers["new.\ud801"] == numbers["new.?"] == 3
+    assert not numbers.fresh
+
+
+def test_a_natural_key_is_what_the_file_has(v: Any) -> None:
+    assert key_of(v.Listener("x\ud800", topic="t\ud800")) == ("hall", "main", "x?", "t?")
+    assert key_of(v.Job("x\ud800", app="\ud800")) == ("?", "main", "x?")
