@@ -86,10 +86,10 @@ def prepare(path: Path, settings: StoreSettings, now_us: Callable[[], int], *, s
         ownership.release()
         raise WriteFailedError(path, error) from error
     except UnusableFileError:
-        ownership.release()
-        if not was_ours:
-            # The note would tell the next start that this foreign file is ours.
-            owner_note(path).unlink(missing_ok=True)
+        if was_ours:
+            ownership.release()
+        else:
+            ownership.disown()
         raise
     except BaseException:
         ownership.release()
