@@ -49,7 +49,7 @@ async def test_a_log_handler_that_raises_costs_no_record_and_counts_none_twice(t
 
 async def test_a_log_handler_that_raises_while_rows_are_given_up_reaches_neither_handlers_nor_other_sinks():
     stuck, well = TroubledSink("hang"), TroubledSink()
-    settings = ExecutorSettings(max_records=20, batch_records=10, stop_timeout_s=0.2)
+    settings = ExecutorSettings(max_records=20, batch_records=10, stop_timeout_s=3)
     with broken_log("queue is full"):
         async with CommandExecutor(stuck, well, settings=settings) as executor:
             for _ in range(60):
@@ -185,7 +185,7 @@ async def test_a_run_that_outlives_the_stop_keeps_its_deadline():
 
     executor = CommandExecutor(MemorySink(), settings=ExecutorSettings(stop_timeout_s=0.2))
     await executor.start()
-    running = asyncio.create_task(executor.execute(invoke(hangs, timeout_s=1)))
+    running = asyncio.create_task(executor.execute(invoke(hangs, timeout_s=3)))
     await asyncio.sleep(0)
     await executor.stop()
     assert not running.done()
