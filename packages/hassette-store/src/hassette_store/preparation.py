@@ -13,8 +13,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from hassette_store import recovery, sessions
-from hassette_store.connections import SQLITE_NEEDED, connect_read_only, deadline, is_damage, uri
+from hassette_store import header, recovery, sessions
+from hassette_store.connections import (
+    BUSY_TIMEOUT_S,
+    READING_FAILED,
+    SQLITE_NEEDED,
+    connect_read_only,
+    deadline,
+    is_damage,
+    tolerant,
+    uri,
+)
 from hassette_store.creation import create
 from hassette_store.errors import (
     DamagedSourceError,
@@ -30,7 +39,8 @@ from hassette_store.snapshots import verified_copy
 
 logger = logging.getLogger(__name__)
 
-_MAGIC: Final = b"SQLite format 3\0"
+_MAY_BE_THE_HEADER: Final = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY)
+"""What SQLite says of a header that belongs to a later SQLite, and of other things."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,7 @@ def prepare(path: Path, settings: StoreSettings, now_us: Callable[[], int], *, s
     ownership = Ownership.take(path)
     try:
         return Prepared(ownership, _made_ready(path, settings, now_us, was_ours=was_ours, suspect=suspect))
-    except (sqlite3.Error, OSError) as error:
+    except (*READING_FAILED, OSError) as error:
         ownership.release()
         raise WriteFailedError(path, error) from error
     except UnusableFileError:
@@ -152,7 +162,7 @@ def _made_ready(
     if revision is None:
         create(path)
     elif revision != HEAD:
-        backup = path.with_name(f"{path.name}.before-{HEAD}-{stamp}")
+        backup = recovery.free(path.with_name(f"{path.name}.before-{HEAD}-{stamp}"))
         try:
             _upgrade(path, settings, backup=backup)
         except DamagedSourceError as error:
@@ -178,32 +188,56 @@ def _finding(path: Path, settings: StoreSettings, *, was_ours: bool, suspect: bo
             revision = revision_of(connection, path)
             # Nothing damaged is upgraded.
             suspect = suspect or revision != HEAD or bool(connection.execute(sessions.OPEN_SESSIONS).fetchone()[0])
-            return _quick_check(connection, settings.check_limit_s) if suspect else None
+            finding = _quick_check(connection, settings.check_limit_s) if suspect else None
+            if finding is None and was_ours:
+                _require_writing(path)
+            return finding
         finally:
             connection.close()
-    except sqlite3.DatabaseError as error:
+    except READING_FAILED as error:
         if is_damage(error):
             return _damage(path, error, was_ours=was_ours)
+        if was_ours and getattr(error, "sqlite_errorcode", 0) & 0xFF in _MAY_BE_THE_HEADER:
+            finding = header.finding(_header(path))
+            if finding is not None:
+                return finding
         raise
 
 
-def _damage(path: Path, error: sqlite3.DatabaseError, *, was_ours: bool) -> str:
+def _require_writing(path: Path) -> None:
+    """Begin to write, and do not: for a wrong byte in its header, SQLite may read a file and never write to it.
+
+    Another connection has to be open, so that this one does not bring the log home when it is closed.
+    """
+    connection = sqlite3.connect(uri(path, mode="rw"), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    finally:
+        connection.close()
+
+
+def _damage(path: Path, error: BaseException, *, was_ours: bool) -> str:
     """Say more than SQLite does about a file that it calls damaged.
 
     Only about such a file: when Python closes it, the system takes back all locks that SQLite holds on it for this
     process, its readers' included, and another program could then take the log away under the writer.
     """
-    with path.open("rb") as file:
-        header = file.read(100)
-    if not header.startswith(_MAGIC):
-        if was_ours:
-            return "its header is not SQLite's"
+    beginning = _header(path)
+    if not was_ours and not beginning.startswith(header.MAGIC):
         raise UnusableFileError(
             path, "it is not an SQLite database", "Move it away, or set another data_dir."
         ) from error
-    if (missing := recovery.missing_bytes(path, header)) > 0:
+    if was_ours and (finding := header.finding(beginning)):
+        return finding
+    if (missing := recovery.missing_bytes(path, beginning)) > 0:
         return f"{missing} bytes are missing at its end"
-    return str(error)
+    return "bytes of its schema are no text" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
+def _header(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(header.HEADER_BYTES)
 
 
 def _look_into(path: Path) -> sqlite3.Connection:
@@ -213,7 +247,7 @@ def _look_into(path: Path) -> sqlite3.Connection:
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     except sqlite3.OperationalError:
         connection.close()
-        return sqlite3.connect(uri(path, mode="rw"), uri=True, isolation_level=None)
+        return tolerant(sqlite3.connect(uri(path, mode="rw"), uri=True, isolation_level=None))
     except BaseException:
         connection.close()
         raise
@@ -258,5 +292,5 @@ def _is_whole(path: Path) -> bool:
             return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0]) == "ok"
         finally:
             connection.close()
-    except (sqlite3.Error, StoreError):
+    except (*READING_FAILED, StoreError):
         return False

@@ -1,0 +1,166 @@
+# ruff: noqa: ASYNC240  nothing else runs on these loops
+"""One wrong byte where it does most harm: in the header, in the schema's text, in a name that every start reads."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hassette_store import SnapshotError, backup, check, restore, vacuum
+from hassette_store.header import finding
+from hassette_store.ownership import owner_note
+
+RUNS = 600
+
+
+async def a_history(make_store: Any, v: Any) -> None:
+    store = make_store()
+    await store.start()
+    listener = v.Listener()
+    runs = tuple(v.an_invocation(n, listener, "error" if n % 50 == 0 else "success") for n in range(RUNS))
+    await store.write(v.Batch(1, invocations=runs))
+    await store.stop()
+
+
+async def start_and_stop(make_store: Any) -> None:
+    store = make_store()
+    await store.start()
+    await store.stop()
+
+
+def set_byte(path: Path, at: int, value: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(bytes([value]))
+
+
+# ---- the header ---------------------------------------------------------------------------------------------------
+
+# Where, and what stands there instead.
+HEADER = {
+    "the magic text": (4, 0xFF),
+    "the page size": (16, 0x11),
+    "the format that writers need": (18, 0x77),
+    "the format that readers need": (19, 0x77),
+    "what each page reserves": (20, 0x80),
+    "the largest payload fraction": (21, 0x41),
+    "the leaf payload fraction": (23, 0x21),
+    "the number of pages": (31, 0x03),
+    "the schema format": (47, 0x09),
+    "the encoding": (59, 0x02),
+}
+
+
+@pytest.mark.parametrize("what", HEADER)
+async def test_every_row_outlives_a_wrong_byte_in_the_header(
+    make_store: Any, path: Path, read: Any, v: Any, what: str
+) -> None:
+    await a_history(make_store, v)
+    # As after a crash: what SQLite can still open is checked.
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE sessions SET outcome = 'open'")
+    db.close()
+    set_byte(path, *HEADER[what])
+    damaged = path.read_bytes()
+    await start_and_stop(make_store)
+    assert read.value("SELECT count(*) FROM runs") == RUNS
+    assert read.value("SELECT sum(success + error) FROM statistics_daily") == RUNS
+    assert check(path) == []
+    detail = read.value("SELECT detail FROM lifecycle_events")
+    assert "could not be read whole" not in detail
+    (aside,) = path.parent.glob("*.damaged-*Z")
+    assert aside.read_bytes() == damaged
+    assert not [one for one in path.parent.iterdir() if ".mended" in one.name]
+
+
+@pytest.mark.parametrize("what", ["the format that writers need", "the schema format"])
+async def test_a_header_that_only_a_later_sqlite_could_have_written_is_damage_after_a_clean_end_too(
+    make_store: Any, path: Path, read: Any, v: Any, what: str
+) -> None:
+    await a_history(make_store, v)
+    set_byte(path, *HEADER[what])
+    await start_and_stop(make_store)
+    assert f"byte {HEADER[what][0]} of its header is wrong" in read.value("SELECT detail FROM lifecycle_events")
+    assert read.value("SELECT count(*) FROM runs") == RUNS
+
+
+async def test_what_only_the_log_has_is_read_beside_a_mended_header(
+    make_store: Any, path: Path, read: Any, v: Any
+) -> None:
+    await start_and_stop(make_store)
+    # Other processes' files do not go when this connection is closed: a copy of both, as a crash leaves them.
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA wal_autocheckpoint = 0")
+    db.execute("INSERT INTO names (id, name) VALUES (4711, 'only in the log')")
+    db.commit()
+    for suffix in ("", "-wal"):
+        shutil.copyfile(path.with_name(path.name + suffix), path.with_name("copy.db" + suffix))
+    db.close()
+    for suffix in ("", "-wal"):
+        path.with_name("copy.db" + suffix).replace(path.with_name(path.name + suffix))
+    set_byte(path, 21, 0x41)
+    # The log does not have the first page, so that of the file counts.
+    await start_and_stop(make_store)
+    assert read.value("SELECT name FROM names WHERE id = 4711") == "only in the log"
+
+
+def test_a_sound_header_is_nothing_to_complain_of_also_in_a_copy(path: Path, tmp_path: Path) -> None:
+    backup(path, tmp_path / "copy.db")
+    assert [finding(one.read_bytes()[:100]) for one in (path, tmp_path / "copy.db")] == [None, None]
+
+
+# ---- the schema's text --------------------------------------------------------------------------------------------
+
+
+async def test_a_schema_whose_text_is_no_longer_text_is_damage_and_every_row_is_carried_over(
+    make_store: Any, path: Path, read: Any, v: Any, tmp_path: Path
+) -> None:
+    await a_history(make_store, v)
+    # SQLite quotes it in its complaint, which Python then cannot decode.
+    set_byte(path, path.read_bytes().index(b"CREATE TABLE losses") + 2, 0xE9)
+    assert len(check(path)) == 1
+    with pytest.raises(SnapshotError):
+        vacuum(path)
+    with pytest.raises(SnapshotError):
+        backup(path, tmp_path / "copy.db")
+    with pytest.raises(SnapshotError):
+        restore(tmp_path / "other.db", path)
+    await start_and_stop(make_store)
+    assert read.value("SELECT count(*) FROM runs") == RUNS
+    assert "bytes of its schema are no text" in read.value("SELECT detail FROM lifecycle_events")
+    assert check(path) == []
+
+
+# ---- a text -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", ["names", "listeners"])
+async def test_a_name_that_is_no_longer_text_is_read_with_a_mark_in_it_and_stops_nothing(
+    make_store: Any, path: Path, v: Any, read: Any, table: str
+) -> None:
+    await a_history(make_store, v)
+    with sqlite3.connect(path) as db:
+        db.execute(f"UPDATE {table} SET name = CAST(x'61ff62' AS TEXT) WHERE id = 1")
+    db.close()
+    store = make_store()
+    await store.start()
+    await store.write(v.Batch(1, invocations=(v.an_invocation(RUNS, v.Listener("another")),)))
+    assert read.value("SELECT count(*) FROM runs") == RUNS + 1
+    assert owner_note(path).exists()
+
+
+def test_every_reader_reads_text_with_wrong_bytes(path: Path) -> None:
+    from hassette_store import connect_read_only, connect_to_read
+    from hassette_store.connections import connect_plain
+
+    with sqlite3.connect(path) as db:
+        db.execute("INSERT INTO names (id, name) VALUES (1, CAST(x'61ff62' AS TEXT))")
+    db.close()
+    for connect in (connect_read_only, connect_to_read, connect_plain):
+        connection = connect(path)
+        try:
+            assert connection.execute("SELECT name FROM names").fetchone() == ("a\ufffdb",)
+        finally:
+            connection.close()
