@@ -11,6 +11,7 @@ import pytest
 from executor_kit import TroubledSink, eventually, failing, invoke, job, listener, nothing, record, sized
 
 from hassette_executor import Batch, CommandExecutor, ExecutorSettings, MemorySink, Status
+from hassette_executor.classification import replaces_cancellation
 from hassette_executor.queue import WriteQueue
 
 QUICK = ExecutorSettings(flush_interval_s=0.05, retry_min_s=0.05)
@@ -177,6 +178,25 @@ async def test_a_failure_in_a_task_that_was_cancelled_earlier_is_swallowed_as_ev
         await asyncio.sleep(0)
         task.cancel()
         assert await task is Status.ERROR
+
+
+@pytest.mark.parametrize(("between", "found"), [(0, True), (1, True), (40, False)])
+async def test_the_cancellation_that_a_failure_replaced_may_lie_some_failures_back(between, found):
+    error: BaseException = asyncio.CancelledError()
+    for _ in range(between + 1):
+        later = ValueError()
+        later.__context__ = error
+        error = later
+    task = asyncio.current_task()
+    assert task is not None
+    assert not replaces_cancellation(error), "nobody cancels this task"
+    task.cancel()
+    try:
+        assert replaces_cancellation(error) is found
+    finally:
+        task.uncancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.sleep(0)
 
 
 async def test_a_run_that_outlives_the_stop_keeps_its_deadline():

@@ -234,3 +234,9 @@ def test_kinds_that_have_fallen_silent_make_room_and_what_was_unsaid_of_them_is_
     assert silent.getMessage() == "Lines of kinds that have fallen silent were left out"
     assert silent.unsaid == 1
     assert last.getMessage() == "again"
+    for kind in range(1_500):
+        log.log(kind, logging.WARNING, "again")
+    now = 22
+    said = len(caplog.records)
+    log.log("one more", logging.WARNING, "again")
+    assert len(caplog.records) == said + 1, "of kinds that had nothing unsaid there is nothing to say"
