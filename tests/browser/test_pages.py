@@ -23,6 +23,10 @@ PAGES = {
     "error": "/errors/1",
     "sessions": "/sessions",
 }
+CUT_OFF = (
+    "[...document.querySelectorAll('.scroll:has(table)')].filter((one) => one.scrollWidth > one.clientWidth)"
+    ".map((one) => one.getAttribute('aria-label'))"
+)
 RUN_LINK = "#recent tbody tr a[href^='/runs/']"
 
 
@@ -43,6 +47,8 @@ def test_no_page_is_wider_than_its_window_and_each_has_its_picture(
         look = f"{name}-{'wide' if wide else 'narrow'}-{'dark' if dark else 'light'}"
         page.screenshot(path=screenshots / f"{look}.png", full_page=True)
         assert wider_by <= 0, f"{look} is {wider_by} px too wide"
+        # Nobody looks for a column beyond the edge of a phone.
+        assert wide or page.evaluate(CUT_OFF) == [], look
         grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert grounds == ({"rgb(18, 22, 23)"} if dark else {"rgb(244, 245, 244)"})
 
@@ -84,6 +90,7 @@ def test_long_names_and_many_facts_fit_the_window(
         page.goto(address + path)
         page.screenshot(path=screenshots / f"long-{name}-{'wide' if wide else 'narrow'}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
+        assert wide or page.evaluate(CUT_OFF) == [], name
         # A cell that may break its text anywhere must not be squeezed to a few letters by the columns beside it.
         squeezed = page.evaluate(
             "[...document.querySelectorAll('.who, .problem, .why')].filter((one) => one.offsetParent)"
