@@ -18,7 +18,7 @@ Kind = Literal["handler", "job"]
 """A handler that listens to events, or a job on a schedule."""
 
 STATUSES = ("success", "error", "cancelled", "timed_out", "interrupted")
-"""How a run can end; ``interrupted`` means that the process died under it."""
+"""How a run can end; ``interrupted`` means that the process ended under it."""
 
 FAILED = ("error", "timed_out", "interrupted")
 """The statuses that somebody should look at."""
