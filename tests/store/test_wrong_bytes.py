@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hassette_store import SnapshotError, backup, check, restore, vacuum
+from hassette_store import SnapshotError, UnusableFileError, backup, check, restore, vacuum
 from hassette_store.header import finding
 from hassette_store.ownership import owner_note
 
@@ -131,6 +131,52 @@ async def test_a_schema_whose_text_is_no_longer_text_is_damage_and_every_row_is_
     assert read.value("SELECT count(*) FROM runs") == RUNS
     assert "bytes of its schema are no text" in read.value("SELECT detail FROM lifecycle_events")
     assert check(path) == []
+
+
+@pytest.mark.parametrize("spoil", ["DELETE FROM alembic_version", "UPDATE alembic_version SET version_num = x'00'"])
+async def test_a_history_that_lost_its_revision_is_damaged_and_neither_new_nor_newer(
+    make_store: Any, path: Path, read: Any, v: Any, spoil: str
+) -> None:
+    await a_history(make_store, v)
+    with sqlite3.connect(path) as db:
+        db.execute(spoil)
+    db.close()
+    await start_and_stop(make_store)
+    assert read.value("SELECT count(*) FROM runs") == RUNS
+    assert "its schema's revision is gone" in read.value("SELECT detail FROM lifecycle_events")
+
+
+async def test_a_foreign_database_without_a_revision_is_refused(make_store: Any, path: Path) -> None:
+    path.unlink()
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE alembic_version (version_num)")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(UnusableFileError, match="without a revision"):
+        await start_and_stop(make_store)
+    assert path.read_bytes() == before
+
+
+# ---- a key --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_wrong_key_in_the_middle_costs_its_own_row_and_not_all_that_come_after_it(
+    make_store: Any, path: Path, read: Any, v: Any
+) -> None:
+    await a_history(make_store, v)
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE sessions SET outcome = 'open'")
+    db.close()
+    # A row's id is 9 bytes in its leaf, 7 bits in each of the first eight.
+    wanted = v.run_id(301_000)
+    key = bytes([0x80 | wanted >> (8 + 7 * place) & 0x7F for place in range(7, -1, -1)] + [wanted & 0xFF])
+    content = path.read_bytes()
+    (at,) = [i for i in range(len(content)) if content.startswith(key, i)]
+    # A higher bit in it, and it is the highest key of all.
+    set_byte(path, at, content[at] | 0x20)
+    await start_and_stop(make_store)
+    assert read.value("SELECT count(*) FROM runs") == RUNS - 1
+    assert "could not be read whole: handler_invocations" in read.value("SELECT detail FROM lifecycle_events")
 
 
 # ---- a text -------------------------------------------------------------------------------------------------------

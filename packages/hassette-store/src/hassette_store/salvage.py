@@ -204,6 +204,8 @@ class _Table:
                 inclusive = False
             if came == "to the end":
                 return first, last, True
+            if came == "out of order":
+                return first, last, False
             if came == "to damage":
                 if limit == 1:
                     return first, last, False
@@ -213,7 +215,7 @@ class _Table:
 
     def _next_rows(
         self, start: Row | None, until: Row | None, limit: int, *, descending: bool, inclusive: bool
-    ) -> tuple[list[Row], Literal["to the limit", "to the end", "to damage"]]:
+    ) -> tuple[list[Row], Literal["to the limit", "to the end", "to damage", "out of order"]]:
         """Return rows in the order of the key, and how far the reading came."""
         marks = ", ".join("?" * len(self._key))
         sign = "<" if descending else ">=" if inclusive else ">"
@@ -231,12 +233,23 @@ class _Table:
                 # would never end, or beyond the end, which SQLite, had it been told, would take for the end.
                 lower, upper = (until, previous) if descending else (previous, until)
                 if (lower and not _is_less(lower, this)) or (upper and not _is_less(this, upper)):
-                    return rows, "to damage"
+                    self._forget_a_wrong_last(rows, this, descending=descending)
+                    return rows, "out of order"
                 rows.append(row)
                 previous = this
         except READING_FAILED:
             return rows, "to damage"
         return rows, "to the limit" if len(rows) == limit else "to the end"
+
+    def _forget_a_wrong_last(self, rows: list[Row], following: Row, *, descending: bool) -> None:
+        """Take the last row away if the one before it and the following one are in order: its key is the wrong one.
+
+        Reading on from that key would leave out all that lies before it.
+        """
+        if len(rows) > 1:
+            before = self._key_of(rows[-2])
+            if _is_less(following, before) if descending else _is_less(before, following):
+                rows.pop()
 
     def _carry_over(self, rows: list[Row]) -> None:
         """Insert rows, but not those that the new file refuses."""
