@@ -79,7 +79,17 @@ async def test_an_address_that_is_not_ours_is_one_clear_sentence(plausible: Path
         await service.start()
 
 
-async def test_stopping_takes_less_than_a_second_with_clients_connected(plausible: Path) -> None:
+@pytest.mark.parametrize("at_once", [False, True], ids=["at its tick", "at once"])
+async def test_stopping_takes_less_than_a_second_with_clients_connected(
+    plausible: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    async def look_all_the_time(server: Any) -> None:
+        while not server.should_exit:  # noqa: ASYNC110  uvicorn has no event to wait for
+            await asyncio.sleep(0)
+
+    if at_once:
+        # It looks each 0.1 s: at times just when it is told to stop, and before a client is.
+        monkeypatch.setattr("uvicorn.Server.main_loop", look_all_the_time)
     service = create_web_service(DataSyncService(plausible, MemoryFeed()), WebSettings(port=0))
     await service.start()
     serving = asyncio.create_task(service.serve())

@@ -45,6 +45,7 @@ def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
     app.state.data = data
     app.state.settings = settings
     app.state.stopping = asyncio.Event()
+    app.state.followers = set[asyncio.Task[object]]()
     app.include_router(api)
     app.include_router(stream)
     app.include_router(pages)

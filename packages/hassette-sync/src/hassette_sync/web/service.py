@@ -15,6 +15,7 @@ from hassette_sync.service import DataSyncService
 from hassette_sync.settings import WebSettings
 from hassette_sync.web.application import create_app
 
+LEAVE_WITHIN_S = 0.5
 STOP_WITHIN_S = 1.0
 
 
@@ -96,6 +97,9 @@ class WebService:
         if server is not None:
             if self._app is not None:
                 self._app.state.stopping.set()
+                if followers := self._app.state.followers:
+                    # uvicorn hangs up on those it finds with a code of its own, so they take their leave first.
+                    await asyncio.wait(followers, timeout=LEAVE_WITHIN_S)
             server.should_exit = True
             if server.started:
                 try:

@@ -48,6 +48,10 @@ async def live(websocket: WebSocket, after: str = "0", at_most: str | None = Non
     leaving = asyncio.create_task(_wait_for_end(websocket), name="hassette-sync live client end")
     closing = asyncio.create_task(stopping.wait(), name="hassette-sync live closing")
     tasks = (sending, leaving, closing)
+    if (task := asyncio.current_task()) is not None:
+        followers: set[asyncio.Task[object]] = websocket.app.state.followers
+        followers.add(task)
+        task.add_done_callback(followers.discard)
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
