@@ -44,9 +44,9 @@ def filled(path: Path, rows: int, now_us: int) -> None:
     step_ms = 14 * DAY_US / 1000 / rows
     with db:
         db.executemany(
-            "INSERT INTO listeners VALUES (?, 'bench', 'main', 'on_event_' || ?1, 'state_changed.sensor.s' || ?1, 'h', '{}', "
+            "INSERT INTO listeners VALUES (:n, 'bench', 'main', 'on_event_' || :n, 'state_changed.sensor.s' || :n, 'h', '{}', "
             "NULL, NULL, NULL, 'async', NULL, 1, 1, NULL)",
-            [(n,) for n in range(1, 251)],
+            [{"n": n} for n in range(1, 251)],
         )
         db.execute(
             "INSERT INTO sessions (started_us, heartbeat_us, ended_us, outcome, pid, host, first_id, last_id) "

@@ -116,8 +116,8 @@ async def test_a_pass_under_a_clock_that_is_ahead_takes_nothing_of_what_comes_af
 
 async def test_the_marks_of_a_clock_that_was_ahead_are_forgotten(store: Any, read: Any, clock: Any, v: Any) -> None:
     await store._db.rows(
-        "INSERT INTO store_state VALUES ('successes_below', ?1), ('failures_below', ?1)",
-        (v.run_id(400 * DAY_MS * 1000),),
+        "INSERT INTO store_state VALUES ('successes_below', ?), ('failures_below', ?)",
+        (v.run_id(400 * DAY_MS * 1000),) * 2,
     )
     listener = v.Listener()
     await fill(store, v, [v.an_invocation(n, listener) for n in range(50)])
