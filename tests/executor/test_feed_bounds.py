@@ -52,6 +52,15 @@ async def test_handlers_that_log_much_make_neither_the_feed_nor_a_subscriber_hol
             await anext(idle)
 
 
+def test_a_heavy_batch_that_has_gone_by_number_weighs_no_more():
+    feed = Feed(3, 20 * PLAIN_BYTES)
+    publish(feed, talking(1, 1_000))
+    publish(feed, record(2), record(3), record(4))
+    publish(feed, talking(5, 100))
+    assert feed._heavy_bytes == total_size(feed._retained) - 3 * PLAIN_BYTES
+    assert [kept.id for kept in feed._retained] == [record(number).id for number in (3, 4, 5)]
+
+
 @given(
     retain=st.integers(1, 12),
     max_bytes=st.integers(1, 20 * PLAIN_BYTES),
