@@ -2,7 +2,8 @@
 
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -296,3 +297,39 @@ class Reader:
 @pytest.fixture
 def read(path: Path) -> Reader:
     return Reader(path)
+
+
+@pytest.fixture
+def spoil(path: Path) -> Callable[[str], None]:
+    """Run statements in the file behind the store's back."""
+
+    def run(script: str) -> None:
+        db = sqlite3.connect(path)
+        try:
+            db.executescript(script)
+        finally:
+            db.close()
+
+    return run
+
+
+@pytest.fixture
+def crash_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContextManager[list[Path]]]:
+    """Let the process die, as it were, at the next move of a file after so many: `KeyboardInterrupt`."""
+    really_replace = Path.replace
+
+    @contextmanager
+    def crash_after(moves: int) -> Iterator[list[Path]]:
+        moved: list[Path] = []
+
+        def replace(file: Path, target: Path) -> Path:
+            if len(moved) == moves:
+                raise KeyboardInterrupt
+            moved.append(file)
+            return really_replace(file, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", replace)
+            yield moved
+
+    return crash_after

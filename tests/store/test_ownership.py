@@ -77,16 +77,22 @@ async def test_a_restart_does_not_drop_the_locks_of_this_process(
     assert path not in opened
 
 
-def test_a_note_is_taken_away_before_others_may_own_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    next_owner: list[Ownership] = []
+@pytest.fixture
+def next_owner(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Ownership]:
+    """Somebody who takes the file in the very moment in which it becomes free."""
+    owners: list[Ownership] = []
     unlock = ownership_module._unlock
 
     def unlock_and_be_followed(file: Any) -> None:
         unlock(file)
-        if not next_owner:
-            next_owner.append(Ownership.take(path))
+        if not owners:
+            owners.append(Ownership.take(path))
 
     monkeypatch.setattr(ownership_module, "_unlock", unlock_and_be_followed)
+    return owners
+
+
+def test_a_note_is_taken_away_before_others_may_own_the_file(path: Path, next_owner: list[Ownership]) -> None:
     with pytest.raises(WriteFailedError), owned(path):
         raise WriteFailedError(path, OSError("no room"))
     assert owner_note(path).exists()
@@ -96,18 +102,9 @@ def test_a_note_is_taken_away_before_others_may_own_the_file(path: Path, monkeyp
 
 
 async def test_a_foreign_file_that_is_refused_is_nobodys_and_the_next_owner_is_the_only_one(
-    make_store: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+    make_store: Any, path: Path, next_owner: list[Ownership]
 ) -> None:
-    next_owner: list[Ownership] = []
-    unlock = ownership_module._unlock
-
-    def unlock_and_be_followed(file: Any) -> None:
-        unlock(file)
-        if not next_owner:
-            next_owner.append(Ownership.take(path))
-
     path.write_bytes(b"something else, and more than a hundred bytes of it" * 100)  # noqa: ASYNC240  nothing else runs
-    monkeypatch.setattr(ownership_module, "_unlock", unlock_and_be_followed)
     with pytest.raises(UnusableFileError, match="it is not an SQLite database"):
         await make_store().start()
     with pytest.raises(DatabaseInUseError):

@@ -21,27 +21,15 @@ async def a_run(make_store: Any, v: Any) -> None:
 
 @pytest.mark.parametrize("moves", range(4))
 async def test_a_crash_after_any_move_of_a_recovery_loses_neither_the_file_nor_its_log(
-    make_store: Any, path: Path, read: Any, v: Any, monkeypatch: pytest.MonkeyPatch, moves: int
+    make_store: Any, path: Path, read: Any, v: Any, crash_after: Any, moves: int
 ) -> None:
     await a_run(make_store, v)
     log = b"a log with what the file does not have yet"
     path.with_name("hassette.db-wal").write_bytes(log)
     damaged = path.read_bytes()
-    done = 0
-    really_replace = Path.replace
-
-    def crash(file: Path, target: Path) -> Path:
-        nonlocal done
-        if done == moves:
-            raise KeyboardInterrupt
-        done += 1
-        return really_replace(file, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", crash)
-        with contextlib.suppress(KeyboardInterrupt):
-            recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
-    assert done == min(moves, 3)
+    with contextlib.suppress(KeyboardInterrupt), crash_after(moves) as moved:
+        recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+    assert len(moved) == min(moves, 3)
     recovery.finish_interrupted(path, "20260101T000001Z")
     if moves == 0:
         file = path
@@ -159,23 +147,19 @@ async def test_a_placeholder_stands_for_each_row_that_damage_took_and_others_ref
 
 
 async def test_a_registration_that_only_statistics_know_keeps_its_number(
-    make_store: Any, path: Path, read: Any, v: Any
+    make_store: Any, path: Path, read: Any, v: Any, spoil: Any
 ) -> None:
     await a_history_of_all_kinds(make_store, v)
-    with sqlite3.connect(path) as db:
-        db.executescript("DELETE FROM handler_invocations; DELETE FROM job_executions; " + LOST["all of them"])
-    db.close()
+    spoil("DELETE FROM handler_invocations; DELETE FROM job_executions; " + LOST["all of them"])
     recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
     assert read.value("SELECT count(*) FROM statistics_daily JOIN registrations ON id = registration_id") == 2
 
 
 async def test_a_wrong_number_out_of_a_damaged_page_leaves_room_for_new_ones(
-    make_store: Any, path: Path, read: Any, v: Any
+    make_store: Any, path: Path, read: Any, v: Any, spoil: Any
 ) -> None:
     await a_history_of_all_kinds(make_store, v)
-    with sqlite3.connect(path) as db:
-        db.execute("UPDATE handler_invocations SET entity_id = 9223372036854775807, user_id = -1 WHERE id % 2 = 0")
-    db.close()
+    spoil("UPDATE handler_invocations SET entity_id = 9223372036854775807, user_id = -1 WHERE id % 2 = 0")
     recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
     store = make_store()
     await store.start()

@@ -218,15 +218,13 @@ async def test_vacuum_gives_the_space_back_and_keeps_everything(make_store: Any,
 
 
 async def test_a_copy_that_lacks_what_a_row_refers_to_is_restored_as_whole_as_it_is(
-    make_store: Any, path: Path, v: Any, tmp_path: Path
+    make_store: Any, path: Path, v: Any, tmp_path: Path, spoil: Any
 ) -> None:
     store = make_store()
     await store.start()
     await some_runs(store, v, 3)
     await store.stop()
-    with sqlite3.connect(path) as db:
-        db.execute("DELETE FROM names")
-    db.close()
+    spoil("DELETE FROM names")
     assert "refers to a row of names that is not there" in check(path)[0]
     backup(path, tmp_path / "copy.db")
     restore(path, tmp_path / "copy.db")
@@ -235,7 +233,7 @@ async def test_a_copy_that_lacks_what_a_row_refers_to_is_restored_as_whole_as_it
 
 @pytest.mark.parametrize("moves", range(4))
 async def test_a_restore_that_a_crash_cuts_after_any_move_is_finished_or_forgotten(
-    make_store: Any, path: Path, v: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moves: int
+    make_store: Any, path: Path, v: Any, tmp_path: Path, crash_after: Any, moves: int
 ) -> None:
     store = make_store()
     await store.start()
@@ -246,20 +244,8 @@ async def test_a_restore_that_a_crash_cuts_after_any_move_is_finished_or_forgott
     # As SQLite leaves it beside a file that nobody closed; there is nothing in it, so that the runs can be counted.
     log = path.with_name("hassette.db-wal")
     log.touch()
-    done = 0
-    really_replace = Path.replace
-
-    def crash(file: Path, target: Path) -> Path:
-        nonlocal done
-        if done == moves:
-            raise KeyboardInterrupt
-        done += 1
-        return really_replace(file, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", crash)
-        with pytest.raises(KeyboardInterrupt):
-            restore(path, tmp_path / "copy.db")
+    with pytest.raises(KeyboardInterrupt), crash_after(moves):
+        restore(path, tmp_path / "copy.db")
     again = make_store()
     await again.start()
     # The copy gets its name, the history goes, its log goes after it: from then on, the copy takes its place.

@@ -55,13 +55,11 @@ HEADER = {
 
 @pytest.mark.parametrize("what", HEADER)
 async def test_every_row_outlives_a_wrong_byte_in_the_header(
-    make_store: Any, path: Path, read: Any, v: Any, what: str
+    make_store: Any, path: Path, read: Any, v: Any, what: str, spoil: Any
 ) -> None:
     await a_history(make_store, v)
     # As after a crash: what SQLite can still open is checked.
-    with sqlite3.connect(path) as db:
-        db.execute("UPDATE sessions SET outcome = 'open'")
-    db.close()
+    spoil("UPDATE sessions SET outcome = 'open'")
     set_byte(path, *HEADER[what])
     damaged = path.read_bytes()
     await start_and_stop(make_store)
@@ -133,24 +131,20 @@ async def test_a_schema_whose_text_is_no_longer_text_is_damage_and_every_row_is_
     assert check(path) == []
 
 
-@pytest.mark.parametrize("spoil", ["DELETE FROM alembic_version", "UPDATE alembic_version SET version_num = x'00'"])
+@pytest.mark.parametrize("statement", ["DELETE FROM alembic_version", "UPDATE alembic_version SET version_num = x'00'"])
 async def test_a_history_that_lost_its_revision_is_damaged_and_neither_new_nor_newer(
-    make_store: Any, path: Path, read: Any, v: Any, spoil: str
+    make_store: Any, path: Path, read: Any, v: Any, statement: str, spoil: Any
 ) -> None:
     await a_history(make_store, v)
-    with sqlite3.connect(path) as db:
-        db.execute(spoil)
-    db.close()
+    spoil(statement)
     await start_and_stop(make_store)
     assert read.value("SELECT count(*) FROM runs") == RUNS
     assert "its schema's revision is gone" in read.value("SELECT detail FROM lifecycle_events")
 
 
-async def test_a_foreign_database_without_a_revision_is_refused(make_store: Any, path: Path) -> None:
+async def test_a_foreign_database_without_a_revision_is_refused(make_store: Any, path: Path, spoil: Any) -> None:
     path.unlink()
-    with sqlite3.connect(path) as db:
-        db.execute("CREATE TABLE alembic_version (version_num)")
-    db.close()
+    spoil("CREATE TABLE alembic_version (version_num)")
     before = path.read_bytes()
     with pytest.raises(UnusableFileError, match="without a revision"):
         await start_and_stop(make_store)
@@ -161,12 +155,10 @@ async def test_a_foreign_database_without_a_revision_is_refused(make_store: Any,
 
 
 async def test_a_wrong_key_in_the_middle_costs_its_own_row_and_not_all_that_come_after_it(
-    make_store: Any, path: Path, read: Any, v: Any
+    make_store: Any, path: Path, read: Any, v: Any, spoil: Any
 ) -> None:
     await a_history(make_store, v)
-    with sqlite3.connect(path) as db:
-        db.execute("UPDATE sessions SET outcome = 'open'")
-    db.close()
+    spoil("UPDATE sessions SET outcome = 'open'")
     # A row's id is 9 bytes in its leaf, 7 bits in each of the first eight.
     wanted = v.run_id(301_000)
     key = bytes([0x80 | wanted >> (8 + 7 * place) & 0x7F for place in range(7, -1, -1)] + [wanted & 0xFF])
@@ -184,12 +176,10 @@ async def test_a_wrong_key_in_the_middle_costs_its_own_row_and_not_all_that_come
 
 @pytest.mark.parametrize("table", ["names", "listeners"])
 async def test_a_name_that_is_no_longer_text_is_read_with_a_mark_in_it_and_stops_nothing(
-    make_store: Any, path: Path, v: Any, read: Any, table: str
+    make_store: Any, path: Path, v: Any, read: Any, table: str, spoil: Any
 ) -> None:
     await a_history(make_store, v)
-    with sqlite3.connect(path) as db:
-        db.execute(f"UPDATE {table} SET name = CAST(x'61ff62' AS TEXT) WHERE id = 1")
-    db.close()
+    spoil(f"UPDATE {table} SET name = CAST(x'61ff62' AS TEXT) WHERE id = 1")
     store = make_store()
     await store.start()
     await store.write(v.Batch(1, invocations=(v.an_invocation(RUNS, v.Listener("another")),)))
@@ -197,13 +187,11 @@ async def test_a_name_that_is_no_longer_text_is_read_with_a_mark_in_it_and_stops
     assert owner_note(path).exists()
 
 
-def test_every_reader_reads_text_with_wrong_bytes(path: Path) -> None:
+def test_every_reader_reads_text_with_wrong_bytes(path: Path, spoil: Any) -> None:
     from hassette_store import connect_read_only, connect_to_read
     from hassette_store.connections import connect_plain
 
-    with sqlite3.connect(path) as db:
-        db.execute("INSERT INTO names (id, name) VALUES (1, CAST(x'61ff62' AS TEXT))")
-    db.close()
+    spoil("INSERT INTO names (id, name) VALUES (1, CAST(x'61ff62' AS TEXT))")
     for connect in (connect_read_only, connect_to_read, connect_plain):
         connection = connect(path)
         try:
