@@ -2,7 +2,7 @@
 
 Usage: python scripts/check_distributions.py DIST_DIR
 
-Wheels of sibling packages are found in DIST_DIR; everything else comes from the package index.
+Siblings come from DIST_DIR, everything else from the package index: it is never asked for a name of ours.
 """
 
 import subprocess
@@ -53,12 +53,19 @@ def install_alone(package: Path, dist: Path) -> list[str]:
         venv.create(scratch)
         python = str(Path(scratch, "bin", "python"))
         (wheel,) = dist.glob(f"{name}-*.whl")
-        uv = [sys.executable, "-m", "uv", "pip", "install", f"--python={python}", f"--find-links={dist}"]
+        siblings = Path(scratch, "siblings.txt")
+        siblings.write_text("".join(f"{distribution(file)} @ {file.as_uri()}\n" for file in dist.glob("*.whl")))
+        uv = [sys.executable, "-m", "uv", "pip", "install", f"--python={python}", f"--overrides={siblings}"]
         for step in ([*uv, str(wheel)], [python, "-W", "error", "-c", f"import {name}"]):
             done = subprocess.run(step, capture_output=True, text=True, cwd=scratch, check=False)
             if done.returncode:
                 return [f"{package.name}, alone: {' '.join(step[1:])}: {done.stderr.strip()}"]
     return []
+
+
+def distribution(wheel: Path) -> str:
+    """Return the name of the package that a wheel holds."""
+    return wheel.name.partition("-")[0].replace("_", "-")
 
 
 def main(dist: Path) -> int:
