@@ -198,6 +198,18 @@ async def test_a_parameter_with_a_default_may_be_annotated_with_anything(house: 
     assert record.status is Status.SUCCESS
 
 
+async def test_what_follows_a_parameter_that_keeps_its_default_does_not_slip_into_its_place(
+    house: Any, calls: list[Any]
+) -> None:
+    async def handler(entity: EntityId, percent: int = 50, new: NewState | None = None) -> None:
+        calls.append((entity, percent, new and new.state))
+
+    house.bus.on_state_change("light.a", handler=handler)
+    house.change("light.a", "on")
+    await house.records(1)
+    assert calls == [("light.a", 50, "on")]
+
+
 async def test_a_function_of_c_without_a_signature_is_called_without_arguments(house: Any) -> None:
     subscription = house.bus.on_state_change("light.a", handler=dict)
     assert subscription.name == "dict" or subscription.name

@@ -31,7 +31,7 @@ class _Slot(NamedTuple):
         convert: Turns what was provided into the annotated type; None when it is that already.
         optional: True when None is welcome.
         default: Its default, or `inspect.Parameter.empty`.
-        keyword_only: True when it can only be passed by name.
+        by_name: True when it is passed by name: it can be no other way, or a parameter before it is left out.
     """
 
     name: str
@@ -39,7 +39,7 @@ class _Slot(NamedTuple):
     convert: Callable[[object], object] | None
     optional: bool
     default: object
-    keyword_only: bool
+    by_name: bool
 
 
 class InjectionPlan:
@@ -55,9 +55,15 @@ class InjectionPlan:
 
     def __init__(self, handler: Callable[..., Any], provides: Provides) -> None:
         self._handler = handler
-        slots = [slot for p in _parameters(handler) if (slot := _slot(handler, p, provides)) is not None]
-        self._positional = tuple(slot for slot in slots if not slot.keyword_only)
-        self._named = tuple(slot for slot in slots if slot.keyword_only)
+        slots: list[_Slot] = []
+        left_out = False
+        for parameter in _parameters(handler):
+            if (slot := _slot(handler, parameter, provides)) is None:
+                left_out = True  # it keeps its default, and what follows must not slip into its place
+            else:
+                slots.append(slot._replace(by_name=slot.by_name or left_out))
+        self._positional = tuple(slot for slot in slots if not slot.by_name)
+        self._named = tuple(slot for slot in slots if slot.by_name)
         self._event_only = [type(slot.marker) for slot in slots] == [WholeEvent] and not self._named
 
     def bind(self, event: Event | StateChanged) -> Callable[[], Any]:
@@ -121,8 +127,8 @@ def _slot(handler: Callable[..., Any], parameter: inspect.Parameter, provides: P
             f" write {parameter.name}: StateChanged"
         )
     convert, admits_none = _converter(handler, parameter, annotation, marker)
-    keyword_only = parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    return _Slot(parameter.name, marker, convert, optional or admits_none, parameter.default, keyword_only)
+    by_name = parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    return _Slot(parameter.name, marker, convert, optional or admits_none, parameter.default, by_name)
 
 
 def _marker(parameter: inspect.Parameter, annotation: Any) -> Parameter | None:
