@@ -126,6 +126,44 @@ async def test_cancelling_a_queue_counts_what_waited_and_retires_after_the_last_
     assert await house.skipped() == {"back_pressure": 2}
 
 
+async def test_a_bus_that_stops_begins_none_of_the_runs_that_wait(house: Any, slow: Slow) -> None:
+    """What began in the grace would run beside nobody, and be refused by an executor that has stopped, too."""
+    house.bus.on_state_change("light.hall", handler=slow.handler, mode="queued")
+    for state in ("a", "b", "c"):
+        house.change("light.hall", state)
+    await house.settle()
+    stopping = asyncio.create_task(house.service.stop())
+    await house.settle()
+    slow.go.set()
+    await stopping
+    await house.records(1)
+    assert slow.seen == ["a"]
+    assert await house.skipped() == {"back_pressure": 2}
+    await house.service.start()
+    house.change("light.hall", "d")
+    await house.records(2)
+
+
+async def test_a_listener_is_retired_when_the_last_of_its_runs_has_ended(house: Any) -> None:
+    ends: list[asyncio.Event] = []
+
+    async def handler() -> None:
+        ends.append(asyncio.Event())
+        await ends[-1].wait()
+
+    subscription = house.bus.on_state_change("light.hall", handler=handler)
+    house.change("light.hall", "a")
+    house.change("light.hall", "b")
+    await house.settle()
+    subscription.cancel()
+    ends[0].set()
+    await house.records(1)
+    assert await house.retired() == []
+    ends[1].set()
+    await house.records(2)
+    assert await house.retired() == ["handler"]
+
+
 async def test_once_runs_one_time_even_when_events_come_in_one_burst(house: Any, slow: Slow) -> None:
     slow.go.set()
     subscription = house.bus.on_state_change("light.hall", handler=slow.handler, once=True)

@@ -48,6 +48,15 @@ async def test_appearing_and_being_removed_are_changes(house: Any, calls: list[A
     assert calls == [(True, False), (False, True)]
 
 
+async def test_a_function_is_not_asked_about_an_entity_that_is_not_there(house: Any) -> None:
+    house.bus.on_state_change("sensor.t", changed_to=lambda celsius: float(celsius) > 20, handler=noop)
+    house.bus.on_state_change("sensor.t", changed_from=lambda celsius: float(celsius) > 20, handler=noop, name="from")
+    house.change("sensor.t", "21")
+    house.change("sensor.t", None)
+    assert [record.registration.name for record in await house.records(2)] == ["noop", "from"]
+    assert await house.skipped() == {}
+
+
 @pytest.mark.parametrize(
     ("expected", "heard"),
     [("on", ["on"]), (["on", "dim"], ["on", "dim"]), ({"dim"}, ["dim"]), (lambda s: s.startswith("o"), ["on", "off"])],
@@ -356,9 +365,10 @@ async def test_a_stopped_bus_hears_nothing_cancels_after_the_grace_and_starts_ag
     await house.service.stop()
     (record,) = await house.records(1)
     assert record.status is Status.CANCELLED
-    house.change("light.hall", "off")
-    await house.records(1)
     started.clear()
+    house.change("light.hall", "off")
+    await house.settle()
+    assert not started.is_set()
     await house.service.start()
     house.change("light.hall", "on")
     await asyncio.wait_for(started.wait(), 5)

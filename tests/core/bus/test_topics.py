@@ -36,6 +36,16 @@ def test_the_index_always_finds_what_a_plain_scan_finds(steps: list[tuple[str, s
         assert len(found) == len(expected)
 
 
+def test_who_comes_after_a_topic_was_asked_for_is_found_and_who_goes_is_not() -> None:
+    index: TopicIndex[str] = TopicIndex(domain_of)
+    assert index.find("light.a") == ()
+    for topic in ("light.a", "light.*"):
+        index.add(topic, "somebody")
+        assert index.find("light.a") == ("somebody",)
+        index.remove(topic, "somebody")
+        assert index.find("light.a") == ()
+
+
 def test_listeners_that_cannot_match_are_never_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     index: TopicIndex[int] = TopicIndex(domain_of)
     for number in range(1_000):

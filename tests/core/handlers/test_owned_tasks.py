@@ -1,6 +1,7 @@
 """No task is left behind, and none fails in silence."""
 
 import asyncio
+from contextvars import ContextVar
 
 import pytest
 
@@ -28,6 +29,18 @@ async def test_stop_waits_for_what_ends_in_time_and_cancels_the_rest() -> None:
     assert second.cancelled()
     assert len(tasks) == 0
     assert await tasks.stop(0.05) == 0
+
+
+async def test_a_task_does_not_inherit_the_context_of_who_starts_it() -> None:
+    whose: ContextVar[str] = ContextVar("whose", default="the service's")
+    tasks, seen = OwnedTasks(), list[str]()
+
+    async def look() -> None:
+        seen.append(whose.get())
+
+    whose.set("a handler's")
+    await tasks.start(look(), ignore)
+    assert seen == ["the service's"]
 
 
 async def test_stop_called_by_one_of_the_tasks_does_not_wait_for_that_one() -> None:

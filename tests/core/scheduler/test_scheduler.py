@@ -396,6 +396,18 @@ async def test_stopping_cancels_what_exceeds_the_grace_and_starting_again_goes_o
     await house.records(2)
 
 
+async def test_a_scheduler_that_stops_begins_none_of_the_runs_that_wait(house: Any) -> None:
+    go = asyncio.Event()
+    house.scheduler.run_every(go.wait, 1, name="slow", mode="queued")
+    await house.pass_time(3)
+    stopping = asyncio.create_task(house.planner.stop())
+    await house.settle()
+    go.set()
+    await stopping
+    await house.records(1)
+    assert await house.skipped() == {"back_pressure": 2}
+
+
 async def test_a_defect_in_a_schedule_is_raised_by_serve(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     serving = asyncio.create_task(house.planner.serve())
     job = house.scheduler.run_every(noop, 10)

@@ -87,9 +87,10 @@ class Listener:
             self._lane.close()
 
     def pause(self) -> None:
-        """Drop what is held back, and hear on."""
+        """Drop what is held back or waits for its turn, and hear on."""
         for gate in self._gates:
             gate.close()
+        self._lane.skip_waiting()
 
     def _matches(self, event: Event | StateChanged) -> bool:
         held: Delivery | None = None

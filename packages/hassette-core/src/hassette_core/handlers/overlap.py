@@ -89,18 +89,19 @@ class Lane(Generic[_Item]):
         """Start nothing more: what runs goes on, what waits is skipped."""
         if not self._closed:
             self._closed = True
-            self._skip_waiting()
+            self.skip_waiting()
             if not self._running:
                 self._drained()
 
-    def _skip_waiting(self) -> None:
+    def skip_waiting(self) -> None:
+        """Leave out what waits; what runs goes on, and what comes next is taken as ever."""
         if self._waiting:
             self._skipped(self._limits.reason, len(self._waiting))
             self._waiting.clear()
 
     def _replace(self, item: _Item) -> None:
         # The new run starts when the old one has ended, so that the old one's clean-up never meets the new one's work.
-        self._skip_waiting()
+        self.skip_waiting()
         self._waiting.append(item)
         for task, work in self._running.items():
             if task.cancelling():

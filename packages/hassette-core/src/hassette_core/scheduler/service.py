@@ -119,6 +119,8 @@ class SchedulerService:
         if self._open:
             self._open = False
             self._disarm()
+            for job in self._jobs.values():
+                job.lane.skip_waiting()
             cancelled = await self._tasks.stop(self._grace_s)
             if cancelled:
                 logger.warning(
