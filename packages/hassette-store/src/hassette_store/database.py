@@ -250,7 +250,9 @@ class DatabaseService:
 
     async def _prepare(self) -> Prepared:
         work = asyncio.ensure_future(
-            asyncio.to_thread(prepare, self.path, self.settings, self._now_us, suspect=self._damage is not None)
+            asyncio.to_thread(
+                prepare, self.path, self.settings, self._now_us, met=self._damage and self._damage.finding
+            )
         )
         try:
             return await asyncio.shield(work)

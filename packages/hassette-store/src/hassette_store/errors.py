@@ -43,13 +43,18 @@ class WriteFailedError(StoreError):
 
 
 class CorruptDatabaseError(StoreError):
-    """The file is damaged."""
+    """The file is damaged.
+
+    Attributes:
+        finding: What is wrong with it.
+    """
 
     def __init__(self, path: Path, finding: object) -> None:
         super().__init__(
             f"the history {path} is damaged ({finding}). It will be moved aside whole at the next start, and what can "
             "be read will be carried over into a new file."
         )
+        self.finding = str(finding)
 
 
 class UnusableFileError(StoreError):

@@ -20,6 +20,7 @@ from hassette_store.connections import (
     SQLITE_NEEDED,
     connect_read_only,
     deadline,
+    findings_of,
     is_damage,
     tolerant,
     uri,
@@ -69,14 +70,15 @@ class Prepared:
     incidents: list[Incident] = field(default_factory=list[Incident])
 
 
-def prepare(path: Path, settings: StoreSettings, now_us: Callable[[], int], *, suspect: bool = False) -> Prepared:
+def prepare(path: Path, settings: StoreSettings, now_us: Callable[[], int], *, met: str | None = None) -> Prepared:
     """Become the owner of a history, and bring it to the newest schema; make, mend or replace it where that is needed.
 
     Args:
         path: The file.
         settings: Time limits.
         now_us: Wall clock.
-        suspect: Check the file even if the last end was clean.
+        met: Damage that SQLite met while the file was in use. It counts, whatever a check says: a check does not look
+            at all of a file, and what it overlooks would be met again and again.
 
     Raises:
         StoreError: It cannot be used; the error says why, and what to do.
@@ -91,7 +93,7 @@ def prepare(path: Path, settings: StoreSettings, now_us: Callable[[], int], *, s
     was_ours = owner_note(path).exists()
     ownership = Ownership.take(path)
     try:
-        return Prepared(ownership, _made_ready(path, settings, now_us, was_ours=was_ours, suspect=suspect))
+        return Prepared(ownership, _made_ready(path, settings, now_us, was_ours=was_ours, met=met))
     except (*READING_FAILED, OSError) as error:
         ownership.release()
         raise WriteFailedError(path, error) from error
@@ -134,7 +136,7 @@ def _user() -> int:
 
 
 def _made_ready(
-    path: Path, settings: StoreSettings, now_us: Callable[[], int], *, was_ours: bool, suspect: bool
+    path: Path, settings: StoreSettings, now_us: Callable[[], int], *, was_ours: bool, met: str | None
 ) -> list[Incident]:
     incidents: list[Incident] = []
 
@@ -151,7 +153,7 @@ def _made_ready(
             )
         create(path)
         return incidents
-    finding = _finding(path, settings, was_ours=was_ours, suspect=suspect)
+    finding = _finding(path, settings, was_ours=was_ours, met=met)
     if finding is not None:
         return recover(finding)
     connection = _look_into(path)
@@ -176,7 +178,7 @@ def _made_ready(
     return incidents
 
 
-def _finding(path: Path, settings: StoreSettings, *, was_ours: bool, suspect: bool) -> str | None:
+def _finding(path: Path, settings: StoreSettings, *, was_ours: bool, met: str | None) -> str | None:
     """Return what is wrong with the file, None if nothing is known to be.
 
     Raises:
@@ -187,8 +189,8 @@ def _finding(path: Path, settings: StoreSettings, *, was_ours: bool, suspect: bo
         try:
             revision = revision_of(connection, path)
             # Nothing damaged is upgraded.
-            suspect = suspect or revision != HEAD or bool(connection.execute(sessions.OPEN_SESSIONS).fetchone()[0])
-            finding = _quick_check(connection, settings.check_limit_s) if suspect else None
+            suspect = met or revision != HEAD or connection.execute(sessions.OPEN_SESSIONS).fetchone()[0]
+            finding = (_quick_check(connection, settings.check_limit_s) if suspect else None) or met
             if finding is None and was_ours:
                 _require_writing(path)
             return finding
@@ -257,13 +259,13 @@ def _look_into(path: Path) -> sqlite3.Connection:
 def _quick_check(connection: sqlite3.Connection, limit_s: float) -> str | None:
     try:
         with deadline(connection, limit_s):
-            finding = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+            finding = next(findings_of(connection, "quick_check(1)"), None)
     except sqlite3.OperationalError as error:
         if "interrupted" not in str(error):
             raise
         logger.warning("The history is too large to be checked in time after a crash", extra={"limit_s": limit_s})
         return None
-    return None if finding == "ok" else finding
+    return finding
 
 
 def _upgrade(path: Path, settings: StoreSettings, *, backup: Path) -> None:
@@ -289,7 +291,7 @@ def _is_whole(path: Path) -> bool:
     try:
         connection = connect_read_only(path)
         try:
-            return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0]) == "ok"
+            return next(findings_of(connection, "quick_check(1)"), None) is None
         finally:
             connection.close()
     except (*READING_FAILED, StoreError):

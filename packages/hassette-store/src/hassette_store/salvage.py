@@ -221,7 +221,11 @@ class _Table:
         sign = "<" if descending else ">=" if inclusive else ">"
         where = "" if start is None else f"WHERE ({', '.join(self._key)}) {sign} ({marks})"
         order = ", ".join(f"{column} {'DESC' if descending else 'ASC'}" for column in self._key)
-        sql = f"SELECT {', '.join(self._columns)} FROM {self.name} {where} ORDER BY {order} LIMIT {limit}"  # noqa: S608  our own names
+        # An index that lacks rows would hide them.
+        sql = (
+            f"SELECT {', '.join(self._columns)} FROM {self.name} NOT INDEXED {where} "  # noqa: S608  our own names
+            f"ORDER BY {order} LIMIT {limit}"
+        )
         rows: list[Row] = []
         previous = None if inclusive else start
         try:

@@ -13,6 +13,7 @@ from hassette_store.connections import (
     connect_plain,
     connect_read_only,
     connect_to_read,
+    findings_of,
     is_damage,
     tolerant,
 )
@@ -62,12 +63,12 @@ def verified_copy(
                 )
                 # One file, with nothing beside it: so that a copy of the copy is whole.
                 target.execute("PRAGMA journal_mode = DELETE")
-                finding = target.execute("PRAGMA quick_check(1)").fetchone()[0]
+                finding = next(findings_of(target, "quick_check(1)"), None)
             finally:
                 target.close()
         finally:
             source.close()
-        if finding != "ok":
+        if finding is not None:
             raise DamagedSourceError(f"the copy of {path} is not whole: {finding}")
         partial.replace(to)
     except (*READING_FAILED, OSError) as error:
@@ -149,7 +150,7 @@ def _findings(path: Path, *, references: bool) -> list[str]:
         try:
             if revision_of(connection, path) is None:
                 return ["it holds no history"]
-            findings = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
+            findings = list(findings_of(connection, "integrity_check(20)"))
             if references:
                 findings += [
                     f"{table}: row {rowid} refers to a row of {parent} that is not there"

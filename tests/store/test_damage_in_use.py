@@ -1,0 +1,78 @@
+"""Damage that SQLite meets while the file is in use, although a check finds the file sound."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hassette_store import CorruptDatabaseError, check
+
+DAY_S = 86_400
+INDEX = "handler_invocations_by_listener"
+RUN_ROW = "(id, listener_id, session_id, status, started_before, duration_us, waited_us, event_type_id)"
+
+
+@pytest.fixture
+async def history(make_store: Any, v: Any) -> Any:
+    """A service, stopped, with forty runs of one handler in its file."""
+    store = make_store(keep_newest=0)
+    await store.start()
+    runs = tuple(v.an_invocation(n, v.Listener()) for n in range(40))
+    await store.write(v.Batch(1, invocations=runs))
+    await store.stop()
+    return store
+
+
+def lose_index_entries(spoil: Callable[[str], None], read: Any) -> None:
+    """Five rows more than an index knows of, as after a write that a card never made."""
+    sql = read.value("SELECT sql FROM sqlite_master WHERE name = ?", INDEX)
+    root = read.value("SELECT rootpage FROM sqlite_master WHERE name = ?", INDEX)
+    spoil(f"PRAGMA writable_schema = ON; DELETE FROM sqlite_master WHERE name = '{INDEX}'")
+    spoil(
+        f"INSERT INTO handler_invocations {RUN_ROW} "
+        "SELECT id + 1, listener_id, session_id, status, started_before, duration_us, waited_us, event_type_id "
+        "FROM handler_invocations LIMIT 5"
+    )
+    spoil(
+        "PRAGMA writable_schema = ON; INSERT INTO sqlite_master VALUES "
+        f"('index', '{INDEX}', 'handler_invocations', {root}, '{sql}')"
+    )
+
+
+async def test_an_index_that_lacks_rows_is_mended_and_does_not_end_each_pass_of_the_retention(
+    history: Any, read: Any, clock: Any, v: Any, spoil: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_index_entries(spoil, read)
+    assert "missing from index" in check(history.path)[0]
+    monkeypatch.setattr("hassette_store.retention.FIRST_PASS_S", 0.0)
+    clock.pass_(100 * DAY_S)
+    await history.start()
+    with pytest.raises(CorruptDatabaseError):
+        await history.serve()
+    await history.stop()
+    await history.start()
+    assert check(history.path) == []
+    assert read.value("SELECT count(*) FROM runs") == 45
+    await history.write(v.Batch(2, invocations=(v.an_invocation(100, v.Listener()),)))
+    assert read.value("SELECT count(*) FROM lifecycle_events WHERE kind = 'database_recovered'") == 1
+
+
+def damage_the_list_of_free_pages(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(32)
+        file.write((5_000).to_bytes(4, "big") + (300).to_bytes(4, "big"))
+
+
+async def test_a_damaged_list_of_free_pages_is_found_by_every_check(
+    history: Any, make_store: Any, read: Any, spoil: Any
+) -> None:
+    spoil("UPDATE sessions SET outcome = 'open', ended_us = NULL")
+    damage_the_list_of_free_pages(history.path)
+    assert any("reelist" in finding for finding in check(history.path))
+    again = make_store()
+    await again.start()
+    assert check(history.path) == []
+    assert "reelist" in read.value("SELECT detail FROM lifecycle_events")
+    assert read.value("SELECT count(*) FROM runs") == 40
+    await again.stop()
