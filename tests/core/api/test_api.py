@@ -61,7 +61,14 @@ async def test_a_call_acts_and_is_kept_with_its_context(house: House, kept: list
 
 @pytest.mark.parametrize(
     "target",
-    ["light.hall", ["light.hall"], ("light.hall",), {"entity_id": "light.hall"}, {"area_id": "hall"}],
+    [
+        "light.hall",
+        "light.hall, light.nowhere",
+        ["light.hall"],
+        ("light.hall",),
+        {"entity_id": "light.hall"},
+        {"area_id": "hall"},
+    ],
     ids=str,
 )
 async def test_a_target_may_be_one_several_or_home_assistants_own_form(house: House, target: Any) -> None:

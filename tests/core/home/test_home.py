@@ -185,6 +185,24 @@ async def test_stopped_it_starts_again_on_the_same_port_with_its_states() -> Non
     await home.stop()
 
 
+async def test_it_takes_no_json_that_home_assistant_does_not_take() -> None:
+    """Taken in, a NaN would be among its states, and nobody who reads JSON strictly could fetch them any more."""
+    async with SimulatedHome(speed=0) as home, aiohttp.ClientSession() as session:
+        headers = {"Authorization": f"Bearer {home.token}", "Content-Type": "application/json"}
+        for body in (b'{"state": "1", "attributes": {"a": NaN}}', b'{"state": "\\ud83d"}'):
+            answer = await session.post(f"{home.url}/api/states/sensor.a", data=body, headers=headers)
+            assert answer.status == 400
+            assert await answer.json() == {"message": "Invalid JSON specified."}
+        answer = await session.post(f"{home.url}/api/events/a", data=b'{"a": Infinity}', headers=headers)
+        assert answer.status == 400
+        async with session.ws_connect(f"{home.url}/api/websocket") as socket:
+            await socket.receive_json()
+            await socket.send_json({"type": "auth", "access_token": home.token})
+            await socket.receive_json()
+            await socket.send_str('{"id": 1, "type": "fire_event", "event_type": "a", "event_data": {"a": NaN}}')
+            assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+
+
 async def test_stop_hangs_up_on_a_client_though_the_home_hangs() -> None:
     async with aiohttp.ClientSession() as session:
         home = SimulatedHome(speed=0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -117,7 +118,10 @@ async def test_a_home_assistant_that_does_not_know_ping_is_alive_all_the_same() 
         assert connection.open
 
 
-async def test_data_that_cannot_be_json_is_the_callers_error_and_costs_nothing() -> None:
+@pytest.mark.parametrize("data", [object(), math.nan, {"deep": [-math.inf]}, "\ud83d"])
+async def test_data_that_cannot_be_json_is_the_callers_error_and_costs_nothing(data: object) -> None:
+    """Python writes a NaN without a word, and Home Assistant hangs up on who sends one: on all apps."""
+
     async def talk(socket: web.WebSocketResponse) -> None:
         await greet(socket)
         while True:
@@ -128,6 +132,6 @@ async def test_data_that_cannot_be_json_is_the_callers_error_and_costs_nothing()
             await socket.send_json({"id": message["id"], "type": "result", "success": True, "result": "here"})
 
     async with server(talk) as url, asyncio.timeout(10), Connection(parse_address(url), "token") as connection:
-        with pytest.raises(TypeError):
-            await connection.command("look", "get_states", data=object())
+        with pytest.raises((TypeError, ValueError)):
+            await connection.command("look", "get_states", data=data)
         assert await connection.command("look", "get_states") == "here"

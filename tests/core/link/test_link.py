@@ -111,6 +111,27 @@ async def test_a_first_connection_that_fails_again_and_again_is_said_once_and_re
     assert len([record for record in caplog.records if record.name.startswith("hassette_core")]) == 1
 
 
+async def test_a_connection_that_never_lasts_is_made_ever_less_often(make_listening: Any, home: SimulatedHome) -> None:
+    """One that breaks as soon as it is made would otherwise fetch all states twice a second."""
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.sleep(0.001)
+
+    listening = make_listening(home, sleep=sleep, random=lambda: 1.0)
+    async with listening.link as link, asyncio.timeout(20):
+        for lost in range(1, 5):
+            await link.wait_ready()
+            home.drop_connections()
+            await listening.until(
+                lambda lost=lost: [kind for kind, *_ in listening.reports].count("connection_lost") == lost
+            )
+            while not waits[lost - 1 :]:  # noqa: ASYNC110  the next line after the report
+                await asyncio.sleep(0)
+    assert waits[:4] == [0.5, 1.0, 2.0, 4.0]
+
+
 async def test_a_loss_that_lasts_is_reported_once(
     make_listening: Any, home: SimulatedHome, caplog: pytest.LogCaptureFixture
 ) -> None:

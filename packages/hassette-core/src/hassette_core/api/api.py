@@ -35,7 +35,8 @@ class ServiceResult(NamedTuple):
 class Api:
     """Home Assistant's API, as an app uses it. One serves all apps.
 
-    Every method raises `NotConnectedError` without a connection, and `CallFailedError` when Home Assistant says no.
+    Every method raises `NotConnectedError` without a connection, `CallFailedError` when Home Assistant says no, and
+    `TypeError` or `ValueError` for data that JSON cannot hold, such as a NaN.
 
     Args:
         link: The connection.

@@ -1,6 +1,5 @@
 """The REST API of the simulated home."""
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -9,6 +8,7 @@ from aiohttp import web
 from hassette_core.errors import RefusedError
 from hassette_core.home.core import HomeCore, Json
 from hassette_core.home.services import Services
+from hassette_core.home.strict_json import read_json
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -67,7 +67,7 @@ class RestApi:
     async def _set_state(self, request: web.Request) -> web.Response:
         entity_id = request.match_info["entity_id"]
         try:
-            body: Json = await request.json()
+            body: Json = await request.json(loads=read_json)
         except ValueError:
             return _say("Invalid JSON specified.", 400)
         if (state := body.get("state")) is None:
@@ -127,7 +127,7 @@ class RestApi:
 
 async def _body(request: web.Request) -> Any:
     text = await request.text()
-    return json.loads(text) if text else None
+    return read_json(text) if text else None
 
 
 def _say(message: str, status: int = 200) -> web.Response:

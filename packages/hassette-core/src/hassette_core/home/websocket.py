@@ -11,6 +11,7 @@ from aiohttp import WSMsgType, web
 from hassette_core.errors import RefusedError
 from hassette_core.home.core import MATCH_ALL, HomeCore, Json
 from hassette_core.home.services import TARGET_KEYS, Services
+from hassette_core.home.strict_json import read_json
 
 MAX_PENDING_MESSAGES = 4_096
 """A client with more than these unread is cut off, as by Home Assistant."""
@@ -71,7 +72,7 @@ class Session:
                 async for received in self._socket:
                     await self._flowing.wait()
                     if received.type is WSMsgType.TEXT:
-                        self._handle(json.loads(received.data))
+                        self._handle(read_json(received.data))
         except ValueError:
             pass  # not JSON: Home Assistant hangs up as well
         except asyncio.CancelledError:
@@ -217,6 +218,8 @@ def _read_target(target: Json) -> dict[str, list[str]]:
         if key not in TARGET_KEYS:
             raise RefusedError("invalid_format", f"extra keys not allowed @ data['target']['{key}']. Got {value!r}")
         ids = [value] if isinstance(value, str) else value
+        if key == "entity_id" and isinstance(value, str):
+            ids = [one.strip() for one in value.split(",")]
         if key == "entity_id" and not all(one in ("all", "none") or one.count(".") == 1 for one in ids):
             raise RefusedError(
                 "invalid_format", f"not a valid value for dictionary value @ data['target']['entity_id']. Got {value!r}"

@@ -142,10 +142,13 @@ class Connection:
         Raises:
             CallFailedError: Home Assistant answered: no.
             NotConnectedError: There is no connection, or it was lost before the answer.
-            TypeError: A field cannot be written as JSON.
+            TypeError, ValueError: A field cannot be written as JSON.
         """
         if not self.open:
             raise NotConnectedError(action)
+        # Home Assistant hangs up on who sends it a NaN or half a character, which Python writes without a word: one
+        # app's mistake would cost all apps the connection, and the events until it is back.
+        json.dumps(fields, allow_nan=False, ensure_ascii=False).encode()
         sending = self._keep(self._client.send_command(command, **fields))
         await asyncio.wait((sending,))
         return _outcome(sending, action)
