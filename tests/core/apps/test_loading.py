@@ -60,6 +60,16 @@ def test_one_broken_app_leaves_the_others(app_dir: Path, write: Any, entry: Any)
     assert [failure.key for failure in failed] == ["broken"]
 
 
+def test_a_module_that_cannot_even_be_looked_for_leaves_the_others(app_dir: Path, write: Any, entry: Any) -> None:
+    """As in a folder that is closed to us; a name that no file can have is refused to root, too."""
+    write("good", GOOD)
+    broken = entry("a" * 300, "X")
+    loaded, failed = load(app_dir, broken=broken, lamp=entry("good", "Good", config={"light": "light.a"}))
+    assert [app.key for app in loaded] == ["lamp"]
+    assert [failure.key for failure in failed] == ["broken"]
+    assert "aaaa" in str(failed[0].error)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

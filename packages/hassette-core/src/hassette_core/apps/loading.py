@@ -128,6 +128,10 @@ def _open_package(app_dir: Path) -> None:
 
 
 def _load_class(key: str, entry: AppEntry, app_dir: Path) -> type[App[Any]]:
+    try:
+        _check_module(key, entry.module, app_dir)
+    except OSError as error:  # a directory that is closed to us, say
+        raise _bad(key, f"its module cannot be looked for: {error.strerror}: {error.filename}") from None
     module = _import(key, entry.module, app_dir)
     found: Any = getattr(module, entry.class_name, None)
     where = f"{app_dir / Path(*entry.module.split('.'))}.py"
@@ -148,7 +152,7 @@ def _is_app(value: object) -> TypeGuard[type[App[Any]]]:
     return inspect.isclass(value) and issubclass(value, App) and value is not App
 
 
-def _import(key: str, module: str, app_dir: Path) -> ModuleType:
+def _check_module(key: str, module: str, app_dir: Path) -> None:
     if not app_dir.is_dir():
         raise _bad(key, f"there is no directory {app_dir} to load apps from; make it, or set app_dir in [hassette]")
     parts = module.split(".")
@@ -160,9 +164,13 @@ def _import(key: str, module: str, app_dir: Path) -> ModuleType:
         close = difflib.get_close_matches(module, there, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"the directory has {', '.join(there) or 'none'}"
         raise _bad(key, f"there is no {path}.py. Set `module` in [apps.{key}] to a file's name without .py: {hint}")
+
+
+def _import(key: str, module: str, app_dir: Path) -> ModuleType:
     try:
         return importlib.import_module(f"{PACKAGE}.{module}")
     except (Exception, SystemExit) as error:  # an app's module is somebody's code, and may end in any way
+        path = app_dir.joinpath(*module.split("."))
         raise _bad(key, f"{path}.py does not import: {_what_and_where(error, app_dir)}") from error
 
 
