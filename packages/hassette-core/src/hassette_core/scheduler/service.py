@@ -371,8 +371,8 @@ class SchedulerService:
         while (app, instance, f"{name}_{number}") in self._jobs:
             number += 1
         raise RegistrationError(
-            f"{app}.{instance} has a job named {name!r} already; its history is found by that name, so give this one"
-            f' another: name="{name}_{number}"'
+            f"{app}.{instance} has a job named {name!r} already; its history is found by that name, so cancel that one"
+            f' first, or give this one another: name="{name}_{number}"'
         )
 
 
