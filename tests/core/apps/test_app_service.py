@@ -229,6 +229,71 @@ async def test_a_service_stopped_while_it_waits_starts_no_app(house: Any, apps: 
     assert log() == []
 
 
+async def test_an_app_that_becomes_ready_while_others_shut_down_is_shut_down_too(
+    house: Any, apps: Any, write: Any, entry: Any
+) -> None:
+    write(
+        "pair",
+        """
+        import asyncio
+        LOG, BEGIN, END = [], asyncio.Event(), asyncio.Event()
+        class Quick(App[AppConfig]):
+            async def on_shutdown(self):
+                BEGIN.set()
+                await END.wait()
+                LOG.append("quick")
+        class Slow(App[AppConfig]):
+            async def on_initialize(self):
+                await BEGIN.wait()
+                self.bus.on_state_change("light.a", handler=self.on_shutdown)
+                END.set()
+            async def on_shutdown(self):
+                LOG.append("slow")
+        """,
+    )
+    ready = asyncio.Event()
+    ready.set()
+    service = apps.make({"quick": entry("pair", "Quick"), "slow": entry("pair", "Slow")}, ready=ready)
+    await service.start()
+    serving = asyncio.create_task(service.serve())
+    await house.until(lambda: "running" in statuses(service).values())
+    await service.stop()
+    await asyncio.wait_for(serving, 5)
+    assert sorted(sys.modules["hassette_apps.pair"].LOG) == ["quick", "slow"]
+    assert statuses(service) == {"quick.quick": "stopped", "slow.slow": "stopped"}
+    house.change("light.a", "on")
+    await house.records(0)
+
+
+async def test_events_are_not_heard_any_more_while_an_app_shuts_down(
+    house: Any, apps: Any, write: Any, entry: Any
+) -> None:
+    write(
+        "lamp",
+        """
+        import asyncio
+        DOWN, END = asyncio.Event(), asyncio.Event()
+        class Lamp(App[AppConfig]):
+            async def on_initialize(self):
+                self.bus.on_state_change("light.a", handler=self.heard)
+                self.scheduler.run_every(self.heard, 1)
+            async def heard(self): ...
+            async def on_shutdown(self):
+                DOWN.set()
+                await END.wait()
+        """,
+    )
+    service = await apps.start({"lamp": entry("lamp", "Lamp")})
+    module = sys.modules["hassette_apps.lamp"]
+    stopping = asyncio.create_task(service.stop())
+    await asyncio.wait_for(module.DOWN.wait(), 5)
+    house.change("light.a", "on")
+    await house.pass_time(3)
+    module.END.set()
+    await stopping
+    await house.records(0)
+
+
 async def test_cancelling_the_start_of_an_app_leaves_nothing_behind(
     house: Any, apps: Any, write: Any, entry: Any
 ) -> None:

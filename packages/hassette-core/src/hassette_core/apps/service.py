@@ -141,8 +141,9 @@ class AppService:
         """
         self._loaded = []
         self._bus.retires = self._scheduler.retires = False
-        running, self._running = self._running, []
-        await asyncio.gather(*(self._stop_app(app) for app in running))
+        while self._running:  # again for an app that has just become ready while others shut down
+            running, self._running = self._running, []
+            await asyncio.gather(*(self._stop_app(app) for app in running))
         self._stopped.set()
 
     async def __aenter__(self) -> "AppService":
