@@ -270,6 +270,37 @@ async def test_the_size_is_kept_by_taking_the_oldest_successes_first_and_failure
     assert read.value("SELECT success + error FROM statistics_daily") == 4_000
 
 
+async def test_error_groups_without_a_run_do_not_outgrow_the_size_and_are_walked_in_small_bites(
+    make_store: Any, read: Any, clock: Any, v: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An app whose every message is another one, such as an address with a token in it, makes a group a failure."""
+    store = make_store()
+    await store.start()
+    listener = v.Listener()
+    runs = [
+        v.an_invocation(n, listener, "error", failure=v.Failure(type=f"E{n}", message="x" * 900)) for n in range(2_000)
+    ]
+    await fill(store, v, runs)
+    assert read.value("SELECT count(*) FROM error_groups") == 2_000
+    monkeypatch.setattr("hassette_store.retention._MOST_ROWS", 64)
+    walked: list[int] = []
+
+    def notice(sql: str) -> None:
+        if sql.startswith("DELETE FROM error_groups"):
+            walked.append(1)
+
+    await store._db.run(lambda db: db.set_trace_callback(notice))
+    await whole_pass(store, clock)
+    assert read.value("SELECT count(*) FROM error_groups") == 2_000
+    assert len(walked) >= 2_000 / 80
+    await whole_pass(store, clock, max_size_mb=1)
+    pages = read.row("SELECT * FROM pragma_page_count, pragma_freelist_count")
+    assert (pages["page_count"] - pages["freelist_count"]) * 4096 <= 1_000_000
+    groups = read.value("SELECT count(*) FROM error_groups")
+    assert 20 <= groups < 1_000, "those of the newest runs are left"
+    assert read.value("SELECT count(*) FROM failures JOIN error_groups ON error_groups.id = error_group_id") == 20
+
+
 async def test_free_pages_are_given_back(store: Any, path: Any, read: Any, clock: Any, v: Any) -> None:
     told = v.Effects((v.LogLine(message="x" * 900),))
     await fill(store, v, [v.an_invocation(n, v.Listener(), effects=told) for n in range(6_000)])

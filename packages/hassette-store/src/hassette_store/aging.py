@@ -25,53 +25,41 @@ SELECT id,
 FROM {owners} WHERE id > :after ORDER BY id LIMIT :limit
 """
 
-# What else ages: which rows of which table, given a time (as an id in the first one) and a number of rows.
+# Of each registration, the last of the first few runs that neither age nor place among the newest keeps.
+STRAGGLERS: Final = """
+SELECT registration_id, (
+    SELECT max(id) FROM (
+        SELECT id FROM {table}
+        WHERE {owner} = registration_id
+          AND id < min(floor, (SELECT value FROM store_state WHERE name = 'failures_below'))
+        ORDER BY id LIMIT :limit
+    )
+) FROM temp.newest WHERE registration_id > :after ORDER BY registration_id LIMIT :limit
+"""
+
+# What else ages, from which table, under which condition, given a time.
 # A registration goes two days after its last statistics may: they go by whole days, a run may end on the day after the
 # retirement, and what still carries the number would become another registration's.
-THE_REST: Final = (
-    ("lifecycle_events", "SELECT id FROM lifecycle_events WHERE id < (? / 1000 << 21) LIMIT ?"),
-    (
-        "losses",
-        "SELECT losses.id FROM losses JOIN sessions ON sessions.id = session_id WHERE ended_us < ? LIMIT ?",
-    ),
-    (
-        "error_groups",
-        """
-        SELECT id FROM error_groups
-        WHERE last_seen_us < ? AND NOT EXISTS (SELECT 1 FROM failures WHERE error_group_id = error_groups.id) LIMIT ?
+THE_REST: Final = {
+    "lifecycle_events": "id < (? / 1000 << 21)",
+    "losses": "(SELECT ended_us FROM sessions WHERE sessions.id = session_id) < ?",
+    "error_groups": ("last_seen_us < ? AND NOT EXISTS (SELECT 1 FROM failures WHERE error_group_id = error_groups.id)"),
+    "sessions": """
+        ended_us < ?
+        AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE id BETWEEN sessions.first_id AND sessions.last_id)
+        AND NOT EXISTS (SELECT 1 FROM job_executions WHERE id BETWEEN sessions.first_id AND sessions.last_id)
+        AND NOT EXISTS (SELECT 1 FROM losses WHERE session_id = sessions.id)
+        AND NOT EXISTS (SELECT 1 FROM lifecycle_events WHERE session_id = sessions.id)
         """,
-    ),
-    (
-        "sessions",
-        """
-        SELECT id FROM sessions AS old
-        WHERE ended_us < ?
-          AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE id BETWEEN old.first_id AND old.last_id)
-          AND NOT EXISTS (SELECT 1 FROM job_executions WHERE id BETWEEN old.first_id AND old.last_id)
-          AND NOT EXISTS (SELECT 1 FROM losses WHERE session_id = old.id)
-          AND NOT EXISTS (SELECT 1 FROM lifecycle_events WHERE session_id = old.id)
-        LIMIT ?
+    "listeners": """
+        retired_us < ? - 2 * 86400000000
+        AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE listener_id = listeners.id)
         """,
-    ),
-    (
-        "listeners",
-        """
-        SELECT id FROM listeners
-        WHERE retired_us < ? - 2 * 86400000000
-          AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE listener_id = listeners.id)
-        LIMIT ?
+    "scheduled_jobs": """
+        retired_us < ? - 2 * 86400000000
+        AND NOT EXISTS (SELECT 1 FROM job_executions WHERE job_id = scheduled_jobs.id)
         """,
-    ),
-    (
-        "scheduled_jobs",
-        """
-        SELECT id FROM scheduled_jobs
-        WHERE retired_us < ? - 2 * 86400000000
-          AND NOT EXISTS (SELECT 1 FROM job_executions WHERE job_id = scheduled_jobs.id)
-        LIMIT ?
-        """,
-    ),
-)
+}
 
 
 def take_children(db: sqlite3.Connection, start: int, end: int) -> None:

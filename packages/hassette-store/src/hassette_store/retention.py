@@ -1,9 +1,9 @@
 """Keeps the file's size and the house's past in bounds: in small bites between writes, never on their way.
 
 What goes, and when: successes by age; everything else by a greater age; the newest runs of each registration never;
-then, if the live pages are still too many, the oldest successes, then the oldest failures, then the oldest hours of
-statistics. Statistics, error groups and sessions go by an age of their own, sessions only when nothing refers to them.
-Pages that became free are given back.
+then, if the live pages are still too many, the oldest successes, then the oldest failures, then error groups without
+any, then the oldest hours of statistics. Statistics, error groups and sessions go by an age of their own, sessions only
+when nothing refers to them. Pages that became free are given back.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from hassette_store.aging import (
     NEWEST,
     RUN_TABLES,
     STATISTICS,
+    STRAGGLERS,
     THE_REST,
     live_bytes,
     take_children,
@@ -42,6 +43,7 @@ _LEAST_ROWS: Final = 8
 _MOST_ROWS: Final = 300
 # Free pages that are kept for the next rows; giving back each at once would have each taken again from the disk.
 _SPARE_PAGES: Final = 256
+_HIGHEST: Final = 2**63 - 1
 # In `store_state`: below which id successes, and all runs, have been walked.
 _MARKS: Final = ("successes_below", "failures_below")
 
@@ -154,8 +156,9 @@ class Retention:
             yield took
         async for took in self._take_statistics(now_us):
             yield took
-        async for took in self._take_the_rest(now_us - int(settings.keep_daily_days * _DAY_US)):
-            yield took
+        for table in THE_REST:
+            async for took in self._take_from(table, now_us - int(settings.keep_daily_days * _DAY_US)):
+                yield took
         async for took in self._shrink_to_size():
             yield took
         async for took in self.give_pages_back():
@@ -280,19 +283,8 @@ class Retention:
 
                 def work(db: sqlite3.Connection, table: str = table, owner: str = owner) -> None:
                     nonlocal after
-                    found = db.execute(
-                        f"""
-                        SELECT registration_id, (
-                            SELECT max(id) FROM (
-                                SELECT id FROM {table}
-                                WHERE {owner} = registration_id
-                                  AND id < min(floor, (SELECT value FROM store_state WHERE name = 'failures_below'))
-                                ORDER BY id LIMIT {_LEAST_ROWS}
-                            )
-                        ) FROM temp.newest WHERE registration_id > ? ORDER BY registration_id LIMIT {_LEAST_ROWS}
-                        """,  # noqa: S608  our own names
-                        (after,),
-                    ).fetchall()
+                    sql = STRAGGLERS.format(table=table, owner=owner)
+                    found = db.execute(sql, {"after": after, "limit": _LEAST_ROWS}).fetchall()
                     after = int(found[-1][0]) if found else -1
                     for number, last in found:
                         if last is None:
@@ -335,25 +327,31 @@ class Retention:
                     f"SELECT registration_id FROM {table} WHERE {period} = ? ORDER BY registration_id LIMIT 1 OFFSET ?",  # noqa: S608
                     (oldest, self._size),
                 ).fetchone()
-                last = int(row[0]) if row else 2**63 - 1
+                last = int(row[0]) if row else _HIGHEST
                 db.execute(f"DELETE FROM {table} WHERE {period} = ? AND registration_id <= ?", (oldest, last))  # noqa: S608
 
             yield await self._sized(work)
 
-    async def _take_the_rest(self, before_us: int) -> AsyncGenerator[float]:
-        """Take lifecycle events, losses, error groups, sessions and registrations that nothing refers to any more."""
-        for table, some in THE_REST:
-            sql = f"DELETE FROM {table} WHERE id IN ({some})"  # noqa: S608  our own text
-            gone = 1
-            while gone:
+    async def _take_from(
+        self, table: str, before_us: int, *, enough: Callable[[sqlite3.Connection], bool] | None = None
+    ) -> AsyncGenerator[float]:
+        """Walk through a table of `THE_REST`, and take what nothing refers to any more, if it is from before a time."""
+        after = 0
+        while after < _HIGHEST and not (enough and await self._db.run(enough)):
 
-                def work(db: sqlite3.Connection, table: str = table, sql: str = sql) -> None:
-                    nonlocal gone
-                    gone = db.execute(sql, (before_us, self._size)).rowcount
-                    if gone and table == "error_groups":
-                        self._groups_gone()
+            def work(db: sqlite3.Connection) -> None:
+                nonlocal after
+                row = db.execute(
+                    f"SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?",  # noqa: S608  our own names
+                    (after, self._size),
+                ).fetchone()
+                end = int(row[0]) if row else _HIGHEST
+                sql = f"DELETE FROM {table} WHERE id > ? AND id <= ? AND {THE_REST[table]}"  # noqa: S608
+                if db.execute(sql, (after, end, before_us)).rowcount and table == "error_groups":
+                    self._groups_gone()
+                after = end
 
-                yield await self._sized(work)
+            yield await self._sized(work)
 
     # ---- size -------------------------------------------------------------------------------------------------
 
@@ -370,6 +368,8 @@ class Retention:
         for mark, which in zip(_MARKS, ("status = 0", "true"), strict=True):
             async for took in self._take_runs(mark, beyond, which, enough=small_enough):
                 yield took
+        async for took in self._take_from("error_groups", _HIGHEST, enough=small_enough):
+            yield took
         for table, period in STATISTICS[:3]:
             while not await self._db.run(small_enough):
                 (oldest, newest) = (await self._db.rows(f"SELECT min({period}), max({period}) FROM {table}"))[0]  # noqa: S608

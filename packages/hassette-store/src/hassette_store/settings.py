@@ -19,7 +19,8 @@ class StoreSettings:
         keep_newest: Runs of each registration that are kept whatever their age.
         keep_hourly_days: Days for which hourly statistics are kept.
         keep_daily_days: Days for which daily statistics, sessions and error groups are kept.
-        max_size_mb: Megabytes of live pages above which the oldest successes go early, then the oldest failures.
+        max_size_mb: Megabytes of live pages above which the oldest successes go early, then the oldest failures,
+            then error groups without any.
         heartbeat_s: Seconds between signs of life when nothing else is written; at most 5, which is what a crash's
             time is known to.
         check_limit_s: Seconds that the check after an unclean end may take.
