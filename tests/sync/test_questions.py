@@ -9,9 +9,11 @@ import pytest
 
 from hassette_sync import DataSyncService, RunFilter, TimeRange
 from hassette_sync.answers.values import EventTrigger
+from hassette_sync.verdict import verdict_of
 
 SECOND = 1_000_000
 HOUR = 3_600 * SECOND
+DAY = 24 * HOUR
 
 
 async def test_the_overview_counts_what_the_rows_say(data: DataSyncService) -> None:
@@ -83,6 +85,52 @@ async def test_uptime_counts_no_moment_twice_and_nothing_before_the_first_sessio
     assert uptime.share == pytest.approx(0.7, abs=0.001)
     assert uptime.up_us == pytest.approx(7 * HOUR, abs=2 * SECOND)
     assert (uptime.starts, uptime.crashes) == (3, 1)
+
+
+async def test_uptime_counts_every_session_also_of_what_starts_each_minute(
+    new_history: Callable[..., Any], now_us: int
+) -> None:
+    many = 1_200
+    with new_history() as history:
+        history.begin()
+        for n in range(many, 0, -1):
+            history.session(now_us - n * 60 * SECOND, now_us - (n - 1) * 60 * SECOND - 6 * SECOND, "crashed")
+        history.commit()
+    async with DataSyncService(history.path) as data:
+        uptime = await data.uptime()
+        earlier = await data.uptime(TimeRange(now_us - many * 60 * SECOND, now_us - 10 * SECOND))
+    assert (uptime.starts, uptime.crashes, len(uptime.spans)) == (many, many, 500)
+    assert uptime.share == pytest.approx(0.9, abs=0.01)
+    assert earlier.crashes == many - 1, "the last one crashed later than this time"
+
+
+async def test_the_overview_counts_more_than_it_lists(new_history: Callable[..., Any], now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        for n in range(12):
+            history.run(history.listener("hall", f"handler_{n}", "t"), now_us - 60 * SECOND, status="error")
+            history.loss(1, "queue_full_count", "runs", 10, now_us - 60 * SECOND, now_us - 50 * SECOND)
+    async with DataSyncService(history.path) as data:
+        overview = await data.overview()
+    assert (len(overview.failing), overview.failing_count, len(overview.losses), overview.lost) == (8, 12, 6, 120)
+    verdict = verdict_of(overview)
+    assert verdict.title == "12 of 12 runs failed, in 12 handlers or jobs"
+    assert "120 details were not kept" in verdict.reasons
+
+
+async def test_an_error_group_seen_before_a_time_and_after_it_was_not_seen_in_it(
+    new_history: Callable[..., Any], now_us: int
+) -> None:
+    boom = ("exception", "ValueError", "boom")
+    with new_history() as history:
+        history.session(now_us - 10 * DAY)
+        handler = history.listener("hall", "on_motion", "t")
+        for age in (5 * DAY, HOUR):
+            history.run(handler, now_us - age, status="error", error=boom)
+    async with DataSyncService(history.path) as data:
+        for since, until, seen in ((6, 4, 1), (4, 3, 0), (3, 0, 1), (6, 0, 2)):
+            page = await data.error_groups(TimeRange(now_us - since * DAY, now_us - until * DAY))
+            assert [group.recent for group in page.groups] == [seen] * bool(seen)
 
 
 @pytest.mark.parametrize(

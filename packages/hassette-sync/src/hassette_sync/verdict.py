@@ -31,15 +31,15 @@ def verdict_of(overview: Overview) -> Verdict:
     bad, warning = _about_the_framework(overview)
     failed = overview.counts.failed
     if failed:
-        names = [f"{one.app}.{one.name}" for one in overview.failing]
-        who = names[0] if len(names) == 1 else f"{len(names)} handlers or jobs"
+        worst, many = overview.failing[0], overview.failing_count
+        who = f"{worst.app}.{worst.name}" if many == 1 else f"{many:,} handlers or jobs"
         said = f"{failed:,} of {overview.counts.total:,} runs failed, in {who}"
         (bad if overview.counts.failure_share > _BAD_SHARE else warning).append(said)
     if overview.uptime.crashes:
         times = "once" if overview.uptime.crashes == 1 else f"{overview.uptime.crashes} times"
         warning.append(f"Hassette crashed {times}")
-    if lost := sum(loss.count for loss in overview.losses):
-        warning.append(f"{lost:,} details were not kept")
+    if overview.lost:
+        warning.append(f"{overview.lost:,} details were not kept")
     befell = [event for event in overview.status.incidents if overview.since_us <= event.at_us < overview.until_us]
     # A recovery may have cost rows; an upgrade is worth a word and no worry.
     if any(event.kind == "database_recovered" for event in befell):

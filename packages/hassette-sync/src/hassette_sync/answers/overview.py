@@ -92,9 +92,12 @@ class Overview(Answer):
     Attributes:
         counts: Runs in the time asked about.
         percentiles: Of all runs' durations.
-        failing: Handlers and jobs with failures, the worst first.
+        failing: Handlers and jobs with failures, the worst first; at most 8 of them.
+        failing_count: How many handlers and jobs have failures.
         errors: Error groups seen, the newest first.
         upcoming: The jobs' next runs; only known live.
+        losses: Gaps, the newest first; at most 6 of them.
+        lost: How many details all gaps of the time make together.
     """
 
     status: Status
@@ -103,6 +106,7 @@ class Overview(Answer):
     timeline: Timeline
     apps: tuple[AppSummary, ...]
     failing: tuple[Registration, ...]
+    failing_count: int
     errors: tuple[ErrorGroup, ...]
     running: RunningNow
     upcoming: tuple[Upcoming, ...]
@@ -111,5 +115,6 @@ class Overview(Answer):
     skips: tuple[SkipReason, ...]
     lifecycle: tuple[LifecycleEvent, ...]
     losses: tuple[Loss, ...]
+    lost: int
     since_us: int
     until_us: int

@@ -7,9 +7,11 @@ _GROUP = "id, kind, type, message, traceback, first_seen_us, last_seen_us, last_
 ERROR_GROUPS = f"""
 SELECT {_GROUP} FROM error_groups
 WHERE last_seen_us >= :since_us AND first_seen_us < :until_us AND (last_seen_us, id) < (:last_seen_us, :id)
+  AND (last_seen_us < :until_us OR first_seen_us >= :since_us OR EXISTS (
+    SELECT 1 FROM failures WHERE error_group_id = error_groups.id AND run_id >= :first_id AND run_id < :end_id))
 ORDER BY last_seen_us DESC, id DESC LIMIT :limit
 """
-"""Error groups, the most recently seen first."""
+"""Error groups seen in a time, the most recently seen first; seen before it and after it is not enough."""
 
 ERROR_GROUP = f"SELECT {_GROUP} FROM error_groups WHERE id = :id"
 """One error group."""

@@ -54,6 +54,15 @@ INCIDENTS = f"""
 """
 """What befell the history file itself, newest first."""
 
+SPANS = """
+SELECT started_us, coalesce(ended_us, heartbeat_us) AS until_us, heartbeat_us, outcome FROM sessions
+WHERE started_us < :until_us AND coalesce(ended_us, heartbeat_us) >= :since_us ORDER BY id
+"""
+"""From when until when each session of a time lasted, oldest first, and nothing else of it: there may be many."""
+
+LOST = "SELECT coalesce(sum(count), 0) FROM losses WHERE last_us >= :since_us AND first_us < :until_us"
+"""How much all gaps that touch a time make together."""
+
 LOSSES = """
 SELECT id, session_id, reason, what, count, first_us, last_us FROM losses
 WHERE id < :cursor AND last_us >= :since_us AND first_us < :until_us ORDER BY id DESC LIMIT :limit

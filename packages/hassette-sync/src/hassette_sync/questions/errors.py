@@ -31,6 +31,8 @@ async def error_groups(snapshot: Snapshot, time_range: TimeRange, cursor: str | 
         {
             "since_us": time_range.since_us,
             "until_us": time_range.until_us,
+            "first_id": time_range.first_id,
+            "end_id": time_range.end_id,
             "last_seen_us": parse_id(seen, "cursor"),
             "id": parse_id(id_, "cursor"),
             "limit": limit + 1,

@@ -16,7 +16,7 @@ from hassette_sync.questions.periods import newest_run_us, periods_of
 from hassette_sync.questions.registrations import apps, registrations, skips
 from hassette_sync.questions.rows import counts_of, sum_of
 from hassette_sync.questions.runs import RunFilter, runs_page
-from hassette_sync.questions.sessions import incidents, lifecycle_page, losses_page, newest_session, uptime
+from hassette_sync.questions.sessions import incidents, lifecycle_page, losses_page, lost, newest_session, uptime
 from hassette_sync.questions.sketches import Sketch, Sketches, percentiles
 from hassette_sync.reader import Parameters, Snapshot
 from hassette_sync.time_range import SECOND_US, Periods, TimeRange
@@ -176,6 +176,7 @@ async def overview(
         timeline=await timeline(snapshot, sketches, time_range),
         apps=all_apps,
         failing=tuple(failing[:_FAILING]),
+        failing_count=len(failing),
         errors=(await error_groups(snapshot, time_range, None, _LISTED)).groups,
         running=running,
         upcoming=upcoming[:_LISTED],
@@ -184,6 +185,7 @@ async def overview(
         skips=await skips(snapshot, time_range, _LISTED),
         lifecycle=(await lifecycle_page(snapshot, time_range, None, _LISTED, routine=False)).events,
         losses=(await losses_page(snapshot, time_range, None, _LISTED)).losses,
+        lost=await lost(snapshot, time_range),
         since_us=time_range.since_us,
         until_us=time_range.until_us,
     )

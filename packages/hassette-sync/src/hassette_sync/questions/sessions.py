@@ -28,12 +28,9 @@ _MAX_INCIDENTS = 5
 
 def session_of(row: Row, at_us: int) -> Session:
     """Make a session of a row, seen at this moment."""
-    state = row["outcome"]
-    if state == "open":
-        state = "silent" if at_us - row["heartbeat_us"] > HEARTBEAT_OVERDUE_US else "running"
     return Session(
         id=row["id"],
-        state=state,
+        state=_state(row, at_us),
         started_us=row["started_us"],
         heartbeat_us=row["heartbeat_us"],
         ended_us=row["ended_us"],
@@ -46,6 +43,12 @@ def session_of(row: Row, at_us: int) -> Session:
         lost_runs=row["lost_runs"],
         lost_details=row["lost_details"],
     )
+
+
+def _state(row: Row, at_us: int) -> str:
+    if row["outcome"] != "open":
+        return row["outcome"]
+    return "silent" if at_us - row["heartbeat_us"] > HEARTBEAT_OVERDUE_US else "running"
 
 
 async def sessions_page(
@@ -86,8 +89,9 @@ async def session(snapshot: Snapshot, session_id: int, at_us: int) -> Session:
 
 async def uptime(snapshot: Snapshot, time_range: TimeRange, at_us: int) -> Uptime:
     """Answer how much of a time the framework was up."""
-    page = await sessions_page(snapshot, time_range, None, _MAX_SPANS, at_us)
-    spans = tuple(reversed(page.sessions))
+    newest = await sessions_page(snapshot, time_range, None, _MAX_SPANS, at_us)
+    # All of them are counted: what starts each minute and crashes has thousands.
+    spans = await snapshot.all(queries.SPANS, {"since_us": time_range.since_us, "until_us": time_range.until_us})
     first = await snapshot.one(queries.FIRST_START)
     until_us = min(time_range.until_us, at_us)
     known_from = max(time_range.since_us, first["started_us"]) if first is not None else until_us
@@ -95,17 +99,17 @@ async def uptime(snapshot: Snapshot, time_range: TimeRange, at_us: int) -> Uptim
     covered = time_range.since_us
     for span in spans:
         # Sessions do not overlap, unless a clock was set back: then no moment counts twice.
-        end = min(at_us if span.state == "running" else span.until_us, until_us)
-        start = max(span.started_us, covered)
+        end = min(at_us if _state(span, at_us) == "running" else span["until_us"], until_us)
+        start = max(span["started_us"], covered)
         up_us += max(end - start, 0)
         covered = max(covered, end)
     known_us = until_us - known_from
     return Uptime(
         up_us=up_us,
         share=min(up_us / known_us, 1.0) if known_us > 0 else None,
-        starts=sum(span.started_us >= time_range.since_us for span in spans),
-        crashes=sum(span.state == "crashed" for span in spans),
-        spans=spans,
+        starts=sum(span["started_us"] >= time_range.since_us for span in spans),
+        crashes=sum(span["outcome"] == "crashed" and span["until_us"] < time_range.until_us for span in spans),
+        spans=tuple(reversed(newest.sessions)),
         since_us=time_range.since_us,
         until_us=time_range.until_us,
     )
@@ -147,6 +151,12 @@ async def losses_page(snapshot: Snapshot, time_range: TimeRange, cursor: str | N
     )
     losses = tuple(Loss(**dict(row)) for row in rows[:limit])
     return LossesPage(losses=losses, next_cursor=str(losses[-1].id) if len(rows) > limit else None)
+
+
+async def lost(snapshot: Snapshot, time_range: TimeRange) -> int:
+    """Answer how many details all gaps of a time make together."""
+    row = await snapshot.one(queries.LOST, {"since_us": time_range.since_us, "until_us": time_range.until_us})
+    return row[0] if row is not None else 0
 
 
 def _below(cursor: str | None, limit: int) -> int:
