@@ -23,7 +23,7 @@ websockets = pytest.importorskip("websockets")
 TOKEN = "a-secret-of-many-letters"
 
 
-def ended(id_: int) -> Any:
+def ended(id_: int, message: str = "no") -> Any:
     from types import SimpleNamespace
 
     return SimpleNamespace(
@@ -34,7 +34,7 @@ def ended(id_: int) -> Any:
         duration_us=2,
         waited_us=3,
         status="error",
-        failure=SimpleNamespace(type="ValueError", message="no"),
+        failure=SimpleNamespace(type="ValueError", message=message),
     )
 
 
@@ -107,6 +107,31 @@ async def test_stopping_takes_less_than_a_second_with_clients_connected(
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1001
     await asyncio.wait_for(serving, 1)
+
+
+async def test_a_client_that_reads_nothing_does_not_spoil_the_end(plausible: Path) -> None:
+    feed = MemoryFeed()
+    with socket.socket() as client:
+        # What serving raises comes out of leaving the context.
+        async with create_web_service(DataSyncService(plausible, feed), WebSettings(port=0)) as service:
+            assert service.url is not None
+            client.connect(("127.0.0.1", int(service.url.rstrip("/").rpartition(":")[2])))
+            client.sendall(
+                b"GET /api/live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            )
+            async with asyncio.timeout(20):
+                number = 0
+                while not _is_stuck(service):
+                    number += 1
+                    feed.publish(ended(number, message="x" * 1_000_000))
+                    await asyncio.sleep(0.01)
+
+
+def _is_stuck(service: Any) -> bool:
+    connections = service._server.server_state.connections
+    transports = [one.transport for one in connections]
+    return any(one.get_write_buffer_size() > one.get_write_buffer_limits()[1] for one in transports)
 
 
 async def test_cancelling_serve_ends_it_and_stop_is_still_safe(plausible: Path) -> None:

@@ -107,6 +107,9 @@ class WebService:
                         await self._stopped.wait()
                 except TimeoutError:
                     server.force_exit = True
+                    # Who is still here reads nothing: to close its connection would be to wait for it.
+                    for connection in tuple(server.server_state.connections):
+                        connection.transport.abort()
         if self._serving is not None:
             serving, self._serving = self._serving, None
             serving.cancel()
