@@ -64,3 +64,22 @@ async def test_a_column_of_a_day_is_called_by_the_day_it_is_about(
         assert re.findall(r"<title>([^<]*): 100 runs", page)[0] == title.format(month="Jan 2025")
         axis = re.findall(r'<text x="[^"]*" y="13">(\d+) Jan 2025</text>', page)
         assert axis[0] == first, "the UTC day of four days before, by its middle"
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe"])
+def test_the_axis_of_a_time_with_a_change_of_clocks_names_midnights(zone: str) -> None:
+    from hassette_sync.web import charts
+
+    def offset_us(at_us: int) -> int:
+        offset = datetime.fromtimestamp(at_us / SECOND, ZoneInfo(zone)).utcoffset()
+        assert offset is not None
+        return int(offset.total_seconds()) * SECOND
+
+    for month in (4, 11):
+        since = int(datetime(2026, month, 20, 15, tzinfo=ZoneInfo(zone)).timestamp()) * SECOND - 30 * DAY
+        for length in (30 * DAY, 7 * DAY, 29 * DAY + 13 * 3_600 * SECOND):
+            ticks = charts.ticks(since, since + length, offset_us)
+            assert 4 <= len(ticks) <= 9
+            locally = [datetime.fromtimestamp(tick.at_us / SECOND, ZoneInfo(zone)) for tick in ticks]
+            assert {(moment.hour, moment.minute) for moment in locally} == {(0, 0)}
+            assert all(since <= tick.at_us < since + length for tick in ticks)

@@ -4,6 +4,7 @@ Sizes are in a drawing's own units; the browser scales them. Colours are in the 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hassette_sync.answers.overview import Timeline, TimelinePoint
@@ -142,16 +143,25 @@ def session_strip(uptime: Uptime, at_us: int, height: float = 20) -> tuple[Span,
     return tuple(spans)
 
 
-def ticks(since_us: int, until_us: int, utc_offset_us: int) -> tuple[Tick, ...]:
-    """Choose local full hours or midnights for an axis, eight at most."""
+def ticks(since_us: int, until_us: int, utc_offset_us: Callable[[int], int]) -> tuple[Tick, ...]:
+    """Choose local full hours or midnights for an axis, eight at most.
+
+    Args:
+        since_us: Where the axis begins.
+        until_us: Where it ends.
+        utc_offset_us: By how much local time is ahead of UTC at a moment: it differs in summer and winter.
+    """
     length = until_us - since_us
     steps = (HOUR_US, 3 * HOUR_US, 6 * HOUR_US, 12 * HOUR_US, DAY_US, 2 * DAY_US, 7 * DAY_US, 14 * DAY_US, 60 * DAY_US)
     step = next((step for step in steps if length / step <= 9), 365 * DAY_US)
-    first = -(-(since_us + utc_offset_us) // step) * step - utc_offset_us
+    offset = utc_offset_us(since_us)
+    first = -(-(since_us + offset) // step) * step - offset
+    # A midnight of the other season is an hour off.
+    moments = {moment + offset - utc_offset_us(moment) for moment in range(first, until_us + HOUR_US, step)}
     return tuple(
         Tick((moment - since_us) / length * WIDTH, moment)
-        for moment in range(first, until_us, step)
-        if moment >= since_us
+        for moment in sorted(moments)
+        if since_us <= moment < until_us
     )
 
 

@@ -105,9 +105,12 @@ def _link(path: str, query: Mapping[str, str], /, **changes: object) -> str:
 
 
 def _ticks(asked: TimeRange) -> tuple[charts.Tick, ...]:
-    offset = datetime.now().astimezone().utcoffset()
-    offset_us = int(offset.total_seconds() * SECOND_US) if offset else 0
-    return charts.ticks(asked.since_us, asked.until_us, offset_us)
+    return charts.ticks(asked.since_us, asked.until_us, _utc_offset_us)
+
+
+def _utc_offset_us(at_us: int) -> int:
+    offset = datetime.fromtimestamp(at_us / SECOND_US).astimezone().utcoffset()
+    return int(offset.total_seconds() * SECOND_US) if offset else 0
 
 
 def _tick_word(tick_us: int, *, at_us: int) -> str:
