@@ -145,6 +145,7 @@ async def test_strange_text_in_an_address_is_never_markup(client: httpx.AsyncCli
 
 async def test_every_json_answer_is_there_and_described(client: httpx.AsyncClient, data: DataSyncService) -> None:
     described = (await client.get("/api/openapi.json")).json()["paths"]
+    assert all(set(one["get"]["responses"]) == {"200", "4XX", "503"} for one in described.values())
     ids = {"runs": (await data.runs()).runs[0].id, "registrations": 4, "errors": 1, "sessions": 1}
     assert len(described) >= 19
     for path in described:
@@ -152,6 +153,14 @@ async def test_every_json_answer_is_there_and_described(client: httpx.AsyncClien
         answer = await client.get(path.replace("{id}", str(ids.get(kind))))
         assert answer.status_code == 200, (path, answer.text)
         assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_the_links_of_a_page_ask_for_its_own_time(client: httpx.AsyncClient) -> None:
+    page = await client.get("/", params={"since": "2026-01-31T18:00+02:00"})
+    assert page.status_code == 200
+    for found in re.findall(r'href="(/[a-z]+\?since=[^"]*)"', page.text):
+        answer = await client.get(html.unescape(found))
+        assert answer.status_code == 200, found
 
 
 async def test_ids_in_json_are_strings_and_page_on(client: httpx.AsyncClient) -> None:
@@ -171,6 +180,8 @@ async def test_ids_in_json_are_strings_and_page_on(client: httpx.AsyncClient) ->
         ("/api/runs?status=fine", 400, "bad_question"),
         ("/api/runs?since=whenever", 400, "bad_question"),
         ("/api/nothing", 404, "http"),
+        ("/api/runs?limit=0", 400, "bad_question"),
+        ("/api/registrations?retired=perhaps", 400, "bad_question"),
     ],
 )
 async def test_a_bad_question_is_a_clear_json_error(
@@ -181,7 +192,10 @@ async def test_a_bad_question_is_a_clear_json_error(
     assert answer.json()["detail"].endswith(".")
 
 
-@pytest.mark.parametrize(("path", "code"), [("/runs/1", 404), ("/nowhere", 404), ("/runs?status=fine", 400)])
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [("/runs/1", 404), ("/nowhere", 404), ("/runs?status=fine", 400), ("/sessions?routine=perhaps", 400)],
+)
 async def test_a_bad_question_is_a_clear_page(client: httpx.AsyncClient, path: str, code: int) -> None:
     answer = await client.get(path)
     assert answer.status_code == code

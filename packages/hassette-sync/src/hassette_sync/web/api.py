@@ -1,6 +1,7 @@
 """The JSON answers under ``/api``: one route for each question. Ids are strings, times microseconds since the epoch."""
 
 from fastapi import APIRouter
+from pydantic import BaseModel
 
 from hassette_sync.answers.errors import ErrorGroupDetail, ErrorGroupsPage
 from hassette_sync.answers.overview import Overview, Status, Timeline, Upcoming
@@ -10,7 +11,20 @@ from hassette_sync.answers.sessions import LifecyclePage, LossesPage, Session, S
 from hassette_sync.ids import parse_id
 from hassette_sync.web.asking import DEFAULT_LIMIT, Asked, AskedId, AskedOrAll, Cursor, Data, Filter, Limit
 
-api = APIRouter(prefix="/api")
+
+class Problem(BaseModel):
+    """Why there is no answer.
+
+    Attributes:
+        error: What kind of problem, as a word such as ``bad_question`` or ``not_found``.
+        detail: One sentence for a person.
+    """
+
+    error: str
+    detail: str
+
+
+api = APIRouter(prefix="/api", responses={"4XX": {"model": Problem}, 503: {"model": Problem}})
 
 
 @api.get("/status")

@@ -4,6 +4,7 @@ import asyncio
 from typing import cast
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -54,6 +55,7 @@ def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
     app.mount("/static", StaticFiles(packages=[("hassette_sync", "static")]))
     app.add_exception_handler(SyncError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(RequestValidationError, _answer_misunderstanding)
     app.add_middleware(Gate, settings=settings)  # pyright: ignore[reportArgumentType]  starlette's own typing of middleware
     return app
 
@@ -82,6 +84,13 @@ async def _answer_error(request: Request, error: Exception) -> Response:
         body = {"error": _name(cast("SyncError", error)), "detail": str(error)}
         return JSONResponse(body, code, headers={"retry-after": "5"} if code == 503 else None)
     return await error_page(request, code, str(error))
+
+
+async def _answer_misunderstanding(request: Request, error: Exception) -> Response:
+    """A number out of its bounds, or a yes or no that is neither: answered like any other bad question."""
+    found = cast("RequestValidationError", error).errors()
+    said = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in found)
+    return await _answer_error(request, BadQuestionError(f"{said}."))
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:
