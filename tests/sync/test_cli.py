@@ -1,7 +1,9 @@
 """``hassette telemetry``: tables for people, JSON for programs, exit codes for scripts."""
 
+import contextlib
 import errno
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -168,6 +170,41 @@ def test_a_reader_that_has_enough_is_no_error(plausible: Path) -> None:
     found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=30)
     assert found.stdout.startswith("ID")
     assert found.stderr == ""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_an_encoding_without_our_marks_costs_the_marks_alone(plausible: Path, encoding: str) -> None:
+    with contextlib.closing(sqlite3.connect(plausible, isolation_level=None)) as db:
+        db.execute("UPDATE listeners SET name = 'café_été_日' WHERE name = 'on_light'")
+
+    def say(*command: str) -> bytes:
+        return subprocess.run(
+            [sys.executable, "-m", "hassette_sync", *command, "--db", str(plausible)],
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            check=True,
+            timeout=60,
+        ).stdout
+
+    assert b"Mostly well" in say("status")
+    assert b"presence" in say("handlers")
+    names = [one["name"] for one in json.loads(say("handlers", "--json"))["registrations"]]
+    assert "café_été_日" in names
+
+
+def test_no_session_in_a_time_is_not_taken_for_an_empty_history(
+    plausible: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sessions", "--db", str(plausible), "--since", "2020-01-01", "--until", "2020-01-02"]) == 0
+    assert capsys.readouterr().out.startswith("No session in this time.")
+
+
+def test_serving_others_says_which_variable_has_the_token(
+    plausible: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HASSETTE__SYNC__TOKEN", raising=False)
+    assert main(["serve", "--host", "0.0.0.0", "--db", str(plausible)]) == 2
+    assert "set $HASSETTE__SYNC__TOKEN to a secret" in capsys.readouterr().err
 
 
 def test_the_file_is_looked_for_in_the_documented_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

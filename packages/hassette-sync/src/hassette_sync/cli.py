@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import io
+import json
 import math
 import os
 import signal
@@ -17,7 +19,7 @@ from hassette_sync.errors import BadQuestionError, SyncError
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.service import DataSyncService
-from hassette_sync.settings import DEFAULT_HOST, DEFAULT_PORT, WebSettings
+from hassette_sync.settings import DEFAULT_HOST, DEFAULT_PORT, MIN_TOKEN_LENGTH, WebSettings, is_loopback
 from hassette_sync.terminal import render
 from hassette_sync.terminal.database import database_path
 from hassette_sync.terminal.tables import plain_lines
@@ -48,6 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 1 trouble, 2 not understood.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # Not every terminal or pipe has our ticks and lines, and a mark that is missing is no reason to say nothing.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     parser = _parser()
     try:
         arguments = parser.parse_args(argv)
@@ -135,7 +141,11 @@ def _parser() -> argparse.ArgumentParser:
     put.add_argument("path", type=Path, metavar="PATH", help="the backup")
     add("vacuum", "rewrite the file without gaps; Hassette must not be running", _vacuum, common)
     serve = add("serve", "show the pages of a history, without the framework", _serve, common)
-    serve.add_argument("--host", default=DEFAULT_HOST, help=f"address to listen on ({DEFAULT_HOST})")
+    serve.add_argument(
+        "--host",
+        default=DEFAULT_HOST,
+        help=f"address to listen on ({DEFAULT_HOST}); one that others can reach needs a token in ${TOKEN_VARIABLE}",
+    )
     serve.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"port, 0 for any ({DEFAULT_PORT})")
     return parser
 
@@ -165,8 +175,12 @@ def _ask(
             return await question(data)
 
     found = asyncio.run(answer())
-    # Whatever an app or an entity is called, it must not steer the terminal.
-    print(found.model_dump_json(indent=2) if arguments.json else plain_lines(say(found)), flush=True)
+    if arguments.json:
+        # In ASCII, so that it is whole whatever the encoding of the pipe.
+        print(json.dumps(found.model_dump(mode="json"), indent=2), flush=True)
+    else:
+        # Whatever an app or an entity is called, it must not steer the terminal.
+        print(plain_lines(say(found)), flush=True)
     return DONE
 
 
@@ -180,10 +194,11 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _sessions(arguments: argparse.Namespace) -> int:
     asked = _range(arguments, default="0")
+    all_asked = not (arguments.since or arguments.until or arguments.cursor)
     return _ask(
         arguments,
         lambda data: data.sessions(asked, cursor=arguments.cursor, limit=arguments.limit),
-        lambda page: _more(render.sessions(page.sessions, now_us()), page.next_cursor),
+        lambda page: _more(render.sessions(page.sessions, now_us(), all_asked=all_asked), page.next_cursor),
     )
 
 
@@ -260,7 +275,13 @@ def _vacuum(arguments: argparse.Namespace) -> int:
 def _serve(arguments: argparse.Namespace) -> int:
     from hassette_sync.plugin import create_web_service
 
-    settings = WebSettings(host=arguments.host, port=arguments.port, token=os.environ.get(TOKEN_VARIABLE))
+    token = os.environ.get(TOKEN_VARIABLE)
+    if token is None and not is_loopback(arguments.host):
+        raise BadQuestionError(
+            f"--host {arguments.host} can be reached from other machines, so a token is needed: "
+            f"set ${TOKEN_VARIABLE} to a secret of at least {MIN_TOKEN_LENGTH} characters."
+        )
+    settings = WebSettings(host=arguments.host, port=arguments.port, token=token)
     path = database_path(arguments.db)
 
     async def serve() -> None:

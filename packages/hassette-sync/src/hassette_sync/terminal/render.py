@@ -125,8 +125,10 @@ def error_groups(found: tuple[ErrorGroup, ...], now_us: int) -> str:
     )
 
 
-def sessions(found: tuple[Session, ...], now_us: int) -> str:
-    """Say sessions as a table."""
+def sessions(found: tuple[Session, ...], now_us: int, *, all_asked: bool = True) -> str:
+    """Say sessions as a table; without ``all_asked``, there may be others than those found."""
+    if not found and not all_asked:
+        return "No session in this time. Without --since and --until, all are listed."
     if not found:
         return "No sessions yet: Hassette has not run with this file."
     return table(
