@@ -139,8 +139,9 @@ async def test_an_app_that_fails_to_initialize_leaves_nothing_behind_and_the_oth
 
 
 async def test_an_app_that_cannot_be_loaded_is_reported_and_the_others_run(
-    house: Any, apps: Any, write: Any, entry: Any
+    house: Any, apps: Any, write: Any, entry: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     write("lamp", LAMP)
     write("bad", "1 / 0")
     service = await apps.start({"bad": entry("bad", "Bad"), "lamp": entry("lamp", "Lamp")})
@@ -148,6 +149,8 @@ async def test_an_app_that_cannot_be_loaded_is_reported_and_the_others_run(
     (failed, _) = await house.lifecycle()
     assert failed[:2] == ("app_failed", "bad")
     assert "does not import" in failed[2]
+    (said,) = [record for record in caplog.records if record.message == "Apps started"]
+    assert (vars(said)["running"], vars(said)["failed"]) == (1, 1)
 
 
 @pytest.mark.parametrize("body", ["raise ValueError('stuck')", "await asyncio.Event().wait()", "raise SystemExit(1)"])

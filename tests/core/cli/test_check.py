@@ -103,6 +103,16 @@ async def test_check_online_says_which_home_assistant_it_found(
         assert f"Home Assistant 2025.4.4 at {home.url}, {len(home.core.states)} entities" in capsys.readouterr().out
 
 
+async def test_check_online_connects_although_an_app_is_broken(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with SimulatedHome(speed=0) as home:
+        assert await check_online(home.url, home.token, monkeypatch) == 2
+        said = capsys.readouterr()
+        assert "app broken" in said.err
+        assert f"Home Assistant 2025.4.4 at {home.url}" in said.out
+
+
 async def test_a_refused_token_is_exit_code_3_and_one_sentence_without_the_token(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,6 +159,9 @@ class AppService:
     async def _start_apps(self) -> None:
         loaded, self._loaded = self._loaded, []
         await asyncio.gather(*(self._start_app(app, status) for app, status in loaded))
+        # Without a page, this line is all that tells a person that anything listens.
+        now = Counter(status.status for status in self.statuses)
+        logger.info("Apps started", extra={"running": now["running"], "failed": now["failed"]})
 
     async def _start_app(self, loaded: LoadedApp, status: AppStatus) -> None:
         parts = AppParts(

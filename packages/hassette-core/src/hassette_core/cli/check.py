@@ -36,7 +36,7 @@ def check(file: Path, online: bool) -> int:
     if token is None or not token.get_secret_value().strip():
         raise missing_token(file)
     Hassette(config)  # nothing is started, but plugins look at their tables, and the address is read
-    if online and not failed:
+    if online:
         click.echo(asyncio.run(_connect(config)))
     if failed:
         return ExitCode.USAGE
