@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import Collection
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 HIDDEN = "•••"
 CUT = "…"
@@ -133,8 +133,9 @@ def configure_logging(level: str, redact: Redaction) -> None:
         level: ``debug``, ``info``, ``warning`` or ``error``; libraries are heard from warnings on.
         redact: Takes secrets out.
     """
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(FactsFormatter(redact, colour=sys.stderr.isatty()))
+    errors: TextIO | None = sys.stderr  # None in a process that was started without one
+    handler = logging.StreamHandler(errors)
+    handler.setFormatter(FactsFormatter(redact, colour=errors is not None and errors.isatty()))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
