@@ -3,6 +3,8 @@
 import asyncio
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +217,29 @@ async def test_vacuum_gives_the_space_back_and_keeps_everything(make_store: Any,
     assert after < before
     assert count(path) == left
     assert check(path) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how much memory a process has had")
+def test_vacuum_does_not_take_the_whole_history_into_memory(path: Path, spoil: Any) -> None:
+    spoil(
+        "WITH RECURSIVE run (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM run WHERE id < 60000) "
+        "INSERT INTO log_lines SELECT id, 0, 0, 20, 1, printf('%.*c', 900, 'x') FROM run"
+    )
+    program = """
+import re, sys
+from pathlib import Path
+from hassette_store import vacuum
+
+def most_kib():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text()).group(1))
+
+before = most_kib()
+vacuum(Path(sys.argv[1]))
+print(most_kib() - before)
+"""
+    grown = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True).stdout
+    assert path.stat().st_size > 60_000_000
+    assert int(grown) < 30_000
 
 
 async def test_a_copy_that_lacks_what_a_row_refers_to_is_restored_as_whole_as_it_is(

@@ -189,13 +189,15 @@ def vacuum(path: Path) -> tuple[int, int]:
                     raise SnapshotError(f"{path} is of an older schema; start Hassette once to upgrade it")
             finally:
                 reader.close()
-            # VACUUM writes the new file beside the old one, then the whole of it through the log.
+            # VACUUM writes a temporary file, mostly to the same disk, then the whole of it through the log.
             if (free := shutil.disk_usage(path.absolute().parent).free) < 2 * before:
                 raise SnapshotError(
                     f"vacuum needs {2 * before / 1e6:.0f} MB beside {path}, {free / 1e6:.0f} MB are free"
                 )
             connection = connect_plain(path)
             try:
+                # In memory, as the writer's small tables are, the whole history would be there as well.
+                connection.execute("PRAGMA temp_store = FILE")
                 connection.execute("VACUUM")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
