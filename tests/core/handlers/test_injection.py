@@ -212,7 +212,7 @@ async def test_what_follows_a_parameter_that_keeps_its_default_does_not_slip_int
 
 async def test_a_function_of_c_without_a_signature_is_called_without_arguments(house: Any) -> None:
     subscription = house.bus.on_state_change("light.a", handler=dict)
-    assert subscription.name == "dict" or subscription.name
+    assert subscription.name == "dict"
     house.change("light.a", "on")
     (record,) = await house.records(1)
     assert record.status is Status.SUCCESS
