@@ -8,11 +8,12 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
-from hassette_sync import DataSyncService, MemoryFeed, RunFilter
+from hassette_sync import DataSyncService, MemoryFeed, RunFilter, words
 from hassette_sync.live import Snapshot
 from hassette_sync.settings import WebSettings
 
@@ -156,11 +157,14 @@ async def test_every_json_answer_is_there_and_described(client: httpx.AsyncClien
 
 
 async def test_the_links_of_a_page_ask_for_its_own_time(client: httpx.AsyncClient) -> None:
-    page = await client.get("/", params={"since": "2026-01-31T18:00+02:00"})
+    asked = {"since": "2026-01-31T18:00+02:00", "until": "2026-02-01T18:00+02:00"}
+    page = await client.get("/", params=asked)
     assert page.status_code == 200
-    for found in re.findall(r'href="(/[a-z]+\?since=[^"]*)"', page.text):
-        answer = await client.get(html.unescape(found))
-        assert answer.status_code == 200, found
+    links = re.findall(r'href="(/[a-z]+\?[^"]*)"', page.text)
+    assert len(links) >= 3
+    for found in links:
+        query = parse_qs(urlsplit(html.unescape(found)).query)
+        assert {key: query[key] for key in asked} == {key: [value] for key, value in asked.items()}, found
 
 
 async def test_ids_in_json_are_strings_and_page_on(client: httpx.AsyncClient) -> None:
@@ -345,3 +349,19 @@ async def test_the_form_keeps_its_filters(client: httpx.AsyncClient) -> None:
     assert re.search(r'<option value="climate_guard" selected>', answer.text)
     assert 'value="float"' in answer.text
     assert "on_temperature" in answer.text
+
+
+async def test_a_page_of_runs_says_which_they_are(client: httpx.AsyncClient, now_us: int) -> None:
+    hour_us = 3_600_000_000
+    since_us = (now_us // hour_us - 2) * hour_us
+    said = words.moment(since_us, now_us=now_us, seconds=False)
+    until = words.moment(since_us + hour_us, now_us=now_us, seconds=False)
+    text = (await client.get("/runs", params={"since": since_us, "until": since_us + hour_us})).text
+    assert f"{said} to {until}" in text
+    for asked, heading in (
+        ({"entity": "light.kitchen"}, "Runs about light.kitchen"),
+        ({"session": "2"}, "Runs in session 2"),
+        ({"error_group": "1"}, 'Runs with <a href="/errors/1">error 1</a>'),
+    ):
+        assert f"<h1>{heading}</h1>" in (await client.get("/runs", params=asked)).text
+    assert "/runs?error_group=1&amp;since=" in (await client.get("/errors/1")).text

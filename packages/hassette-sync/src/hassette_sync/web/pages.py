@@ -81,10 +81,13 @@ async def _page(
 
 def _render(request: Request, name: str, /, **facts: Any) -> str:
     at_us = now_us()
+    since, until = request.query_params.get("since") or DEFAULT_AGE, request.query_params.get("until")
     return _templates().get_template(name).render(
         path=request.url.path,
         query=dict(request.query_params),
-        since=request.query_params.get("since") or DEFAULT_AGE,
+        since=since,
+        # For links to what lists the same time.
+        span=urlencode({"since": since, "until": until} if until else {"since": since}),
         now_us=at_us,
         moment=functools.partial(words.moment, now_us=at_us),
         tick_word=functools.partial(_tick_word, at_us=at_us),
