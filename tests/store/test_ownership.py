@@ -169,3 +169,47 @@ def test_the_directory_that_is_closed_to_this_user_is_named() -> None:
         for path in (closed / "h.db", closed / "below" / "further" / "h.db"):
             ran = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60)
             assert f"{closed} cannot be looked into (Permission denied)" in ran.stdout, ran
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no fork")
+def test_a_forked_child_that_outlives_its_killed_parent_does_not_own_the_file(path: Path) -> None:
+    program = """
+import os, sys
+from pathlib import Path
+from hassette_store.ownership import Ownership
+
+ownership = Ownership.take(Path(sys.argv[1]))
+if os.fork():
+    os.wait()
+else:
+    print("forked", flush=True)
+    sys.stdin.read()
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdin is not None
+    assert parent.stdout is not None
+    with parent.stdin, parent.stdout:
+        assert parent.stdout.readline() == "forked\n"
+        with pytest.raises(DatabaseInUseError, match=f"process {parent.pid}"):
+            Ownership.take(path)
+        parent.kill()
+        parent.wait()
+        Ownership.take(path).release()
+
+
+def test_a_file_system_that_locks_no_files_is_named_and_nobody_is_said_to_own_the_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network share without its lock service."""
+
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ownership_module, "_lock", refuse)
+        with pytest.raises(UnusableFileError, match="its file system locks no files"):
+            Ownership.take(path)
+    assert not owner_note(path).exists()
+    Ownership.take(path).release()

@@ -165,3 +165,19 @@ async def test_a_wrong_number_out_of_a_damaged_page_leaves_room_for_new_ones(
     await store.start()
     await store.write(v.Batch(1, invocations=(v.an_invocation(40, v.Listener(), trigger=v.Heard("new_type")),)))
     assert read.value("SELECT count(*) FROM named_runs WHERE event_type = 'new_type'") == 1
+
+
+async def test_a_recovery_that_fails_leaves_no_half_of_a_file_that_fills_the_disk(
+    make_store: Any, path: Path, v: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await a_run(make_store, v)
+    damaged = path.read_bytes()
+
+    def full(*_: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(recovery, "salvage", full)
+    with pytest.raises(sqlite3.OperationalError):
+        recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+    assert [one.name for one in sorted(path.parent.iterdir())] == ["hassette.db", "hassette.db.owner"]
+    assert path.read_bytes() == damaged

@@ -1,5 +1,6 @@
 """The schema, and how a file gets it."""
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 import hassette_store
-from hassette_store import NewerDatabaseError, UnusableFileError
+from hassette_store import NewerDatabaseError, UnusableFileError, check
 from hassette_store.connections import APPLICATION_ID
 from hassette_store.creation import create, statements
 from hassette_store.schema import HEAD
@@ -154,3 +155,15 @@ def test_a_new_file_has_the_schema_that_alembic_makes_from_revision_to_revision(
         )
         db.close()
     assert schemas[0] == schemas[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
+async def test_a_directory_whose_name_is_no_text_holds_a_history_like_any_other(
+    make_store: Any, tmp_path: Path, v: Any
+) -> None:
+    store = make_store(tmp_path / os.fsdecode(b"caf\xe9") / "hassette.db")
+    for sequence in (1, 2):
+        await store.start()
+        await store.write(v.Batch(sequence, invocations=(v.an_invocation(sequence, v.Listener()),)))
+        await store.stop()
+    assert check(store.path) == []

@@ -29,6 +29,7 @@ def test_an_unknown_key_is_named_beside_those_that_exist(tmp_path: Path) -> None
         {"keep_failures_days": True},
         {"keep_newest": 1.5},
         {"keep_newest": -1},
+        {"keep_newest": 10_001},
         {"keep_newest": True},
         {"max_size_mb": 0},
         {"heartbeat_s": 6},

@@ -279,3 +279,10 @@ async def test_a_restore_that_a_crash_cuts_after_any_move_is_finished_or_forgott
         (kept,) = (one for one in path.parent.glob("hassette.db.replaced-*") if not one.name.endswith("-wal"))
         assert count(kept) == 8
     assert not [one for one in path.parent.iterdir() if ".new" in one.name]
+
+
+def test_a_restore_below_what_is_no_directory_says_what_is_in_the_way(path: Path, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(SnapshotError, match=r"could not be restored to .*file.hassette\.db"):
+        restore(file / "hassette.db", path)

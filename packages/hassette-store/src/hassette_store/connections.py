@@ -5,6 +5,7 @@ SQLite before 3.51.3 can corrupt a WAL file when two connections write or checkp
 ``mode=ro``, which does neither.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -61,7 +62,7 @@ PRAGMA foreign_keys = OFF;
 def uri(path: Path, **options: str | int) -> str:
     """Return a ``file:`` URI for SQLite, whatever characters are in the path."""
     query = "&".join(f"{name}={value}" for name, value in options.items())
-    return f"file:{quote(str(path.absolute()))}?{query}"
+    return f"file:{quote(os.fsencode(path.absolute()))}?{query}"
 
 
 def tolerant(connection: sqlite3.Connection) -> sqlite3.Connection:

@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Self
+from weakref import WeakSet
 
 from hassette_store.errors import DatabaseInUseError, UnusableFileError, WriteFailedError
 
@@ -155,6 +156,7 @@ class Ownership:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: IO[str] | None = None
+        _made.add(self)
 
     @classmethod
     def take(cls, path: Path) -> Self:
@@ -162,7 +164,7 @@ class Ownership:
 
         Raises:
             DatabaseInUseError: Somebody else is; it tells who.
-            UnusableFileError: The note beside the file cannot be opened.
+            UnusableFileError: The note beside the file cannot be opened, or not be locked.
             WriteFailedError: It cannot be written, as on a full disk; nothing is held, and it may be tried again.
         """
         ownership = cls(path)
@@ -206,11 +208,30 @@ class Ownership:
             owner_note(self.path).unlink(missing_ok=True)
         self.release()
 
+    def let_go(self) -> None:
+        """Forget the file in a forked child, which shares the lock: it is its parent's."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+_made: WeakSet[Ownership] = WeakSet()
+
+
+def _let_go() -> None:
+    for ownership in _made:
+        ownership.let_go()
+
+
+if sys.platform != "win32":
+    # Otherwise an app's worker process that outlives a killed framework keeps the next one from starting.
+    os.register_at_fork(after_in_child=_let_go)
 
 
 def _locked(path: Path, note: Path) -> IO[str]:
@@ -223,10 +244,18 @@ def _locked(path: Path, note: Path) -> IO[str]:
         ) from error
     try:
         _lock(file)
-    except OSError:
+    except (BlockingIOError, PermissionError):
+        # The second one is how Windows says it.
         pid, host = _holder(file)
         file.close()
         raise DatabaseInUseError(path, pid, host) from None
+    except OSError as error:
+        if os.fstat(file.fileno()).st_size == 0:
+            note.unlink(missing_ok=True)
+        file.close()
+        raise UnusableFileError(
+            path, f"its file system locks no files ({error.strerror})", "Set a data_dir on a disk of this machine."
+        ) from error
     return file
 
 

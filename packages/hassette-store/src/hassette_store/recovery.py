@@ -54,9 +54,14 @@ def recover(path: Path, finding: str, *, stamp: str, limit_s: float) -> str:
     """
     new = incoming(path)
     _remove(new)
-    make_empty(new, like=path)
-    create(new)
-    rows, unread = salvage(path, new, limit_s)
+    try:
+        make_empty(new, like=path)
+        create(new)
+        rows, unread = salvage(path, new, limit_s)
+    except BaseException:
+        # On a full disk, what is half made may have all the room that was left.
+        _remove(new)
+        raise
     aside = free(path.with_name(f"{path.name}.damaged-{stamp}"))
     _move(path, aside)
     new.replace(path)

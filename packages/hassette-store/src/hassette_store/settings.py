@@ -16,7 +16,7 @@ class StoreSettings:
             on the disk before it counts as written; at most the last flush interval is lost. The file survives both.
         keep_successes_days: Days for which a successful run is kept.
         keep_failures_days: Days for which any other run is kept.
-        keep_newest: Runs of each registration that are kept whatever their age.
+        keep_newest: Runs of each registration that are kept whatever their age, at most 10,000.
         keep_hourly_days: Days for which hourly statistics are kept.
         keep_daily_days: Days for which daily statistics, sessions and error groups are kept.
         max_size_mb: Megabytes of live pages above which the oldest successes go early, then the oldest failures,
@@ -43,12 +43,12 @@ class StoreSettings:
     def __post_init__(self) -> None:
         if self.synchronous not in ("normal", "full"):
             raise ValueError(f'synchronous must be "normal" or "full", got {self.synchronous!r}')
-        if isinstance(self.keep_newest, bool) or not isinstance(self.keep_newest, int) or self.keep_newest < 0:  # pyright: ignore[reportUnnecessaryIsInstance]  it comes from a file
-            raise ValueError(f"keep_newest must be a whole number from 0, got {self.keep_newest!r}")
         for name, least, most in _BOUNDS:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
                 raise ValueError(f"{name} must be a number from {least:g} to {most:g}, got {value!r}")
+        if not isinstance(self.keep_newest, int):  # pyright: ignore[reportUnnecessaryIsInstance]  it comes from a file
+            raise ValueError(f"keep_newest must be a whole number, got {self.keep_newest!r}")  # noqa: TRY004  a setting is a value
         if self.keep_hourly_days > self.keep_daily_days:
             raise ValueError(
                 f"keep_hourly_days ({self.keep_hourly_days:g}) must not exceed "
@@ -73,6 +73,8 @@ _DAYS = 36_500.0
 _BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("keep_successes_days", 0, _DAYS),
     ("keep_failures_days", 0, _DAYS),
+    # To find them takes a step for each, of each registration, in every pass of the retention.
+    ("keep_newest", 0, 10_000),
     ("keep_hourly_days", 1, _DAYS),
     ("keep_daily_days", 1, _DAYS),
     ("max_size_mb", 1, 1_000_000),

@@ -119,14 +119,17 @@ def restore(path: Path, source: Path) -> Path | None:
     if findings := _findings(source, references=False):
         raise SnapshotError(f"{source} is not whole: {findings[0]}")
     path = followed(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with owned(path):
-        recovery.finish_interrupted(path, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-        # From the moment that it has this name, a start finishes what a crash cuts off.
-        incoming = recovery.incoming(path)
-        verified_copy(source, incoming, like=path)
-        kept = recovery.keep_aside(path, "replaced")
-        incoming.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with owned(path):
+            recovery.finish_interrupted(path, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+            # From the moment that it has this name, a start finishes what a crash cuts off.
+            incoming = recovery.incoming(path)
+            verified_copy(source, incoming, like=path)
+            kept = recovery.keep_aside(path, "replaced")
+            incoming.replace(path)
+    except OSError as error:
+        raise SnapshotError(f"{source} could not be restored to {path}: {error}") from error
     return kept
 
 
