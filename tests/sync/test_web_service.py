@@ -109,6 +109,16 @@ async def test_stopping_takes_less_than_a_second_with_clients_connected(
     await asyncio.wait_for(serving, 1)
 
 
+async def test_a_watchdog_may_ask_for_the_head_alone(plausible: Path) -> None:
+    async with (
+        create_web_service(DataSyncService(plausible), WebSettings(port=0)) as service,
+        httpx.AsyncClient(base_url=str(service.url)) as client,
+    ):
+        for path in ("/healthz", "/readyz", "/", "/static/live.js", "/api/status"):
+            head, whole = await client.head(path), await client.get(path)
+            assert (head.status_code, head.content) == (whole.status_code, b""), path
+
+
 async def test_a_client_that_reads_nothing_does_not_spoil_the_end(plausible: Path) -> None:
     feed = MemoryFeed()
     with socket.socket() as client:
