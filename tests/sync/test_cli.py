@@ -192,6 +192,13 @@ def test_an_encoding_without_our_marks_costs_the_marks_alone(plausible: Path, en
     assert "café_été_日" in names
 
 
+def test_the_status_of_a_time_that_is_over_says_until_when(plausible: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--db", str(plausible), "--since", "6h", "--until", "3h"]) == 0
+    assert ", until " in capsys.readouterr().out
+    assert main(["status", "--db", str(plausible), "--since", "6h"]) == 0
+    assert ", until " not in capsys.readouterr().out
+
+
 def test_no_session_in_a_time_is_not_taken_for_an_empty_history(
     plausible: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -88,7 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     answer = argparse.ArgumentParser(add_help=False, parents=[common])
     answer.add_argument("--json", action="store_true", help="print JSON, for programs; ids are strings")
     ranged = argparse.ArgumentParser(add_help=False, parents=[answer])
-    ranged.add_argument("--since", metavar="TIME", help="start: an age (24h, 7d) or a time (2026-01-31T18:00)")
+    since = "start: an age (24h, 7d) or a time (2026-01-31T18:00); a day ago if left out, errors 30 days, sessions all"
+    ranged.add_argument("--since", metavar="TIME", help=since)
     ranged.add_argument("--until", metavar="TIME", help="end, likewise; now if left out")
     paged = argparse.ArgumentParser(add_help=False, parents=[ranged])
     paged.add_argument("--limit", type=int, default=20, metavar="N", help="how many at most (20)")

@@ -175,8 +175,9 @@ def overview(answer: Overview) -> str:
         lines += ["", f"Session    {session.id}, {words(session.state)}, {when}"]
     counts, typical, uptime = answer.counts, answer.percentiles, answer.uptime
     crashes = "1 crash" if uptime.crashes == 1 else f"{uptime.crashes} crashes"
+    since, until = (moment(us, now_us=now_us, seconds=False) for us in (answer.since_us, answer.until_us))
     lines += [
-        f"Since      {moment(answer.since_us, now_us=now_us, seconds=False)}",
+        f"Since      {since}" + (f", until {until}" if answer.until_us <= now_us else ""),
         f"Runs       {number(counts.total)}, {number(counts.failed)} failed ({share(counts.failure_share)})",
         f"Durations  half within {duration(typical.p50_us)}, 95 % within {duration(typical.p95_us)}",
         f"Up         {share(uptime.share)} of the time, {crashes}",
