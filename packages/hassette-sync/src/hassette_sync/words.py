@@ -24,9 +24,10 @@ def duration(us: int | None) -> str:
         return "–"
     if us < 1_000:
         return f"{us} µs"
-    if us < 10_000:
+    # What rounds up to the next unit or place is said in it: no "10.0 ms", no "1000 ms".
+    if us < 9_950:
         return f"{us / 1_000:.1f} ms"
-    if us < SECOND_US:
+    if us < 999_500:
         return f"{us / 1_000:.0f} ms"
     if us < 60 * SECOND_US:
         return f"{us / SECOND_US:.1f} s"
