@@ -76,3 +76,35 @@ async def test_a_damaged_list_of_free_pages_is_found_by_every_check(
     assert "reelist" in read.value("SELECT detail FROM lifecycle_events")
     assert read.value("SELECT count(*) FROM runs") == 40
     await again.stop()
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("handler_invocations", "waited_us"), ("sessions", "heartbeat_us"), ("names", "name"), ("store_state", "value")],
+)
+async def test_a_wrong_letter_in_the_name_of_a_column_is_mended_with_every_row(
+    history: Any, read: Any, clock: Any, v: Any, spoil: Any, monkeypatch: pytest.MonkeyPatch, table: str, column: str
+) -> None:
+    """No check finds it: it is a schema like any other, only not ours."""
+    spoil(
+        "PRAGMA writable_schema = ON; "
+        f"UPDATE sqlite_master SET sql = replace(sql, ' {column} ', ' {column[:-1]}x ') WHERE name = '{table}'"
+    )
+    assert check(history.path) == []
+    monkeypatch.setattr("hassette_store.retention.FIRST_PASS_S", 0.0)
+    clock.pass_(100 * DAY_S)
+
+    async def use_it() -> None:
+        await history.start()
+        await history.write(v.Batch(2, invocations=(v.an_invocation(100, v.Listener()),)))
+        await history.serve()
+
+    with pytest.raises(CorruptDatabaseError):
+        await use_it()
+    await history.stop()
+    await history.start()
+    assert check(history.path) == []
+    kept = read.row("SELECT count(*) AS runs, sum(waited_us) AS waited_us FROM named_runs WHERE event_type NOT NULL")
+    assert kept["runs"] >= 40
+    assert kept["waited_us"] == kept["runs"] * 250
+    assert "could not be read whole" not in read.value("SELECT detail FROM lifecycle_events")

@@ -170,6 +170,13 @@ def findings_of(connection: sqlite3.Connection, check: str) -> Iterator[str]:
         yield from (str(row[0]) for row in connection.execute(f"PRAGMA {one}") if row[0] != "ok")
 
 
+def is_lost_schema(error: BaseException) -> bool:
+    """Tell whether a statement of ours did not find its table or column in a history: a byte of its schema is wrong."""
+    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR and any(
+        words in str(error) for words in ("no such table", "no such column", "has no column named")
+    )
+
+
 @contextmanager
 def deadline(connection: sqlite3.Connection, seconds: float) -> Generator[None]:
     """Give up statements that are still running when the time is over.

@@ -15,7 +15,7 @@ from typing import Self
 
 from hassette_store import sessions
 from hassette_store.__about__ import __version__
-from hassette_store.connections import SQLITE_WITHOUT_WAL_RESET_BUG, Writer, is_damage
+from hassette_store.connections import SQLITE_WITHOUT_WAL_RESET_BUG, Writer, is_damage, is_lost_schema
 from hassette_store.encoding import ID_BITS, BatchEncoder
 from hassette_store.errors import (
     CorruptDatabaseError,
@@ -357,7 +357,7 @@ class DatabaseService:
         return self._db
 
     def _failure(self, error: sqlite3.Error) -> StoreError:
-        if not is_damage(error):
+        if not is_damage(error) and not is_lost_schema(error):
             return WriteFailedError(self.path, error)
         self._damage = CorruptDatabaseError(self.path, error)
         self._damaged.set()

@@ -22,6 +22,7 @@ from hassette_store.connections import (
     deadline,
     findings_of,
     is_damage,
+    is_lost_schema,
     tolerant,
     uri,
 )
@@ -197,7 +198,7 @@ def _finding(path: Path, settings: StoreSettings, *, was_ours: bool, met: str | 
         finally:
             connection.close()
     except READING_FAILED as error:
-        if is_damage(error):
+        if is_damage(error) or (was_ours and is_lost_schema(error)):
             return _damage(path, error, was_ours=was_ours)
         if was_ours and getattr(error, "sqlite_errorcode", 0) & 0xFF in _MAY_BE_THE_HEADER:
             finding = header.finding(_header(path))

@@ -23,7 +23,7 @@ from hassette_store.aging import (
     live_bytes,
     take_children,
 )
-from hassette_store.connections import CHECKPOINT_PAGES, Writer
+from hassette_store.connections import CHECKPOINT_PAGES, Writer, is_lost_schema
 from hassette_store.encoding import HOUR_US, ID_BITS
 from hassette_store.sessions import LAST_ID
 from hassette_store.settings import StoreSettings
@@ -98,6 +98,8 @@ class Retention:
         except StopAsyncIteration:
             pass
         except sqlite3.OperationalError as error:
+            if is_lost_schema(error):
+                raise
             logger.debug("Old rows could not be taken away now", extra={"error": str(error)})
         self._pass = None
         self._next_pass = self._monotonic() + PASS_INTERVAL_S

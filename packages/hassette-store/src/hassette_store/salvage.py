@@ -133,10 +133,12 @@ class _Table:
         self.gaps: list[Gap] = []
         info = target.execute(f"PRAGMA table_info({name})").fetchall()
         try:
-            known = {str(row[1]) for row in source.execute(f"PRAGMA table_info({name})")}
+            theirs = [str(row[1]) for row in source.execute(f"PRAGMA table_info({name})")]
         except READING_FAILED:
-            known = set[str]()
-        self._columns = [str(row[1]) for row in info if str(row[1]) in known]
+            theirs = []
+        # By their names here, what the columns are called there.
+        self._called = _called([str(row[1]) for row in info], theirs)
+        self._columns = [str(row[1]) for row in info if str(row[1]) in self._called]
         self._key = [str(row[1]) for row in sorted(info, key=lambda row: row[5]) if row[5]]
         self._key_at = [self._columns.index(column) for column in self._key if column in self._columns]
         self._readable = len(self._key_at) == len(self._key)
@@ -219,11 +221,12 @@ class _Table:
         """Return rows in the order of the key, and how far the reading came."""
         marks = ", ".join("?" * len(self._key))
         sign = "<" if descending else ">=" if inclusive else ">"
-        where = "" if start is None else f"WHERE ({', '.join(self._key)}) {sign} ({marks})"
-        order = ", ".join(f"{column} {'DESC' if descending else 'ASC'}" for column in self._key)
+        key = [self._called[column] for column in self._key]
+        where = "" if start is None else f"WHERE ({', '.join(key)}) {sign} ({marks})"
+        order = ", ".join(f"{column} {'DESC' if descending else 'ASC'}" for column in key)
         # An index that lacks rows would hide them.
         sql = (
-            f"SELECT {', '.join(self._columns)} FROM {self.name} NOT INDEXED {where} "  # noqa: S608  our own names
+            f"SELECT {', '.join(self._called[one] for one in self._columns)} FROM {self.name} NOT INDEXED {where} "  # noqa: S608  our own names
             f"ORDER BY {order} LIMIT {limit}"
         )
         rows: list[Row] = []
@@ -271,6 +274,15 @@ class _Table:
 
     def _key_of(self, row: Row) -> Row:
         return tuple(row[at] for at in self._key_at)
+
+
+def _called(columns: list[str], theirs: list[str]) -> dict[str, str]:
+    """Return the columns' names in the damaged file: where a byte of one is wrong, what stands in its place."""
+    called = {column: column for column in columns if column in theirs}
+    for column, other in zip(columns, theirs, strict=False):
+        if column not in called and other not in columns:
+            called[column] = '"' + other.replace('"', '""') + '"'
+    return called
 
 
 def _is_less(one: Row, other: Row) -> bool:
