@@ -178,7 +178,8 @@ class Accounting(RuleBasedStateMachine):
             return
         (queue,) = self.executor._handover._queues
         tried = [batch for batch in (queue._in_hand, *queue._aside) if batch is not None]
-        assert queue._bytes == total_size(queue._records)
+        waiting = [record for record in queue._backlog._records if record.id not in queue._backlog._gone]
+        assert queue._backlog.bytes == total_size(waiting)
         assert queue._tried_bytes == sum(total_size(records_of(batch)) for batch in tried)
         assert not any(batch.sequence for batch in tried[1:]), "pieces get their numbers when it is their turn"
 

@@ -631,7 +631,7 @@ def test_the_bound_in_bytes_counts_what_was_tried_already(loop):
     extend(loop, queue, records(39, start=100))
     assert (queue.waiting, queue.shed.total()) == (99, 0)
     extend(loop, queue, records(20, start=200))
-    assert queue.waiting == 93, "fifteen sixteenths of the bound"
+    assert queue.waiting == 100
 
 
 def test_a_sink_that_does_not_answer_is_named_once_per_interval(loop, caplog):

@@ -8,51 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hassette_executor import Effects, Failure, Frame, LogLine, ServiceCall, Status, shedding
-from hassette_executor.shedding import CHEAPEST_FIRST, PLAIN_BYTES, Summaries, hour_of, make_room, size_of, total_size
+from hassette_executor.shedding import PLAIN_BYTES, Summaries, hour_of, size_of, total_size
 from hassette_executor.sketch import bucket_of, quantile, value_of
 
 LISTENERS = [listener(name) for name in "abc"]
-waiting = st.lists(st.tuples(st.sampled_from(list(Status)), st.integers(0, 2), st.booleans()), max_size=60).map(
-    lambda rows: [
-        record(number, status, registration=LISTENERS[which], effects=TALK if talks else None)
-        for number, (status, which, talks) in enumerate(rows)
-    ]
-)
 TALK = Effects((LogLine(1, 30, "apps", "x" * 400),), (ServiceCall(1, "light", "turn_on", "{}", "{}", 9, None, None),))
-
-
-@given(waiting, st.integers(0, 60), st.integers(0, 30_000))
-def test_what_stays_fits_and_nothing_is_lost_or_reordered(records, max_records, max_bytes):
-    stay, go, size = make_room(records, max_records, max_bytes)
-    assert size == total_size(stay)
-    assert len(stay) <= max_records
-    assert total_size(stay) <= max_bytes
-    assert sorted(stay + go, key=lambda one: one.id) == records
-    assert stay == sorted(stay, key=lambda one: one.id)
-    assert go == sorted(go, key=lambda one: one.id)
-
-
-def test_making_room_measures_every_record_once(monkeypatch):
-    measured: list[int] = []
-    monkeypatch.setattr(shedding, "size_of", lambda record: measured.append(record.id) or size_of(record))
-    records = [record(number, list(Status)[number % 4], effects=TALK) for number in range(40)]
-    assert make_room(records, 10, 1_000)[2] <= 1_000
-    assert sorted(measured) == [one.id for one in records]
-
-
-@given(waiting, st.integers(0, 60))
-def test_by_count_exactly_as_many_go_as_have_to_the_cheapest_first_and_the_busiest_among_them(records, max_records):
-    stay, go, _ = make_room(records, max_records, 1 << 40)
-    assert len(go) == max(0, len(records) - max_records)
-    if not go:
-        return
-    dearest = max(CHEAPEST_FIRST.index(one.status) for one in go)
-    assert all(CHEAPEST_FIRST.index(one.status) >= dearest for one in stay)
-    # Of the status at which the line was drawn, nobody who lost a row has fewer left than somebody else, but for one.
-    at_the_line = Counter(one.registration for one in stay if one.status is CHEAPEST_FIRST[dearest])
-    losers = {one.registration for one in go if one.status is CHEAPEST_FIRST[dearest]}
-    for loser in losers:
-        assert all(at_the_line[loser] >= count - 1 for count in at_the_line.values())
 
 
 @given(

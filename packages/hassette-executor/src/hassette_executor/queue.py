@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 
+from hassette_executor.backlog import Backlog
 from hassette_executor.flush_waiters import FlushWaiters
 from hassette_executor.ids import time_of
 from hassette_executor.pending import (
@@ -29,7 +30,7 @@ from hassette_executor.pending import (
 from hassette_executor.records import Batch, Record
 from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.settings import ExecutorSettings
-from hassette_executor.shedding import make_room, total_size
+from hassette_executor.shedding import total_size
 from hassette_executor.sink import RecordSink
 from hassette_executor.watched_sink import WatchedSink
 
@@ -70,8 +71,7 @@ class WriteQueue:
         self._now_us = now_us
         self._sequence = 0
         self._kept = 0
-        self._records: deque[Record] = deque()
-        self._bytes = 0
+        self._backlog = Backlog(line_up_from=settings.max_records // 4)
         self._tried_bytes = 0
         # Batches that were tried already, or are pieces of one that was, in order; they go before everything else.
         self._aside: deque[Batch] = deque()
@@ -129,11 +129,13 @@ class WriteQueue:
             )
             return
         self._newest_id = records[-1].id
-        self._records.extend(records)
-        self._bytes += size
-        if self.waiting > self._settings.max_records or self._bytes + self._tried_bytes > self._settings.max_bytes:
+        self._backlog.extend(records, size)
+        if (
+            self.waiting > self._settings.max_records
+            or self._backlog.bytes + self._tried_bytes > self._settings.max_bytes
+        ):
             self._shed_detail()
-        if len(self._records) >= self._settings.batch_records and not self._blocked:
+        if len(self._backlog) >= self._settings.batch_records and not self._blocked:
             self._due.set()
         else:
             self.touch()
@@ -179,9 +181,9 @@ class WriteQueue:
         self._cancel_timer()
         self._sink.look_no_more()
         unsettled = self._take_unsettled()
-        left = sum(count_of(batch) for batch in unsettled) + len(self._records)
-        self._records.clear()
-        self._bytes = self._tried_bytes = 0
+        left = sum(count_of(batch) for batch in unsettled) + len(self._backlog)
+        self._backlog.take(left)
+        self._tried_bytes = 0
         if left:
             self.shed["stop_deadline"] += left
         summaries = [*self.pending.summaries.take(), *(one for batch in unsettled for one in batch.summaries)]
@@ -218,19 +220,14 @@ class WriteQueue:
         if self._aside:
             batch = self._aside.popleft()
             return batch if batch.sequence else self._numbered(batch)
-        enough = len(self._records) >= self._settings.batch_records
-        if not (enough or self._partial_due or self._closing):
-            if self._records or self.pending:
+        waits, at_once = len(self._backlog), self._settings.batch_records
+        if waits < at_once and not (self._partial_due or self._closing):
+            if waits or self.pending:
                 self.touch()
             return None
-        if len(self._records) <= self._settings.batch_records:
-            taken, size = tuple(self._records), self._bytes
-            self._records.clear()
+        taken, size = self._backlog.take(at_once)
+        if waits <= at_once:
             self._partial_due = False
-        else:
-            taken = tuple([self._records.popleft() for _ in range(self._settings.batch_records)])
-            size = total_size(taken)
-        self._bytes -= size
         self._tried_bytes += size
         beside = self.pending.take(self._now_us()) if self.pending else Batch(0, self._now_us())
         batch = with_records(beside, taken)
@@ -320,22 +317,19 @@ class WriteQueue:
     # ---- shedding ---------------------------------------------------------------------------------------------
 
     def _shed_detail(self) -> None:
-        """Give up the cheapest rows until a sixteenth of the bound is free, so that the work is not done per record."""
+        """Give up the cheapest rows until what waits is within the bounds."""
         self._dissolve_aside()
-        room = self._settings.max_records - (self.waiting - len(self._records))
         reason = "queue_full_count" if self.waiting > self._settings.max_records else "queue_full_bytes"
-        kept, going, self._bytes = make_room(
-            self._records,
-            max(0, room - self._settings.max_records // 16),
-            max(0, self._settings.max_bytes - self._settings.max_bytes // 16 - self._tried_bytes),
+        tried = self.waiting - len(self._backlog)
+        going = self._backlog.give_up(
+            max(0, self._settings.max_records - tried), max(0, self._settings.max_bytes - self._tried_bytes)
         )
-        self._records = deque(kept)
         self._shed(reason, going)
         self._log.log(
             "full",
             logging.WARNING,
             "The write queue is full: rows are given up, their counts are kept",
-            extra={"given_up": len(going), "reason": reason, "waiting": self.waiting},
+            extra={"given_up": self.shed[reason], "reason": reason, "waiting": self.waiting},
         )
 
     def _dissolve_aside(self) -> None:
@@ -349,8 +343,7 @@ class WriteQueue:
         for batch in reversed(dissolved):
             records = records_of(batch)
             size = total_size(records)
-            self._records.extendleft(reversed(records))
-            self._bytes += size
+            self._backlog.put_back(records, size)
             self._tried_bytes -= size
         self._put_aside(dissolved)
 
@@ -385,8 +378,7 @@ class WriteQueue:
     def _tell_flushed(self) -> None:
         # What was tried and waits to be tried again is older than whatever anybody waits for.
         if self._flushes and not self._aside:
-            oldest_id = self._records[0].id if self._records else self._newest_id + 1
-            self._flushes.settled(oldest_id, self._kept, beside=bool(self.pending))
+            self._flushes.settled(self._backlog.oldest_id or self._newest_id + 1, self._kept, beside=bool(self.pending))
 
     def _take_unsettled(self) -> list[Batch]:
         """Return the batches that were begun and not settled, in order; nobody has them any more."""

@@ -1,13 +1,11 @@
-"""Giving up detail without giving up counts: which rows go when the queue is full, and what remains of them.
+"""Giving up detail without giving up counts: how much memory a row gives back, and what remains of it.
 
-The cheapest go first: successes of the busiest registrations, down to a level that all of them share, oldest first;
-then runs that were cancelled, then those that timed out, errors last. Every row that goes is folded into a summary
-of its registration and hour, so totals, error counts and percentiles stay right.
+Every row that goes is folded into a summary of its registration and hour, so totals, error counts and percentiles stay
+right.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from itertools import compress
+from collections.abc import Collection
 
 from hassette_executor.failures import Failure
 from hassette_executor.ids import time_of
@@ -17,11 +15,9 @@ from hassette_executor.sketch import bucket_of
 HOUR_US = 3_600_000_000
 MAX_FOLDS = 10_000
 """Summaries that may wait: the hours of two days of two hundred handlers. About 1 kB each."""
-CHEAPEST_FIRST = (Status.SUCCESS, Status.CANCELLED, Status.TIMED_OUT, Status.ERROR)
 
 PLAIN_BYTES = 300
 """Estimate for a record with neither failure nor effects: the tuple, its integers, its share of the trigger."""
-_OPPOSITE = bytes([1, 0, *range(2, 256)])
 _FRAME_BYTES = 120
 _ITEM_BYTES = 200
 
@@ -66,64 +62,6 @@ def total_size(records: Collection[Record], not_plain: Collection[Record] | None
     if not_plain is None:
         not_plain = beyond_plain(records)
     return PLAIN_BYTES * (len(records) - len(not_plain)) + sum([size_of(record) for record in not_plain])
-
-
-def make_room(records: Sequence[Record], max_records: int, max_bytes: int) -> tuple[list[Record], list[Record], int]:
-    """Split records into those that stay and those that go, both in their order; also return the size of what stays.
-
-    Args:
-        records: What waits, oldest first.
-        max_records: How many may stay.
-        max_bytes: How many bytes may stay.
-    """
-    # This runs on the event loop, over tens of thousands. So records go by their places and fields by theirs, each
-    # record is measured once, and one without detail is not even asked for its size.
-    sizes = [PLAIN_BYTES if record[7] is None and record[8] is None else size_of(record) for record in records]
-    stays = bytearray(b"\1") * len(records)
-    count, size = len(records), sum(sizes)
-    for status in CHEAPEST_FIRST:
-        if count <= max_records and size <= max_bytes:
-            break
-        group: list[int] = [place for place, record in enumerate(records) if record[6] is status]
-        while group and (count > max_records or size > max_bytes):
-            average = max(1, sum([sizes[place] for place in group]) // len(group))
-            excess = max(count - max_records, -(-(size - max_bytes) // average), 1)
-            chosen = _oldest_of_the_busiest(records, group, min(excess, len(group)))
-            for place in chosen:
-                stays[place] = 0
-            count -= len(chosen)
-            size -= sum([sizes[place] for place in chosen])
-            if count > max_records or size > max_bytes:
-                group = [place for place in group if stays[place]]
-            else:
-                break
-    goes = stays.translate(_OPPOSITE)
-    return [*compress(records, stays)], [*compress(records, goes)], size
-
-
-def _oldest_of_the_busiest(records: Sequence[Record], group: Sequence[int], excess: int) -> list[int]:
-    """Choose exactly ``excess`` places of the group, of the registrations that have the most, as water is let out."""
-    to_go: Counter[Registration] = Counter()
-    numbers = Counter[Registration]([records[place][1] for place in group])
-    counts = sorted(numbers.items(), key=lambda item: -item[1])
-    left, place = excess, 0
-    while left:
-        place += 1
-        next_level = counts[place][1] if place < len(counts) else 0
-        step = min(left, (counts[place - 1][1] - next_level) * place)
-        each, rest = divmod(step, place)
-        for index, (registration, _) in enumerate(counts[:place]):
-            to_go[registration] += each + (index < rest)
-        left -= step
-    chosen: list[int] = []
-    places = iter(group)
-    while len(chosen) < excess:
-        place = next(places)
-        registration = records[place][1]
-        if to_go.get(registration):
-            to_go[registration] -= 1
-            chosen.append(place)
-    return chosen
 
 
 class _Fold:

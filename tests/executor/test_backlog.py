@@ -1,0 +1,161 @@
+"""Which runs wait, which go when they are too many, and that finding those looks at no others."""
+
+from collections import Counter, deque
+
+from executor_kit import listener, record
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hassette_executor import Effects, LogLine, Record, Status
+from hassette_executor.backlog import CHEAPEST_FIRST, Backlog
+from hassette_executor.shedding import PLAIN_BYTES, size_of, total_size
+
+LISTENERS = [listener(name) for name in "abc"]
+TALK = Effects((LogLine(1, 30, "apps", "x" * 400),))
+rows = st.tuples(st.sampled_from(list(Status)), st.integers(0, 2), st.booleans())
+
+
+def made(facts: list[tuple[Status, int, bool]], start: int = 0) -> list[Record]:
+    return [
+        record(number, status, registration=LISTENERS[which], effects=TALK if talks else None)
+        for number, (status, which, talks) in enumerate(facts, start)
+    ]
+
+
+waiting = st.lists(rows, max_size=60).map(made)
+
+
+def filled(records: list[Record], line_up_from: int = 20) -> Backlog:
+    filled = Backlog(line_up_from)
+    for start in range(0, len(records), 7):
+        some = records[start : start + 7]
+        filled.extend(some, total_size(some))
+    return filled
+
+
+def left(backlog: Backlog) -> list[Record]:
+    return list(backlog.take(len(backlog))[0])
+
+
+@given(waiting, st.integers(0, 60), st.integers(0, 30_000))
+def test_what_stays_fits_and_nothing_is_lost_or_reordered(records, max_records, max_bytes):
+    backlog = filled(records)
+    go = backlog.give_up(max_records, max_bytes)
+    count, size = len(backlog), backlog.bytes
+    stay = left(backlog)
+    assert (count, size) == (len(stay), total_size(stay))
+    assert count <= max_records
+    assert size <= max_bytes
+    assert sorted(stay + go, key=lambda one: one.id) == records
+    assert stay == sorted(stay, key=lambda one: one.id)
+    assert go == sorted(go, key=lambda one: one.id)
+
+
+@given(waiting, st.integers(0, 60))
+def test_by_count_exactly_as_many_go_as_have_to_the_cheapest_first_and_the_busiest_among_them(records, max_records):
+    backlog = filled(records)
+    go = backlog.give_up(max_records, 1 << 40)
+    stay = left(backlog)
+    assert len(go) == max(0, len(records) - max_records)
+    if not go:
+        return
+    dearest = max(CHEAPEST_FIRST.index(one.status) for one in go)
+    assert all(CHEAPEST_FIRST.index(one.status) >= dearest for one in stay)
+    # Of the status at which the line was drawn, nobody who lost a row has fewer left than somebody else, but for one.
+    at_the_line = Counter(one.registration for one in stay if one.status is CHEAPEST_FIRST[dearest])
+    losers = {one.registration for one in go if one.status is CHEAPEST_FIRST[dearest]}
+    for loser in losers:
+        assert all(at_the_line[loser] >= count - 1 for count in at_the_line.values())
+        lost = [one.id for one in go if one.registration is loser and one.status is CHEAPEST_FIRST[dearest]]
+        kept = [one.id for one in stay if one.registration is loser and one.status is CHEAPEST_FIRST[dearest]]
+        assert not kept or max(lost) < min(kept), "the oldest go"
+
+
+def test_the_busiest_sink_to_a_level_that_all_share():
+    backlog = filled(
+        made([(Status.SUCCESS, 0, False)] * 30 + [(Status.SUCCESS, 1, False)] * 6 + [(Status.SUCCESS, 2, False)])
+    )
+    backlog.give_up(25, 1 << 40)
+    backlog.give_up(9, 1 << 40)
+    assert sorted(Counter(one.registration.name for one in left(backlog)).items()) == [("a", 4), ("b", 4), ("c", 1)]
+
+
+def test_a_long_backlog_is_lined_up_before_it_is_full():
+    backlog = filled(made([(Status.SUCCESS, 0, False)] * 20), line_up_from=20)
+    assert not backlog._lines
+    backlog.extend(made([(Status.SUCCESS, 0, False)], 20), PLAIN_BYTES)
+    assert sum(len(line) for line in backlog._lines[Status.SUCCESS].values()) == 21
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("extend"), st.lists(rows, min_size=1, max_size=12)),
+        st.tuples(st.just("take"), st.sampled_from([0, 3, 40, 200])),
+        st.tuples(st.just("put_back"), st.none()),
+        st.tuples(st.just("give_up"), st.integers(0, 8)),
+    ),
+    max_size=40,
+)
+
+
+@given(steps, st.sampled_from([0, 5, 100]))
+def test_whatever_is_taken_put_back_and_given_up_the_rest_waits_in_its_order(steps, line_up_from):
+    # Many at first, with the cheapest far between: what is given up there is let go later, and not at once.
+    first = made(
+        [(Status.ERROR if number % 9 else Status.SUCCESS, number % 3, number % 2 == 0) for number in range(90)]
+    )
+    backlog, expected = filled(first, line_up_from), deque(first)
+    taken: tuple[Record, ...] = ()
+    number = len(first)
+    for what, detail in steps:
+        if what == "extend":
+            new = made(detail, number)
+            number += len(new)
+            backlog.extend(new, total_size(new))
+            expected.extend(new)
+        elif what == "take":
+            taken, size = backlog.take(detail)
+            assert list(taken) == [expected.popleft() for _ in range(min(detail, len(expected)))]
+            assert size == total_size(taken)
+        elif what == "put_back":
+            backlog.put_back(taken, total_size(taken))
+            expected.extendleft(reversed(taken))
+            taken = ()
+        else:
+            given_up = {one.id for one in backlog.give_up(max(0, len(expected) - detail), 1 << 40)}
+            assert len(given_up) == min(detail, len(expected))
+            expected = deque(one for one in expected if one.id not in given_up)
+        assert len(backlog) == len(expected)
+        assert backlog.bytes == total_size(expected)
+        assert backlog._gone_bytes == sum(backlog._gone.values())
+        if lines := [list(line) for lines in backlog._lines.values() for line in lines.values()]:
+            assert all(lines), "no line stays that is empty"
+            assert all(line == sorted(line, key=lambda one: one.id) for line in lines)
+            assert sorted((one for line in lines for one in line), key=lambda one: one.id) == list(expected)
+        assert backlog.oldest_id == (expected[0].id if expected else None)
+    assert left(backlog) == list(expected)
+
+
+def test_giving_up_measures_what_goes_and_nothing_else(monkeypatch):
+    measured: list[int] = []
+
+    def measure(one: Record) -> int:
+        measured.append(one.id)
+        return size_of(one)
+
+    backlog = filled(made([(list(Status)[number % 4], number % 3, True) for number in range(400)]))
+    monkeypatch.setattr("hassette_executor.backlog.size_of", measure)
+    going = backlog.give_up(390, 1 << 40)
+    assert sorted(measured) == [one.id for one in going]
+    assert len(going) == 10
+
+
+def test_what_was_given_up_is_held_for_a_sixteenth_of_what_waits_at_most():
+    errors = made([(Status.ERROR, 0, False)] * 100)
+    backlog = filled(errors)
+    for number in range(100, 2_100):
+        some = made([(Status.SUCCESS, 1, number % 2 == 0)], number)
+        backlog.extend(some, total_size(some))
+        backlog.give_up(150, 1 << 40)
+        assert total_size(backlog._records) <= backlog.bytes * 17 / 16
+    assert left(backlog)[:100] == errors
