@@ -79,6 +79,27 @@ async def test_a_target_may_be_one_several_or_home_assistants_own_form(house: Ho
     assert lit == ["light.hall"]
 
 
+@pytest.mark.parametrize("nonsense", [5, True, [5], [["light.hall"]], {"a": 1}, "hall", ""], ids=repr)
+async def test_a_target_of_nonsense_is_refused_and_costs_nothing(house: House, nonsense: Any) -> None:
+    for call, where in (
+        ({"target": {"entity_id": nonsense}}, r"@ data\['target'\]\['entity_id'\]. Got"),
+        ({"entity_id": nonsense}, r"@ data\['entity_id'\]$"),
+    ):
+        with pytest.raises(CallFailedError, match="not a valid value for dictionary value " + where):
+            await house.api.call_service("light", "turn_on", **call)
+    if not isinstance(nonsense, str):
+        with pytest.raises(CallFailedError, match="not a valid value"):
+            await house.api.call_service("light", "turn_on", target={"area_id": nonsense})
+    assert house.link.connected
+    await house.api.call_service("light", "turn_on", target={"entity_id": None})
+
+
+@pytest.mark.parametrize(("message", "says"), [(None, "string value is None"), ([], "value should be a string")])
+async def test_a_message_that_is_no_text_is_refused(house: House, message: Any, says: str) -> None:
+    with pytest.raises(CallFailedError, match=rf"{says} for dictionary value @ data\['message'\]$"):
+        await house.api.call_service("persistent_notification", "create", message=message)
+
+
 async def test_entities_named_in_the_data_are_kept_as_the_target(house: House, kept: list[ServiceCall]) -> None:
     await house.api.call_service("light", "turn_on", entity_id="light.hall", brightness=9)
     assert (kept[0].target, kept[0].data) == ('{"entity_id":"light.hall"}', '{"brightness":9}')

@@ -62,8 +62,18 @@ def _read_hvac_mode(value: Any) -> str:
     return value
 
 
+def _read_text(value: Any) -> str:
+    if value is None or isinstance(value, list | dict):
+        raise TypeError("no text")
+    return str(value)
+
+
+def _complain_of_text(value: Any) -> str:
+    return "string value is None" if value is None else "value should be a string"
+
+
 NUMBER = Parameter(float, _expected("float"))
-TEXT = Parameter(str, _expected("str"))
+TEXT = Parameter(_read_text, _complain_of_text)
 BRIGHTNESS = Parameter(_clamp_brightness, _expected("int"))
 PERCENT = whole(0, 100)
 HVAC_MODE = Parameter(_read_hvac_mode, _expected(f"HVACMode or one of {', '.join(map(repr, HVAC_MODES))}"))

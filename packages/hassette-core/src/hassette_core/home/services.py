@@ -1,7 +1,7 @@
 """How a service is called: found, its data checked, its targets chosen; as Home Assistant does it."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from hassette_core.errors import RefusedError
 from hassette_core.home.core import HomeContext, HomeCore, Json
@@ -102,7 +102,7 @@ class Services:
         if found.response == "only" and not return_response:
             raise not_valid("The action requires responses and must be called with return_response=True")
         given = {key: value for key, value in data.items() if key not in TARGET_KEYS}
-        target = {key: _listed(value) for key, value in data.items() if key in TARGET_KEYS}
+        target = {key: read_ids(key, value) for key, value in data.items() if key in TARGET_KEYS}
         if found.targeted and not target:
             raise RefusedError("invalid_format", f"must contain at least one of {', '.join(TARGET_KEYS)}.")
         read = _read(found, given)
@@ -141,8 +141,22 @@ def _read(service: Service, given: Json) -> Json:
     return read
 
 
-def _listed(value: Any) -> list[str]:
-    return [item.strip() for item in value.split(",")] if isinstance(value, str) else list(value)
+def read_ids(key: str, value: Any) -> list[str]:
+    """Read what a call is to act on: one id, several with commas, or a list; None is nobody.
+
+    Args:
+        key: Which of `TARGET_KEYS`.
+        value: What was given for it.
+
+    Raises:
+        RefusedError: It is something else.
+    """
+    ids: Any = [] if value is None else value.split(",") if isinstance(value, str) else value
+    if isinstance(ids, list) and all(isinstance(one, str) for one in cast("list[Any]", ids)):
+        read = [one.strip() for one in cast("list[str]", ids)]
+        if key != "entity_id" or all(one in ("all", "none") or one.count(".") == 1 for one in read):
+            return read
+    raise RefusedError("invalid_format", f"not a valid value for dictionary value @ data['{key}']")
 
 
 def not_valid(message: str) -> RefusedError:

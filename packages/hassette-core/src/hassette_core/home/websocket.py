@@ -10,7 +10,7 @@ from aiohttp import WSMsgType, web
 
 from hassette_core.errors import RefusedError
 from hassette_core.home.core import MATCH_ALL, HomeCore, Json
-from hassette_core.home.services import TARGET_KEYS, Services
+from hassette_core.home.services import TARGET_KEYS, Services, read_ids
 from hassette_core.home.strict_json import read_json
 
 MAX_PENDING_MESSAGES = 4_096
@@ -217,12 +217,9 @@ def _read_target(target: Json) -> dict[str, list[str]]:
     for key, value in target.items():
         if key not in TARGET_KEYS:
             raise RefusedError("invalid_format", f"extra keys not allowed @ data['target']['{key}']. Got {value!r}")
-        ids = [value] if isinstance(value, str) else value
-        if key == "entity_id" and isinstance(value, str):
-            ids = [one.strip() for one in value.split(",")]
-        if key == "entity_id" and not all(one in ("all", "none") or one.count(".") == 1 for one in ids):
-            raise RefusedError(
-                "invalid_format", f"not a valid value for dictionary value @ data['target']['entity_id']. Got {value!r}"
-            )
-        read[key] = list(ids)
+        try:
+            read[key] = read_ids(key, value)
+        except RefusedError as problem:
+            where = f"data['target']['{key}']. Got {value!r}"
+            raise RefusedError(problem.code, f"not a valid value for dictionary value @ {where}") from None
     return read
