@@ -118,9 +118,9 @@ async def test_a_home_assistant_that_does_not_know_ping_is_alive_all_the_same() 
         assert connection.open
 
 
-@pytest.mark.parametrize("data", [object(), math.nan, {"deep": [-math.inf]}, "\ud83d"])
-async def test_data_that_cannot_be_json_is_the_callers_error_and_costs_nothing(data: object) -> None:
-    """Python writes a NaN without a word, and Home Assistant hangs up on who sends one: on all apps."""
+@pytest.mark.parametrize("data", [object(), math.nan, {"deep": [-math.inf]}, "\ud83d", 5_000_000 * "x"], ids=type)
+async def test_data_that_cannot_be_sent_is_the_callers_error_and_costs_nothing(data: object) -> None:
+    """Python writes a NaN without a word, and Home Assistant hangs up on who sends one, or a picture: on all apps."""
 
     async def talk(socket: web.WebSocketResponse) -> None:
         await greet(socket)

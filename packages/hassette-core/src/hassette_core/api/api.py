@@ -36,7 +36,7 @@ class Api:
     """Home Assistant's API, as an app uses it. One serves all apps.
 
     Every method raises `NotConnectedError` without a connection, `CallFailedError` when Home Assistant says no, and
-    `TypeError` or `ValueError` for data that JSON cannot hold, such as a NaN.
+    `TypeError` or `ValueError` for data that JSON cannot hold, such as a NaN, or of more than 4 MB.
 
     Args:
         link: The connection.

@@ -42,7 +42,7 @@ class Session:
         self._configuration = configuration
         self._token = token
         self._flowing = flowing
-        self._socket = web.WebSocketResponse(max_msg_size=0, heartbeat=55)
+        self._socket = web.WebSocketResponse(heartbeat=55)
         self._pending: deque[str] = deque()
         self._wake = asyncio.Event()
         self._handler: asyncio.Task[None] | None = None

@@ -28,6 +28,8 @@ from hassette_core.link.address import Address
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Of one message; the largest is the answer to ``get_states``, about 1 kB an entity."""
+MAX_SENT_BYTES = 4_000_000
+"""Of one command. Home Assistant hangs up at 4 MiB (aiohttp's limit, which it leaves as it is)."""
 OPEN_TIMEOUT_S = 15.0
 REST_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 1.0
@@ -142,13 +144,15 @@ class Connection:
         Raises:
             CallFailedError: Home Assistant answered: no.
             NotConnectedError: There is no connection, or it was lost before the answer.
-            TypeError, ValueError: A field cannot be written as JSON.
+            TypeError, ValueError: A field cannot be written as JSON, or is larger than Home Assistant takes.
         """
         if not self.open:
             raise NotConnectedError(action)
-        # Home Assistant hangs up on who sends it a NaN or half a character, which Python writes without a word: one
-        # app's mistake would cost all apps the connection, and the events until it is back.
-        json.dumps(fields, allow_nan=False, ensure_ascii=False).encode()
+        # Home Assistant hangs up on who sends it a NaN or half a character, which Python writes without a word, or a
+        # picture: one app's mistake would cost all apps the connection, and the events until it is back.
+        size = len(json.dumps(fields, allow_nan=False, ensure_ascii=False).encode())
+        if size > MAX_SENT_BYTES:
+            raise ValueError(f"{size} bytes are more than Home Assistant takes at once, which is {MAX_SENT_BYTES}")
         sending = self._keep(self._client.send_command(command, **fields))
         await asyncio.wait((sending,))
         return _outcome(sending, action)
