@@ -119,13 +119,20 @@ async def test_a_run_that_outlives_half_the_stop_timeout_leaves_time_to_flush():
 async def test_stop_is_safe_before_start_and_after_a_failed_start():
     await CommandExecutor().stop()
 
-    class Unwilling(MemorySink):
-        async def last_id(self) -> int:
-            raise asyncio.CancelledError
+    asked = asyncio.Event()
 
-    executor = CommandExecutor(Unwilling())
+    class Slow(MemorySink):
+        async def last_id(self) -> int:
+            asked.set()
+            await forever()
+            return 0
+
+    executor = CommandExecutor(Slow())
+    starting = asyncio.ensure_future(executor.start())
+    await asked.wait()
+    starting.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await executor.start()
+        await starting
     await executor.stop()
     async with asyncio.timeout(10):
         await executor.serve()
@@ -143,6 +150,22 @@ async def test_a_supervisor_may_stop_it_and_start_it_again():
         await serving
     assert len(sink.records) == 6
     assert executor.accounting().persisted == 6
+
+
+def test_it_may_be_started_again_in_another_event_loop():
+    executor = CommandExecutor(sink := TroubledSink())
+
+    async def life() -> None:
+        async with executor:
+            serving = asyncio.ensure_future(executor.serve())
+            made = await executor.execute(invoke(nothing))
+            await eventually(lambda: sink.records[-1:] == [made])
+            assert not serving.done()
+        await serving
+
+    asyncio.run(life())
+    asyncio.run(life())
+    assert executor.accounting().persisted == 2
 
 
 async def test_serve_raises_when_a_write_queue_has_ended_and_starting_again_mends_it():
@@ -453,6 +476,17 @@ async def test_the_sweeper_does_not_move_while_nothing_runs():
         await executor.execute(invoke(nothing))
         assert executor._inflight.awake
         await eventually(lambda: not executor._inflight.awake)
+
+
+async def test_a_sink_whose_own_work_is_cancelled_does_not_keep_automations_from_running(caplog):
+    class Unwilling(MemorySink):
+        async def last_id(self) -> int:
+            raise asyncio.CancelledError
+
+    async with CommandExecutor(sink := Unwilling()) as executor:
+        made = await executor.execute(invoke(nothing))
+    assert list(sink.records) == [made]
+    assert caplog.records[0].getMessage() == "A sink could not say its last id; ids start from the clock"
 
 
 async def test_a_sink_that_never_says_its_last_id_does_not_keep_automations_from_running(caplog, monkeypatch):

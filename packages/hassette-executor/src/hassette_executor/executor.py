@@ -84,7 +84,7 @@ class CommandExecutor:
             # Whoever asked for the stop did not wait for it; opened now, it would close what has just been opened.
             await asyncio.wait({self._stopping})
         self._last_id = max(self._last_id, await self._handover.last_id())
-        self._stopped.clear()
+        self._stopped = asyncio.Event()  # a new one: the last start may have been in another event loop
         self._inflight.open()
         self._threads.open()
         self._hook_threads.open()

@@ -136,13 +136,13 @@ class Feed:
         """Listen from now on.
 
         Args:
-            after: Replay retained records with an id above this one first; None replays nothing.
+            after: Replay retained records with an id above this one first, all of them; None replays nothing.
             limit: How many records may wait for this subscriber before it is cut off; what comes at once while none
                 waits is taken, however much it is.
         """
         replay: list[Record] = []
         if after is not None:
-            replay = [record for record in self._retained if record.id > after][-limit:]
+            replay = [record for record in self._retained if record.id > after]
         subscription = Subscription(self, replay, limit, 2 * self._max_bytes)
         self._subscriptions.add(subscription)
         return subscription

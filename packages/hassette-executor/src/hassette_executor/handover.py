@@ -74,7 +74,11 @@ class Handover:
             try:
                 async with asyncio.timeout(LAST_ID_S):
                     last = max(last, await sink.last_id())
-            except Exception as error:  # noqa: BLE001  a sink in trouble must not keep automations from running
+            except (Exception, asyncio.CancelledError) as error:
+                # A sink in trouble, its own work cancelled included, must not keep automations from running.
+                task = asyncio.current_task()
+                if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                    raise
                 logger.warning(
                     "A sink could not say its last id; ids start from the clock",
                     extra={"error": f"{type(error).__name__}: {error}"},

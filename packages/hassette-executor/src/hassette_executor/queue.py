@@ -106,6 +106,8 @@ class WriteQueue:
         # One that was told to end may still wait for a sink that does not heed it.
         if self._writer is None or self._writer.done() or self._writer.cancelling():
             self._aside.extendleft(reversed(self._take_unsettled()))
+            # A new one: an event stays with the loop in which it was first waited for, and that may be over.
+            self._due = asyncio.Event()
             self._due.set()
             self._generation += 1
             self._writer = asyncio.create_task(self._write_until_closed(self._generation), name="hassette-write-queue")
