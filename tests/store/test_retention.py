@@ -312,6 +312,25 @@ async def test_free_pages_are_given_back(store: Any, path: Any, read: Any, clock
     assert after["freelist_count"] <= 256
 
 
+async def test_a_pass_brings_the_log_home_by_itself_again_and_again(store: Any, path: Any, clock: Any, v: Any) -> None:
+    told = v.Effects((v.LogLine(message="x" * 900),))
+    await fill(store, v, [v.an_invocation(n, v.Listener(), effects=told) for n in range(8_000)])
+    clock.pass_(100 * DAY_S)
+    bites = checkpoints = 0
+
+    def count(sql: str) -> None:
+        nonlocal checkpoints
+        checkpoints += "wal_checkpoint" in sql
+
+    await store._db.run(lambda db: db.set_trace_callback(count))
+    retention = Retention(store._db, StoreSettings(keep_newest=0), clock.now_us, clock.monotonic)
+    async for _ in retention.whole_pass():
+        bites += 1
+    assert bites > 40
+    assert bites // 20 <= checkpoints <= bites // 10
+    assert await store._db.rows("PRAGMA wal_autocheckpoint") == [(1_000,)]
+
+
 async def test_a_bite_is_taken_between_writes_and_only_when_its_time_has_come(
     store: Any, read: Any, clock: Any, v: Any
 ) -> None:

@@ -85,6 +85,18 @@ async def test_a_session_found_open_crashed_at_its_last_heartbeat(
     assert (now["outcome"], now["started_us"]) == ("open", v.T0_US + 510_000_000)
 
 
+async def test_a_session_that_crashed_after_the_clock_went_back_did_not_end_before_it_began(
+    make_store: Any, read: Any, clock: Any, v: Any
+) -> None:
+    store = make_store()
+    await store.start()
+    clock.us -= 3_600_000_000
+    await store.write(v.Batch(1))
+    await abandon(store)
+    await make_store().start()
+    assert read.value("SELECT ended_us - started_us FROM sessions WHERE outcome = 'crashed'") == 0
+
+
 async def test_what_was_running_when_the_process_died_is_in_the_history_as_interrupted(
     make_store: Any, read: Any, clock: Any, v: Any
 ) -> None:

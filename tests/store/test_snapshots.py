@@ -47,6 +47,7 @@ async def test_a_backup_is_whole_and_one_file_while_the_framework_writes(store: 
     assert count(to) in (400, 800)
     assert told[-1][0] == 0
     assert [one.name for one in sorted(tmp_path.glob("copy.db*"))] == ["copy.db"]  # noqa: ASYNC240
+    assert to.read_bytes()[18:20] == b"\x01\x01", "not a file that wants a log beside it"
 
 
 def test_a_backup_ends_although_a_writer_commits_between_all_its_steps(
