@@ -152,6 +152,7 @@ async def test_the_page_of_runs_lists_what_its_figures_count(new_history: Callab
     assert [str(id_) in runs for id_ in ids] == [True] * 7
     assert runs.count("ValueError") == 7
     assert "any failure (7)" in runs
+    begin, end = (moment(us, now_us=now_us, seconds=False) for us in (hour_us, hour_us + HOUR))
     for page in (runs, errors):
-        assert f"since {moment(hour_us, now_us=now_us, seconds=False)}" in page
+        assert f"{begin} to {end}" in page
     assert len(long.content) < 100_000
