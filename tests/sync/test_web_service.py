@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import socket
 import sqlite3
@@ -119,7 +120,7 @@ async def test_a_watchdog_may_ask_for_the_head_alone(plausible: Path) -> None:
             assert (head.status_code, head.content) == (whole.status_code, b""), path
 
 
-async def test_a_client_that_reads_nothing_does_not_spoil_the_end(plausible: Path) -> None:
+async def test_a_client_that_reads_nothing_is_waited_for_and_does_not_spoil_the_end(plausible: Path) -> None:
     feed = MemoryFeed()
     with socket.socket() as client:
         # What serving raises comes out of leaving the context.
@@ -130,18 +131,22 @@ async def test_a_client_that_reads_nothing_does_not_spoil_the_end(plausible: Pat
                 b"GET /api/live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
             )
+            numbers = itertools.count(1)
             async with asyncio.timeout(20):
-                number = 0
-                while not _is_stuck(service):
-                    number += 1
-                    feed.publish(ended(number, message="x" * 1_000_000))
+                while not (held := _held_for_slow_readers(service)):
+                    feed.publish(ended(next(numbers), message="x" * 1_000_000))
                     await asyncio.sleep(0.01)
+            for _ in range(20):
+                feed.publish(ended(next(numbers), message="x" * 1_000_000))
+                await asyncio.sleep(0.01)
+            assert _held_for_slow_readers(service) <= held, "what nobody reads must not pile up in memory"
 
 
-def _is_stuck(service: Any) -> bool:
-    connections = service._server.server_state.connections
-    transports = [one.transport for one in connections]
-    return any(one.get_write_buffer_size() > one.get_write_buffer_limits()[1] for one in transports)
+def _held_for_slow_readers(service: Any) -> int:
+    """Return how many bytes wait in the connections that are over their limit."""
+    transports = [one.transport for one in service._server.server_state.connections]
+    sizes = [(one.get_write_buffer_size(), one.get_write_buffer_limits()[1]) for one in transports]
+    return sum(size for size, limit in sizes if size > limit)
 
 
 async def test_cancelling_serve_ends_it_and_stop_is_still_safe(plausible: Path) -> None:
