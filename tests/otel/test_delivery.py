@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import socket
 import threading
 import time
@@ -10,7 +11,9 @@ from collections.abc import Callable
 
 import pytest
 import requests
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace.export import SpanExportResult
 
 from hassette_executor import (
     Batch,
@@ -172,19 +175,44 @@ async def test_an_answer_in_a_proxys_own_words_is_as_good_as_its_status(receiver
     assert ids_of(receiver.spans) == [5]
 
 
-async def test_an_address_that_requests_refuses_is_no_row_that_can_never_be_kept(receiver, monkeypatch):
-    def export(self: object, spans: object) -> None:
-        raise requests.exceptions.InvalidURL("no host in it")
+@pytest.mark.parametrize(
+    "error",
+    [
+        requests.exceptions.InvalidURL("no host in it"),
+        OSError("Could not find a suitable TLS CA certificate bundle"),
+        UnicodeEncodeError("latin-1", "Bearer \u201cabc\u201d", 7, 8, "ordinal not in range(256)"),
+    ],
+)
+async def test_what_requests_cannot_do_as_it_is_set_is_no_row_that_can_never_be_kept(receiver, monkeypatch, error):
+    def export(self: object, what: object, **how: object) -> None:
+        raise error
 
     async with sink_of(receiver) as sink:
         with monkeypatch.context() as patch:
             patch.setattr(OTLPSpanExporter, "export", export)
-            with pytest.raises(ExportFailedError, match="no host in it") as failed:
+            patch.setattr(OTLPMetricExporter, "export", export)
+            with pytest.raises(ExportFailedError, match=re.escape(str(error))) as failed:
                 await sink.write(batch(1, 5))
             assert not isinstance(failed.value, ValueError)
-        await sink.write(batch(1, 5))
+            await sink.write(batch(1))  # nothing to send, and something to count
+            await sink.stop()
+        await sink.start()
+        await sink.write(batch(2, 5))
 
     assert ids_of(receiver.spans) == [5]
+
+
+async def test_the_first_reason_is_told_and_not_that_it_was_the_last_try(receiver, monkeypatch):
+    def export(self: object, spans: object) -> SpanExportResult:
+        log = logging.getLogger(OTLPSpanExporter.__module__)
+        log.warning("Transient error connection refused, retrying in 1 s")
+        log.error("Failed to export spans batch due to timeout, max retries or shutdown.")
+        return SpanExportResult.FAILURE
+
+    monkeypatch.setattr(OTLPSpanExporter, "export", export)
+    async with sink_of(receiver) as sink:
+        with pytest.raises(ExportFailedError, match="connection refused"):
+            await sink.write(batch(1, 5))
 
 
 async def test_serving_without_a_start_sends_nothing(receiver):

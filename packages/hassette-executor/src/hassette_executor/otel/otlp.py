@@ -102,12 +102,13 @@ class Otlp:
         with _heard() as said:
             try:
                 sent = export()
-            except requests.RequestException as error:
-                # Some are a ValueError, too, which the queue would take for a row that can never be kept.
+            except (OSError, UnicodeError) as error:
+                # No address, no certificate, a header that is no ASCII: some of it is a ValueError, which the queue
+                # would take for a row that can never be kept. What is sent itself holds no such text.
                 raise ExportFailedError(what, self._endpoint, str(error)) from error
         if sent:
             return
-        reason = said[-1] if said else "no reason was given"
+        reason = said[0] if said else "no reason was given"  # after the first come "retrying" and "giving up"
         if self._answer is not None:
             reason = f"{self._answer.status_code} {self._answer.text[:_REASON_CHARACTERS]}".strip()
             if self._answer.status_code in _UNSENDABLE:
