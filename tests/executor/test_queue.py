@@ -394,6 +394,14 @@ def test_lifecycle_events_are_bounded_and_the_oldest_counted(loop):
 # ---- registrations
 
 
+def test_a_registration_that_takes_over_a_key_before_that_was_told_is_not_retired(loop):
+    queue = started(loop, sink := TroubledSink())
+    say(loop, queue, "retire", listener("a"))
+    say(loop, queue, "register", new := listener("a"))
+    pass_time(loop, 1)
+    assert (sink.said("registered"), sink.said("retired")) == ([new], [])
+
+
 def test_a_registration_that_takes_over_a_key_is_not_retired_with_the_old_one(loop):
     queue = started(loop, sink := TroubledSink("fail"), max_records=10, batch_records=5)
     old, new, gone = listener("a"), listener("a"), listener("gone")
@@ -672,8 +680,9 @@ def test_a_sink_that_does_not_heed_its_cancellation_cannot_unbalance_the_account
     pass_time(loop, 1)
     assert close(loop, queue, 2) <= 3.01
     assert (queue.persisted, queue.waiting, dict(queue.shed)) == (0, 0, {"stop_deadline": 3})
-    pass_time(loop, 100)
+    pass_time(loop, 200)
     assert sink.records == records(3)
+    assert sink.calls == 1, "a closed queue writes no more"
     assert (queue.persisted, queue.waiting, dict(queue.shed)) == (0, 0, {"stop_deadline": 3})
 
 

@@ -9,7 +9,7 @@ import weakref
 from contextvars import ContextVar
 
 import pytest
-from executor_kit import eventually, invoke, let_deadlines_pass
+from executor_kit import TroubledSink, eventually, invoke, let_deadlines_pass
 
 from hassette_executor import CommandExecutor, ExecutorSettings, ExecutorStoppedError
 from hassette_executor.threads import HandlerThreads
@@ -132,6 +132,34 @@ async def test_a_thread_that_outlives_its_deadline_is_counted_until_it_ends():
         assert executor.leaked_threads == 1
         go.set()
         await eventually(lambda: executor.leaked_threads == 0)
+
+
+async def test_a_run_that_waited_long_for_a_leaked_thread_is_reported_as_running_once_it_has_it():
+    began, leave, end = threading.Event(), threading.Event(), threading.Event()
+
+    def stuck() -> None:
+        began.set()
+        leave.wait(10)
+
+    executor = CommandExecutor(sink := TroubledSink(), settings=ExecutorSettings(threads=1))
+    async with executor:
+        first = asyncio.ensure_future(executor.execute(invoke(stuck, runs_in="sync", timeout_s=600)))
+        await eventually(began.is_set)
+        let_deadlines_pass(executor)
+        assert (await first).status == "timed_out"
+        waits = asyncio.ensure_future(
+            executor.execute(invoke(lambda: end.wait(10), name="patient", runs_in="sync", timeout_s=0))
+        )
+        await eventually(lambda: executor._executions)
+        for execution in executor._executions:
+            execution.started_ns -= 3_600 * 10**9
+        executor._inflight._sweep()
+        leave.set()
+        try:
+            await eventually(lambda: [run.registration.name for run in sink.said("running")] == ["patient"])
+        finally:
+            end.set()
+        await waits
 
 
 async def test_a_call_cancelled_before_its_thread_began_never_runs_and_is_not_leaked():
