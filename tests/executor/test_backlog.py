@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 
-from executor_kit import listener, record
+from executor_kit import job, listener, record
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,6 +78,14 @@ def test_the_busiest_sink_to_a_level_that_all_share():
     backlog.give_up(25, 1 << 40)
     backlog.give_up(9, 1 << 40)
     assert sorted(Counter(one.registration.name for one in left(backlog)).items()) == [("a", 4), ("b", 4), ("c", 1)]
+
+
+def test_a_job_that_is_registered_anew_for_each_run_is_one_busy_job():
+    once = [record(number, registration=job("once")) for number in range(30)]
+    rare = made([(Status.SUCCESS, 0, False)] * 5, 30)
+    backlog = filled([*once, *rare])
+    assert backlog.give_up(20, 1 << 40) == once[:15]
+    assert len(backlog._lines[Status.SUCCESS]) == 2
 
 
 def test_a_long_backlog_is_lined_up_before_it_is_full():

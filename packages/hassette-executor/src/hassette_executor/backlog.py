@@ -8,7 +8,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heapreplace
 
-from hassette_executor.records import Record, Registration, Status
+from hassette_executor.records import Record, Status
 from hassette_executor.shedding import size_of, total_size
 
 CHEAPEST_FIRST = (Status.SUCCESS, Status.CANCELLED, Status.TIMED_OUT, Status.ERROR)
@@ -17,9 +17,9 @@ CHEAPEST_FIRST = (Status.SUCCESS, Status.CANCELLED, Status.TIMED_OUT, Status.ERR
 class Backlog:
     """Runs that wait, oldest first.
 
-    All of this runs on the event loop, so no step looks at every run. While they are few, they only stand in their
-    order. From `line_up_from` on they also stand in line by status and registration, and which is to go is found at the
-    ends of those lines; one that has gone so is left out when its turn in the order comes.
+    All of this runs on the event loop, so which are to go is found without looking at all. While they are few, they
+    only stand in their order. From `line_up_from` on they also stand in line by status and natural key, and those to go
+    are at the heads of the longest lines. One that has gone so is let go of when its turn in the order comes.
 
     Args:
         line_up_from: How many may wait before they are lined up.
@@ -32,7 +32,7 @@ class Backlog:
         self.bytes = 0
         self._line_up_from = line_up_from
         self._records: deque[Record] = deque()
-        self._lines: dict[Status, defaultdict[Registration, deque[Record]]] = {}
+        self._lines: dict[Status, defaultdict[tuple[str, ...], deque[Record]]] = {}
         self._gone: dict[int, int] = {}  # sizes by id
         self._gone_bytes = 0
 
@@ -59,7 +59,7 @@ class Backlog:
         self.bytes += size
         if self._lines:
             for record in reversed(records):
-                self._lines[record[6]][record[1]].appendleft(record)
+                self._lines[record.status][record.registration.key].appendleft(record)
 
     def take(self, count: int) -> tuple[tuple[Record, ...], int]:
         """Remove the oldest, ``count`` at most; return them and the memory that they hold together, in bytes."""
@@ -80,10 +80,10 @@ class Backlog:
 
     def _take_from_its_line(self) -> Record:
         record = self._records.popleft()
-        lines = self._lines[record.status]
-        lines[record.registration].popleft()
-        if not lines[record.registration]:
-            del lines[record.registration]
+        lines, key = self._lines[record.status], record.registration.key
+        lines[key].popleft()
+        if not lines[key]:
+            del lines[key]
         self._let_go()
         return record
 
@@ -112,7 +112,7 @@ class Backlog:
                     heapreplace(longest, (-len(line), number, line))
                 else:
                     heappop(longest)
-                    del lines[record.registration]
+                    del lines[record.registration.key]
         self._let_go()
         return sorted(going, key=lambda record: record.id)
 
@@ -122,7 +122,7 @@ class Backlog:
         lines = self._lines
         for record in records:
             # By place, not by name: this runs on the event loop for every record of a long backlog.
-            lines[record[6]][record[1]].append(record)
+            lines[record[6]][record[1].key].append(record)
 
     def _let_go(self) -> None:
         # What was given up leaves the order where that is cheap: at its head, or all at once when it has become much.

@@ -71,7 +71,7 @@ class WriteQueue:
         self._now_us = now_us
         self._sequence = 0
         self._kept = 0
-        self._backlog = Backlog(line_up_from=settings.max_records // 4)
+        self._backlog = Backlog(line_up_from=settings.max_records // 8)
         self._tried_bytes = 0
         # Batches that were tried already, or are pieces of one that was, in order; they go before everything else.
         self._aside: deque[Batch] = deque()
@@ -319,12 +319,13 @@ class WriteQueue:
     # ---- shedding ---------------------------------------------------------------------------------------------
 
     def _shed_detail(self) -> None:
-        """Give up the cheapest rows until what waits is within the bounds."""
+        """Give up the cheapest rows until a little of the bound is free, so that the work is not done per record."""
         self._dissolve_aside()
         reason = "queue_full_count" if self.waiting > self._settings.max_records else "queue_full_bytes"
+        records, size = self._settings.max_records, self._settings.max_bytes
         tried = self.waiting - len(self._backlog)
         going = self._backlog.give_up(
-            max(0, self._settings.max_records - tried), max(0, self._settings.max_bytes - self._tried_bytes)
+            max(0, records - records // 256 - tried), max(0, size - size // 256 - self._tried_bytes)
         )
         self._shed(reason, going)
         self._log.log(
