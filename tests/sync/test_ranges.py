@@ -125,11 +125,11 @@ def test_the_terminal_says_since_when_its_figures_are(
 ) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
-    assert (
-        main(["status", "--since", "2026-01-01T10:30", "--until", "2026-01-01T11:30", "--db", str(history.path)]) == 0
-    )
+    # In UTC: figures are of its hours, which begin at half past where local time is half an hour off.
+    since, until = "2026-01-01T10:30+00:00", "2026-01-01T11:30+00:00"
+    assert main(["status", "--since", since, "--until", until, "--db", str(history.path)]) == 0
     said = capsys.readouterr().out
-    ten = TimeRange.parse("2026-01-01T10:00", "2026-01-01T11:00").since_us
+    ten = TimeRange.parse("2026-01-01T10:00+00:00", until).since_us
     assert f"Since      {moment(ten, now_us=now_us, seconds=False)}" in said
 
 

@@ -98,6 +98,13 @@ def test_times_are_read_as_people_write_them() -> None:
         datetime(2026, 1, 31, 18, tzinfo=UTC).timestamp() * SECOND
     )
     assert parse_moment(str(at_us), at_us=0) == at_us
+    assert parse_moment("0", at_us=at_us) == 0
+
+
+@pytest.mark.parametrize("text", ["20260131", "1800000000", "1"])
+def test_a_date_without_dashes_or_seconds_are_not_taken_for_microseconds(text: str) -> None:
+    with pytest.raises(BadQuestionError, match=f"{text} is a number.*Write a day as 2026-01-31"):
+        parse_moment(text, at_us=1_800_000_000 * SECOND)
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=1, max_size=60))

@@ -99,3 +99,15 @@ async def test_a_class_is_called_to_make_an_object_whatever_calling_that_would_d
     house.change("light.a", "on")
     (record,) = await house.records(1)
     assert record.status is Status.SUCCESS
+
+
+class Reminder:
+    async def on_door(self) -> None:
+        if self:
+            await noop()
+
+
+def test_the_snippet_of_a_method_is_code_as_it_stands_one_level_out() -> None:
+    source = describe_callable("handler", Reminder().on_door).source
+    assert source is not None
+    assert source.snippet == "async def on_door(self) -> None:\n    if self:\n        await noop()"

@@ -16,6 +16,7 @@ DEFAULT_AGE = "24h"
 
 _UNITS_US = {"s": SECOND_US, "m": 60 * SECOND_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
 _AGE = re.compile(r"(\d{1,6})\s*([smhdw])")
+_LEAST_NUMBER_US = 100_000_000 * SECOND_US  # March 1973
 _LATEST_US = 4_102_444_800 * SECOND_US  # the year 2100
 
 
@@ -119,7 +120,8 @@ class TimeRange:
 def parse_moment(text: str, *, at_us: int) -> int:
     """Read a moment: an age (``90s``, ``15m``, ``24h``, ``7d``, ``2w``), an ISO time, or microseconds since the epoch.
 
-    An ISO time without an offset is local time.
+    An ISO time without an offset is local time. A number that is no time since 1973 is refused, but for 0: it is a date
+    without its dashes, or seconds.
 
     Raises:
         BadQuestionError: Something else, or a moment outside 1970 to 2100.
@@ -129,6 +131,11 @@ def parse_moment(text: str, *, at_us: int) -> int:
         moment = max(at_us - int(age[1]) * _UNITS_US[age[2]], 0)
     elif text.isascii() and text.isdigit():
         moment = int(text[:20])
+        if 0 < moment < _LEAST_NUMBER_US:
+            raise BadQuestionError(
+                f"{text[:40]} is a number, so microseconds since 1970, and that is before March 1973. Write a day as "
+                "2026-01-31, a time as 2026-01-31T18:00, or 0 for the beginning."
+            )
     else:
         try:
             moment = int(datetime.fromisoformat(text).timestamp() * SECOND_US)

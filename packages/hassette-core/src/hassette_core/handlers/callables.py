@@ -3,6 +3,7 @@
 import functools
 import inspect
 import linecache
+import textwrap
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -113,5 +114,5 @@ def _locate(function: Any) -> SourceLocation | None:
         return None
     lines = linecache.getlines(code.co_filename)
     block = inspect.getblock(lines[code.co_firstlineno - 1 :]) if lines else []
-    snippet = inspect.cleandoc("".join(block[:SNIPPET_LINES]))[:SNIPPET_CHARS]
+    snippet = textwrap.dedent("".join(block[:SNIPPET_LINES])).rstrip()[:SNIPPET_CHARS]
     return SourceLocation(file=code.co_filename, line=code.co_firstlineno, snippet=snippet)
