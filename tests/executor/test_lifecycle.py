@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from executor_kit import TroubledSink, eventually, execute_job, failing, invoke, job, listener, nothing, record
+from executor_kit import TroubledSink, eventually, execute_job, failing, invoke, job, listener, nothing, raising, record
 
 from hassette_executor import CommandExecutor, ExecutorSettings, ExecutorStoppedError, MemorySink
 from hassette_executor import handover as handover_module
@@ -281,6 +281,24 @@ async def test_what_has_been_running_for_a_while_rides_in_batches_and_leaves_the
         go.set()
         await running
         await eventually(lambda: sink.batches[-1].running == () or any(b.running == () for b in sink.batches))
+
+
+async def test_a_long_run_leaves_the_list_at_its_end_though_nothing_else_runs():
+    async with CommandExecutor(sink := TroubledSink(), settings=ExecutorSettings(flush_interval_s=0.05)) as executor:
+        go = asyncio.Event()
+        running = asyncio.ensure_future(executor.execute(invoke(go.wait)))
+        await eventually(lambda: any(batch.running for batch in sink.batches) and not executor._inflight.awake)
+        go.set()
+        await running
+        await eventually(lambda: [batch.running for batch in sink.batches if batch.running is not None][-1] == ())
+
+
+async def test_failures_of_different_kinds_have_a_line_each(caplog):
+    async with CommandExecutor() as executor:
+        for error in (ValueError("one"), KeyError("two"), ValueError("three")):
+            await executor.execute(invoke(raising(error)))
+    said = [line.getMessage() for line in caplog.records if line.name == "hassette_executor.outcome"]
+    assert [text.split(" failed: ")[1].split(":")[0] for text in said] == ["ValueError", "KeyError"]
 
 
 async def test_at_stop_the_list_of_what_is_running_is_true():
