@@ -2,7 +2,8 @@
 
     python benchmarks/handover.py [--quick]
 
-Beyond an aim, it exits with 1; with --quick the cost and the lag are only printed, since machines of CI are noisy.
+Beyond an aim, it exits with 1; with --quick only for a run that is not kept, and the rest is printed, since machines of
+CI are noisy.
 
 First: the event loop's own CPU time for 500 records from the inbox into a sink: the feed, the write queue, the batch,
 and a sink that only goes to the store's thread and back. The floor is to make 500 objects of ten fields: the aim of
@@ -51,6 +52,7 @@ BATCH = 500
 PER_SECOND = 5_000
 AIM_RATIO = 500 / 490
 AIM_MS = 2
+AIM_FULL_MS = 5
 TICK_S = 0.001
 
 
@@ -172,8 +174,8 @@ class DeadSink:
         return 0
 
 
-async def measure_full_queue(rounds: int) -> None:
-    """Print what it costs the loop to make room in a queue that has been full for long."""
+async def measure_full_queue(rounds: int) -> bool:
+    """Print what it costs the loop to make room in a queue that is full; return whether that is within the aim."""
     settings = ExecutorSettings()
     queue = WriteQueue(DeadSink(), settings)
     queue.start()
@@ -192,7 +194,8 @@ async def measure_full_queue(rounds: int) -> None:
     typical, longest = statistics.median(making_room), max(making_room)
     print(f"floor: {BATCH} records into a queue with room  {statistics.median(plain):9.2f} ms")
     what = f"giving up {per_step:,} of {settings.max_records:,}"
-    print(f"{what:42}{typical:12.2f} ms, longest {longest:.0f}  (no aim)")
+    print(f"{what:42}{typical:12.2f} ms, longest {longest:.0f}  (aim: <= {AIM_FULL_MS})")
+    return typical <= AIM_FULL_MS
 
 
 async def lags(run: Callable[[], Awaitable[object]] | None, seconds: float) -> list[float]:
@@ -251,11 +254,11 @@ async def measure_lag(rounds: int, seconds: float) -> tuple[bool, bool]:
 async def measure(*, quick: bool) -> list[str]:
     """Return what is beyond its aim."""
     cheap = await measure_handover(300 if quick else 3_000)
-    await measure_full_queue(100 if quick else 400)
+    brief = await measure_full_queue(100 if quick else 400)
     prompt, kept = await measure_lag(rounds=3 if quick else 15, seconds=1.5)
     if quick:
-        print("with --quick, cost and lag are not judged")
-    judged = {"cost": cheap or quick, "lag": prompt or quick, "runs not kept": kept}
+        print("with --quick, only runs that are not kept are judged")
+    judged = {"cost": cheap or quick, "full queue": brief or quick, "lag": prompt or quick, "runs not kept": kept}
     return [name for name, within in judged.items() if not within]
 
 
