@@ -322,6 +322,8 @@ async def coroutine() -> None: ...
         ("light.a", {"timeout": 10**400}, "is too long"),
         ("light.a", {"timeout": float("nan")}, "timeout=nan is not a duration"),
         ("light.a", {"where": coroutine}, "async, and would always count as true"),
+        ("light.[abc", {}, "did you mean 'light.abc'"),
+        ("light.desk-lamp", {}, "did you mean 'light.desk_lamp'"),
         ("light.a", {"where": "on"}, "where='on' is not callable"),
         ("light.a", {"changed_to": True}, "write 'on'"),
         ("light.a", {"changed_to": 5}, "write '5'"),

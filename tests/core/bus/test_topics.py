@@ -80,3 +80,9 @@ def test_remembered_routes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_star_alone_stands_for_every_entity() -> None:
     assert check_entity("*") == "*.*"
+
+
+def test_a_set_of_letters_in_a_glob_hears_those_and_no_others() -> None:
+    index: TopicIndex[int] = TopicIndex(domain_of)
+    index.add(check_entity("light.[!b-d]_desk"), 1)
+    assert [index.find(f"light.{letter}_desk") for letter in "abcde"] == [(1,), (), (), (), (1,)]

@@ -11,7 +11,8 @@ from hassette_core.errors import RegistrationError
 MAX_ROUTES = 10_000
 """How many resolved topics are remembered; beyond that all are forgotten and resolved again."""
 
-_ENTITY = re.compile(r"[a-z0-9_*?\[\]!-]+\.[a-z0-9_*?\[\]!-]+")
+_PART = r"(?:[a-z0-9_*?]|\[!?[a-z0-9_-]+\])+"
+_ENTITY = re.compile(rf"{_PART}\.{_PART}")
 _WILD = re.compile(r"[*?\[]")
 
 _Listener = TypeVar("_Listener")
@@ -135,6 +136,6 @@ def check_event_type(event_type: object) -> str:
 
 
 def _mended(entity: str) -> str:
-    cleaned = re.sub(r"[^a-z0-9_.*?\[\]!-]+", "_", entity.strip().lower()).strip(".") or "*"
+    cleaned = re.sub(r"[^a-z0-9_.*?]+", "_", re.sub(r"[\[\]!]", "", entity.strip().lower())).strip(".") or "*"
     domain, _, name = cleaned.partition(".")
     return f"{domain}.{name.replace('.', '_') or '*'}"
