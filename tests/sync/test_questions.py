@@ -104,6 +104,21 @@ async def test_uptime_counts_every_session_also_of_what_starts_each_minute(
     assert earlier.crashes == many - 1, "the last one crashed later than this time"
 
 
+async def test_what_fails_is_found_behind_thousands_of_names(new_history: Callable[..., Any], now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        for n in range(5_001):
+            history.job("alarms", f"alarm_{n}", "once")
+        history.run(history.listener("hall", "on_motion", "t"), now_us - 60 * SECOND, status="error")
+    async with DataSyncService(history.path) as data:
+        overview = await data.overview()
+        listed = (await data.registrations()).registrations
+        runs = (await data.runs(RunFilter(app="hall"))).runs
+    assert [one.name for one in overview.failing] == ["on_motion"]
+    assert verdict_of(overview).title == "1 of 1 runs failed, in hall.on_motion"
+    assert (len(listed), [run.registration.name for run in runs]) == (5_000, ["on_motion"])
+
+
 async def test_the_overview_counts_more_than_it_lists(new_history: Callable[..., Any], now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)

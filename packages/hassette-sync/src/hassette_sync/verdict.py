@@ -31,8 +31,8 @@ def verdict_of(overview: Overview) -> Verdict:
     bad, warning = _about_the_framework(overview)
     failed = overview.counts.failed
     if failed:
-        worst, many = overview.failing[0], overview.failing_count
-        who = f"{worst.app}.{worst.name}" if many == 1 else f"{many:,} handlers or jobs"
+        many = overview.failing_count
+        who = f"{many:,} handlers or jobs" if many != 1 else f"{overview.failing[0].app}.{overview.failing[0].name}"
         said = f"{failed:,} of {overview.counts.total:,} runs failed, in {who}"
         (bad if overview.counts.failure_share > _BAD_SHARE else warning).append(said)
     if overview.uptime.crashes:

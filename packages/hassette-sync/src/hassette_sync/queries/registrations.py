@@ -17,7 +17,6 @@ SELECT id, kind, app, instance, name, coalesce(topic, schedule) AS listens_to, h
 FROM registrations
 WHERE (:kind IS NULL OR kind = :kind) AND (:app IS NULL OR app = :app)
 ORDER BY app, instance, name, topic
-LIMIT 5000
 """
 """Handlers and jobs by name; a house has hundreds."""
 

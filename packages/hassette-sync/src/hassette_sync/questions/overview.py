@@ -167,7 +167,8 @@ async def overview(
     # All that follows is of the same time, figures and lists: of these whole hours or days.
     time_range = periods.time_range
     all_apps = await apps(snapshot, time_range)
-    every = await registrations(snapshot, time_range, with_percentiles=False)
+    # All of them: an app that gives each of its jobs a name of its own may have thousands, and hide what fails.
+    every = await registrations(snapshot, time_range, with_percentiles=False, limit=None)
     failing = sorted((one for one in every.registrations if one.counts.failed), key=_worst_first)
     return Overview(
         status=status,

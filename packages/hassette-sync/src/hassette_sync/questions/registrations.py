@@ -38,6 +38,7 @@ async def registrations(
     app: str | None = None,
     retired: bool = True,
     with_percentiles: bool = True,
+    limit: int | None = 5_000,
 ) -> Registrations:
     """Answer handlers and jobs with what they did.
 
@@ -48,6 +49,7 @@ async def registrations(
         app: Only this app's.
         retired: Also those that are no longer registered.
         with_percentiles: Also the percentiles, which cost most by far.
+        limit: How many at most, by name; None for all.
     """
     if kind is not None and kind not in _VIEW_KINDS:
         raise BadQuestionError(f"{kind!r} is not a kind of registration. Choose handler or job.")
@@ -68,8 +70,7 @@ async def registrations(
     return Registrations(
         registrations=tuple(
             _registration(row, sums.get(row["id"]), ranks.get(row["id"]), newest.get(row["id"]), skipped[row["id"]])
-            for row in rows
-            if retired or row["retired_us"] is None
+            for row in [row for row in rows if retired or row["retired_us"] is None][:limit]
         ),
         since_us=periods.since_us,
         until_us=periods.until_us,
