@@ -1,0 +1,117 @@
+"""Report words and phrases that plain English does not need: ``python scripts/check_words.py [PATH ...]``.
+
+The list follows CONTRIBUTING.md, "How we write". It covers source, tests, names, SQL, templates, scripts and docs.
+The exit code is 1 if a phrase was found. A phrase that is right in one place is allowed there, with its reason.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+SUFFIXES = {".py", ".md", ".sql", ".html", ".js", ".css", ".toml", ".template", ".c", ".run", ".yaml"}
+THIS_FILE = "scripts/check_words.py"
+
+# The phrase, and the words to use in its place. An underscore counts as the end of a word, so names are covered.
+PHRASES = {
+    r"say|says|said|saying|unsaid": "report, log, state, show",
+    r"tell|tells|told|telling|untold": "report, log, inform, distinguish",
+    r"somebody|nobody|whoever|whom": "name the person or the component",
+    r"beside|besides": "next to, in addition to, with",
+    r"befall|befalls|befell": "happen to",
+    r"mend|mends|mended|mending": "fix, repair",
+    r"mistake|mistakes|mistaken": "error",
+    r"goodbye": "shutdown",
+    r"(?:give|gives|gave|given|giving)[ _]up": "drop, evict, stop retrying",
+    r"(?:of|for|on)[ _](?:its|their|his|her|my|our|your|one's)[ _]own": "its own, separate, private",
+    r"(?:one|ones)[ _](?:that|who|which)": "name the noun",
+    r"all[ _]is[ _]well": "healthy",
+    r"(?:put|puts|putting)[ _]to[ _]rest": "stop",
+    r"(?:keep|keeps|kept|keeping)[ _]aside": "hold for retry",
+    r"honest|honestly": "accurate, complete",
+    r"nonsense": "invalid input",
+    r"anew": "again",
+    r"bite|bites": "step",
+    r"trouble|troubles": "failure, problem",
+    r"lest|whence|hence|thus|wherein|thereof|whereupon": "so, because, where",
+    r"thing|things": "name the noun",
+    r"house|houses": "home, or the process",
+    r"a[ _]word": "a message",
+    r"no[ _]more[ _]than[ _]what": "at most",
+    r"look(?:s|ed)?[ _]no[ _]more": "stop watching",
+}
+# A sentence that starts with a relative clause: "What waits is written", "Who stops second", "Of those that failed".
+OPENING = re.compile(
+    r"(?:^\s*|[.;:!?][ )]\s*|\"\"\"|#:? |-- |\| |\*\*|^\s*[-*] )"
+    r"(?P<found>(?:What|Who|Whoever|Whatever|Whose|Of|Such|Which) (?:[a-z`*_]+))(?P<rest>[^.?!|\"]*[.?!|]?)"
+)
+QUESTION = re.compile(r"\?$")
+
+# (path, phrase as found in lower case) -> why it is right there.
+ALLOWED: dict[tuple[str, str], str] = {}
+
+_WORDS = [
+    (re.compile(rf"(?<![A-Za-z])(?:{phrase})(?![A-Za-z])", re.IGNORECASE), hint) for phrase, hint in PHRASES.items()
+]
+
+
+class Finding(NamedTuple):
+    """A phrase in a file, and what to write instead."""
+
+    path: str
+    line: int
+    phrase: str
+    hint: str
+
+
+def findings(path: str, text: str) -> Iterator[Finding]:
+    """Yield each banned phrase in the text of a file."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for pattern, hint in _WORDS:
+            for match in pattern.finditer(line):
+                if (path, match[0].lower()) not in ALLOWED:
+                    yield Finding(path, number, match[0], hint)
+        for match in OPENING.finditer(line):
+            heading = line.lstrip().startswith("#") and path.endswith(".md")
+            if not heading and not QUESTION.search(match["rest"]) and (path, match["found"].lower()) not in ALLOWED:
+                yield Finding(path, number, match["found"], "subject, verb, object")
+    for word in re.split(r"[/.]", path):
+        for pattern, hint in _WORDS:
+            if pattern.search(word) and (path, word) not in ALLOWED:
+                yield Finding(path, 0, word, f"file name: {hint}")
+
+
+def files(paths: list[str]) -> list[Path]:
+    """Return the files that git tracks below the paths, as far as they hold words."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--", *paths], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    tracked = [ROOT / name for name in listed.stdout.split("\0") if name and name != THIS_FILE]
+    return [file for file in tracked if file.is_file() and (file.suffix in SUFFIXES or not file.suffix)]
+
+
+def main() -> int:
+    """Print the findings, one per line, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("paths", nargs="*", default=["."], help="files or folders; everything by default")
+    parser.add_argument("--count", action="store_true", help="print only the number of findings")
+    arguments = parser.parse_args()
+    found = [
+        finding
+        for file in files(arguments.paths)
+        for finding in findings(file.relative_to(ROOT).as_posix(), file.read_text(encoding="utf-8", errors="replace"))
+    ]
+    if arguments.count:
+        print(len(found))
+    else:
+        for path, line, phrase, hint in found:
+            print(f"{path}:{line}: {phrase!r}; write: {hint}")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
