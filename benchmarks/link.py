@@ -18,10 +18,10 @@ from typing import Any
 from hass_client.client import json as their_json  # pyright: ignore[reportMissingTypeStubs]
 
 from hassette_core.events import Event, StateChanged, parse_event
-from hassette_core.home import HomeCore, SimulatedHome
-from hassette_core.home.house import furnish
 from hassette_core.link import HomeAssistantLink
 from hassette_core.link.inbox import Inbox
+from hassette_core.simulation.home import HomeCore, SimulatedHome
+from hassette_core.simulation.home.house import furnish
 from hassette_core.states import States
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hassette_core.home import SimulatedHome
+from hassette_core.simulation.home import SimulatedHome
 
 HERE = Path(__file__).resolve()
 CHECKOUT = HERE.parents[2]

@@ -8,8 +8,8 @@ import pytest
 from hassette_core.api import Api, ServiceResult
 from hassette_core.errors import CallFailedError, NotConnectedError, UnexpectedAnswerError
 from hassette_core.events import Event
-from hassette_core.home import SimulatedHome
 from hassette_core.link import HomeAssistantLink
+from hassette_core.simulation.home import SimulatedHome
 from hassette_core.states import States
 from hassette_executor.records import ServiceCall
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hassette_core.cli.main import execute
-from hassette_core.home import SimulatedHome
+from hassette_core.simulation.home import SimulatedHome
 
 GOOD_APP = """
 from hassette_core import App, AppConfig

@@ -8,8 +8,8 @@ import pytest
 
 from hassette_core.api import Api
 from hassette_core.events import Event, StateChanged
-from hassette_core.home import SimulatedHome
 from hassette_core.link import HomeAssistantLink, Pulse
+from hassette_core.simulation.home import SimulatedHome
 from hassette_core.states import States
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from hassette_core.errors import AuthenticationError, NotConnectedError, UrlError
-from hassette_core.home import SimulatedHome
 from hassette_core.link import HomeAssistantLink
+from hassette_core.simulation.home import SimulatedHome
 from hassette_core.states import States
 
 

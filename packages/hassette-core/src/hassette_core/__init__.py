@@ -30,8 +30,8 @@ if typing.TYPE_CHECKING:
     from hassette_core.events import Context, Event, State, StateChanged
     from hassette_core.framework import Hassette
     from hassette_core.handlers import Attr, Data, EntityId, NewState, NewValue, OldState, OldValue
-    from hassette_core.home import SimulatedHome
     from hassette_core.scheduler import AppScheduler, Job
+    from hassette_core.simulation.home import SimulatedHome
     from hassette_core.states import States
 
 __all__ = [
@@ -96,8 +96,8 @@ __getattr__, __dir__ = lazy_names.of(
         "events": ("Context", "Event", "State", "StateChanged"),
         "framework": ("Hassette",),
         "handlers": ("Attr", "Data", "EntityId", "NewState", "NewValue", "OldState", "OldValue"),
-        "home": ("SimulatedHome",),
         "scheduler": ("AppScheduler", "Job"),
+        "simulation.home": ("SimulatedHome",),
         "states": ("States",),
     },
 )

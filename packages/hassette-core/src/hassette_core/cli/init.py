@@ -9,7 +9,7 @@ from hassette_core.config import DEFAULT_FILE
 
 HERE = Path(__file__).parent
 TEMPLATE = HERE / "hassette.toml.template"
-APP = HERE.parent / "demo" / "examples" / "motion_light.py"
+APP = HERE.parent / "simulation" / "demo" / "examples" / "motion_light.py"
 
 
 @click.command()

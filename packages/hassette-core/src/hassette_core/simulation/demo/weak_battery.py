@@ -3,7 +3,7 @@
 import asyncio
 from random import Random
 
-from hassette_core.home import SimulatedHome
+from hassette_core.simulation.home import SimulatedHome
 
 SENSOR = "sensor.bathroom_humidity"
 UNKNOWN = "unknown"

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, cast
 
 from hassette_core.errors import RefusedError
-from hassette_core.home.core import HomeContext, HomeCore, Json
-from hassette_core.home.house import area_of
-from hassette_core.home.parameters import Parameter
+from hassette_core.simulation.home.core import HomeContext, HomeCore, Json
+from hassette_core.simulation.home.house import area_of
+from hassette_core.simulation.home.parameters import Parameter
 
 TARGET_KEYS = ("entity_id", "device_id", "area_id", "floor_id", "label_id")
 

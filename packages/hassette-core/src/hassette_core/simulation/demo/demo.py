@@ -9,13 +9,13 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from hassette_core.config import HassetteConfig, load_config
-from hassette_core.demo.tally import Tally
-from hassette_core.demo.weak_battery import weaken
 from hassette_core.errors import FatalError
 from hassette_core.framework import Hassette
-from hassette_core.home import SimulatedHome
 from hassette_core.installed import plugin_tables
 from hassette_core.lifecycle import ServiceStatus, StatusChange
+from hassette_core.simulation.demo.tally import Tally
+from hassette_core.simulation.demo.weak_battery import weaken
+from hassette_core.simulation.home import SimulatedHome
 from hassette_executor import Accounting
 
 TROUBLED = {ServiceStatus.DEGRADED, ServiceStatus.RESTARTING, ServiceStatus.EXHAUSTED}

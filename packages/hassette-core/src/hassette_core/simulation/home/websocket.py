@@ -9,9 +9,9 @@ from typing import Any, cast
 from aiohttp import WSMsgType, web
 
 from hassette_core.errors import RefusedError
-from hassette_core.home.core import MATCH_ALL, HomeCore, Json
-from hassette_core.home.services import TARGET_KEYS, Services, read_ids
-from hassette_core.home.strict_json import read_json
+from hassette_core.simulation.home.core import MATCH_ALL, HomeCore, Json
+from hassette_core.simulation.home.services import TARGET_KEYS, Services, read_ids
+from hassette_core.simulation.home.strict_json import read_json
 
 MAX_PENDING_MESSAGES = 4_096
 """A client with more than these unread is cut off, as by Home Assistant."""

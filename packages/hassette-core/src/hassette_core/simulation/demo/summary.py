@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hassette_core import installed
-from hassette_core.demo.demo import Demo
+from hassette_core.simulation.demo.demo import Demo
 
 MOST_SESSIONS = 500
 """As many as the command tells at once."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from itertools import count
 from random import Random
 
-from hassette_core.home.climate import Climate
-from hassette_core.home.core import HomeCore
-from hassette_core.home.daylight import Daylight
+from hassette_core.simulation.home.climate import Climate
+from hassette_core.simulation.home.core import HomeCore
+from hassette_core.simulation.home.daylight import Daylight
 
 Steps = Iterator[float]
 """Does something at each step, and yields how many of the house's seconds to wait before the next."""

@@ -6,9 +6,9 @@ from typing import Any, cast
 from aiohttp import web
 
 from hassette_core.errors import RefusedError
-from hassette_core.home.core import HomeCore, Json
-from hassette_core.home.services import Services
-from hassette_core.home.strict_json import read_json
+from hassette_core.simulation.home.core import HomeCore, Json
+from hassette_core.simulation.home.services import Services
+from hassette_core.simulation.home.strict_json import read_json
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

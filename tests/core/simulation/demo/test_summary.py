@@ -13,7 +13,7 @@ import pytest
 
 from hassette_core import installed
 from hassette_core.cli.demo import _own_temporary_folder  # pyright: ignore[reportPrivateUsage]
-from hassette_core.demo.summary import MOST_SESSIONS, summarise
+from hassette_core.simulation.demo.summary import MOST_SESSIONS, summarise
 
 
 @pytest.mark.parametrize("error", [KeyError("uid not found: 4711"), OSError("No username set"), ImportError("pwd")])

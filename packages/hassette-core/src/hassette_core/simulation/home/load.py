@@ -3,7 +3,7 @@
 import asyncio
 from itertools import count
 
-from hassette_core.home.core import HomeCore
+from hassette_core.simulation.home.core import HomeCore
 
 SENSORS = 10
 TICK_S = 0.02

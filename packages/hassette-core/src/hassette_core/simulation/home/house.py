@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from hassette_core.home.core import HomeCore
+from hassette_core.simulation.home.core import HomeCore
 
 ROOMS = ("hall", "living_room", "kitchen", "bedroom", "bathroom")
 HEATED = ("living_room", "bedroom")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hassette_core.demo import Demo, DemoOptions, Tally
 from hassette_core.errors import StartFailedError
 from hassette_core.framework import Hassette
+from hassette_core.simulation.demo import Demo, DemoOptions, Tally
 from hassette_executor import CommandExecutor, EventTrigger, InvokeHandler, ListenerRegistration
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any, NamedTuple
 
-from hassette_core.home.ulids import UlidSource
+from hassette_core.simulation.home.ulids import UlidSource
 
 Json = dict[str, Any]
 Listener = Callable[[Json], None]

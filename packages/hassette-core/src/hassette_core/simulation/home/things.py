@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from hassette_core.home.core import Json
-from hassette_core.home.house import DARK, FORECAST
-from hassette_core.home.parameters import BRIGHTNESS, HVAC_MODE, NUMBER, PERCENT, TEXT
-from hassette_core.home.services import Call, Service, not_valid
+from hassette_core.simulation.home.core import Json
+from hassette_core.simulation.home.house import DARK, FORECAST
+from hassette_core.simulation.home.parameters import BRIGHTNESS, HVAC_MODE, NUMBER, PERCENT, TEXT
+from hassette_core.simulation.home.services import Call, Service, not_valid
 
 
 def _switch_to(state: str) -> Callable[[Call], None]:

@@ -7,15 +7,15 @@ from typing import Self
 
 from aiohttp import web
 
-from hassette_core.home.automation import GuestWifi
-from hassette_core.home.core import HomeCore, Json
-from hassette_core.home.house import furnish
-from hassette_core.home.life import Life
-from hassette_core.home.load import Load
-from hassette_core.home.rest import RestApi
-from hassette_core.home.services import Services
-from hassette_core.home.things import SERVICES
-from hassette_core.home.websocket import Session
+from hassette_core.simulation.home.automation import GuestWifi
+from hassette_core.simulation.home.core import HomeCore, Json
+from hassette_core.simulation.home.house import furnish
+from hassette_core.simulation.home.life import Life
+from hassette_core.simulation.home.load import Load
+from hassette_core.simulation.home.rest import RestApi
+from hassette_core.simulation.home.services import Services
+from hassette_core.simulation.home.things import SERVICES
+from hassette_core.simulation.home.websocket import Session
 
 VERSION = "2025.4.4"
 """The Home Assistant that the contract tests compare the simulated home with."""

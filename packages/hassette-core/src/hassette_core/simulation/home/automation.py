@@ -3,8 +3,8 @@
 import asyncio
 from datetime import UTC, datetime
 
-from hassette_core.home.core import HomeContext, HomeCore, Json
-from hassette_core.home.services import Services
+from hassette_core.simulation.home.core import HomeContext, HomeCore, Json
+from hassette_core.simulation.home.services import Services
 
 AUTOMATION = "automation.guest_wifi"
 WATCHED = "input_boolean.guests"

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from random import Random
 
-from hassette_core.home.core import HomeCore
-from hassette_core.home.house import HEATED
+from hassette_core.simulation.home.core import HomeCore
+from hassette_core.simulation.home.house import HEATED
 
 MINUTE_S = 60.0
 LOSS_PER_MINUTE = 0.003

@@ -9,10 +9,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from hassette_core.home import HomeCore, Life, SimulatedHome
-from hassette_core.home.house import furnish
-from hassette_core.home.load import Load
-from hassette_core.home.ulids import UlidSource
+from hassette_core.simulation.home import HomeCore, Life, SimulatedHome
+from hassette_core.simulation.home.house import furnish
+from hassette_core.simulation.home.load import Load
+from hassette_core.simulation.home.ulids import UlidSource
 
 
 def live(seed: int, seconds: float, meddle: Any = None) -> list[tuple[float, str, str]]:

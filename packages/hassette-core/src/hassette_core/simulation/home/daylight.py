@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from math import pi, sin
 
-from hassette_core.home.core import HomeCore
+from hassette_core.simulation.home.core import HomeCore
 
 DAY_S = 86_400.0
 STEP_S = 300.0

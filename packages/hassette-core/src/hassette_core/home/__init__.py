@@ -1,7 +1,0 @@
-"""A simulated home: Home Assistant's API on loopback, with a small house behind it that lives."""
-
-from hassette_core.home.core import HomeContext, HomeCore
-from hassette_core.home.home import SimulatedHome
-from hassette_core.home.life import Life
-
-__all__ = ["HomeContext", "HomeCore", "Life", "SimulatedHome"]
