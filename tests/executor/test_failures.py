@@ -240,3 +240,16 @@ def test_kinds_that_have_fallen_silent_make_room_and_what_was_unsaid_of_them_is_
     said = len(caplog.records)
     log.log("one more", logging.WARNING, "again")
     assert len(caplog.records) == said + 1, "of kinds that had nothing unsaid there is nothing to say"
+
+
+def test_secrets_are_masked_in_messages_causes_and_groups_before_the_message_is_cut() -> None:
+    def mask(text: str) -> str:
+        return text.replace("hunter22", "•••")
+
+    error = ExceptionGroup("z" * (MAX_MESSAGE - 3) + "hunter22", [ValueError("is hunter22")])
+    error.__cause__ = KeyError("hunter22")
+    failure = take_failure("exception", error, redact=mask)
+    assert failure.message.startswith("z" * (MAX_MESSAGE - 3) + "••")
+    assert failure.cause is not None
+    assert failure.cause.message == "'•••'"
+    assert failure.group[0].message == "is •••"

@@ -36,6 +36,7 @@ class ExecutionLogHandler(logging.Handler):
         except Exception:  # noqa: BLE001  a bad format string or __str__ is logging's own business to report
             self.handleError(record)
             return
+        message = self._circle.redact(message)
         if len(message) > MAX_LINE:
             message = message[: MAX_LINE - 1] + "…"
         execution.gather().add_line(LogLine(int(record.created * 1_000_000), record.levelno, record.name, message))

@@ -1,6 +1,7 @@
 """Which run is going on: a context variable that tasks and threads inherit."""
 
 import asyncio
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import cast
 
@@ -20,12 +21,14 @@ class Circle:
 
     Attributes:
         settings: The bounds of what is gathered.
+        redact: Masks secrets in log lines and failures.
         executions: The runs that are going on.
         late: Counts effects of runs that are over.
     """
 
-    def __init__(self, settings: ExecutorSettings) -> None:
+    def __init__(self, settings: ExecutorSettings, redact: Callable[[str], str] = str) -> None:
         self.settings = settings
+        self.redact = redact
         self.executions: set[Execution] = set()
         self.late = LateEffects()
 

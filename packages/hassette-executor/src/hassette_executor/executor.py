@@ -43,6 +43,7 @@ class CommandExecutor:
     Args:
         sinks: Where records go; none keeps nothing.
         settings: Bounds, intervals, deadlines.
+        redact: Masks secrets in log lines, failures and reports; called before they are cut to their maximum length.
 
     Attributes:
         name: ``"command executor"``.
@@ -52,10 +53,15 @@ class CommandExecutor:
 
     name = "command executor"
 
-    def __init__(self, *sinks: RecordSink, settings: ExecutorSettings | None = None) -> None:
+    def __init__(
+        self,
+        *sinks: RecordSink,
+        settings: ExecutorSettings | None = None,
+        redact: Callable[[str], str] = str,
+    ) -> None:
         self._settings = settings = settings or ExecutorSettings()
         self._timeout_s = settings.timeout_s
-        self._circle = Circle(settings)
+        self._circle = Circle(settings, redact)
         self._executions = self._circle.executions
         self._handover = handover = Handover(sinks or (NullSink(),), settings, self._circle.late)
         self._inbox = handover.inbox
@@ -282,13 +288,13 @@ class CommandExecutor:
             return outcome.status, None, outcome.reraise
         if outcome.status is not Status.TIMED_OUT:
             assert raised is not None  # a kind names what was raised
-            failure = take_failure(outcome.kind, raised, with_frames=outcome.with_frames)
+            failure = take_failure(outcome.kind, raised, with_frames=outcome.with_frames, redact=self._circle.redact)
             return outcome.status, failure, outcome.reraise
         text = str(ExecutionTimeoutError(execution.timeout_s))
         if execution.waits_for_thread:
             text = f"no thread became free within its deadline of {execution.timeout_s:g} s"
         # The frames of the cancellation say where the run was hanging; what it raised besides is the cause.
-        taken = take_failure(outcome.kind, raised) if raised is not None else None
+        taken = take_failure(outcome.kind, raised, redact=self._circle.redact) if raised is not None else None
         failure = Failure(
             outcome.kind,
             "TimeoutError",
@@ -337,7 +343,7 @@ class CommandExecutor:
     def report(self, kind: str, subject: str, detail: str = "") -> None:
         """Announce something that happened to the framework itself (see `LifecycleEvent`)."""
         at_us = time_ns() // 1000
-        event = LifecycleEvent(self._next_id(at_us), at_us, kind, subject, detail)
+        event = LifecycleEvent(self._next_id(at_us), at_us, kind, subject, self._circle.redact(detail))
         self._handover.announce(lambda pending: pending.report(event))
 
     def set_session_facts(self, **facts: str) -> None:

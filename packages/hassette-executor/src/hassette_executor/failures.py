@@ -62,7 +62,14 @@ class Failure(NamedTuple):
 _new_failure = cast("Callable[[type[Failure], tuple[object, ...]], Failure]", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
 
 
-def take_failure(kind: str, error: BaseException, *, with_frames: bool = True, depth: int = 0) -> Failure:
+def take_failure(
+    kind: str,
+    error: BaseException,
+    *,
+    with_frames: bool = True,
+    depth: int = 0,
+    redact: Callable[[str], str] = str,
+) -> Failure:
     """Take the facts of an exception, without keeping the exception. Never raises.
 
     One that resists being looked at is a failure all the same, of which little more than its type is said.
@@ -72,6 +79,7 @@ def take_failure(kind: str, error: BaseException, *, with_frames: bool = True, d
         error: What was raised.
         with_frames: False leaves the frames, causes and groups out.
         depth: How many causes have been followed to get here; an exception inside of a group counts as several.
+        redact: Masks secrets in the messages, before they are cut.
     """
     try:
         cause, explicit = error.__cause__, True
@@ -82,13 +90,13 @@ def take_failure(kind: str, error: BaseException, *, with_frames: bool = True, d
             (
                 kind,
                 _type_name(type(error)),
-                _message(error),
+                _message(error, redact),
                 _frames(error.__traceback__) if with_frames else (),
-                take_failure(kind, cause, depth=depth + 1)
+                take_failure(kind, cause, depth=depth + 1, redact=redact)
                 if with_frames and cause is not None and depth < MAX_CHAIN
                 else None,
                 explicit and cause is not None,
-                _group(kind, cast("BaseExceptionGroup[BaseException]", error), depth + _GROUP_DEPTH)
+                _group(kind, cast("BaseExceptionGroup[BaseException]", error), depth + _GROUP_DEPTH, redact)
                 if with_frames and isinstance(error, BaseExceptionGroup) and depth < MAX_CHAIN
                 else (),
             ),
@@ -100,8 +108,10 @@ def take_failure(kind: str, error: BaseException, *, with_frames: bool = True, d
         return Failure(kind, _best_name(raised), text, _frames(_read_traceback(raised)) if with_frames else ())
 
 
-def _group(kind: str, group: "BaseExceptionGroup[BaseException]", depth: int) -> tuple[Failure, ...]:
-    return tuple([take_failure(kind, error, depth=depth) for error in group.exceptions[:MAX_GROUP]])
+def _group(
+    kind: str, group: "BaseExceptionGroup[BaseException]", depth: int, redact: Callable[[str], str]
+) -> tuple[Failure, ...]:
+    return tuple([take_failure(kind, error, depth=depth, redact=redact) for error in group.exceptions[:MAX_GROUP]])
 
 
 def _type_name(cls: type[BaseException]) -> str:
@@ -122,11 +132,12 @@ def _best_name(error: BaseException) -> str:
         return _read_qualname(type(error))
 
 
-def _message(error: BaseException) -> str:
+def _message(error: BaseException, redact: Callable[[str], str]) -> str:
     try:
         text = str(error)
         if notes := getattr(error, "__notes__", None):
             text = "\n".join((text, *map(str, notes)))
+        text = redact(text)
     except BaseException as broken:  # noqa: BLE001  its own __str__ may be the bug; the record must not be lost to it
         text = f"<the message could not be read: {_read_qualname(type(broken))}>"
     return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
