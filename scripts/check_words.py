@@ -27,7 +27,7 @@ PHRASES = {
     r"mistake|mistakes|mistaken": "error",
     r"goodbye": "shutdown",
     r"(?:give|gives|gave|given|giving)[ _]up": "drop, evict, stop retrying",
-    r"(?:of|for|on)[ _](?:its|their|his|her|my|our|your|one's)[ _]own": "its own, separate, private",
+    r"of[ _](?:its|their|his|her|my|our|your|one's)[ _]own": "its own, separate, private",
     r"(?:one|ones)[ _](?:that|who|which)": "name the noun",
     r"all[ _]is[ _]well": "healthy",
     r"(?:put|puts|putting)[ _]to[ _]rest": "stop",
