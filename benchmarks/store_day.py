@@ -17,10 +17,11 @@ from pathlib import Path
 
 from store_feed import House
 
-from hassette_store import DatabaseService, StoreSettings, check, quantile
+from hassette_store import DatabaseService, StoreSettings, check
 from hassette_store.aging import live_bytes
 from hassette_store.creation import create
 from hassette_store.retention import Retention
+from hassette_store.sketch import nearest_rank, quantile
 
 MOST_MB = 40
 
@@ -64,7 +65,7 @@ async def day(path: Path, hours: int) -> None:
     exact = counted == daily == (executed["success"], executed["error"]) and grouped == executed["error"]
     print(f"  statistics equal to what was executed: {exact}")
     for q in (0.5, 0.95, 0.99):
-        true, found = durations[int(q * (len(durations) - 1))], quantile(buckets, q)
+        true, found = durations[nearest_rank(q, len(durations)) - 1], quantile(buckets, q)
         assert found is not None
         print(f"  p{q * 100:.0f}: {found:,.0f} µs, truly {true:,} µs: {abs(found - true) / true:.2%} off (≤ 1 %)")
         assert abs(found - true) / true <= 0.0101

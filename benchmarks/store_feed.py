@@ -8,6 +8,8 @@ import random
 import time
 from typing import Any, NamedTuple
 
+from hassette_store.ids import first_id_at
+
 
 class Registration:
     def __init__(self, name: str, topic: str | None = None) -> None:
@@ -137,7 +139,7 @@ class House:
         for _ in range(runs):
             self.now_us += step
             duration = int(chance.lognormvariate(7.5, 1.0))
-            self._last = max(self.now_us // 1000 << 21, self._last + 1)
+            self._last = max(first_id_at(self.now_us), self._last + 1)
             job = not self.plain and chance.random() < 0.1
             status, failure, effects = "success", None, None
             if not self.plain:

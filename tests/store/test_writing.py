@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hassette_store import RejectedBatchError, StoreUnavailableError, WriteFailedError, bucket_of
-from hassette_store.encoding import HOUR_US
+from hassette_store.periods import HOUR_US
 
 
 async def test_a_run_is_kept_with_all_that_is_known_of_it(store: Any, read: Any, v: Any) -> None:

@@ -3,6 +3,9 @@
 import sqlite3
 from typing import Final
 
+from hassette_store.ids import first_id_sql
+from hassette_store.periods import DAY_US
+
 FLOOR: Final = "(SELECT floor FROM temp.newest WHERE registration_id = {owner})"
 RUN_TABLES: Final = (("handler_invocations", "listener_id"), ("job_executions", "job_id"))
 CHILDREN: Final = ("failures", "service_calls", "log_lines", "dropped_effects")
@@ -41,7 +44,7 @@ SELECT registration_id, (
 # A registration goes two days after its last statistics may: they go by whole days, a run may end on the day after the
 # retirement, and what still carries the number would become another registration's.
 THE_REST: Final = {
-    "lifecycle_events": "id < (? / 1000 << 21)",
+    "lifecycle_events": f"id < {first_id_sql('?')}",
     "losses": "(SELECT ended_us FROM sessions WHERE sessions.id = session_id) < ?",
     "error_groups": ("last_seen_us < ? AND NOT EXISTS (SELECT 1 FROM failures WHERE error_group_id = error_groups.id)"),
     "sessions": """
@@ -51,12 +54,12 @@ THE_REST: Final = {
         AND NOT EXISTS (SELECT 1 FROM losses WHERE session_id = sessions.id)
         AND NOT EXISTS (SELECT 1 FROM lifecycle_events WHERE session_id = sessions.id)
         """,
-    "listeners": """
-        retired_us < ? - 2 * 86400000000
+    "listeners": f"""
+        retired_us < ? - {2 * DAY_US}
         AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE listener_id = listeners.id)
         """,
-    "scheduled_jobs": """
-        retired_us < ? - 2 * 86400000000
+    "scheduled_jobs": f"""
+        retired_us < ? - {2 * DAY_US}
         AND NOT EXISTS (SELECT 1 FROM job_executions WHERE job_id = scheduled_jobs.id)
         """,
 }
@@ -66,7 +69,7 @@ def take_children(db: sqlite3.Connection, start: int, end: int) -> None:
     """Take what belonged to runs of a range that are gone."""
     for table in CHILDREN:
         db.execute(
-            f"DELETE FROM {table} WHERE run_id >= ? AND run_id < ? "  # noqa: S608  our own names
+            f"DELETE FROM {table} WHERE run_id >= ? AND run_id < ? "
             "AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE id = run_id) "
             "AND NOT EXISTS (SELECT 1 FROM job_executions WHERE id = run_id)",
             (start, end),

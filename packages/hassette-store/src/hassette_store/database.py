@@ -16,7 +16,7 @@ from typing import Self
 from hassette_store import sessions
 from hassette_store.__about__ import __version__
 from hassette_store.connections import SQLITE_WITHOUT_WAL_RESET_BUG, Writer, is_damage, is_lost_schema
-from hassette_store.encoding import ID_BITS, BatchEncoder
+from hassette_store.encoding import BatchEncoder
 from hassette_store.errors import (
     CorruptDatabaseError,
     RejectedBatchError,
@@ -25,6 +25,7 @@ from hassette_store.errors import (
     WriteFailedError,
 )
 from hassette_store.identities import NameNumbers, RegistrationNumbers
+from hassette_store.ids import first_id_at
 from hassette_store.ownership import Ownership
 from hassette_store.preparation import Incident, Prepared, prepare
 from hassette_store.retention import Retention
@@ -271,7 +272,7 @@ class DatabaseService:
             self._session = (int(row[0][0]), now_us)
         self._encoder = await self._learnt(db)
         (last_id,) = (await db.rows(sessions.LAST_ID))[0]
-        event_id = max(now_us // 1000 << ID_BITS, int(last_id))
+        event_id = max(first_id_at(now_us), int(last_id))
         assert self._session is not None
         for number, incident in enumerate(incidents, 1):
             await db.rows(

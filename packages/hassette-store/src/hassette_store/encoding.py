@@ -10,6 +10,8 @@ from typing import Final, cast
 from hassette_store.errors import RejectedBatchError
 from hassette_store.fingerprints import fingerprint
 from hassette_store.identities import NameNumbers, RegistrationNumbers
+from hassette_store.ids import time_of
+from hassette_store.periods import HOUR_US
 from hassette_store.rows import (
     BatchRow,
     DueTriggerRow,
@@ -28,11 +30,6 @@ from hassette_store.rows import (
 from hassette_store.sketch import bucket_of
 from hassette_store.statuses import ERROR, STATUS_NAMES, STATUS_NUMBERS, TIMED_OUT
 from hassette_store.writing import Encoded, Row
-
-ID_BITS: Final = 21
-"""A run's id is its end in milliseconds since the epoch, shifted by this, and a counter."""
-HOUR_MS: Final = 3_600_000
-HOUR_US: Final = 3_600_000_000
 
 _SHED: Final = 5
 _TOTAL: Final = 6
@@ -168,7 +165,7 @@ class BatchEncoder:
         """Fold failures by group, as the columns of ``error_groups`` from the fingerprint on."""
         groups = self._fresh_groups
         for run_id, mark, failure in failures:
-            seen_us = (run_id >> ID_BITS) * 1000
+            seen_us = time_of(run_id)
             group = groups.get(mark)
             if group is None:
                 traceback = "" if mark in self._known_groups else failure.traceback
@@ -217,8 +214,8 @@ class _Work:
     def run(self, run: RunRow, number: int) -> Row:
         run_id, duration_us, waited_us = run.id, run.duration_us, run.waited_us
         status = STATUS_NUMBERS[run.status]
-        ended_ms = run_id >> ID_BITS
-        hour = ended_ms // HOUR_MS
+        ended_us = time_of(run_id)
+        hour = ended_us // HOUR_US
         line = self._line(hour, number)
         line[status] += 1
         line[_TOTAL] += duration_us
@@ -233,7 +230,7 @@ class _Work:
                 self.failures.append((run_id, fingerprint(run.failure), run.failure))
         if run.effects is not None:
             self._add_effects(run_id, run.effects)
-        return (run_id, number, self._session_id, status, ended_ms * 1000 - run.started_us, duration_us, waited_us)
+        return (run_id, number, self._session_id, status, ended_us - run.started_us, duration_us, waited_us)
 
     def add_summary(self, number: int, summary: SummaryRow) -> None:
         hour = summary.hour_us // HOUR_US

@@ -4,6 +4,8 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
+from hassette_store.ids import time_sql
+
 # A number from a damaged page may be anything, and new numbers are given above the highest.
 _HIGHEST_NUMBER: Final = 1 << 31
 
@@ -16,14 +18,14 @@ def _registration(runs: str, owner: str) -> str:
     of_it = f"FROM {runs} WHERE {owner} = lost.id"
     return (
         f"'{_LOST}', '{_LOST}', {_NUMBERED}, '{_LOST}', '{{}}', 'async', "
-        f"coalesce((SELECT min(id) {of_it}) >> 21, 0) * 1000, coalesce((SELECT max(id) {of_it}) >> 21, 0) * 1000"
+        f"coalesce((SELECT {time_sql('min(id)')} {of_it}), 0), coalesce((SELECT {time_sql('max(id)')} {of_it}), 0)"
     )
 
 
 # From the numbers in the table `lost`. What the runs still tell of a row is told again.
 _PLACEHOLDERS: Final = {
-    "names": f"INSERT OR IGNORE INTO names (id, name) SELECT id, {_NUMBERED} FROM lost",  # noqa: S608  our own names
-    "sessions": """
+    "names": f"INSERT OR IGNORE INTO names (id, name) SELECT id, {_NUMBERED} FROM lost",
+    "sessions": f"""
         INSERT OR IGNORE INTO sessions (
             id, started_us, heartbeat_us, ended_us, outcome, reason, pid, host, first_id, last_id, runs, failures
         )
@@ -35,7 +37,7 @@ _PLACEHOLDERS: Final = {
             FROM lost
         ) AS lost
         LEFT JOIN (
-            SELECT session_id, min(started_us) AS first_us, max(id >> 21) * 1000 AS last_us, min(id) AS first_id,
+            SELECT session_id, min(started_us) AS first_us, {time_sql("max(id)")} AS last_us, min(id) AS first_id,
                    max(id) AS last_id, count(*) AS runs, sum(status_id IN (1, 3)) AS failures
             FROM runs GROUP BY session_id
         ) ON session_id = lost.id
@@ -43,19 +45,19 @@ _PLACEHOLDERS: Final = {
     "listeners": f"""
         INSERT OR IGNORE INTO listeners (id, topic, {_REGISTERED})
         SELECT lost.id, '{_LOST}', {_registration("handler_invocations", "listener_id")} FROM lost
-        """,  # noqa: S608  our own names
+        """,
     "scheduled_jobs": f"""
         INSERT OR IGNORE INTO scheduled_jobs (id, schedule, {_REGISTERED})
         SELECT lost.id, '{_LOST}', {_registration("job_executions", "job_id")} FROM lost
-        """,  # noqa: S608  our own names
+        """,
     "error_groups": f"""
         INSERT OR IGNORE INTO error_groups (
             id, fingerprint, kind, type, message, traceback, first_seen_us, last_seen_us, last_run_id, count
         )
-        SELECT lost.id, {_NUMBERED}, 'exception', '{_LOST}', '{_LOST}', '', min(run_id >> 21) * 1000,
-               max(run_id >> 21) * 1000, max(run_id), count(*)
+        SELECT lost.id, {_NUMBERED}, 'exception', '{_LOST}', '{_LOST}', '', {time_sql("min(run_id)")},
+               {time_sql("max(run_id)")}, max(run_id), count(*)
         FROM lost JOIN failures ON error_group_id = lost.id GROUP BY lost.id
-        """,  # noqa: S608  our own names
+        """,
 }
 
 # Statistics belong to a listener or a job, and do not say to which; its number must not become another one's.
@@ -74,7 +76,7 @@ def put_placeholders(history: sqlite3.Connection) -> None:
     history.execute("BEGIN IMMEDIATE")
     history.execute("CREATE TEMP TABLE lost (id INTEGER PRIMARY KEY)")
     for parent, placeholders in _PLACEHOLDERS.items():
-        _gather(history, f"SELECT id FROM {parent}", _referring(history, parent))  # noqa: S608  our own names
+        _gather(history, f"SELECT id FROM {parent}", _referring(history, parent))
         history.execute(placeholders)
     _gather(
         history,
@@ -90,7 +92,7 @@ def _gather(history: sqlite3.Connection, there: str, referring: Iterable[tuple[s
     history.execute("DELETE FROM lost")
     for table, column in referring:
         history.execute(
-            f"INSERT OR IGNORE INTO lost SELECT {column} FROM {table} "  # noqa: S608  our own names
+            f"INSERT OR IGNORE INTO lost SELECT {column} FROM {table} "
             f"WHERE {column} BETWEEN 1 AND {_HIGHEST_NUMBER} AND {column} NOT IN ({there})"
         )
 

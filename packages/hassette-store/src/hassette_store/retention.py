@@ -24,7 +24,8 @@ from hassette_store.aging import (
     take_children,
 )
 from hassette_store.connections import CHECKPOINT_PAGES, Writer, is_lost_schema
-from hassette_store.encoding import HOUR_US, ID_BITS
+from hassette_store.ids import first_id_at
+from hassette_store.periods import DAY_US, PERIODS_US
 from hassette_store.sessions import LAST_ID
 from hassette_store.settings import StoreSettings
 
@@ -34,7 +35,6 @@ PASS_INTERVAL_S: Final = 600.0
 FIRST_PASS_S: Final = 30.0
 """After a start: the house has better things to do in its first moments."""
 
-_DAY_US: Final = 24 * HOUR_US
 # A bite is sized to take about this long, and then the writer is left alone for four times as long.
 _AIM_S: Final = 0.002
 _REST: Final = 4
@@ -148,8 +148,8 @@ class Retention:
         # ahead, would say so of rows that are still to come.
         beyond = await self._beyond_the_newest()
         await self._db.rows("DELETE FROM store_state WHERE name IN (?, ?) AND value > ?", (*_MARKS, beyond))
-        failures_go = min(beyond, _id_at(now_us - int(settings.keep_failures_days * _DAY_US)))
-        successes_go = max(failures_go, min(beyond, _id_at(now_us - int(settings.keep_successes_days * _DAY_US))))
+        failures_go = min(beyond, first_id_at(now_us - int(settings.keep_failures_days * DAY_US)))
+        successes_go = max(failures_go, min(beyond, first_id_at(now_us - int(settings.keep_successes_days * DAY_US))))
         async for took in self._take_runs(_MARKS[0], successes_go, "status = 0"):
             yield took
         async for took in self._take_runs(_MARKS[1], failures_go, "true"):
@@ -159,7 +159,7 @@ class Retention:
         async for took in self._take_statistics(now_us):
             yield took
         for table in THE_REST:
-            async for took in self._take_from(table, now_us - int(settings.keep_daily_days * _DAY_US)):
+            async for took in self._take_from(table, now_us - int(settings.keep_daily_days * DAY_US)):
                 yield took
         async for took in self._shrink_to_size():
             yield took
@@ -220,7 +220,7 @@ class Retention:
                 parameters = {"after": after, "limit": limit, "keep": self._settings.keep_newest}
                 yield await self._sized(lambda db, sql=sql, parameters=parameters: db.execute(sql, parameters))
                 rows = await self._db.rows(
-                    f"SELECT max(id), count(*) FROM (SELECT id FROM {owners} WHERE id > ? ORDER BY id LIMIT ?)",  # noqa: S608  our own names
+                    f"SELECT max(id), count(*) FROM (SELECT id FROM {owners} WHERE id > ? ORDER BY id LIMIT ?)",
                     (after, limit),
                 )
                 if rows[0][1] < limit:
@@ -251,7 +251,7 @@ class Retention:
                 end = below
                 for table, _ in RUN_TABLES:
                     row = db.execute(
-                        f"SELECT id FROM {table} WHERE id >= ? AND id < ? ORDER BY id LIMIT 1 OFFSET ?",  # noqa: S608
+                        f"SELECT id FROM {table} WHERE id >= ? AND id < ? ORDER BY id LIMIT 1 OFFSET ?",
                         (start, end, self._size),
                     ).fetchone()
                     end = int(row[0]) if row else end
@@ -266,7 +266,7 @@ class Retention:
         gone = 0
         for table, owner in RUN_TABLES:
             gone += db.execute(
-                f"DELETE FROM {table} WHERE id >= ? AND id < ? AND {which} AND id < {FLOOR.format(owner=owner)}",  # noqa: S608
+                f"DELETE FROM {table} WHERE id >= ? AND id < ? AND {which} AND id < {FLOOR.format(owner=owner)}",
                 (start, end),
             ).rowcount
         if gone:
@@ -293,7 +293,7 @@ class Retention:
                             continue
                         db.execute("BEGIN IMMEDIATE")
                         gone = db.execute(
-                            f"DELETE FROM {table} WHERE {owner} = ? AND id <= ? RETURNING id",  # noqa: S608
+                            f"DELETE FROM {table} WHERE {owner} = ? AND id <= ? RETURNING id",
                             (number, last),
                         ).fetchall()
                         for (run_id,) in gone:
@@ -309,8 +309,7 @@ class Retention:
     async def _take_statistics(self, now_us: int) -> AsyncGenerator[float]:
         for table, period in STATISTICS:
             days = self._settings.keep_hourly_days if period == "hour" else self._settings.keep_daily_days
-            length_us = HOUR_US if period == "hour" else _DAY_US
-            below = (now_us - int(days * _DAY_US)) // length_us
+            below = (now_us - int(days * DAY_US)) // PERIODS_US[period]
             async for took in self._take_periods(table, period, below):
                 yield took
 
@@ -321,16 +320,16 @@ class Retention:
 
             def work(db: sqlite3.Connection) -> None:
                 nonlocal done
-                (oldest,) = db.execute(f"SELECT min({period}) FROM {table}").fetchone()  # noqa: S608
+                (oldest,) = db.execute(f"SELECT min({period}) FROM {table}").fetchone()
                 if oldest is None or oldest >= below:
                     done = True
                     return
                 row = db.execute(
-                    f"SELECT registration_id FROM {table} WHERE {period} = ? ORDER BY registration_id LIMIT 1 OFFSET ?",  # noqa: S608
+                    f"SELECT registration_id FROM {table} WHERE {period} = ? ORDER BY registration_id LIMIT 1 OFFSET ?",
                     (oldest, self._size),
                 ).fetchone()
                 last = int(row[0]) if row else _HIGHEST
-                db.execute(f"DELETE FROM {table} WHERE {period} = ? AND registration_id <= ?", (oldest, last))  # noqa: S608
+                db.execute(f"DELETE FROM {table} WHERE {period} = ? AND registration_id <= ?", (oldest, last))
 
             yield await self._sized(work)
 
@@ -344,11 +343,11 @@ class Retention:
             def work(db: sqlite3.Connection) -> None:
                 nonlocal after
                 row = db.execute(
-                    f"SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?",  # noqa: S608  our own names
+                    f"SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?",
                     (after, self._size),
                 ).fetchone()
                 end = int(row[0]) if row else _HIGHEST
-                sql = f"DELETE FROM {table} WHERE id > ? AND id <= ? AND {THE_REST[table]}"  # noqa: S608
+                sql = f"DELETE FROM {table} WHERE id > ? AND id <= ? AND {THE_REST[table]}"
                 if db.execute(sql, (after, end, before_us)).rowcount and table == "error_groups":
                     self._groups_gone()
                 after = end
@@ -374,7 +373,7 @@ class Retention:
             yield took
         for table, period in STATISTICS[:3]:
             while not await self._db.run(small_enough):
-                (oldest, newest) = (await self._db.rows(f"SELECT min({period}), max({period}) FROM {table}"))[0]  # noqa: S608
+                (oldest, newest) = (await self._db.rows(f"SELECT min({period}), max({period}) FROM {table}"))[0]
                 if oldest is None or oldest == newest:
                     break
                 async for took in self._take_periods(table, period, oldest + 1):
@@ -391,7 +390,3 @@ class Retention:
             took = await self._timed(lambda db, pages=pages: db.executescript(f"PRAGMA incremental_vacuum({pages})"))
             pages = max(1, pages // 2) if took > 2 * _AIM_S else min(128, pages + 1) if took < _AIM_S else pages
             yield took
-
-
-def _id_at(at_us: int) -> int:
-    return max(0, at_us // 1000 << ID_BITS)

@@ -1,9 +1,8 @@
-# ruff: noqa: D102  what a field means is told where it is made, and in the schema
-"""The shapes of what the store keeps: read-only protocols, so that any producer of such values will do.
+# ruff: noqa: D102  the schema explains the fields
+"""Protocols of the values that the store accepts; any object of the same shape will do.
 
-They mirror the values of hassette-executor, which satisfies them by shape; neither package knows the other
-(tests/typing/joins.py holds them together). What the fields mean is told there, and in the schema
-(migrations/sql/0001_initial.sql).
+They match the records of hassette-executor, although neither package imports the other (tests/typing/joins.py checks
+that). The schema (migrations/sql/0001_initial.sql) explains the fields.
 """
 
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import Protocol, TypeGuard
 
 
 class SourceRow(Protocol):
-    """Where a handler stands."""
+    """Source code of a handler."""
 
     @property
     def file(self) -> str: ...
@@ -22,7 +21,7 @@ class SourceRow(Protocol):
 
 
 class RegisteredRow(Protocol):
-    """What listeners and jobs have in common."""
+    """Common fields of listeners and jobs."""
 
     @property
     def app(self) -> str: ...
@@ -43,7 +42,7 @@ class RegisteredRow(Protocol):
 
 
 class ListenerRow(RegisteredRow, Protocol):
-    """A handler that listens to a topic; told from a job by having a ``topic``."""
+    """A handler that listens to a topic. Only a listener has the field ``topic``."""
 
     @property
     def topic(self) -> str: ...
@@ -60,7 +59,7 @@ RegistrationRow = ListenerRow | JobRow
 
 
 class EventTriggerRow(Protocol):
-    """The event that a handler heard; told from a due time by having an ``event_type``."""
+    """The event that triggered a handler. Only an event has the field ``event_type``."""
 
     @property
     def event_type(self) -> str: ...
@@ -79,7 +78,7 @@ class EventTriggerRow(Protocol):
 
 
 class DueTriggerRow(Protocol):
-    """The moment at which a job was due."""
+    """The due time that triggered a job."""
 
     @property
     def due_us(self) -> int: ...
@@ -87,8 +86,11 @@ class DueTriggerRow(Protocol):
     def manual(self) -> bool: ...
 
 
+TriggerRow = EventTriggerRow | DueTriggerRow
+
+
 class FrameRow(Protocol):
-    """One call on the way to a failure."""
+    """One frame of a traceback."""
 
     @property
     def file(self) -> str: ...
@@ -99,7 +101,7 @@ class FrameRow(Protocol):
 
 
 class FailureRow(Protocol):
-    """What a run raised; ``traceback`` is rendered when it is asked for, which the store does once per error group."""
+    """The exception of a failed run. The store reads ``traceback``, which is costly to render, once per error group."""
 
     @property
     def kind(self) -> str: ...
@@ -127,7 +129,7 @@ class LogLineRow(Protocol):
 
 
 class ServiceCallRow(Protocol):
-    """One service that a run called."""
+    """One service call of a run."""
 
     @property
     def at_us(self) -> int: ...
@@ -148,7 +150,7 @@ class ServiceCallRow(Protocol):
 
 
 class EffectsRow(Protocol):
-    """What a run did beside running."""
+    """Side effects of a run: log lines and service calls."""
 
     @property
     def log_lines(self) -> Sequence[LogLineRow]: ...
@@ -161,10 +163,14 @@ class EffectsRow(Protocol):
 
 
 class RunRow(Protocol):
-    """What runs of handlers and of jobs have in common."""
+    """Common fields of the runs of handlers and jobs."""
 
     @property
     def id(self) -> int: ...
+    @property
+    def registration(self) -> RegistrationRow: ...
+    @property
+    def trigger(self) -> TriggerRow: ...
     @property
     def started_us(self) -> int: ...
     @property
@@ -198,20 +204,20 @@ class ExecutionRow(RunRow, Protocol):
 
 
 class RunningRow(Protocol):
-    """A run that has begun and not ended."""
+    """A run in progress."""
 
     @property
     def run(self) -> int: ...
     @property
     def registration(self) -> RegistrationRow: ...
     @property
-    def trigger(self) -> EventTriggerRow | DueTriggerRow: ...
+    def trigger(self) -> TriggerRow: ...
     @property
     def started_us(self) -> int: ...
 
 
 class SkipRow(Protocol):
-    """How often a registration did not run, and why, within one hour."""
+    """Number of triggers of a registration that led to no run within one hour, for one reason."""
 
     @property
     def registration(self) -> RegistrationRow: ...
@@ -224,7 +230,7 @@ class SkipRow(Protocol):
 
 
 class SummaryRow(Protocol):
-    """Runs whose rows were given up, folded."""
+    """Counts and durations of runs whose records were evicted, summed up by registration and hour."""
 
     @property
     def registration(self) -> RegistrationRow: ...
@@ -243,7 +249,7 @@ class SummaryRow(Protocol):
 
 
 class LossRow(Protocol):
-    """Detail that was not kept."""
+    """Lost records or details."""
 
     @property
     def reason(self) -> str: ...
@@ -258,7 +264,7 @@ class LossRow(Protocol):
 
 
 class LifecycleRow(Protocol):
-    """Something that happened to the framework itself."""
+    """An event in the lifecycle of the framework or an app."""
 
     @property
     def id(self) -> int: ...
@@ -273,7 +279,7 @@ class LifecycleRow(Protocol):
 
 
 class BatchRow(Protocol):
-    """What `DatabaseService.write` keeps in one transaction."""
+    """The records that `DatabaseService.write` stores in one transaction."""
 
     @property
     def sequence(self) -> int: ...
@@ -302,10 +308,10 @@ class BatchRow(Protocol):
 
 
 def is_listener(registration: RegistrationRow) -> TypeGuard[ListenerRow]:
-    """Tell a listener from a job."""
+    """Return whether a registration is a listener and not a job."""
     return hasattr(registration, "topic")
 
 
-def is_event(trigger: EventTriggerRow | DueTriggerRow) -> TypeGuard[EventTriggerRow]:
-    """Tell an event from a due time."""
+def is_event(trigger: TriggerRow) -> TypeGuard[EventTriggerRow]:
+    """Return whether a trigger is an event and not a due time."""
     return hasattr(trigger, "event_type")

@@ -226,7 +226,7 @@ class _Table:
         order = ", ".join(f"{column} {'DESC' if descending else 'ASC'}" for column in key)
         # An index that lacks rows would hide them.
         sql = (
-            f"SELECT {', '.join(self._called[one] for one in self._columns)} FROM {self.name} NOT INDEXED {where} "  # noqa: S608  our own names
+            f"SELECT {', '.join(self._called[one] for one in self._columns)} FROM {self.name} NOT INDEXED {where} "
             f"ORDER BY {order} LIMIT {limit}"
         )
         rows: list[Row] = []
@@ -261,7 +261,7 @@ class _Table:
     def _carry_over(self, rows: list[Row]) -> None:
         """Insert rows, but not those that the new file refuses."""
         marks = ", ".join("?" * len(self._columns))
-        sql = f"INSERT OR IGNORE INTO {self.name} ({', '.join(self._columns)}) VALUES ({marks})"  # noqa: S608  our own names
+        sql = f"INSERT OR IGNORE INTO {self.name} ({', '.join(self._columns)}) VALUES ({marks})"
         try:
             self._target.executemany(sql, rows)
         except sqlite3.IntegrityError:

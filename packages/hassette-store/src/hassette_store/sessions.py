@@ -2,6 +2,9 @@
 
 from typing import Final
 
+from hassette_store.ids import first_id_sql, time_sql
+from hassette_store.periods import DAY_US, HOUR_US
+
 OPEN_SESSIONS: Final = "SELECT count(*) FROM sessions WHERE outcome = 'open'"
 """More than none at a start: the last end was not a clean one."""
 
@@ -19,28 +22,28 @@ SELECT max(
 # It counts in the statistics like any other run, but has no place in the latency sketch.
 _INTERRUPTED: Final = f"""
 CREATE TEMP TABLE interrupted AS
-SELECT max(heartbeat_us / 1000 << 21, ({LAST_ID})) + row_number() OVER (ORDER BY session_id, run) AS id,
+SELECT max({first_id_sql("heartbeat_us")}, ({LAST_ID})) + row_number() OVER (ORDER BY session_id, run) AS id,
        running_executions.*, max(heartbeat_us - running_executions.started_us, 0) AS duration_us
 FROM running_executions
 JOIN sessions ON sessions.id = session_id
 WHERE outcome = 'open';
 
 INSERT INTO handler_invocations
-SELECT id, registration_id, session_id, 4, (id >> 21) * 1000 - started_us, duration_us, 0, event_type_id, entity_id,
+SELECT id, registration_id, session_id, 4, {time_sql("id")} - started_us, duration_us, 0, event_type_id, entity_id,
        old_state, new_state, context_id, parent_id, user_id
 FROM interrupted WHERE event_type_id IS NOT NULL;
 
 INSERT INTO job_executions
-SELECT id, registration_id, session_id, 4, (id >> 21) * 1000 - started_us, duration_us, 0,
+SELECT id, registration_id, session_id, 4, {time_sql("id")} - started_us, duration_us, 0,
        started_us - coalesce(due_us, started_us), coalesce(manual, 0)
 FROM interrupted WHERE event_type_id IS NULL;
 
 INSERT INTO statistics_hourly (hour, registration_id, interrupted)
-SELECT (id >> 21) / 3600000, registration_id, count(*) FROM interrupted WHERE true GROUP BY 1, 2
+SELECT {time_sql("id")} / {HOUR_US}, registration_id, count(*) FROM interrupted WHERE true GROUP BY 1, 2
 ON CONFLICT DO UPDATE SET interrupted = interrupted + excluded.interrupted;
 
 INSERT INTO statistics_daily (day, registration_id, interrupted)
-SELECT (id >> 21) / 86400000, registration_id, count(*) FROM interrupted WHERE true GROUP BY 1, 2
+SELECT {time_sql("id")} / {DAY_US}, registration_id, count(*) FROM interrupted WHERE true GROUP BY 1, 2
 ON CONFLICT DO UPDATE SET interrupted = interrupted + excluded.interrupted;
 
 UPDATE sessions
@@ -51,7 +54,7 @@ WHERE outcome = 'open';
 
 DROP TABLE interrupted;
 DELETE FROM running_executions;
-"""  # noqa: S608  constants only
+"""
 
 # Sync adds what a crash interrupted to a session's failures; a session that was closed has them in its own count.
 _INTERRUPTED_FAILED: Final = """
@@ -102,5 +105,5 @@ def closing(session_id: int, now_us: int, *, for_good: bool) -> str:
             again in this process: what is running goes on, and ends as it ends.
     """
     running = _INTERRUPTED_FAILED + _INTERRUPTED if for_good else "DELETE FROM running_executions;"
-    heartbeat = f"UPDATE sessions SET heartbeat_us = {now_us:d} WHERE id = {session_id:d};"  # noqa: S608  numbers
+    heartbeat = f"UPDATE sessions SET heartbeat_us = {now_us:d} WHERE id = {session_id:d};"
     return f"BEGIN IMMEDIATE;{heartbeat}{running}{_CLOSED}WHERE id = {session_id:d};COMMIT;"

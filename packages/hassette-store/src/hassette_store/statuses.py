@@ -1,4 +1,4 @@
-"""How a run can end, and the number that stands for it in a row (table ``statuses``)."""
+"""Statuses of a run, and the numbers that stand for them in rows (table ``statuses``)."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ ERROR: Final = 1
 CANCELLED: Final = 2
 TIMED_OUT: Final = 3
 INTERRUPTED: Final = 4
-"""Was running when the process died; only the store writes it, at the next start."""
+"""The process ended during the run. Only the store writes this status, at the next start."""
 
 STATUS_NUMBERS: Final[dict[str, int]] = {
     "success": SUCCESS,
@@ -17,3 +17,7 @@ STATUS_NUMBERS: Final[dict[str, int]] = {
     "interrupted": INTERRUPTED,
 }
 STATUS_NAMES: Final[tuple[str, ...]] = tuple(STATUS_NUMBERS)
+"""Names of the statuses; the position of a name is its number."""
+
+FAILED_STATUSES: Final = ("error", "timed_out", "interrupted")
+"""Statuses that count as a failure."""

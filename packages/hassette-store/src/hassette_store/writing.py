@@ -42,7 +42,7 @@ class Insertion:
         """Return the statement for so many rows."""
         places = ", ".join(["(" + ", ".join("?" * self.width) + ")"] * rows)
         return (
-            f"INSERT INTO {self.into} SELECT {self.select} FROM (VALUES {places}) {self.join} "  # noqa: S608  our own text
+            f"INSERT INTO {self.into} SELECT {self.select} FROM (VALUES {places}) {self.join} "
             f"WHERE column1 IS NOT NULL {self.conflict}"
         )
 

@@ -1,0 +1,11 @@
+"""Periods of the statistics: whole UTC hours and days, counted from the Unix epoch."""
+
+from typing import Final
+
+SECOND_US: Final = 1_000_000
+HOUR_US: Final = 3_600 * SECOND_US
+DAY_US: Final = 24 * HOUR_US
+HOURS_A_DAY: Final = 24
+
+PERIODS_US: Final = {"hour": HOUR_US, "day": DAY_US}
+"""Length of each period in microseconds, by the name of the column that holds its number."""
