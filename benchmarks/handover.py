@@ -41,8 +41,8 @@ from hassette_executor.handover import Handover
 from hassette_executor.queue import WriteQueue
 from hassette_executor.shedding import total_size
 from hassette_store import DatabaseService
-from hassette_store.connections import Writer
-from hassette_store.creation import create
+from hassette_store.file.connections import Writer
+from hassette_store.file.creation import create
 
 TRIGGER = EventTrigger("state_changed", "light.hall", "off", "on", "01JDABCDEFGHJKMNPQRSTVWXYZ")
 LISTENER = ListenerRegistration(

@@ -22,11 +22,11 @@ from typing import Any
 from store_feed import Batch, House
 
 from hassette_store import DatabaseService, StoreSettings
-from hassette_store.connections import connect_plain
-from hassette_store.creation import create
-from hassette_store.encoding import BatchEncoder
-from hassette_store.identities import NameNumbers, RegistrationNumbers
-from hassette_store.writing import PROGRAM, Insertion
+from hassette_store.file.connections import connect_plain
+from hassette_store.file.creation import create
+from hassette_store.writing.encoding import BatchEncoder
+from hassette_store.writing.numbering import NameNumbers, RegistrationNumbers
+from hassette_store.writing.statements import PROGRAM, Insertion
 
 
 def raw(insertion: Insertion) -> str:

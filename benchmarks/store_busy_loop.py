@@ -17,7 +17,7 @@ from store_batch import Raw
 from store_feed import House
 
 from hassette_store import DatabaseService
-from hassette_store.creation import create
+from hassette_store.file.creation import create
 
 HASSETTES_S = 0.0005
 """`hassette_core.cli.process.SWITCH_INTERVAL_S`; the store is measured with only itself installed."""

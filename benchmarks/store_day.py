@@ -18,9 +18,9 @@ from pathlib import Path
 from store_feed import House
 
 from hassette_store import DatabaseService, StoreSettings, check
-from hassette_store.aging import live_bytes
-from hassette_store.creation import create
-from hassette_store.retention import Retention
+from hassette_store.file.creation import create
+from hassette_store.retention.retention import Retention
+from hassette_store.retention.statements import live_bytes
 from hassette_store.sketch import nearest_rank, quantile
 
 MOST_MB = 40

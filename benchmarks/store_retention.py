@@ -21,9 +21,9 @@ from pathlib import Path
 from store_feed import House
 
 from hassette_store import DatabaseService, StoreSettings
-from hassette_store.connections import connect_plain
-from hassette_store.creation import create
-from hassette_store.retention import Retention
+from hassette_store.file.connections import connect_plain
+from hassette_store.file.creation import create
+from hassette_store.retention.retention import Retention
 
 DAY_US = 86_400_000_000
 FILL = """

@@ -19,7 +19,7 @@ from pathlib import Path
 from store_feed import House
 
 from hassette_store import DatabaseService
-from hassette_store.creation import create
+from hassette_store.file.creation import create
 
 OPEN = """
 import asyncio, sys, time

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from hassette_store import DatabaseService, StoreSettings
-from hassette_store.creation import create
+from hassette_store.file.creation import create
 
 T0_US = 1_790_000_000_000_000
 """The tests' beginning of time: a Monday in September 2026, 15:06:40 UTC."""

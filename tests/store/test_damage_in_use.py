@@ -45,7 +45,7 @@ async def test_an_index_that_lacks_rows_is_mended_and_does_not_end_each_pass_of_
 ) -> None:
     lose_index_entries(spoil, read)
     assert "missing from index" in check(history.path)[0]
-    monkeypatch.setattr("hassette_store.retention.FIRST_PASS_S", 0.0)
+    monkeypatch.setattr("hassette_store.retention.retention.FIRST_PASS_S", 0.0)
     clock.pass_(100 * DAY_S)
     await history.start()
     with pytest.raises(CorruptDatabaseError):
@@ -91,7 +91,7 @@ async def test_a_wrong_letter_in_the_name_of_a_column_is_mended_with_every_row(
         f"UPDATE sqlite_master SET sql = replace(sql, ' {column} ', ' {column[:-1]}x ') WHERE name = '{table}'"
     )
     assert check(history.path) == []
-    monkeypatch.setattr("hassette_store.retention.FIRST_PASS_S", 0.0)
+    monkeypatch.setattr("hassette_store.retention.retention.FIRST_PASS_S", 0.0)
     clock.pass_(100 * DAY_S)
 
     async def use_it() -> None:

@@ -20,8 +20,8 @@ from hassette_store import (
     WriteFailedError,
     check,
 )
-from hassette_store.connections import connect_plain
-from hassette_store.ownership import owner_note
+from hassette_store.file.connections import connect_plain
+from hassette_store.file.ownership import owner_note
 
 NOBODY = 65_534
 
@@ -293,7 +293,7 @@ async def test_a_file_on_a_read_only_file_system_is_an_error_and_not_a_loss(
         error = sqlite3.OperationalError("attempt to write a readonly database")
         raise error
 
-    monkeypatch.setattr("hassette_store.connections.Writer.script", refuse)
+    monkeypatch.setattr("hassette_store.file.connections.Writer.script", refuse)
     with pytest.raises(WriteFailedError, match="readonly"):
         await start_and_stop(make_store, path)
 

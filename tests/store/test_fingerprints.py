@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from hassette_store.fingerprints import fingerprint, normalised
+from hassette_store.writing.fingerprints import fingerprint, normalised
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hassette_store.identities import NameNumbers, key_of
+from hassette_store.writing.numbering import NameNumbers, key_of
 
 
 async def test_a_name_with_a_lone_surrogate_is_kept_in_every_session(make_store: Any, read: Any, v: Any) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from hassette_store import backup, check, recovery, restore, vacuum
-from hassette_store.ownership import Ownership, owner_note
-from hassette_store.preparation import prepare
+from hassette_store import backup, check, restore, vacuum
+from hassette_store.file.ownership import Ownership, owner_note
+from hassette_store.recovery import replacement as recovery
 from hassette_store.settings import StoreSettings
+from hassette_store.startup.preparation import prepare
 
 SOMEBODY = 12_345
 Care = Callable[[Path, Path], None]

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from hassette_store import DatabaseInUseError, UnusableFileError, WriteFailedError
-from hassette_store import ownership as ownership_module
-from hassette_store.ownership import Ownership, followed, owned, owner_note
+from hassette_store.file import ownership as ownership_module
+from hassette_store.file.ownership import Ownership, followed, owned, owner_note
 
 
 async def start_and_stop(make_store: Any, path: Path) -> Any:
@@ -157,7 +157,7 @@ def test_the_directory_that_is_closed_to_this_user_is_named() -> None:
     code = (
         "import os, sys, pathlib\n"
         "from hassette_store import StoreSettings, StoreError\n"
-        "from hassette_store.preparation import prepare\n"
+        "from hassette_store.startup.preparation import prepare\n"
         "os.chdir('/'); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "try: prepare(pathlib.Path(sys.argv[1]), StoreSettings(), lambda: 0)\n"
         "except StoreError as error: print(error)\n"
@@ -176,7 +176,7 @@ def test_a_forked_child_that_outlives_its_killed_parent_does_not_own_the_file(pa
     program = """
 import os, sys
 from pathlib import Path
-from hassette_store.ownership import Ownership
+from hassette_store.file.ownership import Ownership
 
 ownership = Ownership.take(Path(sys.argv[1]))
 if os.fork():

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from hassette_store import backup, check, recovery, restore
-from hassette_store.schema import HEAD
+from hassette_store import backup, check, restore
+from hassette_store.file.schema import HEAD
+from hassette_store.recovery import replacement as recovery
 
 
 async def a_run(make_store: Any, v: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hassette_store import StoreSettings
-from hassette_store.retention import FIRST_PASS_S, PASS_INTERVAL_S, Retention
+from hassette_store.retention.retention import FIRST_PASS_S, PASS_INTERVAL_S, Retention
 
 DAY_S = 86_400
 DAY_MS = DAY_S * 1000
@@ -131,7 +131,7 @@ async def test_the_marks_of_a_clock_that_was_ahead_are_forgotten(store: Any, rea
 async def test_a_group_that_comes_back_after_it_aged_out_has_its_traceback(
     make_store: Any, read: Any, clock: Any, v: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hassette_store.retention.FIRST_PASS_S", 0.0)
+    monkeypatch.setattr("hassette_store.retention.retention.FIRST_PASS_S", 0.0)
     store, listener = make_store(keep_newest=0), v.Listener()
     await store.start()
     await fill(store, v, [v.an_invocation(1, listener, "error")])
@@ -282,7 +282,7 @@ async def test_error_groups_without_a_run_do_not_outgrow_the_size_and_are_walked
     ]
     await fill(store, v, runs)
     assert read.value("SELECT count(*) FROM error_groups") == 2_000
-    monkeypatch.setattr("hassette_store.retention._MOST_ROWS", 64)
+    monkeypatch.setattr("hassette_store.retention.retention._MOST_ROWS", 64)
     walked: list[int] = []
 
     def notice(sql: str) -> None:
@@ -372,7 +372,7 @@ async def test_the_service_takes_bites_by_itself(
     store = make_store(keep_newest=0)
     await store.start()
     await fill(store, v, [v.an_invocation(n, v.Listener()) for n in range(30)])
-    monkeypatch.setattr("hassette_store.retention.FIRST_PASS_S", 0.0)
+    monkeypatch.setattr("hassette_store.retention.retention.FIRST_PASS_S", 0.0)
     clock.pass_(100 * DAY_S)
     serving = asyncio.create_task(store.serve())
     async with asyncio.timeout(20):

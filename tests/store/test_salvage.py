@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hassette_store import recovery
+from hassette_store.recovery import replacement as recovery
 
 PAGE = 4096
 FILL = "WITH RECURSIVE c (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i < 19999) "

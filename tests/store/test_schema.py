@@ -13,11 +13,11 @@ import pytest
 
 import hassette_store
 from hassette_store import NewerDatabaseError, UnusableFileError, check
-from hassette_store.connections import APPLICATION_ID
-from hassette_store.creation import create, statements
-from hassette_store.schema import HEAD
+from hassette_store.file.connections import APPLICATION_ID
+from hassette_store.file.creation import create, statements
+from hassette_store.file.schema import HEAD
+from hassette_store.startup.upgrade import upgrade
 from hassette_store.statuses import STATUS_NUMBERS
-from hassette_store.upgrade import upgrade
 
 
 def test_all_is_sorted_and_true() -> None:

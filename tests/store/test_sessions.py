@@ -194,7 +194,7 @@ async def test_what_runs_on_while_the_service_is_started_again_is_not_interrupte
     make_store: Any, read: Any, v: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from hassette_store import WriteFailedError
-    from hassette_store.retention import Retention
+    from hassette_store.retention.retention import Retention
 
     def fail(_: Any) -> Any:
         raise sqlite3.InternalError("as it is")

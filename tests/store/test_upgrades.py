@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from hassette_store import SnapshotError, UpgradeFailedError, check
-from hassette_store import upgrade as upgrade_module
-from hassette_store.schema import HEAD
+from hassette_store import BackupError, UpgradeFailedError, check
+from hassette_store.file.schema import HEAD
+from hassette_store.startup import upgrade as upgrade_module
 
 RELEASED = sorted((Path(__file__).parent / "released").glob("*.sql"))
 
@@ -59,8 +59,8 @@ def next_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         text = f"from alembic import op\nrevision = '0002'\ndown_revision = '0001'\ndef upgrade():\n    {body}\n"
         (scripts / "versions" / "0002_next.py").write_text(text)
         monkeypatch.setattr(upgrade_module, "upgrade", partial(upgrade_module.upgrade, scripts=scripts))
-        monkeypatch.setattr("hassette_store.preparation.HEAD", "0002")
-        monkeypatch.setattr("hassette_store.schema.HEAD", "0002")
+        monkeypatch.setattr("hassette_store.startup.preparation.HEAD", "0002")
+        monkeypatch.setattr("hassette_store.file.schema.HEAD", "0002")
 
     return make
 
@@ -141,7 +141,7 @@ async def test_a_damaged_file_of_an_older_schema_is_recovered_and_not_upgraded(
     with path.open("r+b") as opened:
         opened.seek((root - 1) * 4096)
         opened.write(b"\xff" * 4096)
-    monkeypatch.setattr("hassette_store.preparation.HEAD", "0002")
+    monkeypatch.setattr("hassette_store.startup.preparation.HEAD", "0002")
     store = make_store(check_limit_s=check_limit_s)
     await store.start()
     assert read.value("SELECT kind FROM lifecycle_events") == "database_recovered"
@@ -161,7 +161,7 @@ async def test_an_upgrade_that_damages_the_file_is_undone_from_the_copy(
         raise RuntimeError("it ended badly")
 
     monkeypatch.setattr(upgrade_module, "upgrade", ruin)
-    monkeypatch.setattr("hassette_store.preparation.HEAD", "0002")
+    monkeypatch.setattr("hassette_store.startup.preparation.HEAD", "0002")
     with pytest.raises(UpgradeFailedError, match="ended badly"):
         await make_store().start()
     assert check(path) == []
@@ -175,6 +175,6 @@ async def test_an_upgrade_without_room_for_the_copy_is_not_begun(
     next_revision("op.execute('DROP TABLE sessions')")
     usage = shutil.disk_usage(path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
-    with pytest.raises(SnapshotError, match="MB free"):
+    with pytest.raises(BackupError, match="MB free"):
         await make_store().start()
     assert read.value("SELECT count(*) FROM sessions") == 1

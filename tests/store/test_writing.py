@@ -217,7 +217,7 @@ async def test_a_traceback_is_formatted_once_per_group(store: Any, v: Any) -> No
 async def test_what_is_remembered_of_error_groups_does_not_grow_for_ever(
     store: Any, v: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hassette_store.encoding._MAX_KNOWN_GROUPS", 10)
+    monkeypatch.setattr("hassette_store.writing.encoding._MAX_KNOWN_GROUPS", 10)
     for sequence in range(1, 40):
         failing = v.an_invocation(sequence, v.Listener(), "error", failure=v.Failure(type=f"E{sequence}"))
         await store.write(v.Batch(sequence, invocations=(failing,)))

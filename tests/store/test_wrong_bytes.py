@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from hassette_store import SnapshotError, UnusableFileError, backup, check, restore, vacuum
-from hassette_store.header import finding
-from hassette_store.ownership import owner_note
+from hassette_store import BackupError, UnusableFileError, backup, check, restore, vacuum
+from hassette_store.file.ownership import owner_note
+from hassette_store.recovery.header import finding
 
 RUNS = 600
 
@@ -119,11 +119,11 @@ async def test_a_schema_whose_text_is_no_longer_text_is_damage_and_every_row_is_
     # SQLite quotes it in its complaint, which Python then cannot decode.
     set_byte(path, path.read_bytes().index(b"CREATE TABLE losses") + 2, 0xE9)
     assert len(check(path)) == 1
-    with pytest.raises(SnapshotError):
+    with pytest.raises(BackupError):
         vacuum(path)
-    with pytest.raises(SnapshotError):
+    with pytest.raises(BackupError):
         backup(path, tmp_path / "copy.db")
-    with pytest.raises(SnapshotError):
+    with pytest.raises(BackupError):
         restore(tmp_path / "other.db", path)
     await start_and_stop(make_store)
     assert read.value("SELECT count(*) FROM runs") == RUNS
@@ -189,7 +189,7 @@ async def test_a_name_that_is_no_longer_text_is_read_with_a_mark_in_it_and_stops
 
 def test_every_reader_reads_text_with_wrong_bytes(path: Path, spoil: Any) -> None:
     from hassette_store import connect_read_only, connect_to_read
-    from hassette_store.connections import connect_plain
+    from hassette_store.file.connections import connect_plain
 
     spoil("INSERT INTO names (id, name) VALUES (1, CAST(x'61ff62' AS TEXT))")
     for connect in (connect_read_only, connect_to_read, connect_plain):

@@ -31,7 +31,7 @@ def read_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     def connect(path: Path, **_: object) -> sqlite3.Connection:
         return sqlite3.connect(path, check_same_thread=False, factory=Refusing)
 
-    monkeypatch.setattr("hassette_store.connections.connect_read_only", connect)
+    monkeypatch.setattr("hassette_store.file.connections.connect_read_only", connect)
 
 
 @pytest.mark.usefixtures("read_only")

@@ -1,20 +1,22 @@
 """Keep what happened: one SQLite file, its schema, migrations, sessions, retention and recovery."""
 
 from hassette_store.__about__ import __version__
-from hassette_store.connections import UnchangingConnection, connect_read_only, connect_to_read, deadline
+from hassette_store.backups import backup, check, restore, vacuum
 from hassette_store.database import DatabaseService
 from hassette_store.errors import (
+    BackupError,
     CorruptDatabaseError,
     DatabaseInUseError,
     NewerDatabaseError,
     RejectedBatchError,
-    SnapshotError,
     StoreError,
     StoreUnavailableError,
     UnusableFileError,
     UpgradeFailedError,
     WriteFailedError,
 )
+from hassette_store.file.connections import UnchangingConnection, connect_read_only, connect_to_read, deadline
+from hassette_store.file.schema import HEAD
 from hassette_store.rows import (
     BatchRow,
     ExecutionRow,
@@ -23,16 +25,15 @@ from hassette_store.rows import (
     ListenerRow,
     RegistrationRow,
 )
-from hassette_store.schema import HEAD
 from hassette_store.settings import StoreSettings
 from hassette_store.sketch import bucket_of, quantile, value_of
-from hassette_store.snapshots import backup, check, restore, vacuum
 from hassette_store.statuses import STATUS_NAMES, STATUS_NUMBERS
 
 __all__ = [
     "HEAD",
     "STATUS_NAMES",
     "STATUS_NUMBERS",
+    "BackupError",
     "BatchRow",
     "CorruptDatabaseError",
     "DatabaseInUseError",
@@ -44,7 +45,6 @@ __all__ = [
     "NewerDatabaseError",
     "RegistrationRow",
     "RejectedBatchError",
-    "SnapshotError",
     "StoreError",
     "StoreSettings",
     "StoreUnavailableError",

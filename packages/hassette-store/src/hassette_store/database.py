@@ -15,8 +15,6 @@ from typing import Self
 
 from hassette_store import sessions
 from hassette_store.__about__ import __version__
-from hassette_store.connections import SQLITE_WITHOUT_WAL_RESET_BUG, Writer, is_damage, is_lost_schema
-from hassette_store.encoding import BatchEncoder
 from hassette_store.errors import (
     CorruptDatabaseError,
     RejectedBatchError,
@@ -24,14 +22,16 @@ from hassette_store.errors import (
     StoreUnavailableError,
     WriteFailedError,
 )
-from hassette_store.identities import NameNumbers, RegistrationNumbers
+from hassette_store.file.connections import SQLITE_WITHOUT_WAL_RESET_BUG, Writer, is_damage, is_lost_schema
+from hassette_store.file.ownership import Ownership
 from hassette_store.ids import first_id_at
-from hassette_store.ownership import Ownership
-from hassette_store.preparation import Incident, Prepared, prepare
-from hassette_store.retention import Retention
+from hassette_store.retention.retention import Retention
 from hassette_store.rows import BatchRow, RegistrationRow
 from hassette_store.settings import StoreSettings
-from hassette_store.writing import keep
+from hassette_store.startup.preparation import Incident, Prepared, prepare
+from hassette_store.writing.encoding import BatchEncoder
+from hassette_store.writing.numbering import NameNumbers, RegistrationNumbers
+from hassette_store.writing.statements import keep
 
 logger = logging.getLogger(__name__)
 

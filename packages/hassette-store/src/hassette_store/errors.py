@@ -10,7 +10,7 @@ Exception
     ├── DatabaseInUseError        another framework owns the file
     ├── NewerDatabaseError        a newer hassette-store wrote it
     ├── UpgradeFailedError        the schema could not be upgraded; the file is as it was
-    └── SnapshotError             a backup could not be made, verified or restored
+    └── BackupError             a backup could not be made, verified or restored
         └── DamagedSourceError    because what was to be copied is damaged
 """
 
@@ -117,9 +117,9 @@ class UpgradeFailedError(StoreError):
         self.backup = backup
 
 
-class SnapshotError(StoreError):
+class BackupError(StoreError):
     """A backup could not be made, verified or restored; the history is as it was."""
 
 
-class DamagedSourceError(SnapshotError):
+class DamagedSourceError(BackupError):
     """What was to be copied is damaged, so that no copy of it is whole."""

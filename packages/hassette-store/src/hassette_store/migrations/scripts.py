@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from hassette_store.creation import statements
+from hassette_store.file.creation import statements
 
 
 def run_script(name: str) -> None:

@@ -170,7 +170,7 @@ CREATE TABLE running_executions (
 -- What a run raised, logged and called
 -- ---------------------------------------------------------------------------------------------------------------
 
--- Failures that are the same mistake: same fingerprint (hassette_store/fingerprints.py says how it is made).
+-- Failures that are the same mistake: same fingerprint (hassette_store/writing/fingerprints.py says how it is made).
 CREATE TABLE error_groups (
     id            INTEGER PRIMARY KEY,
     fingerprint   TEXT NOT NULL UNIQUE,  -- its version, a colon, and a hash of kind, type, innermost frames and message

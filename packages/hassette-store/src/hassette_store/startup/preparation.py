@@ -13,8 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from hassette_store import header, recovery, sessions
-from hassette_store.connections import (
+from hassette_store import sessions
+from hassette_store.backups import verified_copy
+from hassette_store.errors import (
+    DamagedSourceError,
+    StoreError,
+    UnusableFileError,
+    UpgradeFailedError,
+    WriteFailedError,
+)
+from hassette_store.file.connections import (
     BUSY_TIMEOUT_S,
     READING_FAILED,
     SQLITE_NEEDED,
@@ -26,18 +34,11 @@ from hassette_store.connections import (
     tolerant,
     uri,
 )
-from hassette_store.creation import create
-from hassette_store.errors import (
-    DamagedSourceError,
-    StoreError,
-    UnusableFileError,
-    UpgradeFailedError,
-    WriteFailedError,
-)
-from hassette_store.ownership import Ownership, followed, owner_note, require_writable_file_system
-from hassette_store.schema import HEAD, revision_of
+from hassette_store.file.creation import create
+from hassette_store.file.ownership import Ownership, followed, owner_note, require_writable_file_system
+from hassette_store.file.schema import HEAD, revision_of
+from hassette_store.recovery import header, replacement
 from hassette_store.settings import StoreSettings
-from hassette_store.snapshots import verified_copy
 
 logger = logging.getLogger(__name__)
 
@@ -142,13 +143,13 @@ def _made_ready(
     incidents: list[Incident] = []
 
     def recover(finding: str) -> list[Incident]:
-        detail = recovery.recover(path, finding, stamp=stamp, limit_s=settings.salvage_limit_s)
+        detail = replacement.recover(path, finding, stamp=stamp, limit_s=settings.salvage_limit_s)
         return [Incident("database_recovered", detail)]
 
     stamp = datetime.fromtimestamp(now_us() / 1e6, UTC).strftime("%Y%m%dT%H%M%SZ")
-    recovery.finish_interrupted(path, stamp)
+    replacement.finish_interrupted(path, stamp)
     if not path.exists() or path.stat().st_size == 0:
-        if aside := recovery.set_aside_leftovers(path, stamp):
+        if aside := replacement.set_aside_leftovers(path, stamp):
             incidents.append(
                 Incident("database_recovered", f"{path.name} was missing or empty; its log was kept as {aside.name}.")
             )
@@ -165,7 +166,7 @@ def _made_ready(
     if revision is None:
         create(path)
     elif revision != HEAD:
-        backup = recovery.free(path.with_name(f"{path.name}.before-{HEAD}-{stamp}"))
+        backup = replacement.free(path.with_name(f"{path.name}.before-{HEAD}-{stamp}"))
         try:
             _upgrade(path, settings, backup=backup)
         except DamagedSourceError as error:
@@ -233,7 +234,7 @@ def _damage(path: Path, error: BaseException, *, was_ours: bool) -> str:
         ) from error
     if was_ours and (finding := header.finding(beginning)):
         return finding
-    if (missing := recovery.missing_bytes(path, beginning)) > 0:
+    if (missing := replacement.missing_bytes(path, beginning)) > 0:
         return f"{missing} bytes are missing at its end"
     return "bytes of its schema are no text" if isinstance(error, UnicodeDecodeError) else str(error)
 
@@ -270,7 +271,7 @@ def _quick_check(connection: sqlite3.Connection, limit_s: float) -> str | None:
 
 
 def _upgrade(path: Path, settings: StoreSettings, *, backup: Path) -> None:
-    from hassette_store.upgrade import upgrade
+    from hassette_store.startup.upgrade import upgrade
 
     earlier = sorted(one for one in path.parent.glob(f"{glob.escape(path.name)}.before-{HEAD}-*") if one != backup)
     verified_copy(path, backup)
@@ -280,7 +281,7 @@ def _upgrade(path: Path, settings: StoreSettings, *, backup: Path) -> None:
         # Whatever a revision raises, the file must be what it was. The upgrade is one transaction, so it should be;
         # the copy is for the case that it is not.
         if not _is_whole(path):
-            recovery.put_back(backup, path)
+            replacement.put_back(backup, path)
         elif earlier:
             # Each start would leave another one, until the disk is full.
             backup.unlink(missing_ok=True)

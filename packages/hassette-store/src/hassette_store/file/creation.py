@@ -10,8 +10,8 @@ from pathlib import Path
 from sqlite3 import complete_statement
 from typing import Final
 
-from hassette_store.connections import APPLICATION_ID, connect_plain
-from hassette_store.schema import HEAD
+from hassette_store.file.connections import APPLICATION_ID, connect_plain
+from hassette_store.file.schema import HEAD
 
 _VERSION: Final = """
 CREATE TABLE alembic_version (

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal
 
-from hassette_store.connections import READING_FAILED, connect_plain, connect_read_only, deadline
-from hassette_store.header import with_sound_header
-from hassette_store.leaves import key_in, leaves_of, rows_in
-from hassette_store.references import put_placeholders
+from hassette_store.file.connections import READING_FAILED, connect_plain, connect_read_only, deadline
+from hassette_store.recovery.header import with_sound_header
+from hassette_store.recovery.leaves import key_in, leaves_of, rows_in
+from hassette_store.recovery.references import put_placeholders
 
 # What is worth most comes first, should the time run out: identities, sums, then rows.
 _SALVAGED: Final = (

@@ -9,8 +9,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
-from hassette_store.connections import APPLICATION_ID, connect_plain
-from hassette_store.schema import HEAD
+from hassette_store.file.connections import APPLICATION_ID, connect_plain
+from hassette_store.file.schema import HEAD
 
 logger = logging.getLogger(__name__)
 

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 from hassette_store import (
+    BackupError,
     DatabaseInUseError,
     NewerDatabaseError,
-    SnapshotError,
     StoreError,
     backup,
     check,
     restore,
     vacuum,
 )
-from hassette_store.ownership import owner_note
+from hassette_store.file.ownership import owner_note
 
 
 async def some_runs(store: Any, v: Any, count: int, sequence: int = 1) -> None:
@@ -53,7 +53,7 @@ async def test_a_backup_is_whole_and_one_file_while_the_framework_writes(store: 
 def test_a_backup_ends_although_a_writer_commits_between_all_its_steps(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hassette_store.snapshots._PAGES_A_STEP", 1)
+    monkeypatch.setattr("hassette_store.backups._PAGES_A_STEP", 1)
     writer = sqlite3.connect(path, isolation_level=None)
     steps: list[int] = []
 
@@ -96,20 +96,20 @@ def test_a_backup_can_be_restored_where_there_is_nothing(path: Path, tmp_path: P
 
 
 def test_nothing_is_overwritten_and_nothing_is_made_of_nothing(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(SnapshotError, match="exists already"):
+    with pytest.raises(BackupError, match="exists already"):
         backup(path, path)
-    with pytest.raises(SnapshotError, match="no history at"):
+    with pytest.raises(BackupError, match="no history at"):
         backup(tmp_path / "no.db", tmp_path / "copy.db")
-    with pytest.raises(SnapshotError, match="no backup at"):
+    with pytest.raises(BackupError, match="no backup at"):
         restore(path, tmp_path / "no.db")
-    with pytest.raises(SnapshotError, match="no history at"):
+    with pytest.raises(BackupError, match="no history at"):
         check(tmp_path / "no.db")
-    with pytest.raises(SnapshotError, match="no history at"):
+    with pytest.raises(BackupError, match="no history at"):
         vacuum(tmp_path / "no.db")
 
 
 def test_a_backup_to_a_directory_that_is_not_there_names_it(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(SnapshotError, match=r"there is no directory .*/not/there\. Make it first"):
+    with pytest.raises(BackupError, match=r"there is no directory .*/not/there\. Make it first"):
         backup(path, tmp_path / "not" / "there" / "copy.db")
 
 
@@ -119,8 +119,8 @@ def test_a_file_that_cannot_be_opened_is_an_error_and_not_a_finding(
     def refuse(*_: Any, **__: Any) -> None:
         raise sqlite3.OperationalError("unable to open database file")
 
-    monkeypatch.setattr("hassette_store.snapshots.connect_to_read", refuse)
-    with pytest.raises(SnapshotError, match=r"hassette\.db could not be read.*unable to open.*as a user who may"):
+    monkeypatch.setattr("hassette_store.backups.connect_to_read", refuse)
+    with pytest.raises(BackupError, match=r"hassette\.db could not be read.*unable to open.*as a user who may"):
         check(path)
 
 
@@ -131,7 +131,7 @@ def test_a_damaged_backup_is_not_restored(path: Path, tmp_path: Path) -> None:
         file.seek(8192)
         file.write(b"\xff" * 8192)
     before = path.read_bytes()
-    with pytest.raises(SnapshotError, match="not whole"):
+    with pytest.raises(BackupError, match="not whole"):
         restore(path, copy)
     assert path.read_bytes() == before
 
@@ -147,7 +147,7 @@ def test_what_fails_leaves_no_note_that_would_call_a_foreign_file_ours(
         vacuum(foreign)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
-    with pytest.raises(SnapshotError, match="MB free"):
+    with pytest.raises(BackupError, match="MB free"):
         restore(foreign, path)
     assert not owner_note(foreign).exists()
 
@@ -181,7 +181,7 @@ def test_a_newer_backup_is_not_restored(path: Path, tmp_path: Path) -> None:
 def test_a_copy_that_does_not_fit_is_not_begun(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
-    with pytest.raises(SnapshotError, match=r"needs .* MB, and .* has 0 MB free"):
+    with pytest.raises(BackupError, match=r"needs .* MB, and .* has 0 MB free"):
         backup(path, tmp_path / "copy.db")
     assert list(tmp_path.glob("copy*")) == []
 
@@ -285,5 +285,5 @@ async def test_a_restore_that_a_crash_cuts_after_any_move_is_finished_or_forgott
 def test_a_restore_below_what_is_no_directory_says_what_is_in_the_way(path: Path, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(SnapshotError, match=r"could not be restored to .*file.hassette\.db"):
+    with pytest.raises(BackupError, match=r"could not be restored to .*file.hassette\.db"):
         restore(file / "hassette.db", path)

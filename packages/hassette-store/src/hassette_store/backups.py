@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from hassette_store import recovery
-from hassette_store.connections import (
+from hassette_store.errors import BackupError, DamagedSourceError
+from hassette_store.file.connections import (
     READING_FAILED,
     connect_plain,
     connect_read_only,
@@ -17,9 +17,9 @@ from hassette_store.connections import (
     is_damage,
     tolerant,
 )
-from hassette_store.errors import DamagedSourceError, SnapshotError
-from hassette_store.ownership import followed, make_empty, owned
-from hassette_store.schema import HEAD, revision_of
+from hassette_store.file.ownership import followed, make_empty, owned
+from hassette_store.file.schema import HEAD, revision_of
+from hassette_store.recovery import replacement
 
 _PAGES_A_STEP: Final = 1_000
 _MARGIN: Final = 1.05
@@ -38,14 +38,14 @@ def verified_copy(
 
     Raises:
         DamagedSourceError: The history is damaged; nothing is left of the copy.
-        SnapshotError: There is no room, or the copy cannot be written; nothing is left of it.
+        BackupError: There is no room, or the copy cannot be written; nothing is left of it.
     """
     size = sum(side.stat().st_size for side in (path, path.with_name(path.name + "-wal")) if side.exists())
     if (free := shutil.disk_usage(to.absolute().parent).free) < size * _MARGIN:
-        raise SnapshotError(
+        raise BackupError(
             f"a copy of {path} needs {size / 1e6:.0f} MB, and {to.absolute().parent} has {free / 1e6:.0f} MB free"
         )
-    partial = recovery.partial(to)
+    partial = replacement.partial(to)
     partial.unlink(missing_ok=True)
     try:
         make_empty(partial, like=like or path)
@@ -72,7 +72,7 @@ def verified_copy(
             raise DamagedSourceError(f"the copy of {path} is not whole: {finding}")
         partial.replace(to)
     except (*READING_FAILED, OSError) as error:
-        kind = DamagedSourceError if is_damage(error) else SnapshotError
+        kind = DamagedSourceError if is_damage(error) else BackupError
         raise kind(f"{path} could not be copied to {to}: {error}") from error
     finally:
         for leftover in (partial, partial.with_name(partial.name + "-journal")):
@@ -88,16 +88,14 @@ def backup(path: Path, to: Path, *, progress: Callable[[int, int], None] | None 
         progress: Told (pages left, pages in all) now and then.
 
     Raises:
-        SnapshotError: There is no history, the copy exists already, or it could not be made.
+        BackupError: There is no history, the copy exists already, or it could not be made.
     """
     if not path.is_file():
-        raise SnapshotError(f"there is no history at {path}")
+        raise BackupError(f"there is no history at {path}")
     if to.exists():
-        raise SnapshotError(f"{to} exists already; nothing is overwritten")
+        raise BackupError(f"{to} exists already; nothing is overwritten")
     if not (directory := to.absolute().parent).is_dir():
-        raise SnapshotError(
-            f"{to} cannot be made: there is no directory {directory}. Make it first, or name another one"
-        )
+        raise BackupError(f"{to} cannot be made: there is no directory {directory}. Make it first, or name another one")
     verified_copy(path, to, progress=progress)
 
 
@@ -109,27 +107,27 @@ def restore(path: Path, source: Path) -> Path | None:
         source: The backup. It is read, not moved.
 
     Raises:
-        SnapshotError: The backup is not a history, or not whole, or could not be copied.
+        BackupError: The backup is not a history, or not whole, or could not be copied.
         DatabaseInUseError: A framework owns the history.
         UnusableFileError: The history's path is a symbolic link to nothing, or its directory cannot be written to.
         NewerDatabaseError: The backup is of a newer hassette-store.
     """
     if not source.is_file():
-        raise SnapshotError(f"there is no backup at {source}")
+        raise BackupError(f"there is no backup at {source}")
     if findings := _findings(source, references=False):
-        raise SnapshotError(f"{source} is not whole: {findings[0]}")
+        raise BackupError(f"{source} is not whole: {findings[0]}")
     path = followed(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with owned(path):
-            recovery.finish_interrupted(path, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+            replacement.finish_interrupted(path, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
             # From the moment that it has this name, a start finishes what a crash cuts off.
-            incoming = recovery.incoming(path)
+            incoming = replacement.incoming(path)
             verified_copy(source, incoming, like=path)
-            kept = recovery.keep_aside(path, "replaced")
+            kept = replacement.keep_aside(path, "replaced")
             incoming.replace(path)
     except OSError as error:
-        raise SnapshotError(f"{source} could not be restored to {path}: {error}") from error
+        raise BackupError(f"{source} could not be restored to {path}: {error}") from error
     return kept
 
 
@@ -139,7 +137,7 @@ def check(path: Path) -> list[str]:
     It reads the whole file, whether a framework writes to it or not.
 
     Raises:
-        SnapshotError: There is no such file, or it cannot be read.
+        BackupError: There is no such file, or it cannot be read.
         StoreError: It is not a history, or of a newer hassette-store.
     """
     return _findings(path, references=True)
@@ -147,7 +145,7 @@ def check(path: Path) -> list[str]:
 
 def _findings(path: Path, *, references: bool) -> list[str]:
     if not path.is_file():
-        raise SnapshotError(f"there is no history at {path}")
+        raise BackupError(f"there is no history at {path}")
     try:
         connection = connect_to_read(path)
         try:
@@ -165,7 +163,7 @@ def _findings(path: Path, *, references: bool) -> list[str]:
         if is_damage(error):
             return [str(error)]
         # Nothing is said of the file by that.
-        raise SnapshotError(
+        raise BackupError(
             f"{path} could not be read, so nothing is known of its state: {error}. Do it as a user who may "
             "read it and what lies beside it, and write to its directory."
         ) from error
@@ -176,12 +174,12 @@ def vacuum(path: Path) -> tuple[int, int]:
     """Rewrite the file without gaps; return its size in bytes before and after.
 
     Raises:
-        SnapshotError: There is no history, no room for the rewriting, or it failed; the history is as it was.
+        BackupError: There is no history, no room for the rewriting, or it failed; the history is as it was.
         DatabaseInUseError: A framework owns the history. (It gives free pages back by itself.)
         NewerDatabaseError: The file is of a newer hassette-store.
     """
     if not path.is_file():
-        raise SnapshotError(f"there is no history at {path}")
+        raise BackupError(f"there is no history at {path}")
     path = followed(path)
     before = path.stat().st_size
     with owned(path):
@@ -189,14 +187,12 @@ def vacuum(path: Path) -> tuple[int, int]:
             reader = connect_read_only(path)
             try:
                 if revision_of(reader, path) != HEAD:
-                    raise SnapshotError(f"{path} is of an older schema; start Hassette once to upgrade it")
+                    raise BackupError(f"{path} is of an older schema; start Hassette once to upgrade it")
             finally:
                 reader.close()
             # VACUUM writes a temporary file, mostly to the same disk, then the whole of it through the log.
             if (free := shutil.disk_usage(path.absolute().parent).free) < 2 * before:
-                raise SnapshotError(
-                    f"vacuum needs {2 * before / 1e6:.0f} MB beside {path}, {free / 1e6:.0f} MB are free"
-                )
+                raise BackupError(f"vacuum needs {2 * before / 1e6:.0f} MB beside {path}, {free / 1e6:.0f} MB are free")
             connection = connect_plain(path)
             try:
                 # In memory, as the writer's small tables are, the whole history would be there as well.
@@ -206,5 +202,5 @@ def vacuum(path: Path) -> tuple[int, int]:
             finally:
                 connection.close()
         except READING_FAILED as error:
-            raise SnapshotError(f"{path} could not be rewritten: {error}") from error
+            raise BackupError(f"{path} could not be rewritten: {error}") from error
     return before, path.stat().st_size

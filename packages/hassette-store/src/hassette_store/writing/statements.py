@@ -12,7 +12,7 @@ from functools import cache
 from itertools import chain
 from typing import Final
 
-from hassette_store.identities import as_kept
+from hassette_store.writing.numbering import as_kept
 
 Row = Sequence[object]
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from hassette_store.ownership import make_empty
+from hassette_store.file.ownership import make_empty
 
 HEADER_BYTES: Final = 100
 MAGIC: Final = b"SQLite format 3\0"

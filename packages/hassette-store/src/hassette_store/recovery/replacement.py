@@ -11,11 +11,11 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from hassette_store.connections import connect_read_only
-from hassette_store.creation import create
-from hassette_store.header import forget_copy
-from hassette_store.ownership import make_empty
-from hassette_store.salvage import salvage
+from hassette_store.file.connections import connect_read_only
+from hassette_store.file.creation import create
+from hassette_store.file.ownership import make_empty
+from hassette_store.recovery.header import forget_copy
+from hassette_store.recovery.salvage import salvage
 
 logger = logging.getLogger(__name__)
 

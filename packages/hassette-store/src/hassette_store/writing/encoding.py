@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, cast
 
 from hassette_store.errors import RejectedBatchError
-from hassette_store.fingerprints import fingerprint
-from hassette_store.identities import NameNumbers, RegistrationNumbers
 from hassette_store.ids import time_of
 from hassette_store.periods import HOUR_US
 from hassette_store.rows import (
@@ -29,7 +27,9 @@ from hassette_store.rows import (
 )
 from hassette_store.sketch import bucket_of
 from hassette_store.statuses import ERROR, STATUS_NAMES, STATUS_NUMBERS, TIMED_OUT
-from hassette_store.writing import Encoded, Row
+from hassette_store.writing.fingerprints import fingerprint
+from hassette_store.writing.numbering import NameNumbers, RegistrationNumbers
+from hassette_store.writing.statements import Encoded, Row
 
 _SHED: Final = 5
 _TOTAL: Final = 6

@@ -13,7 +13,10 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
-from hassette_store.aging import (
+from hassette_store.file.connections import CHECKPOINT_PAGES, Writer, is_lost_schema
+from hassette_store.ids import first_id_at
+from hassette_store.periods import DAY_US, PERIODS_US
+from hassette_store.retention.statements import (
     FLOOR,
     NEWEST,
     RUN_TABLES,
@@ -23,9 +26,6 @@ from hassette_store.aging import (
     live_bytes,
     take_children,
 )
-from hassette_store.connections import CHECKPOINT_PAGES, Writer, is_lost_schema
-from hassette_store.ids import first_id_at
-from hassette_store.periods import DAY_US, PERIODS_US
 from hassette_store.sessions import LAST_ID
 from hassette_store.settings import StoreSettings
 

@@ -4,8 +4,8 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from hassette_store.connections import APPLICATION_ID
 from hassette_store.errors import NewerDatabaseError, UnusableFileError
+from hassette_store.file.connections import APPLICATION_ID
 
 HEAD: Final = "0001"
 """The revision that this package writes; a test holds it to the newest script."""

@@ -1,0 +1,1 @@
+"""Retention: delete old history in small transactions between writes."""

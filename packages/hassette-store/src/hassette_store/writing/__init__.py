@@ -1,0 +1,1 @@
+"""Writing of a batch: records become rows, and one transaction stores them."""
