@@ -17,12 +17,12 @@ from typing import Any
 
 from hass_client.client import json as their_json  # pyright: ignore[reportMissingTypeStubs]
 
-from hassette_core.events import Event, StateChanged, parse_event
+from hassette_core.events import Event, parse_event
 from hassette_core.link import HomeAssistantLink
 from hassette_core.link.inbox import Inbox
 from hassette_core.simulation.home import HomeCore, SimulatedHome
 from hassette_core.simulation.home.house import furnish
-from hassette_core.states import States
+from hassette_core.states import StateCache
 
 
 def messages() -> tuple[str, str]:
@@ -55,7 +55,7 @@ def medians(works: dict[str, Callable[[], object]], rounds: int, calls: int) -> 
 def parsing_and_dispatch(rounds: int, calls: int) -> None:
     for kind, text in zip(("state_changed", "other event"), messages(), strict=True):
         message = their_json.loads(text)
-        inbox = Inbox(States(), lambda event: None)
+        inbox = Inbox(StateCache(), lambda event: None)
         inbox.begin()
         inbox.load([], running=True)
         figures = medians(
@@ -84,14 +84,14 @@ async def over_a_socket(events: int) -> None:
     received = 0
     done = asyncio.Event()
 
-    def count(_event: Event | StateChanged) -> None:
+    def count(_event: Event) -> None:
         nonlocal received
         received += 1
         if received == events:
             done.set()
 
     async with SimulatedHome(speed=0) as home:
-        link = HomeAssistantLink(home.url, home.token, states=States(), on_event=count)
+        link = HomeAssistantLink(home.url, home.token, cache=StateCache(), on_event=count)
         async with link:
             await link.wait_ready()
             cpu, began = time.process_time(), time.perf_counter()

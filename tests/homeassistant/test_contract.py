@@ -22,7 +22,7 @@ from hassette_core.api import Api
 from hassette_core.errors import CallFailedError
 from hassette_core.events import Event, StateChanged
 from hassette_core.link import HomeAssistantLink
-from hassette_core.states import States
+from hassette_core.states import StateCache, States
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -46,7 +46,7 @@ KNOWN_DIFFERENCES = {
 class Asker:
     """A link to a home, with an ear for its events."""
 
-    def __init__(self, home: Any, link: HomeAssistantLink, heard: list[Event | StateChanged], states: States) -> None:
+    def __init__(self, home: Any, link: HomeAssistantLink, heard: list[Event], states: States) -> None:
         self.home = home
         self.names = home.names
         self.link = link
@@ -55,7 +55,7 @@ class Asker:
         self._heard = heard
         self._changed = asyncio.Event()
 
-    def tell(self, event: Event | StateChanged) -> None:
+    def tell(self, event: Event) -> None:
         self._heard.append(event)
         self._changed.set()
 
@@ -71,7 +71,7 @@ class Asker:
         mark = await self.api.fire_event("contract_mark")
         await self.until(lambda: any(event.context.id == mark for event in self._heard))
 
-    def heard(self) -> list[Event | StateChanged]:
+    def heard(self) -> list[Event]:
         """Return what is heard of, in order, of the things with names; and forget it."""
         ours = {*dataclasses.astuple(self.names), "sensor.contract"}
         events = [
@@ -93,11 +93,11 @@ class Asker:
 
 @asynccontextmanager
 async def asking(home: Any) -> AsyncIterator[Asker]:
-    heard: list[Event | StateChanged] = []
-    states = States()
+    heard: list[Event] = []
+    cache = StateCache()
     askers: list[Asker] = []
-    link = HomeAssistantLink(home.url, home.token, states=states, on_event=lambda event: askers[0].tell(event))
-    askers.append(Asker(home, link, heard, states))
+    link = HomeAssistantLink(home.url, home.token, cache=cache, on_event=lambda event: askers[0].tell(event))
+    askers.append(Asker(home, link, heard, cache.states))
     async with link:
         await link.wait_ready()
         yield askers[0]
@@ -128,7 +128,7 @@ class Normaliser:
         return value
 
 
-def told(event: Event | StateChanged) -> list[Any]:
+def told(event: Event) -> list[Any]:
     """An event in short: what, about whom, from what to what, and its context's three ids."""
     if isinstance(event, StateChanged):
         what = [event.entity_id, event.old_state and event.old_state.state, event.new_state and event.new_state.state]

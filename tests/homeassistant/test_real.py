@@ -12,7 +12,7 @@ from hassette_core.api import Api
 from hassette_core.errors import AuthenticationError, NotConnectedError
 from hassette_core.events import Event, StateChanged
 from hassette_core.link import HomeAssistantLink
-from hassette_core.states import States
+from hassette_core.states import StateCache
 
 pytestmark = [pytest.mark.homeassistant, pytest.mark.timeout(180)]
 
@@ -21,14 +21,15 @@ class Listening:
     """A link with an ear for its events and reports."""
 
     def __init__(self, url: str, token: str) -> None:
-        self.events: list[Event | StateChanged] = []
+        self.events: list[Event] = []
         self.reports: list[tuple[str, str, str]] = []
-        self.states = States()
+        cache = StateCache()
+        self.states = cache.states
         self._news = asyncio.Event()
         self.link = HomeAssistantLink(
             url,
             token,
-            states=self.states,
+            cache=cache,
             on_event=lambda event: (self.events.append(event), self._news.set())[1],
             report=lambda *report: (self.reports.append(report), self._news.set())[1],
         )
@@ -162,7 +163,7 @@ async def test_a_wrong_token_ends_the_link_with_one_sentence_that_does_not_repea
 ) -> None:
     caplog.set_level(logging.DEBUG)
     token = "wrong-token-of-nobody"
-    link = HomeAssistantLink(real.home.url, token, states=States(), on_event=lambda event: None)
+    link = HomeAssistantLink(real.home.url, token, cache=StateCache(), on_event=lambda event: None)
     with pytest.raises(AuthenticationError, match="refused the access token") as raised:
         await link.serve()
     assert token not in str(raised.value) + repr(raised.value) + caplog.text

@@ -12,7 +12,7 @@ import pytest
 from hassette_core.api import Api
 from hassette_core.apps import AppService
 from hassette_core.config import AppEntry
-from hassette_core.states import States
+from hassette_core.states import StateCache
 
 HEAD = """
 from hassette_core.apps import App, AppConfig
@@ -69,7 +69,7 @@ class Running:
             scheduler=self._house.planner,
             # The apps of these tests ask Home Assistant for nothing.
             api=cast("Api", None),
-            states=States(),
+            states=StateCache().states,
             ready=ready,
             **times,
         )

@@ -10,7 +10,7 @@ from hassette_core.api import Api
 from hassette_core.events import Event, StateChanged
 from hassette_core.link import HomeAssistantLink, Pulse
 from hassette_core.simulation.home import SimulatedHome
-from hassette_core.states import States
+from hassette_core.states import StateCache
 
 
 async def no_wait(_seconds: float) -> None:
@@ -22,18 +22,19 @@ class Listening:
 
     def __init__(self, home: Any, **options: Any) -> None:
         self.home = home
-        self.events: list[Event | StateChanged] = []
+        self.events: list[Event] = []
         self.states_when_heard: list[str | None] = []
         self.reports: list[tuple[str, str, str]] = []
-        self.states = States()
+        cache = StateCache()
+        self.states = cache.states
         self._news = asyncio.Event()
         options = {"sleep": no_wait, **options}
         self.link = HomeAssistantLink(
-            home.url, home.token, states=self.states, on_event=self._hear, report=self._take_report, **options
+            home.url, home.token, cache=cache, on_event=self._hear, report=self._take_report, **options
         )
         self.api = Api(self.link)
 
-    def _hear(self, event: Event | StateChanged) -> None:
+    def _hear(self, event: Event) -> None:
         self.events.append(event)
         if isinstance(event, StateChanged):
             state = self.states.get(event.entity_id)

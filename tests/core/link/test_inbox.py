@@ -4,7 +4,7 @@ from typing import Any
 
 from hassette_core.events import Event, StateChanged, parse_state
 from hassette_core.link.inbox import Inbox
-from hassette_core.states import States
+from hassette_core.states import StateCache
 
 TIME = "2026-11-23T01:14:10.301321+00:00"
 CONTEXT = {"id": "C1", "parent_id": None, "user_id": None}
@@ -22,14 +22,14 @@ def light(state: str) -> dict[str, Any]:
 
 
 def test_on_every_connection_a_change_that_comes_before_the_fetched_states_is_newer_and_heard_after_them() -> None:
-    states, heard = States(), list[tuple[str, str]]()
+    cache, heard = StateCache(), list[tuple[str, str]]()
 
-    def hear(event: Event | StateChanged) -> None:
+    def hear(event: Event) -> None:
         assert isinstance(event, StateChanged)
         assert event.new_state is not None
-        heard.append((event.new_state.state, states["light.hall"].state))
+        heard.append((event.new_state.state, cache.states["light.hall"].state))
 
-    inbox = Inbox(states, hear)
+    inbox = Inbox(cache, hear)
     for fetched, newer in (("off", "on"), ("dim", "bright")):
         inbox.begin()
         data = {"entity_id": "light.hall", "old_state": light(fetched), "new_state": light(newer)}
@@ -37,5 +37,5 @@ def test_on_every_connection_a_change_that_comes_before_the_fetched_states_is_ne
         inbox.receive({"event": event})
         assert (newer, newer) not in heard
         inbox.load([parse_state(light(fetched))], running=True)
-        assert states["light.hall"].state == newer
+        assert cache.states["light.hall"].state == newer
         assert heard[-1] == (newer, newer)

@@ -9,7 +9,7 @@ import pytest
 from hassette_core.errors import AuthenticationError, NotConnectedError, UrlError
 from hassette_core.link import HomeAssistantLink
 from hassette_core.simulation.home import SimulatedHome
-from hassette_core.states import States
+from hassette_core.states import StateCache
 
 
 async def test_once_ready_all_states_and_the_homes_facts_are_known(listening: Any) -> None:
@@ -261,29 +261,29 @@ async def test_a_wrong_token_ends_serve_and_appears_nowhere(
     home: SimulatedHome, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    link = HomeAssistantLink(home.url, "hunter2-hunter2", states=States(), on_event=lambda event: None)
+    link = HomeAssistantLink(home.url, "hunter2-hunter2", cache=StateCache(), on_event=lambda event: None)
     with pytest.raises(AuthenticationError) as raised:
         async with asyncio.timeout(10):
             await link.serve()
     assert "hunter2" not in caplog.text + repr(raised.value) + str(raised.value)
     with pytest.raises(AuthenticationError):
-        async with HomeAssistantLink(home.url, "hunter2", states=States(), on_event=lambda event: None) as link:
+        async with HomeAssistantLink(home.url, "hunter2", cache=StateCache(), on_event=lambda event: None) as link:
             await link.wait_ready()
 
 
 @pytest.mark.parametrize("token", ["", "  "])
 def test_an_empty_token_is_refused_before_anything_is_sent(token: str) -> None:
     with pytest.raises(ValueError, match="token for Home Assistant is empty"):
-        HomeAssistantLink("http://127.0.0.1:1", token, states=States(), on_event=lambda event: None)
+        HomeAssistantLink("http://127.0.0.1:1", token, cache=StateCache(), on_event=lambda event: None)
 
 
 def test_a_wrong_address_is_refused_at_once() -> None:
     with pytest.raises(UrlError):
-        HomeAssistantLink("127.0.0.1:8123", "token", states=States(), on_event=lambda event: None)
+        HomeAssistantLink("127.0.0.1:8123", "token", cache=StateCache(), on_event=lambda event: None)
 
 
 async def test_stop_ends_serve_without_cancelling_who_awaits_it_and_may_come_twice(home: SimulatedHome) -> None:
-    link = HomeAssistantLink(home.url, home.token, states=States(), on_event=lambda event: None)
+    link = HomeAssistantLink(home.url, home.token, cache=StateCache(), on_event=lambda event: None)
     await link.stop()
     await link.start()
     serving = asyncio.create_task(link.serve())
@@ -297,7 +297,7 @@ async def test_stop_ends_serve_without_cancelling_who_awaits_it_and_may_come_twi
 
 
 async def test_serve_that_is_cancelled_closes_its_connection(home: SimulatedHome) -> None:
-    link = HomeAssistantLink(home.url, home.token, states=States(), on_event=lambda event: None)
+    link = HomeAssistantLink(home.url, home.token, cache=StateCache(), on_event=lambda event: None)
     serving = asyncio.create_task(link.serve())
     async with asyncio.timeout(10):
         await link.ready.wait()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hassette_core.errors import UnknownEntityError
 from hassette_core.events import Context, State, StateChanged
-from hassette_core.states import States
+from hassette_core.states import StateCache, States
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 CONTEXT = Context("0" * 26)
@@ -29,46 +29,46 @@ def values(states: States) -> dict[str, str]:
 
 
 def test_a_change_is_seen_by_entity_and_by_domain() -> None:
-    states = States()
-    states.apply(change("light.hall", "on"))
-    states.apply(change("switch.pump", "off"))
-    lights = states.domain("light")
-    states.apply(change("light.attic", "off"))
-    assert values(states) == {"light.hall": "on", "switch.pump": "off", "light.attic": "off"}
+    cache = StateCache()
+    cache.apply(change("light.hall", "on"))
+    cache.apply(change("switch.pump", "off"))
+    lights = cache.states.domain("light")
+    cache.apply(change("light.attic", "off"))
+    assert values(cache.states) == {"light.hall": "on", "switch.pump": "off", "light.attic": "off"}
     assert list(lights) == ["light.hall", "light.attic"], "a domain is a live view"
-    assert (len(states), "light.hall" in states, states.get("light.cellar")) == (3, True, None)
+    assert (len(cache.states), "light.hall" in cache.states, cache.states.get("light.cellar")) == (3, True, None)
 
 
 def test_a_removed_entity_is_gone_and_an_empty_domain_with_it() -> None:
-    states = States()
-    states.apply(change("light.hall", "on"))
-    states.apply(change("light.hall", None))
-    states.apply(change("light.hall", None))
-    assert (dict(states), dict(states.domain("light"))) == ({}, {})
+    cache = StateCache()
+    cache.apply(change("light.hall", "on"))
+    cache.apply(change("light.hall", None))
+    cache.apply(change("light.hall", None))
+    assert (dict(cache.states), dict(cache.states.domain("light"))) == ({}, {})
 
 
 def test_an_unknown_entity_is_a_key_error_that_says_what_to_do() -> None:
     with pytest.raises(KeyError) as raised:
-        States()["light.hal"]
+        StateCache().states["light.hal"]
     assert isinstance(raised.value, UnknownEntityError)
     assert str(raised.value) == "Home Assistant has no entity 'light.hal'; states.get() returns None instead"
 
 
 def test_the_view_cannot_be_written_through() -> None:
-    states = States()
-    states.apply(change("light.hall", "on"))
+    cache = StateCache()
+    cache.apply(change("light.hall", "on"))
     with pytest.raises(TypeError):
-        states.domain("light")["light.hall"] = state("light.hall")  # type: ignore[index]
+        cache.states.domain("light")["light.hall"] = state("light.hall")  # type: ignore[index]
     with pytest.raises(TypeError):
-        states["light.hall"] = state("light.hall")  # type: ignore[index]
+        cache.states["light.hall"] = state("light.hall")  # type: ignore[index]
 
 
 def test_what_was_fetched_replaces_what_was_known_before() -> None:
-    states = States()
-    states.apply(change("light.gone", "on"))
-    states.begin_load()
-    states.load([state("light.hall", "off")])
-    assert values(states) == {"light.hall": "off"}
+    cache = StateCache()
+    cache.apply(change("light.gone", "on"))
+    cache.begin_load()
+    cache.load([state("light.hall", "off")])
+    assert values(cache.states) == {"light.hall": "off"}
 
 
 ENTITIES = st.sampled_from(["light.a", "light.b", "switch.c"])
@@ -92,18 +92,18 @@ def test_a_fetch_that_crosses_changes_always_ends_in_the_newest_states(
             else:
                 truth[entity_id] = value
 
-    states = States()
-    states.apply(change("light.stale", "on"))
+    cache = StateCache()
+    cache.apply(change("light.stale", "on"))
     happen(before)
-    states.begin_load()
+    cache.begin_load()
     happen(during[:answered_after])
     answer = [state(entity_id, value) for entity_id, value in truth.items()]
     happen(during[answered_after:])
     for entity_id, value in during:
-        states.apply(change(entity_id, value))
-    states.load(answer)
-    assert values(states) == truth
+        cache.apply(change(entity_id, value))
+    cache.load(answer)
+    assert values(cache.states) == truth
     happen(after)
     for entity_id, value in after:
-        states.apply(change(entity_id, value))
-    assert values(states) == truth
+        cache.apply(change(entity_id, value))
+    assert values(cache.states) == truth

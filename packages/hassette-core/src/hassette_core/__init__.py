@@ -1,7 +1,12 @@
 """Decide what runs, and when: apps for Home Assistant, and the framework that runs them.
 
-Each name is imported when it is first asked for: who types ``hassette telemetry`` does not wait for the import of what
-speaks with Home Assistant.
+Apps need no other import::
+
+    from hassette_core import App, AppConfig, NewState
+
+Each name is imported on first use, so that a command such as ``hassette telemetry`` does not wait for the import of
+the Home Assistant client. Each name is listed three times: for type checkers, in ``__all__`` and in the table of lazy
+names. ``tests/core/test_exports.py`` compares the three lists.
 """
 
 import typing
@@ -10,8 +15,8 @@ from hassette_core import lazy_names
 from hassette_core.__about__ import __version__
 
 if typing.TYPE_CHECKING:
-    from hassette_core.api import Api, ServiceResult
-    from hassette_core.apps import App, AppConfig
+    from hassette_core.api import Api, ServiceResult, Target
+    from hassette_core.apps import App, AppConfig, AppStatus
     from hassette_core.bus import AppBus, Subscription
     from hassette_core.config import HassetteConfig, load_config
     from hassette_core.errors import (
@@ -25,22 +30,49 @@ if typing.TYPE_CHECKING:
         NoAnswerError,
         NotConnectedError,
         RegistrationError,
+        ServiceExhaustedError,
+        StartFailedError,
+        UnexpectedAnswerError,
         UnknownEntityError,
+        UrlError,
     )
     from hassette_core.events import Context, Event, State, StateChanged
     from hassette_core.framework import Hassette
-    from hassette_core.handlers import Attr, Data, EntityId, NewState, NewValue, OldState, OldValue
+    from hassette_core.handlers import (
+        Attr,
+        Data,
+        EntityId,
+        NewState,
+        NewValue,
+        OldState,
+        OldValue,
+    )
     from hassette_core.scheduler import AppScheduler, Job
     from hassette_core.simulation.home import SimulatedHome
     from hassette_core.states import States
+    from hassette_executor import (
+        Accounting,
+        DependencyError,
+        ErrorContext,
+        ErrorHook,
+        ExecutionTimeoutError,
+        HassetteError,
+        MemorySink,
+        Record,
+        RecordSink,
+        ServiceCall,
+        Status,
+    )
 
 __all__ = [
+    "Accounting",
     "Api",
     "App",
     "AppBus",
     "AppConfig",
     "AppLoadError",
     "AppScheduler",
+    "AppStatus",
     "Attr",
     "AuthenticationError",
     "CallFailedError",
@@ -48,39 +80,81 @@ __all__ = [
     "Context",
     "CoreError",
     "Data",
+    "DependencyError",
     "EntityId",
+    "ErrorContext",
+    "ErrorHook",
     "Event",
+    "ExecutionTimeoutError",
     "FatalError",
     "Hassette",
     "HassetteConfig",
+    "HassetteError",
     "Job",
     "LinkError",
+    "MemorySink",
     "NewState",
     "NewValue",
     "NoAnswerError",
     "NotConnectedError",
     "OldState",
     "OldValue",
+    "Record",
+    "RecordSink",
     "RegistrationError",
+    "ServiceCall",
+    "ServiceExhaustedError",
     "ServiceResult",
     "SimulatedHome",
+    "StartFailedError",
     "State",
     "StateChanged",
     "States",
+    "Status",
     "Subscription",
+    "Target",
+    "UnexpectedAnswerError",
     "UnknownEntityError",
+    "UrlError",
     "__version__",
     "load_config",
 ]
 
-__getattr__, __dir__ = lazy_names.of(
+__getattr__, __dir__ = lazy_names.lazy_attributes(
     __name__,
     {
-        "api": ("Api", "ServiceResult"),
-        "apps": ("App", "AppConfig"),
-        "bus": ("AppBus", "Subscription"),
-        "config": ("HassetteConfig", "load_config"),
-        "errors": (
+        "hassette_executor": (
+            "Accounting",
+            "DependencyError",
+            "ErrorContext",
+            "ErrorHook",
+            "ExecutionTimeoutError",
+            "HassetteError",
+            "MemorySink",
+            "Record",
+            "RecordSink",
+            "ServiceCall",
+            "Status",
+        ),
+        "hassette_core.api": (
+            "Api",
+            "ServiceResult",
+            "Target",
+        ),
+        "hassette_core.apps": (
+            "App",
+            "AppConfig",
+            "AppStatus",
+        ),
+        "hassette_core.bus": (
+            "AppBus",
+            "Subscription",
+        ),
+        "hassette_core.config": (
+            "HassetteConfig",
+            "load_config",
+        ),
+        "hassette_core.errors": (
             "AppLoadError",
             "AuthenticationError",
             "CallFailedError",
@@ -91,13 +165,33 @@ __getattr__, __dir__ = lazy_names.of(
             "NoAnswerError",
             "NotConnectedError",
             "RegistrationError",
+            "ServiceExhaustedError",
+            "StartFailedError",
+            "UnexpectedAnswerError",
             "UnknownEntityError",
+            "UrlError",
         ),
-        "events": ("Context", "Event", "State", "StateChanged"),
-        "framework": ("Hassette",),
-        "handlers": ("Attr", "Data", "EntityId", "NewState", "NewValue", "OldState", "OldValue"),
-        "scheduler": ("AppScheduler", "Job"),
-        "simulation.home": ("SimulatedHome",),
-        "states": ("States",),
+        "hassette_core.events": (
+            "Context",
+            "Event",
+            "State",
+            "StateChanged",
+        ),
+        "hassette_core.framework": ("Hassette",),
+        "hassette_core.handlers": (
+            "Attr",
+            "Data",
+            "EntityId",
+            "NewState",
+            "NewValue",
+            "OldState",
+            "OldValue",
+        ),
+        "hassette_core.scheduler": (
+            "AppScheduler",
+            "Job",
+        ),
+        "hassette_core.simulation.home": ("SimulatedHome",),
+        "hassette_core.states": ("States",),
     },
 )

@@ -24,7 +24,7 @@ from hassette_core.plugins import Loaded, load_services, load_sinks
 from hassette_core.redacted import RedactingSink
 from hassette_core.scheduler import SchedulerService
 from hassette_core.secrets import SHORTEST
-from hassette_core.states import States
+from hassette_core.states import StateCache
 from hassette_executor import CommandExecutor, RecordSink
 
 logger = logging.getLogger(__name__)
@@ -85,13 +85,14 @@ class Hassette:
         # The sinks themselves are supervised below: nobody but the executor writes, and it writes through these.
         written = [RedactingSink(sink, texts) for sink in kept] if texts else kept
         self.executor = CommandExecutor(*written, settings=replace(config.executor, stop_timeout_s=stop_timeout_s))
-        self.states = States()
+        cache = StateCache()
+        self.states = cache.states
         grace_s = config.hassette.stop_budget_s * GRACE_SHARE
         self.bus = BusService(self.executor, states=self.states, grace_s=grace_s, redact=texts)
         self.link = HomeAssistantLink(
             config.home_assistant.url,
             token.get_secret_value(),
-            states=self.states,
+            cache=cache,
             on_event=self.bus.dispatch,
             report=self._report_connection,
         )

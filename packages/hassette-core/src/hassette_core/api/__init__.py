@@ -1,4 +1,4 @@
-"""What an app asks of Home Assistant."""
+"""Home Assistant's API for apps."""
 
 from hassette_core.api.api import Api, ServiceResult, Target
 

@@ -1,4 +1,4 @@
-"""What an app asks of Home Assistant."""
+"""Home Assistant's API for apps: service calls, states and events."""
 
 import json
 import time
@@ -14,18 +14,18 @@ from hassette_core.secrets import without_secrets
 from hassette_executor import ServiceCall, record_service_call
 
 Target = str | Iterable[str] | Mapping[str, Any]
-"""One entity id, several, or Home Assistant's own form: ``{"area_id": "hall"}``."""
+"""One entity id, several entity ids, or Home Assistant's form, for example ``{"area_id": "hall"}``."""
 
 MAX_DATA_CHARACTERS = 2_000
-"""Kept of a call's data, and of its target, in its record."""
+"""A call's data and its target are each cut to this length in the record of the run."""
 
 
 class ServiceResult(NamedTuple):
-    """What a service call brought.
+    """The result of a service call.
 
     Attributes:
-        context_id: Home Assistant's context id: events that it causes carry it, as their own or as their parent's.
-        response: What the service answered, if it was asked to with ``return_response=True``; else None.
+        context_id: The id of the call's context. The events that the call causes have it as id or as parent id.
+        response: The service's response if the call asked for one with ``return_response=True``, else None.
     """
 
     context_id: str
@@ -33,25 +33,35 @@ class ServiceResult(NamedTuple):
 
 
 class Api:
-    """Home Assistant's API, as an app uses it. One serves all apps.
+    """Home Assistant's API, as `App.api`. All apps share one object.
 
-    Every method raises `NotConnectedError` without a connection, `CallFailedError` when Home Assistant says no, and
-    `TypeError` or `ValueError` for data that JSON cannot hold, such as a NaN, or of more than 4 MB.
+    Every method can raise:
+
+    - `NotConnectedError`: there is no connection, or it was lost before the answer (then its `sent` is True, and Home
+      Assistant may have done it);
+    - `CallFailedError`: Home Assistant refused; its `reason` is Home Assistant's message;
+    - `TypeError` or `ValueError`: the data cannot be written as JSON, for example a NaN, or is larger than 4 MB.
+
+    An app rarely needs to catch them. The run fails and is recorded, and the next event is handled as usual.
 
     Args:
         link: The connection.
-        monotonic_ns: Measures how long calls take.
-        time_ns: Wall clock, nanoseconds since the Unix epoch.
+        record: Called with each service call, also with a failed one. The default adds it to the record of the run
+            that makes the call.
+        monotonic_ns: Measures how long calls take, in nanoseconds.
+        time_ns: Wall clock, in nanoseconds since the Unix epoch.
     """
 
     def __init__(
         self,
         link: HomeAssistantLink,
         *,
+        record: Callable[[ServiceCall], None] = record_service_call,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         time_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._link = link
+        self._record = record
         self._monotonic_ns = monotonic_ns
         self._time_ns = time_ns
 
@@ -59,30 +69,43 @@ class Api:
         self,
         domain: str,
         service: str,
+        /,
         *,
         target: Target | None = None,
+        data: Mapping[str, Any] | None = None,
         return_response: bool = False,
-        **data: Any,
+        **fields: Any,
     ) -> ServiceResult:
         """Call a service (an action) and wait until Home Assistant has carried it out.
 
-        The call is kept with the run that makes it, also when it fails; data that sounds secret is not.
+        Give the service's fields as keywords, in ``data``, or in both. A field named ``target``, ``data`` or
+        ``return_response`` can only be given in ``data``, because these keywords have their own meaning here::
+
+            await self.api.call_service("light", "turn_on", target="light.hall", brightness=120)
+            await self.api.call_service("notify", "phone", message="Door open", data={"target": ["alex"]})
+            await self.api.call_service("logbook", "log", name="Hall", message="is open", domain="binary_sensor")
+
+        The call is part of the record of the run that makes it, also if it fails. Values of fields whose names look
+        like a secret, for example ``code``, are sent but not recorded.
 
         Args:
-            domain: Such as ``light``.
-            service: Such as ``turn_on``.
-            target: What to act on.
-            return_response: Ask for an answer, of a service that has one.
-            data: The service's own parameters, such as ``brightness=120``.
+            domain: For example ``light``.
+            service: For example ``turn_on``.
+            target: The entities, devices or areas to act on.
+            data: Fields of the service, by name.
+            return_response: Ask for a response. Only some services have one, and some require it.
+            fields: Fields of the service, for example ``brightness=120``.
 
         Raises:
-            CallFailedError: Home Assistant refused: no such service, data that it cannot use, a device that fails.
-            NotConnectedError: No connection, or it was lost before the answer.
+            CallFailedError: Home Assistant refused: no such service, a wrong field, or a device that failed.
+            NotConnectedError: There is no connection, or it was lost before the answer.
+            TypeError: A field is given twice, or a value cannot be written as JSON.
         """
         action = f"call {domain}.{service}"
+        given = _merge_fields(action, data, fields)
         message: dict[str, Any] = {"domain": domain, "service": service}
-        if data:
-            message["service_data"] = data
+        if given:
+            message["service_data"] = given
         if target is not None:
             message["target"] = _as_target(target)
         if return_response:
@@ -98,16 +121,16 @@ class Api:
             problem = str(error)
             raise
         except (TypeError, ValueError) as error:
-            problem = f"cannot {action}: {error}"  # data that cannot be written as JSON
+            problem = f"cannot {action}: {error}"
             raise
         finally:
-            record_service_call(
+            self._record(
                 ServiceCall(
                     at_us,
                     domain,
                     service,
-                    _compact(message.get("target") or {key: data[key] for key in _TARGET_KEYS if key in data}),
-                    _compact({key: value for key, value in data.items() if key not in _TARGET_KEYS}),
+                    _compact(message.get("target") or {key: given[key] for key in _TARGET_KEYS if key in given}),
+                    _compact({key: value for key, value in given.items() if key not in _TARGET_KEYS}),
                     (self._monotonic_ns() - began_ns) // 1_000,
                     result.context_id if result else None,
                     problem,
@@ -117,25 +140,30 @@ class Api:
         return result
 
     async def get_states(self) -> list[State]:
-        """Fetch all states anew. `States` has them already; this asks Home Assistant."""
+        """Fetch all states from Home Assistant. `App.states` has the same states without waiting."""
         action = "fetch the states"
         return parse_states(await self._link.require_connection(action).command(action, "get_states"))
 
     async def get_state(self, entity_id: str) -> State | None:
-        """Fetch one state anew; None if there is no such entity."""
+        """Fetch one state from Home Assistant. Return None if there is no such entity."""
         action = f"fetch the state of {entity_id}"
         answer = await self._rest(action, "GET", f"/api/states/{quote(entity_id, safe='')}", missing_is_none=True)
         return None if answer.status == 404 else parse_states([answer.body])[0]
 
     async def set_state(self, entity_id: str, state: str | float, attributes: Mapping[str, Any] | None = None) -> State:
-        """Write a state into Home Assistant, making the entity if it is new.
+        """Write a state into Home Assistant, and create the entity if it is new.
 
-        It changes what Home Assistant says, not the device: to switch a light, call its service.
+        This changes the state that Home Assistant shows, not the device. To switch a light, call its service::
+
+            await self.api.set_state("sensor.rain_today", 4.2, {"unit_of_measurement": "mm"})
 
         Args:
-            entity_id: Such as ``sensor.my_value``.
-            state: At most 255 characters.
-            attributes: Replaces all attributes; None leaves none.
+            entity_id: For example ``sensor.rain_today``.
+            state: At most 255 characters as text.
+            attributes: Replaces all attributes of the entity. None removes them.
+
+        Returns:
+            The state as Home Assistant stored it.
         """
         action = f"set the state of {entity_id}"
         body = {"state": str(state), "attributes": dict(attributes or {})}
@@ -143,17 +171,17 @@ class Api:
         return parse_states([answer.body])[0]
 
     async def remove_state(self, entity_id: str) -> bool:
-        """Remove a state that `set_state` made; False if there was none."""
+        """Remove a state that `set_state` created. Return False if there was none."""
         action = f"remove the state of {entity_id}"
         path = f"/api/states/{quote(entity_id, safe='')}"
         return (await self._rest(action, "DELETE", path, missing_is_none=True)).status != 404
 
     async def fire_event(self, event_type: str, data: Mapping[str, Any] | None = None) -> str:
-        """Fire an event and return its context id.
+        """Fire an event in Home Assistant, for automations and other apps, and return its context id.
 
         Args:
-            event_type: Such as ``my_app_decided``.
-            data: What it carries.
+            event_type: For example ``my_app_decided``.
+            data: The event's data.
         """
         action = f"fire {event_type}"
         connection = self._link.require_connection(action)
@@ -170,6 +198,13 @@ class Api:
 
 
 _TARGET_KEYS = ("entity_id", "device_id", "area_id", "floor_id", "label_id")
+
+
+def _merge_fields(action: str, data: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+    given = {} if data is None else dict(data)
+    if twice := sorted(given.keys() & fields.keys()):
+        raise TypeError(f"cannot {action}: {', '.join(twice)} must be given in data or as a keyword, got both")
+    return {**given, **fields}
 
 
 def _as_target(target: Target) -> dict[str, Any]:

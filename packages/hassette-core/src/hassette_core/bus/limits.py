@@ -21,7 +21,7 @@ class Delivery(NamedTuple):
             listener is made to wait on purpose is not counted as waiting time.
     """
 
-    event: Event | StateChanged
+    event: Event
     trigger: EventTrigger
     ready_ns: int
 

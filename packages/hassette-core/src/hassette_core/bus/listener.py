@@ -67,7 +67,7 @@ class Listener:
             self._hold = Hold(duration_s, clock, self._lasted, self._pass)
             self._gates.append(self._hold)
 
-    def offer(self, event: Event | StateChanged, trigger: EventTrigger) -> None:
+    def offer(self, event: Event, trigger: EventTrigger) -> None:
         """Run the handler for an event of the topic, if that is what its options ask for."""
         if not self.active:
             return
@@ -92,7 +92,7 @@ class Listener:
             gate.close()
         self._lane.skip_waiting()
 
-    def _matches(self, event: Event | StateChanged) -> bool:
+    def _matches(self, event: Event) -> bool:
         held: Delivery | None = None
         if self._change is not None:
             assert isinstance(event, StateChanged)  # the bus gives a listener to changes nothing else

@@ -106,7 +106,7 @@ class BusService:
 
     # ---- events -----------------------------------------------------------------------------------------------
 
-    def dispatch(self, event: Event | StateChanged) -> None:
+    def dispatch(self, event: Event) -> None:
         """Bring an event to the listeners that match. Called on the event loop; does not wait for them."""
         if not self._open:
             return
@@ -247,7 +247,7 @@ class BusService:
         )
 
 
-def trigger_of(event: Event | StateChanged) -> EventTrigger:
+def trigger_of(event: Event) -> EventTrigger:
     """Return what the record says about the event that caused a run."""
     context = event.context
     if isinstance(event, StateChanged):

@@ -15,7 +15,7 @@ from hassette_core.framework import Hassette
 from hassette_core.installed import plugin_tables
 from hassette_core.link import HomeAssistantLink
 from hassette_core.logs import Redaction
-from hassette_core.states import States
+from hassette_core.states import StateCache
 
 ONLINE_TIMEOUT_S = 20.0
 
@@ -47,10 +47,8 @@ def check(file: Path, online: bool) -> int:
 async def _connect(config: HassetteConfig) -> str:
     token = config.home_assistant.token
     assert token is not None  # checked before
-    states = States()
-    link = HomeAssistantLink(
-        config.home_assistant.url, token.get_secret_value(), states=states, on_event=lambda _: None
-    )
+    cache = StateCache()
+    link = HomeAssistantLink(config.home_assistant.url, token.get_secret_value(), cache=cache, on_event=lambda _: None)
     try:
         async with link, asyncio.timeout(ONLINE_TIMEOUT_S):
             await link.wait_ready()
@@ -60,4 +58,4 @@ async def _connect(config: HassetteConfig) -> str:
             f"no Home Assistant was ready at {link.url} within {ONLINE_TIMEOUT_S:g} s: {why}."
             " Is the address right, and is it running?"
         ) from None
-    return f"ok      Home Assistant {link.home_assistant_version} at {link.url}, {len(states)} entities"
+    return f"ok      Home Assistant {link.home_assistant_version} at {link.url}, {len(cache.states)} entities"

@@ -66,7 +66,7 @@ class InjectionPlan:
         self._named = tuple(slot for slot in slots if slot.by_name)
         self._event_only = [type(slot.marker) for slot in slots] == [WholeEvent] and not self._named
 
-    def bind(self, event: Event | StateChanged) -> Callable[[], Any]:
+    def bind(self, event: Event) -> Callable[[], Any]:
         """Return a callable without parameters; calling it provides them and calls the handler.
 
         Calling it raises `DependencyError` when the event lacks what a parameter asks for.
@@ -77,7 +77,7 @@ class InjectionPlan:
             return self._handler
         return partial(self._call, event)
 
-    def _call(self, event: Event | StateChanged) -> Any:
+    def _call(self, event: Event) -> Any:
         positional = [_value(self._handler, slot, event) for slot in self._positional]
         named = {slot.name: _value(self._handler, slot, event) for slot in self._named}
         return self._handler(*positional, **named)
@@ -120,11 +120,6 @@ def _slot(handler: Callable[..., Any], parameter: inspect.Parameter, provides: P
         raise RegistrationError(
             f"handler {_name(handler)} has the parameter {str(parameter)!r}, which only a change of state provides:"
             " register it with on_state_change, or ask for event: Event or Annotated[type, Data(key)]"
-        )
-    if provides == "change" and annotation is Event:
-        raise RegistrationError(
-            f"handler {_name(handler)} has the parameter {str(parameter)!r}, but a change of state is a StateChanged:"
-            f" write {parameter.name}: StateChanged"
         )
     convert, admits_none = _converter(handler, parameter, annotation, marker)
     by_name = parameter.kind is inspect.Parameter.KEYWORD_ONLY
@@ -171,7 +166,7 @@ def _converter(
     return adapter.validate_python, optional
 
 
-def _value(handler: Callable[..., Any], slot: _Slot, event: Event | StateChanged) -> object:
+def _value(handler: Callable[..., Any], slot: _Slot, event: Event) -> object:
     value = slot.marker.provide(event)
     if isinstance(value, Missing):
         if slot.default is not inspect.Parameter.empty:

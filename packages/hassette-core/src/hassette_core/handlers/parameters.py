@@ -46,7 +46,7 @@ class Parameter:
 class WholeEvent(Parameter):
     """The event itself; what ``event``, `Event` and `StateChanged` stand for."""
 
-    def provide(self, event: Event | StateChanged) -> object:
+    def provide(self, event: Event) -> object:
         """Return the event."""
         return event
 
@@ -120,7 +120,7 @@ class Data(Parameter):
 
     key: str
 
-    def provide(self, event: Event | StateChanged) -> object:
+    def provide(self, event: Event) -> object:
         """Return the entry."""
         value = event.data.get(self.key)
         return Missing(f"the event's data has no {self.key!r}") if value is None else value

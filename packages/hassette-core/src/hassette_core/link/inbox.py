@@ -8,7 +8,7 @@ from typing import Any
 
 from hassette_core.errors import UnreadableEventError
 from hassette_core.events import Event, State, StateChanged, parse_event
-from hassette_core.states import States
+from hassette_core.states import StateCache
 from hassette_executor import RepeatedLog
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Inbox:
     It never waits: Home Assistant cuts a subscriber off that has 4096 messages pending.
 
     Args:
-        states: Kept current; changed before an event is handed on.
+        cache: Kept current; it is changed before an event is passed on.
         on_event: Where events go. Called on the loop; must return at once.
         monotonic_ns: The clock that stamps events.
 
@@ -45,26 +45,26 @@ class Inbox:
 
     def __init__(
         self,
-        states: States,
-        on_event: Callable[[Event | StateChanged], None],
+        cache: StateCache,
+        on_event: Callable[[Event], None],
         *,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.received = 0
         self.withheld = 0
         self.unreadable = 0
-        self._states = states
+        self._cache = cache
         self._on_event = on_event
         self._monotonic_ns = monotonic_ns
         self._phase = Phase.GATHERING
-        self._waiting: list[Event | StateChanged] = []
+        self._waiting: list[Event] = []
         self._repeated = RepeatedLog(logger, LOG_INTERVAL_S)
 
     def begin(self) -> None:
         """Get ready for a new connection; call it before subscribing."""
         self._phase = Phase.GATHERING
         self._waiting.clear()
-        self._states.begin_load()
+        self._cache.begin_load()
 
     def load(self, states: Iterable[State], *, running: bool) -> None:
         """Take over all states, then hand on what has happened since the subscription.
@@ -73,7 +73,7 @@ class Inbox:
             states: All states, as fetched after subscribing.
             running: Whether Home Assistant has started completely; if not, call `run` once it has.
         """
-        self._states.load(states)
+        self._cache.load(states)
         self._phase = Phase.RUNNING if running else Phase.STARTING
         waiting, self._waiting = self._waiting, []
         for event in waiting:
@@ -96,7 +96,7 @@ class Inbox:
             return
         self.received += 1
         if type(event) is StateChanged:
-            self._states.apply(event)
+            self._cache.apply(event)
         if self._phase is Phase.RUNNING:
             self._on_event(event)
         elif self._phase is Phase.GATHERING:
@@ -104,7 +104,7 @@ class Inbox:
         else:
             self._hand_on(event)
 
-    def _hand_on(self, event: Event | StateChanged) -> None:
+    def _hand_on(self, event: Event) -> None:
         if self._phase is Phase.STARTING and type(event) is StateChanged:
             self.withheld += 1
         else:

@@ -8,14 +8,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from hassette_core.errors import AuthenticationError, LinkError, NoAnswerError, NotConnectedError, UnexpectedAnswerError
-from hassette_core.events import Event, State, StateChanged, parse_state
+from hassette_core.events import Event, State, parse_state
 from hassette_core.link.address import parse_address
 from hassette_core.link.backoff import MOST_S, Backoff
 from hassette_core.link.configuration import RUNNING, HomeConfiguration, parse_configuration
 from hassette_core.link.connection import CLOSE_TIMEOUT_S, MAX_MESSAGE_BYTES, Connection, quieten_hass_client
 from hassette_core.link.inbox import Inbox
 from hassette_core.link.pulse import Pulse
-from hassette_core.states import States
+from hassette_core.states import StateCache
 from hassette_executor import RepeatedLog
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class HomeAssistantLink:
     Args:
         url: Home Assistant's address, such as ``http://homeassistant.local:8123``.
         token: A long-lived access token. It appears in no log, record or error.
-        states: Kept current.
+        cache: Kept current.
         on_event: Called on the loop with every event, after the states have been changed; must return at once.
         report: Told ``connection_lost`` and ``connection_restored``, with the address and one sentence. What has
             not been connected yet is not lost.
@@ -66,8 +66,8 @@ class HomeAssistantLink:
         url: str,
         token: str,
         *,
-        states: States,
-        on_event: Callable[[Event | StateChanged], None],
+        cache: StateCache,
+        on_event: Callable[[Event], None],
         report: Report = lambda kind, subject, detail: None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         random: Callable[[], float] = random,
@@ -81,9 +81,8 @@ class HomeAssistantLink:
         self.ready = asyncio.Event()
         self.configuration: HomeConfiguration | None = None
         self.problem = ""
-        self._states = states
         self._on_event = on_event
-        self._inbox = Inbox(states, self._hear)
+        self._inbox = Inbox(cache, self._hear)
         self._report = report
         self._max_message_bytes = max_message_bytes
         self._backoff = Backoff(random=random)
@@ -273,7 +272,7 @@ class HomeAssistantLink:
             self._note_ready()
         self._inbox.load(states, running=running)
 
-    def _hear(self, event: Event | StateChanged) -> None:
+    def _hear(self, event: Event) -> None:
         if event.event_type == "homeassistant_started":
             self._inbox.run()
             self._note_ready()

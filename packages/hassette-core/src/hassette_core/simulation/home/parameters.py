@@ -1,7 +1,7 @@
 """What a service's parameters must be, and what Home Assistant says otherwise."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 
 class Parameter(NamedTuple):
@@ -68,12 +68,17 @@ def _read_text(value: Any) -> str:
     return str(value)
 
 
+def _read_texts(value: Any) -> list[str]:
+    return [_read_text(one) for one in (cast("list[Any]", value) if isinstance(value, list) else [value])]
+
+
 def _complain_of_text(value: Any) -> str:
     return "string value is None" if value is None else "value should be a string"
 
 
 NUMBER = Parameter(float, _expected("float"))
 TEXT = Parameter(_read_text, _complain_of_text)
+TEXTS = Parameter(_read_texts, _complain_of_text)
 BRIGHTNESS = Parameter(_clamp_brightness, _expected("int"))
 PERCENT = whole(0, 100)
 HVAC_MODE = Parameter(_read_hvac_mode, _expected(f"HVACMode or one of {', '.join(map(repr, HVAC_MODES))}"))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from hassette_core.simulation.home.core import Json
 from hassette_core.simulation.home.house import DARK, FORECAST
-from hassette_core.simulation.home.parameters import BRIGHTNESS, HVAC_MODE, NUMBER, PERCENT, TEXT
+from hassette_core.simulation.home.parameters import BRIGHTNESS, HVAC_MODE, NUMBER, PERCENT, TEXT, TEXTS
 from hassette_core.simulation.home.services import Call, Service, not_valid
 
 
@@ -74,6 +74,13 @@ def _notify(call: Call) -> None:
     """Leave a notification, as ``persistent_notification.create`` does: it is nowhere among the states."""
 
 
+def _log(call: Call) -> None:
+    """Fire the event from which Home Assistant's logbook makes an entry."""
+    entry = {key: call.data[key] for key in ("name", "message", "domain") if key in call.data}
+    entity_ids = call.data.get("entity_id")
+    call.core.fire("logbook_entry", {**entry, **({"entity_id": entity_ids[0]} if entity_ids else {})}, call.context)
+
+
 def _forecast(_: Call) -> Json:
     today = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
     return {
@@ -112,6 +119,7 @@ _LIGHT_FIELDS = {
     "transition": NUMBER,
 }
 _MESSAGE = Service(_notify, {"message": TEXT.needed, "title": TEXT}, targeted=False)
+_NOTIFY = _MESSAGE._replace(fields={**_MESSAGE.fields, "target": TEXTS})
 
 SERVICES: dict[str, dict[str, Service]] = {
     "homeassistant": {
@@ -141,10 +149,13 @@ SERVICES: dict[str, dict[str, Service]] = {
         "stop_cover": Service(_stay),
         "set_cover_position": Service(_cover_to(None), {"position": PERCENT.needed}),
     },
-    "notify": {"notify": _MESSAGE, "persistent_notification": _MESSAGE},
+    "notify": {"notify": _NOTIFY, "persistent_notification": _NOTIFY},
     "persistent_notification": {
         "create": _MESSAGE._replace(fields={**_MESSAGE.fields, "notification_id": TEXT}),
         "dismiss": Service(_notify, {"notification_id": TEXT.needed}, targeted=False),
+    },
+    "logbook": {
+        "log": Service(_log, {"name": TEXT.needed, "message": TEXT.needed, "domain": TEXT}, targeted=False),
     },
     "weather": {
         "get_forecasts": Service(_forecast, {"type": TEXT.needed}, response="only"),

@@ -1,0 +1,66 @@
+"""The writer of the states: the link, or a test, keeps them current through it."""
+
+from collections.abc import Iterable
+
+from hassette_core.events import State, StateChanged
+from hassette_core.states.states import States
+
+
+class StateCache:
+    """All states, changed by events and replaced after a reconnect.
+
+    Attributes:
+        states: The read-only view for apps, the bus and pages. It is the same object for the lifetime of the cache.
+    """
+
+    def __init__(self) -> None:
+        self._by_entity: dict[str, State] = {}
+        self._by_domain: dict[str, dict[str, State]] = {}
+        self._changed_while_loading: set[str] | None = None
+        self.states = States(self._by_entity, self._by_domain)
+
+    def apply(self, change: StateChanged) -> None:
+        """Apply one change."""
+        entity_id = change.entity_id
+        if self._changed_while_loading is not None:
+            self._changed_while_loading.add(entity_id)
+        if change.new_state is None:
+            self._remove(entity_id)
+        else:
+            self._put(change.new_state)
+
+    def begin_load(self) -> None:
+        """Announce a load: from now on, `load` does not overwrite an entity that `apply` has changed."""
+        self._changed_while_loading = set()
+
+    def load(self, states: Iterable[State]) -> None:
+        """Replace all states, except those of entities that have changed since `begin_load`.
+
+        Home Assistant sends changes and the answer to ``get_states`` in the order in which they were made. But the
+        answer reaches this process through a future, a little later than changes that were sent after it. So the
+        newest change of an entity is always at least as new as its fetched state.
+        """
+        changed = self._changed_while_loading or set()
+        fetched = {state.entity_id: state for state in states}
+        for entity_id in self._by_entity.keys() - fetched.keys() - changed:
+            self._remove(entity_id)
+        for entity_id, state in fetched.items():
+            if entity_id not in changed:
+                self._put(state)
+        self._changed_while_loading = None
+
+    def _put(self, state: State) -> None:
+        entity_id = state.entity_id
+        self._by_entity[entity_id] = state
+        domain = entity_id.partition(".")[0]
+        try:
+            self._by_domain[domain][entity_id] = state
+        except KeyError:
+            self._by_domain[domain] = {entity_id: state}
+
+    def _remove(self, entity_id: str) -> None:
+        if self._by_entity.pop(entity_id, None) is not None:
+            domain = entity_id.partition(".")[0]
+            del self._by_domain[domain][entity_id]
+            if not self._by_domain[domain]:
+                del self._by_domain[domain]
