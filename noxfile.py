@@ -1,36 +1,39 @@
-"""Every check there is, one session each: ``nox -l`` lists them, ``nox -s test`` is the one for every day.
+"""All checks, one session each. ``nox -l`` lists them; ``nox -s test`` is the one for every day.
 
-Sessions test what a user gets: wheels built from this tree, installed into an environment of their own, never the tree
-itself. `.ci/run` runs them all.
+Sessions test what a user installs: wheels built from this tree, in a new environment, never the tree itself.
+`.ci/run` runs the sessions that a change must pass.
+
+All sessions install the versions in constraints.txt, except `minimums`, `maximums` and `newest`. A release of a
+dependency therefore cannot turn a clean clone red. ``nox -s pin`` updates the files.
 """
 
 import hashlib
 import os
+import re
 import shutil
 import ssl
 import tempfile
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import nox
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.error_on_missing_interpreters = True  # nox would skip the session and end with 0
-nox.options.download_python = "never"  # a Python fetched from elsewhere is not the one that the user has
-nox.options.allow_parallel = True  # ``nox -j 2``; a session that measures time says no for itself
+nox.options.error_on_missing_interpreters = True  # otherwise nox skips the session and exits with 0
+nox.options.download_python = "never"  # test the user's Python, not a downloaded one
+nox.options.allow_parallel = True  # ``nox -j 2``; sessions that measure time turn it off
 nox.options.sessions = ["test"]
 os.environ["UV_PYTHON_DOWNLOADS"] = "never"
 if any(ssl.get_default_verify_paths()[:2]):
-    # Behind a proxy that has its own certificates, only the system knows those. Where it knows none, uv brings its own.
+    # A proxy may have certificates that only the system trusts. Without system certificates uv uses its bundled ones.
     os.environ.setdefault("UV_SYSTEM_CERTS", "1")
 
 ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13"]
 LOWEST, NEWEST = PYTHONS[0], PYTHONS[-1]
 
-# What each kind of user installs. `scripts/check_installed.py` says what must not come with it.
+# The packages that each kind of user installs. `scripts/check_installed.py` checks that nothing else comes with them.
 PARTS = {
     "executor": ["hassette-executor"],
     "core": ["hassette-executor", "hassette-core"],
@@ -40,14 +43,18 @@ PARTS = {
 }
 EVERY_PART = [nox.param(part, id=part) for part in PARTS]
 QUICK = "not homeassistant and not browser and not torture"
-ONCE = f"{QUICK} and not long"  # what takes a minute runs once, in `test`, and not again in each environment
+ONCE = f"{QUICK} and not long"  # tests marked `long` run in `test` only, not in each environment of the matrix
+CONSTRAINTS = ROOT / "constraints.txt"
+LOWEST_CONSTRAINTS = ROOT / "constraints-minimums.txt"
+PINNED = ["-c", str(CONSTRAINTS)]
 WORKSPACE = nox.project.load_toml(ROOT / "pyproject.toml")
-PROJECTS = [nox.project.load_toml(file)["project"] for file in sorted(ROOT.glob("packages/*/pyproject.toml"))]
+PACKAGES = [nox.project.load_toml(file) for file in sorted(ROOT.glob("packages/*/pyproject.toml"))]
+DEPENDENT_TESTS = [f"tests/{folder}" for folder in ("core", "store", "sync", "full", "otel", "contracts")]
 
 
 @nox.session
 def test(session: nox.Session) -> None:
-    """Everything installed, every quick test, on the Python at hand."""
+    """Run all quick tests with all packages, on the Python at hand."""
     install(session, "full", "test")
     session.run("pytest", "-m", QUICK, *(session.posargs or ["--ignore=tests/typing", "tests"]))
 
@@ -55,38 +62,75 @@ def test(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 @nox.parametrize("part", EVERY_PART)
 def tests(session: nox.Session, part: str) -> None:
-    """One part alone, its own tests, on one Python: 3.11-3.13 x executor, core, store, sync, full."""
+    """Run one part's tests with only this part installed: Python 3.11-3.13 x executor, core, store, sync, full."""
     install(session, part)
     session.run("python", "scripts/check_installed.py", part)
-    session.install(*group("test"))
-    where = ["tests/full", "tests/otel", "tests/architecture"] if part == "full" else [f"tests/{part}"]
+    session.install(*PINNED, *group("test"))
+    folders = ["full", "otel", "contracts", "architecture"] if part == "full" else [part]
+    where = [f"tests/{folder}" for folder in folders]
     session.run("pytest", "-m", ONCE, *(session.posargs or where))
 
 
 @nox.session(python=LOWEST)
 def minimums(session: nox.Session) -> None:
-    """The lowest versions that our ranges admit pass the tests of whatever has a dependency."""
-    # To uv a wheel's own requirements are not direct ones, so they are spelled out.
-    direct = {line for project in PROJECTS for line in asked_for(project) if not line.startswith("hassette-")}
-    session.install("--resolution=lowest-direct", *sorted(direct))
-    install(session, "full", "test")
-    where = [f"tests/{part}" for part in ("core", "store", "sync", "full", "otel")]
-    session.run("pytest", "-m", ONCE, *(session.posargs or where))
+    """Test the lowest versions of our dependencies that our ranges admit."""
+    session.install("-c", str(LOWEST_CONSTRAINTS), *direct_dependencies())
+    install(session, "full", "test", constraints=LOWEST_CONSTRAINTS)
+    session.run("pytest", "-m", ONCE, *(session.posargs or DEPENDENT_TESTS))
+
+
+@nox.session(python=NEWEST)
+def maximums(session: nox.Session) -> None:
+    """Test today's newest versions of our dependencies, with pinned test tools. Reported by CI, not required."""
+    session.install(*direct_dependencies())
+    install(session, "full", constraints=None)
+    installed = installed_names(session)
+    tools = Path(session.create_tmp()).resolve() / "tools.txt"
+    tools.write_text("".join(line for line in CONSTRAINTS.open() if name_of(line) not in installed))
+    session.install("-c", str(tools), *group("test"))
+    session.run("pytest", "-m", ONCE, *(session.posargs or DEPENDENT_TESTS))
+
+
+@nox.session(python=NEWEST)
+def newest(session: nox.Session) -> None:
+    """Try today's newest versions of everything, tools included. Reported by CI, not required."""
+    install(session, "full", "test", "lint", "typecheck", "docs", constraints=None)
+    run_lint(session)
+    session.run("pyright")
+    run_sphinx(session)
+    session.run("pytest", "-m", ONCE, *(session.posargs or ["tests"]))
+
+
+@nox.session(python=LOWEST)
+def pin(session: nox.Session) -> None:
+    """Update constraints.txt and constraints-minimums.txt from the ranges in all pyproject.toml files."""
+    session.install("uv")
+    folder = Path(session.create_tmp()).resolve()
+    groups = {line for name in WORKSPACE["dependency-groups"] for line in group(name)}
+    build = {line for package in PACKAGES for line in package["build-system"]["requires"]}
+    dependencies = direct_dependencies()
+    CONSTRAINTS.write_text(
+        "# Tested versions of tools and dependencies, for Python 3.11 and later. Written by ``nox -s pin``.\n"
+        + resolve(session, folder, groups | build | dependencies)
+    )
+    # First the product alone: the lowest versions of the tools are of no interest.
+    lowest = resolve(session, folder, dependencies, "--resolution=lowest-direct")
+    LOWEST_CONSTRAINTS.write_text(
+        "# The lowest versions of our dependencies, and test tools that work with them. Written by ``nox -s pin``.\n"
+        + resolve(session, folder, {*lowest.splitlines(), *group("test")})
+    )
 
 
 @nox.session(python=LOWEST)
 def lint(session: nox.Session) -> None:
-    """Ruff's rules, ruff's format, and the import contracts."""
-    session.install(*group("lint"))
-    session.run("ruff", "check")
-    session.run("ruff", "format", "--check")
-    sources = os.pathsep.join(str(source) for source in sorted(ROOT.glob("packages/*/src")))
-    session.run("lint-imports", env={"PYTHONPATH": sources})
+    """Check ruff's rules, ruff's format, and the import contracts."""
+    session.install(*PINNED, *group("lint"))
+    run_lint(session)
 
 
 @nox.session(python=LOWEST)
 def typecheck(session: nox.Session) -> None:
-    """Pyright, strict: the packages, and the file that states every join between them."""
+    """Check the types of the packages, of the tests' shared helpers, and of the joins between the packages."""
     install(session, "full", "test", "typecheck")
     session.run("pyright")
     session.run("pytest", "tests/typing")
@@ -94,7 +138,7 @@ def typecheck(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def coverage(session: nox.Session) -> None:
-    """The executor's own tests reach every branch of it."""
+    """Check that the executor's tests cover each of its branches."""
     install(session, "full", "test")
     session.run(
         *["pytest", "-m", QUICK, "--cov=hassette_executor", "--cov-branch", "--cov-report=term-missing:skip-covered"],
@@ -104,81 +148,119 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def docs(session: nox.Session) -> None:
-    """The documentation builds, with every warning an error and every link inside it whole."""
-    session.install(*group("docs"))
-    session.run("sphinx-build", "-q", "-n", "-W", "--keep-going", "-b", "html", "docs", "site", *session.posargs)
+    """Build the documentation; a warning or a broken internal link is an error."""
+    install(session, "full", "docs")
+    run_sphinx(session, *session.posargs)
 
 
 @nox.session(python=LOWEST)
 def build(session: nox.Session) -> None:
-    """Build each wheel and sdist, look inside, install each alone and import it."""
-    session.install(*group("release"))
+    """Build each wheel and sdist, check the contents, install each wheel alone and import it."""
+    session.install(*PINNED, *group("release"))
     output = Path(session.create_tmp()).resolve() / "dist"
     shutil.rmtree(output, ignore_errors=True)
     for package in sorted(ROOT.glob("packages/*")):
-        # Without arguments `build` makes the wheel from the sdist: what a distribution would do.
+        # Without --wheel or --sdist `build` makes the wheel from the sdist, as a distribution does.
         session.run("python", "-m", "build", "--no-isolation", "--outdir", str(output), str(package), silent=True)
     session.run("python", "scripts/check_distributions.py", str(output))
 
 
 @nox.session(python=NEWEST)
 def browser(session: nox.Session) -> None:
-    """The pages in a real browser: the system's Chromium."""
+    """Test the pages in the system's Chromium."""
     install(session, "full", "test", "browser")
     session.run("pytest", "-m", "browser", *(session.posargs or ["tests/browser"]))
 
 
 @nox.session(python=NEWEST)
 def homeassistant(session: nox.Session) -> None:
-    """The link, the demo apps and the contract tests against a real Home Assistant."""
+    """Test the link, the demo apps and the simulated home against a real Home Assistant."""
     install(session, "full", "test")
     session.run("pytest", "-m", "homeassistant", *(session.posargs or ["tests/homeassistant"]))
 
 
 @nox.session(python=NEWEST)
 def torture(session: nox.Session) -> None:
-    """What takes minutes: a thousand SIGKILLs, a minute without a sink, half a minute of a locked file."""
+    """Run the tests that take minutes: a thousand SIGKILLs, a minute without a sink, a file locked for 30 seconds."""
     install(session, "full", "test")
     session.run("pytest", "-m", "torture", "--timeout=3600", *(session.posargs or ["tests"]))
 
 
 @nox.session(python=NEWEST, allow_parallel=False)
 def bench(session: nox.Session) -> None:
-    """The figures that the documentation promises, one after the other; ``-- --quick`` for a tenth of the work."""
+    """Measure the figures in the documentation, one after the other; ``-- --quick`` does a tenth of the work."""
     install(session, "full", "test")
     for benchmark in sorted(ROOT.glob("benchmarks/*.py")):
-        if "__main__" in benchmark.read_text():  # the others are what these share
+        if "__main__" in benchmark.read_text():  # the other files are shared helpers
             session.run("python", str(benchmark), *session.posargs)
 
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """The whole system on the simulated home: ``nox -s demo -- --seconds 15``."""
+    """Run the whole system with the simulated home: ``nox -s demo -- --seconds 15``."""
     install(session, "full")
     session.run("hassette", "demo", *session.posargs)
 
 
 @nox.session(python=NEWEST)
 def release(session: nox.Session) -> None:
-    """Release one package: ``nox -s release -- hassette-store 0.2.0``, and ``--publish`` to upload it."""
-    session.install(*group("release"))
+    """Release one package: ``nox -s release -- hassette-store 0.2.0``; ``--publish`` uploads it."""
+    session.install(*PINNED, *group("release"))
     session.run("python", "scripts/release.py", *session.posargs)
 
 
-def install(session: nox.Session, part: str, *groups: str) -> None:
-    """Install a part's packages from their wheels, and the dependency groups beside them."""
+def run_lint(session: nox.Session) -> None:
+    """Run ruff and the import contracts."""
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    sources = os.pathsep.join(str(source) for source in sorted(ROOT.glob("packages/*/src")))
+    session.run("lint-imports", env={"PYTHONPATH": sources})
+
+
+def run_sphinx(session: nox.Session, *arguments: str) -> None:
+    """Build the documentation into ``site``."""
+    session.run("sphinx-build", "-q", "-n", "-W", "--keep-going", "-b", "html", "docs", "site", *arguments)
+
+
+def install(session: nox.Session, part: str, *groups: str, constraints: Path | None = CONSTRAINTS) -> None:
+    """Install a part's packages from their wheels, together with dependency groups."""
     folder = wheels(session)
     packages = [requirement(name, folder) for name in PARTS[part]]
-    session.install(*packages, *(line for name in groups for line in group(name)))
+    pinned = ["-c", str(constraints)] if constraints else []
+    session.install(*pinned, *packages, *(line for name in groups for line in group(name)))
 
 
-def asked_for(project: dict[str, Any]) -> list[str]:
-    """Return what a package asks for, with all of its extras."""
-    return [*project["dependencies"], *chain(*project.get("optional-dependencies", {}).values())]
+def resolve(session: nox.Session, folder: Path, requirements: set[str], *options: str) -> str:
+    """Return pinned versions for requirements and everything they need, one per line, on all platforms."""
+    asked, found = folder / "requirements.txt", folder / "resolved.txt"
+    asked.write_text("\n".join(sorted(requirements)))
+    found.unlink(missing_ok=True)  # uv would keep the versions in it
+    compile_ = ["uv", "pip", "compile", "--quiet", "--universal", f"--python-version={LOWEST}", "--no-header"]
+    session.run(*compile_, "--no-annotate", *options, "--output-file", str(found), str(asked))
+    return found.read_text()
+
+
+def installed_names(session: nox.Session) -> set[str]:
+    """Return the names of the packages in a session's environment."""
+    program = "import importlib.metadata as m; print(*(d.name for d in m.distributions()), sep='\\n')"
+    return {name_of(line) for line in str(session.run("python", "-c", program, silent=True)).splitlines()}
+
+
+def name_of(line: str) -> str:
+    """Return the normalized name in a line like ``typing_extensions==4.15.0``."""
+    return re.sub(r"[-_.]+", "-", line.partition("==")[0].strip()).lower()
+
+
+def direct_dependencies() -> set[str]:
+    """Return what our packages and their extras need, without our own packages."""
+    projects = [package["project"] for package in PACKAGES]
+    extras = chain(*(project.get("optional-dependencies", {}).values() for project in projects))
+    lines = chain(*(project["dependencies"] for project in projects), *extras)
+    return {line for line in lines if not line.startswith("hassette-")}
 
 
 def group(name: str) -> list[str]:
-    """Return the requirements of one of the root pyproject.toml's dependency groups."""
+    """Return the requirements of a dependency group in the root's pyproject.toml."""
     return list(nox.project.dependency_groups(WORKSPACE, name))
 
 
@@ -190,9 +272,9 @@ def requirement(package: str, folder: Path) -> str:
 
 
 def wheels(session: nox.Session) -> Path:
-    """Return the folder with the wheels of this tree, and build them first if a file has changed since the last time.
+    """Build wheels of this tree, unless there are wheels of the same files already, and return their folder.
 
-    uv's own cache looks at pyproject.toml only, and would hand out yesterday's code.
+    uv's own cache looks at pyproject.toml only and would return wheels of older code.
     """
     digest = hashlib.sha256()
     for file in sorted(ROOT.glob("packages/*/**/*")):
@@ -206,15 +288,19 @@ def wheels(session: nox.Session) -> Path:
                 build_wheel(session, package, f"{scratch}/built")
             try:
                 Path(scratch, "built").rename(folder)
-            except OSError:  # another nox at the same time was quicker: its wheels are the same
+            except OSError:  # a parallel session built the same wheels in the meantime
                 if not folder.exists():
                     raise
     return folder
 
 
 def build_wheel(session: nox.Session, package: str, folder: str) -> None:
-    """Build one wheel, with what the session's backend has for it."""
+    """Build one wheel with the tool of the session's backend."""
     if session.venv_backend == "uv":
-        session.run_install("uv", "build", "--quiet", "--wheel", "--out-dir", folder, package)
+        options = ["--build-constraints", str(CONSTRAINTS), "--out-dir", folder]
+        session.run_install("uv", "build", "--quiet", "--wheel", *options, package)
     else:
-        session.run_install("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, package)
+        # Older versions of pip read the first variable when they build, newer ones the second.
+        pinned = {"PIP_CONSTRAINT": str(CONSTRAINTS), "PIP_BUILD_CONSTRAINT": str(CONSTRAINTS)}
+        options = ["--quiet", "--no-deps", "--wheel-dir", folder]
+        session.run_install("python", "-m", "pip", "wheel", *options, package, env=pinned)

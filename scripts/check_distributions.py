@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+CONSTRAINTS = ROOT / "constraints.txt"
 NOT_SHIPPED = ("__pycache__", ".pyc", ".db", "/tests/")
 
 
@@ -56,6 +57,7 @@ def install_alone(package: Path, dist: Path) -> list[str]:
         siblings = Path(scratch, "siblings.txt")
         siblings.write_text("".join(f"{distribution(file)} @ {file.as_uri()}\n" for file in dist.glob("*.whl")))
         uv = [sys.executable, "-m", "uv", "pip", "install", f"--python={python}", f"--overrides={siblings}"]
+        uv.append(f"--constraints={CONSTRAINTS}")
         for step in ([*uv, str(wheel)], [python, "-W", "error", "-c", f"import {name}"]):
             done = subprocess.run(step, capture_output=True, text=True, cwd=scratch, check=False)
             if done.returncode:
