@@ -102,7 +102,7 @@ def test_one_broken_app_leaves_the_others_running(start: Any, tmp_path: Path, ap
         '[apps.broken]\nmodule = "broken"\nclass = "Broken"\n[apps.good]\nmodule = "good"\nclass = "Good"\n',
     )
     process = start("demo", "--config", "hassette.toml", "--data-dir", "data", "--port", 0)
-    process.wait_for("broken.py does not import")
+    process.wait_for("cannot import")
     process.wait_for("the good one runs")
     process.signal(signal.SIGTERM)
     assert process.end() == 0

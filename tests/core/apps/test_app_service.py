@@ -16,7 +16,7 @@ class Lamp(App[Config]):
     log = []
 
     async def on_initialize(self):
-        self.log.append(f"init {self.name}.{self.instance}")
+        self.log.append(f"init {self.app_key}.{self.instance}")
         self.bus.on_state_change(self.config.light, handler=self.heard)
         self.scheduler.run_every(self.tick, 10)
 
@@ -104,7 +104,7 @@ async def test_what_an_app_ends_after_a_restart_of_all_apps_is_retired(
     [
         ("raise ValueError('no lamp')", "ValueError: no lamp"),
         ("await asyncio.Event().wait()", "it took longer than 0.05 s"),
-        ("raise asyncio.CancelledError", "it was cancelled by something of its own"),
+        ("raise asyncio.CancelledError", "it was cancelled by its own code"),
         ("raise TimeoutError('mine')", "TimeoutError: mine"),
         ("raise SystemExit('no config')", "SystemExit: no config"),
         ("self.bus.on_state_change('light.a', handler=3)", "handler=3 is not callable"),
@@ -135,7 +135,7 @@ async def test_an_app_that_fails_to_initialize_leaves_nothing_behind_and_the_oth
     assert ("app_failed", "bad.bad") in [(kind, subject) for kind, subject, _ in await house.lifecycle()]
     assert await house.retired() == ["heard", "heard"], "one app's end is an end, unlike that of all"
     assert says in service.statuses[0].detail
-    assert [vars(line)["app"] for line in caplog.records if line.message == "An app failed"] == ["bad.bad"]
+    assert [vars(line)["app"] for line in caplog.records if line.message == "App failed"] == ["bad.bad"]
 
 
 async def test_an_app_that_cannot_be_loaded_is_reported_and_the_others_run(
@@ -148,7 +148,7 @@ async def test_an_app_that_cannot_be_loaded_is_reported_and_the_others_run(
     assert statuses(service) == {"lamp.lamp": "running", "bad": "failed"}
     (failed, _) = await house.lifecycle()
     assert failed[:2] == ("app_failed", "bad")
-    assert "does not import" in failed[2]
+    assert "cannot import" in failed[2]
     (said,) = [record for record in caplog.records if record.message == "Apps started"]
     assert (vars(said)["running"], vars(said)["failed"]) == (1, 1)
 

@@ -1,4 +1,4 @@
-"""What is written about apps is run: a page whose code does not work is worse than none."""
+"""The examples of docs/writing-apps.md work as they are printed."""
 
 import asyncio
 import re
@@ -6,8 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from hassette_core import Hassette, HassetteConfig, SimulatedHome
-from hassette_executor import MemorySink
+from hassette_core import Hassette, HassetteConfig, MemorySink, SimulatedHome
 
 PAGE = (Path(__file__).parents[3] / "docs" / "writing-apps.md").read_text(encoding="utf-8")
 
@@ -16,7 +15,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
-async def test_the_apps_of_the_page_start_with_its_settings_and_do_what_it_says(app_dir: Path) -> None:
+async def test_the_apps_of_the_page_run_with_the_settings_of_the_page(app_dir: Path) -> None:
     *apps, _ = blocks("python")
     names = [re.search(r"^class (\w+)\(App\[", text, re.MULTILINE)[1] for text in apps]  # type: ignore[index]
     tables: dict[str, Any] = {name.lower(): {"module": name.lower(), "class": name} for name in names}
@@ -24,27 +23,26 @@ async def test_the_apps_of_the_page_start_with_its_settings_and_do_what_it_says(
         (app_dir / f"{name.lower()}.py").write_text(text, encoding="utf-8")
     (table,) = tomllib.loads(blocks("toml")[0])["apps"].values()
     tables["nightwatch"]["config"] = table["config"]
-    kept = MemorySink()
+    sink = MemorySink()
     async with SimulatedHome(speed=0) as home:
         home_assistant = {"url": home.url, "token": home.token}
         config = HassetteConfig.model_validate(
             {"hassette": {"app_dir": app_dir}, "home_assistant": home_assistant, "apps": tables}
         )
-        async with asyncio.timeout(30), Hassette(config, sinks=[kept], plugins=False) as hassette:
-            while any(status.status == "loaded" for status in hassette.apps.statuses):  # noqa: ASYNC110  it tells nobody
-                await asyncio.sleep(0.01)
+        async with asyncio.timeout(30), Hassette(config, sinks=[sink], plugins=False) as hassette:
+            await hassette.wait_ready()
             assert [status.detail for status in hassette.apps.statuses] == [""] * len(names)
             home.core.change("sun.sun", "below_horizon")
             home.core.change("binary_sensor.front_door", "on")
             for job in hassette.scheduler.jobs("nightwatch", "nightwatch"):
                 hassette.scheduler.run_now(job)
-            while hassette.executor.accounting().executed < 3:  # noqa: ASYNC110  likewise
+            while hassette.executor.accounting().executed < 3:  # noqa: ASYNC110  the executor notifies of no count
                 await asyncio.sleep(0.01)
-    runs = {record.registration.name: (record.status, record.failure) for record in kept.records}
+    runs = {record.registration.name: (record.status, record.failure) for record in sink.records}
     assert runs == dict.fromkeys(("door_opened", "light_changed", "report"), ("success", None))
 
 
-async def test_the_way_to_try_an_app_out_works() -> None:
+async def test_the_script_that_tries_an_app_out_works() -> None:
     *_, text = blocks("python")
-    # In a thread, because it calls asyncio.run, as a person's file would.
+    # In a thread, because the script calls asyncio.run.
     await asyncio.to_thread(exec, compile(text, "writing-apps.md", "exec"), {"__name__": "__main__"})

@@ -1,4 +1,4 @@
-"""Every mistake in an app becomes one paragraph that names the thing and the mend; the others load."""
+"""Loading apps: an error in one app names the app, the cause and the fix; the other apps load."""
 
 import sys
 from pathlib import Path
@@ -34,10 +34,10 @@ def test_an_app_is_loaded_with_its_settings_checked(app_dir: Path, write: Any, e
     loaded, failed = load(app_dir, lamp=entry("good", "Good", config={"light": "light.a", "minutes": 7}))
     assert failed == []
     (app,) = loaded
-    assert (app.key, app.instance, app.config.light, app.config.minutes) == ("lamp", "lamp", "light.a", 7)
+    assert (app.app_key, app.instance, app.config.light, app.config.minutes) == ("lamp", "lamp", "light.a", 7)
 
 
-def test_instances_have_names_and_share_what_stands_in_config(app_dir: Path, write: Any, entry: Any) -> None:
+def test_instances_have_names_and_share_the_config_table(app_dir: Path, write: Any, entry: Any) -> None:
     write("good", GOOD)
     instances = [{"name": "hall", "light": "light.hall"}, {"light": "light.b", "minutes": 1}]
     loaded, failed = load(app_dir, lamp=entry("good", "Good", config={"minutes": 9}, instances=instances))
@@ -48,83 +48,87 @@ def test_instances_have_names_and_share_what_stands_in_config(app_dir: Path, wri
     ]
 
 
-def test_an_app_that_is_not_enabled_is_left_alone(app_dir: Path, entry: Any) -> None:
+def test_a_disabled_app_is_not_loaded(app_dir: Path, entry: Any) -> None:
     assert load(app_dir, lamp=entry("missing", "Missing", enabled=False)) == ([], [])
 
 
-def test_one_broken_app_leaves_the_others(app_dir: Path, write: Any, entry: Any) -> None:
+def test_a_broken_app_does_not_affect_the_others(app_dir: Path, write: Any, entry: Any) -> None:
     write("good", GOOD)
     write("broken", "1 / 0")
     loaded, failed = load(app_dir, broken=entry("broken", "X"), lamp=entry("good", "Good", config={"light": "light.a"}))
-    assert [app.key for app in loaded] == ["lamp"]
-    assert [failure.key for failure in failed] == ["broken"]
+    assert [app.app_key for app in loaded] == ["lamp"]
+    assert [failure.app_key for failure in failed] == ["broken"]
 
 
-def test_a_module_that_cannot_even_be_looked_for_leaves_the_others(app_dir: Path, write: Any, entry: Any) -> None:
-    """As in a folder that is closed to us; a name that no file can have is refused to root, too."""
+def test_a_module_that_cannot_be_looked_up_does_not_affect_the_others(app_dir: Path, write: Any, entry: Any) -> None:
+    """A name that is too long for any file fails for every user, root included, like an unreadable directory."""
     write("good", GOOD)
     broken = entry("a" * 300, "X")
     loaded, failed = load(app_dir, broken=broken, lamp=entry("good", "Good", config={"light": "light.a"}))
-    assert [app.key for app in loaded] == ["lamp"]
-    assert [failure.key for failure in failed] == ["broken"]
+    assert [app.app_key for app in loaded] == ["lamp"]
+    assert [failure.app_key for failure in failed] == ["broken"]
     assert "aaaa" in str(failed[0].error)
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
-        ("1 / 0", "does not import: ZeroDivisionError: division by zero (line 3 of"),
+        ("1 / 0", "ZeroDivisionError: division by zero (line 3 of"),
         ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
         ("def broken(:\n    pass", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
     ],
 )
-def test_a_module_that_does_not_import_is_named_with_the_line(
-    app_dir: Path, write: Any, entry: Any, text: str, says: str
+def test_an_import_error_names_the_file_and_the_line(
+    app_dir: Path, write: Any, entry: Any, text: str, message: str
 ) -> None:
     path = write("broken", text)
     _, failed = load(app_dir, x=entry("broken", "X"))
-    message = only_error(failed)
-    assert message.startswith(f"app x: {path} does not import")
-    assert says in message
+    error = only_error(failed)
+    assert error.startswith(f"app x: cannot import {path}: ")
+    assert message in error
     assert failed[0].error.__cause__ is not None
 
 
 @pytest.mark.parametrize(
-    ("module", "class_name", "says"),
+    ("module", "class_name", "message"),
     [
-        ("goood", "Good", "goood.py. Set `module` in [apps.x] to a file's name without .py: did you mean 'good'?"),
+        (
+            "goood",
+            "Good",
+            "Set `module` in [apps.x] to a file name without .py: did you mean 'good'?",
+        ),
         ("other", "Good", "without .py: the directory has good."),
-        ("good.py", "Good", "leave .py out"),
-        ("../good", "Good", "is not a module's name"),
+        ("good.py", "Good", "module must be a name without .py, such as light or garden.light, got 'good.py'"),
+        ("../good", "Good", "got '../good'"),
         ("good", "Goood", "has no class 'Goood'; it has Good. Set `class` in [apps.x]"),
         ("good", "Config", "Config in"),
         ("good", "App", "is not an App"),
     ],
 )
-def test_a_wrong_module_or_class_is_answered_with_the_right_ones(
-    app_dir: Path, write: Any, entry: Any, module: str, class_name: str, says: str
+def test_an_error_for_a_wrong_module_or_class_proposes_right_ones(
+    app_dir: Path, write: Any, entry: Any, module: str, class_name: str, message: str
 ) -> None:
     write("good", GOOD)
     _, failed = load(app_dir, x=entry(module, class_name))
-    assert says in only_error(failed)
+    assert message in only_error(failed)
 
 
-def test_a_missing_app_dir_is_named(tmp_path: Path, entry: Any) -> None:
+def test_the_error_names_a_missing_app_dir(tmp_path: Path, entry: Any) -> None:
     _, failed = load(tmp_path / "nowhere", x=entry("good", "Good"))
-    assert "there is no directory" in only_error(failed)
+    assert "does not exist; create it" in only_error(failed)
 
 
-def test_a_class_without_settings_is_told_how_to_say_so(app_dir: Path, write: Any, entry: Any) -> None:
+def test_the_error_for_a_class_without_settings_shows_how_to_write_it(app_dir: Path, write: Any, entry: Any) -> None:
     write("bare", "class Bare(App): pass")
     _, failed = load(app_dir, x=entry("bare", "Bare"))
     message = only_error(failed)
-    assert message.startswith("app x: class Bare does not say what its settings are")
+    assert message.startswith("app x: class Bare does not name the class of its settings")
     assert "App[AppConfig]" in message
 
 
 @pytest.mark.parametrize(
-    ("raised", "says"),
+    ("raised", "message"),
     [
         ("TypeError('no number')", "Config, the class of its settings, failed: TypeError: no number (line 10 of"),
         ("KeyError('hall')", "failed: KeyError: 'hall' (line 10 of"),
@@ -132,8 +136,8 @@ def test_a_class_without_settings_is_told_how_to_say_so(app_dir: Path, write: An
         ("SystemExit('no config')", "failed: SystemExit: no config (line 10 of"),
     ],
 )
-def test_a_settings_class_that_fails_is_named_and_leaves_the_others(
-    app_dir: Path, write: Any, entry: Any, raised: str, says: str
+def test_the_error_names_a_settings_class_that_fails_and_the_others_load(
+    app_dir: Path, write: Any, entry: Any, raised: str, message: str
 ) -> None:
     path = write(
         "broken",
@@ -143,7 +147,7 @@ def test_a_settings_class_that_fails_is_named_and_leaves_the_others(
         class Config(AppConfig):
             @model_validator(mode="after")
             def look(self):
-                # nothing to look at
+                # the line below is line 10
                 raise {raised}
 
         class Broken(App[Config]):
@@ -153,15 +157,13 @@ def test_a_settings_class_that_fails_is_named_and_leaves_the_others(
     write("good", GOOD)
     entries = {"x": entry("broken", "Broken"), "lamp": entry("good", "Good", config={"light": "light.a"})}
     loaded, failed = load(app_dir, **entries)
-    assert [app.key for app in loaded] == ["lamp"]
-    message = only_error(failed)
-    assert message.startswith("app x.x: Config")
-    assert f"{says} {path})" in message
+    assert [app.app_key for app in loaded] == ["lamp"]
+    text = only_error(failed)
+    assert text.startswith("app x.x: Config")
+    assert f"{message} {path})" in text
 
 
-def test_a_settings_class_with_an_unknown_annotation_is_named_and_sends_nobody_to_the_web(
-    app_dir: Path, write: Any, entry: Any
-) -> None:
+def test_the_error_for_an_unknown_annotation_contains_no_web_address(app_dir: Path, write: Any, entry: Any) -> None:
     text = "class Config(AppConfig):\n    light: 'Lihgt'\n\nclass Broken(App[Config]):\n    pass\n"
     write("broken", text)
     _, failed = load(app_dir, x=entry("broken", "Broken"))
@@ -170,29 +172,32 @@ def test_a_settings_class_with_an_unknown_annotation_is_named_and_sends_nobody_t
     assert "http" not in message
 
 
-def test_the_settings_class_is_found_through_generations(app_dir: Path, write: Any, entry: Any) -> None:
+def test_the_settings_class_is_inherited(app_dir: Path, write: Any, entry: Any) -> None:
     write("good", GOOD + "\nclass Better(Good):\n    pass\n")
     loaded, _ = load(app_dir, x=entry("good", "Better", config={"light": "light.a"}))
     assert loaded[0].config.light == "light.a"
 
 
 @pytest.mark.parametrize(
-    ("config", "says"),
+    ("config", "message"),
     [
         ({}, "light is missing"),
-        ({"light": "light.a", "minutes": "many"}, "minutes = 'many': Input should be a valid integer"),
-        ({"light": "light.a", "minuts": 1}, "minuts is not a setting of it; did you mean 'minutes'?"),
-        ({"light": "light.a", "xyz": 1}, "xyz is not a setting of it; it has light, minutes"),
+        (
+            {"light": "light.a", "minutes": "many"},
+            "unable to parse string as an integer, got 'many'",
+        ),
+        ({"light": "light.a", "minuts": 1}, "minuts is not a setting; did you mean 'minutes'?"),
+        ({"light": "light.a", "xyz": 1}, "xyz is not a setting; the settings are light, minutes"),
     ],
 )
-def test_wrong_settings_name_the_key_and_what_was_expected(
-    app_dir: Path, write: Any, entry: Any, config: dict[str, Any], says: str
+def test_wrong_settings_name_the_key_and_the_expected_value(
+    app_dir: Path, write: Any, entry: Any, config: dict[str, Any], message: str
 ) -> None:
     write("good", GOOD)
     _, failed = load(app_dir, lamp=entry("good", "Good", config=config))
-    message = only_error(failed)
-    assert message.startswith("app lamp.lamp: its settings in [apps.lamp] are wrong")
-    assert says in message
+    text = only_error(failed)
+    assert text.startswith("app lamp.lamp: its settings in [apps.lamp] are wrong")
+    assert message in text
 
 
 @pytest.mark.parametrize(
@@ -204,7 +209,9 @@ def test_wrong_settings_name_the_key_and_what_was_expected(
         {"whole": "hunter2hunter2"},
     ],
 )
-def test_wrong_settings_do_not_repeat_a_secret(app_dir: Path, write: Any, entry: Any, config: dict[str, Any]) -> None:
+def test_an_error_for_settings_contains_no_secret(
+    app_dir: Path, write: Any, entry: Any, config: dict[str, Any]
+) -> None:
     write(
         "guard",
         """
@@ -219,7 +226,7 @@ def test_wrong_settings_do_not_repeat_a_secret(app_dir: Path, write: Any, entry:
             @model_validator(mode="after")
             def refuse(self):
                 if self.whole:
-                    raise ValueError("these do not go together")
+                    raise ValueError("these settings exclude each other")
                 return self
 
         class Guard(App[Config]):
@@ -233,26 +240,26 @@ def test_wrong_settings_do_not_repeat_a_secret(app_dir: Path, write: Any, entry:
     assert "12345678" not in message
 
 
-def test_two_instances_of_one_name_are_refused_and_the_first_one_runs(app_dir: Path, write: Any, entry: Any) -> None:
+def test_of_two_instances_with_one_name_the_first_is_loaded(app_dir: Path, write: Any, entry: Any) -> None:
     write("good", GOOD)
     instances = [{"name": "hall", "light": "light.a"}, {"name": "hall", "light": "light.b"}]
     loaded, failed = load(app_dir, lamp=entry("good", "Good", instances=instances))
     assert [app.config.light for app in loaded] == ["light.a"]
-    assert "instance 2 is named 'hall', and so is one before it" in only_error(failed)
+    assert "the name of instance 2 must be unique, got 'hall' again" in only_error(failed)
 
 
 @pytest.mark.parametrize("name", ["", "  "])
-def test_an_instance_without_a_name_is_refused_and_the_others_run(
+def test_an_instance_with_an_empty_name_is_refused_and_the_others_load(
     app_dir: Path, write: Any, entry: Any, name: str
 ) -> None:
     write("good", GOOD)
     instances = [{"name": name, "light": "light.a"}, {"name": "hall", "light": "light.b"}]
     loaded, failed = load(app_dir, lamp=entry("good", "Good", instances=instances))
     assert [app.instance for app in loaded] == ["hall"]
-    assert only_error(failed) == "app lamp: instance 1 has an empty name; give it one, or leave `name` out."
+    assert only_error(failed) == "app lamp: the name of instance 1 must not be empty; set `name` or leave it out."
 
 
-def test_an_app_may_be_named_like_a_module_of_python(app_dir: Path, write: Any, entry: Any) -> None:
+def test_an_app_module_may_have_the_name_of_a_python_module(app_dir: Path, write: Any, entry: Any) -> None:
     write("calendar", GOOD)
     loaded, failed = load(app_dir, x=entry("calendar", "Good", config={"light": "light.a"}))
     assert failed == []
@@ -262,14 +269,14 @@ def test_an_app_may_be_named_like_a_module_of_python(app_dir: Path, write: Any, 
     assert calendar.monthrange(2026, 2) == (6, 28)
 
 
-def test_apps_in_folders_and_apps_that_import_each_other_are_found(app_dir: Path, write: Any, entry: Any) -> None:
+def test_apps_may_be_in_folders_and_import_each_other(app_dir: Path, write: Any, entry: Any) -> None:
     write("shared", "NUMBER = 42")
     write("garden/water", "from hassette_apps.shared import NUMBER\nfrom shared import NUMBER as again\n" + GOOD)
     _, failed = load(app_dir, x=entry("garden.water", "Good", config={"light": "light.a"}))
     assert failed == []
 
 
-def test_loading_again_sees_what_was_edited(app_dir: Path, write: Any, entry: Any) -> None:
+def test_loading_again_reads_edited_modules(app_dir: Path, write: Any, entry: Any) -> None:
     write("good", GOOD)
     first, _ = load(app_dir, x=entry("good", "Good", config={"light": "light.a"}))
     write("good", GOOD + "\n\nEDITED = True\n")

@@ -54,9 +54,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        (None, ["there is no", "broken.py", "[apps.broken]"]),
-        ("import nowhere_to_be_found", ["broken.py does not import", "nowhere_to_be_found"]),
-        ("def (", ["broken.py does not import", "SyntaxError"]),
+        (None, ["does not exist", "broken.py", "[apps.broken]"]),
+        ("import nowhere_to_be_found", ["cannot import", "broken.py", "nowhere_to_be_found"]),
+        ("def (", ["cannot import", "broken.py", "SyntaxError"]),
         ("class Broken: pass", ["Broken", "is not an App"]),
         ("x = 1", ["has no class 'Broken'", "`class` in [apps.broken]"]),
         ("from hassette_core import App\nclass Broken(App): pass", ["app broken: class Broken", "App[AppConfig]"]),

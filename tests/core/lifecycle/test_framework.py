@@ -11,6 +11,7 @@ import pytest
 
 from hassette_core import AuthenticationError, ConfigError, Hassette, HassetteConfig, SimulatedHome
 from hassette_core.config import AppEntry
+from hassette_core.errors import CoreError
 from hassette_core.framework import CUT_OFF
 from hassette_core.lifecycle import ServiceStatus
 from hassette_core.logs import Redaction
@@ -201,6 +202,32 @@ async def test_an_absent_home_assistant_is_not_ready_and_never_dead(make_config:
             assert hassette.live.snapshot().connection == "connected"
         finally:
             await home.stop()
+
+
+async def test_wait_ready_returns_once_the_apps_have_started(make_config: Callable[..., HassetteConfig]) -> None:
+    home = SimulatedHome(speed=0)
+    await home.start()
+    url = home.url
+    await home.stop()
+    async with Hassette(make_config(url), plugins=False) as hassette:
+        ready = asyncio.create_task(hassette.wait_ready())
+        await asyncio.sleep(0)
+        assert not ready.done(), "Home Assistant is absent"
+        await home.start()
+        try:
+            await ready
+            assert {app.status for app in hassette.apps.statuses} == {"running"}
+        finally:
+            await home.stop()
+
+
+async def test_wait_ready_raises_if_hassette_stops_first(make_config: Callable[..., HassetteConfig]) -> None:
+    async with Hassette(make_config("http://127.0.0.1:1"), plugins=False) as hassette:
+        ready = asyncio.create_task(hassette.wait_ready())
+        await asyncio.sleep(0)
+        hassette.request_stop("test")
+        with pytest.raises(CoreError, match="stopped before its apps had started"):
+            await ready
 
 
 async def test_a_clean_life_ends_without_a_warning_and_with_every_part_that_can_be_told(

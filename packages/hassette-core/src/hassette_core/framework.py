@@ -14,7 +14,7 @@ from hassette_core.apps import AppService
 from hassette_core.bus import BusService
 from hassette_core.config import HassetteConfig
 from hassette_core.config.problems import missing_token
-from hassette_core.errors import FatalError
+from hassette_core.errors import CoreError, FatalError
 from hassette_core.facts import HomeFacts, session_facts
 from hassette_core.lifecycle import Member, Resource, ServiceStatus, StatusChange, Supervisor
 from hassette_core.link import HomeAssistantLink, HomeConfiguration
@@ -188,6 +188,31 @@ class Hassette:
     async def wait_started(self) -> None:
         """Return once every part has been started or, where it is not needed, tried."""
         await self._supervisor.started.wait()
+
+    async def wait_ready(self) -> None:
+        """Return once Home Assistant is connected, and every app is running or has failed to start.
+
+        `apps.statuses` has the status of each app. Use it in a test of an app, before the first event:
+
+            async with Hassette(config, plugins=False) as hassette:
+                await hassette.wait_ready()
+                home.core.change("binary_sensor.hall_motion", "on")
+
+        Raises:
+            FatalError: Hassette could not start or go on.
+            CoreError: Hassette was stopped before the apps had started.
+        """
+        if self._task is None:
+            await self.apps.started.wait()
+            return
+        ready = asyncio.create_task(self.apps.started.wait())
+        try:
+            await asyncio.wait({self._task, ready}, return_when=asyncio.FIRST_COMPLETED)
+            if not ready.done():
+                self._task.result()
+                raise CoreError("Hassette was stopped before its apps had started")
+        finally:
+            ready.cancel()
 
     def request_stop(self, reason: str) -> None:
         """Let `run` end. Safe to call twice; the first reason counts.

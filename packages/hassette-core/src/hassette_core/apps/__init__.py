@@ -1,13 +1,12 @@
-"""Apps: what a person writes, and how it is loaded, started and stopped."""
+"""Apps: the base class that users extend, and how apps are loaded, started and stopped."""
 
-from hassette_core.apps.app import App, AppConfig, AppParts
+from hassette_core.apps.app import App, AppConfig
 from hassette_core.apps.loading import FailedApp, LoadedApp, load_apps
 from hassette_core.apps.service import AppService, AppStatus
 
 __all__ = [
     "App",
     "AppConfig",
-    "AppParts",
     "AppService",
     "AppStatus",
     "FailedApp",

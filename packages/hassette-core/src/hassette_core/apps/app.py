@@ -1,8 +1,8 @@
-"""`App`: what every automation is made from."""
+"""`App`: the base class of every automation."""
 
 import logging
 from collections.abc import Awaitable
-from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_origin
+from typing import Any, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,7 +15,16 @@ from hassette_executor import ErrorContext
 
 
 class AppConfig(BaseModel):
-    """Settings of an app: subclass it and name the fields. A key that is not named is a mistake; values are fixed."""
+    """Settings of an app: a pydantic model. Subclass it and declare the fields.
+
+        class MotionConfig(AppConfig):
+            motion: str
+            light: str = "light.hall"
+            off_after_s: float = 120
+
+    The values come from ``[apps.<key>.config]`` or ``instances`` in ``hassette.toml``. An unknown or missing key is an
+    error that names the key. The values cannot be changed.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,84 +32,91 @@ class AppConfig(BaseModel):
 ConfigT = TypeVar("ConfigT", bound=AppConfig)
 
 
-class AppParts(NamedTuple):
-    """What an app instance is given by the framework.
-
-    Attributes:
-        key: The app's key in ``hassette.toml``.
-        instance: The instance's name.
-        bus: Its bus.
-        scheduler: Its scheduler.
-        api: Home Assistant.
-        states: What all entities are now.
-    """
-
-    key: str
-    instance: str
-    bus: AppBus
-    scheduler: AppScheduler
-    api: Api
-    states: States
-
-
 class App(Generic[ConfigT]):
     """An automation. Subclass it with the class of its settings, and register handlers in `on_initialize`.
-
-        class MotionConfig(AppConfig):
-            motion: str
-            light: str
 
         class MotionLight(App[MotionConfig]):
             async def on_initialize(self) -> None:
                 self.bus.on_state_change(self.config.motion, handler=self.light_up, changed_to="on")
 
             async def light_up(self) -> None:
-                await self.api.call_service("light", "turn_on", target={"entity_id": self.config.light})
+                await self.api.call_service("light", "turn_on", target=self.config.light)
 
-    One object is made per instance in ``hassette.toml``. What it has registered ends with it.
+    The framework makes one object per instance in ``hassette.toml``. When an instance ends, its listeners and jobs end
+    with it. An exception in a handler or job fails that run only; it is recorded.
+
+    Args:
+        config: The settings of this instance.
+        app_key: The key of the app in ``hassette.toml``: ``hall`` for ``[apps.hall]``.
+        instance: The name of the instance.
+        bus: Registers listeners for this instance.
+        scheduler: Registers jobs for this instance.
+        api: Home Assistant's API.
+        states: The current states of all entities.
 
     Attributes:
-        config: Its settings, checked.
-        name: The app's key in ``hassette.toml``.
-        instance: The instance's name.
-        bus: Where it listens.
-        scheduler: Where it plans.
-        api: What it asks of Home Assistant.
-        states: What all entities are now: ``self.states["light.hall"].state``.
-        logger: ``hassette.apps.<name>.<instance>``. What a handler logs is kept with its run.
+        config: The settings of this instance.
+        app_key: The key of the app in ``hassette.toml``: ``hall`` for ``[apps.hall]``.
+        instance: The name of the instance. By default it is the app key.
+        bus: Registers listeners: ``self.bus.on_state_change("light.*", …)``.
+        scheduler: Registers jobs: ``self.scheduler.run_daily(…)``.
+        api: Calls services and more: ``await self.api.call_service(…)``.
+        states: The current states of all entities: ``self.states["light.hall"].state``.
+        logger: The logger ``hassette.apps.<app_key>.<instance>``. The log lines of a handler are kept with its run.
     """
 
-    def __init__(self, config: ConfigT, parts: AppParts) -> None:
+    def __init__(
+        self,
+        config: ConfigT,
+        *,
+        app_key: str,
+        instance: str,
+        bus: AppBus,
+        scheduler: AppScheduler,
+        api: Api,
+        states: States,
+    ) -> None:
         self.config = config
-        self.name = parts.key
-        self.instance = parts.instance
-        self.bus = parts.bus
-        self.scheduler = parts.scheduler
-        self.api = parts.api
-        self.states = parts.states
-        self.logger = logging.getLogger(f"hassette.apps.{parts.key}.{parts.instance}")
+        self.app_key = app_key
+        self.instance = instance
+        self.bus = bus
+        self.scheduler = scheduler
+        self.api = api
+        self.states = states
+        self.logger = logging.getLogger(f"hassette.apps.{app_key}.{instance}")
 
     async def on_initialize(self) -> None:
-        """Register handlers and jobs. What it raises makes this instance fail; the others run."""
+        """Register listeners and jobs. Override this.
+
+        It is called when Home Assistant is connected and all states are known, and may take up to 30 s. If it raises,
+        this instance fails and the other apps run.
+        """
 
     async def on_shutdown(self) -> None:
-        """Let go of what the framework does not know of. Listeners and jobs end by themselves."""
+        """Release resources that the framework does not know, for example files. Override this if the app has any.
+
+        Listeners and jobs end without it.
+        """
 
     def on_error(self, context: ErrorContext) -> Awaitable[None] | None:
-        """Hear of a failed run of this instance that has no ``on_error`` of its own. May be async.
+        """Handle a failed run of this instance. Override this, as ``def`` or ``async def``, to be notified.
 
-        Not called unless a subclass overrides it.
+            async def on_error(self, context: ErrorContext) -> None:
+                await self.api.call_service("notify", "notify", message=f"{self.app_key}: {context.exception}")
+
+        It is not called for a listener or job that has an ``on_error`` option. It may take up to 5 s. If it raises,
+        that is logged.
 
         Args:
-            context: The exception, its traceback, the command and the record.
+            context: The exception, its traceback, the command and the record of the run.
         """
 
     @classmethod
     def config_class(cls) -> type[AppConfig]:
-        """Return the class of the settings: the one in brackets after `App`.
+        """Return the class of the settings: ``MotionConfig`` of ``class MotionLight(App[MotionConfig])``.
 
         Raises:
-            AppLoadError: There is none.
+            AppLoadError: The class does not name one.
         """
         for base in cls.__mro__:
             for generic in base.__dict__.get("__orig_bases__", ()):
@@ -111,6 +127,6 @@ class App(Generic[ConfigT]):
                     if isinstance(argument, type) and issubclass(argument, AppConfig):
                         return argument
         raise AppLoadError(
-            f"class {cls.__name__} does not say what its settings are: write class {cls.__name__}(App[YourConfig]), or"
-            " App[AppConfig] if it has none"
+            f"class {cls.__name__} does not name the class of its settings: write"
+            f" class {cls.__name__}(App[YourConfig]), or App[AppConfig] if it has no settings"
         )

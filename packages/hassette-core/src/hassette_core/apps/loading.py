@@ -1,150 +1,129 @@
-"""From ``hassette.toml`` to classes and checked settings: every mistake becomes one paragraph that says the mend."""
+"""Load apps: import their modules and validate their settings. Each error names the app, the cause and the fix."""
 
 import difflib
 import importlib
 import inspect
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol, TypeGuard, get_args
+from typing import Any, NamedTuple, TypeGuard, get_args
 
 from pydantic import SecretBytes, SecretStr, ValidationError
 from pydantic.errors import PydanticErrorMixin
 
 from hassette_core.apps.app import App, AppConfig
+from hassette_core.config import AppEntry
 from hassette_core.errors import AppLoadError
 from hassette_core.secrets import sounds_secret, without_secrets
 
 PACKAGE = "hassette_apps"
-"""The package as which ``app_dir`` is imported, so that an app named ``calendar`` does not hide Python's."""
-
-
-class AppEntry(Protocol):
-    """``[apps.<key>]``, as loading reads it."""
-
-    @property
-    def module(self) -> str:
-        """The module in ``app_dir``."""
-        ...
-
-    @property
-    def class_name(self) -> str:
-        """The class in it."""
-        ...
-
-    @property
-    def enabled(self) -> bool:
-        """False leaves the app out."""
-        ...
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The settings, when it runs once."""
-        ...
-
-    @property
-    def instances(self) -> Sequence[Mapping[str, Any]]:
-        """The settings of each instance, with its ``name``, when it runs several times."""
-        ...
+"""``app_dir`` is imported as this package, so that an app module ``calendar`` does not hide Python's."""
 
 
 class LoadedApp(NamedTuple):
-    """One instance that can be started.
+    """An instance that can be started.
 
     Attributes:
-        key: The app's key.
-        instance: The instance's name.
-        app_class: Its class.
-        config: Its settings.
+        app_key: The key of the app in ``hassette.toml``.
+        instance: The name of the instance.
+        app_class: The class of the app.
+        config: The validated settings.
     """
 
-    key: str
+    app_key: str
     instance: str
     app_class: type[App[Any]]
     config: AppConfig
 
 
 class FailedApp(NamedTuple):
-    """One app, or one instance of it, that cannot be started.
+    """An app, or one instance of it, that cannot be started.
 
     Attributes:
-        key: The app's key.
-        instance: The instance's name; empty when the whole app is meant.
-        error: Why.
+        app_key: The key of the app in ``hassette.toml``.
+        instance: The name of the instance. Empty if it concerns all instances.
+        error: The cause and the fix.
     """
 
-    key: str
+    app_key: str
     instance: str
     error: AppLoadError
 
 
 def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[LoadedApp], list[FailedApp]]:
-    """Load all apps; one that cannot be loaded leaves the others as they are.
+    """Load all enabled apps. An error in one app does not affect the others.
 
     Args:
-        entries: ``[apps]``, by key.
-        app_dir: Where their modules are.
+        entries: The tables ``[apps.<key>]``, by app key.
+        app_dir: The directory of the apps' modules.
+
+    Returns:
+        The instances that can be started, and the apps and instances that cannot.
     """
     _open_package(app_dir)
     loaded: list[LoadedApp] = []
     failed: list[FailedApp] = []
-    for key, entry in entries.items():
+    for app_key, entry in entries.items():
         if not entry.enabled:
             continue
         try:
-            app_class = _load_class(key, entry, app_dir)
-            config_class = _config_class(key, app_class)
+            app_class = _load_class(app_key, entry, app_dir)
+            config_class = _config_class(app_key, app_class)
         except AppLoadError as error:
-            failed.append(FailedApp(key, "", error))
+            failed.append(FailedApp(app_key, "", error))
             continue
         seen: set[str] = set()
-        for number, (name, settings) in enumerate(_instances(key, entry), start=1):
+        for number, (name, settings) in enumerate(_instances(app_key, entry), start=1):
             try:
                 if not name.strip():
-                    raise _bad(key, f"instance {number} has an empty name; give it one, or leave `name` out")
+                    raise _error(
+                        app_key, f"the name of instance {number} must not be empty; set `name` or leave it out"
+                    )
                 if name in seen:
-                    raise _bad(key, f"instance {number} is named {name!r}, and so is one before it; give each its own")
+                    raise _error(app_key, f"the name of instance {number} must be unique, got {name!r} again")
                 seen.add(name)
-                config = _configure(f"{key}.{name}", key, config_class, settings, app_dir)
-                loaded.append(LoadedApp(key, name, app_class, config))
+                config = _configure(f"{app_key}.{name}", app_key, config_class, settings, app_dir)
+                loaded.append(LoadedApp(app_key, name, app_class, config))
             except AppLoadError as error:
-                failed.append(FailedApp(key, name, error))
+                failed.append(FailedApp(app_key, name, error))
     return loaded, failed
 
 
 def _open_package(app_dir: Path) -> None:
-    """Make ``app_dir`` importable anew: what was imported before is forgotten, so that edits count."""
+    """Make ``app_dir`` importable. Modules of an earlier load are forgotten, so that they are read again."""
     for name in [name for name in sys.modules if name == PACKAGE or name.startswith(f"{PACKAGE}.")]:
         del sys.modules[name]
     importlib.invalidate_caches()
-    package = ModuleType(PACKAGE, "Your apps.")
+    package = ModuleType(PACKAGE, "The apps in app_dir.")
     package.__path__ = [str(app_dir)]
     sys.modules[PACKAGE] = package
     if str(app_dir) not in sys.path:
-        # At the end: apps may import each other's modules by their plain names, but hide nobody else's.
+        # Apps may import each other by plain names. Appended, so that they do not hide installed packages.
         sys.path.append(str(app_dir))
 
 
-def _load_class(key: str, entry: AppEntry, app_dir: Path) -> type[App[Any]]:
+def _load_class(app_key: str, entry: AppEntry, app_dir: Path) -> type[App[Any]]:
     try:
-        _check_module(key, entry.module, app_dir)
-    except OSError as error:  # a directory that is closed to us, say
-        raise _bad(key, f"its module cannot be looked for: {error.strerror}: {error.filename}") from None
-    module = _import(key, entry.module, app_dir)
+        _check_module(app_key, entry.module, app_dir)
+    except OSError as error:  # for example a directory without read permission
+        raise _error(app_key, f"cannot look for its module: {error.strerror}: {error.filename}") from None
+    module = _import(app_key, entry.module, app_dir)
     found: Any = getattr(module, entry.class_name, None)
     where = f"{app_dir / Path(*entry.module.split('.'))}.py"
     if found is None:
         classes = sorted(name for name, value in vars(module).items() if _is_app(value))
-        raise _bad(
-            key,
+        raise _error(
+            app_key,
             f"{where} has no class {entry.class_name!r}"
-            + (f"; it has {', '.join(classes)}" if classes else ", nor any other App")
-            + f". Set `class` in [apps.{key}] to the class to run",
+            + (f"; it has {', '.join(classes)}" if classes else " and no other App")
+            + f". Set `class` in [apps.{app_key}] to the class of the app",
         )
     if not _is_app(found):
-        raise _bad(key, f"{entry.class_name} in {where} is not an App: write class {entry.class_name}(App[YourConfig])")
+        raise _error(
+            app_key, f"{entry.class_name} in {where} is not an App: write class {entry.class_name}(App[YourConfig])"
+        )
     return found
 
 
@@ -152,88 +131,93 @@ def _is_app(value: object) -> TypeGuard[type[App[Any]]]:
     return inspect.isclass(value) and issubclass(value, App) and value is not App
 
 
-def _check_module(key: str, module: str, app_dir: Path) -> None:
+def _check_module(app_key: str, module: str, app_dir: Path) -> None:
     if not app_dir.is_dir():
-        raise _bad(key, f"there is no directory {app_dir} to load apps from; make it, or set app_dir in [hassette]")
+        raise _error(app_key, f"the directory {app_dir} does not exist; create it, or set app_dir in [hassette]")
     parts = module.split(".")
     path = app_dir.joinpath(*parts)
     if not all(part.isidentifier() for part in parts) or (len(parts) > 1 and parts[-1] == "py"):
-        raise _bad(key, f"module = {module!r} is not a module's name: leave .py out, and write folder.file")
+        raise _error(app_key, f"module must be a name without .py, such as light or garden.light, got {module!r}")
     if not path.with_suffix(".py").is_file() and not (path / "__init__.py").is_file():
-        there = sorted(file.stem for file in app_dir.glob("*.py"))
-        close = difflib.get_close_matches(module, there, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"the directory has {', '.join(there) or 'none'}"
-        raise _bad(key, f"there is no {path}.py. Set `module` in [apps.{key}] to a file's name without .py: {hint}")
+        modules = sorted(file.stem for file in app_dir.glob("*.py"))
+        close = difflib.get_close_matches(module, modules, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"the directory has {', '.join(modules) or 'none'}"
+        raise _error(
+            app_key, f"{path}.py does not exist. Set `module` in [apps.{app_key}] to a file name without .py: {hint}"
+        )
 
 
-def _import(key: str, module: str, app_dir: Path) -> ModuleType:
+def _import(app_key: str, module: str, app_dir: Path) -> ModuleType:
     try:
         return importlib.import_module(f"{PACKAGE}.{module}")
-    except (Exception, SystemExit) as error:  # an app's module is somebody's code, and may end in any way
+    except (Exception, SystemExit) as error:  # user code may raise anything
         path = app_dir.joinpath(*module.split("."))
-        raise _bad(key, f"{path}.py does not import: {_what_and_where(error, app_dir)}") from error
+        raise _error(app_key, f"cannot import {path}.py: {_describe(error, app_dir)}") from error
 
 
-def _config_class(key: str, app_class: type[App[Any]]) -> type[AppConfig]:
+def _config_class(app_key: str, app_class: type[App[Any]]) -> type[AppConfig]:
     try:
         return app_class.config_class()
     except AppLoadError as error:
-        raise _bad(key, str(error)) from None
+        raise _error(app_key, str(error)) from None
 
 
-def _what_and_where(error: BaseException, app_dir: Path) -> str:
-    said = error.message if isinstance(error, PydanticErrorMixin) else str(error)  # its str ends in a web address
-    text = f"{type(error).__name__}: {said}"
+def _describe(error: BaseException, app_dir: Path) -> str:
+    """Return the type and message of an exception, with the line in the app."""
+    message = error.message if isinstance(error, PydanticErrorMixin) else str(error)  # its str ends in a web address
+    text = f"{type(error).__name__}: {message}"
     if isinstance(error, SyntaxError):
-        return text  # it names file and line itself
+        return text  # the message names file and line
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(str(app_dir))]
     return f"{text} (line {frames[-1].lineno} of {frames[-1].filename})" if frames else text
 
 
-def _instances(key: str, entry: AppEntry) -> list[tuple[str, dict[str, Any]]]:
-    """Return each instance's name and settings. One alone is named like the app; several count from 1."""
+def _instances(app_key: str, entry: AppEntry) -> list[tuple[str, dict[str, Any]]]:
+    """Return the name and settings of each instance.
+
+    A single instance without a name is named like the app. Several are numbered from 1.
+    """
     if not entry.instances:
-        return [(key, dict(entry.config))]
+        return [(app_key, dict(entry.config))]
     found: list[tuple[str, dict[str, Any]]] = []
     for number, settings in enumerate(entry.instances, start=1):
-        default = key if len(entry.instances) == 1 else f"{key}_{number}"
+        default = app_key if len(entry.instances) == 1 else f"{app_key}_{number}"
         own = {name: value for name, value in settings.items() if name != "name"}
-        # [apps.x.config] beside instances holds what they have in common.
+        # With instances, [apps.<key>.config] holds the settings that they share.
         found.append((str(settings.get("name", default)), {**entry.config, **own}))
     return found
 
 
 def _configure(
-    app: str, key: str, config_class: type[AppConfig], settings: Mapping[str, Any], app_dir: Path
+    subject: str, app_key: str, config_class: type[AppConfig], settings: Mapping[str, Any], app_dir: Path
 ) -> AppConfig:
     try:
         return config_class.model_validate(settings)
     except ValidationError as error:
         problems = "; ".join(_problem(details, config_class) for details in error.errors(include_url=False))
-        raise _bad(app, f"its settings in [apps.{key}] are wrong: {problems}") from None
-    except (Exception, SystemExit) as error:  # its validators are somebody's code, and may end in any way
-        raise _bad(
-            app, f"{config_class.__name__}, the class of its settings, failed: {_what_and_where(error, app_dir)}"
+        raise _error(subject, f"its settings in [apps.{app_key}] are wrong: {problems}") from None
+    except (Exception, SystemExit) as error:  # validators are user code and may raise anything
+        raise _error(
+            subject, f"{config_class.__name__}, the class of its settings, failed: {_describe(error, app_dir)}"
         ) from error
 
 
 def _problem(details: Any, config_class: type[AppConfig]) -> str:
-    path = ".".join(str(part) for part in details["loc"]) or "the whole"
+    path = ".".join(str(part) for part in details["loc"]) or "the table"
     if details["type"] == "extra_forbidden":
         known = list(config_class.model_fields)
         close = difflib.get_close_matches(path, known, n=1)
-        return f"{path} is not a setting of it" + (
-            f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(known) or 'none'}"
+        return f"{path} is not a setting" + (
+            f"; did you mean {close[0]!r}?" if close else f"; the settings are {', '.join(known) or 'none'}"
         )
     if details["type"] == "missing":
         return f"{path} is missing"
-    hidden = _hides(details, config_class) or isinstance(details["input"], Mapping)
-    found = "" if hidden else f" = {without_secrets(details['input'])!r}"
-    return f"{path}{found}: {details['msg']}"
+    hidden = _is_secret(details, config_class) or isinstance(details["input"], Mapping)
+    return f"{path}: {details['msg']}" + ("" if hidden else f", got {without_secrets(details['input'])!r}")
 
 
-def _hides(details: Any, config_class: type[AppConfig]) -> bool:
-    """Whether the value that was found is a secret, by the name of its key or by its type."""
+def _is_secret(details: Any, config_class: type[AppConfig]) -> bool:
+    """Return whether the given value is a secret, by the name of its key or by its type."""
     if any(sounds_secret(part) for part in details["loc"]):
         return True
     field = config_class.model_fields.get(str(details["loc"][0])) if details["loc"] else None
@@ -242,5 +226,5 @@ def _hides(details: Any, config_class: type[AppConfig]) -> bool:
     )
 
 
-def _bad(app: str, problem: str) -> AppLoadError:
-    return AppLoadError(f"app {app}: {problem}{'' if problem.endswith(('?', '.')) else '.'}")
+def _error(subject: str, problem: str) -> AppLoadError:
+    return AppLoadError(f"app {subject}: {problem}{'' if problem.endswith(('?', '.')) else '.'}")

@@ -1,4 +1,4 @@
-"""`AppService`: starts the apps, keeps one's failure from the others, and clears up after each."""
+"""Start and stop the apps. The failure of one app does not affect the others."""
 
 import asyncio
 import inspect
@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from hassette_core.api import Api
-from hassette_core.apps.app import App, AppParts
-from hassette_core.apps.loading import AppEntry, LoadedApp, load_apps
+from hassette_core.apps.app import App
+from hassette_core.apps.loading import LoadedApp, load_apps
 from hassette_core.bus import AppBus, BusService
+from hassette_core.config import AppEntry
 from hassette_core.handlers import check_hook
 from hassette_core.scheduler import AppScheduler, SchedulerService
 from hassette_core.states import States
@@ -26,51 +27,55 @@ STOP_TIMEOUT_S = 5.0
 
 @dataclass(slots=True, kw_only=True)
 class AppStatus:
-    """How one instance is.
+    """The status of one instance.
 
     Attributes:
-        app: The app's key.
-        instance: The instance's name; empty for an app that could not be loaded at all.
-        status: ``loaded`` (waits for Home Assistant), ``running``, ``failed``, ``stopped``.
-        detail: Why it failed; else empty.
+        app_key: The key of the app in ``hassette.toml``.
+        instance: The name of the instance. Empty if the app's class could not be loaded.
+        status: ``loaded`` (waiting for Home Assistant), ``running``, ``failed`` or ``stopped``.
+        detail: Why it failed, else empty.
     """
 
-    app: str
+    app_key: str
     instance: str
     status: Literal["loaded", "running", "failed", "stopped"]
     detail: str = ""
 
     @property
     def subject(self) -> str:
-        """``app.instance``, or the app alone."""
-        return f"{self.app}.{self.instance}" if self.instance else self.app
+        """``app_key.instance``, or the app key if there is no instance."""
+        return f"{self.app_key}.{self.instance}" if self.instance else self.app_key
 
 
-class _Running(NamedTuple):
+class _RunningApp(NamedTuple):
+    """A started instance, with the bus and scheduler that it was given (it may have replaced its attributes)."""
+
     app: App[Any]
-    parts: AppParts
+    bus: AppBus
+    scheduler: AppScheduler
     status: AppStatus
 
 
 class AppService:
-    """The apps of ``hassette.toml``. A Service by shape: `start`, `serve`, `stop`; also ``async with``.
+    """Runs the apps of ``hassette.toml``. A service (`start`, `serve`, `stop`) and an async context manager.
 
     Args:
-        entries: ``[apps]``, by key.
-        app_dir: Where their modules are.
-        executor: Told what happens to apps, and whose error hooks are set.
-        bus: Where apps listen.
-        scheduler: Where apps plan.
-        api: Home Assistant, for apps.
-        states: What all entities are now, for apps.
-        ready: Set while Home Assistant is connected and its states are known. With it, the apps are started by `serve`,
-            the first time that it is set, so that no app begins in an empty house; without it, by `start`.
+        entries: The tables ``[apps.<key>]``, by app key.
+        app_dir: The directory of the apps' modules.
+        executor: Its error hooks call ``on_error``; it records that apps started, failed and stopped.
+        bus: Delivers events to the apps' handlers.
+        scheduler: Runs the apps' jobs.
+        api: Home Assistant's API, for the apps.
+        states: The current states, for the apps.
+        ready: Set while Home Assistant is connected and all states are known. `serve` waits for it and then starts the
+            apps, once, so that no app starts without states. Without it, `start` starts them.
         start_timeout_s: Time limit of ``on_initialize``, in seconds.
         stop_timeout_s: Time limit of ``on_shutdown``, in seconds.
 
     Attributes:
         name: ``"apps"``.
-        statuses: How each instance is, in the order of the file.
+        started: Set once every app is running or has failed.
+        statuses: The status of each instance. Apps that could not be loaded come last.
     """
 
     name = "apps"
@@ -100,31 +105,31 @@ class AppService:
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
         self._loaded: list[tuple[LoadedApp, AppStatus]] = []
-        self._running: list[_Running] = []
+        self._running: list[_RunningApp] = []
         self._stopped = asyncio.Event()
+        self.started = asyncio.Event()
         self.statuses: list[AppStatus] = []
 
-    # ---- lifecycle --------------------------------------------------------------------------------------------
-
     async def start(self) -> None:
-        """Load the apps and, unless they wait for Home Assistant, start them. No app's failure is raised."""
+        """Load the apps and, without ``ready``, start them. A failed app is logged and recorded; nothing is raised."""
         self._stopped.clear()
+        self.started.clear()
         self._bus.retires = self._scheduler.retires = True
         loaded, failed = load_apps(self._entries, self._app_dir)
-        self._loaded = [(app, AppStatus(app=app.key, instance=app.instance, status="loaded")) for app in loaded]
+        self._loaded = [(app, AppStatus(app_key=app.app_key, instance=app.instance, status="loaded")) for app in loaded]
         self.statuses = [status for _, status in self._loaded]
         for failure in failed:
-            status = AppStatus(app=failure.key, instance=failure.instance, status="loaded")
+            status = AppStatus(app_key=failure.app_key, instance=failure.instance, status="loaded")
             self.statuses.append(status)
             self._fail(status, str(failure.error), failure.error.__cause__)
         if self._ready is None:
             await self._start_apps()
 
     async def serve(self) -> None:
-        """Start the apps when Home Assistant is ready, if they wait for it; then wait until stopped."""
+        """Start the apps once Home Assistant is ready, then wait for `stop`."""
         stopped = asyncio.ensure_future(self._stopped.wait())
         try:
-            if self._ready is not None and self._loaded:
+            if self._ready is not None:
                 ready = asyncio.ensure_future(self._ready.wait())
                 await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
                 ready.cancel()
@@ -135,14 +140,14 @@ class AppService:
             stopped.cancel()
 
     async def stop(self) -> None:
-        """Call every app's ``on_shutdown`` and end its listeners and jobs. Handlers that run are left to the bus.
+        """End the listeners and jobs of every app, and call its ``on_shutdown``. The bus waits for running handlers.
 
-        What all apps had registered is not retired: it is there again after the next start, and what is not is found
-        missing then, as after a crash.
+        The registrations are not retired, because the next start makes most of them again. The history finds the
+        others missing then, as after a crash.
         """
         self._loaded = []
         self._bus.retires = self._scheduler.retires = False
-        while self._running:  # again for an app that has just become ready while others shut down
+        while self._running:  # an app may have finished its start while others shut down
             running, self._running = self._running, []
             await asyncio.gather(*(self._stop_app(app) for app in running))
         self._stopped.set()
@@ -154,68 +159,70 @@ class AppService:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.stop()
 
-    # ---- apps -------------------------------------------------------------------------------------------------
-
     async def _start_apps(self) -> None:
         loaded, self._loaded = self._loaded, []
         await asyncio.gather(*(self._start_app(app, status) for app, status in loaded))
-        # Without a page, this line is all that tells a person that anything listens.
-        now = Counter(status.status for status in self.statuses)
-        logger.info("Apps started", extra={"running": now["running"], "failed": now["failed"]})
+        self.started.set()
+        if loaded:
+            now = Counter(status.status for status in self.statuses)
+            logger.info("Apps started", extra={"running": now["running"], "failed": now["failed"]})
 
     async def _start_app(self, loaded: LoadedApp, status: AppStatus) -> None:
-        parts = AppParts(
-            loaded.key,
-            loaded.instance,
-            AppBus(self._bus, loaded.key, loaded.instance),
-            AppScheduler(self._scheduler, loaded.key, loaded.instance),
-            self._api,
-            self._states,
-        )
+        app_key, instance = loaded.app_key, loaded.instance
+        bus = AppBus(self._bus, app_key, instance)
+        scheduler = AppScheduler(self._scheduler, app_key, instance)
         try:
-            app = loaded.app_class(loaded.config, parts)
+            app = loaded.app_class(
+                loaded.config,
+                app_key=app_key,
+                instance=instance,
+                bus=bus,
+                scheduler=scheduler,
+                api=self._api,
+                states=self._states,
+            )
             if type(app).on_error is not App[Any].on_error:
                 check_hook(app.on_error)
-                self._executor.hooks.set(app.on_error, app=(loaded.key, loaded.instance))
+                self._executor.hooks.set(app.on_error, app=(app_key, instance))
             problem = await self._call(app.on_initialize, self._start_timeout_s)
         except asyncio.CancelledError:
-            self._clear(parts)
+            self._unregister(bus, scheduler, status)
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001  an app is somebody's code, and may end in any way
+        except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise anything
             problem, cause = f"{type(error).__name__}: {error}", error
         else:
             cause = None
             if problem is None:
                 status.status = "running"
-                self._running.append(_Running(app, parts, status))
+                self._running.append(_RunningApp(app, bus, scheduler, status))
                 self._executor.report("app_started", status.subject)
                 return
-        self._clear(parts)
+        self._unregister(bus, scheduler, status)
         self._fail(status, f"on_initialize failed: {problem}", cause)
 
-    async def _stop_app(self, running: _Running) -> None:
-        app, parts, status = running
-        # No new run begins while the app lets go of what its handlers use.
-        parts.bus.cancel_all()
-        parts.scheduler.cancel_all()
+    async def _stop_app(self, running: _RunningApp) -> None:
+        app, bus, scheduler, status = running
+        # First, so that no run starts while on_shutdown releases what handlers use.
+        bus.cancel_all()
+        scheduler.cancel_all()
         try:
             problem = await self._call(app.on_shutdown, self._stop_timeout_s)
-        except (Exception, SystemExit) as error:  # as in _start_app: the others must still be stopped
+        except (Exception, SystemExit) as error:  # user code may raise anything; the other apps must still stop
             problem = f"{type(error).__name__}: {error}"
-            logger.exception("An app failed to shut down", extra={"app": status.subject})
+            logger.exception("App failed to shut down", extra={"app": status.subject})
         status.status = "stopped"
-        self._clear(parts)
+        self._unregister(bus, scheduler, status)
         self._executor.report("app_stopped", status.subject, f"on_shutdown failed: {problem}" if problem else "")
 
     async def _call(self, method: Callable[[], Awaitable[None] | None], timeout_s: float) -> str | None:
-        """Call one of an app's own methods. Return what is wrong if it takes too long or cancels itself."""
+        """Call a method of an app. Return an error message if it exceeds its time limit or cancels itself."""
         task = asyncio.current_task()
-        assert task is not None  # a coroutine runs in one
+        assert task is not None
         limit = asyncio.timeout(timeout_s)
         try:
             async with limit:
                 outcome = method()
-                if inspect.isawaitable(outcome):  # a plain function is fine, too
+                if inspect.isawaitable(outcome):  # the app may have overridden it with a plain def
                     await outcome
         except TimeoutError:
             if not limit.expired():
@@ -224,15 +231,15 @@ class AppService:
         except asyncio.CancelledError:
             if task.cancelling():
                 raise
-            return "it was cancelled by something of its own"
+            return "it was cancelled by its own code"
         return None
 
-    def _clear(self, parts: AppParts) -> None:
-        parts.bus.cancel_all()
-        parts.scheduler.cancel_all()
-        self._executor.hooks.set(None, app=(parts.key, parts.instance))
+    def _unregister(self, bus: AppBus, scheduler: AppScheduler, status: AppStatus) -> None:
+        bus.cancel_all()
+        scheduler.cancel_all()
+        self._executor.hooks.set(None, app=(status.app_key, status.instance))
 
     def _fail(self, status: AppStatus, detail: str, cause: BaseException | None) -> None:
         status.status, status.detail = "failed", detail
-        logger.error("An app failed", extra={"app": status.subject, "detail": detail}, exc_info=cause)
+        logger.error("App failed", extra={"app": status.subject, "detail": detail}, exc_info=cause)
         self._executor.report("app_failed", status.subject, detail)

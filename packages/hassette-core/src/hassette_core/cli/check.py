@@ -29,7 +29,7 @@ def check(file: Path, online: bool) -> int:
     redact = Redaction(config.secrets)
     loaded, failed = load_apps(config.apps, config.app_dir)
     for app in loaded:
-        click.echo(f"ok      {app.key}.{app.instance}: {app.app_class.__name__}")
+        click.echo(f"ok      {app.app_key}.{app.instance}: {app.app_class.__name__}")
     for app in failed:
         click.echo(f"failed  {redact(str(app.error))}", err=True)
     token = config.home_assistant.token
