@@ -23,10 +23,10 @@ NAN, INF = float("nan"), float("inf")
         ("retry_max_s", 0.1, "at least retry_min_s (0.5)"),
     ],
 )
-def test_a_setting_out_of_range_is_named_with_what_was_expected(key, value, expected):
+def test_a_setting_out_of_range_is_an_error_with_the_expected_value(key, value, expected):
     with pytest.raises(SettingError) as caught:
         ExecutorSettings(**{key: value})
-    assert str(caught.value) == f"{key} = {value!r}: expected {expected}"
+    assert str(caught.value) == f"{key} must be {expected}, got {value!r}"
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, HassetteError)
 

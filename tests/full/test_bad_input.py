@@ -70,7 +70,7 @@ def configure(folder: Path, text: str) -> None:
     [
         ("", ["hassette.toml", "home_assistant.token is missing", "long-lived access token"]),
         ('[home_assistant]\nurll = "x"', ["line 2", "home_assistant.urll is not a known key", "did you mean 'url'"]),
-        ("[hassette]\nlog_level = 3", ["line 2", "hassette.log_level = 3", "expected one of 'debug'"]),
+        ("[hassette]\nlog_level = 3", ["line 2", "hassette.log_level must be one of 'debug'", "got 3"]),
         ("[hassette]\nwhat is this", ["hassette.toml is not valid TOML", "line 2"]),
         ("[store]\nsynchronus = 1", ["hassette.toml", "[store]", "synchronus", "synchronous"]),
         ('[sync]\nport = "x"', ["hassette.toml", "[sync]", "port"]),
@@ -158,7 +158,7 @@ def test_a_handler_that_calls_sys_exit_ends_the_process_and_the_session_has_fail
     assert "failures  1 (exits.exits.end 1×)" in process.output, "the summary counts what the history does"
     (session,) = history.sessions()
     assert session["outcome"] == "failed"
-    assert "sys.exit in a handler" in session["reason"]
+    assert "sys.exit() in a handler" in session["reason"]
     assert len(history.run_ids()) == 1, "the run that ended everything is in the history"
 
 
@@ -173,7 +173,7 @@ def busy_port() -> Iterator[int]:
 def test_a_busy_port_costs_the_page_and_nothing_else(start: Any, busy_port: int) -> None:
     process = start("demo", "--data-dir", "data", "--port", busy_port, "--seconds", 2)
     assert process.end() == 0
-    (line,) = [line for line in process.output.splitlines() if "A part could not start" in line]
+    (line,) = [line for line in process.output.splitlines() if "Service failed to start" in line]
     assert f"Port {busy_port}" in line
     assert "Set port in [sync]" in line
     assert "page      none" in process.output
@@ -184,7 +184,7 @@ def test_an_unwritable_data_directory_costs_the_history_and_nothing_else(start: 
     (tmp_path / "file").write_text("not a directory", encoding="utf-8")
     process = start("demo", "--data-dir", tmp_path / "file" / "data", "--port", 0, "--seconds", 4, "--speed", 120)
     assert process.end() == 0
-    (line,) = [line for line in process.output.splitlines() if "A part could not start" in line]
+    (line,) = [line for line in process.output.splitlines() if "Service failed to start" in line]
     assert str(tmp_path / "file" / "data") in line
     assert "set another data_dir" in line
     assert "degraded  database" in process.output
@@ -215,7 +215,7 @@ def test_a_file_that_is_not_a_database_is_left_alone_and_named(start: Any, tmp_p
     (data / "hassette.db").write_text(letter, encoding="utf-8")
     process = start("demo", "--data-dir", data, "--port", 0, "--seconds", 2)
     assert process.end() == 0
-    (line,) = [line for line in process.output.splitlines() if "A part could not start" in line]
+    (line,) = [line for line in process.output.splitlines() if "Service failed to start" in line]
     assert "hassette.db" in line
     assert "not an SQLite database" in line
     assert (data / "hassette.db").read_text(encoding="utf-8") == letter

@@ -112,7 +112,7 @@ async def test_a_refused_call_raises_home_assistants_message_and_is_recorded(hom
         await home.api.call_service("light", "dance")
     assert (home.recorded[0].context_id, home.recorded[0].error) == (
         None,
-        "cannot call light.dance: Home Assistant says: Service light.dance not found.",
+        "cannot call light.dance: Home Assistant answered: Service light.dance not found.",
     )
 
 
@@ -164,7 +164,7 @@ async def test_secrets_in_the_data_are_sent_but_not_recorded(home: ApiHome) -> N
     with pytest.raises(CallFailedError):
         await home.api.call_service("light", "turn_on", target="light.hall", **data)
     assert home.recorded[0].data == (
-        '{"code":"(hidden)","deep":[{"Access_Token":"(hidden)","volume":3}],"zip_code_of_area":"x","brightness":4}'
+        '{"code":"•••","deep":[{"Access_Token":"•••","volume":3}],"zip_code_of_area":"x","brightness":4}'
     )
     assert "1234" not in str(home.recorded)
 
@@ -173,7 +173,7 @@ async def test_headers_and_secret_keys_in_kebab_and_camel_case_are_masked(home: 
     data = {"headers": {"X-Scope": "home"}, "X-Api-Key": "abc", "accessToken": "abc"}
     with pytest.raises(CallFailedError):
         await home.api.call_service("light", "turn_on", target="light.hall", **data)
-    assert home.recorded[0].data == '{"headers":"(hidden)","X-Api-Key":"(hidden)","accessToken":"(hidden)"}'
+    assert home.recorded[0].data == '{"headers":"•••","X-Api-Key":"•••","accessToken":"•••"}'
 
 
 async def test_long_data_is_cut_in_the_record(home: ApiHome) -> None:

@@ -1,4 +1,4 @@
-"""Plugins: found by entry points, told off for wrong settings, and never able to stop the house."""
+"""Plugins: found through entry points, with checked settings, and unable to stop the framework."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,12 +9,12 @@ import pytest
 from hassette_core import Hassette, HassetteConfig, installed, plugins
 from hassette_core.config import load_config
 from hassette_core.errors import ConfigError
-from hassette_core.lifecycle import ServiceStatus
+from hassette_core.lifecycle import ServiceStatus, StatusBoard
 from hassette_executor import MemorySink
 
 
 class Point:
-    """An entry point whose target is at hand."""
+    """An entry point that loads the given target."""
 
     dist = None
 
@@ -48,7 +48,7 @@ def config(tmp_path: Path) -> HassetteConfig:
     )
 
 
-def test_a_sink_is_made_from_the_table_of_its_name(install: Callable[..., None], config: HassetteConfig) -> None:
+def test_a_sink_is_created_with_the_settings_of_its_table(install: Callable[..., None], config: HassetteConfig) -> None:
     given: list[Any] = []
 
     def create(*, data_dir: Path, settings: Mapping[str, object]) -> MemorySink:
@@ -56,48 +56,51 @@ def test_a_sink_is_made_from_the_table_of_its_name(install: Callable[..., None],
         return MemorySink()
 
     install("hassette.sinks", "mine", create)
-    (sink,), broken = plugins.load_sinks(config)
+    board = StatusBoard()
+    (sink,) = plugins.load_sinks(config, board)
     assert isinstance(sink, MemorySink)
     assert given == [config.data_dir, {"level": 3}]
-    assert broken == ()
+    assert board.statuses == ()
 
 
-def test_a_setting_that_a_plugin_refuses_names_file_and_table(
+def test_a_rejected_setting_is_reported_with_file_and_table(
     install: Callable[..., None], config: HassetteConfig
 ) -> None:
     def create(**_: object) -> MemorySink:
-        raise ValueError("level must be at most 2, not 3")
+        raise ValueError("level must be at most 2, got 3")
 
     install("hassette.sinks", "mine", create)
-    with pytest.raises(ConfigError, match=r"the configuration: \[mine\] level must be at most 2, not 3"):
+    with pytest.raises(ConfigError, match=r"the configuration: \[mine\] level must be at most 2, got 3"):
         Hassette(config)
 
 
-@pytest.mark.parametrize("trouble", [ImportError("no apsw"), SyntaxError("bad"), RuntimeError("at import")])
-def test_a_plugin_that_does_not_import_is_degraded_and_the_rest_is_made(
-    install: Callable[..., None], config: HassetteConfig, trouble: Exception, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("error", [ImportError("no apsw"), SyntaxError("bad"), RuntimeError("at import")])
+def test_a_plugin_that_cannot_be_imported_is_degraded_and_the_others_are_created(
+    install: Callable[..., None], config: HassetteConfig, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    install("hassette.sinks", "broken", trouble)
+    install("hassette.sinks", "broken", error)
     install("hassette.sinks", "mine", lambda **_: MemorySink())
     hassette = Hassette(config)
-    (status,) = [part for part in hassette.statuses if part.name == "broken"]
+    (status,) = [one for one in hassette.statuses if one.name == "broken"]
     assert status.status is ServiceStatus.DEGRADED
-    assert str(trouble) in status.detail
-    assert hassette.keeps
-    assert [record.message for record in caplog.records] == ["A plugin cannot be used; everything else runs without it"]
+    assert str(error) in status.detail
+    assert hassette.has_sinks
+    assert [record.message for record in caplog.records] == [
+        "Plugin could not be loaded; everything else runs without it"
+    ]
 
 
-def test_a_plugin_that_cannot_be_made_is_degraded(install: Callable[..., None], config: HassetteConfig) -> None:
+def test_a_plugin_that_cannot_be_created_is_degraded(install: Callable[..., None], config: HassetteConfig) -> None:
     def create(**_: object) -> MemorySink:
-        raise RuntimeError("no web framework here")
+        raise RuntimeError("no web framework")
 
     install("hassette.services", "page", create)
     hassette = Hassette(config)
-    assert [part.detail for part in hassette.statuses if part.name == "page"] == ["RuntimeError: no web framework here"]
+    assert [one.detail for one in hassette.statuses if one.name == "page"] == ["RuntimeError: no web framework"]
     assert hassette.page_url is None
 
 
-def test_the_tables_of_plugins_are_known_by_their_names(install: Callable[..., None]) -> None:
+def test_plugin_tables_have_the_names_of_sinks_and_services(install: Callable[..., None]) -> None:
     install("hassette.sinks", "mine", None)
     install("hassette.services", "page", None)
     install("hassette.commands", "look", None)
@@ -105,24 +108,24 @@ def test_the_tables_of_plugins_are_known_by_their_names(install: Callable[..., N
     assert list(installed.commands()) == ["look"]
 
 
-def test_a_plugin_may_want_no_part_at_all(install: Callable[..., None], config: HassetteConfig) -> None:
+def test_a_factory_may_create_nothing(install: Callable[..., None], config: HassetteConfig) -> None:
     install("hassette.sinks", "mine", lambda **_: None)
-    assert plugins.load_sinks(config) == ((), ())
-    assert not Hassette(config).keeps
+    assert plugins.load_sinks(config, StatusBoard()) == ()
+    assert not Hassette(config).has_sinks
 
 
 def test_the_store_is_the_first_of_several_sinks(install: Callable[..., None], config: HassetteConfig) -> None:
     other, store = MemorySink(), MemorySink()
     install("hassette.sinks", "archive", lambda **_: other)
     install("hassette.sinks", "store", lambda **_: store)
-    assert plugins.load_sinks(config).parts == (store, other), "its account is the one that is shown"
+    assert plugins.load_sinks(config, StatusBoard()) == (store, other), "pages show the accounting of the first sink"
 
 
-def test_refused_settings_name_the_line_or_the_variable_and_every_plugin_of_the_group_is_asked(
+def test_rejected_settings_of_all_plugins_are_reported_with_line_or_variable(
     install: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(sentence: str) -> Callable[..., Any]:
-        def create(**_parts: object) -> Any:
+    def reject(sentence: str) -> Callable[..., Any]:
+        def create(**_: object) -> Any:
             raise ValueError(sentence)
 
         return create
@@ -132,13 +135,13 @@ def test_refused_settings_name_the_line_or_the_variable_and_every_plugin_of_the_
         ("two", "token must have at least 16 characters"),
         ("three", "endpoint is missing"),
     ]:
-        install("hassette.sinks", name, refuse(sentence))
+        install("hassette.sinks", name, reject(sentence))
     for key in ("TWO__TOKEN", "THREE__OTHER"):
         monkeypatch.setenv(f"HASSETTE__{key}", "short")
     file = tmp_path / "hassette.toml"
     file.write_text("[one]\nother = 1\nlevel = 'x'\n\n[two]\n[three]\n", encoding="utf-8")
     with pytest.raises(ConfigError) as raised:
-        plugins.load_sinks(load_config(file, plugin_tables=("one", "two", "three")))
+        plugins.load_sinks(load_config(file, plugin_tables=("one", "two", "three")), StatusBoard())
     assert sorted(str(raised.value).splitlines()) == sorted(
         [
             f"{file}, line 3: [one] level must be a number",

@@ -1,4 +1,4 @@
-"""Configuration: what is read from where, and that a mistake names the file, the line, the key and the mend."""
+"""Configuration: precedence of its sources, and errors with file, line, key and expected value."""
 
 import os
 from pathlib import Path
@@ -41,14 +41,16 @@ def test_an_empty_file_is_a_configuration(file: Path) -> None:
     assert config.secrets == frozenset()
 
 
-def test_paths_count_from_the_file_and_not_from_where_one_stands(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_are_relative_to_the_file_and_not_to_the_working_directory(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir("/")
     config = load(file, '[hassette]\ndata_dir = "history"\napp_dir = "/srv/apps"')
     assert config.data_dir == file.parent / "history"
     assert config.app_dir == Path("/srv/apps")
 
 
-def test_the_environment_stands_above_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_takes_precedence_over_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", "from-the-environment")
     monkeypatch.setenv("HASSETTE__LOG_LEVEL", "debug")
     monkeypatch.setenv("HASSETTE__EXECUTOR__TIMEOUT_S", "2.5")
@@ -59,7 +61,7 @@ def test_the_environment_stands_above_the_file(file: Path, monkeypatch: pytest.M
     assert config.executor.timeout_s == 2.5
 
 
-def test_a_plugins_table_is_handed_on_with_its_types(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_of_a_plugins_table_keep_their_types(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HASSETTE__SYNC__PORT", "8124")
     monkeypatch.setenv("HASSETTE__SYNC__HOST", "127.0.0.1")
     monkeypatch.setenv("HASSETTE__STORE__BACKUP", "true")
@@ -84,7 +86,7 @@ def test_a_plugins_token_in_the_environment_stays_text_and_is_a_secret(
     assert config.secrets == {"0012345678901234"}
 
 
-def test_whatever_has_a_key_that_sounds_secret_is_kept_out_of_logs_and_of_the_configurations_text(file: Path) -> None:
+def test_values_of_secret_keys_are_secrets_and_not_in_the_repr(file: Path) -> None:
     config = load(
         file,
         """
@@ -99,18 +101,18 @@ def test_whatever_has_a_key_that_sounds_secret_is_kept_out_of_logs_and_of_the_co
         """,
     )
     secrets = {"my home", "Bearer 0123456789", "sunny-and-warm", "123456"}
-    assert config.secrets == secrets, "four digits are part of too many numbers to be looked for"
+    assert config.secrets == secrets, "four digits are part of too many other numbers"
     assert not [secret for secret in (*secrets, "1234") if secret in repr(config)]
 
 
-def test_a_token_may_be_in_a_file_of_its_own(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_can_be_in_a_separate_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = file.parent / "secret"
     secret.write_text("hush\n", encoding="utf-8")
     monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN_FILE", str(secret))
     assert load(file, "").secrets == {"hush"}
 
 
-def test_a_token_file_counts_from_the_file_and_not_from_where_one_stands(
+def test_a_token_file_is_relative_to_the_file_and_not_to_the_working_directory(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (file.parent / "secret").write_text("hush\n", encoding="utf-8")
@@ -118,7 +120,7 @@ def test_a_token_file_counts_from_the_file_and_not_from_where_one_stands(
     assert load(file, '[home_assistant]\ntoken_file = "secret"').secrets == {"hush"}
 
 
-def test_a_token_file_of_the_environment_stands_above_a_token_of_the_file(
+def test_a_token_file_of_the_environment_takes_precedence_over_a_token_of_the_file(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (file.parent / "secret").write_text("new", encoding="utf-8")
@@ -126,25 +128,27 @@ def test_a_token_file_of_the_environment_stands_above_a_token_of_the_file(
     assert load(file, '[home_assistant]\ntoken = "old"').secrets == {"new"}
 
 
-def test_a_token_of_the_environment_stands_above_every_token_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_of_the_environment_takes_precedence_over_every_token_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", "new")
     monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN_FILE", "/nowhere/token")
     assert load(file, '[home_assistant]\ntoken_file = "/nowhere/at/all"').secrets == {"new"}
 
 
-def test_the_mark_that_windows_notepad_puts_before_a_text_is_passed_over(file: Path) -> None:
+def test_a_byte_order_mark_is_ignored(file: Path) -> None:
     (file.parent / "secret").write_text("hush\n", encoding="utf-8-sig")
     file.write_text('[home_assistant]\ntoken_file = "secret"\n', encoding="utf-8-sig")
     assert load_config(file).secrets == {"hush"}
     assert Lines("\ufeff[store]\nx = 1").find(("store",)) == 1
 
 
-def test_a_token_never_shows_in_the_configurations_text(file: Path) -> None:
+def test_a_token_is_not_in_the_repr_or_dump(file: Path) -> None:
     config = load(file, '[home_assistant]\ntoken = "hush-hush"')
     assert "hush-hush" not in f"{config!r} {config} {config.model_dump()} {config.model_dump_json()}"
 
 
-def test_apps_are_read_with_their_instances_and_settings(file: Path) -> None:
+def test_apps_have_their_instances_and_settings(file: Path) -> None:
     config = load(
         file,
         """
@@ -172,57 +176,55 @@ def test_apps_are_read_with_their_instances_and_settings(file: Path) -> None:
             '# mine\n[home_assistant]\ntokn = "x"',
             (
                 "FILE, line 3: home_assistant.tokn is not a known key; did you mean 'token'?"
-                " Known here: token, token_file, url."
+                " Known keys: token, token_file, url"
             ),
         ),
         (
             '[home_asistant]\nurl = "x"',
             (
                 "FILE, line 1: home_asistant is not a known key; did you mean 'home_assistant'?"
-                " Known here: apps, executor, hassette, home_assistant, store, sync."
+                " Known keys: apps, executor, hassette, home_assistant, store, sync"
             ),
         ),
         (
             '[hassette]\n\nlog_level = "loud"',
-            "FILE, line 3: hassette.log_level = 'loud': expected one of 'debug', 'info', 'warning' or 'error'.",
+            "FILE, line 3: hassette.log_level must be one of 'debug', 'info', 'warning' or 'error', got 'loud'",
         ),
         (
             '[hassette]\ntime_zone = "Mars/Base"',
-            "FILE, line 2: hassette.time_zone = 'Mars/Base': expected a time zone such as 'Europe/Vienna'.",
+            "FILE, line 2: hassette.time_zone must be a time zone such as 'Europe/Vienna', got 'Mars/Base'",
         ),
-        ('hassette.stop_budget_s = "soon"', "FILE, line 1: hassette.stop_budget_s = 'soon': expected a number."),
-        ("[hassette]\nstop_budget_s = 0", "FILE, line 2: hassette.stop_budget_s = 0: expected greater than 0."),
-        ("[executor]\nthreads = 1.5", "FILE, line 2: executor.threads = 1.5: expected a whole number."),
-        ("[executor]\nthreads = 0", "FILE, line 2: executor.threads = 0: expected at least 1."),
-        ("hassette = 3", "FILE, line 1: hassette = 3: expected a table."),
-        ("store = 3", "FILE, line 1: store = 3: expected a table."),
-        ("[home_assistant]\ntoken = 123456", "FILE, line 2: home_assistant.token: expected text in quotes."),
+        ('hassette.stop_budget_s = "soon"', "FILE, line 1: hassette.stop_budget_s must be a number, got 'soon'"),
+        ("[hassette]\nstop_budget_s = 0", "FILE, line 2: hassette.stop_budget_s must be greater than 0, got 0"),
+        ("[executor]\nthreads = 1.5", "FILE, line 2: executor.threads must be a whole number, got 1.5"),
+        ("[executor]\nthreads = 0", "FILE, line 2: executor.threads must be at least 1, got 0"),
+        ("hassette = 3", "FILE, line 1: hassette must be a table, got 3"),
+        ("store = 3", "FILE, line 1: store must be a table, got 3"),
+        ("[home_assistant]\ntoken = 123456", "FILE, line 2: home_assistant.token must be text in quotes"),
         (
             '[apps.hall]\nclass = "Hall"',
-            "FILE, line 1: apps.hall.module is missing: expected the module in app_dir, such as 'motion_light'.",
+            "FILE, line 1: apps.hall.module is missing: it must be the module in app_dir, such as 'motion_light'",
         ),
         (
             '[apps.hall]\nmodule = "hall"\nclass = "Hall"\ninstances = [\n {},\n 3]',
-            "FILE, line 4: apps.hall.instances[1] = 3: expected a table.",
+            "FILE, line 4: apps.hall.instances[1] must be a table, got 3",
         ),
         (
             '[apps.hall]\nmodule = "hall"\nclass = "Hall"\nenabled = "perhaps"',
-            "FILE, line 4: apps.hall.enabled = 'perhaps': expected true or false.",
+            "FILE, line 4: apps.hall.enabled must be true or false, got 'perhaps'",
         ),
     ],
 )
-def test_a_mistake_names_file_line_key_what_was_found_and_what_was_expected(
-    file: Path, text: str, message: str
-) -> None:
+def test_an_error_names_file_line_key_expected_value_and_actual_value(file: Path, text: str, message: str) -> None:
     assert problem(file, text) == message
 
 
-def test_an_unknown_key_of_the_executor_proposes_the_nearest(file: Path) -> None:
+def test_an_unknown_key_of_the_executor_suggests_the_closest_one(file: Path) -> None:
     text = problem(file, "[executor]\ntimeout = 5")
     assert text.startswith("FILE, line 2: executor.timeout is not a known key; did you mean 'timeout_s'?")
 
 
-def test_all_mistakes_are_told_at_once(file: Path) -> None:
+def test_all_errors_are_reported_at_once(file: Path) -> None:
     text = problem(file, '[hassette]\nlog_level = "loud"\nfoo = 1\n[stoer]\n[home_assistant]\nurl = 5')
     assert [line.split(":")[0] for line in text.splitlines()] == [
         "FILE, line 4",
@@ -230,11 +232,11 @@ def test_all_mistakes_are_told_at_once(file: Path) -> None:
     ]
 
 
-def test_a_mistake_in_the_environment_names_the_variable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_the_environment_names_the_variable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HASSETTE__LOG_LEVEL", "loud")
     monkeypatch.setenv("HASSETTE__STROE__X", "1")
     lines = problem(file, '[hassette]\nlog_level = "info"').splitlines()
-    assert lines[0].startswith("HASSETTE__LOG_LEVEL in the environment: hassette.log_level = 'loud': expected one of")
+    assert lines[0].startswith("HASSETTE__LOG_LEVEL in the environment: hassette.log_level must be one of 'debug',")
     assert lines[1].startswith("HASSETTE__STROE__X in the environment: stroe is not a known key; did you mean 'store'?")
 
 
@@ -248,7 +250,7 @@ def test_a_mistake_in_the_environment_names_the_variable(file: Path, monkeypatch
     ],
 )
 @pytest.mark.parametrize("turned", [False, True])
-def test_two_variables_that_contradict_each_other_are_both_named_in_whatever_order_they_come(
+def test_two_contradicting_variables_are_both_named_in_any_order(
     file: Path, monkeypatch: pytest.MonkeyPatch, setting: str, below: str, key: str, turned: bool
 ) -> None:
     text = "{ a = 'hush' }" if setting.endswith("HEADERS") else "hush"
@@ -256,13 +258,13 @@ def test_two_variables_that_contradict_each_other_are_both_named_in_whatever_ord
     for name, value in reversed(variables) if turned else variables:
         monkeypatch.setenv(name, value)
     assert problem(file, "") == (
-        f"HASSETTE__{setting} and HASSETTE__{below} in the environment cannot both be: the one makes {key} a value,"
-        " the other a table. Take one of them away."
+        f"HASSETTE__{setting} and HASSETTE__{below} in the environment contradict each other: the first makes {key} a"
+        " value, the second a table. Remove one of them."
     )
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_variable_adds_to_a_table_that_another_one_sets(
+def test_a_variable_can_add_a_key_to_a_table_of_another_variable(
     file: Path, monkeypatch: pytest.MonkeyPatch, turned: bool
 ) -> None:
     variables = [("HASSETTE__STORE__X", "{ a = 1 }"), ("HASSETTE__STORE__X__B", "2")]
@@ -272,37 +274,37 @@ def test_a_variable_adds_to_a_table_that_another_one_sets(
 
 
 @pytest.mark.parametrize(
-    ("text", "variables", "says"),
+    ("text", "variables", "key"),
     [
-        ("home_assistant = 3", {"HOME_ASSISTANT__TOKEN": "x"}, "home_assistant = 3"),
-        ("store = 3", {"STORE__BACKUP": "true"}, "store = 3"),
-        ("apps.hall = 3", {"APPS__HALL__MODULE": "hall", "APPS__HALL__CLASS": "Hall"}, "apps.hall = 3"),
+        ("home_assistant = 3", {"HOME_ASSISTANT__TOKEN": "x"}, "home_assistant"),
+        ("store = 3", {"STORE__BACKUP": "true"}, "store"),
+        ("apps.hall = 3", {"APPS__HALL__MODULE": "hall", "APPS__HALL__CLASS": "Hall"}, "apps.hall"),
     ],
 )
-def test_the_environment_does_not_hide_what_is_no_table_in_the_file(
-    file: Path, monkeypatch: pytest.MonkeyPatch, text: str, variables: dict[str, str], says: str
+def test_the_environment_does_not_hide_a_wrong_table_in_the_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch, text: str, variables: dict[str, str], key: str
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(f"HASSETTE__{name}", value)
-    assert problem(file, text) == f"FILE, line 1: {says}: expected a table."
+    assert problem(file, text) == f"FILE, line 1: {key} must be a table, got 3"
 
 
-def test_a_refused_token_is_not_repeated(file: Path) -> None:
+def test_an_error_does_not_show_a_token(file: Path) -> None:
     assert "hush" not in problem(file, '[home_assistant]\ntoken = ["hush"]')
 
 
-def test_a_missing_file_says_how_to_make_one(file: Path) -> None:
+def test_a_missing_file_is_an_error_that_explains_how_to_create_one(file: Path) -> None:
     with pytest.raises(ConfigError, match=r"there is no .*hassette\.toml .*hassette init.* --config"):
         load_config(file)
 
 
-def test_a_directory_in_place_of_the_file_is_a_clear_error(tmp_path: Path) -> None:
+def test_a_directory_instead_of_the_file_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot be read: Is a directory\."):
         load_config(tmp_path)
 
 
-def test_a_file_that_is_not_toml_names_the_line(file: Path) -> None:
-    assert "(at line 2, column 6)" in problem(file, "[hassette]\nwhat is this")
+def test_an_error_about_invalid_toml_names_the_line(file: Path) -> None:
+    assert "(at line 2, column 5)" in problem(file, "[hassette]\nnot a key")
 
 
 def test_a_file_that_is_not_utf_8_is_a_clear_error(file: Path) -> None:
@@ -311,9 +313,8 @@ def test_a_file_that_is_not_utf_8_is_a_clear_error(file: Path) -> None:
         load_config(file)
 
 
-@pytest.mark.parametrize("name", ["/nowhere/token", "~nobody-of-that-name/token"])
-def test_a_token_file_that_cannot_be_read_is_named(file: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["/nowhere/token", "~no-such-user/token"])
+def test_an_unreadable_token_file_is_named(file: Path, name: str) -> None:
     assert problem(file, f'[home_assistant]\ntoken_file = "{name}"') == (
-        "FILE, line 1: home_assistant: expected token_file to name a readable file"
-        f" ({name}: No such file or directory)."
+        f"FILE, line 2: home_assistant.token_file must be a readable file, got '{name}': No such file or directory"
     )

@@ -1,4 +1,4 @@
-"""The composition root, against the simulated home: parts joined, ends clean, troubles told."""
+"""The whole framework with the simulated home: connected services, clean ends, reported failures."""
 
 import asyncio
 import logging
@@ -12,13 +12,15 @@ import pytest
 from hassette_core import AuthenticationError, ConfigError, Hassette, HassetteConfig, SimulatedHome
 from hassette_core.config import AppEntry
 from hassette_core.errors import CoreError
-from hassette_core.framework import CUT_OFF
 from hassette_core.lifecycle import ServiceStatus
-from hassette_core.logs import Redaction
-from hassette_core.redacted import redacted_record
-from hassette_executor import Batch, EventTrigger, HandlerInvocation, ListenerRegistration, MemorySink, Status
+from hassette_core.link import HomeAssistantLink
+from hassette_core.scheduler import SchedulerService
+from hassette_core.session import CUT_OFF, HomeFacts
+from hassette_core.states import StateCache
+from hassette_executor import Batch, CommandExecutor, MemorySink
+from support.waiting import eventually, patience
 
-DEADLINE_S = 20.0
+DEADLINE_S = patience(20.0)
 
 APP = """
 from hassette_core import App, AppConfig
@@ -52,12 +54,6 @@ def make_config(tmp_path: Path) -> Callable[..., HassetteConfig]:
     return make
 
 
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():  # noqa: ASYNC110  nobody tells of all that is asked about here
-            await asyncio.sleep(0.01)
-
-
 def facts(batches: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     for batch in batches:
@@ -65,7 +61,7 @@ def facts(batches: Any) -> dict[str, str]:
     return found
 
 
-async def test_an_event_goes_all_the_way_to_the_sink_and_back_to_the_house(
+async def test_an_event_leads_to_a_record_and_a_service_call(
     make_config: Callable[..., HassetteConfig],
 ) -> None:
     sink = MemorySink()
@@ -73,10 +69,10 @@ async def test_an_event_goes_all_the_way_to_the_sink_and_back_to_the_house(
         SimulatedHome(speed=0) as home,
         Hassette(make_config(home.url), sinks=[sink], plugins=False) as hassette,
     ):
-        await until(lambda: hassette.apps.statuses[0].status == "running")
+        await eventually(lambda: hassette.apps.statuses[0].status == "running")
         home.core.change("sensor.power", "777")
-        await until(lambda: home.core.states["light.hall"]["state"] == "on")
-        await until(lambda: hassette.executor.accounting().executed == 1)
+        await eventually(lambda: home.core.states["light.hall"]["state"] == "on")
+        await eventually(lambda: hassette.executor.accounting().executed == 1)
         assert hassette.live.snapshot().ready
         (job,) = hassette.live.snapshot().upcoming
         assert (job.app, job.name) == ("echo", "tick")
@@ -88,7 +84,7 @@ async def test_an_event_goes_all_the_way_to_the_sink_and_back_to_the_house(
     assert (account.executed, account.persisted, account.waiting) == (1, 1, 0)
 
 
-async def test_a_handler_that_runs_at_the_stop_can_still_call_services_within_its_grace(
+async def test_a_running_handler_can_call_services_during_shutdown(
     make_config: Callable[..., HassetteConfig], tmp_path: Path
 ) -> None:
     slow = APP.replace("    async def hear(self):", "    async def hear(self):\n        await asyncio.sleep(0.3)")
@@ -96,72 +92,83 @@ async def test_a_handler_that_runs_at_the_stop_can_still_call_services_within_it
     sink = MemorySink()
     async with SimulatedHome(speed=0) as home:
         async with Hassette(make_config(home.url), sinks=[sink], plugins=False) as hassette:
-            await until(lambda: hassette.apps.statuses[0].status == "running")
+            await eventually(lambda: hassette.apps.statuses[0].status == "running")
             home.core.change("sensor.power", "777")
-            await until(lambda: hassette.executor.running())
-        assert home.core.states["light.hall"]["state"] == "on", "or the lights would stay as they are at each restart"
+            await eventually(lambda: hassette.executor.running())
+        assert home.core.states["light.hall"]["state"] == "on", "otherwise each restart would leave lights as they are"
     (record,) = sink.records
     assert (record.status, record.failure) == ("success", None)
 
 
-async def test_a_time_zone_that_this_machine_does_not_know_costs_the_zone_and_not_the_place(
-    make_config: Callable[..., HassetteConfig], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_an_unknown_time_zone_is_logged_and_the_place_is_set_nevertheless(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def unknown(name: str) -> ZoneInfo:
         raise ZoneInfoNotFoundError(name)
 
-    async with SimulatedHome(speed=0) as home:
-        config = make_config(home.url)
-        monkeypatch.setattr("hassette_core.framework.ZoneInfo", unknown)
-        async with Hassette(config, sinks=[MemorySink()], plugins=False) as hassette:
-            await until(lambda: hassette.scheduler.place.latitude is not None)
-            assert str(hassette.scheduler.place.zone) == "UTC"
+    executor = CommandExecutor()
+    scheduler = SchedulerService(executor, time_zone=ZoneInfo("Asia/Tokyo"))
+    async with (
+        SimulatedHome(speed=0) as home,
+        HomeAssistantLink(home.url, home.token, cache=StateCache(), on_event=lambda _: None) as link,
+    ):
+        facts = HomeFacts(link, executor, scheduler, find_zone=unknown)
+        await facts.start()
+        serving = asyncio.create_task(facts.serve())
+        await eventually(lambda: scheduler.place.latitude is not None)
+        await facts.stop()
+        await serving
+    assert str(scheduler.place.zone) == "Asia/Tokyo"
     assert [record.message for record in caplog.records].count(
-        "Home Assistant's time zone is unknown here; jobs keep theirs"
+        "Home Assistant's time zone is unknown on this machine; jobs keep the current one"
     ) == 1
 
 
-async def test_a_session_knows_its_versions_its_place_and_why_it_ended(
+async def test_a_session_has_versions_place_and_reason_of_its_end(
     make_config: Callable[..., HassetteConfig],
 ) -> None:
     sink = MemorySink()
     async with SimulatedHome(speed=0) as home, Hassette(make_config(home.url), sinks=[sink], plugins=False) as hassette:
-        await until(lambda: hassette.scheduler.place.latitude is not None)
-    told = facts(sink.batches)
-    assert {"hassette_core", "hassette_executor", "python", "sqlite", "home_assistant_url"} <= told.keys()
-    assert (told["home_assistant"], told["time_zone"]) == ("2025.4.4", "Europe/Amsterdam")
-    assert (told["outcome"], told["reason"]) == ("clean", "stopped by the program")
+        await eventually(lambda: hassette.scheduler.place.latitude is not None)
+    known = facts(sink.batches)
+    assert {"hassette_core", "hassette_executor", "python", "sqlite", "home_assistant_url"} <= known.keys()
+    assert (known["home_assistant"], known["time_zone"]) == ("2025.4.4", "Europe/Amsterdam")
+    assert (known["outcome"], known["reason"]) == ("clean", "stopped by the program")
 
 
-async def test_a_configured_time_zone_stands_above_home_assistants(make_config: Callable[..., HassetteConfig]) -> None:
+async def test_a_configured_time_zone_takes_precedence_over_home_assistants(
+    make_config: Callable[..., HassetteConfig],
+) -> None:
     sink = MemorySink()
     async with SimulatedHome(speed=0) as home:
         config = make_config(home.url, time_zone="Asia/Tokyo")
         async with Hassette(config, sinks=[sink], plugins=False) as hassette:
-            await until(lambda: hassette.scheduler.place.latitude is not None)
+            await eventually(lambda: hassette.scheduler.place.latitude is not None)
             assert str(hassette.scheduler.place.zone) == "Asia/Tokyo"
     assert facts(sink.batches)["time_zone"] == "Asia/Tokyo"
 
 
-async def test_without_a_store_one_line_says_how_to_have_one(
+async def test_without_a_store_one_log_line_explains_how_to_install_it(
     make_config: Callable[..., HassetteConfig], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with SimulatedHome(speed=0) as home, Hassette(make_config(home.url), plugins=False):
         pass
-    lines = [record for record in caplog.records if "Nothing is kept" in record.message]
-    assert [vars(record)["to_keep_it"] for record in lines] == ['pip install "hassette-core[telemetry]"']
+    lines = [record for record in caplog.records if "Runs are not recorded" in record.message]
+    assert [vars(record)["to_record_them"] for record in lines] == ['pip install "hassette-core[telemetry]"']
 
 
-async def test_a_wrong_token_ends_it_and_the_session_says_so(make_config: Callable[..., HassetteConfig]) -> None:
+async def test_a_wrong_token_ends_the_run_and_is_the_reason_of_the_session(
+    make_config: Callable[..., HassetteConfig],
+) -> None:
     sink = MemorySink()
     async with SimulatedHome(speed=0) as home:
         hassette = Hassette(make_config(home.url, token="wrong-token"), sinks=[sink], plugins=False)
         with pytest.raises(AuthenticationError, match="refused the access token"):
             await asyncio.wait_for(hassette.run(), DEADLINE_S)
-    told = facts(sink.batches)
-    assert told["outcome"] == "failed"
-    assert "refused the access token" in told["reason"]
-    assert {part.status for part in hassette.statuses} == {ServiceStatus.STOPPED}
+    known = facts(sink.batches)
+    assert known["outcome"] == "failed"
+    assert "refused the access token" in known["reason"]
+    assert {one.status for one in hassette.statuses} == {ServiceStatus.STOPPED}
 
 
 @pytest.mark.parametrize(
@@ -169,7 +176,7 @@ async def test_a_wrong_token_ends_it_and_the_session_says_so(make_config: Callab
     [(None, ("failed", CUT_OFF)), ("SIGTERM", ("clean", "SIGTERM"))],
     ids=["without a request", "during a requested stop"],
 )
-async def test_what_is_cut_off_has_failed_and_says_why_unless_there_was_a_reason_already(
+async def test_a_cancelled_run_has_failed_unless_a_stop_was_requested_before(
     make_config: Callable[..., HassetteConfig], requested: str | None, expected: tuple[str, str]
 ) -> None:
     sink = MemorySink()
@@ -182,11 +189,11 @@ async def test_what_is_cut_off_has_failed_and_says_why_unless_there_was_a_reason
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-    told = facts(sink.batches)
-    assert (told["outcome"], told["reason"]) == expected
+    known = facts(sink.batches)
+    assert (known["outcome"], known["reason"]) == expected
 
 
-async def test_an_absent_home_assistant_is_not_ready_and_never_dead(make_config: Callable[..., HassetteConfig]) -> None:
+async def test_the_framework_waits_for_an_absent_home_assistant(make_config: Callable[..., HassetteConfig]) -> None:
     home = SimulatedHome(speed=0)
     await home.start()
     url = home.url
@@ -194,11 +201,11 @@ async def test_an_absent_home_assistant_is_not_ready_and_never_dead(make_config:
     async with Hassette(make_config(url), plugins=False) as hassette:
         snapshot = hassette.live.snapshot()
         assert (snapshot.ready, snapshot.connection) == (False, "connecting")
-        assert {part.status for part in snapshot.services} == {ServiceStatus.RUNNING}
-        assert hassette.apps.statuses[0].status == "loaded", "an app does not begin in an empty house"
+        assert {one.status for one in snapshot.services} == {ServiceStatus.RUNNING}
+        assert hassette.apps.statuses[0].status == "loaded", "apps start only with a connection"
         await home.start()
         try:
-            await until(lambda: hassette.apps.statuses[0].status == "running")
+            await eventually(lambda: hassette.apps.statuses[0].status == "running")
             assert hassette.live.snapshot().connection == "connected"
         finally:
             await home.stop()
@@ -230,26 +237,26 @@ async def test_wait_ready_raises_if_hassette_stops_first(make_config: Callable[.
             await ready
 
 
-async def test_a_clean_life_ends_without_a_warning_and_with_every_part_that_can_be_told(
+async def test_a_clean_session_has_no_warnings_and_records_the_stop_of_each_service(
     make_config: Callable[..., HassetteConfig], caplog: pytest.LogCaptureFixture
 ) -> None:
     sink = MemorySink()
     async with SimulatedHome(speed=0) as home, Hassette(make_config(home.url), sinks=[sink], plugins=False) as hassette:
-        await until(lambda: hassette.apps.statuses[0].status == "running")
-        parts = {part.name for part in hassette.statuses}
+        await eventually(lambda: hassette.apps.statuses[0].status == "running")
+        services = {one.name for one in hassette.statuses}
     assert [line.getMessage() for line in caplog.records if line.levelno >= logging.WARNING] == []
     events = [event for batch in sink.batches for event in batch.lifecycle]
-    assert {event.subject for event in events if event.kind == "service_stopped"} == parts - {hassette.executor.name}
+    assert {event.subject for event in events if event.kind == "service_stopped"} == services - {hassette.executor.name}
 
 
-async def test_a_sink_that_cannot_start_degrades_and_comes_back(make_config: Callable[..., HassetteConfig]) -> None:
+async def test_a_sink_that_cannot_start_is_degraded_until_it_starts(make_config: Callable[..., HassetteConfig]) -> None:
     class SinkService(MemorySink):
-        name = "moody sink"
-        troubles = 1
+        name = "flaky sink"
+        failures = 1
 
         async def start(self) -> None:
-            if self.troubles:
-                self.troubles -= 1
+            if self.failures:
+                self.failures -= 1
                 raise OSError("the disk is full")
 
         async def serve(self) -> None:
@@ -261,7 +268,7 @@ async def test_a_sink_that_cannot_start_degrades_and_comes_back(make_config: Cal
     sink = SinkService()
     async with SimulatedHome(speed=0) as home, Hassette(make_config(home.url), sinks=[sink], plugins=False) as hassette:
         assert hassette.statuses[0].status is ServiceStatus.DEGRADED
-        await until(lambda: hassette.statuses[0].status is ServiceStatus.RUNNING)
+        await eventually(lambda: hassette.statuses[0].status is ServiceStatus.RUNNING)
     events = [event for batch in sink.batches for event in batch.lifecycle if event.subject == sink.name]
     kinds = [(event.kind, event.detail) for event in events]
     assert ("service_degraded", "the disk is full") in kinds
@@ -275,10 +282,10 @@ async def test_the_token_is_in_no_log_line_and_no_record(
     caplog.set_level(logging.DEBUG)
     sink = MemorySink()
     async with SimulatedHome(speed=0) as home, Hassette(make_config(home.url), sinks=[sink], plugins=False) as hassette:
-        await until(lambda: hassette.apps.statuses[0].status == "running")
-        logging.getLogger("somebody.else").warning("I send %s", token)
+        await eventually(lambda: hassette.apps.statuses[0].status == "running")
+        logging.getLogger("another.library").warning("I send %s", token)
         home.core.change("sensor.power", "1")
-        await until(lambda: hassette.executor.accounting().executed == 1)
+        await eventually(lambda: hassette.executor.accounting().executed == 1)
     assert token not in caplog.text
     batches: list[Batch] = list(sink.batches)
     assert token not in repr(batches)
@@ -310,7 +317,7 @@ class Leaky(App[Config]):
 """
 
 
-async def test_what_an_app_tells_of_its_secrets_is_in_no_record_and_not_in_the_live_feed(
+async def test_secrets_that_an_app_leaks_are_in_no_record_and_not_in_the_live_feed(
     make_config: Callable[..., HassetteConfig], tmp_path: Path
 ) -> None:
     (tmp_path / "leaky.py").write_text(LEAKY, encoding="utf-8")
@@ -326,12 +333,12 @@ async def test_what_an_app_tells_of_its_secrets_is_in_no_record_and_not_in_the_l
     async with SimulatedHome(speed=0) as home:
         config = make_config(home.url).model_copy(update={"apps": {"leaky": AppEntry.model_validate(entry)}})
         async with Hassette(config, sinks=[sink], plugins=False) as hassette:
-            await until(lambda: {app.status for app in hassette.apps.statuses} == {"running", "failed"})
+            await eventually(lambda: {app.status for app in hassette.apps.statuses} == {"running", "failed"})
             async with hassette.live.subscribe(0) as live:
                 home.core.change("sensor.power", "12345678")
                 shown = await asyncio.wait_for(anext(live), DEADLINE_S)
     (record,) = sink.records
-    assert [one.failure for one in shown] == [record.failure], "what is shown at once is what is kept"
+    assert [one.failure for one in shown] == [record.failure], "pages show the same as the history"
     assert record.failure is not None
     assert record.failure.message == "••• was refused"
     assert record.failure.cause is not None
@@ -348,19 +355,6 @@ async def test_what_an_app_tells_of_its_secrets_is_in_no_record_and_not_in_the_l
     assert record.registration in registered, "a sink tells registrations apart by identity"
 
 
-def test_a_record_without_a_secret_is_handed_on_as_it_is() -> None:
-    record = HandlerInvocation(
-        id=1,
-        registration=ListenerRegistration(app="a", instance="a", name="a", topic="t", handler="h"),
-        trigger=EventTrigger("state_changed", "light.a", None, "on"),
-        started_us=0,
-        duration_us=0,
-        waited_us=0,
-        status=Status.SUCCESS,
-    )
-    assert redacted_record(record, Redaction({"on the contrary"})) is record
-
-
-def test_without_a_token_it_says_where_to_get_one() -> None:
-    with pytest.raises(ConfigError, match=r"home_assistant\.token is missing\. Make a long-lived access token"):
+def test_a_missing_token_is_an_error_that_explains_where_to_get_one() -> None:
+    with pytest.raises(ConfigError, match=r"home_assistant\.token is missing\. Create a long-lived access token"):
         Hassette(HassetteConfig(), plugins=False)

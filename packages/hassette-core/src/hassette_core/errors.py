@@ -1,47 +1,42 @@
-"""What can go wrong in core, named by situation.
+"""Errors that core raises, named by situation.
 
-    HassetteError                     (hassette-executor) recorded without a traceback: the message says it all
-    └── CoreError
-        ├── FatalError                a marker: the process ends with this one sentence and a non-zero exit code
-        │   ├── StartFailedError      a part that nothing works without could not start
-        │   └── ServiceExhaustedError such a part crashed more often than its budget allows
-        ├── ConfigError               hassette.toml or the environment is wrong (fatal)
-        ├── AppLoadError              one app cannot be loaded; the others run on
-        ├── RegistrationError         an app registers a handler or job in a way that cannot work
-        ├── RefusedError              the simulated home refuses a command, in Home Assistant's words
-        ├── UnknownEntityError        states[…] holds no such entity (also a KeyError)
-        └── LinkError                 anything about talking to Home Assistant
-            ├── UrlError              the configured address is not one (fatal)
-            ├── AuthenticationError   Home Assistant refused the token (fatal)
-            ├── NotConnectedError     there is no connection, or it went away before the answer
-            ├── CallFailedError       Home Assistant answered: no
-            ├── NoAnswerError         Home Assistant did not answer in time
-            ├── UnexpectedAnswerError Home Assistant's answer has a shape that we do not know
-            └── UnreadableEventError  an event has a shape that we do not know
-
-Each part of core adds its own classes below the family's root and to this drawing.
+HassetteError                     (hassette-executor) recorded without a traceback: the message is enough
+└── CoreError
+├── FatalError                the process ends with this message and a non-zero exit code
+│   ├── StartFailedError      a required service could not start
+│   └── ServiceExhaustedError a required service crashed more often than its budget allows
+├── ConfigError               hassette.toml or the environment is wrong (fatal)
+├── AppLoadError              an app could not be loaded; the others keep running
+├── RegistrationError         a listener or job was registered with options that cannot work
+├── RefusedError              the simulated home rejects a command, with Home Assistant's message
+├── UnknownEntityError        states[…] has no such entity (also a KeyError)
+└── LinkError                 communication with Home Assistant failed
+├── UrlError              the configured address is not valid (fatal)
+├── AuthenticationError   Home Assistant rejected the token (fatal)
+├── NotConnectedError     there is no connection, or it was lost before the answer
+├── CallFailedError       Home Assistant answered with an error
+├── NoAnswerError         Home Assistant did not answer in time
+├── UnexpectedAnswerError the answer has an unknown shape
+└── UnreadableEventError  an event has an unknown shape
 """
 
 from hassette_executor import HassetteError
 
 
 class CoreError(HassetteError):
-    """Root of every error that core raises."""
+    """Base class of all errors that core raises."""
 
 
 class FatalError(CoreError):
-    """Marks what no retry can mend: the supervisor ends the process, saying this error's text and nothing else."""
-
-
-# ---------------------------------------------------------------- lifecycle
+    """A retry cannot help: the supervisor ends the process with this error's message."""
 
 
 class StartFailedError(FatalError):
-    """A part that nothing works without could not start.
+    """A required service could not start.
 
     Args:
-        name: The part.
-        problem: What it said.
+        name: Name of the service.
+        problem: Description of its error.
     """
 
     def __init__(self, name: str, problem: str) -> None:
@@ -49,45 +44,36 @@ class StartFailedError(FatalError):
 
 
 class ServiceExhaustedError(FatalError):
-    """A part that nothing works without crashed more often than its budget allows.
+    """A required service crashed more often than its budget allows.
 
     Args:
-        name: The part.
-        budget: How many crashes are forgiven.
-        window_s: Within how many seconds.
-        problem: What the last crash said.
+        name: Name of the service.
+        budget: Number of crashes allowed.
+        window_s: Window in which crashes count, in seconds.
+        problem: Description of the last crash.
     """
 
     def __init__(self, name: str, budget: int, window_s: float, problem: str) -> None:
-        super().__init__(f"the {name} crashed more than {budget} times within {window_s:g} s, at last with: {problem}")
-
-
-# ---------------------------------------------------------------- configuration
+        super().__init__(f"the {name} crashed more than {budget} times within {window_s:g} s; last error: {problem}")
 
 
 class ConfigError(FatalError):
-    """The configuration is wrong; the text names the file, the key and what was expected."""
-
-
-# ---------------------------------------------------------------- apps
+    """The configuration is wrong. The message names the file, the key and the expected value."""
 
 
 class AppLoadError(CoreError):
-    """One app cannot be loaded; the text names the app and the mend. The other apps run on."""
+    """An app could not be loaded. The message names the app and how to fix it; the other apps keep running."""
 
 
 class RegistrationError(CoreError):
-    """An app asked for a listener or a job that cannot be; the text proposes one that can."""
-
-
-# ---------------------------------------------------------------- states
+    """A listener or job was registered with options that cannot work. The message suggests a fix."""
 
 
 class UnknownEntityError(CoreError, KeyError):
-    """``states[…]`` holds no such entity; it is a `KeyError` too, as of any mapping.
+    """``states[…]`` has no such entity. Like for any mapping, this is also a `KeyError`.
 
     Args:
-        entity_id: The entity asked for.
+        entity_id: The requested entity.
     """
 
     def __init__(self, entity_id: str) -> None:
@@ -98,19 +84,16 @@ class UnknownEntityError(CoreError, KeyError):
         return str(self.args[0])
 
 
-# ---------------------------------------------------------------- the link to Home Assistant
-
-
 class LinkError(CoreError):
-    """Root of what goes wrong between us and Home Assistant. No text holds the token."""
+    """Base class of errors in the communication with Home Assistant. No message contains the token."""
 
 
 class UrlError(LinkError, FatalError):
-    """The configured address of Home Assistant is not one.
+    """The configured address of Home Assistant is not valid.
 
     Args:
-        url: As configured; a password in it is not repeated.
-        problem: What is wrong with it, as the end of a sentence.
+        url: The configured address, without the password in it.
+        problem: Reason, as the end of a sentence.
     """
 
     def __init__(self, url: str, problem: str) -> None:
@@ -120,7 +103,7 @@ class UrlError(LinkError, FatalError):
 
 
 class AuthenticationError(LinkError, FatalError):
-    """Home Assistant refused the token: trying again would only get us banned.
+    """Home Assistant rejected the token. A retry would only get this machine banned.
 
     Args:
         url: Home Assistant's address.
@@ -128,22 +111,23 @@ class AuthenticationError(LinkError, FatalError):
 
     def __init__(self, url: str) -> None:
         super().__init__(
-            f"Home Assistant at {url} refused the access token; make a long-lived one in your profile there,"
-            " under Security, and put it in HASSETTE__HOME_ASSISTANT__TOKEN or in [home_assistant] token"
+            f"Home Assistant at {url} refused the access token; create a long-lived token in your Home Assistant"
+            " profile, under Security, and set it as HASSETTE__HOME_ASSISTANT__TOKEN or as token in [home_assistant]"
         )
 
 
 class NotConnectedError(LinkError):
-    """There is no connection to Home Assistant, or it went away before the answer came.
+    """There is no connection to Home Assistant, or it was lost before the answer.
 
     Args:
-        action: What was to be done, such as ``call light.turn_on``.
-        sent: True when it had been sent, so that Home Assistant may have done it all the same.
+        action: The requested action, such as ``call light.turn_on``.
+        sent: True if the request had been sent, so that Home Assistant may have carried it out.
     """
 
     def __init__(self, action: str, *, sent: bool = False) -> None:
         super().__init__(
-            f"cannot {action}: the connection to Home Assistant was lost before the answer, so it may have been done"
+            f"cannot {action}: the connection to Home Assistant was lost before the answer;"
+            " Home Assistant may still carry out the request"
             if sent
             else f"cannot {action}: not connected to Home Assistant"
         )
@@ -151,24 +135,24 @@ class NotConnectedError(LinkError):
 
 
 class CallFailedError(LinkError):
-    """Home Assistant answered that it cannot do what was asked.
+    """Home Assistant answered a request with an error.
 
     Args:
-        action: What was to be done, such as ``call light.turn_on``.
-        reason: Home Assistant's own words.
+        action: The requested action, such as ``call light.turn_on``.
+        reason: Home Assistant's message.
     """
 
     def __init__(self, action: str, reason: str) -> None:
-        super().__init__(f"cannot {action}: Home Assistant says: {reason}")
+        super().__init__(f"cannot {action}: Home Assistant answered: {reason}")
         self.reason = reason
 
 
 class NoAnswerError(LinkError):
-    """Home Assistant is connected but did not answer in time; it may do what was asked all the same.
+    """Home Assistant is connected but did not answer in time. It may still carry out the request.
 
     Args:
-        action: What was to be done, such as ``call light.turn_on``.
-        waited_s: How long we waited, in seconds.
+        action: The requested action, such as ``call light.turn_on``.
+        waited_s: Time until the request was abandoned, in seconds.
     """
 
     def __init__(self, action: str, waited_s: float) -> None:
@@ -177,40 +161,53 @@ class NoAnswerError(LinkError):
 
 
 class UnexpectedAnswerError(LinkError):
-    """Home Assistant's answer has a shape that we do not know.
+    """Home Assistant's answer has an unknown shape.
 
     Args:
-        action: What was to be done.
-        what: The part that is missing or wrong.
+        action: The requested action.
+        what: The missing or wrong part of the answer.
     """
 
     def __init__(self, action: str, what: str) -> None:
-        super().__init__(f"cannot {action}: the answer is not what Home Assistant should send: {what}")
+        super().__init__(f"cannot {action}: the answer of Home Assistant has an unexpected shape: {what}")
 
 
 class UnreadableEventError(LinkError):
-    """A message from Home Assistant has a shape that we do not know; it is counted and passed over.
+    """An event from Home Assistant has an unknown shape. It is counted and ignored.
 
     Args:
-        what: The part that is missing or wrong, such as ``KeyError('context')``.
+        what: The missing or wrong part of the event, such as ``KeyError('context')``.
     """
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"this is not an event as Home Assistant sends them: {what}")
-
-
-# ---------------------------------------------------------------- the simulated home
+        super().__init__(f"the event has an unexpected shape: {what}")
 
 
 class RefusedError(CoreError):
-    """The simulated home refuses a command. It goes to the client as an error result, like Home Assistant's.
+    """The simulated home rejects a command. The client receives an error result like Home Assistant's.
 
     Args:
-        code: Such as ``not_found``.
-        message: Home Assistant's words.
+        code: Error code, such as ``not_found``.
+        message: Home Assistant's message.
     """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+def describe_error(error: BaseException) -> str:
+    """Return an error in one line: its type and message, or the message alone where that is enough.
+
+    Example:
+        >>> describe_error(ValueError("no such lamp"))
+        'ValueError: no such lamp'
+    """
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        # Without "[Errno 98]", which adds nothing to the message.
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    if text and isinstance(error, HassetteError | OSError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

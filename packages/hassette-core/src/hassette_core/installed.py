@@ -1,4 +1,4 @@
-"""What is installed: the project's packages, and the entry points of plugins. Nothing of it is imported here."""
+"""Find the installed packages of the project, and the entry points of plugins, without importing them."""
 
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
@@ -9,11 +9,11 @@ SERVICES = "hassette.services"
 COMMANDS = "hassette.commands"
 
 Command = Callable[[Sequence[str]], int]
-"""What an entry point of the group ``hassette.commands`` names: takes arguments, returns an exit code."""
+"""Type of an entry point in the group ``hassette.commands``: takes arguments, returns an exit code."""
 
 
 def installed_versions() -> dict[str, str]:
-    """Return the version of each of the project's packages that is installed."""
+    """Return the version of each installed package of the project."""
     found: dict[str, str] = {}
     for package in PACKAGES:
         try:
@@ -24,7 +24,7 @@ def installed_versions() -> dict[str, str]:
 
 
 def plugin_tables() -> frozenset[str]:
-    """Return the names of the tables of ``hassette.toml`` that installed plugins read."""
+    """Return the names of the tables in ``hassette.toml`` that installed plugins read."""
     return frozenset(point.name for group in (SINKS, SERVICES) for point in entry_points(group=group))
 
 

@@ -1,26 +1,26 @@
-"""How things are now: what pages show beside the history. It has the shape that ``hassette_sync.live`` asks for."""
+"""Current status, which pages show next to the history. It has the shape that ``hassette_sync.live`` expects."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hassette_core.lifecycle import StatusChange
-from hassette_core.logs import Redaction
-from hassette_core.redacted import RedactedSubscription, redacted_running
-from hassette_core.scheduler import UpcomingJob
-from hassette_executor import Accounting, CommandExecutor, RunningExecution
+from hassette_core.lifecycle import StatusBoard, StatusChange
+from hassette_core.link import HomeAssistantLink
+from hassette_core.redaction import Redaction
+from hassette_core.scheduler import SchedulerService, UpcomingJob
+from hassette_executor import Accounting, CommandExecutor, RunningExecution, Subscription
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSnapshot:
-    """How things are at one moment.
+    """Status at one moment.
 
     Attributes:
-        ready: Connected to Home Assistant, apps started.
-        connection: ``connected``, ``starting`` (Home Assistant is) or ``connecting``.
-        services: Every part of the framework and how it is.
-        running: Runs that have begun and not ended.
-        upcoming: Each job's next run.
-        accounting: Where this process's runs went.
+        ready: Whether Home Assistant is connected and the apps have started.
+        connection: ``connected``, ``starting`` (Home Assistant is starting) or ``connecting``.
+        services: Status of every service of the framework.
+        running: Runs in progress.
+        upcoming: Next run of each job.
+        accounting: Counts of this process's runs and records.
     """
 
     ready: bool
@@ -32,47 +32,47 @@ class LiveSnapshot:
 
 
 class LiveView:
-    """The framework's side of "now".
+    """Gives pages the current status of the framework.
 
     Args:
-        executor: Knows what runs and what has just ended.
-        upcoming: Lists each job's next run.
-        connection: Says how the connection to Home Assistant is.
-        services: Lists every part's status.
-        redact: Takes the secrets out of what is shown.
+        executor: Runs in progress, new records and accounting.
+        scheduler: Next run of each job.
+        link: Connection to Home Assistant.
+        board: Status of every service.
+        redact: Masks secrets in the services' problems.
     """
 
     def __init__(
         self,
         executor: CommandExecutor,
+        scheduler: SchedulerService,
+        link: HomeAssistantLink,
+        board: StatusBoard,
         *,
-        upcoming: Callable[[], Sequence[UpcomingJob]],
-        connection: Callable[[], str],
-        services: Callable[[], Sequence[StatusChange]],
-        redact: Redaction | None = None,
+        redact: Redaction,
     ) -> None:
         self._executor = executor
-        self._upcoming = upcoming
-        self._connection = connection
-        self._services = services
-        self._redact = redact or Redaction(())
+        self._scheduler = scheduler
+        self._link = link
+        self._board = board
+        self._redact = redact
 
-    def subscribe(self, after: int) -> RedactedSubscription:
-        """Follow the runs that end from now on, those still retained with an id above ``after`` first.
+    def subscribe(self, after: int) -> Subscription:
+        """Follow new records, beginning with the retained ones whose id is above ``after``.
 
-        The iteration raises `SubscriberTooSlowError` when the follower has fallen too far behind.
+        The iteration raises `SubscriberTooSlowError` when the subscriber has fallen too far behind.
         """
-        return RedactedSubscription(self._executor.feed.subscribe(after), self._redact)
+        return self._executor.feed.subscribe(after)
 
     def snapshot(self) -> LiveSnapshot:
-        """Return how things are now."""
-        connection = self._connection()
-        services = tuple([part._replace(detail=self._redact(part.detail)) for part in self._services()])
+        """Return the current status."""
+        connection = self._link.connection
+        services = tuple([one._replace(detail=self._redact(one.detail)) for one in self._board.statuses])
         return LiveSnapshot(
-            ready=connection == "connected" and not any(part.status == "waiting" for part in services),
+            ready=connection == "connected" and not any(one.status == "waiting" for one in services),
             connection=connection,
             services=services,
-            running=redacted_running(self._executor.running(), self._redact),
-            upcoming=tuple(self._upcoming()),
+            running=self._executor.running(),
+            upcoming=tuple(self._scheduler.upcoming()),
             accounting=self._executor.accounting(),
         )

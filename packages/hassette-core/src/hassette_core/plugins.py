@@ -1,119 +1,123 @@
-"""What is installed beside core, found by entry points: sinks and services are made here."""
+"""Load the sinks and services that installed packages provide through entry points."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol, TypeVar
 
 from hassette_core.config import HassetteConfig
 from hassette_core.config.lines import Lines
 from hassette_core.config.loading import OUR_PLUGINS
 from hassette_core.config.problems import Problems
+from hassette_core.errors import describe_error
 from hassette_core.installed import SERVICES, SINKS
-from hassette_core.lifecycle import Service, ServiceStatus, StatusChange
+from hassette_core.lifecycle import Service, ServiceStatus, StatusBoard, StatusChange
 from hassette_core.live import LiveView
-from hassette_core.logs import Redaction
+from hassette_core.redaction import Redaction
 from hassette_executor import RecordSink
 
 logger = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
+
 
 class SinkService(Service, RecordSink, Protocol):
-    """A service that keeps records."""
+    """A service that writes records."""
 
 
 class SinkFactory(Protocol):
-    """What an entry point of the group ``hassette.sinks`` names."""
+    """Type of an entry point in the group ``hassette.sinks``."""
 
     def __call__(self, *, data_dir: Path, settings: Mapping[str, object]) -> SinkService | None:
-        """Make a sink; None when its table does not ask for one.
+        """Create a sink; return None if its table does not ask for one.
 
         Raises:
-            ValueError: A setting is wrong; one sentence that names the key.
+            ValueError: A setting is wrong. The message is one sentence that begins with the key.
         """
         ...
 
 
 class ServiceFactory(Protocol):
-    """What an entry point of the group ``hassette.services`` names."""
+    """Type of an entry point in the group ``hassette.services``."""
 
     def __call__(self, *, data_dir: Path, settings: Mapping[str, object], live: LiveView) -> Service | None:
-        """Make a service; raises as `SinkFactory`. It may have an attribute ``url``: where its page is."""
+        """Create a service; return None if its table does not ask for one.
+
+        A service that serves a page has an attribute ``url`` with its address.
+
+        Raises:
+            ValueError: A setting is wrong. The message is one sentence that begins with the key.
+        """
         ...
 
 
-class Loaded(NamedTuple):
-    """The plugins of one group.
+def load_sinks(config: HassetteConfig, board: StatusBoard) -> tuple[SinkService, ...]:
+    """Create the sinks of all installed packages.
 
-    Attributes:
-        parts: What could be made.
-        broken: What is installed but could not be loaded: degraded, never fatal.
-    """
-
-    parts: tuple[Any, ...] = ()
-    broken: tuple[StatusChange, ...] = ()
-
-
-def load_sinks(config: HassetteConfig) -> Loaded:
-    """Make every installed sink.
+    A package that cannot be loaded is logged and added to the board as degraded.
 
     Raises:
-        ConfigError: Plugins refused their settings: a line for each, with the line of the file or the variable.
+        ConfigError: Plugins rejected their settings. There is one line per plugin, with the file and line or the
+            environment variable.
     """
-    return _load(SINKS, config)
+
+    def create(factory: SinkFactory, settings: Mapping[str, object]) -> SinkService | None:
+        return factory(data_dir=config.data_dir, settings=settings)
+
+    return _create_all(SINKS, create, config, board)
 
 
-def load_services(config: HassetteConfig, live: LiveView) -> Loaded:
-    """Make every installed service.
+def load_services(config: HassetteConfig, live: LiveView, board: StatusBoard) -> tuple[Service, ...]:
+    """Create the services of all installed packages; see `load_sinks`."""
 
-    Raises:
-        ConfigError: Plugins refused their settings: a line for each, with the line of the file or the variable.
-    """
-    return _load(SERVICES, config, live=live)
+    def create(factory: ServiceFactory, settings: Mapping[str, object]) -> Service | None:
+        return factory(data_dir=config.data_dir, settings=settings, live=live)
+
+    return _create_all(SERVICES, create, config, board)
 
 
-def _load(group: str, config: HassetteConfig, **further: Any) -> Loaded:
-    parts: list[Any] = []
-    broken: list[StatusChange] = []
+def _create_all(
+    group: str,
+    create: Callable[[Any, Mapping[str, object]], _T | None],
+    config: HassetteConfig,
+    board: StatusBoard,
+) -> tuple[_T, ...]:
+    created: list[_T] = []
     problems = Problems(config.file or "the configuration", Lines(_text_of(config.file)))
     redact = Redaction(config.secrets)
-    for point, factory in _factories(group, broken):
+    for point in _in_order(group):
         settings = config.plugins.get(point.name, {})
         try:
-            if (part := factory(data_dir=config.data_dir, settings=settings, **further)) is not None:
-                parts.append(part)
+            plugin = create(point.load(), settings)
         except ValueError as error:
-            problems.refused(point.name, settings, redact(str(error)))
-        except Exception as error:  # noqa: BLE001  somebody else's code; the automations run without it
-            _give_up(point, error, broken)
+            problems.rejected(point.name, settings, redact(str(error)))
+        except Exception as error:  # noqa: BLE001  code of other packages may raise anything; the apps run without it
+            _report_broken(point, error, board)
+        else:
+            if plugin is not None:
+                created.append(plugin)
     problems.raise_any()
-    return Loaded(tuple(parts), tuple(broken))
+    return tuple(created)
+
+
+def _in_order(group: str) -> Iterator[EntryPoint]:
+    # The store comes first: of several sinks, pages show the accounting of the first one.
+    yield from sorted(entry_points(group=group), key=lambda point: (point.name not in OUR_PLUGINS, point.name))
 
 
 def _text_of(file: Path | None) -> str:
     try:
         return "" if file is None else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        return ""  # it has been read before; without it, mistakes have no line
+        return ""  # the file could be read before; without it, problems have no line number
 
 
-def _factories(group: str, broken: list[StatusChange]) -> Iterator[tuple[EntryPoint, Callable[..., Any]]]:
-    # The store comes first: of several sinks, the first one's account is shown.
-    for point in sorted(entry_points(group=group), key=lambda point: (point.name not in OUR_PLUGINS, point.name)):
-        try:
-            factory = point.load()
-        except Exception as error:  # noqa: BLE001  somebody else's code, at import: anything may come
-            _give_up(point, error, broken)
-        else:
-            yield point, factory
-
-
-def _give_up(point: EntryPoint, error: Exception, broken: list[StatusChange]) -> None:
-    problem = f"{type(error).__name__}: {error}"
+def _report_broken(point: EntryPoint, error: Exception, board: StatusBoard) -> None:
+    problem = describe_error(error)
     distribution = point.dist.name if point.dist is not None else point.value
     logger.warning(
-        "A plugin cannot be used; everything else runs without it",
+        "Plugin could not be loaded; everything else runs without it",
         extra={"plugin": point.name, "package": distribution, "problem": problem},
     )
-    broken.append(StatusChange(point.name, ServiceStatus.DEGRADED, "service_degraded", problem))
+    board.add_broken(StatusChange(point.name, ServiceStatus.DEGRADED, "service_degraded", problem))

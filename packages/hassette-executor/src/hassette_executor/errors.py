@@ -51,7 +51,7 @@ class SettingError(HassetteError, ValueError):
     """
 
     def __init__(self, key: str, value: object, expected: str) -> None:
-        super().__init__(f"{key} = {value!r}: expected {expected}")
+        super().__init__(f"{key} must be {expected}, got {value!r}")
 
 
 class SubscriberTooSlowError(HassetteError):

@@ -10,7 +10,7 @@ from hassette_core.errors import CallFailedError, LinkError, UnexpectedAnswerErr
 from hassette_core.events import State
 from hassette_core.link import HomeAssistantLink, RestAnswer
 from hassette_core.link.link import parse_states
-from hassette_core.secrets import without_secrets
+from hassette_core.redaction import mask_secret_values
 from hassette_executor import ServiceCall, record_service_call
 
 Target = str | Iterable[str] | Mapping[str, Any]
@@ -50,6 +50,7 @@ class Api:
             that makes the call.
         monotonic_ns: Measures how long calls take, in nanoseconds.
         time_ns: Wall clock, in nanoseconds since the Unix epoch.
+        redact: Masks secrets in the recorded service calls.
     """
 
     def __init__(
@@ -59,11 +60,13 @@ class Api:
         record: Callable[[ServiceCall], None] = record_service_call,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         time_ns: Callable[[], int] = time.time_ns,
+        redact: Callable[[str], str] = str,
     ) -> None:
         self._link = link
         self._record = record
         self._monotonic_ns = monotonic_ns
         self._time_ns = time_ns
+        self._redact = redact
 
     async def call_service(
         self,
@@ -129,15 +132,22 @@ class Api:
                     at_us,
                     domain,
                     service,
-                    _compact(message.get("target") or {key: given[key] for key in _TARGET_KEYS if key in given}),
-                    _compact({key: value for key, value in given.items() if key not in _TARGET_KEYS}),
+                    self._compact(message.get("target") or {key: given[key] for key in _TARGET_KEYS if key in given}),
+                    self._compact({key: value for key, value in given.items() if key not in _TARGET_KEYS}),
                     (self._monotonic_ns() - began_ns) // 1_000,
                     result.context_id if result else None,
-                    problem,
+                    problem and self._redact(problem),
                 )
             )
         assert result is not None
         return result
+
+    def _compact(self, data: Mapping[str, Any]) -> str:
+        if not data:
+            return ""
+        text = json.dumps(mask_secret_values(data), separators=(",", ":"), ensure_ascii=False, default=str)
+        text = self._redact(text)  # before it is cut: half of a secret would not be found
+        return text if len(text) <= MAX_DATA_CHARACTERS else text[: MAX_DATA_CHARACTERS - 1] + "…"
 
     async def get_states(self) -> list[State]:
         """Fetch all states from Home Assistant. `App.states` has the same states without waiting."""
@@ -224,10 +234,3 @@ def _context_id(action: str, answer: Any) -> str:
         return answer["context"]["id"]
     except (LookupError, TypeError) as error:
         raise UnexpectedAnswerError(action, repr(error)) from None
-
-
-def _compact(data: Mapping[str, Any]) -> str:
-    if not data:
-        return ""
-    text = json.dumps(without_secrets(data), separators=(",", ":"), ensure_ascii=False, default=str)
-    return text if len(text) <= MAX_DATA_CHARACTERS else text[: MAX_DATA_CHARACTERS - 1] + "…"

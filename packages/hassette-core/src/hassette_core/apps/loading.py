@@ -16,7 +16,7 @@ from pydantic.errors import PydanticErrorMixin
 from hassette_core.apps.app import App, AppConfig
 from hassette_core.config import AppEntry
 from hassette_core.errors import AppLoadError
-from hassette_core.secrets import sounds_secret, without_secrets
+from hassette_core.redaction import is_secret_key, mask_secret_values
 
 PACKAGE = "hassette_apps"
 """``app_dir`` is imported as this package, so that an app module ``calendar`` does not hide Python's."""
@@ -213,12 +213,12 @@ def _problem(details: Any, config_class: type[AppConfig]) -> str:
     if details["type"] == "missing":
         return f"{path} is missing"
     hidden = _is_secret(details, config_class) or isinstance(details["input"], Mapping)
-    return f"{path}: {details['msg']}" + ("" if hidden else f", got {without_secrets(details['input'])!r}")
+    return f"{path}: {details['msg']}" + ("" if hidden else f", got {mask_secret_values(details['input'])!r}")
 
 
 def _is_secret(details: Any, config_class: type[AppConfig]) -> bool:
     """Return whether the given value is a secret, by the name of its key or by its type."""
-    if any(sounds_secret(part) for part in details["loc"]):
+    if any(is_secret_key(part) for part in details["loc"]):
         return True
     field = config_class.model_fields.get(str(details["loc"][0])) if details["loc"] else None
     return field is not None and not {SecretStr, SecretBytes}.isdisjoint(

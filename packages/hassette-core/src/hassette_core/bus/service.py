@@ -34,7 +34,7 @@ class BusService:
         states: What all entities are now; kept current by the link, before listeners hear of a change.
         clock: Time; the machine's by default.
         grace_s: How long running handlers may take to end when the bus stops; then they are cancelled.
-        redact: Takes secrets out of what is recorded about a listener: it may wait for an alarm's code.
+        redact: Masks secrets in what is recorded: a listener may wait for an alarm code, a keypad may report one.
 
     Attributes:
         name: ``"bus"``.
@@ -114,7 +114,7 @@ class BusService:
         if isinstance(event, StateChanged):
             listeners += self._changes.find(event.entity_id)
         if listeners:
-            trigger = trigger_of(event)
+            trigger = trigger_of(event, self._redact)
             for listener in listeners:
                 listener.offer(event, trigger)
 
@@ -247,13 +247,13 @@ class BusService:
         )
 
 
-def trigger_of(event: Event) -> EventTrigger:
+def trigger_of(event: Event, redact: Callable[[str], str] = str) -> EventTrigger:
     """Return what the record says about the event that caused a run."""
     context = event.context
     if isinstance(event, StateChanged):
         entity_id: object = event.entity_id
-        old = None if event.old_state is None else event.old_state.state
-        new = None if event.new_state is None else event.new_state.state
+        old = None if event.old_state is None else redact(event.old_state.state)
+        new = None if event.new_state is None else redact(event.new_state.state)
     else:
         entity_id, old, new = event.data.get("entity_id"), None, None
     return EventTrigger(

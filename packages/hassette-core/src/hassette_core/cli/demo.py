@@ -11,7 +11,8 @@ import click
 from hassette_core.cli.exit_codes import ExitCode
 from hassette_core.cli.options import FiniteRange
 from hassette_core.cli.process import run_to_the_end, stop_on_signals
-from hassette_core.logs import Redaction, configure_logging
+from hassette_core.logs import configure_logging
+from hassette_core.redaction import Redaction
 from hassette_core.simulation.demo import Demo, DemoOptions
 from hassette_core.simulation.demo.summary import summarise
 

@@ -10,7 +10,8 @@ from hassette_core.cli.process import run_to_the_end, stop_on_signals
 from hassette_core.config import load_config
 from hassette_core.framework import Hassette
 from hassette_core.installed import plugin_tables
-from hassette_core.logs import Redaction, configure_logging
+from hassette_core.logs import configure_logging
+from hassette_core.redaction import Redaction
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""What a person can set: ``hassette.toml``, with the environment above it."""
+"""The configuration: ``hassette.toml`` and the environment, which takes precedence."""
 
 from hassette_core.config.loading import DEFAULT_FILE, load_config
 from hassette_core.config.model import AppEntry, FrameworkSettings, HassetteConfig, HomeAssistantSettings

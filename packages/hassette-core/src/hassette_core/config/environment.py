@@ -1,4 +1,4 @@
-"""The environment as tables: ``HASSETTE__HOME_ASSISTANT__TOKEN`` is the key ``token`` of ``[home_assistant]``."""
+"""Read tables from the environment: ``HASSETTE__HOME_ASSISTANT__TOKEN`` is ``token`` in ``[home_assistant]``."""
 
 import os
 import tomllib
@@ -12,7 +12,7 @@ from hassette_core.errors import ConfigError
 
 PREFIX = "HASSETTE__"
 SECRET_KEYS = frozenset({"token"})
-"""Keys whose values are text, whatever they look like, and are never shown."""
+"""Keys whose values are always read as text, and never shown."""
 
 
 def variable_for(path: tuple[str, ...]) -> str:
@@ -21,7 +21,7 @@ def variable_for(path: tuple[str, ...]) -> str:
 
 
 def set_by(path: tuple[str, ...]) -> str | None:
-    """Return the variable that sets the key at the given path, or one below it, if the environment has one."""
+    """Return the variable that sets the key at the given path, or a key below it; None if there is none."""
     wanted = [variable_for(path)]
     if path[:1] == ("hassette",):
         wanted.append(variable_for(path[1:]))
@@ -31,13 +31,13 @@ def set_by(path: tuple[str, ...]) -> str | None:
 class EnvironmentTables(PydanticBaseSettingsSource):
     """Reads every variable that begins with ``HASSETTE__``.
 
-    A single name, ``HASSETTE__DATA_DIR``, is a key of ``[hassette]``. A table that is not one of core's goes to
-    ``plugins``. Lists and inline tables are written as in the file: ``HASSETTE__APPS__HALL__INSTANCES='[{…}]'``.
-    A token is taken as it stands.
+    A single name such as ``HASSETTE__DATA_DIR`` is a key of ``[hassette]``. Tables that core does not know go to
+    ``plugins``. Lists and inline tables have the same syntax as in the file:
+    ``HASSETTE__APPS__HALL__INSTANCES='[{…}]'``. A token is always read as text.
     """
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Not used: whole tables are read at once."""
+        """Not used: `__call__` reads whole tables."""
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
@@ -48,7 +48,7 @@ class EnvironmentTables(PydanticBaseSettingsSource):
         """
         tables: dict[str, Any] = {}
         names = {_path(name): name for name in os.environ if name.upper().startswith(PREFIX)}
-        for path in sorted(names):  # so that a table comes before what is set in it
+        for path in sorted(names):  # so that a table comes before its keys
             *parents, key = path
             own = path[0] in self.settings_cls.model_fields
             table: dict[str, Any] = tables if own else tables.setdefault("plugins", {})
@@ -67,16 +67,16 @@ def _path(name: str) -> tuple[str, ...]:
 
 
 def _contradiction(path: tuple[str, ...], depth: int, names: Mapping[tuple[str, ...], str]) -> ConfigError:
-    """Make the error of a key that is a value, by one variable, and a table with keys of its own, by another."""
+    """Return the error for a key that is a value in one variable and a table in another."""
     value = next(path[:end] for end in range(depth, 0, -1) if path[:end] in names)
     return ConfigError(
-        f"{names[value]} and {names[path]} in the environment cannot both be: the one makes {'.'.join(path[:depth])} a"
-        " value, the other a table. Take one of them away."
+        f"{names[value]} and {names[path]} in the environment contradict each other: the first makes"
+        f" {'.'.join(path[:depth])} a value, the second a table. Remove one of them."
     )
 
 
 def _value(text: str, *, typed: bool) -> Any:
-    """Read a value. Core's own keys have types that text is converted to; a plugin's are read like the file's."""
+    """Parse a value. Core converts text to the type of the key; values of plugins are parsed like in the file."""
     if not typed or text.lstrip()[:1] in {"[", "{"}:
         try:
             return tomllib.loads(f"value = {text}")["value"]

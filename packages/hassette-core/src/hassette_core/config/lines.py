@@ -1,4 +1,4 @@
-"""On which line of a TOML file a key stands; `tomllib` does not say."""
+"""Find the line of a key in a TOML file; `tomllib` does not report it."""
 
 import re
 
@@ -12,17 +12,17 @@ Path = tuple[str | int, ...]
 class Lines:
     """Finds keys in the text of a TOML file.
 
-    It reads line by line and knows nothing of multi-line strings; what it says is a hint for a person.
+    It reads line by line and does not know multi-line strings, so a line number is only a hint.
 
     Args:
-        text: The file's content.
+        text: Content of the file.
     """
 
     def __init__(self, text: str) -> None:
         self._lines: dict[Path, int] = {}
         table: Path = ()
         counts: dict[Path, int] = {}
-        # The mark that Windows' Notepad puts before a text belongs to no line.
+        # Windows Notepad puts a byte order mark before the text.
         for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
             if header := _HEADER.match(line):
                 table = _parts(header[2])
@@ -34,7 +34,7 @@ class Lines:
                 self._lines.setdefault((*table, *_parts(key[1])), number)
 
     def find(self, path: Path) -> int | None:
-        """Return the line, from 1, of the key at the path, or of the nearest one that holds it."""
+        """Return the line, counted from 1, of the key at the path, or of the nearest table that contains it."""
         for length in range(len(path), 0, -1):
             if path[:length] in self._lines:
                 return self._lines[path[:length]]

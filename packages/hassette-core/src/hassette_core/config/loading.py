@@ -1,4 +1,4 @@
-"""Reads ``hassette.toml`` and the environment, and says what is wrong with them."""
+"""Load ``hassette.toml`` and the environment, and report problems in them."""
 
 import tomllib
 from collections.abc import Collection
@@ -16,19 +16,19 @@ from hassette_core.errors import ConfigError
 DEFAULT_FILE = Path("hassette.toml")
 TABLES = ("hassette", "home_assistant", "executor", "apps")
 OUR_PLUGINS = ("store", "sync")
-"""Tables that are no mistake even where these packages are not installed: nothing of the file must go for that."""
+"""Tables that are allowed even if the packages are not installed, so that one file works everywhere."""
 
 
 def load_config(file: Path = DEFAULT_FILE, *, plugin_tables: Collection[str] = ()) -> HassetteConfig:
-    """Read the configuration.
+    """Load the configuration.
 
     Args:
         file: The file.
         plugin_tables: Names of the tables that installed plugins read.
 
     Raises:
-        ConfigError: The file cannot be read, or something in it or in the environment is wrong: each problem in
-            a line of its own, with the file and line (or the variable), the key, what was found and what was expected.
+        ConfigError: The file cannot be read, or it or the environment has problems. The message has one line per
+            problem, with the file and line (or the variable), the key, the expected value and the actual one.
     """
     text = _read(file)
     try:
@@ -40,8 +40,8 @@ def load_config(file: Path = DEFAULT_FILE, *, plugin_tables: Collection[str] = (
     for name in [name for name in tables if name not in TABLES and name not in plugins]:
         problems.unknown_key((name,), [*TABLES, *plugins])
         del tables[name]
-    _leave_out_what_is_no_table(tables, (), problems)
-    _leave_out_what_is_no_table(tables.get("apps", {}), ("apps",), problems)
+    _remove_non_tables(tables, (), problems)
+    _remove_non_tables(tables.get("apps", {}), ("apps",), problems)
     own = {name: table for name, table in tables.items() if name in TABLES}
     theirs = {name: table for name, table in tables.items() if name not in TABLES}
     config = _validate(own, theirs, file, problems)
@@ -54,10 +54,10 @@ def load_config(file: Path = DEFAULT_FILE, *, plugin_tables: Collection[str] = (
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")  # Windows' Notepad begins a file with a mark
+        return file.read_text(encoding="utf-8-sig")  # Windows Notepad writes a byte order mark
     except FileNotFoundError:
         raise ConfigError(
-            f"there is no {file} (looked from {Path.cwd()}). Write one with 'hassette init', or say where yours is with"
+            f"there is no {file} in {Path.cwd()}. Create one with 'hassette init', or give the path of yours with"
             " --config."
         ) from None
     except UnicodeDecodeError as error:
@@ -66,10 +66,10 @@ def _read(file: Path) -> str:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.") from None
 
 
-def _leave_out_what_is_no_table(tables: dict[str, Any], path: tuple[str, ...], problems: Problems) -> None:
-    # Looked for before the environment's tables are laid over the file's: these would hide it.
+def _remove_non_tables(tables: dict[str, Any], path: tuple[str, ...], problems: Problems) -> None:
+    # Checked before the tables of the environment replace those of the file, which would hide the problem.
     for name in [name for name, table in tables.items() if not isinstance(table, dict)]:
-        problems.no_table((*path, name), tables.pop(name))
+        problems.not_a_table((*path, name), tables.pop(name))
 
 
 def _validate(own: dict[str, Any], theirs: dict[str, Any], file: Path, problems: Problems) -> HassetteConfig | None:

@@ -1,5 +1,6 @@
-"""The tables of ``hassette.toml``, each with what it means and what it is when it is not there."""
+"""The tables of ``hassette.toml``: keys, meanings and defaults."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -8,8 +9,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hassette_core.config.environment import SECRET_KEYS, EnvironmentTables, set_by
-from hassette_core.secrets import secrets_in
+from hassette_core.config.problems import missing_token
+from hassette_core.redaction import find_secrets
 from hassette_executor import ExecutorSettings
+
+EXECUTOR_SHARE = 0.5
+"""Share of the stop budget for the executor: for runs in progress and the final flush."""
+GRACE_SHARE = 0.15
+"""Share of the stop budget in which jobs, and then handlers, may finish before they are cancelled."""
 
 
 def _known_time_zone(name: str) -> str:
@@ -21,7 +28,7 @@ def _known_time_zone(name: str) -> str:
 
 
 class Table(BaseModel):
-    """A table of the file: unknown keys are mistakes, values do not change."""
+    """A table of the file. Unknown keys are errors; values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -30,11 +37,11 @@ class FrameworkSettings(Table):
     """``[hassette]``: the framework itself.
 
     Attributes:
-        data_dir: Where history is kept. Relative paths count from the file's own directory.
-        app_dir: Where your apps' modules are.
-        log_level: The least severe messages to log.
-        time_zone: For schedules; None takes Home Assistant's.
-        stop_budget_s: Seconds that a clean stop may take. Docker and systemd's defaults kill after 10 and 90.
+        data_dir: Directory of the history. Relative paths are relative to the directory of the file.
+        app_dir: Directory of the apps' modules.
+        log_level: Minimum level of log messages.
+        time_zone: Time zone of schedules; None for Home Assistant's.
+        stop_budget_s: Seconds for a clean stop. By default Docker kills after 10 and systemd after 90.
     """
 
     data_dir: Path = Path("data")
@@ -43,15 +50,25 @@ class FrameworkSettings(Table):
     time_zone: Annotated[str, AfterValidator(_known_time_zone)] | None = None
     stop_budget_s: Annotated[float, Field(gt=0, le=600)] = 9.0
 
+    @property
+    def executor_stop_s(self) -> float:
+        """Seconds of the stop budget for the executor."""
+        return self.stop_budget_s * EXECUTOR_SHARE
+
+    @property
+    def grace_s(self) -> float:
+        """Seconds in which jobs, and then handlers, may finish before they are cancelled."""
+        return self.stop_budget_s * GRACE_SHARE
+
 
 class HomeAssistantSettings(Table):
-    """``[home_assistant]``: where it is and how to get in.
+    """``[home_assistant]``: address and token.
 
     Attributes:
-        url: Its address, as you open it in a browser.
+        url: Address, as you open it in a browser.
         token: A long-lived access token.
-        token_file: A file that holds the token instead, such as a container's secret. Relative paths count
-            from the configuration file's own directory.
+        token_file: A file with the token, such as a container secret. Relative paths are relative to the directory of
+            the configuration file.
     """
 
     url: str = "http://homeassistant.local:8123"
@@ -65,24 +82,24 @@ class HomeAssistantSettings(Table):
             return cast("object", table)
         given = cast("dict[str, Any]", table)
         if not isinstance(path := given["token_file"], str | Path):
-            return given  # refused as no path
+            return given  # the field's type rejects it
         try:
             return {**given, "token": Path(path).read_text(encoding="utf-8-sig").strip()}
         except OSError as error:
-            raise ValueError(f"token_file to name a readable file ({path}: {error.strerror})") from None
+            raise ValueError(f"token_file must be a readable file, got {str(path)!r}: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise ValueError(f"token_file to name a readable file ({path}: not UTF-8 text)") from None
+            raise ValueError(f"token_file must be a readable file, got {str(path)!r}: not UTF-8 text") from None
 
 
 class AppEntry(Table):
-    """``[apps.<key>]``: one app, run once or several times.
+    """``[apps.<app key>]``: one app with one or several instances.
 
     Attributes:
-        module: The module, in ``app_dir``, that holds the class.
-        class_name: The class, written ``class`` in the file.
+        module: Module in ``app_dir`` that contains the class.
+        class_name: Name of the class; the key in the file is ``class``.
         enabled: False leaves the app out.
-        config: The app's own settings, when it runs once.
-        instances: The settings of each instance, with its ``name``, when it runs several times.
+        config: Settings of the app. With ``instances``, the settings that all instances share.
+        instances: Settings of each instance, with its ``name``.
     """
 
     module: str = Field(description="the module in app_dir, such as 'motion_light'")
@@ -93,17 +110,17 @@ class AppEntry(Table):
 
 
 class HassetteConfig(BaseSettings):
-    """All of the configuration.
+    """The whole configuration.
 
-    Made from code, it takes the same tables as keyword arguments; the environment stands above them.
+    In code, pass the tables as keyword arguments. The environment takes precedence over them.
 
     Attributes:
         hassette: The framework itself.
-        home_assistant: Where it is and how to get in.
-        executor: How runs are run and handed on; see `hassette_executor.ExecutorSettings`.
-        apps: Each app by its key.
-        plugins: The tables of plugins (``[store]``, ``[sync]``), which check them themselves.
-        file: The file that this came from, if any.
+        home_assistant: Address and token of Home Assistant.
+        executor: Limits of runs and records; see `hassette_executor.ExecutorSettings`.
+        apps: The apps by app key.
+        plugins: The tables of plugins (``[store]``, ``[sync]``), which the plugins validate.
+        file: The configuration file, if there is one.
     """
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
@@ -124,12 +141,12 @@ class HassetteConfig(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put the environment above the file; nothing else is read."""
+        """Let the environment take precedence over the file; nothing else is read."""
         return (EnvironmentTables(settings_cls), init_settings)
 
     @model_validator(mode="before")
     @classmethod
-    def _token_file_counts_from_the_file(cls, tables: dict[str, Any]) -> dict[str, Any]:
+    def _resolve_token_file(cls, tables: dict[str, Any]) -> dict[str, Any]:
         file, home = tables.get("file"), tables.get("home_assistant")
         if not isinstance(file, Path) or not isinstance(home, dict):
             return tables
@@ -137,14 +154,14 @@ class HassetteConfig(BaseSettings):
         if not isinstance(path := given.get("token_file"), str | Path):
             return tables
         try:
-            absolute = _beside(file, Path(path))
-        except RuntimeError:  # "~someone" that has no home: reading it will say that there is no such file
+            absolute = _relative_to(file, Path(path))
+        except RuntimeError:  # "~user" without a home directory: reading the file reports that it does not exist
             return tables
         return {**tables, "home_assistant": {**given, "token_file": absolute}}
 
     @model_validator(mode="before")
     @classmethod
-    def _token_file_of_the_environment_stands_above_a_token_of_the_file(cls, tables: dict[str, Any]) -> dict[str, Any]:
+    def _prefer_token_file_of_environment(cls, tables: dict[str, Any]) -> dict[str, Any]:
         home = tables.get("home_assistant")
         if not isinstance(home, dict) or not set_by(("home_assistant", "token_file")):
             return tables
@@ -155,29 +172,46 @@ class HassetteConfig(BaseSettings):
 
     @property
     def data_dir(self) -> Path:
-        """Where history is kept, as an absolute path."""
+        """Absolute path of the directory of the history."""
         return self._from_file(self.hassette.data_dir)
 
     @property
     def app_dir(self) -> Path:
-        """Where the apps' modules are, as an absolute path."""
+        """Absolute path of the directory of the apps' modules."""
         return self._from_file(self.hassette.app_dir)
 
     @property
     def secrets(self) -> frozenset[str]:
-        """What must not appear in any log: tokens, and what else has a key that sounds secret, such as an app's."""
+        """Texts that must not appear in any log: tokens, and the values of secret keys, including those of apps."""
         token = self.home_assistant.token
         found = [table.get(key) for table in self.plugins.values() for key in SECRET_KEYS]
         found.append(token.get_secret_value() if token is not None else None)
-        found += secrets_in(self.plugins)
+        found += find_secrets(self.plugins)
         for app in self.apps.values():
-            found += [*secrets_in(app.config), *secrets_in(app.instances)]
+            found += [*find_secrets(app.config), *find_secrets(app.instances)]
         return frozenset(secret for secret in found if isinstance(secret, str) and secret)
 
+    @property
+    def executor_settings(self) -> ExecutorSettings:
+        """The executor's settings, with a stop timeout within the stop budget."""
+        stop_timeout_s = min(self.executor.stop_timeout_s, self.hassette.executor_stop_s)
+        return replace(self.executor, stop_timeout_s=stop_timeout_s)
+
+    def require_token(self) -> str:
+        """Return the access token.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        token = self.home_assistant.token
+        if token is None or not token.get_secret_value().strip():
+            raise missing_token(self.file)
+        return token.get_secret_value()
+
     def _from_file(self, path: Path) -> Path:
-        return _beside(self.file, path)
+        return _relative_to(self.file, path)
 
 
-def _beside(file: Path | None, path: Path) -> Path:
+def _relative_to(file: Path | None, path: Path) -> Path:
     base = file.parent if file is not None else Path()
     return (base / path.expanduser()).absolute()

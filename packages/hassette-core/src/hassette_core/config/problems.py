@@ -1,4 +1,4 @@
-"""Turns what a validator found into what a person can mend."""
+"""Turn validation errors into messages that name the file, the line, the key and the expected value."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from hassette_core.config.environment import set_by, variable_for
 from hassette_core.config.lines import Lines
 from hassette_core.errors import ConfigError
-from hassette_core.secrets import sounds_secret, without_secrets
+from hassette_core.redaction import is_secret_key, mask_secret_values
 from hassette_executor import SettingError
 
 _EXPECTED = {
@@ -31,11 +31,11 @@ _EXPECTED = {
 
 
 class Problems:
-    """Gathers what is wrong with one configuration, to say all of it at once.
+    """Collects the problems of one configuration, to report all of them at once.
 
     Args:
-        file: The file, or what stands for it.
-        lines: Where its keys stand.
+        file: The file, or a name for the configuration.
+        lines: Lines of its keys.
     """
 
     def __init__(self, file: Path | str, lines: Lines) -> None:
@@ -44,45 +44,47 @@ class Problems:
         self._texts: list[str] = []
 
     def unknown_key(self, path: tuple[str | int, ...], known: list[str]) -> None:
-        """Note a key that nobody reads."""
+        """Add a key that does not exist."""
         *_, key = path
         near = get_close_matches(str(key), known, n=1, cutoff=0.6)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        self._add(path, f"{_dotted(path)} is not a known key; {hint}Known here: {', '.join(sorted(known))}.")
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        self._add(path, f"{_dotted(path)} is not a known key{hint} Known keys: {', '.join(sorted(known))}")
 
-    def no_table(self, path: tuple[str, ...], value: object) -> None:
-        """Note what stands in the file where a table should."""
-        self._add_line(path, f"{_dotted(path)}{_found(path, value)}: expected a table.")
+    def not_a_table(self, path: tuple[str, ...], value: object) -> None:
+        """Add a value in the file where a table is expected."""
+        self._add_line(path, _must_be(path, "a table", value))
 
     def details(self, details: ErrorDetails, model: type[BaseModel]) -> None:
-        """Note what pydantic found."""
+        """Add a validation error of pydantic."""
         path, kind = details["loc"], details["type"]
+        error = details.get("ctx", {}).get("error")
         if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
             self.unknown_key(path, known_keys(model, path[:-1]))
         elif kind == "missing":
-            self._add(path, f"{_dotted(path)} is missing: expected {_described(model, path)}.")
-        elif isinstance(error := details.get("ctx", {}).get("error"), SettingError):
-            key = str(error).partition(" ")[0]  # the whole table was refused for one key
-            self._add((*path, key), f"{_dotted(path)}.{error}.")
+            self._add(path, f"{_dotted(path)} is missing: it must be {_described(model, path)}")
+        elif isinstance(error, SettingError) or " must be " in str(error):
+            # The validator of a whole table names the key itself.
+            key = str(error).partition(" ")[0]
+            self._add((*path, key), f"{_dotted(path)}.{error}")
         else:
-            self._add(path, f"{_dotted(path)}{_found(path, details['input'])}: expected {_expected(details)}.")
+            self._add(path, _must_be(path, _expected(details), details["input"]))
 
-    def refused(self, table: str, settings: Mapping[str, object], sentence: str) -> None:
-        """Note what a plugin said of its table; its sentence begins with the key, as a rule."""
+    def rejected(self, table: str, settings: Mapping[str, object], sentence: str) -> None:
+        """Add a plugin's error about its table; the sentence usually begins with the key."""
         key = sentence.partition(" ")[0]
         text = f"[{table}] {sentence}"
         if key in settings:
             self._add((table, key), text)
         elif self._lines.find((table,)):
-            self._add_line((table,), text)  # a key that is missing: no variable that sets another is to blame
+            self._add_line((table,), text)  # a missing key: a variable that sets another key is not the cause
         else:
             self._add((table,), text)
 
     def raise_any(self) -> None:
-        """Raise what was gathered.
+        """Raise the collected problems.
 
         Raises:
-            ConfigError: There was something.
+            ConfigError: There is at least one.
         """
         if self._texts:
             raise ConfigError("\n".join(self._texts))
@@ -100,16 +102,16 @@ class Problems:
 
 
 def missing_token(file: Path | None) -> ConfigError:
-    """Make the error of a configuration without a token."""
+    """Return the error for a configuration without a token."""
     return ConfigError(
-        f"{file or 'the configuration'}: home_assistant.token is missing. Make a long-lived access token in Home"
-        f" Assistant (your profile, Security) and set it under [home_assistant], or as"
+        f"{file or 'the configuration'}: home_assistant.token is missing. Create a long-lived access token in your Home"
+        " Assistant profile, under Security, and set it as token in [home_assistant], or as"
         f" {variable_for(('home_assistant', 'token'))} in the environment."
     )
 
 
 def known_keys(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
-    """Return the keys that the table at the path may have."""
+    """Return the known keys of the table at the path."""
     table = _table(model, path)
     if is_dataclass(table):
         return [setting.name for setting in fields(table)]
@@ -122,7 +124,7 @@ def _table(model: type[BaseModel], path: tuple[str | int, ...]) -> type[Any]:
     table: type[Any] = model
     for part in path:
         field = table.model_fields.get(str(part)) if issubclass(table, BaseModel) else None
-        # No such field: the part is the key of an app, and its table was found as the value of the dict.
+        # No such field: the part is an app key, and the loop has already found the class of its table.
         for kind in (field.annotation, *get_args(field.annotation)) if field is not None else ():
             if isinstance(kind, type) and (is_dataclass(kind) or issubclass(kind, BaseModel)):
                 table = kind
@@ -138,12 +140,14 @@ def _dotted(path: tuple[str | int, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
-def _found(path: tuple[str | int, ...], value: Any) -> str:
-    if any(sounds_secret(part) for part in path) or isinstance(value, dict):
-        return ""
-    value = without_secrets(value)
-    text = "true" if value is True else "false" if value is False else repr(value)
-    return f" = {text if len(text) <= 80 else text[:79] + '…'}"
+def _must_be(path: tuple[str | int, ...], expected: str, value: Any) -> str:
+    """Return a problem in the form that all packages use; it does not show secrets or whole tables."""
+    text = f"{_dotted(path)} must be {expected}"
+    if any(is_secret_key(part) for part in path) or isinstance(value, dict):
+        return text
+    value = mask_secret_values(value)
+    found = "true" if value is True else "false" if value is False else repr(value)
+    return f"{text}, got {found if len(found) <= 80 else found[:79] + '…'}"
 
 
 def _expected(details: ErrorDetails) -> str:
@@ -151,7 +155,7 @@ def _expected(details: ErrorDetails) -> str:
     if kind == "literal_error":
         return f"one of {context['expected']}"
     if kind == "value_error":
-        return str(context["error"]).rpartition("expected ")[2]
+        return str(context["error"])
     stem = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float")
     text = _EXPECTED.get(stem) or _EXPECTED.get(kind)
     return text or details["msg"].removeprefix("Input should be ").lower()

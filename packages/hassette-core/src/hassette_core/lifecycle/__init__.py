@@ -1,9 +1,21 @@
-"""Starting, serving, restarting and stopping: the parts of a framework that live for as long as it does."""
+"""Start, supervise, restart and stop the framework's services."""
 
-from hassette_core.lifecycle.keeper import Member
+from hassette_core.lifecycle.context import ServiceContext
 from hassette_core.lifecycle.protocols import Resource, Service
 from hassette_core.lifecycle.restarts import RestartPolicy
-from hassette_core.lifecycle.status import ServiceStatus, StatusChange
-from hassette_core.lifecycle.supervisor import Supervisor
+from hassette_core.lifecycle.status import ServiceStatus, StatusBoard, StatusChange
+from hassette_core.lifecycle.supervised_service import ServiceSpec
+from hassette_core.lifecycle.supervisor import Supervisor, SupervisorObserver
 
-__all__ = ["Member", "Resource", "RestartPolicy", "Service", "ServiceStatus", "StatusChange", "Supervisor"]
+__all__ = [
+    "Resource",
+    "RestartPolicy",
+    "Service",
+    "ServiceContext",
+    "ServiceSpec",
+    "ServiceStatus",
+    "StatusBoard",
+    "StatusChange",
+    "Supervisor",
+    "SupervisorObserver",
+]

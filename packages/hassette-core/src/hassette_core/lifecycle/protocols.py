@@ -1,40 +1,40 @@
-"""What the supervisor asks of a part. Everybody satisfies these by shape; nobody inherits from them."""
+"""Interfaces of the services that the supervisor runs. Classes satisfy them by shape, without inheritance."""
 
 from typing import Protocol, runtime_checkable
 
 
 @runtime_checkable
 class Resource(Protocol):
-    """Something that is opened and closed, such as a file."""
+    """A component that is only started and stopped, such as an open file."""
 
     @property
     def name(self) -> str:
-        """What a person calls it, in one lowercase word or two: ``store``, ``home assistant``."""
+        """Name for people, in one or two lowercase words: ``store``, ``home assistant link``."""
         ...
 
     async def start(self) -> None:
-        """Get ready. When it returns, others may use this part.
+        """Get ready. Services that depend on this one start after it returns.
 
         Raises:
-            FatalError: Nothing but a person can mend it, and it is pointless to go on: the process ends.
-            Exception: It cannot start now. A required part ends the process; any other is tried again later.
+            FatalError: A retry cannot help, and the framework cannot run: the process ends.
+            Exception: The start failed. The process ends if the service is required; otherwise the supervisor retries.
         """
         ...
 
     async def stop(self) -> None:
-        """Let go of everything. May be called twice, and after a `start` that failed."""
+        """Release everything. May be called twice, and after a failed `start`."""
         ...
 
 
 @runtime_checkable
 class Service(Resource, Protocol):
-    """A Resource that also works by itself, such as a connection that must be kept."""
+    """A resource that also runs, such as a connection that reconnects."""
 
     async def serve(self) -> None:
         """Work until cancelled, or until `stop` is called.
 
         Raises:
             FatalError: As for `start`.
-            Exception: It crashed. The supervisor stops it, waits, and starts it again.
+            Exception: The service crashed. The supervisor stops it, waits, and starts it again.
         """
         ...

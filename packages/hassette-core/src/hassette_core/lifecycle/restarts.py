@@ -1,4 +1,4 @@
-"""When to try again, and when to stop trying."""
+"""Restart policy: pauses between attempts, and the crash budget."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from random import Random
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartPolicy:
-    """How long to wait between attempts, and how many crashes are too many.
+    """Pauses between attempts, and the number of crashes that are allowed.
 
     Attributes:
         first_pause_s: Upper bound of the first pause, in seconds; it doubles with each further attempt.
-        longest_pause_s: Upper bound of any pause.
-        budget: How many crashes within the window are forgiven.
+        longest_pause_s: Upper bound of every pause.
+        budget: Number of crashes allowed within the window.
         window_s: Length of the window, in seconds.
-        rest_s: How long an exhausted part that is not required rests before it is tried anew.
+        rest_s: Pause of an exhausted service that is not required, before it is started again.
     """
 
     first_pause_s: float = 0.5
@@ -24,21 +24,21 @@ class RestartPolicy:
     rest_s: float = 300.0
 
     def pause_s(self, attempt: int, random: Random) -> float:
-        """Return how many seconds to wait before the given attempt, counted from 1.
+        """Return the pause before the given attempt (counted from 1), in seconds.
 
-        Between half of the bound and all of it: parts that fell together do not all come back in the same instant,
-        and none comes back at once.
+        The pause is between half of the bound and the bound, so that services that crashed together do not all restart
+        in the same instant.
         """
-        # The exponent is capped because 2.0 ** 1100 overflows, and a store may be down for days.
+        # The exponent is capped: 2.0 ** 1100 overflows, and a store may fail for days.
         bound = min(self.longest_pause_s, self.first_pause_s * 2.0 ** min(attempt - 1, 32))
         return bound * random.uniform(0.5, 1.0)
 
 
 class CrashBudget:
-    """Counts the crashes within a sliding window.
+    """Counts crashes within a sliding window.
 
     Args:
-        policy: The window and how many crashes it forgives.
+        policy: The window and its budget.
     """
 
     def __init__(self, policy: RestartPolicy) -> None:
@@ -46,12 +46,12 @@ class CrashBudget:
         self._crashes: deque[float] = deque()
 
     def spend(self, now_s: float) -> int | None:
-        """Count a crash and return how many the window holds, or None when that is more than it forgives."""
+        """Count a crash. Return the number of crashes in the window, or None if that exceeds the budget."""
         self._crashes.append(now_s)
         while self._crashes[0] <= now_s - self._policy.window_s:
             self._crashes.popleft()
         return len(self._crashes) if len(self._crashes) <= self._policy.budget else None
 
     def renew(self) -> None:
-        """Forgive everything: the part has rested."""
+        """Forget all crashes."""
         self._crashes.clear()

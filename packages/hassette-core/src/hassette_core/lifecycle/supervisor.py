@@ -1,143 +1,163 @@
-"""Keeps the parts of the framework alive together, and puts them to rest in order."""
+"""Starts, supervises and stops the framework's services in dependency order."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
 from graphlib import TopologicalSorter
 from random import Random
+from typing import Protocol
 
 from hassette_core.errors import FatalError
-from hassette_core.lifecycle.keeper import Keeper, Member
 from hassette_core.lifecycle.restarts import RestartPolicy
-from hassette_core.lifecycle.status import StatusChange
+from hassette_core.lifecycle.status import StatusBoard, StatusChange
+from hassette_core.lifecycle.supervised_service import ServiceSpec, SupervisedService
+
+
+class SupervisorObserver(Protocol):
+    """Receives the supervisor's events, on the event loop. No method may raise."""
+
+    def status_changed(self, change: StatusChange) -> None:
+        """A service has a new status; the board shows it already."""
+        ...
+
+    def failed(self, cause: FatalError) -> None:
+        """The process must end because of the cause; no service has been stopped yet."""
+        ...
+
+    def cut_off(self) -> None:
+        """`Supervisor.run` was cancelled without a request to stop; no service has been stopped yet."""
+        ...
 
 
 class Supervisor:
-    """Starts members in dependency order, serves them together, restarts what crashes, stops all in reverse.
+    """Starts services in dependency order, restarts crashed ones, and stops all in reverse order.
 
-    Every task that it makes is owned by the task group of `run` and has ended when `run` returns.
+    The task group of `run` owns every task; all of them have ended when `run` returns.
 
     Args:
-        members: What to keep; any order.
-        policy: When to restart, and when to give up; None for the default.
-        stop_budget_s: Seconds that stopping may take altogether. Docker kills after 10.
-        on_change: Called with every change of status, on the event loop; it must not raise.
-        on_fatal: Called with the cause when it is past mending, before anything is stopped; it must not raise.
-        on_cut_off: Called when `run` is cancelled although nobody has requested a stop, before anything is stopped;
-            it must not raise.
-        monotonic: Reads the clock that crashes are counted on, in seconds.
+        specs: The services, in any order.
+        policy: When to restart a service, and when to stop retrying; None for the default.
+        stop_budget_s: Seconds for stopping all services. Docker kills the process after 10.
+        board: Shows the status of each service.
+        observer: Receives events; None if nobody is interested.
+        monotonic: Clock that dates crashes, in seconds.
         sleep: Waits the given number of seconds between attempts.
-        random: Source of the pauses' jitter.
+        random: Source of the jitter in the pauses.
 
     Attributes:
-        started: Set once every member has been started or, if it is not required, tried.
+        board: Shows the status of each service.
+        started: Set once each required service has started, and each other one has been attempted.
 
     Raises:
-        ValueError: Two members have one name, or one comes after a name that does not exist.
-        graphlib.CycleError: Members wait for each other.
+        ValueError: Two services have the same name, or a service depends on a name that does not exist.
+        graphlib.CycleError: Services depend on each other.
     """
 
     def __init__(
         self,
-        members: Iterable[Member],
+        specs: Iterable[ServiceSpec],
         *,
         policy: RestartPolicy | None = None,
         stop_budget_s: float = 9.0,
-        on_change: Callable[[StatusChange], None] = lambda _: None,
-        on_fatal: Callable[[FatalError], None] = lambda _: None,
-        on_cut_off: Callable[[], None] = lambda: None,
+        board: StatusBoard | None = None,
+        observer: SupervisorObserver | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Random | None = None,
     ) -> None:
-        make = partial(
-            Keeper,
-            policy=policy or RestartPolicy(),
-            on_change=on_change,
-            on_fatal=self._end,
-            monotonic=monotonic,
-            sleep=sleep,
-            random=random or Random(),  # noqa: S311  jitter needs no secrecy
-        )
-        self._keepers = [make(member) for member in _in_order(members)]
+        self.board = board or StatusBoard()
+        self.started = asyncio.Event()
+        self._observer = observer
         self._stop_budget_s = stop_budget_s
-        self._on_fatal = on_fatal
-        self._on_cut_off = on_cut_off
         self._stop_requested = asyncio.Event()
         self._cause: FatalError | None = None
-        self.started = asyncio.Event()
-
-    @property
-    def statuses(self) -> tuple[StatusChange, ...]:
-        """The newest status of each member, in starting order."""
-        return tuple(keeper.status for keeper in self._keepers)
+        self._services = [
+            SupervisedService(
+                spec,
+                policy=policy or RestartPolicy(),
+                on_change=self._publish,
+                on_fatal=self._fail,
+                monotonic=monotonic,
+                sleep=sleep,
+                random=random or Random(),  # noqa: S311  jitter needs no secrecy
+            )
+            for spec in _in_order(specs)
+        ]
+        for service in self._services:
+            self.board.update(service.status)
 
     @property
     def stopping(self) -> bool:
-        """Whether the end has begun."""
+        """Whether shutdown has begun."""
         return self._stop_requested.is_set()
 
     def request_stop(self) -> None:
-        """Let `run` stop everything and return. Safe to call at any time, and twice."""
+        """Make `run` stop all services and return. Safe to call at any time, and twice."""
         self._stop_requested.set()
 
     async def run(self) -> None:
-        """Start all, serve until a stop is requested, stop all. Runs once.
+        """Start all services, wait for a request to stop, and stop all services. Can be called once.
 
         Raises:
-            FatalError: What ended it, if it was not a request: a fatal cause, a required member that did not start
-                (`StartFailedError`) or that crashed too often (`ServiceExhaustedError`). Everything has been stopped.
+            FatalError: The cause, if a failure ended the run: an error of that class from a service, a required service
+                that did not start (`StartFailedError`) or crashed too often (`ServiceExhaustedError`). All services
+                have been stopped.
         """
-        async with asyncio.TaskGroup() as owner:
-            # The finally also runs when run() itself is cancelled: the parts still get their orderly end.
+        async with asyncio.TaskGroup() as tasks:
+            # The finally clause also stops the services in order when run() itself is cancelled.
             try:
-                await self._start_all(owner)
+                await self._start_all(tasks)
                 await self._stop_requested.wait()
             except asyncio.CancelledError:
-                if not self.stopping:
-                    self._on_cut_off()
+                if not self.stopping and self._observer is not None:
+                    self._observer.cut_off()
                 raise
             finally:
                 self._stop_requested.set()
-                await self._stop_all(owner)
+                await self._stop_all(tasks)
         if self._cause is not None:
             raise self._cause
 
-    async def _start_all(self, owner: asyncio.TaskGroup) -> None:
-        stop = owner.create_task(self._stop_requested.wait())
-        for keeper in self._keepers:
-            keeper.begin(owner)
-            tried = owner.create_task(keeper.tried.wait())
-            await asyncio.wait({tried, stop}, return_when=asyncio.FIRST_COMPLETED)
-            tried.cancel()
+    async def _start_all(self, tasks: asyncio.TaskGroup) -> None:
+        stop = tasks.create_task(self._stop_requested.wait())
+        for service in self._services:
+            service.begin(tasks)
+            attempted = tasks.create_task(service.attempted.wait())
+            await asyncio.wait({attempted, stop}, return_when=asyncio.FIRST_COMPLETED)
+            attempted.cancel()
             if self.stopping:
                 return
         stop.cancel()
         self.started.set()
 
-    async def _stop_all(self, owner: asyncio.TaskGroup) -> None:
+    async def _stop_all(self, tasks: asyncio.TaskGroup) -> None:
         deadline = time.monotonic() + self._stop_budget_s
-        remaining = self._keepers[::-1]
-        for position, keeper in enumerate(remaining, start=1):
-            # What comes last (the final flush, the database) is worth most: the early ones cannot use up its time.
-            reserved_s = sum(later.member.reserve_s for later in remaining[position:])
-            await keeper.end(owner, max(deadline - time.monotonic() - reserved_s, keeper.member.reserve_s))
+        remaining = self._services[::-1]
+        for position, service in enumerate(remaining, start=1):
+            # The last services to stop (final flush, database) matter most, so earlier ones cannot use up their time.
+            reserved_s = sum(later.spec.reserve_s for later in remaining[position:])
+            await service.end(tasks, max(deadline - time.monotonic() - reserved_s, service.spec.reserve_s))
 
-    def _end(self, cause: FatalError) -> None:
+    def _publish(self, change: StatusChange) -> None:
+        self.board.update(change)
+        if self._observer is not None:
+            self._observer.status_changed(change)
+
+    def _fail(self, cause: FatalError) -> None:
         if self._cause is None:
             self._cause = cause
-            self._on_fatal(cause)
+            if self._observer is not None:
+                self._observer.failed(cause)
         self._stop_requested.set()
 
 
-def _in_order(members: Iterable[Member]) -> list[Member]:
-    by_name: dict[str, Member] = {}
-    for member in members:
-        if member.part.name in by_name:
-            raise ValueError(f"two parts are called {member.part.name!r}")
-        by_name[member.part.name] = member
-    for name, member in by_name.items():
-        if unknown := set(member.after) - by_name.keys():
-            raise ValueError(f"{name} comes after {', '.join(sorted(unknown))}, which nobody is called")
-    return [by_name[name] for name in TopologicalSorter({n: m.after for n, m in by_name.items()}).static_order()]
+def _in_order(specs: Iterable[ServiceSpec]) -> list[ServiceSpec]:
+    by_name: dict[str, ServiceSpec] = {}
+    for spec in specs:
+        if spec.service.name in by_name:
+            raise ValueError(f"two services are named {spec.service.name!r}")
+        by_name[spec.service.name] = spec
+    for name, spec in by_name.items():
+        if unknown := set(spec.after) - by_name.keys():
+            raise ValueError(f"{name} depends on {', '.join(sorted(unknown))}, but no service has that name")
+    return [by_name[name] for name in TopologicalSorter({n: s.after for n, s in by_name.items()}).static_order()]

@@ -107,6 +107,13 @@ class HomeAssistantLink:
         return self._connection is not None and self._connection.open
 
     @property
+    def connection(self) -> str:
+        """State of the connection: ``connected``, ``starting`` (Home Assistant is starting) or ``connecting``."""
+        if self.ready.is_set():
+            return "connected"
+        return "starting" if self.connected else "connecting"
+
+    @property
     def home_assistant_version(self) -> str | None:
         """Such as ``2025.4.4``; None before the first connection."""
         return self.configuration and self.configuration.version

@@ -83,7 +83,7 @@ class Demo:
     @property
     def keeps(self) -> bool:
         """Whether anything kept the records."""
-        return self._hassette is not None and self._hassette.keeps
+        return self._hassette is not None and self._hassette.has_sinks
 
     def request_stop(self, reason: str) -> None:
         """Let `run` end."""

@@ -1,0 +1,51 @@
+"""Base class that lets a service run in an ``async with`` block, without a supervisor."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
+
+
+class ServiceContext(ABC):
+    """Starts a service at the beginning of an ``async with`` block and stops it at the end.
+
+    ``serve`` runs in a task while the block runs. If it fails, the end of the block raises its error, unless the block
+    itself has failed.
+
+    Example:
+        >>> async with HomeAssistantLink(url, token, states=states, on_event=print) as link:
+        ...     await link.wait_ready()
+
+    Attributes:
+        serve_task: The task that runs ``serve``; None outside of an ``async with`` block.
+    """
+
+    serve_task: "asyncio.Task[None] | None" = None
+
+    @abstractmethod
+    async def start(self) -> None:
+        """See `Service`."""
+
+    @abstractmethod
+    async def serve(self) -> None:
+        """See `Service`."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """See `Service`."""
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        self.serve_task = asyncio.create_task(self.serve(), name=f"serve {type(self).__name__}")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        task, self.serve_task = self.serve_task, None
+        assert task is not None  # __aenter__ has set it
+        await self.stop()
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled() and (failure := task.exception()) is not None and error is None:
+            raise failure

@@ -1,0 +1,75 @@
+"""Recognise secrets by the names of their keys."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+MASK = "•••"
+MIN_LENGTH = 6
+"""Shorter secrets are not masked in the texts of records: an alarm code ``1234`` is part of too many numbers."""
+_SECRET_KEYS = (
+    "code",
+    "passcode",
+    "password",
+    "passwd",
+    "passphrase",
+    "pin",
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "private_key",
+    "authorization",
+    "credential",
+    # A table in which every value is secret: it is sent with requests and usually contains a token.
+    "headers",
+)
+_SECRET_ENDINGS = tuple(f"_{key}" for key in _SECRET_KEYS)
+_WORD_BREAKS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
+"""Ends of the words in a key: ``accessToken``, ``APIKey``, ``X-Api-Key``."""
+
+
+def is_secret_key(key: object) -> bool:
+    """Return whether the key names a secret, in any spelling: ``alarm_code``, ``accessToken``, ``X-Api-Key``."""
+    if not isinstance(key, str):
+        return False
+    words = _WORD_BREAKS.sub("_", key).lower()
+    return any(
+        name in _SECRET_KEYS or name.endswith(_SECRET_ENDINGS)
+        for name in (words, words.removesuffix("s"))  # alarm_codes, credentials
+    )
+
+
+def mask_secret_values(data: Any) -> Any:
+    """Return a copy of the data in which `MASK` replaces the value of each secret key.
+
+    Example:
+        >>> mask_secret_values({"entity_id": "alarm.home", "code": 1234})
+        {'entity_id': 'alarm.home', 'code': '•••'}
+    """
+    if isinstance(data, Mapping):
+        mapping: Mapping[Any, Any] = data  # pyright: ignore[reportUnknownVariableType]
+        return {key: MASK if is_secret_key(key) else mask_secret_values(value) for key, value in mapping.items()}
+    if isinstance(data, Sequence) and not isinstance(data, str | bytes):
+        items: Sequence[Any] = data  # pyright: ignore[reportUnknownVariableType]
+        return [mask_secret_values(item) for item in items]
+    return data
+
+
+def find_secrets(data: Any, *, all_values: bool = False) -> Iterator[str]:
+    """Yield the value of each secret key, at any depth, if it has at least `MIN_LENGTH` characters.
+
+    Args:
+        data: Tables, lists and values, such as a configuration.
+        all_values: Whether every value counts as secret, whatever its key.
+    """
+    if isinstance(data, Mapping):
+        mapping: Mapping[Any, Any] = data  # pyright: ignore[reportUnknownVariableType]
+        for key, value in mapping.items():
+            yield from find_secrets(value, all_values=all_values or is_secret_key(key))
+    elif isinstance(data, Sequence) and not isinstance(data, str | bytes):
+        items: Sequence[Any] = data  # pyright: ignore[reportUnknownVariableType]
+        for item in items:
+            yield from find_secrets(item, all_values=all_values)
+    elif all_values and isinstance(data, str | int) and not isinstance(data, bool) and len(str(data)) >= MIN_LENGTH:
+        yield str(data)  # code = 12345678 is a number in TOML, but text in messages

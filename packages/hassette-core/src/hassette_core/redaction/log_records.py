@@ -1,0 +1,42 @@
+"""Mask secrets in every log record of the process."""
+
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from hassette_core.redaction.texts import Redaction
+
+
+@contextmanager
+def redacted_logging(redact: Redaction) -> Generator[None]:
+    """Mask secrets in the message and traceback of each log record that is made inside the ``with`` block.
+
+    This covers the loggers and handlers of all libraries. It does not cover ``extra``, which joins a record later;
+    `hassette_core.logs.FactsFormatter` therefore redacts the finished line once more.
+    """
+    if not redact:
+        yield
+        return
+    make_record = logging.getLogRecordFactory()
+    format_traceback = logging.Formatter().formatException
+
+    def make_redacted(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make_record(*args, **kwargs)
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError, KeyError):
+            return record  # a wrong format string: the handler reports it
+        if (clean := redact(text)) != text:
+            record.msg, record.args = clean, None
+        if record.exc_info and record.exc_info[0] is not None:
+            text = format_traceback(record.exc_info)
+            if (clean := redact(text)) != text:
+                record.exc_text = clean  # formatters use it if it is set
+        return record
+
+    logging.setLogRecordFactory(make_redacted)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(make_record)
