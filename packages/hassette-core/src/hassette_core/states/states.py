@@ -12,6 +12,8 @@ _NO_STATES: Mapping[str, State] = MappingProxyType({})
 class States(Mapping[str, State]):
     """The current states of all entities, by entity id. Read-only, always up to date.
 
+    Example::
+
         if self.states["sun.sun"].state == "below_horizon":
             ...
         lights_on = [id for id, state in self.states.domain("light").items() if state.state == "on"]
