@@ -50,6 +50,7 @@ class WebService:
         self._server: _Server | None = None
         self._socket: socket.socket | None = None
         self._stopped = asyncio.Event()
+        self._stop_lock = asyncio.Lock()
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -93,6 +94,11 @@ class WebService:
 
     async def stop(self) -> None:
         """Hang up and give the port back, within about a second. Idempotent."""
+        # A second caller waits for the first, or it would close the socket before the server has stopped using it.
+        async with self._stop_lock:
+            await self._stop()
+
+    async def _stop(self) -> None:
         server, self._server = self._server, None
         if server is not None:
             if self._app is not None:

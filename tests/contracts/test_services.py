@@ -1,0 +1,184 @@
+"""Every long-lived component keeps the promises of `Service`: it can be stopped at any time, and started again."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hassette_core.api import Api
+from hassette_core.apps import AppService
+from hassette_core.bus import BusService
+from hassette_core.lifecycle import Resource, Service
+from hassette_core.link import HomeAssistantLink
+from hassette_core.scheduler import SchedulerService
+from hassette_core.simulation.home import SimulatedHome
+from hassette_core.states import StateCache
+from hassette_executor import CommandExecutor, MemorySink
+from hassette_executor.otel.settings import OpenTelemetrySettings
+from hassette_executor.otel.sink import OpenTelemetrySink
+from hassette_store import DatabaseService
+from hassette_sync import DataSyncService
+from hassette_sync.settings import WebSettings
+from hassette_sync.web.service import WebService
+from support.sinks import FaultySink
+from support.waiting import patience
+
+Make = Callable[[Path], Any]
+"""Makes a service in a folder."""
+
+
+def make_link(_: Path) -> HomeAssistantLink:
+    return HomeAssistantLink("http://127.0.0.1:9", "a-token", cache=StateCache(), on_event=lambda event: None)
+
+
+def make_bus(_: Path) -> BusService:
+    return BusService(CommandExecutor(MemorySink()), states=StateCache().states)
+
+
+def make_apps(folder: Path) -> AppService:
+    executor = CommandExecutor(MemorySink())
+    states = StateCache().states
+    bus = BusService(executor, states=states)
+    scheduler = SchedulerService(executor)
+    link = make_link(folder)
+    return AppService({}, folder, executor=executor, bus=bus, scheduler=scheduler, api=Api(link), states=states)
+
+
+SERVICES: dict[str, Make] = {
+    "executor": lambda _: CommandExecutor(MemorySink()),
+    "bus": make_bus,
+    "scheduler": lambda _: SchedulerService(CommandExecutor(MemorySink())),
+    "apps": make_apps,
+    "link": make_link,
+    "simulated home": lambda _: SimulatedHome(speed=0),
+    "database": lambda folder: DatabaseService(folder / "hassette.db"),
+    "opentelemetry": lambda _: OpenTelemetrySink(OpenTelemetrySettings(endpoint="http://127.0.0.1:9")),
+    "data": lambda folder: DataSyncService(folder / "hassette.db"),
+    "web": lambda folder: WebService(DataSyncService(folder / "hassette.db"), WebSettings(port=0)),
+}
+
+
+@pytest.fixture(params=SERVICES)
+def service(request: pytest.FixtureRequest, tmp_path: Path) -> Service:
+    return SERVICES[request.param](tmp_path)
+
+
+@asynccontextmanager
+async def serving(service: Service) -> AsyncGenerator[asyncio.Task[None]]:
+    """Run ``serve`` in a task, cancel it at the end, and expect no other end."""
+    task = asyncio.create_task(service.serve())
+    # Let the task reach its first real wait.
+    await asyncio.wait({task}, timeout=0.05)
+    assert not task.done(), "serve() ended by itself"
+    yield task
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_service_has_the_shape_of_the_protocol(service: Service) -> None:
+    assert isinstance(service, Resource)
+    assert isinstance(service, Service)
+    assert service.name
+
+
+async def test_service_can_be_stopped_before_its_first_start(service: Service) -> None:
+    await service.stop()
+    await service.start()
+    await service.stop()
+
+
+async def test_service_can_be_stopped_twice(service: Service) -> None:
+    await service.start()
+    async with serving(service):
+        pass
+    await service.stop()
+    await service.stop()
+
+
+async def test_two_callers_can_stop_a_service_at_the_same_time(service: Service) -> None:
+    await service.start()
+    async with serving(service):
+        await asyncio.gather(service.stop(), service.stop())
+
+
+async def test_service_can_be_started_again_and_again(service: Service) -> None:
+    for _ in range(3):
+        await service.start()
+        async with serving(service):
+            pass
+        await service.stop()
+
+
+async def test_cancelled_serve_ends_and_the_service_can_be_restarted(service: Service) -> None:
+    await service.start()
+    async with serving(service) as task:
+        task.cancel()
+        async with asyncio.timeout(patience(10)):
+            with pytest.raises(asyncio.CancelledError):
+                await task
+    await service.stop()
+    await service.start()
+    async with serving(service):
+        pass
+    await service.stop()
+
+
+async def test_service_is_an_async_context_manager(service: Any) -> None:
+    for _ in range(2):
+        async with service as entered:
+            assert entered is service
+
+
+@pytest.fixture
+def port_in_use() -> Iterator[socket.socket]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener
+
+
+@pytest.mark.parametrize("kind", ["simulated home", "web"])
+async def test_service_starts_after_a_failed_start_once_its_port_is_free(
+    kind: str, port_in_use: socket.socket, tmp_path: Path
+) -> None:
+    port = port_in_use.getsockname()[1]
+    service: Service
+    if kind == "web":
+        service = WebService(DataSyncService(tmp_path / "hassette.db"), WebSettings(port=port))
+    else:
+        service = SimulatedHome(speed=0, port=port)
+    with pytest.raises(OSError, match=str(port)):
+        await service.start()
+    await service.stop()
+    port_in_use.close()
+    await service.start()
+    async with serving(service):
+        pass
+    await service.stop()
+
+
+async def test_database_starts_after_a_failed_start_once_its_folder_is_free(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.write_text("a file where the folder should be", encoding="utf-8")
+    service = DatabaseService(folder / "hassette.db")
+    with pytest.raises(Exception, match="data"):
+        await service.start()
+    await service.stop()
+    folder.unlink()
+    await service.start()
+    async with serving(service):
+        pass
+    await service.stop()
+
+
+async def test_executor_starts_while_its_sink_cannot_be_read() -> None:
+    sink = FaultySink("fail")
+    service = CommandExecutor(sink)
+    for _ in range(2):
+        await service.start()
+        await service.stop()
