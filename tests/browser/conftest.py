@@ -1,6 +1,5 @@
 """A real Chromium on real pages of a filled history."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -8,10 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+
+from support.history import History, plausible
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -29,20 +29,6 @@ ARGUMENTS = [
 
 
 @pytest.fixture(scope="session")
-def histories() -> ModuleType:
-    """The module that writes histories; tests are no packages, so it is loaded by its path."""
-    name = "hassette_sync_test_history"
-    if name not in sys.modules:
-        path = Path(__file__).parents[1] / "sync" / "history.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-@pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -51,19 +37,19 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture
-def history_path(tmp_path: Path, histories: ModuleType) -> Path:
+def history_path(tmp_path: Path) -> Path:
     path = tmp_path / "hassette.db"
-    histories.plausible(path)
+    plausible(path)
     return path
 
 
 @pytest.fixture
-def heartbeat(history_path: Path, histories: ModuleType) -> Iterator[None]:
+def heartbeat(history_path: Path) -> Iterator[None]:
     """Keep the history's last session alive, as a framework in another process would."""
     done = threading.Event()
 
     def beat() -> None:
-        with histories.History(history_path) as history:
+        with History(history_path) as history:
             while not done.wait(1):
                 at_us = int(time.time() * 1_000_000)
                 history.db.execute("UPDATE sessions SET heartbeat_us = ? WHERE ended_us IS NULL", (at_us,))

@@ -5,10 +5,11 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+
+from support.history import HOUR, MINUTE, History
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -57,20 +58,20 @@ LONG = "an_app_with_a_name_as_long_as_somebody_wants_it_to_be_for_the_garden"
 
 
 @pytest.fixture
-def long_history(history_path: Path, histories: ModuleType) -> dict[str, str]:
+def long_history(history_path: Path) -> dict[str, str]:
     """Add long names and messages, and 40 sessions with all the facts that a framework states; return the pages."""
     facts = {f"fact_number_{n}": "of quite some length, as a platform's name has it" for n in range(10)}
-    with histories.History(history_path) as history:
+    with History(history_path) as history:
         history._counter, history._names = 400_000, dict(history.db.execute("SELECT name, id FROM names"))
         history._registrations = history.db.execute("SELECT max(id) FROM registrations").fetchone()[0]
         now_us = int(time.time() * 1_000_000)
         for n in range(40):
-            start_us = now_us - (100 - n) * histories.HOUR
+            start_us = now_us - (100 - n) * HOUR
             history.session(
-                start_us, start_us + histories.HOUR // 2, "crashed", reason="the process ended without closing it",
+                start_us, start_us + HOUR // 2, "crashed", reason="the process ended without closing it",
                 facts=json.dumps({**facts, "outcome": "crashed", "home_assistant": "2025.4.4"}),
             )  # fmt: skip
-        session = history.session(now_us - histories.MINUTE)
+        session = history.session(now_us - MINUTE)
         handler = history.listener(LONG, f"on_{'x' * 80}", f"state_changed.sensor.{'y' * 120}")
         run = history.run(
             handler, now_us, session_id=session, status="error", entity_id=f"sensor.{'z' * 150}", old_state="1" * 200,
@@ -105,7 +106,7 @@ def test_long_names_and_many_facts_fit_the_window(
 
 
 def test_thirty_sessions_are_a_list_and_their_facts_unfold_and_stay_so(
-    open_page: Callable[..., Any], long_history: dict[str, str], history_path: Path, histories: ModuleType
+    open_page: Callable[..., Any], long_history: dict[str, str], history_path: Path
 ) -> None:
     page = open_page("/sessions", wide=False)
     rows = page.locator("#sessions tbody tr")
@@ -119,7 +120,7 @@ def test_thirty_sessions_are_a_list_and_their_facts_unfold_and_stay_so(
     assert "fact number 9" in facts.inner_text()
     assert "outcome" not in facts.inner_text(), "it has a column of its own"
     page.locator("#connection[data-state=on]").wait_for(timeout=5_000)
-    with histories.History(history_path) as history:
+    with History(history_path) as history:
         history._counter, history._names = 700_000, dict(history.db.execute("SELECT name, id FROM names"))
         new = history.session(int(time.time() * 1_000_000))
         history.run(5, int(time.time() * 1_000_000), session_id=3)
@@ -142,7 +143,7 @@ def test_the_names_on_an_axis_stand_apart(open_page: Callable[..., Any], address
 
 
 def test_a_quiet_handlers_page_asks_for_no_run_of_the_past(
-    open_page: Callable[..., Any], address: str, history_path: Path, histories: ModuleType
+    open_page: Callable[..., Any], address: str, history_path: Path
 ) -> None:
     page = open_page("/")
     frames: list[str] = []
@@ -152,7 +153,7 @@ def test_a_quiet_handlers_page_asks_for_no_run_of_the_past(
         page.locator("#connection[data-state=on]").wait_for(timeout=5_000)
     page.goto(address + "/registrations/6")
     page.locator("#connection[data-state=on]").wait_for(timeout=5_000)
-    with histories.History(history_path) as history:
+    with History(history_path) as history:
         history._counter, history._names = 800_000, dict(history.db.execute("SELECT name, id FROM names"))
         id_ = history.run(6, int(time.time() * 1_000_000), session_id=3)
     page.locator(f"#recent tr[data-id='{id_}']").wait_for(timeout=5_000)
@@ -161,11 +162,11 @@ def test_a_quiet_handlers_page_asks_for_no_run_of_the_past(
 
 
 def test_a_page_that_missed_a_night_shows_the_present_and_announces_no_old_failure(
-    open_page: Callable[..., Any], history_path: Path, histories: ModuleType
+    open_page: Callable[..., Any], history_path: Path
 ) -> None:
     page = open_page("/")
     page.locator("#connection[data-state=on]").wait_for(timeout=5_000)
-    with histories.History(history_path) as history:
+    with History(history_path) as history:
         history._counter, history._names = 900_000, dict(history.db.execute("SELECT name, id FROM names"))
         now_us = int(time.time() * 1_000_000)
         history.begin()  # one commit, and so one look at the file: as after a night asleep
@@ -180,13 +181,13 @@ def test_a_page_that_missed_a_night_shows_the_present_and_announces_no_old_failu
 
 
 def test_a_new_run_appears_by_itself_and_is_announced(
-    open_page: Callable[..., Any], history_path: Path, histories: ModuleType, heartbeat: None
+    open_page: Callable[..., Any], history_path: Path, heartbeat: None
 ) -> None:
     page = open_page("/")
     page.locator("#connection[data-state=on]").wait_for(timeout=5_000)
     assert page.locator("#connection").inner_text() == "Following the file"
     runs_before = page.locator("#tiles .figure").first.inner_text()
-    with histories.History(history_path) as history:
+    with History(history_path) as history:
         history._counter, history._names = 500_000, dict(history.db.execute("SELECT name, id FROM names"))
         at_us = int(time.time() * 1_000_000)
         id_ = history.run(
@@ -202,9 +203,7 @@ def test_a_new_run_appears_by_itself_and_is_announced(
     assert page.locator("#announcement").inner_text() == "door_reminder on_door failed."
 
 
-def test_the_page_says_when_the_server_has_gone_and_comes_back(
-    chromium: Any, history_path: Path, histories: ModuleType
-) -> None:
+def test_the_page_says_when_the_server_has_gone_and_comes_back(chromium: Any, history_path: Path) -> None:
     import asyncio
     import threading
 
@@ -264,14 +263,14 @@ def test_everything_is_reached_by_keyboard_and_the_focus_is_seen(open_page: Call
 
 
 def test_a_live_update_leaves_the_focus_where_it_is(
-    open_page: Callable[..., Any], history_path: Path, histories: ModuleType, heartbeat: None
+    open_page: Callable[..., Any], history_path: Path, heartbeat: None
 ) -> None:
     page = open_page("/")
     page.locator("#connection[data-state=on]").wait_for(timeout=5_000)
     link = page.locator(RUN_LINK).nth(2)
     link.focus()
     focused = link.get_attribute("href")
-    with histories.History(history_path) as history:
+    with History(history_path) as history:
         history._counter, history._names = 600_000, dict(history.db.execute("SELECT name, id FROM names"))
         id_ = history.run(5, int(time.time() * 1_000_000), session_id=3)
     page.locator(f"#recent tr[data-id='{id_}']").wait_for(timeout=5_000)

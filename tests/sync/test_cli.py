@@ -101,7 +101,7 @@ def test_what_an_app_wrote_cannot_steer_the_terminal(
     [
         (["show", "1"], 1, "There is no run with the id 1"),
         (["show", "one"], 2, "'one' is not a valid run id"),
-        (["runs", "--status", "fine"], 2, "'fine' is not a status. Choose one of"),
+        (["runs", "--status", "fine"], 2, "status must be one of success, error"),
         (["runs", "--since", "whenever"], 2, "'whenever' is not a time"),
         (["runs", "--limit", "0"], 2, "limit must be from 1 to 500"),
         (["runs", "--limit", "many"], 2, "invalid int value"),

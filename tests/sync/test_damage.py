@@ -7,15 +7,11 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hassette_sync import DatabaseUnreadableError, DataSyncService, NotADatabaseError
-
-SECOND = 1_000_000
-HOUR = 3_600 * SECOND
-BOOM = ("exception", "ValueError", "boom")
+from support.history import BOOM, HOUR, SECOND, NewHistory
 
 
 def _a_letter(path: Path) -> None:
@@ -51,7 +47,7 @@ def test_no_thread_outlives_the_loop_of_a_failed_opening(tmp_path: Path, monkeyp
 
     async def ask() -> None:
         async with DataSyncService(path) as data:
-            with pytest.raises(NotADatabaseError, match="no SQLite file"):
+            with pytest.raises(NotADatabaseError, match="not an SQLite file"):
                 await data.status()
 
     for _ in range(20):
@@ -96,11 +92,11 @@ def test_the_terminal_says_one_sentence(plausible: Path, spoil: Callable[[Path],
 async def test_a_wrong_byte_in_the_schema_is_damage(plausible: Path) -> None:
     _spoil_schema(plausible)
     async with DataSyncService(plausible) as data:
-        with pytest.raises(DatabaseUnreadableError, match="it is damaged, bytes of its schema are no text"):
+        with pytest.raises(DatabaseUnreadableError, match="it is damaged: its schema is not valid text"):
             await data.status()
 
 
-async def test_a_wrong_byte_in_a_text_costs_that_text_alone(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_a_wrong_byte_in_a_text_costs_that_text_alone(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
         handler = history.listener("app", "on_x", "t")

@@ -4,16 +4,13 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from hassette_sync import DataSyncService, TimeRange
 from hassette_sync.settings import WebSettings
-
-SECOND = 1_000_000
-DAY = 24 * 3_600 * SECOND
+from support.history import DAY, SECOND, NewHistory
 
 httpx = pytest.importorskip("httpx")
 pytest.importorskip("fastapi")
@@ -39,7 +36,7 @@ def at_home_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None
     ],
 )
 async def test_a_column_of_a_day_is_called_by_the_day_it_is_about(
-    new_history: Callable[..., Any], at_home_in: Callable[[str], None], zone: str, title: str, first: str
+    new_history: NewHistory, at_home_in: Callable[[str], None], zone: str, title: str, first: str
 ) -> None:
     from hassette_sync.web.application import create_app
 

@@ -1,18 +1,13 @@
 """Failures are counted alike wherever they are counted."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from hassette_sync import DataSyncService, TimeRange
 from hassette_sync.cli import main
-
-SECOND = 1_000_000
-HOUR = 3_600 * SECOND
+from support.history import HOUR, SECOND, NewHistory
 
 
-async def test_what_a_crash_interrupted_failed_in_its_session(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_what_a_crash_interrupted_failed_in_its_session(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         crashed = history.session(now_us - 3 * HOUR, now_us - 2 * HOUR, "crashed")
         history.session(now_us - HOUR)
@@ -31,7 +26,7 @@ async def test_what_a_crash_interrupted_failed_in_its_session(new_history: Calla
     assert overview.counts.failed == 4
 
 
-async def test_an_error_group_counts_all_that_was_asked_about(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_an_error_group_counts_all_that_was_asked_about(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - 3 * HOUR)
         handler = history.listener("app", "on_x", "t")
@@ -57,7 +52,7 @@ def test_a_duration_that_is_none_is_a_clear_mistake(text: str, capsys: pytest.Ca
 
 
 def test_a_duration_in_seconds_filters(
-    new_history: Callable[..., Any], now_us: int, capsys: pytest.CaptureFixture[str]
+    new_history: NewHistory, now_us: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)

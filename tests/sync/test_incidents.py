@@ -1,6 +1,5 @@
 """What befell the history file itself is seen, whatever else happened."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,10 +7,8 @@ import pytest
 from hassette_sync import DataSyncService, TimeRange
 from hassette_sync.cli import main
 from hassette_sync.verdict import verdict_of
+from support.history import DAY, HOUR, SECOND, NewHistory
 
-SECOND = 1_000_000
-HOUR = 3_600 * SECOND
-DAY = 24 * HOUR
 RECOVERED = "The history was damaged and set up anew with what could be read"
 ROUTINE = ("service_starting", "service_started", "app_started", "app_stopped", "service_stopping", "service_stopped")
 
@@ -25,7 +22,7 @@ def _with_noise(history: Any, at_us: int, kind: str, detail: str) -> None:
 
 
 @pytest.fixture
-def recovered(new_history: Callable[..., Any], now_us: int) -> Any:
+def recovered(new_history: NewHistory, now_us: int) -> Any:
     with new_history() as history:
         _with_noise(history, now_us - HOUR, "database_recovered", "It is kept as hassette.db.corrupt.")
         history.run(history.listener("app", "on_x", "t"), now_us - 60 * SECOND)
@@ -50,7 +47,7 @@ def test_the_terminal_says_it_too(recovered: Any, capsys: pytest.CaptureFixture[
     assert "It is kept as hassette.db.corrupt." in said
 
 
-async def test_an_upgrade_is_told_and_is_no_worry(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_an_upgrade_is_told_and_is_no_worry(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         _with_noise(history, now_us - HOUR, "database_upgraded", "From schema revision 0000 to 0001.")
     async with DataSyncService(history.path) as data:
@@ -60,7 +57,7 @@ async def test_an_upgrade_is_told_and_is_no_worry(new_history: Callable[..., Any
     assert "From schema revision 0000 to 0001." in overview.status.notices[0]
 
 
-async def test_an_old_recovery_is_no_news(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_an_old_recovery_is_no_news(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         _with_noise(history, now_us - 5 * DAY, "database_recovered", "")
         _with_noise(history, now_us - 40 * DAY, "database_recovered", "Long ago.")

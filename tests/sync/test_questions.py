@@ -1,7 +1,6 @@
 """What the questions answer about a plausible day of a small house."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,7 @@ import pytest
 from hassette_sync import DataSyncService, RunFilter, TimeRange
 from hassette_sync.answers.values import EventTrigger
 from hassette_sync.verdict import verdict_of
-
-SECOND = 1_000_000
-HOUR = 3_600 * SECOND
-DAY = 24 * HOUR
+from support.history import DAY, HOUR, SECOND, NewHistory
 
 
 async def test_the_overview_counts_what_the_rows_say(data: DataSyncService) -> None:
@@ -63,18 +59,18 @@ async def test_sessions_tell_how_each_ended(data: DataSyncService) -> None:
     assert await data.session(sessions[1].id) == sessions[1]
 
 
-async def test_a_session_whose_heart_stopped_is_silent(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_a_session_whose_heart_stopped_is_silent(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - HOUR, heartbeat_us=now_us - 60 * SECOND)
     async with DataSyncService(history.path) as data:
         status = await data.status()
     assert status.session is not None
     assert status.session.state == "silent"
-    assert "has not been heard of" in status.notices[0]
+    assert "is overdue" in status.notices[0]
 
 
 async def test_uptime_counts_no_moment_twice_and_nothing_before_the_first_session(
-    new_history: Callable[..., Any], now_us: int
+    new_history: NewHistory, now_us: int
 ) -> None:
     with new_history() as history:
         history.session(now_us - 10 * HOUR, now_us - 6 * HOUR, "crashed")
@@ -88,7 +84,7 @@ async def test_uptime_counts_no_moment_twice_and_nothing_before_the_first_sessio
 
 
 async def test_uptime_counts_every_session_also_of_what_starts_each_minute(
-    new_history: Callable[..., Any], now_us: int
+    new_history: NewHistory, now_us: int
 ) -> None:
     many = 1_200
     with new_history() as history:
@@ -104,7 +100,7 @@ async def test_uptime_counts_every_session_also_of_what_starts_each_minute(
     assert earlier.crashes == many - 1, "the last one crashed later than this time"
 
 
-async def test_what_fails_is_found_behind_thousands_of_names(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_what_fails_is_found_behind_thousands_of_names(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
         for n in range(5_001):
@@ -119,7 +115,7 @@ async def test_what_fails_is_found_behind_thousands_of_names(new_history: Callab
     assert (len(listed), [run.registration.name for run in runs]) == (5_000, ["on_motion"])
 
 
-async def test_the_overview_counts_more_than_it_lists(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_the_overview_counts_more_than_it_lists(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
         for n in range(12):
@@ -134,7 +130,7 @@ async def test_the_overview_counts_more_than_it_lists(new_history: Callable[...,
 
 
 async def test_an_error_group_seen_before_a_time_and_after_it_was_not_seen_in_it(
-    new_history: Callable[..., Any], now_us: int
+    new_history: NewHistory, now_us: int
 ) -> None:
     boom = ("exception", "ValueError", "boom")
     with new_history() as history:
@@ -213,7 +209,7 @@ async def test_a_text_with_wildcards_means_itself(data: DataSyncService) -> None
     assert (await data.runs(RunFilter(text="on_motion"))).runs != ()
 
 
-async def test_many_registrations_of_an_app_are_found_in_one_walk(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_many_registrations_of_an_app_are_found_in_one_walk(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
         ids = [
@@ -230,7 +226,7 @@ async def test_many_registrations_of_an_app_are_found_in_one_walk(new_history: C
     assert len(failed.runs) == 40
 
 
-async def test_the_story_of_a_run_joins_cause_and_effect(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_the_story_of_a_run_joins_cause_and_effect(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
         motion = history.listener("motion_light", "on_motion", "state_changed.binary_sensor.*")
@@ -309,7 +305,7 @@ async def test_percentiles_are_within_one_percent_of_the_sorted_rows(data: DataS
         assert sum(cell.count for cell in detail.heat_map.cells) == len(durations)
 
 
-async def test_remembered_sketches_tell_the_same_as_fresh_ones(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_remembered_sketches_tell_the_same_as_fresh_ones(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - 5 * HOUR)
         listener = history.listener("hall", "on_motion", "t")
@@ -363,7 +359,7 @@ async def test_an_error_group_names_whom_it_befell(data: DataSyncService) -> Non
 
 
 async def test_retired_registrations_keep_their_history_and_can_be_left_out(
-    new_history: Callable[..., Any], now_us: int
+    new_history: NewHistory, now_us: int
 ) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
@@ -400,7 +396,7 @@ async def test_a_cancelled_question_leaves_the_service_able_to_answer(data: Data
     "more", [{"app": "b"}, {"registration_id": 2}, {"text": "b.default"}, {"kind": "job"}, {"app": "b", "kind": "job"}]
 )
 async def test_what_an_error_group_is_asked_with_finds_its_older_runs_too(
-    new_history: Callable[..., Any], now_us: int, more: dict[str, Any]
+    new_history: NewHistory, now_us: int, more: dict[str, Any]
 ) -> None:
     boom = ("exception", "ValueError", "boom")
     with new_history() as history:

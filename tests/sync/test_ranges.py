@@ -1,24 +1,17 @@
 """Figures and what stands beside them are of one time, whatever range was asked."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from hassette_sync import DataSyncService, RunFilter, TimeRange
 from hassette_sync.cli import main
 from hassette_sync.settings import WebSettings
 from hassette_sync.words import moment
-
-SECOND = 1_000_000
-HOUR = 3_600 * SECOND
-DAY = 24 * HOUR
-BOOM = ("exception", "ValueError", "boom")
+from support.history import BOOM, DAY, HOUR, SECOND, NewHistory
 
 
 @pytest.mark.parametrize("age", ["1h", "24h", "7d"])
 async def test_what_failed_just_before_the_range_is_in_the_figures_and_in_the_lists_alike(
-    new_history: Callable[..., Any], now_us: int, age: str
+    new_history: NewHistory, now_us: int, age: str
 ) -> None:
     asked = TimeRange.last(age)
     length = DAY if age == "7d" else HOUR
@@ -48,7 +41,7 @@ async def test_what_failed_just_before_the_range_is_in_the_figures_and_in_the_li
     assert (again.since_us, again.until_us // DAY) == (covered.since_us, covered.until_us // DAY)
 
 
-async def test_a_short_range_of_long_ago_is_answered_by_days(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_a_short_range_of_long_ago_is_answered_by_days(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - 200 * DAY)
         handler = history.listener("app", "on_x", "t")
@@ -68,7 +61,7 @@ async def test_a_short_range_of_long_ago_is_answered_by_days(new_history: Callab
     assert (new.counts.total, new.timeline.period_length_us) == (1, HOUR), "the hours of today are kept"
 
 
-async def test_a_house_of_today_is_drawn_by_hours(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_a_house_of_today_is_drawn_by_hours(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
         history.run(history.listener("app", "on_x", "t"), now_us - 60 * SECOND)
@@ -80,7 +73,7 @@ async def test_a_house_of_today_is_drawn_by_hours(new_history: Callable[..., Any
 
 @pytest.mark.parametrize(("days", "points", "length"), [(3, (2, 5), DAY), (1000, (330, 402), 3 * DAY)])
 async def test_a_range_of_all_time_begins_with_the_history_and_has_a_bound(
-    new_history: Callable[..., Any], now_us: int, days: int, points: tuple[int, int], length: int
+    new_history: NewHistory, now_us: int, days: int, points: tuple[int, int], length: int
 ) -> None:
     with new_history() as history:
         history.session(now_us - days * DAY)
@@ -108,9 +101,7 @@ async def test_a_range_of_all_time_begins_with_the_history_and_has_a_bound(
 
 
 @pytest.mark.parametrize("since", [0, 1])
-async def test_a_range_without_history_is_empty_and_small(
-    new_history: Callable[..., Any], now_us: int, since: int
-) -> None:
+async def test_a_range_without_history_is_empty_and_small(new_history: NewHistory, now_us: int, since: int) -> None:
     with new_history() as history:
         pass
     beginning = since * (now_us + 400 * DAY)
@@ -121,7 +112,7 @@ async def test_a_range_without_history_is_empty_and_small(
 
 
 def test_the_terminal_says_since_when_its_figures_are(
-    new_history: Callable[..., Any], now_us: int, capsys: pytest.CaptureFixture[str]
+    new_history: NewHistory, now_us: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
@@ -133,7 +124,7 @@ def test_the_terminal_says_since_when_its_figures_are(
     assert f"Since      {moment(ten, now_us=now_us, seconds=False)}" in said
 
 
-async def test_the_page_of_runs_lists_what_its_figures_count(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_the_page_of_runs_lists_what_its_figures_count(new_history: NewHistory, now_us: int) -> None:
     httpx = pytest.importorskip("httpx")
     application = pytest.importorskip("hassette_sync.web.application", exc_type=ImportError)
     hour_us = (now_us - 5 * HOUR) // HOUR * HOUR

@@ -1,6 +1,5 @@
 """Retired is what was given up, not what stopped together with everything else."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,9 +7,7 @@ import pytest
 from hassette_sync import DataSyncService
 from hassette_sync.cli import main
 from hassette_sync.settings import WebSettings
-
-SECOND = 1_000_000
-HOUR = 3_600 * SECOND
+from support.history import HOUR, SECOND, NewHistory
 
 
 def _stopped(history: Any, now_us: int) -> None:
@@ -33,14 +30,14 @@ async def _retired(path: Any) -> dict[str, bool]:
     return {one.name: one.retired_us is not None for one in found}
 
 
-async def test_after_a_stop_only_what_ended_before_it_is_retired(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_after_a_stop_only_what_ended_before_it_is_retired(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         _stopped(history, now_us)
     assert await _retired(history.path) == {"on_light": False, "nightly": False, "once": True}
 
 
 def test_the_terminal_marks_only_what_is_retired(
-    new_history: Callable[..., Any], now_us: int, capsys: pytest.CaptureFixture[str]
+    new_history: NewHistory, now_us: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with new_history() as history:
         _stopped(history, now_us)
@@ -49,14 +46,14 @@ def test_the_terminal_marks_only_what_is_retired(
     assert ["(retired)" in next(row for row in rows if name in row) for name in ("on_light", "once")] == [False, True]
 
 
-async def test_a_start_that_waits_for_its_apps_retires_nothing(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_a_start_that_waits_for_its_apps_retires_nothing(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         _stopped(history, now_us)
         history.session(now_us - 30 * SECOND)
     assert await _retired(history.path) == {"on_light": False, "nightly": False, "once": True}
 
 
-async def test_what_the_next_start_no_longer_registers_is_retired(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_what_the_next_start_no_longer_registers_is_retired(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         _stopped(history, now_us)
         history.session(now_us - 30 * SECOND)
@@ -67,16 +64,14 @@ async def test_what_the_next_start_no_longer_registers_is_retired(new_history: C
     assert await _retired(history.path) == {"on_light": False, "nightly": True, "once": True}
 
 
-async def test_after_a_crash_nothing_is_retired(new_history: Callable[..., Any], now_us: int) -> None:
+async def test_after_a_crash_nothing_is_retired(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - 3 * HOUR, now_us - HOUR, "crashed")
         history.listener("app", "on_light", "t", last_registered_us=now_us - 2 * HOUR, retired_us=now_us - HOUR)
     assert await _retired(history.path) == {"on_light": False}
 
 
-async def test_the_page_does_not_say_not_yet_beside_what_has_retired(
-    new_history: Callable[..., Any], now_us: int
-) -> None:
+async def test_the_page_does_not_say_not_yet_beside_what_has_retired(new_history: NewHistory, now_us: int) -> None:
     httpx = pytest.importorskip("httpx")
     application = pytest.importorskip("hassette_sync.web.application", exc_type=ImportError)
     with new_history() as history:

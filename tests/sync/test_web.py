@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from hassette_sync import DataSyncService, MemoryFeed, RunFilter, words
-from hassette_sync.live import Snapshot
+from hassette_sync.live import MemorySnapshot
 from hassette_sync.settings import WebSettings
 
 pytest.importorskip("fastapi")
@@ -237,7 +237,7 @@ async def test_a_slow_question_is_a_503_with_a_sentence(plausible: Path) -> None
         page, api = await client.get("/"), await client.get("/api/overview")
     assert page.status_code == api.status_code == 503
     assert api.json()["error"] == "query_timeout"
-    assert "Ask about a shorter time" in page.text
+    assert "Ask for a shorter time range" in page.text
     assert api.headers["retry-after"] == "5"
 
 
@@ -246,7 +246,7 @@ async def test_alive_is_not_ready(plausible: Path) -> None:
     async with DataSyncService(plausible, feed) as data, browser(data) as client:
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/readyz")).status_code == 503
-        feed.state = Snapshot(ready=True, connection="connected")
+        feed.state = MemorySnapshot(ready=True, connection="connected")
         assert (await client.get("/readyz")).json() == {"ready": True, "connection": "connected"}
 
 

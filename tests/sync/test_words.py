@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hassette_sync
+from hassette_store.ids import first_id_at, time_of
 from hassette_sync import BadQuestionError, DataSyncService, MemoryFeed, words
-from hassette_sync.ids import ended_us, first_id_at, parse_id
-from hassette_sync.live import Snapshot
+from hassette_sync.ids import parse_id
+from hassette_sync.live import MemorySnapshot
 from hassette_sync.time_range import parse_moment
 from hassette_sync.verdict import verdict_of
 from hassette_sync.web import charts
@@ -79,7 +80,7 @@ def test_moments_and_distances_are_said_shortly() -> None:
 def test_an_id_lies_in_the_range_of_its_moment(at_us: int, counter: int) -> None:
     id_ = (at_us // 1000 << 21) | counter
     assert first_id_at(at_us) <= id_ < first_id_at(at_us + 1000)
-    assert ended_us(id_) == at_us // 1000 * 1000
+    assert time_of(id_) == at_us // 1000 * 1000
     assert parse_id(str(id_)) == id_
 
 
@@ -139,7 +140,7 @@ async def test_the_verdict_says_the_worst_first(data: DataSyncService) -> None:
 
 async def test_the_verdict_knows_that_home_assistant_is_away(plausible: object, data: DataSyncService) -> None:
     feed = MemoryFeed()
-    feed.state = Snapshot(
+    feed.state = MemorySnapshot(
         connection="connecting", services=[SimpleNamespace(name="store", status="degraded", detail="")]
     )
     async with DataSyncService(data.path, feed) as live:

@@ -1,7 +1,7 @@
-"""Every join between the packages, stated for the type checker. Nothing here is ever run.
+"""All joins between the packages, stated for the type checker. Nothing here runs.
 
-The two halves of the project do not import each other, so no other file would notice when they stop fitting
-(docs/adr/0002-dependency-direction.md). `test_joins.py` proves that this one does.
+The executor, the store and sync do not import each other's counterparts, so no other file would notice a mismatch
+(docs/adr/0002-dependency-direction.md). `test_joins.py` proves that this file does.
 """
 
 from pathlib import Path
@@ -31,17 +31,18 @@ from hassette_store.plugin import create_sink
 from hassette_store.rows import BatchRow, ExecutionRow, InvocationRow, RegistrationRow, RunningRow
 from hassette_sync import DataSyncService
 from hassette_sync.cli import main as telemetry
-from hassette_sync.live import LiveFeed, LiveRow, LiveRunning, LiveSnapshot, MemoryFeed, NoFeed
+from hassette_sync.live import LiveFeed, LiveRow, LiveSnapshot, MemoryFeed, NoFeed
 from hassette_sync.plugin import create_service
+from hassette_sync.web.service import WebService
 
-# ---- executor ┄▶ store: records, by value
+# Executor to store: records, by their shape.
 
 
-def a_batch_of_the_executor_is_one_for_the_store(batch: Batch) -> BatchRow:
+def the_store_accepts_a_batch_of_the_executor(batch: Batch) -> BatchRow:
     return batch
 
 
-def so_are_its_parts(
+def the_store_accepts_the_records_in_a_batch(
     invocation: HandlerInvocation, execution: JobExecution, registration: Registration, running: RunningExecution
 ) -> tuple[InvocationRow, ExecutionRow, RegistrationRow, RunningRow]:
     return invocation, execution, registration, running
@@ -51,77 +52,73 @@ def the_database_is_a_sink(database: DatabaseService) -> RecordSink:
     return database
 
 
-def so_are_the_others(otel: OpenTelemetrySink) -> tuple[RecordSink, ...]:
+def the_other_sinks_are_sinks(otel: OpenTelemetrySink) -> tuple[RecordSink, ...]:
     return NullSink(), MemorySink(), otel
 
 
-def the_executor_takes_the_database(database: DatabaseService) -> CommandExecutor:
+def the_executor_accepts_the_database(database: DatabaseService) -> CommandExecutor:
     return CommandExecutor(database)
 
 
-# ---- everybody ┄▶ core: lifecycle
+# All packages to core: lifecycle.
 
 
-def these_are_services(
+def core_accepts_these_services(
     executor: CommandExecutor,
     database: DatabaseService,
-    sync: DataSyncService,
+    web: WebService,
     bus: BusService,
     scheduler: SchedulerService,
     link: HomeAssistantLink,
 ) -> tuple[Service, ...]:
-    return executor, database, sync, bus, scheduler, link
+    return executor, database, web, bus, scheduler, link
 
 
 def a_service_is_a_resource(service: Service) -> Resource:
     return service
 
 
-def the_database_is_what_core_expects_of_a_sink(database: DatabaseService) -> SinkService:
+def the_database_is_the_sink_service_that_core_expects(database: DatabaseService) -> SinkService:
     return database
 
 
-# ---- core ┄▶ sync: what is live
+# Core to sync: the present state.
 
 
-def core_shows_sync_what_is_live(view: LiveView) -> LiveFeed:
+def the_live_view_of_core_is_a_live_feed(view: LiveView) -> LiveFeed:
     return view
 
 
-def core_says_how_things_are_now(view: LiveView) -> LiveSnapshot:
+def the_live_view_returns_a_live_snapshot(view: LiveView) -> LiveSnapshot:
     return view.snapshot()
 
 
-def so_do_the_feeds_beside_the_protocol() -> tuple[LiveFeed, ...]:
+def the_feeds_of_sync_are_live_feeds() -> tuple[LiveFeed, ...]:
     return NoFeed(), MemoryFeed()
 
 
-def a_record_is_what_a_page_shows(record: HandlerInvocation | JobExecution) -> LiveRow:
+def a_record_is_a_live_row(record: HandlerInvocation | JobExecution) -> LiveRow:
     return record
 
 
-def so_is_a_run_that_goes_on(running: RunningExecution) -> LiveRunning:
-    return running
-
-
-def sync_reads_the_history_and_the_feed(view: LiveView) -> DataSyncService:
+def sync_accepts_the_live_view(view: LiveView) -> DataSyncService:
     return DataSyncService(Path("hassette.db"), view)
 
 
-# ---- the entry points
+# The entry points.
 
 
-def the_store_makes_a_sink() -> SinkFactory:
+def the_store_provides_a_sink_factory() -> SinkFactory:
     return create_sink
 
 
-def opentelemetry_makes_one_if_asked_to() -> SinkFactory:
+def opentelemetry_provides_a_sink_factory() -> SinkFactory:
     return create_otel_sink
 
 
-def sync_makes_a_service() -> ServiceFactory:
+def sync_provides_a_service_factory() -> ServiceFactory:
     return create_service
 
 
-def sync_has_a_command() -> Command:
+def sync_provides_a_command() -> Command:
     return telemetry

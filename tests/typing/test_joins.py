@@ -1,4 +1,4 @@
-"""`joins.py` fits today, and would say so if a name on one side changed."""
+"""`joins.py` type-checks today, and would not if one side of a join renamed something."""
 
 import json
 import re
@@ -12,14 +12,16 @@ import pytest
 ROOT = Path(__file__).parents[2]
 JOINS = Path("tests/typing/joins.py")
 
-# What is renamed, on one side only, and the statement that must fail then.
+# A definition to rename on one side only, and the statement of joins.py that must then fail. A definition is a class
+# with the text that begins one of its members; the file may move.
 RENAMES = {
-    "Batch.skipped": ("hassette_executor/records.py", "skipped: tuple", "a_batch_of_the_executor_is_one_for_the_store"),
-    "SkipRow.reason": ("hassette_store/rows.py", "reason(self)", "a_batch_of_the_executor_is_one_for_the_store"),
-    "RecordSink.last_id": ("hassette_executor/sink.py", "def last_id", "the_database_is_a_sink"),
-    "Service.serve": ("hassette_core/lifecycle/protocols.py", "def serve", "these_are_services"),
-    "LiveView.snapshot": ("hassette_core/live.py", "def snapshot", "core_shows_sync_what_is_live"),
-    "LiveSnapshot.upcoming": ("hassette_sync/live.py", "upcoming(self)", "core_says_how_things_are_now"),
+    "Batch.skipped": ("hassette_executor", "skipped: tuple", "the_store_accepts_a_batch_of_the_executor"),
+    "SkipRow.reason": ("hassette_store", "reason(self)", "the_store_accepts_a_batch_of_the_executor"),
+    "RecordSink.last_id": ("hassette_executor", "def last_id", "the_database_is_a_sink"),
+    "Service.serve": ("hassette_core/lifecycle", "def serve", "core_accepts_these_services"),
+    "LiveView.snapshot": ("hassette_core", "def snapshot", "the_live_view_of_core_is_a_live_feed"),
+    "LiveSnapshot.upcoming": ("hassette_sync", "upcoming(self)", "the_live_view_returns_a_live_snapshot"),
+    "RunningRow.run": ("hassette_store", "run(self)", "the_live_view_returns_a_live_snapshot"),
 }
 
 pytestmark = pytest.mark.timeout(180)
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    """A copy of all that pyright looks at, to be spoilt."""
+    """A copy of all files that pyright reads, to be changed."""
     for source in ROOT.glob("packages/*/src"):
         shutil.copytree(source, tmp_path / source.relative_to(ROOT), ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / JOINS).parent.mkdir(parents=True)
@@ -38,31 +40,44 @@ def workspace(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def statements_that_fail(workspace: Path) -> set[str]:
+def failing_statements(workspace: Path) -> set[str]:
     """Return the names of the functions of joins.py in which pyright finds an error."""
     command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable, "-p", str(workspace)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=workspace)
     lines = (workspace / JOINS).read_text().splitlines()
     at = [diagnostic["range"]["start"]["line"] for diagnostic in json.loads(answer.stdout)["generalDiagnostics"]]
-    return {statement_around(lines[: line + 1]) for line in at}
+    return {enclosing_statement(lines[: line + 1]) for line in at}
 
 
-def statement_around(lines: list[str]) -> str:
-    """Return the name of the last function that the lines begin, or the last line if there is none."""
+def enclosing_statement(lines: list[str]) -> str:
+    """Return the name of the last function that begins in the lines, or the last line without a function."""
     return next((match[1] for line in reversed(lines) if (match := re.match(r"def (\w+)", line))), lines[-1])
 
 
-def test_every_join_fits(workspace: Path) -> None:
-    assert statements_that_fail(workspace) == set()
+def file_of(workspace: Path, package: str, class_name: str) -> tuple[Path, int]:
+    """Return the file that defines a class, and the place of the class in its text."""
+    definition = re.compile(rf"^class {class_name}\b", re.MULTILINE)
+    found = [
+        (path, match.start())
+        for path in workspace.glob(f"packages/*/src/{package}/**/*.py")
+        if (match := definition.search(path.read_text()))
+    ]
+    (only,) = found
+    return only
+
+
+def test_all_joins_type_check(workspace: Path) -> None:
+    assert failing_statements(workspace) == set()
 
 
 @pytest.mark.parametrize("name", RENAMES)
-def test_a_name_that_changes_on_one_side_is_noticed(workspace: Path, name: str) -> None:
-    file, before, statement = RENAMES[name]
-    (path,) = workspace.glob(f"packages/*/src/{file}")
+def test_rename_on_one_side_fails_the_type_check(workspace: Path, name: str) -> None:
+    package, before, statement = RENAMES[name]
+    class_name, _, member = name.partition(".")
+    path, start = file_of(workspace, package, class_name)
     text = path.read_text()
-    field = name.partition(".")[2]
-    assert before in text
-    path.write_text(text.replace(before, before.replace(field, f"{field}_renamed")))
+    at = text.index(before, start)
+    renamed = before.replace(member, f"{member}_renamed")
+    path.write_text(text[:at] + renamed + text[at + len(before) :])
 
-    assert statement in statements_that_fail(workspace)
+    assert statement in failing_statements(workspace)

@@ -1,10 +1,11 @@
-"""Show what was kept: questions in, typed answers out."""
+"""Read the history of Hassette: questions in, typed answers out."""
 
 from hassette_sync.__about__ import __version__
 from hassette_sync.errors import (
     BadQuestionError,
     DatabaseMissingError,
     DatabaseUnreadableError,
+    DroppedError,
     HistoryUnavailableError,
     NewerDatabaseError,
     NotADatabaseError,
@@ -13,7 +14,6 @@ from hassette_sync.errors import (
     SyncError,
     WebNotInstalledError,
 )
-from hassette_sync.follow import DroppedError
 from hassette_sync.live import LiveFeed, LiveRow, LiveSnapshot, MemoryFeed, NoFeed
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.service import DataSyncService

@@ -1,84 +1,85 @@
-"""What can go wrong, named by situation.
+"""Errors of hassette-sync, named by situation.
 
     Exception
-    └── SyncError                    anything that sync itself raises
-        ├── HistoryUnavailableError  there is no history to read
-        │   ├── DatabaseMissingError     no file there
-        │   ├── NotADatabaseError        the file is something else, or empty of tables
-        │   ├── NewerDatabaseError       written by a newer hassette-store
-        │   └── DatabaseUnreadableError  SQLite could not read it: permission, lock, damage
-        ├── QueryTimeoutError        a question took longer than its deadline
-        ├── NotFoundError            no run, registration, session or error group with that id
-        ├── BadQuestionError         a filter, cursor or time that cannot be understood
-        └── WebNotInstalledError     the pages were asked for without hassette-sync[web]
+    └── SyncError                    any error that hassette-sync raises on purpose
+        ├── HistoryUnavailableError  the history cannot be read
+        │   ├── DatabaseMissingError     no such file
+        │   ├── NotADatabaseError        the file is not a Hassette history
+        │   ├── NewerDatabaseError       a newer hassette-store wrote the file; also an error of hassette-store
+        │   └── DatabaseUnreadableError  SQLite cannot read the file: permission, lock, damage
+        ├── QueryTimeoutError        a question exceeded its deadline
+        ├── NotFoundError            no run, registration, session or error group has this id
+        ├── BadQuestionError         a filter, cursor or time is invalid
+        ├── DroppedError             a follower of the live runs was too slow
+        └── WebNotInstalledError     the pages need hassette-sync[web]
 
-The texts are shown to people as they are, in the terminal and on the pages.
+The terminal and the pages show the messages unchanged.
 """
 
 from pathlib import Path
 
+import hassette_store
+
 
 class SyncError(Exception):
-    """Root of every error that sync raises on purpose."""
+    """Root of all errors that hassette-sync raises on purpose. The message is one or two sentences for a person."""
 
 
 class HistoryUnavailableError(SyncError):
-    """There is no history to read, and the text says why."""
+    """The history cannot be read. The message gives the reason."""
 
 
 class DatabaseMissingError(HistoryUnavailableError):
-    """No file at that path."""
+    """There is no file at the path."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"There is no history at {path}: no file of that name. "
-            f"It appears when Hassette first runs with hassette-store installed."
+            f"There is no history at {path}: the file does not exist. "
+            f"Hassette creates it at its first start with hassette-store installed."
         )
 
 
 class NotADatabaseError(HistoryUnavailableError):
     """The file is not a Hassette history."""
 
-    def __init__(self, path: Path, why: str) -> None:
-        super().__init__(f"{path} is not a Hassette history: {why}.")
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} is not a Hassette history: {reason}.")
 
 
-class NewerDatabaseError(HistoryUnavailableError):
-    """A newer hassette-store wrote the file; this version would misread it."""
-
-    def __init__(self, path: Path, revision: str, known: str) -> None:
-        super().__init__(
-            f"{path} was written by a newer Hassette (schema {revision}; this version knows up to {known}). "
-            f"Upgrade hassette-sync and hassette-store to read it."
-        )
+class NewerDatabaseError(HistoryUnavailableError, hassette_store.NewerDatabaseError):
+    """A newer hassette-store wrote the file, and this version could misread it."""
 
 
 class DatabaseUnreadableError(HistoryUnavailableError):
-    """SQLite could not read the file."""
+    """SQLite cannot read the file."""
 
-    def __init__(self, path: Path, detail: str) -> None:
-        super().__init__(f"The history at {path} cannot be read: {detail}.")
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"The history at {path} cannot be read: {reason}.")
 
 
 class QueryTimeoutError(SyncError):
-    """A question took longer than its deadline and was stopped."""
+    """A question exceeded its deadline and was stopped."""
 
     def __init__(self, question: str, deadline_s: float) -> None:
         super().__init__(
             f"The question “{question}” took longer than {deadline_s:g} s and was stopped. "
-            f"Ask about a shorter time, or filter by one app or handler."
+            f"Ask for a shorter time range, or filter by one app or handler."
         )
 
 
 class NotFoundError(SyncError):
-    """Nothing with that id."""
+    """No record has this id."""
 
     def __init__(self, what: str, id_: int) -> None:
-        super().__init__(f"There is no {what} with the id {id_}; it may have aged out of the history.")
+        super().__init__(f"There is no {what} with the id {id_}. The history may have deleted it because of its age.")
 
 
 class BadQuestionError(SyncError):
-    """A filter, cursor or time that cannot be understood."""
+    """A filter, cursor or time is invalid."""
+
+
+class DroppedError(SyncError):
+    """A follower of the live runs was too slow. It may follow again, after the last id that it has."""
 
 
 class WebNotInstalledError(SyncError, ImportError):
@@ -86,5 +87,5 @@ class WebNotInstalledError(SyncError, ImportError):
 
     def __init__(self, missing: str) -> None:
         super().__init__(
-            f"The pages need {missing}, which is not installed. Install them with: pip install 'hassette-sync[web]'"
+            f"The pages need {missing}, which is not installed. Install it with: pip install 'hassette-sync[web]'"
         )

@@ -1,4 +1,4 @@
-"""Following the runs: from the live feed, or from the file, with nothing missed and nothing twice."""
+"""Follow the runs as they end, from the live feed or from the file: without gaps and without repetitions."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 
 from hassette_sync.answers.stream import LiveRun
-from hassette_sync.errors import HistoryUnavailableError, QueryTimeoutError, SyncError
+from hassette_sync.errors import DroppedError, HistoryUnavailableError, QueryTimeoutError
 from hassette_sync.live import LiveFeed, LiveRow
 from hassette_sync.queries.sessions import DATA_VERSION
 from hassette_sync.questions.now import live_run
@@ -16,121 +16,122 @@ from hassette_sync.reader import Reader
 
 _logger = logging.getLogger(__name__)
 
-PAGE = 500
+_PAGE = 500
 POLL_INTERVAL_S = 0.2
-"""How often the file is asked whether it has changed: one look at a shared counter, no read of the disk."""
-
-
-class DroppedError(SyncError):
-    """The follower fell too far behind to be told everything; it may come back with the last id it has."""
+"""Interval between checks for changes of the file. A check compares a counter in shared memory and reads no disk."""
+_RETRY_INTERVAL_S = 5 * POLL_INTERVAL_S
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
-    """More runs than the follower wants to hear of one by one.
+class TooManyRuns:
+    """Replacement for more new runs than the follower wants to receive one by one.
 
     Attributes:
-        last_id: The newest of them.
+        last_id: Id of the newest of these runs.
     """
 
     last_id: int
 
 
-Heard = tuple[LiveRun, ...] | Skipped
-"""What a follower hears: runs, ids ascending, or that there were too many."""
+Update = tuple[LiveRun, ...] | TooManyRuns
+"""New runs with ascending ids, or `TooManyRuns` in their place."""
 
 
-async def follow_feed(reader: Reader, feed: LiveFeed, after: int, at_most: int | None = None) -> AsyncGenerator[Heard]:
+async def follow_feed(reader: Reader, feed: LiveFeed, after: int, at_most: int | None = None) -> AsyncGenerator[Update]:
     """Follow the framework's own feed.
 
-    The subscription comes first and the history is read second, so that a run which ends in between is in at least
-    one of the two; ids tell which ones are in both.
+    The subscription starts before the history is read, so a run that ends in between is in at least one of them. Ids
+    identify runs that are in both.
 
     Args:
-        reader: The history, for what the feed no longer remembers.
-        feed: The framework's feed.
-        after: The last id that the follower has; 0 begins with what the feed remembers.
-        at_most: With more new runs than this at once it is told `Skipped` instead; None is all of them, always.
+        reader: Reader of the history, for runs that the feed no longer retains.
+        feed: Feed of the framework.
+        after: Last id that the follower has, or 0 to begin with the retained runs.
+        at_most: Number of new runs above which the follower gets one `TooManyRuns`; None for no limit.
 
     Raises:
-        DroppedError: The feed cut the follower off.
+        DroppedError: The feed has dropped the follower.
     """
     async with AsyncExitStack() as stack:
         subscription = await stack.enter_async_context(feed.subscribe(after))
         last = after
         if after:
-            # Rows that are already history, oldest first; an unreadable history leaves what the feed remembers.
+            # Missed runs from the history, oldest first. Without a readable history, the retained runs must do.
             try:
-                while heard := await _since(reader, last, at_most):
-                    last = _last_id(heard)
-                    yield heard
+                while update := await _next_from_history(reader, last, at_most):
+                    last = _last_id(update)
+                    yield update
             except (HistoryUnavailableError, QueryTimeoutError):
-                _logger.warning("The live stream goes on without the history", extra={"after": str(after)})
+                _logger.warning(
+                    "History could not be read; the live stream continues without missed runs",
+                    extra={"after": str(after)},
+                )
         while True:
-            batch = await _next(subscription)
+            batch = await _next_batch(subscription)
             if batch is None:
                 raise DroppedError("Hassette is stopping.")
-            if fresh := [row for row in batch if row.id > last]:
-                last = fresh[-1].id
-                too_many = at_most is not None and len(fresh) > at_most
-                yield Skipped(last) if too_many else tuple(live_run(row) for row in fresh)
+            if new := [row for row in batch if row.id > last]:
+                last = new[-1].id
+                too_many = at_most is not None and len(new) > at_most
+                yield TooManyRuns(last) if too_many else tuple(live_run(row) for row in new)
 
 
-async def _next(subscription: AsyncIterator[Sequence[LiveRow]]) -> Sequence[LiveRow] | None:
+async def _next_batch(subscription: AsyncIterator[Sequence[LiveRow]]) -> Sequence[LiveRow] | None:
     try:
         return await anext(subscription)
     except StopAsyncIteration:
         return None
     except Exception as error:
+        # The protocol allows any exception for a dropped follower.
         raise DroppedError(str(error) or type(error).__name__) from error
 
 
-async def _since(reader: Reader, after: int, at_most: int | None) -> Heard:
-    """Return what the history has next after an id, oldest first; no runs at its end."""
-    async with reader.snapshot("live") as snapshot:
-        runs = await runs_after(snapshot, after, PAGE if at_most is None else at_most + 1)
+async def _next_from_history(reader: Reader, after: int, at_most: int | None) -> Update:
+    """Return the runs after an id from the history, oldest first, or no runs at its end."""
+    async with reader.transaction("live") as transaction:
+        runs = await runs_after(transaction, after, _PAGE if at_most is None else at_most + 1)
         if at_most is not None and len(runs) > at_most:
-            # One look at the end of the file in the place of a walk through a day of it.
-            return Skipped(await newest_id(snapshot))
+            # One lookup of the newest id replaces a walk through all runs since the last visit.
+            return TooManyRuns(await newest_id(transaction))
         return tuple(LiveRun.of(run) for run in runs)
 
 
-def _last_id(heard: Heard) -> int:
-    return heard.last_id if isinstance(heard, Skipped) else heard[-1].id
+def _last_id(update: Update) -> int:
+    return update.last_id if isinstance(update, TooManyRuns) else update[-1].id
 
 
-async def follow_file(reader: Reader, after: int, at_most: int | None = None) -> AsyncGenerator[Heard]:
+async def follow_file(reader: Reader, after: int, at_most: int | None = None) -> AsyncGenerator[Update]:
     """Follow the file that another process writes.
 
-    A follower reads at its own pace, so it cannot fall behind. While there is no history, it waits for one.
+    A follower reads the file at its own speed and is never dropped. It waits for a file that does not exist yet.
 
     Args:
-        reader: The history.
-        after: The last id that the follower has; 0 begins now.
-        at_most: With more new runs than this at once it is told `Skipped` instead; None is all of them, always.
+        reader: Reader of the history.
+        after: Last id that the follower has, or 0 to begin with the next run.
+        at_most: Number of new runs above which the follower gets one `TooManyRuns`; None for no limit.
     """
     last = after
     started = bool(after)
     while True:
         try:
             if not started:
-                async with reader.snapshot("live") as snapshot:
-                    last, started = await newest_id(snapshot), True
+                async with reader.transaction("live") as transaction:
+                    last, started = await newest_id(transaction), True
             async with aclosing(_changes(reader)) as changes:
                 async for _ in changes:
-                    while heard := await _since(reader, last, at_most):
-                        last = _last_id(heard)
-                        yield heard
+                    while update := await _next_from_history(reader, last, at_most):
+                        last = _last_id(update)
+                        yield update
         except (HistoryUnavailableError, QueryTimeoutError):
-            # Not there yet, or being moved aside or restored: its readers say so on the page, a follower waits. What
-            # a history that begins later holds is all new.
+            # The file does not exist yet, or is being replaced. Pages show the reason; a follower waits. All runs of a
+            # file that appears later are new.
             started = True
-            await asyncio.sleep(POLL_INTERVAL_S * 5)
+            await asyncio.sleep(_RETRY_INTERVAL_S)
 
 
 async def _changes(reader: Reader) -> AsyncGenerator[None]:
-    """Yield once at the beginning and whenever the file has changed; end when another file has taken its place."""
-    connection = await reader.follow()
+    """Yield once at the start and after each change of the file. End when another file has replaced it."""
+    connection = await reader.watch()
     try:
         known: object = None
         while reader.is_current(connection):

@@ -1,31 +1,15 @@
-"""Run ids and times: an id carries the millisecond at which the run ended, in the bits above the lowest 21."""
+"""Parse ids that come from outside. `hassette_store.ids` defines their layout."""
 
+from hassette_store.ids import MAX_ID
 from hassette_sync.errors import BadQuestionError
-
-COUNTER_BITS = 21
-MAX_ID = 2**63 - 1
-
-
-def first_id_at(at_us: int) -> int:
-    """Return the lowest id that a run ending at or after this moment can have, to the millisecond.
-
-    Args:
-        at_us: Microseconds since the Unix epoch.
-    """
-    return min(max(at_us // 1000, 0) << COUNTER_BITS, MAX_ID)
-
-
-def ended_us(run_id: int) -> int:
-    """Return when the run ended, in microseconds since the Unix epoch, to the millisecond."""
-    return (run_id >> COUNTER_BITS) * 1000
 
 
 def parse_id(text: str, what: str = "id") -> int:
-    """Read an id that came from outside.
+    """Parse an id.
 
     Args:
         text: Decimal digits.
-        what: What to call it in the error.
+        what: Name of the value in the error message.
 
     Raises:
         BadQuestionError: Not a whole number from 0 to 2**63 - 1.

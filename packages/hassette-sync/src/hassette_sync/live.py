@@ -1,109 +1,27 @@
-"""What is not history yet: a protocol that the framework's process fulfils, and two feeds beside it.
+"""Present state of the framework: the protocol `LiveFeed`, and two implementations of it.
 
-`NoFeed` says nothing (another process reads the file), `MemoryFeed` is for tests and for looking around.
+The framework's process provides a `LiveFeed`. `NoFeed` takes its place where another process reads the history, and
+`MemoryFeed` serves tests. Runs and failures have the shapes of `hassette_store.rows`.
 """
 
-# ruff: noqa: D102  a protocol's class says what its properties are
+# ruff: noqa: D102  the docstring of a protocol explains its properties
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
+from hassette_store.rows import ExecutionRow, InvocationRow, RunningRow
 from hassette_sync.errors import SyncError
 
-
-class LiveRegistration(Protocol):
-    """Whose run: the natural key, without the topic."""
-
-    @property
-    def app(self) -> str: ...
-    @property
-    def instance(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-
-
-@runtime_checkable
-class LiveEventTrigger(Protocol):
-    """The event that a handler heard."""
-
-    @property
-    def event_type(self) -> str: ...
-    @property
-    def entity_id(self) -> str | None: ...
-    @property
-    def old_state(self) -> str | None: ...
-    @property
-    def new_state(self) -> str | None: ...
-    @property
-    def context_id(self) -> str | None: ...
-    @property
-    def parent_id(self) -> str | None: ...
-    @property
-    def user_id(self) -> str | None: ...
-
-
-@runtime_checkable
-class LiveDueTrigger(Protocol):
-    """The moment at which a job was due."""
-
-    @property
-    def due_us(self) -> int: ...
-    @property
-    def manual(self) -> bool: ...
-
-
-LiveTrigger = LiveEventTrigger | LiveDueTrigger
-
-
-class LiveFailure(Protocol):
-    """What a run raised."""
-
-    @property
-    def type(self) -> str: ...
-    @property
-    def message(self) -> str: ...
-
-
-class LiveRow(Protocol):
-    """A run that has just ended; the fields of a row in the history, by the same names."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def registration(self) -> LiveRegistration: ...
-    @property
-    def trigger(self) -> LiveTrigger: ...
-    @property
-    def started_us(self) -> int: ...
-    @property
-    def duration_us(self) -> int: ...
-    @property
-    def waited_us(self) -> int: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def failure(self) -> LiveFailure | None: ...
-
-
-class LiveRunning(Protocol):
-    """A run that has begun and not ended."""
-
-    @property
-    def run(self) -> int: ...
-    @property
-    def registration(self) -> LiveRegistration: ...
-    @property
-    def trigger(self) -> LiveTrigger: ...
-    @property
-    def started_us(self) -> int: ...
+LiveRow = InvocationRow | ExecutionRow
+"""A run that has just ended."""
 
 
 class LiveUpcoming(Protocol):
-    """A job's next run."""
+    """Next run of a job."""
 
     @property
     def app(self) -> str: ...
@@ -116,7 +34,7 @@ class LiveUpcoming(Protocol):
 
 
 class LiveServiceState(Protocol):
-    """One part of the framework and how it is."""
+    """Status of one service of the framework."""
 
     @property
     def name(self) -> str: ...
@@ -127,7 +45,7 @@ class LiveServiceState(Protocol):
 
 
 class LiveAccounting(Protocol):
-    """Where the runs of this process are: ``executed == persisted + sum(shed) + waiting``."""
+    """Numbers of runs of this process: ``executed == persisted + sum(shed) + waiting``."""
 
     @property
     def executed(self) -> int: ...
@@ -140,11 +58,11 @@ class LiveAccounting(Protocol):
 
 
 class LiveSnapshot(Protocol):
-    """How things are at this moment.
+    """State of the framework at one moment.
 
     Attributes:
-        ready: Connected to Home Assistant, apps started.
-        connection: ``connected``, ``connecting`` and the like; empty when nobody knows.
+        ready: Connected to Home Assistant, with started apps.
+        connection: ``connected``, ``connecting`` and the like; empty when unknown.
     """
 
     @property
@@ -154,7 +72,7 @@ class LiveSnapshot(Protocol):
     @property
     def services(self) -> Sequence[LiveServiceState]: ...
     @property
-    def running(self) -> Sequence[LiveRunning]: ...
+    def running(self) -> Sequence[RunningRow]: ...
     @property
     def upcoming(self) -> Sequence[LiveUpcoming]: ...
     @property
@@ -162,23 +80,24 @@ class LiveSnapshot(Protocol):
 
 
 class LiveFeed(Protocol):
-    """The framework's side of "now"."""
+    """Source of runs as they end, and of the present state."""
 
     def subscribe(self, after: int) -> AbstractAsyncContextManager[AsyncIterator[Sequence[LiveRow]]]:
-        """Follow the runs from entering the context on, those still remembered with an id above ``after`` first.
+        """Follow the runs from the entry into the context on, in the order of their ids.
 
-        Ids increase. The iteration raises (anything) when the follower has fallen too far behind.
+        Retained runs with an id above ``after`` come first. The iteration raises any exception when the follower has
+        fallen too far behind.
         """
         ...
 
     def snapshot(self) -> LiveSnapshot:
-        """Return how things are now; never blocks."""
+        """Return the present state. It never blocks."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Accounting:
-    """A `LiveAccounting` of plain numbers."""
+class MemoryAccounting:
+    """`LiveAccounting` from plain numbers."""
 
     executed: int = 0
     persisted: int = 0
@@ -187,72 +106,72 @@ class Accounting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """A `LiveSnapshot` of plain values; by default one that knows nothing."""
+class MemorySnapshot:
+    """`LiveSnapshot` from plain values, by default an empty one."""
 
     ready: bool = False
     connection: str = ""
     services: Sequence[LiveServiceState] = ()
-    running: Sequence[LiveRunning] = ()
+    running: Sequence[RunningRow] = ()
     upcoming: Sequence[LiveUpcoming] = ()
-    accounting: LiveAccounting = Accounting()
+    accounting: LiveAccounting = MemoryAccounting()
 
 
 class FollowerTooSlowError(SyncError):
-    """A follower of `MemoryFeed` has fallen behind."""
+    """A follower of `MemoryFeed` has fallen too far behind."""
 
     def __init__(self, waiting: int) -> None:
         super().__init__(f"The follower was dropped: it fell {waiting} runs behind.")
 
 
 class NoFeed:
-    """Nothing is live: a follower waits until it is cancelled, a snapshot knows nothing."""
+    """Feed without runs and with an empty state. A follower waits until it is cancelled."""
 
     @asynccontextmanager
     async def subscribe(self, after: int) -> AsyncGenerator[AsyncIterator[Sequence[LiveRow]]]:
-        """Follow nothing."""
-        yield _silence()
+        """Follow no runs."""
+        yield _wait_forever()
 
-    def snapshot(self) -> Snapshot:
-        """Return a snapshot that knows nothing."""
-        return Snapshot()
+    def snapshot(self) -> MemorySnapshot:
+        """Return an empty state."""
+        return MemorySnapshot()
 
 
-async def _silence() -> AsyncGenerator[Sequence[LiveRow]]:
+async def _wait_forever() -> AsyncGenerator[Sequence[LiveRow]]:
     await asyncio.get_running_loop().create_future()
     yield ()
 
 
 class MemoryFeed:
-    """A feed for tests: what is published is remembered and goes to every follower.
+    """Feed for tests: it retains published runs and delivers them to all followers.
 
     Args:
-        retained: How many runs are remembered for those who come back.
-        bound: How many runs a follower may be behind before it is dropped.
+        retained: Number of runs that new followers can still receive.
+        bound: Number of runs that a follower may be behind before the feed drops it.
 
     Attributes:
-        state: What `snapshot` returns; set it.
+        state: Result of `snapshot`; replace it as needed.
     """
 
     def __init__(self, retained: int = 1_000, bound: int = 1_000) -> None:
-        self.state = Snapshot()
+        self.state = MemorySnapshot()
         self._retained: deque[LiveRow] = deque(maxlen=retained)
         self._bound = bound
         self._followers: set[_Follower] = set()
 
     def publish(self, *rows: LiveRow) -> None:
-        """Hand runs that have just ended to every follower; their ids go up."""
+        """Deliver runs to all followers. The ids must increase."""
         self._retained.extend(rows)
         for follower in self._followers:
             follower.push(rows)
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> MemorySnapshot:
         """Return `state`."""
         return self.state
 
     @asynccontextmanager
     async def subscribe(self, after: int) -> AsyncGenerator[AsyncIterator[Sequence[LiveRow]]]:
-        """Follow; see `LiveFeed.subscribe`."""
+        """Follow the runs; see `LiveFeed.subscribe`."""
         follower = _Follower(self._bound)
         follower.push([row for row in self._retained if row.id > after])
         self._followers.add(follower)
@@ -266,20 +185,20 @@ class _Follower:
     def __init__(self, bound: int) -> None:
         self._bound = bound
         self._waiting: list[LiveRow] = []
-        self._news = asyncio.Event()
+        self._has_rows = asyncio.Event()
 
     def push(self, rows: Sequence[LiveRow]) -> None:
         if rows:
             self._waiting.extend(rows)
-            self._news.set()
+            self._has_rows.set()
 
     def __aiter__(self) -> AsyncIterator[Sequence[LiveRow]]:
         return self
 
     async def __anext__(self) -> Sequence[LiveRow]:
-        await self._news.wait()
+        await self._has_rows.wait()
         if len(self._waiting) > self._bound:
             raise FollowerTooSlowError(len(self._waiting))
-        self._news.clear()
+        self._has_rows.clear()
         rows, self._waiting = tuple(self._waiting), []
         return rows

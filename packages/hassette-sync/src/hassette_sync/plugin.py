@@ -1,4 +1,4 @@
-"""How core finds sync: the entry point ``sync`` in the group ``hassette.services``."""
+"""Entry point ``sync`` in the group ``hassette.services``, through which core finds this package."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 
 def create_service(*, data_dir: Path, settings: Mapping[str, object], live: LiveFeed) -> "WebService":
-    """Make the service that shows the history of ``data_dir/hassette.db`` and what is live.
+    """Return the service that shows the history of ``data_dir/hassette.db`` and the present state.
 
     Args:
-        data_dir: The framework's data directory.
-        settings: The table ``[sync]`` of hassette.toml; see `WebSettings`.
-        live: The framework's feed.
+        data_dir: Data directory of the framework.
+        settings: Table ``[sync]`` of hassette.toml; see `WebSettings`.
+        live: Feed of the framework.
 
     Raises:
-        ValueError: A setting is unknown or wrong; one sentence that names the key.
+        ValueError: A setting is unknown or invalid. The message is one sentence that names the key.
         WebNotInstalledError: The extra ``web`` is not installed.
     """
-    wanted = WebSettings.from_mapping(settings)
-    data = DataSyncService(data_dir / "hassette.db", live, deadline_s=wanted.query_deadline_s)
-    return create_web_service(data, wanted)
+    web_settings = WebSettings.from_mapping(settings)
+    data = DataSyncService(data_dir / "hassette.db", live, deadline_s=web_settings.query_deadline_s)
+    return create_web_service(data, web_settings)
 
 
 def create_web_service(data: DataSyncService, settings: WebSettings) -> "WebService":
-    """Make the service of pages and HTTP answers.
+    """Return the service of the pages and of the HTTP API.
 
     Raises:
         WebNotInstalledError: The extra ``web`` is not installed.
@@ -41,5 +41,5 @@ def create_web_service(data: DataSyncService, settings: WebSettings) -> "WebServ
     except ModuleNotFoundError as missing:
         if (missing.name or "").startswith("hassette_sync"):
             raise
-        raise WebNotInstalledError(missing.name or "something") from missing
+        raise WebNotInstalledError(missing.name or "a package") from missing
     return WebService(data, settings)

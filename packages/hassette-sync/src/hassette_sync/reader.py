@@ -1,9 +1,9 @@
-"""Read-only connections to the history, each question within one snapshot and one deadline."""
+"""Read-only connections to the history: one read transaction and one deadline for each question."""
 
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -21,26 +21,37 @@ from hassette_sync.errors import (
     SyncError,
 )
 from hassette_sync.queries.sessions import SCHEMA_REVISION
+from hassette_sync.time_range import now_us
 
-# SQLite asks every so many steps of its machine whether to go on: often enough to stop within a few milliseconds,
-# seldom enough to cost nothing.
+# SQLite asks after this many steps of its virtual machine whether to go on: often enough to stop a statement within a
+# few milliseconds, and too seldom to slow it down.
 _STEPS_BETWEEN_CHECKS = 20_000
 _BUSY_TIMEOUT_S = 1.0
 
 Parameters = dict[str, object]
 
+OpenFile = Callable[[Path], sqlite3.Connection]
+"""Opens a file for reading; see `hassette_store.connect_to_read`."""
 
-class Snapshot:
-    """One question's view of the history: all its statements see the same moment.
 
-    Made by `Reader.snapshot`.
+def open_history(path: Path) -> sqlite3.Connection:
+    """Open a history for reading, even without the right to write next to it; unread writes are then missing."""
+    return connect_to_read(path, busy_timeout_s=_BUSY_TIMEOUT_S, without_log=True)
+
+
+class ReadTransaction:
+    """Consistent view of the history for one question: all statements see the same state.
+
+    `Reader.transaction` makes it.
 
     Attributes:
-        identity: Which file it is of (device and inode).
+        identity: Device and inode of the file.
+        at_us: Present time of the question, in microseconds since the Unix epoch.
     """
 
-    def __init__(self, connection: aiosqlite.Connection, identity: tuple[int, int]) -> None:
+    def __init__(self, connection: aiosqlite.Connection, identity: tuple[int, int], at_us: int) -> None:
         self.identity = identity
+        self.at_us = at_us
         self._connection = connection
 
     async def all(self, statement: str, parameters: Parameters | None = None) -> list[sqlite3.Row]:
@@ -48,41 +59,47 @@ class Snapshot:
         return list(await self._connection.execute_fetchall(statement, parameters or {}))
 
     async def one(self, statement: str, parameters: Parameters | None = None) -> sqlite3.Row | None:
-        """Return the first row of a statement, None if there is none."""
+        """Return the first row of a statement, or None without rows."""
         rows = await self.all(statement, parameters)
         return rows[0] if rows else None
 
 
 class Reader:
-    """Opens the file when it is first asked, and again when another file has taken its place.
+    """Pool of read-only connections to one file.
+
+    It opens the file for the first question, and again after another file has replaced it.
 
     Args:
-        path: The history's file.
-        deadline_s: How long one question may take, in seconds.
-        connections: How many questions are answered at once; more wait.
+        path: Path of the database file.
+        deadline_s: Deadline of one question, in seconds.
+        connections: Number of questions answered at the same time; further questions wait.
+        open_file: Opens the file.
 
     Attributes:
-        path: The history's file.
-        deadline_s: How long one question may take, in seconds.
+        path: Path of the database file.
+        deadline_s: Deadline of one question, in seconds.
     """
 
-    def __init__(self, path: Path, *, deadline_s: float, connections: int = 2) -> None:
+    def __init__(
+        self, path: Path, *, deadline_s: float, connections: int = 2, open_file: OpenFile = open_history
+    ) -> None:
         self.path = path
         self.deadline_s = deadline_s
+        self._open_file = open_file
         self._free = asyncio.Semaphore(connections)
         self._idle: list[Connection] = []
         self._closing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def snapshot(self, question: str) -> AsyncGenerator[Snapshot]:
-        """Answer one question.
+    async def transaction(self, question: str) -> AsyncGenerator[ReadTransaction]:
+        """Begin a read transaction for one question.
 
         Args:
-            question: Its name, for the error that says it took too long.
+            question: Name of the question, for error messages.
 
         Raises:
-            HistoryUnavailableError: No file, not a history, a newer one, or one that cannot be read.
-            QueryTimeoutError: The deadline has passed, waiting for a connection included.
+            HistoryUnavailableError: The file is missing, no history, too new, or unreadable.
+            QueryTimeoutError: The deadline has passed. The wait for a connection counts, too.
         """
         deadline = time.monotonic() + self.deadline_s
         try:
@@ -96,7 +113,7 @@ class Reader:
             connection.deadline = deadline
             await connection.aio.execute("BEGIN")
             try:
-                yield Snapshot(connection.aio, connection.identity)
+                yield ReadTransaction(connection.aio, connection.identity, now_us())
             except SyncError:
                 await self._give_back(connection)
                 connection = None
@@ -106,10 +123,10 @@ class Reader:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             if "interrupted" in str(error):
                 raise QueryTimeoutError(question, self.deadline_s) from None
-            raise _explain(self.path, error) from error
+            raise _unavailable(self.path, error) from error
         finally:
-            # Only a connection that came through whole is used again: an error or a cancelled caller may have left
-            # it within a transaction. Closing it also stops a statement that still runs, at its deadline.
+            # A connection is reused only after a clean end: an error or a cancellation may have left it within a
+            # transaction. The deadline of 0 also stops a statement that is still running.
             try:
                 if connection is not None:
                     connection.deadline = 0.0
@@ -117,22 +134,22 @@ class Reader:
             finally:
                 self._free.release()
 
-    async def follow(self) -> "Connection":
-        """Open a connection of its own, for watching the file; the caller releases it."""
-        return await self._open_whole()
+    async def watch(self) -> "Connection":
+        """Open a separate connection to watch the file for changes. The caller must release it."""
+        return await self._open_shielded()
 
     async def release(self, connection: "Connection") -> None:
-        """Close a connection, also when the caller is cancelled meanwhile."""
-        await asyncio.shield(self._keep(connection.aio.close()))
+        """Close a connection, even if the caller is cancelled meanwhile."""
+        await asyncio.shield(self._in_background(connection.aio.close()))
 
     def is_current(self, connection: "Connection") -> bool:
-        """Tell whether the path still names the file that the connection has open, and it sees changes to it."""
-        if connection.seen is not None and connection.seen != _seen(self.path):
+        """Return whether the connection has the file that is now at the path open, and can see changes to it."""
+        if connection.version is not None and connection.version != _version(self.path):
             return False
         return connection.identity == _identity(self.path)
 
     async def close(self) -> None:
-        """Close the idle connections; those in use close when their question is answered."""
+        """Close the idle connections. A connection in use closes at the end of its question."""
         for connection in self._drain():
             await connection.aio.close()
         if self._closing:
@@ -140,8 +157,8 @@ class Reader:
 
     async def _give_back(self, connection: "Connection") -> None:
         await connection.aio.execute("ROLLBACK")
-        if connection.seen is not None:
-            # It would never see what Hassette writes once it runs again.
+        if connection.version is not None:
+            # An unchanging connection would never see later writes of Hassette.
             await self.release(connection)
             return
         self._idle.append(connection)
@@ -156,34 +173,35 @@ class Reader:
             connection = self._idle.pop()
             if connection.identity == identity:
                 return connection
-            # A damaged file was moved aside or a backup restored: another file has the name now.
+            # Another file has the name now: a damaged file was moved aside, or a backup was restored.
             await connection.aio.close()
-        return await self._open_whole()
+        return await self._open_shielded()
 
-    async def _open_whole(self) -> "Connection":
-        # A connection has a thread that is no daemon: one that was half open when its asker was cancelled would keep
-        # the process from ending. So the opening is finished in any case, and then undone.
+    async def _open_shielded(self) -> "Connection":
+        # The thread of a connection is not a daemon: a half-open connection of a cancelled caller would keep the
+        # process alive. So the opening always completes, and is then undone.
         opening = asyncio.ensure_future(self._open())
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
-            self._keep(_undo(opening))
+            self._in_background(_close_when_open(opening))
             raise
 
-    def _keep(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+    def _in_background(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
         return task
 
     async def _open(self) -> "Connection":
-        identity, seen = _identity(self.path), _seen(self.path)
+        identity, version = _identity(self.path), _version(self.path)
         try:
-            aio, unchanging = await _connect(self.path)
-            # Where we may not write, nobody is writing to it, as a rule. Such a connection serves one question.
-            connection = Connection(aio, identity, seen if unchanging else None)
+            aio, unchanging = await _connect(self.path, self._open_file)
+            # The file may change after all, for example on a medium that another machine writes. So an unchanging
+            # connection serves one question only.
+            connection = Connection(aio, identity, version if unchanging else None)
             try:
-                await _check(self.path, aio)
+                await _check_schema(self.path, aio)
                 await aio.set_progress_handler(connection.is_overdue, _STEPS_BETWEEN_CHECKS)
             except BaseException:
                 await aio.close()
@@ -191,30 +209,33 @@ class Reader:
         except SyncError:
             raise
         except Exception as error:
-            # A damaged file has many ways to fail, UnicodeDecodeError and MemoryError among them; all mean the same.
-            raise _explain(self.path, error) from error
+            # A damaged file fails in many ways, UnicodeDecodeError and MemoryError among them.
+            raise _unavailable(self.path, error) from error
         return connection
 
 
 class Connection:
-    """A connection, which file it is of, and until when its question may take.
+    """Open connection with the identity of its file and the deadline of its question.
 
     Attributes:
-        seen: How the file was when it was opened as one that does not change; None for any other.
+        aio: The connection itself.
+        identity: Device and inode of the file.
+        version: Times and sizes of the file when it was opened as an unchanging file, otherwise None.
+        deadline: Deadline of the current question, on the monotonic clock.
     """
 
-    def __init__(self, aio: aiosqlite.Connection, identity: tuple[int, int], seen: object = None) -> None:
+    def __init__(self, aio: aiosqlite.Connection, identity: tuple[int, int], version: object = None) -> None:
         self.aio = aio
         self.identity = identity
-        self.seen = seen
+        self.version = version
         self.deadline = float("inf")
 
     def is_overdue(self) -> int:
-        """Tell SQLite whether to stop."""
+        """Return whether SQLite must stop the statement."""
         return time.monotonic() > self.deadline
 
 
-async def _undo(opening: "asyncio.Future[Connection]") -> None:
+async def _close_when_open(opening: "asyncio.Future[Connection]") -> None:
     try:
         connection = await opening
     except (SyncError, asyncio.CancelledError):
@@ -234,66 +255,66 @@ def _identity(path: Path) -> tuple[int, int]:
     return (status.st_dev, status.st_ino)
 
 
-def _seen(path: Path) -> object:
-    """Return what differs once somebody has written: times and sizes of the file and its log."""
-    seen: list[tuple[int, int] | None] = []
+def _version(path: Path) -> object:
+    """Return a value that differs after each write: times and sizes of the file and of its log."""
+    version: list[tuple[int, int] | None] = []
     for file in (path, path.with_name(f"{path.name}-wal")):
         try:
             status = file.stat()
-        except OSError:  # the log comes and goes
-            seen.append(None)
+        except OSError:  # SQLite creates and deletes the log as needed
+            version.append(None)
         else:
-            seen.append((status.st_mtime_ns, status.st_size))
-    return tuple(seen)
+            version.append((status.st_mtime_ns, status.st_size))
+    return tuple(version)
 
 
-async def _connect(path: Path) -> tuple[aiosqlite.Connection, bool]:
-    """Connect; also tell whether the file is taken for one that does not change."""
+async def _connect(path: Path, open_file: OpenFile) -> tuple[aiosqlite.Connection, bool]:
+    """Return an open connection and whether SQLite takes the file for one that does not change."""
     unchanging = False
     failed: list[Exception] = []
 
-    def open_file() -> sqlite3.Connection:
+    def connect() -> sqlite3.Connection:
         nonlocal unchanging
         try:
-            connection = connect_to_read(path, busy_timeout_s=_BUSY_TIMEOUT_S, without_log=True)
+            connection = open_file(path)
         except Exception as error:  # noqa: BLE001  raised below
-            # aiosqlite waits for its thread when it closes a connection, and not when it could make none: such a
-            # thread may outlive the loop, and then complains on stderr. So there is always one to close.
+            # aiosqlite waits for its thread only when it closes an open connection. Without a connection the thread
+            # could outlive the event loop and print a traceback. So a failure opens a connection to nothing.
             failed.append(error)
             return sqlite3.connect(":memory:", check_same_thread=False)
         unchanging = isinstance(connection, UnchangingConnection)
         connection.row_factory = sqlite3.Row
-        # A wrong byte in one text is no reason to withhold all the others.
+        # A wrong byte in one text must not make the others unreadable.
         connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         return connection
 
-    aio = await aiosqlite.Connection(open_file, iter_chunk_size=64)
+    aio = await aiosqlite.Connection(connect, iter_chunk_size=64)
     if failed:
         await aio.close()
         raise failed[0]
     return aio, unchanging
 
 
-async def _check(path: Path, connection: aiosqlite.Connection) -> None:
+async def _check_schema(path: Path, connection: aiosqlite.Connection) -> None:
     try:
         rows = list(await connection.execute_fetchall(SCHEMA_REVISION))
     except sqlite3.OperationalError as error:
         if "no such table" not in str(error):
             raise
-        raise NotADatabaseError(path, "it has none of Hassette's tables (yet)") from None
+        raise NotADatabaseError(path, "it does not have Hassette's tables (yet)") from None
     if not rows:
         raise NotADatabaseError(path, "its schema has no revision")
-    # Revisions are numbered, four digits each.
+    # Revisions are numbers of four digits, so their order as text is right.
     if (revision := str(rows[0][0])) > HEAD:
         raise NewerDatabaseError(path, revision, HEAD)
 
 
-def _explain(path: Path, error: Exception) -> HistoryUnavailableError:
+def _unavailable(path: Path, error: Exception) -> HistoryUnavailableError:
     if isinstance(error, UnicodeDecodeError):
-        # Of SQLite's complaint, which quotes the schema: texts of rows are read whatever is in them.
-        return DatabaseUnreadableError(path, "it is damaged, bytes of its schema are no text")
-    # On one line, whatever SQLite quotes.
+        # Python could not decode an error message of SQLite that quotes the schema. Texts of rows never raise this.
+        return DatabaseUnreadableError(path, "it is damaged: its schema is not valid text")
+    # On one line: SQLite may quote line breaks.
     text = " ".join(str(error).split()) or type(error).__name__
     if "not a database" in text:
-        return NotADatabaseError(path, "it is no SQLite file")
+        return NotADatabaseError(path, "it is not an SQLite file")
     return DatabaseUnreadableError(path, text)

@@ -1,280 +1,201 @@
-"""`DataSyncService`: questions in, typed answers out."""
+"""`DataSyncService`: typed answers to questions about the history."""
 
-import asyncio
-from collections.abc import AsyncGenerator
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from hassette_sync.answers.errors import ErrorGroupDetail, ErrorGroupsPage
 from hassette_sync.answers.overview import Live, Overview, Status, Timeline, Upcoming
-from hassette_sync.answers.registrations import AppSummary, RegistrationDetail, Registrations, SkipReason
-from hassette_sync.answers.runs import RunDetail, RunFacets, RunningNow, RunsPage
-from hassette_sync.answers.sessions import LifecyclePage, LossesPage, Session, SessionsPage, Uptime
+from hassette_sync.answers.runs import RunningNow
 from hassette_sync.answers.stream import LiveRun
-from hassette_sync.follow import Heard, Skipped, follow_feed, follow_file
+from hassette_sync.follow import TooManyRuns, Update, follow_feed, follow_file
 from hassette_sync.live import LiveFeed, NoFeed
-from hassette_sync.questions import errors, now, overview, registrations, runs, sessions
-from hassette_sync.questions.periods import periods_of, until_present
+from hassette_sync.questions import now, overview
+from hassette_sync.questions.errors import error_group_detail, error_groups_page
+from hassette_sync.questions.periods import covered_range
+from hassette_sync.questions.registrations import app_summaries, registration_detail, registration_list, skip_reasons
+from hassette_sync.questions.runs import facets_of_runs, newest_id, run_detail, runs_page
+from hassette_sync.questions.sessions import lifecycle_page, losses_page, session_by_id, sessions_page, uptime_in
 from hassette_sync.questions.sketches import Sketches
-from hassette_sync.reader import Reader, Snapshot
-from hassette_sync.time_range import TimeRange, now_us
+from hassette_sync.reader import OpenFile, Reader, ReadTransaction, open_history
+from hassette_sync.time_range import TimeRange
 
 DEFAULT_DEADLINE_S = 5.0
-DEFAULT_LIMIT = 50
+
+Asked = ParamSpec("Asked")
+AnswerT = TypeVar("AnswerT")
+
+
+def question(
+    name: str, answer: Callable[Concatenate[ReadTransaction, Asked], Coroutine[Any, Any, AnswerT]]
+) -> Callable[Concatenate["DataSyncService", Asked], Coroutine[Any, Any, AnswerT]]:
+    """Return a method of `DataSyncService` that answers in one read transaction.
+
+    The method has the parameters, the types and the docstring of the function, except for the transaction.
+
+    Args:
+        name: Name of the method. Errors quote it.
+        answer: Function of `hassette_sync.questions` that answers.
+    """
+
+    @functools.wraps(answer)
+    async def ask(self: "DataSyncService", /, *args: Asked.args, **kwargs: Asked.kwargs) -> AnswerT:
+        async with self._reader.transaction(name.replace("_", " ")) as transaction:  # pyright: ignore[reportPrivateUsage]  ask is a method
+            return await answer(transaction, *args, **kwargs)
+
+    signature = inspect.signature(answer)
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    ask.__name__, ask.__qualname__ = name, f"DataSyncService.{name}"
+    parameters = [own, *list(signature.parameters.values())[1:]]
+    vars(ask)["__signature__"] = signature.replace(parameters=parameters)
+    return ask
 
 
 class DataSyncService:
-    """Answers questions about the history, in the framework's process or in another one.
+    """Answers questions about the history, in the framework's process or in any other process.
 
-    It only reads. A file that is missing, damaged or too new is an error of each question and not of `start`: the
-    history may appear later, and then it answers. Works by itself as an async context manager.
+    The service only reads. Use it as an async context manager, or call `close` at the end:
 
-    Every question can raise `HistoryUnavailableError`, `QueryTimeoutError` and `BadQuestionError`, and those about
-    one thing `NotFoundError`. A time range of None is the last 24 hours.
+        async with DataSyncService(Path("data/hassette.db")) as data:
+            page = await data.runs(RunFilter(status="failed"), TimeRange.last("7d"))
+
+    Each question opens the file if necessary, so a missing or damaged file is an error of the question. The same
+    question succeeds once the file is there. All questions can raise `HistoryUnavailableError`, `QueryTimeoutError` and
+    `BadQuestionError`; questions about one id can raise `NotFoundError`. A time range of None means the last 24 hours.
 
     Args:
-        path: The history's file, usually ``data_dir/hassette.db``.
-        live: The framework's feed; None outside of its process.
-        deadline_s: How long one question may take, in seconds.
+        path: Path of the database file, usually ``data_dir/hassette.db``.
+        live: Feed of the framework, or None in any other process.
+        deadline_s: Deadline of one question, in seconds.
+        open_file: Opens the file.
 
     Attributes:
-        name: For the supervisor.
-        path: The history's file.
-        live: The framework's feed, or `NoFeed`.
+        path: Path of the database file.
+        live: Feed of the framework, or `NoFeed`.
     """
 
-    name = "sync"
-
-    def __init__(self, path: Path, live: LiveFeed | None = None, *, deadline_s: float = DEFAULT_DEADLINE_S) -> None:
+    def __init__(
+        self,
+        path: Path,
+        live: LiveFeed | None = None,
+        *,
+        deadline_s: float = DEFAULT_DEADLINE_S,
+        open_file: OpenFile = open_history,
+    ) -> None:
         self.path = path
         self.live: LiveFeed = NoFeed() if live is None else live
-        self._reader = Reader(path, deadline_s=deadline_s)
+        self._reader = Reader(path, deadline_s=deadline_s, open_file=open_file)
         self._sketches = Sketches()
-        self._stopping = asyncio.Event()
 
-    async def start(self) -> None:
-        """Get ready; the file is opened when the first question comes."""
-        self._stopping.clear()
-
-    async def serve(self) -> None:
-        """Wait until stopped: questions are answered in their askers' tasks."""
-        await self._stopping.wait()
-
-    async def stop(self) -> None:
-        """Close the connections. Idempotent."""
-        self._stopping.set()
+    async def close(self) -> None:
+        """Close the connections to the file. A later question opens it again. Idempotent."""
         await self._reader.close()
 
     async def __aenter__(self) -> Self:
-        await self.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.stop()
+        await self.close()
 
-    @property
-    def is_live(self) -> bool:
-        """Whether the framework's own process answers."""
-        return not isinstance(self.live, NoFeed)
+    # Each question below is a function of `hassette_sync.questions`, which documents its parameters.
+    apps = question("apps", app_summaries)
+    registrations = question("registrations", registration_list)
+    registration = question("registration", registration_detail)
+    runs = question("runs", runs_page)
+    run = question("run", run_detail)
+    run_facets = question("run_facets", facets_of_runs)
+    newest_id = question("newest_id", newest_id)
+    error_groups = question("error_groups", error_groups_page)
+    error_group = question("error_group", error_group_detail)
+    sessions = question("sessions", sessions_page)
+    session = question("session", session_by_id)
+    uptime = question("uptime", uptime_in)
+    skips = question("skips", skip_reasons)
+    lifecycle = question("lifecycle", lifecycle_page)
+    losses = question("losses", losses_page)
+    covered = question("covered", covered_range)
 
+    # These questions also need the live feed or the remembered sketches.
     async def status(self) -> Status:
-        """Answer how the file and the framework are."""
-        async with self._reader.snapshot("status") as snapshot:
-            return await self._status(snapshot)
-
-    async def covered(self, time_range: TimeRange) -> TimeRange:
-        """Answer which time the figures of a range are of: the whole hours or days that cover it.
-
-        A list of this time agrees with the figures.
-        """
-        async with self._reader.snapshot("covered time") as snapshot:
-            return (await periods_of(snapshot, time_range)).time_range
+        """Return the status of the file and of the framework."""
+        async with self._reader.transaction("status") as transaction:
+            return await overview.status(transaction, self.path, self.live_state())
 
     async def overview(self, time_range: TimeRange | None = None) -> Overview:
-        """Answer whether the house's automation is all right."""
-        async with self._reader.snapshot("overview") as snapshot:
+        """Return all that the overview page shows: status, figures, failures, recent runs."""
+        async with self._reader.transaction("overview") as transaction:
             return await overview.overview(
-                snapshot,
+                transaction,
                 self._sketches,
-                time_range=time_range or TimeRange.last(),
-                status=await self._status(snapshot),
-                running=await self._running(snapshot),
+                time_range=time_range,
+                status=await overview.status(transaction, self.path, self.live_state()),
+                running=await self._running(transaction),
                 upcoming=self.upcoming(),
             )
 
-    async def apps(self, time_range: TimeRange | None = None) -> tuple[AppSummary, ...]:
-        """Answer the apps with what they did."""
-        async with self._reader.snapshot("apps") as snapshot:
-            return await registrations.apps(snapshot, time_range or TimeRange.last())
-
-    async def registrations(
-        self,
-        time_range: TimeRange | None = None,
-        *,
-        kind: str | None = None,
-        app: str | None = None,
-        retired: bool = True,
-    ) -> Registrations:
-        """Answer handlers (kind ``handler``), jobs (``job``) or both, with what they did."""
-        async with self._reader.snapshot("registrations") as snapshot:
-            asked = time_range or TimeRange.last()
-            return await registrations.registrations(snapshot, asked, kind=kind, app=app, retired=retired)
-
-    async def registration(self, registration_id: int, time_range: TimeRange | None = None) -> RegistrationDetail:
-        """Answer all about one handler or job."""
-        async with self._reader.snapshot("registration") as snapshot:
-            asked = time_range or TimeRange.last()
-            return await registrations.registration_detail(snapshot, registration_id, asked)
-
-    async def runs(
-        self,
-        asked: runs.RunFilter = runs.RunFilter(),  # noqa: B008  frozen
-        time_range: TimeRange | None = None,
-        *,
-        cursor: str | None = None,
-        limit: int = DEFAULT_LIMIT,
-    ) -> RunsPage:
-        """Answer one page of runs, newest first; ``cursor`` is the ``next_cursor`` of the page before."""
-        async with self._reader.snapshot("runs") as snapshot:
-            return await runs.runs_page(snapshot, asked, await _asked(snapshot, time_range), cursor, limit)
-
-    async def run_facets(self, time_range: TimeRange | None = None) -> RunFacets:
-        """Answer what runs can be filtered by, with counts."""
-        async with self._reader.snapshot("run facets") as snapshot:
-            return await runs.run_facets(snapshot, time_range or TimeRange.last())
-
-    async def run(self, run_id: int) -> RunDetail:
-        """Answer the story of one run."""
-        async with self._reader.snapshot("run") as snapshot:
-            return await runs.run_detail(snapshot, run_id)
+    async def timeline(self, time_range: TimeRange | None = None, registration_id: int | None = None) -> Timeline:
+        """Return throughput, failures and durations over time, of the home or of one handler or job."""
+        async with self._reader.transaction("timeline") as transaction:
+            return await overview.timeline(transaction, self._sketches, time_range, registration_id)
 
     async def running(self) -> RunningNow:
-        """Answer what is running: from the feed, or from the last heartbeat in the file."""
-        async with self._reader.snapshot("running") as snapshot:
-            return await self._running(snapshot)
+        """Return the runs in progress, from the live feed or from the last heartbeat in the file."""
+        async with self._reader.transaction("running") as transaction:
+            return await self._running(transaction)
 
-    def upcoming(self) -> tuple[Upcoming, ...]:
-        """Answer the jobs' next runs; only the framework's own process knows them."""
-        return now.live_upcoming(self.live.snapshot()) if self.is_live else ()
+    async def _running(self, transaction: ReadTransaction) -> RunningNow:
+        if self.is_live:
+            return now.live_running(self.live.snapshot(), transaction.at_us)
+        return await now.running_at_heartbeat(transaction)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the live feed of the framework is available."""
+        return not isinstance(self.live, NoFeed)
 
     def live_state(self) -> Live | None:
-        """Answer what the framework says of itself; None outside of its process."""
+        """Return the present state of the framework, or None without the live feed."""
         return now.live_state(self.live.snapshot()) if self.is_live else None
 
-    async def error_groups(
-        self, time_range: TimeRange | None = None, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
-    ) -> ErrorGroupsPage:
-        """Answer one page of error groups, the most recently seen first."""
-        async with self._reader.snapshot("errors") as snapshot:
-            return await errors.error_groups(snapshot, await _asked(snapshot, time_range), cursor, limit)
-
-    async def error_group(self, group_id: int, time_range: TimeRange | None = None) -> ErrorGroupDetail:
-        """Answer one error group: its traceback, whom it befell, its newest runs."""
-        async with self._reader.snapshot("error group") as snapshot:
-            return await errors.error_group_detail(snapshot, group_id, await _asked(snapshot, time_range))
-
-    async def sessions(
-        self, time_range: TimeRange | None = None, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
-    ) -> SessionsPage:
-        """Answer one page of sessions, newest first; a time range of None is all that is kept."""
-        at_us = now_us()
-        async with self._reader.snapshot("sessions") as snapshot:
-            asked = await _asked(snapshot, time_range or TimeRange.parse("0", None, at_us=at_us))
-            return await sessions.sessions_page(snapshot, asked, cursor, limit, at_us)
-
-    async def session(self, session_id: int) -> Session:
-        """Answer one session."""
-        async with self._reader.snapshot("session") as snapshot:
-            return await sessions.session(snapshot, session_id, now_us())
-
-    async def uptime(self, time_range: TimeRange | None = None) -> Uptime:
-        """Answer how much of a time the framework was up."""
-        async with self._reader.snapshot("uptime") as snapshot:
-            return await sessions.uptime(snapshot, await _asked(snapshot, time_range), now_us())
-
-    async def timeline(self, time_range: TimeRange | None = None, registration_id: int | None = None) -> Timeline:
-        """Answer throughput, failures and durations over time, of the house or of one handler or job."""
-        async with self._reader.snapshot("timeline") as snapshot:
-            return await overview.timeline(snapshot, self._sketches, time_range or TimeRange.last(), registration_id)
-
-    async def skips(self, time_range: TimeRange | None = None) -> tuple[SkipReason, ...]:
-        """Answer what did not run and why, the most frequent first."""
-        async with self._reader.snapshot("skips") as snapshot:
-            return await registrations.skips(snapshot, time_range or TimeRange.last())
-
-    async def lifecycle(
-        self,
-        time_range: TimeRange | None = None,
-        *,
-        cursor: str | None = None,
-        limit: int = DEFAULT_LIMIT,
-        routine: bool = True,
-    ) -> LifecyclePage:
-        """Answer one page of what happened to the framework itself, newest first.
-
-        Without ``routine``, what starts and stops as it should is left out.
-        """
-        async with self._reader.snapshot("lifecycle") as snapshot:
-            asked = await _asked(snapshot, time_range)
-            return await sessions.lifecycle_page(snapshot, asked, cursor, limit, routine=routine)
-
-    async def losses(
-        self, time_range: TimeRange | None = None, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
-    ) -> LossesPage:
-        """Answer one page of gaps, newest first."""
-        async with self._reader.snapshot("losses") as snapshot:
-            return await sessions.losses_page(snapshot, await _asked(snapshot, time_range), cursor, limit)
+    def upcoming(self) -> tuple[Upcoming, ...]:
+        """Return the next runs of the jobs, soonest first. Without the live feed they are unknown, and it is empty."""
+        return now.live_upcoming(self.live.snapshot()) if self.is_live else ()
 
     async def follow(self, after: int = 0) -> AsyncGenerator[tuple[LiveRun, ...]]:
-        """Follow the runs as they end, in the order of their ids.
+        """Yield the runs as they end, in the order of their ids.
 
         Args:
-            after: The last id known; the runs since then come first. 0 begins now, or with what the feed remembers.
+            after: Last known id; the runs since then come first. 0 begins with the next run, or with the runs that the
+                live feed retains.
 
         Raises:
             DroppedError: The follower was too slow.
         """
-        async with aclosing(self._follow(after, None)) as batches:
-            async for batch in batches:
-                if not isinstance(batch, Skipped):
-                    yield batch
+        async with aclosing(self._updates(after, None)) as updates:
+            async for update in updates:
+                if not isinstance(update, TooManyRuns):
+                    yield update
 
-    async def watch(self, after: int, at_most: int) -> AsyncGenerator[Heard]:
-        """Follow the runs for one who looks at the present: as `follow`, but a long absence is one `Skipped`.
+    async def watch(self, after: int, at_most: int) -> AsyncGenerator[Update]:
+        """Yield the runs as they end, like `follow`, but one `TooManyRuns` in place of many runs at once.
 
         Args:
-            after: The last id known.
-            at_most: How many runs at once are told one by one.
+            after: Last known id.
+            at_most: Maximum number of runs at once.
 
         Raises:
             DroppedError: The follower was too slow.
         """
-        async with aclosing(self._follow(after, at_most)) as batches:
-            async for batch in batches:
-                yield batch
+        async with aclosing(self._updates(after, at_most)) as updates:
+            async for update in updates:
+                yield update
 
-    async def newest_id(self) -> int:
-        """Answer the id of the newest run in the history, 0 in an empty one: where a page begins to follow."""
-        async with self._reader.snapshot("newest run") as snapshot:
-            return await runs.newest_id(snapshot)
-
-    def _follow(self, after: int, at_most: int | None) -> AsyncGenerator[Heard]:
+    def _updates(self, after: int, at_most: int | None) -> AsyncGenerator[Update]:
         if self.is_live:
             return follow_feed(self._reader, self.live, after, at_most)
         return follow_file(self._reader, after, at_most)
-
-    async def _status(self, snapshot: Snapshot) -> Status:
-        return await overview.status(snapshot, self.path, self.live_state(), now_us())
-
-    async def _running(self, snapshot: Snapshot) -> RunningNow:
-        if self.is_live:
-            return now.live_running(self.live.snapshot(), now_us())
-        return await now.running_at_heartbeat(snapshot, now_us())
-
-
-async def _asked(snapshot: Snapshot, time_range: TimeRange | None) -> TimeRange:
-    return await until_present(snapshot, time_range or TimeRange.last())

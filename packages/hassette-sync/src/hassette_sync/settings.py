@@ -1,4 +1,4 @@
-"""The table ``[sync]`` of hassette.toml."""
+"""Settings of the pages: the table ``[sync]`` of hassette.toml."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ MIN_TOKEN_LENGTH = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSettings:
-    """Where and how the pages are served.
+    """Address and access of the pages.
 
     Attributes:
-        host: The address to listen on. Any other than this machine's own loopback needs a token.
-        port: The TCP port; 0 takes any free one.
-        token: What a visitor must show: a secret of at least 16 characters. None asks for nothing.
-        allowed_hosts: More names under which browsers may ask, such as ``("hassette.home.arpa",)``. Without a token the
-            loopback names are known, with one also every IP address, the machine's name and ``*.local``.
-        query_deadline_s: How long one question may take, in seconds.
+        host: Address to listen on. Any address except loopback requires a token.
+        port: TCP port; 0 for any free port.
+        token: Secret of at least 16 characters that visitors must present; None for access without a token.
+        allowed_hosts: Additional host names for browsers, such as ``("hassette.home.arpa",)``. The loopback names are
+            always allowed. With a token, all IP addresses, the name of the machine and ``*.local`` are allowed, too.
+        query_deadline_s: Deadline of one question, in seconds.
 
     Raises:
-        ValueError: A value that cannot work, in one sentence that names the key.
+        ValueError: A value is invalid. The message is one sentence that names the key.
     """
 
     host: str = DEFAULT_HOST
@@ -34,42 +34,46 @@ class WebSettings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
-            raise ValueError(f"port must be from 0 (any free one) to 65535, not {self.port}")
-        if self.query_deadline_s <= 0:
-            raise ValueError(f"query_deadline_s must be above 0, not {self.query_deadline_s:g}")
+            raise ValueError(f"port must be from 1 to 65535, or 0 for any free port, got {self.port!r}")
+        # Written this way because every comparison with NaN is false.
+        if not self.query_deadline_s > 0:
+            raise ValueError(f"query_deadline_s must be above 0, got {self.query_deadline_s!r}")
         if self.token is not None and len(self.token) < MIN_TOKEN_LENGTH:
-            raise ValueError(f"token must have at least {MIN_TOKEN_LENGTH} characters")
+            raise ValueError(
+                f"token must be a secret of at least {MIN_TOKEN_LENGTH} characters, got {len(self.token)} characters"
+            )
         if self.token is None and not is_loopback(self.host):
             raise ValueError(
-                f"host {self.host!r} can be reached from other machines, so a token is needed: "
-                f"set token to a secret of at least {MIN_TOKEN_LENGTH} characters, or host to {DEFAULT_HOST!r}"
+                f"host must be a loopback address such as {DEFAULT_HOST!r} unless token is set, got {self.host!r}. "
+                f"Other machines can reach it: set token to a secret of at least {MIN_TOKEN_LENGTH} characters"
             )
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, object]) -> Self:
-        """Read the table.
+        """Return the settings of a table.
 
         Raises:
-            ValueError: An unknown key, a value of the wrong type, or one that cannot work.
+            ValueError: A key is unknown, or a value is invalid.
         """
         known = [field.name for field in fields(cls)]
         if unknown := sorted(set(settings) - set(known)):
-            raise ValueError(f"{unknown[0]} is not a setting; there are: {', '.join(known)}")
+            raise ValueError(f"{unknown[0]} is not a setting of sync; there are: {', '.join(known)}")
         values: dict[str, object] = dict(settings)
-        _expect(values, "host", str, "a text")
-        _expect(values, "port", int, "a whole number")
-        _expect(values, "token", str, "a text")
-        _expect(values, "query_deadline_s", (int, float), "a number of seconds")
+        _check_type(values, "host", str, "text")
+        _check_type(values, "port", int, "a whole number")
+        _check_type(values, "token", str, "text")
+        _check_type(values, "query_deadline_s", (int, float), "a number of seconds")
         if "allowed_hosts" in values:
             values["allowed_hosts"] = _texts("allowed_hosts", values["allowed_hosts"])
-        return cls(**values)  # pyright: ignore[reportArgumentType]  each has just been checked
+        return cls(**values)  # pyright: ignore[reportArgumentType]  checked above
 
 
-def _expect(values: Mapping[str, object], key: str, type_: type | tuple[type, ...], wanted: str) -> None:
+def _check_type(values: Mapping[str, object], key: str, type_: type | tuple[type, ...], expected: str) -> None:
     value = values.get(key)
     if value is not None and (not isinstance(value, type_) or isinstance(value, bool)):
-        found = "" if key == "token" else f", not {value!r}"
-        raise ValueError(f"{key} must be {wanted}{found}")
+        # A token must not appear in a log, not even a wrong one.
+        shown = type(value).__name__ if key == "token" else repr(value)
+        raise ValueError(f"{key} must be {expected}, got {shown}")
 
 
 def _texts(key: str, value: object) -> tuple[str, ...]:
@@ -77,11 +81,11 @@ def _texts(key: str, value: object) -> tuple[str, ...]:
         texts = [text for text in value if isinstance(text, str)]  # pyright: ignore[reportUnknownVariableType]
         if len(texts) == len(value):  # pyright: ignore[reportUnknownArgumentType]
             return tuple(texts)
-    raise ValueError(f"{key} must be a list of texts, not {value!r}")
+    raise ValueError(f"{key} must be a list of texts, got {value!r}")
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine itself can reach the address."""
+    """Return whether only this machine can reach the address."""
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""Which time a question is about."""
+"""Time ranges of questions."""
 
 import re
 import time
@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+from hassette_store.ids import first_id_at
+from hassette_store.periods import DAY_US, HOUR_US, PERIODS_US, SECOND_US
 from hassette_sync.errors import BadQuestionError
-from hassette_sync.ids import first_id_at
 
-SECOND_US = 1_000_000
-HOUR_US = 3_600 * SECOND_US
-DAY_US = 24 * HOUR_US
 DEFAULT_AGE = "24h"
 
 _UNITS_US = {"s": SECOND_US, "m": 60 * SECOND_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
 _AGE = re.compile(r"(\d{1,6})\s*([smhdw])")
-_LEAST_NUMBER_US = 100_000_000 * SECOND_US  # March 1973
-_LATEST_US = 4_102_444_800 * SECOND_US  # the year 2100
+_MIN_NUMBER_US = 100_000_000 * SECOND_US  # March 1973
+_MAX_US = 4_102_444_800 * SECOND_US  # the year 2100
 
 
 def now_us() -> int:
@@ -27,14 +25,14 @@ def now_us() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Periods:
-    """The whole hours or days (UTC) that cover a time range; statistics are kept by them.
+    """Whole UTC hours or days that cover a time range: the periods of the statistics.
 
     Attributes:
         unit: ``hour`` or ``day``.
-        first: The first period, counted since the epoch.
-        last: The last one, included.
-        step: How many of them one point of a drawing sums up; ``first`` is a multiple of it.
-        until_us: Where the last one ends, or the present within it.
+        first: First period, counted from the Unix epoch.
+        last: Last period, included.
+        step: Number of periods in one point of a chart; ``first`` is a multiple of it.
+        until_us: End of the last period, or the present time within it.
     """
 
     unit: str
@@ -45,34 +43,34 @@ class Periods:
 
     @property
     def length_us(self) -> int:
-        """The length of one point of a drawing, in microseconds."""
-        return self.step * (HOUR_US if self.unit == "hour" else DAY_US)
+        """Length of one point of a chart, in microseconds."""
+        return self.step * PERIODS_US[self.unit]
 
     @property
     def points(self) -> range:
-        """The points of a drawing, counted since the epoch in their own length."""
+        """Points of a chart, counted from the Unix epoch in units of `length_us`."""
         return range(self.first // self.step, self.last // self.step + 1)
 
     @property
     def since_us(self) -> int:
-        """Where the first period begins."""
+        """Start of the first period."""
         return self.points.start * self.length_us
 
     @property
     def time_range(self) -> "TimeRange":
-        """The time that they cover."""
+        """Time range that the periods cover."""
         return TimeRange(self.since_us, self.until_us)
 
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """From ``since_us``, included, to ``until_us``, excluded; microseconds since the Unix epoch.
-
-    A run belongs to the moment at which it ended.
+    """Time range in microseconds since the Unix epoch. A run belongs to the time of its end.
 
     Attributes:
-        ends_now: Whether nobody named an end. Runs of a clock that has been ahead are then in it, too; see
-            `hassette_sync.questions.periods.present`.
+        since_us: Start, included.
+        until_us: End, excluded.
+        ends_now: Whether the range ends at the present time. Such a range includes runs in the future, which exist
+            after a clock was ahead (`hassette_sync.questions.periods.present`).
     """
 
     since_us: int
@@ -85,22 +83,22 @@ class TimeRange:
 
     @classmethod
     def last(cls, age: str = DEFAULT_AGE, *, at_us: int | None = None) -> Self:
-        """Return the time from ``age`` ago (such as ``24h`` or ``7d``) until now."""
+        """Return the range from ``age`` ago until now. An age is a text such as ``24h`` or ``7d``."""
         return cls.parse(age, None, at_us=at_us)
 
     @classmethod
     def parse(cls, since: str | None, until: str | None, *, at_us: int | None = None) -> Self:
-        """Read a range from text; see `parse_moment`.
+        """Parse a range; `parse_moment` describes the texts.
 
         Args:
-            since: Start; None is 24 hours before the end.
-            until: End; None is now.
-            at_us: What to take for now.
+            since: Start; None for 24 hours before the end.
+            until: End; None for now.
+            at_us: Present time; None for the clock.
 
         Raises:
-            BadQuestionError: A text that is not a moment, or an empty range.
+            BadQuestionError: A text is not a time, or the range is empty.
         """
-        # A record made in this very millisecond belongs to "until now": hence one second more.
+        # The additional second includes runs that end right now.
         at = now_us() if at_us is None else at_us
         end = parse_moment(until, at_us=at) if until else at + SECOND_US
         start = parse_moment(since, at_us=at) if since else end - DAY_US
@@ -108,33 +106,37 @@ class TimeRange:
 
     @property
     def first_id(self) -> int:
-        """The lowest id in the range."""
+        """Lowest id in the range."""
         return first_id_at(self.since_us)
 
     @property
     def end_id(self) -> int:
-        """The first id after the range."""
+        """Lowest id after the range."""
         return first_id_at(self.until_us)
 
 
 def parse_moment(text: str, *, at_us: int) -> int:
-    """Read a moment: an age (``90s``, ``15m``, ``24h``, ``7d``, ``2w``), an ISO time, or microseconds since the epoch.
+    """Parse an age (``90s``, ``15m``, ``24h``, ``7d``, ``2w``), an ISO time, or microseconds since the Unix epoch.
 
-    An ISO time without an offset is local time. A number that is no time since 1973 is refused, but for 0: it is a date
-    without its dashes, or seconds.
+    An ISO time without an offset is local time. A number is only valid if it is 0 or a time after March 1973: a smaller
+    number is more likely a date without dashes, or a number of seconds.
+
+    Args:
+        text: Text to parse.
+        at_us: Present time.
 
     Raises:
-        BadQuestionError: Something else, or a moment outside 1970 to 2100.
+        BadQuestionError: The text has another form, or the time is outside 1970 to 2100.
     """
     text = text.strip()
     if age := _AGE.fullmatch(text):
         moment = max(at_us - int(age[1]) * _UNITS_US[age[2]], 0)
     elif text.isascii() and text.isdigit():
         moment = int(text[:20])
-        if 0 < moment < _LEAST_NUMBER_US:
+        if 0 < moment < _MIN_NUMBER_US:
             raise BadQuestionError(
-                f"{text[:40]} is a number, so microseconds since 1970, and that is before March 1973. Write a day as "
-                "2026-01-31, a time as 2026-01-31T18:00, or 0 for the beginning."
+                f"{text[:40]} is a number of microseconds, and a time before March 1973. Write a day as 2026-01-31, a "
+                "time as 2026-01-31T18:00, or 0 for the beginning."
             )
     else:
         try:
@@ -143,6 +145,6 @@ def parse_moment(text: str, *, at_us: int) -> int:
             raise BadQuestionError(
                 f"{text[:40]!r} is not a time. Write an age such as 24h or 7d, or a time such as 2026-01-31T18:00."
             ) from None
-    if not 0 <= moment <= _LATEST_US:
-        raise BadQuestionError(f"{text[:40]!r} lies outside of 1970 to 2100.")
+    if not 0 <= moment <= _MAX_US:
+        raise BadQuestionError(f"{text[:40]!r} is outside the years 1970 to 2100.")
     return moment

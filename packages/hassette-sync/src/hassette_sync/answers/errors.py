@@ -5,14 +5,14 @@ from hassette_sync.answers.values import Answer, Id, RegistrationRef
 
 
 class ErrorGroup(Answer):
-    """Failures that are the same mistake.
+    """Failures with the same fingerprint.
 
     Attributes:
         kind: ``exception``, ``hassette``, ``dependency``, ``timeout`` or ``exit``.
-        message: The first one's message, as a sample.
-        count: How many runs raised it since ever.
-        recent: How many runs raised it in the time asked about, as far as their rows are kept.
-        last_run_id: The newest run that raised it.
+        message: Message of the first failure, as a sample.
+        count: Number of failures ever.
+        recent: Number of failures in the time range. Runs count only while their rows exist.
+        last_run_id: Newest run with this failure.
     """
 
     id: Id
@@ -27,7 +27,7 @@ class ErrorGroup(Answer):
 
 
 class ErrorGroupsPage(Answer):
-    """Error groups seen in the time asked about, the most recently seen first."""
+    """Error groups with failures in the time range, most recently seen first."""
 
     groups: tuple[ErrorGroup, ...]
     next_cursor: str | None
@@ -36,7 +36,16 @@ class ErrorGroupsPage(Answer):
 
 
 class ErrorGroupDetail(Answer):
-    """One error group: whom it befell, and its newest runs, 50 at most; `runs` by its id pages through all."""
+    """One error group in detail, with at most 50 runs.
+
+    `DataSyncService.runs` with ``RunFilter(error_group_id=…)`` returns all runs.
+
+    Attributes:
+        group: The group itself.
+        traceback: Traceback of the first failure, as Python prints it; empty if there was none.
+        registrations: Handlers and jobs of the newest failures.
+        runs: Newest failed runs.
+    """
 
     group: ErrorGroup
     traceback: str

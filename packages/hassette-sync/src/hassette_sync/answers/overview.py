@@ -1,4 +1,4 @@
-"""Answers about the whole house."""
+"""Answers about the whole home and about the framework."""
 
 from hassette_sync.answers.errors import ErrorGroup
 from hassette_sync.answers.registrations import AppSummary, Registration, SkipReason
@@ -8,7 +8,14 @@ from hassette_sync.answers.values import Answer, Counts, Percentiles
 
 
 class Accounting(Answer):
-    """Where this process's runs are: ``executed == persisted + shed + waiting``."""
+    """Numbers of runs of this process: ``executed == persisted + sum(shed) + waiting``.
+
+    Attributes:
+        executed: Runs that have ended.
+        persisted: Runs that the history contains.
+        waiting: Runs that are not stored yet.
+        shed: Runs without a row, by reason. The counts include them.
+    """
 
     executed: int
     persisted: int
@@ -17,7 +24,7 @@ class Accounting(Answer):
 
 
 class ServiceState(Answer):
-    """One part of the framework and how it is."""
+    """Status of one service of the framework."""
 
     name: str
     status: str
@@ -25,7 +32,7 @@ class ServiceState(Answer):
 
 
 class Live(Answer):
-    """What the framework says of itself at this moment."""
+    """Present state of the framework."""
 
     ready: bool
     connection: str
@@ -34,19 +41,19 @@ class Live(Answer):
 
 
 class Status(Answer):
-    """The history file and the framework.
+    """Status of the database file and of the framework.
 
     Attributes:
-        path: The file.
-        size_bytes: With its write-ahead log.
-        schema_revision: Of the file.
-        sqlite_version: Of this process's SQLite.
-        notices: Sentences that a person should read.
-        incidents: What befell the history file in the last 30 days, newest first: a recovery, an upgrade.
-        session: The newest session; None in an empty history.
-        last_run: The newest run.
-        live: None when read from outside the framework's process.
-        at_us: When this was asked.
+        path: Path of the file.
+        size_bytes: Size of the file and its write-ahead log.
+        schema_revision: Schema revision of the file.
+        sqlite_version: Version of SQLite in this process.
+        notices: Sentences for the user of the framework.
+        incidents: Recoveries and upgrades of the file in the last 30 days, newest first.
+        session: Newest session; None for an empty history.
+        last_run: Newest run; None for an empty history.
+        live: Present state of the framework; None outside of its process.
+        at_us: Time of the question.
     """
 
     path: str
@@ -62,7 +69,7 @@ class Status(Answer):
 
 
 class Upcoming(Answer):
-    """A job's next run."""
+    """Next run of a job."""
 
     app: str
     instance: str
@@ -71,7 +78,7 @@ class Upcoming(Answer):
 
 
 class TimelinePoint(Answer):
-    """One whole hour or day."""
+    """Figures of one point in a chart: one or more whole hours or days."""
 
     start_us: int
     counts: Counts
@@ -80,24 +87,26 @@ class TimelinePoint(Answer):
 
 
 class Timeline(Answer):
-    """Throughput, failures and durations over time; every period is there, the empty ones too."""
+    """Throughput, failures and durations over time, including periods without runs."""
 
     period_length_us: int
     points: tuple[TimelinePoint, ...]
 
 
 class Overview(Answer):
-    """Is the house's automation all right?
+    """All values of the overview page.
 
     Attributes:
-        counts: Runs in the time asked about.
-        percentiles: Of all runs' durations.
-        failing: Handlers and jobs with failures, the worst first; at most 8 of them.
-        failing_count: How many handlers and jobs have failures.
-        errors: Error groups seen, the newest first.
-        upcoming: The jobs' next runs; only known live.
-        losses: Gaps, the newest first; at most 6 of them.
-        lost: How many details all gaps of the time make together.
+        counts: Numbers of runs in the time range.
+        percentiles: Percentiles of the durations of all runs.
+        failing: Handlers and jobs with failures, most failures first; at most 8.
+        failing_count: Number of all handlers and jobs with failures.
+        errors: Error groups, most recently seen first; at most 6.
+        upcoming: Next runs of the jobs; known only in the framework's process.
+        skips: Numbers of triggers that did not lead to a run, most frequent first; at most 6.
+        lifecycle: Lifecycle events without routine starts and stops, newest first; at most 6.
+        losses: Losses, newest first; at most 6.
+        lost: Number of all lost records in the time range.
     """
 
     status: Status

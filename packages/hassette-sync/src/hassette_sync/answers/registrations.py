@@ -4,18 +4,19 @@ from hassette_sync.answers.values import Answer, Counts, Id, Kind, Percentiles, 
 
 
 class Registration(Answer):
-    """A handler or job, with what it did in the time asked about.
+    """Handler or job with its figures in the time range.
 
     Attributes:
-        listens_to: A handler's topic or a job's schedule.
-        counts: Its runs.
-        percentiles: Of its durations.
+        listens_to: Topic of a handler, or schedule of a job.
+        handler: Qualified name of the callable.
+        counts: Numbers of runs.
+        percentiles: Percentiles of the durations.
         mean_us: Mean duration; None without runs.
-        max_us: The longest.
-        skipped: How often it did not run.
-        last_run_id: Its newest run whose row is kept, of any time; None if there is none.
-        last_status: How that one ended.
-        retired_us: When it was given up; None while it is registered, also when the whole framework has stopped.
+        max_us: Longest duration.
+        skipped: Number of triggers that did not lead to a run.
+        last_run_id: Newest run, in or out of the time range; None without a stored run.
+        last_status: Status of that run.
+        retired_us: End of the registration; None for a current one. A stop of the whole framework does not count.
     """
 
     id: Id
@@ -36,12 +37,12 @@ class Registration(Answer):
 
     @property
     def ref(self) -> RegistrationRef:
-        """Its name alone."""
+        """Name of the registration, for links."""
         return RegistrationRef(id=self.id, kind=self.kind, app=self.app, instance=self.instance, name=self.name)
 
 
 class Registrations(Answer):
-    """Handlers or jobs; the counts are over the whole hours or days that cover the time asked about."""
+    """Handlers and jobs. The figures cover whole hours or days around the time range."""
 
     registrations: tuple[Registration, ...]
     since_us: int
@@ -49,14 +50,14 @@ class Registrations(Answer):
 
 
 class Setting(Answer):
-    """An option as a person wrote it."""
+    """Option of a registration, as the user wrote it."""
 
     name: str
     value: str
 
 
 class Source(Answer):
-    """Where a handler stands."""
+    """Place of a handler in the source code."""
 
     file: str
     line: int
@@ -64,7 +65,7 @@ class Source(Answer):
 
 
 class HeatCell(Answer):
-    """How many runs of one period took how long."""
+    """Number of runs in one period and one duration band."""
 
     period_us: int
     band: int
@@ -76,8 +77,8 @@ class HeatMap(Answer):
 
     Attributes:
         period_length_us: Length of a period.
-        bands_us: Upper limits of the duration bands, ascending; the last band has none and is not listed.
-        cells: The cells that are not empty.
+        bands_us: Upper limits of the duration bands, ascending. The last band has no limit.
+        cells: Cells with runs.
     """
 
     period_length_us: int
@@ -86,7 +87,7 @@ class HeatMap(Answer):
 
 
 class SkipReason(Answer):
-    """How often something did not run, and why."""
+    """Number of triggers of one registration that did not lead to a run, for one reason."""
 
     registration: RegistrationRef
     reason: str
@@ -94,7 +95,7 @@ class SkipReason(Answer):
 
 
 class RegistrationDetail(Answer):
-    """All about one handler or job."""
+    """One handler or job in detail."""
 
     registration: Registration
     settings: tuple[Setting, ...]
@@ -110,7 +111,7 @@ class RegistrationDetail(Answer):
 
 
 class AppSummary(Answer):
-    """An app (all instances), with what it did in the time asked about."""
+    """App (all instances) with its figures in the time range."""
 
     app: str
     instances: tuple[str, ...]

@@ -1,11 +1,11 @@
 """Answers about runs."""
 
+from hassette_store.ids import time_of
 from hassette_sync.answers.values import Answer, Id, Kind, RegistrationRef, Trigger
-from hassette_sync.ids import ended_us
 
 
 class FailureBrief(Answer):
-    """What a run raised, in one line."""
+    """Failure of a run, on one line."""
 
     type: str
     message: str
@@ -13,7 +13,7 @@ class FailureBrief(Answer):
 
 
 class Run(Answer):
-    """One run of a handler or a job. Its id orders runs by their end, pages them and numbers the live stream."""
+    """One run of a handler or a job. Ids order runs by their end, and number them in the live stream."""
 
     id: Id
     kind: Kind
@@ -28,18 +28,18 @@ class Run(Answer):
 
     @property
     def ended_us(self) -> int:
-        """When it ended, to the millisecond."""
-        return ended_us(self.id)
+        """End of the run, to the millisecond."""
+        return time_of(self.id)
 
 
 class RunsPage(Answer):
     """Runs, newest first.
 
     Attributes:
-        runs: The runs.
-        next_cursor: Pass it as ``cursor`` for the older ones; None on the last page.
-        since_us: Start of the time asked about.
-        until_us: Its end.
+        runs: Runs on this page.
+        next_cursor: Value of ``cursor`` for the next page of older runs; None on the last page.
+        since_us: Start of the time range.
+        until_us: End of the time range.
     """
 
     runs: tuple[Run, ...]
@@ -49,14 +49,14 @@ class RunsPage(Answer):
 
 
 class Facet(Answer):
-    """One value of a filter and how many runs in the time asked about have it."""
+    """One value of a filter, and the number of runs that have it."""
 
     value: str
     count: int
 
 
 class RunFacets(Answer):
-    """What runs can be filtered by, with counts; over whole hours or days, rows that have gone included."""
+    """Values of the filters on runs. Counts cover whole hours or days, and include runs without a row."""
 
     apps: tuple[Facet, ...]
     statuses: tuple[Facet, ...]
@@ -65,7 +65,7 @@ class RunFacets(Answer):
 
 
 class LogLine(Answer):
-    """A line that the run logged; the level is the name that Python's logging gives it."""
+    """Log line of a run, with the name of its level in Python's logging."""
 
     at_us: int
     level: str
@@ -74,7 +74,7 @@ class LogLine(Answer):
 
 
 class ServiceCall(Answer):
-    """A Home Assistant service (action) that the run called, and the runs that its effects set off."""
+    """Call of a Home Assistant service (action), and the runs that its effects triggered."""
 
     at_us: int
     service: str
@@ -87,18 +87,18 @@ class ServiceCall(Answer):
 
 
 class RunDetail(Answer):
-    """The story of one run.
+    """One run in detail.
 
     Attributes:
         run: The run itself.
-        failure_kind: ``exception``, ``hassette``, ``dependency``, ``timeout``, ``exit``; None when it did not fail.
-        traceback: Of the first failure of its group, as Python prints it; empty when none was taken.
-        caused_by: The runs whose service call led to the event that it heard.
-        service_calls: What it called, in order, each with the runs that followed from it.
-        log_lines: What it logged, oldest first.
-        dropped_log_lines: How many more it logged than are kept of one run.
-        dropped_service_calls: How many more it called than are kept of one run.
-        heard_by: The other runs that the same event set off.
+        failure_kind: ``exception``, ``hassette``, ``dependency``, ``timeout`` or ``exit``; None without a failure.
+        traceback: Traceback of the first failure in the error group, as Python prints it; empty if there was none.
+        caused_by: Runs whose service call led to the event that triggered this run.
+        service_calls: Service calls in order, each with the runs that its effects triggered.
+        log_lines: Log lines, oldest first.
+        dropped_log_lines: Number of log lines above the limit for one run, which are not recorded.
+        dropped_service_calls: Number of service calls above the limit for one run, which are not recorded.
+        heard_by: Other runs that the same event triggered.
     """
 
     run: Run
@@ -113,7 +113,7 @@ class RunDetail(Answer):
 
 
 class Running(Answer):
-    """A run that has begun and not ended."""
+    """Run in progress."""
 
     app: str
     instance: str
@@ -124,12 +124,13 @@ class Running(Answer):
 
 
 class RunningNow(Answer):
-    """What is running.
+    """Runs in progress.
 
     Attributes:
-        running: The runs, longest first.
-        source: ``live`` (this moment) or ``heartbeat`` (from the file: what had been running for over a second then).
-        at_us: The moment that this describes.
+        running: Runs, longest first.
+        source: ``live`` for the present state, or ``heartbeat`` for the state at the last heartbeat, which contains
+            only runs that had taken over a second.
+        at_us: Time of this state.
     """
 
     running: tuple[Running, ...]

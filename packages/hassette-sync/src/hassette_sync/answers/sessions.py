@@ -1,20 +1,20 @@
-"""Answers about the framework itself: when it was up, what befell it, what is missing."""
+"""Answers about the framework itself: sessions, uptime, lifecycle events, lost records."""
 
 from hassette_sync.answers.values import Answer, Id
 
 
 class Session(Answer):
-    """From start to stop.
+    """Time from a start of the framework to its stop.
 
     Attributes:
-        state: ``running``, ``silent`` (open, but its heartbeat is overdue), ``clean``, ``crashed``, or what the
-            framework said at its end.
-        ended_us: When it ended, its last heartbeat if it crashed; None while it is open.
-        facts: Versions and the like.
-        runs: How many runs ended in it.
-        failures: How many of them failed; those that a crash interrupted as far as their rows are kept.
-        lost_runs: How many have no row; their counts are kept.
-        lost_details: How many log lines, service calls and the like were not kept.
+        state: ``running``, ``silent`` (open, but the heartbeat is overdue), ``clean``, ``crashed``, or the outcome that
+            the framework recorded.
+        ended_us: End, or the last heartbeat before a crash; None for an open session.
+        facts: Versions and similar facts.
+        runs: Number of runs that ended in the session.
+        failures: Number of failed runs. Runs that a crash interrupted count only while their rows exist.
+        lost_runs: Number of runs without a row. The counts include them.
+        lost_details: Number of lost log lines, service calls and other details.
     """
 
     id: Id
@@ -33,7 +33,7 @@ class Session(Answer):
 
     @property
     def until_us(self) -> int:
-        """Its end, or its last sign of life."""
+        """End, or the last heartbeat."""
         return self.heartbeat_us if self.ended_us is None else self.ended_us
 
 
@@ -47,15 +47,15 @@ class SessionsPage(Answer):
 
 
 class Uptime(Answer):
-    """How much of a time the framework was up.
+    """Uptime of the framework in a time range.
 
     Attributes:
-        up_us: Sum of the sessions' times in it.
-        share: ``up_us`` per known time, from 0 to 1; None when nothing is known of the time. What lies before the
-            very first session is not known and does not count.
-        starts: How many sessions began in it.
-        crashes: How many ended in it by a crash.
-        spans: The sessions, oldest first, for a strip; at most 500, the newest.
+        up_us: Sum of the durations of the sessions within the range.
+        share: Share of ``up_us`` in the known time, from 0 to 1; None if no time in the range is known. The time before
+            the first session is not known.
+        starts: Number of sessions that began in the range.
+        crashes: Number of sessions that crashed in the range.
+        spans: The newest 500 sessions, oldest first, for a chart.
     """
 
     up_us: int
@@ -68,7 +68,7 @@ class Uptime(Answer):
 
 
 class LifecycleEvent(Answer):
-    """Something that happened to the framework: a connection lost or restored, an app failed."""
+    """Event of the framework itself, such as a lost connection or a failed app."""
 
     id: Id
     session_id: Id
@@ -86,7 +86,7 @@ class LifecyclePage(Answer):
 
 
 class Loss(Answer):
-    """Detail that was not kept: a gap."""
+    """Records that could not be stored, by reason."""
 
     id: Id
     session_id: Id
@@ -98,7 +98,7 @@ class Loss(Answer):
 
 
 class LossesPage(Answer):
-    """Gaps, newest first."""
+    """Losses, newest first."""
 
     losses: tuple[Loss, ...]
     next_cursor: str | None

@@ -1,4 +1,4 @@
-"""What the live stream carries."""
+"""Messages of the live stream."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from hassette_sync.answers.values import Answer, Id, Kind, Trigger
 
 
 class LiveRun(Answer):
-    """A run that has just ended; its id is its sequence number."""
+    """Run that has just ended. Its id is the sequence number."""
 
     id: Id
     kind: Kind
@@ -23,7 +23,7 @@ class LiveRun(Answer):
 
     @classmethod
     def of(cls, run: Run) -> "LiveRun":
-        """Make one of a run of the history."""
+        """Convert a run of the history."""
         return cls(
             id=run.id,
             kind=run.kind,
@@ -43,13 +43,13 @@ class LiveMessage(Answer):
     """One message of the live stream.
 
     Attributes:
-        type: ``hello`` once at the beginning; ``runs``; ``reload`` in the place of more runs than the client asked to
-            be told of; ``dropped`` before the server hangs up.
-        last_id: The highest id sent so far: come back with it as ``after``.
-        at_us: When it was sent.
-        source: ``feed`` (pushed by the framework) or ``file`` (read from the history).
-        runs: New runs, ids ascending.
-        reason: Why the client was dropped, for a person.
+        type: ``hello`` once at the beginning; ``runs``; ``reload`` in place of more runs than the client wants at once;
+            ``dropped`` before the server closes the connection.
+        last_id: Highest id sent so far: the value of ``after`` for the next connection.
+        at_us: Time of sending.
+        source: ``feed`` (live from the framework) or ``file`` (read from the history).
+        runs: New runs with ascending ids.
+        reason: Reason for ``dropped``, as a sentence.
     """
 
     type: Literal["hello", "runs", "reload", "dropped"]

@@ -1,37 +1,36 @@
-"""What the answers are made of."""
+"""Values that several answers share."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
+from hassette_store.statuses import FAILED_STATUSES, STATUS_NAMES
+
 Id = Annotated[int, PlainSerializer(str, return_type=str, when_used="json")]
-"""An id: an `int` in Python, a string in JSON, where numbers above 2**53 lose their last digits."""
+"""An id: an `int` in Python, but a string in JSON, because JavaScript rounds numbers above 2**53."""
 
 
-def _reads_as_bool(value: object) -> object:
+def _integer_as_bool(value: object) -> object:
     return bool(value) if isinstance(value, int) else value
 
 
-Flag = Annotated[bool, BeforeValidator(_reads_as_bool)]
+Flag = Annotated[bool, BeforeValidator(_integer_as_bool)]
 
 Kind = Literal["handler", "job"]
-"""A handler that listens to events, or a job on a schedule."""
-
-STATUSES = ("success", "error", "cancelled", "timed_out", "interrupted")
-"""How a run can end; ``interrupted`` means that the process ended under it."""
-
-FAILED = ("error", "timed_out", "interrupted")
-"""The statuses that somebody should look at."""
+"""Kind of a registration and of its runs: an event handler or a scheduled job (`hassette_store.kinds`)."""
 
 
 class Answer(BaseModel):
-    """Root of all answers: immutable. Times end in ``_us``: microseconds since the Unix epoch; durations, too."""
+    """Base class of all answers: immutable.
+
+    Fields that end in ``_us`` are microseconds: times since the Unix epoch, and durations.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
 
 
 class RegistrationRef(Answer):
-    """Whose run: enough to name it and to link to it."""
+    """Name of a handler or job, and the id for links to it."""
 
     id: Id
     kind: Kind
@@ -41,7 +40,7 @@ class RegistrationRef(Answer):
 
     @property
     def title(self) -> str:
-        """The name as a person would say it: the instance is left out when it says nothing."""
+        """Name for display: ``app.instance.name``, or ``app.name`` for an app with one instance."""
         return (
             f"{self.app}.{self.name}"
             if self.instance in ("", self.app, "default")
@@ -50,7 +49,9 @@ class RegistrationRef(Answer):
 
 
 class EventTrigger(Answer):
-    """The event that a handler heard."""
+    """Event that triggered a handler."""
+
+    run_kind: ClassVar[Kind] = "handler"
 
     kind: Literal["event"] = "event"
     event_type: str
@@ -61,20 +62,59 @@ class EventTrigger(Answer):
     parent_id: str | None = None
     user_id: str | None = None
 
+    @property
+    def own_context(self) -> str | None:
+        """Id of the Home Assistant context of the event."""
+        return self.context_id or None
+
+    @property
+    def contexts(self) -> tuple[str, ...]:
+        """Ids of the Home Assistant contexts that lead back to the cause of the event."""
+        return tuple(id_ for id_ in (self.context_id, self.parent_id) if id_)
+
+    def is_same_event(self, other: "Trigger") -> bool:
+        """Return whether the other trigger is the same event: one service call may cause events of many entities."""
+        return isinstance(other, EventTrigger) and (self.context_id, self.entity_id, self.new_state) == (
+            other.context_id,
+            other.entity_id,
+            other.new_state,
+        )
+
 
 class DueTrigger(Answer):
-    """The moment at which a job was due."""
+    """Time at which a job was due."""
+
+    run_kind: ClassVar[Kind] = "job"
 
     kind: Literal["due"] = "due"
     due_us: int
     manual: Flag = False
 
+    @property
+    def own_context(self) -> None:
+        """None: a schedule has no Home Assistant context."""
+        return
+
+    @property
+    def contexts(self) -> tuple[str, ...]:
+        """No ids: a schedule has no Home Assistant context."""
+        return ()
+
+    def is_same_event(self, other: "Trigger") -> bool:
+        """Return False: two jobs that are due at the same time have nothing in common."""
+        return False
+
 
 Trigger = EventTrigger | DueTrigger
 
+TRIGGERS: dict[str, type[EventTrigger] | type[DueTrigger]] = {
+    trigger.run_kind: trigger for trigger in (EventTrigger, DueTrigger)
+}
+"""Type of the trigger for each kind of run."""
+
 
 class Counts(Answer):
-    """Runs by how they ended, those included whose rows have gone."""
+    """Numbers of runs by status, including runs whose rows have been deleted."""
 
     success: int = 0
     error: int = 0
@@ -84,22 +124,22 @@ class Counts(Answer):
 
     @property
     def total(self) -> int:
-        """All runs."""
-        return self.success + self.error + self.cancelled + self.timed_out + self.interrupted
+        """Number of all runs."""
+        return sum(getattr(self, status) for status in STATUS_NAMES)
 
     @property
     def failed(self) -> int:
-        """Runs that somebody should look at."""
-        return self.error + self.timed_out + self.interrupted
+        """Number of failed runs."""
+        return sum(getattr(self, status) for status in FAILED_STATUSES)
 
     @property
     def failure_share(self) -> float:
-        """Failed runs per run, from 0 to 1."""
+        """Failed runs as a share of all runs, from 0 to 1."""
         return self.failed / self.total if self.total else 0.0
 
 
 class Percentiles(Answer):
-    """Durations below which half, 95 % and 99 % of the runs stay; within 1 %. None without runs."""
+    """Percentiles of run durations by nearest rank, within 1 %; None without runs."""
 
     p50_us: int | None = None
     p95_us: int | None = None

@@ -1,5 +1,5 @@
-"""All SQL of this package: named statements, each with its sentence.
+"""SQL of this package: named statements, each with a sentence that explains it.
 
-Parameters are named; nothing is spliced in but fixed text of these modules. The tables and views are those of
-`hassette_store/migrations/sql/0001_initial.sql`.
+Values are bound by name. Statements are assembled only from fixed text of these modules and the store's table of kinds.
+The schema is `hassette_store/migrations/sql/0001_initial.sql`.
 """

@@ -1,10 +1,12 @@
-"""Statements about handlers, jobs and apps, and about what statistics say of them."""
+"""Statements about handlers, jobs and apps."""
 
-# ruff: noqa: S608  every piece of these statements is fixed text of this module
+# ruff: noqa: S608  the statements contain only text from this package and from the store's table of kinds
 
-# What ended along with the whole framework is not retired: it is only not running, like everything else. The stop takes
-# a few seconds, and some histories have it as a retirement of each. The session that counts is the newest in which
-# anything was registered, so that one which still waits for its apps retires nothing either.
+from hassette_sync.queries.kinds import KIND, union
+
+# Registrations that ended with the whole framework count as registered. A shutdown takes a few seconds, and some
+# histories record it as a retirement of each registration. The reference is the newest session that registered
+# anything: a session whose apps have not started yet retires nothing.
 _RETIRED = """
 CASE WHEN retired_us < coalesce(
     (SELECT ended_us - 30000000 FROM sessions WHERE started_us <= (SELECT max(last_registered_us) FROM registrations)
@@ -13,36 +15,38 @@ CASE WHEN retired_us < coalesce(
 """
 
 REGISTRATIONS = f"""
-SELECT id, kind, app, instance, name, coalesce(topic, schedule) AS listens_to, handler, {_RETIRED}
+SELECT id, {KIND} AS kind, app, instance, name, coalesce(topic, schedule) AS listens_to, handler, {_RETIRED}
 FROM registrations
-WHERE (:kind IS NULL OR kind = :kind) AND (:app IS NULL OR app = :app)
+WHERE (:kind IS NULL OR {KIND} = :kind) AND (:app IS NULL OR app = :app)
 ORDER BY app, instance, name, topic
 """
-"""Handlers and jobs by name; a house has hundreds."""
+"""Handlers and jobs by name. A home has hundreds."""
 
 REGISTRATION = f"""
-SELECT id, kind, app, instance, name, coalesce(topic, schedule) AS listens_to, handler, {_RETIRED}, settings,
+SELECT id, {KIND} AS kind, app, instance, name, coalesce(topic, schedule) AS listens_to, handler, {_RETIRED}, settings,
        source_file, source_line, source_snippet, runs_in, timeout_s, first_registered_us, last_registered_us
 FROM registrations WHERE id = :registration_id
 """
-"""One handler or job, whole."""
+"""All columns of one handler or job."""
 
 NEWEST_RUN = """
-SELECT id, (SELECT name FROM statuses WHERE statuses.id = status_id) AS status
+SELECT id AS run_id, (SELECT name FROM statuses WHERE statuses.id = status_id) AS status
 FROM runs WHERE registration_id = :registration_id ORDER BY id DESC LIMIT 1
 """
-"""The newest run of one handler or job."""
+"""Newest run of one handler or job."""
 
-# A correlated look-up by index for each registration: a few microseconds each, and no walk over the runs.
-NEWEST_RUNS = """
+# One index lookup for each registration takes a few microseconds and reads no other runs.
+_NEWEST_IDS = union(
+    lambda kind: (
+        f"SELECT id AS registration_id, (SELECT max(id) FROM {kind.runs} WHERE {kind.owner} = {kind.registrations}.id)"
+        f" AS run_id FROM {kind.registrations}"
+    )
+)
+
+NEWEST_RUNS = f"""
 SELECT newest.registration_id, newest.run_id, statuses.name AS status
-FROM (
-    SELECT id AS registration_id,
-           (SELECT max(id) FROM handler_invocations WHERE listener_id = listeners.id) AS run_id FROM listeners
-    UNION ALL
-    SELECT id, (SELECT max(id) FROM job_executions WHERE job_id = scheduled_jobs.id) FROM scheduled_jobs
-) AS newest
+FROM ({_NEWEST_IDS}) AS newest
 JOIN runs ON runs.id = newest.run_id
 JOIN statuses ON statuses.id = runs.status_id
 """
-"""The newest run of every handler and job."""
+"""Newest run of each handler and job."""

@@ -1,53 +1,54 @@
-"""Statements about runs. Lists walk a primary key or an index of ids, newest first, and stop at their limit."""
+"""Statements about runs. Lists read a primary key or an index of ids, newest first, and stop at their limit."""
 
-# ruff: noqa: S608  every piece of these statements is fixed text of this module
+# ruff: noqa: S608  the statements contain only text from this package and from the store's table of kinds
 
 from collections.abc import Collection
 
-_COLUMNS = """
+from hassette_store.kinds import HANDLER
+from hassette_sync.queries.kinds import (
+    KIND,
+    registration_columns,
+    registration_joins,
+    trigger_columns,
+    trigger_joins,
+    union,
+)
+
+_COLUMNS = f"""
     page.id, page.kind, page.registration_id, page.session_id, statuses.name AS status,
-    page.started_us, page.duration_us, page.waited_us, event_types.name AS event_type, entities.name AS entity_id,
-    page.old_state, page.new_state, page.context_id, page.parent_id, users.name AS user_id, page.due_us, page.manual,
-    coalesce(listeners.app, scheduled_jobs.app) AS app,
-    coalesce(listeners.instance, scheduled_jobs.instance) AS instance,
-    coalesce(listeners.name, scheduled_jobs.name) AS name,
+    page.started_us, page.duration_us, page.waited_us, {trigger_columns("page")},
+    {registration_columns("app", "instance", "name")},
     error_groups.type AS failure_type, coalesce(failures.message, error_groups.message) AS failure_message,
     failures.error_group_id
 """
 
-# The view run_failures at the right of an outer join would be made whole first: hence its two tables.
-_JOINS = """
+# The two tables of the view run_failures: SQLite would materialize the view at the right of an outer join.
+_JOINS = f"""
 LEFT JOIN statuses ON statuses.id = page.status_id
-LEFT JOIN names AS event_types ON event_types.id = page.event_type_id
-LEFT JOIN names AS entities ON entities.id = page.entity_id
-LEFT JOIN names AS users ON users.id = page.user_id
-LEFT JOIN listeners ON page.kind = 'handler' AND listeners.id = page.registration_id
-LEFT JOIN scheduled_jobs ON page.kind = 'job' AND scheduled_jobs.id = page.registration_id
+{trigger_joins("page")}
+{registration_joins("page")}
 LEFT JOIN failures ON failures.run_id = page.id
 LEFT JOIN error_groups ON error_groups.id = failures.error_group_id
 """
 
 
-def _in_words(inner: str, order: str = "DESC") -> str:
+def _with_names(inner: str, order: str = "DESC") -> str:
     return f"SELECT {_COLUMNS} FROM ({inner}) AS page {_JOINS} ORDER BY page.id {order}"
 
 
-RUN = _in_words("SELECT * FROM runs WHERE id = :id")
-"""One run, its names in words."""
+RUN = _with_names("SELECT * FROM runs WHERE id = :id")
+"""One run with its names."""
 
-RUNS_AFTER = _in_words("SELECT * FROM runs WHERE id > :after ORDER BY id LIMIT :limit", "ASC")
-"""Runs that ended after a known one, oldest first: what a live client has missed."""
+RUNS_AFTER = _with_names("SELECT * FROM runs WHERE id > :after ORDER BY id LIMIT :limit", "ASC")
+"""Runs with an id above a known one, oldest first: the runs that a live client has missed."""
 
-
-NEWEST_IDS = """
-SELECT coalesce((SELECT max(id) FROM handler_invocations), 0), coalesce((SELECT max(id) FROM job_executions), 0)
-"""
-"""The newest run of either kind, 0 for none."""
+NEWEST_ID = f"SELECT coalesce(max(id), 0) AS id FROM ({union(lambda kind: f'SELECT max(id) AS id FROM {kind.runs}')})"
+"""Id of the newest run, or 0 for none."""
 
 CONDITIONS = {
     "registration": "registration_id = :registration_id",
     "registrations": "registration_id IN (SELECT value FROM json_each(:registrations))",
-    # `<> 0` is what the partial indexes on everything but success ask for.
+    # SQLite uses the partial indexes on unsuccessful runs only for a statement that repeats their `<> 0`.
     "status": "status_id <> 0 AND status_id = :status_id",
     "success": "status_id = 0",
     "statuses": "status_id IN (SELECT value FROM json_each(:statuses))",
@@ -74,51 +75,52 @@ CONDITIONS = {
                    OR coalesce(failures.message, error_groups.message) LIKE :text ESCAPE '\\')))
     """,
 }
-"""What runs can be filtered by. The text is looked for in names, topics, entities, event types and error messages."""
+"""Conditions of the filters on runs. The text filter searches names, topics, entities, event types and errors."""
 
 
-# With nothing else asked, a page of the group's newest failures is the page: seldom more than a few dozen of many
-# thousands. Any other condition may leave none of just these.
+# Without other conditions, the newest failures of the group are the page: a few dozen rows of many thousands. Other
+# conditions might reject all of these rows, so that the limit must not apply here.
 _ERROR_GROUP_ALONE = CONDITIONS["error_group"].removesuffix(")") + " ORDER BY run_id DESC LIMIT :limit)"
 
 
 def runs_page(conditions: Collection[str]) -> str:
     """Return the statement for the newest runs below ``:cursor`` that meet the named conditions."""
-    wanted = [CONDITIONS[name] for name in conditions] if list(conditions) != ["error_group"] else [_ERROR_GROUP_ALONE]
-    where = " AND ".join(["id < :cursor", "id >= :first_id", *wanted])
-    return _in_words(f"SELECT * FROM runs WHERE {where} ORDER BY id DESC LIMIT :limit")
+    filters = [CONDITIONS[name] for name in conditions] if list(conditions) != ["error_group"] else [_ERROR_GROUP_ALONE]
+    where = " AND ".join(["id < :cursor", "id >= :first_id", *filters])
+    return _with_names(f"SELECT * FROM runs WHERE {where} ORDER BY id DESC LIMIT :limit")
 
 
 RUN_FAILURE = "SELECT kind, traceback FROM run_failures WHERE run_id = :id"
-"""What a run raised, with the sample traceback of its group."""
+"""Failure of a run, with the sample traceback of its error group."""
 
 SERVICE_CALLS = """
 SELECT at_us, service, target, data, duration_us, context_id, error
 FROM run_service_calls WHERE run_id = :id ORDER BY position
 """
-"""What a run called, in order."""
+"""Service calls of a run, in order."""
 
 LOG_LINES = "SELECT at_us, level, logger, message FROM run_log_lines WHERE run_id = :id ORDER BY position"
-"""What a run logged, oldest first."""
+"""Log lines of a run, oldest first."""
 
 DROPPED_EFFECTS = "SELECT log_lines, service_calls FROM dropped_effects WHERE run_id = :id"
-"""What the bounds cut off a run."""
+"""Numbers of log lines and service calls of a run that exceeded the limits."""
 
-# The conditions on user_id and parent_id repeat those of the partial indexes, or SQLite would not use them.
-CAUSED_BY_CONTEXT = _in_words(
-    """
+# Only events have a context, so only handlers can follow from one. The conditions on user_id and parent_id repeat those
+# of the partial indexes, or SQLite would not use the indexes.
+CAUSED_BY_CONTEXT = _with_names(
+    f"""
     SELECT * FROM runs WHERE id IN (
-        SELECT id FROM handler_invocations
+        SELECT id FROM {HANDLER.runs}
         WHERE context_id = :context_id AND (user_id IS NOT NULL OR parent_id IS NOT NULL)
         UNION
-        SELECT id FROM handler_invocations WHERE parent_id = :context_id AND parent_id IS NOT NULL
+        SELECT id FROM {HANDLER.runs} WHERE parent_id = :context_id AND parent_id IS NOT NULL
         ORDER BY 1 LIMIT :limit)
 """,
     "ASC",
 )
-"""Runs that heard an event with this context, or with one that came out of it: a service call's effects."""
+"""Runs triggered by an event with this context or with a child context: the effects of a service call."""
 
-CALLERS_OF_CONTEXTS = _in_words(
+CALLERS_OF_CONTEXTS = _with_names(
     """
     SELECT * FROM runs WHERE id IN (
         SELECT run_id FROM service_calls
@@ -126,19 +128,16 @@ CALLERS_OF_CONTEXTS = _in_words(
 """,
     "ASC",
 )
-"""Runs whose service call Home Assistant answered with one of these contexts: an event's causes."""
+"""Runs with a service call in one of these contexts: the causes of an event."""
 
-RUNNING = """
-SELECT running_executions.started_us, event_types.name AS event_type, entities.name AS entity_id, old_state, new_state,
-       context_id, parent_id, users.name AS user_id, due_us, manual, running_executions.session_id,
-       registrations.app, registrations.instance, registrations.name, registrations.kind
+RUNNING = f"""
+SELECT running_executions.started_us, {trigger_columns("running_executions")},
+       registrations.app, registrations.instance, registrations.name, {KIND} AS kind
 FROM running_executions
 JOIN registrations ON registrations.id = registration_id
-LEFT JOIN names AS event_types ON event_types.id = event_type_id
-LEFT JOIN names AS entities ON entities.id = running_executions.entity_id
-LEFT JOIN names AS users ON users.id = user_id
+{trigger_joins("running_executions")}
 WHERE session_id = :session_id
 ORDER BY running_executions.started_us
 LIMIT 200
 """
-"""What had been running for over a second at the last heartbeat."""
+"""Runs that had been in progress for over a second at the last heartbeat."""

@@ -1,15 +1,19 @@
-"""Statements about statistics: sums over whole hours or days, never over raw rows.
+"""Statements about statistics: sums over whole hours or days, never over the rows of runs.
 
-Each exists for hours and for days; `by_unit` picks one. "One registration over time" seeks once for each period,
-because the period comes first in the keys.
+Each statement exists for hours and for days, and `by_unit` selects one set. The period comes first in the keys, so a
+statement about one registration over time does one index lookup for each period.
 """
 
-# ruff: noqa: S608  every piece of these statements is fixed text of this module
+# ruff: noqa: S608  the statements contain only text from this package and from the store's tables
 from dataclasses import dataclass
 
-_SUMS = """
-    coalesce(sum(success), 0) AS success, coalesce(sum(error), 0) AS error, coalesce(sum(cancelled), 0) AS cancelled,
-    coalesce(sum(timed_out), 0) AS timed_out, coalesce(sum(interrupted), 0) AS interrupted,
+from hassette_store.statuses import STATUS_NAMES
+
+PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+"""Percentiles of the answers, and the share of the runs for each."""
+
+_SUMS = f"""
+    {", ".join(f"coalesce(sum({status}), 0) AS {status}" for status in STATUS_NAMES)},
     coalesce(sum(total_us), 0) AS total_us, coalesce(max(max_us), 0) AS max_us
 """
 
@@ -20,13 +24,21 @@ WITH RECURSIVE periods (period) AS (
 """
 
 
-def _ranks(inner: str, key: str) -> str:
-    # A percentile is the first bucket in which the running count reaches that share of all.
+def _percentiles(inner: str, key: str) -> str:
+    """Return a statement for the bucket of each percentile.
+
+    It computes the nearest rank, like `hassette_store.sketch.quantile`: the first bucket at which the running count
+    reaches the share. Counts are whole numbers, so this is the bucket of the ``ceil(share * total)``-th shortest run.
+
+    Args:
+        inner: Statement for the sketch, with the columns ``key``, ``bucket`` and ``count``.
+        key: Column that separates the sketches.
+    """
+    columns = ", ".join(
+        f"min(CASE WHEN running >= {share} * total THEN bucket END) AS {name}" for name, share in PERCENTILES.items()
+    )
     return f"""
-        SELECT {key},
-               min(CASE WHEN running >= 0.50 * total THEN bucket END) AS p50,
-               min(CASE WHEN running >= 0.95 * total THEN bucket END) AS p95,
-               min(CASE WHEN running >= 0.99 * total THEN bucket END) AS p99
+        SELECT {key}, {columns}
         FROM (
             SELECT {key}, bucket, sum(count) OVER (PARTITION BY {key} ORDER BY bucket) AS running,
                    sum(count) OVER (PARTITION BY {key}) AS total
@@ -38,19 +50,19 @@ def _ranks(inner: str, key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StatisticsStatements:
-    """The statements for one length of period.
+    """Statements for one unit of periods.
 
     Attributes:
         by_registration: Counts and durations of each handler and job.
-        by_period: The same of the whole house, for each period.
-        of_one_by_period: The same of one registration, for each period.
-        percentiles_by_registration: Of each handler and job.
-        sketch_by_period: The latency sketch of the whole house, for each period.
-        percentiles_of_one: Of one registration.
-        sketch_of_one: One registration's latency sketch, for each period: the heat map.
-        skips: How often each handler and job did not run, and why.
-        skips_by_period: How often something did not run, for each period.
-        skips_of_one: How often one registration did not run, and why.
+        by_period: Counts and durations of the whole home, for each period.
+        of_one_by_period: Counts and durations of one registration, for each period.
+        percentiles_by_registration: Percentiles of each handler and job.
+        sketch_by_period: Latency sketch of the whole home, for each period.
+        percentiles_of_one: Percentiles of one registration.
+        sketch_of_one: Latency sketch of one registration, for each period.
+        skips: Number of triggers of each handler and job that did not lead to a run, by reason.
+        skips_by_period: Number of triggers of the whole home that did not lead to a run, for each period.
+        skips_of_one: Number of triggers of one registration that did not lead to a run, by period and reason.
     """
 
     by_registration: str
@@ -69,7 +81,7 @@ def _statements(period: str, statistics: str, latency: str, skips: str) -> Stati
     within = f"{period} BETWEEN :first AND :last"
 
     def of_one(table: str) -> str:
-        # CROSS JOIN fixes the order: the periods outside, a seek by (period, registration) inside.
+        # CROSS JOIN fixes the order of the loops: one lookup by (period, registration) for each period.
         return f"periods CROSS JOIN {table} ON {period} = periods.period WHERE registration_id = :registration_id"
 
     sketch = f"SELECT {period} AS period, bucket, count FROM {of_one(latency)}"
@@ -78,12 +90,12 @@ def _statements(period: str, statistics: str, latency: str, skips: str) -> Stati
         by_registration=f"SELECT registration_id, {_SUMS} FROM {statistics} WHERE {within} GROUP BY registration_id",
         by_period=f"SELECT {period} AS period, {_SUMS} FROM {statistics} WHERE {within} GROUP BY {period}",
         of_one_by_period=f"{_PERIODS} SELECT {period} AS period, {_SUMS} FROM {of_one(statistics)} GROUP BY {period}",
-        percentiles_by_registration=_ranks(
+        percentiles_by_registration=_percentiles(
             f"SELECT registration_id, {buckets} GROUP BY registration_id, bucket", "registration_id"
         ),
         sketch_by_period=f"SELECT {period} AS period, {buckets} GROUP BY {period}, bucket",
         percentiles_of_one=_PERIODS
-        + _ranks(f"SELECT 0 AS one, bucket, sum(count) AS count FROM ({sketch}) GROUP BY bucket", "one"),
+        + _percentiles(f"SELECT 0 AS one, bucket, sum(count) AS count FROM ({sketch}) GROUP BY bucket", "one"),
         sketch_of_one=_PERIODS + sketch,
         skips=f"""
             SELECT registration_id, names.name AS reason, sum(count) AS count
@@ -100,19 +112,19 @@ def _statements(period: str, statistics: str, latency: str, skips: str) -> Stati
 
 
 HOURLY = _statements("hour", "statistics_hourly", "latency_hourly", "skips_hourly")
-"""Statistics by the hour."""
+"""Statements about hourly statistics."""
 
 DAILY = _statements("day", "statistics_daily", "latency_daily", "skips_daily")
-"""Statistics by the day."""
+"""Statements about daily statistics."""
 
 KEPT_SINCE = """
 SELECT (SELECT min(hour) FROM statistics_hourly) AS first_hour, (SELECT min(day) FROM statistics_daily) AS first_day,
        (SELECT started_us FROM sessions ORDER BY id LIMIT 1) AS first_start_us
 """
-"""Since when statistics of hours and of days are kept, and when the first known session began."""
+"""First hour and first day with statistics, and the start of the oldest known session."""
 
 ONLY_IN_DAYS = "SELECT day FROM statistics_daily WHERE day >= :first AND day < coalesce(:below, day + 1) LIMIT 1"
-"""A day with statistics, of those from a first one to below another."""
+"""A day with statistics, between a first day and a day below which hourly statistics have expired."""
 
 
 def by_unit(unit: str) -> StatisticsStatements:

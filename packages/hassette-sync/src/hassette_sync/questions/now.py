@@ -1,50 +1,34 @@
-"""What is not history yet: from the live feed, or as far as the file tells.
+"""Questions about the present, answered from the live feed or from the last heartbeat in the file.
 
-An app's texts may hold half a surrogate pair, such as a file's name that is not UTF-8. The store mends what it writes;
-what is still live is mended here, or it could not be sent.
+Texts of an app may hold lone surrogates, for example in a file name that is not UTF-8. The store replaces them when it
+writes. Live values have not been written, so this module replaces them; JSON cannot hold them.
 """
 
+from typing import cast
+
+from hassette_store.kinds import kind_of
+from hassette_store.rows import RegistrationRow, RunningRow
 from hassette_sync.answers.overview import Accounting, Live, ServiceState, Upcoming
 from hassette_sync.answers.runs import FailureBrief, Running, RunningNow
 from hassette_sync.answers.stream import LiveRun
-from hassette_sync.answers.values import DueTrigger, EventTrigger, Trigger
-from hassette_sync.live import LiveEventTrigger, LiveRow, LiveSnapshot, LiveTrigger
+from hassette_sync.answers.values import TRIGGERS, Kind, Trigger
+from hassette_sync.live import LiveRow, LiveSnapshot
 from hassette_sync.queries.runs import RUNNING
 from hassette_sync.questions.rows import trigger_of
 from hassette_sync.questions.sessions import newest_session
-from hassette_sync.reader import Snapshot
+from hassette_sync.reader import ReadTransaction
 from hassette_sync.words import sendable
 
 
-def live_trigger(trigger: LiveTrigger) -> Trigger:
-    """Make a trigger of a live one."""
-    if isinstance(trigger, LiveEventTrigger):
-        return EventTrigger(
-            event_type=sendable(trigger.event_type),
-            entity_id=_sendable(trigger.entity_id),
-            old_state=_sendable(trigger.old_state),
-            new_state=_sendable(trigger.new_state),
-            context_id=_sendable(trigger.context_id),
-            parent_id=_sendable(trigger.parent_id),
-            user_id=_sendable(trigger.user_id),
-        )
-    return DueTrigger(due_us=trigger.due_us, manual=trigger.manual)
-
-
-def _sendable(text: str | None) -> str | None:
-    return None if text is None else sendable(text)
-
-
 def live_run(row: LiveRow) -> LiveRun:
-    """Make a run of the live stream of a live row."""
-    trigger = live_trigger(row.trigger)
+    """Convert a run of the live feed."""
     failure = row.failure
     brief = None
     if failure is not None:
         brief = FailureBrief(type=sendable(failure.type), message=sendable(failure.message))
     return LiveRun(
         id=row.id,
-        kind="handler" if isinstance(trigger, EventTrigger) else "job",
+        kind=_kind(row.registration),
         app=sendable(row.registration.app),
         instance=sendable(row.registration.instance),
         name=sendable(row.registration.name),
@@ -52,13 +36,28 @@ def live_run(row: LiveRow) -> LiveRun:
         started_us=row.started_us,
         duration_us=row.duration_us,
         waited_us=row.waited_us,
-        trigger=trigger,
+        trigger=_trigger(row),
         failure=brief,
     )
 
 
+def _kind(registration: RegistrationRow) -> Kind:
+    return cast("Kind", kind_of(registration).name)
+
+
+def _trigger(row: LiveRow | RunningRow) -> Trigger:
+    trigger = TRIGGERS[_kind(row.registration)]
+    return trigger.model_validate(
+        {field: _sendable(getattr(row.trigger, field)) for field in trigger.model_fields if field != "kind"}
+    )
+
+
+def _sendable(value: object) -> object:
+    return sendable(value) if isinstance(value, str) else value
+
+
 def live_state(snapshot: LiveSnapshot) -> Live:
-    """Answer what the framework says of itself."""
+    """Convert the present state of the framework."""
     accounting = snapshot.accounting
     return Live(
         ready=snapshot.ready,
@@ -77,46 +76,46 @@ def live_state(snapshot: LiveSnapshot) -> Live:
 
 
 def live_running(snapshot: LiveSnapshot, at_us: int) -> RunningNow:
-    """Answer what is running at this moment."""
+    """Return the runs in progress at this moment, longest first."""
     running = [
         Running(
-            app=sendable(one.registration.app),
-            instance=sendable(one.registration.instance),
-            name=sendable(one.registration.name),
-            kind="handler" if isinstance(one.trigger, LiveEventTrigger) else "job",
-            started_us=one.started_us,
-            trigger=live_trigger(one.trigger),
+            app=sendable(row.registration.app),
+            instance=sendable(row.registration.instance),
+            name=sendable(row.registration.name),
+            kind=_kind(row.registration),
+            started_us=row.started_us,
+            trigger=_trigger(row),
         )
-        for one in snapshot.running
+        for row in snapshot.running
     ]
-    return RunningNow(running=tuple(sorted(running, key=lambda one: one.started_us)), source="live", at_us=at_us)
+    return RunningNow(running=tuple(sorted(running, key=lambda run: run.started_us)), source="live", at_us=at_us)
 
 
 def live_upcoming(snapshot: LiveSnapshot) -> tuple[Upcoming, ...]:
-    """Answer the jobs' next runs, the nearest first."""
+    """Return the next runs of the jobs, soonest first."""
     upcoming = [
-        Upcoming(app=sendable(one.app), instance=sendable(one.instance), name=sendable(one.name), due_us=one.due_us)
-        for one in snapshot.upcoming
+        Upcoming(app=sendable(run.app), instance=sendable(run.instance), name=sendable(run.name), due_us=run.due_us)
+        for run in snapshot.upcoming
     ]
-    return tuple(sorted(upcoming, key=lambda one: one.due_us))
+    return tuple(sorted(upcoming, key=lambda run: run.due_us))
 
 
-async def running_at_heartbeat(snapshot: Snapshot, at_us: int) -> RunningNow:
-    """Answer what had been running for over a second at the last heartbeat of a session that is alive."""
-    newest = await newest_session(snapshot, at_us)
+async def running_at_heartbeat(transaction: ReadTransaction) -> RunningNow:
+    """Return the runs that had been in progress for over a second at the last heartbeat of a running session."""
+    newest = await newest_session(transaction)
     if newest is None or newest.state != "running":
-        return RunningNow(running=(), source="heartbeat", at_us=at_us)
+        return RunningNow(running=(), source="heartbeat", at_us=transaction.at_us)
     return RunningNow(
         running=tuple(
             Running(
                 app=row["app"],
                 instance=row["instance"],
                 name=row["name"],
-                kind="job" if row["kind"] == "job" else "handler",
+                kind=row["kind"],
                 started_us=row["started_us"],
                 trigger=trigger_of(row),
             )
-            for row in await snapshot.all(RUNNING, {"session_id": newest.id})
+            for row in await transaction.all(RUNNING, {"session_id": newest.id})
         ),
         source="heartbeat",
         at_us=newest.heartbeat_us,

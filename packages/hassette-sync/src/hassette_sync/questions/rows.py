@@ -1,16 +1,18 @@
-"""From rows to values that several answers share."""
+"""Convert rows to values that several answers share."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from sqlite3 import Row
 
-from hassette_store import value_of
+from hassette_store.sketch import value_of
+from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.runs import FailureBrief, Run
-from hassette_sync.answers.values import Counts, DueTrigger, EventTrigger, Percentiles, RegistrationRef, Trigger
+from hassette_sync.answers.values import TRIGGERS, Counts, Percentiles, RegistrationRef, Trigger
+from hassette_sync.queries.statistics import PERCENTILES
 
 
 def run_of(row: Row) -> Run:
-    """Make a run of a row of `queries.runs`."""
+    """Convert a row of `queries.runs`."""
     failure = None
     if row["failure_type"] is not None:
         failure = FailureBrief(
@@ -37,60 +39,43 @@ def run_of(row: Row) -> Run:
 
 
 def trigger_of(row: Row) -> Trigger:
-    """Make a trigger of a row that has the columns of one."""
-    if row["kind"] == "job":
-        return DueTrigger(due_us=row["due_us"] or row["started_us"], manual=bool(row["manual"]))
-    return EventTrigger(
-        event_type=row["event_type"] or "?",
-        entity_id=row["entity_id"],
-        old_state=row["old_state"],
-        new_state=row["new_state"],
-        context_id=row["context_id"],
-        parent_id=row["parent_id"],
-        user_id=row["user_id"],
-    )
+    """Convert a row that has the column ``kind`` and the columns of all triggers."""
+    trigger = TRIGGERS[row["kind"]]
+    return trigger.model_validate({field: row[field] for field in trigger.model_fields if field != "kind"})
+
+
+def registration_ref(row: Row) -> RegistrationRef:
+    """Convert the name of a registration."""
+    return RegistrationRef(id=row["id"], kind=row["kind"], app=row["app"], instance=row["instance"], name=row["name"])
 
 
 def counts_of(row: Row | None) -> Counts:
-    """Make counts of a row of sums; None stands for nothing."""
+    """Convert a row of sums by status. None means no runs."""
     if row is None:
         return Counts()
-    return Counts(
-        success=row["success"],
-        error=row["error"],
-        cancelled=row["cancelled"],
-        timed_out=row["timed_out"],
-        interrupted=row["interrupted"],
-    )
+    return Counts(**{status: row[status] for status in STATUS_NAMES})
 
 
-def sum_of(counts: "list[Counts]") -> Counts:
-    """Add counts up."""
-    return Counts(
-        success=sum(one.success for one in counts),
-        error=sum(one.error for one in counts),
-        cancelled=sum(one.cancelled for one in counts),
-        timed_out=sum(one.timed_out for one in counts),
-        interrupted=sum(one.interrupted for one in counts),
-    )
+def sum_of(counts: Iterable[Counts]) -> Counts:
+    """Return the sum of counts."""
+    counts = list(counts)
+    return Counts(**{status: sum(getattr(one, status) for one in counts) for status in STATUS_NAMES})
 
 
 def bucket_value_us(bucket: int) -> int:
-    """Return the duration that stands for a bucket of the latency sketch, within 1 % of all that fall in it."""
+    """Return the duration of a bucket of a latency sketch, within 1 % of all durations in the bucket."""
     return round(value_of(bucket))
 
 
 def percentiles_of(row: Row | None) -> Percentiles:
-    """Make percentiles of a row of buckets; None stands for no runs."""
+    """Convert a row of buckets. None means no runs."""
     if row is None or row["p50"] is None:
         return Percentiles()
-    return Percentiles(
-        p50_us=bucket_value_us(row["p50"]), p95_us=bucket_value_us(row["p95"]), p99_us=bucket_value_us(row["p99"])
-    )
+    return Percentiles(**{f"{name}_us": bucket_value_us(row[name]) for name in PERCENTILES})
 
 
 def facts_of(text: str | None) -> dict[str, str]:
-    """Read a JSON object of facts or settings; what is not one reads as empty."""
+    """Parse a JSON object of facts or settings. Invalid JSON gives an empty dictionary."""
     try:
         value: object = json.loads(text or "{}")
     except ValueError:

@@ -6,42 +6,53 @@ import logging
 from dataclasses import dataclass
 from itertools import islice
 
+from hassette_store.kinds import KINDS
+from hassette_store.statuses import FAILED_STATUSES, STATUS_NAMES, STATUS_NUMBERS
 from hassette_sync.answers.runs import Facet, LogLine, Run, RunDetail, RunFacets, RunsPage, ServiceCall
-from hassette_sync.answers.values import FAILED, STATUSES, EventTrigger
 from hassette_sync.errors import BadQuestionError, NotFoundError
 from hassette_sync.ids import parse_id
 from hassette_sync.queries import runs as queries
 from hassette_sync.queries.registrations import REGISTRATIONS
 from hassette_sync.queries.statistics import by_unit
-from hassette_sync.questions.periods import periods_of
+from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit
+from hassette_sync.questions.periods import periods_of, resolve
 from hassette_sync.questions.rows import counts_of, run_of, sum_of
-from hassette_sync.reader import Parameters, Snapshot
+from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import TimeRange
 
-MAX_LIMIT = 500
-# Several registrations or statuses are asked for one by one, each by its index, and merged: that costs the same
-# however long the history is. Beyond so many, one walk along the ids is cheaper.
+# Several registrations or statuses are read as separate streams, each with its index, and merged. The time for this
+# does not depend on the length of the history. For more streams than this, one walk along the ids is faster.
 _MAX_STREAMS = 60
 _MAX_RELATED = 50
-_STATUS_IDS = {name: number for number, name in enumerate(STATUSES)}
+
+
+def check_kind(kind: str | None) -> None:
+    """Check a filter by kind.
+
+    Raises:
+        BadQuestionError: There is no such kind.
+    """
+    known = [kind.name for kind in KINDS]
+    if kind is not None and kind not in known:
+        raise BadQuestionError(f"kind must be {' or '.join(known)}, got {kind!r}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """Which runs are asked for; what is None does not filter.
+    """Filter on runs. A field of None does not filter.
 
     Attributes:
-        app: The app's key.
-        registration_id: One handler or job.
+        app: Key of the app.
+        registration_id: Id of a handler or job.
         kind: ``handler`` or ``job``.
-        status: ``success``, ``error``, ``cancelled``, ``timed_out``, ``interrupted``, or ``failed`` for error, timed
-            out and interrupted together.
-        text: Found anywhere in app, name, topic, entity, event type or error message; case does not matter.
-        entity_id: The entity of the event.
-        session_id: In which session it ended.
-        error_group_id: Which mistake it made.
-        min_duration_us: At least this long.
-        max_duration_us: At most this long.
+        status: ``success``, ``error``, ``cancelled``, ``timed_out`` or ``interrupted``; ``failed`` means ``error``,
+            ``timed_out`` or ``interrupted``.
+        text: Text within the app, name, topic, entity, event type or error message. Case does not matter.
+        entity_id: Entity of the event.
+        session_id: Session in which the run ended.
+        error_group_id: Error group of the failure.
+        min_duration_us: Minimum duration in microseconds.
+        max_duration_us: Maximum duration in microseconds.
     """
 
     app: str | None = None
@@ -56,25 +67,29 @@ class RunFilter:
     max_duration_us: int | None = None
 
     def __post_init__(self) -> None:
-        if self.status not in (None, "failed", *STATUSES):
-            known = ", ".join((*STATUSES, "failed"))
-            raise BadQuestionError(f"{self.status!r} is not a status. Choose one of: {known}.")
-        if self.kind not in (None, "handler", "job"):
-            raise BadQuestionError(f"{self.kind!r} is not a kind of run. Choose handler or job.")
+        known = (*STATUS_NAMES, "failed")
+        if self.status is not None and self.status not in known:
+            raise BadQuestionError(f"status must be one of {', '.join(known)}, got {self.status!r}.")
+        check_kind(self.kind)
 
 
 async def runs_page(
-    snapshot: Snapshot, asked: RunFilter, time_range: TimeRange, cursor: str | None, limit: int
+    transaction: ReadTransaction,
+    run_filter: RunFilter = RunFilter(),
+    time_range: TimeRange | None = None,
+    *,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
 ) -> RunsPage:
-    """Answer one page of runs, newest first."""
-    if not 1 <= limit <= MAX_LIMIT:
-        raise BadQuestionError(f"limit must be from 1 to {MAX_LIMIT}, not {limit}.")
+    """Return one page of runs, newest first."""
+    check_limit(limit)
+    time_range = await resolve(transaction, time_range)
     below = min(parse_id(cursor, "cursor"), time_range.end_id) if cursor else time_range.end_id
     parameters: Parameters = {"cursor": below, "first_id": time_range.first_id, "limit": limit + 1}
-    conditions = _conditions(asked, parameters)
+    conditions = _conditions(run_filter, parameters)
     pages: list[list[Run]] = []
-    for extra, values in await _streams(snapshot, asked):
-        rows = await snapshot.all(queries.runs_page([*conditions, *extra]), {**parameters, **values})
+    for extra, values in await _streams(transaction, run_filter):
+        rows = await transaction.all(queries.runs_page([*conditions, *extra]), {**parameters, **values})
         pages.append([run_of(row) for row in rows])
     merged = list(islice(heapq.merge(*pages, key=lambda run: -run.id), limit + 1))
     more = len(merged) > limit
@@ -87,40 +102,39 @@ async def runs_page(
     )
 
 
-def _conditions(asked: RunFilter, parameters: Parameters) -> list[str]:
-    conditions: list[str] = []
-
-    def ask(name: str, parameter: str, value: object) -> None:
-        if value is not None:
-            conditions.append(name)
-            parameters[parameter] = value
-
-    ask("kind", "kind", asked.kind)
-    ask("text", "text", f"%{_like(asked.text)}%" if asked.text else None)
-    ask("entity", "entity", asked.entity_id)
-    ask("session", "session_id", asked.session_id)
-    ask("error_group", "error_group_id", asked.error_group_id)
-    ask("min_duration", "min_duration_us", asked.min_duration_us)
-    ask("max_duration", "max_duration_us", asked.max_duration_us)
-    return conditions
+def _conditions(run_filter: RunFilter, parameters: Parameters) -> list[str]:
+    """Return the names of the conditions that apply to all streams, and add their parameters."""
+    values = {
+        ("kind", "kind"): run_filter.kind,
+        ("text", "text"): f"%{_escaped(run_filter.text)}%" if run_filter.text else None,
+        ("entity", "entity"): run_filter.entity_id,
+        ("session", "session_id"): run_filter.session_id,
+        ("error_group", "error_group_id"): run_filter.error_group_id,
+        ("min_duration", "min_duration_us"): run_filter.min_duration_us,
+        ("max_duration", "max_duration_us"): run_filter.max_duration_us,
+    }
+    given = {names: value for names, value in values.items() if value is not None}
+    parameters.update({parameter: value for (_, parameter), value in given.items()})
+    return [condition for condition, _ in given]
 
 
-def _like(text: str) -> str:
+def _escaped(text: str) -> str:
     return text.strip()[:200].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-async def _streams(snapshot: Snapshot, asked: RunFilter) -> list[tuple[list[str], Parameters]]:
-    registrations: list[int | None] = [asked.registration_id]
-    if asked.registration_id is None and asked.app is not None:
-        rows = await snapshot.all(REGISTRATIONS, {"kind": None, "app": asked.app})
+async def _streams(transaction: ReadTransaction, run_filter: RunFilter) -> list[tuple[list[str], Parameters]]:
+    """Return the conditions and parameters of each stream: one for each registration and status."""
+    registrations: list[int | None] = [run_filter.registration_id]
+    if run_filter.registration_id is None and run_filter.app is not None:
+        rows = await transaction.all(REGISTRATIONS, {"kind": None, "app": run_filter.app})
         registrations = [row["id"] for row in rows]
-    statuses: list[str | None] = list(FAILED) if asked.status == "failed" else [asked.status]
+    statuses: list[str | None] = list(FAILED_STATUSES) if run_filter.status == "failed" else [run_filter.status]
     if len(registrations) * len(statuses) > _MAX_STREAMS:
         values: Parameters = {"registrations": json.dumps(registrations)}
         names = ["registrations"]
-        if asked.status is not None:
+        if run_filter.status is not None:
             names.append("statuses")
-            values["statuses"] = json.dumps([_STATUS_IDS[name] for name in statuses if name])
+            values["statuses"] = json.dumps([STATUS_NUMBERS[name] for name in statuses if name])
         return [(names, values)]
     return [_stream(registration, status) for registration in registrations for status in statuses]
 
@@ -135,21 +149,21 @@ def _stream(registration_id: int | None, status: str | None) -> tuple[list[str],
         names.append("success")
     elif status is not None:
         names.append("status")
-        values["status_id"] = _STATUS_IDS[status]
+        values["status_id"] = STATUS_NUMBERS[status]
     return names, values
 
 
-async def run_facets(snapshot: Snapshot, time_range: TimeRange) -> RunFacets:
-    """Answer what runs can be filtered by, from statistics."""
-    periods = await periods_of(snapshot, time_range)
-    rows = await snapshot.all(by_unit(periods.unit).by_registration, {"first": periods.first, "last": periods.last})
-    apps = {row["id"]: row["app"] for row in await snapshot.all(REGISTRATIONS, {"kind": None, "app": None})}
+async def facets_of_runs(transaction: ReadTransaction, time_range: TimeRange | None = None) -> RunFacets:
+    """Return the values of the filters on runs with the number of runs for each, from statistics."""
+    periods = await periods_of(transaction, time_range)
+    rows = await transaction.all(by_unit(periods.unit).by_registration, {"first": periods.first, "last": periods.last})
+    apps = {row["id"]: row["app"] for row in await transaction.all(REGISTRATIONS, {"kind": None, "app": None})}
     by_app: dict[str, int] = dict.fromkeys(apps.values(), 0)
     for row in rows:
         app = apps.get(row["registration_id"], "?")
         by_app[app] = by_app.get(app, 0) + counts_of(row).total
-    total = sum_of([counts_of(row) for row in rows])
-    statuses = [Facet(value=name, count=getattr(total, name)) for name in STATUSES]
+    total = sum_of(counts_of(row) for row in rows)
+    statuses = [Facet(value=name, count=getattr(total, name)) for name in STATUS_NAMES]
     return RunFacets(
         apps=tuple(Facet(value=app, count=count) for app, count in sorted(by_app.items())),
         statuses=(Facet(value="failed", count=total.failed), *statuses),
@@ -158,32 +172,33 @@ async def run_facets(snapshot: Snapshot, time_range: TimeRange) -> RunFacets:
     )
 
 
-async def runs_after(snapshot: Snapshot, after: int, limit: int) -> tuple[Run, ...]:
-    """Answer the runs that ended after a known one, oldest first."""
-    return tuple(run_of(row) for row in await snapshot.all(queries.RUNS_AFTER, {"after": after, "limit": limit}))
+async def runs_after(transaction: ReadTransaction, after: int, limit: int) -> tuple[Run, ...]:
+    """Return the runs with an id above a known one, oldest first."""
+    rows = await transaction.all(queries.RUNS_AFTER, {"after": after, "limit": limit})
+    return tuple(run_of(row) for row in rows)
 
 
-async def newest_id(snapshot: Snapshot) -> int:
-    """Answer the newest run's id, 0 in an empty history."""
-    row = await snapshot.one(queries.NEWEST_IDS)
-    return max(row) if row is not None else 0
+async def newest_id(transaction: ReadTransaction) -> int:
+    """Return the id of the newest run, or 0 for an empty history. A page follows the runs after it."""
+    row = await transaction.one(queries.NEWEST_ID)
+    return row["id"] if row is not None else 0
 
 
-async def run_detail(snapshot: Snapshot, run_id: int) -> RunDetail:
-    """Answer the story of one run."""
-    row = await snapshot.one(queries.RUN, {"id": run_id})
+async def run_detail(transaction: ReadTransaction, run_id: int) -> RunDetail:
+    """Return one run in detail: its causes, failure, log lines and service calls with their effects."""
+    row = await transaction.one(queries.RUN, {"id": run_id})
     if row is None:
         raise NotFoundError("run", run_id)
     run = run_of(row)
-    failure = await snapshot.one(queries.RUN_FAILURE, {"id": run_id})
-    dropped = await snapshot.one(queries.DROPPED_EFFECTS, {"id": run_id})
-    lines = await snapshot.all(queries.LOG_LINES, {"id": run_id})
+    failure = await transaction.one(queries.RUN_FAILURE, {"id": run_id})
+    dropped = await transaction.one(queries.DROPPED_EFFECTS, {"id": run_id})
+    lines = await transaction.all(queries.LOG_LINES, {"id": run_id})
     return RunDetail(
         run=run,
         failure_kind=failure["kind"] if failure else None,
         traceback=failure["traceback"] if failure else "",
-        caused_by=await _causes(snapshot, run),
-        service_calls=await _service_calls(snapshot, run_id),
+        caused_by=await _causes(transaction, run),
+        service_calls=await _service_calls(transaction, run_id),
         log_lines=tuple(
             LogLine(
                 at_us=line["at_us"],
@@ -195,7 +210,7 @@ async def run_detail(snapshot: Snapshot, run_id: int) -> RunDetail:
         ),
         dropped_log_lines=dropped["log_lines"] if dropped else 0,
         dropped_service_calls=dropped["service_calls"] if dropped else 0,
-        heard_by=await _same_event(snapshot, run),
+        heard_by=await _other_runs_of_event(transaction, run),
     )
 
 
@@ -204,24 +219,22 @@ def _level(number: int) -> str:
     return names.get(number, str(number))
 
 
-async def _causes(snapshot: Snapshot, run: Run) -> tuple[Run, ...]:
-    if not isinstance(run.trigger, EventTrigger):
+async def _causes(transaction: ReadTransaction, run: Run) -> tuple[Run, ...]:
+    if not run.trigger.contexts:
         return ()
-    contexts = [id_ for id_ in (run.trigger.context_id, run.trigger.parent_id) if id_]
-    if not contexts:
-        return ()
-    rows = await snapshot.all(queries.CALLERS_OF_CONTEXTS, {"contexts": json.dumps(contexts), "limit": _MAX_RELATED})
+    parameters: Parameters = {"contexts": json.dumps(run.trigger.contexts), "limit": _MAX_RELATED}
+    rows = await transaction.all(queries.CALLERS_OF_CONTEXTS, parameters)
     return tuple(run_of(row) for row in rows if row["id"] != run.id)
 
 
-async def _effects(snapshot: Snapshot, context_id: str | None, but_not: int) -> tuple[Run, ...]:
+async def _effects(transaction: ReadTransaction, context_id: str | None, except_run: int) -> tuple[Run, ...]:
     if not context_id:
         return ()
-    rows = await snapshot.all(queries.CAUSED_BY_CONTEXT, {"context_id": context_id, "limit": _MAX_RELATED})
-    return tuple(run_of(row) for row in rows if row["id"] != but_not)
+    rows = await transaction.all(queries.CAUSED_BY_CONTEXT, {"context_id": context_id, "limit": _MAX_RELATED})
+    return tuple(run_of(row) for row in rows if row["id"] != except_run)
 
 
-async def _service_calls(snapshot: Snapshot, run_id: int) -> tuple[ServiceCall, ...]:
+async def _service_calls(transaction: ReadTransaction, run_id: int) -> tuple[ServiceCall, ...]:
     return tuple(
         [
             ServiceCall(
@@ -232,22 +245,16 @@ async def _service_calls(snapshot: Snapshot, run_id: int) -> tuple[ServiceCall, 
                 duration_us=row["duration_us"],
                 context_id=row["context_id"],
                 error=row["error"],
-                caused=await _effects(snapshot, row["context_id"], run_id),
+                caused=await _effects(transaction, row["context_id"], run_id),
             )
-            for row in await snapshot.all(queries.SERVICE_CALLS, {"id": run_id})
+            for row in await transaction.all(queries.SERVICE_CALLS, {"id": run_id})
         ]
     )
 
 
-async def _same_event(snapshot: Snapshot, run: Run) -> tuple[Run, ...]:
-    # Only events that somebody caused are indexed by their context; sensors' events answer nothing here.
-    if not isinstance(run.trigger, EventTrigger):
+async def _other_runs_of_event(transaction: ReadTransaction, run: Run) -> tuple[Run, ...]:
+    # The index on contexts covers only events that a user or another event caused, so events of sensors find no runs.
+    if run.trigger.own_context is None:
         return ()
-    found = await _effects(snapshot, run.trigger.context_id, run.id)
-    return tuple(
-        other
-        for other in found
-        if isinstance(other.trigger, EventTrigger)
-        and (other.trigger.context_id, other.trigger.entity_id, other.trigger.new_state)
-        == (run.trigger.context_id, run.trigger.entity_id, run.trigger.new_state)
-    )
+    found = await _effects(transaction, run.trigger.own_context, run.id)
+    return tuple(other for other in found if run.trigger.is_same_event(other.trigger))

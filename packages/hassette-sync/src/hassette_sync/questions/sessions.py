@@ -11,15 +11,15 @@ from hassette_sync.answers.sessions import (
     SessionsPage,
     Uptime,
 )
-from hassette_sync.errors import BadQuestionError, NotFoundError
-from hassette_sync.ids import MAX_ID, parse_id
+from hassette_sync.errors import NotFoundError
 from hassette_sync.queries import sessions as queries
+from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, id_below
+from hassette_sync.questions.periods import resolve
 from hassette_sync.questions.rows import facts_of
-from hassette_sync.questions.runs import MAX_LIMIT
-from hassette_sync.reader import Snapshot
+from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import DAY_US, SECOND_US, TimeRange
 
-# The heart beats at least each 5 s; three missed beats are no accident.
+# Hassette writes a heartbeat at least every 5 s, so three are overdue.
 HEARTBEAT_OVERDUE_US = 15 * SECOND_US
 _MAX_SPANS = 500
 _INCIDENTS_FOR_US = 30 * DAY_US
@@ -27,7 +27,7 @@ _MAX_INCIDENTS = 5
 
 
 def session_of(row: Row, at_us: int) -> Session:
-    """Make a session of a row, seen at this moment."""
+    """Convert a row; its state depends on the present time."""
     return Session(
         id=row["id"],
         state=_state(row, at_us),
@@ -52,19 +52,26 @@ def _state(row: Row, at_us: int) -> str:
 
 
 async def sessions_page(
-    snapshot: Snapshot, time_range: TimeRange, cursor: str | None, limit: int, at_us: int
+    transaction: ReadTransaction,
+    time_range: TimeRange | None = None,
+    *,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
 ) -> SessionsPage:
-    """Answer one page of the sessions that touch a time, newest first."""
-    rows = await snapshot.all(
+    """Return one page of the sessions that overlap a time range, newest first. None means all sessions."""
+    check_limit(limit)
+    all_time = TimeRange.parse("0", None, at_us=transaction.at_us)
+    time_range = await resolve(transaction, time_range or all_time)
+    rows = await transaction.all(
         queries.SESSIONS,
         {
-            "cursor": _below(cursor, limit),
+            "cursor": id_below(cursor),
             "since_us": time_range.since_us,
             "until_us": time_range.until_us,
             "limit": limit + 1,
         },
     )
-    sessions = tuple(session_of(row, at_us) for row in rows[:limit])
+    sessions = tuple(session_of(row, transaction.at_us) for row in rows[:limit])
     return SessionsPage(
         sessions=sessions,
         next_cursor=str(sessions[-1].id) if len(rows) > limit else None,
@@ -73,32 +80,34 @@ async def sessions_page(
     )
 
 
-async def newest_session(snapshot: Snapshot, at_us: int) -> Session | None:
-    """Answer the newest session, None in an empty history."""
-    row = await snapshot.one(queries.NEWEST_SESSION)
-    return session_of(row, at_us) if row is not None else None
+async def newest_session(transaction: ReadTransaction) -> Session | None:
+    """Return the newest session, or None for an empty history."""
+    row = await transaction.one(queries.NEWEST_SESSION)
+    return session_of(row, transaction.at_us) if row is not None else None
 
 
-async def session(snapshot: Snapshot, session_id: int, at_us: int) -> Session:
-    """Answer one session."""
-    row = await snapshot.one(queries.SESSION, {"id": session_id})
+async def session_by_id(transaction: ReadTransaction, session_id: int) -> Session:
+    """Return one session."""
+    row = await transaction.one(queries.SESSION, {"id": session_id})
     if row is None:
         raise NotFoundError("session", session_id)
-    return session_of(row, at_us)
+    return session_of(row, transaction.at_us)
 
 
-async def uptime(snapshot: Snapshot, time_range: TimeRange, at_us: int) -> Uptime:
-    """Answer how much of a time the framework was up."""
-    newest = await sessions_page(snapshot, time_range, None, _MAX_SPANS, at_us)
-    # All of them are counted: what starts each minute and crashes has thousands.
-    spans = await snapshot.all(queries.SPANS, {"since_us": time_range.since_us, "until_us": time_range.until_us})
-    first = await snapshot.one(queries.FIRST_START)
+async def uptime_in(transaction: ReadTransaction, time_range: TimeRange | None = None) -> Uptime:
+    """Return for how much of a time range the framework was running."""
+    time_range = await resolve(transaction, time_range)
+    at_us = transaction.at_us
+    newest = await sessions_page(transaction, time_range, limit=_MAX_SPANS)
+    # The figures count all sessions: a framework that crashes every minute has thousands.
+    spans = await transaction.all(queries.SPANS, {"since_us": time_range.since_us, "until_us": time_range.until_us})
+    first = await transaction.one(queries.FIRST_START)
     until_us = min(time_range.until_us, at_us)
     known_from = max(time_range.since_us, first["started_us"]) if first is not None else until_us
     up_us = 0
     covered = time_range.since_us
     for span in spans:
-        # Sessions do not overlap, unless a clock was set back: then no moment counts twice.
+        # Sessions overlap only after a clock was set back. The common time must not count twice.
         end = min(at_us if _state(span, at_us) == "running" else span["until_us"], until_us)
         start = max(span["started_us"], covered)
         up_us += max(end - start, 0)
@@ -116,13 +125,20 @@ async def uptime(snapshot: Snapshot, time_range: TimeRange, at_us: int) -> Uptim
 
 
 async def lifecycle_page(
-    snapshot: Snapshot, time_range: TimeRange, cursor: str | None, limit: int, *, routine: bool = True
+    transaction: ReadTransaction,
+    time_range: TimeRange | None = None,
+    *,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+    routine: bool = True,
 ) -> LifecyclePage:
-    """Answer one page of lifecycle events, newest first; without ``routine`` only those that are not daily business."""
-    rows = await snapshot.all(
+    """Return one page of lifecycle events, newest first; without ``routine``, no ordinary starts and stops."""
+    check_limit(limit)
+    time_range = await resolve(transaction, time_range)
+    rows = await transaction.all(
         queries.LIFECYCLE if routine else queries.NOTABLE_LIFECYCLE,
         {
-            "cursor": min(_below(cursor, limit), time_range.end_id),
+            "cursor": min(id_below(cursor), time_range.end_id),
             "first_id": time_range.first_id,
             "limit": limit + 1,
         },
@@ -131,19 +147,27 @@ async def lifecycle_page(
     return LifecyclePage(events=events, next_cursor=str(events[-1].id) if len(rows) > limit else None)
 
 
-async def incidents(snapshot: Snapshot, at_us: int) -> tuple[LifecycleEvent, ...]:
-    """Answer what befell the history file in the last 30 days, newest first: a recovery, an upgrade."""
-    since = TimeRange(max(at_us - _INCIDENTS_FOR_US, 0), at_us + SECOND_US)
-    rows = await snapshot.all(queries.INCIDENTS, {"first_id": since.first_id, "limit": _MAX_INCIDENTS})
+async def incidents(transaction: ReadTransaction) -> tuple[LifecycleEvent, ...]:
+    """Return recoveries and upgrades of the database file in the last 30 days, newest first."""
+    since = TimeRange(max(transaction.at_us - _INCIDENTS_FOR_US, 0), transaction.at_us + SECOND_US)
+    rows = await transaction.all(queries.INCIDENTS, {"first_id": since.first_id, "limit": _MAX_INCIDENTS})
     return tuple(LifecycleEvent(**dict(row)) for row in rows)
 
 
-async def losses_page(snapshot: Snapshot, time_range: TimeRange, cursor: str | None, limit: int) -> LossesPage:
-    """Answer one page of gaps, newest first."""
-    rows = await snapshot.all(
+async def losses_page(
+    transaction: ReadTransaction,
+    time_range: TimeRange | None = None,
+    *,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> LossesPage:
+    """Return one page of losses, newest first."""
+    check_limit(limit)
+    time_range = await resolve(transaction, time_range)
+    rows = await transaction.all(
         queries.LOSSES,
         {
-            "cursor": _below(cursor, limit),
+            "cursor": id_below(cursor),
             "since_us": time_range.since_us,
             "until_us": time_range.until_us,
             "limit": limit + 1,
@@ -153,13 +177,7 @@ async def losses_page(snapshot: Snapshot, time_range: TimeRange, cursor: str | N
     return LossesPage(losses=losses, next_cursor=str(losses[-1].id) if len(rows) > limit else None)
 
 
-async def lost(snapshot: Snapshot, time_range: TimeRange) -> int:
-    """Answer how many details all gaps of a time make together."""
-    row = await snapshot.one(queries.LOST, {"since_us": time_range.since_us, "until_us": time_range.until_us})
+async def lost_records(transaction: ReadTransaction, time_range: TimeRange) -> int:
+    """Return the number of lost records in a time range."""
+    row = await transaction.one(queries.LOST, {"since_us": time_range.since_us, "until_us": time_range.until_us})
     return row[0] if row is not None else 0
-
-
-def _below(cursor: str | None, limit: int) -> int:
-    if not 1 <= limit <= MAX_LIMIT:
-        raise BadQuestionError(f"limit must be from 1 to {MAX_LIMIT}, not {limit}.")
-    return parse_id(cursor, "cursor") if cursor else MAX_ID

@@ -1,81 +1,73 @@
-"""The house's latency sketches, period by period, each read from the file only once.
+"""Latency sketches of the whole home by period, each read from the file only once.
 
-Summing the sketches of 250 busy handlers over a day takes half a second, longer on a Raspberry Pi, and a page that
-follows the runs asks each second. But a period's sketch only changes along with its number of runs, which is cheap to
-ask: so a sketch is kept in memory together with that number, and read again when the number differs.
+Adding up the sketches of 250 busy handlers over a day takes half a second, and more on a Raspberry Pi, while a live
+page asks every second. A sketch changes only together with the number of runs of its period, which is cheap to read. So
+a sketch stays in memory with that number, and is read again when the number differs.
 """
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 
+from hassette_store.sketch import quantiles
 from hassette_sync.answers.values import Percentiles
-from hassette_sync.queries.statistics import by_unit
-from hassette_sync.questions.rows import bucket_value_us
-from hassette_sync.reader import Snapshot
+from hassette_sync.queries.statistics import PERCENTILES, by_unit
+from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import Periods
 
-_MAX_KEPT = 1_000
+_MAX_SKETCHES = 1_000
 
 Sketch = Mapping[int, int]
-"""How many runs fell in each bucket."""
+"""Number of runs by bucket."""
 
 _Key = tuple[tuple[int, int], str, int]
 
 
 class Sketches:
-    """Remembers sketches of periods; see the module."""
+    """Cache of sketches by period."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[_Key, tuple[int, Sketch]] = OrderedDict()
+        self._sketches: OrderedDict[_Key, tuple[int, Sketch]] = OrderedDict()
 
-    async def of_house(self, snapshot: Snapshot, periods: Periods, totals: Mapping[int, int]) -> dict[int, Sketch]:
+    async def by_period(
+        self, transaction: ReadTransaction, periods: Periods, totals: Mapping[int, int]
+    ) -> dict[int, Sketch]:
         """Return the sketch of each period that has runs.
 
         Args:
-            snapshot: The moment to look at.
-            periods: Which periods.
-            totals: How many runs each has, in the same snapshot.
+            transaction: Read transaction of the question.
+            periods: Unit of the periods.
+            totals: Number of runs by period, from the same transaction.
         """
         found: dict[int, Sketch] = {}
         missing: list[int] = []
         for period, total in totals.items():
-            kept = self._kept.get((snapshot.identity, periods.unit, period))
-            if kept is not None and kept[0] == total:
-                found[period] = kept[1]
+            known = self._sketches.get((transaction.identity, periods.unit, period))
+            if known is not None and known[0] == total:
+                found[period] = known[1]
             else:
                 missing.append(period)
         if missing:
-            fresh: dict[int, Counter[int]] = {period: Counter() for period in missing}
+            read: dict[int, Counter[int]] = {period: Counter() for period in missing}
             within = {"first": min(missing), "last": max(missing)}
-            for row in await snapshot.all(by_unit(periods.unit).sketch_by_period, dict(within)):
-                if row["period"] in fresh:
-                    fresh[row["period"]][row["bucket"]] = row["count"]
-            for period, sketch in fresh.items():
+            for row in await transaction.all(by_unit(periods.unit).sketch_by_period, dict(within)):
+                if row["period"] in read:
+                    read[row["period"]][row["bucket"]] = row["count"]
+            for period, sketch in read.items():
                 found[period] = sketch
-                self._keep((snapshot.identity, periods.unit, period), (totals[period], sketch))
+                self._remember((transaction.identity, periods.unit, period), (totals[period], sketch))
         return found
 
-    def _keep(self, key: _Key, value: tuple[int, Sketch]) -> None:
-        self._kept[key] = value
-        self._kept.move_to_end(key)
-        while len(self._kept) > _MAX_KEPT:
-            self._kept.popitem(last=False)
+    def _remember(self, key: _Key, value: tuple[int, Sketch]) -> None:
+        self._sketches[key] = value
+        self._sketches.move_to_end(key)
+        while len(self._sketches) > _MAX_SKETCHES:
+            self._sketches.popitem(last=False)
 
 
 def percentiles(sketches: Iterable[Sketch]) -> Percentiles:
-    """Return the percentiles of sketches together: the first buckets in which the running counts reach the shares."""
+    """Return the percentiles of several sketches together."""
     merged: Counter[int] = Counter()
     for sketch in sketches:
         merged.update(sketch)
-    total = merged.total()
-    if not total:
-        return Percentiles()
-    reached: list[int] = []
-    running = 0
-    shares = [0.50, 0.95, 0.99]
-    for bucket in sorted(merged):
-        running += merged[bucket]
-        while shares and running >= shares[0] * total:
-            reached.append(bucket_value_us(bucket))
-            shares.pop(0)
-    return Percentiles(p50_us=reached[0], p95_us=reached[1], p99_us=reached[2])
+    values = quantiles(merged.items(), tuple(PERCENTILES.values()))
+    return Percentiles(**{f"{name}_us": round(value) for name, value in zip(PERCENTILES, values, strict=False)})

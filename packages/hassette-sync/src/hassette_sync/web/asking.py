@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Request
 
 from hassette_sync.ids import parse_id
-from hassette_sync.questions.runs import MAX_LIMIT, RunFilter
-from hassette_sync.service import DEFAULT_LIMIT, DataSyncService
+from hassette_sync.questions.paging import DEFAULT_LIMIT, MAX_LIMIT
+from hassette_sync.questions.runs import RunFilter
+from hassette_sync.service import DataSyncService
 from hassette_sync.time_range import DEFAULT_AGE, TimeRange
 
 _MOMENT = "An age such as 24h or 7d, an ISO time, or microseconds since the Unix epoch."

@@ -61,7 +61,6 @@ class WebService:
         """
         self._socket = _bind(self._settings.host, self._settings.port)
         self._stopped.clear()
-        await self.data.start()
         self._app = create_app(self.data, self._settings)
         config = uvicorn.Config(
             self._app,
@@ -124,7 +123,7 @@ class WebService:
             self._socket.close()
             self._socket = None
         self.url = None
-        await self.data.stop()
+        await self.data.close()
 
     async def _let_go(self, server: _Server) -> None:
         # Cancelled from outside: uvicorn has left its loop without closing its connections.

@@ -10,10 +10,10 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.websockets import WebSocketState
 
 from hassette_sync.answers.stream import LiveMessage, LiveRun
-from hassette_sync.errors import BadQuestionError
-from hassette_sync.follow import DroppedError, Heard, Skipped
+from hassette_sync.errors import BadQuestionError, DroppedError
+from hassette_sync.follow import TooManyRuns, Update
 from hassette_sync.ids import parse_id
-from hassette_sync.questions.runs import MAX_LIMIT
+from hassette_sync.questions.paging import MAX_LIMIT
 from hassette_sync.service import DataSyncService
 from hassette_sync.time_range import now_us
 
@@ -89,11 +89,11 @@ async def _send(websocket: WebSocket, data: DataSyncService, after: int, at_most
             await websocket.send_text(message.model_dump_json())
 
     await send("hello")
-    told: AsyncGenerator[Heard] = data.follow(after) if at_most is None else data.watch(after, at_most)
+    told: AsyncGenerator[Update] = data.follow(after) if at_most is None else data.watch(after, at_most)
     try:
         async with aclosing(told) as batches:
             async for heard in batches:
-                if isinstance(heard, Skipped):
+                if isinstance(heard, TooManyRuns):
                     last_id = heard.last_id
                     await send("reload")
                 else:

@@ -1,6 +1,6 @@
-"""Write a history as the store would, row by row: for tests of reading, with no executor and no framework.
+"""Write a history row by row, as the store would, for tests that read it without an executor and a framework.
 
-As a script, it fills a file with a plausible day of a house: ``python tests/sync/history.py hassette.db``.
+As a script it fills a file with a plausible day of a home: ``python tests/support/history.py hassette.db``.
 """
 
 import json
@@ -9,15 +9,21 @@ import random
 import sqlite3
 import sys
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 3_600 * SECOND
 DAY = 24 * HOUR
 STATUSES = {"success": 0, "error": 1, "cancelled": 2, "timed_out": 3, "interrupted": 4}
+
+BOOM = ("exception", "ValueError", "boom")
+"""A failure: kind, type and message."""
 
 
 def schema() -> str:
@@ -26,12 +32,13 @@ def schema() -> str:
 
 @dataclass
 class History:
-    """Writes to a file of its own; close it (or use it in ``with``) before reading."""
+    """Writer of a history file. Close it, or use it in ``with``, before another connection needs the file whole.
+
+    Numbers and names are those of the store, but nothing here imports its code: a test must not compare the store with
+    itself. A writer for an existing file continues it.
+    """
 
     path: Path
-    _counter: int = 0
-    _names: dict[str, int] = field(default_factory=dict)
-    _registrations: int = 0
 
     def __post_init__(self) -> None:
         self.db = sqlite3.connect(self.path, isolation_level=None)
@@ -41,11 +48,18 @@ class History:
             self.db.executescript(schema())
             self.db.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
             self.db.execute("INSERT INTO alembic_version VALUES ('0001')")
+        self._names: dict[str, int] = dict(self.db.execute("SELECT name, id FROM names"))
+        self._registrations: int = self.db.execute("SELECT count(*) FROM registrations").fetchone()[0]
+        (runs,) = self.db.execute("SELECT count(*) FROM runs").fetchone()
+        (events,) = self.db.execute("SELECT count(*) FROM lifecycle_events").fetchone()
+        self._counter: int = runs + events
 
-    def __enter__(self) -> "History":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -132,8 +146,8 @@ class History:
         parent_id: str | None = None,
         user_id: str | None = None,
         error: tuple[str, str, str] | None = None,
-        calls: list[dict[str, object]] | None = None,
-        logs: list[tuple[int, str]] | None = None,
+        calls: Sequence[Mapping[str, object]] = (),
+        logs: Sequence[tuple[int, str]] = (),
         with_statistics: bool = True,
     ) -> int:
         self._counter += 1
@@ -166,7 +180,7 @@ class History:
             self._count(registration_id, end_ms * 1000, status, duration_us, waited_us)
         if error:
             self._fail(run_id, end_ms * 1000, *error)
-        for position, call in enumerate(calls or ()):
+        for position, call in enumerate(calls):
             self._insert(
                 "service_calls",
                 run_id=run_id,
@@ -179,7 +193,7 @@ class History:
                 context_id=call.get("context_id"),
                 error=call.get("error"),
             )
-        for position, (level, message) in enumerate(logs or ()):
+        for position, (level, message) in enumerate(logs):
             self._insert(
                 "log_lines",
                 run_id=run_id,
@@ -244,7 +258,7 @@ class History:
         )
 
     def sum_up_sessions(self) -> None:
-        """Fill the sessions' own counts from their rows."""
+        """Update the counts of the sessions from their rows."""
         self.db.execute(
             "UPDATE sessions SET runs = (SELECT count(*) FROM runs WHERE session_id = sessions.id),"
             " failures = (SELECT count(*) FROM runs WHERE session_id = sessions.id AND status_id IN (1, 3)),"
@@ -253,15 +267,21 @@ class History:
         )
 
 
+class NewHistory(Protocol):
+    """Creates an empty history in the test's folder, ready to be written."""
+
+    def __call__(self, name: str = "hassette.db") -> History: ...
+
+
 def plausible(path: Path, *, now_us: int | None = None, hours: int = 30, seed: int = 7, scale: float = 1.0) -> None:
-    """Fill a file with the recent past of a small house, the last session still running.
+    """Fill a file with the last hours of a small home. The last session is still running.
 
     Args:
-        path: The file to write.
-        now_us: When the history ends; None is now.
-        hours: How far it reaches back.
-        seed: The same seed makes the same history, but for the time.
-        scale: How busy the house is.
+        path: File to write.
+        now_us: End of the history; None for the present time.
+        hours: Length of the history.
+        seed: Seed of the random values. The same seed gives the same history, except for the times.
+        scale: Factor for the number of events.
     """
     rng = random.Random(seed)
     now = now_us or int(time.time() * SECOND)
@@ -316,7 +336,7 @@ def plausible(path: Path, *, now_us: int | None = None, hours: int = 30, seed: i
                             "duration_us": took - 200,
                         }
                     ],
-                    logs=[(30, f"The {room} is dark: turning the light on")] if rng.random() < 0.3 else None,
+                    logs=[(30, f"The {room} is dark: turning the light on")] if rng.random() < 0.3 else (),
                 )  # fmt: skip
                 history.run(
                     light, at + 40_000, session_id=session, duration_us=int(rng.lognormvariate(6.8, 0.4)),
@@ -339,7 +359,7 @@ def plausible(path: Path, *, now_us: int | None = None, hours: int = 30, seed: i
                     status="error" if bad else "success",
                     error=unavailable if bad else None,
                     logs=[(30, "The sensor says unavailable"), (40, "No set-point: leaving the heating as it is")]
-                    if bad else None,
+                    if bad else (),
                 )  # fmt: skip
             elif dice < 0.74:
                 history.run(

@@ -1,0 +1,65 @@
+"""SQL fragments with one part for each kind of run, made from the store's table of kinds."""
+
+from collections.abc import Callable
+
+from hassette_store.kinds import KINDS, RunKind
+
+# Columns of a trigger that refer to the table `names`, and the field that holds the name.
+_NAMED = {"event_type_id": "event_type", "entity_id": "entity_id", "user_id": "user_id"}
+# A damaged file may lack a value that each trigger of its kind has.
+_FALLBACKS = {"event_type_id": "'?'", "due_us": "{table}.started_us", "manual": "0"}
+_TRIGGER_COLUMNS = tuple(column for kind in KINDS for column in kind.running)
+
+_KINDS_OF_REGISTRATIONS = " ".join(f"WHEN '{kind.registration_name}' THEN '{kind.name}'" for kind in KINDS)
+KIND = f"CASE kind {_KINDS_OF_REGISTRATIONS} END"
+"""Kind of run for a row of the view ``registrations``, which calls a handler's registration a listener."""
+
+
+def union(part: Callable[[RunKind], str], operator: str = "UNION ALL") -> str:
+    """Return a compound SELECT with one part for each kind."""
+    return f" {operator} ".join(part(kind) for kind in KINDS)
+
+
+def registration_columns(*names: str) -> str:
+    """Return columns of a run's registration; `registration_joins` provides the tables."""
+    values = {name: ", ".join(f"{kind.registrations}.{name}" for kind in KINDS) for name in names}
+    return ", ".join(f"coalesce({value}) AS {name}" for name, value in values.items())
+
+
+def registration_joins(runs: str) -> str:
+    """Return the joins from runs to their registrations.
+
+    Args:
+        runs: Name of a table or subquery with the columns of the view ``runs``.
+    """
+    return " ".join(
+        f"LEFT JOIN {kind.registrations} "
+        f"ON {runs}.kind = '{kind.name}' AND {kind.registrations}.id = {runs}.registration_id"
+        for kind in KINDS
+    )
+
+
+def trigger_columns(table: str) -> str:
+    """Return the columns of all triggers, named like the fields of the answers; `trigger_joins` provides the names.
+
+    Args:
+        table: Name of a table or subquery with the columns of the view ``runs``.
+    """
+    return ", ".join(_trigger_column(table, column) for column in _TRIGGER_COLUMNS)
+
+
+def _trigger_column(table: str, column: str) -> str:
+    field = _NAMED.get(column, column)
+    value = f"{column}_names.name" if column in _NAMED else f"{table}.{column}"
+    if column in _FALLBACKS:
+        value = f"coalesce({value}, {_FALLBACKS[column].format(table=table)})"
+    return f"{value} AS {field}"
+
+
+def trigger_joins(table: str) -> str:
+    """Return the joins from the columns of triggers to the names that they refer to."""
+    return " ".join(
+        f"LEFT JOIN names AS {column}_names ON {column}_names.id = {table}.{column}"
+        for column in _TRIGGER_COLUMNS
+        if column in _NAMED
+    )
