@@ -56,7 +56,7 @@ OTHERS = {
     name: value
     for module in (runs, registrations, errors, sessions, statistics)
     for name, value in vars(module).items()
-    if name.isupper() and isinstance(value, str) and value.lstrip().startswith(("SELECT", "WITH"))
+    if name.isupper() and not name.startswith("_") and str(value).lstrip().startswith(("SELECT", "WITH"))
 }
 STATISTICS = {
     f"{unit} {name}": getattr(statements, name)
