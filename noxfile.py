@@ -123,9 +123,10 @@ def pin(session: nox.Session) -> None:
 
 @nox.session(python=LOWEST)
 def lint(session: nox.Session) -> None:
-    """Check ruff's rules, ruff's format, and the import contracts."""
+    """Check ruff's rules, ruff's format, the import contracts, and the commit messages since the last release."""
     session.install(*PINNED, *group("lint"))
     run_lint(session)
+    session.run("python", "scripts/check_commits.py")
 
 
 @nox.session(python=LOWEST)

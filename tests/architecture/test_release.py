@@ -1,24 +1,14 @@
 """`scripts/release.py` refuses what would be a bad release, and says why."""
 
-import importlib.util
 import shutil
 import subprocess
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+import release
+
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def release() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("release", ROOT / "scripts/release.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -47,18 +37,18 @@ def commit(folder: Path) -> None:
     git(folder, "commit", "--message", "as it is")
 
 
-def test_a_release_that_is_ready_has_no_problems(release: ModuleType, workspace: Path) -> None:
+def test_a_release_that_is_ready_has_no_problems(workspace: Path) -> None:
     assert release.problems(workspace, "hassette-store", "0.1.7") == []
 
 
-def test_a_version_that_is_not_the_written_one_is_refused(release: ModuleType, workspace: Path) -> None:
+def test_a_version_that_is_not_the_written_one_is_refused(workspace: Path) -> None:
     problems = " ".join(release.problems(workspace, "hassette-store", "0.1.8"))
 
     assert "__about__.py says 0.1.7, not 0.1.8" in problems
     assert "CHANGELOG.md has no section" in problems
 
 
-def test_a_section_without_a_date_or_without_words_is_no_changelog(release: ModuleType, workspace: Path) -> None:
+def test_a_section_without_a_date_or_without_words_is_no_changelog(workspace: Path) -> None:
     changelog = workspace / "packages/hassette-sync/CHANGELOG.md"
 
     for section in ("## [0.1.7]\n\n- A thing.\n", "## [0.1.7] - 2027-01-15\n\n## [0.1.6] - 2027-01-01\n\n- A thing.\n"):
@@ -66,14 +56,14 @@ def test_a_section_without_a_date_or_without_words_is_no_changelog(release: Modu
         assert release.notes_of(changelog.parent, "0.1.7") == ""
 
 
-def test_a_tag_is_used_once(release: ModuleType, workspace: Path) -> None:
+def test_a_tag_is_used_once(workspace: Path) -> None:
     git(workspace, "tag", "hassette-core-v0.1.7")
 
     assert release.problems(workspace, "hassette-core", "0.1.7") == ["The tag hassette-core-v0.1.7 exists already."]
     assert release.problems(workspace, "hassette-store", "0.1.7") == []
 
 
-def test_what_is_not_committed_is_not_released(release: ModuleType, workspace: Path) -> None:
+def test_what_is_not_committed_is_not_released(workspace: Path) -> None:
     workspace.joinpath("packages/hassette-core/README.md").write_text("new")
 
     assert release.problems(workspace, "hassette-core", "0.1.7") == [
@@ -81,15 +71,13 @@ def test_what_is_not_committed_is_not_released(release: ModuleType, workspace: P
     ]
 
 
-def test_a_version_that_a_sibling_leaves_out_is_refused_before_users_find_out(
-    release: ModuleType, workspace: Path
-) -> None:
+def test_a_version_that_a_sibling_leaves_out_is_refused_before_users_find_out(workspace: Path) -> None:
     problems = release.refused_siblings(workspace, "hassette-store", "0.2.0")
 
     assert [problem.split(" asks")[0] for problem in problems] == ["hassette-core", "hassette-sync"]
 
 
-def test_an_unknown_package_is_answered_with_the_known_ones(release: ModuleType, workspace: Path) -> None:
+def test_an_unknown_package_is_answered_with_the_known_ones(workspace: Path) -> None:
     (problem,) = release.problems(workspace, "hassette-stone", "0.1.7")
 
     assert "hassette-store" in problem

@@ -1,0 +1,136 @@
+"""Check the commit messages since the last release: ``python scripts/check_commits.py``.
+
+CONTRIBUTING.md shows a good message. A subject has at most 72 characters, starts with a verb in the imperative and has
+no full stop. A change of more than a few files explains its reason in a body. Merge commits are not checked.
+
+The check starts after the last release tag. Before the first release it starts after the commit ``since`` in the table
+``[tool.check-commits]`` of pyproject.toml.
+"""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+TAGS = "hassette-*-v*"
+MAX_SUBJECT = 72
+MAX_FILES_WITHOUT_BODY = 3
+# A list, because no rule distinguishes "Handle" from "Handles a", "Docs" or "Overview". Add a verb when it is missing.
+VERB_LIST = """
+accept adapt add adjust adopt align allow apply ask avoid block bound bring build bump cache call cancel catch change
+check clarify classify clean clear close collect combine compare complete compute configure connect copy correct count
+cover create cut date decide declare decode deduplicate default defer define delay delete deliver depend deprecate
+derive describe detect disable disconnect display distinguish document drop emit enable encode end enforce ensure
+escape evict exclude execute exercise expand expect explain export expose extend extract fail find finish fix flush
+fold follow forbid format freeze generate get give group guard handle hide highlight hold ignore implement import
+improve include increase index inline insert install introduce isolate join keep label land let lift limit link list
+load localize lock log make map mark mask match measure mention merge migrate mirror mock move name narrow normalize
+note number offer open optimize order pack page parse pass pause pin place plan point polish prefer prepare preserve
+prevent print promote protect prove provide publish pull push put queue quote raise re-export reach read rebuild
+recognize record recover redact redirect reduce refactor refresh refuse register reject release reload remove rename
+render reopen reorder reorganize repair repeat replace report request require reset resolve respect restart restore
+restrict restructure retain retire retry return reuse revert review revise rework rewrite round run salvage sample
+save scale scan schedule search select send separate serialize serve set share shorten show shrink simplify skip sort
+speed split stamp start state stop store stream strengthen strip style subscribe support suppress swap switch sync
+take teach test throttle tidy time tolerate trace track translate treat trigger trim truncate try turn type unify
+unpin update upgrade use validate verify wait warn watch widen wire wrap write yield
+"""
+VERBS = frozenset(VERB_LIST.split())
+
+
+class Commit(NamedTuple):
+    """One commit.
+
+    Attributes:
+        name: Its abbreviated hash.
+        message: Its whole message.
+        files: Number of files that it changes.
+    """
+
+    name: str
+    message: str
+    files: int
+
+
+class UncheckedError(Exception):
+    """The clone does not contain the commits to check. The message explains why."""
+
+
+def problems(commit: Commit) -> list[str]:
+    """Return what is wrong with a commit's message, one sentence each."""
+    subject, _, rest = commit.message.partition("\n")
+    found: list[str] = []
+    if len(subject) > MAX_SUBJECT:
+        found.append(f"the subject must have at most {MAX_SUBJECT} characters, got {len(subject)}")
+    word = subject.split(" ")[0]
+    if word != word.capitalize() or word.lower() not in VERBS:
+        found.append(f"the subject must start with an imperative verb such as 'Add', got {word!r} (VERBS lists them)")
+    if subject.endswith("."):
+        found.append("the subject must have no full stop at its end")
+    if rest and not rest.startswith("\n"):
+        found.append("the second line must be empty")
+    if commit.files > MAX_FILES_WITHOUT_BODY and not rest.strip():
+        found.append(f"a change of {commit.files} files needs a body with its reason")
+    return found
+
+
+def commits(root: Path, since: str) -> list[Commit]:
+    """Return the commits to check, oldest first.
+
+    Args:
+        root: Folder of the repository.
+        since: Where to start if there is no release yet.
+
+    Raises:
+        UncheckedError: There is no repository, or the commit to start from is not in its history.
+    """
+    if git(root, "rev-parse", "--git-dir") is None:
+        raise UncheckedError(f"{root} is not a git repository")
+    start = git(root, "describe", "--tags", "--abbrev=0", "--match", TAGS) or since
+    excluded = [start]
+    if git(root, "merge-base", "--is-ancestor", start, "HEAD") is None:
+        if git(root, "rev-parse", "--is-shallow-repository") != "true":
+            raise UncheckedError(f"commit {start}, after which the check starts, is not in the history of HEAD")
+        # All commits of a shallow clone are newer. The oldest ones lack their parents, so their changes are unknown.
+        boundary = git(root, "rev-parse", "--path-format=absolute", "--git-path", "shallow")
+        assert boundary is not None
+        excluded = Path(boundary).read_text().split()
+    names = git(root, "rev-list", "--reverse", "--no-merges", "HEAD", "--not", *excluded)
+    assert names is not None
+    return [read_commit(root, name) for name in names.split()]
+
+
+def read_commit(root: Path, name: str) -> Commit:
+    """Return one commit of a repository."""
+    text = git(root, "show", "--no-patch", "--format=%h %B", name) or ""
+    files = git(root, "diff-tree", "--root", "--no-commit-id", "--name-only", "-r", "-M", name) or ""
+    short, _, message = text.partition(" ")
+    return Commit(short, message.strip(), len(files.splitlines()))
+
+
+def git(root: Path, *arguments: str) -> str | None:
+    """Return the output of a git command, None if the command fails."""
+    try:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def main() -> int:
+    """Check the commits of this repository and return the exit code."""
+    since = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["check-commits"]["since"]
+    try:
+        checked = commits(ROOT, since)
+    except UncheckedError as error:
+        print(f"Commit messages are not checked: {error}.")
+        return 0
+    found = [f"{commit.name} {problem}" for commit in checked for problem in problems(commit)]
+    print("\n".join([*found, f"{len(checked)} commit messages checked, {len(found)} problems"]))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
