@@ -42,15 +42,15 @@ def listen_to_others(bus: AppBus, count: int) -> None:
     for number in range(count):
         kind = number % 5
         if kind == 0:
-            bus.on_state_change(f"sensor.other_{number}", handler=handler, name=f"n{number}")
+            bus.on_state_change(handler, f"sensor.other_{number}", name=f"n{number}")
         elif kind == 1:
-            bus.on_state_change(f"light.other_{number}", handler=handler, name=f"n{number}")
+            bus.on_state_change(handler, f"light.other_{number}", name=f"n{number}")
         elif kind == 2:
-            bus.on_state_change(f"light.room_{number}_*", handler=handler, name=f"n{number}")
+            bus.on_state_change(handler, f"light.room_{number}_*", name=f"n{number}")
         elif kind == 3:
-            bus.on_state_change(f"*.floor_{number}", handler=handler, name=f"n{number}")
+            bus.on_state_change(handler, f"*.floor_{number}", name=f"n{number}")
         else:
-            bus.on(f"event_{number}", handler=handler, name=f"n{number}")
+            bus.on_event(handler, f"event_{number}", name=f"n{number}")
 
 
 async def build(others: int, *, matching: bool) -> BusService:
@@ -60,7 +60,7 @@ async def build(others: int, *, matching: bool) -> BusService:
     listen_to_others(bus, others)
     if matching:
         # It matches by topic and is turned down by its question: routing is what is measured, not running.
-        bus.on_state_change("light.hall", handler=handler, where=lambda _: False)
+        bus.on_state_change(handler, "light.hall", where=lambda _: False)
     return service
 
 

@@ -19,9 +19,9 @@ class ClimateGuard(App[ClimateGuardConfig]):
     async def on_initialize(self) -> None:
         self.mode_before: str | None = None
         window = self.config.window
-        self.bus.on_state_change(window, changed_to="on", duration=self.config.patience_s, handler=self.pause_heating)
-        self.bus.on_state_change(window, changed_to="off", handler=self.resume_heating)
-        self.bus.on_state_change(self.config.humidity, handler=self.watch_humidity)
+        self.bus.on_state_change(self.pause_heating, window, changed_to="on", duration=self.config.patience_s)
+        self.bus.on_state_change(self.resume_heating, window, changed_to="off")
+        self.bus.on_state_change(self.watch_humidity, self.config.humidity)
 
     async def pause_heating(self) -> None:
         mode = self.states[self.config.climate].state

@@ -16,8 +16,8 @@ class DoorReminder(App[DoorReminderConfig]):
     async def on_initialize(self) -> None:
         self.reminder: Job | None = None
         self.reminded = 0
-        self.bus.on_state_change(self.config.door, changed_to="on", handler=self.door_opened)
-        self.bus.on_state_change(self.config.door, changed_to="off", handler=self.door_shut)
+        self.bus.on_state_change(self.door_opened, self.config.door, changed_to="on")
+        self.bus.on_state_change(self.door_shut, self.config.door, changed_to="off")
 
     async def door_opened(self) -> None:
         await self.door_shut()

@@ -17,9 +17,9 @@ class MotionLight(App[MotionLightConfig]):
 
     async def on_initialize(self) -> None:
         room = self.config
-        self.bus.on_state_change(room.motion, changed_to="on", where=self.is_wanted, handler=self.light_up)
+        self.bus.on_state_change(self.light_up, room.motion, changed_to="on", where=self.is_wanted)
         # `duration` runs the handler only if the room stays empty: whoever comes back in time keeps the light.
-        self.bus.on_state_change(room.motion, changed_to="off", duration=room.off_after_s, handler=self.go_dark)
+        self.bus.on_state_change(self.go_dark, room.motion, changed_to="off", duration=room.off_after_s)
 
     def is_wanted(self, _event: object) -> bool:
         return not self.config.only_after_dark or self.states["sun.sun"].state == "below_horizon"

@@ -9,7 +9,7 @@ from hassette_core import App, AppConfig
 
 class Listener(App[AppConfig]):
     async def on_initialize(self) -> None:
-        self.bus.on_state_change("sensor.load_*", handler=self.hear)
+        self.bus.on_state_change(self.hear, "sensor.load_*")
 
     async def hear(self) -> None:
         pass

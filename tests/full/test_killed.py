@@ -21,7 +21,7 @@ JOURNAL = os.open({journal!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
 class Listener(App[AppConfig]):
     async def on_initialize(self) -> None:
-        self.bus.on_state_change("sensor.load_*", handler=self.hear)
+        self.bus.on_state_change(self.hear, "sensor.load_*")
 
     async def hear(self, event: StateChanged) -> None:
         # A bare write is in the kernel's hands: a SIGKILL does not take it back.

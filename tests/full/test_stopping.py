@@ -18,7 +18,7 @@ from hassette_core import App, AppConfig
 
 class Listener(App[AppConfig]):
     async def on_initialize(self) -> None:
-        self.bus.on_state_change("sensor.load_1", handler=self.hang, mode="single", timeout=0.2)
+        self.bus.on_state_change(self.hang, "sensor.load_1", mode="single", timeout=0.2)
         threading.Thread(target=time.sleep, args=(600,), name="a thread of its own").start()
 
     def hang(self) -> None:

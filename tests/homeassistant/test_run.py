@@ -16,8 +16,8 @@ from hassette_core import App, AppConfig, NewState
 
 class Mirror(App[AppConfig]):
     async def on_initialize(self) -> None:
-        self.bus.on_state_change("input_boolean.test_1", handler=self.mirror)
-        self.bus.on_state_change("input_boolean.test_2", handler=self.notice)
+        self.bus.on_state_change(self.mirror, "input_boolean.test_1")
+        self.bus.on_state_change(self.notice, "input_boolean.test_2")
         self.logger.warning("the mirror is up")
 
     async def mirror(self, new: NewState) -> None:

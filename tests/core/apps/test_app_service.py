@@ -17,7 +17,7 @@ class Lamp(App[Config]):
 
     async def on_initialize(self):
         self.log.append(f"init {self.app_key}.{self.instance}")
-        self.bus.on_state_change(self.config.light, handler=self.heard)
+        self.bus.on_state_change(self.heard, self.config.light)
         self.scheduler.run_every(self.tick, 10)
 
     async def heard(self):
@@ -107,7 +107,7 @@ async def test_what_an_app_ends_after_a_restart_of_all_apps_is_retired(
         ("raise asyncio.CancelledError", "it was cancelled by its own code"),
         ("raise TimeoutError('mine')", "TimeoutError: mine"),
         ("raise SystemExit('no config')", "SystemExit: no config"),
-        ("self.bus.on_state_change('light.a', handler=3)", "handler=3 is not callable"),
+        ("self.bus.on_state_change(3, 'light.a')", "handler must be callable, got 3"),
     ],
 )
 async def test_an_app_that_fails_to_initialize_leaves_nothing_behind_and_the_others_running(
@@ -120,7 +120,7 @@ async def test_an_app_that_fails_to_initialize_leaves_nothing_behind_and_the_oth
         import asyncio
         class Bad(App[AppConfig]):
             async def on_initialize(self):
-                self.bus.on_state_change("light.a", handler=self.heard)
+                self.bus.on_state_change(self.heard, "light.a")
                 self.scheduler.run_every(self.heard, 10)
                 {body}
             async def heard(self):
@@ -175,7 +175,7 @@ async def test_on_error_of_the_app_hears_of_its_failures_and_of_no_others(
         class Bad(App[AppConfig]):
             errors = []
             async def on_initialize(self):
-                self.bus.on_state_change("light.a", handler=self.heard)
+                self.bus.on_state_change(self.heard, "light.a")
             async def heard(self):
                 raise ValueError(self.instance)
             async def on_error(self, context):
@@ -189,7 +189,7 @@ async def test_on_error_of_the_app_hears_of_its_failures_and_of_no_others(
     assert sorted(errors) == ["x", "y"]
     assert {record.status for record in await house.records(2)} == {Status.ERROR}
     await service.stop()
-    assert house.executor.hooks.find(house.bus.on("x", handler=service.stop).registration) is None
+    assert house.executor.hooks.find(house.bus.on_event(service.stop, "x").registration) is None
 
 
 async def test_an_on_error_with_a_yield_is_refused_as_it_would_never_run(
@@ -248,7 +248,7 @@ async def test_an_app_that_becomes_ready_while_others_shut_down_is_shut_down_too
         class Slow(App[AppConfig]):
             async def on_initialize(self):
                 await BEGIN.wait()
-                self.bus.on_state_change("light.a", handler=self.on_shutdown)
+                self.bus.on_state_change(self.on_shutdown, "light.a")
                 END.set()
             async def on_shutdown(self):
                 LOG.append("slow")
@@ -278,7 +278,7 @@ async def test_events_are_not_heard_any_more_while_an_app_shuts_down(
         DOWN, END = asyncio.Event(), asyncio.Event()
         class Lamp(App[AppConfig]):
             async def on_initialize(self):
-                self.bus.on_state_change("light.a", handler=self.heard)
+                self.bus.on_state_change(self.heard, "light.a")
                 self.scheduler.run_every(self.heard, 1)
             async def heard(self): ...
             async def on_shutdown(self):
@@ -306,7 +306,7 @@ async def test_cancelling_the_start_of_an_app_leaves_nothing_behind(
         import asyncio
         class Slow(App[AppConfig]):
             async def on_initialize(self):
-                self.bus.on_state_change("light.a", handler=self.on_shutdown)
+                self.bus.on_state_change(self.on_shutdown, "light.a")
                 await asyncio.Event().wait()
         """,
     )

@@ -1,4 +1,4 @@
-"""What is told of a callable before it is ever called."""
+"""Inspection of callables at registration."""
 
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hassette_core.errors import RegistrationError
-from hassette_core.handlers import describe_callable
+from hassette_core.handlers import inspect_callable
 from hassette_executor import Status
 
 
@@ -50,52 +50,50 @@ GENERATORS = [
 
 
 @pytest.mark.parametrize("generator", GENERATORS)
-async def test_what_has_a_yield_is_refused_wherever_it_is_given_since_calling_it_runs_nothing(
-    house: Any, generator: Callable[..., Any]
-) -> None:
-    with pytest.raises(RegistrationError, match=r"handler=.* has a yield, so calling it runs nothing"):
-        house.bus.on_state_change("light.a", handler=generator)
+async def test_a_generator_function_is_rejected_for_every_option(house: Any, generator: Callable[..., Any]) -> None:
+    with pytest.raises(RegistrationError, match=r"handler must not contain a yield, got .*: a call of it runs nothing"):
+        house.bus.on_state_change(generator, "light.a")
     for option in ("where", "changed_from", "changed_to", "on_error"):
-        with pytest.raises(RegistrationError, match=f"{option}=.* has a yield"):
-            house.bus.on_state_change("light.a", handler=noop, **{option: generator})
-    with pytest.raises(RegistrationError, match=r"where=.* has a yield"):
-        house.bus.on("button", handler=noop, where=generator)
-    with pytest.raises(RegistrationError, match=r"handler=.* has a yield"):
+        with pytest.raises(RegistrationError, match=f"{option} must not contain a yield"):
+            house.bus.on_state_change(noop, "light.a", **{option: generator})
+    with pytest.raises(RegistrationError, match=r"where must not contain a yield"):
+        house.bus.on_event(noop, "button", where=generator)
+    with pytest.raises(RegistrationError, match=r"handler must not contain a yield"):
         house.scheduler.run_in(generator, 1)
-    with pytest.raises(RegistrationError, match=r"on_error=.* has a yield"):
+    with pytest.raises(RegistrationError, match=r"on_error must not contain a yield"):
         house.scheduler.run_every(noop, 1, on_error=generator)
     house.change("light.a", "on")
     await house.records(0)
 
 
-def test_the_refusal_names_the_function() -> None:
-    with pytest.raises(RegistrationError, match=r"^handler=Holder\.steps has a yield"):
-        describe_callable("handler", Holder().steps)
-    with pytest.raises(RegistrationError, match=r"^handler=Stepwise has a yield"):
-        describe_callable("handler", Stepwise())
+def test_the_error_names_the_generator_function() -> None:
+    with pytest.raises(RegistrationError, match=r"^handler must not contain a yield, got .*Holder\.steps"):
+        inspect_callable("handler", Holder().steps)
+    with pytest.raises(RegistrationError, match=r"^handler must not contain a yield, got .*Stepwise"):
+        inspect_callable("handler", Stepwise())
 
 
-async def test_a_decorator_may_go_through_what_a_function_yields(house: Any, calls: list[Any]) -> None:
+async def test_a_decorated_generator_function_is_accepted(house: Any, calls: list[Any]) -> None:
     def stepped(function: Callable[[], Iterator[int]]) -> Callable[[], None]:
         @functools.wraps(function)
-        def all_of_it() -> None:
+        def run_all() -> None:
             calls.extend(function())
 
-        return all_of_it
+        return run_all
 
     @stepped
     def counting() -> Iterator[int]:
         yield from (1, 2, 3)
 
-    house.bus.on_state_change("light.a", handler=counting)
+    house.bus.on_state_change(counting, "light.a")
     house.change("light.a", "on")
     (record,) = await house.records(1)
     assert record.status is Status.SUCCESS
     assert calls == [1, 2, 3]
 
 
-async def test_a_class_is_called_to_make_an_object_whatever_calling_that_would_do(house: Any) -> None:
-    house.bus.on_state_change("light.a", handler=Stepwise)
+async def test_a_class_is_a_handler_that_makes_an_object(house: Any) -> None:
+    house.bus.on_state_change(Stepwise, "light.a")
     house.change("light.a", "on")
     (record,) = await house.records(1)
     assert record.status is Status.SUCCESS
@@ -107,7 +105,7 @@ class Reminder:
             await noop()
 
 
-def test_the_snippet_of_a_method_is_code_as_it_stands_one_level_out() -> None:
-    source = describe_callable("handler", Reminder().on_door).source
+def test_the_snippet_of_a_method_is_dedented() -> None:
+    source = inspect_callable("handler", Reminder().on_door).source
     assert source is not None
     assert source.snippet == "async def on_door(self) -> None:\n    if self:\n        await noop()"

@@ -1,4 +1,4 @@
-"""What handlers may ask for, and what happens when it is not there."""
+"""Parameters of handlers: which are filled in, and what happens without a value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from decimal import Decimal as OnlyForTheChecker
 
 
-async def test_every_kind_of_parameter_is_provided(house: Any, calls: list[Any]) -> None:
+async def test_every_kind_of_parameter_is_filled_in(house: Any, calls: list[Any]) -> None:
     async def handler(
         event: StateChanged,
         entity: EntityId,
@@ -33,20 +33,20 @@ async def test_every_kind_of_parameter_is_provided(house: Any, calls: list[Any])
         calls.append((event.entity_id, entity, new.state, old.state, celsius, before, unit, brightness, plain, rest))
 
     house.put("sensor.t", "20.5")
-    house.bus.on_state_change("sensor.t", handler=handler)
+    house.bus.on_state_change(handler, "sensor.t")
     house.change("sensor.t", "21.5", unit="C")
     (record,) = await house.records(1)
     assert record.status is Status.SUCCESS, record.failure
     assert calls == [("sensor.t", "sensor.t", "21.5", "20.5", 21.5, "20.5", "C", None, 7, {})]
 
 
-async def test_an_event_provides_itself_and_its_data(house: Any, calls: list[Any]) -> None:
+async def test_an_event_fills_in_itself_and_its_data(house: Any, calls: list[Any]) -> None:
     async def handler(
         event: Event, device: Annotated[str, Data("device")], times: Annotated[int, Data("n")] = 1
     ) -> None:
         calls.append((event.event_type, device, times))
 
-    house.bus.on("button", handler=handler)
+    house.bus.on_event(handler, "button")
     house.fire("button", device="b1")
     house.fire("button", device="b1", n=3)
     await house.records(2)
@@ -57,8 +57,8 @@ async def test_a_parameter_named_event_needs_no_annotation(house: Any, calls: li
     async def handler(event) -> None:  # type: ignore[no-untyped-def]
         calls.append(event.entity_id)
 
-    house.bus.on_state_change("light.a", handler=handler)
-    house.bus.on("*", handler=both, name="both")
+    house.bus.on_state_change(handler, "light.a")
+    house.bus.on_event(both, "*", name="both")
     house.change("light.a", "on")
     await house.records(2)
     assert calls == ["light.a"]
@@ -68,7 +68,7 @@ async def both(event: Event | StateChanged) -> None: ...
 
 
 async def needs_new(new: NewState) -> None: ...
-async def welcomes_none(new: NewState | None, old: OldState | None) -> None: ...
+async def allows_none(new: NewState | None, old: OldState | None) -> None: ...
 async def needs_number(celsius: Annotated[float, NewValue()]) -> None: ...
 async def needs_text(unit: Annotated[str, Attr("unit")]) -> None: ...
 async def needs_old(old: OldState) -> None: ...
@@ -77,33 +77,33 @@ def needs_new_in_a_thread(new: NewState) -> None: ...
 
 
 @pytest.mark.parametrize(
-    ("handler", "states", "says"),
+    ("handler", "states", "text"),
     [
-        (needs_new, ["on", None], "sensor.t was removed, so there is nothing for 'new'"),
+        (needs_new, ["on", None], "sensor.t was removed, so the parameter 'new' has no value"),
         (needs_new_in_a_thread, ["on", None], "sensor.t was removed"),
         (needs_number, ["on", None], "sensor.t was removed"),
-        (needs_number, ["1", "unavailable"], "'unavailable' does not fit 'celsius'"),
+        (needs_number, ["1", "unavailable"], "'unavailable' does not fit the parameter 'celsius'"),
         (needs_text, ["on", "off"], "no attribute 'unit'"),
         (needs_text, ["on", None], "sensor.t was removed"),
-        (needs_old, [None, "on"], "sensor.t has just appeared"),
-        (needs_old_value, [None, "on"], "sensor.t has just appeared"),
+        (needs_old, [None, "on"], "sensor.t was added"),
+        (needs_old_value, [None, "on"], "sensor.t was added"),
     ],
 )
-async def test_what_cannot_be_provided_is_a_dependency_error_and_the_handler_is_not_called(
-    house: Any, handler: Callable[..., Any], states: list[str | None], says: str
+async def test_a_missing_value_is_a_dependency_error_and_the_handler_is_not_called(
+    house: Any, handler: Callable[..., Any], states: list[str | None], text: str
 ) -> None:
     house.put("sensor.t", states[0])
-    house.bus.on_state_change("sensor.t", handler=handler)
+    house.bus.on_state_change(handler, "sensor.t")
     house.change("sensor.t", states[1])
     (record,) = await house.records(1)
     assert record.status is Status.ERROR
     assert record.failure.kind == "dependency"
-    assert says in record.failure.message
+    assert text in record.failure.message
     assert handler.__name__ in record.failure.message
 
 
-async def test_none_is_provided_where_it_is_welcome(house: Any) -> None:
-    house.bus.on_state_change("sensor.t", handler=welcomes_none)
+async def test_none_is_passed_where_the_annotation_allows_it(house: Any) -> None:
+    house.bus.on_state_change(allows_none, "sensor.t")
     house.change("sensor.t", "on")
     house.change("sensor.t", None)
     assert [record.status for record in await house.records(2)] == [Status.SUCCESS] * 2
@@ -117,8 +117,8 @@ async def any_event(event: Event | StateChanged | None) -> None: ...
 
 
 @pytest.mark.parametrize("handler", [number_or_none, optional_number, none_first, any_event, whole_event])
-async def test_none_is_welcome_in_a_union_of_any_length(house: Any, handler: Callable[..., Any]) -> None:
-    house.bus.on_state_change("sensor.t", handler=handler)
+async def test_none_is_allowed_in_a_union_of_any_length(house: Any, handler: Callable[..., Any]) -> None:
+    house.bus.on_state_change(handler, "sensor.t")
     house.change("sensor.t", "on")
     (record,) = await house.records(1)
     assert record.status is Status.SUCCESS, record.failure
@@ -127,7 +127,7 @@ async def test_none_is_welcome_in_a_union_of_any_length(house: Any, handler: Cal
 async def test_missing_data_is_a_dependency_error(house: Any) -> None:
     async def handler(device: Annotated[str, Data("device")]) -> None: ...
 
-    house.bus.on("button", handler=handler)
+    house.bus.on_event(handler, "button")
     house.fire("button")
     (record,) = await house.records(1)
     assert "has no 'device'" in record.failure.message
@@ -137,7 +137,7 @@ class Opaque:
     pass
 
 
-class SelfWilled:
+class CustomSchema:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Any:
         raise KeyError("schema")
@@ -149,68 +149,66 @@ async def bare_state(new: State) -> None: ...
 async def opaque(value: Annotated[Opaque, NewValue()]) -> None: ...
 async def unresolved(value: OnlyForTheChecker) -> None: ...
 async def union(value: int | str) -> None: ...
-async def half_quoted(new: "NewState" | None) -> None: ...  # noqa: UP037  the mistake that is meant
+async def half_quoted(new: "NewState" | None) -> None: ...  # noqa: UP037  the error under test
 async def no_such_name(event: Event.nothing) -> None: ...
 async def raising(event: int("seven")) -> None: ...
 async def unhashable(when: Callable[[int], str]) -> None: ...
-async def self_willed(value: Annotated[SelfWilled, NewValue()]) -> None: ...
+async def custom_schema(value: Annotated[CustomSchema, NewValue()]) -> None: ...
 
 
 @pytest.mark.parametrize(
-    ("handler", "says"),
+    ("handler", "text"),
     [
-        (unknown, "what.*which nothing can provide"),
-        (unnamed, "whatever.*which nothing can provide"),
+        (unknown, "what.*which cannot be filled in"),
+        (unnamed, "whatever.*which cannot be filled in"),
         (bare_state, "NewState"),
-        (opaque, "nothing can be converted"),
+        (opaque, "no value can be converted"),
         (unresolved, "OnlyForTheChecker.*not under TYPE_CHECKING"),
-        (union, "which nothing can provide"),
-        (half_quoted, r"half_quoted has an annotation that cannot be read: TypeError: .*inside the quotes"),
-        (no_such_name, "cannot be read: AttributeError"),
-        (raising, "cannot be read: ValueError: invalid literal"),
-        (unhashable, "when.*which nothing can provide"),
-        (self_willed, "nothing can be converted to the type of .*: KeyError: 'schema'"),
+        (union, "which cannot be filled in"),
+        (half_quoted, r"half_quoted has an annotation that cannot be evaluated: TypeError: .*inside the quotes"),
+        (no_such_name, "cannot be evaluated: AttributeError"),
+        (raising, "cannot be evaluated: ValueError: invalid literal"),
+        (unhashable, "when.*which cannot be filled in"),
+        (custom_schema, "no value can be converted to its type: KeyError: 'schema'"),
     ],
 )
-async def test_a_parameter_that_can_never_be_provided_is_refused_at_registration(
-    house: Any, handler: Callable[..., Any], says: str
+async def test_a_parameter_that_can_never_be_filled_in_is_rejected_at_registration(
+    house: Any, handler: Callable[..., Any], text: str
 ) -> None:
-    with pytest.raises(RegistrationError, match=says):
-        house.bus.on_state_change("light.a", handler=handler)
+    with pytest.raises(RegistrationError, match=text):
+        house.bus.on_state_change(handler, "light.a")
 
 
 @pytest.mark.parametrize("handler", [needs_new, needs_text, needs_old])
-async def test_what_only_a_change_of_state_provides_is_refused_for_other_events(
+async def test_a_parameter_that_needs_a_state_change_is_rejected_for_other_events(
     house: Any, handler: Callable[..., Any]
 ) -> None:
-    with pytest.raises(RegistrationError, match="which only a change of state provides"):
-        house.bus.on("button", handler=handler)
-    house.bus.on("state_changed", handler=handler)  # but this is one
+    with pytest.raises(RegistrationError, match="which only a state change can fill in"):
+        house.bus.on_event(handler, "button")
+    house.bus.on_event(handler, "state_changed")  # a state change
 
 
 async def test_a_parameter_with_a_default_may_be_annotated_with_anything(house: Any) -> None:
-    async def handler(event: StateChanged, tell: Callable[[str], None] = print) -> None: ...
+    async def handler(event: StateChanged, notify: Callable[[str], None] = print) -> None: ...
 
-    house.bus.on_state_change("light.a", handler=handler)
+    house.bus.on_state_change(handler, "light.a")
     house.change("light.a", "on")
     (record,) = await house.records(1)
     assert record.status is Status.SUCCESS
 
 
-async def test_what_follows_a_parameter_that_keeps_its_default_does_not_slip_into_its_place(
-    house: Any, calls: list[Any]
-) -> None:
+async def test_parameters_after_one_that_keeps_its_default_are_passed_by_keyword(house: Any, calls: list[Any]) -> None:
     async def handler(entity: EntityId, percent: int = 50, new: NewState | None = None) -> None:
         calls.append((entity, percent, new and new.state))
 
-    house.bus.on_state_change("light.a", handler=handler)
+    house.bus.on_state_change(handler, "light.a")
     house.change("light.a", "on")
     await house.records(1)
     assert calls == [("light.a", 50, "on")]
 
 
-async def test_a_function_of_c_without_a_signature_is_called_without_arguments(house: Any) -> None:
-    subscription = house.bus.on_state_change("light.a", handler=dict)
+async def test_a_c_function_without_a_signature_is_called_without_arguments(house: Any) -> None:
+    subscription = house.bus.on_state_change(dict, "light.a")
     assert subscription.name == "dict"
     house.change("light.a", "on")
     (record,) = await house.records(1)

@@ -27,7 +27,7 @@ from hassette_core import App, AppConfig
 
 class Echo(App[AppConfig]):
     async def on_initialize(self):
-        self.bus.on_state_change("sensor.power", handler=self.hear)
+        self.bus.on_state_change(self.hear, "sensor.power")
         self.scheduler.run_every(self.tick, 3600)
 
     async def hear(self):
@@ -304,7 +304,7 @@ class Leaky(App[Config]):
         code = str(self.config.alarm_code)
         if self.config.fails:
             raise ValueError(f"cannot log in with {code}")
-        self.bus.on_state_change("sensor.power", handler=self.hear, changed_to=code)
+        self.bus.on_state_change(self.hear, "sensor.power", changed_to=code)
 
     async def hear(self):
         code = str(self.config.alarm_code)

@@ -1,6 +1,6 @@
-"""Time, passed in: what the machine says, or what a test says.
+"""Clocks: the machine's, and one that tests move by hand.
 
-Everything in core that waits (debounce, throttle, durations, schedules) asks a `Clock`, so that no test has to sleep.
+Everything in core that waits (debounce, throttle, durations, schedules) takes a `Clock`, so that no test has to sleep.
 """
 
 import asyncio
@@ -13,34 +13,34 @@ from typing import Protocol
 
 
 class Timer(Protocol):
-    """A callback that has been asked for and has not been called yet."""
+    """A scheduled callback."""
 
     def cancel(self) -> None:
-        """Call nothing. Does nothing when it is too late."""
+        """Prevent the call. Has no effect after the call."""
         ...
 
 
 class Clock(Protocol):
-    """Two clocks and an alarm."""
+    """A wall clock, a monotonic clock, and timers."""
 
     def now(self) -> datetime:
-        """Return the wall clock's time (aware, UTC). It may jump: it is set by people and by NTP."""
+        """Return the wall clock's time (aware, UTC). It may jump, because users and NTP set it."""
         ...
 
     def monotonic_ns(self) -> int:
-        """Return the nanoseconds since some moment. It never jumps, and may stand still while the machine sleeps."""
+        """Return the nanoseconds since a fixed moment. It never jumps; it may stop while the machine sleeps."""
         ...
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
-        """Call back on the event loop after so many seconds of the monotonic clock; 0 or less: as soon as possible."""
+        """Call a function on the event loop after a delay on the monotonic clock; 0 or less: as soon as possible."""
         ...
 
 
 class SystemClock:
     """The machine's clocks. `call_later` needs a running event loop.
 
-    Timers run in the context in which the clock was made, not in that of whoever asks: a job planned by a handler
-    would otherwise carry that handler's execution with it, for as long as the job lives.
+    Timers run in the context in which the clock was made. Otherwise a job that a handler plans would keep that
+    handler's execution in its context, and its log lines would be recorded with the wrong run.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class SystemClock:
         return time.monotonic_ns()
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
-        """Call back on the running event loop after so many seconds."""
+        """Call a function on the running event loop after a delay in seconds."""
         return asyncio.get_running_loop().call_later(max(0.0, delay_s), callback, context=self._context)
 
 
@@ -73,10 +73,10 @@ class _ManualTimer:
 
 
 class ManualClock:
-    """A clock that stands still until it is moved by hand.
+    """A clock for tests: it moves only when a test calls `advance`, `stall` or `step`.
 
     Args:
-        now: Where the wall clock starts (aware).
+        now: The wall clock's first time (aware).
 
     Raises:
         ValueError: ``now`` is naive.
@@ -84,7 +84,7 @@ class ManualClock:
 
     def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         if now.tzinfo is None:
-            raise ValueError(f"a clock needs an aware datetime, got {now!r}")
+            raise ValueError(f"now must be an aware datetime, got {now!r}")
         self._now = now.astimezone(UTC)
         self._monotonic_ns = 1_000_000_000_000
         self._timers: list[_ManualTimer] = []
@@ -99,7 +99,7 @@ class ManualClock:
         return self._monotonic_ns
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
-        """Call back when the clock has been moved that far."""
+        """Call a function once `advance` has moved the clock by the delay."""
         self._made += 1
         timer = _ManualTimer(self._monotonic_ns + max(0, round(delay_s * 1e9)), self._made, callback)
         heapq.heappush(self._timers, timer)
@@ -107,17 +107,17 @@ class ManualClock:
 
     @property
     def waiting(self) -> int:
-        """How many timers are to come."""
+        """Number of timers that are still to fire."""
         return sum(timer.callback is not None for timer in self._timers)
 
     def advance(self, seconds: float) -> None:
-        """Move both clocks forward, calling what becomes due at its time and in order.
+        """Move both clocks forward and fire the timers that become due, each at its time and in order.
 
         Raises:
-            ValueError: ``seconds`` is negative: use `step` to set the wall clock back.
+            ValueError: ``seconds`` is negative. Use `step` to set the wall clock back.
         """
         if seconds < 0:
-            raise ValueError(f"time does not run backward: {seconds} s")
+            raise ValueError(f"seconds must be 0 or more, got {seconds!r}")
         until_ns = self._monotonic_ns + round(seconds * 1e9)
         while self._timers and self._timers[0].due_ns <= until_ns:
             timer = heapq.heappop(self._timers)
@@ -127,11 +127,45 @@ class ManualClock:
         self._move_to(until_ns)
 
     def step(self, seconds: float) -> None:
-        """Set the wall clock forward or back, as a person, NTP or a suspended machine does. No timer is called."""
+        """Set the wall clock forward or back, as a user, NTP or a suspended machine does. No timer fires."""
         self._now += timedelta(seconds=seconds)
+
+    def stall(self, seconds: float) -> None:
+        """Move both clocks forward without firing timers, as a blocked event loop does. `advance` fires them late."""
+        self._move_to(self._monotonic_ns + round(seconds * 1e9))
 
     def _move_to(self, monotonic_ns: int) -> None:
         passed_ns = max(0, monotonic_ns - self._monotonic_ns)
         self._monotonic_ns += passed_ns
-        # Whole microseconds only: the wall clock keeps no more.
+        # The wall clock has a resolution of one microsecond.
         self._now += timedelta(microseconds=passed_ns / 1000)
+
+
+STEP = timedelta(seconds=1)
+"""The wall clock counts as set when it moves by more than this against the monotonic clock. NTP slews by less."""
+
+
+class ClockDrift:
+    """Detects that the wall clock was set, or that the machine was suspended.
+
+    Args:
+        clock: The two clocks that are compared.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.reset()
+
+    def reset(self) -> None:
+        """Take the current difference of the clocks as normal."""
+        self._wall = self._clock.now()
+        self._monotonic_ns = self._clock.monotonic_ns()
+
+    def jump(self) -> timedelta:
+        """Return how far the wall clock was set since the last jump: forward, back (negative), or zero."""
+        passed = timedelta(microseconds=(self._clock.monotonic_ns() - self._monotonic_ns) / 1000)
+        jump = self._clock.now() - self._wall - passed
+        if abs(jump) <= STEP:
+            return timedelta()
+        self.reset()
+        return jump

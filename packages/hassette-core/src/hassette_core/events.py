@@ -72,7 +72,7 @@ class Event:
 
     A handler receives the event if it asks for it::
 
-        self.bus.on("zha_event", handler=self.button_pressed)
+        self.bus.on_event(self.button_pressed, "zha_event")
 
         async def button_pressed(self, event: Event) -> None:
             self.logger.info("Button pressed", extra={"command": event.data["command"]})

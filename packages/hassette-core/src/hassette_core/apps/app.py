@@ -37,7 +37,7 @@ class App(Generic[ConfigT]):
 
         class MotionLight(App[MotionConfig]):
             async def on_initialize(self) -> None:
-                self.bus.on_state_change(self.config.motion, handler=self.light_up, changed_to="on")
+                self.bus.on_state_change(self.light_up, self.config.motion, changed_to="on")
 
             async def light_up(self) -> None:
                 await self.api.call_service("light", "turn_on", target=self.config.light)

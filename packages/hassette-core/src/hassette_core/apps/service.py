@@ -182,7 +182,7 @@ class AppService:
                 states=self._states,
             )
             if type(app).on_error is not App[Any].on_error:
-                check_hook(app.on_error)
+                check_hook("on_error", app.on_error)
                 self._executor.hooks.set(app.on_error, app=(app_key, instance))
             problem = await self._call(app.on_initialize, self._start_timeout_s)
         except asyncio.CancelledError:

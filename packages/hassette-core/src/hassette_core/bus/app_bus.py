@@ -1,28 +1,27 @@
-"""`AppBus`: the bus as one app instance sees it, ``self.bus``."""
+"""`AppBus`: the bus of one app instance, ``self.bus``."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Unpack
 
-from hassette_core.bus.conditions import Change, Expected, Where, describe_expected, expectation
+from hassette_core.bus.conditions import ChangeFilter, Expected, value_condition
 from hassette_core.bus.options import ListenerOptions
 from hassette_core.bus.service import BusService
 from hassette_core.bus.subscription import Subscription
 from hassette_core.bus.topics import check_entity, check_event_type
 from hassette_core.errors import RegistrationError
-from hassette_core.handlers import Duration, Mode
-from hassette_executor import ErrorHook
-
-Handler = Callable[..., Any]
-"""Async (it runs on the event loop) or sync (it runs in a thread); see `hassette_core.handlers.parameters`."""
+from hassette_core.handlers import Duration, Handler, check_flag, keyword_options, optional_seconds
 
 
 class AppBus:
-    """Registers listeners for one app instance.
+    """Registers the listeners of one app instance. Every method takes the handler first and returns a `Subscription`.
+
+        self.bus.on_state_change(self.on_motion, "binary_sensor.hall", changed_to="on")
+
+    Listeners end when the app instance stops. Register them in an ``async def``: a thread cannot.
 
     Args:
-        service: The bus.
+        service: The bus of the framework.
         app: The app's key.
-        instance: The instance's name.
+        instance: The app's instance.
     """
 
     def __init__(self, service: BusService, app: str, instance: str) -> None:
@@ -30,184 +29,129 @@ class AppBus:
         self._app = app
         self._instance = instance
 
+    @keyword_options
     def on_state_change(
         self,
+        handler: Handler,
+        /,
         entity_id: str,
         *,
-        handler: Handler,
         changed_from: Expected = None,
         changed_to: Expected = None,
-        attributes: bool = False,
-        where: Where | None = None,
+        include_attributes: bool = False,
         duration: Duration | None = None,
-        debounce: Duration | None = None,
-        throttle: Duration | None = None,
-        once: bool = False,
-        mode: Mode = "parallel",
-        timeout: Duration | None = None,
-        on_error: ErrorHook | None = None,
-        name: str | None = None,
+        **options: Unpack[ListenerOptions],
     ) -> Subscription:
         """Run a handler when the state of an entity changes.
 
-        Only real changes count: the state's text is another one than before. That an entity appears (it had no
-        state) or is removed (it has none) is a change, too.
+        A change is a new text of the state. It also counts as a change when the entity is added or removed.
+
+        Example:
+            Warn when a door stays open for five minutes::
+
+                self.bus.on_state_change(self.warn, "binary_sensor.*_door", changed_to="on", duration=300)
 
         Args:
-            entity_id: An entity id, or a glob such as ``light.*`` or ``*.kitchen_*``; ``*`` for all.
-            handler: What to run. Its parameters are provided by their annotations
+            handler: The callable to run. Its annotated parameters are filled in from the event
                 (`hassette_core.handlers.parameters`).
-            changed_from: The state before: a text, a collection of texts, or a function that is given the text. An
-                entity without a state before does not pass.
-            changed_to: The state after, likewise.
-            attributes: True to run also when only attributes have changed.
-            where: A function of the event; a true answer runs the handler. If it raises, this listener passes the
-                event over (counted as ``predicate_failed``) and goes on listening; others are not affected.
-            duration: Seconds for which the entity must stay so: with ``changed_to`` as long as it is met, else as
-                long as the state is the same. Each entity of a glob for itself.
-            debounce: Run with the last event, once there has been none for so many seconds; one quiet time for all
-                entities of a glob. Events replaced are counted as ``rate_limited``.
-            throttle: Run at once, then not again for so many seconds. Events in between are counted as
-                ``rate_limited``.
-            once: True to run one time only; the listener ends before that run begins.
-            mode: What to do with an event while the handler still runs. ``parallel``: run beside it (up to 50 at
-                once, 1,000 waiting), so that no event is lost, which is what one expects of a function that is called
-                for each event. ``single``: pass it over, counted as ``overlap`` (the default of Home Assistant's
-                automations). ``restart``: cancel what runs, recorded as cancelled, then run. ``queued``: run after
-                it, in order (1,000 waiting). Beyond those bounds events are counted as ``back_pressure``.
-            timeout: Deadline of one run in seconds; None for the configured default, 0 for none.
-            on_error: What to call when a run fails, instead of the app's ``on_error``.
-            name: The listener's name in the history; the handler's name by default.
+            entity_id: An entity id, or a glob such as ``light.*`` or ``*.kitchen_*``; ``*`` for all entities.
+            changed_from: The state before: a text, a collection of texts, or a function that gets the text. A new
+                entity, which had no state before, does not match.
+            changed_to: The state after, in the same form. A removed entity does not match.
+            include_attributes: True to run also when only attributes have changed.
+            duration: Seconds (or a timedelta) for which the change must last before the handler runs: with
+                ``changed_to`` as long as the state meets it, otherwise as long as the state is the same. Each entity
+                of a glob is timed separately.
+            **options: The options of every listener, `ListenerOptions`.
 
         Raises:
-            RegistrationError: Something here can never work, or the name is taken; the message proposes what would.
+            RegistrationError: The listener cannot work, its name is taken, or the caller runs in a thread. The message
+                explains how to fix it.
         """
-        change = Change(
-            also_attributes=attributes,
-            before=expectation("changed_from", changed_from, texts_only=True),
-            after=expectation("changed_to", changed_to, texts_only=True),
+        if include_attributes is not False:
+            check_flag("include_attributes", include_attributes)
+        change = ChangeFilter(
+            include_attributes=include_attributes,
+            changed_from=value_condition("changed_from", changed_from, texts_only=True),
+            changed_to=value_condition("changed_to", changed_to, texts_only=True),
+            duration_s=optional_seconds("duration", duration),
         )
-        settings = _expected(changed_from, changed_to)
-        if attributes:
-            settings += (("attributes", "yes"),)
-        options = ListenerOptions(
-            where=where,
-            duration=duration,
-            debounce=debounce,
-            throttle=throttle,
-            once=once,
-            mode=mode,
-            timeout=timeout,
-            on_error=on_error,
-            name=name,
-        )
-        return self._listen(check_entity(entity_id), handler, change, options, settings)
+        return self._listen(handler, check_entity(entity_id), options, change)
 
+    @keyword_options
     def on_attribute_change(
         self,
+        handler: Handler,
+        /,
         entity_id: str,
         attribute: str,
         *,
-        handler: Handler,
         changed_from: Expected = None,
         changed_to: Expected = None,
-        where: Where | None = None,
         duration: Duration | None = None,
-        debounce: Duration | None = None,
-        throttle: Duration | None = None,
-        once: bool = False,
-        mode: Mode = "parallel",
-        timeout: Duration | None = None,
-        on_error: ErrorHook | None = None,
-        name: str | None = None,
+        **options: Unpack[ListenerOptions],
     ) -> Subscription:
-        """Run a handler when one attribute of an entity changes, such as a lamp's ``brightness``.
+        """Run a handler when one attribute of an entity changes.
 
-        All is as in `on_state_change`, with the attribute's value in place of the state.
+        Example:
+            ::
 
-        Raises:
-            RegistrationError: Something here can never work, or the name is taken; the message proposes what would.
-        """
-        if not isinstance(attribute, str) or not attribute:  # pyright: ignore[reportUnnecessaryIsInstance]  apps are not all checked
-            raise RegistrationError(f"attribute={attribute!r} must be the name of one attribute, such as 'brightness'")
-        change = Change(
-            attribute=attribute,
-            before=expectation("changed_from", changed_from, texts_only=False),
-            after=expectation("changed_to", changed_to, texts_only=False),
-        )
-        options = ListenerOptions(
-            where=where,
-            duration=duration,
-            debounce=debounce,
-            throttle=throttle,
-            once=once,
-            mode=mode,
-            timeout=timeout,
-            on_error=on_error,
-            name=name,
-        )
-        return self._listen(check_entity(entity_id), handler, change, options, _expected(changed_from, changed_to))
-
-    def on(
-        self,
-        event_type: str,
-        *,
-        handler: Handler,
-        where: Where | None = None,
-        debounce: Duration | None = None,
-        throttle: Duration | None = None,
-        once: bool = False,
-        mode: Mode = "parallel",
-        timeout: Duration | None = None,
-        on_error: ErrorHook | None = None,
-        name: str | None = None,
-    ) -> Subscription:
-        """Run a handler on every event of a type.
+                self.bus.on_attribute_change(self.dimmed, "light.hall", "brightness", changed_to=lambda b: b < 50)
 
         Args:
-            event_type: Such as ``call_service``, or a glob such as ``mobile_app_*``; ``*`` for all. ``state_changed``
-                brings every message about any entity, also when nothing but an attribute or a time stamp has changed.
-            handler: What to run.
-            where: As in `on_state_change`, and so are all the others.
-            debounce: See there.
-            throttle: See there.
-            once: See there.
-            mode: See there.
-            timeout: See there.
-            on_error: See there.
-            name: See there.
+            handler: The callable to run, as in `on_state_change`.
+            entity_id: An entity id or a glob, as in `on_state_change`.
+            attribute: The name of the attribute, such as ``brightness``.
+            changed_from: The attribute before: a value, a collection of values, or a function that gets the value.
+                Values are compared with ``==``. A missing attribute does not match.
+            changed_to: The attribute after, in the same form.
+            duration: Seconds (or a timedelta) for which the change must last before the handler runs.
+            **options: The options of every listener, `ListenerOptions`.
 
         Raises:
-            RegistrationError: Something here can never work, or the name is taken; the message proposes what would.
+            RegistrationError: The listener cannot work, its name is taken, or the caller runs in a thread. The message
+                explains how to fix it.
         """
-        options = ListenerOptions(
-            where=where,
-            debounce=debounce,
-            throttle=throttle,
-            once=once,
-            mode=mode,
-            timeout=timeout,
-            on_error=on_error,
-            name=name,
+        if not isinstance(attribute, str) or not attribute:  # pyright: ignore[reportUnnecessaryIsInstance]  apps are not all checked
+            raise RegistrationError(
+                f"attribute must be the name of one attribute, such as 'brightness', got {attribute!r}"
+            )
+        change = ChangeFilter(
+            attribute=attribute,
+            changed_from=value_condition("changed_from", changed_from, texts_only=False),
+            changed_to=value_condition("changed_to", changed_to, texts_only=False),
+            duration_s=optional_seconds("duration", duration),
         )
-        return self._listen(check_event_type(event_type), handler, None, options, ())
+        return self._listen(handler, check_entity(entity_id), options, change)
+
+    @keyword_options
+    def on_event(self, handler: Handler, /, event_type: str, **options: Unpack[ListenerOptions]) -> Subscription:
+        """Run a handler on every event of a type.
+
+        Example:
+            ::
+
+                self.bus.on_event(self.pressed, "zha_event", where=lambda event: event.data["command"] == "toggle")
+
+        Args:
+            handler: The callable to run, as in `on_state_change`.
+            event_type: An event type such as ``call_service``, or a glob such as ``mobile_app_*``; ``*`` for all.
+                ``state_changed`` delivers every message about every entity, even when only an attribute or a time
+                stamp has changed.
+            **options: The options of every listener, `ListenerOptions`.
+
+        Raises:
+            RegistrationError: The listener cannot work, its name is taken, or the caller runs in a thread. The message
+                explains how to fix it.
+        """
+        return self._listen(handler, check_event_type(event_type), options)
 
     def cancel_all(self) -> None:
-        """Cancel every listener of this app instance."""
+        """Cancel every listener of this app instance. Runs that have started continue."""
         self._service.cancel_all(self._app, self._instance)
 
     def _listen(
-        self,
-        topic: str,
-        handler: Handler,
-        change: Change | None,
-        options: ListenerOptions,
-        settings: tuple[tuple[str, str], ...],
+        self, handler: Handler, topic: str, options: ListenerOptions, change: ChangeFilter | None = None
     ) -> Subscription:
-        listener = self._service.listen(self._app, self._instance, topic, handler, change, options, settings)
-        return Subscription(listener, cancel=self._service.cancel)
-
-
-def _expected(changed_from: Expected, changed_to: Expected) -> tuple[tuple[str, str], ...]:
-    pairs = (("changed_from", changed_from), ("changed_to", changed_to))
-    return tuple((option, describe_expected(expected)) for option, expected in pairs if expected is not None)
+        listener = self._service.listen(self._app, self._instance, handler, topic, options, change)
+        return Subscription(listener, self._service)

@@ -1,132 +1,158 @@
-"""What a change must be like for a listener to care about it."""
+"""Conditions of a listener: which changes of an entity count, and whether an event leads to a run."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from hassette_core.errors import RegistrationError
 from hassette_core.events import State, StateChanged
-from hassette_core.handlers import check_body, is_async
+from hassette_core.handlers import check_body, describe, is_async, name_of
 
-Where = Callable[[Any], object]
-"""A question about the event; true means that the handler runs. It is quick, and does not wait."""
+Condition = Callable[[Any], object]
+"""A function that returns a true value when the handler should run. It must be fast and must not block."""
 Value = str | float | bool | None
-"""A state's text, or the value of an attribute."""
-Expected = Value | Collection[Value] | Callable[[Any], object]
-"""A value, a collection of values, or a question about the value; None asks nothing."""
-Test = Callable[[Any], object]
+"""The text of a state, or the value of an attribute."""
+Expected = Value | Collection[Value] | Condition
+"""A value, a collection of values, or a condition that gets the value. None accepts every value."""
+
+
+class ValueCondition(NamedTuple):
+    """A ``changed_from`` or ``changed_to`` option.
+
+    Attributes:
+        accepts: The condition. It gets the value, which is never None.
+        text: The option as text, for the registration's settings.
+    """
+
+    accepts: Condition
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What `on_state_change` and `on_attribute_change` look for.
+class ChangeFilter:
+    """The changes that `AppBus.on_state_change` or `AppBus.on_attribute_change` wait for.
 
     Attributes:
-        attribute: The attribute watched; None watches the state.
-        also_attributes: True when a change of attributes alone counts, too.
-        before: Asked about the value before; None asks nothing.
-        after: Asked about the value after; None asks nothing.
+        attribute: The watched attribute; None watches the state.
+        include_attributes: True when a change of attributes alone counts, too.
+        changed_from: Condition on the value before the change; None accepts every value.
+        changed_to: Condition on the value after the change; None accepts every value.
+        duration_s: How long the change must last, in seconds; None for a handler that runs at once.
     """
 
     attribute: str | None = None
-    also_attributes: bool = False
-    before: Test | None = None
-    after: Test | None = None
+    include_attributes: bool = False
+    changed_from: ValueCondition | None = None
+    changed_to: ValueCondition | None = None
+    duration_s: float | None = None
 
-    def value(self, state: State | None) -> Any:
-        """Return what is watched: the state's text or the attribute, None when there is none."""
+    def value_of(self, state: State | None) -> Any:
+        """Return the watched value: the state's text or the attribute. None when there is no such value."""
         if state is None:
             return None
         return state.state if self.attribute is None else state.attributes.get(self.attribute)
 
-    def happened(self, event: StateChanged) -> bool:
-        """Return whether the event is a change that matters. A question that raises, raises."""
-        old, new = self.value(event.old_state), self.value(event.new_state)
-        if old == new and not (self.also_attributes and _attributes(event.old_state) != _attributes(event.new_state)):
+    def matches(self, event: StateChanged) -> bool:
+        """Return whether an event is a change that counts. Raises the exception of a failed condition."""
+        old, new = self.value_of(event.old_state), self.value_of(event.new_state)
+        if old == new and not (
+            self.include_attributes and _attributes(event.old_state) != _attributes(event.new_state)
+        ):
             return False
-        return _passes(self.before, old) and _passes(self.after, new)
+        return _accepts(self.changed_from, old) and _accepts(self.changed_to, new)
 
-    def lasts(self, first: StateChanged, state: State | None) -> bool:
-        """Return whether what began with an event still is so, for ``duration``.
+    def still_applies(self, change: StateChanged, state: State | None) -> bool:
+        """Return whether the change that started the ``duration`` still applies.
 
-        With ``changed_to`` the value must still pass it; without, it must still be the same.
+        With ``changed_to``, the value must still meet it. Without, the value must still be the same.
+
+        Args:
+            change: The event that started the duration.
+            state: The state now.
         """
-        value = self.value(state)
-        if self.after is not None:
-            return _passes(self.after, value)
-        return value == self.value(first.new_state)
+        value = self.value_of(state)
+        if self.changed_to is not None:
+            return _accepts(self.changed_to, value)
+        return value == self.value_of(change.new_state)
+
+    def settings(self) -> tuple[tuple[str, str], ...]:
+        """Return the options that were given, as texts, for the registration's settings."""
+        found: list[tuple[str, str]] = []
+        if self.changed_from is not None:
+            found.append(("changed_from", self.changed_from.text))
+        if self.changed_to is not None:
+            found.append(("changed_to", self.changed_to.text))
+        if self.include_attributes:
+            found.append(("include_attributes", "yes"))
+        if self.duration_s is not None:
+            found.append(("duration", describe(self.duration_s)))
+        return tuple(found)
 
 
 def _attributes(state: State | None) -> object:
     return None if state is None else state.attributes
 
 
-def _passes(test: Test | None, value: Any) -> bool:
-    # A value that is not there passes no question, and is not asked about: `lambda celsius: float(celsius) > 20`
-    # should not have to think of an entity that is being removed.
-    return test is None or (value is not None and bool(test(value)))
+def _accepts(condition: ValueCondition | None, value: Any) -> bool:
+    # A missing value meets no condition and is not passed to it. Otherwise `lambda celsius: float(celsius) > 20` would
+    # fail for an entity that is removed.
+    return condition is None or (value is not None and bool(condition.accepts(value)))
 
 
-def expectation(option: str, expected: Expected, *, texts_only: bool) -> Test | None:
-    """Turn ``changed_from`` or ``changed_to`` into a question.
+def value_condition(option: str, expected: Expected, *, texts_only: bool) -> ValueCondition | None:
+    """Return the condition for a ``changed_from`` or ``changed_to`` option.
 
     Args:
-        option: Which of the two, named in the error.
-        expected: A value, a collection, a callable, or None.
-        texts_only: True for states, which are always text.
+        option: Its name, for the error message.
+        expected: Its value.
+        texts_only: True for a state, which is always a text.
 
     Raises:
-        RegistrationError: It could never be met; the message says what could.
+        RegistrationError: No value could ever meet it. The message contains a value that could.
     """
     if expected is None:
         return None
     if callable(expected):
-        check_question(option, expected)
-        return expected
+        return ValueCondition(expected, check_condition(option, expected))
     if isinstance(expected, str | int | float):
-        wanted: list[Value] = [expected]
+        accepted: list[Value] = [expected]
     elif isinstance(cast("object", expected), Collection):
-        wanted = list(expected)
+        accepted = list(expected)
     else:
-        raise RegistrationError(f"{option}={expected!r} must be a value, a collection of values, or a function")
-    if not wanted:
-        raise RegistrationError(f"{option}={expected!r} is empty, so nothing could ever match; leave it out for any")
+        raise RegistrationError(f"{option} must be a value, a collection of values or a function, got {expected!r}")
+    if not accepted:
+        raise RegistrationError(f"{option} must not be empty, got {expected!r}; leave it out to accept every value")
     if texts_only:
-        for value in wanted:
+        for value in accepted:
             if not isinstance(value, str):
-                raise RegistrationError(f"{option}={value!r} can never match: a state is text; write {_text(value)!r}")
-    # Not the `__eq__` of a value: of another type it answers NotImplemented, which counts as true.
-    return wanted.__contains__
+                raise RegistrationError(
+                    f"{option} must be text, as every state is, got {value!r}; write {_as_state(value)!r}"
+                )
+
+    def accepts(value: object) -> bool:
+        return value in accepted
+
+    return ValueCondition(accepts, ", ".join(str(value) for value in accepted))
 
 
-def check_question(option: str, question: Where | None) -> None:
-    """Check a predicate.
+def check_condition(option: str, condition: object) -> str:
+    """Check a condition and return its name, for the registration's settings.
 
     Raises:
-        RegistrationError: It is not callable, or async or with a ``yield``: what those return always counts as true.
+        RegistrationError: It is not callable, or it is async or contains a ``yield`` and would always count as true.
     """
-    if question is None:
-        return
-    if not callable(question):
-        raise RegistrationError(f"{option}={question!r} is not callable: give a function that returns True or False")
-    check_body(option, question)
-    if is_async(question):
-        raise RegistrationError(f"{option}={describe_expected(question)} is async, and would always count as true")
+    if not callable(condition):
+        raise RegistrationError(f"{option} must be a function that returns True or False, got {condition!r}")
+    check_body(option, condition)
+    if is_async(condition):
+        raise RegistrationError(
+            f"{option} must not be async, got {name_of(condition)}: a coroutine would always count as true"
+        )
+    name = getattr(condition, "__name__", type(condition).__name__)
+    return "a function" if name == "<lambda>" else f"{name}()"
 
 
-def describe_expected(expected: Any) -> str:
-    """Return an expectation as a person wrote it, for the registration's settings."""
-    if isinstance(expected, str):
-        return expected
-    if callable(expected):
-        name = getattr(expected, "__name__", type(expected).__name__)
-        return "a function" if name == "<lambda>" else f"{name}()"
-    if isinstance(expected, Collection):
-        return ", ".join(str(value) for value in cast("Collection[object]", expected))
-    return str(expected)
-
-
-def _text(value: Value) -> str:
+def _as_state(value: Value) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return "unknown" if value is None else f"{value}"

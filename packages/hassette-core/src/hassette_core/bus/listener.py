@@ -1,131 +1,180 @@
-"""One listener: whether it cares about an event, and the gates between that and its run."""
+"""`Listener`: match an event, pass it through the gates, and run the handler."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from hassette_core.bus.conditions import Change
-from hassette_core.bus.limits import Debounce, Delivery, Gate, Hold, Throttle
+from hassette_core.bus.conditions import ChangeFilter
+from hassette_core.bus.gates import Debounce, Delivery, DeliveryGate, Hold, Throttle
 from hassette_core.bus.options import ListenerOptions
+from hassette_core.bus.topics import TopicIndex
 from hassette_core.clock import Clock
 from hassette_core.events import Event, State, StateChanged
-from hassette_core.handlers import InjectionPlan, Lane, optional_seconds
-from hassette_executor import EventTrigger, ListenerRegistration
+from hassette_core.handlers import InjectionPlan, optional_seconds
+from hassette_core.roster import Roster, RunLane
+from hassette_executor import EventTrigger, InvokeHandler, ListenerRegistration, RepeatedLog
 
-PredicateFailed = Callable[["Listener", Exception], None]
-"""Told that a question of a listener raised."""
+logger = logging.getLogger(__name__)
+
+WARN_INTERVAL_S = 60.0
+"""A condition that keeps failing is logged once per listener in this many seconds."""
+
+
+class ConditionFailures:
+    """Counts failed conditions as skipped runs, and logs each listener's at most once a minute.
+
+    Args:
+        clock: Time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._log = RepeatedLog(logger, WARN_INTERVAL_S, clock.monotonic_ns)
+
+    def report(self, registration: ListenerRegistration, lane: RunLane, error: Exception) -> None:
+        """Report that a condition of a listener raised an exception."""
+        lane.skip("predicate_failed")
+        self._log.log(
+            registration.key,
+            logging.WARNING,
+            "Condition of a listener failed; the event is skipped and the listener stays registered",
+            extra={"registration": registration.key, "error": f"{type(error).__name__}: {error}"},
+        )
+
+
+class BusParts(NamedTuple):
+    """The parts of the bus that all its listeners use.
+
+    Attributes:
+        roster: The registered listeners.
+        states: The current states of all entities.
+        clock: Time.
+        failures: Reports failed conditions.
+    """
+
+    roster: "Roster[Listener]"
+    states: Mapping[str, State]
+    clock: Clock
+    failures: ConditionFailures
 
 
 class Listener:
     """A handler that listens to a topic: match → hold → debounce or throttle → lane → run.
 
     Args:
-        registration: What is recorded about it.
-        plan: How its handler is called.
-        change: Which changes it cares about; None for a listener to any event of its topic.
-        options: What else was asked for.
-        lane: Where its runs go.
-        clock: Time.
-        states: What all entities are now, to see at the end of a duration whether a change has lasted.
-        withdraw: Called once, when it shall hear no more.
-        skipped: Told about what does not run.
-        failed: Told that a question raised.
+        registration: Its name, topic and settings, as recorded.
+        lane: Runs its commands.
+        plan: Binds the handler's parameters to an event.
+        change: The changes that count; None for a listener to all events of its topic.
+        options: Its options, checked.
+        topic: Its topic in the index.
+        index: The index in which the bus finds it.
+        parts: The parts of the bus.
+
+    Attributes:
+        registration: See above.
+        active: False once it is cancelled, or once its only run has started.
     """
 
     def __init__(
         self,
         registration: ListenerRegistration,
+        lane: RunLane,
         plan: InjectionPlan,
-        change: Change | None,
+        change: ChangeFilter | None,
         options: ListenerOptions,
-        lane: Lane[Delivery],
-        clock: Clock,
-        states: Mapping[str, State],
         *,
-        withdraw: Callable[["Listener"], None],
-        skipped: Callable[[str, int], None],
-        failed: PredicateFailed,
+        topic: str,
+        index: "TopicIndex[Listener]",
+        parts: BusParts,
     ) -> None:
         self.registration = registration
-        self.plan = plan
         self.active = True
-        self._change = change
-        self._where = options.where
-        self._once = options.once
         self._lane = lane
-        self._states = states
-        self._withdraw = withdraw
-        self._failed = failed
-        self._pass = self._launch
-        self._gates: list[Gate] = []
+        self._plan = plan
+        self._change = change
+        self._where = options.get("where")
+        self._once = options.get("once", False)
+        self._topic = topic
+        self._index = index
+        self._parts = parts
+        self._release = self._run
+        self._gates: list[DeliveryGate] = []
         self._hold: Hold | None = None
-        if (quiet_s := optional_seconds("debounce", options.debounce)) is not None:
-            self._gates.append(Debounce(quiet_s, clock, self._pass, skipped))
-        if (interval_s := optional_seconds("throttle", options.throttle)) is not None:
-            self._gates.append(Throttle(interval_s, clock, self._pass, skipped))
+        if (quiet_s := optional_seconds("debounce", options.get("debounce"))) is not None:
+            self._gates.append(Debounce(quiet_s, parts.clock, self._run, lane.skip))
+        if (interval_s := optional_seconds("throttle", options.get("throttle"))) is not None:
+            self._gates.append(Throttle(interval_s, parts.clock, self._run, lane.skip))
         if self._gates:
-            self._pass = self._gates[0].offer
-        if (duration_s := optional_seconds("duration", options.duration)) is not None:
-            self._hold = Hold(duration_s, clock, self._lasted, self._pass)
+            self._release = self._gates[0].offer
+        if change is not None and change.duration_s is not None:
+            self._hold = Hold(change.duration_s, parts.clock, self._still_applies, self._release)
             self._gates.append(self._hold)
+            self._release = self._hold.offer
 
     def offer(self, event: Event, trigger: EventTrigger) -> None:
-        """Run the handler for an event of the topic, if that is what its options ask for."""
+        """Take an event of the topic, and run the handler if the options allow it."""
         if not self.active:
             return
         try:
             matches = self._matches(event)
-        except Exception as error:  # noqa: BLE001  a question is the app's code: its failure is this listener's alone
-            self._failed(self, error)
+        except Exception as error:  # noqa: BLE001  a condition is the app's code; its failure concerns this listener only
+            self._parts.failures.report(self.registration, self._lane, error)
             return
         if matches:
-            delivery = Delivery(event, trigger, event.received_ns)
-            self._pass(delivery) if self._hold is None else self._hold.offer(delivery)
+            self._release(Delivery(event, trigger, event.received_ns))
 
     def cancel(self) -> None:
-        """Hear no more. What is held back is dropped, a run that has begun goes on."""
+        """End the listener. Held events are dropped, runs continue."""
         if self.active:
             self._end()
             self._lane.close()
 
-    def pause(self) -> None:
-        """Drop what is held back or waits for its turn, and hear on."""
+    def drop_waiting(self) -> None:
+        """Drop held events and waiting runs. The listener stays active."""
         for gate in self._gates:
             gate.close()
         self._lane.skip_waiting()
 
     def _matches(self, event: Event) -> bool:
-        held: Delivery | None = None
         if self._change is not None:
-            assert isinstance(event, StateChanged)  # the bus gives a listener to changes nothing else
-            if self._hold is not None and (held := self._hold.holding(event.entity_id)) is not None:
+            assert isinstance(event, StateChanged)  # the bus passes nothing else to a listener to changes
+            if self._hold is not None and (held := self._hold.held(event.entity_id)) is not None:
                 assert isinstance(held.event, StateChanged)
-                if self._change.lasts(held.event, event.new_state):
+                if self._change.still_applies(held.event, event.new_state):
                     return False
                 self._hold.drop(event.entity_id)
-            if not self._change.happened(event):
+            if not self._change.matches(event):
                 return False
         return self._where is None or bool(self._where(event))
 
-    def _lasted(self, delivery: Delivery) -> bool:
+    def _still_applies(self, delivery: Delivery) -> bool:
         assert isinstance(delivery.event, StateChanged)  # only a listener to changes has a duration
         assert self._change is not None
         try:
-            # Asked of the states, not only of the events: one may have been missed while the connection was down.
-            return self._change.lasts(delivery.event, self._states.get(delivery.event.entity_id))
+            # Check the current state, too: an event may have been missed while the connection was down.
+            return self._change.still_applies(delivery.event, self._parts.states.get(delivery.event.entity_id))
         except Exception as error:  # noqa: BLE001  as in offer
-            self._failed(self, error)
+            self._parts.failures.report(self.registration, self._lane, error)
             return False
 
-    def _launch(self, delivery: Delivery) -> None:
-        if not self._once:
-            self._lane.offer(delivery)
-        elif self.active:
-            # Withdrawn before the run begins, so that no second event finds it; closed after, so that it is retired
-            # when that one run has ended, on every path.
-            self._end()
-            self._lane.offer(delivery)
-            self._lane.close()
+    def _run(self, delivery: Delivery) -> None:
+        if self._once:
+            if not self.active:
+                return
+            self._end()  # before the run starts, so that no second event finds this listener
+        self._lane.offer(
+            InvokeHandler(
+                registration=self.registration,
+                call=self._plan.bind(delivery.event),
+                trigger=delivery.trigger,
+                ready_ns=delivery.ready_ns,
+            )
+        )
+        if self._once:
+            self._lane.close()  # after the offer, so that the listener is retired when that run has ended
 
     def _end(self) -> None:
         self.active = False
-        self._withdraw(self)
-        self.pause()
+        self._index.remove(self._topic, self)
+        self._parts.roster.remove(self)
+        self.drop_waiting()

@@ -1,44 +1,48 @@
-"""What an app holds of its listener."""
-
-from collections.abc import Callable
+"""`Subscription`: an app's handle of a listener."""
 
 from hassette_core.bus.listener import Listener
+from hassette_core.bus.service import BusService
 from hassette_executor import ListenerRegistration
 
 
 class Subscription:
-    """A listener that has been registered.
+    """A registered listener. `AppBus.on_state_change` and its siblings return it.
+
+        self.waiting = self.bus.on_state_change(self.on_door, "binary_sensor.door")
+        ...
+        self.waiting.cancel()
 
     Args:
         listener: The listener.
-        cancel: Ends it.
+        service: The bus that it belongs to.
     """
 
-    def __init__(self, listener: Listener, *, cancel: Callable[[Listener], None]) -> None:
+    def __init__(self, listener: Listener, service: BusService) -> None:
         self._listener = listener
-        self._cancel = cancel
+        self._service = service
 
     @property
     def registration(self) -> ListenerRegistration:
-        """What is recorded about it."""
+        """The listener as it is recorded: name, topic, settings, source."""
         return self._listener.registration
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The listener's name in the history."""
         return self._listener.registration.name
 
     @property
     def active(self) -> bool:
-        """False once it is cancelled, or has run if it was to run ``once``."""
+        """False once it is cancelled, or once the only run of a ``once`` listener has started."""
         return self._listener.active
 
     def cancel(self) -> None:
-        """Hear no more. May be called twice, and by the handler itself; a run that has begun goes on.
+        """End the listener. Runs that have started continue. A second call has no effect.
 
-        Called in a thread, by a sync handler, it is done as soon as the event loop gets to it.
+        A handler may cancel its listener. A sync handler runs in a thread; its call takes effect as soon as the event
+        loop is free.
         """
-        self._cancel(self._listener)
+        self._service.cancel(self._listener)
 
     def __repr__(self) -> str:
         return f"<Subscription {self.name} to {self.registration.topic}{'' if self.active else ', ended'}>"

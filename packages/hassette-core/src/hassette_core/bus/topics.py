@@ -1,4 +1,4 @@
-"""Who listens to what: found without asking those who do not."""
+"""`TopicIndex`: find the listeners of a topic without looking at the others."""
 
 import difflib
 import fnmatch
@@ -8,31 +8,42 @@ from typing import Generic, TypeVar
 
 from hassette_core.errors import RegistrationError
 
-MAX_ROUTES = 10_000
-"""How many resolved topics are remembered; beyond that all are forgotten and resolved again."""
-
 _PART = r"(?:[a-z0-9_*?]|\[!?[a-z0-9_-]+\])+"
 _ENTITY = re.compile(rf"{_PART}\.{_PART}")
 _WILD = re.compile(r"[*?\[]")
 
 _Listener = TypeVar("_Listener")
 
+Matches = Callable[[str], object]
+"""Returns a true value for a topic that matches a glob."""
+
+
+def glob_matcher(glob: str) -> Matches:
+    """Return the function that matches topics with a glob."""
+    return re.compile(fnmatch.translate(glob)).match
+
 
 class TopicIndex(Generic[_Listener]):
-    """Listeners by topic: exact ones in a dictionary, globs grouped by what their topics begin with.
+    """Listeners by topic: exact topics in a dictionary, globs grouped by their literal prefix.
 
-    A topic that has been asked for once is one dictionary look-up from then on, however many listeners there are.
-    Finding it for the first time tries each distinct glob of its group, and no listener.
+    The first look-up of a topic tries each distinct glob of its group. Later look-ups of that topic are one dictionary
+    access, for any number of listeners.
 
     Args:
-        group: Returns the literal beginning that a topic or glob belongs to, such as the domain of an entity id; an
-            empty string when a glob may match topics of any group.
+        group: Returns the literal prefix of a topic or glob, such as the domain of an entity id; an empty string for a
+            glob that may match topics of any group.
+        matcher: Returns the function that matches topics with a glob; called once for each distinct glob.
+        max_routes: How many resolved topics are cached. When the cache is full, it is cleared.
     """
 
-    def __init__(self, group: Callable[[str], str]) -> None:
+    def __init__(
+        self, group: Callable[[str], str], *, matcher: Callable[[str], Matches] = glob_matcher, max_routes: int = 10_000
+    ) -> None:
         self._group = group
+        self._matcher = matcher
+        self._max_routes = max_routes
         self._exact: dict[str, list[_Listener]] = {}
-        self._globs: dict[str, dict[str, tuple[re.Pattern[str], list[_Listener]]]] = {}
+        self._globs: dict[str, dict[str, tuple[Matches, list[_Listener]]]] = {}
         self._routes: dict[str, tuple[_Listener, ...]] = {}
 
     def add(self, topic: str, listener: _Listener) -> None:
@@ -43,15 +54,15 @@ class TopicIndex(Generic[_Listener]):
             return
         globs = self._globs.setdefault(self._group(topic), {})
         if topic not in globs:
-            globs[topic] = (re.compile(fnmatch.translate(topic)), [])
+            globs[topic] = (self._matcher(topic), [])
         globs[topic][1].append(listener)
         self._routes.clear()
 
     def remove(self, topic: str, listener: _Listener) -> None:
-        """Take a listener out again.
+        """Remove a listener.
 
         Raises:
-            LookupError, ValueError: It is not there.
+            LookupError, ValueError: The listener is not in the index.
         """
         if not is_glob(topic):
             self._exact[topic].remove(listener)
@@ -67,10 +78,10 @@ class TopicIndex(Generic[_Listener]):
         self._routes.clear()
 
     def find(self, topic: str) -> tuple[_Listener, ...]:
-        """Return who listens to a topic: exact listeners first, each kind in the order of their coming."""
+        """Return the listeners of a topic: first exact ones, then globs, each in order of registration."""
         route = self._routes.get(topic)
         if route is None:
-            if len(self._routes) >= MAX_ROUTES:
+            if len(self._routes) >= self._max_routes:
                 self._routes.clear()
             route = self._routes[topic] = self._resolve(topic)
         return route
@@ -78,44 +89,44 @@ class TopicIndex(Generic[_Listener]):
     def _resolve(self, topic: str) -> tuple[_Listener, ...]:
         found = list(self._exact.get(topic, ()))
         for group in dict.fromkeys((self._group(topic), "")):
-            for pattern, listeners in self._globs.get(group, {}).values():
-                if pattern.match(topic):
+            for matches, listeners in self._globs.get(group, {}).values():
+                if matches(topic):
                     found += listeners
         return tuple(found)
 
 
 def is_glob(topic: str) -> bool:
-    """Return whether a topic stands for several."""
+    """Return whether a topic is a glob and may match several topics."""
     return _WILD.search(topic) is not None
 
 
 def domain_of(entity: str) -> str:
-    """Return the domain of an entity id, or of a glob whose domain is spelled out; empty for any other glob."""
+    """Return the domain of an entity id or glob; empty for a glob whose domain contains a wildcard."""
     domain = entity.partition(".")[0]
     return "" if is_glob(domain) else domain
 
 
 def any_group(_: str) -> str:
-    """Put all topics in one group: event types have no common beginning."""
+    """Put all topics into one group, because event types have no common prefix."""
     return ""
 
 
 def check_entity(entity_id: object) -> str:
-    """Return an entity id or glob as it is indexed: ``*`` alone stands for ``*.*``.
+    """Return an entity id or glob as the index stores it: ``*`` alone becomes ``*.*``.
 
     Raises:
-        RegistrationError: Nothing can ever match it; the message proposes what could.
+        RegistrationError: It can match no entity. The message contains one that could match.
     """
     if not isinstance(entity_id, str):
         raise RegistrationError(
-            f"entity_id={entity_id!r} is not a text: give one entity id or glob, and register the handler once for each"
+            f"entity_id must be one entity id or glob, got {entity_id!r}; register the handler once for each entity id"
         )
     if entity_id == "*":
         return "*.*"
     if _ENTITY.fullmatch(entity_id) is None:
         raise RegistrationError(
-            f"entity_id={entity_id!r} can never match: an entity id is lower case letters, digits and underscores with"
-            f" one dot, such as 'light.hall', and a glob may hold * ? [abc]; did you mean {_mended(entity_id)!r}?"
+            "entity_id must be lower case letters, digits and underscores with one dot, such as 'light.hall', or a"
+            f" glob with * ? [abc], got {entity_id!r}; did you mean {_corrected(entity_id)!r}?"
         )
     return entity_id
 
@@ -124,18 +135,18 @@ def check_event_type(event_type: object) -> str:
     """Return an event type or glob.
 
     Raises:
-        RegistrationError: It is not a text, is empty, or holds a space, which no event type does.
+        RegistrationError: It is not a text, or it is empty or contains a space, and can match no event.
     """
     if isinstance(event_type, str) and event_type and not re.search(r"\s", event_type):
         return event_type
     hint = difflib.get_close_matches(re.sub(r"\s+", "_", str(event_type).strip()), ("state_changed", "call_service"))
     raise RegistrationError(
-        f"event_type={event_type!r} can never match: an event type is one word, such as"
-        f" {hint[0] if hint else 'call_service'!r}, or a glob such as 'mobile_app_*'"
+        f"event_type must be one word, such as {hint[0] if hint else 'call_service'!r}, or a glob such as"
+        f" 'mobile_app_*', got {event_type!r}"
     )
 
 
-def _mended(entity: str) -> str:
+def _corrected(entity: str) -> str:
     cleaned = re.sub(r"[^a-z0-9_.*?]+", "_", re.sub(r"[\[\]!]", "", entity.strip().lower())).strip(".") or "*"
     domain, _, name = cleaned.partition(".")
     return f"{domain}.{name.replace('.', '_') or '*'}"

@@ -1,37 +1,51 @@
-"""What an app hands over: its callables, their parameters, and how their runs are arranged."""
+"""Callables that apps register: inspection, parameters, durations, and keyword options."""
 
-from hassette_core.handlers.callables import Described, check_body, check_hook, describe_callable, is_async
+from hassette_core.handlers.callables import (
+    CallableInfo,
+    Handler,
+    check_body,
+    check_hook,
+    inspect_callable,
+    is_async,
+    name_of,
+)
 from hassette_core.handlers.durations import LONGEST_S, Duration, describe, optional_seconds, seconds
 from hassette_core.handlers.injection import InjectionPlan
-from hassette_core.handlers.overlap import AT_ONCE, MAX_WAITING, Lane, Mode, check_mode
-from hassette_core.handlers.own_loop import OwnLoop
-from hassette_core.handlers.owned_tasks import OwnedTasks
+from hassette_core.handlers.options import (
+    Option,
+    RunOptions,
+    check_flag,
+    check_options,
+    check_wait,
+    keyword_options,
+)
 from hassette_core.handlers.parameters import Attr, Data, EntityId, NewState, NewValue, OldState, OldValue
 
 __all__ = [
-    "AT_ONCE",
     "LONGEST_S",
-    "MAX_WAITING",
     "Attr",
+    "CallableInfo",
     "Data",
-    "Described",
     "Duration",
     "EntityId",
+    "Handler",
     "InjectionPlan",
-    "Lane",
-    "Mode",
     "NewState",
     "NewValue",
     "OldState",
     "OldValue",
-    "OwnLoop",
-    "OwnedTasks",
+    "Option",
+    "RunOptions",
     "check_body",
+    "check_flag",
     "check_hook",
-    "check_mode",
+    "check_options",
+    "check_wait",
     "describe",
-    "describe_callable",
+    "inspect_callable",
     "is_async",
+    "keyword_options",
+    "name_of",
     "optional_seconds",
     "seconds",
 ]

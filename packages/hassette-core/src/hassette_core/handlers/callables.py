@@ -1,4 +1,4 @@
-"""What can be known about a callable that an app hands over: its name, where it stands, how it runs."""
+"""Inspect callables that apps register: name, source location, and whether they run on the event loop."""
 
 import functools
 import inspect
@@ -10,20 +10,23 @@ from typing import Any, Literal, NamedTuple
 from hassette_core.errors import RegistrationError
 from hassette_executor import SourceLocation
 
+Handler = Callable[..., Any]
+"""The callable of a listener or a job: an ``async def`` runs on the event loop, a plain ``def`` in a thread."""
+
 SNIPPET_LINES = 8
-"""How many lines of a handler are kept with its registration."""
+"""Number of source lines that are stored with a registration."""
 SNIPPET_CHARS = 600
-"""And how many characters."""
+"""Maximum length of those lines, in characters."""
 
 
-class Described(NamedTuple):
-    """What is known about a callable.
+class CallableInfo(NamedTuple):
+    """Facts about a callable.
 
     Attributes:
-        name: Its own name, such as ``on_motion``: the default name of what it is registered for.
+        name: Its short name, such as ``on_motion``: the default name of its listener or job.
         qualified: Module and qualified name.
-        runs_in: ``async`` for a coroutine function, else ``sync``: it runs in a thread.
-        source: Where it stands, if that can be found.
+        runs_in: ``async`` for a coroutine function, ``sync`` for everything else, which runs in a thread.
+        source: Where it is defined; None when that is unknown.
     """
 
     name: str
@@ -32,22 +35,22 @@ class Described(NamedTuple):
     source: SourceLocation | None
 
 
-def describe_callable(option: str, target: Callable[..., object]) -> Described:
-    """Look at a callable.
+def inspect_callable(option: str, target: Callable[..., object]) -> CallableInfo:
+    """Return the facts about a callable.
 
     Args:
-        option: The parameter it was given for, named in the error.
+        option: The parameter that received it, for the error message.
         target: A function, a bound method, a ``functools.partial``, a lambda, or an object with ``__call__``.
 
     Raises:
-        RegistrationError: It is not callable, perhaps the result of a call; or it has a ``yield``.
+        RegistrationError: It is not callable (perhaps the result of a call), or it contains a ``yield``.
     """
     if not callable(target):
         hint = ""
         if inspect.iscoroutine(target):
-            target.close()  # or Python would warn that it was never awaited, far from the cause
-            hint = ": leave the parentheses out, so that the function itself is handed over"
-        raise RegistrationError(f"{option}={target!r} is not callable{hint}")
+            target.close()  # otherwise Python warns later, far from the cause, that it was never awaited
+            hint = "; leave out the parentheses to pass the function and not its result"
+        raise RegistrationError(f"{option} must be callable, got {target!r}{hint}")
     check_body(option, target)
     inner: Any = inspect.unwrap(_without_partial(target))
     if not hasattr(inner, "__qualname__"):
@@ -56,50 +59,53 @@ def describe_callable(option: str, target: Callable[..., object]) -> Described:
     name = "lambda" if inner.__name__ == "<lambda>" else inner.__name__
     if name == "__call__":
         name = type(_without_partial(target)).__name__
-    return Described(name, qualified, "async" if is_async(target) else "sync", _locate(inner))
+    return CallableInfo(name, qualified, "async" if is_async(target) else "sync", _locate(inner))
 
 
 def check_body(option: str, target: Callable[..., object]) -> None:
-    """Check that calling it runs its body.
+    """Check that a call of the target runs its body.
 
-    A generator function behind a decorator is not looked at: the decorator may well go through what it yields.
+    A decorated generator function passes, because its decorator may iterate over it.
 
     Args:
-        option: The parameter it was given for, named in the error.
-        target: What is to be called.
+        option: The parameter that received it, for the error message.
+        target: The callable.
 
     Raises:
-        RegistrationError: It has a ``yield``: the call would only make a generator, and seem to succeed.
+        RegistrationError: It contains a ``yield``. A call would only create a generator, and appear to succeed.
     """
     inner = _without_partial(target)
     for function in (inner, type(inner).__call__):
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            name = getattr(inner, "__qualname__", type(inner).__qualname__)
             raise RegistrationError(
-                f"{option}={name} has a yield, so calling it runs nothing: take the yield out, or hand over a function"
-                " that goes through it with a for loop"
+                f"{option} must not contain a yield, got {name_of(inner)}: a call of it runs nothing. Remove the yield,"
+                " or pass a function that iterates over it"
             )
 
 
-def check_hook(hook: object) -> None:
-    """Check an ``on_error``.
+def check_hook(option: str, hook: object) -> None:
+    """Check an error hook.
 
     Raises:
-        RegistrationError: It is not callable, or has a ``yield``.
+        RegistrationError: It is not callable, or contains a ``yield``.
     """
-    if hook is None:
-        return
     if not callable(hook):
-        raise RegistrationError(f"on_error={hook!r} is not callable")
-    check_body("on_error", hook)
+        raise RegistrationError(f"{option} must be callable, got {hook!r}")
+    check_body(option, hook)
 
 
 def is_async(target: Callable[..., object]) -> bool:
-    """Return whether calling it returns a coroutine, as far as can be told without calling it."""
+    """Return whether a call of the target returns a coroutine, judged by its definition."""
     inner = _without_partial(target)
     if inspect.iscoroutinefunction(inner):
         return True
     return not inspect.isroutine(inner) and inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004  not a test of callability
+
+
+def name_of(target: Callable[..., object]) -> str:
+    """Return the qualified name of a callable, or of its class, for error messages."""
+    inner = _without_partial(target)
+    return getattr(inner, "__qualname__", None) or type(inner).__qualname__
 
 
 def _without_partial(target: Callable[..., object]) -> Callable[..., object]:
@@ -110,7 +116,7 @@ def _without_partial(target: Callable[..., object]) -> Callable[..., object]:
 
 def _locate(function: Any) -> SourceLocation | None:
     code = getattr(function, "__code__", None)
-    if code is None:  # built in, or written in C
+    if code is None:  # a builtin, or written in C
         return None
     lines = linecache.getlines(code.co_filename)
     block = inspect.getblock(lines[code.co_firstlineno - 1 :]) if lines else []

@@ -1,4 +1,4 @@
-"""Durations as an app writes them, and as a person reads them."""
+"""Durations: seconds or `timedelta` in an app, ``1 h 30 min`` in the history."""
 
 import math
 from datetime import timedelta
@@ -9,7 +9,7 @@ Duration = float | timedelta
 """Seconds, or a `timedelta`."""
 
 LONGEST_S = 36_525 * 86_400
-"""The longest duration, in seconds: 100 years. Far beyond it, datetimes overflow."""
+"""The longest duration, in seconds: 100 years. Datetimes overflow far beyond it."""
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -18,37 +18,36 @@ def seconds(option: str, value: object, *, zero: bool = False, negative: bool = 
     """Return a duration in seconds.
 
     Args:
-        option: What it is for, named in the error.
-        value: The duration; anything else is refused.
-        zero: True admits 0.
-        negative: True admits less than 0, too.
+        option: The name of the option, for the error message.
+        value: The duration.
+        zero: True allows 0.
+        negative: True allows 0 and negative durations.
 
     Raises:
-        RegistrationError: It is not a duration, or not one that makes sense here.
+        RegistrationError: The value is not a duration, or is out of range.
     """
     number: object = value.total_seconds() if isinstance(value, timedelta) else value
-    unending = isinstance(number, float) and not math.isfinite(number)
-    if unending or isinstance(number, bool) or not isinstance(number, int | float):
-        raise RegistrationError(f"{option}={value!r} is not a duration: give seconds (such as 2.5) or a timedelta")
+    endless = isinstance(number, float) and not math.isfinite(number)
+    if endless or isinstance(number, bool) or not isinstance(number, int | float):
+        raise RegistrationError(f"{option} must be a duration (seconds, such as 2.5, or a timedelta), got {value!r}")
     if abs(number) > LONGEST_S:
-        raise RegistrationError(f"{option}={value!r} is too long: give at most {LONGEST_S} seconds, which is 100 years")
+        raise RegistrationError(f"{option} must be at most {LONGEST_S} seconds (100 years), got {value!r}")
     if negative or number > 0 or (zero and number == 0):
         return float(number)
-    least = "0 or more" if zero else "more than 0"
-    raise RegistrationError(f"{option}={value!r} cannot work: a duration here is {least} seconds")
+    raise RegistrationError(f"{option} must be {'0 or more' if zero else 'more than 0'} seconds, got {value!r}")
 
 
-def optional_seconds(option: str, value: Duration | None) -> float | None:
-    """Return a duration above 0 in seconds, or None.
+def optional_seconds(option: str, value: Duration | None, *, zero: bool = False) -> float | None:
+    """Return a duration in seconds, or None for None.
 
     Raises:
-        RegistrationError: As `seconds`.
+        RegistrationError: As for `seconds`.
     """
-    return None if value is None else seconds(option, value)
+    return None if value is None else seconds(option, value, zero=zero)
 
 
 def describe(duration_s: float) -> str:
-    """Return a duration as a person would write it: ``2.5 s``, ``1 h 30 min``."""
+    """Return a duration as text: ``2.5 s``, ``1 h 30 min``."""
     if duration_s < 0:
         return f"-{describe(-duration_s)}"
     if duration_s < 60 or duration_s != int(duration_s):

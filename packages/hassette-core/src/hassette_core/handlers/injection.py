@@ -1,4 +1,4 @@
-"""A handler's parameters, read once at registration, provided at each run."""
+"""`InjectionPlan`: read a handler's parameters at registration, and fill them in for each run."""
 
 import inspect
 from collections.abc import Callable
@@ -10,11 +10,12 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from hassette_core.errors import RegistrationError
 from hassette_core.events import Event, State, StateChanged
+from hassette_core.handlers.callables import name_of
 from hassette_core.handlers.parameters import Attr, Data, Missing, Parameter, WholeEvent
 from hassette_executor import DependencyError
 
 Provides = Literal["change", "event", "nothing"]
-"""What brings a handler about: a change of state, another event, or only the time."""
+"""The kind of trigger: a state change, another event, or a job that is due, which provides nothing."""
 
 _KNOWN = (
     "event: StateChanged, EntityId, NewState, OldState, and"
@@ -23,15 +24,15 @@ _KNOWN = (
 
 
 class _Slot(NamedTuple):
-    """One parameter.
+    """One parameter of a handler.
 
     Attributes:
         name: Its name.
-        marker: What provides it.
-        convert: Turns what was provided into the annotated type; None when it is that already.
-        optional: True when None is welcome.
+        marker: Reads its value from the event.
+        convert: Converts the value to the annotated type; None when no conversion is needed.
+        optional: True when the annotation allows None.
         default: Its default, or `inspect.Parameter.empty`.
-        by_name: True when it is passed by name: it can be no other way, or a parameter before it is left out.
+        by_name: True when it is passed by keyword, because it is keyword-only or an earlier parameter is left out.
     """
 
     name: str
@@ -43,14 +44,14 @@ class _Slot(NamedTuple):
 
 
 class InjectionPlan:
-    """How to call one handler, decided at registration.
+    """How to call one handler.
 
     Args:
-        handler: What to call.
-        provides: What brings it about.
+        handler: The callable.
+        provides: The kind of trigger.
 
     Raises:
-        RegistrationError: A parameter can never be provided; the message names it and what would be.
+        RegistrationError: A parameter can never be filled in. The message names it and the annotations that can.
     """
 
     def __init__(self, handler: Callable[..., Any], provides: Provides) -> None:
@@ -59,7 +60,7 @@ class InjectionPlan:
         left_out = False
         for parameter in _parameters(handler):
             if (slot := _slot(handler, parameter, provides)) is None:
-                left_out = True  # it keeps its default, and what follows must not slip into its place
+                left_out = True  # it keeps its default, so the following ones must be passed by keyword
             else:
                 slots.append(slot._replace(by_name=slot.by_name or left_out))
         self._positional = tuple(slot for slot in slots if not slot.by_name)
@@ -67,9 +68,9 @@ class InjectionPlan:
         self._event_only = [type(slot.marker) for slot in slots] == [WholeEvent] and not self._named
 
     def bind(self, event: Event) -> Callable[[], Any]:
-        """Return a callable without parameters; calling it provides them and calls the handler.
+        """Return a callable without parameters that fills in the parameters and calls the handler.
 
-        Calling it raises `DependencyError` when the event lacks what a parameter asks for.
+        A call of it raises `DependencyError` when the event has no value for a parameter.
         """
         if self._event_only:
             return partial(self._handler, event)
@@ -87,19 +88,19 @@ def _parameters(handler: Callable[..., Any]) -> list[inspect.Parameter]:
     try:
         inspect.signature(handler)
     except ValueError:
-        # Written in C, without a signature: it is called without arguments.
+        # A function in C without a signature is called without arguments.
         return []
     try:
         signature = inspect.signature(handler, eval_str=True)
     except NameError as error:
         raise RegistrationError(
-            f"handler {_name(handler)} has an annotation that cannot be read: {error}; import that name when the"
-            " program runs, not under TYPE_CHECKING"
+            f"handler {name_of(handler)} has an annotation that cannot be evaluated: {error}; import that name at"
+            " runtime, not under TYPE_CHECKING"
         ) from None
-    except Exception as error:  # noqa: BLE001  an annotation is the app's code, and may raise anything
+    except Exception as error:  # noqa: BLE001  an annotation is the app's code and may raise anything
         raise RegistrationError(
-            f"handler {_name(handler)} has an annotation that cannot be read: {type(error).__name__}: {error}; write a"
-            " type, with None inside the quotes if it is quoted: 'NewState | None'"
+            f"handler {name_of(handler)} has an annotation that cannot be evaluated: {type(error).__name__}: {error};"
+            " write a type, with None inside the quotes if it is quoted: 'NewState | None'"
         ) from None
     ignored = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p for p in signature.parameters.values() if p.kind not in ignored]
@@ -112,14 +113,14 @@ def _slot(handler: Callable[..., Any], parameter: inspect.Parameter, provides: P
     if marker is None or provides == "nothing":
         if has_default:
             return None
-        known = "functools.partial or a lambda to bind arguments" if provides == "nothing" else f"one of {_KNOWN}"
+        advice = "bind it with functools.partial or a lambda" if provides == "nothing" else f"use one of {_KNOWN}"
         raise RegistrationError(
-            f"handler {_name(handler)} has the parameter {str(parameter)!r}, which nothing can provide; use {known}"
+            f"handler {name_of(handler)} has the parameter {str(parameter)!r}, which cannot be filled in; {advice}"
         )
     if provides == "event" and (marker.needs_change or annotation is StateChanged):
         raise RegistrationError(
-            f"handler {_name(handler)} has the parameter {str(parameter)!r}, which only a change of state provides:"
-            " register it with on_state_change, or ask for event: Event or Annotated[type, Data(key)]"
+            f"handler {name_of(handler)} has the parameter {str(parameter)!r}, which only a state change can fill in;"
+            " register it with on_state_change, or use event: Event or Annotated[type, Data(key)]"
         )
     convert, admits_none = _converter(handler, parameter, annotation, marker)
     by_name = parameter.kind is inspect.Parameter.KEYWORD_ONLY
@@ -129,7 +130,7 @@ def _slot(handler: Callable[..., Any], parameter: inspect.Parameter, provides: P
 def _marker(parameter: inspect.Parameter, annotation: Any) -> Parameter | None:
     if get_origin(annotation) is Annotated:
         return next((extra for extra in annotation.__metadata__ if isinstance(extra, Parameter)), None)
-    # Event and StateChanged in any union, such as Event | StateChanged, or no annotation but the name.
+    # Event, StateChanged or their union, or a parameter called "event" without an annotation.
     if annotation in (Event, StateChanged, Event | StateChanged):
         return WholeEvent()
     if parameter.name == "event" and annotation in (inspect.Parameter.empty, Any):
@@ -138,7 +139,7 @@ def _marker(parameter: inspect.Parameter, annotation: Any) -> Parameter | None:
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:
-    """Take ``| None`` off: ``NewState | None`` becomes ``NewState`` and True; of a longer union the rest."""
+    """Remove ``| None``: ``NewState | None`` becomes ``NewState`` and True."""
     if get_origin(annotation) not in (Union, UnionType) or NoneType not in get_args(annotation):
         return annotation, False
     return Union[tuple(arm for arm in get_args(annotation) if arm is not NoneType)], True  # noqa: UP007  known only now
@@ -147,7 +148,7 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
 def _converter(
     handler: Callable[..., Any], parameter: inspect.Parameter, annotation: Any, marker: Parameter
 ) -> tuple[Callable[[object], object] | None, bool]:
-    """Return what converts to the annotated type, and whether that type admits None."""
+    """Return the function that converts to the annotated type, and whether that type allows None."""
     if get_origin(annotation) is not Annotated:
         return None, False
     wanted = annotation.__origin__
@@ -158,10 +159,11 @@ def _converter(
         return None, optional
     try:
         adapter: TypeAdapter[object] = TypeAdapter(wanted)
-    except Exception as error:  # noqa: BLE001  a type may bring code of the app, which may raise anything
+    except Exception as error:  # noqa: BLE001  a type may run code of the app, which may raise anything
         why = error.message if isinstance(error, PydanticUserError) else f"{type(error).__name__}: {error}"
         raise RegistrationError(
-            f"handler {_name(handler)}: nothing can be converted to the type of {str(parameter)!r}: {why}"
+            f"handler {name_of(handler)} has the parameter {str(parameter)!r}, and no value can be converted to its"
+            f" type: {why}"
         ) from None
     return adapter.validate_python, optional
 
@@ -174,8 +176,8 @@ def _value(handler: Callable[..., Any], slot: _Slot, event: Event) -> object:
         if slot.optional:
             return None
         raise DependencyError(
-            f"handler {_name(handler)} was not called: {value.why}, so there is nothing for {slot.name!r};"
-            " annotate it with | None to be called all the same"
+            f"handler {name_of(handler)} was not called: {value.why}, so the parameter {slot.name!r} has no value;"
+            " annotate it with | None to get None instead"
         )
     if slot.convert is None:
         return value
@@ -183,10 +185,6 @@ def _value(handler: Callable[..., Any], slot: _Slot, event: Event) -> object:
         return slot.convert(value)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]["msg"]
-    raise DependencyError(f"handler {_name(handler)} was not called: {value!r} does not fit {slot.name!r}: {problem}")
-
-
-def _name(handler: Callable[..., Any]) -> str:
-    while isinstance(handler, partial):
-        handler = handler.func
-    return getattr(handler, "__qualname__", None) or type(handler).__qualname__
+    raise DependencyError(
+        f"handler {name_of(handler)} was not called: {value!r} does not fit the parameter {slot.name!r}: {problem}"
+    )

@@ -1,4 +1,4 @@
-"""What a handler may ask for, written as annotations.
+"""Annotations of handler parameters that an event fills in.
 
     async def on_motion(self) -> None: ...
     async def on_motion(self, event: StateChanged) -> None: ...
@@ -7,8 +7,8 @@
     async def on_dimmed(self, brightness: Annotated[int | None, Attr("brightness")]) -> None: ...
     async def on_button(self, device: Annotated[str, Data("device_id")]) -> None: ...
 
-What admits None gets None when there is nothing; what does not makes the run a `DependencyError`, and the handler is
-not called. A parameter with a default takes the default instead.
+When the event has no value for a parameter, the parameter keeps its default, or is None if its annotation allows None.
+Otherwise the handler is not called and the run fails with a `DependencyError`.
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from hassette_core.events import Event, State, StateChanged
 
 
 class Missing:
-    """The event does not hold what a parameter asks for.
+    """The result of `Parameter.provide` for an event without a value.
 
     Args:
-        why: The end of a sentence, such as ``light.hall was removed``.
+        why: The reason, such as ``light.hall was removed``.
     """
 
     def __init__(self, why: str) -> None:
@@ -30,21 +30,21 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """Marks an annotated parameter that an event provides. Only a change of state provides most of them."""
+    """Marks an annotated parameter that an event fills in. Most of them need a state change."""
 
     def provide(self, event: Any) -> object:
-        """Return the value, or why there is none."""
+        """Return the value, or `Missing` with the reason."""
         raise NotImplementedError
 
     @property
     def needs_change(self) -> bool:
-        """True when only a change of state can provide it."""
+        """True when only a state change can fill it in."""
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class WholeEvent(Parameter):
-    """The event itself; what ``event``, `Event` and `StateChanged` stand for."""
+    """The event itself, for the annotations `Event` and `StateChanged` and a parameter called ``event``."""
 
     def provide(self, event: Event) -> object:
         """Return the event."""
@@ -52,7 +52,7 @@ class WholeEvent(Parameter):
 
     @property
     def needs_change(self) -> bool:
-        """False: every event provides itself."""
+        """Return False, because every event can fill it in."""
         return False
 
 
@@ -65,7 +65,7 @@ class _New(Parameter):
 @dataclass(frozen=True, slots=True)
 class _Old(Parameter):
     def provide(self, event: StateChanged) -> object:
-        return event.old_state or Missing(f"{event.entity_id} has just appeared")
+        return event.old_state or Missing(f"{event.entity_id} was added")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class OldValue(Parameter):
 
     def provide(self, event: StateChanged) -> object:
         """Return the text of the old state."""
-        return event.old_state.state if event.old_state else Missing(f"{event.entity_id} has just appeared")
+        return event.old_state.state if event.old_state else Missing(f"{event.entity_id} was added")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Attr(Parameter):
         if event.new_state is None:
             return Missing(f"{event.entity_id} was removed")
         value = event.new_state.attributes.get(self.name)
-        return Missing(f"{event.entity_id} has no attribute {self.name!r} now") if value is None else value
+        return Missing(f"{event.entity_id} has no attribute {self.name!r}") if value is None else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Data(Parameter):
     """An entry of the event's data, converted to the annotated type: ``Annotated[str, Data("device_id")]``.
 
     Attributes:
-        key: Which entry.
+        key: The entry's key.
     """
 
     key: str
@@ -127,13 +127,13 @@ class Data(Parameter):
 
     @property
     def needs_change(self) -> bool:
-        """False: every event has data."""
+        """Return False, because every event has data."""
         return False
 
 
 NewState = Annotated[State, _New()]
-"""The state after the change; none when the entity was removed."""
+"""The state after the change; there is none when the entity was removed."""
 OldState = Annotated[State, _Old()]
-"""The state before the change; none when the entity has just appeared."""
+"""The state before the change; there is none when the entity was added."""
 EntityId = Annotated[str, _Entity()]
-"""The entity concerned."""
+"""The id of the entity that changed."""

@@ -1,4 +1,4 @@
-"""Where the house is: what turns ``07:00`` and ``sunset`` into moments."""
+"""`Place`: the time zone and location that turn ``07:00`` and ``sunset`` into moments."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
@@ -8,7 +8,7 @@ _MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A place.
+    """The time zone and location of the home.
 
     Attributes:
         zone: Its time zone.
@@ -21,13 +21,13 @@ class Place:
     longitude: float | None = None
 
     def moment(self, local: datetime) -> datetime:
-        """Return the moment (UTC) at which clocks here show a time.
+        """Return the moment (UTC) at which local clocks show a time.
 
-        A time that is shown twice, when clocks go back, means the first. A time that is skipped, when they go
-        forward, means the first minute that is shown after the gap.
+        A time that clocks show twice, when they go back, means the first. A time that they skip, when they go forward,
+        means the first minute after the gap.
 
         Args:
-            local: What the clocks show (naive).
+            local: The local time (naive).
         """
         shown = local.replace(tzinfo=self.zone, fold=0)
         while shown.astimezone(UTC).astimezone(self.zone).replace(tzinfo=None) != shown.replace(tzinfo=None):
@@ -36,5 +36,5 @@ class Place:
 
 
 def at_time(day: datetime, at: time) -> datetime:
-    """Return a naive day's date with a time of day."""
+    """Return the date of a naive datetime with a time of day."""
     return datetime.combine(day.date(), at.replace(tzinfo=None))

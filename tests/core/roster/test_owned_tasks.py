@@ -1,18 +1,18 @@
-"""No task is left behind, and none fails in silence."""
+"""Tasks of a service: none is left running, and none fails silently."""
 
 import asyncio
 from contextvars import ContextVar
 
 import pytest
 
-from hassette_core.handlers import OwnedTasks
+from hassette_core.roster.owned_tasks import OwnedTasks
 
 
 def ignore(_: asyncio.Task[None]) -> None:
     pass
 
 
-async def test_stop_waits_for_what_ends_in_time_and_cancels_the_rest() -> None:
+async def test_stop_waits_for_tasks_and_cancels_late_ones() -> None:
     tasks, go = OwnedTasks(), asyncio.Event()
 
     async def soon() -> None:
@@ -31,19 +31,19 @@ async def test_stop_waits_for_what_ends_in_time_and_cancels_the_rest() -> None:
     assert await tasks.stop(0.05) == 0
 
 
-async def test_a_task_does_not_inherit_the_context_of_who_starts_it() -> None:
-    whose: ContextVar[str] = ContextVar("whose", default="the service's")
+async def test_a_task_does_not_inherit_the_context_of_its_caller() -> None:
+    owner: ContextVar[str] = ContextVar("owner", default="the service's")
     tasks, seen = OwnedTasks(), list[str]()
 
     async def look() -> None:
-        seen.append(whose.get())
+        seen.append(owner.get())
 
-    whose.set("a handler's")
+    owner.set("a handler's")
     await tasks.start(look(), ignore)
     assert seen == ["the service's"]
 
 
-async def test_stop_called_by_one_of_the_tasks_does_not_wait_for_that_one() -> None:
+async def test_stop_does_not_wait_for_the_task_that_calls_it() -> None:
     tasks = OwnedTasks()
     stopped: list[int] = []
 
@@ -54,11 +54,10 @@ async def test_stop_called_by_one_of_the_tasks_does_not_wait_for_that_one() -> N
     assert stopped == [0]
 
 
-async def test_a_task_that_ignores_its_cancellation_is_said_and_not_waited_for_for_ever(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+async def test_a_task_that_ignores_its_cancellation_is_logged_and_left(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("hassette_core.handlers.owned_tasks.CANCEL_S", 0.01)
-    tasks, go = OwnedTasks(), asyncio.Event()
+    tasks, go = OwnedTasks(cancel_s=0.01), asyncio.Event()
 
     async def stubborn() -> None:
         while not go.is_set():
@@ -69,17 +68,17 @@ async def test_a_task_that_ignores_its_cancellation_is_said_and_not_waited_for_f
 
     task = tasks.start(stubborn(), ignore)
     assert await tasks.stop(0.01) == 1
-    assert "does not end although it was cancelled" in caplog.text
+    assert "ignores its cancellation" in caplog.text
     go.set()
     await task
 
 
 async def test_a_task_that_fails_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
     async def broken() -> None:
-        raise ValueError("not ours")
+        raise ValueError("no bulb")
 
     ended = asyncio.Event()
     OwnedTasks().start(broken(), lambda _: ended.set())
     await ended.wait()
-    assert "could not be handed to the executor" in caplog.text
-    assert "not ours" in caplog.text
+    assert "could not be passed to the executor" in caplog.text
+    assert "no bulb" in caplog.text

@@ -1,0 +1,175 @@
+"""Gates between a matching event and its run: `Hold`, `Debounce` and `Throttle`.
+
+`DeliveryGate.offer` passes a delivery on at once, later, or never. `DeliveryGate.close` drops held deliveries.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from hassette_core.clock import Clock, Timer
+from hassette_core.events import Event, StateChanged
+from hassette_executor import EventTrigger
+
+
+class Delivery(NamedTuple):
+    """An event on its way to a handler.
+
+    Attributes:
+        event: The event.
+        trigger: The event as it is recorded. All listeners of an event share one trigger.
+        ready_ns: The earliest start of the run, by the monotonic clock: when the event was received, or when a gate
+            opened. A wait that an option asks for does not count as waiting time.
+    """
+
+    event: Event
+    trigger: EventTrigger
+    ready_ns: int
+
+
+Release = Callable[[Delivery], None]
+"""Takes a delivery that a gate passes on."""
+Skip = Callable[[str], None]
+"""Counts a dropped delivery. It gets the reason."""
+
+
+class DeliveryGate(Protocol):
+    """A step that may hold back or drop deliveries."""
+
+    def offer(self, delivery: Delivery) -> None:
+        """Take a delivery."""
+        ...
+
+    def close(self) -> None:
+        """Drop the held deliveries. The gate accepts new ones."""
+        ...
+
+
+class Debounce:
+    """Pass on the last event once no event has come for a while. Replaced events are counted as ``rate_limited``.
+
+    Args:
+        quiet_s: How long no event must come, in seconds.
+        clock: Time.
+        release: Takes the event that passes.
+        skip: Counts dropped events.
+    """
+
+    def __init__(self, quiet_s: float, clock: Clock, release: Release, skip: Skip) -> None:
+        self._quiet_ns = round(quiet_s * 1e9)
+        self._clock = clock
+        self._release = release
+        self._skip = skip
+        self._held: Delivery | None = None
+        self._open_ns = 0
+        self._timer: Timer | None = None
+
+    def offer(self, delivery: Delivery) -> None:
+        """Hold the event, and drop the one that was held before."""
+        if self._held is not None:
+            self._skip("rate_limited")
+        self._held = delivery
+        self._open_ns = self._clock.monotonic_ns() + self._quiet_ns
+        # A running timer stays as it is. If it fires too early, it is set again. So a burst of a thousand events costs
+        # a thousand assignments and not a thousand timers.
+        if self._timer is None:
+            self._timer = self._clock.call_later(self._quiet_ns / 1e9, self._fire)
+
+    def close(self) -> None:
+        """Drop the held event."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._held is not None:
+            self._held = None
+            self._skip("rate_limited")
+
+    def _fire(self) -> None:
+        self._timer = None
+        held, now_ns = self._held, self._clock.monotonic_ns()
+        if held is None:
+            return
+        if now_ns < self._open_ns:
+            self._timer = self._clock.call_later((self._open_ns - now_ns) / 1e9, self._fire)
+            return
+        self._held = None
+        self._release(held._replace(ready_ns=now_ns))
+
+
+class Throttle:
+    """Pass on one event at once, then none for a while. Dropped events are counted as ``rate_limited``.
+
+    Args:
+        interval_s: Least time between two events that pass, in seconds.
+        clock: Time.
+        release: Takes the event that passes.
+        skip: Counts dropped events.
+    """
+
+    def __init__(self, interval_s: float, clock: Clock, release: Release, skip: Skip) -> None:
+        self._interval_ns = round(interval_s * 1e9)
+        self._clock = clock
+        self._release = release
+        self._skip = skip
+        self._open_ns: int | None = None
+
+    def offer(self, delivery: Delivery) -> None:
+        """Pass the event on, or drop it."""
+        now_ns = self._clock.monotonic_ns()
+        if self._open_ns is not None and now_ns < self._open_ns:
+            self._skip("rate_limited")
+            return
+        self._open_ns = now_ns + self._interval_ns
+        self._release(delivery)
+
+    def close(self) -> None:
+        """Do nothing: a throttle holds no event."""
+
+
+class Hold:
+    """Release a change once the entity has kept its new state for a while. Each entity is timed separately.
+
+    A change that does not last is not counted as skipped, because it never met the listener's condition.
+
+    Args:
+        duration_s: How long the change must last, in seconds.
+        clock: Time.
+        still_applies: Called at the end of the duration. Returns whether the entity still is as the delivery left it.
+        release: Takes the change that passes.
+    """
+
+    def __init__(
+        self, duration_s: float, clock: Clock, still_applies: Callable[[Delivery], bool], release: Release
+    ) -> None:
+        self._duration_s = duration_s
+        self._clock = clock
+        self._still_applies = still_applies
+        self._release = release
+        self._held: dict[str, tuple[Delivery, Timer]] = {}
+
+    def held(self, entity_id: str) -> Delivery | None:
+        """Return the held change of an entity."""
+        held = self._held.get(entity_id)
+        return None if held is None else held[0]
+
+    def offer(self, delivery: Delivery) -> None:
+        """Hold the change, and start the duration of this entity again."""
+        assert isinstance(delivery.event, StateChanged)  # only listeners to changes have a duration
+        entity_id = delivery.event.entity_id
+        self.drop(entity_id)
+        timer = self._clock.call_later(self._duration_s, lambda: self._fire(entity_id))
+        self._held[entity_id] = (delivery, timer)
+
+    def drop(self, entity_id: str) -> None:
+        """Drop the held change of an entity, because it did not last."""
+        if (held := self._held.pop(entity_id, None)) is not None:
+            held[1].cancel()
+
+    def close(self) -> None:
+        """Drop all held changes."""
+        for entity_id in list(self._held):
+            self.drop(entity_id)
+
+    def _fire(self, entity_id: str) -> None:
+        delivery, _ = self._held.pop(entity_id)
+        if self._still_applies(delivery):
+            self._release(delivery._replace(ready_ns=self._clock.monotonic_ns()))

@@ -1,0 +1,174 @@
+"""Keyword options of listeners and jobs. Each is defined once: type, default, check and documentation.
+
+A TypedDict lists the options for type checkers, and the metadata of each key is an `Option`. `keyword_options` shows
+them in the signature and the docstring of every method that takes them:
+
+    class RunOptions(TypedDict, total=False):
+        timeout: Annotated[Duration | None, Option("Deadline of one run, in seconds.", check_timeout)]
+
+    @keyword_options
+    def run_in(self, handler: Handler, /, delay: Duration, **options: Unpack[JobOptions]) -> Job: ...
+"""
+
+import difflib
+import functools
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, NamedTuple, ParamSpec, TypedDict, TypeVar, get_args, get_type_hints
+
+from hassette_core.errors import RegistrationError
+from hassette_core.handlers.callables import check_hook, name_of
+from hassette_core.handlers.durations import Duration, describe, seconds
+from hassette_executor import ErrorHook
+
+_DOC_WIDTH = 110
+_PLACEHOLDER = "    **options:"
+"""The line of a docstring that is replaced by the documentation of the options."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Option(NamedTuple):
+    """One keyword option.
+
+    Attributes:
+        doc: Its documentation.
+        check: Called with the option's name and a value other than the default. Returns the text that the
+            registration's settings show for the value, or None to leave it out. Raises `RegistrationError` when the
+            value cannot work.
+        default: Its value when it is left out.
+    """
+
+    doc: str
+    check: Callable[[str, Any], str | None]
+    default: object = None
+
+
+def check_wait(option: str, value: object) -> str:
+    """Check a duration above 0."""
+    return describe(seconds(option, value))
+
+
+def check_timeout(option: str, value: object) -> str:
+    """Check a duration of 0 or more, where 0 stands for no limit."""
+    timeout_s = seconds(option, value, zero=True)
+    return describe(timeout_s) if timeout_s else "none"
+
+
+def check_flag(option: str, value: object) -> str:
+    """Check a flag."""
+    if not isinstance(value, bool):
+        raise RegistrationError(f"{option} must be True or False, got {value!r}")
+    return "yes" if value else "no"
+
+
+def check_name(option: str, name: object) -> None:
+    """Check the name of a listener or job. The settings do not repeat it."""
+    if not isinstance(name, str) or not name.strip():
+        raise RegistrationError(f"{option} must be a text that is not blank, got {name!r}")
+
+
+class RunOptions(TypedDict, total=False):
+    """The options that listeners and jobs share."""
+
+    timeout: Annotated[
+        Duration | None,
+        Option(
+            "Deadline of one run, in seconds or as a timedelta. None uses ``timeout_s`` of ``[executor]``; 0 sets no"
+            " deadline.",
+            check_timeout,
+        ),
+    ]
+    on_error: Annotated[
+        ErrorHook | None,
+        Option("Called with an `ErrorContext` when a run fails, instead of the app's ``on_error``.", check_hook),
+    ]
+    name: Annotated[
+        str | None,
+        Option("The name in the history, unique within the app instance. Default: the handler's name.", check_name),
+    ]
+
+
+def options_of(definition: type) -> dict[str, Option]:
+    """Return the options of a TypedDict by name, with those of `RunOptions` last."""
+    hints = get_type_hints(definition, include_extras=True)
+    found = {name: next(extra for extra in get_args(hint) if isinstance(extra, Option)) for name, hint in hints.items()}
+    return dict(sorted(found.items(), key=lambda item: item[0] in RunOptions.__annotations__))
+
+
+def check_options(definition: type, given: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    """Check options. Return the ones that differ from their defaults as texts, for the registration's settings.
+
+    Raises:
+        RegistrationError: A value cannot work. The message names the option and a value that would work.
+    """
+    settings: list[tuple[str, str]] = []
+    for name, option in options_of(definition).items():
+        value = given.get(name, option.default)
+        if value is not option.default and value != option.default:
+            text = option.check(name, value)
+            if text is not None:
+                settings.append((name, text))
+    return tuple(settings)
+
+
+def keyword_options(method: Callable[P, R]) -> Callable[P, R]:
+    """Show the options of a method that takes ``handler, /, ..., **options: Unpack[...]``, and check its calls.
+
+    ``help()`` and `inspect.signature` show each option with its default. In the docstring, the line ``**options:`` is
+    replaced by their documentation. A call with the wrong argument order or an unknown option raises a
+    `RegistrationError` with the correct call.
+    """
+    signature = inspect.signature(method)
+    parameters = dict(signature.parameters)
+    (definition,) = get_args(parameters.pop("options").annotation)
+    hints = get_type_hints(definition)
+    options = options_of(definition)
+    for name, option in options.items():
+        parameters[name] = inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=hints[name]
+        )
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        _check_call(method.__name__, parameters, args[1:], kwargs)
+        return method(*args, **kwargs)
+
+    call.__doc__ = _with_options(inspect.getdoc(method) or "", options)
+    call.__dict__["__signature__"] = signature.replace(parameters=list(parameters.values()))
+    return call
+
+
+def _check_call(
+    method: str, parameters: Mapping[str, inspect.Parameter], args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> None:
+    handler = kwargs.get("handler")
+    others = list(args)
+    if handler is None and len(args) > 1 and not callable(args[0]):
+        handler = next((value for value in args[1:] if callable(value)), None)
+        others = [value for value in args if value is not handler]
+    if handler is not None:
+        given = [name_of(handler) if callable(handler) else repr(handler), *map(repr, others)]
+        raise RegistrationError(
+            f"{method} must get the handler as its first argument: write {method}({', '.join(given)}, ...)"
+        )
+    for name in kwargs.keys() - parameters.keys():
+        close = difflib.get_close_matches(name, parameters, n=1)
+        keywords = [p.name for p in parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY]
+        hint = f"did you mean {close[0]!r}?" if close else f"its options are {', '.join(keywords)}"
+        raise RegistrationError(f"{method} has no option {name!r}; {hint}")
+
+
+def _with_options(docstring: str, options: Mapping[str, Option]) -> str:
+    lines = docstring.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(_PLACEHOLDER))
+    end = start + 1
+    while end < len(lines) and lines[end].startswith("        "):
+        end += 1
+    lines[start:end] = [
+        textwrap.fill(f"{name}: {option.doc}", _DOC_WIDTH, initial_indent="    ", subsequent_indent="        ")
+        for name, option in options.items()
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,73 @@
+"""Tasks of one service: each is held until it ends, and none is left running after a stop."""
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+Task = asyncio.Task[Any]
+
+
+class OwnedTasks:
+    """The tasks of one service.
+
+    Each task starts in the context in which this object was made. Otherwise a run that a handler triggers would
+    count as a part of that handler's run.
+
+    Args:
+        cancel_s: How long cancelled tasks may take to end, in seconds. A task that takes longer is logged.
+    """
+
+    def __init__(self, *, cancel_s: float = 1.0) -> None:
+        self._cancel_s = cancel_s
+        self._context = contextvars.copy_context()
+        self._tasks: set[Task] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start(self, work: Coroutine[Any, Any, object], on_end: Callable[[Task], None]) -> Task:
+        """Start a task.
+
+        Args:
+            work: The coroutine to run.
+            on_end: Called with the task when it has ended: returned, failed or cancelled.
+        """
+        loop = self._loop or asyncio.get_running_loop()
+        self._loop = loop
+        task: Task = asyncio.Task(work, loop=loop, context=self._context.copy())
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        task.add_done_callback(on_end)
+        return task
+
+    async def stop(self, grace_s: float) -> int:
+        """Wait for the tasks, then cancel the rest and wait for them. Return the number of cancelled tasks.
+
+        Args:
+            grace_s: How long the tasks may take to end before they are cancelled, in seconds.
+        """
+        # A handler may stop the framework. Its task must not wait for itself.
+        current = asyncio.current_task()
+        others = [task for task in self._tasks if task is not current]
+        if not others:
+            return 0
+        _, late = await asyncio.wait(others, timeout=grace_s)
+        for task in late:
+            task.cancel()
+        if late:
+            _, stuck = await asyncio.wait(late, timeout=self._cancel_s)
+            for task in stuck:
+                logger.error("Run ignores its cancellation and is still running", extra={"task": repr(task)})
+        return len(late)
+
+    def _ended(self, task: Task) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            # The executor swallows exceptions of handlers, so this one is a framework error: the executor stopped
+            # first, or has a defect. A BaseException (sys.exit in a handler) is recorded and ends the process.
+            logger.error("Run could not be passed to the executor", extra={"error": repr(error)}, exc_info=error)

@@ -1,0 +1,149 @@
+"""Arrange the runs of one listener or job: the four modes of Home Assistant's automations."""
+
+import asyncio
+import inspect
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal, NamedTuple, cast, get_args
+
+from hassette_core.errors import RegistrationError
+from hassette_core.roster.owned_tasks import OwnedTasks, Task
+from hassette_executor import Command, CommandExecutor, Registration
+
+Mode = Literal["single", "restart", "queued", "parallel"]
+"""How a new run treats a previous run that has not ended. ``single`` skips the new run, ``restart`` first cancels the
+previous one, ``queued`` runs them one after the other in order, ``parallel`` runs them at the same time."""
+
+AT_ONCE = 50
+"""Maximum number of concurrent runs of one parallel listener or job. Further runs wait."""
+MAX_WAITING = 1_000
+"""Maximum number of waiting runs of one listener or job. Further runs are skipped and counted as ``back_pressure``."""
+
+
+class _Limits(NamedTuple):
+    at_once: int
+    waiting: int
+    reason: str
+
+
+_LIMITS: dict[str, _Limits] = {
+    "single": _Limits(1, 0, "overlap"),
+    "restart": _Limits(1, 1, "overlap"),
+    "queued": _Limits(1, MAX_WAITING, "back_pressure"),
+    "parallel": _Limits(AT_ONCE, MAX_WAITING, "back_pressure"),
+}
+
+
+def check_mode(option: str, mode: object) -> str:
+    """Check the name of a mode and return it.
+
+    Raises:
+        RegistrationError: There is no such mode.
+    """
+    if not isinstance(mode, str) or mode not in _LIMITS:
+        raise RegistrationError(f"{option} must be one of {', '.join(get_args(Mode))}, got {mode!r}")
+    return mode
+
+
+class CommandRunner:
+    """Runs commands of one service in tasks, and reports skipped runs and ended registrations to the executor.
+
+    Args:
+        executor: Runs the commands.
+
+    Attributes:
+        retires: True when a registration that ends is retired. False while all apps stop: their listeners and jobs
+            are registered again at the next start.
+    """
+
+    def __init__(self, executor: CommandExecutor) -> None:
+        self._executor = executor
+        self._tasks = OwnedTasks()
+        self.retires = True
+
+    def start(self, command: Command, on_end: Callable[[Task], None]) -> Task:
+        """Run a command in a new task. ``on_end`` is called with the task when it has ended."""
+        return self._tasks.start(self._executor.execute(command), on_end)
+
+    def count_skip(self, registration: Registration, reason: str, count: int) -> None:
+        """Count runs that were skipped."""
+        self._executor.count_skip(registration, reason, count)
+
+    def retire(self, registration: Registration) -> None:
+        """Report that a registration has ended and that its last run is over."""
+        if self.retires:
+            self._executor.retire(registration)
+
+    async def stop(self, grace_s: float) -> int:
+        """Wait up to ``grace_s`` seconds for the runs, then cancel the rest. Return how many were cancelled."""
+        return await self._tasks.stop(grace_s)
+
+
+class RunLane:
+    """The only way to run a listener or job: starts, queues or skips its runs by its mode.
+
+    Args:
+        registration: The listener or job.
+        mode: See `Mode`.
+        runner: Runs the commands.
+    """
+
+    def __init__(self, registration: Registration, mode: Mode, runner: CommandRunner) -> None:
+        self._registration = registration
+        self._restart = mode == "restart"
+        self._limits = _LIMITS[mode]
+        self._runner = runner
+        self._closed = False
+        self._running: set[Task] = set()
+        self._waiting: deque[Command] = deque()
+
+    def offer(self, command: Command) -> None:
+        """Run a command now, later, or not at all, depending on the mode."""
+        if len(self._running) < self._limits.at_once:
+            self._start(command)
+        elif self._restart:
+            self._replace(command)
+        elif len(self._waiting) < self._limits.waiting:
+            self._waiting.append(command)
+        else:
+            self.skip(self._limits.reason)
+
+    def skip(self, reason: str, count: int = 1) -> None:
+        """Count triggers that did not lead to a run."""
+        self._runner.count_skip(self._registration, reason, count)
+
+    def skip_waiting(self) -> None:
+        """Skip the waiting commands. Running ones continue, and new ones are accepted."""
+        if self._waiting:
+            self.skip(self._limits.reason, len(self._waiting))
+            self._waiting.clear()
+
+    def close(self) -> None:
+        """Skip the waiting commands, and retire the registration once its last run has ended."""
+        if not self._closed:
+            self._closed = True
+            self.skip_waiting()
+            if not self._running:
+                self._runner.retire(self._registration)
+
+    def _replace(self, command: Command) -> None:
+        # The new run starts after the old one has ended, so that clean-up code never overlaps with the new run.
+        self.skip_waiting()
+        self._waiting.append(command)
+        for task in self._running:
+            if task.cancelling():
+                continue  # a second cancellation would interrupt its clean-up
+            if inspect.getcoroutinestate(cast("Coroutine[Any, Any, Any]", task.get_coro())) == inspect.CORO_CREATED:
+                # A task that is cancelled before its first step never reaches the executor and leaves no record.
+                self.skip(self._limits.reason)
+            task.cancel()
+
+    def _start(self, command: Command) -> None:
+        self._running.add(self._runner.start(command, self._ended))
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if self._waiting:
+            self._start(self._waiting.popleft())
+        elif self._closed and not self._running:
+            self._runner.retire(self._registration)

@@ -1,0 +1,60 @@
+"""The options of every job, each with its check and its documentation."""
+
+from typing import Annotated
+
+from hassette_core.errors import RegistrationError
+from hassette_core.handlers import Duration, Option, RunOptions, check_options, describe, seconds
+from hassette_core.roster import Mode, check_mode
+from hassette_core.scheduler.schedules import Schedule
+
+DEFAULT_MODE: Mode = "single"
+
+
+def _check_jitter(option: str, jitter: Duration) -> str | None:
+    jitter_s = seconds(option, jitter, zero=True)
+    return describe(jitter_s) if jitter_s else None
+
+
+class JobOptions(RunOptions, total=False):
+    """The options of every job."""
+
+    mode: Annotated[
+        Mode,
+        Option(
+            "How to treat a run that is due while the job still runs. ``single`` skips it, counted as ``overlap``."
+            " ``restart`` cancels the current run, records it as cancelled, and then runs. ``queued`` runs afterwards."
+            " ``parallel`` starts another run at the same time.",
+            check_mode,
+            DEFAULT_MODE,
+        ),
+    ]
+    jitter: Annotated[
+        Duration,
+        Option(
+            "Delay each run by a random part of this many seconds, so that not all devices switch at once. It must be"
+            " less than the time between two runs.",
+            _check_jitter,
+            0,
+        ),
+    ]
+
+
+def settings_of(options: JobOptions, schedule: Schedule) -> tuple[tuple[str, str], ...]:
+    """Check the options. Return the ones that differ from their defaults, for the registration's settings.
+
+    Raises:
+        RegistrationError: An option cannot work. The message names it.
+    """
+    settings = check_options(JobOptions, options)
+    gap_s = schedule.shortest_gap_s()
+    # A run that is delayed beyond the next one would be skipped.
+    if gap_s is not None and jitter_s_of(options) >= gap_s:
+        raise RegistrationError(
+            f"jitter must be less than the time between two runs ({describe(gap_s)}), got {options.get('jitter')!r}"
+        )
+    return settings
+
+
+def jitter_s_of(options: JobOptions) -> float:
+    """Return the jitter in seconds."""
+    return seconds("jitter", options.get("jitter", 0), zero=True)

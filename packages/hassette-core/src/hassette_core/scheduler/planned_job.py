@@ -1,0 +1,202 @@
+"""`PlannedJob`: a job with the plan of its next run."""
+
+import random
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from hassette_core.clock import Clock
+from hassette_core.handlers import Handler
+from hassette_core.roster import RunLane
+from hassette_core.scheduler.place import Place
+from hassette_core.scheduler.schedules import Interval, Schedule
+from hassette_executor import DueTrigger, ExecuteJob, JobRegistration
+
+MAX_COUNTED = 1_000
+"""Maximum number of missed runs of a calendar job that are counted one by one, for a clock that is set forward by
+decades."""
+
+EARLY = timedelta(milliseconds=1)
+"""How much too early by the wall clock a calendar job may start."""
+
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+class Plan(NamedTuple):
+    """The next run of a job.
+
+    Attributes:
+        at: When, by the wall clock (UTC), jitter included.
+        base: The moment that the schedule names, from which the following one is counted. None for an interval.
+        due_ns: When, by the monotonic clock.
+        base_ns: When, by the monotonic clock, without jitter.
+    """
+
+    at: datetime
+    base: datetime | None
+    due_ns: int
+    base_ns: int
+
+    @property
+    def due_us(self) -> int:
+        """When, in microseconds since the Unix epoch."""
+        return microseconds(self.at)
+
+
+class PlannedJob:
+    """A job in the scheduler.
+
+    Args:
+        registration: Its name, schedule and settings, as recorded.
+        lane: Runs its commands.
+        handler: The callable to run, without arguments.
+        schedule: When it runs.
+        jitter_s: Maximum random delay of each run, in seconds.
+        clock: Time.
+
+    Attributes:
+        active: False once it is cancelled, or once its only run has started.
+        plan: Its next run; None without one.
+        ticket: The number of its current entry in the agenda.
+    """
+
+    def __init__(
+        self,
+        registration: JobRegistration,
+        lane: RunLane,
+        handler: Handler,
+        schedule: Schedule,
+        jitter_s: float,
+        clock: Clock,
+    ) -> None:
+        self.registration = registration
+        self.schedule = schedule
+        self.active = True
+        self.plan: Plan | None = None
+        self.ticket = 0
+        self._lane = lane
+        self._handler = handler
+        self._jitter_s = jitter_s
+        self._clock = clock
+
+    @property
+    def by_calendar(self) -> bool:
+        """True when the wall clock decides, False for an interval of the monotonic clock."""
+        return not isinstance(self.schedule, Interval)
+
+    # ---- runs -------------------------------------------------------------------------------------------------
+
+    def run(self, plan: Plan) -> None:
+        """Start a planned run, as the mode allows."""
+        self._offer(DueTrigger(plan.due_us), plan.due_ns)
+
+    def run_now(self) -> None:
+        """Start a manual run, as the mode allows."""
+        self._offer(DueTrigger(microseconds(self._clock.now()), manual=True), self._clock.monotonic_ns())
+
+    def skip_missed(self, count: int) -> None:
+        """Count missed runs."""
+        self._lane.skip("misfire", count)
+
+    def skip_waiting(self) -> None:
+        """Skip the runs that wait for their turn. The job stays active."""
+        self._lane.skip_waiting()
+
+    def end(self) -> None:
+        """Plan no further run, and retire the registration when the last run has ended."""
+        self.active = False
+        self.plan = None
+        self._lane.close()
+
+    def _offer(self, trigger: DueTrigger, ready_ns: int) -> None:
+        self._lane.offer(
+            ExecuteJob(registration=self.registration, call=self._handler, trigger=trigger, ready_ns=ready_ns)
+        )
+
+    # ---- the next run -----------------------------------------------------------------------------------------
+
+    def plan_first(self, place: Place) -> None:
+        """Plan the first run, counted from now."""
+        if isinstance(self.schedule, Interval):
+            self.plan = self._interval_plan(self._clock.monotonic_ns() + round(self.schedule.first_s * 1e9))
+        else:
+            self._plan_calendar(self.schedule.next_after(self._clock.now(), place))
+
+    def plan_next(self, place: Place) -> int:
+        """Plan the run after the one that is due. Return how many runs in between were missed.
+
+        Missed runs are not repeated: the run that is due now replaces all of them.
+        """
+        assert self.plan is not None  # it is due
+        if isinstance(self.schedule, Interval):
+            return self._next_interval(self.plan, self.schedule)
+        assert self.plan.base is not None  # a calendar plan has one
+        if not self.schedule.recurring:
+            self.plan = None
+            return 0
+        now, missed = self._clock.now(), 0
+        found = self.schedule.next_after(self.plan.base, place)
+        while found is not None and found <= now:
+            missed += 1
+            found = self.schedule.next_after(now if missed == MAX_COUNTED else found, place)
+        self._plan_calendar(found)
+        return missed
+
+    def replan(self, place: Place, last: datetime | None) -> None:
+        """Plan the next calendar run again, because the wall clock was set or the place has changed.
+
+        Args:
+            place: The home's time zone and location.
+            last: No run up to this moment is repeated; None for no such moment.
+        """
+        assert not isinstance(self.schedule, Interval)  # the wall clock does not move an interval
+        now = self._clock.now()
+        if self.plan is not None and self.plan.base is not None and self.plan.base <= now:
+            if self.plan.at <= now:
+                self._plan_calendar(self.plan.base)  # the clock was set forward past it: it is late and runs now
+            else:  # it is due and waits for its jitter; a search from now would skip it
+                self.plan = self._at(self.plan.at, self.plan.base)
+            return
+        self._plan_calendar(self.schedule.next_after(now if last is None else max(now, last), place))
+
+    def postpone_if_early(self) -> bool:
+        """Return whether the wall clock has not reached the planned moment yet, and plan the rest of the wait.
+
+        NTP slews the wall clock against the monotonic one. Over a day this is enough to fire before the time.
+        """
+        if self.plan is None or self.plan.base is None or self.plan.at - self._clock.now() <= EARLY:
+            return False
+        self.plan = self._at(self.plan.at, self.plan.base)
+        return True
+
+    def _next_interval(self, plan: Plan, schedule: Interval) -> int:
+        if schedule.every_s is None:
+            self.plan = None
+            return 0
+        every_ns = max(1, round(schedule.every_s * 1e9))
+        late_ns = max(0, self._clock.monotonic_ns() - plan.base_ns)
+        missed = late_ns // every_ns
+        self.plan = self._interval_plan(plan.base_ns + (missed + 1) * every_ns)
+        return missed
+
+    def _interval_plan(self, base_ns: int) -> Plan:
+        due_ns = base_ns + round(self._jitter() * 1e9)
+        left = timedelta(microseconds=(due_ns - self._clock.monotonic_ns()) / 1000)
+        return Plan(self._clock.now() + left, None, due_ns, base_ns)
+
+    def _plan_calendar(self, base: datetime | None) -> None:
+        if base is None:
+            self.plan = None
+            return
+        self.plan = self._at(base + timedelta(seconds=self._jitter()), base)
+
+    def _at(self, at: datetime, base: datetime) -> Plan:
+        due_ns = self._clock.monotonic_ns() + (at - self._clock.now()) // timedelta(microseconds=1) * 1000
+        return Plan(at, base, due_ns, due_ns)
+
+    def _jitter(self) -> float:
+        return random.uniform(0, self._jitter_s) if self._jitter_s else 0.0  # noqa: S311  spreads load, not a secret
+
+
+def microseconds(moment: datetime) -> int:
+    """Return a moment in microseconds since the Unix epoch."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -1,0 +1,86 @@
+"""Keyword options: visible in signature and help, and calls with the wrong form are explained."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hassette_core.bus import AppBus
+from hassette_core.errors import RegistrationError
+from hassette_core.scheduler import AppScheduler
+
+BUS_METHODS = [AppBus.on_state_change, AppBus.on_attribute_change, AppBus.on_event]
+JOB_METHODS = [
+    AppScheduler.run_in,
+    AppScheduler.run_once,
+    AppScheduler.run_every,
+    AppScheduler.run_daily,
+    AppScheduler.run_cron,
+    AppScheduler.run_at_sunset,
+    AppScheduler.run_at_sunrise,
+]
+
+
+async def on_motion() -> None: ...
+
+
+@pytest.mark.parametrize("method", BUS_METHODS + JOB_METHODS, ids=lambda method: method.__name__)
+def test_every_option_is_in_the_signature_and_in_the_docstring(method: Callable[..., Any]) -> None:
+    parameters = inspect.signature(method).parameters
+    documentation = inspect.getdoc(method) or ""
+    assert {"mode", "timeout", "on_error", "name"} <= parameters.keys()
+    assert "options" not in parameters
+    assert "**options" not in documentation
+    undocumented = [name for name in parameters if name != "self" and f"\n    {name}: " not in documentation]
+    assert undocumented == []
+
+
+@pytest.mark.parametrize("method", BUS_METHODS + JOB_METHODS, ids=lambda method: method.__name__)
+def test_the_handler_is_the_first_argument_of_every_method(method: Callable[..., Any]) -> None:
+    first = list(inspect.signature(method).parameters.values())[1]
+    assert (first.name, first.kind) == ("handler", inspect.Parameter.POSITIONAL_ONLY)
+
+
+def test_the_signature_has_the_defaults() -> None:
+    bus, scheduler = inspect.signature(AppBus.on_event).parameters, inspect.signature(AppScheduler.run_in).parameters
+    assert (bus["mode"].default, bus["once"].default, bus["where"].default) == ("parallel", False, None)
+    assert (scheduler["mode"].default, scheduler["jitter"].default) == ("single", 0)
+
+
+WRONG_CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
+    "keyword": (
+        lambda house: house.bus.on_state_change("light.hall", handler=on_motion, changed_to="on"),
+        r"write on_state_change\(on_motion, 'light.hall', ...\)",
+    ),
+    "two arguments and a keyword": (
+        lambda house: house.bus.on_attribute_change("light.hall", "brightness", handler=on_motion),
+        r"write on_attribute_change\(on_motion, 'light.hall', 'brightness', ...\)",
+    ),
+    "only keywords": (
+        lambda house: house.bus.on_event(handler=on_motion, event_type="button"),
+        r"on_event must get the handler as its first argument",
+    ),
+    "old order": (
+        lambda house: house.bus.on_event("button", on_motion),
+        r"write on_event\(on_motion, 'button', ...\)",
+    ),
+    "time first": (
+        lambda house: house.scheduler.run_daily("07:00", on_motion),
+        r"write run_daily\(on_motion, '07:00', ...\)",
+    ),
+    "job keyword": (
+        lambda house: house.scheduler.run_in(handler=on_motion, delay=3),
+        r"run_in must get the handler as its first argument",
+    ),
+    "not callable": (lambda house: house.scheduler.run_in(3, 3), "handler must be callable, got 3"),
+}
+
+
+@pytest.mark.parametrize(("call", "text"), WRONG_CALLS.values(), ids=WRONG_CALLS)
+async def test_a_call_in_the_wrong_form_is_answered_with_the_right_one(
+    house: Any, call: Callable[[Any], object], text: str
+) -> None:
+    with pytest.raises(RegistrationError, match=text):
+        call(house)
+    assert house.planner.upcoming() == []
