@@ -43,8 +43,8 @@ def test_the_demo_runs_twice_and_the_second_one_finds_the_first_ones_runs(
 
 def test_the_page_answers_at_the_address_that_was_printed(start: Any, data: Path) -> None:
     process = start("demo", "--data-dir", data, "--port", 0)
-    line = process.wait_for("The page: http")
-    with urllib.request.urlopen(line.removeprefix("The page: "), timeout=10) as answer:
+    line = process.wait_for("Page: http")
+    with urllib.request.urlopen(line.removeprefix("Page: "), timeout=10) as answer:
         assert answer.status == 200
         assert b"<html" in answer.read()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hassette_core.cli.process import PATIENCE_S
+from hassette_core.cli.process import EXIT_LIMIT_S
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -60,7 +60,7 @@ def test_a_second_signal_ends_the_process_at_once(start: Any, house: Path, tmp_p
         encoding="utf-8",
     )
     process = start("demo", "--config", house, "--data-dir", tmp_path / "data", "--port", 0, "--speed", 0)
-    process.wait_for("The page")
+    process.wait_for("Page: ")
     process.wait_for("Connected to Home Assistant")
     process.signal(signal.SIGTERM)
     process.wait_for("it lingers")
@@ -68,7 +68,7 @@ def test_a_second_signal_ends_the_process_at_once(start: Any, house: Path, tmp_p
     began = time.monotonic()
     assert process.end() == 128 + signal.SIGTERM
     assert time.monotonic() - began < 1
-    assert "SIGTERM again" in process.output
+    assert "ended immediately after a second SIGTERM" in process.output
 
 
 def test_threads_that_hang_do_not_hang_the_exit(start: Any, house: Path, history: Any, tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ def test_threads_that_hang_do_not_hang_the_exit(start: Any, house: Path, history
     process.signal(signal.SIGTERM)
     began = time.monotonic()
     assert process.end() == 0, process.output
-    assert time.monotonic() - began < 9 + PATIENCE_S + 1
-    assert "ended without waiting for what still hangs: a thread of its own" in process.output
+    assert time.monotonic() - began < 9 + EXIT_LIMIT_S + 1
+    assert "ended without waiting for hung threads: a thread of its own" in process.output
     assert [session["outcome"] for session in history.sessions()] == ["clean"]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hassette_core import installed
-from hassette_core.cli.demo import _own_temporary_folder  # pyright: ignore[reportPrivateUsage]
+from hassette_core.cli.demo import default_data_dir
 from hassette_core.simulation.demo.summary import MOST_SESSIONS, summarise
 
 
@@ -22,7 +22,7 @@ def test_a_user_without_a_name_has_a_folder_too(error: Exception, monkeypatch: p
         raise error
 
     monkeypatch.setattr(getpass, "getuser", nameless)
-    assert _own_temporary_folder() == Path(tempfile.gettempdir()) / f"hassette-demo-{os.getuid()}"
+    assert default_data_dir() == Path(tempfile.gettempdir()) / f"hassette-demo-{os.getuid()}"
 
 
 @pytest.fixture

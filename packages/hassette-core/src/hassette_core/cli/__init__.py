@@ -1,4 +1,4 @@
-"""``hassette``: the command."""
+"""The ``hassette`` command."""
 
 from hassette_core.cli.main import main
 

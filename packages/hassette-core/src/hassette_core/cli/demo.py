@@ -1,4 +1,4 @@
-"""``hassette demo``: the whole system on a machine with no Home Assistant."""
+"""The command ``hassette demo``."""
 
 import getpass
 import os
@@ -8,9 +8,8 @@ from pathlib import Path
 
 import click
 
-from hassette_core.cli.exit_codes import ExitCode
 from hassette_core.cli.options import FiniteRange
-from hassette_core.cli.process import run_to_the_end, stop_on_signals
+from hassette_core.cli.process import ExitCode, run_to_the_end, stop_on_signals
 from hassette_core.logs import configure_logging
 from hassette_core.redaction import Redaction
 from hassette_core.simulation.demo import Demo, DemoOptions
@@ -19,7 +18,8 @@ from hassette_core.simulation.demo.summary import summarise
 STOP_BUDGET_S = 9.0
 
 
-def _own_temporary_folder() -> Path:
+def default_data_dir() -> Path:
+    """Return a temporary directory that belongs to the current user, because others may run the demo too."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError, ImportError):  # in a container, a uid may have no name
@@ -28,13 +28,23 @@ def _own_temporary_folder() -> Path:
 
 
 @click.command()
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where history is kept; a temporary folder if none.")
-@click.option("--seconds", type=FiniteRange(min=0, min_open=True), help="End by itself after so long.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Of the page; 0 takes any free one.")
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed brings the same life in the house.")
-@click.option("--speed", type=FiniteRange(min=0), default=60.0, show_default=True, help="Of the house's clock.")
-@click.option("--events-per-second", type=FiniteRange(min=0), default=0.0, help="Load on top of the house's life.")
-@click.option("--config", type=click.Path(path_type=Path), help="Apps to run in place of the examples.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Directory of the history; by default temporary.")
+@click.option("--seconds", type=FiniteRange(min=0, min_open=True), help="Stop after this time.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the page; 0 for any free port.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed; the same seed gives the same events.")
+@click.option(
+    "--speed",
+    type=FiniteRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Speed of the simulated home, in simulated seconds per second.",
+)
+@click.option(
+    "--events-per-second", type=FiniteRange(min=0), default=0.0, show_default=True, help="Additional events, as load."
+)
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="Configuration with apps to run instead of the examples."
+)
 def demo(
     data_dir: Path | None,
     seconds: float | None,
@@ -44,14 +54,14 @@ def demo(
     events_per_second: float,
     config: Path | None,
 ) -> int:
-    """Show the whole system on a simulated home, with example apps.
+    """Run example apps in a simulated home.
 
-    Nothing is needed beside this: no Home Assistant, no configuration, no network.
+    The demo needs no Home Assistant, no configuration and no network.
     """
     began = time.monotonic()
     demonstration = Demo(
         DemoOptions(
-            data_dir=data_dir or _own_temporary_folder(),
+            data_dir=data_dir or default_data_dir(),
             seconds=seconds,
             port=port,
             seed=seed,
@@ -63,8 +73,8 @@ def demo(
     configure_logging("info", Redaction(demonstration.secrets))
 
     def announce(page_url: str | None) -> None:
-        click.echo(f"The page: {page_url}" if page_url else "There is no page: hassette-sync is not running here.")
-        click.echo("Stop with Ctrl-C." if seconds is None else f"Ends by itself in {seconds:g} s.")
+        click.echo(f"Page: {page_url}" if page_url else "There is no page, because hassette-sync is not running.")
+        click.echo("Press Ctrl-C to stop." if seconds is None else f"The demo stops after {seconds:g} s.")
 
     async def main() -> int:
         with stop_on_signals(demonstration.request_stop, STOP_BUDGET_S):

@@ -1,10 +1,10 @@
-"""``hassette init``: a first configuration and a first app."""
+"""The command ``hassette init``."""
 
 from pathlib import Path
 
 import click
 
-from hassette_core.cli.exit_codes import ExitCode
+from hassette_core.cli.process import ExitCode
 from hassette_core.config import DEFAULT_FILE
 
 HERE = Path(__file__).parent
@@ -15,21 +15,25 @@ APP = HERE.parent / "simulation" / "demo" / "examples" / "motion_light.py"
 @click.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path), default=Path())
 def init(directory: Path) -> int:
-    """Write a commented hassette.toml and one example app; overwrite nothing."""
-    wanted = {directory / DEFAULT_FILE: TEMPLATE, directory / "apps" / APP.name: APP}
-    if there := [str(file) for file in wanted if file.exists()]:
+    """Create a configuration and a first app.
+
+    Writes hassette.toml and apps/motion_light.py into DIRECTORY, by default the current one. Existing files are not
+    overwritten.
+    """
+    sources = {directory / DEFAULT_FILE: TEMPLATE, directory / "apps" / APP.name: APP}
+    if existing := [str(file) for file in sources if file.exists()]:
         click.echo(
-            f"hassette: {' and '.join(there)} exist{'s' if len(there) == 1 else ''} already, and nothing was changed.",
+            f"hassette: {' and '.join(existing)} already exist{'s' if len(existing) == 1 else ''}; nothing was written",
             err=True,
         )
-        return ExitCode.TROUBLE
+        return ExitCode.FAILURE
     try:
-        for file, source in wanted.items():
+        for file, source in sources.items():
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(source.read_bytes())
-            click.echo(f"wrote {file}")
+            click.echo(f"created {file}")
     except OSError as error:
-        click.echo(f"hassette: {error.filename} cannot be written: {error.strerror}.", err=True)
-        return ExitCode.TROUBLE
-    click.echo("Next: put your address and token into it, then:  hassette check  and  hassette run")
+        click.echo(f"hassette: {error.filename} cannot be written: {error.strerror}", err=True)
+        return ExitCode.FAILURE
+    click.echo("Next: set the address and token in hassette.toml, then run  hassette check  and  hassette run")
     return ExitCode.OK

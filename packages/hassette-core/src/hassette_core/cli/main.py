@@ -1,7 +1,7 @@
-"""The ``hassette`` command: core's own commands and those of plugins, and how errors are said."""
+"""The ``hassette`` command with its subcommands and those of plugins, and its error messages."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint
 from typing import Any, NoReturn
@@ -9,30 +9,43 @@ from typing import Any, NoReturn
 import click
 
 from hassette_core import installed
-from hassette_core.cli.exit_codes import ExitCode, exit_code_for
+from hassette_core.cli.process import ExitCode, exit_code_for
+from hassette_core.errors import describe_error
 from hassette_executor import HassetteError
 
-OWN = ("run", "demo", "check", "init")
-"""Core's own commands: the function of that name in the module of that name beside this one."""
-NOT_INSTALLED = {"telemetry": 'what was kept; to have it: pip install "hassette-core[telemetry]"'}
-"""Commands that people may look for before they have the package."""
+CORE_COMMANDS = ("run", "demo", "check", "init")
+"""Commands of core: each is a function in the module of the same name in this package."""
+TELEMETRY_MISSING = 'hassette telemetry needs more packages; install them with: pip install "hassette-core[telemetry]"'
 
 
 class Commands(click.Group):
-    """Core's own commands and those of plugins, each imported only when it is wanted: whole frameworks hang on some."""
+    """Commands of core and plugins. Each is imported only when needed, because some import large libraries.
+
+    Args:
+        plugin_commands: Returns the entry points of plugins' commands by name.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        plugin_commands: Callable[[], Mapping[str, EntryPoint]] = installed.commands,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._plugin_commands = plugin_commands
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return all names."""
-        return sorted({*OWN, *installed.commands(), *NOT_INSTALLED})
+        """Return the names of all commands."""
+        return sorted({*CORE_COMMANDS, *self._plugin_commands(), "telemetry"})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by its name."""
-        if cmd_name in OWN:
+        if cmd_name in CORE_COMMANDS:
             return getattr(import_module(f"hassette_core.cli.{cmd_name}"), cmd_name)
-        if (point := installed.commands().get(cmd_name)) is not None:
+        if (point := self._plugin_commands().get(cmd_name)) is not None:
             return _plugin_command(point)
-        if cmd_name in NOT_INSTALLED:
-            return _passing(cmd_name, f"(not installed) {NOT_INSTALLED[cmd_name]}", _say_how_to_get(cmd_name))
+        if cmd_name == "telemetry":
+            return _failing_command(cmd_name, "(not installed) Show recorded runs.", TELEMETRY_MISSING, ExitCode.USAGE)
         return None
 
 
@@ -44,46 +57,63 @@ def _show_versions(ctx: click.Context, _parameter: click.Parameter, wanted: bool
         ctx.exit()
 
 
-@click.group(
-    cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 all is well, 1 trouble, 2 wrong usage or configuration, 3 Home Assistant refused the token.",
-)
-@click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_show_versions,
-    help="Show what is installed.",
-)
-def hassette() -> None:
-    """Automations for Home Assistant that remember what they did."""
+def make_command(plugin_commands: Callable[[], Mapping[str, EntryPoint]] = installed.commands) -> click.Command:
+    """Return the ``hassette`` command.
+
+    Args:
+        plugin_commands: Returns the entry points of plugins' commands by name.
+    """
+    return Commands(
+        name="hassette",
+        plugin_commands=plugin_commands,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="Run automations for Home Assistant and record every run.",
+        epilog=(
+            "Exit codes: 0 success, 1 failure, 2 wrong usage or configuration, 3 Home Assistant refused the token."
+            ' Shell completion for bash: eval "$(_HASSETTE_COMPLETE=bash_source hassette)"; zsh_source and fish_source'
+            " work in the same way."
+        ),
+        params=[
+            click.Option(
+                ["--version"],
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_show_versions,
+                help="Show the installed packages and exit.",
+            )
+        ],
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run ``hassette`` and end the process.
 
     Args:
-        argv: What follows the command's name; by default what the process was given.
+        argv: Arguments after the name of the command; by default those of the process.
     """
     sys.exit(execute(argv))
 
 
-def execute(argv: Sequence[str] | None = None) -> int:
-    """Run ``hassette`` and return its exit code (see `ExitCode`). Foreseen errors are one paragraph on stderr."""
+def execute(
+    argv: Sequence[str] | None = None,
+    *,
+    plugin_commands: Callable[[], Mapping[str, EntryPoint]] = installed.commands,
+) -> int:
+    """Run ``hassette`` and return its exit code (see `ExitCode`). Expected errors are one paragraph on stderr.
+
+    Args:
+        argv: Arguments after the name of the command; by default those of the process.
+        plugin_commands: Returns the entry points of plugins' commands by name.
+    """
+    command = make_command(plugin_commands)
     try:
-        code: Any = hassette.main(
-            args=None if argv is None else list(argv), prog_name="hassette", standalone_mode=False
-        )
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return ExitCode.USAGE
+        code: Any = command.main(args=None if argv is None else list(argv), prog_name="hassette", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE
     except click.Abort:
-        return ExitCode.TROUBLE
+        return ExitCode.FAILURE
     except HassetteError as error:
         click.echo(f"hassette: {error}", err=True)
         return exit_code_for(error)
@@ -93,19 +123,23 @@ def execute(argv: Sequence[str] | None = None) -> int:
 def _plugin_command(point: EntryPoint) -> click.Command:
     try:
         function: installed.Command = point.load()
-    except Exception as error:  # noqa: BLE001  somebody else's code, at import: anything may come
-        problem = f"{type(error).__name__}: {error}"
-
-        def refuse(_argv: Sequence[str]) -> int:
-            click.echo(f"hassette: the command {point.name} cannot be loaded ({point.value}): {problem}", err=True)
-            return ExitCode.TROUBLE
-
-        return _passing(point.name, f"(cannot be loaded) {problem}", refuse)
-    return _passing(point.name, (function.__doc__ or "").strip().partition("\n")[0], function)
+    except Exception as error:  # noqa: BLE001  code of other packages may raise anything when it is imported
+        problem = describe_error(error)
+        message = f"hassette: the command {point.name} could not be loaded ({point.value}): {problem}"
+        return _failing_command(point.name, f"(could not be loaded) {problem}", message, ExitCode.FAILURE)
+    return _forwarding_command(point.name, (function.__doc__ or "").strip().partition("\n")[0], function)
 
 
-def _passing(name: str, line: str, function: Callable[[Sequence[str]], int]) -> click.Command:
-    """Make a command that hands everything after its name on, ``--help`` included."""
+def _failing_command(name: str, short_help: str, message: str, code: ExitCode) -> click.Command:
+    def fail(_argv: Sequence[str]) -> int:
+        click.echo(message, err=True)
+        return code
+
+    return _forwarding_command(name, short_help, fail)
+
+
+def _forwarding_command(name: str, short_help: str, function: Callable[[Sequence[str]], int]) -> click.Command:
+    """Return a command that passes all arguments after its name to a function, including ``--help``."""
 
     def call(argv: tuple[str, ...]) -> int:
         return function(argv)
@@ -115,14 +149,6 @@ def _passing(name: str, line: str, function: Callable[[Sequence[str]], int]) -> 
         callback=call,
         params=[click.Argument(["argv"], nargs=-1, type=click.UNPROCESSED)],
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
-        short_help=line,
+        short_help=short_help,
         add_help_option=False,
     )
-
-
-def _say_how_to_get(name: str) -> Callable[[Sequence[str]], int]:
-    def say(_argv: Sequence[str]) -> int:
-        click.echo(f"hassette {name} shows {NOT_INSTALLED[name]}", err=True)
-        return ExitCode.USAGE
-
-    return say

@@ -16,15 +16,15 @@ config_option = click.option(
     default=DEFAULT_FILE,
     show_default=True,
     metavar="FILE",
-    help="The configuration.",
+    help="Configuration file.",
 )
 
 
 class FiniteRange(click.FloatRange):
-    """A number in a range; ``nan`` and ``inf``, which Python reads as numbers, are none."""
+    """A finite number in a range; Python also parses ``nan`` and ``inf`` as numbers."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read the number."""
+        """Parse the number."""
         number: float = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number.", param, ctx)

@@ -1,12 +1,11 @@
-"""``hassette run``: the real thing."""
+"""The command ``hassette run``."""
 
 from pathlib import Path
 
 import click
 
-from hassette_core.cli.exit_codes import ExitCode
 from hassette_core.cli.options import config_option
-from hassette_core.cli.process import run_to_the_end, stop_on_signals
+from hassette_core.cli.process import ExitCode, run_to_the_end, stop_on_signals
 from hassette_core.config import load_config
 from hassette_core.framework import Hassette
 from hassette_core.installed import plugin_tables
@@ -17,9 +16,10 @@ from hassette_core.redaction import Redaction
 @click.command()
 @config_option
 def run(file: Path) -> int:
-    """Run your apps against Home Assistant, until SIGTERM or Ctrl-C.
+    """Run your apps until SIGTERM or Ctrl-C.
 
-    Without a connection it waits and tries again; it ends by itself only for what a person must mend.
+    While Home Assistant is not available, the command keeps trying to connect. It ends with an error if the
+    configuration is wrong or Home Assistant refuses the token.
     """
     config = load_config(file, plugin_tables=plugin_tables())
     configure_logging(config.hassette.log_level, Redaction(config.secrets))
