@@ -269,7 +269,7 @@ def _version(path: Path) -> object:
 
 
 async def _connect(path: Path, open_file: OpenFile) -> tuple[aiosqlite.Connection, bool]:
-    """Return an open connection and whether SQLite takes the file for one that does not change."""
+    """Return an open connection and whether SQLite takes the file as unchanging."""
     unchanging = False
     failed: list[Exception] = []
 

@@ -69,8 +69,8 @@ class TimeRange:
     Attributes:
         since_us: Start, included.
         until_us: End, excluded.
-        ends_now: Whether the range ends at the present time. Such a range includes runs in the future, which exist
-            after a clock was ahead (`hassette_sync.questions.periods.present`).
+        ends_now: Whether the range ends at the present time. It then includes runs in the future, which exist after a
+            clock was ahead (`hassette_sync.questions.periods.present`).
     """
 
     since_us: int
