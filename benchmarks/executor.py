@@ -6,7 +6,7 @@ Beyond an aim, it exits with 1; with --quick only beyond the aim and a quarter o
 
 The floor of a run: two clock reads, one slotted record, one append to a deque, around the awaited handler. Figures are
 the event loop's own CPU time, so that what else the machine does counts little; each is compared with the floor just
-before it and just after. What it costs to hand the records over afterwards is `handover.py`'s to say.
+before it and just after. `dispatching.py` measures the cost of passing the records on afterwards.
 
 For comparison: what OpenTelemetry's SDK takes for a span around the same handler, with a batch processor whose exporter
 does nothing.

@@ -3,8 +3,10 @@
 import asyncio
 import selectors
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import ceil
 from typing import Any
 
 from hassette_executor import (
@@ -22,7 +24,8 @@ from hassette_executor import (
     Record,
     Status,
 )
-from hassette_executor.shedding import total_size
+from hassette_executor.records.sizes import total_size
+from hassette_executor.records.sketch import value_of
 
 TRIGGER = EventTrigger("state_changed", "binary_sensor.hall", "off", "on", "01JD", None, None)
 HOUR_US = 3_600_000_000
@@ -144,8 +147,9 @@ class TroubledSink:
             await self.released.wait()
         if mode == "slow":
             await asyncio.sleep(self.slow_s)
-        for items in batch[2:10]:
-            if any(map(self.rejects, items)):  # type: ignore[call-overload]
+        announcements = (batch.registered, batch.retired, batch.lifecycle, batch.skipped, batch.summaries, batch.losses)
+        for items in (batch.records(), *announcements):
+            if any(map(self.rejects, items)):
                 raise ValueError("this row can never be kept")
         if batch.running is not None and self.rejects(batch.running):
             raise ValueError("this list can never be kept")
@@ -154,7 +158,7 @@ class TroubledSink:
         if batch.sequence > self._last:
             self._last = batch.sequence
             self.batches.append(batch)
-            self.records += sorted((*batch.invocations, *batch.executions), key=lambda kept: kept.id)
+            self.records += batch.records()
         if mode == "keep_then_fail":
             raise OSError("the connection was lost after the commit")
 
@@ -166,6 +170,17 @@ class TroubledSink:
     def said(self, field: str) -> list[Any]:
         """All items of one field, over every batch that was kept."""
         return [item for batch in self.batches for item in getattr(batch, field) or ()]
+
+
+def percentile(buckets: Counter[int], share: float) -> float:
+    """Return the duration in microseconds at or below which a share of the counted durations lies."""
+    rank = ceil(share * buckets.total())
+    counted = 0
+    for bucket in sorted(buckets):
+        counted += buckets[bucket]
+        if counted >= rank:
+            return value_of(bucket)
+    raise AssertionError("no durations were counted")
 
 
 async def eventually(condition: Callable[[], object], timeout_s: float = 10) -> None:

@@ -36,8 +36,6 @@ from hypothesis.stateful import (
 )
 
 from hassette_executor import CommandExecutor, ExecutorSettings, Status
-from hassette_executor.pending import records_of
-from hassette_executor.shedding import total_size
 
 STEPS = 10_000
 """Steps that one test run takes at least."""
@@ -166,22 +164,11 @@ class Accounting(RuleBasedStateMachine):
         assert account.executed == self.executed.total()
         assert account.executed == account.persisted + sum(account.shed.values()) + account.waiting
         assert account.waiting >= 0
-        assert account.waiting <= self.max_records + len(self.executor._inbox)
+        assert account.waiting <= self.max_records + len(self.executor._buffer)
         newest = [record.id for record in self.sink.records[max(0, self.looked_at - 1) :]]
         assert all(earlier < later for earlier, later in pairwise(newest)), "in order, without repeats"
         self.looked_at = len(self.sink.records)
         assert account.persisted <= self.looked_at
-
-    @invariant()
-    def what_waits_is_measured_and_numbered(self) -> None:
-        if not hasattr(self, "executor"):
-            return
-        (queue,) = self.executor._handover._queues
-        tried = [batch for batch in (queue._in_hand, *queue._aside) if batch is not None]
-        waiting = [record for record in queue._backlog._records if record.id not in queue._backlog._gone]
-        assert queue._backlog.bytes == total_size(waiting)
-        assert queue._tried_bytes == sum(total_size(records_of(batch)) for batch in tried)
-        assert not any(batch.sequence for batch in tried[1:]), "pieces get their numbers when it is their turn"
 
     def teardown(self) -> None:
         try:
@@ -221,7 +208,7 @@ class Accounting(RuleBasedStateMachine):
 
 @pytest.mark.timeout(300)
 def test_every_run_is_persisted_shed_or_waiting_at_every_moment(quiet_outcomes):
-    logging.getLogger("hassette_executor.queue").disabled = True
+    logging.getLogger("hassette_executor.delivery.write_queue").disabled = True
     taken.clear()
     try:
         while taken["steps"] < STEPS:
@@ -236,5 +223,5 @@ def test_every_run_is_persisted_shed_or_waiting_at_every_moment(quiet_outcomes):
                 ),
             )
     finally:
-        logging.getLogger("hassette_executor.queue").disabled = False
+        logging.getLogger("hassette_executor.delivery.write_queue").disabled = False
     assert taken["steps"] >= STEPS

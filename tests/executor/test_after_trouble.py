@@ -11,8 +11,8 @@ import pytest
 from executor_kit import TroubledSink, eventually, failing, invoke, job, listener, nothing, record, sized
 
 from hassette_executor import Batch, CommandExecutor, ExecutorSettings, MemorySink, Status
-from hassette_executor.classification import replaces_cancellation
-from hassette_executor.queue import WriteQueue
+from hassette_executor.delivery.write_queue import WriteQueue
+from hassette_executor.running.classification import replaces_cancellation
 
 QUICK = ExecutorSettings(flush_interval_s=0.05, retry_min_s=0.05)
 
@@ -34,7 +34,7 @@ def broken_log(text: str) -> Iterator[None]:
         logging.getLogger().removeHandler(handler)
 
 
-@pytest.mark.parametrize("text", ["can be written again", "could not be written"])
+@pytest.mark.parametrize("text", ["are written again", "could not be written"])
 async def test_a_log_handler_that_raises_costs_no_record_and_counts_none_twice(text):
     sink = TroubledSink("fail")
     executor = CommandExecutor(sink, settings=QUICK)
@@ -97,7 +97,7 @@ async def test_a_writer_that_does_not_heed_its_end_is_replaced_and_its_batch_cou
     queue = WriteQueue(sink, QUICK)
     first = queue.start()
     queue.extend(*sized([record(1)]))
-    await eventually(lambda: queue._in_hand)
+    await eventually(lambda: queue._unsettled)
     first.cancel()
     sink.stubborn = False
     second = queue.start()

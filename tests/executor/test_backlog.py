@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hassette_executor import Effects, LogLine, Record, Status
-from hassette_executor.backlog import CHEAPEST_FIRST, Backlog
-from hassette_executor.shedding import PLAIN_BYTES, size_of, total_size
+from hassette_executor.delivery.backlog import CHEAPEST_FIRST, Backlog
+from hassette_executor.records.sizes import PLAIN_BYTES, size_of, total_size
 
 LISTENERS = [listener(name) for name in "abc"]
 TALK = Effects((LogLine(1, 30, "apps", "x" * 400),))
@@ -40,7 +40,7 @@ def left(backlog: Backlog) -> list[Record]:
 @given(waiting, st.integers(0, 60), st.integers(0, 30_000))
 def test_what_stays_fits_and_nothing_is_lost_or_reordered(records, max_records, max_bytes):
     backlog = filled(records)
-    go = backlog.give_up(max_records, max_bytes)
+    go = backlog.evict(max_records, max_bytes)
     count, size = len(backlog), backlog.bytes
     stay = left(backlog)
     assert (count, size) == (len(stay), total_size(stay))
@@ -54,7 +54,7 @@ def test_what_stays_fits_and_nothing_is_lost_or_reordered(records, max_records, 
 @given(waiting, st.integers(0, 60))
 def test_by_count_exactly_as_many_go_as_have_to_the_cheapest_first_and_the_busiest_among_them(records, max_records):
     backlog = filled(records)
-    go = backlog.give_up(max_records, 1 << 40)
+    go = backlog.evict(max_records, 1 << 40)
     stay = left(backlog)
     assert len(go) == max(0, len(records) - max_records)
     if not go:
@@ -75,8 +75,8 @@ def test_the_busiest_sink_to_a_level_that_all_share():
     backlog = filled(
         made([(Status.SUCCESS, 0, False)] * 30 + [(Status.SUCCESS, 1, False)] * 6 + [(Status.SUCCESS, 2, False)])
     )
-    backlog.give_up(25, 1 << 40)
-    backlog.give_up(9, 1 << 40)
+    backlog.evict(25, 1 << 40)
+    backlog.evict(9, 1 << 40)
     assert sorted(Counter(one.registration.name for one in left(backlog)).items()) == [("a", 4), ("b", 4), ("c", 1)]
 
 
@@ -84,15 +84,15 @@ def test_a_job_that_is_registered_anew_for_each_run_is_one_busy_job():
     once = [record(number, registration=job("once")) for number in range(30)]
     rare = made([(Status.SUCCESS, 0, False)] * 5, 30)
     backlog = filled([*once, *rare])
-    assert backlog.give_up(20, 1 << 40) == once[:15]
-    assert len(backlog._lines[Status.SUCCESS]) == 2
+    assert backlog.evict(20, 1 << 40) == once[:15]
+    assert len(backlog._queues[Status.SUCCESS]) == 2
 
 
 def test_a_long_backlog_is_lined_up_before_it_is_full():
     backlog = filled(made([(Status.SUCCESS, 0, False)] * 20), line_up_from=20)
-    assert not backlog._lines
+    assert not backlog._queues
     backlog.extend(made([(Status.SUCCESS, 0, False)], 20), PLAIN_BYTES)
-    assert sum(len(line) for line in backlog._lines[Status.SUCCESS].values()) == 21
+    assert sum(len(line) for line in backlog._queues[Status.SUCCESS].values()) == 21
 
 
 steps = st.lists(
@@ -130,13 +130,13 @@ def test_whatever_is_taken_put_back_and_given_up_the_rest_waits_in_its_order(ste
             expected.extendleft(reversed(taken))
             taken = ()
         else:
-            given_up = {one.id for one in backlog.give_up(max(0, len(expected) - detail), 1 << 40)}
+            given_up = {one.id for one in backlog.evict(max(0, len(expected) - detail), 1 << 40)}
             assert len(given_up) == min(detail, len(expected))
             expected = deque(one for one in expected if one.id not in given_up)
         assert len(backlog) == len(expected)
         assert backlog.bytes == total_size(expected)
-        assert backlog._gone_bytes == sum(backlog._gone.values())
-        if lines := [list(line) for lines in backlog._lines.values() for line in lines.values()]:
+        assert backlog._evicted_bytes == sum(backlog._evicted.values())
+        if lines := [list(line) for lines in backlog._queues.values() for line in lines.values()]:
             assert all(lines), "no line stays that is empty"
             assert all(line == sorted(line, key=lambda one: one.id) for line in lines)
             assert sorted((one for line in lines for one in line), key=lambda one: one.id) == list(expected)
@@ -152,8 +152,8 @@ def test_giving_up_measures_what_goes_and_nothing_else(monkeypatch):
         return size_of(one)
 
     backlog = filled(made([(list(Status)[number % 4], number % 3, True) for number in range(400)]))
-    monkeypatch.setattr("hassette_executor.backlog.size_of", measure)
-    going = backlog.give_up(390, 1 << 40)
+    monkeypatch.setattr("hassette_executor.delivery.backlog.size_of", measure)
+    going = backlog.evict(390, 1 << 40)
     assert sorted(measured) == [one.id for one in going]
     assert len(going) == 10
 
@@ -164,6 +164,6 @@ def test_what_was_given_up_is_held_for_a_sixteenth_of_what_waits_at_most():
     for number in range(100, 2_100):
         some = made([(Status.SUCCESS, 1, number % 2 == 0)], number)
         backlog.extend(some, total_size(some))
-        backlog.give_up(150, 1 << 40)
+        backlog.evict(150, 1 << 40)
         assert total_size(backlog._records) <= backlog.bytes * 17 / 16
     assert left(backlog)[:100] == errors

@@ -17,7 +17,7 @@ from hassette_executor import (
     MemorySink,
     Status,
 )
-from hassette_executor.classification import classify
+from hassette_executor.running.classification import classify
 
 
 class PlannedError(HassetteError):

@@ -8,11 +8,22 @@ from collections import Counter
 from math import ceil
 
 import pytest
-from executor_kit import TroubledSink, eventually, failing, hand_loop, invoke, listener, nothing, record, sized
+from executor_kit import (
+    TroubledSink,
+    eventually,
+    failing,
+    hand_loop,
+    invoke,
+    listener,
+    nothing,
+    percentile,
+    record,
+    sized,
+)
 
-from hassette_executor import CommandExecutor, ExecutorSettings, Record, Status
-from hassette_executor.queue import WriteQueue
-from hassette_executor.sketch import bucket_of, quantile
+from hassette_executor import Clock, CommandExecutor, ExecutorSettings, Record, Status
+from hassette_executor.delivery.write_queue import WriteQueue
+from hassette_executor.records.sketch import bucket_of
 
 PER_SECOND, SECONDS = 500, 60
 LISTENERS = [*[listener("motion")] * 3, listener("door"), listener("lamp")]
@@ -38,7 +49,9 @@ def through_the_outage(max_records: int, caplog) -> tuple[list[Record], Troubled
 
         async def scenario() -> tuple[TroubledSink, WriteQueue]:
             sink = TroubledSink("fail")
-            queue = WriteQueue(sink, ExecutorSettings(max_records=max_records), monotonic_ns=loop.monotonic_ns)
+            queue = WriteQueue(
+                sink, ExecutorSettings(max_records=max_records), clock=Clock(monotonic_ns=loop.monotonic_ns)
+            )
             queue.start()
             for start in range(0, len(sent), 50):
                 queue.extend(*sized(sent[start : start + 50]))
@@ -59,7 +72,7 @@ def test_below_the_bound_nothing_is_lost(caplog):
     assert sink.records == sent
     assert (queue.persisted, dict(queue.shed)) == (len(sent), {})
     said = Counter(line.msg.partition(" (")[0] for line in caplog.records)
-    assert said["Records could not be written; they are kept and tried again"] <= 2
+    assert said["Records could not be written; they are kept and retried"] <= 2
 
 
 def test_with_a_bound_of_a_thousand_totals_errors_and_p95_stay_right_and_errors_stay_whole(caplog):
@@ -76,14 +89,14 @@ def test_with_a_bound_of_a_thousand_totals_errors_and_p95_stay_right_and_errors_
                 buckets.update(dict(summary.buckets))
         assert counts == Counter(one.status for one in mine)
         durations = sorted(one.duration_us for one in mine)
-        assert quantile(buckets, 0.95) == pytest.approx(durations[ceil(0.95 * len(durations)) - 1], rel=0.01)
+        assert percentile(buckets, 0.95) == pytest.approx(durations[ceil(0.95 * len(durations)) - 1], rel=0.01)
     errors = [one for one in sent if one.status is Status.ERROR]
     assert 500 < len(errors) < 900  # they all fit
     assert [one for one in sink.records if one.status is Status.ERROR] == errors
     said = Counter(line.msg.partition(" (")[0] for line in caplog.records)
-    assert said["The write queue is full: rows are given up, their counts are kept"] <= 2
-    assert said["Records could not be written; they are kept and tried again"] <= 2
-    assert said["Records can be written again"] == 1
+    assert said["Write queue is full; records are evicted, their counts are kept"] <= 2
+    assert said["Records could not be written; they are kept and retried"] <= 2
+    assert said["Records are written again"] == 1
     assert sum(said.values()) <= 5
 
 

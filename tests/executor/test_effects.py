@@ -16,9 +16,8 @@ from hassette_executor import (
     ServiceCall,
     record_service_call,
 )
-from hassette_executor.capture import MAX_LINE
-from hassette_executor.context import Circle, Execution
-from hassette_executor.effects import GatheredEffects, LateEffects
+from hassette_executor.running.effects import GatheredEffects, LateEffects
+from hassette_executor.running.execution import MAX_LINE, Execution, ExecutionScope
 
 app_log = logging.getLogger("apps.hall")
 
@@ -283,10 +282,10 @@ async def test_a_thread_that_begins_to_gather_while_the_run_is_taken_from_the_ot
             self.discard(execution)
             return there
 
-    circle = Circle(ExecutorSettings())
-    execution = Execution(invoke(nothing), 0, circle)
-    circle.executions = Leaving({execution})
-    assert execution.gather() is circle.late
+    scope = ExecutionScope(ExecutorSettings())
+    execution = Execution(invoke(nothing), 0, scope)
+    scope.executions = Leaving({execution})
+    assert scope.effects_of(execution) is scope.late
 
 
 async def test_a_run_that_went_well_counts_the_warnings_that_were_cut_off_and_no_chatter():

@@ -1,24 +1,25 @@
-"""Threads that add effects while a run ends: each is kept, or counted, and none is both or neither.
+"""Threads that add effects while a run ends: each effect is either in the record or counted as late.
 
-The threads meet inside of the very operation that must not be divided, so that it does not take luck to see it divided.
+The threads meet inside of the operation that must not be divided, so that a missing lock fails every time.
 """
 
 import logging
 import threading
-from collections import Counter, deque
+from dataclasses import fields
 
 import pytest
 
-from hassette_executor import ExecutorSettings, LogLine, ServiceCall, effects
-from hassette_executor.effects import GatheredEffects, LateEffects
+from hassette_executor import ExecutorSettings, LogLine, ServiceCall
+from hassette_executor.running.effects import GatheredEffects, LateEffects
 
 CALL = ServiceCall(1, "light", "turn_on", "", "", 9, None, None)
-LINE = LogLine(1, logging.WARNING, "apps.hall", "the lamp is slow")
+LONG = LogLine(1, logging.WARNING, "apps.hall", "the lamp is slow")
+SHORT = LogLine(2, logging.WARNING, "apps.hall", "slow")
 DEADLINE_S = 10
 
 
 class Meeting:
-    """Holds one thread up where it is until another one is through, or has to wait for it."""
+    """Holds one thread where it is until another thread is finished or has to wait for it."""
 
     def __init__(self) -> None:
         self.inside = threading.Event()
@@ -30,34 +31,52 @@ class Meeting:
             assert self.go.wait(DEADLINE_S)
 
 
-class ToldLock:
-    """The lock that effects have, whichever that is; it tells when somebody has to wait for it."""
+class ReportingLock:
+    """A lock that lets the held thread continue when another thread has to wait for it."""
 
-    def __init__(self, lock, meeting: Meeting) -> None:
-        self._lock = lock
+    def __init__(self, meeting: Meeting) -> None:
+        self._lock = threading.RLock()
         self._meeting = meeting
 
     def __enter__(self) -> None:
-        acquire = getattr(self._lock, "acquire", None)
-        if acquire is not None and not acquire(blocking=False):
+        if not self._lock.acquire(blocking=False):
             self._meeting.go.set()
-            assert acquire(timeout=DEADLINE_S)
-        elif acquire is None:
-            self._lock.__enter__()
+            assert self._lock.acquire(timeout=DEADLINE_S)
 
     def __exit__(self, *raised: object) -> None:
-        self._lock.__exit__(*raised)
+        self._lock.release()
+
+
+class HoldingSettings:
+    """Settings that hold up the first thread that reads a bound, which is just before it adds an effect."""
+
+    def __init__(self, meeting: Meeting, settings: ExecutorSettings) -> None:
+        self._meeting = meeting
+        self._values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+
+    def __getattr__(self, name: str) -> object:
+        if name in {"log_lines", "service_calls"}:
+            self._meeting.hold_up()
+        return self._values[name]
+
+
+class HoldingName(str):
+    """The name of a count that holds up the first thread that looks it up."""
+
+    meeting: Meeting
+
+    def __hash__(self) -> int:
+        self.meeting.hold_up()
+        return super().__hash__()
 
 
 @pytest.fixture
-def meeting(monkeypatch) -> Meeting:
-    meeting, lock = Meeting(), effects._lock
-    monkeypatch.setattr(effects, "_lock", lambda: ToldLock(lock(), meeting))
-    return meeting
+def meeting() -> Meeting:
+    return Meeting()
 
 
 def at_once(meeting: Meeting, held_up, other):
-    """Run one function in a thread until it is held up, then the other one; return what that returns."""
+    """Run one function in a thread until it is held up, then the other one; return the result of the other one."""
     thread = threading.Thread(target=held_up)
     thread.start()
     assert meeting.inside.wait(DEADLINE_S)
@@ -68,56 +87,39 @@ def at_once(meeting: Meeting, held_up, other):
         thread.join(DEADLINE_S)
 
 
-def holding_up(kind: type, meeting: Meeting):
-    """A container that holds up who appends to it first, just before."""
-
-    class HoldingUp(kind):
-        def append(self, item) -> None:
-            meeting.hold_up()
-            super().append(item)
-
-    return HoldingUp()
+def gathering(meeting: Meeting, late: LateEffects, **settings: int) -> GatheredEffects:
+    return GatheredEffects(HoldingSettings(meeting, ExecutorSettings(**settings)), late, ReportingLock(meeting))
 
 
-def gathering(meeting: Meeting, **settings: int) -> GatheredEffects:
-    gathered = GatheredEffects(ExecutorSettings(**settings), LateEffects())
-    gathered._calls = holding_up(list, meeting)
-    gathered._important = holding_up(deque, meeting)
-    return gathered
-
-
-def test_a_call_that_a_thread_adds_while_the_effects_are_taken_is_kept_or_late(meeting):
-    gathered = gathering(meeting)
+def test_a_call_added_while_the_effects_are_taken_is_kept_or_late(meeting):
+    gathered = gathering(meeting, late := LateEffects())
     taken = at_once(meeting, lambda: gathered.add_call(CALL), lambda: gathered.take(failed=False))
-    assert len(taken.service_calls if taken else ()) + gathered._late.take().get("service_calls", 0) == 1
+    assert len(taken.service_calls if taken else ()) + late.take().get("service_calls", 0) == 1
 
 
-def test_a_line_that_a_thread_adds_while_the_effects_are_taken_is_kept_or_late(meeting):
-    gathered = gathering(meeting)
-    taken = at_once(meeting, lambda: gathered.add_line(LINE), lambda: gathered.take(failed=False))
-    assert len(taken.log_lines if taken else ()) + gathered._late.take().get("log_lines", 0) == 1
+def test_a_line_added_while_the_effects_are_taken_is_kept_or_late(meeting):
+    gathered = gathering(meeting, late := LateEffects())
+    taken = at_once(meeting, lambda: gathered.add_line(LONG), lambda: gathered.take(failed=False))
+    assert len(taken.log_lines if taken else ()) + late.take().get("log_lines", 0) == 1
 
 
-def test_of_calls_that_two_threads_add_at_once_no_more_than_the_bound_are_kept(meeting):
-    gathered = gathering(meeting, service_calls=1)
+def test_calls_added_by_two_threads_at_once_stay_within_the_bound(meeting):
+    gathered = gathering(meeting, LateEffects(), service_calls=1)
     at_once(meeting, lambda: gathered.add_call(CALL), lambda: gathered.add_call(CALL))
     taken = gathered.take(failed=False)
     assert (len(taken.service_calls), taken.dropped_service_calls) == (1, 1)
 
 
-def test_lines_that_two_threads_add_at_once_have_a_place_each(meeting):
-    gathered = gathering(meeting)
-    at_once(meeting, lambda: gathered.add_line(LINE), lambda: gathered.add_line(LINE))
-    assert [place for place, _, _ in gathered._important] == [0, 1]
+def test_lines_added_by_two_threads_at_once_keep_their_order(meeting):
+    gathered = gathering(meeting, LateEffects())
+    at_once(meeting, lambda: gathered.add_line(LONG), lambda: gathered.add_line(SHORT))
+    assert gathered.take(failed=True).log_lines == (LONG, SHORT)
 
 
-def test_what_a_thread_counts_as_late_while_the_counts_are_taken_is_in_these_or_in_the_next(meeting):
-    class HoldingUp(Counter):
-        def __setitem__(self, what, count) -> None:
-            meeting.hold_up()
-            super().__setitem__(what, count)
-
-    late = LateEffects()
-    late._counts = HoldingUp(service_calls=1)
-    first = at_once(meeting, lambda: late.add_call(CALL), lambda: dict(late.take()))
+def test_a_late_effect_counted_while_the_counts_are_taken_is_in_these_or_the_next(meeting):
+    late = LateEffects(ReportingLock(meeting))
+    late.count("service_calls")
+    name = HoldingName("service_calls")
+    name.meeting = meeting
+    first = at_once(meeting, lambda: late.count(name), lambda: dict(late.take()))
     assert first.get("service_calls", 0) + late.take().get("service_calls", 0) == 2

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hassette_executor import Failure, Frame, failures
-from hassette_executor.failures import MAX_CHAIN, MAX_FRAMES, MAX_GROUP, MAX_MESSAGE, take_failure
+from hassette_executor import Failure, Frame
+from hassette_executor.records.failures import MAX_CHAIN, MAX_FRAMES, MAX_GROUP, MAX_MESSAGE, FrameCache, take_failure
 from hassette_executor.repeated_log import RepeatedLog
 
 
@@ -82,14 +82,15 @@ def test_endless_recursion_keeps_the_way_in_and_the_end():
     assert failure.type == "RecursionError"
 
 
-def test_more_places_than_are_remembered_are_each_named_as_what_they_are():
-    for number in range(2 * failures._MAX_PLACES):
+def test_frames_are_right_when_more_places_fail_than_are_remembered():
+    cache = FrameCache(limit=50)
+    for number in range(500):
         space: dict[str, Any] = {}
-        # Compiled, raised in and forgotten: the next one may well lie at the same address.
+        # Compiled, raised in and dropped: the next function may be at the same address.
         exec(compile("\n" * number + f"def fail_{number}(): raise ValueError", f"app_{number}.py", "exec"), space)
-        failure = take_failure("exception", caught(space[f"fail_{number}"]))
-        assert failure.frames[-1] == Frame(f"app_{number}.py", number + 1, f"fail_{number}")
-    assert len(failures._KNOWN_PLACES) <= failures._MAX_PLACES
+        frames = cache.frames_of(caught(space[f"fail_{number}"]).__traceback__)
+        assert frames[-1] == Frame(f"app_{number}.py", number + 1, f"fail_{number}")
+        assert len(cache) <= 50
 
 
 def test_a_chain_of_causes_that_bites_its_tail_comes_to_an_end():
@@ -204,7 +205,7 @@ def test_a_kind_is_written_once_per_interval_and_every_occurrence_is_said(occurr
 
     class Noting(logging.Handler):
         def emit(self, line: logging.LogRecord) -> None:
-            said.setdefault(line.kind, []).append((now, line.unsaid))
+            said.setdefault(line.kind, []).append((now, line.left_out))
 
     logger = logging.Logger("test")
     logger.addHandler(Noting())
@@ -214,12 +215,14 @@ def test_a_kind_is_written_once_per_interval_and_every_occurrence_is_said(occurr
         now += pause
         log.log(kind, logging.WARNING, "again", extra={"kind": kind})
         happened[kind] = happened.get(kind, 0) + 1
-    for kind, lines in said.items():
+    for kind, lines in list(said.items()):
         assert all(later - earlier >= 10 for (earlier, _), (later, _) in pairwise(lines))
-        assert len(lines) + sum(unsaid for _, unsaid in lines) + log._unsaid.get(kind, 0) == happened[kind]
+        now += 10  # the next line of a kind reports what was left out before
+        log.log(kind, logging.WARNING, "again", extra={"kind": kind})
+        assert len(lines) + sum(left_out for _, left_out in lines) == happened[kind] + 1
 
 
-def test_kinds_that_have_fallen_silent_make_room_and_what_was_unsaid_of_them_is_said(caplog):
+def test_kinds_that_have_fallen_silent_make_room_and_what_was_left_out_of_them_is_said(caplog):
     now = 0
     log = RepeatedLog(logging.getLogger("test"), 10, lambda: now * 1_000_000_000)
     log.log("burst", logging.WARNING, "again")
@@ -228,11 +231,10 @@ def test_kinds_that_have_fallen_silent_make_room_and_what_was_unsaid_of_them_is_
         log.log(kind, logging.WARNING, "again")
     now = 11
     log.log("one more", logging.WARNING, "again")
-    assert len(log._written) == 1
-    assert log._unsaid == {}
+    assert log.kinds == 1
     silent, last = caplog.records[-2:]
-    assert silent.getMessage() == "Lines of kinds that have fallen silent were left out"
-    assert silent.unsaid == 1
+    assert silent.getMessage() == "Repeated lines were left out; their kinds are no longer remembered"
+    assert silent.left_out == 1
     assert last.getMessage() == "again"
     for kind in range(1_500):
         log.log(kind, logging.WARNING, "again")

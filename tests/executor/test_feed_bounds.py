@@ -17,7 +17,7 @@ from hassette_executor import (
     NullSink,
     SubscriberTooSlowError,
 )
-from hassette_executor.shedding import PLAIN_BYTES, size_of, total_size
+from hassette_executor.records.sizes import PLAIN_BYTES, size_of, total_size
 
 app_log = logging.getLogger("apps.chat")
 
@@ -57,7 +57,7 @@ def test_a_heavy_batch_that_has_gone_by_number_weighs_no_more():
     publish(feed, talking(1, 1_000))
     publish(feed, record(2), record(3), record(4))
     publish(feed, talking(5, 100))
-    assert feed._heavy_bytes == total_size(feed._retained) - 3 * PLAIN_BYTES
+    assert feed._details_bytes == total_size(feed._retained) - 3 * PLAIN_BYTES
     assert [kept.id for kept in feed._retained] == [record(number).id for number in (3, 4, 5)]
 
 
@@ -85,7 +85,7 @@ def test_whatever_is_published_the_newest_stay_within_both_bounds(retain, max_by
     for one in plain:
         publish(feed, one)
     assert list(feed._retained) == plain[len(plain) - fits :]
-    assert (feed._heavy_bytes, len(feed._heavy)) == (0, 0)
+    assert (feed._details_bytes, len(feed._details)) == (0, 0)
 
 
 async def test_a_subscriber_is_cut_off_by_bytes_as_well_and_what_it_has_read_counts_no_more():

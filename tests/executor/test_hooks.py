@@ -121,8 +121,8 @@ async def test_a_hook_that_fails_is_logged_and_counted_and_harms_nobody(caplog, 
         executor.hooks.set(hook)
         record = await executor.execute(invoke(failing))
         await eventually(lambda: executor.hooks.failed == 1)
-    (line,) = [line for line in caplog.records if line.name == "hassette_executor.hooks"]
-    assert (line.getMessage(), line.record_id, line.levelno) == ("An error hook failed", record.id, logging.ERROR)
+    (line,) = [line for line in caplog.records if line.name == "hassette_executor.running.error_hooks"]
+    assert (line.getMessage(), line.record_id, line.levelno) == ("Error hook failed", record.id, logging.ERROR)
 
 
 async def test_a_hook_that_hangs_is_cut_off_at_its_limit():
@@ -175,8 +175,8 @@ async def test_few_hooks_run_at_once_and_those_refused_are_counted(caplog):
         assert executor.hooks.refused == 3
         go.set()
     assert executor.hooks.failed == 0
-    said = [line for line in caplog.records if line.name == "hassette_executor.hooks"]
-    assert [line.getMessage() for line in said] == ["An error hook was refused: too many are running"]
+    said = [line for line in caplog.records if line.name == "hassette_executor.running.error_hooks"]
+    assert [line.getMessage() for line in said] == ["Error hook was refused: too many are running"]
 
 
 async def test_what_fails_inside_a_hook_calls_no_hook():
@@ -224,7 +224,7 @@ async def test_stop_waits_for_hooks_a_while_and_cuts_off_counts_and_names_those_
         await executor.stop()
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "hassette-error-hook"]
     assert executor.hooks.failed == 1
-    assert [line.hooks for line in caplog.records if line.getMessage().startswith("Error hooks were cut off")] == [1]
+    assert [line.hooks for line in caplog.records if line.getMessage().startswith("Error hooks were cancelled")] == [1]
 
 
 async def test_retiring_a_registration_takes_its_hook_along():

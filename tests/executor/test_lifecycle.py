@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +11,16 @@ from typing import Any
 import pytest
 from executor_kit import TroubledSink, eventually, execute_job, failing, invoke, job, listener, nothing, raising, record
 
-from hassette_executor import CommandExecutor, ExecutorSettings, ExecutorStoppedError, MemorySink
-from hassette_executor import handover as handover_module
-from hassette_executor import inflight as inflight_module
-from hassette_executor.ids import COUNTER_BITS, id_at, time_of
+from hassette_executor import (
+    Batch,
+    Clock,
+    CommandExecutor,
+    ExecutorLimits,
+    ExecutorSettings,
+    ExecutorStoppedError,
+    MemorySink,
+)
+from hassette_executor.records.ids import COUNTER_BITS, id_at, time_of
 
 
 async def forever() -> None:
@@ -188,7 +195,7 @@ async def test_serve_raises_when_a_write_queue_has_ended_and_starting_again_mend
 async def test_a_defect_in_the_queue_is_the_cause_that_serve_names(monkeypatch):
     executor = CommandExecutor(sink := TroubledSink())
     await executor.start()
-    monkeypatch.setattr("hassette_executor.queue.count_of", lambda batch: 1 / 0)
+    monkeypatch.setattr(Batch, "run_count", property(lambda batch: 1 / 0))
     made = await executor.execute(invoke(nothing))
     with pytest.raises(RuntimeError) as caught:
         await executor.serve()
@@ -287,7 +294,7 @@ async def test_a_long_run_leaves_the_list_at_its_end_though_nothing_else_runs():
     async with CommandExecutor(sink := TroubledSink(), settings=ExecutorSettings(flush_interval_s=0.05)) as executor:
         go = asyncio.Event()
         running = asyncio.ensure_future(executor.execute(invoke(go.wait)))
-        await eventually(lambda: any(batch.running for batch in sink.batches) and not executor._inflight.awake)
+        await eventually(lambda: any(batch.running for batch in sink.batches) and not executor._inflight.armed)
         go.set()
         await running
         await eventually(lambda: [batch.running for batch in sink.batches if batch.running is not None][-1] == ())
@@ -369,34 +376,24 @@ async def test_ids_are_strictly_increasing_and_ordered_by_the_end_of_the_run():
         assert abs(time_of(one.id) - one.started_us - one.duration_us) <= 1_000
 
 
-async def test_ids_go_on_when_the_clock_goes_back_a_day(monkeypatch):
-    async with CommandExecutor(MemorySink()) as executor:
+async def test_ids_continue_when_the_clock_goes_back_a_day():
+    back_ns = 0
+    async with CommandExecutor(MemorySink(), clock=Clock(wall_ns=lambda: time.time_ns() - back_ns)) as executor:
         before = await executor.execute(invoke(nothing))
-        executor._inflight.close()
-        real = inflight_module.time
-        monkeypatch.setattr(inflight_module, "time", BackADay(real))
+        back_ns = 86_400_000_000_000
+        await executor.execute(invoke(lambda: asyncio.sleep(5), timeout_s=0.01))  # sets the timer: the clock is read
         after = [await executor.execute(invoke(call)) for call in (nothing, failing, nothing)]
     assert after[0].started_us < before.started_us - 80_000_000_000
-    assert [one.id for one in after] == [before.id + 1, before.id + 2, before.id + 3]
-
-
-class BackADay:
-    def __init__(self, real) -> None:
-        self._real = real
-
-    def time_ns(self) -> int:
-        return self._real.time_ns() - 86_400_000_000_000
-
-    def __getattr__(self, name: str):
-        return getattr(self._real, name)
+    assert [one.id for one in after] == [before.id + 2, before.id + 3, before.id + 4]
 
 
 async def test_ids_go_on_from_the_highest_that_any_sink_has_kept(caplog):
     last = id_at(4_000_000_000_000_000)
-    async with CommandExecutor(TroubledSink(), TroubledSink(last_id=last), TroubledSink("fail")) as executor:
+    failing_sink = TroubledSink("fail")
+    async with CommandExecutor(TroubledSink(), TroubledSink(last_id=last), failing_sink) as executor:
         assert (await executor.execute(invoke(nothing))).id == last + 1
-        executor._handover._sinks[2].mode = "ok"
-    assert caplog.records[0].getMessage() == "A sink could not say its last id; ids start from the clock"
+        failing_sink.mode = "ok"
+    assert caplog.records[0].getMessage() == "Sink did not return its last id; ids start from the clock"
     assert caplog.records[0].error == "OSError: database is locked"
 
 
@@ -436,7 +433,7 @@ async def test_a_run_that_waits_for_long_keeps_nobody_awake(monkeypatch: pytest.
     async with CommandExecutor(sink := TroubledSink()) as executor:
         long = asyncio.ensure_future(executor.execute(invoke(go.wait, timeout_s=600)))
         await eventually(lambda: any(batch.running for batch in sink.batches))
-        await eventually(lambda: not executor._inflight.awake)
+        await eventually(lambda: not executor._inflight.armed)
         await executor.force_flush()
         asked = heard_by(asyncio.get_running_loop(), monkeypatch)
         await asyncio.sleep(1.2)
@@ -464,10 +461,10 @@ async def test_late_effects_of_the_last_moment_are_said(caplog):
         await executor.execute(invoke(nothing))
         stopping = asyncio.ensure_future(executor.stop())
         await eventually(lambda: sink.calls)
-        executor._circle.late.add_call(None)
+        executor._scope.late.add_call(None)
         sink.released.set()
         await stopping
-    assert caplog.records[-1].getMessage() == "What was announced after the stop is kept for the next start only"
+    assert caplog.records[-1].getMessage() == "Items announced after shutdown are held until the next start"
     assert caplog.records[-1].waiting == {"losses": 1}
 
 
@@ -492,8 +489,8 @@ def heard_by(loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -
 async def test_the_sweeper_does_not_move_while_nothing_runs():
     async with CommandExecutor() as executor:
         await executor.execute(invoke(nothing))
-        assert executor._inflight.awake
-        await eventually(lambda: not executor._inflight.awake)
+        assert executor._inflight.armed
+        await eventually(lambda: not executor._inflight.armed)
 
 
 async def test_a_sink_whose_own_work_is_cancelled_does_not_keep_automations_from_running(caplog):
@@ -504,20 +501,20 @@ async def test_a_sink_whose_own_work_is_cancelled_does_not_keep_automations_from
     async with CommandExecutor(sink := Unwilling()) as executor:
         made = await executor.execute(invoke(nothing))
     assert list(sink.records) == [made]
-    assert caplog.records[0].getMessage() == "A sink could not say its last id; ids start from the clock"
+    assert caplog.records[0].getMessage() == "Sink did not return its last id; ids start from the clock"
 
 
-async def test_a_sink_that_never_says_its_last_id_does_not_keep_automations_from_running(caplog, monkeypatch):
+async def test_a_sink_that_never_says_its_last_id_does_not_keep_automations_from_running(caplog):
     class Silent(TroubledSink):
         async def last_id(self) -> int:
             await asyncio.Event().wait()
             return 0
 
-    monkeypatch.setattr(handover_module, "LAST_ID_S", 0.02)
-    async with asyncio.timeout(5), CommandExecutor(Silent()) as executor:
+    limits = ExecutorLimits(last_id_s=0.02)
+    async with asyncio.timeout(5), CommandExecutor(Silent(), limits=limits) as executor:
         assert (await executor.execute(invoke(nothing))).status == "success"
     said = [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING]
-    assert said == ["A sink could not say its last id; ids start from the clock"]
+    assert said == ["Sink did not return its last id; ids start from the clock"]
 
 
 class StuckLog(logging.Handler):
@@ -545,45 +542,43 @@ def stuck_log() -> Iterator[StuckLog]:
     logger.propagate = True
 
 
-async def test_a_log_that_blocks_holds_a_bounded_number_of_records_and_the_rest_is_said_in_one_line(
-    stuck_log, monkeypatch
-):
-    monkeypatch.setattr(handover_module, "LOG_BACKLOG", 5)
-    async with CommandExecutor() as executor:
-        handover = executor._handover
+async def test_a_blocked_log_holds_a_bounded_number_of_records_and_counts_the_rest_in_one_line(stuck_log):
+    async with CommandExecutor(limits=ExecutorLimits(outcome_lines=5)) as executor:
         await executor.execute(invoke(failing, name="first"))
-        handover.hand_over()
+        await executor.force_flush()
         await eventually(stuck_log.began.is_set)
         for number in range(20):
             await executor.execute(invoke(failing, name=f"number {number}"))
-            handover.hand_over()
-        assert (len(handover._to_say), handover._unsaid) == (5, 15)
+            await executor.force_flush()
         stuck_log.go.set()
         await eventually(lambda: len(stuck_log.lines) == 1 + 5 + 1)
     last = stuck_log.lines[-1]
     assert len(stuck_log.lines) == 1 + 5 + 1
-    assert (last.getMessage(), last.unsaid) == ("Runs have ended without a line: the log could not keep up", 15)
+    assert (last.getMessage(), last.skipped) == ("Log is too slow; runs have ended without a line", 15)
 
 
 async def test_a_log_that_blocks_does_not_keep_the_executor_from_stopping(stuck_log):
     executor = CommandExecutor()
     async with asyncio.timeout(5), executor:
         await executor.execute(invoke(failing))
-        executor._handover.hand_over()
+        await executor.force_flush()
         await eventually(stuck_log.began.is_set)
         await executor.execute(invoke(failing, name="later"))
-    assert (executor._handover._to_say, executor._handover._unsaid) == ([], 1)
     stuck_log.go.set()
-    assert executor._handover._saying is not None
-    await asyncio.wait({executor._handover._saying}, timeout=5)
-    assert len(stuck_log.lines) == 1
+    async with executor:
+        await executor.execute(invoke(failing, name="after the restart"))
+        await executor.force_flush()
+        await eventually(lambda: len(stuck_log.lines) == 3)
+    assert [getattr(line, "registration", None) for line in stuck_log.lines] == ["on_motion", "after the restart", None]
+    assert stuck_log.lines[-1].skipped == 1
 
 
-async def test_the_outcome_log_may_be_switched_off(quiet_outcomes, caplog):
+async def test_the_outcome_log_can_be_switched_off(quiet_outcomes, caplog):
+    before = set(threading.enumerate())
     async with CommandExecutor() as executor:
         await executor.execute(invoke(failing))
         await executor.force_flush()
-        assert executor._handover._saying is None
+        assert set(threading.enumerate()) == before
     assert not [line for line in caplog.records if line.levelno >= logging.ERROR]
 
 
@@ -593,5 +588,5 @@ def test_a_record_of_either_kind_says_what_ran():
 
 
 def test_commands_are_refused_with_a_sentence_before_the_start():
-    with pytest.raises(ExecutorStoppedError, match="takes no commands"):
+    with pytest.raises(ExecutorStoppedError, match="accepts no commands"):
         asyncio.run(CommandExecutor().execute(invoke(nothing)))

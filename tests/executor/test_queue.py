@@ -9,6 +9,8 @@ import pytest
 from executor_kit import HALL, HOUR_US, T0_US, TIDY, HandLoop, TroubledSink, hand_loop, job, listener, record, sized
 
 from hassette_executor import (
+    Clock,
+    ExecutorLimits,
     ExecutorSettings,
     LifecycleEvent,
     MemorySink,
@@ -18,10 +20,8 @@ from hassette_executor import (
     SkipCount,
     Status,
 )
-from hassette_executor import pending as pending_module
-from hassette_executor.pending import MAX_LIFECYCLE
-from hassette_executor.queue import WriteQueue
-from hassette_executor.shedding import PLAIN_BYTES
+from hassette_executor.delivery.write_queue import WriteQueue
+from hassette_executor.records.sizes import PLAIN_BYTES
 
 
 @pytest.fixture
@@ -34,9 +34,14 @@ def pass_time(loop: HandLoop, seconds: float) -> None:
     loop.run_until_complete(asyncio.sleep(seconds))
 
 
-def started(loop: HandLoop, sink: Any, **settings: Any) -> WriteQueue:
+def started(loop: HandLoop, sink: Any, limits: ExecutorLimits | None = None, **settings: Any) -> WriteQueue:
     async def start() -> WriteQueue:
-        queue = WriteQueue(sink, ExecutorSettings(**settings), now_us=lambda: T0_US, monotonic_ns=loop.monotonic_ns)
+        queue = WriteQueue(
+            sink,
+            ExecutorSettings(**settings),
+            limits,
+            Clock(wall_ns=lambda: T0_US * 1000, monotonic_ns=loop.monotonic_ns),
+        )
         queue.start()
         await asyncio.sleep(0)
         return queue
@@ -53,7 +58,7 @@ def extend(loop: HandLoop, queue: WriteQueue, records: list[Record]) -> None:
 
 def say(loop: HandLoop, queue: WriteQueue, what: str, *args: Any) -> None:
     async def put() -> None:
-        getattr(queue.pending, what)(*args)
+        getattr(queue.builder, what)(*args)
         queue.touch()
 
     loop.run_until_complete(put())
@@ -122,8 +127,8 @@ def test_an_idle_queue_sets_no_timer_and_writes_nothing(loop):
 def test_what_is_said_beside_runs_rides_along_and_alone(loop):
     queue = started(loop, sink := TroubledSink())
     say(loop, queue, "register", HALL)
-    say(loop, queue, "skip", HALL, T0_US, "overlap", 2)
-    say(loop, queue, "skip", HALL, T0_US, "overlap", 3)
+    say(loop, queue, "count_skip", HALL, T0_US, "overlap", 2)
+    say(loop, queue, "count_skip", HALL, T0_US, "overlap", 3)
     say(loop, queue, "set_facts", {"time_zone": "UTC"})
     pass_time(loop, 1)
     (batch,) = sink.batches
@@ -195,9 +200,9 @@ def test_a_long_trouble_is_said_once_per_interval(loop, caplog):
     sink.mode = "ok"
     pass_time(loop, 40)
     said = [line.msg.partition(" (")[0] for line in caplog.records]
-    assert said.count("Records could not be written; they are kept and tried again") <= 6
-    assert said.count("The write queue is full: rows are given up, their counts are kept") <= 6
-    assert said.count("Records can be written again") == 1
+    assert said.count("Records could not be written; they are kept and retried") <= 6
+    assert said.count("Write queue is full; records are evicted, their counts are kept") <= 6
+    assert said.count("Records are written again") == 1
     assert len(said) <= 13
     assert caplog.records[-1].failed_writes > 5
 
@@ -288,13 +293,12 @@ def test_a_sink_that_rejects_everything_comes_to_an_end(loop):
 def test_rejected_skips_and_summaries_are_lost_by_what_they_count_and_nothing_else_is_said(loop, caplog):
     queue = started(loop, sink := TroubledSink())
     sink.rejects = lambda item: isinstance(item, (SkipCount, ShedSummary))
-    for one in records(7):
-        queue.pending.summaries.fold(one)
-    say(loop, queue, "skip", HALL, T0_US, "overlap", 5)
+    queue.builder.count_shed("queue_full_count", records(7))
+    say(loop, queue, "count_skip", HALL, T0_US, "overlap", 5)
     pass_time(loop, 5)
     losses = {(loss.what, loss.count) for loss in sink.said("losses")}
-    assert losses == {("skipped", 5), ("summaries", 7)}
-    assert [line.getMessage() for line in caplog.records] == ["What was announced was rejected by the sink and is lost"]
+    assert losses == {("runs", 7), ("skipped", 5), ("summaries", 7)}
+    assert [line.getMessage() for line in caplog.records] == ["Announcement was rejected by the sink and is lost"]
     assert caplog.records[0].lost == 5
 
 
@@ -367,7 +371,7 @@ def test_what_was_said_survives_shedding_during_an_outage_and_grows_no_heap_of_i
         one_shot = job("once")  # registered anew for each run, as `run_in` does
         say(loop, queue, "register", one_shot)
         extend(loop, queue, [record(number, registration=one_shot)])
-        say(loop, queue, "skip", one_shot, T0_US, "misfire", 1)
+        say(loop, queue, "count_skip", one_shot, T0_US, "misfire", 1)
         say(loop, queue, "retire", one_shot)
         if number % 2 == 0:
             pass_time(loop, 0.5)
@@ -385,12 +389,10 @@ def test_what_was_said_survives_shedding_during_an_outage_and_grows_no_heap_of_i
 
 
 def test_lifecycle_events_are_bounded_and_the_oldest_counted(loop):
-    queue = started(loop, sink := TroubledSink())
-    events = [
-        LifecycleEvent(number, T0_US + number, "connection_lost", "home", "") for number in range(MAX_LIFECYCLE + 3)
-    ]
+    queue = started(loop, sink := TroubledSink(), ExecutorLimits(lifecycle_events=5))
+    events = [LifecycleEvent(number, T0_US + number, "connection_lost", "home", "") for number in range(8)]
     for event in events:
-        queue.pending.report(event)
+        queue.builder.report(event)
     say(loop, queue, "set_facts", {})
     pass_time(loop, 1)
     assert sink.said("lifecycle") == events[3:]
@@ -484,13 +486,13 @@ def test_a_flush_is_over_when_what_was_said_before_it_is_kept_and_not_before_and
         queue.extend(*sized(records(3)))
         first = asyncio.ensure_future(queue.flush())
         await asyncio.sleep(0.1)  # the records are in the sink's hands
-        queue.pending.register(HALL)
+        queue.builder.register(HALL)
         second = asyncio.ensure_future(queue.flush())
         await asyncio.sleep(0.6)
         assert first.done()
         assert sink.records == records(3)
         assert not second.done(), "the registration is in the sink's hands"
-        queue.pending.register(TIDY)
+        queue.builder.register(TIDY)
         await second
 
     loop.run_until_complete(scenario())
@@ -566,14 +568,13 @@ def test_counts_of_rows_shed_before_that_never_got_out_are_said_at_the_end(loop,
     assert (line.lost, line.lost_counts) == (300 - shed, shed)
 
 
-def test_a_week_of_counts_is_bounded_and_none_gets_lost(loop, monkeypatch):
-    monkeypatch.setattr(pending_module, "MAX_SKIPPED", 50)
-    queue = started(loop, sink := TroubledSink("fail"))
+def test_a_week_of_counts_is_bounded_and_none_gets_lost(loop):
+    queue = started(loop, sink := TroubledSink("fail"), ExecutorLimits(skip_counts=50))
     reasons = ("overlap", "misfire")
     for hour in range(168):
         for reason in reasons:
-            say(loop, queue, "skip", HALL, T0_US + hour * HOUR_US, reason, 3)
-    assert queue.pending.held() == {"skipped": 168 * 2 * 3}
+            say(loop, queue, "count_skip", HALL, T0_US + hour * HOUR_US, reason, 3)
+    assert queue.builder.announcement_counts() == {"skipped": 168 * 2 * 3}
     sink.mode = "ok"
     pass_time(loop, 60)
     said = sink.said("skipped")
@@ -584,30 +585,29 @@ def test_a_week_of_counts_is_bounded_and_none_gets_lost(loop, monkeypatch):
     assert max(skip.hour_us for skip in said) == T0_US + 167 * HOUR_US
 
 
-def test_so_many_registrations_in_one_hour_keep_a_count_each(loop, monkeypatch):
-    monkeypatch.setattr(pending_module, "MAX_SKIPPED", 5)
-    queue = started(loop, sink := TroubledSink())
+def test_so_many_registrations_in_one_hour_keep_a_count_each(loop):
+    queue = started(loop, sink := TroubledSink(), ExecutorLimits(skip_counts=5))
     for number in range(12):
-        say(loop, queue, "skip", listener(f"handler_{number}"), T0_US, "overlap", 1)
+        say(loop, queue, "count_skip", listener(f"handler_{number}"), T0_US, "overlap", 1)
     pass_time(loop, 60)
     assert [skip.count for skip in sink.said("skipped")] == [1] * 12
 
 
 def test_what_was_announced_and_not_written_at_the_close_is_said_and_kept_for_the_next_start(loop, caplog):
     queue = started(loop, sink := TroubledSink("fail"))
-    say(loop, queue, "skip", HALL, T0_US, "overlap", 5)
+    say(loop, queue, "count_skip", HALL, T0_US, "overlap", 5)
     say(loop, queue, "report", LifecycleEvent(1, T0_US, "connection_lost", "home", ""))
     say(loop, queue, "set_facts", {"reason": "SIGTERM"})
     pass_time(loop, 1)
-    say(loop, queue, "lose", "late_effect", "log_lines", 3, T0_US, T0_US)
+    say(loop, queue, "count_loss", "late_effect", "log_lines", 3, T0_US, T0_US)
     caplog.clear()
     close(loop, queue, 2)
     line = caplog.records[-1]
-    assert line.getMessage().startswith("What was announced was not written before the stop deadline")
+    assert line.getMessage().startswith("Announcements were not written before the stop deadline")
     assert line.waiting == {"lifecycle": 1, "skipped": 5, "losses": 3, "session_facts": 1}
-    say(loop, queue, "skip", HALL, T0_US, "overlap", 2)
+    say(loop, queue, "count_skip", HALL, T0_US, "overlap", 2)
     line = caplog.records[-1]
-    assert line.getMessage() == "What was announced after the stop is kept for the next start only"
+    assert line.getMessage() == "Items announced after shutdown are held until the next start"
     assert line.waiting["skipped"] == 7
     sink.mode = "ok"
 
@@ -621,7 +621,7 @@ def test_what_was_announced_and_not_written_at_the_close_is_said_and_kept_for_th
 
 def test_what_a_sink_has_kept_without_saying_so_is_not_said_twice(loop):
     queue = started(loop, sink := TroubledSink("keep_then_fail"), max_records=10, batch_records=5)
-    say(loop, queue, "skip", HALL, T0_US, "overlap", 5)
+    say(loop, queue, "count_skip", HALL, T0_US, "overlap", 5)
     extend(loop, queue, records(3))
     pass_time(loop, 1)
     sink.mode = "fail"
@@ -652,7 +652,7 @@ def test_a_sink_that_does_not_answer_is_named_once_per_interval(loop, caplog):
     queue = started(loop, sink := TroubledSink("hang"), retry_max_s=30, log_interval_s=60)
     extend(loop, queue, records(3))
     pass_time(loop, 3_600)
-    said = [line for line in caplog.records if line.getMessage().startswith("A sink has not answered for long")]
+    said = [line for line in caplog.records if line.getMessage().startswith("Sink has not responded for a while")]
     assert len(said) == 59, "the first after half a minute"
     assert (said[-1].waiting, round(said[-1].seconds, -2)) == (3, 3_600)
     sink.released.set()

@@ -3,13 +3,15 @@
 from collections import Counter
 
 import pytest
-from executor_kit import HOUR_US, T0_US, listener, record
+from executor_kit import HOUR_US, T0_US, listener, percentile, record
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hassette_executor import Effects, Failure, Frame, LogLine, ServiceCall, Status, shedding
-from hassette_executor.shedding import PLAIN_BYTES, Summaries, hour_of, size_of, total_size
-from hassette_executor.sketch import bucket_of, quantile, value_of
+from hassette_executor import Effects, Failure, Frame, LogLine, ServiceCall, Status
+from hassette_executor.delivery.eviction import Summaries
+from hassette_executor.records.ids import hour_of
+from hassette_executor.records.sizes import PLAIN_BYTES, size_of, total_size
+from hassette_executor.records.sketch import bucket_of, value_of
 
 LISTENERS = [listener(name) for name in "abc"]
 TALK = Effects((LogLine(1, 30, "apps", "x" * 400),), (ServiceCall(1, "light", "turn_on", "{}", "{}", 9, None, None),))
@@ -27,10 +29,10 @@ def test_folded_runs_keep_their_counts_sums_and_percentiles_whole(rows):
         record(at_ms, status, registration=LISTENERS[which], duration_us=duration_us)
         for status, which, duration_us, at_ms in rows
     ]
-    summaries = Summaries()
+    summaries = Summaries(10_000)
     assert not summaries
     for one in records:
-        summaries.fold(one)
+        summaries.add(one)
     assert summaries
     taken = summaries.take()
     counts, buckets = Counter(), Counter()
@@ -47,7 +49,7 @@ def test_folded_runs_keep_their_counts_sums_and_percentiles_whole(rows):
     durations = sorted(one.duration_us for one in records)
     for q in (0.5, 0.95, 0.99, 1.0):
         exact = durations[max(0, -(-int(q * 100) * len(durations) // 100) - 1)]
-        assert quantile(buckets, q) == pytest.approx(max(exact, 1), rel=0.0101)
+        assert percentile(buckets, q) == pytest.approx(max(exact, 1), rel=0.0101)
 
 
 def hour_of_id(one) -> int:
@@ -61,12 +63,6 @@ def test_a_bucket_s_value_is_within_one_percent_of_everything_in_it(duration_us)
 
 def test_the_shortest_durations_share_the_first_bucket():
     assert (bucket_of(0), bucket_of(1), value_of(0)) == (0, 0, 1.0)
-
-
-@pytest.mark.parametrize(("buckets", "q"), [({}, 0.5), ({3: 1}, -0.1), ({3: 1}, 1.1)])
-def test_a_quantile_of_nothing_or_outside_of_its_range_is_refused(buckets, q):
-    with pytest.raises(ValueError, match="a quantile needs values"):
-        quantile(Counter(buckets), q)
 
 
 def test_sizes_count_what_is_heavy():
@@ -101,14 +97,13 @@ def test_an_hour_begins_at_its_start():
     assert hour_of(T0_US) == hour_of(T0_US + HOUR_US - 1) == T0_US
 
 
-def test_a_week_of_summaries_is_bounded_and_only_the_hour_of_the_oldest_gets_lost(monkeypatch):
-    monkeypatch.setattr(shedding, "MAX_FOLDS", 100)
-    summaries, hours, handlers = Summaries(), 168, [listener(f"handler_{number}") for number in range(5)]
+def test_a_week_of_summaries_is_bounded_and_only_the_hour_of_the_oldest_gets_lost():
+    summaries, hours, handlers = Summaries(100), 168, [listener(f"handler_{number}") for number in range(5)]
     for hour in range(hours):
         for handler in handlers:
             shed = record(hour * 3_600_000, Status.ERROR, registration=handler, duration_us=1_000 * (hour + 1))
-            summaries.fold(shed)
-            summaries.fold(shed)
+            summaries.add(shed)
+            summaries.add(shed)
     taken = summaries.take()
     assert len(taken) == 100
     for handler in handlers:
@@ -121,9 +116,8 @@ def test_a_week_of_summaries_is_bounded_and_only_the_hour_of_the_oldest_gets_los
         assert [one.hour_us for one in its[1:]] == [newest - HOUR_US * back for back in range(len(its) - 2, -1, -1)]
 
 
-def test_so_many_registrations_in_one_hour_keep_a_summary_each(monkeypatch):
-    monkeypatch.setattr(shedding, "MAX_FOLDS", 10)
-    summaries = Summaries()
+def test_so_many_registrations_in_one_hour_keep_a_summary_each():
+    summaries = Summaries(10)
     for number in range(25):
-        summaries.fold(record(number, registration=listener(f"handler_{number}")))
+        summaries.add(record(number, registration=listener(f"handler_{number}")))
     assert len(summaries.take()) == 25

@@ -12,7 +12,7 @@ import pytest
 from executor_kit import TroubledSink, eventually, invoke, let_deadlines_pass
 
 from hassette_executor import CommandExecutor, ExecutorSettings, ExecutorStoppedError
-from hassette_executor.threads import HandlerThreads
+from hassette_executor.running.threads import HandlerThreads
 
 who: ContextVar[str] = ContextVar("who", default="nobody")
 
@@ -209,7 +209,7 @@ async def test_calls_given_up_before_they_began_leave_nothing_behind_and_that_no
         go.set()
         await eventually(lambda: executor.leaked_threads == 0)
     (line,) = [line for line in caplog.records if line.name == "hassette_executor.executor"]
-    assert line.getMessage().startswith("Every thread is held by a call that did not end in time")
+    assert line.getMessage().startswith("All threads are held by calls that did not end in time")
     assert line.threads == 1
 
 

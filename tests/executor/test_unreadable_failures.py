@@ -12,7 +12,7 @@ import pytest
 from executor_kit import invoke, raising
 
 from hassette_executor import CommandExecutor, Failure, Frame, MemorySink, Record
-from hassette_executor.failures import take_failure
+from hassette_executor.records.failures import take_failure
 
 
 class NoCauseYetError(Exception):

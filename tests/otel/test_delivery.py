@@ -99,7 +99,7 @@ async def test_metrics_that_could_not_be_sent_are_made_good_and_no_span_is_sent_
     (point,) = receiver.metric("hassette.executions")["points"]
     assert int(point["asInt"]) == 2
     assert [line.getMessage() for line in caplog.records].count(
-        "Metrics could not be sent; the next export makes up for it"
+        "Metrics could not be sent; the next export includes them"
     ) == 1
 
 

@@ -17,7 +17,7 @@ from hassette_executor import (
     Status,
 )
 from hassette_executor.otel import OpenTelemetrySettings, OpenTelemetrySink
-from hassette_executor.sketch import bucket_of
+from hassette_executor.records.sketch import bucket_of
 
 AT_US = 1_790_000_000_000_000
 HOUR_US = AT_US - AT_US % 3_600_000_000

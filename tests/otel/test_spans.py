@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from opentelemetry.sdk.resources import Resource
 
 from hassette_executor import (
     Batch,
@@ -22,6 +23,7 @@ from hassette_executor import (
     Status,
 )
 from hassette_executor.otel import OpenTelemetrySettings, OpenTelemetrySink
+from hassette_executor.otel.spans import SpanMaker
 
 AT_US = 1_790_000_000_000_000
 LISTENER = ListenerRegistration(
@@ -215,16 +217,16 @@ async def test_a_run_links_to_the_service_call_that_caused_it_also_within_one_ba
     assert spans["9"]["links"] == to_the_call
 
 
-async def test_only_so_many_causes_are_remembered_and_the_oldest_go(sink, receiver, monkeypatch):
-    monkeypatch.setattr("hassette_executor.otel.spans.MAX_CAUSES", 1)
+def test_a_bounded_number_of_causes_is_remembered_and_the_oldest_are_dropped():
     causes = (invocation(1, effects=Effects((), (call("old"),))), invocation(2, effects=Effects((), (call("new"),))))
     effects = [invocation(3, trigger=EventTrigger("e", context_id="old"))]
     effects.append(invocation(4, trigger=EventTrigger("e", context_id="new")))
-    await sink.write(Batch(1, AT_US, invocations=(*causes, *effects)))
+    maker = SpanMaker("home", service_data=False, max_causes=1)
+    made = maker.spans_of(Batch(1, AT_US, invocations=(*causes, *effects)), Resource({}))
 
-    spans = {span["attributes"].get("hassette.record.id"): span for span in receiver.spans}
-    assert spans["3"]["links"] == []
-    assert len(spans["4"]["links"]) == 1
+    spans = {span.attributes.get("hassette.record.id"): span for span in made}
+    assert list(spans["3"].links) == []
+    assert len(spans["4"].links) == 1
 
 
 async def test_a_lifecycle_event_is_a_span_of_no_length_and_an_error_if_it_tells_of_one(sink, receiver):

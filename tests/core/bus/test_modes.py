@@ -238,7 +238,7 @@ async def test_a_timer_does_not_inherit_the_execution_of_the_handler_that_set_it
     house: Any,
 ) -> None:
     """A timer that inherits a handler's context would attach log lines to a run that has ended."""
-    from hassette_executor.context import current_execution
+    from hassette_executor.running.execution import current_execution
 
     seen: list[object] = []
 

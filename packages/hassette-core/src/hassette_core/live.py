@@ -7,7 +7,7 @@ from hassette_core.lifecycle import StatusBoard, StatusChange
 from hassette_core.link import HomeAssistantLink
 from hassette_core.redaction import Redaction
 from hassette_core.scheduler import SchedulerService, UpcomingJob
-from hassette_executor import Accounting, CommandExecutor, RunningExecution, Subscription
+from hassette_executor import Accounting, CommandExecutor, FeedSubscription, RunningExecution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class LiveView:
         self._board = board
         self._redact = redact
 
-    def subscribe(self, after: int) -> Subscription:
+    def subscribe(self, after: int) -> FeedSubscription:
         """Follow new records, beginning with the retained ones whose id is above ``after``.
 
         The iteration raises `SubscriberTooSlowError` when the subscriber has fallen too far behind.

@@ -1,9 +1,11 @@
-"""Run a command, and say what happened: the commands, `CommandExecutor`, records, and where they go."""
+"""Run a command and record the result: commands, `CommandExecutor`, records, and sinks."""
 
 from hassette_executor.__about__ import __version__
-from hassette_executor.accounting import Accounting
+from hassette_executor.clock import Clock
 from hassette_executor.commands import Command, ExecuteJob, InvokeHandler
-from hassette_executor.context import record_service_call
+from hassette_executor.delivery.dispatcher import Accounting
+from hassette_executor.delivery.feed import Feed, FeedSubscription
+from hassette_executor.delivery.sinks import MemorySink, NullSink, RecordSink
 from hassette_executor.errors import (
     DependencyError,
     ExecutionTimeoutError,
@@ -13,33 +15,35 @@ from hassette_executor.errors import (
     SubscriberTooSlowError,
 )
 from hassette_executor.executor import CommandExecutor
-from hassette_executor.failures import Failure, Frame
-from hassette_executor.feed import Feed, Subscription
-from hassette_executor.hooks import ErrorContext, ErrorHook, ErrorHooks
-from hassette_executor.records import (
-    Batch,
+from hassette_executor.records.batches import Batch, LifecycleEvent, Loss, ShedSummary, SkipCount
+from hassette_executor.records.failures import Failure, Frame
+from hassette_executor.records.registrations import (
+    JobRegistration,
+    ListenerRegistration,
+    Registration,
+    SourceLocation,
+)
+from hassette_executor.records.runs import (
+    DueTrigger,
     Effects,
+    EventTrigger,
     HandlerInvocation,
     JobExecution,
-    LifecycleEvent,
     LogLine,
-    Loss,
     Record,
     RunningExecution,
     ServiceCall,
-    ShedSummary,
-    SkipCount,
     Status,
 )
-from hassette_executor.registrations import JobRegistration, ListenerRegistration, Registration, SourceLocation
 from hassette_executor.repeated_log import RepeatedLog
-from hassette_executor.settings import ExecutorSettings
-from hassette_executor.sink import MemorySink, NullSink, RecordSink
-from hassette_executor.triggers import DueTrigger, EventTrigger
+from hassette_executor.running.error_hooks import ErrorContext, ErrorHook, ErrorHooks
+from hassette_executor.running.execution import record_service_call
+from hassette_executor.settings import ExecutorLimits, ExecutorSettings
 
 __all__ = [
     "Accounting",
     "Batch",
+    "Clock",
     "Command",
     "CommandExecutor",
     "DependencyError",
@@ -51,10 +55,12 @@ __all__ = [
     "EventTrigger",
     "ExecuteJob",
     "ExecutionTimeoutError",
+    "ExecutorLimits",
     "ExecutorSettings",
     "ExecutorStoppedError",
     "Failure",
     "Feed",
+    "FeedSubscription",
     "Frame",
     "HandlerInvocation",
     "HassetteError",
@@ -79,7 +85,6 @@ __all__ = [
     "SourceLocation",
     "Status",
     "SubscriberTooSlowError",
-    "Subscription",
     "__version__",
     "record_service_call",
 ]

@@ -1,33 +1,36 @@
-"""What `CommandExecutor.execute` accepts: one typed command per kind of work (ADR-0001)."""
+"""Commands that `CommandExecutor.execute` accepts: one typed command per kind of run (ADR-0001)."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from hassette_executor.records import HandlerInvocation, JobExecution
-from hassette_executor.registrations import JobRegistration, ListenerRegistration
-from hassette_executor.triggers import DueTrigger, EventTrigger
+from hassette_executor.records.registrations import JobRegistration, ListenerRegistration
+from hassette_executor.records.runs import DueTrigger, EventTrigger, HandlerInvocation, JobExecution
 
 Call = Callable[[], Awaitable[object] | object]
-"""The work itself, with every argument bound. It is called inside the executor, so that a failure to provide a
-parameter is classified like any other. For ``runs_in="async"`` it returns an awaitable; for ``"sync"`` it does its
-work in a thread when called."""
+"""The work, with every argument bound. It is called inside the executor, so that a failure to provide a parameter is
+classified like any other. With ``runs_in="async"`` it returns an awaitable; with ``"sync"`` it does its work when it is
+called, in a thread."""
 
 
-# Commands are not frozen: a frozen dataclass of four fields costs three times as much to make, once per event and
-# listener. Nothing writes to one after it is made.
+# Commands are not frozen: a frozen dataclass of four fields takes three times as long to create, once per event and
+# listener. No code changes a command after it is created.
 @dataclass(slots=True, kw_only=True, eq=False)
 class InvokeHandler:
-    """Run a listener's handler on one event.
+    """Run a listener's handler for one event.
 
     Attributes:
         registration: The listener, as registered.
         call: The handler with its arguments bound.
-        trigger: What this event brings.
+        trigger: The event.
         ready_ns: When the event was received, by `time.monotonic_ns`; the waiting time is counted from here.
+
+    Example:
+        event = EventTrigger("state_changed", "light.hall", "off", "on")
+        command = InvokeHandler(registration=hall, call=on_hall, trigger=event, ready_ns=time.monotonic_ns())
     """
 
-    record_type: ClassVar[type[HandlerInvocation]] = HandlerInvocation
+    make_record: ClassVar[Callable[[tuple[object, ...]], HandlerInvocation]] = HandlerInvocation._make
 
     registration: ListenerRegistration
     call: Call
@@ -42,11 +45,11 @@ class ExecuteJob:
     Attributes:
         registration: The job, as registered.
         call: The job's callable with its arguments bound.
-        trigger: When it was due, and whether by schedule or by hand.
+        trigger: When it was due, and whether it was requested outside the schedule.
         ready_ns: When it became due, by `time.monotonic_ns`; the waiting time is counted from here.
     """
 
-    record_type: ClassVar[type[JobExecution]] = JobExecution
+    make_record: ClassVar[Callable[[tuple[object, ...]], JobExecution]] = JobExecution._make
 
     registration: JobRegistration
     call: Call

@@ -1,20 +1,20 @@
-"""What can go wrong, named by situation.
+"""Errors of the executor, named by situation.
 
 Exception
-└── HassetteError                 anything that Hassette itself raises or foresees
-├── DependencyError           a handler's parameters could not be provided
-├── ExecutorStoppedError      execute() before start() or after stop()
-├── ExecutionTimeoutError     what an error hook sees of a run that exceeded its deadline
-├── SettingError              a setting has a value that it cannot have (also a ValueError)
-└── SubscriberTooSlowError    a live subscriber fell behind and was cut off
+└── HassetteError                 root of all errors that Hassette raises on purpose
+    ├── DependencyError           a handler's parameters could not be provided
+    ├── ExecutorStoppedError      execute() before start() or after stop()
+    ├── ExecutionTimeoutError     passed to an error hook when a run exceeded its deadline
+    ├── SettingError              the value of a setting is not allowed (also a ValueError)
+    └── SubscriberTooSlowError    a live subscriber was too slow and was disconnected
 """
 
 
 class HassetteError(Exception):
     """Root of every error that Hassette raises on purpose.
 
-    A handler that raises one is recorded as an ``error`` without a traceback:
-    the message is expected to say all that a person needs.
+    A handler that raises a `HassetteError` is recorded as an ``error`` without a traceback, so the message must explain
+    the failure completely.
     """
 
 
@@ -23,10 +23,10 @@ class DependencyError(HassetteError):
 
 
 class ExecutorStoppedError(HassetteError):
-    """``execute`` was called on an executor that does not take commands (any more)."""
+    """``execute`` was called before ``start`` or after ``stop``."""
 
     def __init__(self) -> None:
-        super().__init__("the executor takes no commands before start() and after stop()")
+        super().__init__("the executor accepts no commands before start() and after stop()")
 
 
 class ExecutionTimeoutError(HassetteError, TimeoutError):
@@ -42,12 +42,16 @@ class ExecutionTimeoutError(HassetteError, TimeoutError):
 
 
 class SettingError(HassetteError, ValueError):
-    """A setting has a value that it cannot have.
+    """The value of a setting is not allowed.
 
     Args:
         key: The setting.
-        value: What was given.
-        expected: What would be right.
+        value: The rejected value.
+        expected: The values that are allowed, such as ``at least 1``.
+
+    Example:
+        >>> print(SettingError("threads", 0, "at least 1"))
+        threads must be at least 1, got 0
     """
 
     def __init__(self, key: str, value: object, expected: str) -> None:
@@ -55,11 +59,11 @@ class SettingError(HassetteError, ValueError):
 
 
 class SubscriberTooSlowError(HassetteError):
-    """A live subscriber fell behind and was cut off.
+    """A live subscriber was too slow and was disconnected.
 
     Args:
         limit: How many records may wait for one subscriber.
     """
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"cut off: more than {limit} records were waiting for this subscriber")
+        super().__init__(f"disconnected: more than {limit} records were waiting for this subscriber")

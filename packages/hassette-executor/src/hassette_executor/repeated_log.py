@@ -1,22 +1,26 @@
-"""One log line per interval for what keeps happening, with a count."""
+"""Rate-limited log: one line per interval for each kind of repeated event, with a count."""
 
 import logging
 import time
 from collections.abc import Callable, Hashable, Mapping
 
 MAX_KINDS = 1_000
-"""Kinds remembered beyond an interval; then those that have fallen silent make room."""
+"""Kinds remembered beyond an interval; above this number, kinds without recent lines are forgotten."""
 
 
 class RepeatedLog:
-    """Writes the first of a kind at once, then at most one line per interval, saying how many went unsaid.
+    """Writes the first line of a kind at once, then at most one line per interval with the number of lines left out.
 
-    It never raises: a handler or filter of somebody's that does must not cost the record that the line is about.
+    It never raises: an app's broken logging handler must not cost the record that the line is about.
 
     Args:
-        logger: Where to write.
+        logger: The logger to write to.
         interval_s: Seconds between two lines of one kind.
         monotonic_ns: The clock.
+
+    Example:
+        log = RepeatedLog(logging.getLogger(__name__), interval_s=60)
+        log.log("full", logging.WARNING, "Queue is full; events are dropped", extra={"queue": "events"})
     """
 
     def __init__(
@@ -26,8 +30,13 @@ class RepeatedLog:
         self._interval_ns = int(interval_s * 1e9)
         self._now = monotonic_ns
         self._written: dict[Hashable, int] = {}
-        self._unsaid: dict[Hashable, int] = {}
+        self._left_out: dict[Hashable, int] = {}
         self._pruned_ns = 0
+
+    @property
+    def kinds(self) -> int:
+        """Number of kinds that are remembered."""
+        return len(self._written)
 
     def log(
         self, kind: Hashable, level: int, message: str, *args: object, extra: Mapping[str, object] | None = None
@@ -38,34 +47,34 @@ class RepeatedLog:
             kind: Lines of one kind share an interval.
             level: A `logging` level.
             message: A constant message; ``extra`` holds the facts.
-            args: Arguments of the message, formatted only if it is written.
-            extra: Facts; ``unsaid`` is added, the number of lines left out since the last one.
+            args: Arguments of the message, formatted only if the line is written.
+            extra: Facts. ``left_out`` is added: the number of lines left out since the last one.
         """
         now = self._now()
         if now - self._written.get(kind, -self._interval_ns) < self._interval_ns:
-            self._unsaid[kind] = self._unsaid.get(kind, 0) + 1
+            self._left_out[kind] = self._left_out.get(kind, 0) + 1
             return
         if len(self._written) >= MAX_KINDS and now - self._pruned_ns >= self._interval_ns:
-            self._make_room(now)
+            self._prune(now)
         self._written[kind] = now
-        unsaid = self._unsaid.pop(kind, 0)
-        if unsaid:
-            message += f" ({unsaid} more like this since the last such line)"
-        self.say(level, message, *args, extra={**(extra or {}), "unsaid": unsaid})
+        left_out = self._left_out.pop(kind, 0)
+        if left_out:
+            message += f" ({left_out} more like this since the last such line)"
+        self.write(level, message, *args, extra={**(extra or {}), "left_out": left_out})
 
-    def _make_room(self, now: int) -> None:
-        # Once per interval at most: to look through thousands of kinds for each line would cost more than the lines.
-        self._pruned_ns = now
-        silent = [kind for kind, at in self._written.items() if now - at >= self._interval_ns]
-        for kind in silent:
-            del self._written[kind]
-        if unsaid := sum(self._unsaid.pop(kind, 0) for kind in silent):
-            message = "Lines of kinds that have fallen silent were left out"
-            self.say(logging.WARNING, message, extra={"unsaid": unsaid})
-
-    def say(self, level: int, message: str, *args: object, extra: Mapping[str, object]) -> None:
-        """Write a line at once, whatever was written before; arguments as of `log`."""
+    def write(self, level: int, message: str, *args: object, extra: Mapping[str, object]) -> None:
+        """Write a line at once, regardless of earlier lines; arguments as for `log`."""
         try:
             self._logger.log(level, message, *args, extra=extra)
-        except Exception:  # noqa: BLE001  somebody's handler or filter is broken; to say so we would need another log
+        except Exception:  # noqa: BLE001  An app's handler or filter is broken; there is no other log to report it to.
             return
+
+    def _prune(self, now: int) -> None:
+        # At most once per interval: searching thousands of kinds for each line would take longer than the lines.
+        self._pruned_ns = now
+        expired = [kind for kind, at in self._written.items() if now - at >= self._interval_ns]
+        for kind in expired:
+            del self._written[kind]
+        if left_out := sum(self._left_out.pop(kind, 0) for kind in expired):
+            message = "Repeated lines were left out; their kinds are no longer remembered"
+            self.write(logging.WARNING, message, extra={"left_out": left_out})

@@ -1,20 +1,20 @@
-"""What can go wrong between the sink and the receiver.
+"""Errors between the OpenTelemetry sink and the receiver.
 
 HassetteError
-├── ExportFailedError             could not be sent now; may be tried again
-└── ExportRejectedError           will never be taken as it is (also a ValueError, as `RecordSink.write` asks)
+├── ExportFailedError             could not be sent now; can be retried
+└── ExportRejectedError           the receiver will never accept it (also a ValueError, as `RecordSink.write` requires)
 """
 
 from hassette_executor.errors import HassetteError
 
 
 class ExportFailedError(HassetteError):
-    """The receiver could not be reached, or did not take what was sent; the same may be tried again.
+    """The receiver could not be reached or refused the request; the same data can be sent again.
 
     Args:
         what: ``spans`` or ``metrics``.
-        endpoint: The receiver's address.
-        reason: What the exporter or the receiver says.
+        endpoint: Address of the receiver.
+        reason: The reason given by the exporter or the receiver.
     """
 
     def __init__(self, what: str, endpoint: str, reason: str) -> None:
@@ -22,13 +22,13 @@ class ExportFailedError(HassetteError):
 
 
 class ExportRejectedError(HassetteError, ValueError):
-    """The receiver will never take what was sent, as it is.
+    """The receiver will never accept this data.
 
     Args:
         what: ``spans`` or ``metrics``.
-        endpoint: The receiver's address.
-        reason: What the receiver says.
+        endpoint: Address of the receiver.
+        reason: The reason given by the receiver.
     """
 
     def __init__(self, what: str, endpoint: str, reason: str) -> None:
-        super().__init__(f"{endpoint} does not take these {what}: {reason}")
+        super().__init__(f"{what} were rejected by {endpoint}: {reason}")

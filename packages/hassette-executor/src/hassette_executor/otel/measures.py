@@ -1,8 +1,8 @@
-"""Batches added up to metrics.
+"""Metrics: sums over all batches.
 
-Sums are cumulative, so a point that is lost, or sent twice, makes no difference once the next one has arrived.
-The SDK's own instruments are passed by for two reasons: a shed summary stands for thousands of runs, each of which
-would have to be recorded by itself, and the series of what has been retired would stay for ever.
+Sums are cumulative, so a point that is lost or sent twice makes no difference once the next point has arrived. The
+instruments of the SDK are not used for two reasons: a summary of evicted records stands for thousands of runs, which
+would have to be recorded one by one, and the series of retired registrations would stay for ever.
 """
 
 from bisect import bisect_left
@@ -23,12 +23,14 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 
 from hassette_executor.otel import names
-from hassette_executor.otel.spans import SCOPE, clean, kind_of
-from hassette_executor.records import Batch, Registration, ShedSummary, Status
-from hassette_executor.sketch import value_of
+from hassette_executor.otel.spans import SCOPE, clean
+from hassette_executor.records.batches import Batch, ShedSummary
+from hassette_executor.records.registrations import Registration
+from hassette_executor.records.runs import Status
+from hassette_executor.records.sketch import value_of
 
 BOUNDS_S = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0)
-"""Upper bounds of the histogram's buckets: from a handler that does nothing to the default deadline."""
+"""Upper bounds of the histogram's buckets, from an empty handler to the default deadline."""
 
 Attributes = tuple[tuple[str, str], ...]
 
@@ -53,7 +55,7 @@ class _Durations:
         self.buckets = [0] * (len(BOUNDS_S) + 1)
 
     def add(self, duration_us: float, count: int) -> None:
-        """Count runs of one duration; their sum is for the caller to add, who may know it better."""
+        """Count runs of one duration. The caller adds their sum, which it may know more precisely."""
         self.count += count
         self.least_us = min(self.least_us, duration_us)
         self.buckets[bisect_left(BOUNDS_S, duration_us / 1e6)] += count
@@ -84,10 +86,10 @@ class _Table(Generic[_S]):
 
 
 class Measures:
-    """What has been counted since the start.
+    """Sums since the start.
 
     Attributes:
-        changed: Whether anything was counted since the last `points`.
+        changed: Whether anything was added since the last `points`.
     """
 
     def __init__(self) -> None:
@@ -100,11 +102,11 @@ class Measures:
         self._retired: set[Attributes] = set()
 
     def add(self, batch: Batch) -> None:
-        """Add what a batch says."""
+        """Add a batch."""
         at_us = batch.at_us
         for registration in batch.registered:
             self._retired.discard(_attributes(registration))
-        for record in (*batch.invocations, *batch.executions):
+        for record in batch.records():
             began_us = min(at_us, record.started_us)
             attributes = _with_status(record.registration, record.status)
             self._executions.at(attributes, began_us).value += 1
@@ -129,7 +131,7 @@ class Measures:
         began_us = min(at_us, summary.hour_us)
         for status, count in summary.counts:
             self._executions.at(_with_status(summary.registration, status), began_us).value += count
-        # The sketch is of all statuses together; where there were several, the series goes without one.
+        # The sketch covers all statuses together; with several statuses, the series has no status.
         status = summary.counts[0][0] if len(summary.counts) == 1 else None
         durations = self._durations.at(_with_status(summary.registration, status), began_us)
         for bucket, count in summary.buckets:
@@ -138,32 +140,32 @@ class Measures:
         durations.most_us = max(durations.most_us, summary.max_us)
 
     def points(self, at_us: int, resource: Resource) -> MetricsData:
-        """Return all of it as one export.
+        """Return all series as one export.
 
         Args:
-            at_us: The time to give, in microseconds since the Unix epoch.
-            resource: Whose metrics these are.
+            at_us: The time of the points, in microseconds since the Unix epoch.
+            resource: The sender.
         """
         self.changed = False
         metrics = [
-            _counter(names.EXECUTIONS, "{execution}", "Runs, by how they ended", self._executions, at_us),
+            _counter(names.EXECUTIONS, "{execution}", "Runs by status", self._executions, at_us),
             Metric(
                 names.EXECUTION_DURATION,
-                "How long runs took",
+                "Duration of runs",
                 "s",
                 Histogram(list(_histogram_points(self._durations, at_us)), AggregationTemporality.CUMULATIVE),
             ),
-            _counter(names.SKIPPED_EXECUTIONS, "{execution}", "Runs that did not happen", self._skipped, at_us),
-            _counter(names.LOSSES, "{item}", "Detail that was not kept", self._losses, at_us),
-            _counter(names.LIFECYCLE_EVENTS, "{event}", "What happened to the framework", self._lifecycle, at_us),
+            _counter(names.SKIPPED_EXECUTIONS, "{execution}", "Triggers that led to no run", self._skipped, at_us),
+            _counter(names.LOSSES, "{item}", "Details that were not kept", self._losses, at_us),
+            _counter(names.LIFECYCLE_EVENTS, "{event}", "Events in the framework itself", self._lifecycle, at_us),
         ]
-        said = [metric for metric in metrics if metric.data.data_points]
-        return (
-            MetricsData([ResourceMetrics(resource, [ScopeMetrics(SCOPE, said, "")], "")]) if said else MetricsData([])
-        )
+        with_points = [metric for metric in metrics if metric.data.data_points]
+        if not with_points:
+            return MetricsData([])
+        return MetricsData([ResourceMetrics(resource, [ScopeMetrics(SCOPE, with_points, "")], "")])
 
     def forget_retired(self) -> None:
-        """Drop the series of what has been retired; call it once they have been told."""
+        """Drop the series of retired registrations; call this once their last points have been sent."""
         for registration in self._retired:
             for table in (self._executions, self._durations, self._skipped):
                 table.forget(registration)
@@ -175,7 +177,7 @@ def _attributes(registration: Registration) -> Attributes:
         (names.APP, clean(registration.app)),
         (names.INSTANCE, clean(registration.instance)),
         (names.REGISTRATION, clean(registration.name)),
-        (names.REGISTRATION_KIND, kind_of(registration)),
+        (names.REGISTRATION_KIND, registration.kind),
     )
 
 

@@ -1,8 +1,8 @@
 """Names of attributes and metrics.
 
-The first group are names of OpenTelemetry's semantic conventions; a test looks each of them up in
-``opentelemetry.semconv``. They stand here as text because half of them live in a module of that package which says
-that it may change any time. For what the conventions have no word there are two namespaces of our own.
+The first group are names of OpenTelemetry's semantic conventions; a test looks up each of them in
+``opentelemetry.semconv``. They are repeated here because half of them are in a module of that package that may change
+at any time. Facts without a name in the conventions are in the namespaces ``homeassistant`` and ``hassette``.
 """
 
 # Semantic conventions.
@@ -24,7 +24,7 @@ SERVICE_NAME = "service.name"
 SERVICE_VERSION = "service.version"
 USER_ID = "user.id"
 
-# Home Assistant's own things.
+# Facts of Home Assistant.
 CONTEXT_ID = "homeassistant.context.id"
 CONTEXT_PARENT_ID = "homeassistant.context.parent_id"
 ENTITY_ID = "homeassistant.entity.id"
@@ -34,7 +34,7 @@ SERVICE_TARGET = "homeassistant.service.target"
 STATE_NEW = "homeassistant.state.new"
 STATE_OLD = "homeassistant.state.old"
 
-# Hassette's.
+# Facts of Hassette.
 APP = "hassette.app"
 DROPPED_LOG_LINES = "hassette.dropped.log_lines"
 DROPPED_SERVICE_CALLS = "hassette.dropped.service_calls"

@@ -1,4 +1,4 @@
-"""The SDK's two OTLP exporters, and what became of a request."""
+"""The SDK's two OTLP exporters, and the results of their requests."""
 
 import contextlib
 import logging
@@ -23,8 +23,8 @@ from hassette_executor.otel import names
 from hassette_executor.otel.errors import ExportFailedError, ExportRejectedError
 from hassette_executor.otel.settings import OpenTelemetrySettings
 
-# 400: the receiver says that the data is bad, and OTLP forbids to send it again. 413: it is too much at once.
-# Everything else, such as a wrong token or path, is for a person to mend, and the data waits for that.
+# 400: the data is bad, and OTLP forbids to send it again. 413: the request is too large. The user can fix everything
+# else, such as a wrong token or path, and the data waits for that.
 _UNSENDABLE = (400, 413)
 _REASON_CHARACTERS = 300
 
@@ -33,19 +33,19 @@ class Otlp:
     """Sends spans and metrics. Used from one thread.
 
     Args:
-        settings: Where to, and how.
+        settings: Address and options of the receiver.
 
     Attributes:
-        resource: Who sends.
+        resource: The sender, as an OpenTelemetry resource.
     """
 
     def __init__(self, settings: OpenTelemetrySettings) -> None:
         self._endpoint = endpoint = settings.endpoint.rstrip("/")
         self._answer: requests.Response | None = None
         compression = Compression.Gzip if settings.compression == "gzip" else Compression.NoCompression
-        # None, not an empty table, has the exporters look at OTEL_EXPORTER_OTLP_HEADERS.
+        # Only None, not an empty table, makes the exporters read OTEL_EXPORTER_OTLP_HEADERS.
         headers = dict(settings.headers) or None
-        # Older versions of the exporters declare the timeout an int; they only ever hand it on.
+        # Any: older versions of the exporters declare the timeout as an int, although they only pass it on.
         timeout: Any = settings.timeout_s
         self._spans = OTLPSpanExporter(
             f"{endpoint}/v1/traces", headers=headers, timeout=timeout, compression=compression, session=self._session()
@@ -64,11 +64,11 @@ class Otlp:
         )
 
     def send_spans(self, spans: Sequence[ReadableSpan]) -> str | None:
-        """Send spans; return what the receiver says about those that it did not take, if any.
+        """Send spans; return the receiver's message about rejected spans, if any.
 
         Raises:
-            ExportFailedError: They could not be sent now.
-            ExportRejectedError: The receiver will never take them as they are.
+            ExportFailedError: The spans could not be sent now.
+            ExportRejectedError: The receiver will never accept them.
         """
         self._send("spans", lambda: self._spans.export(spans) is SpanExportResult.SUCCESS)
         answer = ExportTraceServiceResponse()
@@ -85,7 +85,7 @@ class Otlp:
         return f"{answer.partial_success.rejected_data_points} points: {answer.partial_success.error_message}"
 
     def close(self) -> None:
-        """Send no more; an exporter that waits to try again gives up. May be called from another thread."""
+        """Send nothing more; an exporter that waits for a retry stops. May be called from another thread."""
         self._spans.shutdown()
         self._metrics.shutdown()
 
@@ -99,16 +99,16 @@ class Otlp:
 
     def _send(self, what: str, export: Callable[[], bool]) -> None:
         self._answer = None
-        with _heard() as said:
+        with _captured_lines() as lines:
             try:
                 sent = export()
             except (OSError, UnicodeError) as error:
-                # No address, no certificate, a header that is no ASCII: some of it is a ValueError, which the queue
-                # would take for a row that can never be kept. What is sent itself holds no such text.
+                # No address, no certificate, a header that is not ASCII: some of these are a ValueError, which the
+                # queue would treat as a row that can never be kept. The data itself raises none of them.
                 raise ExportFailedError(what, self._endpoint, str(error)) from error
         if sent:
             return
-        reason = said[0] if said else "no reason was given"  # after the first come "retrying" and "giving up"
+        reason = lines[0] if lines else "no reason was given"  # later lines are about retries
         if self._answer is not None:
             reason = f"{self._answer.status_code} {self._answer.text[:_REASON_CHARACTERS]}".strip()
             if self._answer.status_code in _UNSENDABLE:
@@ -121,39 +121,39 @@ class Otlp:
         try:
             answer.ParseFromString(self._answer.content)
         except DecodeError:
-            # A proxy's own words, or JSON: the status code has said that all is well.
+            # The text of a proxy, or JSON: the status code has confirmed the request.
             return False
         return True
 
 
-class _Listener(logging.Filter):
-    """Hears what one thread logs, and keeps it from being written."""
+class _LineCapture(logging.Filter):
+    """Keeps the log lines of one thread, and stops them from being written."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self._thread = threading.get_ident()
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.thread != self._thread:
             return True
-        self.said.append(record.getMessage()[:_REASON_CHARACTERS])
+        self.lines.append(record.getMessage()[:_REASON_CHARACTERS])
         return False
 
 
 @contextlib.contextmanager
-def _heard() -> Generator[list[str]]:
-    """Hear what the exporters log, instead of letting them.
+def _captured_lines() -> Generator[list[str]]:
+    """Capture the log lines of the exporters instead of writing them.
 
-    They log each attempt, and say why it failed nowhere else. Here the reason goes into the error, of which the write
-    queue writes one line per interval.
+    The exporters log each attempt, and report the reason of a failure only in the log. Here the reason goes into the
+    error, which the write queue logs once per interval.
     """
-    listener = _Listener()
+    capture = _LineCapture()
     loggers = [logging.getLogger(exporter.__module__) for exporter in (OTLPSpanExporter, OTLPMetricExporter)]
     for logger in loggers:
-        logger.addFilter(listener)
+        logger.addFilter(capture)
     try:
-        yield listener.said
+        yield capture.lines
     finally:
         for logger in loggers:
-            logger.removeFilter(listener)
+            logger.removeFilter(capture)

@@ -1,7 +1,7 @@
-"""How core finds the sink: the entry point ``otel`` in the group ``hassette.sinks``.
+"""Entry point ``otel`` in the group ``hassette.sinks``, by which core finds the sink.
 
-It comes with hassette-executor whether the extra is installed or not. So nothing of OpenTelemetry is imported, and
-without a table ``[otel]`` there is no sink.
+The entry point exists whether the extra is installed or not. Therefore this module imports nothing of OpenTelemetry,
+and without a table ``[otel]`` there is no sink.
 """
 
 import uuid
@@ -12,35 +12,35 @@ from pathlib import Path
 from hassette_executor.otel.settings import OpenTelemetrySettings
 from hassette_executor.otel.sink import OpenTelemetrySink
 
-# The namespace that OpenTelemetry's conventions name for ids made of a machine's own (resource/service.md).
+# The namespace that OpenTelemetry's conventions define for ids derived from a machine id (resource/service.md).
 _NAMESPACE = uuid.UUID("4d63009a-8d0f-11ee-aad7-4c796ed8e320")
 _MACHINE_ID = Path("/etc/machine-id")
 
 
 def create_sink(*, data_dir: Path, settings: Mapping[str, object]) -> OpenTelemetrySink | None:
-    """Make the service that sends records to an OTLP receiver; None when ``[otel]`` is missing or empty.
+    """Return the service that sends records to an OTLP receiver; None if ``[otel]`` is missing or empty.
 
     Args:
-        data_dir: The framework's data directory; together with the machine's id it tells this home from others.
+        data_dir: The framework's data directory. Together with the machine id it distinguishes this home from others.
         settings: The table ``[otel]`` of hassette.toml.
 
     Raises:
-        ValueError: A setting is unknown or wrong, or the extra is not installed; one sentence.
+        ValueError: A setting is unknown or wrong, or the extra is not installed.
     """
     if not settings:
         return None
     chosen = OpenTelemetrySettings.from_mapping({"instance_id": instance_id(data_dir), **settings})
     if not _is_installed():
-        raise ValueError("needs more than is installed: pip install 'hassette-executor[otel]'")
+        raise ValueError("needs the extra [otel], which is not installed: pip install 'hassette-executor[otel]'")
     return OpenTelemetrySink(chosen)
 
 
 def instance_id(data_dir: Path, machine_id: Path = _MACHINE_ID) -> str:
-    """Return an id that stays the same for one data directory on one machine; a random one if the machine has none.
+    """Return an id that stays the same for one data directory on one machine; a random id if the machine has no id.
 
     Args:
         data_dir: The framework's data directory.
-        machine_id: The file with the machine's id. It is hashed: conventions ask not to send it as it is.
+        machine_id: The file with the machine id. The id is hashed: the conventions ask not to send it unchanged.
     """
     try:
         machine = machine_id.read_text().strip()

@@ -1,10 +1,12 @@
-"""What can be set, under ``[otel]`` in hassette.toml."""
+"""Settings of the OpenTelemetry sink, in the table ``[otel]`` of hassette.toml."""
 
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self, cast
 from urllib.parse import urlsplit
+
+from hassette_executor.errors import SettingError
 
 Compression = Literal["gzip", "none"]
 
@@ -13,21 +15,24 @@ Compression = Literal["gzip", "none"]
 class OpenTelemetrySettings:
     """Settings of the OpenTelemetry sink.
 
-    Certificates are set as everywhere with OpenTelemetry: by ``OTEL_EXPORTER_OTLP_CERTIFICATE`` and its kin. So may
-    headers be, which keeps a token out of the file.
+    Certificates are set by OpenTelemetry's own environment variables, such as ``OTEL_EXPORTER_OTLP_CERTIFICATE``.
+    Headers can be set by ``OTEL_EXPORTER_OTLP_HEADERS``, which keeps a token out of the file.
 
     Attributes:
         endpoint: Base address of an OTLP/HTTP receiver, such as ``http://collector:4318``; ``/v1/traces`` and
             ``/v1/metrics`` are appended.
-        headers: Sent with every request; a secret, never shown.
+        headers: Sent with every request; treated as a secret and never shown.
         compression: ``"gzip"`` or ``"none"``.
-        timeout_s: How long one request may take, the exporter's own retries included, in seconds.
+        timeout_s: How long one request may take, including the exporter's retries, in seconds.
         metrics_interval_s: Seconds between two exports of the metrics.
-        service_data: True sends the data of service calls, too. It may hold what should not leave the house, such
-            as the code of an alarm panel.
-        instance_id: ``service.instance.id``: tells this home from others, and stays the same over restarts. A
-            random one by default.
+        service_data: True also sends the data of service calls. It may contain data that should not leave the home,
+            such as the code of an alarm panel.
+        instance_id: ``service.instance.id``: distinguishes this home from others, and stays the same over restarts. A
+            random id by default.
         resource: Further attributes of the resource, such as ``deployment.environment.name``.
+
+    Raises:
+        SettingError: A value is wrong; the message names the key.
     """
 
     endpoint: str
@@ -40,35 +45,35 @@ class OpenTelemetrySettings:
     resource: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
-        if not isinstance(self.endpoint, str) or not _is_address(self.endpoint):  # pyright: ignore[reportUnnecessaryIsInstance]  it comes from a file
-            raise ValueError(f"endpoint must be an address like http://collector:4318, got {self.endpoint!r}")
+        if not isinstance(self.endpoint, str) or not _is_address(self.endpoint):  # pyright: ignore[reportUnnecessaryIsInstance]  values come from a file
+            raise SettingError("endpoint", self.endpoint, "an address like http://collector:4318")
         if self.compression not in ("gzip", "none"):
-            raise ValueError(f'compression must be "gzip" or "none", got {self.compression!r}')
-        for name, most in (("timeout_s", 300), ("metrics_interval_s", 3_600)):
-            value = getattr(self, name)
+            raise SettingError("compression", self.compression, '"gzip" or "none"')
+        for key, most in (("timeout_s", 300), ("metrics_interval_s", 3_600)):
+            value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
-                raise ValueError(f"{name} must be a number of seconds above 0, at most {most}, got {value!r}")
+                raise SettingError(key, value, f"a number of seconds above 0, at most {most}")
         if not isinstance(self.service_data, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"service_data must be true or false, got {self.service_data!r}")  # noqa: TRY004  one kind of error for the file's mistakes
+            raise SettingError("service_data", self.service_data, "true or false")
         if not isinstance(self.instance_id, str) or not self.instance_id:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"instance_id must be a text, got {self.instance_id!r}")
-        for name in ("headers", "resource"):
-            if not _is_table_of_texts(getattr(self, name)):
-                raise ValueError(f"{name} must be a table of texts")
+            raise SettingError("instance_id", self.instance_id, "a text")
+        for key in ("headers", "resource"):
+            if not _is_table_of_texts(getattr(self, key)):
+                raise ValueError(f"{key} must be a table of texts")  # without the value: headers may contain a token
 
     @classmethod
     def from_mapping(cls, table: Mapping[str, object]) -> Self:
-        """Make settings from a table of hassette.toml.
+        """Return settings from a table of hassette.toml.
 
         Raises:
-            ValueError: A key is unknown or missing, or a value is wrong; one sentence that names the key.
+            ValueError: A key is unknown or missing, or a value is wrong; the message names the key.
         """
         known = [setting.name for setting in fields(cls)]
         for key in table:
             if key not in known:
-                raise ValueError(f"{key} is not a setting of OpenTelemetry; there are: {', '.join(sorted(known))}")
+                raise ValueError(f"{key} is not a setting of OpenTelemetry; known settings: {', '.join(sorted(known))}")
         if "endpoint" not in table:
-            raise ValueError('endpoint is missing: where to send to, such as "http://collector:4318"')
+            raise ValueError('endpoint is missing: the address of the receiver, such as "http://collector:4318"')
         return cls(**cast("dict[str, Any]", dict(table)))
 
 

@@ -1,4 +1,4 @@
-"""`OpenTelemetrySink`: records as spans and metrics, to any receiver of OTLP."""
+"""`OpenTelemetrySink`: sends records as spans and metrics to any OTLP receiver."""
 
 import asyncio
 import logging
@@ -11,9 +11,9 @@ from hassette_executor.errors import ExecutorStoppedError
 from hassette_executor.otel import names
 from hassette_executor.otel.errors import ExportFailedError, ExportRejectedError
 from hassette_executor.otel.settings import OpenTelemetrySettings
-from hassette_executor.records import Batch
+from hassette_executor.records.batches import Batch
 from hassette_executor.repeated_log import RepeatedLog
-from hassette_executor.threads import HandlerThreads
+from hassette_executor.running.threads import HandlerThreads
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -26,24 +26,29 @@ logger = logging.getLogger(__name__)
 
 LOG_INTERVAL_S = 60.0
 LAST_METRICS_S = 2.0
-"""How long the last export may keep `stop` waiting."""
-_OF_THE_END = frozenset({"outcome", "reason"})
-"""Session facts that come with the last batch: how a session ended is no attribute of who sends."""
+"""How long `stop` waits for the last export, in seconds."""
+_END_FACTS = frozenset({"outcome", "reason"})
+"""Session facts of the last batch. They describe the end of a session, so they are no attributes of the resource."""
 
 
 class OpenTelemetrySink:
-    """Sends each run as a span, and counts them all as metrics: a service, and a sink for records, both by shape.
+    """Sends each run as a span and counts all runs as metrics. Both a service and a record sink.
 
-    Spans go with `write`, metrics by themselves at their own interval: those are cumulative, so an export that fails is
-    made good by the next one. All of it happens in one thread, never on the event loop.
+    `write` sends spans. Metrics are sent at a separate interval; they are cumulative, so the next export makes up for a
+    failed one. All of it happens in one thread, never on the event loop.
 
     Args:
-        settings: Where to send, and how.
+        settings: Address and options of the receiver.
         now_us: Wall clock, in microseconds since the Unix epoch.
 
     Attributes:
-        name: What the supervisor calls it.
-        settings: As given.
+        name: ``"opentelemetry"``.
+        settings: The settings.
+
+    Example:
+        async with OpenTelemetrySink(OpenTelemetrySettings(endpoint="http://collector:4318")) as sink:
+            async with CommandExecutor(sink) as executor:
+                ...
     """
 
     name = "opentelemetry"
@@ -57,7 +62,7 @@ class OpenTelemetrySink:
         self._serving: asyncio.Task[None] | None = None
         self._log = RepeatedLog(logger, LOG_INTERVAL_S)
         self._otlp: Otlp | None = None
-        # From here on, all is touched in the thread only. It outlives a restart of the service within one process.
+        # The attributes below are used in the thread only. They outlive a restart of the service within one process.
         self._spans: SpanMaker | None = None
         self._measures: Measures | None = None
         self._facts: dict[str, str] = {}
@@ -65,10 +70,8 @@ class OpenTelemetrySink:
         self._last_sequence = 0
         self._last_id = 0
 
-    # ---- lifecycle --------------------------------------------------------------------------------------------
-
     async def start(self) -> None:
-        """Get ready to send. The receiver need not be there yet.
+        """Prepare for sending. The receiver need not be reachable yet.
 
         Raises:
             ImportError: The extra is not installed: ``pip install 'hassette-executor[otel]'``.
@@ -78,13 +81,13 @@ class OpenTelemetrySink:
             await self._thread.run(self._open)
 
     async def serve(self) -> None:
-        """Send the metrics at their interval, until cancelled; nothing is sent while nothing has changed."""
+        """Send the metrics once per interval if they have changed, until cancelled."""
         while True:
             await asyncio.sleep(self.settings.metrics_interval_s)
             await self._send_metrics_soon()
 
     async def stop(self) -> None:
-        """Send the metrics for the last time, and send no more. It may be called at any time, any number of times."""
+        """Send the metrics for the last time, then stop sending. Safe to call at any time and more than once."""
         otlp = self._otlp
         if otlp is None:
             return
@@ -93,7 +96,7 @@ class OpenTelemetrySink:
                 await self._send_metrics_soon()
         except TimeoutError:
             logger.warning(
-                "The last metrics were not sent in time and are lost", extra={"endpoint": self.settings.endpoint}
+                "Last metrics were not sent in time and are lost", extra={"endpoint": self.settings.endpoint}
             )
         self._otlp = None
         otlp.close()
@@ -113,14 +116,12 @@ class OpenTelemetrySink:
         finally:
             await self.stop()
 
-    # ---- the sink ---------------------------------------------------------------------------------------------
-
     async def write(self, batch: Batch) -> None:
-        """Send a batch's spans, and count what it says; one that has been sent before is not sent twice.
+        """Send the spans of a batch and add it to the metrics, unless it has been sent before.
 
         Raises:
-            ExportFailedError: It could not be sent; the same batch may be tried again.
-            ExportRejectedError: The receiver will never take it as it is (a ValueError as well).
+            ExportFailedError: It could not be sent; the same batch can be sent again.
+            ExportRejectedError: The receiver will never accept it (also a ValueError).
         """
         otlp = self._otlp
         if otlp is None:
@@ -131,11 +132,9 @@ class OpenTelemetrySink:
         """Return the highest record id sent by this process, 0 for none."""
         return self._last_id
 
-    # ---- in the thread ----------------------------------------------------------------------------------------
-
     def _open(self) -> None:
-        # Here, and not at the top: importing the SDK takes a good part of a second, which the event loop has no time
-        # for, and the entry point is loaded where the extra is not installed as well.
+        # Imported here, in the thread: importing the SDK takes a good part of a second, which would block the event
+        # loop, and the entry point is also loaded where the extra is not installed.
         from hassette_executor.otel.measures import Measures
         from hassette_executor.otel.otlp import Otlp
         from hassette_executor.otel.spans import SpanMaker
@@ -145,8 +144,7 @@ class OpenTelemetrySink:
         self._otlp = Otlp(self.settings)
 
     def _write(self, otlp: "Otlp", batch: Batch) -> None:
-        # Looked at here and set here: whoever gave up waiting for the first try may come with the second while that
-        # is still under way.
+        # Checked and set in the thread: a caller that was cancelled may retry while its first attempt is still running.
         if batch.sequence <= self._last_sequence:
             return
         assert self._spans is not None  # since start
@@ -155,11 +153,10 @@ class OpenTelemetrySink:
             self._note_partial_success(otlp.send_spans(spans))
         self._measures.add(batch)
         self._last_sequence = batch.sequence
-        records = (*batch.invocations, *batch.executions)
-        self._last_id = max(self._last_id, *(record.id for record in records)) if records else self._last_id
+        self._last_id = max([self._last_id, *(record.id for record in batch.records())])
 
     def _resource_with(self, otlp: "Otlp", batch: Batch) -> "Resource":
-        facts = {key: text for key, text in batch.session_facts if key not in _OF_THE_END}
+        facts = {key: text for key, text in batch.session_facts if key not in _END_FACTS}
         if self._resource is None or facts:
             from opentelemetry.sdk.resources import Resource
 
@@ -179,7 +176,7 @@ class OpenTelemetrySink:
             self._log.log(
                 "metrics",
                 logging.WARNING,
-                "Metrics could not be sent; the next export makes up for it",
+                "Metrics could not be sent; the next export includes them",
                 extra={"error": str(error)},
             )
 
@@ -188,7 +185,7 @@ class OpenTelemetrySink:
         assert measures is not None  # since start
         if not measures.changed:
             return
-        # The resource is the one without session facts: a fact that changes would begin every series anew.
+        # The resource without session facts: a changed fact would start every series again.
         try:
             self._note_partial_success(otlp.send_metrics(measures.points(self._now_us(), otlp.resource)))
         except BaseException:
@@ -201,6 +198,6 @@ class OpenTelemetrySink:
             self._log.log(
                 "rejected",
                 logging.WARNING,
-                "The receiver did not take all that was sent; OTLP forbids to send that again",
+                "Receiver rejected some items; OTLP forbids to send them again",
                 extra={"rejected": rejected},
             )

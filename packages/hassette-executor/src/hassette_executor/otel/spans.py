@@ -1,7 +1,7 @@
-"""A batch as spans: one per run, one per service call within it, one per lifecycle event.
+"""Spans of a batch: one per run, one per service call of a run, one per lifecycle event.
 
-The same batch gives the same spans, ids included: they are hashes of the record's id. So what is sent twice, because
-the answer to the first time was lost on its way, is one span to a receiver that looks at ids.
+The same batch gives the same spans. Their ids are hashes of the record's id, so a receiver that compares ids sees one
+span even if a batch is sent twice because the response to the first request was lost.
 """
 
 import logging
@@ -14,39 +14,39 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from hassette_executor import records as values
 from hassette_executor.__about__ import __version__
-from hassette_executor.failures import Failure
 from hassette_executor.otel import names
-from hassette_executor.registrations import ListenerRegistration
-from hassette_executor.triggers import EventTrigger
+from hassette_executor.records.batches import Batch, LifecycleEvent
+from hassette_executor.records.failures import Failure
+from hassette_executor.records.runs import HandlerInvocation, JobExecution, Record
+from hassette_executor.records.runs import Status as RunStatus
 
 Value = str | int | float | bool
 SCOPE = InstrumentationScope("hassette_executor", __version__)
 HOMEASSISTANT = "homeassistant"
 FAILED = ("_failed", "_lost", "_crashed", "_exhausted")
-"""Endings of the lifecycle events that tell of an error."""
-MAX_CAUSES = 10_000
-"""Context ids of service calls that are remembered, so that a run they caused can link to them."""
+"""Endings of the kinds of lifecycle events that are errors."""
 
 
 class SpanMaker:
     """Makes spans of batches.
 
     Args:
-        instance_id: Tells the ids of this home from those of others.
-        service_data: Whether the data of service calls is told.
+        instance_id: Distinguishes the ids of this home from those of others.
+        service_data: Whether the data of service calls is sent.
+        max_causes: How many context ids of service calls to remember, so that runs that they caused can link to them.
     """
 
-    def __init__(self, instance_id: str, *, service_data: bool) -> None:
+    def __init__(self, instance_id: str, *, service_data: bool, max_causes: int = 10_000) -> None:
         self._instance_id = instance_id
         self._service_data = service_data
+        self._max_causes = max_causes
         self._causes: OrderedDict[str, SpanContext] = OrderedDict()
 
-    def spans_of(self, batch: values.Batch, resource: Resource) -> list[ReadableSpan]:
-        """Return a batch's spans."""
-        records = (*batch.invocations, *batch.executions)
-        # A run that waits for its effects ends after the runs that they set off: calls first, links afterwards.
+    def spans_of(self, batch: Batch, resource: Resource) -> list[ReadableSpan]:
+        """Return the spans of a batch."""
+        records = batch.records()
+        # A run that waits for its effects ends after the runs that they caused: make the calls first, then the links.
         calls = [span for record in records for span in self._call_spans(record, resource)]
         runs = [self._run_span(record, resource) for record in records]
         return [*runs, *calls, *(self._lifecycle_span(event, resource) for event in batch.lifecycle)]
@@ -55,17 +55,17 @@ class SpanMaker:
         key = f"{self._instance_id}/{record_id}".encode()
         trace_id = int.from_bytes(blake2b(key, digest_size=16).digest(), "big")
         span_id = int.from_bytes(blake2b(key, digest_size=8, salt=part.encode()).digest(), "big")
-        # Zero is no id; it comes up once in 2^64.
+        # Zero is not a valid id; a hash is zero once in 2^64.
         return SpanContext(trace_id or 1, span_id or 1, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 
-    def _run_span(self, record: values.Record, resource: Resource) -> ReadableSpan:
-        registration, trigger, failure = record.registration, record.trigger, record.failure
+    def _run_span(self, record: Record, resource: Resource) -> ReadableSpan:
+        registration, failure = record.registration, record.failure
         attributes: dict[str, Value | None] = {
-            names.RECORD_ID: str(record.id),  # as text: JavaScript, and so most pages, loses bits above 2^53
+            names.RECORD_ID: str(record.id),  # as text: JavaScript loses bits above 2^53
             names.APP: registration.app,
             names.INSTANCE: registration.instance,
             names.REGISTRATION: registration.name,
-            names.REGISTRATION_KIND: kind_of(registration),
+            names.REGISTRATION_KIND: registration.kind,
             names.STATUS: record.status.value,
             names.WAITED: record.waited_us / 1e6,
             names.CODE_FUNCTION_NAME: registration.handler,
@@ -74,20 +74,18 @@ class SpanMaker:
         if registration.source is not None:
             attributes[names.CODE_FILE_PATH] = registration.source.file
             attributes[names.CODE_LINE_NUMBER] = registration.source.line
-        links: list[Link] = []
-        if isinstance(trigger, EventTrigger):
-            assert isinstance(registration, ListenerRegistration)
-            attributes |= _event_attributes(trigger, registration)
-            links.extend(
-                Link(self._causes[context_id], {names.CONTEXT_ID: context_id})
-                for context_id in (trigger.context_id, trigger.parent_id)
-                if context_id is not None and context_id in self._causes
-            )
-        else:
-            assert not isinstance(registration, ListenerRegistration)
-            attributes[names.JOB_SCHEDULE] = registration.schedule
-            attributes[names.JOB_DUE] = datetime.fromtimestamp(trigger.due_us / 1e6, UTC).isoformat()
-            attributes[names.JOB_MANUAL] = trigger.manual
+        match record:
+            case HandlerInvocation():
+                kind, causes = SpanKind.CONSUMER, (record.trigger.context_id, record.trigger.parent_id)
+                attributes |= _event_attributes(record)
+            case JobExecution():
+                kind, causes = SpanKind.INTERNAL, ()
+                attributes |= _job_attributes(record)
+        links = [
+            Link(self._causes[context_id], {names.CONTEXT_ID: context_id})
+            for context_id in causes
+            if context_id is not None and context_id in self._causes
+        ]
         if record.effects is not None:
             attributes[names.DROPPED_LOG_LINES] = record.effects.dropped_log_lines or None
             attributes[names.DROPPED_SERVICE_CALLS] = record.effects.dropped_service_calls or None
@@ -98,14 +96,14 @@ class SpanMaker:
             attributes=_cleaned(attributes),
             events=_events(record),
             links=links,
-            kind=SpanKind.CONSUMER if isinstance(trigger, EventTrigger) else SpanKind.INTERNAL,
+            kind=kind,
             status=_status(record),
             start_time=record.started_us * 1000,
             end_time=(record.started_us + record.duration_us) * 1000,
             instrumentation_scope=SCOPE,
         )
 
-    def _call_spans(self, record: values.Record, resource: Resource) -> list[ReadableSpan]:
+    def _call_spans(self, record: Record, resource: Resource) -> list[ReadableSpan]:
         if record.effects is None:
             return []
         parent = self._context(record.id)
@@ -119,7 +117,7 @@ class SpanMaker:
                 names.SERVICE_TARGET: call.target or None,
                 names.SERVICE_DATA: (call.data or None) if self._service_data else None,
                 names.CONTEXT_ID: call.context_id,
-                # The conventions' word for an error whose kind is not known: what we have is a sentence.
+                # The conventions' value for an error of unknown kind: only its text is known.
                 names.ERROR_TYPE: None if call.error is None else "_OTHER",
             }
             spans.append(
@@ -140,10 +138,10 @@ class SpanMaker:
 
     def _remember(self, context_id: str, context: SpanContext) -> None:
         self._causes[context_id] = context
-        if len(self._causes) > MAX_CAUSES:
+        if len(self._causes) > self._max_causes:
             self._causes.popitem(last=False)
 
-    def _lifecycle_span(self, event: values.LifecycleEvent, resource: Resource) -> ReadableSpan:
+    def _lifecycle_span(self, event: LifecycleEvent, resource: Resource) -> ReadableSpan:
         failed = event.kind.endswith(FAILED)
         return ReadableSpan(
             name=clean(event.kind),
@@ -163,13 +161,8 @@ class SpanMaker:
         )
 
 
-def kind_of(registration: values.Registration) -> str:
-    """Return ``listener`` or ``job``."""
-    return "listener" if isinstance(registration, ListenerRegistration) else "job"
-
-
 def clean(text: str) -> str:
-    """Return a text that can be sent as UTF-8: half a surrogate pair would make the whole batch fail."""
+    """Return a text that can be sent as UTF-8; a lone surrogate would make the whole batch fail."""
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
@@ -179,13 +172,14 @@ def _cleaned(attributes: dict[str, Value | None]) -> dict[str, Value]:
     }
 
 
-def _event_attributes(trigger: EventTrigger, registration: ListenerRegistration) -> dict[str, Value | None]:
+def _event_attributes(record: HandlerInvocation) -> dict[str, Value | None]:
+    trigger = record.trigger
     return {
         names.MESSAGING_SYSTEM: HOMEASSISTANT,
         names.MESSAGING_OPERATION_NAME: "process",
         names.MESSAGING_OPERATION_TYPE: "process",
         names.MESSAGING_DESTINATION_NAME: trigger.event_type,
-        names.MESSAGING_DESTINATION_SUBSCRIPTION_NAME: registration.topic,
+        names.MESSAGING_DESTINATION_SUBSCRIPTION_NAME: record.registration.topic,
         names.EVENT_TYPE: trigger.event_type,
         names.ENTITY_ID: trigger.entity_id,
         names.STATE_OLD: trigger.old_state,
@@ -196,7 +190,15 @@ def _event_attributes(trigger: EventTrigger, registration: ListenerRegistration)
     }
 
 
-def _events(record: values.Record) -> list[Event]:
+def _job_attributes(record: JobExecution) -> dict[str, Value | None]:
+    return {
+        names.JOB_SCHEDULE: record.registration.schedule,
+        names.JOB_DUE: datetime.fromtimestamp(record.trigger.due_us / 1e6, UTC).isoformat(),
+        names.JOB_MANUAL: record.trigger.manual,
+    }
+
+
+def _events(record: Record) -> list[Event]:
     events = [
         Event(
             "log",
@@ -223,9 +225,9 @@ def _exception_attributes(failure: Failure) -> dict[str, Value | None]:
     }
 
 
-def _status(record: values.Record) -> Status:
+def _status(record: Record) -> Status:
     if record.failure is not None:
         return Status(StatusCode.ERROR, clean(f"{record.failure.type}: {record.failure.message}"))
-    if record.status in (values.Status.ERROR, values.Status.TIMED_OUT):
+    if record.status in (RunStatus.ERROR, RunStatus.TIMED_OUT):
         return Status(StatusCode.ERROR, record.status.value)
     return Status()

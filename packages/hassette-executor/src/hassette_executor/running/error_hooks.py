@@ -1,4 +1,4 @@
-"""Error hooks: what a person wants done when a run fails."""
+"""Error hooks: callables of the user that run when a run fails."""
 
 import asyncio
 import inspect
@@ -11,23 +11,24 @@ from functools import partial
 from typing import TypeVar, cast
 
 from hassette_executor.commands import Command
-from hassette_executor.context import enter
-from hassette_executor.records import Record, Registration
+from hassette_executor.records.registrations import Registration
+from hassette_executor.records.runs import Record
 from hassette_executor.repeated_log import RepeatedLog
+from hassette_executor.running.execution import enter
+from hassette_executor.running.threads import HandlerThreads
 from hassette_executor.settings import ExecutorSettings
-from hassette_executor.threads import HandlerThreads
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorContext:
-    """What an error hook is told.
+    """The argument of an error hook.
 
     Attributes:
-        exception: What the run raised; an `ExecutionTimeoutError` when it exceeded its deadline.
-        command: What was run.
-        record: The record made of it; ``record.id`` finds it in the history.
+        exception: The exception of the run; an `ExecutionTimeoutError` if it exceeded its deadline.
+        command: The command that was run.
+        record: The record of the run; ``record.id`` finds it in the history.
     """
 
     exception: BaseException
@@ -36,12 +37,12 @@ class ErrorContext:
 
     @property
     def traceback(self) -> str:
-        """The full traceback, formatted when asked for."""
+        """The full traceback, formatted on access."""
         return "".join(traceback.format_exception(self.exception))
 
 
 ErrorHook = Callable[[ErrorContext], Awaitable[None] | None]
-"""Async, or sync; a sync one runs in a thread."""
+"""An async or sync callable; a sync hook runs in a thread."""
 
 K = TypeVar("K")
 
@@ -49,15 +50,21 @@ _in_hook: ContextVar[bool] = ContextVar("hassette_in_error_hook", default=False)
 
 
 class ErrorHooks:
-    """Chooses and runs error hooks, for runs that end as ``error`` or ``timed_out``.
+    """Selects and runs error hooks for runs that end as ``error`` or ``timed_out``.
 
-    The hook nearest to the failure is the one that runs: the registration's, else its app's, else the global one.
-    Each has a time limit, few run at once, and none can do harm: one that fails or hangs is logged and counted, and
-    what fails inside of a hook calls no hook.
+    The most specific hook runs: the hook of the registration, else of its app, else the global hook. Each hook has a
+    time limit and few run at the same time. A hook that fails or hangs is logged and counted; failures inside of a hook
+    call no hook.
 
     Attributes:
-        refused: How many were not run because too many were running.
-        failed: How many raised, exceeded the time limit, or were cut off by the stop.
+        refused: How many hooks were not run because too many were running.
+        failed: How many raised, exceeded the time limit, or were cancelled by the stop.
+
+    Example:
+        async def notify(context: ErrorContext) -> None:
+            print(context.record.registration.name, context.exception)
+
+        executor.hooks.set(notify, app=("lights", "hall"))
     """
 
     def __init__(self, settings: ExecutorSettings, threads: HandlerThreads) -> None:
@@ -74,12 +81,12 @@ class ErrorHooks:
     def set(
         self, hook: ErrorHook | None, *, registration: Registration | None = None, app: tuple[str, str] | None = None
     ) -> None:
-        """Set the hook of a registration, of an app ``(app, instance)``, or without either the global one.
+        """Set the hook of a registration or of an app instance; without either, the global hook.
 
         Args:
-            hook: What to call; None removes the hook.
-            registration: Whose failures it is for.
-            app: Whose failures it is for.
+            hook: The hook; None removes it.
+            registration: Call it for failures of this registration.
+            app: Call it for failures of this ``(app, instance)``.
         """
         if registration is not None:
             _put(self._by_registration, registration, hook)
@@ -89,7 +96,7 @@ class ErrorHooks:
             self._global = hook
 
     def find(self, registration: Registration) -> ErrorHook | None:
-        """Return the hook that a failure of this registration calls."""
+        """Return the hook for failures of a registration; None if there is none."""
         if not (self._by_registration or self._by_app):
             return self._global
         return (
@@ -99,13 +106,13 @@ class ErrorHooks:
         )
 
     def call(self, hook: ErrorHook, context: ErrorContext) -> None:
-        """Begin to run a hook, beside everything else; refuse if too many are running."""
+        """Start a hook in a task; refuse it if too many are running."""
         if _in_hook.get():
             return
         if len(self._running) >= self._settings.hooks_at_once:
             self.refused += 1
             self._log.log(
-                "refused", logging.WARNING, "An error hook was refused: too many are running", extra=_facts(context)
+                "refused", logging.WARNING, "Error hook was refused: too many are running", extra=_facts(context)
             )
             return
         task = asyncio.create_task(self._run(hook, context), name="hassette-error-hook")
@@ -113,19 +120,19 @@ class ErrorHooks:
         task.add_done_callback(self._running.discard)
 
     async def close(self, timeout_s: float) -> None:
-        """Wait for the hooks that run, for as long as the timeout allows; then cancel them, and count and say it."""
+        """Wait for running hooks as long as the timeout allows; then cancel, count and log them."""
         if self._running:
             await asyncio.wait(self._running, timeout=timeout_s)
-        if cut_off := tuple(self._running):
-            for task in cut_off:
+        if cancelled := tuple(self._running):
+            for task in cancelled:
                 task.cancel()
-            self.failed += len(cut_off)
-            logger.warning("Error hooks were cut off by the stop", extra={"hooks": len(cut_off)})
-            await asyncio.wait(cut_off, timeout=1)
+            self.failed += len(cancelled)
+            logger.warning("Error hooks were cancelled by the stop", extra={"hooks": len(cancelled)})
+            await asyncio.wait(cancelled, timeout=1)
 
     async def _run(self, hook: ErrorHook, context: ErrorContext) -> None:
         _in_hook.set(True)
-        enter(None)  # what a hook logs or calls is not an effect of the run, whose record is made
+        enter(None)  # log lines and calls of a hook are no effects of the run; its record is complete
         try:
             async with asyncio.timeout(self._settings.hook_timeout_s):
                 if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(getattr(hook, "__call__", None)):  # noqa: B004  not a test of callability
@@ -133,7 +140,7 @@ class ErrorHooks:
                 elif inspect.isawaitable(outcome := await self._threads.run(partial(hook, context))):
                     await outcome
         except (Exception, asyncio.CancelledError) as error:
-            # A hook is somebody's code; its failure must not spread. What it awaits may be cancelled without it.
+            # A failing hook must not affect anything else. A CancelledError may come from something that it awaits.
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise
@@ -141,7 +148,7 @@ class ErrorHooks:
             self._log.log(
                 ("failed", context.command.registration),
                 logging.ERROR,
-                "An error hook failed",
+                "Error hook failed",
                 extra={**_facts(context), "error": f"{type(error).__name__}: {error}"},
             )
 

@@ -1,6 +1,6 @@
 """What handing records over costs the event loop, and what an app feels of it while a real file is written.
 
-    python benchmarks/handover.py [--quick]
+    python benchmarks/dispatching.py [--quick]
 
 Beyond an aim, it exits with 1; with --quick only for a run that is not kept, and the rest is printed, since machines of
 CI are noisy.
@@ -36,10 +36,10 @@ from hassette_executor import (
     ListenerRegistration,
     Status,
 )
-from hassette_executor.effects import LateEffects
-from hassette_executor.handover import Handover
-from hassette_executor.queue import WriteQueue
-from hassette_executor.shedding import total_size
+from hassette_executor.delivery.dispatcher import RecordDispatcher
+from hassette_executor.delivery.write_queue import WriteQueue
+from hassette_executor.records.sizes import total_size
+from hassette_executor.running.effects import LateEffects
 from hassette_store import DatabaseService
 from hassette_store.file.connections import Writer
 from hassette_store.file.creation import create
@@ -115,31 +115,31 @@ async def hop_ns(writer: Writer) -> int:
     return time.thread_time_ns() - began
 
 
-async def handing_over_ns(handover: Handover, sink: HoppingSink, first_id: int) -> int:
+async def handing_over_ns(dispatcher: RecordDispatcher, sink: HoppingSink, first_id: int) -> int:
     """The loop's CPU time from a full inbox to a batch that was written."""
-    handover.inbox.extend(some_records(first_id))
+    dispatcher.buffer.extend(some_records(first_id))
     sink.written.clear()
     began = time.thread_time_ns()
-    handover.hand_over()
+    dispatcher.dispatch()
     await sink.written.wait()
     return time.thread_time_ns() - began
 
 
-async def measure_handover(rounds: int) -> bool:
+async def measure_dispatching(rounds: int) -> bool:
     """Print the cost; return whether it is within the aim."""
     with tempfile.TemporaryDirectory() as folder:
         create(Path(folder, "hassette.db"))
         writer = await Writer.open(Path(folder, "hassette.db"), synchronous="normal")
         try:
-            return await measure_handover_to(writer, rounds)
+            return await measure_dispatching_to(writer, rounds)
         finally:
             await writer.close()
 
 
-async def measure_handover_to(writer: Writer, rounds: int) -> bool:
+async def measure_dispatching_to(writer: Writer, rounds: int) -> bool:
     sink = HoppingSink(writer)
-    handover = Handover([sink], ExecutorSettings(), LateEffects())
-    handover.start()
+    dispatcher = RecordDispatcher([sink], ExecutorSettings(), LateEffects())
+    dispatcher.start()
     floors: list[float] = []
     hops: list[float] = []
     whole: list[float] = []
@@ -149,13 +149,13 @@ async def measure_handover_to(writer: Writer, rounds: int) -> bool:
         floor, hop, all_of_it = (
             floor_ns(),
             await hop_ns(writer),
-            await handing_over_ns(handover, sink, 1 + number * BATCH),
+            await handing_over_ns(dispatcher, sink, 1 + number * BATCH),
         )
         if number >= 20:  # before that: the first thread, the feed filling up
             floors.append(floor / BATCH)
             hops.append(hop / BATCH)
             whole.append(all_of_it / BATCH)
-    await handover.close(5)
+    await dispatcher.close(5)
     ratio = statistics.median(cost / floor for cost, floor in zip(whole, floors, strict=True))
     print(f"floor: an object of ten fields        {statistics.median(floors):6.0f} ns")
     print(f"one hop to a thread, shared by {BATCH}    {statistics.median(hops):6.0f} ns per record")
@@ -253,7 +253,7 @@ async def measure_lag(rounds: int, seconds: float) -> tuple[bool, bool]:
 
 async def measure(*, quick: bool) -> list[str]:
     """Return what is beyond its aim."""
-    cheap = await measure_handover(300 if quick else 3_000)
+    cheap = await measure_dispatching(300 if quick else 3_000)
     brief = await measure_full_queue(100 if quick else 400)
     prompt, kept = await measure_lag(rounds=3 if quick else 15, seconds=1.5)
     if quick:

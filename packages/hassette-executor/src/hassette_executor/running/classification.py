@@ -1,21 +1,24 @@
-"""How a run ended, decided by one pure function: the table of design section 5."""
+"""Classification: decide from a run's exception how the run ended.
+
+`classify` is a pure function; docs/architecture.md shows it as a table.
+"""
 
 import asyncio
 import logging
 from typing import NamedTuple
 
 from hassette_executor.errors import DependencyError, HassetteError
-from hassette_executor.records import Status
+from hassette_executor.records.runs import Status
 
 
 class Outcome(NamedTuple):
-    """What becomes of an exception.
+    """The consequences of a run's exception.
 
     Attributes:
-        status: The record's status.
-        kind: The failure's kind; None when nothing is recorded as a failure.
+        status: The status of the record.
+        kind: The kind of the failure; None when no failure is recorded.
         with_frames: Whether the record keeps the traceback.
-        reraise: Whether `execute` lets the exception through.
+        reraise: Whether `CommandExecutor.execute` raises the exception again.
         log_level: A `logging` level.
     """
 
@@ -28,19 +31,19 @@ class Outcome(NamedTuple):
 
 SUCCEEDED = Outcome(Status.SUCCESS, None, False, False, logging.DEBUG)
 CANCELLED = Outcome(Status.CANCELLED, None, False, True, logging.DEBUG)
-UNPROVIDED = Outcome(Status.ERROR, "dependency", False, False, logging.ERROR)
-FORESEEN = Outcome(Status.ERROR, "hassette", False, False, logging.ERROR)
+DEPENDENCY_MISSING = Outcome(Status.ERROR, "dependency", False, False, logging.ERROR)
+EXPECTED_ERROR = Outcome(Status.ERROR, "hassette", False, False, logging.ERROR)
 TIMED_OUT = Outcome(Status.TIMED_OUT, "timeout", True, False, logging.WARNING)
 FAILED = Outcome(Status.ERROR, "exception", True, False, logging.ERROR)
-EXITING = Outcome(Status.ERROR, "exit", True, True, logging.ERROR)
+INTERPRETER_EXIT = Outcome(Status.ERROR, "exit", True, True, logging.ERROR)
 _LONGEST_CONTEXT = 32
-_ORDINARY = (Exception, asyncio.CancelledError)  # written in place as a union, it would be made anew for each run
+_ORDINARY = (Exception, asyncio.CancelledError)  # a union in the call would be created again for each run
 
 
 def replaces_cancellation(raised: BaseException) -> bool:
-    """Tell whether an exception came up while the task was being cancelled by somebody, and took the place of that.
+    """Return whether an exception was raised while its task was being cancelled, and so replaced the cancellation.
 
-    The failure is the callable's to raise; the request to end is not its to lose.
+    The run failed with that exception, but the task must still end as cancelled.
     """
     task = asyncio.current_task()
     if task is None or not task.cancelling():
@@ -54,25 +57,25 @@ def replaces_cancellation(raised: BaseException) -> bool:
 
 
 def classify(raised: BaseException | None, *, expired: bool, cancelled: bool) -> Outcome:
-    """Decide what a run's end means.
+    """Return how a run ended.
 
     Args:
-        raised: What the callable raised; None when it returned.
-        expired: Whether our deadline had passed and the run was told to end.
-        cancelled: Whether somebody else, too, had asked the task to end.
+        raised: The exception that the callable raised; None if it returned.
+        expired: Whether the deadline had passed and the executor cancelled the run.
+        cancelled: Whether the task was also cancelled from outside.
     """
     if raised is not None and not isinstance(raised, _ORDINARY):
-        return EXITING
+        return INTERPRETER_EXIT
     if expired and not (cancelled and isinstance(raised, asyncio.CancelledError)):
-        # Whatever a run does after its deadline (ends after all, raises in its clean-up), it had exceeded it.
+        # The run exceeded its deadline, whether it then returned or raised in its clean-up.
         return TIMED_OUT
     if raised is None:
         return SUCCEEDED
     if isinstance(raised, asyncio.CancelledError):
         return CANCELLED
-    # A DependencyError is a HassetteError: it has to be asked for first.
+    # DependencyError is a HassetteError, so it is checked first.
     if isinstance(raised, DependencyError):
-        return UNPROVIDED
+        return DEPENDENCY_MISSING
     if isinstance(raised, HassetteError):
-        return FORESEEN
+        return EXPECTED_ERROR
     return FAILED

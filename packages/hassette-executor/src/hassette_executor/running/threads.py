@@ -1,7 +1,7 @@
-"""Threads for sync handlers: bounded, with daemon threads, and an honest count of those that will not end.
+"""Bounded pool of daemon threads for sync handlers, with a count of threads that are stuck.
 
-`concurrent.futures.ThreadPoolExecutor` is declined for one reason: the interpreter joins its threads at exit, so one
-handler stuck in a socket call would keep a stopped Hassette from ever ending.
+`concurrent.futures.ThreadPoolExecutor` is not used, because the interpreter joins its threads at exit: one handler that
+is stuck in a socket call would keep a stopped Hassette process from ever ending.
 """
 
 import asyncio
@@ -12,14 +12,14 @@ from collections import deque
 from collections.abc import Callable
 
 from hassette_executor.errors import ExecutorStoppedError
-from hassette_executor.failures import leave_out_frames_of
+from hassette_executor.records.failures import leave_out_frames_of
 from hassette_executor.repeated_log import RepeatedLog
 
 leave_out_frames_of(__file__)
 
 
-class _Call:
-    """One call on its way through a thread."""
+class _ThreadCall:
+    """One call that waits for a thread or runs in one."""
 
     __slots__ = ("abandoned", "context", "ended", "function", "future", "loop", "started")
 
@@ -37,20 +37,20 @@ class HandlerThreads:
     """A bounded pool of daemon threads.
 
     Args:
-        limit: How many threads at most; a call beyond waits for a free one.
-        kind: Whose calls these are, for the threads' names.
-        log: Where to say that no thread is left; None says it nowhere.
+        limit: Maximum number of threads; further calls wait for a free thread.
+        kind: Kind of the calls, for the names of the threads.
+        log: Logs that no thread is left; None logs nothing.
 
     Attributes:
-        closed: Whether it takes no calls.
-        leaked: How many threads still run a call whose caller has given up on it.
+        closed: Whether the pool refuses calls.
+        leaked: Number of threads that still run a call whose caller was cancelled.
     """
 
     def __init__(self, limit: int, kind: str = "handler", log: RepeatedLog | None = None) -> None:
         self._limit = limit
         self._kind = kind
         self._log = log
-        self._calls: deque[_Call | None] = deque()
+        self._calls: deque[_ThreadCall | None] = deque()
         self._lock = threading.Condition(threading.Lock())
         self._threads = 0
         self._busy = 0
@@ -58,18 +58,18 @@ class HandlerThreads:
         self.leaked = 0
 
     async def run(self, function: Callable[[], object]) -> object:
-        """Run a function in a thread, with this task's context variables, and return what it returns.
+        """Run a function in a thread, with the context variables of this task, and return its result.
 
-        Cancelling the caller does not end the thread: nothing can. A call that has not begun is dropped; one that
-        has is counted in `leaked` until it ends.
+        Cancelling the caller cannot end the thread. A call that has not begun is dropped; a call that has begun counts
+        in `leaked` until it ends.
 
         Raises:
             ExecutorStoppedError: The pool is closed.
-            BaseException: Whatever the function raises; a ``StopIteration`` as ``RuntimeError``.
+            BaseException: The function's exception; ``StopIteration`` is raised as ``RuntimeError``.
         """
         if self.closed:
             raise ExecutorStoppedError
-        call = _Call(function, contextvars.copy_context())
+        call = _ThreadCall(function, contextvars.copy_context())
         with self._lock:
             if self._busy >= self._threads and self._threads < self._limit:
                 self._start_thread()
@@ -83,26 +83,26 @@ class HandlerThreads:
             with self._lock:
                 call.abandoned = True
                 if not call.started:
-                    # It would stay for ever, with all that it refers to, if every thread is stuck.
+                    # If every thread is stuck, the call and everything it refers to would stay for ever.
                     calls.remove(call)
                     self._busy -= calls is self._calls
                 elif not call.ended:
-                    # A thread that has ended already, while the news was under way, will not count itself out.
+                    # A thread that has just ended its call does not decrement the count any more.
                     self.leaked += 1
             if self._log is not None and self.leaked >= self._limit:
                 self._log.log(
                     "leaked",
                     logging.ERROR,
-                    "Every thread is held by a call that did not end in time: further calls cannot begin",
+                    "All threads are held by calls that did not end in time; further calls cannot begin",
                     extra={"threads": self._limit, "kind": self._kind},
                 )
             raise
         finally:
-            # A traceback holds this frame, and the call's future holds the exception: a circle.
+            # Break a reference cycle: the traceback holds this frame, and the call's future holds the exception.
             del call
 
     def open(self) -> None:
-        """Take calls again after `close`, with new threads: the old ones may be stuck."""
+        """Accept calls again after `close`, in new threads: the old ones may be stuck."""
         with self._lock:
             if self.closed:
                 self._calls = deque()
@@ -110,7 +110,7 @@ class HandlerThreads:
                 self.closed = False
 
     def close(self) -> None:
-        """Take no more calls, and let idle threads end. Busy ones end after their call, or with the process."""
+        """Refuse calls and end idle threads. Busy threads end after their call, or with the process."""
         with self._lock:
             if not self.closed:
                 self.closed = True
@@ -122,7 +122,7 @@ class HandlerThreads:
         threading.Thread(target=self._work, args=(self._calls,), name=name, daemon=True).start()
         self._threads += 1
 
-    def _work(self, calls: "deque[_Call | None]") -> None:
+    def _work(self, calls: "deque[_ThreadCall | None]") -> None:
         while (call := self._next(calls)) is not None:
             self._run(call)
             with self._lock:
@@ -133,7 +133,7 @@ class HandlerThreads:
                     self.leaked -= 1
             del call  # its function and context must not live until the next call
 
-    def _next(self, calls: "deque[_Call | None]") -> _Call | None:
+    def _next(self, calls: "deque[_ThreadCall | None]") -> _ThreadCall | None:
         with self._lock:
             while not calls:
                 self._lock.wait()
@@ -142,20 +142,20 @@ class HandlerThreads:
                 call.started = True
             return call
 
-    def _run(self, call: _Call) -> None:
+    def _run(self, call: _ThreadCall) -> None:
         try:
             result, error = call.context.run(call.function), None
         except StopIteration as stopped:  # a future cannot carry one (PEP 479)
             result, error = None, RuntimeError(f"the handler raised StopIteration({stopped.value!r})")
-        except BaseException as raised:  # noqa: BLE001  carried to the loop, where the executor classifies it
+        except BaseException as raised:  # noqa: BLE001  passed to the loop, where the executor classifies it
             result, error = None, raised
         try:
             call.loop.call_soon_threadsafe(_settle, call.future, result, error)
         except RuntimeError:
-            # The loop was closed while this thread was stuck: nobody is left to tell.
+            # The loop was closed while this thread was stuck; the result has no recipient.
             return
         finally:
-            del call, error  # the same circle, from the thread's side
+            del call, error  # the same reference cycle, from the side of the thread
 
 
 def _settle(future: asyncio.Future[object], result: object, error: BaseException | None) -> None:

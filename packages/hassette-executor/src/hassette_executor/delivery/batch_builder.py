@@ -1,0 +1,138 @@
+"""Batch builder: collects the announcements of the next batch."""
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+
+from hassette_executor.delivery.eviction import Summaries
+from hassette_executor.records.batches import Batch, LifecycleEvent, Loss, SkipCount
+from hassette_executor.records.ids import time_of
+from hassette_executor.records.registrations import Registration
+from hassette_executor.records.runs import Record, RunningExecution
+from hassette_executor.settings import ExecutorLimits
+
+
+class BatchBuilder:
+    """Collects announcements, within bounds. Counts are added up while they wait, so none is dropped.
+
+    Registrations are kept by natural key: a registration that is replaced many times while a sink is down waits once.
+
+    Args:
+        limits: The bounds.
+    """
+
+    def __init__(self, limits: ExecutorLimits) -> None:
+        self._limits = limits
+        self._registered: dict[tuple[str, ...], Registration] = {}
+        self._retired: dict[tuple[str, ...], Registration] = {}
+        self._lifecycle: deque[LifecycleEvent] = deque()
+        self._skipped: dict[tuple[tuple[str, ...], int, str], SkipCount] = {}
+        self._skip_hours: Counter[int] = Counter()
+        self._losses: dict[tuple[str, str], Loss] = {}
+        self._running: tuple[RunningExecution, ...] | None = None
+        self._facts: dict[str, str] = {}
+        self._summaries = Summaries(limits.summaries)
+
+    def __bool__(self) -> bool:
+        return bool(
+            self._registered
+            or self._retired
+            or self._lifecycle
+            or self._skipped
+            or self._losses
+            or self._facts
+            or self._summaries
+            or self._running is not None
+        )
+
+    def register(self, registration: Registration) -> None:
+        """Add a registration. A waiting retirement of the same key is dropped: the key continues."""
+        self._registered[registration.key] = registration
+        self._retired.pop(registration.key, None)
+
+    def retire(self, registration: Registration) -> None:
+        """Add a registration that has ended."""
+        self._retired[registration.key] = registration
+
+    def report(self, event: LifecycleEvent) -> None:
+        """Add a lifecycle event. Beyond the bound the oldest are dropped and counted as a loss."""
+        self._lifecycle.append(event)
+        while len(self._lifecycle) > self._limits.lifecycle_events:
+            oldest = self._lifecycle.popleft()
+            self.count_loss("queue_full_count", "lifecycle", 1, oldest.at_us, oldest.at_us)
+
+    def count_skip(self, registration: Registration, hour_us: int, reason: str, count: int) -> None:
+        """Count triggers that led to no run, within one hour."""
+        key = (registration.key, hour_us, reason)
+        if (counted := self._skipped.get(key)) is not None:
+            count += counted.count
+        else:
+            # Within one hour each key and reason has one count, however many there are: nothing is left to merge.
+            if len(self._skipped) >= self._limits.skip_counts and len(self._skip_hours) > 1:
+                self._merge_oldest_hours()
+                self.count_skip(registration, hour_us, reason, count)
+                return
+            self._skip_hours[hour_us] += 1
+        self._skipped[key] = SkipCount(registration, hour_us, reason, count)
+
+    def count_loss(self, reason: str, what: str, count: int, first_us: int, last_us: int) -> None:
+        """Count lost details between two wall-clock times."""
+        if (counted := self._losses.get((reason, what))) is not None:
+            count += counted.count
+            first_us, last_us = min(first_us, counted.first_us), max(last_us, counted.last_us)
+        self._losses[reason, what] = Loss(reason, what, count, first_us, last_us)
+
+    def count_shed(self, reason: str, records: Sequence[Record]) -> None:
+        """Summarise runs whose records are not kept, and count them as a loss.
+
+        Args:
+            reason: Why they are not kept.
+            records: At least one record, ordered by id.
+        """
+        for record in records:
+            self._summaries.add(record)
+        self.count_loss(reason, "runs", len(records), time_of(records[0].id), time_of(records[-1].id))
+
+    def drop_summaries(self) -> int:
+        """Drop the summaries of evicted records; return the number of runs in them."""
+        return Batch(0, 0, summaries=self._summaries.take()).summarised_runs
+
+    def set_running(self, running: tuple[RunningExecution, ...]) -> None:
+        """Replace the list of runs that have been running for a while."""
+        self._running = running
+
+    def set_facts(self, facts: Mapping[str, str]) -> None:
+        """Add or change facts about the session."""
+        self._facts.update(facts)
+
+    def announcement_counts(self) -> dict[str, int]:
+        """Return the number of waiting announcements by field, as `Batch.announcement_counts` does."""
+        return self._peek(0).announcement_counts()
+
+    def build(self, at_us: int) -> Batch:
+        """Return the announcements as a batch without runs and without a number, and start an empty batch."""
+        batch = self._peek(at_us)._replace(summaries=self._summaries.take())
+        for collected in (self._registered, self._retired, self._lifecycle, self._skipped, self._losses, self._facts):
+            collected.clear()
+        self._skip_hours.clear()
+        self._running = None
+        return batch
+
+    def _peek(self, at_us: int) -> Batch:
+        return Batch(
+            sequence=0,
+            at_us=at_us,
+            registered=tuple(self._registered.values()),
+            retired=tuple(self._retired.values()),
+            lifecycle=tuple(self._lifecycle),
+            skipped=tuple(self._skipped.values()),
+            losses=tuple(self._losses.values()),
+            running=self._running,
+            session_facts=tuple(self._facts.items()),
+        )
+
+    def _merge_oldest_hours(self) -> None:
+        oldest_us, next_us, *_ = sorted(self._skip_hours)
+        del self._skip_hours[oldest_us]
+        for skip in [skip for skip in self._skipped.values() if skip.hour_us == oldest_us]:
+            del self._skipped[skip.registration.key, skip.hour_us, skip.reason]
+            self.count_skip(skip.registration, next_us, skip.reason, skip.count)

@@ -1,0 +1,225 @@
+"""Record dispatcher: passes finished runs from the executor to the live feed, the write queues and the log."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context
+from dataclasses import dataclass
+from time import monotonic
+
+from hassette_executor.clock import Clock
+from hassette_executor.delivery.batch_builder import BatchBuilder
+from hassette_executor.delivery.feed import Feed
+from hassette_executor.delivery.outcome_log import OutcomeLog
+from hassette_executor.delivery.sinks import RecordSink
+from hassette_executor.delivery.write_queue import WriteQueue
+from hassette_executor.records.runs import Record
+from hassette_executor.records.sizes import total_size
+from hassette_executor.running.effects import LateEffects
+from hassette_executor.settings import ExecutorLimits, ExecutorSettings
+
+logger = logging.getLogger(__name__)
+
+DISPATCH_S = 0.1
+"""How long a record stays in the buffer, in seconds: live pages are promised a record within 250 ms, and dispatching a
+hundred records together takes a fraction of the time of dispatching each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounting:
+    """Where every run is, at one moment: ``executed == persisted + sum(shed) + waiting``.
+
+    Attributes:
+        executed: How many runs have ended since the start.
+        persisted: How many the sink has kept.
+        shed: How many records were not kept, by reason. Their counts are kept, unless the reason is ``stop_deadline``
+            or ``after_stop``.
+        waiting: How many wait to be written.
+    """
+
+    executed: int
+    persisted: int
+    shed: Mapping[str, int]
+    waiting: int
+
+
+class RecordDispatcher:
+    """Passes records from the executor's buffer on, once per timer tick. No timer runs while the buffer is empty.
+
+    Args:
+        sinks: Where records go; each sink has its own write queue.
+        settings: Bounds and intervals.
+        late: Effects that came too late for their record, to be counted as a loss.
+        limits: Fixed limits.
+        clock: The clocks.
+
+    Attributes:
+        buffer: Records that have just been made; the executor's hot path appends directly.
+        with_details: The records in the buffer that have a failure or effects, collected as they are made to avoid
+            scanning every batch.
+        notify_at: When the buffer has reached this length, call `buffer_full`.
+        feed: The live feed.
+    """
+
+    def __init__(
+        self,
+        sinks: Sequence[RecordSink],
+        settings: ExecutorSettings,
+        late: LateEffects,
+        limits: ExecutorLimits | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        limits, clock = limits or ExecutorLimits(), clock or Clock()
+        self.buffer: deque[Record] = deque()
+        self.with_details: list[Record] = []
+        self.notify_at = 1
+        self.feed = Feed(settings.feed_records, settings.max_bytes // 4)
+        self._settings = settings
+        self._late = late
+        self._last_id_s = limits.last_id_s
+        self._wall_ns = clock.wall_ns
+        self._sinks = sinks
+        self._queues = [WriteQueue(sink, settings, limits, clock) for sink in sinks]
+        self._writers: list[asyncio.Task[None]] = []
+        self._dispatched = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._outcomes = OutcomeLog(settings.log_interval_s, limits.outcome_lines)
+        self._closing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def last_id(self) -> int:
+        """Return the highest id that any sink has kept. A sink that fails or hangs is skipped with a warning."""
+        last = 0
+        for sink in self._sinks:
+            try:
+                async with asyncio.timeout(self._last_id_s):
+                    last = max(last, await sink.last_id())
+            except (Exception, asyncio.CancelledError) as error:
+                # A failing sink must not keep automations from running, even if its own work is cancelled.
+                task = asyncio.current_task()
+                if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                    raise
+                logger.warning(
+                    "Sink did not return its last id; ids start from the clock",
+                    extra={"error": f"{type(error).__name__}: {error}"},
+                )
+        return last
+
+    def start(self) -> None:
+        """Start to write; also again, after `close`."""
+        self._closing = False
+        self._loop = asyncio.get_running_loop()
+        self._outcomes.open()
+        self._writers = [queue.start() for queue in self._queues]
+
+    async def watch(self, stopped: asyncio.Event) -> None:
+        """Wait until ``stopped`` is set.
+
+        Raises:
+            RuntimeError: The task of a write queue has failed; `start` replaces it.
+        """
+        waiting = asyncio.ensure_future(stopped.wait())
+        try:
+            await asyncio.wait({waiting, *self._writers}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        for writer in self._writers:
+            if writer.done() and not self._closing:
+                error = None if writer.cancelled() else writer.exception()
+                raise RuntimeError("the write queue has ended unexpectedly") from error
+
+    async def close(self, timeout_s: float) -> None:
+        """Dispatch and write the rest, for as long as the timeout allows.
+
+        Args:
+            timeout_s: Seconds from now.
+        """
+        self._closing = True
+        until = monotonic() + timeout_s
+        self.dispatch()
+        await asyncio.gather(*(queue.close(max(0.1, until - monotonic())) for queue in self._queues))
+        await self._outcomes.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._tick()  # records and late effects that came meanwhile are counted and logged by the closed queues
+        self._loop = None
+
+    def announce(self, add: Callable[[BatchBuilder], None]) -> None:
+        """Add an announcement to the next batch of every sink. May be called in a thread, such as by a sync handler.
+
+        Args:
+            add: Adds it to the batch builder of one queue.
+        """
+        if self._loop is None or _is_running_here(self._loop):
+            self._announce(add)
+        else:
+            self._loop.call_soon_threadsafe(self._announce, add, context=Context())
+
+    def _announce(self, add: Callable[[BatchBuilder], None]) -> None:
+        for queue in self._queues:
+            add(queue.builder)
+            # Before the start there is no loop for a timer; the first batch contains the announcement.
+            if self._writers:
+                queue.touch()
+
+    async def flush(self) -> None:
+        """Dispatch and write everything that waits now."""
+        self.dispatch()
+        await asyncio.gather(*(queue.flush() for queue in self._queues))
+
+    def accounting(self, sink: int) -> Accounting:
+        """Return where every run is, for one sink."""
+        queue = self._queues[sink]
+        buffered = len(self.buffer)
+        return Accounting(
+            executed=self._dispatched + buffered,
+            persisted=queue.persisted,
+            shed=dict(queue.shed),
+            waiting=queue.waiting + buffered,
+        )
+
+    def buffer_full(self) -> None:
+        """Set the timer for the first record in the buffer; dispatch a full batch without waiting for the timer."""
+        if self._timer is not None:
+            self.dispatch()
+            return
+        delay_s = min(DISPATCH_S, self._settings.flush_interval_s / 5)
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick, context=Context())
+        self.notify_at = self._settings.batch_records
+
+    def dispatch(self) -> None:
+        """Pass the records in the buffer to the feed, the write queues and the log."""
+        # In an empty context, lines logged here are not attached to the run in which this is called.
+        Context().run(self._dispatch)
+
+    def _dispatch(self) -> None:
+        for what, count in self._late.take().items():
+            self._announce_late_effects(what, count)
+        if not self.buffer:
+            return
+        records = list(self.buffer)
+        self.buffer.clear()
+        self._dispatched += len(records)
+        with_details, self.with_details = self.with_details, []
+        size = total_size(records, with_details)
+        self.feed.publish(records, size)
+        for queue in self._queues:
+            queue.extend(records, size)
+        self._outcomes.add(records, with_details)
+
+    def _announce_late_effects(self, what: str, count: int) -> None:
+        at_us = self._wall_ns() // 1000
+        self.announce(lambda builder: builder.count_loss("late_effect", what, count, at_us, at_us))
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.notify_at = 1
+        self.dispatch()
+
+
+def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:  # no loop runs in this thread
+        return False

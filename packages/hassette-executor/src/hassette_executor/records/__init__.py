@@ -1,0 +1,1 @@
+"""Values that the executor produces, all immutable: registrations, runs, failures, batches."""

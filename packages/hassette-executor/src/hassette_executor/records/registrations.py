@@ -1,0 +1,130 @@
+"""Static description of a listener or job, created at registration and shared by all its runs."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from hassette_executor.errors import SettingError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceLocation:
+    """Place in the source code where a handler was registered.
+
+    Attributes:
+        file: Path of the source file.
+        line: Line of the handler's definition, from 1.
+        snippet: The registering call or the first lines of the handler; may be empty.
+    """
+
+    file: str
+    line: int
+    snippet: str = ""
+
+
+# eq=False: registrations are compared and hashed by identity, which makes them cheap keys on the hot path. The store
+# recognises two registrations of the same listener by their natural key.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ListenerRegistration:
+    """A handler that listens to a topic.
+
+    The natural key is ``(app, instance, name, topic)``. History recorded under that key continues after a restart or
+    an edit.
+
+    Attributes:
+        kind: ``"listener"``.
+        app: The app key in ``hassette.toml``.
+        instance: The name of the instance within the app.
+        name: The name of the listener, unique within the instance and topic; the handler's name by default.
+        topic: The topic, such as ``state_changed.light.*``.
+        handler: The qualified name of the callable.
+        settings: Options as the user wrote them, such as ``("debounce", "2 s")``.
+        source: Where the handler was registered, if known.
+        runs_in: ``"async"`` runs on the event loop, ``"sync"`` in a thread.
+        timeout_s: Deadline of one run in seconds. None takes the executor's default, 0 sets no deadline.
+
+    Raises:
+        SettingError: `timeout_s` is negative or not a number.
+    """
+
+    kind: ClassVar[str] = "listener"
+
+    app: str
+    instance: str
+    name: str
+    topic: str
+    handler: str
+    settings: tuple[tuple[str, str], ...] = ()
+    source: SourceLocation | None = None
+    runs_in: Literal["async", "sync"] = "async"
+    timeout_s: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_timeout(self.timeout_s)
+        _replace_lone_surrogates(self)
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """The natural key: app, instance, name, topic."""
+        return (self.app, self.instance, self.name, self.topic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class JobRegistration:
+    """A job on a schedule.
+
+    The natural key is ``(app, instance, name)``.
+
+    Attributes:
+        kind: ``"job"``.
+        app: The app key in ``hassette.toml``.
+        instance: The name of the instance within the app.
+        name: The name of the job, unique within the instance; the callable's name by default.
+        schedule: The schedule as text: ``every 30 s``, ``cron 0 7 * * *``, ``once``.
+        handler: The qualified name of the callable.
+        settings: Options as the user wrote them.
+        source: Where the job was registered, if known.
+        runs_in: ``"async"`` runs on the event loop, ``"sync"`` in a thread.
+        timeout_s: Deadline of one run in seconds. None takes the executor's default, 0 sets no deadline.
+
+    Raises:
+        SettingError: `timeout_s` is negative or not a number.
+    """
+
+    kind: ClassVar[str] = "job"
+
+    app: str
+    instance: str
+    name: str
+    schedule: str
+    handler: str
+    settings: tuple[tuple[str, str], ...] = ()
+    source: SourceLocation | None = None
+    runs_in: Literal["async", "sync"] = "async"
+    timeout_s: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_timeout(self.timeout_s)
+        _replace_lone_surrogates(self)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The natural key: app, instance, name."""
+        return (self.app, self.instance, self.name)
+
+
+Registration = ListenerRegistration | JobRegistration
+
+
+def _replace_lone_surrogates(registration: Registration) -> None:
+    # A name derived from a file name may contain half a surrogate pair, which no database and no page accepts.
+    # Replaced here, the natural key is the same everywhere.
+    for field in ("app", "instance", "name", "topic", "schedule", "handler"):
+        text = getattr(registration, field, "")
+        if not text.isascii() and (clean := text.encode("utf-8", "replace").decode("utf-8")) != text:
+            object.__setattr__(registration, field, clean)
+
+
+def _check_timeout(timeout_s: float | None) -> None:
+    # Written as `not (x >= 0)` so that NaN is rejected.
+    if timeout_s is not None and not timeout_s >= 0:
+        raise SettingError("timeout_s", timeout_s, "0 or more seconds")

@@ -1,0 +1,147 @@
+"""The execution in progress: a context variable that tasks and threads inherit."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from hassette_executor.commands import Command
+from hassette_executor.records.runs import LogLine, ServiceCall
+from hassette_executor.running.effects import GatheredEffects, LateEffects
+from hassette_executor.settings import ExecutorSettings
+
+NEVER_NS = (1 << 63) - 1
+"""A time on the monotonic clock that is never reached."""
+LONGEST_S = 1e9
+"""Longest deadline, about thirty years: a deadline of ``inf`` seconds would break the sweeper's arithmetic."""
+MAX_LINE = 2_000
+"""Characters kept of one log line."""
+
+
+class ExecutionScope:
+    """State shared by all executions of one executor.
+
+    Attributes:
+        settings: The bounds of effects.
+        redact: Masks secrets in log lines and failures.
+        executions: The executions in progress.
+        late: Counts effects of runs that have ended.
+    """
+
+    def __init__(self, settings: ExecutorSettings, redact: Callable[[str], str] = str) -> None:
+        self.settings = settings
+        self.redact = redact
+        self.executions: set[Execution] = set()
+        self.late = LateEffects()
+        # Reentrant: garbage collection may log something while its thread holds the lock.
+        self._lock = threading.RLock()
+
+    def effects_of(self, execution: "Execution") -> GatheredEffects | LateEffects:
+        """Return where effects of an execution go now: to its record, or once that is made, to the late effects."""
+        if execution not in self.executions:
+            return self.late
+        with self._lock:  # two threads of one run may get here at the same time
+            if execution.effects is None:
+                execution.effects = GatheredEffects(self.settings, self.late)
+        # The executor first removes an execution and then reads its effects. Still present here means: will be read.
+        return execution.effects if execution in self.executions else self.late
+
+
+class Execution:
+    """One run in progress, from its start to its record.
+
+    Attributes:
+        command: The command.
+        started_ns: Start by the monotonic clock; for a sync handler the start in its thread, once it has one.
+        timeout_s: The deadline in seconds from the start; 0 for none.
+        task: The task to cancel at the deadline; None without a deadline.
+        cancelling: Number of cancellation requests that were pending for the task at the start.
+        expired: Whether the deadline has passed and the task was cancelled.
+        run: Number of the run, once it has been running long enough to be reported; 0 before.
+        waits_for_thread: Whether it is a sync handler that waits for a free thread.
+        effects: What it logged and called so far; None if nothing.
+        scope: State shared with the other executions of the executor.
+    """
+
+    __slots__ = (
+        "cancelling",
+        "command",
+        "effects",
+        "expired",
+        "run",
+        "scope",
+        "started_ns",
+        "task",
+        "timeout_s",
+        "waits_for_thread",
+    )
+
+    def __init__(self, command: Command, started_ns: int, scope: ExecutionScope) -> None:
+        self.command = command
+        self.started_ns = started_ns
+        self.scope = scope
+        self.timeout_s: float = 0
+        self.task: asyncio.Task[object] | None = None
+        self.cancelling = 0
+        self.expired = False
+        self.run = 0
+        self.waits_for_thread = False
+        self.effects: GatheredEffects | None = None
+
+    @property
+    def deadline_ns(self) -> int:
+        """The deadline by the monotonic clock; `NEVER_NS` without a deadline and once the run has been cancelled."""
+        if not self.timeout_s or self.expired:
+            return NEVER_NS
+        return self.started_ns + int(min(self.timeout_s, LONGEST_S) * 1e9)
+
+
+_current: ContextVar[Execution | None] = ContextVar("hassette_current_execution", default=None)
+enter = _current.set
+leave = _current.reset
+current_execution = _current.get
+
+
+def record_service_call(call: ServiceCall) -> None:
+    """Attach a service call to the current run; outside of a run, do nothing.
+
+    Example:
+        record_service_call(ServiceCall(sent_us, "light", "turn_on", "{}", "{}", 1_200, context_id, None))
+    """
+    if (execution := current_execution()) is not None:
+        execution.scope.effects_of(execution).add_call(call)
+
+
+class ExecutionLogHandler(logging.Handler):
+    """Logging handler that attaches each log record to the run that logged it.
+
+    Log records from outside of a run are ignored. Lines below a logger's level never get here: ordinary `logging`
+    configuration decides first, `ExecutorSettings` second.
+
+    Args:
+        scope: Only executions of this scope are served; another executor in the process has its own handler.
+    """
+
+    def __init__(self, scope: ExecutionScope) -> None:
+        super().__init__()
+        self._scope = scope
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Attach one line."""
+        execution = current_execution()
+        if execution is None or execution.scope is not self._scope:
+            return
+        try:
+            message = record.getMessage()
+            if record.exc_info and record.exc_info[1] is not None:
+                error = record.exc_info[1]
+                message = f"{message} [{type(error).__name__}: {error}]"
+        except Exception:  # noqa: BLE001  logging reports a bad format string or __str__ itself
+            self.handleError(record)
+            return
+        message = self._scope.redact(message)  # before truncating: half a secret would not be recognised
+        if len(message) > MAX_LINE:
+            message = message[: MAX_LINE - 1] + "…"
+        line = LogLine(int(record.created * 1_000_000), record.levelno, record.name, message)
+        self._scope.effects_of(execution).add_line(line)
