@@ -21,14 +21,14 @@ from hassette_core.events import Event, parse_event
 from hassette_core.link import HomeAssistantLink
 from hassette_core.link.inbox import Inbox
 from hassette_core.simulation.home import HomeCore, SimulatedHome
-from hassette_core.simulation.home.house import furnish
+from hassette_core.simulation.home.entities import add_entities
 from hassette_core.states import StateCache
 
 
 def messages() -> tuple[str, str]:
     """A change of a light and an event of an app, as they come over the wire."""
     core = HomeCore(Random(0))
-    furnish(core)
+    add_entities(core)
     heard: list[dict[str, Any]] = []
     core.listen("*", heard.append)
     core.change("light.hall", "on", context=core.context(user=True), brightness=120, color_mode="brightness")

@@ -155,7 +155,7 @@ def test_a_handler_that_calls_sys_exit_ends_the_process_and_the_session_has_fail
     process = start("demo", "--config", "hassette.toml", "--data-dir", history.file.parent, "--port", 0, "--speed", 0)
     assert process.end() == 3, process.output
     assert "could not be handed to the executor" not in process.output
-    assert "failures  1 (exits.exits.end 1×)" in process.output, "the summary counts what the history does"
+    assert "failures      1 (exits.exits.end 1×)" in process.output, "the summary counts what the history does"
     (session,) = history.sessions()
     assert session["outcome"] == "failed"
     assert "sys.exit() in a handler" in session["reason"]
@@ -176,8 +176,8 @@ def test_a_busy_port_costs_the_page_and_nothing_else(start: Any, busy_port: int)
     (line,) = [line for line in process.output.splitlines() if "Service failed to start" in line]
     assert f"Port {busy_port}" in line
     assert "Set port in [sync]" in line
-    assert "page      none" in process.output
-    assert "losses    none" in process.output
+    assert "page          none" in process.output
+    assert "lost records  none" in process.output
 
 
 def test_an_unwritable_data_directory_costs_the_history_and_nothing_else(start: Any, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_an_unwritable_data_directory_costs_the_history_and_nothing_else(start: 
     (line,) = [line for line in process.output.splitlines() if "Service failed to start" in line]
     assert str(tmp_path / "file" / "data") in line
     assert "set another data_dir" in line
-    assert "degraded  database" in process.output
+    assert "degraded      database" in process.output
     assert "stop_deadline" in process.output, "what could not be kept is counted and said"
 
 

@@ -23,14 +23,14 @@ def test_the_demo_runs_twice_and_the_second_one_finds_the_first_ones_runs(
     for _ in range(2):
         process = start("demo", "--data-dir", data, "--seconds", 5, "--port", 0, "--speed", 120)
         assert process.end() == 0, process.output
-        summary = re.search(r"runs +(\d+), of which (\d+) kept", process.output)
+        summary = re.search(r"runs +(\d+) \((\d+) recorded\)", process.output)
         assert summary is not None, process.output
         assert summary[1] == summary[2]
-        assert re.search(r"losses +none", process.output)
+        assert re.search(r"lost records +none", process.output)
         sessions = len(told) + 1
-        assert re.search(rf"sessions +{sessions} in the history \({sessions} clean\)", process.output)
+        assert re.search(rf"sessions +{sessions} recorded \({sessions} clean\)", process.output)
         assert "hassette telemetry sessions --db" in process.output
-        assert len(process.output[process.output.index("The demonstration has ended") :].splitlines()) < 24
+        assert len(process.output[process.output.index("The demo ended after") :].splitlines()) < 24
         told.append(int(summary[1]))
     assert min(told) > 5
     sessions = ask("sessions", "--db", history.file)["sessions"]

@@ -39,7 +39,7 @@ def test_the_demo_runs_without_a_store_and_explains_once_how_to_install_it(tmp_p
     assert ended.returncode == 0, ended.stderr
     (line,) = [line for line in ended.stderr.splitlines() if "Runs are not recorded" in line]
     assert 'pip install "hassette-core[telemetry]"' in line
-    assert "nothing is kept without a store" in ended.stdout
-    assert "failures  " in ended.stdout
+    assert 'none; to record it:  pip install "hassette-core[telemetry]"' in ended.stdout
+    assert "failures      " in ended.stdout
     assert "climate_guard.climate_guard.watch_humidity" in ended.stdout, "the apps ran"
     assert not (tmp_path / "data").exists(), "nothing is written"

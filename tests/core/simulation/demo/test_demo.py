@@ -1,4 +1,4 @@
-"""The demonstration itself: how it ends, and that no run is left out of its count."""
+"""The demonstration: how it ends, and the count of its runs."""
 
 import asyncio
 import time
@@ -6,25 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from hassette_core.errors import StartFailedError
-from hassette_core.framework import Hassette
-from hassette_core.simulation.demo import Demo, DemoOptions, Tally
+from hassette_core import Hassette, StartFailedError
+from hassette_core.simulation.demo import Demo, DemoOptions, RunTally
 from hassette_executor import CommandExecutor, EventTrigger, InvokeHandler, ListenerRegistration
 
 
-async def test_what_ends_a_demonstration_is_told_as_it_is_and_in_no_group(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def fail(_: Hassette) -> None:
-        await asyncio.sleep(0)  # the tally and the others have begun
+class FailingFramework(Hassette):
+    """A framework that fails while it starts."""
+
+    async def run(self) -> None:
+        await asyncio.sleep(0)  # the other tasks of the demonstration have started
         raise StartFailedError("bus", "no")
 
-    monkeypatch.setattr(Hassette, "run", fail)
+
+async def test_a_fatal_error_leaves_the_demo_as_it_was_raised(tmp_path: Path) -> None:
+    demo = Demo(DemoOptions(data_dir=tmp_path, port=0), make_framework=FailingFramework)
     with pytest.raises(StartFailedError, match=r"^the bus could not start: no$"):
-        await Demo(DemoOptions(data_dir=tmp_path, port=0)).run(lambda _: None)
+        await demo.run(lambda _: None)
 
 
-def a_run_that_fails() -> InvokeHandler:
+def failing_run() -> InvokeHandler:
     async def fail() -> None:
         raise ValueError("no")
 
@@ -34,18 +35,18 @@ def a_run_that_fails() -> InvokeHandler:
 
 
 @pytest.mark.parametrize("late", [0, 1, 2])
-async def test_runs_that_come_while_all_is_being_ended_are_counted_and_none_is_counted_twice(late: int) -> None:
-    tally = Tally()
+async def test_every_run_is_counted_once_also_during_the_shutdown(late: int) -> None:
+    tally = RunTally()
     async with asyncio.timeout(5), CommandExecutor() as executor:
         following = asyncio.create_task(tally.follow(executor.feed))
-        await executor.execute(a_run_that_fails())
-        await executor.execute(a_run_that_fails())
-        while tally.failures.total() < 2:  # noqa: ASYNC110  until it has counted these
+        await executor.execute(failing_run())
+        await executor.execute(failing_run())
+        while tally.failures.total() < 2:  # noqa: ASYNC110  the tally notifies of no count
             await asyncio.sleep(0)
         following.cancel()
         await asyncio.wait({following})
         for _ in range(late):
-            await executor.execute(a_run_that_fails())
+            await executor.execute(failing_run())
         assert await executor.force_flush()
         await tally.catch_up(executor.feed)
         assert executor.feed.subscribers == 0

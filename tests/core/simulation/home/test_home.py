@@ -1,48 +1,51 @@
-"""The simulated home lives, the same way for the same seed; and its API keeps the promises that the contract needs."""
+"""The simulated home: its activity, its states and events, and its server."""
 
 import asyncio
 import errno
 import re
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
 import aiohttp
 import pytest
 
-from hassette_core.simulation.home import HomeCore, Life, SimulatedHome
-from hassette_core.simulation.home.house import furnish
-from hassette_core.simulation.home.load import Load
-from hassette_core.simulation.home.ulids import UlidSource
+from hassette_core.simulation.home import HomeActivity, HomeCore, SimulatedHome
+from hassette_core.simulation.home.core import UlidSource
+from hassette_core.simulation.home.entities import add_entities
+from hassette_core.simulation.home.load import LoadGenerator
 
 
-def live(seed: int, seconds: float, meddle: Any = None) -> list[tuple[float, str, str]]:
-    """Let a house live for some of its own seconds, and return (when, entity, new state)."""
+def simulate(
+    seed: int, seconds: float, prepare: Callable[[HomeCore], None] | None = None
+) -> list[tuple[float, str, str]]:
+    """Run the activity for some simulated seconds, and return (time, entity, new state) of each change."""
     core = HomeCore(Random(0))
-    furnish(core)
-    life = Life(core, Random(seed), speed=60)
+    add_entities(core)
+    activity = HomeActivity(core, Random(seed), speed=60)
     seen: list[tuple[float, str, str]] = []
     now = 0.0
     core.listen(
         "state_changed",
         lambda event: seen.append((now, event["data"]["entity_id"], event["data"]["new_state"]["state"])),
     )
-    if meddle is not None:
-        meddle(core)
+    if prepare is not None:
+        prepare(core)
     while now < seconds:
-        now = life.step()
+        now = activity.step()
     return seen
 
 
-def test_the_same_seed_brings_the_same_life_and_another_brings_another() -> None:
+def test_the_same_seed_leads_to_the_same_activity_and_another_seed_to_another() -> None:
     day = 86_400
-    assert live(1, day) == live(1, day)
-    assert live(1, day) != live(2, day)
+    assert simulate(1, day) == simulate(1, day)
+    assert simulate(1, day) != simulate(2, day)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_quarter_of_an_hour_gives_every_example_something_to_do(seed: int) -> None:
-    """Fifteen seconds of demonstration: motion that ends, a door that stays open, a heated room with an open window."""
-    seen = live(seed, 900)
+def test_fifteen_minutes_have_a_change_for_every_example_app(seed: int) -> None:
+    """Fifteen seconds of the demo: motion that ends, a door that stays open, a heated room with an open window."""
+    seen = simulate(seed, 900)
 
     def when(entity_id: str, state: str) -> list[float]:
         return [at for at, entity, new in seen if (entity, new) == (entity_id, state)]
@@ -57,36 +60,40 @@ def test_a_quarter_of_an_hour_gives_every_example_something_to_do(seed: int) -> 
     assert len(seen) < 900 / 60 * 10, "a few events a second, no more"
 
 
-def test_a_day_is_lived_without_a_room_freezing_or_boiling() -> None:
+def test_rooms_stay_between_5_and_26_degrees_for_a_day() -> None:
     temperatures = [
-        float(new) for _, entity, new in live(3, 86_400) if entity.endswith("_temperature") and "outdoor" not in entity
+        float(new)
+        for _, entity, new in simulate(3, 86_400)
+        if entity.endswith("_temperature") and "outdoor" not in entity
     ]
     assert 5 < min(temperatures) < max(temperatures) < 26
 
 
-def test_heating_that_is_turned_off_cools_the_room() -> None:
+def test_a_room_without_heating_cools_down() -> None:
     def turn_off(core: HomeCore) -> None:
         core.change("climate.bedroom", "off", hvac_action="off")
 
-    with_heating = [float(new) for _, entity, new in live(1, 6 * 3_600) if entity == "sensor.bedroom_temperature"]
-    without = [float(new) for _, entity, new in live(1, 6 * 3_600, turn_off) if entity == "sensor.bedroom_temperature"]
+    with_heating = [float(new) for _, entity, new in simulate(1, 6 * 3_600) if entity == "sensor.bedroom_temperature"]
+    without = [
+        float(new) for _, entity, new in simulate(1, 6 * 3_600, turn_off) if entity == "sensor.bedroom_temperature"
+    ]
     assert without[-1] < with_heating[-1] - 2
 
 
-def test_lights_and_the_coffee_machine_show_in_the_power() -> None:
+def test_lights_and_the_coffee_machine_add_to_the_power() -> None:
     def switch_on(core: HomeCore) -> None:
         core.change("light.hall", "on", brightness=255)
         core.change("switch.coffee_machine", "on")
 
-    def first_watts(meddle: Any) -> float:
-        return next(float(new) for _, entity, new in live(1, 300, meddle) if entity == "sensor.power")
+    def first_watts(prepare: Callable[[HomeCore], None] | None) -> float:
+        return next(float(new) for _, entity, new in simulate(1, 300, prepare) if entity == "sensor.power")
 
     assert first_watts(switch_on) == pytest.approx(first_watts(None) + 959, abs=1)
 
 
-def test_the_house_has_about_thirty_things_and_every_kind_that_an_example_needs() -> None:
+def test_the_home_has_30_to_40_entities_and_every_domain_that_an_example_needs() -> None:
     core = HomeCore(Random(0))
-    furnish(core)
+    add_entities(core)
     assert 30 <= len(core.states) <= 40
     domains = {entity_id.partition(".")[0] for entity_id in core.states}
     assert {
@@ -107,11 +114,11 @@ def test_context_ids_are_ulids_that_sort_by_time() -> None:
     source = UlidSource(Random(1), lambda: next(times))
     made = [source() for _ in range(3)]
     assert made == sorted(made)
-    assert all(re.fullmatch(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", one) for one in made)
+    assert all(re.fullmatch(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", ulid) for ulid in made)
     assert made[2].startswith("7ZZZZZZZZZ")
 
 
-def test_writing_what_is_there_already_is_no_event_and_last_changed_follows_the_state_only() -> None:
+def test_setting_the_same_state_fires_no_event_and_attributes_do_not_change_last_changed() -> None:
     core = HomeCore(Random(0))
     heard: list[Any] = []
     core.listen("*", heard.append)
@@ -128,39 +135,39 @@ def test_writing_what_is_there_already_is_no_event_and_last_changed_follows_the_
 @pytest.mark.parametrize(
     "entity_id", ["", "light", "Light.hall", "light.", ".hall", "light.a.b", "light._a", "light.a__b"]
 )
-def test_what_is_no_entity_id_is_refused(entity_id: str) -> None:
+def test_an_invalid_entity_id_is_refused(entity_id: str) -> None:
     with pytest.raises(ValueError, match="Invalid entity ID specified"):
         HomeCore(Random(0)).set(entity_id, 1)
 
 
-async def test_load_brings_as_many_events_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_load_has_the_given_rate() -> None:
     core = HomeCore(Random(0))
     heard: list[Any] = []
     core.listen("state_changed", heard.append)
-    load = Load(core, 1_000)
+    load = LoadGenerator(core, 1_000)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    pressing = asyncio.create_task(load.press())
+    running = asyncio.create_task(load.run())
     async with asyncio.timeout(10):
-        while load.sent < 300:  # noqa: ASYNC110  it tells nobody
+        while load.sent < 300:  # noqa: ASYNC110  it notifies of no count
             await asyncio.sleep(0.01)
     took = loop.time() - began
-    pressing.cancel()
+    running.cancel()
     assert load.sent == len(heard)
     assert took >= 0.3
     assert {event["data"]["entity_id"] for event in heard} == {f"sensor.load_{n}" for n in range(1, 11)}
 
 
-async def test_a_home_that_serves_lives_and_one_at_speed_zero_does_not() -> None:
-    async with SimulatedHome(speed=1_000) as lively, SimulatedHome(speed=0) as still:
+async def test_a_home_has_activity_except_at_speed_zero() -> None:
+    async with SimulatedHome(speed=1_000) as active, SimulatedHome(speed=0) as still:
         heard = asyncio.Event()
-        lively.core.listen("state_changed", lambda event: heard.set())
+        active.core.listen("state_changed", lambda event: heard.set())
         still.core.listen("*", lambda event: pytest.fail("something happened"))
         async with asyncio.timeout(10):
             await heard.wait()
 
 
-async def test_a_taken_port_is_said_to_be() -> None:
+async def test_the_error_for_a_taken_port_names_it() -> None:
     async with SimulatedHome(speed=0) as home:
         other = SimulatedHome(port=home.port, speed=0)
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{home.port}: ") as raised:
@@ -169,7 +176,7 @@ async def test_a_taken_port_is_said_to_be() -> None:
         await other.stop()
 
 
-async def test_stopped_it_starts_again_on_the_same_port_with_its_states() -> None:
+async def test_a_restart_keeps_the_port_and_the_states() -> None:
     home = SimulatedHome(speed=0)
     await home.start()
     port = home.port
@@ -185,8 +192,8 @@ async def test_stopped_it_starts_again_on_the_same_port_with_its_states() -> Non
     await home.stop()
 
 
-async def test_it_takes_no_json_that_home_assistant_does_not_take() -> None:
-    """Taken in, a NaN would be among its states, and nobody who reads JSON strictly could fetch them any more."""
+async def test_json_that_home_assistant_refuses_is_refused() -> None:
+    """If a NaN became a state, no client with a strict JSON parser could fetch the states."""
     async with SimulatedHome(speed=0) as home, aiohttp.ClientSession() as session:
         headers = {"Authorization": f"Bearer {home.token}", "Content-Type": "application/json"}
         for body in (b'{"state": "1", "attributes": {"a": NaN}}', b'{"state": "\\ud83d"}'):
@@ -203,7 +210,7 @@ async def test_it_takes_no_json_that_home_assistant_does_not_take() -> None:
             assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
 
 
-async def test_stop_hangs_up_on_a_client_though_the_home_hangs() -> None:
+async def test_stop_disconnects_clients_of_a_hanging_home() -> None:
     async with aiohttp.ClientSession() as session:
         home = SimulatedHome(speed=0)
         await home.start()

@@ -4,6 +4,7 @@ import getpass
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -18,10 +19,14 @@ from hassette_core.simulation.demo.summary import summarise
 STOP_BUDGET_S = 9.0
 
 
-def default_data_dir() -> Path:
-    """Return a temporary directory that belongs to the current user, because others may run the demo too."""
+def default_data_dir(get_user: Callable[[], str] = getpass.getuser) -> Path:
+    """Return a temporary directory that belongs to the current user, because others may run the demo too.
+
+    Args:
+        get_user: Returns the name of the user.
+    """
     try:
-        user = getpass.getuser()
+        user = get_user()
     except (KeyError, OSError, ImportError):  # in a container, a uid may have no name
         user = str(os.getuid())
     return Path(tempfile.gettempdir()) / f"hassette-demo-{user}"
@@ -84,4 +89,4 @@ def demo(
     try:
         return run_to_the_end(main)
     finally:
-        click.echo(summarise(demonstration, time.monotonic() - began))
+        click.echo(summarise(demonstration.result(), time.monotonic() - began))

@@ -1,1 +1,1 @@
-"""A simulated home, and the demonstration that runs the framework against it."""
+"""A simulated home, and the demonstration that runs the framework in it."""

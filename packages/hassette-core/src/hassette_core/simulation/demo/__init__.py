@@ -1,6 +1,6 @@
-"""The demonstration: a simulated home, the framework, and the example apps, on this machine alone."""
+"""The demonstration: the simulated home, the framework and the example apps in one process."""
 
-from hassette_core.simulation.demo.demo import Demo, DemoOptions
-from hassette_core.simulation.demo.tally import Tally
+from hassette_core.simulation.demo.demo import Demo, DemoOptions, DemoResult
+from hassette_core.simulation.demo.tally import RunTally
 
-__all__ = ["Demo", "DemoOptions", "Tally"]
+__all__ = ["Demo", "DemoOptions", "DemoResult", "RunTally"]

@@ -1,10 +1,12 @@
-"""Runs the simulated home, the framework and the example apps together."""
+"""Run the simulated home, the framework and the example apps together."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 from pydantic import SecretStr
 
@@ -13,27 +15,26 @@ from hassette_core.errors import FatalError
 from hassette_core.framework import Hassette
 from hassette_core.installed import plugin_tables
 from hassette_core.lifecycle import ServiceStatus, StatusChange
-from hassette_core.simulation.demo.tally import Tally
-from hassette_core.simulation.demo.weak_battery import weaken
+from hassette_core.simulation.demo.tally import RunTally
 from hassette_core.simulation.home import SimulatedHome
 from hassette_executor import Accounting
 
-TROUBLED = {ServiceStatus.DEGRADED, ServiceStatus.RESTARTING, ServiceStatus.EXHAUSTED}
+UNHEALTHY = {ServiceStatus.DEGRADED, ServiceStatus.RESTARTING, ServiceStatus.EXHAUSTED}
 EXAMPLES = Path(__file__).parent / "examples"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """What can be chosen about a demonstration.
+    """Options of a demonstration.
 
     Attributes:
-        data_dir: Where history is kept.
-        seconds: How long it lasts; None until it is stopped.
-        port: Of the page; None takes sync's own default, 0 any free one.
-        seed: The same seed brings the same life in the house.
-        speed: The house's seconds per second of ours.
-        events_per_second: Load on top of the house's own life.
-        config: A configuration to run in place of the examples; its apps, executor and plugin tables count.
+        data_dir: The directory of the history.
+        seconds: How long it runs. None: until it is stopped.
+        port: The port of the page. None: the default of hassette-sync; 0: a free port.
+        seed: The same seed leads to the same activity in the home.
+        speed: Simulated seconds per second.
+        events_per_second: Additional load.
+        config: A configuration to use instead of the examples: its apps, its executor table and its plugin tables.
     """
 
     data_dir: Path
@@ -45,61 +46,82 @@ class DemoOptions:
     config: Path | None = None
 
 
-class Demo:
-    """One demonstration.
-
-    Args:
-        options: What was chosen.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoResult:
+    """The facts about a demonstration that has ended.
 
     Attributes:
-        page_url: Where the page was; None without one.
-        tally: What ran.
-        secrets: What must not appear in any log.
-
-    Raises:
-        ConfigError: The chosen configuration is wrong.
+        data_dir: The directory of the history.
+        accounting: Where the records of the runs went. None if the framework was never made.
+        failures: Number of failures by ``app.instance.name`` of the listener or job.
+        has_history: Whether a sink recorded the runs.
+        page_url: The address of the page. None if there was no page.
+        degraded: The services that did not work when the stop was requested.
     """
 
-    def __init__(self, options: DemoOptions) -> None:
+    data_dir: Path
+    accounting: Accounting | None
+    failures: Counter[str]
+    has_history: bool
+    page_url: str | None
+    degraded: tuple[StatusChange, ...]
+
+
+class Demo:
+    """A demonstration. It runs once.
+
+    Args:
+        options: The options.
+        make_framework: Makes the framework from a configuration.
+
+    Attributes:
+        options: The options.
+        secrets: Values that must not appear in a log.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+    """
+
+    def __init__(
+        self, options: DemoOptions, *, make_framework: Callable[[HassetteConfig], Hassette] = Hassette
+    ) -> None:
         self.options = options
-        self.page_url: str | None = None
-        self.tally = Tally()
+        self._make_framework = make_framework
+        self._tally = RunTally()
         self._file = load_config(options.config or EXAMPLES / "hassette.toml", plugin_tables=plugin_tables())
         self.secrets = self._file.secrets
         self._hassette: Hassette | None = None
+        self._page_url: str | None = None
         self._stop_requested = ""
         self._degraded: tuple[StatusChange, ...] = ()
 
-    @property
-    def accounting(self) -> Accounting | None:
-        """Where the runs went; None if it never came to that."""
-        return self._hassette.executor.accounting() if self._hassette is not None else None
-
-    @property
-    def degraded(self) -> tuple[StatusChange, ...]:
-        """The parts that were not as they should be when the end began."""
-        return self._degraded
-
-    @property
-    def keeps(self) -> bool:
-        """Whether anything kept the records."""
-        return self._hassette is not None and self._hassette.has_sinks
+    def result(self) -> DemoResult:
+        """Return the facts about the demonstration so far."""
+        hassette = self._hassette
+        return DemoResult(
+            data_dir=self.options.data_dir,
+            accounting=hassette.executor.accounting() if hassette is not None else None,
+            failures=self._tally.failures,
+            has_history=hassette is not None and hassette.has_sinks,
+            page_url=self._page_url,
+            degraded=self._degraded,
+        )
 
     def request_stop(self, reason: str) -> None:
         """Let `run` end."""
         self._stop_requested = self._stop_requested or reason
         if self._hassette is not None:
-            self._degraded = tuple(part for part in self._hassette.statuses if part.status in TROUBLED)
+            self._degraded = tuple(change for change in self._hassette.statuses if change.status in UNHEALTHY)
             self._hassette.request_stop(reason)
 
     async def run(self, on_started: Callable[[str | None], None]) -> None:
-        """Run until the time is over or `request_stop`.
+        """Run until the time is over or `request_stop` is called.
 
         Args:
-            on_started: Called with the page's address once everything has started.
+            on_started: Called with the address of the page once everything has started.
 
         Raises:
-            FatalError: It could not start, or could not go on.
+            FatalError: The framework could not start or go on.
             OSError: The simulated home cannot listen.
         """
         options = self.options
@@ -107,42 +129,42 @@ class Demo:
             home = await stack.enter_async_context(
                 SimulatedHome(seed=options.seed, speed=options.speed, events_per_second=options.events_per_second)
             )
-            self._hassette = hassette = Hassette(self._config(home))
+            self._hassette = hassette = self._make_framework(self._config(home))
             if self._stop_requested:
                 hassette.request_stop(self._stop_requested)
             try:
-                await self._run_beside(hassette, home, on_started)
+                await self._run_framework(hassette, home, on_started)
             finally:
-                await self.tally.catch_up(hassette.executor.feed)
+                await self._tally.catch_up(hassette.executor.feed)
 
-    async def _run_beside(
+    async def _run_framework(
         self, hassette: Hassette, home: SimulatedHome, on_started: Callable[[str | None], None]
     ) -> None:
         fatal: FatalError | None = None
-        async with asyncio.TaskGroup() as beside:
+        async with asyncio.TaskGroup() as group:
             tasks = [
-                beside.create_task(self.tally.follow(hassette.executor.feed)),
-                beside.create_task(self._lead(hassette, on_started)),
+                group.create_task(self._tally.follow(hassette.executor.feed)),
+                group.create_task(self._announce_and_stop(hassette, on_started)),
             ]
             if self.options.speed > 0:
-                tasks.append(beside.create_task(weaken(home, self.options.seed, self.options.speed)))
+                tasks.append(group.create_task(simulate_weak_battery(home, self.options.seed, self.options.speed)))
             try:
                 await hassette.run()
             except FatalError as error:
-                fatal = error  # the group would wrap it, and nobody would know it for a foreseen end
+                fatal = error  # raised below, because the task group would wrap it in an exception group
             finally:
                 for task in tasks:
                     task.cancel()
         if fatal is not None:
             raise fatal
 
-    async def _lead(self, hassette: Hassette, on_started: Callable[[str | None], None]) -> None:
+    async def _announce_and_stop(self, hassette: Hassette, on_started: Callable[[str | None], None]) -> None:
         await hassette.wait_started()
-        self.page_url = hassette.page_url
-        on_started(self.page_url)
+        self._page_url = hassette.page_url
+        on_started(self._page_url)
         if self.options.seconds is not None:
             await asyncio.sleep(self.options.seconds)
-            self.request_stop(f"the demonstration's {self.options.seconds:g} s are over")
+            self.request_stop(f"the demo's {self.options.seconds:g} s are over")
 
     def _config(self, home: SimulatedHome) -> HassetteConfig:
         config = self._file
@@ -158,3 +180,24 @@ class Demo:
                 "plugins": plugins,
             }
         )
+
+
+WEAK_SENSOR = "sensor.bathroom_humidity"
+OUTAGE_INTERVAL_S = (150.0, 420.0)
+"""Shortest and longest time between two outages of the sensor, in simulated seconds."""
+
+
+async def simulate_weak_battery(home: SimulatedHome, seed: int, speed: float) -> None:
+    """Make the bathroom's humidity ``unknown`` now and then, until cancelled. Its next reading is a number again.
+
+    The example app does not handle this, so that the demonstration shows failed runs.
+
+    Args:
+        home: The simulated home.
+        seed: The same seed leads to the same outages.
+        speed: Simulated seconds per second.
+    """
+    random = Random(f"battery {seed}")  # noqa: S311  not used for secrets
+    while True:
+        await asyncio.sleep(random.uniform(*OUTAGE_INTERVAL_S) / speed)
+        home.core.change(WEAK_SENSOR, "unknown")

@@ -1,20 +1,20 @@
-"""Counts what a demonstration ran, as it happens."""
+"""Count the runs of a demonstration as they end."""
 
 import asyncio
 from collections import Counter
 
 from hassette_executor import Feed, Record
 
-MOST_WAITING = 1_000_000
-"""Runs that may wait to be counted: to count is quick, and none must be left out."""
+MAX_BUFFERED_RUNS = 1_000_000
+"""Large enough that no run is dropped before it is counted, because counting is quick."""
 
 
-class Tally:
-    """Follows a feed and counts runs.
+class RunTally:
+    """Follows a feed and counts the runs.
 
     Attributes:
-        statuses: How many runs ended how.
-        failures: How often each handler or job failed, by ``app.instance.name``.
+        statuses: Number of runs by status.
+        failures: Number of failures by ``app.instance.name`` of the listener or job.
     """
 
     def __init__(self) -> None:
@@ -32,15 +32,16 @@ class Tally:
 
     async def follow(self, feed: Feed) -> None:
         """Count every run from now on, until cancelled."""
-        async with feed.subscribe(limit=MOST_WAITING) as subscription:
+        async with feed.subscribe(limit=MAX_BUFFERED_RUNS) as subscription:
             async for records in subscription:
                 for record in records:
                     self.count(record)
 
     async def catch_up(self, feed: Feed) -> None:
-        """Count what `follow` was cancelled before it came to, such as the run whose failure ended everything."""
-        async with feed.subscribe(after=self._last_id, limit=MOST_WAITING) as rest:
-            asyncio.get_running_loop().call_soon(rest.close)  # what is retained is there at once; no more comes
+        """Count the runs that ended after `follow` was cancelled, for example a run that ended the process."""
+        async with feed.subscribe(after=self._last_id, limit=MAX_BUFFERED_RUNS) as rest:
+            # The retained runs are available at once, and no more follow.
+            asyncio.get_running_loop().call_soon(rest.close)
             async for records in rest:
                 for record in records:
                     self.count(record)

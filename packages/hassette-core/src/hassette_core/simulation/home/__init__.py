@@ -1,7 +1,7 @@
-"""A simulated home: Home Assistant's API on loopback, with a small house behind it that lives."""
+"""A simulated home: a small home with Home Assistant's WebSocket and REST API on a loopback port."""
 
+from hassette_core.simulation.home.activity import HomeActivity
 from hassette_core.simulation.home.core import HomeContext, HomeCore
-from hassette_core.simulation.home.home import SimulatedHome
-from hassette_core.simulation.home.life import Life
+from hassette_core.simulation.home.simulated_home import SimulatedHome
 
-__all__ = ["HomeContext", "HomeCore", "Life", "SimulatedHome"]
+__all__ = ["HomeActivity", "HomeContext", "HomeCore", "SimulatedHome"]

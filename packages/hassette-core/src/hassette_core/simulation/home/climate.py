@@ -1,28 +1,28 @@
-"""The air in the house: warmed by heating, cooled by open windows and the winter outside."""
+"""Temperatures, humidity, heating and power of the simulated home."""
 
 from collections.abc import Iterator
 from random import Random
 
 from hassette_core.simulation.home.core import HomeCore
-from hassette_core.simulation.home.house import HEATED
+from hassette_core.simulation.home.entities import HEATED
 
 MINUTE_S = 60.0
 LOSS_PER_MINUTE = 0.003
-"""Part of the difference to the outside that a room loses, its window shut."""
+"""A room with closed windows loses this share of its difference to the outdoor temperature."""
 OPEN_WINDOW = 10.0
-"""How many times as much with its window open."""
+"""Factor of the loss while a window is open."""
 HEATING_PER_MINUTE = 0.2
-"""Degrees that heating adds."""
+"""Degrees that heating adds per minute."""
 TOLERANCE = 0.2
-"""Heating begins this far below the target, and ends this far above."""
+"""Heating starts this many degrees below the target and stops this many above."""
 WATTS = {"light": 9.0, "switch.coffee_machine": 950.0}
 
 
 class Climate:
-    """Temperatures, humidity, heating and power.
+    """Updates the sensors for temperature, humidity and power, and the heating.
 
     Args:
-        core: The house's states and events.
+        core: The states and events of the home.
         random: Source of the noise.
     """
 
@@ -36,7 +36,7 @@ class Climate:
         }
 
     def steps(self) -> Iterator[float]:
-        """Go on by a minute of the house's time at each step."""
+        """Advance by one minute of simulated time per step."""
         while True:
             yield MINUTE_S
             outside = self._celsius["outdoor"]
@@ -55,7 +55,7 @@ class Climate:
 
     def _heating(self, place: str) -> float:
         if place not in HEATED:
-            # Somewhere in the cellar a boiler keeps the other rooms as they are.
+            # The other rooms have a simple thermostat that is not an entity.
             return 0.036 if self._celsius[place] < 20.5 else 0.0
         entity_id = f"climate.{place}"
         state = self._core.states[entity_id]

@@ -1,37 +1,57 @@
-"""The heart of the simulated home: states and events, with contexts, as Home Assistant's own core keeps them."""
+"""States, events and contexts of the simulated home, as in Home Assistant's core."""
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from random import Random
 from typing import Any, NamedTuple
 
-from hassette_core.simulation.home.ulids import UlidSource
-
 Json = dict[str, Any]
-Listener = Callable[[Json], None]
+EventCallback = Callable[[Json], None]
 
 MATCH_ALL = "*"
 MAX_STATE_LENGTH = 255
 _ENTITY_ID = re.compile(r"^(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)$")
 
 
+_ULID_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
+
+
+class UlidSource:
+    """Makes ULIDs, like Home Assistant's context ids: 26 characters that sort by time.
+
+    A ULID has 48 bits of milliseconds and 80 random bits.
+
+    Args:
+        random: Source of the random part.
+        time_ns: Wall clock, in nanoseconds since the Unix epoch.
+    """
+
+    def __init__(self, random: Random, time_ns: Callable[[], int] = time.time_ns) -> None:
+        self._random = random
+        self._time_ns = time_ns
+
+    def __call__(self) -> str:
+        """Return a new ULID."""
+        value = (self._time_ns() // 1_000_000) << 80 | self._random.getrandbits(80)
+        return "".join(_ULID_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+
+
 class HomeContext(NamedTuple):
-    """Who caused something; see `hassette_core.events.Context`."""
+    """The cause of a state or event; see `hassette_core.events.Context`."""
 
     id: str
     parent_id: str | None = None
     user_id: str | None = None
 
     def as_json(self) -> Json:
-        """Return it as the APIs send it."""
+        """Return the context as the APIs send it."""
         return {"id": self.id, "parent_id": self.parent_id, "user_id": self.user_id}
 
 
 class HomeCore:
-    """States and the event bus.
-
-    States and events are kept in the shape in which the APIs send them: that is all that anybody wants of them here.
+    """The states and the event bus, with states and events in the form in which the APIs send them.
 
     Args:
         random: Source of the random part of context ids.
@@ -39,7 +59,7 @@ class HomeCore:
 
     Attributes:
         states: All states by entity id.
-        user_id: The user whom the token belongs to.
+        user_id: The user that the access token belongs to.
     """
 
     def __init__(self, random: Random, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -47,22 +67,22 @@ class HomeCore:
         self.user_id = f"{random.getrandbits(128):032x}"
         self._now = now
         self._new_id = UlidSource(random)
-        self._listeners: dict[str, list[Listener]] = {}
+        self._callbacks: dict[str, list[EventCallback]] = {}
 
     def context(self, *, parent: HomeContext | None = None, user: bool = False) -> HomeContext:
-        """Make a new context.
+        """Return a new context.
 
         Args:
             parent: The context that caused this one.
-            user: True for what comes in over an API: it carries the token's user.
+            user: True for a request over an API: the context has the user of the access token.
         """
         return HomeContext(self._new_id(), parent and parent.id, self.user_id if user else None)
 
-    def listen(self, event_type: str, listener: Listener) -> Callable[[], None]:
-        """Call the listener with every event of a type (``*``: of all types); call what is returned to end it."""
-        listeners = self._listeners.setdefault(event_type, [])
-        listeners.append(listener)
-        return lambda: listeners.remove(listener)
+    def listen(self, event_type: str, callback: EventCallback) -> Callable[[], None]:
+        """Call a callback with every event of a type (``*`` for all types). Return a function that ends this."""
+        callbacks = self._callbacks.setdefault(event_type, [])
+        callbacks.append(callback)
+        return lambda: callbacks.remove(callback)
 
     def fire(self, event_type: str, data: Json | None = None, context: HomeContext | None = None) -> Json:
         """Fire an event and return it."""
@@ -73,8 +93,8 @@ class HomeCore:
             "time_fired": self._now().isoformat(),
             "context": (context or self.context()).as_json(),
         }
-        for listener in (*self._listeners.get(MATCH_ALL, ()), *self._listeners.get(event_type, ())):
-            listener(event)
+        for callback in (*self._callbacks.get(MATCH_ALL, ()), *self._callbacks.get(event_type, ())):
+            callback(event)
         return event
 
     def set(
@@ -84,16 +104,16 @@ class HomeCore:
         attributes: Mapping[str, Any] | None = None,
         context: HomeContext | None = None,
     ) -> bool:
-        """Write a state, and fire ``state_changed`` if it differs; return whether the entity is new.
+        """Set a state, and fire ``state_changed`` if it differs. Return whether the entity is new.
 
         Args:
-            entity_id: Such as ``light.hall``.
-            state: Any value; its text counts.
-            attributes: Replaces all attributes; None leaves none.
-            context: Who caused it.
+            entity_id: For example ``light.hall``.
+            state: Any value; it is converted to text.
+            attributes: Replaces all attributes. None removes them.
+            context: The cause; None makes a new context.
 
         Raises:
-            ValueError: The entity id or the state is not one; the text is Home Assistant's.
+            ValueError: The entity id or the state is invalid. The message is Home Assistant's.
         """
         if not _ENTITY_ID.match(entity_id):
             raise ValueError("Invalid entity ID specified.")
@@ -103,7 +123,7 @@ class HomeCore:
         new_attributes = dict(attributes or {})
         old = self.states.get(entity_id)
         if old is not None and old["state"] == text and old["attributes"] == new_attributes:
-            return False  # Home Assistant fires state_reported, which is only sent to those who ask for it
+            return False  # Home Assistant fires state_reported here, which this home does not have
         now = self._now().isoformat()
         context = context or self.context()
         new: Json = {
@@ -122,7 +142,9 @@ class HomeCore:
     def change(
         self, entity_id: str, state: object = None, *, context: HomeContext | None = None, **attributes: Any
     ) -> None:
-        """Change an entity that is there: its state (None: not), and the attributes named; the others stay.
+        """Change an existing entity: its state (unless it is None) and the given attributes. The others remain.
+
+            home.core.change("light.hall", "on", brightness=120)
 
         Raises:
             KeyError: There is no such entity.
@@ -131,7 +153,7 @@ class HomeCore:
         self.set(entity_id, old["state"] if state is None else state, {**old["attributes"], **attributes}, context)
 
     def remove(self, entity_id: str, context: HomeContext | None = None) -> bool:
-        """Remove a state, and fire ``state_changed``; return whether there was one."""
+        """Remove an entity and fire ``state_changed``. Return whether there was one."""
         old = self.states.pop(entity_id, None)
         if old is None:
             return False

@@ -1,4 +1,4 @@
-"""Load: as many changes a second as are wanted, evenly."""
+"""Load on the simulated home: state changes at a fixed rate."""
 
 import asyncio
 from itertools import count
@@ -9,15 +9,15 @@ SENSORS = 10
 TICK_S = 0.02
 
 
-class Load:
-    """Changes ``sensor.load_1`` … ``sensor.load_10`` in turn; each change counts up by one.
+class LoadGenerator:
+    """Changes ``sensor.load_1`` … ``sensor.load_10`` in turn. The state is the number of the change.
 
     Args:
-        core: The house's states and events.
-        events_per_second: How many changes.
+        core: The states and events of the home.
+        events_per_second: Changes per second.
 
     Attributes:
-        sent: How many changes there have been.
+        sent: Number of changes so far.
     """
 
     def __init__(self, core: HomeCore, events_per_second: float) -> None:
@@ -25,18 +25,18 @@ class Load:
         self._core = core
         self._rate = events_per_second
 
-    async def press(self) -> None:
-        """Go on until cancelled; a loop that was blocked for a while is not made up for in one burst."""
+    async def run(self) -> None:
+        """Change states until cancelled. After a blocked event loop, at most one second is made up for."""
         loop = asyncio.get_running_loop()
-        owed, before = 0.0, loop.time()
+        due, before = 0.0, loop.time()
         numbers = count(1)
         while True:
             await asyncio.sleep(TICK_S)
             now = loop.time()
-            owed += min(now - before, 1.0) * self._rate
+            due += min(now - before, 1.0) * self._rate
             before = now
-            for _ in range(int(owed)):
+            for _ in range(int(due)):
                 number = next(numbers)
                 self._core.set(f"sensor.load_{number % SENSORS + 1}", number, {"state_class": "total_increasing"})
                 self.sent = number
-            owed %= 1
+            due %= 1

@@ -7,43 +7,45 @@ from aiohttp import web
 
 from hassette_core.errors import RefusedError
 from hassette_core.simulation.home.core import HomeCore, Json
-from hassette_core.simulation.home.services import Services
-from hassette_core.simulation.home.strict_json import read_json
+from hassette_core.simulation.home.json_parsing import parse_json
+from hassette_core.simulation.home.services import ServiceRegistry
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class RestApi:
-    """The part of the REST API that deals with states, events and services.
+    """The parts of the REST API for states, events and services.
 
     Args:
-        core: The house's states and events.
-        services: The house's services.
+        core: The states and events of the home.
+        services: The services of the home.
         configuration: Returns the answer to ``/api/config``.
-        token: What the client must show.
+        token: The access token that a client must send.
     """
 
-    def __init__(self, core: HomeCore, services: Services, configuration: Callable[[], Json], token: str) -> None:
+    def __init__(
+        self, core: HomeCore, services: ServiceRegistry, configuration: Callable[[], Json], token: str
+    ) -> None:
         self._core = core
         self._services = services
         self._configuration = configuration
         self._token = token
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the routes."""
+        """Return the routes for an aiohttp application."""
         return [
-            web.get("/api/", self._for_the_known(self._status)),
-            web.get("/api/config", self._for_the_known(self._config)),
-            web.get("/api/states", self._for_the_known(self._states)),
-            web.get("/api/states/{entity_id}", self._for_the_known(self._state)),
-            web.post("/api/states/{entity_id}", self._for_the_known(self._set_state)),
-            web.delete("/api/states/{entity_id}", self._for_the_known(self._remove_state)),
-            web.post("/api/events/{event_type}", self._for_the_known(self._fire)),
-            web.get("/api/services", self._for_the_known(self._list_services)),
-            web.post("/api/services/{domain}/{service}", self._for_the_known(self._call)),
+            web.get("/api/", self._authenticated(self._get_status)),
+            web.get("/api/config", self._authenticated(self._get_config)),
+            web.get("/api/states", self._authenticated(self._get_states)),
+            web.get("/api/states/{entity_id}", self._authenticated(self._get_state)),
+            web.post("/api/states/{entity_id}", self._authenticated(self._set_state)),
+            web.delete("/api/states/{entity_id}", self._authenticated(self._remove_state)),
+            web.post("/api/events/{event_type}", self._authenticated(self._fire_event)),
+            web.get("/api/services", self._authenticated(self._list_services)),
+            web.post("/api/services/{domain}/{service}", self._authenticated(self._call_service)),
         ]
 
-    def _for_the_known(self, handler: Handler) -> Handler:
+    def _authenticated(self, handler: Handler) -> Handler:
         async def check(request: web.Request) -> web.StreamResponse:
             if request.headers.get("Authorization") != f"Bearer {self._token}":
                 raise web.HTTPUnauthorized
@@ -51,69 +53,69 @@ class RestApi:
 
         return check
 
-    async def _status(self, _request: web.Request) -> web.Response:
-        return _say("API running.")
+    async def _get_status(self, _request: web.Request) -> web.Response:
+        return _message("API running.")
 
-    async def _config(self, _request: web.Request) -> web.Response:
+    async def _get_config(self, _request: web.Request) -> web.Response:
         return web.json_response(self._configuration())
 
-    async def _states(self, _request: web.Request) -> web.Response:
+    async def _get_states(self, _request: web.Request) -> web.Response:
         return web.json_response(list(self._core.states.values()))
 
-    async def _state(self, request: web.Request) -> web.Response:
+    async def _get_state(self, request: web.Request) -> web.Response:
         state = self._core.states.get(request.match_info["entity_id"])
-        return _say("Entity not found.", 404) if state is None else web.json_response(state)
+        return _message("Entity not found.", 404) if state is None else web.json_response(state)
 
     async def _set_state(self, request: web.Request) -> web.Response:
         entity_id = request.match_info["entity_id"]
         try:
-            body: Json = await request.json(loads=read_json)
+            body: Json = await request.json(loads=parse_json)
         except ValueError:
-            return _say("Invalid JSON specified.", 400)
+            return _message("Invalid JSON specified.", 400)
         if (state := body.get("state")) is None:
-            return _say("No state specified.", 400)
+            return _message("No state specified.", 400)
         try:
             is_new = self._core.set(entity_id, state, body.get("attributes"), self._core.context(user=True))
         except ValueError as problem:
-            return _say(str(problem), 400)
+            return _message(str(problem), 400)
         answer = web.json_response(self._core.states[entity_id], status=201 if is_new else 200)
         answer.headers["Location"] = f"/api/states/{entity_id}"
         return answer
 
     async def _remove_state(self, request: web.Request) -> web.Response:
         removed = self._core.remove(request.match_info["entity_id"])
-        return _say("Entity removed.") if removed else _say("Entity not found.", 404)
+        return _message("Entity removed.") if removed else _message("Entity not found.", 404)
 
-    async def _fire(self, request: web.Request) -> web.Response:
+    async def _fire_event(self, request: web.Request) -> web.Response:
         event_type = request.match_info["event_type"]
         try:
             data = await _body(request)
         except ValueError:
-            return _say("Event data should be valid JSON.", 400)
+            return _message("Event data should be valid JSON.", 400)
         if data is not None and not isinstance(data, dict):
-            return _say("Event data should be a JSON object", 400)
+            return _message("Event data should be a JSON object", 400)
         self._core.fire(event_type, cast("Json | None", data), self._core.context(user=True))
-        return _say(f"Event {event_type} fired.")
+        return _message(f"Event {event_type} fired.")
 
     async def _list_services(self, _request: web.Request) -> web.Response:
         described = self._services.describe()
         return web.json_response([{"domain": domain, "services": services} for domain, services in described.items()])
 
-    async def _call(self, request: web.Request) -> web.Response:
+    async def _call_service(self, request: web.Request) -> web.Response:
         domain, service = request.match_info["domain"], request.match_info["service"]
         try:
             data = cast("Json", await _body(request) or {})
         except ValueError:
-            return _say("Data should be valid JSON.", 400)
+            return _message("Data should be valid JSON.", 400)
         context = self._core.context(user=True)
         changed: list[Json] = []
 
-        def gather(event: Json) -> None:
+        def collect(event: Json) -> None:
             if event["context"]["id"] == context.id and (state := event["data"]["new_state"]) is not None:
                 changed.append(state)
 
         wants_response = "return_response" in request.query
-        unsubscribe = self._core.listen("state_changed", gather)
+        unsubscribe = self._core.listen("state_changed", collect)
         try:
             response = self._services.call(domain, service, data, context, return_response=wants_response)
         except RefusedError:
@@ -127,8 +129,8 @@ class RestApi:
 
 async def _body(request: web.Request) -> Any:
     text = await request.text()
-    return read_json(text) if text else None
+    return parse_json(text) if text else None
 
 
-def _say(message: str, status: int = 200) -> web.Response:
+def _message(message: str, status: int = 200) -> web.Response:
     return web.json_response({"message": message}, status=status)

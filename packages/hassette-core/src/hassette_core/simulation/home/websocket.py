@@ -1,4 +1,4 @@
-"""The WebSocket API of the simulated home: one session per client."""
+"""The WebSocket API of the simulated home."""
 
 import asyncio
 import json
@@ -10,41 +10,41 @@ from aiohttp import WSMsgType, web
 
 from hassette_core.errors import RefusedError
 from hassette_core.simulation.home.core import MATCH_ALL, HomeCore, Json
-from hassette_core.simulation.home.services import TARGET_KEYS, Services, read_ids
-from hassette_core.simulation.home.strict_json import read_json
+from hassette_core.simulation.home.json_parsing import parse_json
+from hassette_core.simulation.home.services import TARGET_KEYS, ServiceRegistry, parse_ids
 
 MAX_PENDING_MESSAGES = 4_096
-"""A client with more than these unread is cut off, as by Home Assistant."""
+"""A client with more unread messages is disconnected, as by Home Assistant."""
 AUTH_TIMEOUT_S = 10.0
 
 
-class Session:
-    """One client's session: authentication, then commands and events.
+class ClientConnection:
+    """The connection of one client: authentication, then commands and events.
 
     Args:
-        core: The house's states and events.
-        services: The house's services.
+        core: The states and events of the home.
+        services: The services of the home.
         configuration: Returns the answer to ``get_config``.
-        token: What the client must show.
-        flowing: While it is not set, nothing is read, answered or sent: Home Assistant hangs.
+        token: The access token that the client must send.
+        awake: While it is not set, no message is read or sent: Home Assistant hangs.
     """
 
     def __init__(
         self,
         core: HomeCore,
-        services: Services,
+        services: ServiceRegistry,
         configuration: Callable[[], Json],
         token: str,
-        flowing: asyncio.Event,
+        awake: asyncio.Event,
     ) -> None:
         self._core = core
         self._services = services
         self._configuration = configuration
         self._token = token
-        self._flowing = flowing
+        self._awake = awake
         self._socket = web.WebSocketResponse(heartbeat=55)
         self._pending: deque[str] = deque()
-        self._wake = asyncio.Event()
+        self._has_pending = asyncio.Event()
         self._handler: asyncio.Task[None] | None = None
         self._subscriptions: dict[int, Callable[[], None]] = {}
         self._last_id = 0
@@ -62,7 +62,7 @@ class Session:
         }
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
-        """Serve the client until it goes, or is dropped."""
+        """Serve the client until it disconnects or is dropped."""
         await self._socket.prepare(request)
         self._handler = cast("asyncio.Task[None]", asyncio.current_task())
         writer: asyncio.Task[None] | None = None
@@ -70,11 +70,11 @@ class Session:
             if await self._authenticate():
                 writer = asyncio.create_task(self._write())
                 async for received in self._socket:
-                    await self._flowing.wait()
+                    await self._awake.wait()
                     if received.type is WSMsgType.TEXT:
-                        self._handle(read_json(received.data))
+                        self._handle(parse_json(received.data))
         except ValueError:
-            pass  # not JSON: Home Assistant hangs up as well
+            pass  # a message that is not JSON: Home Assistant disconnects, too
         except asyncio.CancelledError:
             if not self._dropped:
                 raise
@@ -88,12 +88,10 @@ class Session:
         return self._socket
 
     def drop(self) -> None:
-        """Hang up on the client at once."""
+        """Disconnect the client at once."""
         self._dropped = True
         if self._handler is not None:
             self._handler.cancel()
-
-    # ------------------------------------------------------------ authentication
 
     async def _authenticate(self) -> bool:
         version = self._configuration()["version"]
@@ -108,20 +106,18 @@ class Session:
         await self._socket.send_json({"type": "auth_invalid", "message": "Invalid access token or password"})
         return False
 
-    # ------------------------------------------------------------ sending
-
     def _send(self, message: Json) -> None:
         self._pending.append(json.dumps(message, separators=(",", ":")))
         if len(self._pending) >= MAX_PENDING_MESSAGES:
             self.drop()
-        self._wake.set()
+        self._has_pending.set()
 
     async def _write(self) -> None:
         while not self._socket.closed:
-            await self._flowing.wait()
+            await self._awake.wait()
             if not self._pending:
-                self._wake.clear()
-                await self._wake.wait()
+                self._has_pending.clear()
+                await self._has_pending.wait()
                 continue
             try:
                 await self._socket.send_str(self._pending.popleft())
@@ -134,8 +130,6 @@ class Session:
     def _refuse(self, message_id: Any, code: str, text: str) -> None:
         error = {"code": code, "message": text}
         self._send({"id": message_id, "type": "result", "success": False, "error": error})
-
-    # ------------------------------------------------------------ commands
 
     def _handle(self, raw: Any) -> None:
         message = cast("Json", raw) if isinstance(raw, dict) else {"id": 0}
@@ -218,7 +212,7 @@ def _read_target(target: Json) -> dict[str, list[str]]:
         if key not in TARGET_KEYS:
             raise RefusedError("invalid_format", f"extra keys not allowed @ data['target']['{key}']. Got {value!r}")
         try:
-            read[key] = read_ids(key, value)
+            read[key] = parse_ids(key, value)
         except RefusedError as problem:
             where = f"data['target']['{key}']. Got {value!r}"
             raise RefusedError(problem.code, f"not a valid value for dictionary value @ {where}") from None

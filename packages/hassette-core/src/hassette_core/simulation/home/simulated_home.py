@@ -1,4 +1,4 @@
-"""The simulated home, as a service: Home Assistant's API on loopback, and a house behind it that lives."""
+"""The simulated home: a server with Home Assistant's API on a loopback port."""
 
 import asyncio
 from random import Random
@@ -7,39 +7,45 @@ from typing import Self
 
 from aiohttp import web
 
+from hassette_core.simulation.home.activity import HomeActivity
 from hassette_core.simulation.home.automation import GuestWifi
 from hassette_core.simulation.home.core import HomeCore, Json
-from hassette_core.simulation.home.house import furnish
-from hassette_core.simulation.home.life import Life
-from hassette_core.simulation.home.load import Load
+from hassette_core.simulation.home.entities import add_entities
+from hassette_core.simulation.home.load import LoadGenerator
 from hassette_core.simulation.home.rest import RestApi
-from hassette_core.simulation.home.services import Services
-from hassette_core.simulation.home.things import SERVICES
-from hassette_core.simulation.home.websocket import Session
+from hassette_core.simulation.home.service_table import SERVICES
+from hassette_core.simulation.home.services import ServiceRegistry
+from hassette_core.simulation.home.websocket import ClientConnection
 
 VERSION = "2025.4.4"
-"""The Home Assistant that the contract tests compare the simulated home with."""
+"""The version of Home Assistant that the contract tests compare the simulated home with."""
 HOST = "127.0.0.1"
 
 
 class SimulatedHome:
-    """A small house with Home Assistant's WebSocket and REST API, for a demonstration or a test.
+    """A small home with Home Assistant's WebSocket and REST API, for a demonstration or a test.
 
-    It listens on 127.0.0.1 only. ``async with`` starts it and lets it live; as a service, `start` makes it answer and
-    `serve` makes it live.
+        async with SimulatedHome(speed=0) as home:
+            config = HassetteConfig.model_validate({"home_assistant": {"url": home.url, "token": home.token}, …})
+            async with Hassette(config, plugins=False) as hassette:
+                await hassette.wait_ready()
+                home.core.change("binary_sensor.hall_motion", "on")
+
+    It listens on 127.0.0.1 only. ``async with`` starts everything. As a service, `start` opens the port and `serve`
+    runs the activity in the home.
 
     Args:
-        port: Where to listen; 0 takes a free port.
-        seed: The same seed brings the same life.
-        speed: The house's seconds per second of ours: at 60, fifteen seconds show a quarter of an hour. At 0 nothing
-            happens by itself.
-        events_per_second: Load on top of the life: changes of ``sensor.load_1`` and its like.
-        token: The access token that is accepted.
+        port: The port to listen on; 0 chooses a free port.
+        seed: The same seed leads to the same activity.
+        speed: Simulated seconds per second: at 60, fifteen seconds show a quarter of an hour. At 0 there is no
+            activity: states change only by `core` and by service calls.
+        events_per_second: Additional state changes of ``sensor.load_1`` to ``sensor.load_10``.
+        token: The access token that clients must send.
 
     Attributes:
         name: ``simulated home``.
-        core: Its states and events, for a test that wants to meddle.
-        token: The access token that is accepted.
+        core: The states and events of the home: ``core.states``, ``core.change(…)``, ``core.fire(…)``.
+        token: The access token that clients must send.
     """
 
     name = "simulated home"
@@ -51,45 +57,43 @@ class SimulatedHome:
         seed: int = 1,
         speed: float = 60.0,
         events_per_second: float = 0.0,
-        token: str = "simulated-home",  # noqa: S107  it opens nothing but this process's own loopback port
+        token: str = "simulated-home",  # noqa: S107  it only protects a loopback port of this process
     ) -> None:
-        self.core = HomeCore(Random(f"ids {seed}"))  # noqa: S311  a game of chance, no secret
+        self.core = HomeCore(Random(f"ids {seed}"))  # noqa: S311  not used for secrets
         self.token = token
         self._port = port
         self._random = Random(f"life {seed}")  # noqa: S311
         self._speed = speed
         self._events_per_second = events_per_second
         self._state = "RUNNING"
-        self._services = Services(self.core, SERVICES)
-        self._sessions: set[Session] = set()
-        self._flowing = asyncio.Event()
-        self._flowing.set()
+        self._services = ServiceRegistry(self.core, SERVICES)
+        self._clients: set[ClientConnection] = set()
+        self._awake = asyncio.Event()
+        self._awake.set()
         self._runner: web.AppRunner | None = None
         self._serving: asyncio.Task[None] | None = None
         self._owned: asyncio.Task[None] | None = None
-        furnish(self.core)
+        add_entities(self.core)
         GuestWifi(self.core, self._services)
 
     @property
     def port(self) -> int:
-        """Where it listens, or will."""
+        """The port; 0 before the start if a free one is to be chosen."""
         return self._port
 
     @property
     def url(self) -> str:
-        """Its address, once started."""
+        """The address, once started."""
         return f"http://{HOST}:{self._port}"
 
-    # ------------------------------------------------------------ life
-
     async def start(self) -> None:
-        """Listen and answer.
+        """Open the port and answer requests.
 
         Raises:
             OSError: The port is taken.
         """
         app = web.Application()
-        app.router.add_get("/api/websocket", self._welcome)
+        app.router.add_get("/api/websocket", self._serve_client)
         app.add_routes(RestApi(self.core, self._services, self.configuration, self.token).routes())
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
@@ -104,8 +108,8 @@ class SimulatedHome:
         self._port = runner.addresses[0][1]
 
     async def serve(self) -> None:
-        """Live until stopped."""
-        self._serving = asyncio.create_task(self._live(), name=self.name)
+        """Run the activity and the load until stopped."""
+        self._serving = asyncio.create_task(self._run(), name=self.name)
         try:
             await asyncio.wait((self._serving,))
         finally:
@@ -114,10 +118,10 @@ class SimulatedHome:
             self._serving.result()
 
     async def stop(self) -> None:
-        """Hang up on everybody and stop listening. The port stays the same for another `start`."""
+        """Disconnect all clients and close the port. The next `start` uses the same port."""
         if self._serving is not None:
             self._serving.cancel()
-        self._flowing.set()
+        self._awake.set()
         self.drop_connections()
         runner, self._runner = self._runner, None
         if runner is not None:
@@ -138,39 +142,35 @@ class SimulatedHome:
         if not self._owned.cancelled() and (failure := self._owned.exception()) is not None and error is None:
             raise failure
 
-    async def _live(self) -> None:
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             if self._speed > 0:
-                tasks.create_task(Life(self.core, self._random, self._speed).live())
+                tasks.create_task(HomeActivity(self.core, self._random, self._speed).run())
             if self._events_per_second > 0:
-                tasks.create_task(Load(self.core, self._events_per_second).press())
+                tasks.create_task(LoadGenerator(self.core, self._events_per_second).run())
             await asyncio.Event().wait()
 
-    # ------------------------------------------------------------ what a test may do to it
-
     def drop_connections(self) -> None:
-        """Hang up on every WebSocket client."""
-        for session in tuple(self._sessions):
-            session.drop()
+        """Disconnect every WebSocket client."""
+        for client in tuple(self._clients):
+            client.drop()
 
     def hang(self) -> None:
-        """Answer nothing more, with the connections open, as Home Assistant does when its loop is stuck."""
-        self._flowing.clear()
+        """Stop reading and sending, but keep the connections open, like Home Assistant with a blocked event loop."""
+        self._awake.clear()
 
     def wake(self) -> None:
-        """Go on after `hang`, with everything that has come in meanwhile."""
-        self._flowing.set()
+        """Continue after `hang`, with the messages that have arrived since."""
+        self._awake.set()
 
     def begin_starting(self) -> None:
-        """Be as Home Assistant is just after it has begun to listen: not started completely."""
+        """Behave like Home Assistant during its startup: it answers, but is not completely started."""
         self._state = "NOT_RUNNING"
 
     def finish_starting(self) -> None:
-        """Be started completely, and say so."""
+        """Complete the startup and fire ``homeassistant_started``."""
         self._state = "RUNNING"
         self.core.fire("homeassistant_started")
-
-    # ------------------------------------------------------------ answers
 
     def configuration(self) -> Json:
         """Return the answer to ``get_config``."""
@@ -211,10 +211,10 @@ class SimulatedHome:
             "whitelist_external_dirs": [],
         }
 
-    async def _welcome(self, request: web.Request) -> web.WebSocketResponse:
-        session = Session(self.core, self._services, self.configuration, self.token, self._flowing)
-        self._sessions.add(session)
+    async def _serve_client(self, request: web.Request) -> web.WebSocketResponse:
+        client = ClientConnection(self.core, self._services, self.configuration, self.token, self._awake)
+        self._clients.add(client)
         try:
-            return await session.serve(request)
+            return await client.serve(request)
         finally:
-            self._sessions.discard(session)
+            self._clients.discard(client)

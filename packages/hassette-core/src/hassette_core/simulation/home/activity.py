@@ -1,17 +1,17 @@
-"""The life in the house: a person walks about, doors are forgotten, rooms warm up and cool down."""
+"""Activity in the simulated home: a resident walks around, doors stay open, rooms warm up, the sun moves."""
 
 import asyncio
 import heapq
 from collections.abc import Iterator
 from itertools import count
+from math import pi, sin
 from random import Random
 
 from hassette_core.simulation.home.climate import Climate
 from hassette_core.simulation.home.core import HomeCore
-from hassette_core.simulation.home.daylight import Daylight
 
 Steps = Iterator[float]
-"""Does something at each step, and yields how many of the house's seconds to wait before the next."""
+"""Performs one step at a time, and yields the simulated seconds until the next step."""
 
 NEIGHBOURS = {
     "hall": ("living_room", "kitchen", "bedroom", "bathroom"),
@@ -22,16 +22,16 @@ NEIGHBOURS = {
 }
 
 
-class Life:
-    """Everything that happens by itself, in the house's own time.
+class HomeActivity:
+    """All changes that happen without a service call, in simulated time.
 
-    The same seed brings the same life, in the same order, as long as nobody interferes; what apps do to lights and
-    heating shows in the power and the temperatures.
+    The same seed leads to the same changes in the same order, unless apps act. Apps that switch lights or heating
+    change the power and the temperatures.
 
     Args:
-        core: The house's states and events.
-        random: Source of all chance.
-        speed: Seconds of the house's time per second of ours.
+        core: The states and events of the home.
+        random: Source of all random decisions.
+        speed: Simulated seconds per second.
     """
 
     def __init__(self, core: HomeCore, random: Random, speed: float) -> None:
@@ -44,8 +44,8 @@ class Life:
         for steps in (self._walk(), Climate(core, random).steps(), Daylight(core).steps()):
             self._add(0.0, steps)
 
-    async def live(self) -> None:
-        """Live until cancelled."""
+    async def run(self) -> None:
+        """Perform the steps in time until cancelled."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         while True:
@@ -53,7 +53,7 @@ class Life:
             self.step()
 
     def step(self) -> float:
-        """Do the next thing and return the house's time of it, in seconds from the beginning."""
+        """Perform the next step and return its simulated time, in seconds since the beginning."""
         self._now_s, _, steps = heapq.heappop(self._due)
         wait_s = next(steps, None)
         if wait_s is not None:
@@ -63,8 +63,6 @@ class Life:
     def _add(self, after_s: float, steps: Steps) -> None:
         heapq.heappush(self._due, (self._now_s + after_s, next(self._order), steps))
 
-    # ------------------------------------------------------------ the person
-
     def _walk(self) -> Steps:
         yield from self._come_home()
         room = "hall"
@@ -72,13 +70,13 @@ class Life:
             room = self._random.choice(NEIGHBOURS[room])
             self._turn(f"binary_sensor.{room}_motion", "on")
             yield from self._stay_in(room)
-            # A motion sensor needs a while to believe that nobody is there any more.
+            # A motion sensor reports an empty room with a delay.
             self._later(20, f"binary_sensor.{room}_motion", "off")
             if room == "hall" and self._random.random() < 0.15:
                 yield from self._go_out()
 
     def _come_home(self) -> Steps:
-        """Begin as a demonstration should: the door stays open, the heating fights an open window."""
+        """Start with changes that suit a demonstration: an open door, and heating with an open window."""
         yield 15
         self._turn("binary_sensor.front_door", "on")
         self._turn("binary_sensor.hall_motion", "on")
@@ -105,7 +103,7 @@ class Life:
             self._turn("switch.coffee_machine", "on")
             self._later(120, "switch.coffee_machine", "off")
         elif room == "kitchen" and chance < 0.9:
-            # Out into the garden; one time in three the door is forgotten.
+            # The resident goes into the garden and leaves the door open one time in three.
             self._turn("binary_sensor.back_door", "on")
             forgotten = self._random.random() < 0.33
             self._later(self._random.uniform(400, 900) if forgotten else 20, "binary_sensor.back_door", "off")
@@ -135,3 +133,34 @@ class Life:
             yield from ()
 
         self._add(after_s, once())
+
+
+DAY_S = 86_400.0
+SUN_STEP_S = 300.0
+START_OF_DAY_S = 17 * 3_600.0 + 55 * 60
+"""The time of day at which the simulation starts: five minutes before sunset."""
+ELEVATION_AT_NOON = 40.0
+"""In degrees."""
+
+
+class Daylight:
+    """Moves ``sun.sun``. It rises at 6:00 and sets at 18:00.
+
+    Args:
+        core: The states and events of the home.
+    """
+
+    def __init__(self, core: HomeCore) -> None:
+        self._core = core
+
+    def steps(self) -> Steps:
+        """Advance by five minutes of simulated time per step."""
+        time_of_day_s = START_OF_DAY_S
+        while True:
+            elevation = ELEVATION_AT_NOON * sin((time_of_day_s - DAY_S / 4) / DAY_S * 2 * pi)
+            rising = time_of_day_s < DAY_S / 2
+            state = "above_horizon" if elevation > 0 else "below_horizon"
+            if "sun.sun" in self._core.states:
+                self._core.change("sun.sun", state, elevation=round(elevation, 1), rising=rising)
+            yield SUN_STEP_S
+            time_of_day_s = (time_of_day_s + SUN_STEP_S) % DAY_S
