@@ -16,10 +16,9 @@ def blocks(language: str) -> list[str]:
 
 
 async def test_the_apps_of_the_page_run_with_the_settings_of_the_page(app_dir: Path) -> None:
-    *apps, _ = blocks("python")
-    names = [re.search(r"^class (\w+)\(App\[", text, re.MULTILINE)[1] for text in apps]  # type: ignore[index]
-    tables: dict[str, Any] = {name.lower(): {"module": name.lower(), "class": name} for name in names}
-    for name, text in zip(names, apps, strict=True):
+    apps = {found[1]: text for text in blocks("python") if (found := re.search(r"^class (\w+)\(App\[", text, re.M))}
+    tables: dict[str, Any] = {name.lower(): {"module": name.lower(), "class": name} for name in apps}
+    for name, text in apps.items():
         (app_dir / f"{name.lower()}.py").write_text(text, encoding="utf-8")
     (table,) = tomllib.loads(blocks("toml")[0])["apps"].values()
     tables["nightwatch"]["config"] = table["config"]
@@ -31,7 +30,7 @@ async def test_the_apps_of_the_page_run_with_the_settings_of_the_page(app_dir: P
         )
         async with asyncio.timeout(30), Hassette(config, sinks=[sink], plugins=False) as hassette:
             await hassette.wait_ready()
-            assert [status.detail for status in hassette.apps.statuses] == [""] * len(names)
+            assert [status.detail for status in hassette.apps.statuses] == [""] * len(apps)
             home.core.change("sun.sun", "below_horizon")
             home.core.change("binary_sensor.front_door", "on")
             for job in hassette.scheduler.jobs("nightwatch", "nightwatch"):
