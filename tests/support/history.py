@@ -358,7 +358,7 @@ def plausible(path: Path, *, now_us: int | None = None, hours: int = 30, seed: i
                     entity_id="sensor.bedroom_temperature", old_state=str(before), new_state=str(temperature),
                     status="error" if bad else "success",
                     error=unavailable if bad else None,
-                    logs=[(30, "The sensor says unavailable"), (40, "No set-point: leaving the heating as it is")]
+                    logs=[(30, "The sensor is unavailable"), (40, "No set-point: the heating stays as it is")]
                     if bad else (),
                 )  # fmt: skip
             elif dice < 0.74:

@@ -1,19 +1,18 @@
-"""A clock that has been ahead leaves runs dated in the future: whoever asks for the time until now sees them."""
+"""A clock that was ahead leaves runs in the future, and ranges until now include them."""
 
 import json
-from typing import Any
 
 import pytest
 
 from hassette_sync import DataSyncService, RunFilter, TimeRange
 from hassette_sync.cli import main
 from hassette_sync.settings import WebSettings
-from support.history import BOOM, DAY, HOUR, SECOND, NewHistory
+from support.history import BOOM, DAY, HOUR, SECOND, History, NewHistory
 
 
 @pytest.fixture(params=[HOUR, 3 * DAY, 366 * DAY, 20 * 366 * DAY], ids=["hour", "days", "year", "decades"])
-def ahead(request: pytest.FixtureRequest, new_history: NewHistory, now_us: int) -> tuple[Any, int]:
-    """A history with 2 runs of now, and 9 which a clock that was ahead has dated in the future."""
+def ahead(request: pytest.FixtureRequest, new_history: NewHistory, now_us: int) -> tuple[History, int]:
+    """A history with 2 runs at the present time, and 9 runs that a clock dated in the future."""
     future_us = now_us + request.param
     with new_history() as history:
         history.session(now_us - HOUR)
@@ -27,7 +26,7 @@ def ahead(request: pytest.FixtureRequest, new_history: NewHistory, now_us: int) 
     return history, future_us
 
 
-async def test_every_question_until_now_reaches_the_newest_run(ahead: tuple[Any, int]) -> None:
+async def test_range_until_now_includes_runs_in_the_future(ahead: tuple[History, int]) -> None:
     history, future_us = ahead
     async with DataSyncService(history.path) as data:
         overview = await data.overview()
@@ -53,7 +52,7 @@ async def test_every_question_until_now_reaches_the_newest_run(ahead: tuple[Any,
         assert sum("a clock was ahead" in notice for notice in status.notices) == 1
 
 
-async def test_what_covers_a_range_that_ends_in_the_future_covers_itself(ahead: tuple[Any, int]) -> None:
+async def test_covered_range_in_the_future_covers_itself(ahead: tuple[History, int]) -> None:
     history, _ = ahead
     async with DataSyncService(history.path) as data:
         covered = await data.covered(TimeRange.last())
@@ -63,7 +62,7 @@ async def test_what_covers_a_range_that_ends_in_the_future_covers_itself(ahead: 
     assert len(listed.runs) == counted.counts.total == 11
 
 
-async def test_a_range_with_an_end_keeps_it(ahead: tuple[Any, int], now_us: int) -> None:
+async def test_range_with_an_end_excludes_runs_in_the_future(ahead: tuple[History, int], now_us: int) -> None:
     history, _ = ahead
     asked = TimeRange.parse("1h", str(now_us))
     async with DataSyncService(history.path) as data:
@@ -71,30 +70,32 @@ async def test_a_range_with_an_end_keeps_it(ahead: tuple[Any, int], now_us: int)
         assert (await data.covered(asked)).until_us <= (now_us // HOUR + 1) * HOUR
 
 
-async def test_the_pages_show_them_and_follow_what_comes_next(ahead: tuple[Any, int]) -> None:
+async def test_pages_show_and_follow_runs_in_the_future(ahead: tuple[History, int]) -> None:
     httpx = pytest.importorskip("httpx")
     application = pytest.importorskip("hassette_sync.web.application", exc_type=ImportError)
     history, future_us = ahead
     async with DataSyncService(history.path) as data:
         transport = httpx.ASGITransport(app=application.create_app(data, WebSettings()))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8765") as client:
-            said = {path: await client.get(path) for path in ("/", "/runs", "/errors", "/handlers", "/sessions")}
+            answers = {path: await client.get(path) for path in ("/", "/runs", "/errors", "/handlers", "/sessions")}
             api = (await client.get("/api/runs")).json()
-        assert {path: answer.status_code for path, answer in said.items()} == dict.fromkeys(said, 200)
-        assert said["/runs"].text.count("ValueError") >= 9
-        assert f'data-newest="{(future_us // 1000 + 8) << 21 | 11}"' in said["/"].text
+        assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(answers, 200)
+        assert answers["/runs"].text.count("ValueError") >= 9
+        assert f'data-newest="{(future_us // 1000 + 8) << 21 | 11}"' in answers["/"].text
         assert len(api["runs"]) == 11
 
 
-def test_the_terminal_shows_them_and_says_why(ahead: tuple[Any, int], capsys: pytest.CaptureFixture[str]) -> None:
+def test_terminal_shows_runs_in_the_future_with_a_notice(
+    ahead: tuple[History, int], capsys: pytest.CaptureFixture[str]
+) -> None:
     history, _ = ahead
     assert main(["runs", "--json", "--db", str(history.path)]) == 0
     assert len(json.loads(capsys.readouterr().out)["runs"]) == 11
     assert main(["status", "--db", str(history.path)]) == 0
-    said = capsys.readouterr().out
-    assert "Runs       11, 9 failed" in said
-    assert "a clock was ahead" in said
+    output = capsys.readouterr().out
+    assert "Runs       11, 9 failed" in output
+    assert "a clock was ahead" in output
 
 
-async def test_a_clock_that_is_right_is_not_spoken_of(data: DataSyncService) -> None:
+async def test_correct_clock_gives_no_notice(data: DataSyncService) -> None:
     assert not [notice for notice in (await data.status()).notices if "clock" in notice]

@@ -1,4 +1,4 @@
-"""Pages neither skip nor repeat, whatever is asked and however long a page is."""
+"""Pages neither skip nor repeat an entry, for all filters and all lengths of a page."""
 
 import asyncio
 import sqlite3
@@ -12,7 +12,7 @@ from hassette_sync import DataSyncService, RunFilter, TimeRange
 
 filters = st.builds(
     RunFilter,
-    app=st.sampled_from([None, "motion_light", "climate_guard", "nobody"]),
+    app=st.sampled_from([None, "motion_light", "climate_guard", "unknown"]),
     status=st.sampled_from([None, "success", "error", "failed", "cancelled"]),
     kind=st.sampled_from([None, "handler", "job"]),
     text=st.sampled_from([None, "kitchen", "temp"]),
@@ -23,9 +23,7 @@ filters = st.builds(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=filters, limits=st.lists(st.integers(1, 500), min_size=1, max_size=6), hours=st.integers(1, 40))
-def test_pages_of_runs_put_together_are_the_whole_list(
-    plausible: Path, asked: RunFilter, limits: list[int], hours: int
-) -> None:
+def test_pages_of_runs_contain_each_run_once(plausible: Path, asked: RunFilter, limits: list[int], hours: int) -> None:
     async def pages() -> tuple[list[int], list[int]]:
         time_range = TimeRange.last(f"{hours}h")
         found: list[int] = []
@@ -33,7 +31,7 @@ def test_pages_of_runs_put_together_are_the_whole_list(
             cursor: str | None = None
             turn = 0
             while True:
-                # The last length repeats: lengths of one would take thousands of pages.
+                # After the given lengths, pages are long. Pages of one run would take thousands of queries.
                 limit = limits[turn] if turn < len(limits) else 500
                 page = await data.runs(asked, time_range, cursor=cursor, limit=limit)
                 assert len(page.runs) <= limit
@@ -53,7 +51,7 @@ def test_pages_of_runs_put_together_are_the_whole_list(
     assert found == sorted(set(found), reverse=True)
 
 
-async def test_runs_that_arrive_while_pages_are_turned_neither_shift_nor_repeat_older_ones(plausible: Path) -> None:
+async def test_new_runs_do_not_shift_later_pages(plausible: Path) -> None:
     time_range = TimeRange.last("24h")
     async with DataSyncService(plausible) as data:
         before = [run.id for run in (await data.runs(time_range=time_range, limit=300)).runs]
@@ -71,10 +69,10 @@ async def test_runs_that_arrive_while_pages_are_turned_neither_shift_nor_repeat_
     assert [run.id for run in (*first.runs, *second.runs)] == before
 
 
-async def test_pages_of_sessions_and_errors_are_the_whole_list(data: DataSyncService) -> None:
+async def test_pages_of_the_other_lists_contain_each_entry_once(data: DataSyncService) -> None:
     time_range = TimeRange.last("3d")
 
-    async def turn(ask: str, items: str) -> list[int]:
+    async def read_pages(ask: str, items: str) -> list[int]:
         found: list[int] = []
         cursor = None
         while True:
@@ -90,12 +88,12 @@ async def test_pages_of_sessions_and_errors_are_the_whole_list(data: DataSyncSer
         ("losses", "losses"),
     ):
         whole = [one.id for one in getattr(await getattr(data, ask)(time_range, limit=100), items)]
-        assert await turn(ask, items) == whole
+        assert await read_pages(ask, items) == whole
         assert whole
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7])
-async def test_the_last_page_says_that_it_is_the_last(data: DataSyncService, limit: int) -> None:
+async def test_last_page_has_no_cursor(data: DataSyncService, limit: int) -> None:
     page = await data.runs(RunFilter(status="interrupted"), limit=limit)
     assert len(page.runs) == 1
     assert page.next_cursor is None

@@ -1,4 +1,4 @@
-"""A file that cannot be read is one sentence, whatever is asked, and no thread or connection is left behind."""
+"""An unreadable file gives one sentence for all questions, and leaves no thread and no connection."""
 
 import asyncio
 import sqlite3
@@ -12,14 +12,15 @@ import pytest
 
 from hassette_sync import DatabaseUnreadableError, DataSyncService, NotADatabaseError
 from support.history import BOOM, HOUR, SECOND, NewHistory
+from support.waiting import patience
 
 
-def _a_letter(path: Path) -> None:
-    path.write_text("This is a letter, and no database at all. " * 100)
+def _write_text(path: Path) -> None:
+    path.write_text("This file is a text and not a database. " * 100)
 
 
-def _spoil_schema(path: Path) -> None:
-    """Set one byte of the schema's text to one that is not UTF-8, so that SQLite's complaint is not either."""
+def _damage_schema(path: Path) -> None:
+    """Make the text of the schema invalid UTF-8, so that error messages of SQLite are invalid, too."""
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
@@ -28,21 +29,21 @@ def _spoil_schema(path: Path) -> None:
     path.write_bytes(content)
 
 
-def _left_of(before: set[threading.Thread]) -> list[threading.Thread]:
-    """Return the new threads that do not end; one that is just ending may take its moment."""
+def _threads_left(before: set[threading.Thread]) -> list[threading.Thread]:
+    """Return the new threads that do not end. A thread may take a moment to end."""
     new = set(threading.enumerate()) - before
     for thread in new:
-        thread.join(5)
+        thread.join(patience(5))
     return [thread for thread in new if thread.is_alive()]
 
 
-def test_no_thread_outlives_the_loop_of_a_failed_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # aiosqlite does not wait for the thread of a connection that could not be made; that thread then speaks to a loop
-    # that is closed, and Python prints a traceback.
+def test_failed_opening_leaves_no_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # aiosqlite does not wait for the thread of a failed connection. That thread would then use a closed event loop, and
+    # Python would print a traceback.
     path = tmp_path / "hassette.db"
-    _a_letter(path)
-    complaints: list[object] = []
-    monkeypatch.setattr(threading, "excepthook", complaints.append)
+    _write_text(path)
+    exceptions: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", exceptions.append)
     before = set(threading.enumerate())
 
     async def ask() -> None:
@@ -52,16 +53,16 @@ def test_no_thread_outlives_the_loop_of_a_failed_opening(tmp_path: Path, monkeyp
 
     for _ in range(20):
         asyncio.run(ask())
-    assert _left_of(before) == []
-    assert complaints == []
+    assert _threads_left(before) == []
+    assert exceptions == []
 
 
-@pytest.mark.parametrize("spoil", [_a_letter, _spoil_schema, None])
-async def test_an_asker_cancelled_while_the_file_opens_leaves_nothing_behind(
-    plausible: Path, spoil: Callable[[Path], None] | None
+@pytest.mark.parametrize("damage", [_write_text, _damage_schema, None])
+async def test_question_cancelled_while_the_file_opens_leaves_no_thread(
+    plausible: Path, damage: Callable[[Path], None] | None
 ) -> None:
-    if spoil is not None:
-        spoil(plausible)
+    if damage is not None:
+        damage(plausible)
     before = set(threading.enumerate())
     async with DataSyncService(plausible) as data:
         for steps in range(12):
@@ -70,13 +71,13 @@ async def test_an_asker_cancelled_while_the_file_opens_leaves_nothing_behind(
                 await asyncio.sleep(0)
             asking.cancel()
             await asyncio.wait([asking])
-    assert _left_of(before) == []
+    assert _threads_left(before) == []
 
 
 @pytest.mark.parametrize("command", ["status", "runs", "sessions"])
-@pytest.mark.parametrize("spoil", [_a_letter, _spoil_schema])
-def test_the_terminal_says_one_sentence(plausible: Path, spoil: Callable[[Path], None], command: str) -> None:
-    spoil(plausible)
+@pytest.mark.parametrize("damage", [_write_text, _damage_schema])
+def test_terminal_prints_one_sentence(plausible: Path, damage: Callable[[Path], None], command: str) -> None:
+    damage(plausible)
     ran = subprocess.run(
         [sys.executable, "-m", "hassette_sync", command, "--db", str(plausible)],
         capture_output=True,
@@ -89,14 +90,14 @@ def test_the_terminal_says_one_sentence(plausible: Path, spoil: Callable[[Path],
     assert ran.stderr.startswith("hassette telemetry: ")
 
 
-async def test_a_wrong_byte_in_the_schema_is_damage(plausible: Path) -> None:
-    _spoil_schema(plausible)
+async def test_invalid_byte_in_the_schema_is_damage(plausible: Path) -> None:
+    _damage_schema(plausible)
     async with DataSyncService(plausible) as data:
         with pytest.raises(DatabaseUnreadableError, match="it is damaged: its schema is not valid text"):
             await data.status()
 
 
-async def test_a_wrong_byte_in_a_text_costs_that_text_alone(new_history: NewHistory, now_us: int) -> None:
+async def test_invalid_byte_in_a_text_affects_only_that_text(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
         handler = history.listener("app", "on_x", "t")

@@ -1,4 +1,4 @@
-"""Columns of days carry the right date, east and west of Greenwich."""
+"""Columns of days have the right date in all time zones."""
 
 import re
 import time
@@ -17,7 +17,7 @@ pytest.importorskip("fastapi")
 
 
 @pytest.fixture
-def at_home_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+def in_time_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     def move(zone: str) -> None:
         monkeypatch.setenv("TZ", zone)
         time.tzset()
@@ -35,12 +35,12 @@ def at_home_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None
         ("Pacific/Auckland", "20 {month} 13:00 to 21 {month} 13:00", "17"),
     ],
 )
-async def test_a_column_of_a_day_is_called_by_the_day_it_is_about(
-    new_history: NewHistory, at_home_in: Callable[[str], None], zone: str, title: str, first: str
+async def test_column_of_a_day_has_the_local_date_that_covers_most_of_it(
+    new_history: NewHistory, in_time_zone: Callable[[str], None], zone: str, title: str, first: str
 ) -> None:
     from hassette_sync.web.application import create_app
 
-    at_home_in(zone)
+    in_time_zone(zone)
     # Ten in the morning of 20 January in California; two in the afternoon of the 20th, UTC and in Auckland.
     hour = 10 if zone == "America/Los_Angeles" else 14
     ran = int(datetime(2025, 1, 20, hour, tzinfo=ZoneInfo(zone)).timestamp() * SECOND)
@@ -60,11 +60,11 @@ async def test_a_column_of_a_day_is_called_by_the_day_it_is_about(
     for page in pages:
         assert re.findall(r"<title>([^<]*): 100 runs", page)[0] == title.format(month="Jan 2025")
         axis = re.findall(r'<text x="[^"]*" y="13">(\d+) Jan 2025</text>', page)
-        assert axis[0] == first, "the UTC day of four days before, by its middle"
+        assert axis[0] == first, "the UTC day of four days ago has the date of its middle"
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe"])
-def test_the_axis_of_a_time_with_a_change_of_clocks_names_midnights(zone: str) -> None:
+def test_axis_has_midnights_also_after_a_change_of_clocks(zone: str) -> None:
     from hassette_sync.web import charts
 
     def offset_us(at_us: int) -> int:

@@ -1,4 +1,4 @@
-"""Failures are counted alike wherever they are counted."""
+"""All counts of failures agree."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from hassette_sync.cli import main
 from support.history import HOUR, SECOND, NewHistory
 
 
-async def test_what_a_crash_interrupted_failed_in_its_session(new_history: NewHistory, now_us: int) -> None:
+async def test_interrupted_runs_count_as_failures_of_their_session(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         crashed = history.session(now_us - 3 * HOUR, now_us - 2 * HOUR, "crashed")
         history.session(now_us - HOUR)
@@ -26,7 +26,7 @@ async def test_what_a_crash_interrupted_failed_in_its_session(new_history: NewHi
     assert overview.counts.failed == 4
 
 
-async def test_an_error_group_counts_all_that_was_asked_about(new_history: NewHistory, now_us: int) -> None:
+async def test_error_group_counts_the_runs_in_the_time_range(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - 3 * HOUR)
         handler = history.listener("app", "on_x", "t")
@@ -44,14 +44,14 @@ async def test_an_error_group_counts_all_that_was_asked_about(new_history: NewHi
 
 
 @pytest.mark.parametrize("text", ["inf", "1e300", "nan", "-1", "-inf", "soon", "", "9" * 400])
-def test_a_duration_that_is_none_is_a_clear_mistake(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_duration_is_a_usage_error(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", f"--min-duration={text}"]) == 2
-    said = capsys.readouterr().err
-    assert "is not a number of seconds from 0 to 316,224,000" in said
-    assert f"argument --min-duration: {text[:40]!r}" in said
+    output = capsys.readouterr().err
+    assert "is not a number of seconds from 0 to 316,224,000" in output
+    assert f"argument --min-duration: {text[:40]!r}" in output
 
 
-def test_a_duration_in_seconds_filters(
+def test_minimum_duration_filters_runs(
     new_history: NewHistory, now_us: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with new_history() as history:

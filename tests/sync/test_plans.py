@@ -1,4 +1,4 @@
-"""No question walks a whole table of runs: SQLite's own plan says so, for each kind of filter."""
+"""No statement scans a large table, as the query plan of SQLite shows."""
 
 import sqlite3
 from dataclasses import fields
@@ -74,11 +74,11 @@ def _plan(path: Path, statement: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", [*PAGES, "no filter", *OTHERS, *STATISTICS])
-def test_a_statement_reads_no_large_table_whole(plausible: Path, name: str) -> None:
+def test_statement_scans_no_large_table(plausible: Path, name: str) -> None:
     statement = {**PAGES, "no filter": runs.runs_page([]), **OTHERS, **STATISTICS}[name]
     plan = _plan(plausible, statement)
-    walks = [step for step in plan if step.startswith("SCAN") and step.split()[1] in LARGE]
-    assert walks == [], plan
+    scans = [step for step in plan if step.startswith("SCAN") and step.split()[1] in LARGE]
+    assert scans == [], plan
 
 
 @pytest.mark.parametrize(
@@ -88,12 +88,12 @@ def test_a_statement_reads_no_large_table_whole(plausible: Path, name: str) -> N
         ("status", "handler_invocations_unsuccessful"),
     ],
 )
-def test_a_rare_filter_uses_its_index(plausible: Path, name: str, index: str) -> None:
+def test_selective_filter_uses_its_index(plausible: Path, name: str, index: str) -> None:
     assert any(index in step for step in _plan(plausible, PAGES[name]))
 
 
 @pytest.mark.parametrize("name", ["no filter", "registration", "status", "success", "session", "kind"])
-def test_a_page_is_read_in_order_and_never_sorted(plausible: Path, name: str) -> None:
-    # The innermost list must come ordered from the keys; only the page itself, 51 rows, may be sorted at the end.
+def test_page_is_read_in_order_without_sorting(plausible: Path, name: str) -> None:
+    # The inner statement must read the keys in order. SQLite may sort only the 51 rows of the page at the end.
     inner = {**PAGES, "no filter": runs.runs_page([])}[name].split("FROM (", 1)[1].split(") AS page")[0]
     assert not any("TEMP B-TREE" in step for step in _plan(plausible, inner))

@@ -1,5 +1,6 @@
-"""What the questions answer about a plausible day of a small house."""
+"""Answers about a plausible day of a small home."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hassette_sync.verdict import verdict_of
 from support.history import DAY, HOUR, SECOND, NewHistory
 
 
-async def test_the_overview_counts_what_the_rows_say(data: DataSyncService) -> None:
+async def test_overview_counts_equal_the_rows(data: DataSyncService) -> None:
     overview = await data.overview(TimeRange.last("3d"))
     rows = []
     cursor = None
@@ -36,13 +37,13 @@ async def test_the_overview_counts_what_the_rows_say(data: DataSyncService) -> N
     )
 
 
-async def test_every_answer_writes_its_ids_as_strings(data: DataSyncService) -> None:
+async def test_ids_are_strings_in_json(data: DataSyncService) -> None:
     def ids(value: object, name: str = "") -> list[object]:
         if isinstance(value, dict):
             return [found for key, inner in value.items() for found in ids(inner, key)]
         if isinstance(value, list):
             return [found for inner in value for found in ids(inner, name)]
-        # Home Assistant's own ids are texts anyway.
+        # Ids of Home Assistant are texts anyway.
         return [value] if name == "id" or (name.endswith("_id") and not name.startswith(("context", "parent"))) else []
 
     answers = [await data.overview(), await data.runs(), await data.sessions(), await data.error_groups()]
@@ -51,7 +52,7 @@ async def test_every_answer_writes_its_ids_as_strings(data: DataSyncService) -> 
     assert all(one is None or isinstance(one, str) for one in found)
 
 
-async def test_sessions_tell_how_each_ended(data: DataSyncService) -> None:
+async def test_sessions_have_their_outcome(data: DataSyncService) -> None:
     sessions = (await data.sessions()).sessions
     assert [one.state for one in sessions] == ["running", "clean", "crashed"]
     assert sessions[1].reason == "SIGTERM"
@@ -59,7 +60,7 @@ async def test_sessions_tell_how_each_ended(data: DataSyncService) -> None:
     assert await data.session(sessions[1].id) == sessions[1]
 
 
-async def test_a_session_whose_heart_stopped_is_silent(new_history: NewHistory, now_us: int) -> None:
+async def test_session_with_overdue_heartbeat_is_silent(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - HOUR, heartbeat_us=now_us - 60 * SECOND)
     async with DataSyncService(history.path) as data:
@@ -69,7 +70,7 @@ async def test_a_session_whose_heart_stopped_is_silent(new_history: NewHistory, 
     assert "is overdue" in status.notices[0]
 
 
-async def test_uptime_counts_no_moment_twice_and_nothing_before_the_first_session(
+async def test_uptime_counts_overlapping_sessions_once_and_starts_with_the_first_session(
     new_history: NewHistory, now_us: int
 ) -> None:
     with new_history() as history:
@@ -83,7 +84,7 @@ async def test_uptime_counts_no_moment_twice_and_nothing_before_the_first_sessio
     assert (uptime.starts, uptime.crashes) == (3, 1)
 
 
-async def test_uptime_counts_every_session_also_of_what_starts_each_minute(
+async def test_uptime_counts_all_sessions_of_a_framework_that_restarts_every_minute(
     new_history: NewHistory, now_us: int
 ) -> None:
     many = 1_200
@@ -100,7 +101,7 @@ async def test_uptime_counts_every_session_also_of_what_starts_each_minute(
     assert earlier.crashes == many - 1, "the last one crashed later than this time"
 
 
-async def test_what_fails_is_found_behind_thousands_of_names(new_history: NewHistory, now_us: int) -> None:
+async def test_failing_handler_is_found_among_thousands_of_registrations(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
         for n in range(5_001):
@@ -115,7 +116,7 @@ async def test_what_fails_is_found_behind_thousands_of_names(new_history: NewHis
     assert (len(listed), [run.registration.name for run in runs]) == (5_000, ["on_motion"])
 
 
-async def test_the_overview_counts_more_than_it_lists(new_history: NewHistory, now_us: int) -> None:
+async def test_overview_counts_include_entries_that_it_does_not_list(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
         for n in range(12):
@@ -129,9 +130,7 @@ async def test_the_overview_counts_more_than_it_lists(new_history: NewHistory, n
     assert "120 details were not kept" in verdict.reasons
 
 
-async def test_an_error_group_seen_before_a_time_and_after_it_was_not_seen_in_it(
-    new_history: NewHistory, now_us: int
-) -> None:
+async def test_error_group_needs_a_failure_within_the_time_range(new_history: NewHistory, now_us: int) -> None:
     boom = ("exception", "ValueError", "boom")
     with new_history() as history:
         history.session(now_us - 10 * DAY)
@@ -165,10 +164,10 @@ async def test_an_error_group_seen_before_a_time_and_after_it_was_not_seen_in_it
     ],
     ids=repr,
 )
-async def test_a_filter_finds_what_a_walk_over_all_rows_finds(data: DataSyncService, asked: RunFilter) -> None:
+async def test_filter_finds_the_same_runs_as_a_scan_of_all_runs(data: DataSyncService, asked: RunFilter) -> None:
     time_range = TimeRange.last("3d")
 
-    def meets(run: Any) -> bool:
+    def matches(run: Any) -> bool:
         trigger = run.trigger if isinstance(run.trigger, EventTrigger) else None
         text = f"{run.registration.app}.{run.registration.instance}.{run.registration.name} "
         text += f"{trigger.entity_id} " if trigger else ""
@@ -197,19 +196,19 @@ async def test_a_filter_finds_what_a_walk_over_all_rows_finds(data: DataSyncServ
                 return found
 
     everything = await all_of(RunFilter())
-    # The topic and the handler are searched, too: `kitchen` is in a topic of runs whose entity has it anyway.
-    expected = [run.id for run in everything if meets(run)]
-    assert expected, "the filter must find something, or this test says nothing"
+    # The filter also searches topics and handlers, which `matches` does not know. Here they contain no other texts.
+    expected = [run.id for run in everything if matches(run)]
+    assert expected, "the filter must match at least one run"
     assert [run.id for run in await all_of(asked)] == expected
 
 
-async def test_a_text_with_wildcards_means_itself(data: DataSyncService) -> None:
+async def test_wildcards_in_a_text_filter_are_plain_text(data: DataSyncService) -> None:
     assert (await data.runs(RunFilter(text="%"))).runs == ()
     assert (await data.runs(RunFilter(text="on_motio_"))).runs == ()
     assert (await data.runs(RunFilter(text="on_motion"))).runs != ()
 
 
-async def test_many_registrations_of_an_app_are_found_in_one_walk(new_history: NewHistory, now_us: int) -> None:
+async def test_app_with_many_registrations_is_filtered(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
         ids = [
@@ -226,7 +225,7 @@ async def test_many_registrations_of_an_app_are_found_in_one_walk(new_history: N
     assert len(failed.runs) == 40
 
 
-async def test_the_story_of_a_run_joins_cause_and_effect(new_history: NewHistory, now_us: int) -> None:
+async def test_run_detail_links_causes_and_effects(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
         motion = history.listener("motion_light", "on_motion", "state_changed.binary_sensor.*")
@@ -252,27 +251,27 @@ async def test_the_story_of_a_run_joins_cause_and_effect(new_history: NewHistory
         sibling = history.run(
             scene, now_us - 2 * SECOND, entity_id="light.hall", context_id="call-1", user_id="hassette"
         )
-        history.run(light, now_us - SECOND, entity_id="light.hall", context_id="call-2", user_id="somebody")
+        history.run(light, now_us - SECOND, entity_id="light.hall", context_id="call-2", user_id="user-1")
     async with DataSyncService(history.path) as data:
-        story = await data.run(cause)
-        effect_story = await data.run(effect)
-        later_story = await data.run(later)
-    assert story.caused_by == ()
-    assert [run.id for run in story.service_calls[0].caused] == [effect, later, sibling]
-    assert story.service_calls[1].error == "The phone is not known"
-    assert [(line.level, line.message) for line in story.log_lines] == [("WARNING", "It is dark")]
-    assert [run.id for run in effect_story.caused_by] == [cause]
-    assert [run.id for run in effect_story.heard_by] == [sibling]
-    assert [run.id for run in later_story.caused_by] == [cause]
+        cause_detail = await data.run(cause)
+        effect_detail = await data.run(effect)
+        later_detail = await data.run(later)
+    assert cause_detail.caused_by == ()
+    assert [run.id for run in cause_detail.service_calls[0].caused] == [effect, later, sibling]
+    assert cause_detail.service_calls[1].error == "The phone is not known"
+    assert [(line.level, line.message) for line in cause_detail.log_lines] == [("WARNING", "It is dark")]
+    assert [run.id for run in effect_detail.caused_by] == [cause]
+    assert [run.id for run in effect_detail.heard_by] == [sibling]
+    assert [run.id for run in later_detail.caused_by] == [cause]
 
 
-async def test_a_run_that_did_not_end_is_shown_as_interrupted(data: DataSyncService) -> None:
+async def test_run_that_a_crash_ended_is_interrupted(data: DataSyncService) -> None:
     page = await data.runs(RunFilter(status="interrupted"))
     assert [run.registration.name for run in page.runs] == ["nightly_backup"]
     assert page.runs[0].duration_us == 42 * SECOND
 
 
-async def test_running_now_is_read_from_the_last_heartbeat(data: DataSyncService) -> None:
+async def test_running_runs_come_from_the_last_heartbeat(data: DataSyncService) -> None:
     running = await data.running()
     assert running.source == "heartbeat"
     assert [(one.name, one.kind) for one in running.running] == [("hourly_report", "job")]
@@ -280,7 +279,7 @@ async def test_running_now_is_read_from_the_last_heartbeat(data: DataSyncService
 
 async def test_percentiles_are_within_one_percent_of_the_sorted_rows(data: DataSyncService) -> None:
     time_range = TimeRange.last("3d")
-    whole = await data.covered(time_range)  # sums are of whole hours: so must be the rows beside them
+    whole = await data.covered(time_range)  # figures cover whole hours, so the rows must, too
     for registration in (await data.registrations(time_range)).registrations:
         durations: list[int] = []
         cursor = None
@@ -296,7 +295,7 @@ async def test_percentiles_are_within_one_percent_of_the_sorted_rows(data: DataS
         for share, found in ((0.5, registration.percentiles.p50_us), (0.95, registration.percentiles.p95_us)):
             rank = max(-(-len(durations) * share // 1) - 1, 0)
             true_us = durations[int(rank)]
-            assert found == pytest.approx(true_us, abs=0.01 * true_us + 1)  # one percent, then a whole microsecond
+            assert found == pytest.approx(true_us, abs=0.01 * true_us + 1)  # one µs for rounding
         detail = await data.registration(registration.id, time_range)
         assert detail.registration.percentiles == registration.percentiles
         assert detail.registration.counts == registration.counts
@@ -305,18 +304,18 @@ async def test_percentiles_are_within_one_percent_of_the_sorted_rows(data: DataS
         assert sum(cell.count for cell in detail.heat_map.cells) == len(durations)
 
 
-async def test_remembered_sketches_tell_the_same_as_fresh_ones(new_history: NewHistory, now_us: int) -> None:
+async def test_cached_sketches_equal_fresh_ones(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - 5 * HOUR)
         listener = history.listener("hall", "on_motion", "t")
         for n in range(40):
             history.run(listener, now_us - n * 360 * SECOND, duration_us=1_000 + n)
-        async with DataSyncService(history.path) as remembering:
-            before = await remembering.overview()
-            # A late run of an hour long past, and one of this hour: both must be seen.
+        async with DataSyncService(history.path) as caching:
+            before = await caching.overview()
+            # One late run in a past hour and one run in this hour must both appear.
             history.run(listener, now_us - 3 * HOUR, duration_us=9_000_000)
             history.run(listener, now_us, duration_us=8_000_000)
-            after = await remembering.overview()
+            after = await caching.overview()
             async with DataSyncService(history.path) as fresh:
                 expected = await fresh.overview()
     assert after.timeline == expected.timeline
@@ -326,7 +325,7 @@ async def test_remembered_sketches_tell_the_same_as_fresh_ones(new_history: NewH
     assert len(slow) == 2
 
 
-async def test_hours_and_days_tell_the_same_totals(data: DataSyncService) -> None:
+async def test_hourly_and_daily_totals_are_equal(data: DataSyncService) -> None:
     hours, days = await data.timeline(TimeRange.last("48h")), await data.timeline(TimeRange.last("30d"))
     assert (hours.period_length_us, days.period_length_us) == (HOUR, 24 * HOUR)
     totals = [sum(point.counts.total for point in timeline.points) for timeline in (hours, days)]
@@ -334,7 +333,7 @@ async def test_hours_and_days_tell_the_same_totals(data: DataSyncService) -> Non
     assert sum(point.skipped for point in hours.points) == sum(point.skipped for point in days.points) > 0
 
 
-async def test_skips_lifecycle_and_losses_are_told(data: DataSyncService) -> None:
+async def test_skips_lifecycle_events_and_losses_are_listed(data: DataSyncService) -> None:
     assert ("check_windows", "overlap", 3) in [
         (skip.registration.name, skip.reason, skip.count) for skip in await data.skips()
     ]
@@ -346,7 +345,7 @@ async def test_skips_lifecycle_and_losses_are_told(data: DataSyncService) -> Non
     ]
 
 
-async def test_an_error_group_names_whom_it_befell(data: DataSyncService) -> None:
+async def test_error_group_names_the_affected_registrations(data: DataSyncService) -> None:
     groups = (await data.error_groups(TimeRange.last("3d"))).groups
     value_error = next(group for group in groups if group.type == "ValueError")
     detail = await data.error_group(value_error.id, TimeRange.last("3d"))
@@ -358,7 +357,7 @@ async def test_an_error_group_names_whom_it_befell(data: DataSyncService) -> Non
     )).runs)  # fmt: skip
 
 
-async def test_retired_registrations_keep_their_history_and_can_be_left_out(
+async def test_retired_registrations_keep_their_history_and_can_be_excluded(
     new_history: NewHistory, now_us: int
 ) -> None:
     with new_history() as history:
@@ -373,16 +372,12 @@ async def test_retired_registrations_keep_their_history_and_can_be_left_out(
     assert [one.name for one in current] == ["new"]
 
 
-async def test_questions_at_once_do_not_disturb_each_other(data: DataSyncService, plausible: Path) -> None:
-    import asyncio
-
+async def test_concurrent_questions_get_equal_answers(data: DataSyncService, plausible: Path) -> None:
     overviews = await asyncio.gather(*(data.overview() for _ in range(8)))
     assert len({overview.counts.total for overview in overviews}) == 1
 
 
-async def test_a_cancelled_question_leaves_the_service_able_to_answer(data: DataSyncService) -> None:
-    import asyncio
-
+async def test_service_answers_after_a_cancelled_question(data: DataSyncService) -> None:
     for _ in range(5):
         asking = asyncio.create_task(data.overview())
         await asyncio.sleep(0)
@@ -395,7 +390,7 @@ async def test_a_cancelled_question_leaves_the_service_able_to_answer(data: Data
 @pytest.mark.parametrize(
     "more", [{"app": "b"}, {"registration_id": 2}, {"text": "b.default"}, {"kind": "job"}, {"app": "b", "kind": "job"}]
 )
-async def test_what_an_error_group_is_asked_with_finds_its_older_runs_too(
+async def test_error_group_with_another_filter_finds_older_runs(
     new_history: NewHistory, now_us: int, more: dict[str, Any]
 ) -> None:
     boom = ("exception", "ValueError", "boom")

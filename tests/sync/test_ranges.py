@@ -1,4 +1,4 @@
-"""Figures and what stands beside them are of one time, whatever range was asked."""
+"""Figures and lists on one page cover the same time, for all ranges."""
 
 import pytest
 
@@ -10,15 +10,13 @@ from support.history import BOOM, DAY, HOUR, SECOND, NewHistory
 
 
 @pytest.mark.parametrize("age", ["1h", "24h", "7d"])
-async def test_what_failed_just_before_the_range_is_in_the_figures_and_in_the_lists_alike(
-    new_history: NewHistory, now_us: int, age: str
-) -> None:
+async def test_figures_and_lists_cover_the_same_whole_periods(new_history: NewHistory, now_us: int, age: str) -> None:
     asked = TimeRange.last(age)
     length = DAY if age == "7d" else HOUR
     with new_history() as history:
         history.session(now_us - 30 * DAY)
         handler = history.listener("app", "on_x", "t")
-        # One second after the first whole period begins, so usually before the range does; and one a period earlier.
+        # One second after the start of the first whole period, usually before the range, and in the period before.
         for at_us in (asked.since_us // length * length + SECOND, asked.since_us // length * length - SECOND):
             for number in range(20):
                 history.run(handler, at_us + number * 1_000, status="error", error=BOOM)
@@ -37,18 +35,18 @@ async def test_what_failed_just_before_the_range_is_in_the_figures_and_in_the_li
     assert overview.since_us == asked.since_us // length * length
     spans = {(it.since_us, it.until_us // HOUR) for it in (overview, overview.uptime, facets, one, covered)}
     assert len(spans) == 1
-    # Only the present goes on meanwhile.
+    # The present time has moved on.
     assert (again.since_us, again.until_us // DAY) == (covered.since_us, covered.until_us // DAY)
 
 
-async def test_a_short_range_of_long_ago_is_answered_by_days(new_history: NewHistory, now_us: int) -> None:
+async def test_short_range_with_expired_hours_uses_days(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - 200 * DAY)
         handler = history.listener("app", "on_x", "t")
         for number in range(100):
             history.run(handler, now_us - 100 * DAY + number * SECOND)
         history.run(handler, now_us - HOUR)
-        # What retention does by default.
+        # The retention deletes old hours by default.
         for table in ("statistics_hourly", "latency_hourly"):
             history.db.execute(f"DELETE FROM {table} WHERE hour < ?", ((now_us - 60 * DAY) // HOUR,))
     long_ago = TimeRange(now_us - 101 * DAY, now_us - 99 * DAY)
@@ -61,7 +59,7 @@ async def test_a_short_range_of_long_ago_is_answered_by_days(new_history: NewHis
     assert (new.counts.total, new.timeline.period_length_us) == (1, HOUR), "the hours of today are kept"
 
 
-async def test_a_house_of_today_is_drawn_by_hours(new_history: NewHistory, now_us: int) -> None:
+async def test_timeline_of_a_new_history_uses_hours(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
         history.run(history.listener("app", "on_x", "t"), now_us - 60 * SECOND)
@@ -72,7 +70,7 @@ async def test_a_house_of_today_is_drawn_by_hours(new_history: NewHistory, now_u
 
 
 @pytest.mark.parametrize(("days", "points", "length"), [(3, (2, 5), DAY), (1000, (330, 402), 3 * DAY)])
-async def test_a_range_of_all_time_begins_with_the_history_and_has_a_bound(
+async def test_range_of_all_time_begins_with_the_history_and_has_limited_points(
     new_history: NewHistory, now_us: int, days: int, points: tuple[int, int], length: int
 ) -> None:
     with new_history() as history:
@@ -93,7 +91,7 @@ async def test_a_range_of_all_time_begins_with_the_history_and_has_a_bound(
             assert points[0] <= len(timeline.points) * timeline.period_length_us // length <= points[1]
             assert sum(point.counts.total for point in timeline.points) == days
             assert sum(point.skipped for point in timeline.points) == days
-            assert timeline == one, "of one handler, that is of all"
+            assert timeline == one, "there is only one handler"
             assert sum(cell.count for cell in heat.cells) == days
             starts = {point.start_us for point in timeline.points}
             assert {cell.period_us for cell in heat.cells} <= starts
@@ -101,7 +99,7 @@ async def test_a_range_of_all_time_begins_with_the_history_and_has_a_bound(
 
 
 @pytest.mark.parametrize("since", [0, 1])
-async def test_a_range_without_history_is_empty_and_small(new_history: NewHistory, now_us: int, since: int) -> None:
+async def test_range_without_history_is_empty_and_short(new_history: NewHistory, now_us: int, since: int) -> None:
     with new_history() as history:
         pass
     beginning = since * (now_us + 400 * DAY)
@@ -111,20 +109,20 @@ async def test_a_range_without_history_is_empty_and_small(new_history: NewHistor
     assert 1 <= len(overview.timeline.points) <= 26
 
 
-def test_the_terminal_says_since_when_its_figures_are(
+def test_terminal_shows_the_start_of_its_figures(
     new_history: NewHistory, now_us: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
-    # In UTC: figures are of its hours, which begin at half past where local time is half an hour off.
+    # In UTC, because figures cover UTC hours. These begin at half past in a time zone with a half-hour offset.
     since, until = "2026-01-01T10:30+00:00", "2026-01-01T11:30+00:00"
     assert main(["status", "--since", since, "--until", until, "--db", str(history.path)]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     ten = TimeRange.parse("2026-01-01T10:00+00:00", until).since_us
-    assert f"Since      {moment(ten, now_us=now_us, seconds=False)}" in said
+    assert f"Since      {moment(ten, now_us=now_us, seconds=False)}" in output
 
 
-async def test_the_page_of_runs_lists_what_its_figures_count(new_history: NewHistory, now_us: int) -> None:
+async def test_page_of_runs_lists_the_runs_that_its_figures_count(new_history: NewHistory, now_us: int) -> None:
     httpx = pytest.importorskip("httpx")
     application = pytest.importorskip("hassette_sync.web.application", exc_type=ImportError)
     hour_us = (now_us - 5 * HOUR) // HOUR * HOUR

@@ -1,4 +1,4 @@
-"""A history where nobody may write can be read, and later writes are visible."""
+"""A history in a read-only directory can be read, and later writes are visible."""
 
 import asyncio
 import sqlite3

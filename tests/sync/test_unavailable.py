@@ -1,6 +1,6 @@
-"""No file, not a database, too new, empty, too slow: each is a clear error or an honest empty answer."""
+"""A missing, foreign, newer, damaged or slow history is a clear error, and an empty one has empty answers."""
 
-# ruff: noqa: ASYNC240  a test may look at its own small file
+# ruff: noqa: ASYNC240  a test may read its small file in the event loop
 
 import sqlite3
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from support.history import NewHistory
 from support.waiting import patience
 
 
-async def test_a_missing_file_is_said_and_not_made(tmp_path: Path) -> None:
+async def test_missing_file_is_an_error_and_is_not_created(tmp_path: Path) -> None:
     path = tmp_path / "hassette.db"
     async with DataSyncService(path) as data:
         with pytest.raises(DatabaseMissingError, match="the file does not exist"):
@@ -34,7 +34,7 @@ async def test_a_missing_file_is_said_and_not_made(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-async def test_a_history_that_appears_later_is_answered(tmp_path: Path, new_history: NewHistory) -> None:
+async def test_history_that_appears_later_is_read(tmp_path: Path, new_history: NewHistory) -> None:
     async with DataSyncService(tmp_path / "hassette.db") as data:
         with pytest.raises(DatabaseMissingError):
             await data.sessions()
@@ -43,22 +43,22 @@ async def test_a_history_that_appears_later_is_answered(tmp_path: Path, new_hist
         assert len((await data.sessions()).sessions) == 1
 
 
-async def test_a_directory_is_not_a_history(tmp_path: Path) -> None:
+async def test_directory_is_not_a_history(tmp_path: Path) -> None:
     async with DataSyncService(tmp_path) as data:
         with pytest.raises(NotADatabaseError, match="it is a directory"):
             await data.status()
 
 
-async def test_another_kind_of_file_is_not_a_history(tmp_path: Path) -> None:
+async def test_text_file_is_not_a_history(tmp_path: Path) -> None:
     path = tmp_path / "hassette.db"
-    path.write_text("This is a letter, and no database at all. " * 100)
+    path.write_text("This file is a text and not a database. " * 100)
     async with DataSyncService(path) as data:
         with pytest.raises(NotADatabaseError, match="not an SQLite file"):
             await data.status()
 
 
 @pytest.mark.parametrize("statement", [None, "CREATE TABLE recipes (name TEXT)"])
-async def test_a_file_without_our_tables_is_not_a_history(tmp_path: Path, statement: str | None) -> None:
+async def test_file_without_tables_of_hassette_is_not_a_history(tmp_path: Path, statement: str | None) -> None:
     path = tmp_path / "hassette.db"
     path.touch()
     if statement:
@@ -70,7 +70,7 @@ async def test_a_file_without_our_tables_is_not_a_history(tmp_path: Path, statem
             await data.status()
 
 
-async def test_a_newer_file_says_what_it_needs(plausible: Path) -> None:
+async def test_newer_file_names_the_required_upgrade(plausible: Path) -> None:
     with sqlite3.connect(plausible) as db:
         db.execute("UPDATE alembic_version SET version_num = '9999'")
     db.close()
@@ -79,7 +79,7 @@ async def test_a_newer_file_says_what_it_needs(plausible: Path) -> None:
             await data.overview()
 
 
-async def test_a_damaged_file_is_unreadable_and_not_a_traceback(plausible: Path) -> None:
+async def test_damaged_file_is_an_unreadable_history(plausible: Path) -> None:
     with sqlite3.connect(plausible) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
@@ -91,7 +91,7 @@ async def test_a_damaged_file_is_unreadable_and_not_a_traceback(plausible: Path)
             await data.overview()
 
 
-async def test_an_empty_history_answers_honestly(tmp_path: Path, new_history: NewHistory) -> None:
+async def test_empty_history_has_empty_answers(tmp_path: Path, new_history: NewHistory) -> None:
     new_history().close()
     async with DataSyncService(tmp_path / "hassette.db") as data:
         overview = await data.overview()
@@ -108,14 +108,14 @@ async def test_an_empty_history_answers_honestly(tmp_path: Path, new_history: Ne
 
 
 @pytest.mark.parametrize("question", ["run", "registration", "error_group", "session"])
-async def test_what_is_not_there_is_not_found(data: DataSyncService, question: str) -> None:
+async def test_unknown_id_is_not_found(data: DataSyncService, question: str) -> None:
     with pytest.raises(NotFoundError, match="with the id 123456789"):
         await getattr(data, question)(123456789)
 
 
-async def test_a_question_that_takes_too_long_is_stopped_and_the_next_one_answered(plausible: Path) -> None:
+async def test_slow_question_is_stopped_and_the_next_one_is_answered(plausible: Path) -> None:
     with sqlite3.connect(plausible) as db:
-        # A view that never ends stands for a history that is far too long.
+        # An endless view takes the place of a very long history.
         db.execute("DROP VIEW registrations")
         db.execute(
             "CREATE VIEW registrations AS"
@@ -131,9 +131,7 @@ async def test_a_question_that_takes_too_long_is_stopped_and_the_next_one_answer
         assert (await data.sessions()).sessions
 
 
-async def test_a_file_put_in_the_place_of_another_is_read(
-    plausible: Path, tmp_path: Path, new_history: NewHistory
-) -> None:
+async def test_replaced_file_is_opened_again(plausible: Path, tmp_path: Path, new_history: NewHistory) -> None:
     async with DataSyncService(plausible) as data:
         assert len((await data.sessions()).sessions) == 3
         with new_history("restored.db") as history:
@@ -144,7 +142,7 @@ async def test_a_file_put_in_the_place_of_another_is_read(
         assert len((await data.sessions()).sessions) == 1
 
 
-async def test_reading_never_changes_the_file(plausible: Path) -> None:
+async def test_questions_never_change_the_file(plausible: Path) -> None:
     with sqlite3.connect(plausible) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
@@ -160,7 +158,7 @@ async def test_reading_never_changes_the_file(plausible: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "complaint"),
+    ("ask", "message"),
     [
         (lambda data: data.runs(limit=0), "limit must be from 1 to 500"),
         (lambda data: data.runs(limit=501), "limit must be from 1 to 500"),
@@ -170,18 +168,18 @@ async def test_reading_never_changes_the_file(plausible: Path) -> None:
         (lambda data: data.registrations(kind="robot"), "kind must be handler or job, got 'robot'"),
     ],
 )
-async def test_a_question_that_cannot_be_understood_says_why(
-    data: DataSyncService, asked: Callable[[DataSyncService], Any], complaint: str
+async def test_invalid_question_states_the_reason(
+    data: DataSyncService, ask: Callable[[DataSyncService], Any], message: str
 ) -> None:
-    with pytest.raises(BadQuestionError, match=complaint):
-        await asked(data)
+    with pytest.raises(BadQuestionError, match=message):
+        await ask(data)
 
 
-def test_filters_and_times_are_checked_where_they_are_made() -> None:
+def test_filters_and_time_ranges_check_their_values() -> None:
     with pytest.raises(BadQuestionError, match=r"status must be one of success, .*, failed, got 'fine'"):
         RunFilter(status="fine")
-    with pytest.raises(BadQuestionError, match="kind must be handler or job, got 'thing'"):
-        RunFilter(kind="thing")
+    with pytest.raises(BadQuestionError, match="kind must be handler or job, got 'robot'"):
+        RunFilter(kind="robot")
     with pytest.raises(BadQuestionError, match="not a time"):
         TimeRange.last("yesterday")
     with pytest.raises(BadQuestionError, match="start must be before its end"):

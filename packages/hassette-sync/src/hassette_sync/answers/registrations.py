@@ -111,7 +111,13 @@ class RegistrationDetail(Answer):
 
 
 class AppSummary(Answer):
-    """App (all instances) with its figures in the time range."""
+    """App (all instances) with its figures in the time range.
+
+    Attributes:
+        handlers: Number of current handlers. Each kind of registration has such a field.
+        jobs: Number of current jobs.
+        total_us: Sum of the durations of all runs.
+    """
 
     app: str
     instances: tuple[str, ...]

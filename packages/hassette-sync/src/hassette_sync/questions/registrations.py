@@ -3,6 +3,7 @@
 import math
 from collections import Counter, defaultdict
 from sqlite3 import Row
+from typing import get_args
 
 from hassette_sync.answers.registrations import (
     AppSummary,
@@ -15,7 +16,7 @@ from hassette_sync.answers.registrations import (
     SkipReason,
     Source,
 )
-from hassette_sync.answers.values import RegistrationRef
+from hassette_sync.answers.values import Kind, RegistrationRef
 from hassette_sync.errors import NotFoundError
 from hassette_sync.queries import registrations as queries
 from hassette_sync.queries.statistics import by_unit
@@ -224,8 +225,7 @@ def _app_summary(app: str, members: list[Row], sums: dict[int, Row]) -> AppSumma
     return AppSummary(
         app=app,
         instances=tuple(dict.fromkeys(row["instance"] for row in members)),
-        handlers=current["handler"],
-        jobs=current["job"],
+        **{f"{kind}s": current[kind] for kind in get_args(Kind)},
         counts=sum_of(counts_of(sums.get(row["id"])) for row in members),
         total_us=sum(sums[row["id"]]["total_us"] for row in members if row["id"] in sums),
     )
