@@ -306,7 +306,7 @@ def test_the_way_from_the_overview_to_the_cause_is_three_clicks(open_page: Calla
     assert "What caused it" in story
     assert "sensor.bedroom_temperature" in story
     assert "Traceback (most recent call last)" in story
-    assert "The sensor says unavailable" in story
+    assert "The sensor is unavailable" in story
 
 
 def test_a_page_is_quick(open_page: Callable[..., Any], address: str) -> None:

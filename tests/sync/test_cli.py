@@ -76,7 +76,7 @@ def test_the_story_of_a_failed_run_has_its_traceback_and_log(
     said = capsys.readouterr().out
     assert "ValueError: could not convert string to float: 'unavailable'" in said
     assert "Traceback (most recent call last)" in said
-    assert "WARNING  The sensor says unavailable" in said
+    assert "WARNING  The sensor is unavailable" in said
 
 
 def test_what_an_app_wrote_cannot_steer_the_terminal(
