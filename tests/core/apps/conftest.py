@@ -13,6 +13,7 @@ from hassette_core.api import Api
 from hassette_core.apps import AppService
 from hassette_core.config import AppEntry
 from hassette_core.states import StateCache
+from support.home import Home
 
 HEAD = """
 from hassette_core.apps import App, AppConfig
@@ -55,8 +56,8 @@ def entry() -> Entry:
 class Running:
     """Starts app services and stops them at the end of the test."""
 
-    def __init__(self, house: Any, app_dir: Path, stack: AsyncExitStack) -> None:
-        self._house = house
+    def __init__(self, home: Home, app_dir: Path, stack: AsyncExitStack) -> None:
+        self._home = home
         self._app_dir = app_dir
         self._stack = stack
 
@@ -64,9 +65,9 @@ class Running:
         return AppService(
             entries,
             self._app_dir,
-            executor=self._house.executor,
-            bus=self._house.service,
-            scheduler=self._house.planner,
+            executor=self._home.executor,
+            bus=self._home.bus_service,
+            scheduler=self._home.scheduler_service,
             # The apps of these tests ask Home Assistant for nothing.
             api=cast("Api", None),
             states=StateCache().states,
@@ -79,6 +80,6 @@ class Running:
 
 
 @pytest.fixture
-async def apps(house: Any, app_dir: Path) -> AsyncIterator[Running]:
+async def apps(home: Home, app_dir: Path) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
-        yield Running(house, app_dir, stack)
+        yield Running(home, app_dir, stack)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hassette_executor import Status
+from support.home import Home
 
 LAMP = """
 class Config(AppConfig):
@@ -40,63 +41,63 @@ def statuses(service: Any) -> dict[str, str]:
 
 
 async def test_an_app_listens_and_plans_and_what_it_does_is_recorded_under_its_name(
-    house: Any, apps: Any, write: Any, entry: Any
+    home: Home, apps: Any, write: Any, entry: Any
 ) -> None:
     write("lamp", LAMP)
     service = await apps.start({"lamp": entry("lamp", "Lamp", instances=[{"name": "hall"}])})
     assert statuses(service) == {"lamp.hall": "running"}
-    house.change("light.a", "on")
-    await house.pass_time(10)
-    first, second = await house.records(2)
+    home.change("light.a", "on")
+    await home.pass_time(10)
+    first, second = await home.records(2)
     assert first.registration.key == ("lamp", "hall", "heard", "state_changed.light.a")
     assert second.registration.key == ("lamp", "hall", "tick")
     assert first.registration.handler == "hassette_apps.lamp.Lamp.heard"
     assert log() == ["init lamp.hall", "heard", "tick"]
-    assert await house.lifecycle() == [("app_started", "lamp.hall", "")]
+    assert await home.lifecycle() == [("app_started", "lamp.hall", "")]
 
 
 async def test_stopping_ends_listeners_and_jobs_before_on_shutdown_and_retires_none_as_all_come_back(
-    house: Any, apps: Any, write: Any, entry: Any
+    home: Home, apps: Any, write: Any, entry: Any
 ) -> None:
     write("lamp", LAMP)
     service = await apps.start({"lamp": entry("lamp", "Lamp")})
     await service.stop()
     await service.stop()
-    house.change("light.a", "on")
-    await house.pass_time(30)
-    await house.records(0)
+    home.change("light.a", "on")
+    await home.pass_time(30)
+    await home.records(0)
     assert log() == ["init lamp.lamp", "down"]
-    assert await house.retired() == [], "or all that is known of the house would read (retired) while it is off"
+    assert await home.retired() == [], "or all that is known of the home would read (retired) while it is off"
     assert statuses(service) == {"lamp.lamp": "stopped"}
-    assert await house.lifecycle() == [("app_started", "lamp.lamp", ""), ("app_stopped", "lamp.lamp", "")]
+    assert await home.lifecycle() == [("app_started", "lamp.lamp", ""), ("app_stopped", "lamp.lamp", "")]
 
 
 async def test_a_listener_that_outlives_the_stop_of_all_apps_by_its_run_is_not_retired(
-    house: Any, apps: Any, write: Any, entry: Any
+    home: Home, apps: Any, write: Any, entry: Any
 ) -> None:
     write(
         "lamp", "import asyncio\n" + LAMP.replace('append("heard")', 'append("heard")\n        await asyncio.sleep(9)')
     )
     service = await apps.start({"lamp": entry("lamp", "Lamp")})
-    house.change("light.a", "on")
-    await house.until(lambda: "heard" in log())
+    home.change("light.a", "on")
+    await home.until(lambda: "heard" in log())
     await service.stop()
-    await house.service.stop()
-    (record,) = await house.records(1)
+    await home.bus_service.stop()
+    (record,) = await home.records(1)
     assert record.status is Status.CANCELLED
-    assert await house.retired() == []
+    assert await home.retired() == []
 
 
 async def test_what_an_app_ends_after_a_restart_of_all_apps_is_retired(
-    house: Any, apps: Any, write: Any, entry: Any
+    home: Home, apps: Any, write: Any, entry: Any
 ) -> None:
     write("lamp", LAMP)
     service = await apps.start({"lamp": entry("lamp", "Lamp")})
     await service.stop()
     await service.start()
-    (listener,) = house.service.listeners("lamp", "lamp")
+    (listener,) = home.bus_service.listeners("lamp", "lamp")
     listener.cancel()
-    assert await house.retired() == ["heard"]
+    assert await home.retired() == ["heard"]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ async def test_what_an_app_ends_after_a_restart_of_all_apps_is_retired(
     ],
 )
 async def test_an_app_that_fails_to_initialize_leaves_nothing_behind_and_the_others_running(
-    house: Any, apps: Any, write: Any, entry: Any, caplog: pytest.LogCaptureFixture, body: str, says: str
+    home: Home, apps: Any, write: Any, entry: Any, caplog: pytest.LogCaptureFixture, body: str, says: str
 ) -> None:
     write("lamp", LAMP)
     write(
@@ -129,24 +130,24 @@ async def test_an_app_that_fails_to_initialize_leaves_nothing_behind_and_the_oth
     )
     service = await apps.start({"bad": entry("bad", "Bad"), "lamp": entry("lamp", "Lamp")}, start_timeout_s=0.05)
     assert statuses(service) == {"bad.bad": "failed", "lamp.lamp": "running"}
-    house.change("light.a", "on")
-    await house.pass_time(10)
-    assert {record.registration.app for record in await house.records(2)} == {"lamp"}
-    assert ("app_failed", "bad.bad") in [(kind, subject) for kind, subject, _ in await house.lifecycle()]
-    assert await house.retired() == ["heard", "heard"], "one app's end is an end, unlike that of all"
+    home.change("light.a", "on")
+    await home.pass_time(10)
+    assert {record.registration.app for record in await home.records(2)} == {"lamp"}
+    assert ("app_failed", "bad.bad") in [(kind, subject) for kind, subject, _ in await home.lifecycle()]
+    assert await home.retired() == ["heard", "heard"], "one app's end is an end, unlike that of all"
     assert says in service.statuses[0].detail
     assert [vars(line)["app"] for line in caplog.records if line.message == "App failed"] == ["bad.bad"]
 
 
 async def test_an_app_that_cannot_be_loaded_is_reported_and_the_others_run(
-    house: Any, apps: Any, write: Any, entry: Any, caplog: pytest.LogCaptureFixture
+    home: Home, apps: Any, write: Any, entry: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     write("lamp", LAMP)
     write("bad", "1 / 0")
     service = await apps.start({"bad": entry("bad", "Bad"), "lamp": entry("lamp", "Lamp")})
     assert statuses(service) == {"lamp.lamp": "running", "bad": "failed"}
-    (failed, _) = await house.lifecycle()
+    (failed, _) = await home.lifecycle()
     assert failed[:2] == ("app_failed", "bad")
     assert "cannot import" in failed[2]
     (said,) = [record for record in caplog.records if record.message == "Apps started"]
@@ -155,19 +156,19 @@ async def test_an_app_that_cannot_be_loaded_is_reported_and_the_others_run(
 
 @pytest.mark.parametrize("body", ["raise ValueError('stuck')", "await asyncio.Event().wait()", "raise SystemExit(1)"])
 async def test_an_app_that_fails_to_shut_down_is_stopped_all_the_same(
-    house: Any, apps: Any, write: Any, entry: Any, body: str
+    home: Home, apps: Any, write: Any, entry: Any, body: str
 ) -> None:
     write("bad", f"import asyncio\nclass Bad(App[AppConfig]):\n    async def on_shutdown(self):\n        {body}\n")
     service = await apps.start({"bad": entry("bad", "Bad")}, stop_timeout_s=0.05)
     await service.stop()
     assert statuses(service) == {"bad.bad": "stopped"}
-    kind, subject, detail = (await house.lifecycle())[-1]
+    kind, subject, detail = (await home.lifecycle())[-1]
     assert (kind, subject) == ("app_stopped", "bad.bad")
     assert detail.startswith("on_shutdown failed")
 
 
 async def test_on_error_of_the_app_hears_of_its_failures_and_of_no_others(
-    house: Any, apps: Any, write: Any, entry: Any
+    home: Home, apps: Any, write: Any, entry: Any
 ) -> None:
     write(
         "bad",
@@ -183,57 +184,57 @@ async def test_on_error_of_the_app_hears_of_its_failures_and_of_no_others(
         """,
     )
     service = await apps.start({"bad": entry("bad", "Bad", instances=[{"name": "x"}, {"name": "y"}])})
-    house.change("light.a", "on")
+    home.change("light.a", "on")
     errors = sys.modules["hassette_apps.bad"].Bad.errors
-    await house.until(lambda: len(errors) == 2)
+    await home.until(lambda: len(errors) == 2)
     assert sorted(errors) == ["x", "y"]
-    assert {record.status for record in await house.records(2)} == {Status.ERROR}
+    assert {record.status for record in await home.records(2)} == {Status.ERROR}
     await service.stop()
-    assert house.executor.hooks.find(house.bus.on_event(service.stop, "x").registration) is None
+    assert home.executor.hooks.find(home.bus.on_event(service.stop, "x").registration) is None
 
 
 async def test_an_on_error_with_a_yield_is_refused_as_it_would_never_run(
-    house: Any, apps: Any, write: Any, entry: Any
+    home: Home, apps: Any, write: Any, entry: Any
 ) -> None:
     write("bad", "class Bad(App[AppConfig]):\n    async def on_error(self, context):\n        yield\n")
     assert statuses(await apps.start({"bad": entry("bad", "Bad")})) == {"bad.bad": "failed"}
-    assert "yield" in (await house.lifecycle())[-1][2]
+    assert "yield" in (await home.lifecycle())[-1][2]
 
 
-async def test_plain_functions_serve_as_on_initialize(house: Any, apps: Any, write: Any, entry: Any) -> None:
+async def test_plain_functions_serve_as_on_initialize(home: Home, apps: Any, write: Any, entry: Any) -> None:
     write("plain", "class Plain(App[AppConfig]):\n    def on_initialize(self):\n        self.ready = True\n")
     assert statuses(await apps.start({"plain": entry("plain", "Plain")})) == {"plain.plain": "running"}
 
 
-async def test_apps_wait_for_home_assistant_and_start_once(house: Any, apps: Any, write: Any, entry: Any) -> None:
+async def test_apps_wait_for_home_assistant_and_start_once(home: Home, apps: Any, write: Any, entry: Any) -> None:
     write("lamp", LAMP)
     ready = asyncio.Event()
     service = await apps.start({"lamp": entry("lamp", "Lamp")}, ready=ready)
     serving = asyncio.create_task(service.serve())
-    await house.settle()
+    await home.settle()
     assert statuses(service) == {"lamp.lamp": "loaded"}
     ready.set()
-    await house.until(lambda: statuses(service) == {"lamp.lamp": "running"})
+    await home.until(lambda: statuses(service) == {"lamp.lamp": "running"})
     ready.clear()
     ready.set()
-    await house.settle()
+    await home.settle()
     assert log() == ["init lamp.lamp"]
     await service.stop()
     await asyncio.wait_for(serving, 5)
 
 
-async def test_a_service_stopped_while_it_waits_starts_no_app(house: Any, apps: Any, write: Any, entry: Any) -> None:
+async def test_a_service_stopped_while_it_waits_starts_no_app(home: Home, apps: Any, write: Any, entry: Any) -> None:
     write("lamp", LAMP)
     service = await apps.start({"lamp": entry("lamp", "Lamp")}, ready=asyncio.Event())
     serving = asyncio.create_task(service.serve())
-    await house.settle()
+    await home.settle()
     await service.stop()
     await asyncio.wait_for(serving, 5)
     assert log() == []
 
 
 async def test_an_app_that_becomes_ready_while_others_shut_down_is_shut_down_too(
-    house: Any, apps: Any, write: Any, entry: Any
+    home: Home, apps: Any, write: Any, entry: Any
 ) -> None:
     write(
         "pair",
@@ -259,17 +260,17 @@ async def test_an_app_that_becomes_ready_while_others_shut_down_is_shut_down_too
     service = apps.make({"quick": entry("pair", "Quick"), "slow": entry("pair", "Slow")}, ready=ready)
     await service.start()
     serving = asyncio.create_task(service.serve())
-    await house.until(lambda: "running" in statuses(service).values())
+    await home.until(lambda: "running" in statuses(service).values())
     await service.stop()
     await asyncio.wait_for(serving, 5)
     assert sorted(sys.modules["hassette_apps.pair"].LOG) == ["quick", "slow"]
     assert statuses(service) == {"quick.quick": "stopped", "slow.slow": "stopped"}
-    house.change("light.a", "on")
-    await house.records(0)
+    home.change("light.a", "on")
+    await home.records(0)
 
 
 async def test_events_are_not_heard_any_more_while_an_app_shuts_down(
-    house: Any, apps: Any, write: Any, entry: Any
+    home: Home, apps: Any, write: Any, entry: Any
 ) -> None:
     write(
         "lamp",
@@ -290,15 +291,15 @@ async def test_events_are_not_heard_any_more_while_an_app_shuts_down(
     module = sys.modules["hassette_apps.lamp"]
     stopping = asyncio.create_task(service.stop())
     await asyncio.wait_for(module.DOWN.wait(), 5)
-    house.change("light.a", "on")
-    await house.pass_time(3)
+    home.change("light.a", "on")
+    await home.pass_time(3)
     module.END.set()
     await stopping
-    await house.records(0)
+    await home.records(0)
 
 
 async def test_cancelling_the_start_of_an_app_leaves_nothing_behind(
-    house: Any, apps: Any, write: Any, entry: Any
+    home: Home, apps: Any, write: Any, entry: Any
 ) -> None:
     write(
         "slow",
@@ -312,10 +313,10 @@ async def test_cancelling_the_start_of_an_app_leaves_nothing_behind(
     )
     service = apps.make({"slow": entry("slow", "Slow")})
     starting = asyncio.create_task(service.start())
-    await house.settle()
+    await home.settle()
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
-    house.change("light.a", "on")
-    await house.records(0)
+    home.change("light.a", "on")
+    await home.records(0)
     await service.stop()

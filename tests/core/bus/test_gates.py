@@ -1,7 +1,5 @@
 """Debounce, throttle and durations: which events pass, when, and how the others are counted."""
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +8,7 @@ from hassette_core.bus.gates import Debounce, Delivery, Throttle
 from hassette_core.clock import ManualClock
 from hassette_core.events import Context, Event
 from hassette_executor import EventTrigger
+from support.home import Home
 
 _CLOCK = ManualClock()
 
@@ -100,127 +99,127 @@ async def noop() -> None:
 
 
 async def test_a_debounced_handler_runs_once_with_the_last_event_and_without_waiting_time(
-    house: Any,
+    home: Home,
 ) -> None:
-    house.bus.on_state_change(noop, "sensor.power", debounce=2)
+    home.bus.on_state_change(noop, "sensor.power", debounce=2)
     for value in range(5):
-        house.change("sensor.power", str(value))
-        await house.pass_time(1)
-    await house.records(0)
-    await house.pass_time(1)
-    (record,) = await house.records(1)
+        home.change("sensor.power", str(value))
+        await home.pass_time(1)
+    await home.records(0)
+    await home.pass_time(1)
+    (record,) = await home.records(1)
     assert record.trigger.new_state == "4"
-    assert await house.skipped() == {"rate_limited": 4}
+    assert await home.skipped() == {"rate_limited": 4}
 
 
-async def test_a_throttled_handler_runs_at_once_and_other_events_are_counted(house: Any) -> None:
-    house.bus.on_state_change(noop, "sensor.power", throttle=10)
+async def test_a_throttled_handler_runs_at_once_and_other_events_are_counted(home: Home) -> None:
+    home.bus.on_state_change(noop, "sensor.power", throttle=10)
     for value in range(25):
-        house.change("sensor.power", str(value))
-        await house.pass_time(1)
-    records = await house.records(3)
+        home.change("sensor.power", str(value))
+        await home.pass_time(1)
+    records = await home.records(3)
     assert [record.trigger.new_state for record in records] == ["0", "10", "20"]
-    assert await house.skipped() == {"rate_limited": 22}
+    assert await home.skipped() == {"rate_limited": 22}
 
 
-async def test_stopping_the_bus_drops_a_debounced_event_and_counts_it(house: Any) -> None:
-    house.bus.on_state_change(noop, "sensor.power", debounce=2)
-    house.change("sensor.power", "1")
-    await house.service.stop()
-    assert house.clock.waiting == 0
-    assert await house.skipped() == {"rate_limited": 1}
+async def test_stopping_the_bus_drops_a_debounced_event_and_counts_it(home: Home) -> None:
+    home.bus.on_state_change(noop, "sensor.power", debounce=2)
+    home.change("sensor.power", "1")
+    await home.bus_service.stop()
+    assert home.clock.waiting == 0
+    assert await home.skipped() == {"rate_limited": 1}
 
 
-async def test_duration_runs_the_handler_when_the_state_has_lasted(house: Any) -> None:
-    house.put("binary_sensor.door", "off")
-    house.bus.on_state_change(noop, "binary_sensor.door", changed_to="on", duration=60)
-    house.change("binary_sensor.door", "on")
-    await house.pass_time(59)
-    await house.records(0)
-    await house.pass_time(1)
-    (record,) = await house.records(1)
+async def test_duration_runs_the_handler_when_the_state_has_lasted(home: Home) -> None:
+    home.set_state("binary_sensor.door", "off")
+    home.bus.on_state_change(noop, "binary_sensor.door", changed_to="on", duration=60)
+    home.change("binary_sensor.door", "on")
+    await home.pass_time(59)
+    await home.records(0)
+    await home.pass_time(1)
+    (record,) = await home.records(1)
     assert (record.trigger.old_state, record.trigger.new_state) == ("off", "on")
 
 
-async def test_a_state_that_does_not_last_runs_nothing_and_begins_anew(house: Any) -> None:
-    house.bus.on_state_change(noop, "binary_sensor.door", changed_to="on", duration=60)
-    house.change("binary_sensor.door", "on")
-    await house.pass_time(59)
-    house.change("binary_sensor.door", "off")
-    house.change("binary_sensor.door", "on")
-    await house.pass_time(59)
-    await house.records(0)
-    assert house.clock.waiting == 1
-    await house.pass_time(1)
-    await house.records(1)
+async def test_a_state_that_does_not_last_starts_the_duration_again(home: Home) -> None:
+    home.bus.on_state_change(noop, "binary_sensor.door", changed_to="on", duration=60)
+    home.change("binary_sensor.door", "on")
+    await home.pass_time(59)
+    home.change("binary_sensor.door", "off")
+    home.change("binary_sensor.door", "on")
+    await home.pass_time(59)
+    await home.records(0)
+    assert home.clock.waiting == 1
+    await home.pass_time(1)
+    await home.records(1)
 
 
-async def test_a_changed_to_that_still_holds_does_not_begin_anew(house: Any) -> None:
-    house.bus.on_state_change(noop, "sensor.t", changed_to=lambda s: float(s) > 20, duration=60)
-    house.change("sensor.t", "21")
-    await house.pass_time(30)
-    house.change("sensor.t", "22")
-    await house.pass_time(30)
-    (record,) = await house.records(1)
+async def test_a_change_that_still_meets_changed_to_does_not_restart_the_duration(home: Home) -> None:
+    home.bus.on_state_change(noop, "sensor.t", changed_to=lambda s: float(s) > 20, duration=60)
+    home.change("sensor.t", "21")
+    await home.pass_time(30)
+    home.change("sensor.t", "22")
+    await home.pass_time(30)
+    (record,) = await home.records(1)
     assert record.trigger.new_state == "21"
 
 
-async def test_without_changed_to_every_other_state_begins_anew_and_attributes_do_not(house: Any) -> None:
-    house.bus.on_state_change(noop, "sensor.t", duration=60)
-    house.change("sensor.t", "21")
-    await house.pass_time(30)
-    house.change("sensor.t", "22")
-    await house.pass_time(30)
-    house.change("sensor.t", "22", unit="C")
-    await house.pass_time(30)
-    (record,) = await house.records(1)
+async def test_without_changed_to_every_new_state_restarts_the_duration_and_attributes_do_not(home: Home) -> None:
+    home.bus.on_state_change(noop, "sensor.t", duration=60)
+    home.change("sensor.t", "21")
+    await home.pass_time(30)
+    home.change("sensor.t", "22")
+    await home.pass_time(30)
+    home.change("sensor.t", "22", unit="C")
+    await home.pass_time(30)
+    (record,) = await home.records(1)
     assert record.trigger.new_state == "22"
 
 
-async def test_each_entity_of_a_glob_has_its_own_duration(house: Any) -> None:
-    house.bus.on_state_change(noop, "binary_sensor.*", changed_to="on", duration=60)
-    house.change("binary_sensor.a", "on")
-    await house.pass_time(30)
-    house.change("binary_sensor.b", "on")
-    await house.pass_time(30)
-    (record,) = await house.records(1)
+async def test_each_entity_of_a_glob_has_its_own_duration(home: Home) -> None:
+    home.bus.on_state_change(noop, "binary_sensor.*", changed_to="on", duration=60)
+    home.change("binary_sensor.a", "on")
+    await home.pass_time(30)
+    home.change("binary_sensor.b", "on")
+    await home.pass_time(30)
+    (record,) = await home.records(1)
     assert record.trigger.entity_id == "binary_sensor.a"
-    await house.pass_time(30)
-    await house.records(2)
+    await home.pass_time(30)
+    await home.records(2)
 
 
-async def test_an_event_missed_while_the_connection_was_down_ends_a_duration_too(house: Any) -> None:
-    house.bus.on_state_change(noop, "binary_sensor.door", changed_to="on", duration=60)
-    house.change("binary_sensor.door", "on")
-    house.put("binary_sensor.door", "off")
-    await house.pass_time(60)
-    await house.records(0)
+async def test_an_event_missed_while_the_connection_was_down_ends_a_duration_too(home: Home) -> None:
+    home.bus.on_state_change(noop, "binary_sensor.door", changed_to="on", duration=60)
+    home.change("binary_sensor.door", "on")
+    home.set_state("binary_sensor.door", "off")
+    await home.pass_time(60)
+    await home.records(0)
 
 
-async def test_a_question_that_raises_at_the_end_of_a_duration_is_counted(house: Any) -> None:
-    house.bus.on_state_change(noop, "sensor.t", changed_to=lambda s: float(s) > 20, duration=60)
-    house.change("sensor.t", "21")
-    house.put("sensor.t", "unavailable")
-    await house.pass_time(60)
-    await house.records(0)
-    assert await house.skipped() == {"predicate_failed": 1}
+async def test_a_condition_that_fails_at_the_end_of_a_duration_is_counted(home: Home) -> None:
+    home.bus.on_state_change(noop, "sensor.t", changed_to=lambda s: float(s) > 20, duration=60)
+    home.change("sensor.t", "21")
+    home.set_state("sensor.t", "unavailable")
+    await home.pass_time(60)
+    await home.records(0)
+    assert await home.skipped() == {"predicate_failed": 1}
 
 
-async def test_cancelling_ends_a_duration(house: Any) -> None:
-    subscription = house.bus.on_state_change(noop, "binary_sensor.door", duration=60)
-    house.change("binary_sensor.door", "on")
+async def test_cancelling_ends_a_duration(home: Home) -> None:
+    subscription = home.bus.on_state_change(noop, "binary_sensor.door", duration=60)
+    home.change("binary_sensor.door", "on")
     subscription.cancel()
-    assert house.clock.waiting == 0
+    assert home.clock.waiting == 0
 
 
-async def test_duration_and_debounce_follow_each_other(house: Any) -> None:
-    house.bus.on_state_change(noop, "light.*", changed_to="on", duration=10, debounce=5)
-    house.change("light.a", "on")
-    await house.pass_time(3)
-    house.change("light.b", "on")
-    await house.pass_time(14)
-    await house.records(0)
-    await house.pass_time(1)
-    (record,) = await house.records(1)
+async def test_duration_and_debounce_follow_each_other(home: Home) -> None:
+    home.bus.on_state_change(noop, "light.*", changed_to="on", duration=10, debounce=5)
+    home.change("light.a", "on")
+    await home.pass_time(3)
+    home.change("light.b", "on")
+    await home.pass_time(14)
+    await home.records(0)
+    await home.pass_time(1)
+    (record,) = await home.records(1)
     assert record.trigger.entity_id == "light.b"
-    assert await house.skipped() == {"rate_limited": 1}
+    assert await home.skipped() == {"rate_limited": 1}

@@ -7,6 +7,7 @@ import pytest
 
 from hassette_core.roster import AT_ONCE, MAX_WAITING
 from hassette_executor import Status
+from support.home import Home
 
 
 class Slow:
@@ -33,209 +34,209 @@ async def slow() -> Slow:
     return Slow()
 
 
-async def test_parallel_is_the_default_and_runs_side_by_side(house: Any, slow: Slow) -> None:
-    house.bus.on_state_change(slow.handler, "light.hall")
+async def test_parallel_is_the_default_and_runs_at_the_same_time(home: Home, slow: Slow) -> None:
+    home.bus.on_state_change(slow.handler, "light.hall")
     for state in ("a", "b", "c"):
-        house.change("light.hall", state)
-    await house.settle()
+        home.change("light.hall", state)
+    await home.settle()
     assert slow.running == 3
     slow.go.set()
-    await house.records(3)
-    assert await house.skipped() == {}
+    await home.records(3)
+    assert await home.skipped() == {}
 
 
-async def test_parallel_runs_wait_above_one_limit_and_are_skipped_above_another(house: Any, slow: Slow) -> None:
-    house.bus.on_state_change(slow.handler, "light.hall")
+async def test_parallel_runs_wait_above_one_limit_and_are_skipped_above_another(home: Home, slow: Slow) -> None:
+    home.bus.on_state_change(slow.handler, "light.hall")
     for number in range(AT_ONCE + MAX_WAITING + 7):
-        house.change("light.hall", str(number))
-    await house.settle()
+        home.change("light.hall", str(number))
+    await home.settle()
     assert slow.running == AT_ONCE
     slow.go.set()
-    await house.records(AT_ONCE + MAX_WAITING)
+    await home.records(AT_ONCE + MAX_WAITING)
     assert slow.most == AT_ONCE
     assert slow.seen == [str(number) for number in range(AT_ONCE + MAX_WAITING)]
-    assert await house.skipped() == {"back_pressure": 7}
+    assert await home.skipped() == {"back_pressure": 7}
 
 
-async def test_single_skips_events_while_it_runs(house: Any, slow: Slow) -> None:
-    house.bus.on_state_change(slow.handler, "light.hall", mode="single")
+async def test_single_skips_events_while_it_runs(home: Home, slow: Slow) -> None:
+    home.bus.on_state_change(slow.handler, "light.hall", mode="single")
     for state in ("a", "b", "c"):
-        house.change("light.hall", state)
-    await house.settle()
+        home.change("light.hall", state)
+    await home.settle()
     slow.go.set()
-    await house.records(1)
-    house.change("light.hall", "d")
-    await house.records(2)
+    await home.records(1)
+    home.change("light.hall", "d")
+    await home.records(2)
     assert slow.seen == ["a", "d"]
-    assert await house.skipped() == {"overlap": 2}
+    assert await home.skipped() == {"overlap": 2}
 
 
-async def test_restart_cancels_the_current_run_and_records_it(house: Any, slow: Slow) -> None:
-    house.bus.on_state_change(slow.handler, "light.hall", mode="restart")
+async def test_restart_cancels_the_current_run_and_records_it(home: Home, slow: Slow) -> None:
+    home.bus.on_state_change(slow.handler, "light.hall", mode="restart")
     for state in ("a", "b"):
-        house.change("light.hall", state)
-        await house.settle()
+        home.change("light.hall", state)
+        await home.settle()
     assert slow.most == 1
     slow.go.set()
-    records = await house.records(2)
+    records = await home.records(2)
     assert [record.status for record in records] == [Status.CANCELLED, Status.SUCCESS]
     assert slow.seen == ["a", "b"]
 
 
-async def test_restart_within_one_burst_runs_the_last_and_accounts_for_every_event(house: Any, slow: Slow) -> None:
-    house.bus.on_state_change(slow.handler, "light.hall", mode="restart")
+async def test_restart_within_one_burst_runs_the_last_and_accounts_for_every_event(home: Home, slow: Slow) -> None:
+    home.bus.on_state_change(slow.handler, "light.hall", mode="restart")
     for number in range(10):
-        house.change("light.hall", str(number))
-    await house.settle()
+        home.change("light.hall", str(number))
+    await home.settle()
     slow.go.set()
-    records = await house.records()
-    skipped = await house.skipped()
+    records = await home.records()
+    skipped = await home.skipped()
     assert slow.seen[-1] == "9"
     assert len(records) + skipped["overlap"] == 10
 
 
-async def test_queued_runs_in_order_one_at_a_time(house: Any, slow: Slow) -> None:
-    house.bus.on_state_change(slow.handler, "light.hall", mode="queued")
+async def test_queued_runs_in_order_one_at_a_time(home: Home, slow: Slow) -> None:
+    home.bus.on_state_change(slow.handler, "light.hall", mode="queued")
     for number in range(20):
-        house.change("light.hall", str(number))
+        home.change("light.hall", str(number))
     slow.go.set()
-    await house.records(20)
+    await home.records(20)
     assert slow.most == 1
     assert slow.seen == [str(number) for number in range(20)]
 
 
-async def test_queued_is_bounded(house: Any, slow: Slow) -> None:
-    house.bus.on_state_change(slow.handler, "light.hall", mode="queued")
+async def test_queued_is_bounded(home: Home, slow: Slow) -> None:
+    home.bus.on_state_change(slow.handler, "light.hall", mode="queued")
     for number in range(MAX_WAITING + 4):
-        house.change("light.hall", str(number))
+        home.change("light.hall", str(number))
     slow.go.set()
-    await house.records(MAX_WAITING + 1)
-    assert await house.skipped() == {"back_pressure": 3}
+    await home.records(MAX_WAITING + 1)
+    assert await home.skipped() == {"back_pressure": 3}
 
 
-async def test_cancelling_a_queue_counts_waiting_runs_and_retires_after_the_last_run(house: Any, slow: Slow) -> None:
-    subscription = house.bus.on_state_change(slow.handler, "light.hall", mode="queued")
+async def test_cancelling_a_queue_counts_waiting_runs_and_retires_after_the_last_run(home: Home, slow: Slow) -> None:
+    subscription = home.bus.on_state_change(slow.handler, "light.hall", mode="queued")
     for state in ("a", "b", "c"):
-        house.change("light.hall", state)
-    await house.settle()
+        home.change("light.hall", state)
+    await home.settle()
     subscription.cancel()
-    assert await house.retired() == []
+    assert await home.retired() == []
     slow.go.set()
-    await house.records(1)
-    assert await house.retired() == ["handler"]
-    assert await house.skipped() == {"back_pressure": 2}
+    await home.records(1)
+    assert await home.retired() == ["handler"]
+    assert await home.skipped() == {"back_pressure": 2}
 
 
-async def test_a_stopping_bus_starts_no_waiting_run(house: Any, slow: Slow) -> None:
+async def test_a_stopping_bus_starts_no_waiting_run(home: Home, slow: Slow) -> None:
     """A run that starts during the grace period would be cancelled soon, or rejected by a stopped executor."""
-    house.bus.on_state_change(slow.handler, "light.hall", mode="queued")
+    home.bus.on_state_change(slow.handler, "light.hall", mode="queued")
     for state in ("a", "b", "c"):
-        house.change("light.hall", state)
-    await house.settle()
-    stopping = asyncio.create_task(house.service.stop())
-    await house.settle()
+        home.change("light.hall", state)
+    await home.settle()
+    stopping = asyncio.create_task(home.bus_service.stop())
+    await home.settle()
     slow.go.set()
     await stopping
-    await house.records(1)
+    await home.records(1)
     assert slow.seen == ["a"]
-    assert await house.skipped() == {"back_pressure": 2}
-    await house.service.start()
-    house.change("light.hall", "d")
-    await house.records(2)
+    assert await home.skipped() == {"back_pressure": 2}
+    await home.bus_service.start()
+    home.change("light.hall", "d")
+    await home.records(2)
 
 
-async def test_a_listener_is_retired_when_its_last_run_has_ended(house: Any) -> None:
+async def test_a_listener_is_retired_when_its_last_run_has_ended(home: Home) -> None:
     ends: list[asyncio.Event] = []
 
     async def handler() -> None:
         ends.append(asyncio.Event())
         await ends[-1].wait()
 
-    subscription = house.bus.on_state_change(handler, "light.hall")
-    house.change("light.hall", "a")
-    house.change("light.hall", "b")
-    await house.settle()
+    subscription = home.bus.on_state_change(handler, "light.hall")
+    home.change("light.hall", "a")
+    home.change("light.hall", "b")
+    await home.settle()
     subscription.cancel()
     ends[0].set()
-    await house.records(1)
-    assert await house.retired() == []
+    await home.records(1)
+    assert await home.retired() == []
     ends[1].set()
-    await house.records(2)
-    assert await house.retired() == ["handler"]
+    await home.records(2)
+    assert await home.retired() == ["handler"]
 
 
-async def test_once_runs_once_even_for_a_burst_of_events(house: Any, slow: Slow) -> None:
+async def test_once_runs_once_even_for_a_burst_of_events(home: Home, slow: Slow) -> None:
     slow.go.set()
-    subscription = house.bus.on_state_change(slow.handler, "light.hall", once=True)
+    subscription = home.bus.on_state_change(slow.handler, "light.hall", once=True)
     for state in ("a", "b"):
-        house.change("light.hall", state)
+        home.change("light.hall", state)
     assert not subscription.active
-    await house.records(1)
+    await home.records(1)
     assert slow.seen == ["a"]
-    assert await house.retired() == ["handler"]
+    assert await home.retired() == ["handler"]
 
 
-async def test_a_once_listener_whose_run_is_cancelled_is_removed_and_retired(house: Any, slow: Slow) -> None:
-    subscription = house.bus.on_state_change(slow.handler, "light.hall", once=True)
-    house.change("light.hall", "a")
-    await house.settle()
-    await house.service.stop()
-    (record,) = await house.records(1)
+async def test_a_once_listener_whose_run_is_cancelled_is_removed_and_retired(home: Home, slow: Slow) -> None:
+    subscription = home.bus.on_state_change(slow.handler, "light.hall", once=True)
+    home.change("light.hall", "a")
+    await home.settle()
+    await home.bus_service.stop()
+    (record,) = await home.records(1)
     assert record.status is Status.CANCELLED
     assert not subscription.active
-    assert await house.retired() == ["handler"]
+    assert await home.retired() == ["handler"]
 
 
-async def test_a_once_listener_cancelled_before_its_first_step_is_removed_and_retired(house: Any, slow: Slow) -> None:
-    house.bus.on_state_change(slow.handler, "light.hall", once=True)
+async def test_a_once_listener_cancelled_before_its_first_step_is_removed_and_retired(home: Home, slow: Slow) -> None:
+    home.bus.on_state_change(slow.handler, "light.hall", once=True)
     before = asyncio.all_tasks()
-    house.change("light.hall", "a")
+    home.change("light.hall", "a")
     for task in asyncio.all_tasks() - before:
         task.cancel()
-    await house.settle()
-    await house.records(0)
-    assert await house.retired() == ["handler"]
+    await home.settle()
+    await home.records(0)
+    assert await home.retired() == ["handler"]
 
 
-async def test_a_once_listener_that_fails_is_removed(house: Any) -> None:
+async def test_a_once_listener_that_fails_is_removed(home: Home) -> None:
     async def broken() -> None:
         raise ValueError
 
-    house.bus.on_state_change(broken, "light.hall", once=True)
+    home.bus.on_state_change(broken, "light.hall", once=True)
     for state in ("a", "b"):
-        house.change("light.hall", state)
-    (record,) = await house.records(1)
+        home.change("light.hall", state)
+    (record,) = await home.records(1)
     assert record.status is Status.ERROR
-    assert await house.retired() == ["broken"]
+    assert await home.retired() == ["broken"]
 
 
-async def test_a_once_handler_may_register_itself_again(house: Any) -> None:
+async def test_a_once_handler_may_register_itself_again(home: Home) -> None:
     runs: list[int] = []
 
     async def again() -> None:
         runs.append(1)
         if len(runs) < 3:
-            house.bus.on_state_change(again, "light.hall", once=True)
+            home.bus.on_state_change(again, "light.hall", once=True)
 
-    house.bus.on_state_change(again, "light.hall", once=True)
+    home.bus.on_state_change(again, "light.hall", once=True)
     for state in ("a", "b", "c", "d"):
-        house.change("light.hall", state)
-        await house.settle()
-    await house.records(3)
+        home.change("light.hall", state)
+        await home.settle()
+    await home.records(3)
 
 
-async def test_a_debounced_once_listener_runs_one_time(house: Any, slow: Slow) -> None:
+async def test_a_debounced_once_listener_runs_once(home: Home, slow: Slow) -> None:
     slow.go.set()
-    house.bus.on_state_change(slow.handler, "light.hall", once=True, debounce=1)
-    house.change("light.hall", "a")
-    await house.pass_time(2)
-    house.change("light.hall", "b")
-    await house.pass_time(2)
-    await house.records(1)
+    home.bus.on_state_change(slow.handler, "light.hall", once=True, debounce=1)
+    home.change("light.hall", "a")
+    await home.pass_time(2)
+    home.change("light.hall", "b")
+    await home.pass_time(2)
+    await home.records(1)
 
 
 async def test_a_timer_does_not_inherit_the_execution_of_the_handler_that_set_it(
-    house: Any,
+    home: Home,
 ) -> None:
     """A timer that inherits a handler's context would attach log lines to a run that has ended."""
     from hassette_executor.running.execution import current_execution
@@ -247,14 +248,14 @@ async def test_a_timer_does_not_inherit_the_execution_of_the_handler_that_set_it
         return True
 
     async def outer() -> None:
-        house.bus.on_state_change(inner, "light.b", duration=1, changed_to=condition)
+        home.bus.on_state_change(inner, "light.b", duration=1, changed_to=condition)
 
     async def inner() -> None: ...
 
-    house.bus.on_state_change(outer, "light.a")
-    house.change("light.a", "on")
-    await house.records(1)
-    house.change("light.b", "on")
-    await house.pass_time(2)
-    await house.records(2)
+    home.bus.on_state_change(outer, "light.a")
+    home.change("light.a", "on")
+    await home.records(1)
+    home.change("light.b", "on")
+    await home.pass_time(2)
+    await home.records(2)
     assert seen == [None, None]

@@ -1,4 +1,4 @@
-"""Which events reach a handler, and which registrations are rejected."""
+"""Matching of events, and rejected registrations."""
 
 import asyncio
 import functools
@@ -9,17 +9,18 @@ import pytest
 from hassette_core.errors import RegistrationError
 from hassette_core.events import StateChanged
 from hassette_executor import ErrorContext, EventTrigger, Status
+from support.home import Home
 
 
 async def noop() -> None:
     pass
 
 
-async def test_a_change_runs_the_handler_once_and_is_recorded_as_its_trigger(house: Any) -> None:
-    house.put("light.hall", "off")
-    house.bus.on_state_change(noop, "light.hall")
-    house.change("light.hall", "on")
-    (record,) = await house.records(1)
+async def test_a_change_runs_the_handler_once_and_is_recorded_as_its_trigger(home: Home) -> None:
+    home.set_state("light.hall", "off")
+    home.bus.on_state_change(noop, "light.hall")
+    home.change("light.hall", "on")
+    (record,) = await home.records(1)
     assert record.status is Status.SUCCESS
     assert record.trigger == EventTrigger("state_changed", "light.hall", "off", "on", "C1", "P1", "U1")
     assert record.registration.key == ("app", "one", "noop", "state_changed.light.hall")
@@ -27,34 +28,34 @@ async def test_a_change_runs_the_handler_once_and_is_recorded_as_its_trigger(hou
     assert record.registration.source.snippet.startswith("async def noop()")
 
 
-async def test_a_change_of_attributes_alone_counts_only_with_include_attributes(house: Any) -> None:
-    house.put("light.hall", "on", brightness=1)
-    house.bus.on_state_change(noop, "light.hall", name="state")
-    house.bus.on_state_change(noop, "light.hall", name="all", include_attributes=True)
-    house.change("light.hall", "on", brightness=2)
-    house.change("light.hall", "on", brightness=2)
-    (record,) = await house.records(1)
+async def test_a_change_of_attributes_alone_counts_only_with_include_attributes(home: Home) -> None:
+    home.set_state("light.hall", "on", brightness=1)
+    home.bus.on_state_change(noop, "light.hall", name="state")
+    home.bus.on_state_change(noop, "light.hall", name="all", include_attributes=True)
+    home.change("light.hall", "on", brightness=2)
+    home.change("light.hall", "on", brightness=2)
+    (record,) = await home.records(1)
     assert record.registration.name == "all"
 
 
-async def test_adding_and_removing_an_entity_are_changes(house: Any, calls: list[Any]) -> None:
+async def test_adding_and_removing_an_entity_are_changes(home: Home, calls: list[Any]) -> None:
     async def note(event: StateChanged) -> None:
         calls.append((event.old_state is None, event.new_state is None))
 
-    house.bus.on_state_change(note, "light.hall")
-    house.change("light.hall", "on")
-    house.change("light.hall", None)
-    await house.records(2)
+    home.bus.on_state_change(note, "light.hall")
+    home.change("light.hall", "on")
+    home.change("light.hall", None)
+    await home.records(2)
     assert calls == [(True, False), (False, True)]
 
 
-async def test_a_condition_is_not_called_with_a_missing_value(house: Any) -> None:
-    house.bus.on_state_change(noop, "sensor.t", changed_to=lambda celsius: float(celsius) > 20)
-    house.bus.on_state_change(noop, "sensor.t", changed_from=lambda celsius: float(celsius) > 20, name="from")
-    house.change("sensor.t", "21")
-    house.change("sensor.t", None)
-    assert [record.registration.name for record in await house.records(2)] == ["noop", "from"]
-    assert await house.skipped() == {}
+async def test_a_condition_is_not_called_with_a_missing_value(home: Home) -> None:
+    home.bus.on_state_change(noop, "sensor.t", changed_to=lambda celsius: float(celsius) > 20)
+    home.bus.on_state_change(noop, "sensor.t", changed_from=lambda celsius: float(celsius) > 20, name="from")
+    home.change("sensor.t", "21")
+    home.change("sensor.t", None)
+    assert [record.registration.name for record in await home.records(2)] == ["noop", "from"]
+    assert await home.skipped() == {}
 
 
 @pytest.mark.parametrize(
@@ -62,34 +63,34 @@ async def test_a_condition_is_not_called_with_a_missing_value(house: Any) -> Non
     [("on", ["on"]), (["on", "dim"], ["on", "dim"]), ({"dim"}, ["dim"]), (lambda s: s.startswith("o"), ["on", "off"])],
 )
 async def test_changed_to_takes_a_value_a_collection_or_a_function(
-    house: Any, calls: list[Any], expected: Any, matching: list[str]
+    home: Home, calls: list[Any], expected: Any, matching: list[str]
 ) -> None:
     async def note(event: StateChanged) -> None:
         calls.append(event.new_state.state if event.new_state else None)
 
-    house.bus.on_state_change(note, "light.hall", changed_to=expected)
+    home.bus.on_state_change(note, "light.hall", changed_to=expected)
     for state in ("on", "dim", "off", None):
-        house.change("light.hall", state)
-    await house.records(len(matching))
+        home.change("light.hall", state)
+    await home.records(len(matching))
     assert calls == matching
 
 
-async def test_changed_from_checks_the_state_before_and_a_missing_one_does_not_match(house: Any) -> None:
-    house.bus.on_state_change(noop, "light.hall", changed_from=["off", "dim"])
+async def test_changed_from_checks_the_state_before_and_a_missing_one_does_not_match(home: Home) -> None:
+    home.bus.on_state_change(noop, "light.hall", changed_from=["off", "dim"])
     for state in ("on", "off", "on", None, "off"):
-        house.change("light.hall", state)
-    (record,) = await house.records(1)
+        home.change("light.hall", state)
+    (record,) = await home.records(1)
     assert (record.trigger.old_state, record.trigger.new_state) == ("off", "on")
 
 
-async def test_on_attribute_change_watches_one_attribute(house: Any) -> None:
-    house.put("light.hall", "on", brightness=10, color="red")
-    house.bus.on_attribute_change(noop, "light.hall", "brightness", changed_to=lambda value: value > 50)
-    house.change("light.hall", "on", brightness=10, color="blue")
-    house.change("light.hall", "on", brightness=20)
-    house.change("light.hall", "off", brightness=90)
-    house.change("light.hall", "off")
-    (record,) = await house.records(1)
+async def test_on_attribute_change_watches_one_attribute(home: Home) -> None:
+    home.set_state("light.hall", "on", brightness=10, color="red")
+    home.bus.on_attribute_change(noop, "light.hall", "brightness", changed_to=lambda value: value > 50)
+    home.change("light.hall", "on", brightness=10, color="blue")
+    home.change("light.hall", "on", brightness=20)
+    home.change("light.hall", "off", brightness=90)
+    home.change("light.hall", "off")
+    (record,) = await home.records(1)
     assert record.registration.topic == "state_changed.light.hall.brightness"
     assert record.trigger.new_state == "off"
 
@@ -106,109 +107,109 @@ async def test_on_attribute_change_watches_one_attribute(house: Any) -> None:
 )
 @pytest.mark.parametrize("option", ["changed_from", "changed_to"])
 async def test_an_attribute_of_another_type_is_not_the_expected_value(
-    house: Any, option: str, expected: Any, others: list[Any], equal: Any
+    home: Home, option: str, expected: Any, others: list[Any], equal: Any
 ) -> None:
-    house.put("climate.hall", "heat", target="something else")
-    house.bus.on_attribute_change(noop, "climate.hall", "target", **{option: expected})
+    home.set_state("climate.hall", "heat", target="something else")
+    home.bus.on_attribute_change(noop, "climate.hall", "target", **{option: expected})
     for number, other in enumerate(others):
-        house.change("climate.hall", "heat", target=other)
-        house.change("climate.hall", "heat", target=f"something else {number}")
-    await house.records(0)
-    assert await house.skipped() == {}  # none of them made the comparison fail, either
-    house.change("climate.hall", "heat", target=equal)
-    house.change("climate.hall", "heat", target="something else")
-    await house.records(1)
+        home.change("climate.hall", "heat", target=other)
+        home.change("climate.hall", "heat", target=f"something else {number}")
+    await home.records(0)
+    assert await home.skipped() == {}  # no comparison failed
+    home.change("climate.hall", "heat", target=equal)
+    home.change("climate.hall", "heat", target="something else")
+    await home.records(1)
 
 
-async def test_where_decides_after_the_topic(house: Any) -> None:
-    house.bus.on_state_change(noop, "light.*", where=lambda event: event.entity_id.endswith("hall"))
-    house.change("light.porch", "on")
-    house.change("light.hall", "on")
-    (record,) = await house.records(1)
+async def test_where_decides_after_the_topic(home: Home) -> None:
+    home.bus.on_state_change(noop, "light.*", where=lambda event: event.entity_id.endswith("hall"))
+    home.change("light.porch", "on")
+    home.change("light.hall", "on")
+    (record,) = await home.records(1)
     assert record.trigger.entity_id == "light.hall"
 
 
 @pytest.mark.parametrize("option", ["where", "changed_to", "changed_from"])
 async def test_a_failed_condition_affects_only_its_listener_and_is_counted(
-    house: Any, caplog: pytest.LogCaptureFixture, option: str
+    home: Home, caplog: pytest.LogCaptureFixture, option: str
 ) -> None:
     broken = {option: lambda _: 1 / 0}
-    house.put("light.hall", "off")
-    subscription = house.bus.on_state_change(noop, "light.hall", name="broken", **broken)
-    house.bus.on_state_change(noop, "light.hall", name="sound")
+    home.set_state("light.hall", "off")
+    subscription = home.bus.on_state_change(noop, "light.hall", name="broken", **broken)
+    home.bus.on_state_change(noop, "light.hall", name="sound")
     for state in ("on", "off", "on"):
-        house.change("light.hall", state)
-    records = await house.records(3)
+        home.change("light.hall", state)
+    records = await home.records(3)
     assert {record.registration.name for record in records} == {"sound"}
-    assert await house.skipped() == {"predicate_failed": 3}
+    assert await home.skipped() == {"predicate_failed": 3}
     assert subscription.active
     assert len([line for line in caplog.records if "Condition of a listener failed" in line.message]) == 1
 
 
-async def test_on_event_takes_a_type_or_a_glob(house: Any) -> None:
-    house.bus.on_event(noop, "button_pressed", name="exact")
-    house.bus.on_event(noop, "button_*", name="glob", where=lambda event: event.data["times"] == 2)
-    house.bus.on_event(noop, "*", name="all")
-    house.fire("button_pressed", times=1, entity_id="event.button")
-    house.fire("button_pressed", times=2)
-    house.change("light.hall", "on")
-    records = await house.records(6)
+async def test_on_event_takes_a_type_or_a_glob(home: Home) -> None:
+    home.bus.on_event(noop, "button_pressed", name="exact")
+    home.bus.on_event(noop, "button_*", name="glob", where=lambda event: event.data["times"] == 2)
+    home.bus.on_event(noop, "*", name="all")
+    home.fire("button_pressed", times=1, entity_id="event.button")
+    home.fire("button_pressed", times=2)
+    home.change("light.hall", "on")
+    records = await home.records(6)
     assert sorted(record.registration.name for record in records) == ["all", "all", "all", "exact", "exact", "glob"]
     assert records[0].trigger.entity_id == "event.button"
 
 
-async def test_on_event_with_state_changed_gets_every_message_about_an_entity(house: Any) -> None:
-    house.put("light.hall", "on")
-    house.bus.on_event(noop, "state_changed")
-    house.change("light.hall", "on")
-    await house.records(1)
+async def test_on_event_with_state_changed_gets_every_message_about_an_entity(home: Home) -> None:
+    home.set_state("light.hall", "on")
+    home.bus.on_event(noop, "state_changed")
+    home.change("light.hall", "on")
+    await home.records(1)
 
 
-async def test_a_cancelled_subscription_gets_no_event_and_is_retired(house: Any) -> None:
-    subscription = house.bus.on_state_change(noop, "light.hall")
+async def test_a_cancelled_subscription_gets_no_event_and_is_retired(home: Home) -> None:
+    subscription = home.bus.on_state_change(noop, "light.hall")
     subscription.cancel()
     subscription.cancel()
-    house.change("light.hall", "on")
-    await house.records(0)
+    home.change("light.hall", "on")
+    await home.records(0)
     assert not subscription.active
-    assert await house.retired() == ["noop"]
-    house.bus.on_state_change(noop, "light.hall")  # its name is free again
+    assert await home.retired() == ["noop"]
+    home.bus.on_state_change(noop, "light.hall")  # its name is free again
 
 
-async def test_a_listener_cancelled_by_another_during_the_same_event_is_not_run(house: Any) -> None:
+async def test_a_listener_cancelled_by_another_during_the_same_event_is_not_run(home: Home) -> None:
     def first(_: object) -> bool:
         second.cancel()
         return True
 
-    house.bus.on_state_change(noop, "light.hall", name="first", where=first)
-    second = house.bus.on_state_change(noop, "light.hall", name="second")
-    house.change("light.hall", "on")
-    (record,) = await house.records(1)
+    home.bus.on_state_change(noop, "light.hall", name="first", where=first)
+    second = home.bus.on_state_change(noop, "light.hall", name="second")
+    home.change("light.hall", "on")
+    (record,) = await home.records(1)
     assert record.registration.name == "first"
 
 
-async def test_one_trigger_is_shared_by_all_listeners_of_an_event(house: Any) -> None:
-    house.bus.on_state_change(noop, "light.hall", name="a")
-    house.bus.on_state_change(noop, "light.*", name="b")
-    house.change("light.hall", "on")
-    a, b = await house.records(2)
+async def test_one_trigger_is_shared_by_all_listeners_of_an_event(home: Home) -> None:
+    home.bus.on_state_change(noop, "light.hall", name="a")
+    home.bus.on_state_change(noop, "light.*", name="b")
+    home.change("light.hall", "on")
+    a, b = await home.records(2)
     assert a.trigger is b.trigger
 
 
-async def test_a_sync_handler_runs_in_a_thread(house: Any, calls: list[Any]) -> None:
+async def test_a_sync_handler_runs_in_a_thread(home: Home, calls: list[Any]) -> None:
     import threading
 
     def handler() -> None:
         calls.append(threading.current_thread() is threading.main_thread())
 
-    house.bus.on_state_change(handler, "light.hall")
-    house.change("light.hall", "on")
-    (record,) = await house.records(1)
+    home.bus.on_state_change(handler, "light.hall")
+    home.change("light.hall", "on")
+    (record,) = await home.records(1)
     assert calls == [False]
     assert record.registration.runs_in == "sync"
 
 
-async def test_partials_methods_and_callable_objects_are_handlers_with_their_own_names(house: Any) -> None:
+async def test_partials_methods_and_callable_objects_are_handlers_with_their_own_names(home: Home) -> None:
     class Device:
         async def method(self) -> None: ...
 
@@ -217,39 +218,39 @@ async def test_partials_methods_and_callable_objects_are_handlers_with_their_own
     async def with_argument(which: str) -> None: ...
 
     handlers = [Device().method, Device(), functools.partial(with_argument, "x")]
-    subscriptions = [house.bus.on_state_change(handler, "light.hall") for handler in handlers]
+    subscriptions = [home.bus.on_state_change(handler, "light.hall") for handler in handlers]
     assert [s.name for s in subscriptions] == ["method", "Device", "with_argument"]
-    house.change("light.hall", "on")
-    assert [record.status for record in await house.records(3)] == [Status.SUCCESS] * 3
+    home.change("light.hall", "on")
+    assert [record.status for record in await home.records(3)] == [Status.SUCCESS] * 3
 
 
-async def test_the_error_hook_of_a_listener_is_called_for_a_failed_run(house: Any, calls: list[Any]) -> None:
+async def test_the_error_hook_of_a_listener_is_called_for_a_failed_run(home: Home, calls: list[Any]) -> None:
     async def broken() -> None:
         raise ValueError("no bulb")
 
     async def hook(context: ErrorContext) -> None:
         calls.append(str(context.exception))
 
-    house.bus.on_state_change(broken, "light.hall", on_error=hook)
-    house.change("light.hall", "on")
-    await house.until(lambda: calls)
+    home.bus.on_state_change(broken, "light.hall", on_error=hook)
+    home.change("light.hall", "on")
+    await home.until(lambda: calls)
     assert calls == ["no bulb"]
 
 
-async def test_the_error_hook_of_a_once_listener_is_called_for_a_failed_run(house: Any, calls: list[Any]) -> None:
+async def test_the_error_hook_of_a_once_listener_is_called_for_a_failed_run(home: Home, calls: list[Any]) -> None:
     async def broken() -> None:
         raise ValueError("no bulb")
 
     async def hook(context: ErrorContext) -> None:
         calls.append(str(context.exception))
 
-    house.bus.on_state_change(broken, "light.hall", on_error=hook, once=True)
-    house.change("light.hall", "on")
-    await house.until(lambda: calls)
+    home.bus.on_state_change(broken, "light.hall", on_error=hook, once=True)
+    home.change("light.hall", "on")
+    await home.until(lambda: calls)
 
 
-async def test_settings_list_the_options_that_differ_from_the_defaults(house: Any) -> None:
-    subscription = house.bus.on_state_change(
+async def test_settings_list_the_options_that_differ_from_the_defaults(home: Home) -> None:
+    subscription = home.bus.on_state_change(
         noop,
         "light.hall",
         changed_from=["off", "dim"],
@@ -272,32 +273,32 @@ async def test_settings_list_the_options_that_differ_from_the_defaults(house: An
     assert subscription.registration.timeout_s == 0
 
 
-async def test_a_duplicate_name_is_rejected_with_a_free_one(house: Any) -> None:
-    house.bus.on_state_change(noop, "light.hall")
-    house.bus.on_state_change(noop, "light.hall", name="noop_2")
+async def test_a_duplicate_name_is_rejected_with_a_free_one(home: Home) -> None:
+    home.bus.on_state_change(noop, "light.hall")
+    home.bus.on_state_change(noop, "light.hall", name="noop_2")
     with pytest.raises(RegistrationError, match='name="noop_3"'):
-        house.bus.on_state_change(noop, "light.hall")
-    house.bus.on_state_change(noop, "light.porch")  # another topic is another key
+        home.bus.on_state_change(noop, "light.hall")
+    home.bus.on_state_change(noop, "light.porch")  # another topic is another key
 
 
-async def test_an_attribute_without_a_name_is_rejected(house: Any) -> None:
+async def test_an_attribute_without_a_name_is_rejected(home: Home) -> None:
     with pytest.raises(RegistrationError, match="must be the name of one attribute"):
-        house.bus.on_attribute_change(noop, "light.hall", "")
+        home.bus.on_attribute_change(noop, "light.hall", "")
 
 
 @pytest.mark.parametrize(
     ("option", "text"), [(lambda _: True, "a function"), (str.isdigit, "isdigit()"), ({"on"}, "on")]
 )
-async def test_conditions_are_shown_by_name(house: Any, option: Any, text: str) -> None:
-    subscription = house.bus.on_state_change(noop, "light.hall", changed_to=option)
+async def test_conditions_are_shown_by_name(home: Home, option: Any, text: str) -> None:
+    subscription = home.bus.on_state_change(noop, "light.hall", changed_to=option)
     assert subscription.registration.settings == (("changed_to", text),)
 
 
-async def test_attribute_values_may_be_of_any_kind(house: Any) -> None:
-    house.put("light.hall", "on", effect=True)
-    house.bus.on_attribute_change(noop, "light.hall", "effect", changed_from=True, changed_to=5)
-    house.change("light.hall", "on", effect=5)
-    (record,) = await house.records(1)
+async def test_attribute_values_may_be_of_any_kind(home: Home) -> None:
+    home.set_state("light.hall", "on", effect=True)
+    home.bus.on_attribute_change(noop, "light.hall", "effect", changed_from=True, changed_to=5)
+    home.change("light.hall", "on", effect=5)
+    (record,) = await home.records(1)
     assert record.registration.settings == (("changed_from", "True"), ("changed_to", "5"))
 
 
@@ -345,51 +346,52 @@ async def coroutine() -> None: ...
     ],
 )
 async def test_an_option_that_can_never_work_is_rejected_by_name(
-    house: Any, entity_id: Any, options: dict[str, Any], text: str
+    home: Home, entity_id: Any, options: dict[str, Any], text: str
 ) -> None:
     with pytest.raises(RegistrationError, match=text):
-        house.bus.on_state_change(noop, entity_id, **options)
-    house.change("light.a", "on")
-    await house.records(0)
+        home.bus.on_state_change(noop, entity_id, **options)
+    home.change("light.a", "on")
+    await home.records(0)
 
 
-async def test_the_result_of_a_call_is_rejected_as_a_handler(house: Any) -> None:
+async def test_the_result_of_a_call_is_rejected_as_a_handler(home: Home) -> None:
     with pytest.raises(RegistrationError, match="leave out the parentheses"):
-        house.bus.on_state_change(coroutine(), "light.a")
+        home.bus.on_state_change(coroutine(), "light.a")
 
 
 @pytest.mark.parametrize("event_type", ["call service", "", 4])
-async def test_an_event_type_that_can_never_match_is_rejected(house: Any, event_type: Any) -> None:
+async def test_an_event_type_that_can_never_match_is_rejected(home: Home, event_type: Any) -> None:
     with pytest.raises(RegistrationError, match="event_type must be one word"):
-        house.bus.on_event(noop, event_type)
+        home.bus.on_event(noop, event_type)
 
 
-async def test_a_stopped_bus_ignores_events_cancels_after_the_grace_and_can_start_again(house: Any) -> None:
+async def test_a_stopped_bus_ignores_events_cancels_after_the_grace_and_can_start_again(home: Home) -> None:
     started = asyncio.Event()
 
     async def endless() -> None:
         started.set()
         await asyncio.Event().wait()
 
-    house.bus.on_state_change(endless, "light.hall")
-    house.change("light.hall", "on")
+    home.bus.on_state_change(endless, "light.hall")
+    home.change("light.hall", "on")
     await started.wait()
-    await house.service.stop()
-    await house.service.stop()
-    (record,) = await house.records(1)
+    await home.bus_service.stop()
+    await home.bus_service.stop()
+    (record,) = await home.records(1)
     assert record.status is Status.CANCELLED
     started.clear()
-    house.change("light.hall", "off")
-    await house.settle()
+    home.change("light.hall", "off")
+    await home.settle()
     assert not started.is_set()
-    await house.service.start()
-    house.change("light.hall", "on")
-    await asyncio.wait_for(started.wait(), 5)
+    await home.bus_service.start()
+    home.change("light.hall", "on")
+    await home.until(started.is_set)
 
 
-async def test_serve_ends_when_the_bus_is_stopped(house: Any) -> None:
-    serving = asyncio.create_task(house.service.serve())
-    await house.settle()
+async def test_serve_ends_when_the_bus_is_stopped(home: Home) -> None:
+    serving = asyncio.create_task(home.bus_service.serve())
+    await home.settle()
     assert not serving.done()
-    await house.service.stop()
-    await asyncio.wait_for(serving, 5)
+    await home.bus_service.stop()
+    await home.until(serving.done)
+    await serving

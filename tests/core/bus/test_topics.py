@@ -82,11 +82,11 @@ def test_the_cache_of_resolved_topics_is_bounded() -> None:
     assert len(matcher.tried) == 12
 
 
-def test_a_star_alone_stands_for_every_entity() -> None:
+def test_a_star_alone_matches_every_entity() -> None:
     assert check_entity("*") == "*.*"
 
 
-def test_a_set_of_letters_in_a_glob_hears_those_and_no_others() -> None:
+def test_a_set_of_letters_in_a_glob_matches_these_letters_only() -> None:
     index: TopicIndex[int] = TopicIndex(domain_of)
     index.add(check_entity("light.[!b-d]_desk"), 1)
     assert [index.find(f"light.{letter}_desk") for letter in "abcde"] == [(1,), (), (), (), (1,)]

@@ -9,6 +9,7 @@ import pytest
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import inspect_callable
 from hassette_executor import Status
+from support.home import Home
 
 
 async def noop() -> None: ...
@@ -50,20 +51,20 @@ GENERATORS = [
 
 
 @pytest.mark.parametrize("generator", GENERATORS)
-async def test_a_generator_function_is_rejected_for_every_option(house: Any, generator: Callable[..., Any]) -> None:
+async def test_a_generator_function_is_rejected_for_every_option(home: Home, generator: Callable[..., Any]) -> None:
     with pytest.raises(RegistrationError, match=r"handler must not contain a yield, got .*: a call of it runs nothing"):
-        house.bus.on_state_change(generator, "light.a")
+        home.bus.on_state_change(generator, "light.a")
     for option in ("where", "changed_from", "changed_to", "on_error"):
         with pytest.raises(RegistrationError, match=f"{option} must not contain a yield"):
-            house.bus.on_state_change(noop, "light.a", **{option: generator})
+            home.bus.on_state_change(noop, "light.a", **{option: generator})
     with pytest.raises(RegistrationError, match=r"where must not contain a yield"):
-        house.bus.on_event(noop, "button", where=generator)
+        home.bus.on_event(noop, "button", where=generator)
     with pytest.raises(RegistrationError, match=r"handler must not contain a yield"):
-        house.scheduler.run_in(generator, 1)
+        home.scheduler.run_in(generator, 1)
     with pytest.raises(RegistrationError, match=r"on_error must not contain a yield"):
-        house.scheduler.run_every(noop, 1, on_error=generator)
-    house.change("light.a", "on")
-    await house.records(0)
+        home.scheduler.run_every(noop, 1, on_error=generator)
+    home.change("light.a", "on")
+    await home.records(0)
 
 
 def test_the_error_names_the_generator_function() -> None:
@@ -73,7 +74,7 @@ def test_the_error_names_the_generator_function() -> None:
         inspect_callable("handler", Stepwise())
 
 
-async def test_a_decorated_generator_function_is_accepted(house: Any, calls: list[Any]) -> None:
+async def test_a_decorated_generator_function_is_accepted(home: Home, calls: list[Any]) -> None:
     def stepped(function: Callable[[], Iterator[int]]) -> Callable[[], None]:
         @functools.wraps(function)
         def run_all() -> None:
@@ -85,17 +86,17 @@ async def test_a_decorated_generator_function_is_accepted(house: Any, calls: lis
     def counting() -> Iterator[int]:
         yield from (1, 2, 3)
 
-    house.bus.on_state_change(counting, "light.a")
-    house.change("light.a", "on")
-    (record,) = await house.records(1)
+    home.bus.on_state_change(counting, "light.a")
+    home.change("light.a", "on")
+    (record,) = await home.records(1)
     assert record.status is Status.SUCCESS
     assert calls == [1, 2, 3]
 
 
-async def test_a_class_is_a_handler_that_makes_an_object(house: Any) -> None:
-    house.bus.on_state_change(Stepwise, "light.a")
-    house.change("light.a", "on")
-    (record,) = await house.records(1)
+async def test_a_class_is_a_handler_that_makes_an_object(home: Home) -> None:
+    home.bus.on_state_change(Stepwise, "light.a")
+    home.change("light.a", "on")
+    (record,) = await home.records(1)
     assert record.status is Status.SUCCESS
 
 

@@ -11,12 +11,13 @@ from hassette_core.errors import RegistrationError
 from hassette_core.events import Event, State, StateChanged
 from hassette_core.handlers import Attr, Data, EntityId, NewState, NewValue, OldState, OldValue
 from hassette_executor import Status
+from support.home import Home
 
 if TYPE_CHECKING:
     from decimal import Decimal as OnlyForTheChecker
 
 
-async def test_every_kind_of_parameter_is_filled_in(house: Any, calls: list[Any]) -> None:
+async def test_every_kind_of_parameter_is_filled_in(home: Home, calls: list[Any]) -> None:
     async def handler(
         event: StateChanged,
         entity: EntityId,
@@ -32,35 +33,35 @@ async def test_every_kind_of_parameter_is_filled_in(house: Any, calls: list[Any]
     ) -> None:
         calls.append((event.entity_id, entity, new.state, old.state, celsius, before, unit, brightness, plain, rest))
 
-    house.put("sensor.t", "20.5")
-    house.bus.on_state_change(handler, "sensor.t")
-    house.change("sensor.t", "21.5", unit="C")
-    (record,) = await house.records(1)
+    home.set_state("sensor.t", "20.5")
+    home.bus.on_state_change(handler, "sensor.t")
+    home.change("sensor.t", "21.5", unit="C")
+    (record,) = await home.records(1)
     assert record.status is Status.SUCCESS, record.failure
     assert calls == [("sensor.t", "sensor.t", "21.5", "20.5", 21.5, "20.5", "C", None, 7, {})]
 
 
-async def test_an_event_fills_in_itself_and_its_data(house: Any, calls: list[Any]) -> None:
+async def test_an_event_fills_in_itself_and_its_data(home: Home, calls: list[Any]) -> None:
     async def handler(
         event: Event, device: Annotated[str, Data("device")], times: Annotated[int, Data("n")] = 1
     ) -> None:
         calls.append((event.event_type, device, times))
 
-    house.bus.on_event(handler, "button")
-    house.fire("button", device="b1")
-    house.fire("button", device="b1", n=3)
-    await house.records(2)
+    home.bus.on_event(handler, "button")
+    home.fire("button", device="b1")
+    home.fire("button", device="b1", n=3)
+    await home.records(2)
     assert calls == [("button", "b1", 1), ("button", "b1", 3)]
 
 
-async def test_a_parameter_named_event_needs_no_annotation(house: Any, calls: list[Any]) -> None:
+async def test_a_parameter_named_event_needs_no_annotation(home: Home, calls: list[Any]) -> None:
     async def handler(event) -> None:  # type: ignore[no-untyped-def]
         calls.append(event.entity_id)
 
-    house.bus.on_state_change(handler, "light.a")
-    house.bus.on_event(both, "*", name="both")
-    house.change("light.a", "on")
-    await house.records(2)
+    home.bus.on_state_change(handler, "light.a")
+    home.bus.on_event(both, "*", name="both")
+    home.change("light.a", "on")
+    await home.records(2)
     assert calls == ["light.a"]
 
 
@@ -90,23 +91,23 @@ def needs_new_in_a_thread(new: NewState) -> None: ...
     ],
 )
 async def test_a_missing_value_is_a_dependency_error_and_the_handler_is_not_called(
-    house: Any, handler: Callable[..., Any], states: list[str | None], text: str
+    home: Home, handler: Callable[..., Any], states: list[str | None], text: str
 ) -> None:
-    house.put("sensor.t", states[0])
-    house.bus.on_state_change(handler, "sensor.t")
-    house.change("sensor.t", states[1])
-    (record,) = await house.records(1)
+    home.set_state("sensor.t", states[0])
+    home.bus.on_state_change(handler, "sensor.t")
+    home.change("sensor.t", states[1])
+    (record,) = await home.records(1)
     assert record.status is Status.ERROR
     assert record.failure.kind == "dependency"
     assert text in record.failure.message
     assert handler.__name__ in record.failure.message
 
 
-async def test_none_is_passed_where_the_annotation_allows_it(house: Any) -> None:
-    house.bus.on_state_change(allows_none, "sensor.t")
-    house.change("sensor.t", "on")
-    house.change("sensor.t", None)
-    assert [record.status for record in await house.records(2)] == [Status.SUCCESS] * 2
+async def test_none_is_passed_where_the_annotation_allows_it(home: Home) -> None:
+    home.bus.on_state_change(allows_none, "sensor.t")
+    home.change("sensor.t", "on")
+    home.change("sensor.t", None)
+    assert [record.status for record in await home.records(2)] == [Status.SUCCESS] * 2
 
 
 async def number_or_none(value: Annotated[int | float | None, Attr("nope")]) -> None: ...
@@ -117,19 +118,19 @@ async def any_event(event: Event | StateChanged | None) -> None: ...
 
 
 @pytest.mark.parametrize("handler", [number_or_none, optional_number, none_first, any_event, whole_event])
-async def test_none_is_allowed_in_a_union_of_any_length(house: Any, handler: Callable[..., Any]) -> None:
-    house.bus.on_state_change(handler, "sensor.t")
-    house.change("sensor.t", "on")
-    (record,) = await house.records(1)
+async def test_none_is_allowed_in_a_union_of_any_length(home: Home, handler: Callable[..., Any]) -> None:
+    home.bus.on_state_change(handler, "sensor.t")
+    home.change("sensor.t", "on")
+    (record,) = await home.records(1)
     assert record.status is Status.SUCCESS, record.failure
 
 
-async def test_missing_data_is_a_dependency_error(house: Any) -> None:
+async def test_missing_data_is_a_dependency_error(home: Home) -> None:
     async def handler(device: Annotated[str, Data("device")]) -> None: ...
 
-    house.bus.on_event(handler, "button")
-    house.fire("button")
-    (record,) = await house.records(1)
+    home.bus.on_event(handler, "button")
+    home.fire("button")
+    (record,) = await home.records(1)
     assert "has no 'device'" in record.failure.message
 
 
@@ -173,43 +174,43 @@ async def custom_schema(value: Annotated[CustomSchema, NewValue()]) -> None: ...
     ],
 )
 async def test_a_parameter_that_can_never_be_filled_in_is_rejected_at_registration(
-    house: Any, handler: Callable[..., Any], text: str
+    home: Home, handler: Callable[..., Any], text: str
 ) -> None:
     with pytest.raises(RegistrationError, match=text):
-        house.bus.on_state_change(handler, "light.a")
+        home.bus.on_state_change(handler, "light.a")
 
 
 @pytest.mark.parametrize("handler", [needs_new, needs_text, needs_old])
 async def test_a_parameter_that_needs_a_state_change_is_rejected_for_other_events(
-    house: Any, handler: Callable[..., Any]
+    home: Home, handler: Callable[..., Any]
 ) -> None:
     with pytest.raises(RegistrationError, match="which only a state change can fill in"):
-        house.bus.on_event(handler, "button")
-    house.bus.on_event(handler, "state_changed")  # a state change
+        home.bus.on_event(handler, "button")
+    home.bus.on_event(handler, "state_changed")  # a state change
 
 
-async def test_a_parameter_with_a_default_may_be_annotated_with_anything(house: Any) -> None:
+async def test_a_parameter_with_a_default_may_be_annotated_with_anything(home: Home) -> None:
     async def handler(event: StateChanged, notify: Callable[[str], None] = print) -> None: ...
 
-    house.bus.on_state_change(handler, "light.a")
-    house.change("light.a", "on")
-    (record,) = await house.records(1)
+    home.bus.on_state_change(handler, "light.a")
+    home.change("light.a", "on")
+    (record,) = await home.records(1)
     assert record.status is Status.SUCCESS
 
 
-async def test_parameters_after_one_that_keeps_its_default_are_passed_by_keyword(house: Any, calls: list[Any]) -> None:
+async def test_parameters_after_a_kept_default_are_passed_by_keyword(home: Home, calls: list[Any]) -> None:
     async def handler(entity: EntityId, percent: int = 50, new: NewState | None = None) -> None:
         calls.append((entity, percent, new and new.state))
 
-    house.bus.on_state_change(handler, "light.a")
-    house.change("light.a", "on")
-    await house.records(1)
+    home.bus.on_state_change(handler, "light.a")
+    home.change("light.a", "on")
+    await home.records(1)
     assert calls == [("light.a", 50, "on")]
 
 
-async def test_a_c_function_without_a_signature_is_called_without_arguments(house: Any) -> None:
-    subscription = house.bus.on_state_change(dict, "light.a")
+async def test_a_c_function_without_a_signature_is_called_without_arguments(home: Home) -> None:
+    subscription = home.bus.on_state_change(dict, "light.a")
     assert subscription.name == "dict"
-    house.change("light.a", "on")
-    (record,) = await house.records(1)
+    home.change("light.a", "on")
+    (record,) = await home.records(1)
     assert record.status is Status.SUCCESS

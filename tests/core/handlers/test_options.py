@@ -1,4 +1,4 @@
-"""Keyword options: visible in signature and help, and calls with the wrong form are explained."""
+"""Keyword options: signature, help, and errors for calls in a wrong form."""
 
 import inspect
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import pytest
 from hassette_core.bus import AppBus
 from hassette_core.errors import RegistrationError
 from hassette_core.scheduler import AppScheduler
+from support.home import Home
 
 BUS_METHODS = [AppBus.on_state_change, AppBus.on_attribute_change, AppBus.on_event]
 JOB_METHODS = [
@@ -50,37 +51,37 @@ def test_the_signature_has_the_defaults() -> None:
 
 WRONG_CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
     "keyword": (
-        lambda house: house.bus.on_state_change("light.hall", handler=on_motion, changed_to="on"),
+        lambda home: home.bus.on_state_change("light.hall", handler=on_motion, changed_to="on"),
         r"write on_state_change\(on_motion, 'light.hall', ...\)",
     ),
     "two arguments and a keyword": (
-        lambda house: house.bus.on_attribute_change("light.hall", "brightness", handler=on_motion),
+        lambda home: home.bus.on_attribute_change("light.hall", "brightness", handler=on_motion),
         r"write on_attribute_change\(on_motion, 'light.hall', 'brightness', ...\)",
     ),
     "only keywords": (
-        lambda house: house.bus.on_event(handler=on_motion, event_type="button"),
+        lambda home: home.bus.on_event(handler=on_motion, event_type="button"),
         r"on_event must get the handler as its first argument",
     ),
     "old order": (
-        lambda house: house.bus.on_event("button", on_motion),
+        lambda home: home.bus.on_event("button", on_motion),
         r"write on_event\(on_motion, 'button', ...\)",
     ),
     "time first": (
-        lambda house: house.scheduler.run_daily("07:00", on_motion),
+        lambda home: home.scheduler.run_daily("07:00", on_motion),
         r"write run_daily\(on_motion, '07:00', ...\)",
     ),
     "job keyword": (
-        lambda house: house.scheduler.run_in(handler=on_motion, delay=3),
+        lambda home: home.scheduler.run_in(handler=on_motion, delay=3),
         r"run_in must get the handler as its first argument",
     ),
-    "not callable": (lambda house: house.scheduler.run_in(3, 3), "handler must be callable, got 3"),
+    "not callable": (lambda home: home.scheduler.run_in(3, 3), "handler must be callable, got 3"),
 }
 
 
 @pytest.mark.parametrize(("call", "text"), WRONG_CALLS.values(), ids=WRONG_CALLS)
-async def test_a_call_in_the_wrong_form_is_answered_with_the_right_one(
-    house: Any, call: Callable[[Any], object], text: str
+async def test_the_error_for_a_call_in_a_wrong_form_contains_the_right_form(
+    home: Home, call: Callable[[Any], object], text: str
 ) -> None:
     with pytest.raises(RegistrationError, match=text):
-        call(house)
-    assert house.planner.upcoming() == []
+        call(home)
+    assert home.scheduler_service.upcoming() == []

@@ -16,6 +16,7 @@ from hassette_core.scheduler.agenda import Agenda
 from hassette_core.scheduler.planned_job import PlannedJob
 from hassette_core.scheduler.schedules import Interval
 from hassette_executor import CommandExecutor, ErrorContext, JobRegistration, MemorySink, Status
+from support.home import Home
 
 NOON = datetime(2026, 6, 1, 10, 0, tzinfo=UTC)  # the start of the manual clock; 12:00 in Berlin
 HOUR = 3600
@@ -32,94 +33,94 @@ def after(record: Any) -> timedelta:
     return timedelta(microseconds=record.trigger.due_us) - (NOON - datetime(1970, 1, 1, tzinfo=UTC))
 
 
-async def test_run_in_runs_once_and_ends(house: Any) -> None:
-    job = house.scheduler.run_in(noop, 5)
+async def test_run_in_runs_once_and_ends(home: Home) -> None:
+    job = home.scheduler.run_in(noop, 5)
     assert job.next_run == NOON + timedelta(seconds=5)
-    await house.pass_time(4)
-    await house.records(0)
-    await house.pass_time(60)
-    (record,) = await house.records(1)
+    await home.pass_time(4)
+    await home.records(0)
+    await home.pass_time(60)
+    (record,) = await home.records(1)
     assert after(record) == timedelta(seconds=5)
     assert not record.trigger.manual
     assert record.registration.key == ("app", "one", "noop")
     assert record.registration.schedule == "once, after 5 s"
     assert not job.active
     assert job.next_run is None
-    assert await house.retired() == ["noop"]
-    assert house.clock.waiting == 0
+    assert await home.retired() == ["noop"]
+    assert home.clock.waiting == 0
 
 
-async def test_durations_are_seconds_or_timedeltas(house: Any) -> None:
-    assert house.scheduler.run_in(noop, timedelta(minutes=1)).next_run == NOON + timedelta(minutes=1)
+async def test_durations_are_seconds_or_timedeltas(home: Home) -> None:
+    assert home.scheduler.run_in(noop, timedelta(minutes=1)).next_run == NOON + timedelta(minutes=1)
 
 
-async def test_run_once_takes_an_aware_or_naive_datetime_or_a_time_of_day(house: Any) -> None:
-    aware = house.scheduler.run_once(noop, NOON + timedelta(hours=1), name="aware")
-    naive = house.scheduler.run_once(noop, datetime.fromisoformat("2026-06-01 14:00"), name="naive")
-    today = house.scheduler.run_once(noop, time(15, 0), name="today")
-    tomorrow = house.scheduler.run_once(noop, time(11, 0), name="tomorrow")
+async def test_run_once_takes_an_aware_or_naive_datetime_or_a_time_of_day(home: Home) -> None:
+    aware = home.scheduler.run_once(noop, NOON + timedelta(hours=1), name="aware")
+    naive = home.scheduler.run_once(noop, datetime.fromisoformat("2026-06-01 14:00"), name="naive")
+    today = home.scheduler.run_once(noop, time(15, 0), name="today")
+    tomorrow = home.scheduler.run_once(noop, time(11, 0), name="tomorrow")
     assert [job.next_run - NOON for job in (aware, naive, today, tomorrow)] == [
         timedelta(hours=hours) for hours in (1, 2, 3, 23)
     ]
-    await house.pass_time(24 * HOUR, step=HOUR)
-    assert [r.registration.name for r in await house.records(4)] == ["aware", "naive", "today", "tomorrow"]
+    await home.pass_time(24 * HOUR, step=HOUR)
+    assert [r.registration.name for r in await home.records(4)] == ["aware", "naive", "today", "tomorrow"]
     assert not aware.active
 
 
-async def test_run_every_counts_from_due_time_to_due_time(house: Any) -> None:
+async def test_run_every_counts_from_due_time_to_due_time(home: Home) -> None:
     release = asyncio.Event()
-    house.scheduler.run_every(release.wait, 10, name="slow", mode="parallel")
-    await house.pass_time(35)
+    home.scheduler.run_every(release.wait, 10, name="slow", mode="parallel")
+    await home.pass_time(35)
     release.set()
-    assert [after(r).total_seconds() for r in await house.records(3)] == [10, 20, 30]
+    assert [after(r).total_seconds() for r in await home.records(3)] == [10, 20, 30]
 
 
 @pytest.mark.parametrize(
     ("start", "first_s"),
     [(None, 100), (0, 0), (7, 7), (timedelta(seconds=9), 9), (time(12, 1), 60), (NOON + timedelta(seconds=30), 30)],
 )
-async def test_run_every_starts_at_its_start(house: Any, start: Any, first_s: float) -> None:
-    job = house.scheduler.run_every(noop, 100, start)
+async def test_run_every_starts_at_its_start(home: Home, start: Any, first_s: float) -> None:
+    job = home.scheduler.run_every(noop, 100, start)
     assert job.next_run == NOON + timedelta(seconds=first_s)
-    await house.pass_time(first_s + 100)
-    assert [after(r).total_seconds() for r in await house.records(2)] == [first_s, first_s + 100]
+    await home.pass_time(first_s + 100)
+    assert [after(r).total_seconds() for r in await home.records(2)] == [first_s, first_s + 100]
 
 
-async def test_run_daily_cron_and_sun_follow_the_place(house: Any) -> None:
-    house.planner.set_place(latitude=52.5, longitude=13.4)
-    house.scheduler.run_daily(noop, "07:30", name="daily")
-    house.scheduler.run_cron(noop, "15 8 * * *", name="cron")
-    house.scheduler.run_at_sunset(noop, name="sunset")
-    house.scheduler.run_at_sunrise(noop, offset=-600, name="sunrise")
-    await house.pass_time(24 * HOUR, step=60)
-    records = await house.records(4)
+async def test_run_daily_cron_and_sun_follow_the_place(home: Home) -> None:
+    home.scheduler_service.set_place(latitude=52.5, longitude=13.4)
+    home.scheduler.run_daily(noop, "07:30", name="daily")
+    home.scheduler.run_cron(noop, "15 8 * * *", name="cron")
+    home.scheduler.run_at_sunset(noop, name="sunset")
+    home.scheduler.run_at_sunrise(noop, offset=-600, name="sunrise")
+    await home.pass_time(24 * HOUR, step=60)
+    records = await home.records(4)
     assert [r.registration.name for r in records] == ["sunset", "sunrise", "daily", "cron"]
     assert after(records[2]) == timedelta(hours=19, minutes=30)
     assert after(records[3]) == timedelta(hours=20, minutes=15)
 
 
-async def test_a_sun_job_waits_until_the_place_is_known(house: Any) -> None:
-    job = house.scheduler.run_at_sunset(noop)
+async def test_a_sun_job_waits_until_the_place_is_known(home: Home) -> None:
+    job = home.scheduler.run_at_sunset(noop)
     assert job.next_run is None
-    assert house.planner.upcoming() == []
-    house.planner.set_place(latitude=52.5, longitude=13.4)
+    assert home.scheduler_service.upcoming() == []
+    home.scheduler_service.set_place(latitude=52.5, longitude=13.4)
     assert job.next_run is not None
-    await house.pass_time(24 * HOUR, step=600)
-    await house.records(1)
+    await home.pass_time(24 * HOUR, step=600)
+    await home.records(1)
 
 
-async def test_a_new_time_zone_moves_calendar_jobs_and_no_others(house: Any) -> None:
-    daily = house.scheduler.run_daily(noop, time(12, 30), name="daily")
-    hourly = house.scheduler.run_every(noop, HOUR, name="hourly")
-    house.planner.set_place(time_zone=ZoneInfo("America/New_York"))
+async def test_a_new_time_zone_moves_calendar_jobs_and_no_others(home: Home) -> None:
+    daily = home.scheduler.run_daily(noop, time(12, 30), name="daily")
+    hourly = home.scheduler.run_every(noop, HOUR, name="hourly")
+    home.scheduler_service.set_place(time_zone=ZoneInfo("America/New_York"))
     assert daily.next_run == NOON + timedelta(hours=6, minutes=30)
     assert hourly.next_run == NOON + timedelta(hours=1)
-    await house.pass_time(7 * HOUR, step=60)
-    assert [r.registration.name for r in await house.records(8)].count("daily") == 1
+    await home.pass_time(7 * HOUR, step=60)
+    assert [r.registration.name for r in await home.records(8)].count("daily") == 1
 
 
 async def test_a_cancelled_run_does_not_end_the_series(
-    house: Any,
+    home: Home,
 ) -> None:
     planned: list[datetime | None] = []
 
@@ -127,123 +128,123 @@ async def test_a_cancelled_run_does_not_end_the_series(
         planned.append(job.next_run)
         raise asyncio.CancelledError
 
-    job = house.scheduler.run_every(cancelled, 10)
-    await house.pass_time(30)
-    records = await house.records(3)
+    job = home.scheduler.run_every(cancelled, 10)
+    await home.pass_time(30)
+    records = await home.records(3)
     assert {record.status for record in records} == {Status.CANCELLED}
     assert planned == [NOON + timedelta(seconds=s) for s in (20, 30, 40)]
 
 
-async def test_a_failing_job_continues_and_its_hook_is_called(house: Any, calls: list[Any]) -> None:
+async def test_a_failing_job_continues_and_its_hook_is_called(home: Home, calls: list[Any]) -> None:
     async def broken() -> None:
         raise ValueError("no water")
 
     async def hook(context: ErrorContext) -> None:
         calls.append(str(context.exception))
 
-    house.scheduler.run_every(broken, 10, on_error=hook)
-    await house.pass_time(20)
-    await house.records(2)
-    await house.until(lambda: len(calls) == 2)
+    home.scheduler.run_every(broken, 10, on_error=hook)
+    await home.pass_time(20)
+    await home.records(2)
+    await home.until(lambda: len(calls) == 2)
 
 
-async def test_a_run_that_is_due_while_the_job_runs_is_skipped_by_default(house: Any) -> None:
+async def test_a_run_that_is_due_while_the_job_runs_is_skipped_by_default(home: Home) -> None:
     release = asyncio.Event()
-    house.scheduler.run_every(release.wait, 10, name="slow")
-    await house.pass_time(30)
+    home.scheduler.run_every(release.wait, 10, name="slow")
+    await home.pass_time(30)
     release.set()
-    await house.records(1)
-    assert await house.skipped() == {"overlap": 2}
+    await home.records(1)
+    assert await home.skipped() == {"overlap": 2}
 
 
-async def test_a_cancelled_job_does_not_run_and_sets_no_timer(house: Any) -> None:
-    job = house.scheduler.run_every(noop, 10)
+async def test_a_cancelled_job_does_not_run_and_sets_no_timer(home: Home) -> None:
+    job = home.scheduler.run_every(noop, 10)
     job.cancel()
     job.cancel()
     job.run_now()
-    assert house.clock.waiting == 0
-    await house.pass_time(60)
-    await house.records(0)
-    assert await house.retired() == ["noop"]
-    house.scheduler.run_every(noop, 10)
+    assert home.clock.waiting == 0
+    await home.pass_time(60)
+    await home.records(0)
+    assert await home.retired() == ["noop"]
+    home.scheduler.run_every(noop, 10)
 
 
-async def test_a_job_may_cancel_itself(house: Any) -> None:
+async def test_a_job_may_cancel_itself(home: Home) -> None:
     async def last() -> None:
         job.cancel()
 
-    job = house.scheduler.run_every(last, 10)
-    await house.pass_time(60)
-    (record,) = await house.records(1)
+    job = home.scheduler.run_every(last, 10)
+    await home.pass_time(60)
+    (record,) = await home.records(1)
     assert record.status is Status.SUCCESS
 
 
-async def test_a_one_time_job_may_register_itself_again(house: Any) -> None:
+async def test_a_one_time_job_may_register_itself_again(home: Home) -> None:
     async def again() -> None:
-        house.scheduler.run_in(again, 10)
+        home.scheduler.run_in(again, 10)
 
-    house.scheduler.run_in(again, 10)
-    await house.pass_time(35)
-    await house.records(3)
+    home.scheduler.run_in(again, 10)
+    await home.pass_time(35)
+    await home.records(3)
 
 
-async def test_run_now_does_not_change_the_schedule(house: Any) -> None:
-    job = house.scheduler.run_in(noop, 100)
+async def test_run_now_does_not_change_the_schedule(home: Home) -> None:
+    job = home.scheduler.run_in(noop, 100)
     job.run_now()
-    (record,) = await house.records(1)
+    (record,) = await home.records(1)
     assert record.trigger.manual
     assert job.next_run == NOON + timedelta(seconds=100)
-    await house.pass_time(100)
-    await house.records(2)
+    await home.pass_time(100)
+    await home.records(2)
 
 
-async def test_jitter_delays_each_run_by_less_than_its_value_and_does_not_accumulate(house: Any) -> None:
-    house.scheduler.run_every(noop, 100, jitter=50)
-    await house.pass_time(1_100)
-    due_s = [after(r).total_seconds() for r in await house.records()]
+async def test_jitter_delays_each_run_by_less_than_its_value_and_does_not_accumulate(home: Home) -> None:
+    home.scheduler.run_every(noop, 100, jitter=50)
+    await home.pass_time(1_100)
+    due_s = [after(r).total_seconds() for r in await home.records()]
     assert 10 <= len(due_s) <= 11
     offsets = [due - 100 * number for number, due in enumerate(due_s, start=1)]
     assert all(0 <= offset < 50 for offset in offsets)
     assert len(set(offsets)) > 1
 
 
-async def test_jitter_skips_no_run_of_a_cron_job(house: Any) -> None:
-    house.scheduler.run_cron(noop, "* * * * *", jitter=50)
-    await house.pass_time(HOUR + 50)
-    due_s = [after(r).total_seconds() for r in await house.records(60)]
+async def test_jitter_skips_no_run_of_a_cron_job(home: Home) -> None:
+    home.scheduler.run_cron(noop, "* * * * *", jitter=50)
+    await home.pass_time(HOUR + 50)
+    due_s = [after(r).total_seconds() for r in await home.records(60)]
     assert all(0 <= due - 60 * number < 50 for number, due in enumerate(due_s, start=1))
-    assert await house.skipped() == {}
+    assert await home.skipped() == {}
 
 
-async def test_jitter_of_a_one_time_job_has_no_limit(house: Any) -> None:
-    assert house.scheduler.run_in(noop, 1, jitter=HOUR, name="soon").active
-    assert house.scheduler.run_once(noop, NOON + timedelta(hours=1), jitter=100 * HOUR, name="once").active
-    assert house.scheduler.run_cron(noop, "0 0 29 2 *", jitter=100 * HOUR, name="leap day").active
+async def test_jitter_of_a_one_time_job_has_no_limit(home: Home) -> None:
+    assert home.scheduler.run_in(noop, 1, jitter=HOUR, name="soon").active
+    assert home.scheduler.run_once(noop, NOON + timedelta(hours=1), jitter=100 * HOUR, name="once").active
+    assert home.scheduler.run_cron(noop, "0 0 29 2 *", jitter=100 * HOUR, name="leap day").active
 
 
-async def test_a_run_that_waits_for_its_jitter_survives_a_new_place(house: Any) -> None:
-    job = house.scheduler.run_cron(noop, "10 * * * *", jitter=600)
+async def test_a_run_that_waits_for_its_jitter_survives_a_new_place(home: Home) -> None:
+    job = home.scheduler.run_cron(noop, "10 * * * *", jitter=600)
     due, planned = NOON + timedelta(minutes=10), job.next_run
-    await house.pass_time((due - NOON + (planned - due) / 2).total_seconds())
-    house.planner.set_place(latitude=52.5, longitude=13.4)
+    await home.pass_time((due - NOON + (planned - due) / 2).total_seconds())
+    home.scheduler_service.set_place(latitude=52.5, longitude=13.4)
     assert abs(job.next_run - planned) < timedelta(milliseconds=1)
-    await house.pass_time(600)
-    assert len(await house.records(1)) == 1
+    await home.pass_time(600)
+    assert len(await home.records(1)) == 1
 
 
-async def test_runs_missed_by_a_blocked_loop_become_one_run_and_misfires(house: Any) -> None:
-    house.scheduler.run_every(noop, 10)
-    house.clock.stall(95)
-    house.clock.advance(0)
-    (record,) = await house.records(1)
+async def test_runs_missed_by_a_blocked_loop_become_one_run_and_misfires(home: Home) -> None:
+    home.scheduler.run_every(noop, 10)
+    home.clock.stall(95)
+    home.clock.advance(0)
+    (record,) = await home.records(1)
     assert after(record).total_seconds() == 10
-    assert await house.skipped() == {"misfire": 8}
-    await house.pass_time(5)
-    assert [after(r).total_seconds() for r in await house.records(2)] == [10, 100]
+    assert await home.skipped() == {"misfire": 8}
+    await home.pass_time(5)
+    assert [after(r).total_seconds() for r in await home.records(2)] == [10, 100]
 
 
 class SlowMachine(ManualClock):
-    """A clock on which every look at it takes two milliseconds, once `slow` is set."""
+    """A clock whose reading takes two milliseconds while `slow` is set."""
 
     slow = False
 
@@ -265,83 +266,83 @@ async def test_a_job_that_is_due_again_while_it_starts_does_not_block_the_loop()
 
 
 async def test_after_a_suspend_a_calendar_job_runs_once_late_and_counts_missed_runs(
-    house: Any, caplog: pytest.LogCaptureFixture
+    home: Home, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The monotonic clock stops while a machine is suspended, and the wall clock jumps when it resumes."""
-    job = house.scheduler.run_cron(noop, "0 * * * *")
-    house.clock.step(5 * HOUR + 120)
-    await house.pass_time(61)
-    (record,) = await house.records(1)
+    job = home.scheduler.run_cron(noop, "0 * * * *")
+    home.clock.step(5 * HOUR + 120)
+    await home.pass_time(61)
+    (record,) = await home.records(1)
     assert after(record) == timedelta(hours=1)
-    assert await house.skipped() == {"misfire": 4}
+    assert await home.skipped() == {"misfire": 4}
     assert job.next_run == NOON + timedelta(hours=6)
     assert "Job runs late" in caplog.text
 
 
-async def test_a_clock_set_forward_does_not_move_an_interval(house: Any) -> None:
-    house.scheduler.run_every(noop, 100)
-    house.clock.step(5 * HOUR)
-    await house.pass_time(99)
-    await house.records(0)
-    await house.pass_time(1)
-    await house.records(1)
-    assert await house.skipped() == {}
+async def test_a_clock_set_forward_does_not_move_an_interval(home: Home) -> None:
+    home.scheduler.run_every(noop, 100)
+    home.clock.step(5 * HOUR)
+    await home.pass_time(99)
+    await home.records(0)
+    await home.pass_time(1)
+    await home.records(1)
+    assert await home.skipped() == {}
 
 
-async def test_a_clock_set_back_a_little_does_not_repeat_runs(house: Any) -> None:
-    job = house.scheduler.run_daily(noop, time(12, 30))
-    await house.pass_time(31 * 60, step=10)
-    await house.records(1)
-    house.clock.step(-HOUR)
-    await house.pass_time(2 * HOUR, step=10)
-    await house.records(1)
+async def test_a_clock_set_back_a_little_does_not_repeat_runs(home: Home) -> None:
+    job = home.scheduler.run_daily(noop, time(12, 30))
+    await home.pass_time(31 * 60, step=10)
+    await home.records(1)
+    home.clock.step(-HOUR)
+    await home.pass_time(2 * HOUR, step=10)
+    await home.records(1)
     assert job.next_run == NOON + timedelta(days=1, minutes=30)
 
 
-async def test_a_clock_set_back_delays_a_job_until_its_time_comes(house: Any) -> None:
-    house.scheduler.run_daily(noop, time(12, 30))
-    house.clock.step(-HOUR)
-    await house.pass_time(89 * 60, step=10)
-    await house.records(0)
-    await house.pass_time(60)
-    await house.records(1)
+async def test_a_clock_set_back_delays_a_job_until_its_time_comes(home: Home) -> None:
+    home.scheduler.run_daily(noop, time(12, 30))
+    home.clock.step(-HOUR)
+    await home.pass_time(89 * 60, step=10)
+    await home.records(0)
+    await home.pass_time(60)
+    await home.records(1)
 
 
-async def test_jobs_are_planned_again_after_a_clock_was_years_ahead(house: Any) -> None:
+async def test_jobs_are_planned_again_after_a_clock_was_years_ahead(home: Home) -> None:
     """A Raspberry Pi without a battery may start in 2040 and get the date from the network."""
-    house.clock.step(14 * 365 * 24 * HOUR)
-    job = house.scheduler.run_daily(noop, time(12, 30))
-    house.clock.step(-14 * 365 * 24 * HOUR)
-    await house.pass_time(61)
+    home.clock.step(14 * 365 * 24 * HOUR)
+    job = home.scheduler.run_daily(noop, time(12, 30))
+    home.clock.step(-14 * 365 * 24 * HOUR)
+    await home.pass_time(61)
     assert job.next_run == NOON + timedelta(minutes=30)
 
 
-async def test_a_clock_set_forward_by_decades_counts_a_bounded_number_of_misfires(house: Any) -> None:
-    job = house.scheduler.run_cron(noop, "* * * * *")
-    house.clock.step(56 * 365 * 24 * HOUR)
-    await house.pass_time(61)
-    await house.records()
-    assert 1_000 <= (await house.skipped())["misfire"] <= 1_001
-    assert job.next_run - house.clock.now() <= timedelta(minutes=1)
+async def test_a_clock_set_forward_by_decades_counts_a_bounded_number_of_misfires(home: Home) -> None:
+    job = home.scheduler.run_cron(noop, "* * * * *")
+    home.clock.step(56 * 365 * 24 * HOUR)
+    await home.pass_time(61)
+    await home.records()
+    assert 1_000 <= (await home.skipped())["misfire"] <= 1_001
+    assert job.next_run - home.clock.now() <= timedelta(minutes=1)
 
 
-async def test_a_drifting_clock_starts_no_run_early(house: Any) -> None:
-    house.scheduler.run_once(noop, NOON + timedelta(seconds=30))
-    house.clock.step(-0.5)  # too little to count as set
-    await house.pass_time(30)
-    await house.records(0)
-    await house.pass_time(0.5)
-    await house.records(1)
+async def test_a_drifting_clock_starts_no_run_early(home: Home) -> None:
+    home.scheduler.run_once(noop, NOON + timedelta(seconds=30))
+    home.clock.step(-0.5)  # too little to count as set
+    await home.pass_time(30)
+    await home.records(0)
+    await home.pass_time(0.5)
+    await home.records(1)
 
 
-async def test_one_timer_is_set_and_none_without_jobs(house: Any) -> None:
-    assert house.clock.waiting == 0
-    jobs = [house.scheduler.run_in(noop, 100 + n, name=f"job {n}") for n in range(50)]
-    jobs += [house.scheduler.run_daily(noop, time(7), name="daily")]
-    assert house.clock.waiting == 1
+async def test_one_timer_is_set_and_none_without_jobs(home: Home) -> None:
+    assert home.clock.waiting == 0
+    jobs = [home.scheduler.run_in(noop, 100 + n, name=f"job {n}") for n in range(50)]
+    jobs += [home.scheduler.run_daily(noop, time(7), name="daily")]
+    assert home.clock.waiting == 1
     for job in jobs:
         job.cancel()
-    assert house.clock.waiting == 0
+    assert home.clock.waiting == 0
 
 
 async def test_the_agenda_does_not_grow_with_jobs_that_come_and_go() -> None:
@@ -362,64 +363,64 @@ async def test_the_agenda_does_not_grow_with_jobs_that_come_and_go() -> None:
     assert agenda.first_ns() == first.plan.due_ns
 
 
-async def test_upcoming_lists_the_next_runs_in_order(house: Any) -> None:
-    house.scheduler.run_in(noop, 20, name="later")
-    house.scheduler.run_every(noop, 10, name="sooner")
+async def test_upcoming_lists_the_next_runs_in_order(home: Home) -> None:
+    home.scheduler.run_in(noop, 20, name="later")
+    home.scheduler.run_every(noop, 10, name="sooner")
     noon_us = int(NOON.timestamp() * 1e6)
-    assert house.planner.upcoming() == [
+    assert home.scheduler_service.upcoming() == [
         UpcomingJob("app", "one", "sooner", noon_us + 10_000_000),
         UpcomingJob("app", "one", "later", noon_us + 20_000_000),
     ]
 
 
-async def test_partials_bind_arguments_and_sync_jobs_run_in_threads(house: Any, calls: list[Any]) -> None:
+async def test_partials_bind_arguments_and_sync_jobs_run_in_threads(home: Home, calls: list[Any]) -> None:
     def job(what: str) -> None:
         calls.append(what)
 
-    house.scheduler.run_in(functools.partial(job, "water"), 1)
-    await house.pass_time(1)
-    (record,) = await house.records(1)
+    home.scheduler.run_in(functools.partial(job, "water"), 1)
+    await home.pass_time(1)
+    (record,) = await home.records(1)
     assert calls == ["water"]
     assert record.registration.runs_in == "sync"
     assert record.registration.name == "job"
 
 
-async def test_settings_list_the_options_that_differ_from_the_defaults(house: Any) -> None:
-    job = house.scheduler.run_every(noop, 60, mode="queued", timeout=5, jitter=2)
+async def test_settings_list_the_options_that_differ_from_the_defaults(home: Home) -> None:
+    job = home.scheduler.run_every(noop, 60, mode="queued", timeout=5, jitter=2)
     assert job.registration.settings == (("mode", "queued"), ("jitter", "2 s"), ("timeout", "5 s"))
     assert job.registration.timeout_s == 5
 
 
-async def test_stop_cancels_late_runs_and_a_restart_continues(house: Any) -> None:
+async def test_stop_cancels_late_runs_and_a_restart_continues(home: Home) -> None:
     started = asyncio.Event()
 
     async def endless() -> None:
         started.set()
         await asyncio.Event().wait()
 
-    house.scheduler.run_in(endless, 1)
-    house.scheduler.run_every(noop, 10)
-    await house.pass_time(1)
+    home.scheduler.run_in(endless, 1)
+    home.scheduler.run_every(noop, 10)
+    await home.pass_time(1)
     await started.wait()
-    await house.planner.stop()
-    await house.planner.stop()
-    assert house.clock.waiting == 0
-    assert [r.status for r in await house.records(1)] == [Status.CANCELLED]
-    await house.planner.start()
-    await house.pass_time(9)
-    await house.records(2)
+    await home.scheduler_service.stop()
+    await home.scheduler_service.stop()
+    assert home.clock.waiting == 0
+    assert [r.status for r in await home.records(1)] == [Status.CANCELLED]
+    await home.scheduler_service.start()
+    await home.pass_time(9)
+    await home.records(2)
 
 
-async def test_a_stopping_scheduler_starts_no_waiting_run(house: Any) -> None:
+async def test_a_stopping_scheduler_starts_no_waiting_run(home: Home) -> None:
     go = asyncio.Event()
-    house.scheduler.run_every(go.wait, 1, name="slow", mode="queued")
-    await house.pass_time(3)
-    stopping = asyncio.create_task(house.planner.stop())
-    await house.settle()
+    home.scheduler.run_every(go.wait, 1, name="slow", mode="queued")
+    await home.pass_time(3)
+    stopping = asyncio.create_task(home.scheduler_service.stop())
+    await home.settle()
     go.set()
     await stopping
-    await house.records(1)
-    assert await house.skipped() == {"back_pressure": 2}
+    await home.records(1)
+    assert await home.skipped() == {"back_pressure": 2}
 
 
 class FailingSchedule:
@@ -443,27 +444,27 @@ class FailingSchedule:
         return moment + timedelta(seconds=10)
 
 
-async def test_a_defect_in_a_schedule_is_raised_by_serve_and_a_restart_continues(house: Any) -> None:
-    serving = asyncio.create_task(house.planner.serve())
-    house.planner.add("app", "one", noop, FailingSchedule(), {})
-    house.clock.advance(10)
+async def test_a_defect_in_a_schedule_is_raised_by_serve_and_a_restart_continues(home: Home) -> None:
+    serving = asyncio.create_task(home.scheduler_service.serve())
+    home.scheduler_service.add("app", "one", noop, FailingSchedule(), {})
+    home.clock.advance(10)
     with pytest.raises(ZeroDivisionError):
         await serving
-    await house.planner.stop()
-    await house.planner.start()
-    await house.pass_time(20)
-    assert len(await house.records()) >= 1
+    await home.scheduler_service.stop()
+    await home.scheduler_service.start()
+    await home.pass_time(20)
+    assert len(await home.records()) >= 1
 
 
-async def test_it_works_with_the_system_clock(house: Any) -> None:
+async def test_it_works_with_the_system_clock(home: Home) -> None:
     ran = asyncio.Event()
-    async with SchedulerService(house.executor) as planner:
+    async with SchedulerService(home.executor) as planner:
 
         async def handler() -> None:
             ran.set()
 
         AppScheduler(planner, "app", "real").run_in(handler, 0.01)
-        await asyncio.wait_for(ran.wait(), 5)
+        await home.until(ran.is_set)
 
 
 async def needs_argument(what: str) -> None: ...
@@ -511,11 +512,11 @@ async def needs_argument(what: str) -> None: ...
     ],
 )
 async def test_an_option_that_can_never_work_is_rejected_by_name(
-    house: Any, method: str, arguments: Any, options: Any, text: str
+    home: Home, method: str, arguments: Any, options: Any, text: str
 ) -> None:
     with pytest.raises(RegistrationError, match=text):
-        getattr(house.scheduler, method)(noop, *arguments, **options)
-    assert house.planner.upcoming() == []
+        getattr(home.scheduler, method)(noop, *arguments, **options)
+    assert home.scheduler_service.upcoming() == []
 
 
 @pytest.mark.parametrize(
@@ -523,28 +524,28 @@ async def test_an_option_that_can_never_work_is_rejected_by_name(
     [("run_once", (), "use run_in for a delay"), ("run_every", (10,), "leave it out to start after one interval")],
 )
 async def test_the_error_for_a_naive_datetime_in_the_past_contains_the_time_zone(
-    house: Any, method: str, arguments: Any, advice: str
+    home: Home, method: str, arguments: Any, advice: str
 ) -> None:
     # The machine is in UTC and the home in Berlin: ten minutes from now by the machine is in the past for the home.
-    soon = (house.clock.now() + timedelta(minutes=10)).replace(tzinfo=None)
+    soon = (home.clock.now() + timedelta(minutes=10)).replace(tzinfo=None)
     with pytest.raises(RegistrationError) as refused:
-        getattr(house.scheduler, method)(noop, *arguments, soon)
+        getattr(home.scheduler, method)(noop, *arguments, soon)
     assert str(refused.value).endswith(
         " (2026-06-01 08:10:00 UTC, read as local time of Europe/Berlin; now it is 2026-06-01 10:00:00 UTC;"
         f" for the machine's time write datetime.now().astimezone()); {advice}"
         + (", or run_daily for every day" if method == "run_once" else "")
     )
     with pytest.raises(RegistrationError) as refused:
-        getattr(house.scheduler, method)(noop, *arguments, NOON - timedelta(1))
+        getattr(home.scheduler, method)(noop, *arguments, NOON - timedelta(1))
     assert "local time" not in str(refused.value)
 
 
-async def test_a_job_with_a_parameter_is_rejected(house: Any) -> None:
+async def test_a_job_with_a_parameter_is_rejected(home: Home) -> None:
     with pytest.raises(RegistrationError, match=r"functools\.partial"):
-        house.scheduler.run_in(needs_argument, 1)
+        home.scheduler.run_in(needs_argument, 1)
 
 
-async def test_a_duplicate_name_is_rejected_with_a_free_one(house: Any) -> None:
-    house.scheduler.run_in(noop, 1)
+async def test_a_duplicate_name_is_rejected_with_a_free_one(home: Home) -> None:
+    home.scheduler.run_in(noop, 1)
     with pytest.raises(RegistrationError, match='name="noop_2"'):
-        house.scheduler.run_in(noop, 1)
+        home.scheduler.run_in(noop, 1)

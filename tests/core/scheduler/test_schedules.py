@@ -1,4 +1,4 @@
-"""Calendar rules: always forward, right across every change of the clocks."""
+"""Schedules: the next run, in every time zone and across clock changes."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ from hassette_core.scheduler.place import Place
 from hassette_core.scheduler.schedules import Calendar, Cron, Daily, Interval, Once, Sun
 
 BERLIN = Place(zone=ZoneInfo("Europe/Berlin"), latitude=52.5, longitude=13.4)
-# Half an hour of summer time; clocks that change at midnight; a skipped day; none at all.
+# Half an hour of summer time; clocks that change at midnight; a skipped day; no clock changes.
 ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Havana", "Pacific/Apia", "UTC"]
 places = st.builds(lambda name: Place(zone=ZoneInfo(name), latitude=40.0, longitude=10.0), st.sampled_from(ZONES))
 moments = st.integers(0, 19 * 365 * 86_400).map(lambda s: datetime(2011, 1, 1, tzinfo=UTC) + timedelta(seconds=s))
@@ -40,14 +40,14 @@ def utc(text: str) -> datetime:
 
 
 @given(calendars, moments, places)
-def test_the_next_moment_is_always_later_and_nothing_lies_between(
+def test_the_next_run_is_always_later_and_there_is_no_run_in_between(
     schedule: Calendar, moment: datetime, place: Place
 ) -> None:
     found = schedule.next_after(moment, place)
     assert found is not None
     assert found > moment
     assert found.tzinfo is UTC
-    # Asked from anywhere before it, the answer is the same: a plan does not depend on when it is made.
+    # The result is the same for every earlier moment: a plan does not depend on the time of planning.
     between = moment + (found - moment) / 2
     assert schedule.next_after(between, place) == found
 
@@ -59,7 +59,7 @@ def test_a_daily_job_always_runs_exactly_once_on_every_local_day(at: time, momen
     for _ in range(20):
         moment = schedule.next_after(moment, place)  # type: ignore[assignment]
         days.append(moment.astimezone(place.zone).date())
-    # Samoa crossed the date line: 30 December 2011 was not, and its run falls on the first minute of the day after.
+    # Samoa crossed the date line and skipped 30 December 2011. The run of that day is at the first minute of the next.
     skipped = date(2011, 12, 30) if place.zone == ZoneInfo("Pacific/Apia") else None
     expected = [days[0] + timedelta(days=number) for number in range(20)]
     assert days == [day if day != skipped else day + timedelta(days=1) for day in expected]
@@ -80,12 +80,12 @@ def test_a_repeated_local_time_runs_once_the_first_time(schedule: Calendar) -> N
     first = schedule.next_after(utc("2026-10-24 12:00"), BERLIN)
     assert first == utc("2026-10-25 00:30")
     assert schedule.next_after(first, BERLIN) == utc("2026-10-26 01:30")
-    # Planned anew between the two showings, the second is still not a run.
+    # A plan made between the two times does not run at the second one, either.
     assert schedule.next_after(utc("2026-10-25 01:15"), BERLIN) == utc("2026-10-26 01:30")
 
 
 def runs(expression: str, since: str, until: str) -> list[datetime]:
-    """Return when a cron job runs in Berlin: after a moment, and before another."""
+    """Return the runs of a cron job in Berlin between two moments."""
     found: list[datetime] = []
     moment = Cron(expression).next_after(utc(since), BERLIN)
     while moment is not None and moment < utc(until):

@@ -1,4 +1,4 @@
-"""Clocks: the machine's, and one that tests move by hand.
+"""Clocks: the machine's clock, and a manual clock for tests.
 
 Everything in core that waits (debounce, throttle, durations, schedules) takes a `Clock`, so that no test has to sleep.
 """

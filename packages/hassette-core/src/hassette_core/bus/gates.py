@@ -64,7 +64,7 @@ class Debounce:
         self._timer: Timer | None = None
 
     def offer(self, delivery: Delivery) -> None:
-        """Hold the event, and drop the one that was held before."""
+        """Hold the event, and drop the previously held event."""
         if self._held is not None:
             self._skip("rate_limited")
         self._held = delivery

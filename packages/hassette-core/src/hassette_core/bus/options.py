@@ -52,7 +52,7 @@ class ListenerOptions(RunOptions, total=False):
 
 
 def settings_of(options: ListenerOptions) -> tuple[tuple[str, str], ...]:
-    """Check the options. Return the ones that differ from their defaults, for the registration's settings.
+    """Check the options. Return those with other values than their defaults, for the registration's settings.
 
     Raises:
         RegistrationError: An option cannot work. The message names it.

@@ -115,7 +115,7 @@ def check_entity(entity_id: object) -> str:
     """Return an entity id or glob as the index stores it: ``*`` alone becomes ``*.*``.
 
     Raises:
-        RegistrationError: It can match no entity. The message contains one that could match.
+        RegistrationError: It can match no entity. The message contains a corrected form.
     """
     if not isinstance(entity_id, str):
         raise RegistrationError(

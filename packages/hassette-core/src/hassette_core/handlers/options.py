@@ -99,7 +99,7 @@ def options_of(definition: type) -> dict[str, Option]:
 
 
 def check_options(definition: type, given: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    """Check options. Return the ones that differ from their defaults as texts, for the registration's settings.
+    """Check options. Return those with other values than their defaults as texts, for the registration's settings.
 
     Raises:
         RegistrationError: A value cannot work. The message names the option and a value that would work.

@@ -40,7 +40,7 @@ class JobOptions(RunOptions, total=False):
 
 
 def settings_of(options: JobOptions, schedule: Schedule) -> tuple[tuple[str, str], ...]:
-    """Check the options. Return the ones that differ from their defaults, for the registration's settings.
+    """Check the options. Return those with other values than their defaults, for the registration's settings.
 
     Raises:
         RegistrationError: An option cannot work. The message names it.

@@ -122,7 +122,7 @@ class PlannedJob:
             self._plan_calendar(self.schedule.next_after(self._clock.now(), place))
 
     def plan_next(self, place: Place) -> int:
-        """Plan the run after the one that is due. Return how many runs in between were missed.
+        """Plan the run that follows the due run. Return how many runs in between were missed.
 
         Missed runs are not repeated: the run that is due now replaces all of them.
         """
