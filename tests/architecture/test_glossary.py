@@ -1,0 +1,66 @@
+"""The glossary and the public names of the packages agree."""
+
+import importlib
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ["hassette_core", "hassette_executor", "hassette_store", "hassette_sync"]
+# Words that the glossary replaces. No public name may contain one: style has one word for one meaning.
+REPLACED = {
+    *("bite", "circle", "handover", "keeper", "lane", "member", "mend", "mistake", "part", "pending", "piece"),
+    *("predicate", "question", "story", "thing", "word"),
+}
+ALLOWED = {"BadQuestionError": "sync answers questions; it is the word of its users"}
+ENTRY = re.compile(
+    r"^- \*\*(?P<terms>[^*]+)\*\*(?: \((?P<names>`[^)]+`)\))?:(?P<text>(?:.+\n)(?:  .+\n)*)", re.MULTILINE
+)
+
+
+def entries() -> list[re.Match[str]]:
+    """Return the entries of the glossary."""
+    return list(ENTRY.finditer(re.sub(r"\n  (?=`)", " ", (ROOT / "docs/glossary.md").read_text())))
+
+
+def public_classes() -> set[str]:
+    """Return the public classes and type aliases of all packages, except errors."""
+    modules = [importlib.import_module(package) for package in PACKAGES]
+    names = {name for module in modules for name in module.__all__ if name[0].isupper() and not name.isupper()}
+    return {name for name in names if not name.endswith("Error") and "_" not in name}
+
+
+def words(name: str) -> list[str]:
+    """Return the words of a name in either spelling, in lower case."""
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
+
+
+def test_each_term_has_one_entry() -> None:
+    terms = [term.strip().lower() for entry in entries() for term in entry["terms"].split(",")]
+
+    assert len(terms) > 30
+    assert [term for term, count in Counter(terms).items() if count > 1] == []
+
+
+def test_each_public_class_carries_exactly_one_term() -> None:
+    named = Counter(name for entry in entries() for name in re.findall(r"`(\w+)`", entry["names"] or ""))
+    in_text = {name for entry in entries() for name in re.findall(r"`([A-Z]\w+)`", entry["text"])}
+    missing = public_classes() - set(named) - in_text
+
+    assert missing == set()
+    assert [name for name, count in named.items() if count > 1] == []
+
+
+def test_each_class_in_parentheses_is_public() -> None:
+    named = {name for entry in entries() for name in re.findall(r"`(\w+)`", entry["names"] or "")}
+
+    assert named - public_classes() == set()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_public_name_uses_a_replaced_word(package: str) -> None:
+    names = importlib.import_module(package).__all__
+
+    assert [name for name in names if REPLACED & set(words(name)) and name not in ALLOWED] == []
