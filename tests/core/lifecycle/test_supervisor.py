@@ -170,7 +170,7 @@ async def test_a_crashed_service_is_stopped_and_started_again() -> None:
     async with Watch(ServiceSpec(service, required=True)) as watch:
         await watch.until("bus", "service_restarted")
         assert diary == ["start bus", "stop bus", "start bus"]
-        assert (await watch.until("bus", "service_crashed")).detail == "ValueError: no route"
+        assert (await watch.until("bus", "service_crashed")).detail == "no route"
 
 
 async def test_pauses_grow_and_have_jitter() -> None:
@@ -193,7 +193,7 @@ async def test_a_required_service_that_keeps_crashing_exhausts_its_budget_and_en
     service.on_serve = crash
     watch = Watch(ServiceSpec(service, required=True), policy=RestartPolicy(budget=3, window_s=60))
     with pytest.raises(
-        ServiceExhaustedError, match=r"the bus crashed more than 3 times within 60 s; last error: ValueError: again"
+        ServiceExhaustedError, match=r"the bus crashed more than 3 times within 60 s; last error: again"
     ):
         await run_to_end(watch)
     assert watch.kinds("bus").count("service_crashed") == 3

@@ -197,17 +197,22 @@ class RefusedError(CoreError):
         self.message = message
 
 
-def describe_error(error: BaseException) -> str:
-    """Return an error in one line: its type and message, or the message alone where that is enough.
+def describe_error(error: BaseException, *, with_type: bool = True) -> str:
+    """Return an error in one line.
 
     Example:
         >>> describe_error(ValueError("no such lamp"))
         'ValueError: no such lamp'
+
+    Args:
+        error: The error.
+        with_type: False leaves out its type, unless there is no message.
     """
-    text = " ".join(str(error).split())
-    if isinstance(error, OSError) and error.strerror:
+    message = " ".join(str(error).split())
+    if not with_type and isinstance(error, OSError) and error.strerror:
         # Without "[Errno 98]", which adds nothing to the message.
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    if text and isinstance(error, HassetteError | OSError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+        message = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    name = type(error).__name__
+    if not message:
+        return name
+    return f"{name}: {message}" if with_type else message

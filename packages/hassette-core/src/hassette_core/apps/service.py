@@ -14,7 +14,9 @@ from hassette_core.apps.app import App
 from hassette_core.apps.loading import LoadedApp, load_apps
 from hassette_core.bus import AppBus, BusService
 from hassette_core.config import AppEntry
+from hassette_core.errors import describe_error
 from hassette_core.handlers import check_hook
+from hassette_core.lifecycle import is_being_cancelled
 from hassette_core.scheduler import AppScheduler, SchedulerService
 from hassette_core.states import States
 from hassette_executor import CommandExecutor
@@ -189,7 +191,7 @@ class AppService:
             self._unregister(bus, scheduler, status)
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise anything
-            problem, cause = f"{type(error).__name__}: {error}", error
+            problem, cause = describe_error(error), error
         else:
             cause = None
             if problem is None:
@@ -208,7 +210,7 @@ class AppService:
         try:
             problem = await self._call(app.on_shutdown, self._stop_timeout_s)
         except (Exception, SystemExit) as error:  # user code may raise anything; the other apps must still stop
-            problem = f"{type(error).__name__}: {error}"
+            problem = describe_error(error)
             logger.exception("App failed to shut down", extra={"app": status.subject})
         status.status = "stopped"
         self._unregister(bus, scheduler, status)
@@ -216,8 +218,6 @@ class AppService:
 
     async def _call(self, method: Callable[[], Awaitable[None] | None], timeout_s: float) -> str | None:
         """Call a method of an app. Return an error message if it exceeds its time limit or cancels itself."""
-        task = asyncio.current_task()
-        assert task is not None
         limit = asyncio.timeout(timeout_s)
         try:
             async with limit:
@@ -229,7 +229,7 @@ class AppService:
                 raise
             return f"it took longer than {timeout_s:g} s"
         except asyncio.CancelledError:
-            if task.cancelling():
+            if is_being_cancelled():
                 raise
             return "it was cancelled by its own code"
         return None

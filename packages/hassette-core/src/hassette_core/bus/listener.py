@@ -9,6 +9,7 @@ from hassette_core.bus.gates import Debounce, Delivery, DeliveryGate, Hold, Thro
 from hassette_core.bus.options import ListenerOptions
 from hassette_core.bus.topics import TopicIndex
 from hassette_core.clock import Clock
+from hassette_core.errors import describe_error
 from hassette_core.events import Event, State, StateChanged
 from hassette_core.handlers import InjectionPlan, optional_seconds
 from hassette_core.roster import Roster, RunLane
@@ -37,7 +38,7 @@ class ConditionFailures:
             registration.key,
             logging.WARNING,
             "Condition of a listener failed; the event is skipped and the listener stays registered",
-            extra={"registration": registration.key, "error": f"{type(error).__name__}: {error}"},
+            extra={"registration": registration.key, "error": describe_error(error)},
         )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
-from hassette_core.errors import RegistrationError
+from hassette_core.errors import RegistrationError, describe_error
 from hassette_core.events import Event, State, StateChanged
 from hassette_core.handlers.callables import name_of
 from hassette_core.handlers.parameters import Attr, Data, Missing, Parameter, WholeEvent
@@ -99,7 +99,7 @@ def _parameters(handler: Callable[..., Any]) -> list[inspect.Parameter]:
         ) from None
     except Exception as error:  # noqa: BLE001  an annotation is the app's code and may raise anything
         raise RegistrationError(
-            f"handler {name_of(handler)} has an annotation that cannot be evaluated: {type(error).__name__}: {error};"
+            f"handler {name_of(handler)} has an annotation that cannot be evaluated: {describe_error(error)};"
             " write a type, with None inside the quotes if it is quoted: 'NewState | None'"
         ) from None
     ignored = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -160,7 +160,7 @@ def _converter(
     try:
         adapter: TypeAdapter[object] = TypeAdapter(wanted)
     except Exception as error:  # noqa: BLE001  a type may run code of the app, which may raise anything
-        why = error.message if isinstance(error, PydanticUserError) else f"{type(error).__name__}: {error}"
+        why = error.message if isinstance(error, PydanticUserError) else describe_error(error)
         raise RegistrationError(
             f"handler {name_of(handler)} has the parameter {str(parameter)!r}, and no value can be converted to its"
             f" type: {why}"

@@ -139,10 +139,10 @@ class SupervisedService:
             # Treating it as such would silently stop the service.
             if is_being_cancelled():
                 raise
-            return started, describe_error(error)
+            return started, describe_error(error, with_type=False)
         except Exception as error:
             logger.debug("Service failed", exc_info=True, extra={"service": self.name})
-            return started, describe_error(error)
+            return started, describe_error(error, with_type=False)
         finally:
             self._serving = False
         return True, "it ended without a request to stop"
@@ -189,10 +189,10 @@ class SupervisedService:
             self._on_change(change)
 
 
-def is_being_cancelled(task: "asyncio.Task[object] | None" = None) -> bool:
-    """Return whether a request to cancel the task (by default the current one) is pending.
+def is_being_cancelled() -> bool:
+    """Return whether a request to cancel the current task is pending.
 
     In ``except CancelledError``, False means that the cancellation came from inside: a library cancelled its future.
     """
-    task = task or asyncio.current_task()
+    task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

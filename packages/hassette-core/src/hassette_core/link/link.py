@@ -4,11 +4,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from random import random
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from hassette_core.errors import AuthenticationError, LinkError, NoAnswerError, NotConnectedError, UnexpectedAnswerError
 from hassette_core.events import Event, State, parse_state
+from hassette_core.lifecycle import ServiceContext
 from hassette_core.link.address import parse_address
 from hassette_core.link.backoff import MOST_S, Backoff
 from hassette_core.link.configuration import RUNNING, HomeConfiguration, parse_configuration
@@ -26,7 +26,7 @@ LOG_INTERVAL_S = 60.0
 Report = Callable[[str, str, str], None]
 
 
-class HomeAssistantLink:
+class HomeAssistantLink(ServiceContext):
     """Connects to Home Assistant, keeps the states current, hands events on, and comes back when the line breaks.
 
     After a loss it connects again (exponential backoff with jitter), subscribes again and fetches all states again.
@@ -91,7 +91,6 @@ class HomeAssistantLink:
         self._connection: Connection | None = None
         self._lost = False
         self._serving: asyncio.Task[None] | None = None
-        self._owned: asyncio.Task[None] | None = None
         self._repeated = RepeatedLog(logger, LOG_INTERVAL_S)
 
     # ------------------------------------------------------------ what others see
@@ -183,33 +182,16 @@ class HomeAssistantLink:
         Raises:
             AuthenticationError: The token was refused (when used as a context manager, whose `serve` nobody watches).
         """
-        if self._owned is None:
+        if self.serve_task is None:
             await self.ready.wait()
             return
         waiting = asyncio.create_task(self.ready.wait())
         try:
-            await asyncio.wait((waiting, self._owned), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((waiting, self.serve_task), return_when=asyncio.FIRST_COMPLETED)
         finally:
             waiting.cancel()
-        if self._owned.done():
-            self._owned.result()
-
-    async def __aenter__(self) -> Self:
-        """Start and serve in a task of its own."""
-        await self.start()
-        self._owned = asyncio.create_task(self.serve())
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        owned, self._owned = self._owned, None
-        assert owned is not None
-        await self.stop()
-        owned.cancel()
-        await asyncio.wait((owned,))
-        if not owned.cancelled() and (failure := owned.exception()) is not None and error is None:
-            raise failure
+        if self.serve_task.done():
+            self.serve_task.result()
 
     # ------------------------------------------------------------ one connection after another
 

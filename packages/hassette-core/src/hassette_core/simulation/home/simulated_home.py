@@ -2,11 +2,10 @@
 
 import asyncio
 from random import Random
-from types import TracebackType
-from typing import Self
 
 from aiohttp import web
 
+from hassette_core.lifecycle import ServiceContext
 from hassette_core.simulation.home.activity import HomeActivity
 from hassette_core.simulation.home.automation import GuestWifi
 from hassette_core.simulation.home.core import HomeCore, Json
@@ -22,7 +21,7 @@ VERSION = "2025.4.4"
 HOST = "127.0.0.1"
 
 
-class SimulatedHome:
+class SimulatedHome(ServiceContext):
     """A small home with Home Assistant's WebSocket and REST API, for a demonstration or a test.
 
         async with SimulatedHome(speed=0) as home:
@@ -72,7 +71,6 @@ class SimulatedHome:
         self._awake.set()
         self._runner: web.AppRunner | None = None
         self._serving: asyncio.Task[None] | None = None
-        self._owned: asyncio.Task[None] | None = None
         add_entities(self.core)
         GuestWifi(self.core, self._services)
 
@@ -126,21 +124,6 @@ class SimulatedHome:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        self._owned = asyncio.create_task(self.serve())
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.stop()
-        assert self._owned is not None
-        self._owned.cancel()
-        await asyncio.wait((self._owned,))
-        if not self._owned.cancelled() and (failure := self._owned.exception()) is not None and error is None:
-            raise failure
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
