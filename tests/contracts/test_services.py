@@ -57,7 +57,6 @@ SERVICES: dict[str, Make] = {
     "simulated home": lambda _: SimulatedHome(speed=0),
     "database": lambda folder: DatabaseService(folder / "hassette.db"),
     "opentelemetry": lambda _: OpenTelemetrySink(OpenTelemetrySettings(endpoint="http://127.0.0.1:9")),
-    "data": lambda folder: DataSyncService(folder / "hassette.db"),
     "web": lambda folder: WebService(DataSyncService(folder / "hassette.db"), WebSettings(port=0)),
 }
 
