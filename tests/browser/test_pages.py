@@ -185,7 +185,7 @@ def test_a_new_run_appears_by_itself_and_is_announced(
 ) -> None:
     page = open_page("/")
     page.locator("#connection[data-state=on]").wait_for(timeout=5_000)
-    assert page.locator("#connection").inner_text() == "Following the file"
+    assert page.locator("#connection").inner_text() == "Following the database"
     runs_before = page.locator("#tiles .figure").first.inner_text()
     with History(history_path) as history:
         history._counter, history._names = 500_000, dict(history.db.execute("SELECT name, id FROM names"))
@@ -234,7 +234,7 @@ def test_the_page_says_when_the_server_has_gone_and_comes_back(chromium: Any, hi
         assert page.locator("#recent tbody tr").count() > 0, "what was known stays on the page"
         service = run(make(int(url.rsplit(":", 1)[1].strip("/"))))
         page.locator("#connection[data-state=on]").wait_for(timeout=15_000)
-        assert page.locator("#announcement").inner_text() == "The live connection is back."
+        assert page.locator("#announcement").inner_text() == "Live updates are back."
     finally:
         context.close()
         run(service.stop())
@@ -246,7 +246,7 @@ def test_the_page_says_when_the_server_has_gone_and_comes_back(chromium: Any, hi
 def test_everything_is_reached_by_keyboard_and_the_focus_is_seen(open_page: Callable[..., Any]) -> None:
     page = open_page("/")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
     assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0, "the skip link shows itself"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
@@ -283,7 +283,7 @@ def test_without_javascript_every_page_says_the_same(open_page: Callable[..., An
     assert page.locator("#connection").is_hidden()
     page.locator("nav a", has_text="Runs").click()
     page.locator("select[name=status]").select_option("failed")
-    page.locator("button", has_text="Show").click()
+    page.locator("button", has_text="Filter").click()
     assert "status=failed" in page.url
     assert page.locator("#recent tbody tr").count() > 5
     assert page.locator("#recent tbody tr.is-success").count() == 0
@@ -302,8 +302,8 @@ def test_the_way_from_the_overview_to_the_cause_is_three_clicks(open_page: Calla
     page.locator("#attention .problem", has_text="unavailable").click()
     assert "could not convert string to float" in page.locator("main").inner_text()
     page.locator("table.runs tbody a[href^='/runs/']").first.click()
-    story = page.locator(".story").inner_text()
-    assert "What caused it" in story
+    story = page.locator(".chain").inner_text()
+    assert "Trigger" in story
     assert "sensor.bedroom_temperature" in story
     assert "Traceback (most recent call last)" in story
     assert "The sensor is unavailable" in story

@@ -1,39 +1,81 @@
-"""``hassette telemetry``: tables for people, JSON for programs, exit codes for scripts."""
+"""``hassette telemetry``: tables, JSON, exit codes, help."""
 
 import contextlib
 import errno
 import json
 import os
+import pty
 import sqlite3
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 from hassette_sync.cli import main
 from hassette_sync.terminal.database import database_path
-from hassette_sync.terminal.tables import Column, cell_width, table
+from hassette_sync.terminal.tables import Column, table
+from support.waiting import patience
 
+COMPLETE = "_HASSETTE_TELEMETRY_COMPLETE"
 COMMANDS = ("status", "sessions", "handlers", "jobs", "runs", "errors")
 
 
+def run_in_terminal(columns: int, *arguments: str) -> str:
+    """Run the command in a terminal of a given width and return what it shows."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        termios.tcsetwinsize(theirs, (50, columns))
+        environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        command = [sys.executable, "-m", "hassette_sync", *arguments]
+        process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # Linux reports the closed end of a terminal as an I/O error
+            while chunk := terminal.read(65_536):
+                shown += chunk
+        assert process.wait(patience(30)) == 0, shown
+    return shown.decode().replace("\r\n", "\n")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_prints_a_table_that_fits_and_json_that_loads(
-    plausible: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
-) -> None:
-    monkeypatch.setenv("COLUMNS", "110")
+def test_command_prints_text_and_valid_json(plausible: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert main([command, "--db", str(plausible)]) == 0
-    said = capsys.readouterr().out
-    assert said.strip()
-    if command != "status":
-        lines = said.split("\n\n")[0].rstrip("\n").splitlines()
-        assert len(lines) > 2
-        assert all(cell_width(line) <= 110 for line in lines)
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) > 2
     assert main([command, "--db", str(plausible), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "status"])
+def test_table_fits_the_terminal_unless_wide(plausible: Path, command: str) -> None:
+    def longest_line(*options: str) -> int:
+        output = run_in_terminal(120, command, "--db", str(plausible), *options)
+        return max(cell_len(line) for line in output.split("\n\n")[0].splitlines())
+
+    assert longest_line() <= 120
+    assert longest_line("--wide") >= longest_line()
+
+
+def test_names_are_not_cut_in_a_pipe_or_with_wide(
+    new_history: Callable[..., Any], now_us: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"on_{'x' * 100}"
+    with new_history() as history:
+        history.session(now_us - 60_000_000)
+        history.run(history.listener("hall", name, "t"), now_us - 1_000_000)
+    monkeypatch.setenv("COLUMNS", "60")
+    arguments = ["runs", "--db", str(history.path)]
+    assert main(arguments) == 0
+    assert name in capsys.readouterr().out
+    cut = run_in_terminal(80, *arguments)
+    assert name not in cut
+    assert "…" in cut
+    assert name in run_in_terminal(80, *arguments, "--wide")
 
 
 def test_two_clean_sessions_are_listed_with_their_runs(
@@ -55,41 +97,39 @@ def test_two_clean_sessions_are_listed_with_their_runs(
     assert len(runs) == 2
 
 
-def test_pages_are_turned_with_the_cursor_that_was_printed(plausible: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_printed_cursor_continues_the_list(plausible: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ids: list[str] = []
     cursor: list[str] = []
     for _ in range(3):
         assert main(["runs", "--limit", "5", "--db", str(plausible), *cursor]) == 0
-        said = capsys.readouterr().out
-        ids += [line.split()[0] for line in said.splitlines()[2:7]]
-        cursor = said.strip().splitlines()[-1].removeprefix("More: ").split()
+        output = capsys.readouterr().out
+        ids += [line.split()[0] for line in output.splitlines()[2:7]]
+        cursor = output.strip().splitlines()[-1].removeprefix("More: ").split()
     assert len(set(ids)) == 15
     assert ids == sorted(ids, key=int, reverse=True)
 
 
-def test_the_story_of_a_failed_run_has_its_traceback_and_log(
-    plausible: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_failed_run_is_shown_with_traceback_and_log(plausible: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", "--app", "climate_guard", "--status", "failed", "--json", "--db", str(plausible)]) == 0
     run_id = json.loads(capsys.readouterr().out)["runs"][0]["id"]
     assert main(["show", run_id, "--db", str(plausible)]) == 0
-    said = capsys.readouterr().out
-    assert "ValueError: could not convert string to float: 'unavailable'" in said
-    assert "Traceback (most recent call last)" in said
-    assert "WARNING  The sensor is unavailable" in said
+    output = capsys.readouterr().out
+    assert "ValueError: could not convert string to float: 'unavailable'" in output
+    assert "Traceback (most recent call last)" in output
+    assert "WARNING  The sensor is unavailable" in output
 
 
-def test_what_an_app_wrote_cannot_steer_the_terminal(
+def test_control_characters_from_apps_do_not_reach_the_terminal(
     new_history: Callable[..., Any], capsys: pytest.CaptureFixture[str], now_us: int
 ) -> None:
     with new_history() as history:
         history.session(now_us - 60_000_000)
-        nasty = "\x1b[2J\x1b]0;owned\x07\r\n\u202e"
-        listener = history.listener("hall", f"on{nasty}", nasty)
+        hostile = "\x1b[2J\x1b]0;owned\x07\r\n\u202e"
+        listener = history.listener("hall", f"on{hostile}", hostile)
         run_id = history.run(
-            listener, now_us - 1_000_000, status="error", entity_id=nasty, old_state=nasty, new_state=nasty,
-            error=("exception", nasty, nasty), logs=[(40, nasty)],
-            calls=[{"service": nasty, "target": nasty, "error": nasty}],
+            listener, now_us - 1_000_000, status="error", entity_id=hostile, old_state=hostile, new_state=hostile,
+            error=("exception", hostile, hostile), logs=[(40, hostile)],
+            calls=[{"service": hostile, "target": hostile, "error": hostile}],
         )  # fmt: skip
     for arguments in (["status"], ["handlers"], ["runs"], ["errors"], ["show", str(run_id)]):
         assert main([*arguments, "--db", str(history.path)]) == 0
@@ -104,57 +144,60 @@ def test_what_an_app_wrote_cannot_steer_the_terminal(
         (["runs", "--status", "fine"], 2, "status must be one of success, error"),
         (["runs", "--since", "whenever"], 2, "'whenever' is not a time"),
         (["runs", "--limit", "0"], 2, "limit must be from 1 to 500"),
-        (["runs", "--limit", "many"], 2, "invalid int value"),
-        (["dance"], 2, "invalid choice: 'dance'"),
-        ([], 2, "the following arguments are required: COMMAND"),
+        (["runs", "--limit", "many"], 2, "'many' is not a valid integer"),
+        (["dance"], 2, "No such command 'dance'"),
+        ([], 2, "Usage: hassette telemetry [OPTIONS] COMMAND"),
+        (["status", "--colour"], 2, "No such option"),
+        (["runs", "--kind", "script"], 2, "'script' is not one of 'handler', 'job'"),
         (["serve", "--host", "0.0.0.0"], 2, "a token is needed"),
     ],
 )
-def test_a_mistake_is_one_clear_sentence_and_an_exit_code(
+def test_wrong_usage_has_a_clear_message_and_exit_code(
     plausible: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, complaint: str
 ) -> None:
     known = arguments and arguments[0] != "dance"
     assert main([*arguments, *(["--db", str(plausible)] if known else [])]) == code
-    said = capsys.readouterr()
-    assert complaint in said.err
-    assert "Traceback" not in said.err
-    assert said.out == ""
+    output = capsys.readouterr()
+    assert complaint in output.err
+    assert "Traceback" not in output.err
+    assert output.out == ""
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "check", "vacuum"])
-def test_no_history_is_trouble_that_says_where_it_looked(
+def test_missing_history_fails_and_names_the_path(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     assert main([command, "--db", str(tmp_path / "none.db")]) == 1
     assert str(tmp_path / "none.db") in capsys.readouterr().err
 
 
-def test_help_is_no_mistake_and_names_files_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_commands_database_paths_exit_codes_and_completion(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
-    said = capsys.readouterr().out
-    assert all(command in said for command in (*COMMANDS, "show", "backup", "restore", "vacuum", "check", "serve"))
-    assert "exit codes: 0 done" in said
-    assert "$HASSETTE__DATA_DIR" in said
+    output = capsys.readouterr().out
+    assert all(command in output for command in (*COMMANDS, "show", "backup", "restore", "vacuum", "check", "serve"))
+    assert "Exit codes: 0 done" in output
+    assert "_HASSETTE_TELEMETRY_COMPLETE=bash_source" in output
+    assert "$HASSETTE__DATA_DIR" in output
 
 
-def test_a_backup_is_made_checked_and_put_back(
+def test_backup_is_made_checked_and_restored(
     plausible: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     copy = tmp_path / "copy.db"
     assert main(["backup", str(copy), "--db", str(plausible)]) == 0
-    assert main(["backup", str(copy), "--db", str(plausible)]) == 1, "nothing is overwritten"
+    assert main(["backup", str(copy), "--db", str(plausible)]) == 1, "an existing file is not overwritten"
     assert main(["check", "--db", str(copy)]) == 0
     with sqlite3.connect(plausible) as db:
         db.execute("DELETE FROM sessions")
     db.close()
     assert main(["restore", str(copy), "--db", str(plausible)]) == 0
-    assert "What was there is kept as" in capsys.readouterr().out
+    assert "The previous file is kept as" in capsys.readouterr().out
     assert main(["sessions", "--db", str(plausible), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["sessions"]) == 3
     assert main(["vacuum", "--db", str(plausible)]) == 0
 
 
-def test_damage_is_found_and_is_trouble(plausible: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_finds_damage_and_fails(plausible: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with sqlite3.connect(plausible) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
@@ -165,48 +208,48 @@ def test_damage_is_found_and_is_trouble(plausible: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out.strip()
 
 
-def test_a_reader_that_has_enough_is_no_error(plausible: Path) -> None:
+def test_closed_pipe_is_not_an_error(plausible: Path) -> None:
     command = f"{sys.executable} -m hassette_sync runs --limit 500 --db {plausible} | head -1"
-    found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=30)
+    found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=patience(30))
     assert found.stdout.startswith("ID")
     assert found.stderr == ""
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
-def test_an_encoding_without_our_marks_costs_the_marks_alone(plausible: Path, encoding: str) -> None:
+def test_characters_missing_from_the_encoding_are_replaced(plausible: Path, encoding: str) -> None:
     with contextlib.closing(sqlite3.connect(plausible, isolation_level=None)) as db:
         db.execute("UPDATE listeners SET name = 'café_été_日' WHERE name = 'on_light'")
 
-    def say(*command: str) -> bytes:
+    def output_of(*command: str) -> bytes:
         return subprocess.run(
             [sys.executable, "-m", "hassette_sync", *command, "--db", str(plausible)],
             env={**os.environ, "PYTHONIOENCODING": encoding},
             capture_output=True,
             check=True,
-            timeout=60,
+            timeout=patience(60),
         ).stdout
 
-    assert b"Mostly well" in say("status")
-    assert b"presence" in say("handlers")
-    names = [one["name"] for one in json.loads(say("handlers", "--json"))["registrations"]]
+    assert b"Healthy, " in output_of("status")
+    assert b"presence" in output_of("handlers")
+    names = [one["name"] for one in json.loads(output_of("handlers", "--json"))["registrations"]]
     assert "café_été_日" in names
 
 
-def test_the_status_of_a_time_that_is_over_says_until_when(plausible: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_of_a_past_time_range_shows_its_end(plausible: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--db", str(plausible), "--since", "6h", "--until", "3h"]) == 0
     assert ", until " in capsys.readouterr().out
     assert main(["status", "--db", str(plausible), "--since", "6h"]) == 0
     assert ", until " not in capsys.readouterr().out
 
 
-def test_no_session_in_a_time_is_not_taken_for_an_empty_history(
+def test_no_session_in_a_time_range_is_not_an_empty_history(
     plausible: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["sessions", "--db", str(plausible), "--since", "2020-01-01", "--until", "2020-01-02"]) == 0
-    assert capsys.readouterr().out.startswith("No session in this time.")
+    assert capsys.readouterr().out.startswith("No session in this time range.")
 
 
-def test_serving_others_says_which_variable_has_the_token(
+def test_serve_on_a_public_address_names_the_token_variable(
     plausible: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HASSETTE__SYNC__TOKEN", raising=False)
@@ -214,7 +257,7 @@ def test_serving_others_says_which_variable_has_the_token(
     assert "set $HASSETTE__SYNC__TOKEN to a secret" in capsys.readouterr().err
 
 
-def test_the_file_is_looked_for_in_the_documented_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_is_searched_in_the_documented_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert database_path(Path("x.db"), {}) == Path("x.db")
     assert database_path(tmp_path, {}) == tmp_path / "hassette.db"
@@ -231,28 +274,26 @@ def test_the_file_is_looked_for_in_the_documented_order(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("name", ["HASSETTE__DATA_DIR", "HASSETTE__HASSETTE__DATA_DIR"])
-def test_a_home_is_found_in_the_environment_and_in_the_file(
+def test_tilde_is_expanded_in_the_environment_and_the_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/otto")
     assert database_path(None, {name: "~/kept"}) == Path("/home/otto/kept/hassette.db")
-    assert database_path(None, {name: "~nobody-of-that-name/x"}) == Path("~nobody-of-that-name/x/hassette.db")
+    assert database_path(None, {name: "~no-such-user/x"}) == Path("~no-such-user/x/hassette.db")
     Path("hassette.toml").write_text('[hassette]\ndata_dir = "~/hist"\n', "utf-8-sig")
     assert database_path(None, {}) == Path("/home/otto/hist/hassette.db")
 
 
 @pytest.mark.parametrize("kind", ["handlers", "jobs"])
-def test_an_app_that_is_not_there_is_not_taken_for_an_empty_history(
-    plausible: Path, capsys: pytest.CaptureFixture[str], kind: str
-) -> None:
+def test_unknown_app_is_not_an_empty_history(plausible: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
     assert main([kind, "--app", "nope", "--db", str(plausible)]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith(f"No {kind} of an app 'nope'. Without --app, all {kind} are listed")
+    output = capsys.readouterr().out
+    assert output.startswith(f"There are no {kind} of an app 'nope'. Without --app, the {kind} of all apps are listed")
 
 
 @pytest.mark.parametrize("command", ["check", "status"])
-def test_a_permission_denied_names_the_file(
+def test_permission_error_names_the_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     path = tmp_path / "closed" / "hassette.db"
@@ -260,22 +301,45 @@ def test_a_permission_denied_names_the_file(
     def refuse(self: Path, *_: object, **__: object) -> object:
         raise PermissionError(errno.EACCES, "Permission denied", str(self))
 
-    # Not by the directory's rights: tests run as root, too, whom no rights stop.
+    # Not with a closed directory, because tests also run as root, who may read it.
     for look in ("stat", "is_dir", "is_file", "exists", "is_symlink"):
         monkeypatch.setattr(Path, look, refuse)
     assert main([command, "--db", str(path)]) == 1
-    said = capsys.readouterr().err
-    assert "Permission denied" in said
-    assert str(path) in said
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert "Permission denied" in output
+    assert str(path) in output
+    assert output.count("\n") == 1
 
 
-def test_a_table_keeps_its_width_and_says_what_it_cut() -> None:
+def test_table_keeps_its_width_and_marks_cut_cells() -> None:
     columns = (Column("Name", stretch=True), Column("n", right=True))
     laid_out = table(columns, [("a" * 50, "1"), ("東京タワー", "22"), ("x\ny\tz", "333")], width=30)
     lines = laid_out.splitlines()
-    assert {cell_width(line) for line in lines} == {30}
+    assert {cell_len(line) for line in lines} == {30}
     assert lines[2].startswith("a" * 24 + "…")
     assert lines[4].startswith("x y z ")
     assert lines[3].endswith("  22")
-    assert "Name" in table(columns, [], width=3), "what cannot be cut keeps its width"
+    assert "Name" in table(columns, [], width=3), "headings are not cut"
+    assert "a" * 50 in table(columns, [("a" * 50, "1")]), "nothing is cut without a width"
+
+
+def test_console_script_completes_commands_and_options() -> None:
+    script = Path(sys.executable).with_name("hassette-telemetry")
+
+    def complete(*words: str) -> list[str]:
+        environment = {**os.environ, COMPLETE: "bash_complete", "COMP_WORDS": " ".join(words)}
+        environment["COMP_CWORD"] = str(len(words) - 1)
+        found = subprocess.run([script], env=environment, capture_output=True, text=True, timeout=patience(30))
+        return [line.partition(",")[2] for line in found.stdout.splitlines()]
+
+    assert complete("hassette-telemetry", "s") == ["status", "show", "sessions", "serve"]
+    assert complete("hassette-telemetry", "runs", "--kind", "h") == ["handler"]
+    assert "--wide" in complete("hassette-telemetry", "runs", "--w")
+
+
+def test_console_script_reports_errors_under_its_name(tmp_path: Path) -> None:
+    script = Path(sys.executable).with_name("hassette-telemetry")
+    command = [script, "status", "--db", str(tmp_path / "none.db")]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=patience(30))
+    assert found.returncode == 1
+    assert found.stderr.startswith("hassette-telemetry: There is no history at ")

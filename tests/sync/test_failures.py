@@ -48,7 +48,7 @@ def test_invalid_duration_is_a_usage_error(text: str, capsys: pytest.CaptureFixt
     assert main(["runs", f"--min-duration={text}"]) == 2
     output = capsys.readouterr().err
     assert "is not a number of seconds from 0 to 316,224,000" in output
-    assert f"argument --min-duration: {text[:40]!r}" in output
+    assert f"'--min-duration': {text[:40]!r}" in output
 
 
 def test_minimum_duration_filters_runs(

@@ -9,7 +9,7 @@ from hassette_sync.cli import main
 from hassette_sync.verdict import verdict_of
 from support.history import DAY, HOUR, SECOND, History, NewHistory
 
-RECOVERED = "The history was damaged and set up anew with what could be read"
+RECOVERED = "The database was damaged and was rebuilt from the readable data"
 ROUTINE = ("service_starting", "service_started", "app_started", "app_stopped", "service_stopping", "service_stopped")
 
 
@@ -53,7 +53,7 @@ async def test_upgrade_is_reported_without_a_warning(new_history: NewHistory, no
     async with DataSyncService(history.path) as data:
         overview = await data.overview()
     verdict = verdict_of(overview)
-    assert (verdict.level, verdict.reasons) == ("good", ("The history was upgraded",))
+    assert (verdict.level, verdict.reasons) == ("good", ("The database was upgraded",))
     assert "From schema revision 0000 to 0001." in overview.status.notices[0]
 
 

@@ -112,7 +112,7 @@ async def test_failing_handler_is_found_among_thousands_of_registrations(new_his
         listed = (await data.registrations()).registrations
         runs = (await data.runs(RunFilter(app="hall"))).runs
     assert [one.name for one in overview.failing] == ["on_motion"]
-    assert verdict_of(overview).title == "1 of 1 runs failed, in hall.on_motion"
+    assert verdict_of(overview).title == "Needs attention: 1 of 1 runs failed in hall.on_motion"
     assert (len(listed), [run.registration.name for run in runs]) == (5_000, ["on_motion"])
 
 
@@ -126,8 +126,8 @@ async def test_overview_counts_include_entries_that_it_does_not_list(new_history
         overview = await data.overview()
     assert (len(overview.failing), overview.failing_count, len(overview.losses), overview.lost) == (8, 12, 6, 120)
     verdict = verdict_of(overview)
-    assert verdict.title == "12 of 12 runs failed, in 12 handlers or jobs"
-    assert "120 details were not kept" in verdict.reasons
+    assert verdict.title == "Needs attention: 12 of 12 runs failed in 12 handlers or jobs"
+    assert "120 records lost" in verdict.reasons
 
 
 async def test_error_group_needs_a_failure_within_the_time_range(new_history: NewHistory, now_us: int) -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from hassette_sync import DataSyncService, RunFilter, TimeRange
 from hassette_sync.cli import main
+from hassette_sync.formatting import moment
 from hassette_sync.settings import WebSettings
-from hassette_sync.words import moment
 from support.history import BOOM, DAY, HOUR, SECOND, NewHistory
 
 

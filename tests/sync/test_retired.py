@@ -82,6 +82,6 @@ async def test_page_counts_retired_jobs_that_it_does_not_list(new_history: NewHi
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8765") as client:
             page = (await client.get("/jobs")).text
-    assert "No jobs now" in page
-    assert "1 retired, without a run in this time, is not shown." in page
+    assert "No active jobs" in page
+    assert "Not shown: 1 retired job without runs in this time range." in page
     assert "No jobs yet" not in page

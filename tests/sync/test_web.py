@@ -1,4 +1,4 @@
-"""The pages and the API: answers, errors, the gate, and text that stays text."""
+"""The pages and the API: answers, errors, access control, and text that stays text."""
 
 import asyncio
 import html
@@ -13,25 +13,20 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from hassette_sync import DataSyncService, MemoryFeed, RunFilter, words
+from hassette_sync import DataSyncService, MemoryFeed, RunFilter, TimeRange, formatting
+from hassette_sync.answers.overview import Overview
+from hassette_sync.answers.registrations import AppSummary
 from hassette_sync.live import MemorySnapshot
 from hassette_sync.settings import WebSettings
+from support.waiting import patience
 
 pytest.importorskip("fastapi")
 from hassette_sync.web.application import create_app
+from hassette_sync.web.menu import MENU
 
 TOKEN = "a-secret-of-many-letters"
-PAGES = (
-    "/",
-    "/handlers",
-    "/jobs",
-    "/registrations/4",
-    "/registrations/6",
-    "/runs",
-    "/errors",
-    "/errors/1",
-    "/sessions",
-)
+MENU_PAGES = tuple(entry.path for entry in MENU)
+PAGES = (*MENU_PAGES, "/registrations/4", "/registrations/6", "/errors/1")
 
 
 def browser(data: DataSyncService, settings: WebSettings | None = None, **more: Any) -> httpx.AsyncClient:
@@ -47,7 +42,7 @@ async def client(data: DataSyncService) -> AsyncIterator[httpx.AsyncClient]:
 
 
 class Elements(html.parser.HTMLParser):
-    """Collects tags with their attributes, and complains about those that are not closed."""
+    """Collects tags with their attributes and checks that each one is closed."""
 
     VOID = frozenset({"meta", "link", "input", "br", "hr", "img"})
 
@@ -71,8 +66,17 @@ class Elements(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.parametrize(
+    ("path", "current"),
+    [*((entry.path, entry.title) for entry in MENU), ("/errors/1", "Errors"), ("/registrations/4", None)],
+)
+async def test_navigation_marks_the_current_page(client: httpx.AsyncClient, path: str, current: str | None) -> None:
+    text = (await client.get(path)).text
+    assert re.findall(r'aria-current="page">([^<]+)</a>', text) == ([current] if current else [])
+
+
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_page_is_well_formed_and_asks_nothing_of_another_host(client: httpx.AsyncClient, path: str) -> None:
+async def test_page_is_well_formed_and_loads_nothing_from_other_hosts(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-security-policy"].startswith("default-src 'self'")
@@ -88,11 +92,11 @@ async def test_a_page_is_well_formed_and_asks_nothing_of_another_host(client: ht
         next(str(a["src"]) for t, a in elements.tags if t == "script")
     ]
     ids = [attributes["id"] for _, attributes in elements.tags if "id" in attributes]
-    assert len(ids) == len(set(ids)), "an id must be unique, or live updates go to the wrong place"
+    assert len(ids) == len(set(ids)), "with a repeated id, a live update replaces the wrong part"
     assert sum(tag == "h1" for tag, _ in elements.tags) == 1
 
 
-async def test_a_page_is_followed_from_the_newest_run_of_all_and_not_of_those_it_lists(
+async def test_live_updates_start_at_the_newest_run_of_all_apps(
     client: httpx.AsyncClient, data: DataSyncService
 ) -> None:
     newest = (await data.runs()).runs[0].id
@@ -104,25 +108,33 @@ async def test_a_page_is_followed_from_the_newest_run_of_all_and_not_of_those_it
         assert body == {}, path
 
 
-async def test_the_loop_goes_on_while_a_page_is_rendered(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import jinja2
+class BlockingApps(tuple[AppSummary, ...]):
+    """The apps of an overview, whose number the template gets only once ``released`` is set."""
 
-    rendering, answered = threading.Event(), threading.Event()
-    render = jinja2.Template.render
+    rendering = threading.Event()
+    released = threading.Event()
 
-    def slow(template: jinja2.Template, **facts: Any) -> str:
-        rendering.set()
-        assert answered.wait(5), "the loop stood still while a page was rendered"
-        return render(template, **facts)
+    def __len__(self) -> int:
+        self.rendering.set()
+        assert self.released.wait(patience(5)), "the event loop was blocked while a page was rendered"
+        return super().__len__()
 
-    monkeypatch.setattr(jinja2.Template, "render", slow)
-    page = asyncio.ensure_future(client.get("/"))
-    assert await asyncio.to_thread(rendering.wait, 5)
-    assert (await client.get("/healthz")).status_code == 200
-    answered.set()
-    assert (await page).status_code == 200
+
+class BlockingService(DataSyncService):
+    """Answers an overview that takes long to render."""
+
+    async def overview(self, time_range: TimeRange | None = None) -> Overview:
+        answer = await super().overview(time_range)
+        return answer.model_copy(update={"apps": BlockingApps(answer.apps)})
+
+
+async def test_event_loop_is_free_while_a_page_is_rendered(plausible: Path) -> None:
+    async with BlockingService(plausible) as data, browser(data) as client:
+        page = asyncio.ensure_future(client.get("/"))
+        assert await asyncio.to_thread(BlockingApps.rendering.wait, patience(5))
+        assert (await client.get("/healthz")).status_code == 200
+        BlockingApps.released.set()
+        assert (await page).status_code == 200
 
 
 @pytest.mark.parametrize("path", [*PAGES, "run"])
@@ -135,7 +147,7 @@ async def test_text_from_apps_is_never_markup(client: httpx.AsyncClient, data: D
     assert "alert(" not in answer.text or "&lt;script&gt;" in answer.text or "&lt;img" in answer.text
 
 
-async def test_strange_text_in_an_address_is_never_markup(client: httpx.AsyncClient) -> None:
+async def test_text_in_the_address_is_never_markup(client: httpx.AsyncClient) -> None:
     for path in ("/runs", "/handlers", "/errors", "/nowhere<script>alert(1)</script>"):
         answer = await client.get(
             path, params={"text": '"><script>alert(9)</script>', "app": "<b>x</b>", "since": "24h"}
@@ -144,7 +156,7 @@ async def test_strange_text_in_an_address_is_never_markup(client: httpx.AsyncCli
         assert "<b>x</b>" not in answer.text
 
 
-async def test_every_json_answer_is_there_and_described(client: httpx.AsyncClient, data: DataSyncService) -> None:
+async def test_every_json_route_answers_and_is_described(client: httpx.AsyncClient, data: DataSyncService) -> None:
     described = (await client.get("/api/openapi.json")).json()["paths"]
     assert all(set(one["get"]["responses"]) == {"200", "4XX", "503"} for one in described.values())
     ids = {"runs": (await data.runs()).runs[0].id, "registrations": 4, "errors": 1, "sessions": 1}
@@ -156,7 +168,7 @@ async def test_every_json_answer_is_there_and_described(client: httpx.AsyncClien
         assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_the_links_of_a_page_ask_for_its_own_time(client: httpx.AsyncClient) -> None:
+async def test_links_keep_the_time_range_of_the_page(client: httpx.AsyncClient) -> None:
     asked = {"since": "2026-01-31T18:00+02:00", "until": "2026-02-01T18:00+02:00"}
     page = await client.get("/", params=asked)
     assert page.status_code == 200
@@ -167,7 +179,7 @@ async def test_the_links_of_a_page_ask_for_its_own_time(client: httpx.AsyncClien
         assert {key: query[key] for key in asked} == {key: [value] for key, value in asked.items()}, found
 
 
-async def test_ids_in_json_are_strings_and_page_on(client: httpx.AsyncClient) -> None:
+async def test_ids_in_json_are_strings_and_pages_do_not_overlap(client: httpx.AsyncClient) -> None:
     first = (await client.get("/api/runs", params={"limit": 2})).json()
     second = (await client.get("/api/runs", params={"limit": 2, "cursor": first["next_cursor"]})).json()
     ids = [run["id"] for run in first["runs"] + second["runs"]]
@@ -188,9 +200,7 @@ async def test_ids_in_json_are_strings_and_page_on(client: httpx.AsyncClient) ->
         ("/api/registrations?retired=perhaps", 400, "bad_question"),
     ],
 )
-async def test_a_bad_question_is_a_clear_json_error(
-    client: httpx.AsyncClient, path: str, code: int, error: str
-) -> None:
+async def test_bad_request_is_a_clear_json_error(client: httpx.AsyncClient, path: str, code: int, error: str) -> None:
     answer = await client.get(path)
     assert (answer.status_code, answer.json()["error"]) == (code, error)
     assert answer.json()["detail"].endswith(".")
@@ -200,14 +210,14 @@ async def test_a_bad_question_is_a_clear_json_error(
     ("path", "code"),
     [("/runs/1", 404), ("/nowhere", 404), ("/runs?status=fine", 400), ("/sessions?routine=perhaps", 400)],
 )
-async def test_a_bad_question_is_a_clear_page(client: httpx.AsyncClient, path: str, code: int) -> None:
+async def test_bad_request_is_a_clear_page(client: httpx.AsyncClient, path: str, code: int) -> None:
     answer = await client.get(path)
     assert answer.status_code == code
     assert "Back to the overview" in answer.text
 
 
 @pytest.mark.parametrize("path", ["/", "/runs", "/api/overview", "/readyz"])
-async def test_a_missing_history_is_a_503_that_says_so(tmp_path: Path, path: str) -> None:
+async def test_missing_history_is_a_503_with_the_reason(tmp_path: Path, path: str) -> None:
     async with DataSyncService(tmp_path / "hassette.db") as data, browser(data) as client:
         answer = await client.get(path)
     assert answer.status_code == 503
@@ -215,24 +225,24 @@ async def test_a_missing_history_is_a_503_that_says_so(tmp_path: Path, path: str
 
 
 @pytest.mark.parametrize("kind", ["handlers", "jobs"])
-async def test_an_app_that_is_not_there_is_not_taken_for_an_empty_history(client: httpx.AsyncClient, kind: str) -> None:
-    said = (await client.get(f"/{kind}?app=nope")).text
-    assert f"No {kind} of an app called nope" in said
-    assert "appears when an app" not in said
+async def test_unknown_app_is_not_an_empty_history(client: httpx.AsyncClient, kind: str) -> None:
+    text = (await client.get(f"/{kind}?app=nope")).text
+    assert f"There are no {kind} of an app called nope" in text
+    assert "appears when an app" not in text
 
 
-async def test_an_empty_history_makes_pages_that_say_what_to_do(new_history: Callable[..., Any]) -> None:
+async def test_pages_of_an_empty_history_explain_what_to_do(new_history: Callable[..., Any]) -> None:
     history = new_history()
     history.close()
     async with DataSyncService(history.path) as data, browser(data) as client:
-        for path in ("/", "/handlers", "/jobs", "/runs", "/errors", "/sessions"):
+        for path in MENU_PAGES:
             answer = await client.get(path)
             assert answer.status_code == 200
             assert "empty-title" in answer.text
             Elements(answer.text)
 
 
-async def test_a_slow_question_is_a_503_with_a_sentence(plausible: Path) -> None:
+async def test_slow_query_is_a_503_with_advice(plausible: Path) -> None:
     async with DataSyncService(plausible, deadline_s=1e-9) as data, browser(data) as client:
         page, api = await client.get("/"), await client.get("/api/overview")
     assert page.status_code == api.status_code == 503
@@ -251,18 +261,18 @@ async def test_alive_is_not_ready(plausible: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "192.168.1.5", "localhost.evil.example", "", "[", "hassette.local"])
-async def test_a_foreign_host_name_is_refused(client: httpx.AsyncClient, host: str) -> None:
+async def test_foreign_host_name_is_refused(client: httpx.AsyncClient, host: str) -> None:
     answer = await client.get("/", headers={"host": host})
     assert answer.status_code == 421
     assert "on_motion" not in answer.text
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:1", "127.0.0.1:8765", "[::1]:8765", "LOCALHOST"])
-async def test_the_loopback_names_are_known(client: httpx.AsyncClient, host: str) -> None:
+async def test_loopback_names_are_accepted(client: httpx.AsyncClient, host: str) -> None:
     assert (await client.get("/healthz", headers={"host": host})).status_code == 200
 
 
-async def test_a_named_host_is_known_when_it_is_allowed(data: DataSyncService) -> None:
+async def test_allowed_host_name_is_accepted(data: DataSyncService) -> None:
     settings = WebSettings(allowed_hosts=("hassette.home.arpa",))
     async with browser(data, settings, base_url="http://hassette.home.arpa") as client:
         assert (await client.get("/")).status_code == 200
@@ -274,7 +284,7 @@ async def guarded(data: DataSyncService) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_without_the_token_nothing_is_told(guarded: httpx.AsyncClient) -> None:
+async def test_nothing_is_revealed_without_the_token(guarded: httpx.AsyncClient) -> None:
     for path in (*PAGES, "/api/overview", "/api/openapi.json"):
         answer = await guarded.get(path)
         assert answer.status_code == 401
@@ -284,20 +294,20 @@ async def test_without_the_token_nothing_is_told(guarded: httpx.AsyncClient) -> 
         assert (await guarded.get(path)).status_code == 200
 
 
-async def test_the_token_in_a_header_lets_in_and_a_wrong_one_does_not(guarded: httpx.AsyncClient) -> None:
+async def test_only_the_right_token_in_the_header_is_accepted(guarded: httpx.AsyncClient) -> None:
     assert (await guarded.get("/api/status", headers={"authorization": f"Bearer {TOKEN}"})).status_code == 200
     for wrong in (f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Bearer", "Bearer é".encode()):
         assert (await guarded.get("/api/status", headers={"authorization": wrong})).status_code == 401
 
 
-async def test_a_browser_signs_in_by_the_form_and_comes_back_to_its_page(guarded: httpx.AsyncClient) -> None:
+async def test_browser_returns_to_its_page_after_signing_in(guarded: httpx.AsyncClient) -> None:
     asked = await guarded.get("/runs?status=failed", headers={"accept": "text/html"})
     assert asked.status_code == 303
     form = await guarded.get(asked.headers["location"])
     assert 'value="/runs?status=failed"' in form.text
     wrong = await guarded.post("/login", data={"token": "no", "next": "/runs"})
     assert wrong.status_code == 401
-    assert "That is not the token" in wrong.text
+    assert "Wrong token" in wrong.text
     right = await guarded.post("/login", data={"token": TOKEN, "next": "/runs?status=failed"})
     assert (right.status_code, right.headers["location"]) == (303, "/runs?status=failed")
     cookie = right.headers["set-cookie"]
@@ -308,18 +318,16 @@ async def test_a_browser_signs_in_by_the_form_and_comes_back_to_its_page(guarded
 
 
 @pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example/", "/\\evil.example", ""])
-async def test_signing_in_never_leads_elsewhere(guarded: httpx.AsyncClient, target: str) -> None:
+async def test_signing_in_never_redirects_to_another_site(guarded: httpx.AsyncClient, target: str) -> None:
     answer = await guarded.post("/login", data={"token": TOKEN, "next": target})
     assert answer.headers["location"] == "/"
 
 
-async def test_an_endless_form_is_not_read(guarded: httpx.AsyncClient) -> None:
+async def test_oversized_form_is_not_read(guarded: httpx.AsyncClient) -> None:
     assert (await guarded.post("/login", content=b"token=" + b"x" * 100_000)).status_code == 401
 
 
-async def test_all_that_befell_the_framework_is_paged_and_the_ordinary_is_asked_for(
-    new_history: Callable[..., Any], now_us: int
-) -> None:
+async def test_events_have_pages_and_ordinary_starts_are_optional(new_history: Callable[..., Any], now_us: int) -> None:
     with new_history() as history:
         session = history.session(now_us - 3_600_000_000)
         for n in range(70):
@@ -343,7 +351,7 @@ async def test_all_that_befell_the_framework_is_paged_and_the_ordinary_is_asked_
         assert (len(all_), len(notable)) == (110, 70)
 
 
-async def test_the_form_keeps_its_filters(client: httpx.AsyncClient) -> None:
+async def test_filter_form_keeps_its_values(client: httpx.AsyncClient) -> None:
     answer = await client.get("/runs", params={"status": "failed", "app": "climate_guard", "text": "float", "kind": ""})
     assert re.search(r'<option value="failed" selected>', answer.text)
     assert re.search(r'<option value="climate_guard" selected>', answer.text)
@@ -351,13 +359,13 @@ async def test_the_form_keeps_its_filters(client: httpx.AsyncClient) -> None:
     assert "on_temperature" in answer.text
 
 
-async def test_a_page_of_runs_says_which_they_are(client: httpx.AsyncClient, now_us: int) -> None:
+async def test_runs_page_names_its_filter_in_the_heading(client: httpx.AsyncClient, now_us: int) -> None:
     hour_us = 3_600_000_000
     since_us = (now_us // hour_us - 2) * hour_us
-    said = words.moment(since_us, now_us=now_us, seconds=False)
-    until = words.moment(since_us + hour_us, now_us=now_us, seconds=False)
+    since = formatting.moment(since_us, now_us=now_us, seconds=False)
+    until = formatting.moment(since_us + hour_us, now_us=now_us, seconds=False)
     text = (await client.get("/runs", params={"since": since_us, "until": since_us + hour_us})).text
-    assert f"{said} to {until}" in text
+    assert f"{since} to {until}" in text
     for asked, heading in (
         ({"entity": "light.kitchen"}, "Runs about light.kitchen"),
         ({"session": "2"}, "Runs in session 2"),

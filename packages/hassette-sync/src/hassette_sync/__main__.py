@@ -1,4 +1,4 @@
-"""``python -m hassette_sync`` is ``hassette telemetry``."""
+"""``python -m hassette_sync``: the same command as ``hassette-telemetry``."""
 
 import sys
 

@@ -1,20 +1,30 @@
-"""Is the house's automation all right? One sentence, from an overview."""
+"""Judge an overview: healthy, healthy with warnings, or in need of attention."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from hassette_sync.answers.overview import Overview
-from hassette_sync.words import INCIDENT_WORDS
+from hassette_sync.answers.overview import Live, Overview
+from hassette_sync.answers.sessions import Session
+from hassette_sync.formatting import INCIDENT_LABELS, label, plural
+
+# A higher share of failed runs needs attention, however many handlers still work.
+_BAD_SHARE = 0.05
+_WARNING_STATES = ("degraded", "crashed", "exhausted", "failed", "restarting")
+_SESSION_PROBLEMS = {
+    "silent": "Hassette has stopped sending heartbeats",
+    "crashed": "Hassette has crashed and is not running",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What to say first.
+    """The overall health.
 
     Attributes:
-        level: ``good``, ``warning`` (look when you have time) or ``bad`` (look now).
-        title: The sentence.
-        reasons: What led to it, most important first.
+        level: ``good``, ``warning`` (no hurry) or ``bad`` (needs attention now).
+        title: One sentence.
+        reasons: Further findings, the most important first.
     """
 
     level: Literal["good", "warning", "bad"]
@@ -22,62 +32,61 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-# Above this share of failures the house is not all right, however many handlers still work.
-_BAD_SHARE = 0.05
-
-
 def verdict_of(overview: Overview) -> Verdict:
     """Judge an overview."""
-    bad, warning = _about_the_framework(overview)
-    failed = overview.counts.failed
-    if failed:
-        many = overview.failing_count
-        who = f"{many:,} handlers or jobs" if many != 1 else f"{overview.failing[0].app}.{overview.failing[0].name}"
-        said = f"{failed:,} of {overview.counts.total:,} runs failed, in {who}"
-        (bad if overview.counts.failure_share > _BAD_SHARE else warning).append(said)
-    if overview.uptime.crashes:
-        times = "once" if overview.uptime.crashes == 1 else f"{overview.uptime.crashes} times"
-        warning.append(f"Hassette crashed {times}")
-    if overview.lost:
-        warning.append(f"{overview.lost:,} details were not kept")
-    befell = [event for event in overview.status.incidents if overview.since_us <= event.at_us < overview.until_us]
-    # A recovery may have cost rows; an upgrade is worth a word and no worry.
-    if any(event.kind == "database_recovered" for event in befell):
-        warning.insert(0, INCIDENT_WORDS["database_recovered"])
-    upgraded = any(event.kind == "database_upgraded" for event in befell)
-    told = [INCIDENT_WORDS["database_upgraded"]] if upgraded else []
+    incidents = {
+        event.kind for event in overview.status.incidents if overview.since_us <= event.at_us < overview.until_us
+    }
+    bad = tuple(_problems(overview))
+    warnings = tuple(_warnings(overview, incidents))
+    # A recovery may have cost records, so it is a warning; an upgrade is only news.
+    news = (INCIDENT_LABELS["database_upgraded"],) if "database_upgraded" in incidents else ()
     if bad:
-        return Verdict(level="bad", title=_sentence(bad[0]), reasons=(*bad[1:], *warning, *told))
-    if warning:
-        return Verdict(level="warning", title="Mostly well, with something to look at", reasons=(*warning, *told))
+        return Verdict(level="bad", title=f"Needs attention: {bad[0]}", reasons=(*bad[1:], *warnings, *news))
+    if warnings:
+        title = f"Healthy, {plural(len(warnings), 'warning')}"
+        return Verdict(level="warning", title=title, reasons=(*warnings, *news))
     if not overview.counts.total:
-        return Verdict(level="good", title="All quiet: nothing has run", reasons=tuple(told))
-    return Verdict(level="good", title="All is well", reasons=(f"{overview.counts.total:,} runs, none failed", *told))
+        return Verdict(level="good", title="Healthy, no runs", reasons=news)
+    return Verdict(
+        level="good", title="Healthy", reasons=(f"{plural(overview.counts.total, 'run')}, none failed", *news)
+    )
 
 
-def _about_the_framework(overview: Overview) -> tuple[list[str], list[str]]:
-    bad: list[str] = []
-    warning: list[str] = []
-    session, live = overview.status.session, overview.status.live
-    if session is None:
-        if live is None:
-            warning.append("Hassette has not run yet")
-    elif live is None and session.state == "silent":
-        bad.append("Hassette is not answering")
-    elif live is None and session.state == "crashed":
-        bad.append("Hassette has crashed and is not running")
-    elif live is None and session.state != "running":
-        warning.append("Hassette is not running")
+def _problems(overview: Overview) -> Iterator[str]:
+    live, session = overview.status.live, overview.status.session
+    if live is None and session is not None and session.state in _SESSION_PROBLEMS:
+        yield _SESSION_PROBLEMS[session.state]
+    if live is not None and live.connection and live.connection != "connected":
+        yield "Home Assistant is not connected"
+    if overview.counts.failed and overview.counts.failure_share > _BAD_SHARE:
+        yield _failures(overview)
+
+
+def _warnings(overview: Overview, incidents: set[str]) -> Iterator[str]:
+    if "database_recovered" in incidents:
+        yield INCIDENT_LABELS["database_recovered"]
+    yield from _service_warnings(overview.status.live, overview.status.session)
+    if overview.counts.failed and overview.counts.failure_share <= _BAD_SHARE:
+        yield _failures(overview)
+    if crashes := overview.uptime.crashes:
+        yield "Hassette crashed once" if crashes == 1 else f"Hassette crashed {crashes:,} times"
+    if overview.lost:
+        yield f"{plural(overview.lost, 'record')} lost"
+
+
+def _service_warnings(live: Live | None, session: Session | None) -> Iterator[str]:
     if live is not None:
-        if live.connection and live.connection != "connected":
-            bad.append("Home Assistant is not connected")
-        warning.extend(
-            f"{service.name} is {service.status.replace('_', ' ')}"
-            for service in live.services
-            if service.status in ("degraded", "crashed", "exhausted", "failed", "restarting")
-        )
-    return bad, warning
+        for service in live.services:
+            if service.status in _WARNING_STATES:
+                yield f"{service.name} is {label(service.status)}"
+    elif session is None:
+        yield "Hassette has not run yet"
+    elif session.state not in ("running", *_SESSION_PROBLEMS):
+        yield "Hassette is not running"
 
 
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:]
+def _failures(overview: Overview) -> str:
+    count = overview.failing_count
+    place = f"{overview.failing[0].app}.{overview.failing[0].name}" if count == 1 else f"{count:,} handlers or jobs"
+    return f"{overview.counts.failed:,} of {overview.counts.total:,} runs failed in {place}"

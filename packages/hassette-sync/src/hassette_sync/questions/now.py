@@ -12,12 +12,12 @@ from hassette_sync.answers.overview import Accounting, Live, ServiceState, Upcom
 from hassette_sync.answers.runs import FailureBrief, Running, RunningNow
 from hassette_sync.answers.stream import LiveRun
 from hassette_sync.answers.values import TRIGGERS, Kind, Trigger
+from hassette_sync.formatting import sendable
 from hassette_sync.live import LiveRow, LiveSnapshot
 from hassette_sync.queries.runs import RUNNING
 from hassette_sync.questions.rows import trigger_of
 from hassette_sync.questions.sessions import newest_session
 from hassette_sync.reader import ReadTransaction
-from hassette_sync.words import sendable
 
 
 def live_run(row: LiveRow) -> LiveRun:

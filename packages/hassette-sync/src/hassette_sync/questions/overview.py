@@ -8,6 +8,7 @@ from hassette_sync.answers.overview import Live, Overview, Status, Timeline, Tim
 from hassette_sync.answers.runs import RunningNow
 from hassette_sync.answers.sessions import LifecycleEvent, Session
 from hassette_sync.answers.values import Counts, Percentiles
+from hassette_sync.formatting import INCIDENT_LABELS, coarse, moment, sendable
 from hassette_sync.queries.sessions import SCHEMA_REVISION
 from hassette_sync.queries.statistics import by_unit
 from hassette_sync.questions.errors import error_groups_page
@@ -26,7 +27,6 @@ from hassette_sync.questions.sessions import (
 from hassette_sync.questions.sketches import Sketch, Sketches, percentiles
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import SECOND_US, Periods, TimeRange
-from hassette_sync.words import INCIDENT_WORDS, coarse, moment, sendable
 
 # https://sqlite.org/wal.html: in earlier versions, two connections that write or checkpoint at the same time can damage
 # a file in WAL mode. Hassette has only one writer, but another program might also write.
@@ -75,7 +75,7 @@ def _notices(
     newest: Session | None, recent_incidents: tuple[LifecycleEvent, ...], newest_run_us: int, at_us: int
 ) -> tuple[str, ...]:
     notices = [
-        f"{INCIDENT_WORDS[event.kind]} at {moment(event.at_us, now_us=at_us, seconds=False)}. {event.detail}".strip()
+        f"{INCIDENT_LABELS[event.kind]} at {moment(event.at_us, now_us=at_us, seconds=False)}. {event.detail}".strip()
         for event in recent_incidents
     ]
     if newest is not None and newest.state == "silent":

@@ -1,1 +1,1 @@
-"""How answers look in a terminal."""
+"""Text output of the terminal commands."""

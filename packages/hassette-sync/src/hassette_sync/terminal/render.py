@@ -1,232 +1,269 @@
-"""Answers as text for people."""
+"""Render answers as text for the terminal. Tables are cut to ``width``; None cuts nothing."""
+
+from collections.abc import Iterator
 
 from hassette_sync.answers.errors import ErrorGroup
 from hassette_sync.answers.overview import Overview
 from hassette_sync.answers.registrations import Registration
-from hassette_sync.answers.runs import Run, RunDetail
+from hassette_sync.answers.runs import Run, RunDetail, ServiceCall
 from hassette_sync.answers.sessions import Session
 from hassette_sync.answers.values import EventTrigger, RegistrationRef, Trigger
+from hassette_sync.formatting import (
+    ago,
+    coarse,
+    duration,
+    label,
+    moment,
+    number,
+    plural,
+    share,
+    size,
+    status_label,
+)
 from hassette_sync.terminal.tables import Column, plain, plain_lines, table
 from hassette_sync.verdict import verdict_of
-from hassette_sync.words import ago, coarse, duration, moment, number, share, size, status, words
+
+_MARKS = {"good": "✓", "warning": "!", "bad": "✗"}
+_MOST_RUNNING = 5
+_RUN_COLUMNS = (
+    Column("ID"),
+    Column("Ended"),
+    Column("Handler or job", stretch=True),
+    Column("Trigger", stretch=True),
+    Column("Duration", right=True),
+    Column("Result"),
+    Column("Error", stretch=True),
+)
+_ERROR_COLUMNS = (
+    Column("ID", right=True),
+    Column("Error", stretch=True),
+    Column("Runs", right=True),
+    Column("Total", right=True),
+    Column("First seen"),
+    Column("Last seen"),
+    Column("Last run"),
+)
+_SESSION_COLUMNS = (
+    Column("ID", right=True),
+    Column("Started"),
+    Column("Ended"),
+    Column("Uptime", right=True),
+    Column("State"),
+    Column("Reason", stretch=True),
+    Column("Runs", right=True),
+    Column("Failed", right=True),
+    Column("Lost", right=True),
+)
 
 
 def name(ref: RegistrationRef | Registration) -> str:
-    """Say whose run it is: ``app.instance.name``."""
+    """Return the full name of a handler or job: ``app.instance.name``."""
     full = ref.ref if isinstance(ref, Registration) else ref
     return full.title
 
 
-def why(trigger: Trigger, now_us: int) -> str:
-    """Say why a run began."""
+def trigger_text(trigger: Trigger, now_us: int) -> str:
+    """Describe a trigger: the entity with its change, the event type, or when the job was due."""
     if isinstance(trigger, EventTrigger):
         if trigger.entity_id is None:
             return trigger.event_type
         if trigger.old_state is None and trigger.new_state is None:
             return trigger.entity_id
         return f"{trigger.entity_id}: {_state(trigger.old_state)} → {_state(trigger.new_state)}"
-    return "by hand" if trigger.manual else f"due {moment(trigger.due_us, now_us=now_us)}"
+    return "manual" if trigger.manual else f"due {moment(trigger.due_us, now_us=now_us)}"
 
 
 def _state(state: str | None) -> str:
     return "∅" if state is None else state
 
 
-def runs(found: tuple[Run, ...], now_us: int) -> str:
-    """Say runs as a table."""
+def runs(found: tuple[Run, ...], now_us: int, width: int | None = None) -> str:
+    """Render runs as a table."""
     if not found:
-        return "No run matches. Try a longer time, such as --since 7d."
-    return table(
+        return "No run matches. Try a longer time range, such as --since 7d."
+    rows = [
         (
-            Column("ID"),
-            Column("Ended"),
-            Column("Handler or job", stretch=True),
-            Column("Why", stretch=True),
-            Column("Took", right=True),
-            Column("Result"),
-            Column("Error", stretch=True),
-        ),
-        [
-            (
-                str(run.id),
-                moment(run.ended_us, now_us=now_us),
-                name(run.registration),
-                why(run.trigger, now_us),
-                duration(run.duration_us),
-                status(run.status),
-                f"{run.failure.type}: {run.failure.message}" if run.failure else "",
-            )
-            for run in found
-        ],
-    )
+            str(run.id),
+            moment(run.ended_us, now_us=now_us),
+            name(run.registration),
+            trigger_text(run.trigger, now_us),
+            duration(run.duration_us),
+            status_label(run.status),
+            f"{run.failure.type}: {run.failure.message}" if run.failure else "",
+        )
+        for run in found
+    ]
+    return table(_RUN_COLUMNS, rows, width)
 
 
-def registrations(found: tuple[Registration, ...], kind: str, app: str | None = None) -> str:
-    """Say handlers or jobs as a table; of one app, if that was asked."""
+def registrations(found: tuple[Registration, ...], kind: str, app: str | None = None, width: int | None = None) -> str:
+    """Render handlers or jobs as a table; ``app`` is the filter, for the message if there are none."""
     if not found and app:
-        return f"No {kind}s of an app {app!r}. Without --app, all {kind}s are listed, with the names of their apps."
+        return f"There are no {kind}s of an app {app!r}. Without --app, the {kind}s of all apps are listed."
     if not found:
-        return f"No {kind}s yet: one appears when an app registers it."
-    return table(
-        (
-            Column("ID", right=True),
-            Column("Handler" if kind == "handler" else "Job", stretch=True),
-            Column("Listens to" if kind == "handler" else "Schedule", stretch=True),
-            Column("Runs", right=True),
-            Column("Failed", right=True),
-            Column("p50", right=True),
-            Column("p95", right=True),
-            Column("Not run", right=True),
-            Column("Last"),
-        ),
-        [
-            (
-                str(one.id),
-                name(one) + (" (retired)" if one.retired_us else ""),
-                one.listens_to,
-                number(one.counts.total),
-                number(one.counts.failed),
-                duration(one.percentiles.p50_us),
-                duration(one.percentiles.p95_us),
-                number(one.skipped),
-                status(one.last_status) if one.last_status else "–",
-            )
-            for one in found
-        ],
+        return f"No {kind}s yet. They appear when an app registers them."
+    columns = (
+        Column("ID", right=True),
+        Column("Handler" if kind == "handler" else "Job", stretch=True),
+        Column("Topic" if kind == "handler" else "Schedule", stretch=True),
+        Column("Runs", right=True),
+        Column("Failed", right=True),
+        Column("p50", right=True),
+        Column("p95", right=True),
+        Column("Not run", right=True),
+        Column("Last"),
     )
+    rows = [
+        (
+            str(one.id),
+            name(one) + (" (retired)" if one.retired_us else ""),
+            one.listens_to,
+            number(one.counts.total),
+            number(one.counts.failed),
+            duration(one.percentiles.p50_us),
+            duration(one.percentiles.p95_us),
+            number(one.skipped),
+            status_label(one.last_status) if one.last_status else "–",
+        )
+        for one in found
+    ]
+    return table(columns, rows, width)
 
 
-def error_groups(found: tuple[ErrorGroup, ...], now_us: int) -> str:
-    """Say error groups as a table."""
+def error_groups(found: tuple[ErrorGroup, ...], now_us: int, width: int | None = None) -> str:
+    """Render error groups as a table."""
     if not found:
-        return "No errors in this time."
-    return table(
+        return "No errors in this time range."
+    rows = [
         (
-            Column("ID", right=True),
-            Column("Error", stretch=True),
-            Column("Now", right=True),
-            Column("Ever", right=True),
-            Column("First seen"),
-            Column("Last seen"),
-            Column("Last run"),
-        ),
-        [
-            (
-                str(group.id),
-                f"{group.type}: {group.message}" if group.message else group.type,
-                number(group.recent),
-                number(group.count),
-                moment(group.first_seen_us, now_us=now_us),
-                moment(group.last_seen_us, now_us=now_us),
-                str(group.last_run_id),
-            )
-            for group in found
-        ],
-    )
+            str(group.id),
+            f"{group.type}: {group.message}" if group.message else group.type,
+            number(group.recent),
+            number(group.count),
+            moment(group.first_seen_us, now_us=now_us),
+            moment(group.last_seen_us, now_us=now_us),
+            str(group.last_run_id),
+        )
+        for group in found
+    ]
+    return table(_ERROR_COLUMNS, rows, width)
 
 
-def sessions(found: tuple[Session, ...], now_us: int, *, all_asked: bool = True) -> str:
-    """Say sessions as a table; without ``all_asked``, there may be others than those found."""
-    if not found and not all_asked:
-        return "No session in this time. Without --since and --until, all are listed."
+def sessions(found: tuple[Session, ...], now_us: int, width: int | None = None, *, filtered: bool = False) -> str:
+    """Render sessions as a table; ``filtered`` means that there may be others."""
+    if not found and filtered:
+        return "No session in this time range. Without --since and --until, all sessions are listed."
     if not found:
-        return "No sessions yet: Hassette has not run with this file."
-    return table(
+        return "No sessions yet: Hassette has not run with this database."
+    rows = [
         (
-            Column("ID", right=True),
-            Column("Started"),
-            Column("Ended"),
-            Column("Lasted", right=True),
-            Column("How"),
-            Column("Why", stretch=True),
-            Column("Runs", right=True),
-            Column("Failed", right=True),
-            Column("Lost", right=True),
-        ),
-        [
-            (
-                str(one.id),
-                moment(one.started_us, now_us=now_us),
-                moment(one.ended_us, now_us=now_us),
-                duration((now_us if one.state == "running" else one.until_us) - one.started_us),
-                words(one.state),
-                one.reason or "",
-                number(one.runs),
-                number(one.failures),
-                number(one.lost_runs + one.lost_details),
-            )
-            for one in found
-        ],
-    )
+            str(one.id),
+            moment(one.started_us, now_us=now_us),
+            moment(one.ended_us, now_us=now_us),
+            duration((now_us if one.state == "running" else one.until_us) - one.started_us),
+            label(one.state),
+            one.reason or "",
+            number(one.runs),
+            number(one.failures),
+            number(one.lost_runs + one.lost_details),
+        )
+        for one in found
+    ]
+    return table(_SESSION_COLUMNS, rows, width)
 
 
 def overview(answer: Overview) -> str:
-    """Say how things are, on one screen."""
-    now_us, session = answer.status.at_us, answer.status.session
-    verdict = verdict_of(answer)
-    mark = {"good": "✓", "warning": "!", "bad": "✗"}[verdict.level]
-    lines = [f"{mark} {plain(verdict.title)}"]
-    lines.extend(f"  · {plain(reason)}" for reason in verdict.reasons)
-    if session is not None:
-        if session.state == "running":
-            when = f"up for {duration(now_us - session.started_us)}"
-        else:
-            when = f"last alive {ago(session.until_us, now_us=now_us)}"
-        lines += ["", f"Session    {session.id}, {words(session.state)}, {when}"]
-    counts, typical, uptime = answer.counts, answer.percentiles, answer.uptime
-    crashes = "1 crash" if uptime.crashes == 1 else f"{uptime.crashes} crashes"
+    """Render the overall status on one screen."""
+    verdict, status = verdict_of(answer), answer.status
+    return "\n".join(
+        (
+            f"{_MARKS[verdict.level]} {plain(verdict.title)}",
+            *(f"  · {plain(reason)}" for reason in verdict.reasons),
+            *_session_lines(answer),
+            *_figure_lines(answer),
+            *_running_lines(answer),
+            f"Database   {status.path}, {size(status.size_bytes)}, schema {status.schema_revision}",
+            *(f"Note       {notice}" for notice in status.notices),
+        )
+    )
+
+
+def _session_lines(answer: Overview) -> Iterator[str]:
+    session, now_us = answer.status.session, answer.status.at_us
+    yield ""
+    if session is None:
+        return
+    if session.state == "running":
+        when = f"up for {duration(now_us - session.started_us)}"
+    else:
+        when = f"last heartbeat {ago(session.until_us, now_us=now_us)}"
+    yield f"Session    {session.id}, {label(session.state)}, {when}"
+
+
+def _figure_lines(answer: Overview) -> Iterator[str]:
+    counts, percentiles, uptime, now_us = answer.counts, answer.percentiles, answer.uptime, answer.status.at_us
     since, until = (moment(us, now_us=now_us, seconds=False) for us in (answer.since_us, answer.until_us))
-    lines += [
-        f"Since      {since}" + (f", until {until}" if answer.until_us <= now_us else ""),
-        f"Runs       {number(counts.total)}, {number(counts.failed)} failed ({share(counts.failure_share)})",
-        f"Durations  half within {duration(typical.p50_us)}, 95 % within {duration(typical.p95_us)}",
-        f"Up         {share(uptime.share)} of the time, {crashes}",
-        f"Apps       {', '.join(plain(app.app) for app in answer.apps) or 'none'}",
-    ]
-    for one in answer.running.running[:5]:
-        lines.append(f"Running    {plain(one.app)}.{plain(one.name)} for {coarse(max(now_us - one.started_us, 0))}")
-    file = answer.status
-    lines.append(f"History    {file.path}, {size(file.size_bytes)}, schema {file.schema_revision}")
-    lines.extend(f"Note       {notice}" for notice in answer.status.notices)
-    return "\n".join(lines)
+    yield f"Since      {since}" + (f", until {until}" if answer.until_us <= now_us else "")
+    yield f"Runs       {number(counts.total)}, {number(counts.failed)} failed ({share(counts.failure_share)})"
+    yield f"Durations  p50 {duration(percentiles.p50_us)}, p95 {duration(percentiles.p95_us)}"
+    yield f"Uptime     {share(uptime.share)}, {plural(uptime.crashes, 'crash', 'crashes')}"
+    yield f"Apps       {', '.join(plain(app.app) for app in answer.apps) or 'none'}"
 
 
-def story(detail: RunDetail, now_us: int) -> str:
-    """Say the story of one run."""
+def _running_lines(answer: Overview) -> Iterator[str]:
+    for one in answer.running.running[:_MOST_RUNNING]:
+        since = coarse(max(answer.status.at_us - one.started_us, 0))
+        yield f"Running    {plain(one.app)}.{plain(one.name)} for {since}"
+
+
+def run_detail(detail: RunDetail, now_us: int, width: int | None = None) -> str:
+    """Render one run: trigger, timing, failure, log lines, service calls, and the runs connected to it."""
     run = detail.run
     lines = [
-        f"Run {run.id} of {plain(name(run.registration))}: {status(run.status)}",
+        f"Run {run.id} of {plain(name(run.registration))}: {status_label(run.status)}",
         "",
-        f"Why        {plain(why(run.trigger, now_us))}",
+        f"Trigger    {plain(trigger_text(run.trigger, now_us))}",
         f"Started    {moment(run.started_us, now_us=now_us)} after waiting {duration(run.waited_us)}",
-        f"Took       {duration(run.duration_us)}",
+        f"Duration   {duration(run.duration_us)}",
         f"Session    {run.session_id}",
     ]
     if isinstance(run.trigger, EventTrigger) and run.trigger.context_id:
         lines.append(f"Context    {run.trigger.context_id}")
-    if run.failure is not None:
-        lines += ["", plain(f"{run.failure.type}: {run.failure.message}")]
-        if detail.traceback:
-            lines.append(plain_lines(detail.traceback))
+    lines += _failure_lines(detail)
     if detail.caused_by:
-        lines += ["", "Caused by", runs(detail.caused_by, now_us)]
-    if detail.log_lines:
-        lines += ["", "Log"]
-        lines.extend(
-            f"  +{duration(max(line.at_us - run.started_us, 0))}  {line.level}  {plain(line.message)}"
-            for line in detail.log_lines
-        )
+        lines += ["", "Caused by", runs(detail.caused_by, now_us, width)]
+    lines += _log_lines(detail)
     for call in detail.service_calls:
-        failed = f", failed: {call.error}" if call.error else ""
-        lines += [
-            "",
-            plain(f"Called {call.service} on {call.target or 'nothing'} with {call.data or 'nothing'}{failed}"),
-        ]
-        if call.caused:
-            lines += ["which set off", runs(call.caused, now_us)]
+        lines += _call_lines(call, now_us, width)
     if detail.dropped_log_lines or detail.dropped_service_calls:
-        lines += [
-            "",
-            f"{detail.dropped_log_lines} more log lines and {detail.dropped_service_calls} more calls were not kept.",
-        ]
+        log_lines, calls = detail.dropped_log_lines, detail.dropped_service_calls
+        lines += ["", f"Not recorded: {plural(log_lines, 'more log line')}, {plural(calls, 'more service call')}."]
     return "\n".join(lines)
+
+
+def _failure_lines(detail: RunDetail) -> Iterator[str]:
+    if (failure := detail.run.failure) is not None:
+        yield ""
+        yield plain(f"{failure.type}: {failure.message}")
+        if detail.traceback:
+            yield plain_lines(detail.traceback)
+
+
+def _log_lines(detail: RunDetail) -> Iterator[str]:
+    if detail.log_lines:
+        yield ""
+        yield "Log"
+    for line in detail.log_lines:
+        after = duration(max(line.at_us - detail.run.started_us, 0))
+        yield f"  +{after}  {line.level}  {plain(line.message)}"
+
+
+def _call_lines(call: ServiceCall, now_us: int, width: int | None) -> Iterator[str]:
+    target = f" on {call.target}" if call.target else ""
+    data = f" with {call.data}" if call.data else ""
+    error = f", failed: {call.error}" if call.error else ""
+    yield ""
+    yield plain(f"Called {call.service}{target}{data}{error}")
+    if call.caused:
+        yield "Caused"
+        yield runs(call.caused, now_us, width)

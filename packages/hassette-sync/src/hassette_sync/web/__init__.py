@@ -1,1 +1,1 @@
-"""The pages and the HTTP API; needs the extra ``web``."""
+"""The pages and the HTTP API. They need the extra ``web``."""

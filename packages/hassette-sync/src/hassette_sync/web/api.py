@@ -1,4 +1,4 @@
-"""The JSON answers under ``/api``: one route for each question. Ids are strings, times microseconds since the epoch."""
+"""The JSON API under ``/api``. Ids are strings, times are microseconds since the epoch."""
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -9,14 +9,14 @@ from hassette_sync.answers.registrations import AppSummary, RegistrationDetail, 
 from hassette_sync.answers.runs import RunDetail, RunFacets, RunningNow, RunsPage
 from hassette_sync.answers.sessions import LifecyclePage, LossesPage, Session, SessionsPage, Uptime
 from hassette_sync.ids import parse_id
-from hassette_sync.web.asking import DEFAULT_LIMIT, Asked, AskedId, AskedOrAll, Cursor, Data, Filter, Limit
+from hassette_sync.web.parameters import DEFAULT_LIMIT, Cursor, Data, Filter, Id, Limit, Range, RangeOrAll
 
 
 class Problem(BaseModel):
-    """Why there is no answer.
+    """The answer to a request that failed.
 
     Attributes:
-        error: What kind of problem, as a word such as ``bad_question`` or ``not_found``.
+        error: The kind of error, such as ``bad_question`` or ``not_found``.
         detail: One sentence for a person.
     """
 
@@ -29,119 +29,121 @@ api = APIRouter(prefix="/api", responses={"4XX": {"model": Problem}, 503: {"mode
 
 @api.get("/status")
 async def status(data: Data) -> Status:
-    """How the history file and the framework are."""
+    """State of the database and of the framework."""
     return await data.status()
 
 
 @api.get("/overview")
-async def overview(data: Data, asked: Asked) -> Overview:
-    """Is the house's automation all right?"""
-    return await data.overview(asked)
+async def overview(data: Data, time_range: Range) -> Overview:
+    """Overall health, with what needs attention."""
+    return await data.overview(time_range)
 
 
 @api.get("/apps")
-async def apps(data: Data, asked: Asked) -> tuple[AppSummary, ...]:
-    """The apps with what they did."""
-    return await data.apps(asked)
+async def apps(data: Data, time_range: Range) -> tuple[AppSummary, ...]:
+    """Apps with their runs and failures."""
+    return await data.apps(time_range)
 
 
 @api.get("/registrations")
 async def registrations(
-    data: Data, asked: Asked, kind: str | None = None, app: str | None = None, retired: bool = True
+    data: Data, time_range: Range, kind: str | None = None, app: str | None = None, retired: bool = True
 ) -> Registrations:
-    """Handlers and jobs with what they did."""
-    return await data.registrations(asked, kind=kind, app=app, retired=retired)
+    """Handlers and jobs with their runs, failures and durations."""
+    return await data.registrations(time_range, kind=kind, app=app, retired=retired)
 
 
 @api.get("/registrations/{id}")
-async def registration(data: Data, asked: Asked, id_: AskedId) -> RegistrationDetail:
-    """All about one handler or job: settings, source, statistics, heat map, did-not-run reasons."""
-    return await data.registration(id_, asked)
+async def registration(data: Data, time_range: Range, id_: Id) -> RegistrationDetail:
+    """One handler or job: settings, source, statistics, heat map, not-run reasons."""
+    return await data.registration(id_, time_range)
 
 
 @api.get("/runs")
 async def runs(
-    data: Data, asked: Asked, wanted: Filter, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+    data: Data, time_range: Range, wanted: Filter, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> RunsPage:
     """Runs, newest first."""
-    return await data.runs(wanted, asked, cursor=cursor, limit=limit)
+    return await data.runs(wanted, time_range, cursor=cursor, limit=limit)
 
 
 @api.get("/runs/facets")
-async def run_facets(data: Data, asked: Asked) -> RunFacets:
-    """What runs can be filtered by, with counts."""
-    return await data.run_facets(asked)
+async def run_facets(data: Data, time_range: Range) -> RunFacets:
+    """Values to filter runs by, with counts."""
+    return await data.run_facets(time_range)
 
 
 @api.get("/runs/{id}")
-async def run(data: Data, id_: AskedId) -> RunDetail:
-    """The story of one run: what caused it, what it did, what that caused."""
+async def run(data: Data, id_: Id) -> RunDetail:
+    """One run in detail: its trigger, its effects, and the runs that they triggered."""
     return await data.run(id_)
 
 
 @api.get("/running")
 async def running(data: Data) -> RunningNow:
-    """What is running now."""
+    """Runs in progress."""
     return await data.running()
 
 
 @api.get("/upcoming")
 async def upcoming(data: Data) -> tuple[Upcoming, ...]:
-    """The jobs' next runs; empty outside of the framework's process."""
+    """Next runs of jobs; empty outside the framework's process."""
     return data.upcoming()
 
 
 @api.get("/errors")
-async def errors(data: Data, asked: Asked, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> ErrorGroupsPage:
-    """Error groups, the most recently seen first."""
-    return await data.error_groups(asked, cursor=cursor, limit=limit)
+async def errors(data: Data, time_range: Range, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> ErrorGroupsPage:
+    """Error groups, most recently seen first."""
+    return await data.error_groups(time_range, cursor=cursor, limit=limit)
 
 
 @api.get("/errors/{id}")
-async def error_group(data: Data, asked: Asked, id_: AskedId) -> ErrorGroupDetail:
-    """One error group: its traceback, whom it befell, its newest runs."""
-    return await data.error_group(id_, asked)
+async def error_group(data: Data, time_range: Range, id_: Id) -> ErrorGroupDetail:
+    """One error group: its traceback, the affected handlers and jobs, its newest runs."""
+    return await data.error_group(id_, time_range)
 
 
 @api.get("/sessions")
-async def sessions(data: Data, asked: AskedOrAll, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> SessionsPage:
+async def sessions(
+    data: Data, time_range: RangeOrAll, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+) -> SessionsPage:
     """Sessions, newest first."""
-    return await data.sessions(asked, cursor=cursor, limit=limit)
+    return await data.sessions(time_range, cursor=cursor, limit=limit)
 
 
 @api.get("/sessions/{id}")
-async def session(data: Data, id_: AskedId) -> Session:
+async def session(data: Data, id_: Id) -> Session:
     """One session."""
     return await data.session(id_)
 
 
 @api.get("/uptime")
-async def uptime(data: Data, asked: Asked) -> Uptime:
-    """How much of a time the framework was up."""
-    return await data.uptime(asked)
+async def uptime(data: Data, time_range: Range) -> Uptime:
+    """Share of the time range in which the framework was up."""
+    return await data.uptime(time_range)
 
 
 @api.get("/timeline")
-async def timeline(data: Data, asked: Asked, registration: str | None = None) -> Timeline:
-    """Throughput, failures and durations over time, of the house or of one handler or job."""
-    return await data.timeline(asked, parse_id(registration, "registration id") if registration else None)
+async def timeline(data: Data, time_range: Range, registration: str | None = None) -> Timeline:
+    """Runs, failures and durations over time, of all apps or of one handler or job."""
+    return await data.timeline(time_range, parse_id(registration, "registration id") if registration else None)
 
 
 @api.get("/skips")
-async def skips(data: Data, asked: Asked) -> tuple[SkipReason, ...]:
-    """What did not run, and why."""
-    return await data.skips(asked)
+async def skips(data: Data, time_range: Range) -> tuple[SkipReason, ...]:
+    """Counts of triggers that led to no run, by reason."""
+    return await data.skips(time_range)
 
 
 @api.get("/lifecycle")
 async def lifecycle(
-    data: Data, asked: Asked, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT, routine: bool = True
+    data: Data, time_range: Range, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT, routine: bool = True
 ) -> LifecyclePage:
-    """What happened to the framework itself, newest first; ordinary starts and stops too unless ``routine=false``."""
-    return await data.lifecycle(asked, cursor=cursor, limit=limit, routine=routine)
+    """Lifecycle events of the framework, newest first; ``routine=false`` leaves out ordinary starts and stops."""
+    return await data.lifecycle(time_range, cursor=cursor, limit=limit, routine=routine)
 
 
 @api.get("/losses")
-async def losses(data: Data, asked: Asked, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> LossesPage:
-    """Gaps: detail that was not kept, newest first."""
-    return await data.losses(asked, cursor=cursor, limit=limit)
+async def losses(data: Data, time_range: Range, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> LossesPage:
+    """Lost records, newest first."""
+    return await data.losses(time_range, cursor=cursor, limit=limit)

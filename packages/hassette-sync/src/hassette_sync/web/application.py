@@ -1,4 +1,4 @@
-"""The web application: routes, errors as answers, and the gate in front of it all."""
+"""The web application: routes, error answers, and access control in front of both."""
 
 import asyncio
 from typing import cast
@@ -19,27 +19,29 @@ from hassette_sync.errors import (
 )
 from hassette_sync.service import DataSyncService
 from hassette_sync.settings import WebSettings
+from hassette_sync.web.access import AccessControl
 from hassette_sync.web.api import api
-from hassette_sync.web.gate import Gate
-from hassette_sync.web.pages import error_page, pages
+from hassette_sync.web.login import login
+from hassette_sync.web.pages import pages
+from hassette_sync.web.rendering import error_page
 from hassette_sync.web.stream import stream
 
 _STATUS = {NotFoundError: 404, BadQuestionError: 400, QueryTimeoutError: 503, HistoryUnavailableError: 503}
 
 
 def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
-    """Make the application.
+    """Create the application.
 
     Args:
-        data: Who answers.
+        data: The service that answers the questions.
         settings: Token and host names.
     """
     app = FastAPI(
         title="Hassette",
-        summary="What Hassette did: runs, failures, sessions.",
+        summary="The history of Hassette: runs, failures, sessions.",
         version=__version__,
         openapi_url="/api/openapi.json",
-        # The ready-made documentation pages load scripts from another host.
+        # FastAPI's documentation pages load scripts from another host.
         docs_url=None,
         redoc_url=None,
     )
@@ -50,23 +52,24 @@ def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
     app.include_router(api)
     app.include_router(stream)
     app.include_router(pages)
+    app.include_router(login)
     app.add_api_route("/healthz", _healthz, include_in_schema=False)
     app.add_api_route("/readyz", _readyz, include_in_schema=False)
     app.mount("/static", StaticFiles(packages=[("hassette_sync", "static")]))
     app.add_exception_handler(SyncError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
-    app.add_exception_handler(RequestValidationError, _answer_misunderstanding)
-    app.add_middleware(Gate, settings=settings)  # pyright: ignore[reportArgumentType]  starlette's own typing of middleware
+    app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
+    app.add_middleware(AccessControl, settings=settings)  # pyright: ignore[reportArgumentType]  starlette's own typing of middleware
     return app
 
 
 async def _healthz() -> dict[str, str]:
-    """This process answers."""
+    """Report that this process answers."""
     return {"status": "alive"}
 
 
 async def _readyz(request: Request) -> Response:
-    """The framework is connected and its apps run; outside of its process: there is a history to read."""
+    """Report whether the framework is connected and its apps run; outside its process, whether there is a history."""
     data: DataSyncService = request.app.state.data
     if (live := data.live_state()) is not None:
         connection = live.connection or "unknown"
@@ -86,11 +89,11 @@ async def _answer_error(request: Request, error: Exception) -> Response:
     return await error_page(request, code, str(error))
 
 
-async def _answer_misunderstanding(request: Request, error: Exception) -> Response:
-    """A number out of its bounds, or a yes or no that is neither: answered like any other bad question."""
+async def _answer_invalid_parameter(request: Request, error: Exception) -> Response:
+    """Answer a parameter that FastAPI rejected like any other bad question."""
     found = cast("RequestValidationError", error).errors()
-    said = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in found)
-    return await _answer_error(request, BadQuestionError(f"{said}."))
+    message = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in found)
+    return await _answer_error(request, BadQuestionError(f"{message}."))
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

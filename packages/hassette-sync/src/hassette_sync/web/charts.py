@@ -1,6 +1,6 @@
-"""Geometry of the drawings: pure functions from answers to boxes, which the templates draw as SVG.
+"""Geometry of the charts: pure functions from answers to boxes, which the templates render as SVG.
 
-Sizes are in a drawing's own units; the browser scales them. Colours are in the style sheet, by class.
+Sizes are in SVG units, which the browser scales. The style sheet has the colours, by class.
 """
 
 import math
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from hassette_sync.answers.overview import Timeline, TimelinePoint
 from hassette_sync.answers.registrations import HeatMap
 from hassette_sync.answers.sessions import Session, Uptime
+from hassette_sync.formatting import duration
 from hassette_sync.time_range import DAY_US, HOUR_US
-from hassette_sync.words import duration
 
 WIDTH = 960
 HEIGHT = 150
@@ -20,7 +20,7 @@ HEAT_STEPS = 5
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle of a drawing."""
+    """A rectangle in a chart."""
 
     x: float
     y: float
@@ -30,7 +30,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One period of the timeline: a bar of all runs, with its failures on top."""
+    """One period of the timeline: a bar of successful runs with the failed ones on top."""
 
     point: TimelinePoint
     until_us: int
@@ -46,10 +46,10 @@ class Chart:
     """The timeline.
 
     Attributes:
-        columns: The periods.
+        columns: One column per period.
         grid: (y, count) of the horizontal lines.
-        p95_line: Points of the p95 line, as SVG wants them; empty with fewer than two.
-        p95_top_us: The duration at the top of its scale.
+        p95_lines: Points of the p95 line in SVG syntax; periods without runs divide it into several.
+        p95_top_us: The highest p95, at 92 % of the height.
     """
 
     columns: tuple[Column, ...]
@@ -70,7 +70,7 @@ def timeline_chart(timeline: Timeline) -> Chart:
     columns: list[Column] = []
     for index, point in enumerate(points):
         counts = point.counts
-        # A failure must be seen, however many runs succeeded: two units high at least.
+        # At least three units high, so that a single failure among many runs is visible.
         failed = max(counts.failed / top * HEIGHT, 3) if counts.failed else 0.0
         good = max((counts.total - counts.failed) / top * HEIGHT, 1) if counts.total > counts.failed else 0.0
         good = min(good, HEIGHT - failed)
@@ -96,7 +96,7 @@ def timeline_chart(timeline: Timeline) -> Chart:
 
 
 def _lines(points: tuple[TimelinePoint, ...], step: float, slowest: int) -> tuple[str, ...]:
-    """Connect neighbouring periods; a period without runs breaks the line."""
+    """Return the p95 line, interrupted at periods without runs."""
     lines: list[list[str]] = [[]]
     for index, point in enumerate(points):
         p95 = point.percentiles.p95_us
@@ -108,7 +108,7 @@ def _lines(points: tuple[TimelinePoint, ...], step: float, slowest: int) -> tupl
 
 
 def _round_up(value: int) -> int:
-    """Round up to a number that halves nicely, such as 2, 4, 10, 20, 40 or 100."""
+    """Round up to a number whose half is a round number, such as 2, 4, 10, 20, 40 or 100."""
     if value <= 2:
         return 2
     magnitude = 10 ** int(math.log10(value))
@@ -117,7 +117,7 @@ def _round_up(value: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One session in the strip."""
+    """One session in the uptime strip."""
 
     session: Session
     box: Box
@@ -125,14 +125,14 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A moment named on an axis."""
+    """A labelled moment on an axis."""
 
     x: float
     at_us: int
 
 
 def session_strip(uptime: Uptime, at_us: int, height: float = 20) -> tuple[Span, ...]:
-    """Lay out the sessions on a line of time."""
+    """Lay out the sessions along a time axis."""
     length = uptime.until_us - uptime.since_us
     spans: list[Span] = []
     for session in uptime.spans:
@@ -144,19 +144,19 @@ def session_strip(uptime: Uptime, at_us: int, height: float = 20) -> tuple[Span,
 
 
 def ticks(since_us: int, until_us: int, utc_offset_us: Callable[[int], int]) -> tuple[Tick, ...]:
-    """Choose local full hours or midnights for an axis, eight at most.
+    """Choose full hours or midnights in local time for an axis, nine at most.
 
     Args:
-        since_us: Where the axis begins.
-        until_us: Where it ends.
-        utc_offset_us: By how much local time is ahead of UTC at a moment: it differs in summer and winter.
+        since_us: Start of the axis.
+        until_us: End of the axis.
+        utc_offset_us: Returns how far local time is ahead of UTC at a moment; summer time changes it.
     """
     length = until_us - since_us
     steps = (HOUR_US, 3 * HOUR_US, 6 * HOUR_US, 12 * HOUR_US, DAY_US, 2 * DAY_US, 7 * DAY_US, 14 * DAY_US, 60 * DAY_US)
     step = next((step for step in steps if length / step <= 9), 365 * DAY_US)
     offset = utc_offset_us(since_us)
     first = -(-(since_us + offset) // step) * step - offset
-    # A midnight of the other season is an hour off.
+    # After a change to or from summer time, local midnight is an hour earlier or later.
     moments = {moment + offset - utc_offset_us(moment) for moment in range(first, until_us + HOUR_US, step)}
     return tuple(
         Tick((moment - since_us) / length * WIDTH, moment)
@@ -181,9 +181,9 @@ class HeatChart:
     """The heat map of durations.
 
     Attributes:
-        cells: The cells that are not empty; ``step`` from 1 (few) to `HEAT_STEPS` (many).
-        bands: (y, label) from the slowest to the fastest.
-        height: Of the drawing.
+        cells: The cells with runs; ``step`` goes from 1 (few) to `HEAT_STEPS` (many).
+        bands: (y, label), slowest first.
+        height: Height of the chart.
     """
 
     cells: tuple[HeatBox, ...]
@@ -192,7 +192,7 @@ class HeatChart:
 
 
 def heat_chart(heat: HeatMap, since_us: int, until_us: int, row: float = 18) -> HeatChart:
-    """Lay out the heat map; only the bands that occur are drawn, and those between them."""
+    """Lay out the heat map, from the fastest band with runs to the slowest one."""
     if not heat.cells:
         return HeatChart((), (), 0)
     low, high = min(cell.band for cell in heat.cells), max(cell.band for cell in heat.cells)
@@ -203,17 +203,17 @@ def heat_chart(heat: HeatMap, since_us: int, until_us: int, row: float = 18) -> 
     cells = [
         HeatBox(
             Box((cell.period_us // heat.period_length_us - first) * step, (high - cell.band) * row, step - 1, row - 1),
-            # By the logarithm: one slow run among thousands is what one looks for.
+            # On a logarithmic scale, so that one slow run among thousands is visible.
             1 + round((HEAT_STEPS - 1) * math.log1p(cell.count) / math.log1p(most)) if most > 1 else HEAT_STEPS,
             cell.count,
             cell.period_us,
-            _band_name(heat, cell.band),
+            _band_label(heat, cell.band),
         )
         for cell in heat.cells
     ]
-    bands = tuple(((high - band + 0.5) * row, _band_name(heat, band)) for band in range(high, low - 1, -1))
+    bands = tuple(((high - band + 0.5) * row, _band_label(heat, band)) for band in range(high, low - 1, -1))
     return HeatChart(tuple(cells), bands, (high - low + 1) * row)
 
 
-def _band_name(heat: HeatMap, band: int) -> str:
+def _band_label(heat: HeatMap, band: int) -> str:
     return f"≤ {duration(heat.bands_us[band])}" if band < len(heat.bands_us) else f"> {duration(heat.bands_us[-1])}"

@@ -1,4 +1,4 @@
-"""`WebService`: the pages and the API on a socket, as a service."""
+"""`WebService`: serves the pages and the API on a socket."""
 
 import asyncio
 import contextlib
@@ -15,12 +15,12 @@ from hassette_sync.service import DataSyncService
 from hassette_sync.settings import WebSettings
 from hassette_sync.web.application import create_app
 
-LEAVE_WITHIN_S = 0.5
-STOP_WITHIN_S = 1.0
+_CLOSE_CLIENTS_WITHIN_S = 0.5
+_STOP_WITHIN_S = 1.0
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn that leaves the process's signals to the framework."""
+    """A uvicorn server that leaves the signal handlers to the framework."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -28,16 +28,16 @@ class _Server(uvicorn.Server):
 
 
 class WebService:
-    """Serves the pages and the API. Works by itself as an async context manager, which serves in a task of its own.
+    """Service that serves the pages and the API. Without a supervisor, use it as an async context manager.
 
     Args:
-        data: Who answers; started and stopped along with this.
-        settings: Where and how.
+        data: The service that answers the questions; started and stopped together with this one.
+        settings: Address, token and host names.
 
     Attributes:
-        name: For the supervisor.
-        data: Who answers.
-        url: The page's address once started, None before and after.
+        name: Name of the service, for the supervisor.
+        data: The service that answers the questions.
+        url: Address of the pages while the service is started, otherwise None.
     """
 
     name = "sync"
@@ -54,10 +54,10 @@ class WebService:
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Take the port; requests wait in its queue until `serve`.
+        """Bind the port; requests are queued until `serve`.
 
         Raises:
-            OSError: The port is taken or the address is not ours, in one sentence.
+            OSError: The port is in use, or the address does not belong to this machine.
         """
         self._socket = _bind(self._settings.host, self._settings.port)
         self._stopped.clear()
@@ -86,13 +86,13 @@ class WebService:
         try:
             await server.serve(sockets=[self._socket])
         except asyncio.CancelledError:
-            await self._let_go(server)
+            await self._close_connections(server)
             raise
         finally:
             self._stopped.set()
 
     async def stop(self) -> None:
-        """Hang up and give the port back, within about a second. Idempotent."""
+        """Close all connections and release the port, within about a second. Idempotent."""
         # A second caller waits for the first, or it would close the socket before the server has stopped using it.
         async with self._stop_lock:
             await self._stop()
@@ -100,21 +100,7 @@ class WebService:
     async def _stop(self) -> None:
         server, self._server = self._server, None
         if server is not None:
-            if self._app is not None:
-                self._app.state.stopping.set()
-                if followers := self._app.state.followers:
-                    # uvicorn hangs up on those it finds with a code of its own, so they take their leave first.
-                    await asyncio.wait(followers, timeout=LEAVE_WITHIN_S)
-            server.should_exit = True
-            if server.started:
-                try:
-                    async with asyncio.timeout(STOP_WITHIN_S):
-                        await self._stopped.wait()
-                except TimeoutError:
-                    server.force_exit = True
-                    # Who is still here reads nothing: to close its connection would be to wait for it.
-                    for connection in tuple(server.server_state.connections):
-                        connection.transport.abort()
+            await self._stop_server(server)
         if self._serving is not None:
             serving, self._serving = self._serving, None
             serving.cancel()
@@ -125,8 +111,26 @@ class WebService:
         self.url = None
         await self.data.close()
 
-    async def _let_go(self, server: _Server) -> None:
-        # Cancelled from outside: uvicorn has left its loop without closing its connections.
+    async def _stop_server(self, server: _Server) -> None:
+        if self._app is not None:
+            self._app.state.stopping.set()
+            if followers := self._app.state.followers:
+                # Live clients are closed first, with the code for "going away"; uvicorn would send another one.
+                await asyncio.wait(followers, timeout=_CLOSE_CLIENTS_WITHIN_S)
+        server.should_exit = True
+        if not server.started:
+            return
+        try:
+            async with asyncio.timeout(_STOP_WITHIN_S):
+                await self._stopped.wait()
+        except TimeoutError:
+            server.force_exit = True
+            # The remaining clients do not read, so an orderly close would wait for them.
+            for connection in tuple(server.server_state.connections):
+                connection.transport.abort()
+
+    async def _close_connections(self, server: _Server) -> None:
+        # When cancelled, uvicorn leaves its loop without closing its connections.
         if self._app is not None:
             self._app.state.stopping.set()
         if server.started:
@@ -163,12 +167,10 @@ def _bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         if error.errno == errno.EADDRINUSE:
-            said = (
-                f"Port {port} on {host} is in use by another program. Set port in [sync] to another, or to 0 for any."
-            )
+            problem = "is in use by another program. Set port in [sync] to another port, or to 0 for any free one."
         elif error.errno == errno.EACCES:
-            said = f"Port {port} on {host} needs more rights than this process has. Set port in [sync] to 1024 or more."
+            problem = "needs more privileges than this process has. Set port in [sync] to 1024 or more."
         else:
-            said = f"Port {port} on {host} cannot be opened for the pages: {error.strerror}."
-        raise OSError(error.errno, said) from error
+            problem = f"cannot be opened for the pages: {error.strerror}."
+        raise OSError(error.errno, f"Port {port} on {host} {problem}") from error
     return bound

@@ -1,4 +1,4 @@
-"""The live stream: ``/api/live?after=ID`` over WebSocket, with ``&at_most=N`` for those who look at the present."""
+"""The live stream: a WebSocket at ``/api/live?after=ID``; pages add ``&at_most=N``."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from hassette_sync.time_range import now_us
 _logger = logging.getLogger(__name__)
 
 SEND_TIMEOUT_S = 10.0
-"""A client that takes nothing for so long is dropped."""
+"""A client that has not accepted a message for this long is dropped."""
 GOING_AWAY, BAD_DATA, TRY_AGAIN_LATER = 1001, 1007, 1013
 
 stream = APIRouter()
@@ -30,24 +30,24 @@ stream = APIRouter()
 async def live(websocket: WebSocket, after: str = "0", at_most: str | None = None) -> None:
     """Send each run as it ends, in the order of ids.
 
-    The first message is ``hello``. A client that comes back with the last id it has misses nothing; one that is too
-    slow is told ``dropped``, and may come back. With ``at_most``, more new runs than that at once are one ``reload``:
-    a page shows the newest anyway, and has no use for the runs of the night.
+    The first message is ``hello``. A client that reconnects with the last id it received misses nothing. A client that
+    is too slow gets ``dropped`` and may reconnect. With ``at_most``, more new runs at once become one ``reload``,
+    because a page only shows the newest ones.
     """
     await websocket.accept()
     try:
         last_id = parse_id(after)
-        bound = min(parse_id(at_most, "number of runs"), MAX_LIMIT) if at_most is not None else None
+        batch_limit = min(parse_id(at_most, "number of runs"), MAX_LIMIT) if at_most is not None else None
     except BadQuestionError as error:
         await websocket.close(BAD_DATA, str(error)[:100])
         return
     data: DataSyncService = websocket.app.state.data
     stopping: asyncio.Event = websocket.app.state.stopping
-    sending = asyncio.create_task(_send(websocket, data, last_id, bound), name="hassette-sync live client")
-    # The client says nothing, but only a read notices that it has gone.
-    leaving = asyncio.create_task(_wait_for_end(websocket), name="hassette-sync live client end")
+    sending = asyncio.create_task(_send(websocket, data, last_id, batch_limit), name="hassette-sync live client")
+    # Clients send nothing, but only a read reports that a client has disconnected.
+    disconnected = asyncio.create_task(_wait_for_disconnect(websocket), name="hassette-sync live client end")
     closing = asyncio.create_task(stopping.wait(), name="hassette-sync live closing")
-    tasks = (sending, leaving, closing)
+    tasks = (sending, disconnected, closing)
     if (task := asyncio.current_task()) is not None:
         followers: set[asyncio.Task[object]] = websocket.app.state.followers
         followers.add(task)
@@ -59,19 +59,19 @@ async def live(websocket: WebSocket, after: str = "0", at_most: str | None = Non
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
     if isinstance(error := results[0], Exception) and not isinstance(error, WebSocketDisconnect):
-        _logger.warning("A live client ended with an error", exc_info=error)
-    if websocket.application_state is WebSocketState.CONNECTED and not leaving_first(leaving):
+        _logger.warning("Live client ended with an error", exc_info=error)
+    if websocket.application_state is WebSocketState.CONNECTED and not _has_ended(disconnected):
         with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
             async with asyncio.timeout(0.5):
                 await websocket.close(GOING_AWAY if stopping.is_set() else TRY_AGAIN_LATER)
 
 
-def leaving_first(leaving: asyncio.Task[None]) -> bool:
-    """Tell whether the client has gone of its own accord."""
-    return leaving.done() and not leaving.cancelled()
+def _has_ended(task: asyncio.Task[None]) -> bool:
+    """Return whether a task ended without being cancelled."""
+    return task.done() and not task.cancelled()
 
 
-async def _wait_for_end(websocket: WebSocket) -> None:
+async def _wait_for_disconnect(websocket: WebSocket) -> None:
     with suppress(WebSocketDisconnect):
         while True:
             await websocket.receive_text()
@@ -89,17 +89,17 @@ async def _send(websocket: WebSocket, data: DataSyncService, after: int, at_most
             await websocket.send_text(message.model_dump_json())
 
     await send("hello")
-    told: AsyncGenerator[Update] = data.follow(after) if at_most is None else data.watch(after, at_most)
+    followed: AsyncGenerator[Update] = data.follow(after) if at_most is None else data.watch(after, at_most)
     try:
-        async with aclosing(told) as batches:
-            async for heard in batches:
-                if isinstance(heard, TooManyRuns):
-                    last_id = heard.last_id
+        async with aclosing(followed) as batches:
+            async for batch in batches:
+                if isinstance(batch, TooManyRuns):
+                    last_id = batch.last_id
                     await send("reload")
                 else:
-                    last_id = heard[-1].id
-                    await send("runs", heard)
+                    last_id = batch[-1].id
+                    await send("runs", batch)
     except (DroppedError, TimeoutError) as error:
-        reason = f"Dropped: too far behind, or the connection is too slow. {error}".strip()
+        reason = f"Dropped: the client is too far behind or its connection is too slow. {error}".strip()
         with suppress(TimeoutError):
             await send("dropped", reason=reason)

@@ -1,10 +1,12 @@
-"""Words, times, drawings and the verdict: small things that people look at first."""
+"""Formatting of numbers and times, ids, time ranges, charts, the verdict, and the public names."""
 
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 import hassette_sync
 from hassette_store.ids import first_id_at, time_of
-from hassette_sync import BadQuestionError, DataSyncService, MemoryFeed, words
+from hassette_sync import BadQuestionError, DataSyncService, MemoryFeed, formatting
 from hassette_sync.ids import parse_id
 from hassette_sync.live import MemorySnapshot
 from hassette_sync.time_range import parse_moment
@@ -23,7 +25,7 @@ SECOND = 1_000_000
 
 
 @pytest.mark.parametrize(
-    ("us", "said"),
+    ("us", "text"),
     [
         (None, "–"),
         (0, "0 µs"),
@@ -41,33 +43,33 @@ SECOND = 1_000_000
         (180_000 * SECOND, "2 d 2 h"),
     ],
 )
-def test_a_duration_is_said_with_its_unit(us: int | None, said: str) -> None:
-    assert words.duration(us) == said
+def test_duration_is_formatted_with_its_unit(us: int | None, text: str) -> None:
+    assert formatting.duration(us) == text
 
 
 @given(st.integers(0, 10**15))
-def test_every_duration_is_short_enough_for_a_column(us: int) -> None:
-    assert len(words.duration(us)) <= 12
+def test_every_duration_fits_a_column(us: int) -> None:
+    assert len(formatting.duration(us)) <= 12
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "text"),
     [(None, "–"), (0.0, "0 %"), (0.0001, "0.1 %"), (0.034, "3.4 %"), (0.5, "50 %"), (0.9999, "99.9 %"), (1.0, "100 %")],
 )
-def test_a_share_is_nothing_or_all_only_when_it_is(value: float | None, said: str) -> None:
-    assert words.share(value) == said
+def test_share_is_0_or_100_percent_only_when_exact(value: float | None, text: str) -> None:
+    assert formatting.share(value) == text
 
 
-def test_moments_and_distances_are_said_shortly() -> None:
+def test_moments_distances_and_sizes_are_short() -> None:
     noon = int(datetime(2026, 6, 15, 12, 0, 0).timestamp()) * SECOND  # noqa: DTZ001  local time is meant
-    assert words.moment(noon, now_us=noon) == "12:00:00"
-    assert words.moment(noon - 86_400 * SECOND, now_us=noon, seconds=False) == "14 Jun 12:00"
-    assert words.moment(noon - 400 * 86_400 * SECOND, now_us=noon).startswith("11 May 2025")
-    assert words.ago(noon - 5 * SECOND, now_us=noon) == "5 s ago"
-    assert words.ago(noon + 180 * SECOND, now_us=noon) == "in 3 min"
-    assert words.ago(noon, now_us=noon) == "just now"
-    assert words.ago(None, now_us=noon) == "never"
-    assert [words.size(n) for n in (5, 1_200, 123_456, 5_000_000, 7_000_000_000)] == [
+    assert formatting.moment(noon, now_us=noon) == "12:00:00"
+    assert formatting.moment(noon - 86_400 * SECOND, now_us=noon, seconds=False) == "14 Jun 12:00"
+    assert formatting.moment(noon - 400 * 86_400 * SECOND, now_us=noon).startswith("11 May 2025")
+    assert formatting.ago(noon - 5 * SECOND, now_us=noon) == "5 s ago"
+    assert formatting.ago(noon + 180 * SECOND, now_us=noon) == "in 3 min"
+    assert formatting.ago(noon, now_us=noon) == "just now"
+    assert formatting.ago(None, now_us=noon) == "never"
+    assert [formatting.size(n) for n in (5, 1_200, 123_456, 5_000_000, 7_000_000_000)] == [
         "5 B",
         "1.2 kB",
         "123 kB",
@@ -77,7 +79,7 @@ def test_moments_and_distances_are_said_shortly() -> None:
 
 
 @given(st.integers(0, 4_000_000_000_000_000), st.integers(0, 2**21 - 1))
-def test_an_id_lies_in_the_range_of_its_moment(at_us: int, counter: int) -> None:
+def test_id_lies_in_the_range_of_its_moment(at_us: int, counter: int) -> None:
     id_ = (at_us // 1000 << 21) | counter
     assert first_id_at(at_us) <= id_ < first_id_at(at_us + 1000)
     assert time_of(id_) == at_us // 1000 * 1000
@@ -85,12 +87,12 @@ def test_an_id_lies_in_the_range_of_its_moment(at_us: int, counter: int) -> None
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1.5", "0x1", "٣", "1" * 20, str(2**63)])
-def test_what_is_no_id_is_refused(text: str) -> None:
+def test_invalid_id_is_refused(text: str) -> None:
     with pytest.raises(BadQuestionError):
         parse_id(text)
 
 
-def test_times_are_read_as_people_write_them() -> None:
+def test_times_are_parsed() -> None:
     at_us = 1_800_000_000 * SECOND
     assert parse_moment("90s", at_us=at_us) == at_us - 90 * SECOND
     assert parse_moment("7d", at_us=at_us) == at_us - 7 * 86_400 * SECOND
@@ -103,13 +105,13 @@ def test_times_are_read_as_people_write_them() -> None:
 
 
 @pytest.mark.parametrize("text", ["20260131", "1800000000", "1"])
-def test_a_date_without_dashes_or_seconds_are_not_taken_for_microseconds(text: str) -> None:
+def test_date_without_dashes_or_seconds_are_not_microseconds(text: str) -> None:
     with pytest.raises(BadQuestionError, match=f"{text} is a number.*Write a day as 2026-01-31"):
         parse_moment(text, at_us=1_800_000_000 * SECOND)
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=1, max_size=60))
-def test_bars_stay_in_their_drawing_and_every_failure_is_seen(totals: list[int]) -> None:
+def test_bars_stay_in_the_chart_and_every_failure_is_visible(totals: list[int]) -> None:
     from hassette_sync.answers.overview import Timeline, TimelinePoint
     from hassette_sync.answers.values import Counts, Percentiles
 
@@ -130,31 +132,44 @@ def test_bars_stay_in_their_drawing_and_every_failure_is_seen(totals: list[int])
         assert column.area.x + column.area.width <= charts.WIDTH + 0.001
 
 
-async def test_the_verdict_says_the_worst_first(data: DataSyncService) -> None:
+async def test_verdict_lists_the_worst_finding_first(data: DataSyncService) -> None:
     overview = await data.overview()
     verdict = verdict_of(overview)
-    assert (verdict.level, verdict.title) == ("warning", "Mostly well, with something to look at")
-    assert verdict.reasons[0].endswith("runs failed, in 4 handlers or jobs")
+    assert (verdict.level, verdict.title) == ("warning", "Healthy, 3 warnings")
+    assert verdict.reasons[0].endswith("runs failed in 4 handlers or jobs")
     assert any("crashed once" in reason for reason in verdict.reasons)
 
 
-async def test_the_verdict_knows_that_home_assistant_is_away(plausible: object, data: DataSyncService) -> None:
+async def test_verdict_reports_that_home_assistant_is_not_connected(plausible: object, data: DataSyncService) -> None:
     feed = MemoryFeed()
     feed.state = MemorySnapshot(
         connection="connecting", services=[SimpleNamespace(name="store", status="degraded", detail="")]
     )
     async with DataSyncService(data.path, feed) as live:
         verdict = verdict_of(await live.overview())
-    assert (verdict.level, verdict.title) == ("bad", "Home Assistant is not connected")
+    assert (verdict.level, verdict.title) == ("bad", "Needs attention: Home Assistant is not connected")
     assert "store is degraded" in verdict.reasons
 
 
-def test_the_public_names_are_sorted_and_there() -> None:
+async def test_verdict_of_an_empty_history_is_healthy(new_history: Callable[..., Any]) -> None:
+    history = new_history()
+    history.close()
+    async with DataSyncService(history.path, MemoryFeed()) as data:
+        verdict = verdict_of(await data.overview())
+    assert (verdict.level, verdict.title, verdict.reasons) == ("good", "Healthy, no runs", ())
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 crashes"), (1, "1 crash"), (1_234, "1,234 crashes")])
+def test_counts_agree_with_their_nouns(count: int, text: str) -> None:
+    assert formatting.plural(count, "crash", "crashes") == text
+
+
+def test_public_names_are_sorted_and_exist() -> None:
     assert hassette_sync.__all__ == sorted(hassette_sync.__all__)
     assert all(hasattr(hassette_sync, name) for name in hassette_sync.__all__)
 
 
-def test_every_module_imports_and_says_what_it_is() -> None:
+def test_every_module_has_a_docstring() -> None:
     for module in pkgutil.walk_packages(hassette_sync.__path__, "hassette_sync."):
         if not module.name.endswith("__main__"):
             assert inspect.getdoc(importlib.import_module(module.name)), module.name

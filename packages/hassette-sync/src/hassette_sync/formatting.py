@@ -1,9 +1,9 @@
-"""Numbers and times as people read them; for the terminal and the pages alike."""
+"""Format numbers, times and names for people; used by the terminal and the pages."""
 
 from datetime import datetime
 
 SECOND_US = 1_000_000
-_STATUS_WORDS = {
+_STATUS_LABELS = {
     "success": "ok",
     "error": "failed",
     "cancelled": "cancelled",
@@ -11,20 +11,20 @@ _STATUS_WORDS = {
     "interrupted": "interrupted",
     "failed": "any failure",
 }
-INCIDENT_WORDS = {
-    "database_recovered": "The history was damaged and set up anew with what could be read",
-    "database_upgraded": "The history was upgraded",
+INCIDENT_LABELS = {
+    "database_recovered": "The database was damaged and was rebuilt from the readable data",
+    "database_upgraded": "The database was upgraded",
 }
-"""What befell the history file, by the kind of the lifecycle event."""
+"""Sentences for lifecycle events that concern the database file, by the kind of the event."""
 
 
 def duration(us: int | None) -> str:
-    """Say a duration: ``900 µs``, ``1.2 ms``, ``12 ms``, ``1.2 s``, ``2 min 5 s``, ``3 h 20 min``, ``4 d 2 h``."""
+    """Format a duration: ``900 µs``, ``1.2 ms``, ``12 ms``, ``1.2 s``, ``2 min 5 s``, ``3 h 20 min``, ``4 d 2 h``."""
     if us is None:
         return "–"
     if us < 1_000:
         return f"{us} µs"
-    # What rounds up to the next unit or place is said in it: no "10.0 ms", no "1000 ms".
+    # The limits lie below the round numbers, so that no value rounds to "10.0 ms" or "1000 ms".
     if us < 9_950:
         return f"{us / 1_000:.1f} ms"
     if us < 999_500:
@@ -32,16 +32,19 @@ def duration(us: int | None) -> str:
     if us < 60 * SECOND_US:
         return f"{us / SECOND_US:.1f} s"
     seconds = us // SECOND_US
-    for small, large, small_name, large_name in ((1, 60, "s", "min"), (60, 3_600, "min", "h")):
-        if seconds < large * (60 if large == 60 else 24):
-            rest = seconds % large // small
-            return f"{seconds // large} {large_name}" + (f" {rest} {small_name}" if rest else "")
-    days, hours = divmod(seconds // 3_600, 24)
-    return f"{days} d" + (f" {hours} h" if hours else "")
+    if seconds < 3_600:
+        return _two_units(seconds // 60, "min", seconds % 60, "s")
+    if seconds < 86_400:
+        return _two_units(seconds // 3_600, "h", seconds % 3_600 // 60, "min")
+    return _two_units(seconds // 86_400, "d", seconds % 86_400 // 3_600, "h")
+
+
+def _two_units(large: int, large_unit: str, small: int, small_unit: str) -> str:
+    return f"{large} {large_unit}" + (f" {small} {small_unit}" if small else "")
 
 
 def moment(us: int | None, *, now_us: int, seconds: bool = True) -> str:
-    """Say a moment in local time: the time alone for today, with the date otherwise."""
+    """Format a moment in local time: only the time for today, otherwise with the date."""
     if us is None:
         return "–"
     local, today = datetime.fromtimestamp(us / SECOND_US), datetime.fromtimestamp(now_us / SECOND_US)  # noqa: DTZ006  local time is meant
@@ -54,23 +57,23 @@ def moment(us: int | None, *, now_us: int, seconds: bool = True) -> str:
 
 
 def iso(us: int) -> str:
-    """Say a moment exactly: local time with its offset."""
+    """Format a moment exactly: local time with its offset, to the millisecond."""
     return datetime.fromtimestamp(us / SECOND_US).astimezone().isoformat(timespec="milliseconds")
 
 
 def ago(us: int | None, *, now_us: int) -> str:
-    """Say how long ago (or how soon) a moment is: ``just now``, ``12 s ago``, ``in 3 min``."""
+    """Format the distance of a moment from now: ``just now``, ``12 s ago``, ``in 3 min``."""
     if us is None:
         return "never"
     distance = now_us - us
     if abs(distance) < SECOND_US:
         return "just now"
-    said = coarse(abs(distance))
-    return f"{said} ago" if distance > 0 else f"in {said}"
+    length = coarse(abs(distance))
+    return f"{length} ago" if distance > 0 else f"in {length}"
 
 
 def coarse(us: int) -> str:
-    """Say a long duration with one unit: ``12 s``, ``3 min``, ``5 h``, ``2 d``."""
+    """Format a long duration in one unit: ``12 s``, ``3 min``, ``5 h``, ``2 d``."""
     seconds = us // SECOND_US
     for limit, unit, name in ((120, 1, "s"), (120 * 60, 60, "min"), (48 * 3_600, 3_600, "h")):
         if seconds < limit:
@@ -79,12 +82,17 @@ def coarse(us: int) -> str:
 
 
 def number(value: int) -> str:
-    """Say a count: ``1,234``."""
+    """Format a count: ``1,234``."""
     return f"{value:,}"
 
 
+def plural(count: int, noun: str, nouns: str | None = None) -> str:
+    """Format a count with its noun: ``1 crash``, ``1,234 runs``. ``nouns`` is the plural where it is not noun + s."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
 def share(value: float | None) -> str:
-    """Say a share: ``0 %``, ``0.3 %``, ``12 %``, and 100 % only when nothing is missing."""
+    """Format a share: ``0 %``, ``0.3 %``, ``12 %``. Only an exact 0 or 1 becomes ``0 %`` or ``100 %``."""
     if value is None:
         return "–"
     percent = value * 100
@@ -96,7 +104,7 @@ def share(value: float | None) -> str:
 
 
 def size(count: int) -> str:
-    """Say a number of bytes: ``512 B``, ``1.2 MB``."""
+    """Format a number of bytes: ``512 B``, ``1.2 MB``."""
     value = float(count)
     for unit in ("B", "kB", "MB"):
         if value < 1_000:
@@ -106,15 +114,15 @@ def size(count: int) -> str:
 
 
 def sendable(text: str) -> str:
-    """Return a text that UTF-8 can hold: half a surrogate pair, which it cannot, becomes a question mark."""
+    """Return the text with every lone surrogate, which UTF-8 cannot encode, replaced by a question mark."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def status(value: str) -> str:
-    """Say how a run ended."""
-    return _STATUS_WORDS.get(value, value.replace("_", " "))
+def status_label(value: str) -> str:
+    """Return the label of a run's status: ``ok``, ``failed``, ``timed out``."""
+    return _STATUS_LABELS.get(value, label(value))
 
 
-def words(value: str) -> str:
-    """Say a name of ours with spaces: ``rate_limited`` is ``rate limited``."""
+def label(value: str) -> str:
+    """Return an identifier with spaces: ``rate_limited`` becomes ``rate limited``."""
     return value.replace("_", " ")

@@ -1,4 +1,4 @@
-"""What requests bring: time ranges, filters and ids, from text to values."""
+"""Parameters of the pages and the API: time ranges, filters, cursors and ids, converted from text."""
 
 from typing import Annotated
 
@@ -18,15 +18,15 @@ def _data(request: Request) -> DataSyncService:
 
 
 def _time_range(
-    since: Annotated[str | None, Query(description=f"Start; 24 hours before the end if left out. {_MOMENT}")] = None,
-    until: Annotated[str | None, Query(description=f"End; now if left out. {_MOMENT}")] = None,
+    since: Annotated[str | None, Query(description=f"Start; default: 24 hours before the end. {_MOMENT}")] = None,
+    until: Annotated[str | None, Query(description=f"End; default: now. {_MOMENT}")] = None,
 ) -> TimeRange:
     return TimeRange.parse(since or None, until or None)
 
 
 def _all_time(
-    since: Annotated[str | None, Query(description=f"Start; everything if left out. {_MOMENT}")] = None,
-    until: Annotated[str | None, Query(description=f"End; now if left out. {_MOMENT}")] = None,
+    since: Annotated[str | None, Query(description=f"Start; default: the oldest entry. {_MOMENT}")] = None,
+    until: Annotated[str | None, Query(description=f"End; default: now. {_MOMENT}")] = None,
 ) -> TimeRange:
     return TimeRange.parse(since or "0", until or None)
 
@@ -36,16 +36,16 @@ def _filter(
     registration: Annotated[str | None, Query(description="The id of a handler or job.")] = None,
     kind: Annotated[str | None, Query(description="handler or job.")] = None,
     status: Annotated[
-        str | None, Query(description="success, error, cancelled, timed_out, interrupted, or failed for all bad ones.")
+        str | None, Query(description="success, error, cancelled, timed_out, interrupted, or failed for all failures.")
     ] = None,
-    text: Annotated[str | None, Query(description="Found in names, topics, entities, event types, errors.")] = None,
-    entity: Annotated[str | None, Query(description="The event's entity.")] = None,
+    text: Annotated[str | None, Query(description="Text in a name, topic, entity, event type or error.")] = None,
+    entity: Annotated[str | None, Query(description="The entity of the event.")] = None,
     session: Annotated[str | None, Query(description="The id of a session.")] = None,
     error_group: Annotated[str | None, Query(description="The id of an error group.")] = None,
-    min_duration_us: Annotated[str | None, Query(description="At least this long.")] = None,
-    max_duration_us: Annotated[str | None, Query(description="At most this long.")] = None,
+    min_duration_us: Annotated[str | None, Query(description="Minimum duration in microseconds.")] = None,
+    max_duration_us: Annotated[str | None, Query(description="Maximum duration in microseconds.")] = None,
 ) -> RunFilter:
-    # An empty text comes from a form field that was left empty.
+    # The form on the page sends an empty text for each field that is not filled in.
     return RunFilter(
         app=app or None,
         registration_id=parse_id(registration, "registration id") if registration else None,
@@ -60,26 +60,16 @@ def _filter(
     )
 
 
-def _id(id: Annotated[str, Path(description="An id, as given in the answers.")]) -> int:  # noqa: A002  the name in the address
+def _id(id: Annotated[str, Path(description="An id from another answer.")]) -> int:  # noqa: A002  the name in the address
     return parse_id(id)
 
 
 Data = Annotated[DataSyncService, Depends(_data)]
-Asked = Annotated[TimeRange, Depends(_time_range)]
-AskedOrAll = Annotated[TimeRange, Depends(_all_time)]
+Range = Annotated[TimeRange, Depends(_time_range)]
+RangeOrAll = Annotated[TimeRange, Depends(_all_time)]
 Filter = Annotated[RunFilter, Depends(_filter)]
-AskedId = Annotated[int, Depends(_id)]
-Cursor = Annotated[str | None, Query(description="next_cursor of the page before.")]
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many at most.")]
+Id = Annotated[int, Depends(_id)]
+Cursor = Annotated[str | None, Query(description="next_cursor of the previous page.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Maximum number of entries.")]
 
-__all__ = [
-    "DEFAULT_AGE",
-    "DEFAULT_LIMIT",
-    "Asked",
-    "AskedId",
-    "AskedOrAll",
-    "Cursor",
-    "Data",
-    "Filter",
-    "Limit",
-]
+__all__ = ["DEFAULT_AGE", "DEFAULT_LIMIT", "Cursor", "Data", "Filter", "Id", "Limit", "Range", "RangeOrAll"]

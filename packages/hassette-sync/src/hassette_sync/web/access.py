@@ -1,4 +1,4 @@
-"""Who may come in: host names, the token, and the headers that keep a page from harm. Pure ASGI."""
+"""Access control as ASGI middleware: host names, origins, the token, and security headers."""
 
 import hashlib
 import hmac
@@ -18,7 +18,7 @@ COOKIE = "hassette_session"
 _OPEN_PATHS = ("/healthz", "/readyz", "/login")
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 _SECURITY_HEADERS = {
-    # Nothing from another host, nothing inline: what an app or an entity is called can never become a script.
+    # Nothing from another host and nothing inline, so that the name of an app or entity can never run as a script.
     "content-security-policy": (
         "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
@@ -30,15 +30,15 @@ _SECURITY_HEADERS = {
 }
 
 
-class Gate:
-    """Refuses strange host names and visitors without the token.
+class AccessControl:
+    """Middleware that refuses unknown host names, foreign origins, and requests without the token.
 
-    A page elsewhere can make a browser ask us under its own name (DNS rebinding) or open our WebSocket (browsers do not
-    hold WebSockets to their origin): hence both `Host` and `Origin` are checked.
+    `Host` is checked because another site can point its own name at this server (DNS rebinding). `Origin` is checked
+    because browsers let any site open a WebSocket to this server.
 
     Args:
-        app: The application behind it.
-        settings: Host, token and names.
+        app: The protected application.
+        settings: Host, token and allowed host names.
     """
 
     def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
@@ -50,32 +50,32 @@ class Gate:
             self._names |= {name, name.partition(".")[0]}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let through, or refuse."""
+        """Pass the request on or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         if scope["type"] == "http" and scope["method"] == "HEAD":
-            # Watchdogs ask for the head of a page; the server keeps the body to itself.
+            # Watchdogs send HEAD requests. The routes know only GET; the server leaves the body out.
             scope = {**scope, "method": "GET"}
         headers = Headers(scope=scope)
-        if not self._knows(headers.get("host", "")):
-            await _refuse(scope, receive, send, 421, "This name is not known here; add it to allowed_hosts.")
+        if not self._is_known_host(headers.get("host", "")):
+            await _refuse(scope, receive, send, 421, "Unknown host name. Add it to allowed_hosts in [sync].")
         elif scope["type"] == "websocket" and not _same_origin(headers):
-            await _refuse(scope, receive, send, 403, "A page of another site may not listen.")
+            await _refuse(scope, receive, send, 403, "Pages of other sites may not connect.")
         elif not scope["path"].startswith(_OPEN_PATHS) and not scope["path"].startswith("/static/"):
-            await self._ask_for_token(scope, receive, send, headers)
+            await self._check_token(scope, receive, send, headers)
         else:
             await self._app(scope, receive, _with_headers(send))
 
-    def _knows(self, host: str) -> bool:
+    def _is_known_host(self, host: str) -> bool:
         name = _host_name(host)
         if name in self._names:
             return True
-        # A name that points to us without our doing can be anybody's; an address or a .local name cannot be rebound,
-        # and behind a token a foreign page gets nothing.
+        # DNS rebinding needs a name in public DNS, so an IP address or a .local name is safe. It is accepted only with
+        # a token, because without one only loopback is served.
         return self._token is not None and (name.endswith(".local") or _is_address(name))
 
-    async def _ask_for_token(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
+    async def _check_token(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
         if self._token is None or is_admitted(self._token, headers):
             await self._app(scope, receive, _with_headers(send))
         elif scope["type"] == "http" and "text/html" in headers.get("accept", ""):
@@ -83,14 +83,14 @@ class Gate:
             wanted = scope["path"] + (f"?{query}" if query else "")
             await _respond(send, 303, "", location=f"/login?next={quote(wanted, safe='/')}")
         else:
-            await _refuse(scope, receive, send, 401, "A token is needed: send “Authorization: Bearer <token>”.")
+            await _refuse(scope, receive, send, 401, "A token is required: send “Authorization: Bearer <token>”.")
 
 
 def is_admitted(token: str, headers: Headers) -> bool:
-    """Tell whether a request shows the token, by header or by the cookie that the login form gave."""
-    scheme, _, shown = headers.get("authorization", "").partition(" ")
+    """Return whether a request has the token, in the header or in the cookie from the login form."""
+    scheme, _, presented = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return is_token(token, shown.strip())
+        return is_token(token, presented.strip())
     try:
         morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
@@ -98,13 +98,13 @@ def is_admitted(token: str, headers: Headers) -> bool:
     return morsel is not None and hmac.compare_digest(morsel.value.encode(), cookie_for(token).encode())
 
 
-def is_token(token: str, shown: str) -> bool:
-    """Compare in constant time: how long it takes says nothing about the token."""
-    return hmac.compare_digest(hashlib.sha256(shown.encode()).digest(), hashlib.sha256(token.encode()).digest())
+def is_token(token: str, presented: str) -> bool:
+    """Compare in constant time, so that the duration reveals nothing about the token."""
+    return hmac.compare_digest(hashlib.sha256(presented.encode()).digest(), hashlib.sha256(token.encode()).digest())
 
 
 def cookie_for(token: str) -> str:
-    """Return the cookie's value: made from the token, but the token cannot be read from it."""
+    """Return the value of the cookie. It is derived from the token, which cannot be recovered from it."""
     return hmac.new(token.encode(), b"hassette-sync cookie 1", hashlib.sha256).hexdigest()
 
 
@@ -125,7 +125,7 @@ def _is_address(name: str) -> bool:
 
 def _same_origin(headers: Headers) -> bool:
     origin = headers.get("origin")
-    # Programs send none; browsers always do.
+    # Browsers always send an origin; other programs do not.
     return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
 
 
@@ -141,12 +141,12 @@ def _with_headers(send: Send) -> Send:
     return send_with_headers
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: str) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, reason: str) -> None:
     if scope["type"] == "websocket":
         await receive()
-        await send({"type": "websocket.close", "code": 1008, "reason": why[:100]})
+        await send({"type": "websocket.close", "code": 1008, "reason": reason[:100]})
         return
-    await _respond(send, status, json.dumps({"error": "refused", "detail": why}, ensure_ascii=False))
+    await _respond(send, status, json.dumps({"error": "refused", "detail": reason}, ensure_ascii=False))
 
 
 async def _respond(send: Send, status: int, body: str, location: str | None = None) -> None:

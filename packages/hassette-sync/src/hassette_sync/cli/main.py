@@ -1,0 +1,90 @@
+"""The command group, and how errors become exit codes."""
+
+import io
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from hassette_store import StoreError
+from hassette_sync.cli.files import backup, check, restore, vacuum
+from hassette_sync.cli.queries import errors, handlers, jobs, runs, sessions, show, status
+from hassette_sync.cli.serve import serve
+from hassette_sync.cli.shared import EPILOG, ExitCode
+from hassette_sync.errors import BadQuestionError, SyncError
+
+PROGRAM = "hassette telemetry"
+SCRIPT = "hassette-telemetry"
+_COMPLETION = f"""
+\b
+Shell completion for {SCRIPT}, here for bash; zsh and fish work alike:
+  eval "$(_{SCRIPT.upper().replace("-", "_")}_COMPLETE=bash_source {SCRIPT})"
+"""
+
+
+class _InOrder(click.Group):
+    """Lists the commands in the order in which they were added, most used first."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return list(self.commands)
+
+
+@click.group(
+    cls=_InOrder,
+    epilog=EPILOG + _COMPLETION,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+def telemetry() -> None:
+    """Show what Hassette recorded, whether it is running or not."""
+
+
+for _command in (status, errors, runs, show, handlers, jobs, sessions, serve, check, backup, restore, vacuum):
+    telemetry.add_command(_command)
+
+
+def main(argv: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
+    """Show what Hassette recorded: status, errors, runs, sessions.
+
+    Args:
+        argv: Arguments after the program's name; None reads those of the process.
+        program: The name of the program in help texts and error messages.
+
+    Returns:
+        The exit code, see `ExitCode`.
+    """
+    _replace_unencodable_characters()
+    try:
+        code: Any = telemetry.main(None if argv is None else list(argv), prog_name=program, standalone_mode=False)
+    except click.ClickException as error:  # also raised without arguments, with the help text as message
+        error.show()
+        return ExitCode.USAGE
+    except (BadQuestionError, ValueError) as error:
+        return _report(program, error, ExitCode.USAGE)
+    except (SyncError, StoreError, OSError) as error:
+        return _report(program, error, ExitCode.FAILURE)
+    except click.Abort:
+        return ExitCode.FAILURE
+    return int(code or ExitCode.OK)
+
+
+def script() -> None:
+    """Run ``hassette-telemetry`` and end the process."""
+    sys.exit(main(program=SCRIPT))
+
+
+def _replace_unencodable_characters() -> None:
+    """Print a question mark for a character that the terminal's encoding lacks, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _report(program: str, error: Exception, code: ExitCode) -> int:
+    message = str(error)
+    if isinstance(error, OSError) and error.strerror is not None:
+        # Without the path, "Permission denied" does not help.
+        message = error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
+    click.echo(f"{program}: {message}", err=True)
+    return code

@@ -1,0 +1,151 @@
+"""Commands that show the history: status, errors, runs, one run, handlers, jobs, sessions."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import click
+from pydantic import BaseModel
+
+from hassette_sync.cli.shared import EPILOG, Query, parse_seconds, query_options, show_output
+from hassette_sync.ids import parse_id
+from hassette_sync.questions.runs import RunFilter
+from hassette_sync.service import DataSyncService
+from hassette_sync.terminal import render
+from hassette_sync.terminal.database import database_path
+from hassette_sync.terminal.tables import plain_lines
+from hassette_sync.time_range import now_us
+
+AnswerT = TypeVar("AnswerT", bound=BaseModel)
+
+
+def _show(
+    query: Query,
+    question: Callable[[DataSyncService], Awaitable[AnswerT]],
+    to_text: Callable[[AnswerT], str],
+) -> None:
+    """Answer a question from the database and print the answer, as JSON or as text."""
+
+    async def ask() -> AnswerT:
+        async with DataSyncService(database_path(query.db)) as data:
+            return await question(data)
+
+    answer = asyncio.run(ask())
+    if query.as_json:
+        # ASCII only, so that the encoding of the pipe cannot damage it.
+        show_output(json.dumps(answer.model_dump(mode="json"), indent=2))
+    else:
+        # Names from apps and entities may hold control characters, which would steer the terminal.
+        show_output(plain_lines(to_text(answer)))
+
+
+def _with_cursor(text: str, cursor: str | None) -> str:
+    return f"{text}\n\nMore: --cursor {cursor}" if cursor else text
+
+
+@click.command(epilog=EPILOG)
+@query_options(tables=False)
+def status(query: Query) -> None:
+    """Show overall status."""
+    _show(query, lambda data: data.overview(query.time_range()), render.overview)
+
+
+@click.command(epilog=EPILOG)
+@query_options(since="30d ago", paged=True)
+def errors(query: Query) -> None:
+    """List errors, newest first."""
+    time_range = query.time_range(default="30d")
+    _show(
+        query,
+        lambda data: data.error_groups(time_range, cursor=query.cursor, limit=query.limit),
+        lambda page: _with_cursor(render.error_groups(page.groups, now_us(), query.table_width), page.next_cursor),
+    )
+
+
+@click.command(epilog=EPILOG)
+@query_options(paged=True)
+@click.option("--app", help="Only runs of this app.")
+@click.option("--registration", metavar="ID", help="Only runs of this handler or job.")
+@click.option("--kind", type=click.Choice(["handler", "job"]), help="Only runs of handlers, or of jobs.")
+@click.option("--status", help="success, error, cancelled, timed_out, interrupted, or failed for all failures.")
+@click.option("--text", help="Only runs with this text in a name, topic, entity, event type or error.")
+@click.option("--entity", help="Only runs triggered by this entity.")
+@click.option("--session", metavar="ID", help="Only runs of this session.")
+@click.option("--min-duration", type=parse_seconds, metavar="SECONDS", help="Only runs that took at least this long.")
+def runs(
+    query: Query,
+    app: str | None,
+    registration: str | None,
+    kind: str | None,
+    status: str | None,
+    text: str | None,
+    entity: str | None,
+    session: str | None,
+    min_duration: int | None,
+) -> None:
+    """List runs, newest first."""
+    wanted = RunFilter(
+        app=app,
+        registration_id=parse_id(registration, "registration id") if registration else None,
+        kind=kind,
+        status=status,
+        text=text,
+        entity_id=entity,
+        session_id=parse_id(session, "session id") if session else None,
+        min_duration_us=min_duration,
+    )
+    time_range = query.time_range(default="0" if session else None)
+    _show(
+        query,
+        lambda data: data.runs(wanted, time_range, cursor=query.cursor, limit=query.limit),
+        lambda page: _with_cursor(render.runs(page.runs, now_us(), query.table_width), page.next_cursor),
+    )
+
+
+@click.command(epilog=EPILOG)
+@query_options(since=None)
+@click.argument("id_", metavar="ID")
+def show(query: Query, id_: str) -> None:
+    """Show one run in detail."""
+    run_id = parse_id(id_, "run id")
+    _show(query, lambda data: data.run(run_id), lambda run: render.run_detail(run, now_us(), query.table_width))
+
+
+@click.command(epilog=EPILOG)
+@query_options()
+@click.option("--app", help="Only handlers of this app.")
+def handlers(query: Query, app: str | None) -> None:
+    """List handlers with their runs, failures and durations."""
+    _show_registrations(query, "handler", app)
+
+
+@click.command(epilog=EPILOG)
+@query_options()
+@click.option("--app", help="Only jobs of this app.")
+def jobs(query: Query, app: str | None) -> None:
+    """List jobs with their runs, failures and durations."""
+    _show_registrations(query, "job", app)
+
+
+def _show_registrations(query: Query, kind: str, app: str | None) -> None:
+    _show(
+        query,
+        lambda data: data.registrations(query.time_range(), kind=kind, app=app),
+        lambda found: render.registrations(found.registrations, kind, app, query.table_width),
+    )
+
+
+@click.command(epilog=EPILOG)
+@query_options(since="the first session", paged=True)
+def sessions(query: Query) -> None:
+    """List sessions: when Hassette was up."""
+    time_range = query.time_range(default="0")
+    filtered = bool(query.since or query.until or query.cursor)
+    _show(
+        query,
+        lambda data: data.sessions(time_range, cursor=query.cursor, limit=query.limit),
+        lambda page: _with_cursor(
+            render.sessions(page.sessions, now_us(), query.table_width, filtered=filtered), page.next_cursor
+        ),
+    )

@@ -1,0 +1,147 @@
+"""Options, output and exit codes that several commands share."""
+
+import math
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from hassette_sync.time_range import TimeRange
+
+_DEFAULT_LIMIT = 20
+_LONGEST_S = 10 * 366 * 86_400
+
+EPILOG = """
+\b
+The database: --db PATH (a file or a data directory), else hassette.db in
+$HASSETTE__DATA_DIR, else in the data_dir of ./hassette.toml, else ./hassette.db,
+else ./data/hassette.db. Hassette need not be running.
+
+\b
+Exit codes: 0 done, 1 failed (no history, damage, unknown id), 2 wrong usage.
+"""
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the process."""
+
+    OK = 0
+    FAILURE = 1
+    """There is no history, it is damaged, or it has no entry with that id."""
+    USAGE = 2
+    """The command line is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Values of the options that the query commands share; each command has a part of them.
+
+    Attributes:
+        db: The database file or its directory; None looks in the usual places.
+        as_json: Print JSON instead of text.
+        wide: Do not cut tables to the width of the terminal.
+        since: Start of the time range as text.
+        until: End of the time range as text.
+        limit: Number of rows at most.
+        cursor: Cursor of the previous page.
+    """
+
+    db: Path | None
+    as_json: bool
+    wide: bool = False
+    since: str | None = None
+    until: str | None = None
+    limit: int = _DEFAULT_LIMIT
+    cursor: str | None = None
+
+    def time_range(self, default: str | None = None) -> TimeRange:
+        """Return the time range; ``default`` is its start if there is no ``--since``."""
+        return TimeRange.parse(self.since or default, self.until)
+
+    @property
+    def table_width(self) -> int | None:
+        """The width of the terminal; None with ``--wide`` or if a file or another program reads the output."""
+        return None if self.wide or not sys.stdout.isatty() else shutil.get_terminal_size((120, 24)).columns
+
+
+database_option = click.option(
+    "--db",
+    # Not checked for readability here: reading the database reports it, with exit code 1.
+    type=click.Path(path_type=Path, readable=False),
+    metavar="PATH",
+    help="The database file or its directory.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs; ids are strings.")
+_WIDE = click.option("--wide", is_flag=True, help="Do not cut tables to the width of the terminal.")
+_PAGE = [
+    click.option("--limit", type=int, default=_DEFAULT_LIMIT, show_default=True, metavar="N", help="Rows at most."),
+    click.option("--cursor", metavar="CURSOR", help="Continue after an earlier page, with the cursor it printed."),
+]
+
+
+def query_options(
+    *, tables: bool = True, since: str | None = "24h ago", paged: bool = False
+) -> Callable[[CommandT], CommandT]:
+    """Add the shared options to a command, which gets their values as a `Query` in its first argument.
+
+    Args:
+        tables: The command prints tables, so it has ``--wide``.
+        since: The default start of its time range, for the help text; None for a command without a time range.
+        paged: Its answer has pages, so it has ``--limit`` and ``--cursor``.
+    """
+    options = [database_option, _JSON]
+    options += [_WIDE] if tables else []
+    options += _range_options(since) if since else []
+    options += _PAGE if paged else []
+    shared = {field.name for field in fields(Query)}
+
+    def decorate(command: CommandT) -> CommandT:
+        @wraps(command)
+        def call(**values: Any) -> Any:
+            query = Query(**{name: values.pop(name) for name in shared & values.keys()})
+            return command(query, **values)
+
+        decorated: Any = call
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+def _range_options(default: str) -> list[Callable[[Any], Any]]:
+    since = f"Start: an age (24h, 7d) or a time (2026-01-31T18:00). Default: {default}."
+    return [
+        click.option("--since", metavar="TIME", help=since),
+        click.option("--until", metavar="TIME", help="End: an age or a time. Default: now."),
+    ]
+
+
+def parse_seconds(text: str) -> int:
+    """Convert a number of seconds to microseconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    # Written so that NaN is rejected, too.
+    if not 0 <= seconds <= _LONGEST_S:
+        raise click.BadParameter(f"{text[:40]!r} is not a number of seconds from 0 to {_LONGEST_S:,}")
+    return round(seconds * 1_000_000)
+
+
+def show_output(text: str) -> None:
+    """Print a text; a reader that closes the pipe early, such as ``head``, is not an error."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # The interpreter flushes again at exit, which must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

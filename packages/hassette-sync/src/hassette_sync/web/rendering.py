@@ -1,0 +1,123 @@
+"""Render the templates."""
+
+import asyncio
+import functools
+import platform
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+from fastapi import Request
+from starlette.responses import HTMLResponse, Response
+
+from hassette_sync import formatting
+from hassette_sync.__about__ import __version__
+from hassette_sync.answers.values import EventTrigger
+from hassette_sync.time_range import SECOND_US, TimeRange, now_us
+from hassette_sync.web import charts
+from hassette_sync.web.menu import MENU
+from hassette_sync.web.parameters import DEFAULT_AGE
+
+RANGES = (("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days"), ("30d", "30 days"))
+_FILTERS = ("duration", "iso", "number", "share", "size", "label", "status_label", "plural")
+
+
+async def page(
+    request: Request, template: str, code: int = 200, /, follow_from: int | None = None, **values: Any
+) -> HTMLResponse:
+    """Render a page.
+
+    Args:
+        request: The request.
+        template: File name of the template.
+        code: HTTP status code.
+        follow_from: Id of the newest run before the page's questions, from which live updates start. None renders a
+            page without live updates.
+        values: Variables of the template.
+    """
+    # In a thread, because rendering a year takes a while and the automations run on this event loop.
+    text = await asyncio.to_thread(_render, request, template, follow_from=follow_from, **values)
+    return HTMLResponse(text, code)
+
+
+async def error_page(request: Request, code: int, sentence: str) -> Response:
+    """Render an error. With code 503 the page follows the history and is replaced once there is an answer."""
+    follow_from = 0 if code == 503 else None
+    return await page(request, "error.html", code, follow_from=follow_from, sentence=sentence, code=code)
+
+
+def axis_ticks(time_range: TimeRange) -> tuple[charts.Tick, ...]:
+    """Return the ticks of an axis for a time range, in local time."""
+    return charts.ticks(time_range.since_us, time_range.until_us, _utc_offset_us)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("hassette_sync"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update({name: getattr(formatting, name) for name in _FILTERS})
+    tests: dict[str, Any] = {"event": _is_event}
+    environment.tests.update(tests)
+    shared: dict[str, Any] = {
+        "version": __version__,
+        "host": platform.node(),
+        "menu": MENU,
+        "ranges": RANGES,
+        "chart_width": charts.WIDTH,
+        "chart_height": charts.HEIGHT,
+        "timeline_chart": charts.timeline_chart,
+        "session_strip": charts.session_strip,
+        "heat_chart": charts.heat_chart,
+    }
+    environment.globals.update(shared)
+    return environment
+
+
+def _is_event(trigger: object) -> bool:
+    return isinstance(trigger, EventTrigger)
+
+
+def _render(request: Request, template: str, /, **values: Any) -> str:
+    at_us = now_us()
+    query = dict(request.query_params)
+    since, until = query.get("since") or DEFAULT_AGE, query.get("until")
+    return _environment().get_template(template).render(
+        path=request.url.path,
+        query=query,
+        since=since,
+        # The time range for links to other lists.
+        span=urlencode({"since": since, "until": until} if until else {"since": since}),
+        now_us=at_us,
+        moment=functools.partial(formatting.moment, now_us=at_us),
+        tick_label=functools.partial(_tick_label, at_us=at_us),
+        ago=functools.partial(formatting.ago, now_us=at_us),
+        link=functools.partial(_link, request.url.path, query),
+        **values,
+    )  # fmt: skip
+
+
+def _link(path: str, query: Mapping[str, str], /, **changes: object) -> str:
+    """Return the address of this page with other parameters; None removes one."""
+    merged = {**query, **changes}
+    wanted = {key: str(value) for key, value in merged.items() if value is not None}
+    return f"{path}?{urlencode(wanted)}" if wanted else path
+
+
+def _utc_offset_us(at_us: int) -> int:
+    offset = datetime.fromtimestamp(at_us / SECOND_US).astimezone().utcoffset()
+    return int(offset.total_seconds() * SECOND_US) if offset else 0
+
+
+def _tick_label(tick_us: int, *, at_us: int) -> str:
+    """Return the label of a tick: the day at midnight, otherwise the time."""
+    text = formatting.moment(tick_us, now_us=at_us, seconds=False)
+    if not text.endswith("00:00"):
+        return text[-5:]
+    return text[:-6] or "today"
