@@ -41,8 +41,8 @@ from hassette_executor.delivery.write_queue import WriteQueue
 from hassette_executor.records.sizes import total_size
 from hassette_executor.running.effects import LateEffects
 from hassette_store import DatabaseService
-from hassette_store.file.connections import Writer
 from hassette_store.file.creation import create
+from hassette_store.file.writer import Writer
 
 TRIGGER = EventTrigger("state_changed", "light.hall", "off", "on", "01JDABCDEFGHJKMNPQRSTVWXYZ")
 LISTENER = ListenerRegistration(

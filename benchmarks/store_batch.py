@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from store_feed import Batch, House
+from store_feed import Batch, Home
 
 from hassette_store import DatabaseService, StoreSettings
 from hassette_store.file.connections import connect_plain
@@ -30,9 +30,9 @@ from hassette_store.writing.statements import PROGRAM, Insertion
 
 
 def raw(insertion: Insertion) -> str:
-    """What a plain program would say for one row."""
+    """Return the statement of a simple program for one row."""
     if insertion.select == "*":
-        return f"INSERT INTO {insertion.into} VALUES ({', '.join('?' * insertion.width)}) {insertion.conflict}"
+        return f"INSERT INTO {insertion.into} VALUES ({', '.join('?' * len(insertion.columns))}) {insertion.conflict}"
     select = re.sub(r"column(\d+)", r"?\1", insertion.select)
     if insertion.join:
         return f"INSERT INTO {insertion.into} SELECT {select} FROM error_groups WHERE fingerprint = ?2"
@@ -52,7 +52,11 @@ class Raw:
     def prepare(self, batch: Batch) -> list[tuple[str, list[tuple[Any, ...]]]]:
         rows = self.encoder.encoded(batch, batch.at_us).rows
         self.encoder.settle(kept=True)
-        return [(raw(insertion), [tuple(row) for row in rows[kind]]) for kind, insertion in PROGRAM if rows[kind]]
+        return [
+            (raw(insertion), [tuple(row) for row in rows[insertion.rows]])
+            for insertion in PROGRAM
+            if rows[insertion.rows]
+        ]
 
     def write(self, work: list[tuple[str, list[tuple[Any, ...]]]]) -> None:
         self.db.execute("BEGIN")
@@ -69,11 +73,11 @@ async def measure(runs: int, rounds: int, *, plain: bool, synchronous: Any = "no
         create(ours_path)
         shutil.copyfile(ours_path, raw_path)
         raw = Raw(raw_path, synchronous)
-        house, same = House(plain=plain, seed=7), House(plain=plain, seed=7)
+        home, same = Home(plain=plain, seed=7), Home(plain=plain, seed=7)
         ours_cpu, raw_cpu, ours_wall = [], [], []
         async with DatabaseService(ours_path, StoreSettings(synchronous=synchronous)) as store:
             for _ in range(rounds):
-                batch, work = house.batch(runs), raw.prepare(same.batch(runs))
+                batch, work = home.batch(runs), raw.prepare(same.batch(runs))
                 wall, cpu = time.perf_counter(), time.process_time()
                 await store.write(batch)
                 ours_cpu.append((time.process_time() - cpu) / runs * 1e6)
@@ -105,12 +109,12 @@ def index_costs(rounds: int) -> None:
             for name in ("with", "without"):
                 path = Path(directory, f"{name}{len(list(Path(directory).iterdir()))}.db")
                 shutil.copyfile(template, path)
-                sides.append((Raw(path, "normal"), House(plain=plain, seed=3), list[float]()))
+                sides.append((Raw(path, "normal"), Home(plain=plain, seed=3), list[float]()))
             for index in without:
                 sides[1][0].db.execute(f"DROP INDEX {index}")
             for turn in range(rounds):
-                for side, house, took in sides if turn % 2 else reversed(sides):
-                    work = side.prepare(house.batch(500))
+                for side, home, took in sides if turn % 2 else reversed(sides):
+                    work = side.prepare(home.batch(500))
                     cpu = time.process_time()
                     side.write(work)
                     took.append((time.process_time() - cpu) / 500 * 1e6)

@@ -1,8 +1,7 @@
-# ruff: noqa: E501  a benchmark has the loop for itself, and prints tables
-"""What the writer sustains while the event loop is kept busy by handlers of 1 ms: it has to fight for the interpreter.
+"""Throughput of the writer while handlers of 1 ms keep the event loop busy and compete for the interpreter lock.
 
-The floor is what most programs do: `executemany` of the same rows in a thread beside the same loop. Both are measured with
-Python's own switch interval and with the one that ``hassette run`` sets (docs/adr/0014-switch-interval.md).
+The floor is the common way: `executemany` of the same rows in a thread next to the same loop. Both are measured with
+Python's default switch interval and with that of ``hassette run`` (docs/adr/0014-switch-interval.md).
 
 Usage: python benchmarks/store_busy_loop.py [--quick]
 """
@@ -11,20 +10,21 @@ import asyncio
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 from store_batch import Raw
-from store_feed import House
+from store_feed import Home
 
-from hassette_store import DatabaseService
+from hassette_store import DatabaseService, connect_read_only
 from hassette_store.file.creation import create
 
-HASSETTES_S = 0.0005
-"""`hassette_core.cli.process.SWITCH_INTERVAL_S`; the store is measured with only itself installed."""
+HASSETTE_S = 0.0005
+"""`hassette_core.cli.process.SWITCH_INTERVAL_S`; not imported, because the benchmark runs with the store alone."""
 
 
 async def spin(stop: asyncio.Event) -> int:
-    """Handlers of 1 ms, one after the other, without a pause."""
+    """Run handlers of 1 ms one after the other, without a pause; return their number."""
     ran = 0
     while not stop.is_set():
         ends = time.perf_counter() + 0.001
@@ -36,27 +36,28 @@ async def spin(stop: asyncio.Event) -> int:
 
 
 async def ours(path: Path, seconds: float) -> tuple[float, int]:
-    house, stop, done = House(plain=True), asyncio.Event(), 0
+    home, stop, done = Home(plain=True), asyncio.Event(), 0
     async with DatabaseService(path) as store:
         busy = asyncio.create_task(spin(stop))
         began = time.perf_counter()
         while time.perf_counter() - began < seconds:
-            await store.write(house.batch(500))
+            await store.write(home.batch(500))
             done += 500
         took = time.perf_counter() - began
         stop.set()
         await busy
-        kept = (await store._db.rows("SELECT count(*) FROM runs"))[0][0]  # type: ignore[union-attr]
+    with closing(connect_read_only(path)) as db:
+        (kept,) = db.execute("SELECT count(*) FROM runs").fetchone()
     return done / took, done - kept
 
 
 async def floor(path: Path, seconds: float) -> float:
-    house, stop, done = House(plain=True), asyncio.Event(), 0
+    home, stop, done = Home(plain=True), asyncio.Event(), 0
     raw = Raw(path, "normal")
     busy = asyncio.create_task(spin(stop))
     began = time.perf_counter()
     while time.perf_counter() - began < seconds:
-        work = raw.prepare(house.batch(100))
+        work = raw.prepare(home.batch(100))
         await asyncio.to_thread(raw.write, work)
         done += 100
     took = time.perf_counter() - began
@@ -68,9 +69,9 @@ async def floor(path: Path, seconds: float) -> float:
 
 def main() -> None:
     seconds = 3 if "--quick" in sys.argv[1:] else 20
-    print("Beside a loop that is kept busy by handlers of 1 ms")
+    print("Rows per second while handlers of 1 ms keep the event loop busy")
     lost = 0
-    for interval_s, whose in ((sys.getswitchinterval(), "Python's"), (HASSETTES_S, "hassette run's")):
+    for interval_s, source in ((sys.getswitchinterval(), "Python default"), (HASSETTE_S, "hassette run")):
         sys.setswitchinterval(interval_s)
         with tempfile.TemporaryDirectory() as directory:
             path, other = Path(directory, "a.db"), Path(directory, "b.db")
@@ -80,7 +81,7 @@ def main() -> None:
             usual = asyncio.run(floor(other, seconds))
         lost += not_kept
         print(
-            f"  switch interval {interval_s * 1000:g} ms ({whose}): ours {rate:,.0f} rows/s, {not_kept} lost; "
+            f"  switch interval {interval_s * 1000:g} ms ({source}): ours {rate:,.0f} rows/s, {not_kept} lost; "
             f"executemany in a thread {usual:,.0f} rows/s; ratio {rate / usual:.1f}"
         )
     sys.exit(lost > 0)

@@ -1,8 +1,8 @@
 # ruff: noqa: ASYNC240, E501  a benchmark has the loop for itself, and prints tables
-"""Retention in a large file: how long a bite holds the writer, whether flushes stay on time, whether space comes back.
+"""Retention in a large file: how long a step holds the writer, how long flushes take, and how much space comes back.
 
-The file holds 5,000,000 runs of 250 handlers over 14 days; a pass takes the older half away (2,500,000 rows, of which
-the first 1,000,000 are measured) while a flush of 100 runs is written each 500 ms. `--quick`: 300,000 runs.
+The file holds 5,000,000 runs of 250 handlers over 14 days. A pass deletes the older half (2,500,000 rows, of which the
+first 1,000,000 are measured) while a flush of 100 runs is written every 500 ms. `--quick`: 300,000 runs.
 
 Usage: python benchmarks/store_retention.py [--quick]
 """
@@ -18,18 +18,20 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 
-from store_feed import House
+from store_feed import Home
 
 from hassette_store import DatabaseService, StoreSettings
 from hassette_store.file.connections import connect_plain
 from hassette_store.file.creation import create
+from hassette_store.ids import COUNTER_BITS, first_id_at
+from hassette_store.periods import DAY_US
 from hassette_store.retention.retention import Retention
+from hassette_store.sketch import nearest_rank
 
-DAY_US = 86_400_000_000
-FILL = """
+FILL = f"""
 WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :rows)
 INSERT INTO handler_invocations
-SELECT ((:start_ms + i * :step_ms) << 21) + i % 1000, 1 + (i * 7919 % 250), 1, (i % 50 = 0), 3000, 2500 + i % 900, 200 + i % 90, 1, 2,
+SELECT ((:start_ms + i * :step_ms) << {COUNTER_BITS}) + i % 1000, 1 + (i * 7919 % 250), 1, (i % 50 = 0), 3000, 2500 + i % 900, 200 + i % 90, 1, 2,
        '21.5', '21.6', '01' || printf('%024X', i * 7919), NULL, NULL
 FROM n
 """
@@ -51,7 +53,7 @@ def filled(path: Path, rows: int, now_us: int) -> None:
         db.execute(
             "INSERT INTO sessions (started_us, heartbeat_us, ended_us, outcome, pid, host, first_id, last_id) "
             "VALUES (?, ?, ?, 'clean', 1, 'h', ?, ?)",
-            (start_ms * 1000, now_us, now_us, start_ms << 21, now_us // 1000 << 21),
+            (start_ms * 1000, now_us, now_us, first_id_at(start_ms * 1000), first_id_at(now_us)),
         )
     db.execute("BEGIN")
     db.execute(
@@ -64,25 +66,25 @@ def filled(path: Path, rows: int, now_us: int) -> None:
 
 
 def percentile(values: list[float], q: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(q * len(values)))]
+    return sorted(values)[nearest_rank(q, len(values)) - 1]
 
 
 async def measure(path: Path, most_rows: int) -> None:
     now_us = time.time_ns() // 1000
     store = DatabaseService(path, StoreSettings())
     await store.start()
-    house = House(250, plain=True)
+    home = Home(250, plain=True)
     flushes: list[float] = []
     alone: list[float] = []
     for _ in range(20):
         began = time.perf_counter()
-        await store.write(house.batch(100))
+        await store.write(home.batch(100))
         alone.append(time.perf_counter() - began)
     done = asyncio.Event()
 
     async def flush() -> None:
         while not done.is_set():
-            batch = house.batch(100)
+            batch = home.batch(100)
             began = time.perf_counter()
             await store.write(batch)
             flushes.append(time.perf_counter() - began)
@@ -92,37 +94,37 @@ async def measure(path: Path, most_rows: int) -> None:
     assert store._db is not None
     retention = Retention(store._db, store.settings, lambda: now_us)
     checkpoints: list[float] = []
-    original = retention.checkpoint
+    checkpoint = retention.checkpoint
 
-    async def checkpoint() -> float:
-        checkpoints.append(await original())
+    async def timed_checkpoint() -> float:
+        checkpoints.append(await checkpoint())
         return checkpoints[-1]
 
-    retention.checkpoint = checkpoint
+    retention.checkpoint = timed_checkpoint
 
-    async def bites_of(steps: AsyncGenerator[float], shortest_rest_s: float) -> list[float]:
-        bites: list[float] = []
+    async def durations_of(steps: AsyncGenerator[float], shortest_pause_s: float) -> list[float]:
+        durations: list[float] = []
         async with aclosing(steps):
             async for took in steps:
                 if took not in checkpoints[-1:]:
-                    bites.append(took)
-                await asyncio.sleep(max(shortest_rest_s, 4 * took))
-                if retention.rows > most_rows:
-                    return bites
-        return bites
+                    durations.append(took)
+                await asyncio.sleep(max(shortest_pause_s, 4 * took))
+                if retention.changed_rows > most_rows:
+                    return durations
+        return durations
 
     began = time.perf_counter()
-    bites = await bites_of(retention.whole_pass(), 0.005)
+    steps = await durations_of(retention.whole_pass(), 0.005)
     took_s = time.perf_counter() - began
     done.set()
     await flushing
-    print(f"  {retention.rows:,} rows taken in {took_s:.0f} s, {len(bites):,} bites")
+    print(f"  {retention.changed_rows:,} rows deleted in {took_s:.0f} s, {len(steps):,} steps")
     print(
-        f"  a bite holds the writer: median {statistics.median(bites) * 1e3:.1f} ms, p99 {percentile(bites, 0.99) * 1e3:.1f} ms (≤ 20), "
-        f"longest {max(bites) * 1e3:.1f} ms"
+        f"  a step holds the writer: median {statistics.median(steps) * 1e3:.1f} ms, p99 {percentile(steps, 0.99) * 1e3:.1f} ms (≤ 20), "
+        f"longest {max(steps) * 1e3:.1f} ms"
     )
     print(
-        f"  a checkpoint, its own step: {len(checkpoints)} of them, median {statistics.median(checkpoints) * 1e3:.1f} ms, "
+        f"  a checkpoint, a separate step: {len(checkpoints)} of them, median {statistics.median(checkpoints) * 1e3:.1f} ms, "
         f"longest {max(checkpoints) * 1e3:.1f} ms"
     )
     print(
@@ -131,12 +133,12 @@ async def measure(path: Path, most_rows: int) -> None:
     )
     before = path.stat().st_size
     most_rows = sys.maxsize
-    gives = await bites_of(retention.apart_from_checkpoints(retention.give_pages_back()), 0.001)
+    freeing = await durations_of(retention.with_checkpoints(retention.free_pages()), 0.001)
     await store._db.rows("PRAGMA wal_checkpoint(TRUNCATE)")
-    if gives:
+    if freeing:
         print(
-            f"  pages given back: {(before - path.stat().st_size) / 1e6:.0f} of {before / 1e6:.0f} MB, in {len(gives):,} bites of "
-            f"median {statistics.median(gives) * 1e3:.1f} ms, p99 {percentile(gives, 0.99) * 1e3:.1f} ms (≤ 20)"
+            f"  freed pages: {(before - path.stat().st_size) / 1e6:.0f} of {before / 1e6:.0f} MB, in {len(freeing):,} steps of "
+            f"median {statistics.median(freeing) * 1e3:.1f} ms, p99 {percentile(freeing, 0.99) * 1e3:.1f} ms (≤ 20)"
         )
     await store.stop()
 

@@ -1,8 +1,8 @@
 # ruff: noqa: E501  a benchmark has the loop for itself, and prints tables
-"""What the history costs a house: bytes written to the card, CPU time, bytes kept, time to open, all per record.
+"""Cost of the history: bytes written to the card, CPU time and bytes stored per record, and time to open the file.
 
-Bytes written are what the process gave to the disk (`write_bytes` of /proc/self/io, which counts the log and the file);
-the floor is a commit per record. A quiet house is one in which nothing runs.
+Bytes written are those that the process passed to the file system (/proc/self/io; both the log and the file count).
+The floor is a commit per record. In a quiet home, no handler runs.
 
 Usage: python benchmarks/store_wear.py [--quick]
 """
@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from store_feed import House
+from store_feed import Home
 
 from hassette_store import DatabaseService
 from hassette_store.file.creation import create
@@ -38,25 +38,25 @@ asyncio.run(main())
 
 
 def written() -> int:
-    """Bytes that this process has handed to the file system."""
+    """Return the bytes that this process has passed to the file system."""
     facts = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
     return int(facts["wchar"])
 
 
 async def wear(path: Path, per_second: float, *, each: bool, records: int) -> tuple[float, float]:
-    """Write records as they would come; return bytes and CPU ms a record."""
-    house = House(50, plain=True)
+    """Write records as they occur; return bytes and CPU ms per record."""
+    home = Home(50, plain=True)
     async with DatabaseService(path) as store:
-        await store.write(house.batch(200))
+        await store.write(home.batch(200))
         before, cpu, done, due = written(), time.process_time(), 0, 0.0
         while done < records:
-            # What comes in half a second, or one record.
+            # The records of half a second, or one record.
             due += 1 if each else max(1, per_second / 2)
             runs = int(due) - done
-            await store.write(house.batch(runs, over_us=int(runs / per_second * 1e6)))
+            await store.write(home.batch(runs, over_us=int(runs / per_second * 1e6)))
             done += runs
         cpu = time.process_time() - cpu
-    # Closing brings the log home: those bytes belong to the records.
+    # Closing copies the log into the file; those bytes belong to the records.
     return (written() - before) / done, cpu / done * 1e3
 
 
@@ -68,11 +68,11 @@ async def quiet(path: Path, seconds: float) -> float:
 
 
 async def bytes_per_success(path: Path, records: int) -> float:
-    """Live pages of the table of runs and its indexes, per plain success, as they lie after normal writing."""
-    house = House(250, plain=True)
+    """Return the size of the table of runs and its indexes, per successful run, after normal writing."""
+    home = Home(250, plain=True)
     async with DatabaseService(path) as store:
         for _ in range(records // 500):
-            await store.write(house.batch(500, over_us=60_000_000))
+            await store.write(home.batch(500, over_us=60_000_000))
     db = sqlite3.connect(path)
     try:
         pages = db.execute("SELECT sum(pgsize) FROM dbstat WHERE name LIKE 'handler_invocations%'").fetchone()[0]
@@ -99,12 +99,12 @@ def main() -> None:
             records = max(20, min(rate * (20 if quick else 120), 2_000 if quick else 20_000))
             each, _ = asyncio.run(wear(fresh(f"each{rate}"), rate, each=True, records=min(records, 1_000)))
             ours, cpu = asyncio.run(wear(fresh(f"ours{rate}"), rate, each=False, records=records))
-            # At one record per second, each has a commit of its own either way.
+            # At one record per second, each has a separate commit either way.
             missed = missed or (rate > 1 and ours / each > 0.5)
             print(f"  {rate:>9}   {ours:>9,.0f} ({ours / each:4.2f} of {each:,.0f}){'':<20} {cpu:6.3f}")
         seconds = 9 if quick else 60
         print(
-            f"  a quiet house: {asyncio.run(quiet(fresh('quiet'), seconds)) * 86_400 / 1e6:,.0f} MB a day (the heartbeat)"
+            f"  a quiet home: {asyncio.run(quiet(fresh('quiet'), seconds)) * 86_400 / 1e6:,.0f} MB a day (the heartbeat)"
         )
         size = asyncio.run(bytes_per_success(fresh("size"), 20_000 if quick else 200_000))
         missed = missed or size > 100

@@ -13,6 +13,7 @@ import pytest
 from hassette_store import (
     BackupError,
     DatabaseInUseError,
+    DatabaseService,
     NewerDatabaseError,
     StoreError,
     backup,
@@ -21,12 +22,14 @@ from hassette_store import (
     vacuum,
 )
 from hassette_store.file.ownership import owner_note
+from support.rows import Batch, Listener, invocation
+from support.stores import MakeStore, RunScript
 
 
-async def some_runs(store: Any, v: Any, count: int, sequence: int = 1) -> None:
-    listener = v.Listener()
-    runs = tuple(v.an_invocation(sequence * 100_000 + n, listener) for n in range(count))
-    await store.write(v.Batch(sequence, invocations=runs))
+async def some_runs(store: DatabaseService, count: int, sequence: int = 1) -> None:
+    listener = Listener()
+    runs = tuple(invocation(sequence * 100_000 + n, listener) for n in range(count))
+    await store.write(Batch(sequence, invocations=runs))
 
 
 def count(path: Path) -> int:
@@ -37,12 +40,14 @@ def count(path: Path) -> int:
         db.close()
 
 
-async def test_a_backup_is_whole_and_one_file_while_the_framework_writes(store: Any, v: Any, tmp_path: Path) -> None:
-    await some_runs(store, v, 400)
+async def test_a_backup_is_whole_and_one_file_while_the_framework_writes(
+    store: DatabaseService, tmp_path: Path
+) -> None:
+    await some_runs(store, 400)
     to = tmp_path / "copy.db"
     told: list[tuple[int, int]] = []
     copying = asyncio.to_thread(backup, store.path, to, progress=lambda left, total: told.append((left, total)))
-    await asyncio.gather(copying, some_runs(store, v, 400, 2))
+    await asyncio.gather(copying, some_runs(store, 400, 2))
     assert check(to) == []
     assert count(to) in (400, 800)
     assert told[-1][0] == 0
@@ -50,20 +55,17 @@ async def test_a_backup_is_whole_and_one_file_while_the_framework_writes(store: 
     assert to.read_bytes()[18:20] == b"\x01\x01", "not a file that wants a log beside it"
 
 
-def test_a_backup_ends_although_a_writer_commits_between_all_its_steps(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hassette_store.backups._PAGES_A_STEP", 1)
+def test_a_backup_ends_although_a_writer_commits_between_all_its_steps(path: Path, tmp_path: Path) -> None:
     writer = sqlite3.connect(path, isolation_level=None)
     steps: list[int] = []
 
     def commit(left: int, _: int) -> None:
         steps.append(left)
-        assert len(steps) < 1_000, "it begins again and again"
+        assert len(steps) < 1_000, "it starts over at each commit"
         writer.execute("INSERT INTO names (name) VALUES (?)", (f"name {len(steps)}",))
 
     try:
-        backup(path, tmp_path / "copy.db", progress=commit)
+        backup(path, tmp_path / "copy.db", progress=commit, pages_a_step=1)
     finally:
         writer.close()
     assert steps == list(range(len(steps) - 1, -1, -1))
@@ -71,13 +73,13 @@ def test_a_backup_ends_although_a_writer_commits_between_all_its_steps(
 
 
 async def test_a_restored_history_is_that_of_the_backup_and_the_other_is_kept(
-    make_store: Any, path: Path, v: Any, tmp_path: Path
+    make_store: MakeStore, path: Path, tmp_path: Path
 ) -> None:
     store = make_store()
     await store.start()
-    await some_runs(store, v, 3)
+    await some_runs(store, 3)
     backup(path, tmp_path / "copy.db")
-    await some_runs(store, v, 5, 2)
+    await some_runs(store, 5, 2)
     with pytest.raises(DatabaseInUseError):
         restore(path, tmp_path / "copy.db")
     await store.stop()
@@ -109,7 +111,7 @@ def test_nothing_is_overwritten_and_nothing_is_made_of_nothing(path: Path, tmp_p
 
 
 def test_a_backup_to_a_directory_that_is_not_there_names_it(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(BackupError, match=r"there is no directory .*/not/there\. Make it first"):
+    with pytest.raises(BackupError, match=r"there is no directory .*/not/there\. Create it first"):
         backup(path, tmp_path / "not" / "there" / "copy.db")
 
 
@@ -152,7 +154,7 @@ def test_what_fails_leaves_no_note_that_would_call_a_foreign_file_ours(
     assert not owner_note(foreign).exists()
 
 
-async def test_a_symbolic_link_is_no_way_around_the_owner(store: Any, path: Path, tmp_path: Path) -> None:
+async def test_a_symbolic_link_is_no_way_around_the_owner(store: DatabaseService, path: Path, tmp_path: Path) -> None:
     backup(path, tmp_path / "copy.db")
     link = tmp_path / "link.db"
     link.symlink_to(path)
@@ -186,26 +188,26 @@ def test_a_copy_that_does_not_fit_is_not_begun(path: Path, tmp_path: Path, monke
     assert list(tmp_path.glob("copy*")) == []
 
 
-async def test_check_finds_damage_and_broken_references(store: Any, path: Path, v: Any) -> None:
-    await some_runs(store, v, 5)
+async def test_check_finds_damage_and_broken_references(store: DatabaseService, path: Path) -> None:
+    await some_runs(store, 5)
     assert check(path) == []
     await store.stop()
     db = sqlite3.connect(path)
     db.execute("DELETE FROM listeners")
     db.commit()
     db.close()
-    assert "refers to a row of listeners" in check(path)[0]
+    assert "refers to a missing row of listeners" in check(path)[0]
     with path.open("r+b") as file:
         file.seek(40_960)
         file.write(b"\xff" * 40_960)
     assert check(path) != []
 
 
-async def test_vacuum_gives_the_space_back_and_keeps_everything(make_store: Any, path: Path, v: Any) -> None:
+async def test_vacuum_gives_the_space_back_and_keeps_everything(make_store: MakeStore, path: Path) -> None:
     store = make_store()
     await store.start()
     for sequence in range(1, 20):
-        await some_runs(store, v, 500, sequence)
+        await some_runs(store, 500, sequence)
     with pytest.raises(DatabaseInUseError):
         vacuum(path)
     await store.stop()
@@ -221,7 +223,7 @@ async def test_vacuum_gives_the_space_back_and_keeps_everything(make_store: Any,
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how much memory a process has had")
-def test_vacuum_does_not_take_the_whole_history_into_memory(path: Path, spoil: Any) -> None:
+def test_vacuum_does_not_take_the_whole_history_into_memory(path: Path, spoil: RunScript) -> None:
     spoil(
         "WITH RECURSIVE run (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM run WHERE id < 60000) "
         "INSERT INTO log_lines SELECT id, 0, 0, 20, 1, printf('%.*c', 900, 'x') FROM run"
@@ -244,14 +246,14 @@ print(most_kib() - before)
 
 
 async def test_a_copy_that_lacks_what_a_row_refers_to_is_restored_as_whole_as_it_is(
-    make_store: Any, path: Path, v: Any, tmp_path: Path, spoil: Any
+    make_store: MakeStore, path: Path, tmp_path: Path, spoil: RunScript
 ) -> None:
     store = make_store()
     await store.start()
-    await some_runs(store, v, 3)
+    await some_runs(store, 3)
     await store.stop()
     spoil("DELETE FROM names")
-    assert "refers to a row of names that is not there" in check(path)[0]
+    assert "refers to a missing row of names" in check(path)[0]
     backup(path, tmp_path / "copy.db")
     restore(path, tmp_path / "copy.db")
     assert count(path) == 3
@@ -259,13 +261,13 @@ async def test_a_copy_that_lacks_what_a_row_refers_to_is_restored_as_whole_as_it
 
 @pytest.mark.parametrize("moves", range(4))
 async def test_a_restore_that_a_crash_cuts_after_any_move_is_finished_or_forgotten(
-    make_store: Any, path: Path, v: Any, tmp_path: Path, crash_after: Any, moves: int
+    make_store: MakeStore, path: Path, tmp_path: Path, crash_after: Any, moves: int
 ) -> None:
     store = make_store()
     await store.start()
-    await some_runs(store, v, 3)
+    await some_runs(store, 3)
     backup(path, tmp_path / "copy.db")
-    await some_runs(store, v, 5, 2)
+    await some_runs(store, 5, 2)
     await store.stop()
     # As SQLite leaves it beside a file that nobody closed; there is nothing in it, so that the runs can be counted.
     log = path.with_name("hassette.db-wal")

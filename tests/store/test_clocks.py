@@ -3,9 +3,12 @@
 import os
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
+
+from hassette_store import DatabaseService
+from support.rows import T0_US, Batch, Listener, invocation
+from support.stores import Reader
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no tzset")
@@ -20,7 +23,13 @@ import pytest
     ids=["autumn", "spring"],
 )
 async def test_statistics_of_an_hour_that_the_clocks_repeat_or_skip_are_those_of_two_hours(
-    store: Any, read: Any, v: Any, monkeypatch: pytest.MonkeyPatch, zone: str, first_utc: datetime, *, repeated: bool
+    store: DatabaseService,
+    read: Reader,
+    monkeypatch: pytest.MonkeyPatch,
+    zone: str,
+    first_utc: datetime,
+    *,
+    repeated: bool,
 ) -> None:
     first_us = int(first_utc.timestamp()) * 1_000_000
     monkeypatch.setenv("TZ", zone)
@@ -28,11 +37,9 @@ async def test_statistics_of_an_hour_that_the_clocks_repeat_or_skip_are_those_of
     try:
         hours = [time.localtime(first_us // 1_000_000 + seconds).tm_hour for seconds in (0, 3_600)]
         assert (hours[0] == hours[1]) is repeated
-        listener = v.Listener()
-        runs = tuple(
-            v.an_invocation((first_us - v.T0_US) // 1000 + minutes * 60_000, listener) for minutes in (0, 1, 60)
-        )
-        await store.write(v.Batch(1, invocations=runs))
+        listener = Listener()
+        runs = tuple(invocation((first_us - T0_US) // 1000 + minutes * 60_000, listener) for minutes in (0, 1, 60))
+        await store.write(Batch(1, invocations=runs))
         rows = read.rows("SELECT hour, success FROM statistics_hourly ORDER BY hour")
         first = first_us // 3_600_000_000
         assert rows == [{"hour": first, "success": 2}, {"hour": first + 1, "success": 1}]

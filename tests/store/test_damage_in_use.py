@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from hassette_store import CorruptDatabaseError, check
+from hassette_store.retention.retention import RetentionSchedule
+from support.rows import Batch, Listener, invocation
+from support.stores import Clock, MakeStore, Reader, RunScript
 
 DAY_S = 86_400
 INDEX = "handler_invocations_by_listener"
@@ -14,17 +17,17 @@ RUN_ROW = "(id, listener_id, session_id, status, started_before, duration_us, wa
 
 
 @pytest.fixture
-async def history(make_store: Any, v: Any) -> Any:
+async def history(make_store: MakeStore) -> Any:
     """A service, stopped, with forty runs of one handler in its file."""
-    store = make_store(keep_newest=0)
+    store = make_store(keep_newest=0, retention_schedule=RetentionSchedule(first_pass_s=0))
     await store.start()
-    runs = tuple(v.an_invocation(n, v.Listener()) for n in range(40))
-    await store.write(v.Batch(1, invocations=runs))
+    runs = tuple(invocation(n, Listener()) for n in range(40))
+    await store.write(Batch(1, invocations=runs))
     await store.stop()
     return store
 
 
-def lose_index_entries(spoil: Callable[[str], None], read: Any) -> None:
+def lose_index_entries(spoil: Callable[[str], None], read: Reader) -> None:
     """Five rows more than an index knows of, as after a write that a card never made."""
     sql = read.value("SELECT sql FROM sqlite_master WHERE name = ?", INDEX)
     root = read.value("SELECT rootpage FROM sqlite_master WHERE name = ?", INDEX)
@@ -41,12 +44,11 @@ def lose_index_entries(spoil: Callable[[str], None], read: Any) -> None:
 
 
 async def test_an_index_that_lacks_rows_is_mended_and_does_not_end_each_pass_of_the_retention(
-    history: Any, read: Any, clock: Any, v: Any, spoil: Any, monkeypatch: pytest.MonkeyPatch
+    history: Any, read: Reader, clock: Clock, spoil: RunScript
 ) -> None:
     lose_index_entries(spoil, read)
     assert "missing from index" in check(history.path)[0]
-    monkeypatch.setattr("hassette_store.retention.retention.FIRST_PASS_S", 0.0)
-    clock.pass_(100 * DAY_S)
+    clock.advance(100 * DAY_S)
     await history.start()
     with pytest.raises(CorruptDatabaseError):
         await history.serve()
@@ -54,7 +56,7 @@ async def test_an_index_that_lacks_rows_is_mended_and_does_not_end_each_pass_of_
     await history.start()
     assert check(history.path) == []
     assert read.value("SELECT count(*) FROM runs") == 45
-    await history.write(v.Batch(2, invocations=(v.an_invocation(100, v.Listener()),)))
+    await history.write(Batch(2, invocations=(invocation(100, Listener()),)))
     assert read.value("SELECT count(*) FROM lifecycle_events WHERE kind = 'database_recovered'") == 1
 
 
@@ -65,7 +67,7 @@ def damage_the_list_of_free_pages(path: Path) -> None:
 
 
 async def test_a_damaged_list_of_free_pages_is_found_by_every_check(
-    history: Any, make_store: Any, read: Any, spoil: Any
+    history: Any, make_store: MakeStore, read: Reader, spoil: RunScript
 ) -> None:
     spoil("UPDATE sessions SET outcome = 'open', ended_us = NULL")
     damage_the_list_of_free_pages(history.path)
@@ -83,7 +85,7 @@ async def test_a_damaged_list_of_free_pages_is_found_by_every_check(
     [("handler_invocations", "waited_us"), ("sessions", "heartbeat_us"), ("names", "name"), ("store_state", "value")],
 )
 async def test_a_wrong_letter_in_the_name_of_a_column_is_mended_with_every_row(
-    history: Any, read: Any, clock: Any, v: Any, spoil: Any, monkeypatch: pytest.MonkeyPatch, table: str, column: str
+    history: Any, read: Reader, clock: Clock, spoil: RunScript, table: str, column: str
 ) -> None:
     """No check finds it: it is a schema like any other, only not ours."""
     spoil(
@@ -91,12 +93,11 @@ async def test_a_wrong_letter_in_the_name_of_a_column_is_mended_with_every_row(
         f"UPDATE sqlite_master SET sql = replace(sql, ' {column} ', ' {column[:-1]}x ') WHERE name = '{table}'"
     )
     assert check(history.path) == []
-    monkeypatch.setattr("hassette_store.retention.retention.FIRST_PASS_S", 0.0)
-    clock.pass_(100 * DAY_S)
+    clock.advance(100 * DAY_S)
 
     async def use_it() -> None:
         await history.start()
-        await history.write(v.Batch(2, invocations=(v.an_invocation(100, v.Listener()),)))
+        await history.write(Batch(2, invocations=(invocation(100, Listener()),)))
         await history.serve()
 
     with pytest.raises(CorruptDatabaseError):
@@ -107,4 +108,4 @@ async def test_a_wrong_letter_in_the_name_of_a_column_is_mended_with_every_row(
     kept = read.row("SELECT count(*) AS runs, sum(waited_us) AS waited_us FROM named_runs WHERE event_type NOT NULL")
     assert kept["runs"] >= 40
     assert kept["waited_us"] == kept["runs"] * 250
-    assert "could not be read whole" not in read.value("SELECT detail FROM lifecycle_events")
+    assert "could not be read completely" not in read.value("SELECT detail FROM lifecycle_events")

@@ -16,17 +16,20 @@ import pytest
 from hassette_store import (
     CorruptDatabaseError,
     DatabaseInUseError,
+    DatabaseService,
     UnusableFileError,
     WriteFailedError,
     check,
 )
 from hassette_store.file.connections import connect_plain
 from hassette_store.file.ownership import owner_note
+from support.rows import Batch, Listener, invocation
+from support.stores import MakeStore, Reader
 
 NOBODY = 65_534
 
 
-async def start_and_stop(make_store: Any, path: Path, **settings: Any) -> Any:
+async def start_and_stop(make_store: MakeStore, path: Path, **settings: Any) -> Any:
     store = make_store(path, **settings)
     await store.start()
     await store.stop()
@@ -41,16 +44,15 @@ def damage(path: Path, *, start: float, end: float) -> None:
         file.write(os.urandom(int(size * (end - start)) // 4096 * 4096))
 
 
-async def a_full_history(make_store: Any, v: Any, *, crash: bool = True, runs: int = 4_000) -> None:
+async def a_full_history(make_store: MakeStore, *, crash: bool = True, runs: int = 4_000) -> None:
     store = make_store()
     await store.start()
-    listeners = [v.Listener(f"on_{n}") for n in range(20)]
+    listeners = [Listener(f"on_{n}") for n in range(20)]
     for start in range(0, runs, 500):
         batch = tuple(
-            v.an_invocation(n, listeners[n % 20], "error" if n % 50 == 0 else "success")
-            for n in range(start, start + 500)
+            invocation(n, listeners[n % 20], "error" if n % 50 == 0 else "success") for n in range(start, start + 500)
         )
-        await store.write(v.Batch(start // 500 + 1, registered=tuple(listeners), invocations=batch))
+        await store.write(Batch(start // 500 + 1, registered=tuple(listeners), invocations=batch))
     await store.stop()
     if crash:
         with sqlite3.connect(store.path) as db:
@@ -75,9 +77,9 @@ def names_in(directory: Path) -> list[str]:
 
 
 async def test_a_damaged_file_is_moved_aside_whole_and_what_can_be_read_is_carried_over(
-    make_store: Any, path: Path, read: Any, v: Any, caplog: pytest.LogCaptureFixture
+    make_store: MakeStore, path: Path, read: Reader, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await a_full_history(make_store, v)
+    await a_full_history(make_store)
     damage(path, start=0.5, end=0.7)
     before = text_of(path)
     store = make_store()
@@ -93,14 +95,16 @@ async def test_a_damaged_file_is_moved_aside_whole_and_what_can_be_read_is_carri
     incident = read.row("SELECT kind, subject, detail FROM lifecycle_events")
     assert incident["kind"] == "database_recovered"
     assert aside.name in incident["detail"]
-    assert "rows were carried over" in incident["detail"]
+    assert "rows were copied" in incident["detail"]
     assert "damaged" in caplog.text
-    await store.write(v.Batch(1, invocations=(v.an_invocation(9_000, v.Listener("on_1")),)))
+    await store.write(Batch(1, invocations=(invocation(9_000, Listener("on_1")),)))
     assert read.value("SELECT count(*) FROM listeners") == 20
 
 
-async def test_a_truncated_file_is_noticed_at_a_clean_start_too(make_store: Any, path: Path, read: Any, v: Any) -> None:
-    await a_full_history(make_store, v, crash=False)
+async def test_a_truncated_file_is_noticed_at_a_clean_start_too(
+    make_store: MakeStore, path: Path, read: Reader
+) -> None:
+    await a_full_history(make_store, crash=False)
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.truncate(size * 2 // 3)
@@ -111,9 +115,9 @@ async def test_a_truncated_file_is_noticed_at_a_clean_start_too(make_store: Any,
 
 
 async def test_a_file_that_lost_its_header_is_ours_by_the_note_beside_it(
-    make_store: Any, path: Path, read: Any, v: Any
+    make_store: MakeStore, path: Path, read: Reader
 ) -> None:
-    await a_full_history(make_store, v)
+    await a_full_history(make_store)
     with path.open("r+b") as file:
         file.write(b"\0" * 4096)
     before = text_of(path)
@@ -124,47 +128,47 @@ async def test_a_file_that_lost_its_header_is_ours_by_the_note_beside_it(
 
 
 async def test_damage_that_shows_while_in_use_ends_serve_and_the_next_start_mends_it(
-    make_store: Any, path: Path, read: Any, v: Any
+    make_store: MakeStore, path: Path, read: Reader
 ) -> None:
-    await a_full_history(make_store, v, crash=False)
+    await a_full_history(make_store, crash=False)
     store = make_store()
     await store.start()
     damage(path, start=0.1, end=0.95)
 
     async def write_until_it_shows() -> None:
         for sequence in range(1, 50):
-            runs = tuple(v.an_invocation(10_000 * sequence + n, v.Listener(f"on_{n}")) for n in range(20))
-            await store.write(v.Batch(sequence, invocations=runs))
+            runs = tuple(invocation(10_000 * sequence + n, Listener(f"on_{n}")) for n in range(20))
+            await store.write(Batch(sequence, invocations=runs))
 
-    with pytest.raises(CorruptDatabaseError, match="will be moved aside whole"):
+    with pytest.raises(CorruptDatabaseError, match="will move the file aside"):
         await write_until_it_shows()
     with pytest.raises(CorruptDatabaseError):
         await store.serve()
     await store.stop()
     await store.start()
     assert check(path) == []
-    await store.write(v.Batch(99, invocations=(v.an_invocation(1_000_000, v.Listener()),)))
+    await store.write(Batch(99, invocations=(invocation(1_000_000, Listener()),)))
     assert read.value("SELECT count(*) FROM sessions WHERE outcome = 'open'") == 1
     assert read.value("SELECT count(*) FROM lifecycle_events WHERE kind = 'database_recovered'") == 1
 
 
 async def test_a_file_of_which_nothing_can_be_read_is_kept_and_a_new_one_begins(
-    make_store: Any, path: Path, read: Any, v: Any
+    make_store: MakeStore, path: Path, read: Reader
 ) -> None:
-    await a_full_history(make_store, v)
+    await a_full_history(make_store)
     with path.open("r+b") as file:
         file.seek(100)
         file.write(os.urandom(path.stat().st_size - 100))
     before = text_of(path)
     await start_and_stop(make_store, path)
     assert text_of(damaged_in(path.parent)) == before
-    assert "0 rows were carried over" in read.value("SELECT detail FROM lifecycle_events")
+    assert "0 rows were copied" in read.value("SELECT detail FROM lifecycle_events")
 
 
 async def test_a_recovery_that_a_crash_cut_off_is_done_again_or_finished(
-    make_store: Any, path: Path, read: Any, v: Any
+    make_store: MakeStore, path: Path, read: Reader
 ) -> None:
-    await a_full_history(make_store, v)
+    await a_full_history(make_store)
     half_done = path.with_name("hassette.db.new")
     half_done.write_bytes(b"half of a file")
     await start_and_stop(make_store, path)
@@ -176,17 +180,17 @@ async def test_a_recovery_that_a_crash_cut_off_is_done_again_or_finished(
 
 
 async def test_the_check_after_a_crash_is_bounded_in_time(
-    make_store: Any, path: Path, v: Any, caplog: pytest.LogCaptureFixture
+    make_store: MakeStore, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await a_full_history(make_store, v)
+    await a_full_history(make_store)
     await start_and_stop(make_store, path, check_limit_s=0)
-    assert "too large to be checked in time" in caplog.text
+    assert "too large to be checked within check_limit_s" in caplog.text
 
 
 # ---- not what it should be ----------------------------------------------------------------------------------------
 
 
-async def test_a_zero_length_file_becomes_a_history(make_store: Any, tmp_path: Path) -> None:
+async def test_a_zero_length_file_becomes_a_history(make_store: MakeStore, tmp_path: Path) -> None:
     path = tmp_path / "hassette.db"
     path.touch()
     await start_and_stop(make_store, path)
@@ -194,7 +198,7 @@ async def test_a_zero_length_file_becomes_a_history(make_store: Any, tmp_path: P
 
 
 async def test_a_file_that_is_not_a_database_is_refused_each_time_and_left_as_it_is(
-    make_store: Any, tmp_path: Path
+    make_store: MakeStore, tmp_path: Path
 ) -> None:
     path = tmp_path / "mine" / "hassette.db"
     path.parent.mkdir()
@@ -206,35 +210,37 @@ async def test_a_file_that_is_not_a_database_is_refused_each_time_and_left_as_it
     assert text_of(path) == b"dear diary"
 
 
-async def test_a_directory_in_its_place_is_refused(make_store: Any, tmp_path: Path) -> None:
+async def test_a_directory_in_its_place_is_refused(make_store: MakeStore, tmp_path: Path) -> None:
     path = tmp_path / "hassette.db"
     path.mkdir()
     with pytest.raises(UnusableFileError, match="it is a directory"):
         await start_and_stop(make_store, path)
 
 
-async def test_a_dangling_symlink_is_refused_and_names_what_is_missing(make_store: Any, tmp_path: Path) -> None:
+async def test_a_dangling_symlink_is_refused_and_names_what_is_missing(make_store: MakeStore, tmp_path: Path) -> None:
     path = tmp_path / "hassette.db"
     path.symlink_to(tmp_path / "card" / "hassette.db")
-    with pytest.raises(UnusableFileError, match=r"symbolic link to .*card/hassette.db, which is not there"):
+    with pytest.raises(UnusableFileError, match=r"symbolic link to .*card/hassette.db, which does not exist"):
         await start_and_stop(make_store, path)
 
 
-async def test_a_symlink_to_a_history_is_followed(make_store: Any, path: Path, tmp_path: Path) -> None:
+async def test_a_symlink_to_a_history_is_followed(make_store: MakeStore, path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.db"
     link.symlink_to(path)
     await start_and_stop(make_store, link)
     assert link.is_symlink()
 
 
-async def test_a_missing_directory_is_made_and_an_impossible_one_is_named(make_store: Any, tmp_path: Path) -> None:
+async def test_a_missing_directory_is_made_and_an_impossible_one_is_named(
+    make_store: MakeStore, tmp_path: Path
+) -> None:
     await start_and_stop(make_store, tmp_path / "a" / "b" / "hassette.db")
     (tmp_path / "file").touch()
-    with pytest.raises(UnusableFileError, match=r"directory .*file/data cannot be made"):
+    with pytest.raises(UnusableFileError, match=r"directory .*file/data cannot be created"):
         await start_and_stop(make_store, tmp_path / "file" / "data" / "hassette.db")
 
 
-async def test_a_log_without_its_database_is_kept(make_store: Any, path: Path, read: Any) -> None:
+async def test_a_log_without_its_database_is_kept(make_store: MakeStore, path: Path, read: Reader) -> None:
     log = path.with_name("hassette.db-wal")
     shutil.move(path, log)
     before = text_of(log)
@@ -287,13 +293,13 @@ async def test_a_file_or_directory_of_another_user_is_named_with_its_owner(
 
 
 async def test_a_file_on_a_read_only_file_system_is_an_error_and_not_a_loss(
-    make_store: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+    make_store: MakeStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         error = sqlite3.OperationalError("attempt to write a readonly database")
         raise error
 
-    monkeypatch.setattr("hassette_store.file.connections.Writer.script", refuse)
+    monkeypatch.setattr("hassette_store.file.writer.Writer.script", refuse)
     with pytest.raises(WriteFailedError, match="readonly"):
         await start_and_stop(make_store, path)
 
@@ -315,7 +321,7 @@ asyncio.run(main())
 
 
 async def test_a_second_framework_is_refused_with_the_first_ones_pid_and_host(
-    make_store: Any, path: Path, read: Any
+    make_store: MakeStore, path: Path, read: Reader
 ) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -353,12 +359,12 @@ async def test_two_that_make_a_new_file_at_once_make_one(tmp_path: Path) -> None
     assert check(path) == []
 
 
-async def test_readers_are_welcome_at_any_time(store: Any, read: Any, v: Any) -> None:
-    await store.write(v.Batch(1, invocations=(v.an_invocation(1, v.Listener()),)))
+async def test_readers_are_welcome_at_any_time(store: DatabaseService, read: Reader) -> None:
+    await store.write(Batch(1, invocations=(invocation(1, Listener()),)))
     assert read.value("SELECT count(*) FROM runs") == 1
 
 
-async def test_the_note_stays_and_says_whose_the_file_is(store: Any, path: Path) -> None:
+async def test_the_note_stays_and_says_whose_the_file_is(store: DatabaseService, path: Path) -> None:
     assert str(os.getpid()) in text_of(owner_note(path)).decode()
 
 

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from hassette_store.writing.fingerprints import fingerprint, normalised
+from support.rows import Failure, Frame
 
 
 @pytest.mark.parametrize(
@@ -17,8 +18,8 @@ from hassette_store.writing.fingerprints import fingerprint, normalised
         ("first line\nsecond", "first line\nanother"),
     ],
 )
-def test_what_varies_does_not_make_another_mistake(v: Any, one: str, other: str) -> None:
-    assert fingerprint(v.Failure(message=one)) == fingerprint(v.Failure(message=other))
+def test_what_varies_does_not_make_another_mistake(one: str, other: str) -> None:
+    assert fingerprint(Failure(message=one)) == fingerprint(Failure(message=other))
 
 
 @pytest.mark.parametrize(
@@ -31,32 +32,32 @@ def test_what_varies_does_not_make_another_mistake(v: Any, one: str, other: str)
     ],
     ids=str,
 )
-def test_another_kind_type_place_or_message_is_another_mistake(v: Any, change: dict[str, Any]) -> None:
-    assert fingerprint(v.Failure()) != fingerprint(v.Failure()._replace(**change))
+def test_another_kind_type_place_or_message_is_another_mistake(change: dict[str, Any]) -> None:
+    assert fingerprint(Failure()) != fingerprint(Failure()._replace(**change))
 
 
-def test_an_edit_above_and_another_directory_leave_the_mistake_the_same(v: Any) -> None:
-    frames = (v.Frame("/config/apps/hall.py", 12, "f"), v.Frame("/config/apps/lamp.py", 5, "g"))
-    moved = (v.Frame("/srv/apps/hall.py", 99, "f"), v.Frame("C:\\apps\\lamp.py", 6, "g"))
-    assert fingerprint(v.Failure(frames=frames)) == fingerprint(v.Failure(frames=moved))
+def test_an_edit_above_and_another_directory_leave_the_mistake_the_same() -> None:
+    frames = (Frame("/config/apps/hall.py", 12, "f"), Frame("/config/apps/lamp.py", 5, "g"))
+    moved = (Frame("/srv/apps/hall.py", 99, "f"), Frame("C:\\apps\\lamp.py", 6, "g"))
+    assert fingerprint(Failure(frames=frames)) == fingerprint(Failure(frames=moved))
 
 
-def test_only_the_innermost_frames_of_the_apps_own_code_count(v: Any) -> None:
-    own = (v.Frame("/config/apps/hall.py", 12, "f"),)
+def test_only_the_innermost_frames_of_the_apps_own_code_count() -> None:
+    own = (Frame("/config/apps/hall.py", 12, "f"),)
     library = (
-        v.Frame("/usr/lib/python3.11/json/decoder.py", 355, "raw_decode"),
-        v.Frame("/srv/.venv/lib/python3.12/site-packages/aiohttp/client.py", 5, "get"),
-        v.Frame("<frozen importlib._bootstrap>", 5, "load"),
+        Frame("/usr/lib/python3.11/json/decoder.py", 355, "raw_decode"),
+        Frame("/srv/.venv/lib/python3.12/site-packages/aiohttp/client.py", 5, "get"),
+        Frame("<frozen importlib._bootstrap>", 5, "load"),
     )
-    outer = tuple(v.Frame("/config/apps/main.py", n, f"outer_{n}") for n in range(3))
-    assert fingerprint(v.Failure(frames=own)) == fingerprint(v.Failure(frames=own + library))
-    five = tuple(v.Frame("/config/apps/deep.py", n, f"deep_{n}") for n in range(5))
-    assert fingerprint(v.Failure(frames=outer + five)) == fingerprint(v.Failure(frames=five))
-    assert fingerprint(v.Failure(frames=library)) != fingerprint(v.Failure(frames=library[:1]))
+    outer = tuple(Frame("/config/apps/main.py", n, f"outer_{n}") for n in range(3))
+    assert fingerprint(Failure(frames=own)) == fingerprint(Failure(frames=own + library))
+    five = tuple(Frame("/config/apps/deep.py", n, f"deep_{n}") for n in range(5))
+    assert fingerprint(Failure(frames=outer + five)) == fingerprint(Failure(frames=five))
+    assert fingerprint(Failure(frames=library)) != fingerprint(Failure(frames=library[:1]))
 
 
-def test_the_version_is_a_part_of_it(v: Any) -> None:
-    assert fingerprint(v.Failure()).startswith("1:")
+def test_the_version_is_a_part_of_it() -> None:
+    assert fingerprint(Failure()).startswith("1:")
 
 
 def test_a_message_is_normalised_as_documented() -> None:

@@ -1,41 +1,42 @@
 """Names and registrations whose text has no UTF-8 form: one number each, in every session."""
 
-from typing import Any
-
+from hassette_store import DatabaseService
 from hassette_store.writing.numbering import NameNumbers, key_of
+from support.rows import Batch, Effects, Event, Job, Listener, LogLine, invocation
+from support.stores import MakeStore, Reader
 
 
-async def test_a_name_with_a_lone_surrogate_is_kept_in_every_session(make_store: Any, read: Any, v: Any) -> None:
-    listener = v.Listener()
+async def test_a_name_with_a_lone_surrogate_is_kept_in_every_session(make_store: MakeStore, read: Reader) -> None:
+    listener = Listener()
     for number in (1, 2):
         store = make_store()
         await store.start()
-        effects = v.Effects((v.LogLine(logger="hall.\ud83d"),))
-        runs = (v.an_invocation(number, listener, trigger=v.Heard(entity_id="sensor.\ud800"), effects=effects),)
-        await store.write(v.Batch(1, registered=(listener,), invocations=runs))
+        effects = Effects((LogLine(logger="hall.\ud83d"),))
+        runs = (invocation(number, listener, trigger=Event(entity_id="sensor.\ud800"), effects=effects),)
+        await store.write(Batch(1, registered=(listener,), invocations=runs))
         await store.stop()
     assert [row["entity"] for row in read.rows("SELECT entity FROM named_runs")] == ["sensor.?"] * 2
     assert [row["logger"] for row in read.rows("SELECT logger FROM run_log_lines")] == ["hall.?"] * 2
 
 
-async def test_names_that_are_one_in_the_file_are_one_name(store: Any, read: Any, v: Any) -> None:
-    listener = v.Listener()
+async def test_names_that_are_one_in_the_file_are_one_name(store: DatabaseService, read: Reader) -> None:
+    listener = Listener()
     names = ("sensor.\ud800", "sensor.\ud801", "sensor.?", "sensor.\ud800")
     for number, name in enumerate(names, 1):
-        run = v.an_invocation(number, listener, trigger=v.Heard(entity_id=name))
-        await store.write(v.Batch(number, invocations=(run,)))
+        run = invocation(number, listener, trigger=Event(entity_id=name))
+        await store.write(Batch(number, invocations=(run,)))
     assert [row["entity"] for row in read.rows("SELECT entity FROM named_runs")] == ["sensor.?"] * 4
 
 
 async def test_registrations_that_are_one_in_the_file_are_one_registration_in_every_session(
-    make_store: Any, read: Any, v: Any
+    make_store: MakeStore, read: Reader
 ) -> None:
     for number in (1, 2):
         store = make_store()
         await store.start()
-        one, other, job = v.Listener("x\ud800"), v.Listener("x\ud801"), v.Job("x\ud800")
-        runs = (v.an_invocation(10 * number, one), v.an_invocation(10 * number + 1, other))
-        await store.write(v.Batch(1, registered=(one, other, job), invocations=runs))
+        one, other, job = Listener("x\ud800"), Listener("x\ud801"), Job("x\ud800")
+        runs = (invocation(10 * number, one), invocation(10 * number + 1, other))
+        await store.write(Batch(1, registered=(one, other, job), invocations=runs))
         await store.stop()
     assert [row["name"] for row in read.rows("SELECT name FROM registrations")] == ["x?", "x?"]
     assert len({row["registration_id"] for row in read.rows("SELECT registration_id FROM runs")}) == 1
@@ -54,6 +55,6 @@ def test_a_name_that_was_not_kept_is_given_a_number_again() -> None:
     assert not numbers.fresh
 
 
-def test_a_natural_key_is_what_the_file_has(v: Any) -> None:
-    assert key_of(v.Listener("x\ud800", topic="t\ud800")) == ("hall", "main", "x?", "t?")
-    assert key_of(v.Job("x\ud800", app="\ud800")) == ("?", "main", "x?")
+def test_a_natural_key_is_what_the_file_has() -> None:
+    assert key_of(Listener("x\ud800", topic="t\ud800")) == ("handler", "hall", "main", "x?", "t?")
+    assert key_of(Job("x\ud800", app="\ud800")) == ("job", "?", "main", "x?")

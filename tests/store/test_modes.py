@@ -9,7 +9,7 @@ import pytest
 
 from hassette_store import backup, check, restore, vacuum
 from hassette_store.file.ownership import Ownership, owner_note
-from hassette_store.recovery import replacement as recovery
+from hassette_store.recovery import replacement
 from hassette_store.settings import StoreSettings
 from hassette_store.startup.preparation import prepare
 
@@ -35,12 +35,12 @@ def rewritten(path: Path, copy: Path) -> None:
 
 def recovered(path: Path, copy: Path) -> None:
     with Ownership.take(path):
-        recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+        replacement.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
 
 
 def put_back(path: Path, copy: Path) -> None:
     with Ownership.take(path):
-        recovery.put_back(copy, path)
+        replacement.put_back(copy, path)
 
 
 def started(path: Path, copy: Path) -> None:

@@ -6,23 +6,28 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
-from hassette_store import DatabaseInUseError, UnusableFileError, WriteFailedError
-from hassette_store.file import ownership as ownership_module
-from hassette_store.file.ownership import Ownership, followed, owned, owner_note
+from hassette_store import DatabaseInUseError, DatabaseService, UnusableFileError, WriteFailedError
+from hassette_store.file.location import resolved
+from hassette_store.file.ownership import FileLock, Ownership, owned, owner_note
+from hassette_store.settings import StoreSettings
+from hassette_store.startup.preparation import prepare
+from support.stores import MakeStore
 
 
-async def start_and_stop(make_store: Any, path: Path) -> Any:
+async def start_and_stop(make_store: MakeStore, path: Path) -> Any:
     store = make_store(path)
     await store.start()
     await store.stop()
     return store
 
 
-async def test_a_link_to_a_history_has_the_same_owner(make_store: Any, store: Any, path: Path, tmp_path: Path) -> None:
+async def test_a_link_to_a_history_has_the_same_owner(
+    make_store: MakeStore, store: DatabaseService, path: Path, tmp_path: Path
+) -> None:
     link = tmp_path / "link.db"
     link.symlink_to(path)
     with pytest.raises(DatabaseInUseError):
@@ -31,17 +36,23 @@ async def test_a_link_to_a_history_has_the_same_owner(make_store: Any, store: An
     await start_and_stop(make_store, link)
 
 
+class SharedWithChild(FileLock):
+    """A lock on a file that a forked child shares: the child has a descriptor of the same open file."""
+
+    def acquire(self, file: IO[str]) -> None:
+        super().acquire(file)
+        self.descriptor = os.dup(file.fileno())
+
+
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no fork")
 def test_a_released_file_is_free_although_a_forked_child_lives_on(path: Path) -> None:
-    first = Ownership.take(path)
-    assert first._file is not None
-    # What a child has after a fork: the same open file.
-    childs = os.dup(first._file.fileno())
+    lock = SharedWithChild()
+    first = Ownership.take(path, lock=lock)
     try:
         first.release()
         Ownership.take(path).release()
     finally:
-        os.close(childs)
+        os.close(lock.descriptor)
 
 
 @pytest.mark.parametrize("call", ["ftruncate", "write"])
@@ -60,7 +71,7 @@ def test_a_note_that_cannot_be_written_leaves_the_file_free(
 
 
 async def test_a_restart_does_not_drop_the_locks_of_this_process(
-    make_store: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+    make_store: MakeStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Closing a file takes all POSIX locks of the process on it back: only SQLite may open the history."""
     opened: list[Path] = []
@@ -77,56 +88,54 @@ async def test_a_restart_does_not_drop_the_locks_of_this_process(
     assert path not in opened
 
 
-@pytest.fixture
-def next_owner(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Ownership]:
-    """Somebody who takes the file in the very moment in which it becomes free."""
-    owners: list[Ownership] = []
-    unlock = ownership_module._unlock
+class TakenAtOnce(FileLock):
+    """A lock that another owner takes at the moment of its first release."""
 
-    def unlock_and_be_followed(file: Any) -> None:
-        unlock(file)
-        if not owners:
-            owners.append(Ownership.take(path))
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.next_owner: Ownership | None = None
 
-    monkeypatch.setattr(ownership_module, "_unlock", unlock_and_be_followed)
-    return owners
+    def release(self, file: IO[str]) -> None:
+        super().release(file)
+        if self.next_owner is None:
+            self.next_owner = Ownership.take(self.path)
 
 
-def test_a_note_is_taken_away_before_others_may_own_the_file(path: Path, next_owner: list[Ownership]) -> None:
-    with pytest.raises(WriteFailedError), owned(path):
-        raise WriteFailedError(path, OSError("no room"))
+def test_a_note_is_taken_away_before_others_may_own_the_file(path: Path) -> None:
+    lock = TakenAtOnce(path)
+    with pytest.raises(WriteFailedError), owned(path, lock=lock):
+        raise WriteFailedError(path, OSError("no space"))
     assert owner_note(path).exists()
     with pytest.raises(DatabaseInUseError, match=f"process {os.getpid()}"):
         Ownership.take(path)
-    next_owner[0].release()
+    assert lock.next_owner is not None
+    lock.next_owner.release()
 
 
-async def test_a_foreign_file_that_is_refused_is_nobodys_and_the_next_owner_is_the_only_one(
-    make_store: Any, path: Path, next_owner: list[Ownership]
-) -> None:
-    path.write_bytes(b"something else, and more than a hundred bytes of it" * 100)  # noqa: ASYNC240  nothing else runs
+def test_a_foreign_file_that_is_refused_is_nobodys_and_the_next_owner_is_the_only_one(path: Path) -> None:
+    lock = TakenAtOnce(path)
+    path.write_bytes(b"another program's file, which is longer than a hundred bytes" * 100)
     with pytest.raises(UnusableFileError, match="it is not an SQLite database"):
-        await make_store().start()
+        prepare(path, StoreSettings(), lambda: 0, lock=lock)
     with pytest.raises(DatabaseInUseError):
         Ownership.take(path)
-    next_owner[0].disown()
+    assert lock.next_owner is not None
+    lock.next_owner.disown()
     assert not owner_note(path).exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows takes no open file away")
-def test_a_note_that_went_between_its_opening_and_its_locking_is_made_anew(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lock = ownership_module._lock
-    note = owner_note(path)
+def test_a_note_that_went_between_its_opening_and_its_locking_is_made_anew(path: Path) -> None:
+    class RemovedBeforeLock(FileLock):
+        removed = False
 
-    def lock_too_late(file: Any) -> None:
-        monkeypatch.setattr(ownership_module, "_lock", lock)
-        note.unlink()
-        lock(file)
+        def acquire(self, file: IO[str]) -> None:
+            if not self.removed:
+                self.removed = True
+                owner_note(path).unlink()
+            super().acquire(file)
 
-    monkeypatch.setattr(ownership_module, "_lock", lock_too_late)
-    first = Ownership.take(path)
+    first = Ownership.take(path, lock=RemovedBeforeLock())
     with pytest.raises(DatabaseInUseError):
         Ownership.take(path)
     first.release()
@@ -134,7 +143,7 @@ def test_a_note_that_went_between_its_opening_and_its_locking_is_made_anew(
 
 @pytest.mark.parametrize("call", ["is_symlink", "exists", "resolve"])
 async def test_a_directory_that_this_user_may_not_look_into_is_named(
-    make_store: Any, path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+    make_store: MakeStore, path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     """As below a directory of another user's; the tests run as root, who may look everywhere."""
 
@@ -146,7 +155,7 @@ async def test_a_directory_that_this_user_may_not_look_into_is_named(
     with monkeypatch.context() as patch:
         patch.setattr(Path, call, refuse)
         with pytest.raises(UnusableFileError, match=r"link\.db: it cannot be looked into \(Permission") as raised:
-            followed(link)
+            resolved(link)
         assert raised.value.__cause__
         with pytest.raises(UnusableFileError, match="cannot be looked into"):
             await make_store(link).start()
@@ -199,17 +208,14 @@ else:
         Ownership.take(path).release()
 
 
-def test_a_file_system_that_locks_no_files_is_named_and_nobody_is_said_to_own_the_file(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A network share without its lock service."""
+def test_a_file_system_that_locks_no_files_is_named_and_nobody_is_said_to_own_the_file(path: Path) -> None:
+    class NoLocks(FileLock):
+        """A network share without a lock service."""
 
-    def refuse(*_: Any) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        def acquire(self, file: IO[str]) -> None:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    with monkeypatch.context() as patch:
-        patch.setattr(ownership_module, "_lock", refuse)
-        with pytest.raises(UnusableFileError, match="its file system locks no files"):
-            Ownership.take(path)
+    with pytest.raises(UnusableFileError, match="its file system does not support locks"):
+        Ownership.take(path, lock=NoLocks())
     assert not owner_note(path).exists()
     Ownership.take(path).release()

@@ -10,28 +10,43 @@ import pytest
 
 from hassette_store import backup, check, restore
 from hassette_store.file.schema import HEAD
-from hassette_store.recovery import replacement as recovery
+from hassette_store.recovery import replacement
+from support.rows import (
+    T0_US,
+    Batch,
+    Due,
+    Effects,
+    Event,
+    Job,
+    Listener,
+    LogLine,
+    ServiceCall,
+    Skip,
+    invocation,
+    run_id,
+)
+from support.stores import MakeStore, Reader, RunScript
 
 
-async def a_run(make_store: Any, v: Any) -> None:
+async def a_run(make_store: MakeStore) -> None:
     store = make_store()
     await store.start()
-    await store.write(v.Batch(1, invocations=(v.an_invocation(1, v.Listener()),)))
+    await store.write(Batch(1, invocations=(invocation(1, Listener()),)))
     await store.stop()
 
 
 @pytest.mark.parametrize("moves", range(4))
 async def test_a_crash_after_any_move_of_a_recovery_loses_neither_the_file_nor_its_log(
-    make_store: Any, path: Path, read: Any, v: Any, crash_after: Any, moves: int
+    make_store: MakeStore, path: Path, read: Reader, crash_after: Any, moves: int
 ) -> None:
-    await a_run(make_store, v)
+    await a_run(make_store)
     log = b"a log with what the file does not have yet"
     path.with_name("hassette.db-wal").write_bytes(log)
     damaged = path.read_bytes()
     with contextlib.suppress(KeyboardInterrupt), crash_after(moves) as moved:
-        recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+        replacement.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
     assert len(moved) == min(moves, 3)
-    recovery.finish_interrupted(path, "20260101T000001Z")
+    replacement.finish_interrupted(path, "20260101T000001Z")
     if moves == 0:
         file = path
     else:
@@ -43,8 +58,10 @@ async def test_a_crash_after_any_move_of_a_recovery_loses_neither_the_file_nor_i
     assert file.with_name(file.name + "-wal").read_bytes() == log
 
 
-async def test_a_row_of_the_wrong_type_is_left_behind_and_named(make_store: Any, path: Path, read: Any, v: Any) -> None:
-    await a_run(make_store, v)
+async def test_a_row_of_the_wrong_type_is_left_behind_and_named(
+    make_store: MakeStore, path: Path, read: Reader
+) -> None:
+    await a_run(make_store)
     db = sqlite3.connect(path)
     try:
         db.execute("PRAGMA writable_schema = ON")
@@ -58,32 +75,30 @@ async def test_a_row_of_the_wrong_type_is_left_behind_and_named(make_store: Any,
         db.commit()
     finally:
         db.close()
-    said = recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
-    assert "could not be read whole: names" in said
+    sentence = replacement.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+    assert "tables that could not be read completely: names" in sentence
     assert read.value("SELECT count(*) FROM names") == before + 1
     assert read.value("SELECT count(*) FROM runs") == 1
     assert read.value("SELECT version_num FROM alembic_version") == HEAD
 
 
-async def test_a_second_recovery_in_the_same_second_keeps_both_damaged_files(
-    make_store: Any, path: Path, v: Any
-) -> None:
-    await a_run(make_store, v)
+async def test_a_second_recovery_in_the_same_second_keeps_both_damaged_files(make_store: MakeStore, path: Path) -> None:
+    await a_run(make_store)
     damaged = [path.read_bytes()]
-    recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+    replacement.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
     damaged.append(path.read_bytes())
-    recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+    replacement.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
     kept = [path.with_name(f"hassette.db.damaged-20260101T000000Z{number}") for number in ("", "-2")]
     assert [one.read_bytes() for one in kept] == damaged
 
 
 async def test_a_log_that_was_kept_is_not_written_over_by_a_file_that_has_none(
-    make_store: Any, path: Path, v: Any
+    make_store: MakeStore, path: Path
 ) -> None:
-    await a_run(make_store, v)
+    await a_run(make_store)
     log = path.with_name("hassette.db.damaged-20260101T000000Z-wal")
     log.write_bytes(b"a log")
-    recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+    replacement.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
     assert log.read_bytes() == b"a log"
     assert path.with_name("hassette.db.damaged-20260101T000000Z-2").exists()
 
@@ -101,29 +116,29 @@ LOST = {
 }
 
 
-async def a_history_of_all_kinds(make_store: Any, v: Any) -> None:
+async def a_history_of_all_kinds(make_store: MakeStore) -> None:
     store = make_store()
     await store.start()
-    listener, job = v.Listener(), v.Job()
-    effects = v.Effects((v.LogLine(),), (v.Call(),))
-    invocations = tuple(v.an_invocation(n, listener, "error" if n % 4 == 0 else "success") for n in range(20))
-    executions = (v.an_invocation(30, job, trigger=v.Due(), effects=effects),)
-    skipped = (v.Skip(listener, v.T0_US, "overlap", 1),)
-    await store.write(v.Batch(1, invocations=invocations, executions=executions, skipped=skipped))
+    listener, job = Listener(), Job()
+    effects = Effects((LogLine(),), (ServiceCall(),))
+    invocations = tuple(invocation(n, listener, "error" if n % 4 == 0 else "success") for n in range(20))
+    executions = (invocation(30, job, trigger=Due(), effects=effects),)
+    skipped = (Skip(listener, T0_US, "overlap", 1),)
+    await store.write(Batch(1, invocations=invocations, executions=executions, skipped=skipped))
     await store.stop()
 
 
 @pytest.mark.parametrize("lost", LOST)
 async def test_a_placeholder_stands_for_each_row_that_damage_took_and_others_refer_to(
-    make_store: Any, path: Path, read: Any, v: Any, tmp_path: Path, lost: str
+    make_store: MakeStore, path: Path, read: Reader, tmp_path: Path, lost: str
 ) -> None:
-    await a_history_of_all_kinds(make_store, v)
+    await a_history_of_all_kinds(make_store)
     with sqlite3.connect(path) as db:
         # What reading around a zeroed leaf comes to.
         db.executescript(LOST[lost])
     db.close()
     assert check(path) != []
-    recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+    replacement.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
     assert check(path) == []
     backup(path, tmp_path / "copy.db")
     restore(tmp_path / "other.db", tmp_path / "copy.db")
@@ -131,10 +146,10 @@ async def test_a_placeholder_stands_for_each_row_that_damage_took_and_others_ref
     assert read.value("SELECT count(*) FROM run_failures") == 5
     session = read.row("SELECT runs, failures, first_id, last_id FROM sessions")
     if lost != "names":
-        assert session == {"runs": 21, "failures": 5, "first_id": v.run_id(0), "last_id": v.run_id(30_000)}
+        assert session == {"runs": 21, "failures": 5, "first_id": run_id(0), "last_id": run_id(30_000)}
     store = make_store()
     await store.start()
-    await store.write(v.Batch(1, invocations=(v.an_invocation(40, v.Listener("new", "new")),)))
+    await store.write(Batch(1, invocations=(invocation(40, Listener("new", "new")),)))
     await store.stop()
     # Nothing of the lost ones' past is the new one's.
     assert read.value("SELECT count(*) FROM runs JOIN listeners ON listeners.id = registration_id AND app = 'new'") == 1
@@ -148,37 +163,37 @@ async def test_a_placeholder_stands_for_each_row_that_damage_took_and_others_ref
 
 
 async def test_a_registration_that_only_statistics_know_keeps_its_number(
-    make_store: Any, path: Path, read: Any, v: Any, spoil: Any
+    make_store: MakeStore, path: Path, read: Reader, spoil: RunScript
 ) -> None:
-    await a_history_of_all_kinds(make_store, v)
+    await a_history_of_all_kinds(make_store)
     spoil("DELETE FROM handler_invocations; DELETE FROM job_executions; " + LOST["all of them"])
-    recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+    replacement.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
     assert read.value("SELECT count(*) FROM statistics_daily JOIN registrations ON id = registration_id") == 2
 
 
 async def test_a_wrong_number_out_of_a_damaged_page_leaves_room_for_new_ones(
-    make_store: Any, path: Path, read: Any, v: Any, spoil: Any
+    make_store: MakeStore, path: Path, read: Reader, spoil: RunScript
 ) -> None:
-    await a_history_of_all_kinds(make_store, v)
+    await a_history_of_all_kinds(make_store)
     spoil("UPDATE handler_invocations SET entity_id = 9223372036854775807, user_id = -1 WHERE id % 2 = 0")
-    recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+    replacement.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
     store = make_store()
     await store.start()
-    await store.write(v.Batch(1, invocations=(v.an_invocation(40, v.Listener(), trigger=v.Heard("new_type")),)))
+    await store.write(Batch(1, invocations=(invocation(40, Listener(), trigger=Event("new_type")),)))
     assert read.value("SELECT count(*) FROM named_runs WHERE event_type = 'new_type'") == 1
 
 
 async def test_a_recovery_that_fails_leaves_no_half_of_a_file_that_fills_the_disk(
-    make_store: Any, path: Path, v: Any, monkeypatch: pytest.MonkeyPatch
+    make_store: MakeStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await a_run(make_store, v)
+    await a_run(make_store)
     damaged = path.read_bytes()
 
     def full(*_: Any) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(recovery, "salvage", full)
+    monkeypatch.setattr(replacement, "salvage", full)
     with pytest.raises(sqlite3.OperationalError):
-        recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
+        replacement.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
     assert [one.name for one in sorted(path.parent.iterdir())] == ["hassette.db", "hassette.db.owner"]
     assert path.read_bytes() == damaged

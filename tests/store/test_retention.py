@@ -2,42 +2,92 @@
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hassette_store import StoreSettings
-from hassette_store.retention.retention import FIRST_PASS_S, PASS_INTERVAL_S, Retention
+from hassette_store import DatabaseService, StoreSettings
+from hassette_store.file.writer import Writer
+from hassette_store.ids import first_id_at, time_of
+from hassette_store.periods import DAY_US
+from hassette_store.retention.retention import Retention, RetentionSchedule
+from support.rows import (
+    T0_US,
+    Batch,
+    Due,
+    Effects,
+    Failure,
+    Job,
+    LifecycleEvent,
+    Listener,
+    LogLine,
+    Loss,
+    Run,
+    ServiceCall,
+    Skip,
+    invocation,
+    run_id,
+)
+from support.stores import Clock, MakeStore, Reader, RunScript
+from support.waiting import eventually
 
 DAY_S = 86_400
 DAY_MS = DAY_S * 1000
 
 
-async def whole_pass(store: Any, clock: Any, **settings: Any) -> Retention:
-    retention = Retention(store._db, StoreSettings(**settings), clock.now_us, clock.monotonic)
-    async for _ in retention.whole_pass():
-        pass
+AT_ONCE = RetentionSchedule(first_pass_s=0)
+
+
+@asynccontextmanager
+async def retention_of(
+    store: DatabaseService,
+    clock: Clock,
+    *,
+    schedule: RetentionSchedule | None = None,
+    trace: Callable[[str], None] | None = None,
+    **settings: Any,
+) -> AsyncIterator[tuple[Retention, Writer]]:
+    """Yield a retention with another connection to the store's file; ``trace`` receives its statements."""
+    db = await Writer.open(store.path, synchronous="normal")
+    await db.run(lambda raw: raw.set_trace_callback(trace))
+    retention = Retention(db, StoreSettings(**settings), clock.now_us, clock.monotonic, schedule=schedule)
+    try:
+        yield retention, db
+    finally:
+        await retention.close()
+        await db.close()
+
+
+async def whole_pass(store: DatabaseService, clock: Clock, **options: Any) -> Retention:
+    async with retention_of(store, clock, **options) as (retention, _):
+        async for _ in retention.whole_pass():
+            pass
     return retention
 
 
-async def fill(store: Any, v: Any, runs: list[Any]) -> None:
+async def fill(store: DatabaseService, runs: list[Run]) -> None:
     for start in range(0, len(runs), 500):
-        await store.write(v.Batch(store._last_sequence + 1, invocations=tuple(runs[start : start + 500])))
+        await store.write(Batch(store.last_sequence + 1, invocations=tuple(runs[start : start + 500])))
 
 
-async def test_successes_go_after_a_week_and_failures_after_a_month(store: Any, read: Any, clock: Any, v: Any) -> None:
-    listener = v.Listener()
-    effects = v.Effects((v.LogLine(),), (v.Call(),), 1, 1)
+async def test_successes_go_after_a_week_and_failures_after_a_month(
+    store: DatabaseService, read: Reader, clock: Clock
+) -> None:
+    listener = Listener()
+    effects = Effects((LogLine(),), (ServiceCall(),), 1, 1)
     runs = [
-        v.an_invocation(day * DAY_MS + n, listener, status, effects=effects)
+        invocation(day * DAY_MS + n, listener, status, effects=effects)
         for day in range(40)
         for n, status in enumerate(("success", "error", "timed_out"))
     ]
-    await fill(store, v, runs)
-    clock.pass_(40 * DAY_S)
+    await fill(store, runs)
+    clock.advance(40 * DAY_S)
     await whole_pass(store, clock, keep_newest=0)
     ages = {
-        status: {40 - ((row["id"] >> 21) - v.T0_US // 1000) // DAY_MS for row in rows}
+        status: {40 - (time_of(row["id"]) - T0_US) // DAY_US for row in rows}
         for status in ("success", "error", "timed_out")
         if (rows := read.rows("SELECT id FROM named_runs WHERE status = ?", status))
     }
@@ -53,14 +103,14 @@ async def test_successes_go_after_a_week_and_failures_after_a_month(store: Any, 
 
 
 async def test_the_newest_runs_of_each_registration_stay_whatever_their_age(
-    store: Any, read: Any, clock: Any, v: Any
+    store: DatabaseService, read: Reader, clock: Clock
 ) -> None:
-    rare, busy, job = v.Listener("rare"), v.Listener("busy"), v.Job()
-    await fill(store, v, [v.an_invocation(n, rare) for n in range(5)])
-    await fill(store, v, [v.an_invocation(100 + n, busy) for n in range(60)])
-    due = tuple(v.Run(v.run_id(900_000, n), job, v.Due(), v.T0_US, 1, 1, "success") for n in range(30))
-    await store.write(v.Batch(99, executions=due))
-    clock.pass_(100 * DAY_S)
+    rare, busy, job = Listener("rare"), Listener("busy"), Job()
+    await fill(store, [invocation(n, rare) for n in range(5)])
+    await fill(store, [invocation(100 + n, busy) for n in range(60)])
+    due = tuple(Run(run_id(900_000, n), job, Due(), T0_US, 1, 1, "success") for n in range(30))
+    await store.write(Batch(99, executions=due))
+    clock.advance(100 * DAY_S)
     await whole_pass(store, clock)
     counts = read.rows(
         "SELECT name, count(*) AS n FROM runs JOIN registrations ON registrations.id = registration_id GROUP BY 1"
@@ -69,99 +119,98 @@ async def test_the_newest_runs_of_each_registration_stay_whatever_their_age(
     newest = read.value(
         "SELECT min(runs.id) FROM runs JOIN listeners ON listeners.id = registration_id WHERE name = 'busy'"
     )
-    assert newest == v.run_id((100 + 40) * 1000)
+    assert newest == run_id((100 + 40) * 1000)
 
 
-async def test_what_was_kept_as_newest_goes_when_it_is_not_any_more(store: Any, read: Any, clock: Any, v: Any) -> None:
-    listener = v.Listener()
-    await fill(store, v, [v.an_invocation(n, listener) for n in range(20)])
-    clock.pass_(100 * DAY_S)
+async def test_what_was_kept_as_newest_goes_when_it_is_not_any_more(
+    store: DatabaseService, read: Reader, clock: Clock
+) -> None:
+    listener = Listener()
+    await fill(store, [invocation(n, listener) for n in range(20)])
+    clock.advance(100 * DAY_S)
     await whole_pass(store, clock)
     assert read.value("SELECT count(*) FROM runs") == 20
-    await fill(store, v, [v.an_invocation(100 * DAY_MS + n, listener) for n in range(12)])
+    await fill(store, [invocation(100 * DAY_MS + n, listener) for n in range(12)])
     await whole_pass(store, clock)
     assert read.value("SELECT count(*) FROM runs") == 20
-    assert read.value("SELECT min(id) FROM runs") == v.run_id(12_000)
+    assert read.value("SELECT min(id) FROM runs") == run_id(12_000)
 
 
-async def test_a_second_pass_does_not_walk_what_the_first_has_walked(store: Any, clock: Any, v: Any) -> None:
-    await fill(store, v, [v.an_invocation(n, v.Listener()) for n in range(600)])
-    clock.pass_(100 * DAY_S)
+async def test_a_second_pass_does_not_walk_what_the_first_has_walked(store: DatabaseService, clock: Clock) -> None:
+    await fill(store, [invocation(n, Listener()) for n in range(600)])
+    clock.advance(100 * DAY_S)
     first = await whole_pass(store, clock)
     again = await whole_pass(store, clock)
-    assert first.rows >= 580
+    assert first.changed_rows >= 580
     # What remains is the note of the newest runs.
-    assert again.rows <= 10
+    assert again.changed_rows <= 10
 
 
 @pytest.mark.parametrize("ahead_s", [400 * DAY_S, 30 * DAY_S + 90])
 async def test_a_pass_under_a_clock_that_is_ahead_takes_nothing_of_what_comes_after_it(
-    store: Any, read: Any, clock: Any, v: Any, ahead_s: float
+    store: DatabaseService, read: Reader, clock: Clock, ahead_s: float
 ) -> None:
-    listener = v.Listener()
-    await fill(store, v, [v.an_invocation(n, listener) for n in range(10)])
-    clock.pass_(ahead_s)
+    listener = Listener()
+    await fill(store, [invocation(n, listener) for n in range(10)])
+    clock.advance(ahead_s)
     await whole_pass(store, clock, keep_newest=0)
-    clock.pass_(-ahead_s)
+    clock.advance(-ahead_s)
     # Also when the newest of them is later than anything that pass has looked at.
     later = [60_000 + 1_000 * n for n in range(50)]
-    await fill(store, v, [v.an_invocation(n, listener, "error" if n % 2_000 else "success") for n in later])
+    await fill(store, [invocation(n, listener, "error" if n % 2_000 else "success") for n in later])
     await whole_pass(store, clock, keep_newest=0)
     assert read.value("SELECT count(*) FROM runs") == 50
     # What came under the right clock goes at its right time.
-    clock.pass_(10 * DAY_S)
+    clock.advance(10 * DAY_S)
     await whole_pass(store, clock, keep_newest=0)
     assert read.value("SELECT count(*) FROM runs WHERE status_id <> 0") == read.value("SELECT count(*) FROM runs") == 25
 
 
-async def test_the_marks_of_a_clock_that_was_ahead_are_forgotten(store: Any, read: Any, clock: Any, v: Any) -> None:
-    await store._db.rows(
-        "INSERT INTO store_state VALUES ('successes_below', ?), ('failures_below', ?)",
-        (v.run_id(400 * DAY_MS * 1000),) * 2,
-    )
-    listener = v.Listener()
-    await fill(store, v, [v.an_invocation(n, listener) for n in range(50)])
+async def test_the_marks_of_a_clock_that_was_ahead_are_forgotten(
+    store: DatabaseService, read: Reader, clock: Clock, spoil: RunScript
+) -> None:
+    mark = run_id(400 * DAY_US)
+    spoil(f"INSERT INTO store_state VALUES ('successes_below', {mark}), ('failures_below', {mark})")
+    listener = Listener()
+    await fill(store, [invocation(n, listener) for n in range(50)])
     await whole_pass(store, clock, keep_newest=0)
     assert read.value("SELECT count(*) FROM runs") == 50
-    clock.pass_(10 * DAY_S)
+    clock.advance(10 * DAY_S)
     await whole_pass(store, clock, keep_newest=0)
     assert read.value("SELECT count(*) FROM runs") == 0
 
 
 async def test_a_group_that_comes_back_after_it_aged_out_has_its_traceback(
-    make_store: Any, read: Any, clock: Any, v: Any, monkeypatch: pytest.MonkeyPatch
+    make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
-    monkeypatch.setattr("hassette_store.retention.retention.FIRST_PASS_S", 0.0)
-    store, listener = make_store(keep_newest=0), v.Listener()
+    store, listener = make_store(keep_newest=0, retention_schedule=AT_ONCE), Listener()
     await store.start()
-    await fill(store, v, [v.an_invocation(1, listener, "error")])
+    await fill(store, [invocation(1, listener, "error")])
     traceback = read.value("SELECT traceback FROM error_groups")
-    clock.pass_(500 * DAY_S)
+    clock.advance(500 * DAY_S)
     serving = asyncio.create_task(store.serve())
-    async with asyncio.timeout(20):
-        while read.value("SELECT count(*) FROM error_groups"):  # noqa: ASYNC110  as below
-            await asyncio.sleep(0.02)
+    await eventually(lambda: not read.value("SELECT count(*) FROM error_groups"))
     serving.cancel()
-    await fill(store, v, [v.an_invocation(500 * DAY_MS, listener, "error")])
+    await fill(store, [invocation(500 * DAY_MS, listener, "error")])
     assert read.value("SELECT traceback FROM error_groups") == traceback != ""
 
 
 async def test_a_number_is_given_again_only_when_no_statistics_carry_it(
-    make_store: Any, read: Any, clock: Any, v: Any
+    make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
     kept = {"keep_newest": 0, "keep_daily_days": 2, "keep_hourly_days": 2}
-    store, stays, goes, job = make_store(), v.Listener("stays"), v.Listener("goes"), v.Job("gone")
+    store, stays, goes, job = make_store(), Listener("stays"), Listener("goes"), Job("gone")
     await store.start()
-    ran = v.Run(v.run_id(3_000_000), job, v.Due(), v.T0_US, 1, 1, "success")
-    runs = (v.an_invocation(1, goes), v.an_invocation(2, goes))
-    await store.write(v.Batch(1, registered=(stays, goes, job), invocations=runs, executions=(ran,)))
-    clock.pass_(60)
+    ran = Run(run_id(3_000_000), job, Due(), T0_US, 1, 1, "success")
+    runs = (invocation(1, goes), invocation(2, goes))
+    await store.write(Batch(1, registered=(stays, goes, job), invocations=runs, executions=(ran,)))
+    clock.advance(60)
     # They end on the next day, after the retirement.
-    await store.write(v.Batch(2, retired=(goes, job)))
-    await store.write(v.Batch(3, invocations=(v.an_invocation(10 * DAY_MS // 24, goes),)))
+    await store.write(Batch(2, retired=(goes, job)))
+    await store.write(Batch(3, invocations=(invocation(10 * DAY_MS // 24, goes),)))
     numbers = {row["id"] for row in read.rows("SELECT id FROM registrations")}
     for _ in range(6 * 24):
-        clock.pass_(DAY_S / 24)
+        clock.advance(DAY_S / 24)
         await whole_pass(store, clock, keep_successes_days=1, keep_failures_days=1, **kept)
         known = {row["id"] for row in read.rows("SELECT id FROM registrations")}
         counted = {row["id"] for row in read.rows("SELECT registration_id AS id FROM statistics_daily")}
@@ -170,14 +219,14 @@ async def test_a_number_is_given_again_only_when_no_statistics_carry_it(
 
 
 async def test_statistics_outlive_the_rows_and_go_by_an_age_of_their_own(
-    store: Any, read: Any, clock: Any, v: Any
+    store: DatabaseService, read: Reader, clock: Clock
 ) -> None:
-    listener = v.Listener()
+    listener = Listener()
     hour_us = 3_600_000_000
-    await fill(store, v, [v.an_invocation(0, listener), v.an_invocation(50 * DAY_MS, listener)])
-    skip = v.Skip(listener, v.T0_US // hour_us * hour_us, "overlap", 3)
-    await store.write(v.Batch(50, skipped=(skip,)))
-    clock.pass_(70 * DAY_S)
+    await fill(store, [invocation(0, listener), invocation(50 * DAY_MS, listener)])
+    skip = Skip(listener, T0_US // hour_us * hour_us, "overlap", 3)
+    await store.write(Batch(50, skipped=(skip,)))
+    clock.advance(70 * DAY_S)
     await whole_pass(store, clock, keep_newest=0)
     assert read.value("SELECT count(*) FROM runs") == 0
     for table, left in (
@@ -189,55 +238,51 @@ async def test_statistics_outlive_the_rows_and_go_by_an_age_of_their_own(
         ("skips_daily", 1),
     ):
         assert read.value(f"SELECT count(*) FROM {table}") == left, table
-    clock.pass_(360 * DAY_S)
+    clock.advance(360 * DAY_S)
     await whole_pass(store, clock, keep_newest=0)
     assert read.value("SELECT count(*) FROM statistics_daily") == 1
     assert read.value("SELECT count(*) FROM skips_daily") == 0
 
 
-async def test_a_session_stays_as_long_as_an_event_of_it(make_store: Any, read: Any, clock: Any) -> None:
+async def test_a_session_stays_as_long_as_an_event_of_it(
+    make_store: MakeStore, read: Reader, clock: Clock, spoil: RunScript
+) -> None:
     for _ in range(2):
         store = make_store()
         await store.start()
         await store.stop()
-    clock.pass_(500 * DAY_S)
+    clock.advance(500 * DAY_S)
     store = make_store()
     await store.start()
-    await store._db.rows(
-        "INSERT INTO lifecycle_events VALUES (?, 1, ?, 'app_started', 'x', '')", (clock.us // 1000 << 21, clock.us)
-    )
+    spoil(f"INSERT INTO lifecycle_events VALUES ({first_id_at(clock.us)}, 1, {clock.us}, 'app_started', 'x', '')")
     await whole_pass(store, clock)
     assert [row["id"] for row in read.rows("SELECT id FROM sessions")] == [1, 3]
 
 
 async def test_sessions_registrations_and_error_groups_go_last_and_only_when_nothing_refers_to_them(
-    make_store: Any, read: Any, clock: Any, v: Any
+    make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
     for sequence, name in enumerate(("kept", "gone"), 1):
         store = make_store()
         await store.start()
         keep, lifecycle = (
-            v.Listener(name),
-            v.Lifecycle(v.run_id(900_000_000 * sequence), clock.us, "app_started", "x", ""),
+            Listener(name),
+            LifecycleEvent(run_id(900_000_000 * sequence), clock.us, "app_started", "x", ""),
         )
         await store.write(
-            v.Batch(
-                1, registered=(keep,), lifecycle=(lifecycle,), losses=(v.Loss("late_effect", "log_lines", 1, 0, 0),)
-            )
+            Batch(1, registered=(keep,), lifecycle=(lifecycle,), losses=(Loss("late_effect", "log_lines", 1, 0, 0),))
         )
-        failure = v.Failure(type=name)
-        await store.write(
-            v.Batch(2, invocations=(v.an_invocation(sequence * 1_000_000, keep, "error", failure=failure),))
-        )
+        failure = Failure(type=name)
+        await store.write(Batch(2, invocations=(invocation(sequence * 1_000_000, keep, "error", failure=failure),)))
         await store.stop()
-        clock.pass_(3_600)
+        clock.advance(3_600)
     store = make_store()
     await store.start()
     with sqlite3.connect(store.path) as db:
-        db.execute("DELETE FROM handler_invocations WHERE id > ?", (v.run_id(1_500_000_000),))
-        db.execute("DELETE FROM failures WHERE run_id > ?", (v.run_id(1_500_000_000),))
+        db.execute("DELETE FROM handler_invocations WHERE id > ?", (run_id(1_500_000_000),))
+        db.execute("DELETE FROM failures WHERE run_id > ?", (run_id(1_500_000_000),))
     db.close()
-    clock.pass_(500 * DAY_S)
+    clock.advance(500 * DAY_S)
     await whole_pass(store, clock)
     assert [row["id"] for row in read.rows("SELECT id FROM sessions")] == [1, 3]
     assert [row["name"] for row in read.rows("SELECT name FROM listeners")] == ["kept"]
@@ -246,16 +291,15 @@ async def test_sessions_registrations_and_error_groups_go_last_and_only_when_not
 
 
 async def test_the_size_is_kept_by_taking_the_oldest_successes_first_and_failures_last(
-    make_store: Any, path: Any, read: Any, clock: Any, v: Any
+    make_store: MakeStore, path: Path, read: Reader, clock: Clock
 ) -> None:
     store = make_store()
     await store.start()
-    listener = v.Listener()
-    told = v.Effects((v.LogLine(message="x" * 900),))
+    listener = Listener()
+    told = Effects((LogLine(message="x" * 900),))
     await fill(
         store,
-        v,
-        [v.an_invocation(n, listener, "error" if n % 4 == 0 else "success", effects=told) for n in range(4_000)],
+        [invocation(n, listener, "error" if n % 4 == 0 else "success", effects=told) for n in range(4_000)],
     )
     await whole_pass(store, clock, max_size_mb=2)
     pages = read.row("SELECT * FROM pragma_page_count, pragma_freelist_count")
@@ -263,7 +307,7 @@ async def test_the_size_is_kept_by_taking_the_oldest_successes_first_and_failure
     left = {row["status"]: row["n"] for row in read.rows("SELECT status, count(*) AS n FROM named_runs GROUP BY 1")}
     assert left["error"] == 1_000
     assert left["success"] < 1_000
-    assert read.value("SELECT min(id) FROM runs WHERE status_id = 0") > v.run_id(2_000_000)
+    assert read.value("SELECT min(id) FROM runs WHERE status_id = 0") > run_id(2_000_000)
     await whole_pass(store, clock, max_size_mb=1)
     failing = read.rows("SELECT id FROM named_runs WHERE status = 'error'")
     assert 20 <= len(failing) < 1_000
@@ -271,26 +315,22 @@ async def test_the_size_is_kept_by_taking_the_oldest_successes_first_and_failure
 
 
 async def test_error_groups_without_a_run_do_not_outgrow_the_size_and_are_walked_in_small_bites(
-    make_store: Any, read: Any, clock: Any, v: Any, monkeypatch: pytest.MonkeyPatch
+    make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
     """An app whose every message is another one, such as an address with a token in it, makes a group a failure."""
     store = make_store()
     await store.start()
-    listener = v.Listener()
-    runs = [
-        v.an_invocation(n, listener, "error", failure=v.Failure(type=f"E{n}", message="x" * 900)) for n in range(2_000)
-    ]
-    await fill(store, v, runs)
+    listener = Listener()
+    runs = [invocation(n, listener, "error", failure=Failure(type=f"E{n}", message="x" * 900)) for n in range(2_000)]
+    await fill(store, runs)
     assert read.value("SELECT count(*) FROM error_groups") == 2_000
-    monkeypatch.setattr("hassette_store.retention.retention._MOST_ROWS", 64)
     walked: list[int] = []
 
     def notice(sql: str) -> None:
         if sql.startswith("DELETE FROM error_groups"):
             walked.append(1)
 
-    await store._db.run(lambda db: db.set_trace_callback(notice))
-    await whole_pass(store, clock)
+    await whole_pass(store, clock, schedule=RetentionSchedule(max_rows=64), trace=notice)
     assert read.value("SELECT count(*) FROM error_groups") == 2_000
     assert len(walked) >= 2_000 / 80
     await whole_pass(store, clock, max_size_mb=1)
@@ -301,81 +341,77 @@ async def test_error_groups_without_a_run_do_not_outgrow_the_size_and_are_walked
     assert read.value("SELECT count(*) FROM failures JOIN error_groups ON error_groups.id = error_group_id") == 20
 
 
-async def test_free_pages_are_given_back(store: Any, path: Any, read: Any, clock: Any, v: Any) -> None:
-    told = v.Effects((v.LogLine(message="x" * 900),))
-    await fill(store, v, [v.an_invocation(n, v.Listener(), effects=told) for n in range(6_000)])
+async def test_free_pages_are_given_back(store: DatabaseService, path: Path, read: Reader, clock: Clock) -> None:
+    told = Effects((LogLine(message="x" * 900),))
+    await fill(store, [invocation(n, Listener(), effects=told) for n in range(6_000)])
     before = read.value("SELECT page_count FROM pragma_page_count")
-    clock.pass_(100 * DAY_S)
+    clock.advance(100 * DAY_S)
     await whole_pass(store, clock)
     after = read.row("SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count")
     assert after["page_count"] < before / 2
     assert after["freelist_count"] <= 256
 
 
-async def test_a_pass_brings_the_log_home_by_itself_again_and_again(store: Any, path: Any, clock: Any, v: Any) -> None:
-    told = v.Effects((v.LogLine(message="x" * 900),))
-    await fill(store, v, [v.an_invocation(n, v.Listener(), effects=told) for n in range(8_000)])
-    clock.pass_(100 * DAY_S)
+async def test_a_pass_brings_the_log_home_by_itself_again_and_again(
+    store: DatabaseService, path: Path, clock: Clock
+) -> None:
+    told = Effects((LogLine(message="x" * 900),))
+    await fill(store, [invocation(n, Listener(), effects=told) for n in range(8_000)])
+    clock.advance(100 * DAY_S)
     bites = checkpoints = 0
 
     def count(sql: str) -> None:
         nonlocal checkpoints
         checkpoints += "wal_checkpoint" in sql
 
-    await store._db.run(lambda db: db.set_trace_callback(count))
-    retention = Retention(store._db, StoreSettings(keep_newest=0), clock.now_us, clock.monotonic)
-    async for _ in retention.whole_pass():
-        bites += 1
+    async with retention_of(store, clock, trace=count, keep_newest=0) as (retention, db):
+        async for _ in retention.whole_pass():
+            bites += 1
+        assert await db.rows("PRAGMA wal_autocheckpoint") == [(1_000,)]
     assert bites > 40
     assert bites // 20 <= checkpoints <= bites // 10
-    assert await store._db.rows("PRAGMA wal_autocheckpoint") == [(1_000,)]
 
 
 async def test_a_bite_is_taken_between_writes_and_only_when_its_time_has_come(
-    store: Any, read: Any, clock: Any, v: Any
+    store: DatabaseService, read: Reader, clock: Clock
 ) -> None:
-    await fill(store, v, [v.an_invocation(n, v.Listener()) for n in range(300)])
-    clock.pass_(0)
-    retention = Retention(store._db, StoreSettings(keep_newest=0), clock.now_us, clock.monotonic)
-    assert await retention.bite() == FIRST_PASS_S
-    clock.pass_(100 * DAY_S)
-    pauses = [await retention.bite()]
-    while pauses[-1] < PASS_INTERVAL_S:
-        pauses.append(await retention.bite())
-    assert len(pauses) > 10
-    assert read.value("SELECT count(*) FROM runs") == 0
-    assert await retention.bite() == PASS_INTERVAL_S
+    await fill(store, [invocation(n, Listener()) for n in range(300)])
+    schedule = RetentionSchedule()
+    async with retention_of(store, clock, keep_newest=0) as (retention, _):
+        assert await retention.step() == schedule.first_pass_s
+        clock.advance(100 * DAY_S)
+        pauses_s = [await retention.step()]
+        while pauses_s[-1] < schedule.interval_s:
+            pauses_s.append(await retention.step())
+        assert len(pauses_s) > 10
+        assert read.value("SELECT count(*) FROM runs") == 0
+        assert await retention.step() == schedule.interval_s
 
 
-async def test_a_locked_file_puts_the_pass_off_and_ends_nothing(store: Any, read: Any, clock: Any, v: Any) -> None:
-    await fill(store, v, [v.an_invocation(n, v.Listener()) for n in range(3)])
-    clock.pass_(100 * DAY_S)
-    retention = Retention(store._db, StoreSettings(keep_newest=0), clock.now_us, clock.monotonic)
-    clock.pass_(FIRST_PASS_S)
-    other = sqlite3.connect(store.path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
-        while await retention.bite() < PASS_INTERVAL_S:
+async def test_a_locked_file_puts_the_pass_off_and_ends_nothing(
+    store: DatabaseService, read: Reader, clock: Clock
+) -> None:
+    await fill(store, [invocation(n, Listener()) for n in range(3)])
+    clock.advance(100 * DAY_S)
+    schedule = RetentionSchedule()
+    async with retention_of(store, clock, keep_newest=0) as (retention, _):
+        clock.advance(schedule.first_pass_s)
+        with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            while await retention.step() < schedule.interval_s:
+                pass
+        assert read.value("SELECT count(*) FROM runs") == 3
+        clock.advance(schedule.interval_s)
+        while await retention.step() < schedule.interval_s:
             pass
-    finally:
-        other.close()
-    assert read.value("SELECT count(*) FROM runs") == 3
-    clock.pass_(PASS_INTERVAL_S)
-    while await retention.bite() < PASS_INTERVAL_S:
-        pass
     assert read.value("SELECT count(*) FROM runs") == 0
 
 
-async def test_the_service_takes_bites_by_itself(
-    make_store: Any, read: Any, clock: Any, v: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = make_store(keep_newest=0)
+async def test_the_service_takes_bites_by_itself(make_store: MakeStore, read: Reader, clock: Clock) -> None:
+    store = make_store(keep_newest=0, retention_schedule=AT_ONCE)
     await store.start()
-    await fill(store, v, [v.an_invocation(n, v.Listener()) for n in range(30)])
-    monkeypatch.setattr("hassette_store.retention.retention.FIRST_PASS_S", 0.0)
-    clock.pass_(100 * DAY_S)
+    await fill(store, [invocation(n, Listener()) for n in range(30)])
+    clock.advance(100 * DAY_S)
     serving = asyncio.create_task(store.serve())
-    async with asyncio.timeout(20):
-        while read.value("SELECT count(*) FROM runs"):  # noqa: ASYNC110  another connection has no event to wait for
-            await asyncio.sleep(0.02)
+    await eventually(lambda: not read.value("SELECT count(*) FROM runs"))
     serving.cancel()

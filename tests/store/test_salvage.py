@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hassette_store.recovery import replacement as recovery
+from hassette_store.recovery import replacement
 
 PAGE = 4096
 FILL = "WITH RECURSIVE c (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i < 19999) "
@@ -108,9 +108,9 @@ def test_every_row_that_can_be_read_by_its_key_arrives_however_many_pages_are_da
     damaged = shutil.copyfile(path, path.with_name("copy.db"))
     readable = readable_one_by_one(damaged, table, key, written)
     assert 10_000 < len(readable) < 20_000
-    said = recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=60)
+    sentence = replacement.recover(path, "a test", stamp="20260101T000000Z", limit_s=60)
     assert readable - keys(path, table, key) == set()
-    assert f"could not be read whole: {table}" in said
+    assert f"tables that could not be read completely: {table}" in sentence
 
 
 def test_rows_of_which_only_the_log_knows_arrive_around_damage_in_it(path: Path) -> None:
@@ -128,7 +128,7 @@ def test_rows_of_which_only_the_log_knows_arrive_around_damage_in_it(path: Path)
     # SQLite trusts the log up to the first frame with a wrong sum: what comes before it counts.
     assert len(content) > 100 * (PAGE + 24)
     readable = readable_one_by_one(copy, "statistics_hourly", key, written)
-    recovery.recover(copy, "a test", stamp="20260101T000000Z", limit_s=60)
+    replacement.recover(copy, "a test", stamp="20260101T000000Z", limit_s=60)
     assert readable == written == keys(copy, "statistics_hourly", key)
 
 
@@ -137,6 +137,6 @@ def test_a_salvage_ends_when_its_time_is_over_and_says_what_is_not_whole(path: P
     db.execute(FILL + TABLES["statistics_hourly"][0])
     db.commit()
     db.close()
-    said = recovery.recover(path, "a test", stamp="20260101T000000Z", limit_s=0)
-    assert "; 0 rows were carried over" in said
-    assert "statistics_hourly" in said
+    sentence = replacement.recover(path, "a test", stamp="20260101T000000Z", limit_s=0)
+    assert "; 0 rows were copied" in sentence
+    assert "statistics_hourly" in sentence

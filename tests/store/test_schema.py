@@ -7,7 +7,6 @@ import sys
 import time
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,6 +17,8 @@ from hassette_store.file.creation import create, statements
 from hassette_store.file.schema import HEAD
 from hassette_store.startup.upgrade import upgrade
 from hassette_store.statuses import STATUS_NUMBERS
+from support.rows import Batch, Listener, invocation
+from support.stores import MakeStore
 
 
 def test_all_is_sorted_and_true() -> None:
@@ -34,7 +35,7 @@ def test_the_head_is_the_newest_script() -> None:
     assert scripts[-1].split("_")[0] == HEAD
 
 
-async def test_a_new_file_is_made_with_its_directory(make_store: Any, tmp_path: Path) -> None:
+async def test_a_new_file_is_made_with_its_directory(make_store: MakeStore, tmp_path: Path) -> None:
     path = tmp_path / "not" / "there" / "hassette.db"
     store = make_store(path)
     await store.start()
@@ -87,7 +88,7 @@ def test_a_file_at_head_is_opened_without_alembic(path: Path) -> None:
     assert done.stdout.strip() == ""
 
 
-async def test_opening_a_file_at_head_takes_no_more_than_a_moment(make_store: Any) -> None:
+async def test_opening_a_file_at_head_takes_no_more_than_a_moment(make_store: MakeStore) -> None:
     store = make_store()
     await store.start()
     await store.stop()
@@ -105,19 +106,19 @@ def bytes_of(path: Path) -> bytes:
     return path.read_bytes()
 
 
-async def test_a_newer_file_is_left_alone(make_store: Any, path: Path) -> None:
+async def test_a_newer_file_is_left_alone(make_store: MakeStore, path: Path) -> None:
     db = sqlite3.connect(path)
     db.execute("UPDATE alembic_version SET version_num = '0999'")
     db.commit()
     db.close()
     before = bytes_of(path)
-    with pytest.raises(NewerDatabaseError, match=r"revision 0999.*left as it is") as caught:
+    with pytest.raises(NewerDatabaseError, match=r"revision 0999.*The file is unchanged") as caught:
         await make_store().start()
     assert caught.value.revision == "0999"
     assert bytes_of(path) == before
 
 
-async def test_the_database_of_another_program_is_left_alone(make_store: Any, tmp_path: Path) -> None:
+async def test_the_database_of_another_program_is_left_alone(make_store: MakeStore, tmp_path: Path) -> None:
     path = tmp_path / "hassette.db"
     db = sqlite3.connect(path)
     db.execute("CREATE TABLE states (id INTEGER)")
@@ -159,11 +160,11 @@ def test_a_new_file_has_the_schema_that_alembic_makes_from_revision_to_revision(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
 async def test_a_directory_whose_name_is_no_text_holds_a_history_like_any_other(
-    make_store: Any, tmp_path: Path, v: Any
+    make_store: MakeStore, tmp_path: Path
 ) -> None:
     store = make_store(tmp_path / os.fsdecode(b"caf\xe9") / "hassette.db")
     for sequence in (1, 2):
         await store.start()
-        await store.write(v.Batch(sequence, invocations=(v.an_invocation(sequence, v.Listener()),)))
+        await store.write(Batch(sequence, invocations=(invocation(sequence, Listener()),)))
         await store.stop()
     assert check(store.path) == []

@@ -5,46 +5,53 @@ import json
 import os
 import socket
 import sqlite3
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hassette_store import CorruptDatabaseError, DatabaseService, StoreError
+from hassette_store.retention.retention import RetentionSchedule
+from support.rows import T0_US, Batch, Due, Event, Job, Listener, Running, invocation, run_id
+from support.stores import Clock, MakeStore, Reader, RunScript
+from support.waiting import eventually
 
-def abandon(store: Any) -> Any:
-    """Let go of a store as a crash would: the file keeps what it has, nothing is closed in it."""
-    db, store._db = store._db, None
-    store._ownership.release()
-    store._ownership = None
-    return db.close()
+
+async def crash(store: DatabaseService) -> None:
+    """Stop a store, and put its file back as it was before: nothing in it is closed."""
+    files = [store.path, store.path.with_name(store.path.name + "-wal")]
+    contents = [file.read_bytes() for file in files]
+    await store.stop()
+    for file, content in zip(files, contents, strict=True):
+        file.write_bytes(content)
 
 
 async def test_a_session_is_open_before_the_first_record_and_clean_after_the_last(
-    make_store: Any, read: Any, clock: Any, v: Any
+    make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
     store = make_store()
     await store.start()
     opened = read.row("SELECT * FROM sessions")
     assert (opened["outcome"], opened["ended_us"], opened["runs"]) == ("open", None, 0)
     assert (opened["pid"], opened["host"]) == (os.getpid(), socket.gethostname())
-    clock.pass_(60)
-    await store.write(
-        v.Batch(1, invocations=(v.an_invocation(1, v.Listener()), v.an_invocation(2, v.Listener(), "error")))
-    )
-    clock.pass_(1)
+    clock.advance(60)
+    await store.write(Batch(1, invocations=(invocation(1, Listener()), invocation(2, Listener(), "error"))))
+    clock.advance(1)
     await store.stop()
     closed = read.row("SELECT * FROM sessions")
     assert (closed["outcome"], closed["ended_us"] - closed["started_us"]) == ("clean", 61_000_000)
     assert (closed["runs"], closed["failures"]) == (2, 1)
-    assert (closed["first_id"], closed["last_id"]) == (v.run_id(1_000), v.run_id(2_000))
+    assert (closed["first_id"], closed["last_id"]) == (run_id(1_000), run_id(2_000))
 
 
 async def test_a_session_ends_with_the_outcome_and_reason_that_the_framework_gave(
-    make_store: Any, read: Any, v: Any
+    make_store: MakeStore, read: Reader
 ) -> None:
     store = make_store()
     await store.start()
-    await store.write(v.Batch(1, session_facts=(("home_assistant", "2026.11.1"), ("time_zone", "Europe/Berlin"))))
-    await store.write(v.Batch(2, session_facts=(("outcome", "failed"), ("reason", "bad token"))))
+    await store.write(Batch(1, session_facts=(("home_assistant", "2026.11.1"), ("time_zone", "Europe/Berlin"))))
+    await store.write(Batch(2, session_facts=(("outcome", "failed"), ("reason", "bad token"))))
     await store.stop()
     row = read.row("SELECT outcome, reason, facts FROM sessions")
     assert (row["outcome"], row["reason"]) == ("failed", "bad token")
@@ -52,75 +59,77 @@ async def test_a_session_ends_with_the_outcome_and_reason_that_the_framework_gav
     assert json.loads(row["facts"])["sqlite"] == sqlite3.sqlite_version
 
 
-async def test_each_batch_is_a_heartbeat(store: Any, read: Any, clock: Any, v: Any) -> None:
-    clock.pass_(30)
-    await store.write(v.Batch(1))
+async def test_each_batch_is_a_heartbeat(store: DatabaseService, read: Reader, clock: Clock) -> None:
+    clock.advance(30)
+    await store.write(Batch(1))
     assert read.value("SELECT heartbeat_us - started_us FROM sessions") == 30_000_000
 
 
-async def test_a_quiet_house_still_has_a_heartbeat(make_store: Any, read: Any, clock: Any) -> None:
+async def test_a_quiet_house_still_has_a_heartbeat(make_store: MakeStore, read: Reader, clock: Clock) -> None:
     store = make_store(heartbeat_s=0.05)
     await store.start()
     serving = asyncio.create_task(store.serve())
-    async with asyncio.timeout(10):
-        while not read.value("SELECT heartbeat_us > started_us FROM sessions"):
-            clock.pass_(0.1)
-            await asyncio.sleep(0.01)
+
+    def has_heartbeat() -> bool:
+        clock.advance(0.1)
+        return read.value("SELECT heartbeat_us > started_us FROM sessions")
+
+    await eventually(has_heartbeat)
     serving.cancel()
 
 
 async def test_a_session_found_open_crashed_at_its_last_heartbeat(
-    make_store: Any, read: Any, clock: Any, v: Any
+    make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
     store = make_store()
     await store.start()
-    clock.pass_(10)
-    await store.write(v.Batch(1))
-    clock.pass_(500)
-    await abandon(store)
+    clock.advance(10)
+    await store.write(Batch(1))
+    clock.advance(500)
+    await crash(store)
     await make_store().start()
     crashed, now = read.rows("SELECT * FROM sessions ORDER BY id")
-    assert (crashed["outcome"], crashed["ended_us"]) == ("crashed", v.T0_US + 10_000_000)
+    assert (crashed["outcome"], crashed["ended_us"]) == ("crashed", T0_US + 10_000_000)
     assert "without closing" in crashed["reason"]
-    assert (now["outcome"], now["started_us"]) == ("open", v.T0_US + 510_000_000)
+    assert (now["outcome"], now["started_us"]) == ("open", T0_US + 510_000_000)
 
 
 async def test_a_session_that_crashed_after_the_clock_went_back_did_not_end_before_it_began(
-    make_store: Any, read: Any, clock: Any, v: Any
+    make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
     store = make_store()
     await store.start()
     clock.us -= 3_600_000_000
-    await store.write(v.Batch(1))
-    await abandon(store)
+    await store.write(Batch(1))
+    await crash(store)
     await make_store().start()
     assert read.value("SELECT ended_us - started_us FROM sessions WHERE outcome = 'crashed'") == 0
 
 
 async def test_what_was_running_when_the_process_died_is_in_the_history_as_interrupted(
-    make_store: Any, read: Any, clock: Any, v: Any
+    make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
     store = make_store()
     await store.start()
-    listener, job = v.Listener(), v.Job()
-    await store.write(v.Batch(1, invocations=(v.an_invocation(1, listener),)))
-    clock.pass_(5)
+    listener, job = Listener(), Job()
+    await store.write(Batch(1, invocations=(invocation(1, listener),)))
+    clock.advance(5)
     running = (
-        v.Running(7, listener, v.Heard(new_state="open"), v.T0_US + 1_000_000),
-        v.Running(8, job, v.Due(v.T0_US + 1_999_000, True), v.T0_US + 2_000_000),
+        Running(7, listener, Event(new_state="open"), T0_US + 1_000_000),
+        Running(8, job, Due(T0_US + 1_999_000, True), T0_US + 2_000_000),
     )
-    await store.write(v.Batch(2, running=running))
+    await store.write(Batch(2, running=running))
     last_id = await store.last_id()
-    await abandon(store)
+    await crash(store)
     again = make_store()
     await again.start()
     handler, of_job = read.rows("SELECT * FROM named_runs WHERE status = 'interrupted' ORDER BY id")
     assert (handler["new_state"], handler["started_us"], handler["duration_us"]) == (
         "open",
-        v.T0_US + 1_000_000,
+        T0_US + 1_000_000,
         4_000_000,
     )
-    assert (of_job["due_us"], of_job["manual"], of_job["session_id"]) == (v.T0_US + 1_999_000, 1, 1)
+    assert (of_job["due_us"], of_job["manual"], of_job["session_id"]) == (T0_US + 1_999_000, 1, 1)
     assert handler["id"] > last_id
     assert await again.last_id() == of_job["id"]
     assert read.value("SELECT sum(interrupted) FROM statistics_hourly") == 2
@@ -129,32 +138,34 @@ async def test_what_was_running_when_the_process_died_is_in_the_history_as_inter
     assert read.row("SELECT runs, last_id FROM sessions WHERE id = 1") == {"runs": 3, "last_id": of_job["id"]}
 
 
-async def test_a_new_list_of_what_runs_replaces_the_old_one_and_none_leaves_it(store: Any, read: Any, v: Any) -> None:
+async def test_a_new_list_of_what_runs_replaces_the_old_one_and_none_leaves_it(
+    store: DatabaseService, read: Reader
+) -> None:
     def run(number: int) -> Any:
-        return v.Running(number, v.Listener(), v.Heard(), v.T0_US)
+        return Running(number, Listener(), Event(), T0_US)
 
-    await store.write(v.Batch(1, running=(run(1), run(2))))
-    await store.write(v.Batch(2, running=None))
+    await store.write(Batch(1, running=(run(1), run(2))))
+    await store.write(Batch(2, running=None))
     assert read.value("SELECT count(*) FROM running_executions") == 2
-    await store.write(v.Batch(3, running=(run(2),)))
+    await store.write(Batch(3, running=(run(2),)))
     assert read.value("SELECT run FROM running_executions") == 2
-    await store.write(v.Batch(4, running=()))
+    await store.write(Batch(4, running=()))
     assert read.value("SELECT count(*) FROM running_executions") == 0
 
 
 async def test_what_outlives_a_clean_end_is_in_the_history_as_interrupted(
-    make_store: Any, read: Any, clock: Any, v: Any
+    make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
     store = make_store()
     await store.start()
-    listener, job = v.Listener(), v.Job()
-    await store.write(v.Batch(1, invocations=(v.an_invocation(1, listener, "error"),)))
+    listener, job = Listener(), Job()
+    await store.write(Batch(1, invocations=(invocation(1, listener, "error"),)))
     running = (
-        v.Running(7, listener, v.Heard(new_state="open"), v.T0_US + 1_000_000),
-        v.Running(8, job, v.Due(v.T0_US + 1_999_000, True), v.T0_US + 2_000_000),
+        Running(7, listener, Event(new_state="open"), T0_US + 1_000_000),
+        Running(8, job, Due(T0_US + 1_999_000, True), T0_US + 2_000_000),
     )
-    await store.write(v.Batch(2, running=running, session_facts=(("outcome", "clean"), ("reason", "SIGTERM"))))
-    clock.pass_(5)
+    await store.write(Batch(2, running=running, session_facts=(("outcome", "clean"), ("reason", "SIGTERM"))))
+    clock.advance(5)
     await store.stop()
     session = read.row("SELECT outcome, reason, runs, failures, ended_us, last_id FROM sessions")
     handler, of_job = read.rows("SELECT * FROM named_runs WHERE status = 'interrupted' ORDER BY id")
@@ -163,15 +174,15 @@ async def test_what_outlives_a_clean_end_is_in_the_history_as_interrupted(
         "reason": "SIGTERM",
         "runs": 3,
         "failures": 3,
-        "ended_us": v.T0_US + 5_000_000,
+        "ended_us": T0_US + 5_000_000,
         "last_id": of_job["id"],
     }
     assert (handler["new_state"], handler["started_us"], handler["duration_us"]) == (
         "open",
-        v.T0_US + 1_000_000,
+        T0_US + 1_000_000,
         4_000_000,
     )
-    assert (of_job["due_us"], of_job["manual"], of_job["duration_us"]) == (v.T0_US + 1_999_000, 1, 3_000_000)
+    assert (of_job["due_us"], of_job["manual"], of_job["duration_us"]) == (T0_US + 1_999_000, 1, 3_000_000)
     for table in ("statistics_hourly", "statistics_daily"):
         assert read.row(f"SELECT sum(interrupted) AS i, sum(error) AS e FROM {table}") == {"i": 2, "e": 1}
     # Once, also when the next session begins.
@@ -180,57 +191,50 @@ async def test_what_outlives_a_clean_end_is_in_the_history_as_interrupted(
     assert read.value("SELECT count(*) FROM running_executions") == 0
 
 
-async def test_a_clean_end_with_nothing_running_interrupts_nothing(make_store: Any, read: Any, v: Any) -> None:
+async def test_a_clean_end_with_nothing_running_interrupts_nothing(make_store: MakeStore, read: Reader) -> None:
     store = make_store()
     await store.start()
-    await store.write(v.Batch(1, running=(v.Running(1, v.Listener(), v.Heard(), v.T0_US),)))
-    await store.write(v.Batch(2, invocations=(v.an_invocation(1, v.Listener()),), running=()))
+    await store.write(Batch(1, running=(Running(1, Listener(), Event(), T0_US),)))
+    await store.write(Batch(2, invocations=(invocation(1, Listener()),), running=()))
     await store.stop()
     assert read.row("SELECT outcome, runs, failures FROM sessions") == {"outcome": "clean", "runs": 1, "failures": 0}
     assert read.value("SELECT sum(interrupted) FROM statistics_daily") == 0
 
 
 async def test_what_runs_on_while_the_service_is_started_again_is_not_interrupted(
-    make_store: Any, read: Any, v: Any, monkeypatch: pytest.MonkeyPatch
+    make_store: MakeStore, read: Reader, spoil: RunScript
 ) -> None:
-    from hassette_store import WriteFailedError
-    from hassette_store.retention.retention import Retention
-
-    def fail(_: Any) -> Any:
-        raise sqlite3.InternalError("as it is")
-
-    store = make_store()
+    store = make_store(retention_schedule=RetentionSchedule(first_pass_s=0))
     await store.start()
-    await store.write(v.Batch(1, running=(v.Running(1, v.Listener(), v.Heard(), v.T0_US),)))
-    with monkeypatch.context() as patch:
-        patch.setattr(Retention, "bite", fail)
-        with pytest.raises(WriteFailedError):
-            await store.serve()
+    await store.write(Batch(1, running=(Running(1, Listener(), Event(), T0_US),)))
+    spoil("DROP TABLE skips_hourly")
+    with pytest.raises(CorruptDatabaseError):
+        await store.serve()
     await store.stop()
     assert read.value("SELECT count(*) FROM runs") == 0
     await store.start()
-    await store.write(v.Batch(2, running=(v.Running(1, v.Listener(), v.Heard(), v.T0_US),)))
+    await store.write(Batch(2, running=(Running(1, Listener(), Event(), T0_US),)))
     await store.stop()
     assert read.value("SELECT count(*) FROM runs WHERE status_id = 4") == 1
 
 
-async def test_what_is_not_registered_again_after_a_restart_is_retired(make_store: Any, read: Any, v: Any) -> None:
+async def test_what_is_not_registered_again_after_a_restart_is_retired(make_store: MakeStore, read: Reader) -> None:
     store = make_store()
     await store.start()
-    await store.write(v.Batch(1, registered=(v.Listener("stays"), v.Listener("goes"))))
+    await store.write(Batch(1, registered=(Listener("stays"), Listener("goes"))))
     await store.stop()
     store = make_store()
     await store.start()
-    await store.write(v.Batch(1, registered=(v.Listener("stays"),)))
+    await store.write(Batch(1, registered=(Listener("stays"),)))
     assert [row["name"] for row in read.rows("SELECT name FROM listeners WHERE retired_us IS NULL")] == ["stays"]
 
 
 async def test_a_service_that_is_restarted_in_one_process_goes_on_with_its_session(
-    make_store: Any, read: Any, v: Any
+    make_store: MakeStore, read: Reader
 ) -> None:
     store = make_store()
     await store.start()
-    batch = v.Batch(1, registered=(v.Listener(),), invocations=(v.an_invocation(1, v.Listener()),))
+    batch = Batch(1, registered=(Listener(),), invocations=(invocation(1, Listener()),))
     await store.write(batch)
     await store.stop()
     await store.start()
@@ -243,21 +247,21 @@ async def test_a_service_that_is_restarted_in_one_process_goes_on_with_its_sessi
     assert read.value("SELECT retired_us FROM listeners") is None
 
 
-async def test_ids_go_on_from_the_highest_one_ever_kept_even_if_its_row_has_gone(make_store: Any, v: Any) -> None:
+async def test_ids_go_on_from_the_highest_one_ever_kept_even_if_its_row_has_gone(make_store: MakeStore) -> None:
     store = make_store()
     await store.start()
     assert await store.last_id() == 0
-    await store.write(v.Batch(1, invocations=(v.an_invocation(9, v.Listener()),)))
+    await store.write(Batch(1, invocations=(invocation(9, Listener()),)))
     await store.stop()
     with sqlite3.connect(store.path) as other:
         other.execute("DELETE FROM handler_invocations")
     other.close()
     again = make_store()
     await again.start()
-    assert await again.last_id() == v.run_id(9_000)
+    assert await again.last_id() == run_id(9_000)
 
 
-async def test_stop_may_be_called_at_any_time_any_number_of_times(make_store: Any, read: Any) -> None:
+async def test_stop_may_be_called_at_any_time_any_number_of_times(make_store: MakeStore, read: Reader) -> None:
     store = make_store()
     await store.stop()
     await store.start()
@@ -267,25 +271,19 @@ async def test_stop_may_be_called_at_any_time_any_number_of_times(make_store: An
     assert read.value("SELECT count(*) FROM sessions") == 1
 
 
-async def test_it_is_an_async_context_manager_that_serves(path: Any, read: Any, v: Any) -> None:
-    from hassette_store import DatabaseService
-
+async def test_it_is_an_async_context_manager_that_serves(path: Path, read: Reader) -> None:
     async with DatabaseService(path) as store:
-        await store.write(v.Batch(1))
+        await store.write(Batch(1))
     assert read.value("SELECT outcome FROM sessions") == "clean"
 
 
-async def test_a_failed_start_leaves_no_thread_and_no_lock(make_store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
-
+async def test_a_failed_start_leaves_no_thread_and_no_lock(make_store: MakeStore, spoil: RunScript) -> None:
     before = threading.active_count()
     store = make_store()
-    monkeypatch.setattr("hassette_store.sessions.OPEN_SESSION", "INSERT INTO nowhere VALUES (?, ?, ?, ?)")
-    from hassette_store import StoreError
-
-    with pytest.raises(StoreError, match="nowhere"):
+    spoil("CREATE TRIGGER refuse BEFORE INSERT ON sessions BEGIN SELECT RAISE(ABORT, 'refused'); END")
+    with pytest.raises(StoreError, match="refused"):
         await store.start()
-    monkeypatch.undo()
+    spoil("DROP TRIGGER refuse")
     await make_store().start()
     # The executor's thread pool may have grown; aiosqlite's threads are not daemons and would keep us from ending.
     assert len([one for one in threading.enumerate() if "_connection_worker" in one.name]) <= 1

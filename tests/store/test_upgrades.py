@@ -2,15 +2,15 @@
 
 import shutil
 import sqlite3
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hassette_store import BackupError, UpgradeFailedError, check
-from hassette_store.file.schema import HEAD
-from hassette_store.startup import upgrade as upgrade_module
+from hassette_store.file.schema import HEAD, SCHEMA, Schema
+from support.rows import Batch, Listener, invocation
+from support.stores import Clock, MakeStore, Reader
 
 RELEASED = sorted((Path(__file__).parent / "released").glob("*.sql"))
 
@@ -32,7 +32,7 @@ def test_there_is_a_frozen_file_of_each_released_schema() -> None:
 
 
 @pytest.mark.parametrize("script", RELEASED, ids=lambda script: script.stem)
-async def test_every_upgrade_keeps_every_row(make_store: Any, tmp_path: Path, script: Path) -> None:
+async def test_every_upgrade_keeps_every_row(make_store: MakeStore, tmp_path: Path, script: Path) -> None:
     path = tmp_path / "hassette.db"
     before = as_released(script, path)
     assert all(before[table] for table in ("handler_invocations", "job_executions", "error_groups", "latency_daily"))
@@ -49,26 +49,19 @@ async def test_every_upgrade_keeps_every_row(make_store: Any, tmp_path: Path, sc
     assert check(path) == []
 
 
-@pytest.fixture
-def next_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Let there be a revision 0002 with a body of one's own."""
-
-    def make(body: str) -> None:
-        scripts = tmp_path / "migrations"
-        shutil.copytree(str(upgrade_module.SCRIPTS), scripts, ignore=shutil.ignore_patterns("__pycache__"))
-        text = f"from alembic import op\nrevision = '0002'\ndown_revision = '0001'\ndef upgrade():\n    {body}\n"
-        (scripts / "versions" / "0002_next.py").write_text(text)
-        monkeypatch.setattr(upgrade_module, "upgrade", partial(upgrade_module.upgrade, scripts=scripts))
-        monkeypatch.setattr("hassette_store.startup.preparation.HEAD", "0002")
-        monkeypatch.setattr("hassette_store.file.schema.HEAD", "0002")
-
-    return make
+def next_schema(tmp_path: Path, body: str) -> Schema:
+    """Return a schema with a revision 0002 after the present one."""
+    scripts = tmp_path / "migrations"
+    shutil.copytree(str(SCHEMA.scripts), scripts, ignore=shutil.ignore_patterns("__pycache__"))
+    text = f"from alembic import op\nrevision = '0002'\ndown_revision = '0001'\ndef upgrade():\n    {body}\n"
+    (scripts / "versions" / "0002_next.py").write_text(text)
+    return Schema("0002", scripts)
 
 
-async def kept_run(make_store: Any, v: Any) -> Any:
+async def kept_run(make_store: MakeStore) -> Any:
     store = make_store()
     await store.start()
-    await store.write(v.Batch(1, invocations=(v.an_invocation(1, v.Listener()),)))
+    await store.write(Batch(1, invocations=(invocation(1, Listener()),)))
     await store.stop()
     return store
 
@@ -78,10 +71,10 @@ def copies(path: Path) -> list[Path]:
 
 
 async def test_a_verified_copy_is_made_before_an_upgrade_and_the_page_is_told(
-    make_store: Any, path: Path, read: Any, v: Any, next_revision: Any
+    make_store: MakeStore, path: Path, read: Reader, tmp_path: Path
 ) -> None:
-    store = await kept_run(make_store, v)
-    next_revision("op.execute('ALTER TABLE sessions ADD COLUMN mood TEXT')")
+    await kept_run(make_store)
+    store = make_store(schema=next_schema(tmp_path, "op.execute('ALTER TABLE sessions ADD COLUMN mood TEXT')"))
     await store.start()
     assert read.value("SELECT version_num FROM alembic_version") == "0002"
     assert read.row("SELECT count(*) AS n, max(mood) AS mood FROM runs, sessions")["mood"] is None
@@ -98,19 +91,18 @@ async def test_a_verified_copy_is_made_before_an_upgrade_and_the_page_is_told(
     "body",
     [
         "op.execute('CREATE TABLE half (a)'); raise RuntimeError('no')",
-        "op.execute('CREATE TABLE half (a)'); op.execute('SELECT nonsense')",
+        "op.execute('CREATE TABLE half (a)'); op.execute('SELECT wrong')",
         "op.execute('DROP TABLE latency_daily'); op.execute('DELETE FROM handler_invocations'); 1 / 0",
         "op.execute('WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n')",
     ],
     ids=["raises", "wrong", "destructive", "endless"],
 )
 async def test_a_failed_upgrade_leaves_everything_as_it_was_and_the_copy_beside_it(
-    make_store: Any, path: Path, read: Any, v: Any, next_revision: Any, body: str
+    make_store: MakeStore, path: Path, read: Reader, tmp_path: Path, body: str
 ) -> None:
-    await kept_run(make_store, v)
-    next_revision(body)
-    store = make_store(upgrade_limit_s=1)
-    with pytest.raises(UpgradeFailedError, match="as it was before") as caught:
+    await kept_run(make_store)
+    store = make_store(schema=next_schema(tmp_path, body), upgrade_limit_s=1)
+    with pytest.raises(UpgradeFailedError, match="The file is unchanged") as caught:
         await store.start()
     assert caught.value.backup in copies(path)
     assert read.value("SELECT version_num FROM alembic_version") == "0001"
@@ -121,28 +113,27 @@ async def test_a_failed_upgrade_leaves_everything_as_it_was_and_the_copy_beside_
 
 
 async def test_an_upgrade_that_fails_at_each_start_leaves_one_copy(
-    make_store: Any, path: Path, clock: Any, v: Any, next_revision: Any
+    make_store: MakeStore, path: Path, clock: Clock, tmp_path: Path
 ) -> None:
-    await kept_run(make_store, v)
-    next_revision("raise RuntimeError('no')")
+    await kept_run(make_store)
+    schema = next_schema(tmp_path, "raise RuntimeError('no')")
     for _ in range(3):
-        clock.pass_(60)
+        clock.advance(60)
         with pytest.raises(UpgradeFailedError) as caught:
-            await make_store().start()
+            await make_store(schema=schema).start()
         assert copies(path) == [caught.value.backup]
 
 
 @pytest.mark.parametrize("check_limit_s", [5, 0], ids=["found by the check", "found by the copy"])
 async def test_a_damaged_file_of_an_older_schema_is_recovered_and_not_upgraded(
-    make_store: Any, path: Path, read: Any, v: Any, monkeypatch: pytest.MonkeyPatch, check_limit_s: float
+    make_store: MakeStore, path: Path, read: Reader, tmp_path: Path, check_limit_s: float
 ) -> None:
-    await kept_run(make_store, v)
+    await kept_run(make_store)
     root = read.value("SELECT rootpage FROM sqlite_master WHERE name = 'log_lines'")
     with path.open("r+b") as opened:
         opened.seek((root - 1) * 4096)
         opened.write(b"\xff" * 4096)
-    monkeypatch.setattr("hassette_store.startup.preparation.HEAD", "0002")
-    store = make_store(check_limit_s=check_limit_s)
+    store = make_store(schema=next_schema(tmp_path, "pass"), check_limit_s=check_limit_s)
     await store.start()
     assert read.value("SELECT kind FROM lifecycle_events") == "database_recovered"
     assert read.value("SELECT count(*) FROM runs") == 1
@@ -150,31 +141,24 @@ async def test_a_damaged_file_of_an_older_schema_is_recovered_and_not_upgraded(
 
 
 async def test_an_upgrade_that_damages_the_file_is_undone_from_the_copy(
-    make_store: Any, path: Path, read: Any, v: Any, monkeypatch: pytest.MonkeyPatch
+    make_store: MakeStore, path: Path, read: Reader, tmp_path: Path
 ) -> None:
-    await kept_run(make_store, v)
-
-    def ruin(file: Path, **_: Any) -> None:
-        with file.open("r+b") as opened:
-            opened.seek(4096)
-            opened.write(b"\xff" * 40_960)
-        raise RuntimeError("it ended badly")
-
-    monkeypatch.setattr(upgrade_module, "upgrade", ruin)
-    monkeypatch.setattr("hassette_store.startup.preparation.HEAD", "0002")
-    with pytest.raises(UpgradeFailedError, match="ended badly"):
-        await make_store().start()
+    await kept_run(make_store)
+    overwrite = f"file = open({str(path)!r}, 'r+b'); file.seek(4096); file.write(b'x' * 40_960); file.close()"
+    schema = next_schema(tmp_path, f"{overwrite}; raise RuntimeError('the disk failed')")
+    with pytest.raises(UpgradeFailedError, match="the disk failed"):
+        await make_store(schema=schema).start()
     assert check(path) == []
     assert read.value("SELECT count(*) FROM runs") == 1
 
 
 async def test_an_upgrade_without_room_for_the_copy_is_not_begun(
-    make_store: Any, path: Path, read: Any, v: Any, next_revision: Any, monkeypatch: pytest.MonkeyPatch
+    make_store: MakeStore, path: Path, read: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await kept_run(make_store, v)
-    next_revision("op.execute('DROP TABLE sessions')")
+    await kept_run(make_store)
+    schema = next_schema(tmp_path, "op.execute('DROP TABLE sessions')")
     usage = shutil.disk_usage(path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(BackupError, match="MB free"):
-        await make_store().start()
+        await make_store(schema=schema).start()
     assert read.value("SELECT count(*) FROM sessions") == 1

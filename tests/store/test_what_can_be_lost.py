@@ -17,14 +17,16 @@ from typing import Any
 
 import pytest
 
-from hassette_store import StoreError, WriteFailedError, backup, check
+from hassette_store import DatabaseService, StoreError, WriteFailedError, backup, check
+from support.rows import Batch, Effects, Listener, LogLine, invocation
+from support.stores import Clock, MakeStore, Reader
 
 LINUX = sys.platform == "linux"
 
 WRITER = """
 import asyncio, itertools, json, os, signal, sys, time
 sys.path.insert(0, {tests!r})
-import conftest as v
+from support import rows
 from pathlib import Path
 from hassette_store import DatabaseService, StoreError, StoreSettings
 
@@ -33,7 +35,7 @@ async def write(path, pause_s, settings, count):
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     store = DatabaseService(Path(path), StoreSettings(**settings))
-    listener = v.Listener()
+    listener = rows.Listener()
     async with store:
         last, failed = await store.last_id(), 0
         if "FAULT_LATER" in os.environ:
@@ -42,9 +44,9 @@ async def write(path, pause_s, settings, count):
             runs = []
             for _ in range(5):
                 last = max(last + 1, time.time_ns() // 1_000_000 << 21)
-                runs.append(v.an_invocation(registration=listener, id=last, started_us=(last >> 21) * 1000 - 3_000))
-            running = (v.Running(1, listener, v.Heard(), runs[0].started_us),)
-            batch = v.Batch(sequence, registered=(listener,), invocations=tuple(runs), running=running)
+                runs.append(rows.invocation(registration=listener, id=last, started_us=(last >> 21) * 1000 - 3_000))
+            running = (rows.Running(1, listener, rows.Event(), runs[0].started_us),)
+            batch = rows.Batch(sequence, registered=(listener,), invocations=tuple(runs), running=running)
             while True:
                 try:
                     await store.write(batch)
@@ -77,7 +79,7 @@ for line in sys.stdin:
 
 
 def script(*parts: str) -> str:
-    return "".join(parts).replace("{tests!r}", repr(str(Path(__file__).parent)))
+    return "".join(parts).replace("{tests!r}", repr(str(Path(__file__).parents[1])))
 
 
 def run_writer(path: Path, pause_s: float = 0.0, count: int = 0, env: Any = None, **settings: Any) -> Any:
@@ -101,7 +103,7 @@ def kept_ids(path: Path) -> set[int]:
 # ---- clean stop ---------------------------------------------------------------------------------------------------
 
 
-def test_a_clean_stop_loses_nothing(path: Path, read: Any) -> None:
+def test_a_clean_stop_loses_nothing(path: Path, read: Reader) -> None:
     with run_writer(path, 0.002) as writer:
         acknowledged = [int(writer.stdout.readline().split()[0]) for _ in range(50)]
         writer.send_signal(signal.SIGTERM)
@@ -119,7 +121,7 @@ def test_a_clean_stop_loses_nothing(path: Path, read: Any) -> None:
 # ---- SIGKILL ------------------------------------------------------------------------------------------------------
 
 
-async def kill_and_look(path: Path, make_store: Any, clock: Any, cycles: int) -> None:
+async def kill_and_look(path: Path, make_store: MakeStore, clock: Clock, cycles: int) -> None:
     nursery = subprocess.Popen(
         [sys.executable, "-c", script(WRITER, NURSERY)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -164,13 +166,13 @@ async def kill_and_look(path: Path, make_store: Any, clock: Any, cycles: int) ->
         nursery.communicate()
 
 
-async def test_sigkill_loses_at_most_what_was_not_yet_written(path: Path, make_store: Any, clock: Any) -> None:
+async def test_sigkill_loses_at_most_what_was_not_yet_written(path: Path, make_store: MakeStore, clock: Clock) -> None:
     await kill_and_look(path, make_store, clock, 50)
 
 
 @pytest.mark.torture
 @pytest.mark.timeout(3_600)
-async def test_a_thousand_kills_lose_no_more_than_one(path: Path, make_store: Any, clock: Any) -> None:
+async def test_a_thousand_kills_lose_no_more_than_one(path: Path, make_store: MakeStore, clock: Clock) -> None:
     await kill_and_look(path, make_store, clock, 1_000)
 
 
@@ -178,10 +180,10 @@ async def test_a_thousand_kills_lose_no_more_than_one(path: Path, make_store: An
 
 
 @pytest.mark.parametrize("cut", range(7))
-async def test_power_loss_never_loses_the_file(store: Any, v: Any, path: Path, tmp_path: Path, cut: int) -> None:
+async def test_power_loss_never_loses_the_file(store: DatabaseService, path: Path, tmp_path: Path, cut: int) -> None:
     """What a power cut leaves: the file, and the log up to somewhere in the middle of a page."""
     for sequence in range(1, 40):
-        await store.write(v.Batch(sequence, invocations=(v.an_invocation(sequence, v.Listener()),)))
+        await store.write(Batch(sequence, invocations=(invocation(sequence, Listener()),)))
     left = tmp_path / "after" / "hassette.db"
     left.parent.mkdir()
     shutil.copyfile(path, left)
@@ -240,13 +242,13 @@ time.sleep(float(sys.argv[2]))
 """
 
 
-async def hold_the_lock(store: Any, path: Path, read: Any, v: Any, seconds: float) -> None:
+async def hold_the_lock(store: DatabaseService, path: Path, read: Reader, seconds: float) -> None:
     with subprocess.Popen([sys.executable, "-c", LOCK, path, str(seconds)], stdout=subprocess.PIPE, text=True) as lock:
         assert lock.stdout is not None
         assert lock.stdout.readline() == "locked\n"
         failed = 0
         for sequence in range(1, 4):
-            batch = v.Batch(sequence, invocations=(v.an_invocation(sequence, v.Listener()),))
+            batch = Batch(sequence, invocations=(invocation(sequence, Listener()),))
             while True:
                 try:
                     await store.write(batch)
@@ -261,13 +263,17 @@ async def hold_the_lock(store: Any, path: Path, read: Any, v: Any, seconds: floa
     }
 
 
-async def test_a_database_that_another_process_locks_loses_nothing(store: Any, path: Path, read: Any, v: Any) -> None:
-    await hold_the_lock(store, path, read, v, 1.5)
+async def test_a_database_that_another_process_locks_loses_nothing(
+    store: DatabaseService, path: Path, read: Reader
+) -> None:
+    await hold_the_lock(store, path, read, 1.5)
 
 
 @pytest.mark.torture
-async def test_a_database_that_is_locked_for_30_s_loses_nothing(store: Any, path: Path, read: Any, v: Any) -> None:
-    await hold_the_lock(store, path, read, v, 30)
+async def test_a_database_that_is_locked_for_30_s_loses_nothing(
+    store: DatabaseService, path: Path, read: Reader
+) -> None:
+    await hold_the_lock(store, path, read, 30)
 
 
 @pytest.fixture
@@ -283,19 +289,19 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_full_disk_loses_nothing_that_can_wait(
-    make_store: Any, empty_file: Path, small_disk: Path, v: Any
+    make_store: MakeStore, empty_file: Path, small_disk: Path
 ) -> None:
     path = Path(shutil.copyfile(empty_file, small_disk / "hassette.db"))
     ballast = small_disk / "ballast"
     ballast.write_bytes(b"x" * 1_200_000)
     store = make_store(path)
     await store.start()
-    told = v.Effects((v.LogLine(message="x" * 900),))
+    told = Effects((LogLine(message="x" * 900),))
     sequence, failed = 0, 0
     while not failed:
         sequence += 1
-        runs = tuple(v.an_invocation(sequence * 1_000 + n, v.Listener(), effects=told) for n in range(100))
-        batch = v.Batch(sequence, invocations=runs)
+        runs = tuple(invocation(sequence * 1_000 + n, Listener(), effects=told) for n in range(100))
+        batch = Batch(sequence, invocations=runs)
         try:
             await store.write(batch)
         except WriteFailedError as error:
@@ -310,7 +316,7 @@ async def test_a_full_disk_loses_nothing_that_can_wait(
 
 @pytest.mark.parametrize("history", ["none yet", "one from before"])
 async def test_a_disk_that_is_full_at_the_start_is_named_until_it_has_room(
-    make_store: Any, empty_file: Path, small_disk: Path, v: Any, history: str
+    make_store: MakeStore, empty_file: Path, small_disk: Path, history: str
 ) -> None:
     path = small_disk / "hassette.db"
     if history == "one from before":
@@ -326,19 +332,19 @@ async def test_a_disk_that_is_full_at_the_start_is_named_until_it_has_room(
     assert not path.with_name("hassette.db.owner").exists()
     ballast.unlink()
     await store.start()
-    await store.write(v.Batch(1, invocations=(v.an_invocation(1, v.Listener()),)))
+    await store.write(Batch(1, invocations=(invocation(1, Listener()),)))
     await store.stop()
     assert len(kept_ids(path)) == 1
     assert check(path) == []
 
 
 async def test_a_disk_that_turns_read_only_loses_nothing_that_can_wait(
-    make_store: Any, empty_file: Path, small_disk: Path, v: Any
+    make_store: MakeStore, empty_file: Path, small_disk: Path
 ) -> None:
     path = Path(shutil.copyfile(empty_file, small_disk / "hassette.db"))
     store = make_store(path)
     await store.start()
-    batch = v.Batch(1, invocations=(v.an_invocation(1, v.Listener()),))
+    batch = Batch(1, invocations=(invocation(1, Listener()),))
     # Files that are open for writing forbid the remount, so the file is read-only instead, for a store that opens it.
     await store.stop()
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
@@ -359,7 +365,7 @@ async def test_a_disk_that_turns_read_only_loses_nothing_that_can_wait(
 @pytest.mark.parametrize("every", [41, 97, 211])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
 def test_a_disk_that_fails_every_nth_write_loses_nothing(
-    path: Path, faulty_disk: str, read: Any, every: int, number: int
+    path: Path, faulty_disk: str, read: Reader, every: int, number: int
 ) -> None:
     env = {
         "LD_PRELOAD": faulty_disk,
@@ -385,14 +391,14 @@ def test_a_disk_that_fails_every_nth_write_loses_nothing(
 
 @pytest.mark.parametrize("step_s", [-3_600, 3_600])
 async def test_a_clock_that_steps_an_hour_loses_nothing_and_ends_no_session_before_it_began(
-    make_store: Any, read: Any, clock: Any, v: Any, step_s: int
+    make_store: MakeStore, read: Reader, clock: Clock, step_s: int
 ) -> None:
     store = make_store()
     await store.start()
-    await store.write(v.Batch(1, invocations=(v.an_invocation(1, v.Listener()),)))
+    await store.write(Batch(1, invocations=(invocation(1, Listener()),)))
     clock.us += step_s * 1_000_000
-    run = v.an_invocation(registration=v.Listener(), id=await store.last_id() + 1, started_us=clock.us)
-    await store.write(v.Batch(2, invocations=(run,)))
+    run = invocation(registration=Listener(), id=await store.last_id() + 1, started_us=clock.us)
+    await store.write(Batch(2, invocations=(run,)))
     await store.stop()
     assert read.value("SELECT count(*) FROM runs") == 2
     assert read.value("SELECT started_us FROM runs ORDER BY id DESC LIMIT 1") == clock.us

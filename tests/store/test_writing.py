@@ -6,24 +6,47 @@ from typing import Any
 
 import pytest
 
-from hassette_store import RejectedBatchError, StoreUnavailableError, WriteFailedError, bucket_of
+from hassette_store import DatabaseService, RejectedBatchError, StoreUnavailableError, WriteFailedError
 from hassette_store.periods import HOUR_US
+from hassette_store.sketch import bucket_of
+from hassette_store.writing.encoding import BatchEncoder
+from hassette_store.writing.numbering import NameNumbers, RegistrationNumbers
+from support.rows import (
+    T0_US,
+    Batch,
+    Due,
+    Effects,
+    Event,
+    Failure,
+    Job,
+    LifecycleEvent,
+    Listener,
+    LogLine,
+    Loss,
+    Run,
+    ServiceCall,
+    Skip,
+    Summary,
+    invocation,
+    run_id,
+)
+from support.stores import MakeStore, Reader
 
 
-async def test_a_run_is_kept_with_all_that_is_known_of_it(store: Any, read: Any, v: Any) -> None:
-    listener = v.Listener()
-    heard = v.Heard(parent_id="01HZX3PARENT", user_id="a-user")
+async def test_a_run_is_kept_with_all_that_is_known_of_it(store: DatabaseService, read: Reader) -> None:
+    listener = Listener()
+    heard = Event(parent_id="01HZX3PARENT", user_id="a-user")
     await store.write(
-        v.Batch(1, registered=(listener,), invocations=(v.an_invocation(5, listener, trigger=heard, waited_us=77),))
+        Batch(1, registered=(listener,), invocations=(invocation(5, listener, trigger=heard, waited_us=77),))
     )
     assert read.row("SELECT * FROM named_runs") == {
-        "id": v.run_id(5_000),
+        "id": run_id(5_000),
         "kind": "handler",
         "registration_id": 1,
         "session_id": 1,
         "status_id": 0,
         "status": "success",
-        "started_us": v.T0_US + 5_000 - 3_000,
+        "started_us": T0_US + 5_000 - 3_000,
         "duration_us": 3_000,
         "waited_us": 77,
         "event_type": "state_changed",
@@ -38,23 +61,23 @@ async def test_a_run_is_kept_with_all_that_is_known_of_it(store: Any, read: Any,
     }
 
 
-async def test_a_job_is_kept_with_its_due_time(store: Any, read: Any, v: Any) -> None:
-    job = v.Job()
-    run = v.Run(v.run_id(9_000), job, v.Due(v.T0_US - 40, True), v.T0_US + 10, 4, 50, "cancelled")
-    await store.write(v.Batch(1, executions=(run,)))
+async def test_a_job_is_kept_with_its_due_time(store: DatabaseService, read: Reader) -> None:
+    job = Job()
+    run = Run(run_id(9_000), job, Due(T0_US - 40, True), T0_US + 10, 4, 50, "cancelled")
+    await store.write(Batch(1, executions=(run,)))
     row = read.row("SELECT kind, status, started_us, due_us, manual, waited_us FROM named_runs")
     assert row == {
         "kind": "job",
         "status": "cancelled",
-        "started_us": v.T0_US + 10,
-        "due_us": v.T0_US - 40,
+        "started_us": T0_US + 10,
+        "due_us": T0_US - 40,
         "manual": 1,
         "waited_us": 50,
     }
 
 
-async def test_a_registration_keeps_its_settings_and_source(store: Any, read: Any, v: Any) -> None:
-    await store.write(v.Batch(1, registered=(v.Listener(), v.Job())))
+async def test_a_registration_keeps_its_settings_and_source(store: DatabaseService, read: Reader) -> None:
+    await store.write(Batch(1, registered=(Listener(), Job())))
     listener, job = read.rows("SELECT * FROM registrations ORDER BY id")
     assert (listener["kind"], listener["topic"], listener["settings"]) == (
         "listener",
@@ -66,38 +89,36 @@ async def test_a_registration_keeps_its_settings_and_source(store: Any, read: An
 
 
 async def test_history_goes_on_under_the_natural_key_after_a_restart_and_an_edit(
-    make_store: Any, read: Any, v: Any
+    make_store: MakeStore, read: Reader
 ) -> None:
     for sequence, settings in ((1, (("throttle", "1 s"),)), (2, (("throttle", "9 s"),))):
         store = make_store()
         await store.start()
-        listener = v.Listener(settings=settings)
-        await store.write(v.Batch(sequence, registered=(listener,), invocations=(v.an_invocation(sequence, listener),)))
+        listener = Listener(settings=settings)
+        await store.write(Batch(sequence, registered=(listener,), invocations=(invocation(sequence, listener),)))
         await store.stop()
     assert read.row("SELECT count(*) AS n, min(settings) AS s FROM listeners") == {"n": 1, "s": '{"throttle":"9 s"}'}
     assert read.value("SELECT count(*) FROM handler_invocations WHERE listener_id = 1") == 2
 
 
-async def test_the_same_name_on_another_topic_is_another_listener(store: Any, read: Any, v: Any) -> None:
-    await store.write(
-        v.Batch(1, registered=(v.Listener(), v.Listener(topic="state_changed.light.*"), v.Job("on_motion")))
-    )
+async def test_the_same_name_on_another_topic_is_another_listener(store: DatabaseService, read: Reader) -> None:
+    await store.write(Batch(1, registered=(Listener(), Listener(topic="state_changed.light.*"), Job("on_motion"))))
     assert read.value("SELECT count(DISTINCT id) FROM registrations") == 3
 
 
-async def test_a_record_of_an_unknown_registration_brings_it_along(store: Any, read: Any, v: Any) -> None:
-    await store.write(v.Batch(1, invocations=(v.an_invocation(1, v.Listener("stray")),)))
+async def test_a_record_of_an_unknown_registration_brings_it_along(store: DatabaseService, read: Reader) -> None:
+    await store.write(Batch(1, invocations=(invocation(1, Listener("stray")),)))
     assert read.value("SELECT name FROM listeners") == "stray"
 
 
 async def test_a_retired_registration_keeps_its_history_and_comes_back_when_it_is_registered_again(
-    store: Any, read: Any, v: Any
+    store: DatabaseService, read: Reader
 ) -> None:
-    listener = v.Listener()
-    await store.write(v.Batch(1, registered=(listener,), invocations=(v.an_invocation(1, listener),)))
-    await store.write(v.Batch(2, retired=(listener,)))
+    listener = Listener()
+    await store.write(Batch(1, registered=(listener,), invocations=(invocation(1, listener),)))
+    await store.write(Batch(2, retired=(listener,)))
     assert read.value("SELECT retired_us FROM listeners") is not None
-    await store.write(v.Batch(3, registered=(v.Listener(),)))
+    await store.write(Batch(3, registered=(Listener(),)))
     assert read.row("SELECT retired_us, (SELECT count(*) FROM handler_invocations) AS runs FROM listeners") == {
         "retired_us": None,
         "runs": 1,
@@ -106,60 +127,59 @@ async def test_a_retired_registration_keeps_its_history_and_comes_back_when_it_i
 
 @pytest.mark.parametrize("together", [True, False])
 async def test_an_app_that_registers_the_new_before_it_retires_the_old_stays_registered(
-    store: Any, read: Any, v: Any, together: bool
+    store: DatabaseService, read: Reader, together: bool
 ) -> None:
-    old, new = v.Listener(), v.Listener()
-    await store.write(v.Batch(1, registered=(old,)))
+    old, new = Listener(), Listener()
+    await store.write(Batch(1, registered=(old,)))
     if together:
-        await store.write(v.Batch(2, registered=(new,), retired=(old,)))
+        await store.write(Batch(2, registered=(new,), retired=(old,)))
     else:
-        await store.write(v.Batch(2, registered=(new,)))
-        await store.write(v.Batch(3, retired=(old,)))
+        await store.write(Batch(2, registered=(new,)))
+        await store.write(Batch(3, retired=(old,)))
     assert read.value("SELECT retired_us FROM listeners") is None
 
 
-async def test_a_one_shot_that_comes_and_goes_in_one_batch_is_retired(store: Any, read: Any, v: Any) -> None:
-    job = v.Job("once")
-    run = v.Run(v.run_id(1), job, v.Due(), v.T0_US, 4, 5, "success")
-    await store.write(v.Batch(1, registered=(job,), executions=(run,), retired=(job,)))
+async def test_a_one_shot_that_comes_and_goes_in_one_batch_is_retired(store: DatabaseService, read: Reader) -> None:
+    job = Job("once")
+    run = Run(run_id(1), job, Due(), T0_US, 4, 5, "success")
+    await store.write(Batch(1, registered=(job,), executions=(run,), retired=(job,)))
     assert read.value("SELECT retired_us FROM scheduled_jobs") is not None
 
 
-async def test_statistics_are_the_sum_of_the_rows(store: Any, read: Any, v: Any) -> None:
-    listener = v.Listener()
+async def test_statistics_are_the_sum_of_the_rows(store: DatabaseService, read: Reader) -> None:
+    listener = Listener()
     statuses = ("success", "success", "error", "cancelled", "timed_out")
     runs = tuple(
-        v.an_invocation(number, listener, status, duration_us=1_000 * (number + 1))
-        for number, status in enumerate(statuses)
+        invocation(number, listener, status, duration_us=1_000 * (number + 1)) for number, status in enumerate(statuses)
     )
-    await store.write(v.Batch(1, invocations=runs[:2]))
-    await store.write(v.Batch(2, invocations=runs[2:]))
+    await store.write(Batch(1, invocations=runs[:2]))
+    await store.write(Batch(2, invocations=runs[2:]))
     for table in ("statistics_hourly", "statistics_daily"):
         row = read.row(f"SELECT * FROM {table}")
         assert (row["success"], row["error"], row["cancelled"], row["timed_out"], row["shed"]) == (2, 1, 1, 1, 0)
         assert (row["total_us"], row["max_us"], row["waited_us"]) == (15_000, 5_000, 5 * 250)
-    assert read.value("SELECT hour * 3600000000 FROM statistics_hourly") == v.T0_US // HOUR_US * HOUR_US
+    assert read.value("SELECT hour * 3600000000 FROM statistics_hourly") == T0_US // HOUR_US * HOUR_US
     for table in ("latency_hourly", "latency_daily"):
         buckets = {row["bucket"]: row["count"] for row in read.rows(f"SELECT bucket, count FROM {table}")}
         assert buckets == {bucket_of(duration): 1 for duration in (1_000, 2_000, 3_000, 4_000, 5_000)}
 
 
-async def test_a_batch_over_the_turn_of_an_hour_counts_in_both(store: Any, read: Any, v: Any) -> None:
-    listener = v.Listener()
+async def test_a_batch_over_the_turn_of_an_hour_counts_in_both(store: DatabaseService, read: Reader) -> None:
+    listener = Listener()
     hour = 3_600_000
-    await store.write(v.Batch(1, invocations=(v.an_invocation(0, listener), v.an_invocation(hour, listener))))
+    await store.write(Batch(1, invocations=(invocation(0, listener), invocation(hour, listener))))
     assert [row["success"] for row in read.rows("SELECT success FROM statistics_hourly")] == [1, 1]
     assert read.value("SELECT success FROM statistics_daily") == 2
 
 
-async def test_what_was_shed_counts_like_what_was_kept(store: Any, read: Any, v: Any) -> None:
-    listener = v.Listener()
-    shed = v.Summary(
-        listener, v.T0_US // HOUR_US * HOUR_US, (("success", 40), ("error", 2)), 90_000, 9_000, 800, ((401, 42),)
+async def test_what_was_shed_counts_like_what_was_kept(store: DatabaseService, read: Reader) -> None:
+    listener = Listener()
+    shed = Summary(
+        listener, T0_US // HOUR_US * HOUR_US, (("success", 40), ("error", 2)), 90_000, 9_000, 800, ((401, 42),)
     )
-    loss = v.Loss("queue_full_count", "runs", 42, v.T0_US, v.T0_US + 5)
-    other = v.Loss("late_effect", "log_lines", 3, v.T0_US, v.T0_US + 5)
-    await store.write(v.Batch(1, invocations=(v.an_invocation(1, listener),), summaries=(shed,), losses=(loss, other)))
+    loss = Loss("queue_full_count", "runs", 42, T0_US, T0_US + 5)
+    other = Loss("late_effect", "log_lines", 3, T0_US, T0_US + 5)
+    await store.write(Batch(1, invocations=(invocation(1, listener),), summaries=(shed,), losses=(loss, other)))
     row = read.row("SELECT success, error, shed, total_us, max_us FROM statistics_hourly")
     assert row == {"success": 41, "error": 2, "shed": 42, "total_us": 93_000, "max_us": 9_000}
     assert read.value("SELECT sum(count) FROM latency_daily") == 43
@@ -173,25 +193,25 @@ async def test_what_was_shed_counts_like_what_was_kept(store: Any, read: Any, v:
 
 
 async def test_failures_that_are_the_same_mistake_share_a_group_and_its_traceback(
-    store: Any, read: Any, v: Any
+    store: DatabaseService, read: Reader
 ) -> None:
-    listener, other = v.Listener(), v.Listener("other")
-    first = v.Failure(message="light.hall did not answer after 3 s")
-    second = v.Failure(message="light.attic did not answer after 11 s")
-    await store.write(v.Batch(1, invocations=(v.an_invocation(1, listener, "error", failure=first),)))
+    listener, other = Listener(), Listener("other")
+    first = Failure(message="light.hall did not answer after 3 s")
+    second = Failure(message="light.attic did not answer after 11 s")
+    await store.write(Batch(1, invocations=(invocation(1, listener, "error", failure=first),)))
     await store.write(
-        v.Batch(
+        Batch(
             2,
             invocations=(
-                v.an_invocation(2, other, "error", failure=second),
-                v.an_invocation(3, other, "error", failure=first),
+                invocation(2, other, "error", failure=second),
+                invocation(3, other, "error", failure=first),
             ),
         )
     )
     group = read.row("SELECT * FROM error_groups")
     assert (group["count"], group["message"], group["traceback"]) == (3, first.message, first.traceback)
-    assert (group["first_seen_us"], group["last_seen_us"]) == (v.T0_US + 1_000, v.T0_US + 3_000)
-    assert group["last_run_id"] == v.run_id(3_000)
+    assert (group["first_seen_us"], group["last_seen_us"]) == (T0_US + 1_000, T0_US + 3_000)
+    assert group["last_run_id"] == run_id(3_000)
     assert [row["message"] for row in read.rows("SELECT message FROM run_failures ORDER BY run_id")] == [
         first.message,
         second.message,
@@ -199,8 +219,8 @@ async def test_failures_that_are_the_same_mistake_share_a_group_and_its_tracebac
     ]
 
 
-async def test_a_traceback_is_formatted_once_per_group(store: Any, v: Any) -> None:
-    class Watched(v.Failure):
+async def test_a_traceback_is_formatted_once_per_group(store: DatabaseService) -> None:
+    class Watched(Failure):
         asked = 0
 
         @property
@@ -209,29 +229,35 @@ async def test_a_traceback_is_formatted_once_per_group(store: Any, v: Any) -> No
             return "…"
 
     for sequence in range(1, 4):
-        failing = [v.an_invocation(10 * sequence + n, v.Listener(), "error", failure=Watched()) for n in range(5)]
-        await store.write(v.Batch(sequence, invocations=tuple(failing)))
+        failing = [invocation(10 * sequence + n, Listener(), "error", failure=Watched()) for n in range(5)]
+        await store.write(Batch(sequence, invocations=tuple(failing)))
     assert Watched.asked == 1
 
 
-async def test_what_is_remembered_of_error_groups_does_not_grow_for_ever(
-    store: Any, v: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hassette_store.writing.encoding._MAX_KNOWN_GROUPS", 10)
-    for sequence in range(1, 40):
-        failing = v.an_invocation(sequence, v.Listener(), "error", failure=v.Failure(type=f"E{sequence}"))
-        await store.write(v.Batch(sequence, invocations=(failing,)))
-    assert len(store._encoder._known_groups) <= 12
+def test_encoder_remembers_a_limited_number_of_error_groups() -> None:
+    encoder = BatchEncoder(1, NameNumbers(), RegistrationNumbers(), max_known_groups=1)
+
+    def traceback_of(sequence: int, error_type: str) -> object:
+        failing = invocation(sequence, status="error", failure=Failure(type=error_type))
+        (group,) = encoder.encoded(Batch(sequence, invocations=(failing,)), T0_US).rows["error_groups"]
+        encoder.settle(kept=True)
+        return group[4]
+
+    assert traceback_of(1, "A")
+    assert not traceback_of(2, "A")
+    assert traceback_of(3, "B")
+    assert traceback_of(4, "C")
+    assert traceback_of(5, "A")
 
 
-async def test_effects_are_kept_in_order_with_what_was_cut_off(store: Any, read: Any, v: Any) -> None:
-    effects = v.Effects(
-        (v.LogLine(message="one"), v.LogLine(message="two", level=40)),
-        (v.Call(), v.Call(data='{"x":1}', error="no")),
+async def test_effects_are_kept_in_order_with_what_was_cut_off(store: DatabaseService, read: Reader) -> None:
+    effects = Effects(
+        (LogLine(message="one"), LogLine(message="two", level=40)),
+        (ServiceCall(), ServiceCall(data='{"x":1}', error="no")),
         7,
         1,
     )
-    await store.write(v.Batch(1, invocations=(v.an_invocation(1, v.Listener(), effects=effects),)))
+    await store.write(Batch(1, invocations=(invocation(1, Listener(), effects=effects),)))
     assert [(row["position"], row["logger"], row["message"]) for row in read.rows("SELECT * FROM run_log_lines")] == [
         (0, "hall.main", "one"),
         (1, "hall.main", "two"),
@@ -247,10 +273,10 @@ async def test_effects_are_kept_in_order_with_what_was_cut_off(store: Any, read:
     assert read.row("SELECT log_lines, service_calls FROM dropped_effects") == {"log_lines": 7, "service_calls": 1}
 
 
-async def test_an_effect_is_found_from_its_cause_and_back_by_index(store: Any, read: Any, v: Any) -> None:
-    cause = v.an_invocation(1, v.Listener(), effects=v.Effects((), (v.Call(context_id="CTX"),)))
-    effect = v.an_invocation(2, v.Listener("other"), trigger=v.Heard(context_id="CTX", user_id="hassette"))
-    await store.write(v.Batch(1, invocations=(cause, effect)))
+async def test_an_effect_is_found_from_its_cause_and_back_by_index(store: DatabaseService, read: Reader) -> None:
+    cause = invocation(1, Listener(), effects=Effects((), (ServiceCall(context_id="CTX"),)))
+    effect = invocation(2, Listener("other"), trigger=Event(context_id="CTX", user_id="hassette"))
+    await store.write(Batch(1, invocations=(cause, effect)))
     forwards = "FROM runs WHERE context_id = 'CTX' AND (user_id IS NOT NULL OR parent_id IS NOT NULL)"
     backwards = "FROM service_calls WHERE context_id = 'CTX'"
     assert read.value(f"SELECT id {forwards}") == effect.id
@@ -259,14 +285,14 @@ async def test_an_effect_is_found_from_its_cause_and_back_by_index(store: Any, r
         assert index in str(read.rows(f"EXPLAIN QUERY PLAN SELECT 1 {query}"))
 
 
-async def test_skips_are_added_up_by_hour_and_reason(store: Any, read: Any, v: Any) -> None:
-    listener = v.Listener()
-    hour_us = v.T0_US // HOUR_US * HOUR_US
+async def test_skips_are_added_up_by_hour_and_reason(store: DatabaseService, read: Reader) -> None:
+    listener = Listener()
+    hour_us = T0_US // HOUR_US * HOUR_US
     for sequence in (1, 2):
         await store.write(
-            v.Batch(
+            Batch(
                 sequence,
-                skipped=(v.Skip(listener, hour_us, "rate_limited", 5), v.Skip(listener, hour_us, "overlap", 1)),
+                skipped=(Skip(listener, hour_us, "rate_limited", 5), Skip(listener, hour_us, "overlap", 1)),
             )
         )
     for table in ("skips_hourly", "skips_daily"):
@@ -274,38 +300,42 @@ async def test_skips_are_added_up_by_hour_and_reason(store: Any, read: Any, v: A
         assert {row["name"]: row["count"] for row in rows} == {"rate_limited": 10, "overlap": 2}
 
 
-async def test_lifecycle_events_are_kept(store: Any, read: Any, v: Any) -> None:
-    event = v.Lifecycle(v.run_id(1), v.T0_US, "connection_lost", "ws://home", "it went away")
-    await store.write(v.Batch(1, lifecycle=(event,)))
+async def test_lifecycle_events_are_kept(store: DatabaseService, read: Reader) -> None:
+    event = LifecycleEvent(run_id(1), T0_US, "connection_lost", "ws://home", "it went away")
+    await store.write(Batch(1, lifecycle=(event,)))
     assert tuple(read.row("SELECT id, at_us, kind, subject, detail FROM lifecycle_events").values()) == tuple(event)
     assert await store.last_id() == event.id
 
 
-async def test_a_batch_that_is_tried_again_is_kept_once(store: Any, read: Any, v: Any) -> None:
-    batch = v.Batch(1, invocations=(v.an_invocation(1, v.Listener()),))
+async def test_a_batch_that_is_tried_again_is_kept_once(store: DatabaseService, read: Reader) -> None:
+    batch = Batch(1, invocations=(invocation(1, Listener()),))
     await store.write(batch)
     await store.write(batch)
     assert read.value("SELECT success FROM statistics_hourly") == 1
 
 
-async def test_a_write_that_was_cancelled_when_it_had_been_kept_is_kept_once(store: Any, read: Any, v: Any) -> None:
-    batch = v.Batch(1, registered=(v.Listener(),), invocations=(v.an_invocation(1, v.Listener()),))
+async def test_a_write_that_was_cancelled_when_it_had_been_kept_is_kept_once(
+    store: DatabaseService, read: Reader
+) -> None:
+    batch = Batch(1, registered=(Listener(),), invocations=(invocation(1, Listener()),))
     writing = asyncio.create_task(store.write(batch))
     await asyncio.sleep(0)
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
     await store.write(batch)
-    await store.write(v.Batch(2, invocations=(v.an_invocation(2, v.Listener("new", topic="new")),)))
+    await store.write(Batch(2, invocations=(invocation(2, Listener("new", topic="new")),)))
     assert read.value("SELECT sum(success) FROM statistics_hourly") == 2
     assert read.value("SELECT count(*) FROM listeners") == 2
 
 
-async def test_two_different_runs_of_one_id_are_refused_rather_than_one_lost(store: Any, read: Any, v: Any) -> None:
-    run = v.an_invocation(1, v.Listener())
-    await store.write(v.Batch(1, invocations=(run,)))
+async def test_two_different_runs_of_one_id_are_refused_rather_than_one_lost(
+    store: DatabaseService, read: Reader
+) -> None:
+    run = invocation(1, Listener())
+    await store.write(Batch(1, invocations=(run,)))
     with pytest.raises(RejectedBatchError) as caught:
-        await store.write(v.Batch(2, invocations=(run,)))
+        await store.write(Batch(2, invocations=(run,)))
     assert isinstance(caught.value, ValueError)
     assert read.value("SELECT success FROM statistics_hourly") == 1
 
@@ -324,14 +354,14 @@ async def test_two_different_runs_of_one_id_are_refused_rather_than_one_lost(sto
     ids=str,
 )
 async def test_a_row_that_can_never_be_stored_is_refused_and_leaves_nothing(
-    store: Any, read: Any, v: Any, broken: dict[str, Any]
+    store: DatabaseService, read: Reader, broken: dict[str, Any]
 ) -> None:
-    listener = v.Listener()
-    good, bad = v.an_invocation(1, listener), v.an_invocation(2, listener)._replace(**broken)
+    listener = Listener()
+    good, bad = invocation(1, listener), invocation(2, listener)._replace(**broken)
     with pytest.raises(RejectedBatchError):
-        await store.write(v.Batch(1, registered=(listener,), invocations=(good, bad)))
+        await store.write(Batch(1, registered=(listener,), invocations=(good, bad)))
     assert read.value("SELECT (SELECT count(*) FROM listeners) + (SELECT count(*) FROM handler_invocations)") == 0
-    await store.write(v.Batch(2, registered=(listener,), invocations=(good,)))
+    await store.write(Batch(2, registered=(listener,), invocations=(good,)))
     assert read.row("SELECT name, (SELECT success FROM statistics_hourly) AS n FROM listeners") == {
         "name": "on_motion",
         "n": 1,
@@ -346,17 +376,19 @@ async def test_a_row_that_can_never_be_stored_is_refused_and_leaves_nothing(
         ("Grüße, 日本 🏠 \"'\n", "Grüße, 日本 🏠 \"'\n"),
     ],
 )
-async def test_whatever_an_app_says_is_kept_readable(store: Any, read: Any, v: Any, said: str, kept: str) -> None:
-    effects = v.Effects((v.LogLine(message=said),))
-    await store.write(v.Batch(1, invocations=(v.an_invocation(1, v.Listener(), effects=effects),)))
+async def test_whatever_an_app_says_is_kept_readable(
+    store: DatabaseService, read: Reader, said: str, kept: str
+) -> None:
+    effects = Effects((LogLine(message=said),))
+    await store.write(Batch(1, invocations=(invocation(1, Listener(), effects=effects),)))
     assert read.value("SELECT message FROM log_lines") == kept
 
 
 async def test_a_locked_file_fails_the_write_and_the_same_batch_may_be_tried_again(
-    store: Any, read: Any, v: Any
+    store: DatabaseService, read: Reader
 ) -> None:
     other = sqlite3.connect(store.path, isolation_level=None)
-    batch = v.Batch(1, registered=(v.Listener(),), invocations=(v.an_invocation(1, v.Listener()),))
+    batch = Batch(1, registered=(Listener(),), invocations=(invocation(1, Listener()),))
     try:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(WriteFailedError) as caught:
@@ -368,26 +400,27 @@ async def test_a_locked_file_fails_the_write_and_the_same_batch_may_be_tried_aga
     assert read.value("SELECT success FROM statistics_hourly") == 1
 
 
-async def test_nothing_is_written_before_start_and_after_stop(make_store: Any, v: Any) -> None:
+async def test_nothing_is_written_before_start_and_after_stop(make_store: MakeStore) -> None:
     store = make_store()
     for _ in range(2):
         with pytest.raises(StoreUnavailableError):
-            await store.write(v.Batch(1))
+            await store.write(Batch(1))
         with pytest.raises(StoreUnavailableError):
             await store.last_id()
         await store.start()
         await store.stop()
 
 
-async def test_a_batch_costs_the_event_loop_one_hop(store: Any, v: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    hops: list[object] = []
-    db = store._db._connection
-    original = db._execute
+async def test_a_batch_costs_the_event_loop_one_hop(store: DatabaseService, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    call_soon_threadsafe = loop.call_soon_threadsafe
+    hops = 0
 
-    async def counted(function: Any, *arguments: Any, **more: Any) -> Any:
-        hops.append(function.__name__)
-        return await original(function, *arguments, **more)
+    def count(*arguments: Any, **options: Any) -> asyncio.Handle:
+        nonlocal hops
+        hops += 1
+        return call_soon_threadsafe(*arguments, **options)
 
-    monkeypatch.setattr(db, "_execute", counted)
-    await store.write(v.Batch(1, invocations=tuple(v.an_invocation(n, v.Listener()) for n in range(50))))
-    assert hops == ["executemany"]
+    monkeypatch.setattr(loop, "call_soon_threadsafe", count)
+    await store.write(Batch(1, invocations=tuple(invocation(n, Listener()) for n in range(50))))
+    assert hops == 1

@@ -4,27 +4,28 @@
 import shutil
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hassette_store import BackupError, UnusableFileError, backup, check, restore, vacuum
 from hassette_store.file.ownership import owner_note
-from hassette_store.recovery.header import finding
+from hassette_store.recovery.header import find_damage
+from support.rows import Batch, Listener, invocation, run_id
+from support.stores import MakeStore, Reader, RunScript
 
 RUNS = 600
 
 
-async def a_history(make_store: Any, v: Any) -> None:
+async def a_history(make_store: MakeStore) -> None:
     store = make_store()
     await store.start()
-    listener = v.Listener()
-    runs = tuple(v.an_invocation(n, listener, "error" if n % 50 == 0 else "success") for n in range(RUNS))
-    await store.write(v.Batch(1, invocations=runs))
+    listener = Listener()
+    runs = tuple(invocation(n, listener, "error" if n % 50 == 0 else "success") for n in range(RUNS))
+    await store.write(Batch(1, invocations=runs))
     await store.stop()
 
 
-async def start_and_stop(make_store: Any) -> None:
+async def start_and_stop(make_store: MakeStore) -> None:
     store = make_store()
     await store.start()
     await store.stop()
@@ -55,9 +56,9 @@ HEADER = {
 
 @pytest.mark.parametrize("what", HEADER)
 async def test_every_row_outlives_a_wrong_byte_in_the_header(
-    make_store: Any, path: Path, read: Any, v: Any, what: str, spoil: Any
+    make_store: MakeStore, path: Path, read: Reader, what: str, spoil: RunScript
 ) -> None:
-    await a_history(make_store, v)
+    await a_history(make_store)
     # As after a crash: what SQLite can still open is checked.
     spoil("UPDATE sessions SET outcome = 'open'")
     set_byte(path, *HEADER[what])
@@ -67,17 +68,17 @@ async def test_every_row_outlives_a_wrong_byte_in_the_header(
     assert read.value("SELECT sum(success + error) FROM statistics_daily") == RUNS
     assert check(path) == []
     detail = read.value("SELECT detail FROM lifecycle_events")
-    assert "could not be read whole" not in detail
+    assert "could not be read completely" not in detail
     (aside,) = path.parent.glob("*.damaged-*Z")
     assert aside.read_bytes() == damaged
-    assert not [one for one in path.parent.iterdir() if ".mended" in one.name]
+    assert not [one for one in path.parent.iterdir() if ".repaired" in one.name]
 
 
 @pytest.mark.parametrize("what", ["the format that writers need", "the schema format"])
 async def test_a_header_that_only_a_later_sqlite_could_have_written_is_damage_after_a_clean_end_too(
-    make_store: Any, path: Path, read: Any, v: Any, what: str
+    make_store: MakeStore, path: Path, read: Reader, what: str
 ) -> None:
-    await a_history(make_store, v)
+    await a_history(make_store)
     set_byte(path, *HEADER[what])
     await start_and_stop(make_store)
     assert f"byte {HEADER[what][0]} of its header is wrong" in read.value("SELECT detail FROM lifecycle_events")
@@ -85,7 +86,7 @@ async def test_a_header_that_only_a_later_sqlite_could_have_written_is_damage_af
 
 
 async def test_what_only_the_log_has_is_read_beside_a_mended_header(
-    make_store: Any, path: Path, read: Any, v: Any
+    make_store: MakeStore, path: Path, read: Reader
 ) -> None:
     await start_and_stop(make_store)
     # Other processes' files do not go when this connection is closed: a copy of both, as a crash leaves them.
@@ -106,16 +107,16 @@ async def test_what_only_the_log_has_is_read_beside_a_mended_header(
 
 def test_a_sound_header_is_nothing_to_complain_of_also_in_a_copy(path: Path, tmp_path: Path) -> None:
     backup(path, tmp_path / "copy.db")
-    assert [finding(one.read_bytes()[:100]) for one in (path, tmp_path / "copy.db")] == [None, None]
+    assert [find_damage(one.read_bytes()[:100]) for one in (path, tmp_path / "copy.db")] == [None, None]
 
 
 # ---- the schema's text --------------------------------------------------------------------------------------------
 
 
 async def test_a_schema_whose_text_is_no_longer_text_is_damage_and_every_row_is_carried_over(
-    make_store: Any, path: Path, read: Any, v: Any, tmp_path: Path
+    make_store: MakeStore, path: Path, read: Reader, tmp_path: Path
 ) -> None:
-    await a_history(make_store, v)
+    await a_history(make_store)
     # SQLite quotes it in its complaint, which Python then cannot decode.
     set_byte(path, path.read_bytes().index(b"CREATE TABLE losses") + 2, 0xE9)
     assert len(check(path)) == 1
@@ -127,22 +128,24 @@ async def test_a_schema_whose_text_is_no_longer_text_is_damage_and_every_row_is_
         restore(tmp_path / "other.db", path)
     await start_and_stop(make_store)
     assert read.value("SELECT count(*) FROM runs") == RUNS
-    assert "bytes of its schema are no text" in read.value("SELECT detail FROM lifecycle_events")
+    assert "its schema contains bytes that are not text" in read.value("SELECT detail FROM lifecycle_events")
     assert check(path) == []
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM alembic_version", "UPDATE alembic_version SET version_num = x'00'"])
 async def test_a_history_that_lost_its_revision_is_damaged_and_neither_new_nor_newer(
-    make_store: Any, path: Path, read: Any, v: Any, statement: str, spoil: Any
+    make_store: MakeStore, path: Path, read: Reader, statement: str, spoil: RunScript
 ) -> None:
-    await a_history(make_store, v)
+    await a_history(make_store)
     spoil(statement)
     await start_and_stop(make_store)
     assert read.value("SELECT count(*) FROM runs") == RUNS
-    assert "its schema's revision is gone" in read.value("SELECT detail FROM lifecycle_events")
+    assert "the revision of its schema is lost" in read.value("SELECT detail FROM lifecycle_events")
 
 
-async def test_a_foreign_database_without_a_revision_is_refused(make_store: Any, path: Path, spoil: Any) -> None:
+async def test_a_foreign_database_without_a_revision_is_refused(
+    make_store: MakeStore, path: Path, spoil: RunScript
+) -> None:
     path.unlink()
     spoil("CREATE TABLE alembic_version (version_num)")
     before = path.read_bytes()
@@ -155,12 +158,12 @@ async def test_a_foreign_database_without_a_revision_is_refused(make_store: Any,
 
 
 async def test_a_wrong_key_in_the_middle_costs_its_own_row_and_not_all_that_come_after_it(
-    make_store: Any, path: Path, read: Any, v: Any, spoil: Any
+    make_store: MakeStore, path: Path, read: Reader, spoil: RunScript
 ) -> None:
-    await a_history(make_store, v)
+    await a_history(make_store)
     spoil("UPDATE sessions SET outcome = 'open'")
     # A row's id is 9 bytes in its leaf, 7 bits in each of the first eight.
-    wanted = v.run_id(301_000)
+    wanted = run_id(301_000)
     key = bytes([0x80 | wanted >> (8 + 7 * place) & 0x7F for place in range(7, -1, -1)] + [wanted & 0xFF])
     content = path.read_bytes()
     (at,) = [i for i in range(len(content)) if content.startswith(key, i)]
@@ -168,7 +171,7 @@ async def test_a_wrong_key_in_the_middle_costs_its_own_row_and_not_all_that_come
     set_byte(path, at, content[at] | 0x20)
     await start_and_stop(make_store)
     assert read.value("SELECT count(*) FROM runs") == RUNS - 1
-    assert "could not be read whole: handler_invocations" in read.value("SELECT detail FROM lifecycle_events")
+    assert "could not be read completely: handler_invocations" in read.value("SELECT detail FROM lifecycle_events")
 
 
 # ---- a text -------------------------------------------------------------------------------------------------------
@@ -176,18 +179,18 @@ async def test_a_wrong_key_in_the_middle_costs_its_own_row_and_not_all_that_come
 
 @pytest.mark.parametrize("table", ["names", "listeners"])
 async def test_a_name_that_is_no_longer_text_is_read_with_a_mark_in_it_and_stops_nothing(
-    make_store: Any, path: Path, v: Any, read: Any, table: str, spoil: Any
+    make_store: MakeStore, path: Path, read: Reader, table: str, spoil: RunScript
 ) -> None:
-    await a_history(make_store, v)
+    await a_history(make_store)
     spoil(f"UPDATE {table} SET name = CAST(x'61ff62' AS TEXT) WHERE id = 1")
     store = make_store()
     await store.start()
-    await store.write(v.Batch(1, invocations=(v.an_invocation(RUNS, v.Listener("another")),)))
+    await store.write(Batch(1, invocations=(invocation(RUNS, Listener("another")),)))
     assert read.value("SELECT count(*) FROM runs") == RUNS + 1
     assert owner_note(path).exists()
 
 
-def test_every_reader_reads_text_with_wrong_bytes(path: Path, spoil: Any) -> None:
+def test_every_reader_reads_text_with_wrong_bytes(path: Path, spoil: RunScript) -> None:
     from hassette_store import connect_read_only, connect_to_read
     from hassette_store.file.connections import connect_plain
 

@@ -21,12 +21,12 @@ CREATE TABLE error_groups (
     fingerprint   TEXT NOT NULL UNIQUE,  -- its version, a colon, and a hash of kind, type, innermost frames and message
     kind          TEXT NOT NULL,         -- exception, hassette, dependency, timeout, exit
     type          TEXT NOT NULL,         -- the exception's class
-    message       TEXT NOT NULL,         -- the first one's message, as a sample
-    traceback     TEXT NOT NULL,         -- the first one's traceback, stored once; empty when none was taken
+    message       TEXT NOT NULL,         -- message of the first failure, as a sample
+    traceback     TEXT NOT NULL,         -- traceback of the first failure; empty if it has none
     first_seen_us INTEGER NOT NULL,
     last_seen_us  INTEGER NOT NULL,
     last_run_id   INTEGER NOT NULL,      -- the newest run that raised it
-    count         INTEGER NOT NULL       -- how many runs raised it, those whose rows have aged out included
+    count         INTEGER NOT NULL       -- number of runs that raised it, with deleted runs
 ) STRICT;
 INSERT INTO "error_groups" VALUES(1,'1:0330ebf6b12ce18d22aab478','exception','ZeroDivisionError','division by zero','Traceback (most recent call last):
   File "/config/apps/hall.py", line 12, in Hall.on_motion
@@ -35,7 +35,7 @@ ZeroDivisionError: division by zero
 CREATE TABLE failures (
     run_id         INTEGER PRIMARY KEY,  -- handler_invocations.id or job_executions.id
     error_group_id INTEGER NOT NULL REFERENCES error_groups (id),
-    message        TEXT                  -- NULL when it is the group's sample message, word for word
+    message        TEXT                  -- NULL if it equals the message of the group
 ) STRICT;
 INSERT INTO "failures" VALUES(3753902080002097152,1,NULL);
 INSERT INTO "failures" VALUES(3753902080010485760,1,NULL);
@@ -43,18 +43,18 @@ INSERT INTO "failures" VALUES(3753902080018874368,1,NULL);
 CREATE TABLE handler_invocations (
     id             INTEGER PRIMARY KEY,                         -- see the conventions above
     listener_id    INTEGER NOT NULL REFERENCES listeners (id),  -- whose run
-    session_id     INTEGER NOT NULL REFERENCES sessions (id),   -- in which session it ended
+    session_id     INTEGER NOT NULL REFERENCES sessions (id),   -- the session in which it ended
     status         INTEGER NOT NULL REFERENCES statuses (id),   -- how it ended
-    started_before INTEGER NOT NULL,  -- microseconds from the start to the millisecond in the id: 3 bytes for 8
+    started_before INTEGER NOT NULL,  -- microseconds from the start to the millisecond in the id: 3 bytes in place of 8
     duration_us    INTEGER NOT NULL,  -- how long it ran
-    waited_us      INTEGER NOT NULL,  -- from the event's receipt to the start
-    event_type_id  INTEGER NOT NULL REFERENCES names (id),      -- what was heard
-    entity_id      INTEGER REFERENCES names (id),               -- whom it concerned (names.id), if anyone
-    old_state      TEXT,              -- its state before
-    new_state      TEXT,              -- its state after
+    waited_us      INTEGER NOT NULL,  -- from the receipt of the event to the start
+    event_type_id  INTEGER NOT NULL REFERENCES names (id),      -- type of the event
+    entity_id      INTEGER REFERENCES names (id),               -- entity of the event (names.id), if it has one
+    old_state      TEXT,              -- state before the event
+    new_state      TEXT,              -- state after the event
     context_id     TEXT,              -- Home Assistant's context of the event
-    parent_id      TEXT,              -- that context's parent, if it had one
-    user_id        INTEGER REFERENCES names (id)                -- the user behind the event, if any
+    parent_id      TEXT,              -- parent of that context, if it has one
+    user_id        INTEGER REFERENCES names (id)                -- the user who caused the event, if known
 ) STRICT;
 INSERT INTO "handler_invocations" VALUES(3753902080000000000,1,1,0,1000,1000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV00','01HZX3PARENTPARENTPARENTPA',3);
 INSERT INTO "handler_invocations" VALUES(3753902080002097152,2,1,1,2000,2000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV01',NULL,NULL);
@@ -71,13 +71,13 @@ INSERT INTO "handler_invocations" VALUES(3753902080023068672,2,1,3,12000,12000,2
 CREATE TABLE job_executions (
     id             INTEGER PRIMARY KEY,                              -- see the conventions above
     job_id         INTEGER NOT NULL REFERENCES scheduled_jobs (id),  -- whose run
-    session_id     INTEGER NOT NULL REFERENCES sessions (id),        -- in which session it ended
+    session_id     INTEGER NOT NULL REFERENCES sessions (id),        -- the session in which it ended
     status         INTEGER NOT NULL REFERENCES statuses (id),        -- how it ended
     started_before INTEGER NOT NULL,  -- microseconds from the start to the millisecond in the id
     duration_us    INTEGER NOT NULL,  -- how long it ran
     waited_us      INTEGER NOT NULL,  -- from the due time to the start
     due_before     INTEGER NOT NULL,  -- microseconds from the due time to the start, on the wall clock
-    manual         INTEGER NOT NULL   -- 1 when somebody asked for this run, outside the schedule
+    manual         INTEGER NOT NULL   -- 1 if a user started the run outside the schedule
 ) STRICT;
 INSERT INTO "job_executions" VALUES(3753902080209715200,3,1,0,500,400,500,500,0);
 INSERT INTO "job_executions" VALUES(3753902080211812352,3,1,0,500,400,500,500,0);
@@ -126,11 +126,11 @@ INSERT INTO "latency_hourly" VALUES(497222,2,461,1);
 INSERT INTO "latency_hourly" VALUES(497222,2,470,1);
 INSERT INTO "latency_hourly" VALUES(497222,3,300,4);
 CREATE TABLE lifecycle_events (
-    id         INTEGER PRIMARY KEY,  -- from the same source as the runs' ids
+    id         INTEGER PRIMARY KEY,  -- from the same sequence as the ids of runs
     session_id INTEGER NOT NULL REFERENCES sessions (id),
     at_us      INTEGER NOT NULL,
     kind       TEXT NOT NULL,        -- connection_lost, app_failed, database_recovered, …
-    subject    TEXT NOT NULL,        -- the app instance, service, address or file concerned
+    subject    TEXT NOT NULL,        -- the app instance, service, address or file
     detail     TEXT NOT NULL         -- one sentence; may be empty
 ) STRICT;
 INSERT INTO "lifecycle_events" VALUES(3753902080419430400,1,1790000000000000,'app_started','hall.main','');
@@ -139,17 +139,17 @@ CREATE TABLE listeners (
     app                 TEXT NOT NULL,         -- the app's key in hassette.toml
     instance            TEXT NOT NULL,         -- the instance's name within the app
     name                TEXT NOT NULL,         -- the listener's name within the instance
-    topic               TEXT NOT NULL,         -- what it listens to, such as state_changed.light.*
+    topic               TEXT NOT NULL,         -- the events that it receives, for example state_changed.light.*
     handler             TEXT NOT NULL,         -- the callable's qualified name
-    settings            TEXT NOT NULL,         -- JSON object: options as a person wrote them
-    source_file         TEXT,                  -- where the handler stands
+    settings            TEXT NOT NULL,         -- JSON object: options as written in the app
+    source_file         TEXT,                  -- file with the handler's source code
     source_line         INTEGER,               -- from 1
-    source_snippet      TEXT,                  -- the first lines of it
+    source_snippet      TEXT,                  -- the first lines of the source code
     runs_in             TEXT NOT NULL,         -- async (event loop) or sync (thread)
-    timeout_s           REAL,                  -- deadline of one run; NULL: the executor's default, 0: none
-    first_registered_us INTEGER NOT NULL,      -- when it was first seen
+    timeout_s           REAL,                  -- timeout of one run; NULL: the executor's default, 0: none
+    first_registered_us INTEGER NOT NULL,      -- when it was first registered
     last_registered_us  INTEGER NOT NULL,      -- when it was last registered
-    retired_us          INTEGER,               -- when it ended; NULL while it is registered
+    retired_us          INTEGER,               -- when it was retired; NULL while it is registered
     UNIQUE (app, instance, name, topic)
 ) STRICT;
 INSERT INTO "listeners" VALUES(1,'hall','main','on_motion','state_changed.binary_sensor.hall','Hall.on_motion','{"debounce":"2 s"}','apps/hall.py',12,'async def on_motion(self): ...','async',NULL,1790000000000000,1790000000000000,NULL);
@@ -158,7 +158,7 @@ CREATE TABLE log_lines (
     run_id    INTEGER NOT NULL,  -- handler_invocations.id or job_executions.id
     position  INTEGER NOT NULL,  -- from 0, oldest first
     at_us     INTEGER NOT NULL,
-    level     INTEGER NOT NULL,  -- the number of Python's logging
+    level     INTEGER NOT NULL,  -- level number of Python's logging
     logger_id INTEGER NOT NULL REFERENCES names (id),
     message   TEXT NOT NULL,
     PRIMARY KEY (run_id, position)
@@ -181,7 +181,7 @@ CREATE TABLE losses (
 INSERT INTO "losses" VALUES(1,1,'queue_full_count','runs',9,1790000000000000,1790000000000005);
 CREATE TABLE names (
     id   INTEGER PRIMARY KEY,    -- the number that rows carry
-    name TEXT NOT NULL UNIQUE    -- the word itself
+    name TEXT NOT NULL UNIQUE    -- the text
 ) STRICT;
 INSERT INTO "names" VALUES(1,'state_changed');
 INSERT INTO "names" VALUES(2,'binary_sensor.hall');
@@ -191,17 +191,17 @@ INSERT INTO "names" VALUES(5,'light.turn_on');
 INSERT INTO "names" VALUES(6,'rate_limited');
 CREATE TABLE running_executions (
     session_id      INTEGER NOT NULL REFERENCES sessions (id),
-    run             INTEGER NOT NULL,  -- its number in the process, not a run's id
+    run             INTEGER NOT NULL,  -- number of the run in its process, not its id
     registration_id INTEGER NOT NULL,  -- whose run
     started_us      INTEGER NOT NULL,
-    event_type_id   INTEGER REFERENCES names (id),  -- of a listener; NULL for a job
+    event_type_id   INTEGER REFERENCES names (id),  -- for a listener; NULL for a job
     entity_id       INTEGER REFERENCES names (id),
     old_state       TEXT,
     new_state       TEXT,
     context_id      TEXT,
     parent_id       TEXT,
     user_id         INTEGER REFERENCES names (id),
-    due_us          INTEGER,           -- of a job; NULL for a listener
+    due_us          INTEGER,           -- for a job; NULL for a listener
     manual          INTEGER,
     PRIMARY KEY (session_id, run)
 ) WITHOUT ROWID, STRICT;
@@ -210,30 +210,30 @@ CREATE TABLE scheduled_jobs (
     app                 TEXT NOT NULL,         -- the app's key in hassette.toml
     instance            TEXT NOT NULL,         -- the instance's name within the app
     name                TEXT NOT NULL,         -- the job's name within the instance
-    schedule            TEXT NOT NULL,         -- when it runs, in words
+    schedule            TEXT NOT NULL,         -- description of the schedule
     handler             TEXT NOT NULL,         -- the callable's qualified name
-    settings            TEXT NOT NULL,         -- JSON object: options as a person wrote them
-    source_file         TEXT,                  -- where the job stands
+    settings            TEXT NOT NULL,         -- JSON object: options as written in the app
+    source_file         TEXT,                  -- file with the job's source code
     source_line         INTEGER,               -- from 1
-    source_snippet      TEXT,                  -- the first lines of it
+    source_snippet      TEXT,                  -- the first lines of the source code
     runs_in             TEXT NOT NULL,         -- async (event loop) or sync (thread)
-    timeout_s           REAL,                  -- deadline of one run; NULL: the executor's default, 0: none
-    first_registered_us INTEGER NOT NULL,      -- when it was first seen
+    timeout_s           REAL,                  -- timeout of one run; NULL: the executor's default, 0: none
+    first_registered_us INTEGER NOT NULL,      -- when it was first registered
     last_registered_us  INTEGER NOT NULL,      -- when it was last registered
-    retired_us          INTEGER,               -- when it ended; NULL while it is registered
+    retired_us          INTEGER,               -- when it was retired; NULL while it is registered
     UNIQUE (app, instance, name)
 ) STRICT;
 INSERT INTO "scheduled_jobs" VALUES(3,'hall','main','tidy','every 30 s','Hall.tidy','{}',NULL,NULL,NULL,'sync',5.0,1790000000000000,1790000000000000,NULL);
 CREATE TABLE service_calls (
     run_id      INTEGER NOT NULL,  -- handler_invocations.id or job_executions.id
-    position    INTEGER NOT NULL,  -- from 0, in the order of their answers
-    at_us       INTEGER NOT NULL,  -- when it was sent
-    service_id  INTEGER NOT NULL REFERENCES names (id),  -- such as light.turn_on
+    position    INTEGER NOT NULL,  -- from 0, in the order of the responses
+    at_us       INTEGER NOT NULL,  -- when the request was sent
+    service_id  INTEGER NOT NULL REFERENCES names (id),  -- for example light.turn_on
     target      TEXT,              -- compact JSON: entities, areas, devices; NULL if none
     data        TEXT,              -- compact JSON; NULL if none
-    duration_us INTEGER NOT NULL,  -- from sending to the answer
-    context_id  TEXT,              -- the context that Home Assistant answered with: its effects carry it
-    error       TEXT,              -- why it failed; NULL if it did not
+    duration_us INTEGER NOT NULL,  -- from the request to the response
+    context_id  TEXT,              -- context from the response; events that the call causes have the same one
+    error       TEXT,              -- error message; NULL if the call succeeded
     PRIMARY KEY (run_id, position)
 ) WITHOUT ROWID, STRICT;
 INSERT INTO "service_calls" VALUES(3753902080000000000,0,1790000000000000,5,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL);
@@ -244,21 +244,21 @@ INSERT INTO "service_calls" VALUES(3753902080020971520,0,1790000000000000,5,'{"e
 INSERT INTO "service_calls" VALUES(3753902080020971520,1,1790000000000000,5,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','unknown service');
 CREATE TABLE sessions (
     id            INTEGER PRIMARY KEY,         -- counts up with each start
-    started_us    INTEGER NOT NULL,            -- when the database was opened for it
-    heartbeat_us  INTEGER NOT NULL,            -- the last sign of life: each batch, and at least each 5 s
+    started_us    INTEGER NOT NULL,            -- when the session opened the database
+    heartbeat_us  INTEGER NOT NULL,            -- the last heartbeat: with each batch, and at least every 5 s
     ended_us      INTEGER,                     -- when it ended (its last heartbeat if it crashed); NULL while open
-    outcome       TEXT NOT NULL,               -- open, clean, crashed, or what the framework said at its end
-    reason        TEXT,                        -- why it ended, such as SIGTERM
+    outcome       TEXT NOT NULL,               -- open, clean, crashed, or the outcome that the framework reported
+    reason        TEXT,                        -- why it ended, for example SIGTERM
     pid           INTEGER NOT NULL,            -- the process
     host          TEXT NOT NULL,               -- the machine
-    facts         TEXT NOT NULL DEFAULT '{}',  -- JSON object: versions, time zone, whatever the framework told
-    last_sequence INTEGER NOT NULL DEFAULT 0,  -- the last batch kept: a batch tried again is kept once
+    facts         TEXT NOT NULL DEFAULT '{}',  -- JSON object: versions, time zone and other facts from the framework
+    last_sequence INTEGER NOT NULL DEFAULT 0,  -- number of the last stored batch; a retried batch is stored once
     first_id      INTEGER,                     -- the lowest run id in it; NULL while it has none
-    last_id       INTEGER,                     -- the highest run id in it, shed runs excepted
-    runs          INTEGER NOT NULL DEFAULT 0,  -- how many runs ended in it, shed ones included
-    failures      INTEGER NOT NULL DEFAULT 0,  -- how many of them ended as error or timed_out
-    lost_runs     INTEGER NOT NULL DEFAULT 0,  -- how many runs have no row (their counts are in the statistics)
-    lost_details  INTEGER NOT NULL DEFAULT 0   -- how many log lines, service calls and other details were not kept
+    last_id       INTEGER,                     -- the highest run id in it, without evicted runs
+    runs          INTEGER NOT NULL DEFAULT 0,  -- number of runs that ended in it, with evicted runs
+    failures      INTEGER NOT NULL DEFAULT 0,  -- number of those that ended as error or timed_out
+    lost_runs     INTEGER NOT NULL DEFAULT 0,  -- number of runs without a row (the statistics count them)
+    lost_details  INTEGER NOT NULL DEFAULT 0   -- number of log lines, service calls and other details that were lost
 ) STRICT;
 INSERT INTO "sessions" VALUES(1,1790000000000000,1790000000000000,1790000000000000,'clean',NULL,4242,'raspberrypi','{"hassette_store":"0.1.0","sqlite":"3.40.1","sqlite_note":"older than 3.51.3: no other program may write to the history","home_assistant":"2026.11.1"}',2,3753902080000000000,3753902080216006656,25,6,9,0);
 CREATE TABLE skips_daily (
@@ -297,15 +297,15 @@ INSERT INTO "statistics_daily" VALUES(20717,3,4,0,0,0,0,0,1600,400,2000);
 CREATE TABLE statistics_hourly (
     hour            INTEGER NOT NULL,            -- since the epoch
     registration_id INTEGER NOT NULL,
-    success         INTEGER NOT NULL DEFAULT 0,  -- runs, by status, shed ones included
+    success         INTEGER NOT NULL DEFAULT 0,  -- number of runs by status, with evicted runs
     error           INTEGER NOT NULL DEFAULT 0,
     cancelled       INTEGER NOT NULL DEFAULT 0,
     timed_out       INTEGER NOT NULL DEFAULT 0,
     interrupted     INTEGER NOT NULL DEFAULT 0,
-    shed            INTEGER NOT NULL DEFAULT 0,  -- how many of them have no row
-    total_us        INTEGER NOT NULL DEFAULT 0,  -- sum of the durations
-    max_us          INTEGER NOT NULL DEFAULT 0,  -- the longest
-    waited_us       INTEGER NOT NULL DEFAULT 0,  -- sum of the waiting times
+    shed            INTEGER NOT NULL DEFAULT 0,  -- number of runs without a row
+    total_us        INTEGER NOT NULL DEFAULT 0,  -- total duration
+    max_us          INTEGER NOT NULL DEFAULT 0,  -- the longest duration
+    waited_us       INTEGER NOT NULL DEFAULT 0,  -- total waiting time
     PRIMARY KEY (hour, registration_id)
 ) WITHOUT ROWID, STRICT;
 INSERT INTO "statistics_hourly" VALUES(497222,1,3,0,3,0,0,0,36000,11000,1500);
@@ -313,7 +313,7 @@ INSERT INTO "statistics_hourly" VALUES(497222,2,9,3,0,3,0,9,51000,12000,1510);
 INSERT INTO "statistics_hourly" VALUES(497222,3,4,0,0,0,0,0,1600,400,2000);
 CREATE TABLE statuses (
     id   INTEGER PRIMARY KEY,    -- the number that runs carry
-    name TEXT NOT NULL UNIQUE    -- the word that people read
+    name TEXT NOT NULL UNIQUE    -- the name that users see
 ) STRICT;
 INSERT INTO "statuses" VALUES(0,'success');
 INSERT INTO "statuses" VALUES(1,'error');

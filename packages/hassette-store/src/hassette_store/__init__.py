@@ -1,4 +1,8 @@
-"""Keep what happened: one SQLite file, its schema, migrations, sessions, retention and recovery."""
+"""Keep the history: one SQLite file, with its schema, migrations, sessions, retention and recovery.
+
+The modules `ids`, `kinds`, `periods`, `rows`, `sketch` and `statuses` are public, too: they describe the stored data
+for programs that read it.
+"""
 
 from hassette_store.__about__ import __version__
 from hassette_store.backups import backup, check, restore, vacuum
@@ -26,13 +30,10 @@ from hassette_store.rows import (
     RegistrationRow,
 )
 from hassette_store.settings import StoreSettings
-from hassette_store.sketch import bucket_of, quantile, value_of
-from hassette_store.statuses import STATUS_NAMES, STATUS_NUMBERS
+from hassette_store.sketch import value_of
 
 __all__ = [
     "HEAD",
-    "STATUS_NAMES",
-    "STATUS_NUMBERS",
     "BackupError",
     "BatchRow",
     "CorruptDatabaseError",
@@ -54,12 +55,10 @@ __all__ = [
     "WriteFailedError",
     "__version__",
     "backup",
-    "bucket_of",
     "check",
     "connect_read_only",
     "connect_to_read",
     "deadline",
-    "quantile",
     "restore",
     "vacuum",
     "value_of",

@@ -1,4 +1,4 @@
-"""`DatabaseService`: the one writer of the history."""
+"""The service that stores records in one SQLite file."""
 
 import asyncio
 import contextlib
@@ -22,20 +22,24 @@ from hassette_store.errors import (
     StoreUnavailableError,
     WriteFailedError,
 )
-from hassette_store.file.connections import SQLITE_WITHOUT_WAL_RESET_BUG, Writer, is_damage, is_lost_schema
+from hassette_store.file.connections import SQLITE_WITHOUT_WAL_RESET_BUG
+from hassette_store.file.damage import is_damage, is_lost_schema
 from hassette_store.file.ownership import Ownership
+from hassette_store.file.schema import SCHEMA, Schema
+from hassette_store.file.writer import Writer
 from hassette_store.ids import first_id_at
-from hassette_store.retention.retention import Retention
+from hassette_store.retention.retention import Retention, RetentionSchedule
 from hassette_store.rows import BatchRow, RegistrationRow
 from hassette_store.settings import StoreSettings
 from hassette_store.startup.preparation import Incident, Prepared, prepare
 from hassette_store.writing.encoding import BatchEncoder
-from hassette_store.writing.numbering import NameNumbers, RegistrationNumbers
-from hassette_store.writing.statements import keep
+from hassette_store.writing.loading import load_encoder
+from hassette_store.writing.statements import write_batch
 
 logger = logging.getLogger(__name__)
 
-# A number beyond 64 bits, text without a UTF-8 form, a value of the wrong type, a row that is there already.
+# SQLite refuses the row for good: a number beyond 64 bits, text without a UTF-8 form, a value of the wrong type, or a
+# row that exists already.
 _REFUSED = (
     OverflowError,
     UnicodeError,
@@ -52,20 +56,25 @@ def wall_clock_us() -> int:
 
 
 class DatabaseService:
-    """Keeps the history in one SQLite file: a service, and a sink for records, both by shape.
+    """Stores the history in one SQLite file. It has the shape of a service and of a sink for records.
 
-    It is the file's owner from `start` to `stop`. Whatever ails it is raised from `start`, `serve` or `write` as a
-    `StoreError`; the framework goes on without it and may start it again.
+    The service owns the file from `start` to `stop`. It reports every failure as a `StoreError` from `start`, `serve`
+    or `write`; the framework keeps running and may start the service again.
+
+        async with DatabaseService(Path("hassette.db")) as store:
+            await store.write(batch)
 
     Args:
-        path: The file; it and its directory are made if they are missing.
+        path: The file; it is created if it is missing, and its directory, too.
         settings: See `StoreSettings`.
         now_us: Wall clock, in microseconds since the Unix epoch.
         monotonic: Monotonic clock, in seconds.
+        retention_schedule: When old history is deleted.
+        schema: The schema of the file.
 
     Attributes:
-        name: What the supervisor calls it.
-        path: The file.
+        name: Name of the service.
+        path: As given.
         settings: As given.
     """
 
@@ -78,39 +87,47 @@ class DatabaseService:
         *,
         now_us: Callable[[], int] = wall_clock_us,
         monotonic: Callable[[], float] = time.monotonic,
+        retention_schedule: RetentionSchedule | None = None,
+        schema: Schema = SCHEMA,
     ) -> None:
         self.path = path
         self.settings = settings or StoreSettings()
         self._now_us = now_us
         self._monotonic = monotonic
+        self._retention_schedule = retention_schedule
+        self._schema = schema
         self._db: Writer | None = None
         self._ownership: Ownership | None = None
         self._encoder: BatchEncoder | None = None
-        # Who the session is, and what is registered in it, outlive a restart of the service within one process.
+        # These survive a restart of the service within one process: id and start of the session, and its
+        # registrations.
         self._session: tuple[int, int] | None = None
-        self._live: list[RegistrationRow] = []
+        self._registrations: list[RegistrationRow] = []
         self._last_sequence = 0
-        # The last write ended so that nobody knows whether it was kept: look before the next one.
-        self._in_doubt = False
+        # The last write failed in such a way that the batch may or may not be stored.
+        self._outcome_unknown = False
         self._damage: CorruptDatabaseError | None = None
         self._damaged = asyncio.Event()
-        # `serve` ended with an error: this process will start the service again.
-        self._returns = False
-        self._last_sign = 0.0
+        # `serve` ended with an error, so the framework will start the service again in this process.
+        self._will_restart = False
+        self._last_heartbeat_s = 0.0
         self._serving: asyncio.Task[None] | None = None
 
     @property
     def session_id(self) -> int | None:
-        """The session that is open, None before the first start."""
+        """Id of the open session; None before the first start."""
         return self._session[0] if self._session else None
 
-    # ---- lifecycle --------------------------------------------------------------------------------------------
+    @property
+    def last_sequence(self) -> int:
+        """Sequence number of the last stored batch of the session; 0 if there is none."""
+        return self._last_sequence
 
     async def start(self) -> None:
-        """Open the history: make, upgrade, check or mend the file as needed, and open a session.
+        """Open the history and a session. Create, check, upgrade or recover the file first, as needed.
 
         Raises:
-            StoreError: It cannot be used; one paragraph says why, and what to do.
+            StoreError: The file cannot be used. The message names the reason and a fix.
         """
         if self._db is not None:
             return
@@ -118,7 +135,7 @@ class DatabaseService:
         try:
             db = await Writer.open(self.path, synchronous=self.settings.synchronous)
             try:
-                await self._begin(db, prepared.incidents)
+                await self._open_session(db, prepared.incidents)
             except BaseException:
                 await db.close()
                 raise
@@ -131,48 +148,43 @@ class DatabaseService:
         self._db, self._ownership = db, prepared.ownership
         self._damaged.clear()
         self._damage = None
-        self._returns = False
-        logger.info("The history is open", extra={"path": str(self.path), "session": self.session_id})
+        self._will_restart = False
+        logger.info("History opened", extra={"path": str(self.path), "session": self.session_id})
 
     async def serve(self) -> None:
-        """Keep the session's heartbeat and the file's size, until cancelled.
+        """Write heartbeats and delete old history until cancelled.
 
         Raises:
-            CorruptDatabaseError: The file was found damaged while it was in use; the next start sets it aside.
+            CorruptDatabaseError: The file was found damaged while in use. The next start recovers it.
             StoreUnavailableError: The service has not been started.
         """
         db = self._require()
-        retention = Retention(db, self.settings, self._now_us, self._monotonic, self._forget_groups)
+        retention = Retention(
+            db,
+            self.settings,
+            self._now_us,
+            self._monotonic,
+            schedule=self._retention_schedule,
+            groups_deleted=self._forget_groups,
+        )
         try:
             await self._serve(retention)
         except sqlite3.Error as error:
-            self._returns = True
+            self._will_restart = True
             raise self._failure(error) from error
         except StoreError:
-            self._returns = True
+            self._will_restart = True
             raise
         finally:
             await retention.close()
 
-    async def _serve(self, retention: Retention) -> None:
-        while self._damage is None:
-            pause = self._last_sign + self.settings.heartbeat_s - self._monotonic()
-            if pause <= 0:
-                await self._heartbeat()
-                pause = self.settings.heartbeat_s
-            pause = min(pause, await retention.bite())
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._damaged.wait()
-        raise self._damage
-
     async def stop(self) -> None:
-        """Close the session and the file. It may be called at any time, any number of times."""
+        """Close the session and the file. It is safe to call at any time, and more than once."""
         db, self._db = self._db, None
         ownership, self._ownership = self._ownership, None
         try:
             if db is not None:
-                await self._end(db)
+                await self._close(db)
         finally:
             if ownership is not None:
                 ownership.release()
@@ -192,31 +204,29 @@ class DatabaseService:
             self._serving = None
             await self.stop()
 
-    # ---- the sink ---------------------------------------------------------------------------------------------
-
     async def write(self, batch: BatchRow) -> None:
-        """Keep the whole batch, or none of it; one that has been kept before is not kept twice.
+        """Store a batch in one transaction. A batch that is stored already is not stored again.
 
         Raises:
-            RejectedBatchError: A row can never be stored (a ValueError as well).
+            RejectedBatchError: A row can never be stored (also a ValueError).
             StoreUnavailableError: The history is not open.
-            CorruptDatabaseError: The file is damaged; `serve` ends with the same error, so that a restart mends it.
-            WriteFailedError: Anything else, such as a lock or a full disk: the same batch may be tried again.
+            CorruptDatabaseError: The file is damaged. `serve` ends with the same error, so that a restart recovers it.
+            WriteFailedError: Any other failure, such as a lock or a full disk. The same batch may be retried.
         """
         db, encoder = self._require(), self._encoder
         try:
-            if self._in_doubt:
-                encoder = await self._look_again(db)
+            if self._outcome_unknown:
+                encoder = await self._reload_encoder(db)
             assert encoder is not None
             if batch.sequence <= self._last_sequence:
                 return
-            self._in_doubt = True
+            self._outcome_unknown = True
             encode = partial(encoder.encoded, batch, self._now_us())
-            await db.run(lambda raw: keep(raw, encode))
+            await db.run(lambda raw: write_batch(raw, encode))
         except RejectedBatchError:
             assert encoder is not None
             encoder.settle(kept=False)
-            self._in_doubt = False
+            self._outcome_unknown = False
             raise
         except _REFUSED as error:
             if self._db is not db:
@@ -225,19 +235,19 @@ class DatabaseService:
         except sqlite3.Error as error:
             raise self._failure(error) from error
         except ValueError as error:
-            # aiosqlite's word for a connection that was closed meanwhile.
+            # aiosqlite raises it if the connection was closed in the meantime.
             raise StoreUnavailableError(self.path) from error
         encoder.settle(kept=True)
-        self._in_doubt = False
+        self._outcome_unknown = False
         self._last_sequence = batch.sequence
-        self._last_sign = self._monotonic()
+        self._last_heartbeat_s = self._monotonic()
 
     async def last_id(self) -> int:
-        """Return the highest record id kept so far, 0 for none, also when its row has aged out.
+        """Return the highest record id stored so far, even if its row has been deleted since; 0 if there is none.
 
         Raises:
             StoreUnavailableError: The history is not open.
-            StoreError: It cannot be read.
+            StoreError: The file cannot be read.
         """
         db = self._require()
         try:
@@ -247,47 +257,46 @@ class DatabaseService:
         except ValueError as error:
             raise StoreUnavailableError(self.path) from error
 
-    # ---- within -----------------------------------------------------------------------------------------------
-
     async def _prepare(self) -> Prepared:
         work = asyncio.ensure_future(
             asyncio.to_thread(
-                prepare, self.path, self.settings, self._now_us, met=self._damage and self._damage.finding
+                prepare,
+                self.path,
+                self.settings,
+                self._now_us,
+                known_damage=self._damage and self._damage.finding,
+                schema=self._schema,
             )
         )
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
-            # The thread goes on; what it takes, it must give back.
+            # The thread goes on and may still take ownership of the file.
             work.add_done_callback(_release)
             raise
 
-    async def _begin(self, db: Writer, incidents: Iterable[Incident]) -> None:
-        """Open or resume the session, and learn what the file knows."""
+    async def _open_session(self, db: Writer, incidents: Iterable[Incident]) -> None:
         now_us = self._now_us()
-        resumed = await self._resumed(db, now_us)
-        if not resumed:
-            await db.script(sessions.SETTLE_THE_PAST)
+        if not await self._resume_session(db, now_us):
+            await db.script(sessions.SETTLE_CRASHED)
             row = await db.rows(sessions.OPEN_SESSION, (now_us, now_us, os.getpid(), socket.gethostname()))
             self._session = (int(row[0][0]), now_us)
-        self._encoder = await self._learnt(db)
+        assert self._session is not None
+        session_id = self._session[0]
+        self._encoder = await self._load_encoder(db)
         (last_id,) = (await db.rows(sessions.LAST_ID))[0]
         event_id = max(first_id_at(now_us), int(last_id))
-        assert self._session is not None
         for number, incident in enumerate(incidents, 1):
             await db.rows(
                 "INSERT INTO lifecycle_events VALUES (?, ?, ?, ?, ?, ?)",
-                (event_id + number, self._session[0], now_us, incident.kind, str(self.path), incident.detail),
+                (event_id + number, session_id, now_us, incident.kind, str(self.path), incident.detail),
             )
-        facts = {"hassette_store": __version__, "sqlite": sqlite3.sqlite_version}
-        if sqlite3.sqlite_version_info < SQLITE_WITHOUT_WAL_RESET_BUG:
-            facts["sqlite_note"] = "older than 3.51.3: no other program may write to the history"
         await db.rows(
-            "UPDATE sessions SET facts = json_patch(facts, ?) WHERE id = ?", (json.dumps(facts), self._session[0])
+            "UPDATE sessions SET facts = json_patch(facts, ?) WHERE id = ?", (json.dumps(_facts()), session_id)
         )
-        self._last_sign = self._monotonic()
+        self._last_heartbeat_s = self._monotonic()
 
-    async def _resumed(self, db: Writer, now_us: int) -> bool:
+    async def _resume_session(self, db: Writer, now_us: int) -> bool:
         if self._session is None:
             return False
         session_id, started_us = self._session
@@ -298,29 +307,36 @@ class DatabaseService:
             self._last_sequence = 0
         return bool(rows)
 
-    async def _learnt(self, db: Writer) -> BatchEncoder:
+    async def _load_encoder(self, db: Writer) -> BatchEncoder:
         assert self._session is not None
-        session_id = self._session[0]
-        names = await db.rows("SELECT name, id FROM names")
-        listeners = await db.rows("SELECT app, instance, name, topic, id FROM listeners")
-        jobs = await db.rows("SELECT app, instance, name, id FROM scheduled_jobs")
-        (sequence,) = (await db.rows("SELECT last_sequence FROM sessions WHERE id = ?", (session_id,)))[0]
-        self._last_sequence = max(self._last_sequence, int(sequence))
-        numbers = RegistrationNumbers(((tuple(row[:-1]), row[-1]) for row in (*listeners, *jobs)), self._live)
-        return BatchEncoder(session_id, NameNumbers((name, number) for name, number in names), numbers)
+        encoder, sequence = await load_encoder(db, self._session[0], self._registrations)
+        self._last_sequence = max(self._last_sequence, sequence)
+        return encoder
 
-    async def _look_again(self, db: Writer) -> BatchEncoder:
-        """Learn anew what the file knows: the last write may have been kept, or not."""
+    async def _reload_encoder(self, db: Writer) -> BatchEncoder:
+        """Load the encoder again, because the last batch may or may not be stored."""
         assert self._encoder is not None
         self._encoder.settle(kept=False)
-        self._live = self._encoder.registrations.live()
-        self._encoder = await self._learnt(db)
-        self._in_doubt = False
+        self._registrations = self._encoder.registrations.live()
+        self._encoder = await self._load_encoder(db)
+        self._outcome_unknown = False
         return self._encoder
 
     def _forget_groups(self) -> None:
         if self._encoder is not None:
             self._encoder.forget_groups()
+
+    async def _serve(self, retention: Retention) -> None:
+        while self._damage is None:
+            pause_s = self._last_heartbeat_s + self.settings.heartbeat_s - self._monotonic()
+            if pause_s <= 0:
+                await self._heartbeat()
+                pause_s = self.settings.heartbeat_s
+            pause_s = min(pause_s, await retention.step())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._damaged.wait()
+        raise self._damage
 
     async def _heartbeat(self) -> None:
         db = self._require()
@@ -330,27 +346,28 @@ class DatabaseService:
             failure = self._failure(error)
             if isinstance(failure, CorruptDatabaseError):
                 raise failure from error
-            # Locked or full: the next one may do, and the write queue says what is wrong once per interval.
-            logger.debug("The heartbeat could not be written", extra={"error": str(error)})
-        self._last_sign = self._monotonic()
+            # The file is locked or the disk full. The write queue reports that, and the next heartbeat may succeed.
+            logger.debug("Heartbeat could not be written", extra={"error": str(error)})
+        self._last_heartbeat_s = self._monotonic()
 
-    async def _end(self, db: Writer) -> None:
+    async def _close(self, db: Writer) -> None:
         if self._encoder is not None:
-            self._live = self._encoder.registrations.live()
+            self._registrations = self._encoder.registrations.live()
         try:
             assert self._session is not None
-            await db.script(sessions.closing(self._session[0], self._now_us(), for_good=not self._returns))
+            process_ends = not self._will_restart
+            await db.script(sessions.closing(self._session[0], self._now_us(), process_ends=process_ends))
             await db.rows("PRAGMA optimize")
         except sqlite3.Error as error:
             logger.warning(
-                "The session could not be closed; the next start will call it crashed",
+                "Session could not be closed; the next start will mark it as crashed",
                 extra={"path": str(self.path), "error": str(error)},
             )
         finally:
             try:
                 await db.close()
             except sqlite3.Error as error:
-                logger.warning("The history could not be closed", extra={"path": str(self.path), "error": str(error)})
+                logger.warning("History could not be closed", extra={"path": str(self.path), "error": str(error)})
 
     def _require(self) -> Writer:
         if self._db is None:
@@ -363,6 +380,13 @@ class DatabaseService:
         self._damage = CorruptDatabaseError(self.path, error)
         self._damaged.set()
         return self._damage
+
+
+def _facts() -> dict[str, str]:
+    facts = {"hassette_store": __version__, "sqlite": sqlite3.sqlite_version}
+    if sqlite3.sqlite_version_info < SQLITE_WITHOUT_WAL_RESET_BUG:
+        facts["sqlite_note"] = "older than 3.51.3: no other program may write to the history"
+    return facts
 
 
 def _release(work: "asyncio.Future[Prepared]") -> None:

@@ -1,28 +1,28 @@
-"""What can go wrong with the history, named by situation.
+"""Errors of the store, named by situation.
 
 Exception
-└── StoreError                    anything that the store raises on purpose
-    ├── RejectedBatchError        a row can never be stored (a ValueError, too: the queue isolates the row)
-    ├── StoreUnavailableError     not started, or stopped
-    ├── WriteFailedError          locked, full, I/O: the batch is to be tried again
-    ├── CorruptDatabaseError      the file is damaged; the next start sets it aside and begins anew
-    ├── UnusableFileError         a directory, a foreign file, no permission: a person has to look
+└── StoreError                    root of all errors that the store raises on purpose
+    ├── RejectedBatchError        a row can never be stored (also a ValueError: the write queue isolates the row)
+    ├── StoreUnavailableError     the service is not started, or stopped
+    ├── WriteFailedError          lock, full disk, I/O error: retry the batch
+    ├── CorruptDatabaseError      the file is damaged; the next start recovers it
+    ├── UnusableFileError         directory, foreign file, missing permission: the user must act
     ├── DatabaseInUseError        another framework owns the file
-    ├── NewerDatabaseError        a newer hassette-store wrote it
-    ├── UpgradeFailedError        the schema could not be upgraded; the file is as it was
-    └── BackupError             a backup could not be made, verified or restored
-        └── DamagedSourceError    because what was to be copied is damaged
+    ├── NewerDatabaseError        a newer hassette-store wrote the file
+    ├── UpgradeFailedError        the schema could not be upgraded; the file is unchanged
+    └── BackupError               a backup, restore, check or vacuum failed
+        └── DamagedSourceError    because the file to be copied is damaged
 """
 
 from pathlib import Path
 
 
 class StoreError(Exception):
-    """Root of every error that hassette-store raises on purpose; its text is one paragraph for a person."""
+    """Root of all errors that hassette-store raises on purpose. The text is one paragraph for the user."""
 
 
 class RejectedBatchError(StoreError, ValueError):
-    """A batch holds a row that can never be stored; nothing of the batch was kept."""
+    """A batch contains a row that can never be stored. Nothing of the batch is stored."""
 
     def __init__(self, reason: object) -> None:
         super().__init__(f"a row of the batch can never be stored: {reason}")
@@ -36,7 +36,7 @@ class StoreUnavailableError(StoreError):
 
 
 class WriteFailedError(StoreError):
-    """A batch could not be written now; nothing of it was kept, and it may be tried again."""
+    """A batch could not be written. Nothing of it is stored, and it may be retried."""
 
     def __init__(self, path: Path, reason: object) -> None:
         super().__init__(f"the history {path} could not be written: {reason}")
@@ -46,50 +46,50 @@ class CorruptDatabaseError(StoreError):
     """The file is damaged.
 
     Attributes:
-        finding: What is wrong with it.
+        finding: The damage that was found.
     """
 
     def __init__(self, path: Path, finding: object) -> None:
         super().__init__(
-            f"the history {path} is damaged ({finding}). It will be moved aside whole at the next start, and what can "
-            "be read will be carried over into a new file."
+            f"the history {path} is damaged ({finding}). The next start will move the file aside and copy all readable "
+            "rows into a new one."
         )
         self.finding = str(finding)
 
 
 class UnusableFileError(StoreError):
-    """The path cannot serve as a history, and the store will not touch it.
+    """The path cannot hold a history. The store leaves it as it is.
 
     Args:
-        path: Which file.
-        finding: What it is or lacks.
-        mend: What a person can do, as one sentence.
+        path: The path.
+        reason: Why it cannot be used.
+        fix: One sentence with an action for the user.
     """
 
-    def __init__(self, path: Path, finding: str, mend: str) -> None:
-        super().__init__(f"no history can be kept in {path}: {finding}. {mend}")
+    def __init__(self, path: Path, reason: str, fix: str) -> None:
+        super().__init__(f"no history can be stored in {path}: {reason}. {fix}")
 
 
 class DatabaseInUseError(StoreError):
     """Another framework owns the file.
 
     Attributes:
-        pid: Its process, 0 if unknown.
-        host: Its machine, empty if unknown.
+        pid: Process id of the owner; 0 if unknown.
+        host: Machine of the owner; empty if unknown.
     """
 
     def __init__(self, path: Path, pid: int, host: str) -> None:
         owner = f"process {pid} on {host}" if pid else "another process"
         super().__init__(
-            f"the history {path} belongs to {owner}, which is still running. Stop that one, or give this one a "
-            "data_dir of its own."
+            f"the history {path} belongs to {owner}, which is still running. Stop that process, or set another "
+            "data_dir for this one."
         )
         self.pid = pid
         self.host = host
 
 
 class NewerDatabaseError(StoreError):
-    """The file was written by a newer hassette-store.
+    """A newer hassette-store wrote the file.
 
     Attributes:
         revision: The file's schema revision.
@@ -97,14 +97,15 @@ class NewerDatabaseError(StoreError):
 
     def __init__(self, path: Path, revision: str, known: str) -> None:
         super().__init__(
-            f"the history {path} has schema revision {revision}; this hassette-store knows revisions up to {known}. "
-            "It is left as it is: install the newer hassette-store again, or move the file away to begin a new one."
+            f"the history {path} has schema revision {revision}, but this hassette-store supports revisions up to "
+            f"{known}. The file is unchanged. Install the newer hassette-store again, or move the file away to start a "
+            "new history."
         )
         self.revision = revision
 
 
 class UpgradeFailedError(StoreError):
-    """The schema could not be upgraded; the file has been put back as it was.
+    """The schema could not be upgraded. The file is unchanged.
 
     Attributes:
         backup: The verified copy from before the upgrade.
@@ -112,14 +113,14 @@ class UpgradeFailedError(StoreError):
 
     def __init__(self, path: Path, reason: object, backup: Path) -> None:
         super().__init__(
-            f"the history {path} could not be upgraded: {reason}. It is as it was before; a copy of it is {backup}."
+            f"the history {path} could not be upgraded: {reason}. The file is unchanged, and {backup} is a copy of it."
         )
         self.backup = backup
 
 
 class BackupError(StoreError):
-    """A backup could not be made, verified or restored; the history is as it was."""
+    """A backup, restore, check or vacuum failed. The history is unchanged."""
 
 
 class DamagedSourceError(BackupError):
-    """What was to be copied is damaged, so that no copy of it is whole."""
+    """A file could not be copied because it is damaged."""

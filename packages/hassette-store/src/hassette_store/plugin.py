@@ -1,4 +1,4 @@
-"""How core finds the store: the entry point ``store`` in the group ``hassette.sinks``."""
+"""Entry point ``store`` in the group ``hassette.sinks``, through which core finds the store."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,13 +8,13 @@ from hassette_store.settings import StoreSettings
 
 
 def create_sink(*, data_dir: Path, settings: Mapping[str, object]) -> DatabaseService:
-    """Make the service that keeps the history in ``data_dir/hassette.db``.
+    """Return the service that stores the history in ``data_dir/hassette.db``.
 
     Args:
-        data_dir: The framework's data directory; it is made at start if it is missing.
+        data_dir: The framework's data directory; `DatabaseService.start` creates it if it is missing.
         settings: The table ``[store]`` of hassette.toml.
 
     Raises:
-        ValueError: If a setting is unknown or wrong; one sentence that names the key.
+        ValueError: A setting is unknown or has a wrong value. The message names the key.
     """
     return DatabaseService(data_dir / "hassette.db", StoreSettings.from_mapping(settings))

@@ -1,4 +1,4 @@
-"""What can be set, under ``[store]`` in hassette.toml."""
+"""Settings of the store: the table ``[store]`` in hassette.toml."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -12,20 +12,21 @@ class StoreSettings:
     """Settings of the history.
 
     Attributes:
-        synchronous: ``"normal"``: a power cut may take what came after the last checkpoint. ``"full"``: each batch is
-            on the disk before it counts as written; at most the last flush interval is lost. The file survives both.
-        keep_successes_days: Days for which a successful run is kept.
-        keep_failures_days: Days for which any other run is kept.
-        keep_newest: Runs of each registration that are kept whatever their age, at most 10,000.
+        synchronous: ``"full"``: each batch is on the disk before it counts as written, so a power cut loses at most
+            the last flush interval. ``"normal"``: a power cut may lose all batches since the last checkpoint. Neither
+            damages the file.
+        keep_successes_days: Days for which successful runs are kept.
+        keep_failures_days: Days for which all other runs are kept.
+        keep_newest: Number of runs of each registration that are kept at any age, at most 10,000.
         keep_hourly_days: Days for which hourly statistics are kept.
         keep_daily_days: Days for which daily statistics, sessions and error groups are kept.
-        max_size_mb: Megabytes of live pages above which the oldest successes go early, then the oldest failures,
-            then error groups without any.
-        heartbeat_s: Seconds between signs of life when nothing else is written; at most 5, which is what a crash's
-            time is known to.
-        check_limit_s: Seconds that the check after an unclean end may take.
-        salvage_limit_s: Seconds that carrying over the rows of a damaged file may take; the file itself is kept.
-        upgrade_limit_s: Seconds that a schema upgrade may take before it is given up and undone.
+        max_size_mb: Limit for the pages in use, in megabytes. Above it, the oldest successes are deleted early, then
+            the oldest failures, then error groups without runs, then the oldest hours of statistics.
+        heartbeat_s: Seconds between heartbeats when nothing else is written, at most 5. The time of a crash is known
+            to within this interval.
+        check_limit_s: Time limit for the check after a crash, in seconds.
+        salvage_limit_s: Time limit for copying the readable rows of a damaged file, in seconds.
+        upgrade_limit_s: Time limit for a schema upgrade, in seconds. An upgrade that takes longer is undone.
     """
 
     synchronous: Synchronous = "normal"
@@ -43,24 +44,24 @@ class StoreSettings:
     def __post_init__(self) -> None:
         if self.synchronous not in ("normal", "full"):
             raise ValueError(f'synchronous must be "normal" or "full", got {self.synchronous!r}')
-        for name, least, most in _BOUNDS:
-            value = getattr(self, name)
+        for key, least, most in _RANGES:
+            value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-                raise ValueError(f"{name} must be a number from {least:g} to {most:g}, got {value!r}")
+                raise ValueError(f"{key} must be a number from {least:g} to {most:g}, got {value!r}")
         if not isinstance(self.keep_newest, int):  # pyright: ignore[reportUnnecessaryIsInstance]  it comes from a file
             raise ValueError(f"keep_newest must be a whole number, got {self.keep_newest!r}")  # noqa: TRY004  a setting is a value
         if self.keep_hourly_days > self.keep_daily_days:
             raise ValueError(
-                f"keep_hourly_days ({self.keep_hourly_days:g}) must not exceed "
-                f"keep_daily_days ({self.keep_daily_days:g})"
+                f"keep_hourly_days must be at most keep_daily_days ({self.keep_daily_days:g}), "
+                f"got {self.keep_hourly_days!r}"
             )
 
     @classmethod
     def from_mapping(cls, table: Mapping[str, object]) -> Self:
-        """Make settings from a table of hassette.toml.
+        """Return the settings in a table of hassette.toml.
 
         Raises:
-            ValueError: If a key is unknown or a value is wrong; one sentence that names the key.
+            ValueError: A key is unknown or a value is wrong. The message names the key.
         """
         known = [field.name for field in fields(cls)]
         for key in table:
@@ -69,14 +70,14 @@ class StoreSettings:
         return cls(**cast("dict[str, float]", dict(table)))  # pyright: ignore[reportArgumentType]  __post_init__ checks
 
 
-_DAYS = 36_500.0
-_BOUNDS: tuple[tuple[str, float, float], ...] = (
-    ("keep_successes_days", 0, _DAYS),
-    ("keep_failures_days", 0, _DAYS),
-    # To find them takes a step for each, of each registration, in every pass of the retention.
+_MAX_DAYS = 36_500.0
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("keep_successes_days", 0, _MAX_DAYS),
+    ("keep_failures_days", 0, _MAX_DAYS),
+    # Each pass of the retention walks over this many runs of each registration.
     ("keep_newest", 0, 10_000),
-    ("keep_hourly_days", 1, _DAYS),
-    ("keep_daily_days", 1, _DAYS),
+    ("keep_hourly_days", 1, _MAX_DAYS),
+    ("keep_daily_days", 1, _MAX_DAYS),
     ("max_size_mb", 1, 1_000_000),
     ("heartbeat_s", 0.05, 5),
     ("check_limit_s", 0, 3_600),

@@ -1,7 +1,7 @@
-"""A new file: the same SQL files that Alembic runs, in their order, without Alembic.
+"""Creation of a new file from the SQL files that Alembic runs, but without Alembic.
 
-Importing Alembic and SQLAlchemy takes half a second on a desktop and several on a Raspberry Pi; a file without any rows
-needs neither. A test holds both ways to the same schema.
+Importing Alembic and SQLAlchemy takes half a second on a desktop and several on a Raspberry Pi. An empty file needs
+neither. A test checks that both ways give the same schema.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from typing import Final
 from hassette_store.file.connections import APPLICATION_ID, connect_plain
 from hassette_store.file.schema import HEAD
 
-_VERSION: Final = """
+_VERSION_TABLE: Final = """
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -22,20 +22,20 @@ CREATE TABLE alembic_version (
 
 
 def create(path: Path) -> None:
-    """Make a history at the newest schema, all or nothing.
+    """Create a history at the newest schema, in one transaction.
 
     Args:
-        path: A file without any table, or none.
+        path: A file without tables, or a path without a file.
 
     Raises:
-        sqlite3.Error: It cannot be written.
+        sqlite3.Error: The file cannot be written.
     """
     db = connect_plain(path)
     try:
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute("BEGIN IMMEDIATE")
-        db.execute(_VERSION)
-        for name in sorted(one.name for one in files("hassette_store").joinpath("migrations", "sql").iterdir()):
+        db.execute(_VERSION_TABLE)
+        for name in sorted(file.name for file in files("hassette_store").joinpath("migrations", "sql").iterdir()):
             for statement in statements(name):
                 db.execute(statement)
         db.execute("INSERT INTO alembic_version VALUES (?)", (HEAD,))
@@ -45,9 +45,9 @@ def create(path: Path) -> None:
 
 
 def statements(name: str) -> Iterator[str]:
-    """Split a file of ``migrations/sql`` into statements, triggers included.
+    """Yield the statements of a file in ``migrations/sql``, triggers included.
 
-    ``executescript`` would commit the transaction that makes a schema all or nothing.
+    ``executescript`` would commit the transaction of the caller.
     """
     lines: list[str] = []
     for line in files("hassette_store").joinpath("migrations", "sql", name).read_text("utf-8").splitlines():

@@ -1,6 +1,9 @@
-"""Which schema a file has, told without Alembic: one SELECT."""
+"""Schema revision of a file, read with one SELECT and without Alembic."""
 
 import sqlite3
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
@@ -8,16 +11,40 @@ from hassette_store.errors import NewerDatabaseError, UnusableFileError
 from hassette_store.file.connections import APPLICATION_ID
 
 HEAD: Final = "0001"
-"""The revision that this package writes; a test holds it to the newest script."""
+"""The revision that this package writes. A test compares it with the newest script."""
 
 
-def revision_of(connection: sqlite3.Connection, path: Path) -> str | None:
-    """Return the file's schema revision; None for a file without any table.
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A schema and the way to it.
+
+    Attributes:
+        head: Its newest revision.
+        scripts: Directory of the Alembic scripts that upgrade to it.
+    """
+
+    head: str
+    scripts: Traversable
+
+
+SCHEMA: Final = Schema(HEAD, files("hassette_store") / "migrations")
+"""The schema of this package."""
+
+_FIX: Final = "Move it away, or set another data_dir."
+
+
+def revision_of(connection: sqlite3.Connection, path: Path, *, head: str = HEAD) -> str | None:
+    """Return the schema revision of a file, or None for a file without tables.
+
+    Args:
+        connection: A connection to the file.
+        path: The file, for error messages.
+        head: The newest supported revision.
 
     Raises:
-        NewerDatabaseError: The revision is one that this package does not know yet.
-        UnusableFileError: The tables are not ours.
-        sqlite3.Error: The file cannot be read, or has lost its revision.
+        NewerDatabaseError: The revision is newer than ``head``.
+        UnusableFileError: The file is another program's database.
+        sqlite3.Error: The file cannot be read, or its revision is lost.
     """
     try:
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
@@ -26,23 +53,17 @@ def revision_of(connection: sqlite3.Connection, path: Path) -> str | None:
             raise
         if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
             return None
-        raise UnusableFileError(
-            path,
-            "it is an SQLite database, but not a history of Hassette's",
-            "Move it away, or set another data_dir.",
-        ) from None
+        raise UnusableFileError(path, "it is an SQLite database, but not a history of Hassette", _FIX) from None
     if row is None or not isinstance(row[0], str):
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise UnusableFileError(
-                path,
-                "it is an SQLite database without a revision, and not a history of Hassette's",
-                "Move it away, or set another data_dir.",
+                path, "it is an SQLite database without a revision, and not a history of Hassette", _FIX
             )
-        # `create` writes it with the tables or not at all.
-        error = sqlite3.DatabaseError("its schema's revision is gone")
+        # `create` writes the revision in one transaction with the tables, so a history without one is damaged.
+        error = sqlite3.DatabaseError("the revision of its schema is lost")
         error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         raise error
     revision = row[0]
-    if revision > HEAD:
-        raise NewerDatabaseError(path, revision, HEAD)
+    if revision > head:
+        raise NewerDatabaseError(path, revision, head)
     return revision

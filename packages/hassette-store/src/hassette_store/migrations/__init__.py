@@ -1,1 +1,1 @@
-"""The schema's revisions, as Alembic scripts that run plain SQL."""
+"""Revisions of the schema: Alembic scripts that run plain SQL."""

@@ -1,4 +1,4 @@
-"""Alembic's entry: it is given an open connection, and runs the revisions on it inside the caller's transaction."""
+"""Entry point of Alembic. The caller passes an open connection and controls the transaction."""
 
 from alembic import context
 

@@ -1,6 +1,6 @@
-"""The first 100 bytes of a history: for one wrong byte among them, SQLite refuses the whole file.
+"""Repair of the SQLite header: one corrupt byte in its 100 makes SQLite reject the whole file.
 
-Those that it looks at before anything else are the same in every history, or can be counted, and so can be put right
+The bytes that SQLite checks first are the same in every history, or can be counted, so they can be repaired
 (https://sqlite.org/fileformat.html, section 1.3).
 """
 
@@ -10,26 +10,27 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from hassette_store.file.ownership import make_empty
+from hassette_store.file.location import make_empty
+from hassette_store.file.side_files import remove, with_suffix
 
 HEADER_BYTES: Final = 100
 MAGIC: Final = b"SQLite format 3\0"
 
 _PAGE_BYTES: Final = 4096
-_SAME_IN_ALL: Final = {
+_CONSTANTS: Final = {
     0: MAGIC,
     16: _PAGE_BYTES.to_bytes(2, "big"),
-    20: b"\x00\x40\x20\x20",  # nothing reserved in a page; the payload fractions, which are fixed
-    44: b"\x00\x00\x00\x04",  # the schema's format
+    20: b"\x00\x40\x20\x20",  # no reserved bytes in a page; the payload fractions, which are fixed
+    44: b"\x00\x00\x00\x04",  # format of the schema
     56: b"\x00\x00\x00\x01",  # UTF-8
 }
 _VERSIONS_AT: Final = 18
-# Of a copy, of a file with a log: both for who writes and for who reads.
+# Versions for writing and reading: of a copy, and of a file with a write-ahead log.
 _VERSIONS: Final = (b"\x01\x01", b"\x02\x02")
 
 
-def finding(header: bytes) -> str | None:
-    """Return what is wrong with a history's header, None if nothing is that would keep SQLite from opening it.
+def find_damage(header: bytes) -> str | None:
+    """Return the damage of a history's header that keeps SQLite from opening the file, or None.
 
     Args:
         header: The first 100 bytes.
@@ -40,16 +41,32 @@ def finding(header: bytes) -> str | None:
     return f"byte {wrong[0]} of its header is wrong" if wrong else None
 
 
-def mended(header: bytes, size: int) -> bytes:
-    """Return a header with what is known put right, the same one if there is nothing to mend.
+def missing_bytes(path: Path, header: bytes) -> int:
+    """Return how many bytes a file is shorter than its header promises.
 
     Args:
-        header: The first 100 bytes, as they are.
-        size: The file's, in bytes.
+        path: The file.
+        header: The first 100 bytes.
+    """
+    page_bytes = int.from_bytes(header[16:18], "big")
+    page_bytes = 65_536 if page_bytes == 1 else page_bytes
+    pages = int.from_bytes(header[28:32], "big")
+    if header[24:28] != header[92:96]:
+        # An old SQLite wrote last and did not update the number of pages.
+        return 0
+    return pages * page_bytes - path.stat().st_size
+
+
+def repaired(header: bytes, size: int) -> bytes:
+    """Return a header with the known bytes repaired, or the same header if there is nothing to repair.
+
+    Args:
+        header: The first 100 bytes.
+        size: Size of the file in bytes.
     """
     sound = _with_constants(header)
     pages = size // _PAGE_BYTES
-    # More pages than there are SQLite can stand, if told so; it does not look beyond too few.
+    # If the number of pages is too high, SQLite reads the file all the same; if it is too low, SQLite ignores pages.
     if int.from_bytes(sound[28:32], "big") < pages:
         sound[28:32] = pages.to_bytes(4, "big")
     return bytes(sound)
@@ -57,7 +74,7 @@ def mended(header: bytes, size: int) -> bytes:
 
 @contextmanager
 def with_sound_header(path: Path) -> Generator[Path]:
-    """Yield a file, or a copy of it if its header has to be mended, with its log; the copy goes at the end.
+    """Yield a file or, if its header needs repair, a repaired copy of it and its log. The copy is removed at the end.
 
     Raises:
         OSError: The copy cannot be written.
@@ -66,46 +83,39 @@ def with_sound_header(path: Path) -> Generator[Path]:
         with path.open("rb") as file:
             header = file.read(HEADER_BYTES)
     except OSError:
-        # A dying disk. SQLite will say so too.
+        # A failing disk. SQLite reports the same error.
         yield path
         return
-    sound = mended(header, path.stat().st_size)
+    sound = repaired(header, path.stat().st_size)
     if sound == header:
         yield path
         return
-    copy = copy_of(path)
-    forget_copy(path)
+    copy = _repaired_copy(path)
+    remove_repaired_copy(path)
     try:
         make_empty(copy, like=path)
         shutil.copyfile(path, copy)
         with copy.open("r+b") as file:
             file.write(sound)
         with suppress(FileNotFoundError):
-            shutil.copyfile(_log(path), _log(copy))
+            shutil.copyfile(with_suffix(path, "-wal"), with_suffix(copy, "-wal"))
         yield copy
     finally:
-        forget_copy(path)
+        remove_repaired_copy(path)
 
 
-def copy_of(path: Path) -> Path:
-    """Return where the copy with a mended header is."""
-    return path.with_name(path.name + ".mended")
+def remove_repaired_copy(path: Path) -> None:
+    """Remove the repaired copy of a file, which a crash may have left."""
+    remove(_repaired_copy(path))
 
 
-def forget_copy(path: Path) -> None:
-    """Remove the copy, also one that a crash left."""
-    for suffix in ("", "-wal", "-shm"):
-        copy = copy_of(path)
-        copy.with_name(copy.name + suffix).unlink(missing_ok=True)
-
-
-def _log(path: Path) -> Path:
-    return path.with_name(path.name + "-wal")
+def _repaired_copy(path: Path) -> Path:
+    return with_suffix(path, ".repaired")
 
 
 def _with_constants(header: bytes) -> bytearray:
     sound = bytearray(header.ljust(HEADER_BYTES, b"\0"))
-    for at, value in _SAME_IN_ALL.items():
+    for at, value in _CONSTANTS.items():
         sound[at : at + len(value)] = value
     if bytes(sound[_VERSIONS_AT : _VERSIONS_AT + 2]) not in _VERSIONS:
         sound[_VERSIONS_AT : _VERSIONS_AT + 2] = _VERSIONS[-1]

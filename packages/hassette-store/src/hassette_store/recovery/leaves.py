@@ -1,6 +1,6 @@
-"""The keys that lie in the leaves of a damaged file, read past SQLite, which does not step over a damaged page.
+"""Keys in the leaf pages of a damaged file, read without SQLite, which does not step over a damaged page.
 
-They are hints where SQLite may find rows again, no more: a page may be stale, or of another table.
+The keys are only hints where SQLite may find more rows: a page may be stale, or belong to another table.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _LONGEST_KEY: Final = 3
 
 
 def leaves_of(path: Path, page_bytes: int) -> Iterator[bytes]:
-    """Walk through a file and its log, and yield the pages that look like leaves.
+    """Yield the pages of a file and its log that look like leaves.
 
     Args:
         path: The file.
@@ -34,23 +34,23 @@ def leaves_of(path: Path, page_bytes: int) -> Iterator[bytes]:
                     pages.seek(start + before_page)
                     page = pages.read(page_bytes)
                 except OSError:
-                    # A dying disk refuses some blocks and reads the next ones.
+                    # A failing disk rejects some blocks and reads the next ones.
                     continue
                 if page and page[0] in (_TABLE_LEAF, _INDEX_LEAF):
                     yield page
 
 
 def rows_in(leaf: bytes) -> int:
-    """Return how many rows a leaf says it has, but no more than fit: if it is damaged, it may say anything."""
+    """Return the number of rows in a leaf, but no more than fit: in a damaged leaf, the number may be anything."""
     return min(int.from_bytes(leaf[3:5], "big"), len(leaf) // _SMALLEST_CELL_BYTES)
 
 
 def key_in(leaf: bytes, number: int) -> tuple[int, ...]:
-    """Return a row's id or, where rows have none, its leading integers; nothing if they cannot be read.
+    """Return a row's id or, in a table without ids, its leading integers; an empty tuple if they cannot be read.
 
     Args:
         leaf: The page.
-        number: The row's in it, from 0.
+        number: Position of the row in the page, from 0.
     """
     try:
         at = int.from_bytes(leaf[8 + 2 * number : 10 + 2 * number], "big")
@@ -77,7 +77,7 @@ def _leading_integers(page: bytes, start: int) -> tuple[int, ...]:
 
 
 def _varint(page: bytes, at: int) -> tuple[int, int]:
-    """Return a number of 64 bits and where the next thing begins."""
+    """Return a variable-length integer and the position after it."""
     number = 0
     for count in range(9):
         byte = page[at + count]

@@ -1,28 +1,33 @@
-"""Rows that others refer to and that are gone: a placeholder for each, so that what refers to it can still be read."""
+"""Placeholders for lost rows that other rows refer to, so that the other rows stay readable."""
 
 import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
 from hassette_store.ids import time_sql
+from hassette_store.kinds import KINDS, RunKind
 
-# A number from a damaged page may be anything, and new numbers are given above the highest.
+# A number from a damaged page may be anything, and new numbers start above the highest one.
 _HIGHEST_NUMBER: Final = 1 << 31
 
 _LOST: Final = "(lost)"
 _NUMBERED: Final = "printf('(lost: %d)', lost.id)"
-_REGISTERED: Final = "app, instance, name, handler, settings, runs_in, first_registered_us, last_registered_us"
 
 
-def _registration(runs: str, owner: str) -> str:
-    of_it = f"FROM {runs} WHERE {owner} = lost.id"
-    return (
-        f"'{_LOST}', '{_LOST}', {_NUMBERED}, '{_LOST}', '{{}}', 'async', "
-        f"coalesce((SELECT {time_sql('min(id)')} {of_it}), 0), coalesce((SELECT {time_sql('max(id)')} {of_it}), 0)"
-    )
+def _registration(kind: RunKind) -> str:
+    of_it = f"FROM {kind.runs} WHERE {kind.owner} = lost.id"
+    return f"""
+        INSERT OR IGNORE INTO {kind.registrations} (
+            id, {kind.trigger_source}, app, instance, name, handler, settings, runs_in, first_registered_us,
+            last_registered_us
+        )
+        SELECT lost.id, '{_LOST}', '{_LOST}', '{_LOST}', {_NUMBERED}, '{_LOST}', '{{}}', 'async',
+               coalesce((SELECT {time_sql("min(id)")} {of_it}), 0), coalesce((SELECT {time_sql("max(id)")} {of_it}), 0)
+        FROM lost
+        """
 
 
-# From the numbers in the table `lost`. What the runs still tell of a row is told again.
+# Each statement inserts placeholders for the numbers in the table `lost`, with the facts that other rows still hold.
 _PLACEHOLDERS: Final = {
     "names": f"INSERT OR IGNORE INTO names (id, name) SELECT id, {_NUMBERED} FROM lost",
     "sessions": f"""
@@ -30,7 +35,7 @@ _PLACEHOLDERS: Final = {
             id, started_us, heartbeat_us, ended_us, outcome, reason, pid, host, first_id, last_id, runs, failures
         )
         SELECT lost.id, coalesce(first_us, before_us), coalesce(last_us, before_us), coalesce(last_us, before_us),
-               'crashed', 'what was kept of it was lost to damage', 0, '(lost)', first_id, last_id,
+               'crashed', 'its record was lost to damage', 0, '{_LOST}', first_id, last_id,
                coalesce(runs, 0), coalesce(failures, 0)
         FROM (
             SELECT id, coalesce((SELECT max(ended_us) FROM sessions WHERE sessions.id < lost.id), 0) AS before_us
@@ -42,14 +47,7 @@ _PLACEHOLDERS: Final = {
             FROM runs GROUP BY session_id
         ) ON session_id = lost.id
         """,
-    "listeners": f"""
-        INSERT OR IGNORE INTO listeners (id, topic, {_REGISTERED})
-        SELECT lost.id, '{_LOST}', {_registration("handler_invocations", "listener_id")} FROM lost
-        """,
-    "scheduled_jobs": f"""
-        INSERT OR IGNORE INTO scheduled_jobs (id, schedule, {_REGISTERED})
-        SELECT lost.id, '{_LOST}', {_registration("job_executions", "job_id")} FROM lost
-        """,
+    **{kind.registrations: _registration(kind) for kind in KINDS},
     "error_groups": f"""
         INSERT OR IGNORE INTO error_groups (
             id, fingerprint, kind, type, message, traceback, first_seen_us, last_seen_us, last_run_id, count
@@ -60,40 +58,41 @@ _PLACEHOLDERS: Final = {
         """,
 }
 
-# Statistics belong to a listener or a job, and do not say to which; its number must not become another one's.
+# Rows of these tables belong to a registration, but do not show of which kind. Its number must not be given again.
 _COUNTED: Final = ("statistics_daily", "statistics_hourly", "skips_daily", "skips_hourly")
 
 
 def put_placeholders(history: sqlite3.Connection) -> None:
-    """Put a placeholder wherever a row refers to one that is not there, in one transaction.
+    """Insert a placeholder for each missing row that another row refers to, in one transaction.
 
     Args:
         history: At the newest schema, open for writing.
 
     Raises:
-        sqlite3.Error: It cannot be written.
+        sqlite3.Error: The file cannot be written.
     """
     history.execute("BEGIN IMMEDIATE")
     history.execute("CREATE TEMP TABLE lost (id INTEGER PRIMARY KEY)")
     for parent, placeholders in _PLACEHOLDERS.items():
-        _gather(history, f"SELECT id FROM {parent}", _referring(history, parent))
+        _find_lost(history, f"SELECT id FROM {parent}", _referring(history, parent))
         history.execute(placeholders)
-    _gather(
+    _find_lost(
         history,
-        "SELECT id FROM listeners UNION ALL SELECT id FROM scheduled_jobs",
+        " UNION ALL ".join(f"SELECT id FROM {kind.registrations}" for kind in KINDS),
         ((table, "registration_id") for table in _COUNTED),
     )
-    history.execute(_PLACEHOLDERS["listeners"])
+    history.execute(_PLACEHOLDERS[KINDS[0].registrations])
     history.execute("DROP TABLE lost")
     history.execute("COMMIT")
 
 
-def _gather(history: sqlite3.Connection, there: str, referring: Iterable[tuple[str, str]]) -> None:
+def _find_lost(history: sqlite3.Connection, existing: str, referring: Iterable[tuple[str, str]]) -> None:
+    """Fill the table `lost` with numbers that columns refer to and that do not exist."""
     history.execute("DELETE FROM lost")
     for table, column in referring:
         history.execute(
             f"INSERT OR IGNORE INTO lost SELECT {column} FROM {table} "
-            f"WHERE {column} BETWEEN 1 AND {_HIGHEST_NUMBER} AND {column} NOT IN ({there})"
+            f"WHERE {column} BETWEEN 1 AND {_HIGHEST_NUMBER} AND {column} NOT IN ({existing})"
         )
 
 

@@ -1,66 +1,66 @@
-"""Keeps the file's size and the house's past in bounds: in small bites between writes, never on their way.
+"""Delete old history in small steps between writes, so that no write waits long.
 
-What goes, and when: successes by age; everything else by a greater age; the newest runs of each registration never;
-then, if the live pages are still too many, the oldest successes, then the oldest failures, then error groups without
-any, then the oldest hours of statistics. Statistics, error groups and sessions go by an age of their own, sessions only
-when nothing refers to them. Pages that became free are given back.
+A pass deletes, in this order: successful runs by age; all other runs by a greater age; statistics, lifecycle events,
+losses, error groups, sessions and registrations by age, once nothing refers to them. The newest runs of each
+registration stay. If the pages in use still exceed the limit, the oldest successes go early, then the oldest failures,
+then error groups without runs, then the oldest hours of statistics. Last, free pages return to the file system.
 """
 
 import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from hassette_store.file.connections import CHECKPOINT_PAGES, Writer, is_lost_schema
-from hassette_store.ids import first_id_at
-from hassette_store.periods import DAY_US, PERIODS_US
-from hassette_store.retention.statements import (
-    FLOOR,
-    NEWEST,
-    RUN_TABLES,
-    STATISTICS,
-    STRAGGLERS,
-    THE_REST,
-    live_bytes,
-    take_children,
-)
+from hassette_store.file.connections import CHECKPOINT_PAGES
+from hassette_store.file.damage import is_lost_schema
+from hassette_store.file.writer import Writer
+from hassette_store.ids import MAX_ID, first_id_at
+from hassette_store.periods import DAY_US
+from hassette_store.retention.deletions import Deletions, Steps
+from hassette_store.retention.pace import MAX_ROWS, PacedWriter
+from hassette_store.retention.statements import CONDITIONS, STATISTICS, live_bytes
 from hassette_store.sessions import LAST_ID
 from hassette_store.settings import StoreSettings
 
 logger = logging.getLogger(__name__)
 
-PASS_INTERVAL_S: Final = 600.0
-FIRST_PASS_S: Final = 30.0
-"""After a start: the house has better things to do in its first moments."""
+# After a step, the writer is free for four times as long as the step took.
+_PAUSE_FACTOR: Final = 4
+_MIN_PAUSE_S: Final = 0.005
+_STEPS_A_CHECKPOINT: Final = 16
+# Names in `store_state` of the ids below which successes, and all runs, have been walked.
+_PROGRESS: Final = ("successes_below", "failures_below")
+_CONDITIONS_OF_RUNS: Final = ("status = 0", "true")
 
-# A bite is sized to take about this long, and then the writer is left alone for four times as long.
-_AIM_S: Final = 0.002
-_REST: Final = 4
-_BITES_A_CHECKPOINT: Final = 16
-_LEAST_ROWS: Final = 8
-_MOST_ROWS: Final = 300
-# Free pages that are kept for the next rows; giving back each at once would have each taken again from the disk.
-_SPARE_PAGES: Final = 256
-_HIGHEST: Final = 2**63 - 1
-# In `store_state`: below which id successes, and all runs, have been walked.
-_MARKS: Final = ("successes_below", "failures_below")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSchedule:
+    """When retention runs, and how much one step may do.
+
+    Attributes:
+        first_pass_s: Seconds from the start to the first pass: startup needs the disk for more important work.
+        interval_s: Seconds between two passes.
+        max_rows: The most rows that one step considers.
+    """
+
+    first_pass_s: float = 30.0
+    interval_s: float = 600.0
+    max_rows: int = MAX_ROWS
 
 
 class Retention:
-    """Takes bites out of the file.
+    """Deletes old history.
 
     Args:
         db: The writer.
-        settings: What is kept, and for how long.
+        settings: Ages and limits of the rows to keep.
         now_us: Wall clock.
         monotonic: Monotonic clock, in seconds.
-        groups_gone: Called in the writer's thread when error groups have been taken away.
-
-    Attributes:
-        longest_s: The longest that a bite has held the writer.
-        rows: How many rows it has taken away.
+        schedule: When it runs.
+        groups_deleted: Called in the writer's thread after error groups have been deleted.
     """
 
     def __init__(
@@ -69,324 +69,141 @@ class Retention:
         settings: StoreSettings,
         now_us: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
-        groups_gone: Callable[[], None] = lambda: None,
+        *,
+        schedule: RetentionSchedule | None = None,
+        groups_deleted: Callable[[], None] = lambda: None,
     ) -> None:
-        self.longest_s = 0.0
-        self.rows = 0
+        self.schedule = schedule or RetentionSchedule()
         self._db = db
         self._settings = settings
         self._now_us = now_us
         self._monotonic = monotonic
-        self._groups_gone = groups_gone
-        self._next_pass = monotonic() + FIRST_PASS_S
-        self._pass: AsyncGenerator[float] | None = None
-        self._size = 64
+        self._writer = PacedWriter(db, max_rows=self.schedule.max_rows)
+        self._deletions = Deletions(self._writer, settings, groups_deleted)
+        self._next_pass_s = monotonic() + self.schedule.first_pass_s
+        self._pass: Steps | None = None
 
-    async def bite(self) -> float:
-        """Take one bite, if one is due; return in how many seconds the next one is.
+    @property
+    def changed_rows(self) -> int:
+        """Number of rows that all steps have changed."""
+        return self._writer.changed_rows
+
+    async def step(self) -> float:
+        """Do one step if it is due; return the seconds until the next one.
 
         Raises:
-            sqlite3.DatabaseError: The file is damaged. Anything else, such as a lock, is left to the next pass.
+            sqlite3.DatabaseError: The file is damaged. After any other error, such as a lock, the next pass goes on.
         """
         if self._pass is None:
-            wait = self._next_pass - self._monotonic()
-            if wait > 0:
-                return wait
+            wait_s = self._next_pass_s - self._monotonic()
+            if wait_s > 0:
+                return wait_s
             self._pass = self.whole_pass()
         try:
-            return max(0.005, _REST * await anext(self._pass))
+            return max(_MIN_PAUSE_S, _PAUSE_FACTOR * await anext(self._pass))
         except StopAsyncIteration:
             pass
         except sqlite3.OperationalError as error:
             if is_lost_schema(error):
                 raise
-            logger.debug("Old rows could not be taken away now", extra={"error": str(error)})
+            logger.debug("Retention could not delete old rows; the next pass retries", extra={"error": str(error)})
         self._pass = None
-        self._next_pass = self._monotonic() + PASS_INTERVAL_S
-        return PASS_INTERVAL_S
+        self._next_pass_s = self._monotonic() + self.schedule.interval_s
+        return self.schedule.interval_s
 
     async def close(self) -> None:
-        """Leave a pass where it is: the next one goes on from there."""
+        """Stop in the middle of a pass; the next one goes on from there."""
         if self._pass is not None:
-            # The connection may be closed already, or the file away.
+            # The connection may be closed already, or the file removed.
             with contextlib.suppress(sqlite3.Error, ValueError):
                 await self._pass.aclose()
             self._pass = None
 
-    def whole_pass(self) -> AsyncGenerator[float]:
-        """Take one bite per step until nothing is left to be taken; yield how many seconds each held the writer."""
-        return self.apart_from_checkpoints(self._bites_of_a_pass())
+    def whole_pass(self) -> Steps:
+        """Do the steps of one pass; yield for how many seconds each held the writer."""
+        return self.with_checkpoints(self._steps())
 
-    async def apart_from_checkpoints(self, bites: AsyncGenerator[float]) -> AsyncGenerator[float]:
-        """Take bites, and checkpoint between them; yield how many seconds each of both held the writer.
+    async def with_checkpoints(self, steps: Steps) -> Steps:
+        """Do steps and separate checkpoints between them; yield for how many seconds each held the writer.
 
-        A bite's commit must not be the one that brings a full log home, which takes several times as long: as a step of
-        its own, flushes do not wait for both.
+        An automatic checkpoint would happen inside the commit of a step and take several times as long as the step.
+        With separate steps, a flush waits for only one of them.
         """
         await self._db.rows("PRAGMA wal_autocheckpoint = 0")
-        taken = 0
+        done = 0
         try:
-            async for took in bites:
-                yield took
-                taken += 1
-                if taken % _BITES_A_CHECKPOINT == 0:
+            async for took_s in steps:
+                yield took_s
+                done += 1
+                if done % _STEPS_A_CHECKPOINT == 0:
                     yield await self.checkpoint()
         finally:
             await self._db.rows(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
 
     async def checkpoint(self) -> float:
-        """Bring the log home into the file; return how many seconds that held the writer."""
+        """Copy the write-ahead log into the file; return for how many seconds that held the writer."""
         began = time.perf_counter()
         await self._db.rows("PRAGMA wal_checkpoint(PASSIVE)")
         return time.perf_counter() - began
 
-    async def _bites_of_a_pass(self) -> AsyncGenerator[float]:
-        settings, now_us = self._settings, self._now_us()
-        async for took in self._find_newest():
-            yield took
-        # A mark says that what lies below it has been walked. One beyond the newest row, left by a clock that was
-        # ahead, would say so of rows that are still to come.
-        beyond = await self._beyond_the_newest()
-        await self._db.rows("DELETE FROM store_state WHERE name IN (?, ?) AND value > ?", (*_MARKS, beyond))
-        failures_go = min(beyond, first_id_at(now_us - int(settings.keep_failures_days * DAY_US)))
-        successes_go = max(failures_go, min(beyond, first_id_at(now_us - int(settings.keep_successes_days * DAY_US))))
-        async for took in self._take_runs(_MARKS[0], successes_go, "status = 0"):
-            yield took
-        async for took in self._take_runs(_MARKS[1], failures_go, "true"):
-            yield took
-        async for took in self._take_stragglers():
-            yield took
-        async for took in self._take_statistics(now_us):
-            yield took
-        for table in THE_REST:
-            async for took in self._take_from(table, now_us - int(settings.keep_daily_days * DAY_US)):
-                yield took
-        async for took in self._shrink_to_size():
-            yield took
-        async for took in self.give_pages_back():
-            yield took
-        # Bounded, and only where tables have changed much: what the planner knows stays true.
-        yield await self._timed(lambda db: db.executescript("PRAGMA analysis_limit = 200; PRAGMA optimize"))
+    def free_pages(self) -> Steps:
+        """Return free pages to the file system, some at a time."""
+        return self._deletions.free_pages()
 
-    async def _beyond_the_newest(self) -> int:
-        """Return the first id that no row has: the clock may have gone back since the newest one, or be ahead."""
-        (newest,) = (await self._db.rows(LAST_ID))[0]
-        return int(newest) + 1
+    async def _steps(self) -> Steps:
+        settings, now_us, deletions = self._settings, self._now_us(), self._deletions
+        async for took_s in deletions.find_newest():
+            yield took_s
+        end = await self._first_unused_id()
+        # Progress beyond the newest row comes from a clock that was ahead; keeping it would skip rows still to come.
+        await self._db.rows("DELETE FROM store_state WHERE name IN (?, ?) AND value > ?", (*_PROGRESS, end))
+        failures_end = min(end, first_id_at(now_us - int(settings.keep_failures_days * DAY_US)))
+        successes_end = max(failures_end, min(end, first_id_at(now_us - int(settings.keep_successes_days * DAY_US))))
+        before_us = now_us - int(settings.keep_daily_days * DAY_US)
+        for steps in (
+            deletions.runs(_PROGRESS[0], successes_end, _CONDITIONS_OF_RUNS[0]),
+            deletions.runs(_PROGRESS[1], failures_end, _CONDITIONS_OF_RUNS[1]),
+            deletions.stragglers(),
+            deletions.old_statistics(now_us),
+            *(deletions.unreferenced(table, before_us) for table in CONDITIONS),
+            self._shrink_to_size(),
+            deletions.free_pages(),
+        ):
+            async for took_s in steps:
+                yield took_s
+        # Keeps the query planner's statistics up to date; limited, and only for tables that have changed much.
+        yield await self._writer.timed(lambda db: db.executescript("PRAGMA analysis_limit = 200; PRAGMA optimize"))
 
-    # ---- one bite ---------------------------------------------------------------------------------------------
+    async def _shrink_to_size(self) -> Steps:
+        max_bytes = int(self._settings.max_size_mb * 1_000_000)
 
-    async def _timed(self, work: Callable[[sqlite3.Connection], object]) -> float:
-        """Do a bite's work; return how long it held the writer."""
+        def is_small_enough(db: sqlite3.Connection) -> bool:
+            return live_bytes(db) <= max_bytes
 
-        def timed(db: sqlite3.Connection) -> float:
-            began, before = time.perf_counter(), db.total_changes
-            try:
-                work(db)
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
-            self.rows += db.total_changes - before
-            return time.perf_counter() - began
-
-        took = await self._db.run(timed)
-        self.longest_s = max(self.longest_s, took)
-        return took
-
-    async def _sized(self, work: Callable[[sqlite3.Connection], object]) -> float:
-        """As `_timed`, and size the next bite by how long this one took."""
-        took = await self._timed(work)
-        if took > 2 * _AIM_S:
-            self._size = max(_LEAST_ROWS, self._size // 2)
-        elif took < _AIM_S:
-            self._size = min(_MOST_ROWS, self._size + self._size // 8 + 1)
-        return took
-
-    # ---- runs -------------------------------------------------------------------------------------------------
-
-    async def _find_newest(self) -> AsyncGenerator[float]:
-        """Note for each registration the oldest of its newest runs: what is older may go."""
-        yield await self._timed(
-            lambda db: db.executescript(
-                "CREATE TEMP TABLE IF NOT EXISTS newest (registration_id INTEGER PRIMARY KEY, floor INTEGER NOT NULL);"
-                "DELETE FROM temp.newest"
-            )
-        )
-        for owners, (table, owner) in zip(("listeners", "scheduled_jobs"), RUN_TABLES, strict=True):
-            sql = NEWEST.format(owners=owners, table=table, owner=owner)
-            after = 0
-            while True:
-                limit = max(1, self._size // 2)
-                parameters = {"after": after, "limit": limit, "keep": self._settings.keep_newest}
-                yield await self._sized(lambda db, sql=sql, parameters=parameters: db.execute(sql, parameters))
-                rows = await self._db.rows(
-                    f"SELECT max(id), count(*) FROM (SELECT id FROM {owners} WHERE id > ? ORDER BY id LIMIT ?)",
-                    (after, limit),
-                )
-                if rows[0][1] < limit:
-                    break
-                after = int(rows[0][0])
-
-    async def _take_runs(
-        self, mark: str, below: int, which: str, *, enough: Callable[[sqlite3.Connection], bool] | None = None
-    ) -> AsyncGenerator[float]:
-        """Take runs away from the oldest on, remembering how far it has come: no range is walked twice.
-
-        Args:
-            mark: The name of the memory in `store_state`.
-            below: The first id that stays.
-            which: Which runs go, as a condition.
-            enough: Tells when to stop early.
-        """
-        done = False
-        while not done:
-
-            def work(db: sqlite3.Connection) -> None:
-                nonlocal done
-                if enough is not None and enough(db):
-                    done = True
-                    return
-                row = db.execute("SELECT value FROM store_state WHERE name = ?", (mark,)).fetchone()
-                start = int(row[0]) if row else 0
-                end = below
-                for table, _ in RUN_TABLES:
-                    row = db.execute(
-                        f"SELECT id FROM {table} WHERE id >= ? AND id < ? ORDER BY id LIMIT 1 OFFSET ?",
-                        (start, end, self._size),
-                    ).fetchone()
-                    end = int(row[0]) if row else end
-                done = end >= below
-                if start < end:
-                    self._take_range(db, start, end, which, mark)
-
-            yield await self._sized(work)
-
-    def _take_range(self, db: sqlite3.Connection, start: int, end: int, which: str, mark: str) -> None:
-        db.execute("BEGIN IMMEDIATE")
-        gone = 0
-        for table, owner in RUN_TABLES:
-            gone += db.execute(
-                f"DELETE FROM {table} WHERE id >= ? AND id < ? AND {which} AND id < {FLOOR.format(owner=owner)}",
-                (start, end),
-            ).rowcount
-        if gone:
-            take_children(db, start, end)
-        db.execute(
-            "INSERT INTO store_state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
-            (mark, end),
-        )
-        db.execute("COMMIT")
-
-    async def _take_stragglers(self) -> AsyncGenerator[float]:
-        """Take what was among the newest when its time came, and is not any more: few, and found by registration."""
-        for table, owner in RUN_TABLES:
-            after = 0
-            while after >= 0:
-
-                def work(db: sqlite3.Connection, table: str = table, owner: str = owner) -> None:
-                    nonlocal after
-                    sql = STRAGGLERS.format(table=table, owner=owner)
-                    found = db.execute(sql, {"after": after, "limit": _LEAST_ROWS}).fetchall()
-                    after = int(found[-1][0]) if found else -1
-                    for number, last in found:
-                        if last is None:
-                            continue
-                        db.execute("BEGIN IMMEDIATE")
-                        gone = db.execute(
-                            f"DELETE FROM {table} WHERE {owner} = ? AND id <= ? RETURNING id",
-                            (number, last),
-                        ).fetchall()
-                        for (run_id,) in gone:
-                            take_children(db, run_id, run_id + 1)
-                        db.execute("COMMIT")
-                        # There may be more of it.
-                        after = min(after, number - 1)
-
-                yield await self._timed(work)
-
-    # ---- what else ages ---------------------------------------------------------------------------------------
-
-    async def _take_statistics(self, now_us: int) -> AsyncGenerator[float]:
-        for table, period in STATISTICS:
-            days = self._settings.keep_hourly_days if period == "hour" else self._settings.keep_daily_days
-            below = (now_us - int(days * DAY_US)) // PERIODS_US[period]
-            async for took in self._take_periods(table, period, below):
-                yield took
-
-    async def _take_periods(self, table: str, period: str, below: int) -> AsyncGenerator[float]:
-        """Take the rows of the oldest period, some registrations at a time, until none is older than wanted."""
-        done = False
-        while not done:
-
-            def work(db: sqlite3.Connection) -> None:
-                nonlocal done
-                (oldest,) = db.execute(f"SELECT min({period}) FROM {table}").fetchone()
-                if oldest is None or oldest >= below:
-                    done = True
-                    return
-                row = db.execute(
-                    f"SELECT registration_id FROM {table} WHERE {period} = ? ORDER BY registration_id LIMIT 1 OFFSET ?",
-                    (oldest, self._size),
-                ).fetchone()
-                last = int(row[0]) if row else _HIGHEST
-                db.execute(f"DELETE FROM {table} WHERE {period} = ? AND registration_id <= ?", (oldest, last))
-
-            yield await self._sized(work)
-
-    async def _take_from(
-        self, table: str, before_us: int, *, enough: Callable[[sqlite3.Connection], bool] | None = None
-    ) -> AsyncGenerator[float]:
-        """Walk through a table of `THE_REST`, and take what nothing refers to any more, if it is from before a time."""
-        after = 0
-        while after < _HIGHEST and not (enough and await self._db.run(enough)):
-
-            def work(db: sqlite3.Connection) -> None:
-                nonlocal after
-                row = db.execute(
-                    f"SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?",
-                    (after, self._size),
-                ).fetchone()
-                end = int(row[0]) if row else _HIGHEST
-                sql = f"DELETE FROM {table} WHERE id > ? AND id <= ? AND {THE_REST[table]}"
-                if db.execute(sql, (after, end, before_us)).rowcount and table == "error_groups":
-                    self._groups_gone()
-                after = end
-
-            yield await self._sized(work)
-
-    # ---- size -------------------------------------------------------------------------------------------------
-
-    async def _shrink_to_size(self) -> AsyncGenerator[float]:
-        most = int(self._settings.max_size_mb * 1_000_000)
-
-        def small_enough(db: sqlite3.Connection) -> bool:
-            return live_bytes(db) <= most
-
-        if await self._db.run(small_enough):
+        if await self._db.run(is_small_enough):
             return
-        logger.warning("The history is larger than it may be: the oldest runs go early", extra={"most_bytes": most})
-        beyond = await self._beyond_the_newest()
-        for mark, which in zip(_MARKS, ("status = 0", "true"), strict=True):
-            async for took in self._take_runs(mark, beyond, which, enough=small_enough):
-                yield took
-        async for took in self._take_from("error_groups", _HIGHEST, enough=small_enough):
-            yield took
-        for table, period in STATISTICS[:3]:
-            while not await self._db.run(small_enough):
+        logger.warning("History exceeds max_size_mb; deleting the oldest runs early", extra={"max_bytes": max_bytes})
+        end = await self._first_unused_id()
+        for steps in (
+            *(
+                self._deletions.runs(progress, end, condition, stop_when=is_small_enough)
+                for progress, condition in zip(_PROGRESS, _CONDITIONS_OF_RUNS, strict=True)
+            ),
+            self._deletions.unreferenced("error_groups", MAX_ID, stop_when=is_small_enough),
+        ):
+            async for took_s in steps:
+                yield took_s
+        for table, period in STATISTICS:
+            if period != "hour":
+                continue
+            while not await self._db.run(is_small_enough):
                 (oldest, newest) = (await self._db.rows(f"SELECT min({period}), max({period}) FROM {table}"))[0]
                 if oldest is None or oldest == newest:
                     break
-                async for took in self._take_periods(table, period, oldest + 1):
-                    yield took
+                async for took_s in self._deletions.periods(table, period, oldest + 1):
+                    yield took_s
 
-    async def give_pages_back(self) -> AsyncGenerator[float]:
-        """Return free pages to the file system, some at a time; yield how many seconds each time held the writer."""
-        pages = 8
-        while True:
-            (free,) = (await self._db.rows("PRAGMA freelist_count"))[0]
-            if int(free) <= _SPARE_PAGES:
-                return
-            # As a script: it frees one page per step, and `execute` takes only one step where there are no columns.
-            took = await self._timed(lambda db, pages=pages: db.executescript(f"PRAGMA incremental_vacuum({pages})"))
-            pages = max(1, pages // 2) if took > 2 * _AIM_S else min(128, pages + 1) if took < _AIM_S else pages
-            yield took
+    async def _first_unused_id(self) -> int:
+        """Return the id after the highest stored one, which may be ahead of the clock or behind it."""
+        (newest,) = (await self._db.rows(LAST_ID))[0]
+        return int(newest) + 1

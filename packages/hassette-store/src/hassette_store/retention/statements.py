@@ -1,14 +1,15 @@
-"""What ages, and in which order: the tables and statements of retention."""
+"""Statements of the retention: which rows are deleted, from which tables, and in which order."""
 
 import sqlite3
 from typing import Final
 
 from hassette_store.ids import first_id_sql
+from hassette_store.kinds import KINDS, RunKind
 from hassette_store.periods import DAY_US
 
-FLOOR: Final = "(SELECT floor FROM temp.newest WHERE registration_id = {owner})"
-RUN_TABLES: Final = (("handler_invocations", "listener_id"), ("job_executions", "job_id"))
-CHILDREN: Final = ("failures", "service_calls", "log_lines", "dropped_effects")
+DETAILS: Final = ("failures", "service_calls", "log_lines", "dropped_effects")
+"""Tables whose rows belong to a run."""
+
 STATISTICS: Final = (
     ("latency_hourly", "hour"),
     ("skips_hourly", "hour"),
@@ -18,66 +19,92 @@ STATISTICS: Final = (
     ("statistics_daily", "day"),
 )
 
-NEWEST: Final = """
+CREATE_NEWEST: Final = """
+CREATE TEMP TABLE IF NOT EXISTS newest (registration_id INTEGER PRIMARY KEY, floor INTEGER NOT NULL);
+DELETE FROM temp.newest
+"""
+
+
+def is_older_than_newest(kind: RunKind) -> str:
+    """Return the condition for a run to be older than the newest runs of its registration, which are kept."""
+    return f"id < (SELECT floor FROM temp.newest WHERE registration_id = {kind.owner})"
+
+
+def find_newest(kind: RunKind) -> str:
+    """Return the statement that notes the oldest of the newest runs, for some registrations."""
+    return f"""
 INSERT OR REPLACE INTO temp.newest (registration_id, floor)
 SELECT id,
        coalesce(
-           (SELECT id FROM {table} WHERE {owner} = {owners}.id ORDER BY id DESC LIMIT 1 OFFSET max(:keep - 1, 0)), 0
+           (
+               SELECT id FROM {kind.runs}
+               WHERE {kind.owner} = {kind.registrations}.id ORDER BY id DESC LIMIT 1 OFFSET max(:keep - 1, 0)
+           ),
+           0
        )
        + (:keep = 0) * 9223372036854775807
-FROM {owners} WHERE id > :after ORDER BY id LIMIT :limit
+FROM {kind.registrations} WHERE id > :after ORDER BY id LIMIT :limit
 """
 
-# Of each registration, the last of the first few runs that neither age nor place among the newest keeps.
-STRAGGLERS: Final = """
+
+def find_stragglers(kind: RunKind) -> str:
+    """Return the statement that finds runs which were among the newest when their time came and are not any more.
+
+    For some registrations, it returns the last of the first few runs that neither age nor count protects.
+    """
+    return f"""
 SELECT registration_id, (
     SELECT max(id) FROM (
-        SELECT id FROM {table}
-        WHERE {owner} = registration_id
+        SELECT id FROM {kind.runs}
+        WHERE {kind.owner} = registration_id
           AND id < min(floor, (SELECT value FROM store_state WHERE name = 'failures_below'))
         ORDER BY id LIMIT :limit
     )
 ) FROM temp.newest WHERE registration_id > :after ORDER BY registration_id LIMIT :limit
 """
 
-# What else ages, from which table, under which condition, given a time.
-# A registration goes two days after its last statistics may: they go by whole days, a run may end on the day after the
-# retirement, and what still carries the number would become another registration's.
-THE_REST: Final = {
+
+_RUNS_OF_SESSION: Final = " ".join(
+    f"AND NOT EXISTS (SELECT 1 FROM {kind.runs} WHERE id BETWEEN sessions.first_id AND sessions.last_id)"
+    for kind in KINDS
+)
+
+
+def _retired(kind: RunKind) -> str:
+    # A registration stays two days longer than its last statistics. They are deleted by whole days, and a run may end
+    # on the day after the retirement. Deleted earlier, its number could go to another registration, which would
+    # inherit the statistics.
+    return f"""
+        retired_us < ? - {2 * DAY_US}
+        AND NOT EXISTS (SELECT 1 FROM {kind.runs} WHERE {kind.owner} = {kind.registrations}.id)
+        """
+
+
+CONDITIONS: Final = {
     "lifecycle_events": f"id < {first_id_sql('?')}",
     "losses": "(SELECT ended_us FROM sessions WHERE sessions.id = session_id) < ?",
-    "error_groups": ("last_seen_us < ? AND NOT EXISTS (SELECT 1 FROM failures WHERE error_group_id = error_groups.id)"),
-    "sessions": """
+    "error_groups": "last_seen_us < ? AND NOT EXISTS (SELECT 1 FROM failures WHERE error_group_id = error_groups.id)",
+    "sessions": f"""
         ended_us < ?
-        AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE id BETWEEN sessions.first_id AND sessions.last_id)
-        AND NOT EXISTS (SELECT 1 FROM job_executions WHERE id BETWEEN sessions.first_id AND sessions.last_id)
+        {_RUNS_OF_SESSION}
         AND NOT EXISTS (SELECT 1 FROM losses WHERE session_id = sessions.id)
         AND NOT EXISTS (SELECT 1 FROM lifecycle_events WHERE session_id = sessions.id)
         """,
-    "listeners": f"""
-        retired_us < ? - {2 * DAY_US}
-        AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE listener_id = listeners.id)
-        """,
-    "scheduled_jobs": f"""
-        retired_us < ? - {2 * DAY_US}
-        AND NOT EXISTS (SELECT 1 FROM job_executions WHERE job_id = scheduled_jobs.id)
-        """,
+    **{kind.registrations: _retired(kind) for kind in KINDS},
 }
+"""Other tables with rows that age: the condition for deletion, given a time."""
+
+_HAS_NO_RUN: Final = " AND ".join(f"NOT EXISTS (SELECT 1 FROM {kind.runs} WHERE id = run_id)" for kind in KINDS)
 
 
-def take_children(db: sqlite3.Connection, start: int, end: int) -> None:
-    """Take what belonged to runs of a range that are gone."""
-    for table in CHILDREN:
-        db.execute(
-            f"DELETE FROM {table} WHERE run_id >= ? AND run_id < ? "
-            "AND NOT EXISTS (SELECT 1 FROM handler_invocations WHERE id = run_id) "
-            "AND NOT EXISTS (SELECT 1 FROM job_executions WHERE id = run_id)",
-            (start, end),
-        )
+def delete_details(db: sqlite3.Connection, start: int, end: int) -> None:
+    """Delete the details of deleted runs in a range of ids, ``end`` excluded."""
+    for table in DETAILS:
+        db.execute(f"DELETE FROM {table} WHERE run_id >= ? AND run_id < ? AND {_HAS_NO_RUN}", (start, end))
 
 
 def live_bytes(db: sqlite3.Connection) -> int:
-    """Return the bytes of the pages that hold something."""
+    """Return the size of the pages in use, in bytes."""
     (pages,) = db.execute("PRAGMA page_count").fetchone()
     (free,) = db.execute("PRAGMA freelist_count").fetchone()
     (size,) = db.execute("PRAGMA page_size").fetchone()

@@ -1,33 +1,28 @@
-"""Alembic, called with an open connection. Importing it costs half a second: only a file that is behind does so."""
+"""Schema upgrades by Alembic. Importing it costs half a second, so only a file with an older schema does that."""
 
 import logging
 import sqlite3
 import time
 import warnings
-from importlib.resources import as_file, files
-from importlib.resources.abc import Traversable
+from importlib.resources import as_file
 from pathlib import Path
-from typing import Final
 
 from hassette_store.file.connections import APPLICATION_ID, connect_plain
-from hassette_store.file.schema import HEAD
+from hassette_store.file.schema import SCHEMA, Schema
 
 logger = logging.getLogger(__name__)
 
-SCRIPTS: Final[Traversable] = files("hassette_store") / "migrations"
 
-
-def upgrade(path: Path, *, limit_s: float, to: str = HEAD, scripts: Traversable = SCRIPTS) -> None:
-    """Bring a file to a schema revision, all or nothing, in the caller's thread.
+def upgrade(path: Path, *, limit_s: float, schema: Schema = SCHEMA) -> None:
+    """Upgrade a file to the newest revision, in one transaction and in the caller's thread.
 
     Args:
-        path: The file; it is made if it is missing.
-        limit_s: Seconds after which the upgrade is given up and undone.
-        to: The revision to stop at.
-        scripts: The directory of the revisions.
+        path: The file; it is created if it is missing.
+        limit_s: Time limit in seconds. An upgrade that takes longer is undone.
+        schema: The schema to upgrade to.
 
     Raises:
-        sqlite3.Error: A statement failed or took too long; the file is as it was.
+        sqlite3.Error: A statement failed or took too long; the file is unchanged.
     """
     from alembic import command
     from alembic.config import Config
@@ -41,18 +36,18 @@ def upgrade(path: Path, *, limit_s: float, to: str = HEAD, scripts: Traversable 
         raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         raw.set_progress_handler(lambda: time.monotonic() > ends, 10_000)
         engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
-        with as_file(scripts) as directory, warnings.catch_warnings():
-            # What a later Alembic deprecates must not keep a house from starting.
+        with as_file(schema.scripts) as directory, warnings.catch_warnings():
+            # A deprecation in a later Alembic must not keep Hassette from starting.
             warnings.simplefilter("ignore", DeprecationWarning)
             config = Config()
             config.set_main_option("script_location", str(directory).replace("%", "%%"))
             config.set_main_option("path_separator", "os")
             try:
                 with engine.connect() as connection:
-                    # The driver's autocommit mode is on, so this one BEGIN spans all revisions, DDL included.
+                    # The driver is in autocommit mode, so this one BEGIN spans all revisions, DDL included.
                     connection.exec_driver_sql("BEGIN IMMEDIATE")
                     config.attributes["connection"] = connection
-                    command.upgrade(config, to)
+                    command.upgrade(config, schema.head)
                     connection.commit()
             except DBAPIError as error:
                 if isinstance(error.orig, sqlite3.Error):
@@ -63,4 +58,4 @@ def upgrade(path: Path, *, limit_s: float, to: str = HEAD, scripts: Traversable 
         if raw.in_transaction:
             raw.rollback()
         raw.close()
-    logger.info("The history has a new schema revision", extra={"path": str(path), "revision": to})
+    logger.info("History upgraded to a new schema revision", extra={"path": str(path), "revision": schema.head})

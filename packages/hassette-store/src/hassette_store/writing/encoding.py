@@ -1,282 +1,221 @@
-"""A batch as rows of the tables that it goes to.
+"""Encoding of a batch as rows for each table. All of it runs in the writer's thread, to keep the event loop free."""
 
-All of this runs in the writer's thread: the event loop pays for the hop and for nothing else.
-"""
-
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 from hassette_store.errors import RejectedBatchError
 from hassette_store.ids import time_of
+from hassette_store.kinds import HANDLER, JOB, KINDS, RunKind, kind_of
 from hassette_store.periods import HOUR_US
 from hassette_store.rows import (
     BatchRow,
     DueTriggerRow,
-    EffectsRow,
     EventTriggerRow,
+    ExecutionRow,
     FailureRow,
     InvocationRow,
-    JobRow,
     RegistrationRow,
     RunningRow,
     RunRow,
-    SummaryRow,
-    is_event,
-    is_listener,
 )
-from hassette_store.sketch import bucket_of
-from hassette_store.statuses import ERROR, STATUS_NAMES, STATUS_NUMBERS, TIMED_OUT
-from hassette_store.writing.fingerprints import fingerprint
 from hassette_store.writing.numbering import NameNumbers, RegistrationNumbers
 from hassette_store.writing.statements import Encoded, Row
-
-_SHED: Final = 5
-_TOTAL: Final = 6
-_MAX: Final = 7
-_WAITED: Final = 8
-"""Places in a line of statistics: five counts by status, then these."""
+from hassette_store.writing.texts import json_object
+from hassette_store.writing.totals import BatchTotals
 
 
 class BatchEncoder:
-    """Encodes batches against what the file knows already.
+    """Encodes the batches of one session.
 
     Args:
-        session_id: The session that batches belong to.
-        names: Numbers of names.
-        registrations: Numbers of registrations.
+        session_id: The session.
+        names: Numbers of the names in the file.
+        registrations: Numbers of the registrations in the file.
+        max_known_groups: Number of error groups to remember as stored. Beyond it, tracebacks are rendered again.
     """
 
-    def __init__(self, session_id: int, names: NameNumbers, registrations: RegistrationNumbers) -> None:
+    def __init__(
+        self,
+        session_id: int,
+        names: NameNumbers,
+        registrations: RegistrationNumbers,
+        *,
+        max_known_groups: int = 10_000,
+    ) -> None:
         self.session_id = session_id
         self.names = names
         self.registrations = registrations
-        # Groups whose traceback is in the file: formatting one costs as much as writing a hundred rows.
+        self._max_known_groups = max_known_groups
+        # Fingerprints whose traceback is in the file: rendering a traceback costs as much as writing a hundred rows.
         self._known_groups: set[str] = set()
-        self._fresh_groups: dict[str, list[object]] = {}
+        self._new_groups: set[str] = set()
 
     def encoded(self, batch: BatchRow, now_us: int) -> Encoded:
-        """Return a batch as rows.
+        """Return a batch as rows. Call `settle` once after each call.
 
         Args:
-            batch: What to write.
+            batch: The batch.
             now_us: The session's new heartbeat.
 
         Raises:
-            RejectedBatchError: A row is not of the shape that `rows` describes.
+            RejectedBatchError: A value does not fit the protocols in `hassette_store.rows`.
         """
         try:
             return self._encoded(batch, now_us)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            # Not what the protocols promise, such as a status that nobody knows or a number that is none.
+            # The value breaks its protocol, for example an unknown status or text in place of a number.
             raise RejectedBatchError(f"{type(error).__name__}: {error}") from error
+
+    def settle(self, *, kept: bool) -> None:
+        """Remember the new names, registrations and error groups of the last batch, or forget them.
+
+        Args:
+            kept: Whether the batch was stored.
+        """
+        self.names.settle(kept=kept)
+        self.registrations.settle(kept=kept)
+        if kept:
+            if len(self._known_groups) > self._max_known_groups:
+                self._known_groups.clear()
+            self._known_groups.update(self._new_groups)
+        self._new_groups.clear()
+
+    def forget_groups(self) -> None:
+        """Render tracebacks again, because error groups have been deleted."""
+        self._known_groups.clear()
 
     def _encoded(self, batch: BatchRow, now_us: int) -> Encoded:
         names, numbers, session_id = self.names, self.registrations, self.session_id
         numbers.register(batch.registered)
-        work = _Work(self)
-        invocations = [
-            (*work.run(run, numbers[run.registration]), *heard)
-            for run, heard in zip(batch.invocations, self._heard(batch.invocations), strict=True)
-        ]
-        executions = [
-            (
-                *work.run(run, numbers[run.registration]),
-                run.started_us - run.trigger.due_us,
-                1 if run.trigger.manual else 0,
-            )
-            for run in batch.executions
-        ]
-        for summary in batch.summaries:
-            work.add_summary(numbers[summary.registration], summary)
-        skips = [
-            (skip.hour_us // HOUR_US, numbers[skip.registration], names[skip.reason], skip.count)
-            for skip in batch.skipped
-        ]
-        running = [self._running(row) for row in batch.running or ()]
-        retired = [(now_us, number) for number in numbers.retire(batch.retired)]
-        ids = [run.id for runs in (batch.invocations, batch.executions) for run in (*runs[:1], *runs[-1:])]
-        # What may still bring new names and registrations has been walked: now they can be told.
+        totals = BatchTotals(session_id, names)
         rows: dict[str, Sequence[Row]] = {
-            "names": tuple(names.fresh),
-            "listeners": [_registered(item, now_us) for item in numbers.fresh.items() if is_listener(item[1])],
-            "jobs": [_registered(item, now_us) for item in numbers.fresh.items() if not is_listener(item[1])],
-            "invocations": invocations,
-            "executions": executions,
-            "error_groups": self._groups(work.failures),
-            "failures": [(run_id, mark, failure.message) for run_id, mark, failure in work.failures],
-            "service_calls": work.service_calls,
-            "log_lines": work.log_lines,
-            "dropped": work.dropped,
-            "lifecycle": [
-                (one.id, session_id, one.at_us, one.kind, one.subject, one.detail) for one in batch.lifecycle
+            kind.runs: self._runs(kind, getattr(batch, kind.batch_field), totals) for kind in KINDS
+        }
+        for summary in batch.summaries:
+            totals.add_summary(summary, numbers[summary.registration])
+        rows |= {
+            "error_groups": self._groups(totals.failures),
+            "failures": [(run_id, mark, failure.message) for run_id, mark, failure in totals.failures],
+            "service_calls": totals.service_calls,
+            "log_lines": totals.log_lines,
+            "dropped_effects": totals.dropped,
+            "lifecycle_events": [
+                (event.id, session_id, event.at_us, event.kind, event.subject, event.detail)
+                for event in batch.lifecycle
             ],
             "losses": [
                 (session_id, loss.reason, loss.what, loss.count, loss.first_us, loss.last_us) for loss in batch.losses
             ],
-            "running": running,
-            "statistics": [(*key, *line) for key, line in work.statistics.items()],
-            "latency": [(*key, count) for key, count in work.latency.items()],
-            "skips": skips,
+            "running_executions": [self._running(row) for row in batch.running or ()],
+            "statistics": [(*key, *hour.columns()) for key, hour in totals.statistics.items()],
+            "latency": [(*key, count) for key, count in totals.latency.items()],
+            "skips": [
+                (skip.hour_us // HOUR_US, numbers[skip.registration], names[skip.reason], skip.count)
+                for skip in batch.skipped
+            ],
         }
-        first_id, last_id = min(ids, default=None), max(ids, default=None)
-        sign = (
-            now_us,
-            batch.sequence,
-            first_id,
-            first_id,
-            last_id,
-            last_id,
-            work.runs,
-            work.failed,
-            sum(loss.count for loss in batch.losses if loss.what == "runs"),
-            sum(loss.count for loss in batch.losses if loss.what != "runs"),
-            _json(batch.session_facts),
-            session_id,
+        retired = [(now_us, number) for number in numbers.retire(batch.retired)]
+        # Encode new names and registrations last: each row above may add one.
+        rows |= self._registrations(now_us)
+        rows["names"] = tuple(names.fresh)
+        return Encoded(
+            rows,
+            retired,
+            None if batch.running is None else session_id,
+            self._session_update(batch, totals, now_us),
         )
-        return Encoded(rows, retired, None if batch.running is None else session_id, sign)
 
-    def _heard(self, invocations: Iterable[InvocationRow]) -> Iterator[Row]:
-        """Yield the columns of each run's trigger; one event is often heard by several handlers, which share it."""
-        names = self.names
-        trigger: EventTriggerRow | None = None
-        heard: Row = ()
-        for run in invocations:
-            if run.trigger is not trigger:
-                trigger = run.trigger
-                heard = _heard(trigger, names)
-            yield heard
-
-    def settle(self, *, kept: bool) -> None:
-        """Remember what the batch brought, or forget it; call it once after each `encoded`."""
-        self.names.settle(kept=kept)
-        self.registrations.settle(kept=kept)
-        if kept:
-            if len(self._known_groups) > _MAX_KNOWN_GROUPS:
-                self._known_groups.clear()
-            self._known_groups.update(self._fresh_groups)
-        self._fresh_groups.clear()
-
-    def forget_groups(self) -> None:
-        """Send tracebacks again: groups have been taken out of the file."""
-        self._known_groups.clear()
-
-    def _groups(self, failures: Sequence[tuple[int, str, FailureRow]]) -> list[Row]:
-        """Fold failures by group, as the columns of ``error_groups`` from the fingerprint on."""
-        groups = self._fresh_groups
-        for run_id, mark, failure in failures:
-            seen_us = time_of(run_id)
-            group = groups.get(mark)
-            if group is None:
-                traceback = "" if mark in self._known_groups else failure.traceback
-                groups[mark] = [
-                    mark,
-                    failure.kind,
-                    failure.type,
-                    failure.message,
-                    traceback,
-                    seen_us,
-                    seen_us,
-                    run_id,
-                    1,
-                ]
-            else:
-                group[6:] = seen_us, run_id, int(str(group[8])) + 1
-        return list(groups.values())
+    def _runs(self, kind: RunKind, runs: Sequence[RunRow], totals: BatchTotals) -> list[Row]:
+        numbers = self.registrations
+        triggers = _TRIGGER_ENCODERS[kind.name].of_runs(runs, self.names)
+        return [
+            (*totals.add_run(run, numbers[run.registration]), *trigger)
+            for run, trigger in zip(runs, triggers, strict=True)
+        ]
 
     def _running(self, row: RunningRow) -> Row:
-        number = self.registrations[row.registration]
-        trigger = row.trigger
-        if is_event(trigger):
-            return (self.session_id, row.run, number, row.started_us, *_heard(trigger, self.names), None, None)
-        due = cast("DueTriggerRow", trigger)
-        return (self.session_id, row.run, number, row.started_us, *(None,) * 7, due.due_us, 1 if due.manual else 0)
+        kind = kind_of(row.registration)
+        trigger = _TRIGGER_ENCODERS[kind.name].of_running(row.trigger, self.names)
+        columns: list[object] = []
+        for other in KINDS:
+            columns.extend(trigger if other is kind else (None,) * len(other.running))
+        return (self.session_id, row.run, self.registrations[row.registration], row.started_us, *columns)
 
+    def _registrations(self, now_us: int) -> dict[str, Sequence[Row]]:
+        rows: dict[str, list[Row]] = {kind.registrations: [] for kind in KINDS}
+        for number, registration in self.registrations.fresh.items():
+            kind = kind_of(registration)
+            rows[kind.registrations].append(_registration_row(number, registration, kind, now_us))
+        return dict(rows)
 
-_MAX_KNOWN_GROUPS: Final = 10_000
-
-
-class _Work:
-    """What is summed up while a batch's runs are walked once."""
-
-    def __init__(self, encoder: BatchEncoder) -> None:
-        self._names = encoder.names
-        self._session_id = encoder.session_id
-        self.runs = 0
-        self.failed = 0
-        self.statistics: dict[tuple[int, int], list[int]] = {}
-        self.latency: dict[tuple[int, int, int], int] = {}
-        self.failures: list[tuple[int, str, FailureRow]] = []
-        self.service_calls: list[Row] = []
-        self.log_lines: list[Row] = []
-        self.dropped: list[Row] = []
-
-    def run(self, run: RunRow, number: int) -> Row:
-        run_id, duration_us, waited_us = run.id, run.duration_us, run.waited_us
-        status = STATUS_NUMBERS[run.status]
-        ended_us = time_of(run_id)
-        hour = ended_us // HOUR_US
-        line = self._line(hour, number)
-        line[status] += 1
-        line[_TOTAL] += duration_us
-        line[_WAITED] += waited_us
-        line[_MAX] = max(line[_MAX], duration_us)
-        bucket = (hour, number, bucket_of(duration_us))
-        self.latency[bucket] = self.latency.get(bucket, 0) + 1
-        self.runs += 1
-        if status:
-            self.failed += status in (ERROR, TIMED_OUT)
-            if run.failure is not None:
-                self.failures.append((run_id, fingerprint(run.failure), run.failure))
-        if run.effects is not None:
-            self._add_effects(run_id, run.effects)
-        return (run_id, number, self._session_id, status, ended_us - run.started_us, duration_us, waited_us)
-
-    def add_summary(self, number: int, summary: SummaryRow) -> None:
-        hour = summary.hour_us // HOUR_US
-        line = self._line(hour, number)
-        for name, count in summary.counts:
-            status = STATUS_NUMBERS[name]
-            line[status] += count
-            line[_SHED] += count
-            self.runs += count
-            self.failed += count if status in (ERROR, TIMED_OUT) else 0
-        line[_TOTAL] += summary.total_us
-        line[_WAITED] += summary.waited_us
-        line[_MAX] = max(line[_MAX], summary.max_us)
-        for bucket, count in summary.buckets:
-            key = (hour, number, bucket)
-            self.latency[key] = self.latency.get(key, 0) + count
-
-    def _line(self, hour: int, number: int) -> list[int]:
-        line = self.statistics.get((hour, number))
-        if line is None:
-            line = self.statistics[hour, number] = [0] * (len(STATUS_NAMES) + 4)
-        return line
-
-    def _add_effects(self, run_id: int, effects: EffectsRow) -> None:
-        names = self._names
-        for position, line in enumerate(effects.log_lines):
-            self.log_lines.append((run_id, position, line.at_us, line.level, names[line.logger], line.message))
-        for position, call in enumerate(effects.service_calls):
-            self.service_calls.append(
-                (
-                    run_id,
-                    position,
-                    call.at_us,
-                    names[f"{call.domain}.{call.service}"],
-                    call.target or None,
-                    call.data or None,
-                    call.duration_us,
-                    call.context_id,
-                    call.error,
-                )
+    def _groups(self, failures: Sequence[tuple[int, str, FailureRow]]) -> list[Row]:
+        groups: dict[str, _Group] = {}
+        for run_id, mark, failure in failures:
+            group = groups.get(mark)
+            if group is None:
+                groups[mark] = _Group(failure, first_id=run_id, last_id=run_id)
+            else:
+                group.last_id = run_id
+                group.count += 1
+        self._new_groups.update(groups)
+        return [
+            (
+                mark,
+                group.failure.kind,
+                group.failure.type,
+                group.failure.message,
+                "" if mark in self._known_groups else group.failure.traceback,
+                time_of(group.first_id),
+                time_of(group.last_id),
+                group.last_id,
+                group.count,
             )
-        if effects.dropped_log_lines or effects.dropped_service_calls:
-            self.dropped.append((run_id, effects.dropped_log_lines, effects.dropped_service_calls))
+            for mark, group in groups.items()
+        ]
+
+    def _session_update(self, batch: BatchRow, totals: BatchTotals, now_us: int) -> Mapping[str, object]:
+        runs: Iterable[Sequence[RunRow]] = (getattr(batch, kind.batch_field) for kind in KINDS)
+        # Ids increase within a batch, so the first and the last run have the lowest and the highest one.
+        ids = [run.id for some in runs for run in (*some[:1], *some[-1:])]
+        return {
+            "heartbeat_us": now_us,
+            "sequence": batch.sequence,
+            "first_id": min(ids, default=None),
+            "last_id": max(ids, default=None),
+            "runs": totals.runs,
+            "failures": totals.failed,
+            "lost_runs": sum(loss.count for loss in batch.losses if loss.what == "runs"),
+            "lost_details": sum(loss.count for loss in batch.losses if loss.what != "runs"),
+            "facts": json_object(batch.session_facts),
+            "session_id": self.session_id,
+        }
 
 
-def _heard(trigger: EventTriggerRow, names: NameNumbers) -> Row:
+@dataclass(slots=True)
+class _Group:
+    """Failures of a batch with the same fingerprint."""
+
+    failure: FailureRow
+    first_id: int
+    last_id: int
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _TriggerEncoder:
+    """Encodes the triggers of one kind of run.
+
+    Attributes:
+        of_runs: Yields the columns ``trigger`` of the kind for each run.
+        of_running: Returns the columns ``running`` of the kind for a run in progress.
+    """
+
+    of_runs: Callable[[Any, NameNumbers], Iterator[Row]]
+    of_running: Callable[[Any, NameNumbers], Row]
+
+
+def _event(trigger: EventTriggerRow, names: NameNumbers) -> Row:
     return (
         names[trigger.event_type],
         names[trigger.entity_id],
@@ -288,29 +227,48 @@ def _heard(trigger: EventTriggerRow, names: NameNumbers) -> Row:
     )
 
 
-def _registered(item: tuple[int, RegistrationRow], now_us: int) -> Row:
-    number, row = item
-    source = row.source
+def _events(runs: Iterable[InvocationRow], names: NameNumbers) -> Iterator[Row]:
+    # Several handlers often receive the same event: encode it once.
+    trigger: EventTriggerRow | None = None
+    columns: Row = ()
+    for run in runs:
+        if run.trigger is not trigger:
+            trigger = run.trigger
+            columns = _event(trigger, names)
+        yield columns
+
+
+def _due(trigger: DueTriggerRow, names: NameNumbers) -> Row:
+    del names
+    return (trigger.due_us, 1 if trigger.manual else 0)
+
+
+def _due_before(runs: Iterable[ExecutionRow], names: NameNumbers) -> Iterator[Row]:
+    del names
+    return ((run.started_us - run.trigger.due_us, 1 if run.trigger.manual else 0) for run in runs)
+
+
+_TRIGGER_ENCODERS: Final = {
+    HANDLER.name: _TriggerEncoder(_events, _event),
+    JOB.name: _TriggerEncoder(_due_before, _due),
+}
+
+
+def _registration_row(number: int, registration: RegistrationRow, kind: RunKind, now_us: int) -> Row:
+    source = registration.source
     return (
         number,
-        row.app,
-        row.instance,
-        row.name,
-        row.topic if is_listener(row) else cast("JobRow", row).schedule,
-        row.handler,
-        _json(row.settings),
+        registration.app,
+        registration.instance,
+        registration.name,
+        getattr(registration, kind.trigger_source),
+        registration.handler,
+        json_object(registration.settings),
         source.file if source else None,
         source.line if source else None,
         (source.snippet or None) if source else None,
-        row.runs_in,
-        row.timeout_s,
+        registration.runs_in,
+        registration.timeout_s,
         now_us,
         now_us,
     )
-
-
-def _json(pairs: Iterable[tuple[str, str]]) -> str:
-    """Return pairs as a JSON object that SQLite's JSON functions take whole: they stop at a NUL."""
-    clean = {name: value.replace("\0", "") for name, value in pairs}
-    text = json.dumps(clean, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace").decode()

@@ -1,15 +1,15 @@
-"""Which failures are the same mistake.
+"""Fingerprints of failures: failures with the same cause get the same fingerprint and form one error group.
 
-Version 1 of a fingerprint is a hash over
+Version 1 of a fingerprint is a hash of
 
 * the failure's kind and exception class,
-* the file names (without directories) and functions of its innermost 5 frames that are not the standard library's or
-  an installed package's, or of its innermost 5 frames at all if there is no such; no line numbers, so that an edit
-  above the mistake does not make it a new one,
-* the first 200 characters of the first line of its message, in which numbers, hexadecimal ids, quoted text and entity
-  ids are replaced by a mark, so that the same mistake about another lamp is the same mistake.
+* the file names (without directories) and functions of the innermost 5 frames outside the standard library and
+  installed packages, or of the innermost 5 frames if there are no others; no line numbers, so that an edit further up
+  in the file does not make a new group,
+* the first 200 characters of the first line of the message, with numbers, hexadecimal ids, quoted text and entity ids
+  replaced by a mark, so that the same failure for another lamp joins the same group.
 
-A later version gives new groups and leaves the old ones as they are: the version is a part of the fingerprint.
+A later version makes new groups and leaves the old ones as they are, because the fingerprint contains its version.
 """
 
 import re
@@ -31,27 +31,27 @@ _VARIABLE: Final = re.compile(
     """,
     re.VERBOSE,
 )
-_NOT_THE_APPS: Final = re.compile(r"[/\\](?:site-packages|dist-packages|lib[/\\]python\d[^/\\]*)[/\\]|^<frozen ")
+_LIBRARY_FILE: Final = re.compile(r"[/\\](?:site-packages|dist-packages|lib[/\\]python\d[^/\\]*)[/\\]|^<frozen ")
 
 
 def fingerprint(failure: FailureRow) -> str:
-    """Return the fingerprint of a failure: equal for failures that are the same mistake."""
+    """Return the fingerprint of a failure, such as ``1:9f86d081884c7d659a2feaa0``."""
     digest = blake2b(digest_size=12)
-    for part in (failure.kind, failure.type, *map(_place, _innermost(failure)), normalised(failure.message)):
+    for part in (failure.kind, failure.type, *map(_location, _innermost(failure)), normalised(failure.message)):
         digest.update(part.encode("utf-8", "replace"))
         digest.update(b"\0")
     return f"{VERSION}:{digest.hexdigest()}"
 
 
 def normalised(message: str) -> str:
-    """Return the first line of a message with what varies from one failure to the next replaced by ``#``."""
+    """Return the first line of a message with its variable parts replaced by ``#``."""
     return _VARIABLE.sub("#", message[:400].partition("\n")[0])[:200]
 
 
 def _innermost(failure: FailureRow) -> list[FrameRow]:
-    own = [frame for frame in failure.frames if not _NOT_THE_APPS.search(frame.file)]
-    return (own or list(failure.frames))[-INNERMOST_FRAMES:]
+    apps = [frame for frame in failure.frames if not _LIBRARY_FILE.search(frame.file)]
+    return (apps or list(failure.frames))[-INNERMOST_FRAMES:]
 
 
-def _place(frame: FrameRow) -> str:
+def _location(frame: FrameRow) -> str:
     return frame.file.replace("\\", "/").rpartition("/")[2] + ":" + frame.function

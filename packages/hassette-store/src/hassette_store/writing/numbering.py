@@ -1,34 +1,34 @@
-"""Which number stands for which name and registration.
+"""Numbers of names and registrations.
 
-The file has one writer, so it can give the numbers itself, before the transaction that uses them: no look-up in SQL per
-row. What is given for a batch becomes known when the batch is kept, and is taken back when it is not.
+The file has one writer, so the writer assigns the numbers itself, before the transaction that stores them, and needs no
+look-up in SQL per row. Numbers that a batch adds become permanent when the batch is stored, and free when it is not.
 """
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import cast
 
-from hassette_store.rows import RegistrationRow, is_listener
+from hassette_store.kinds import kind_of
+from hassette_store.rows import RegistrationRow
+from hassette_store.writing.texts import cleaned_text
 
 Key = tuple[str, ...]
 
 
-def as_kept(text: str) -> str:
-    """Return text as the file will have it: lone surrogates have no UTF-8 form, and become question marks."""
-    return text.encode("utf-8", "replace").decode()
-
-
 def key_of(registration: RegistrationRow) -> Key:
-    """Return the natural key, as the file has it; it tells a listener (four parts) from a job (three)."""
-    key = (registration.app, registration.instance, registration.name)
-    return tuple(map(as_kept, (*key, registration.topic) if is_listener(registration) else key))
+    """Return the natural key of a registration as the file has it, preceded by the name of its kind."""
+    kind = kind_of(registration)
+    return (kind.name, *(cleaned_text(getattr(registration, field)) for field in kind.key))
 
 
 class NameNumbers(dict[str | None, int | None]):
-    """Names to numbers: a plain look-up for a known name, a new number for another; None stays None.
+    """Numbers by name. A look-up of an unknown name assigns a new number; None stays None.
+
+    Args:
+        known: Names and numbers in the file.
 
     Attributes:
-        fresh: Names that were given a number since the last `settle`.
+        fresh: Numbers and names assigned since the last `settle`.
     """
 
     def __init__(self, known: Iterable[tuple[str, int]] = ()) -> None:
@@ -39,9 +39,9 @@ class NameNumbers(dict[str | None, int | None]):
 
     def __missing__(self, name: str | None) -> int:
         assert name is not None
-        if (kept := as_kept(name)) != name:
-            # Not noted under its own name: it is rare, and there would be two to be forgotten.
-            return cast("int", self[kept])
+        if (clean := cleaned_text(name)) != name:
+            # Rare, so only the clean name has an entry: `settle` then has one entry to remove.
+            return cast("int", self[clean])
         number = self._next
         self._next += 1
         self[name] = number
@@ -49,7 +49,7 @@ class NameNumbers(dict[str | None, int | None]):
         return number
 
     def settle(self, *, kept: bool) -> None:
-        """Remember the fresh names, or forget them."""
+        """Keep the fresh numbers if the batch was stored, otherwise free them."""
         if not kept:
             for _, name in self.fresh:
                 del self[name]
@@ -58,16 +58,15 @@ class NameNumbers(dict[str | None, int | None]):
 
 
 class RegistrationNumbers(dict[RegistrationRow, int]):
-    """Registrations to numbers, by object first and by natural key where the object is new.
+    """Numbers by registration: by object first, and by natural key for a new object.
 
     Args:
-        known: What is in the file: natural keys and numbers.
-        owed: Registrations that are registered in this process and may be missing in the file: they are written with
-            the next batch.
+        known: Natural keys and numbers in the file.
+        owed: Registrations of this process that the file may lack. The next batch writes them.
 
     Attributes:
-        fresh: Registrations to be written with the next batch: those that it registers, and those of its records that
-            nobody registered.
+        fresh: Registrations that the next batch writes: the batch registers them, or its records refer to them although
+            they were never registered.
     """
 
     def __init__(self, known: Iterable[tuple[Key, int]] = (), owed: Sequence[RegistrationRow] = ()) -> None:
@@ -75,13 +74,13 @@ class RegistrationNumbers(dict[RegistrationRow, int]):
         self._owed = tuple(owed)
         self._by_key = dict(known)
         self._next = max(self._by_key.values(), default=0) + 1
-        # The object that holds a number now. An app that is reloaded registers the new object before or after it
-        # retires the old one; only the holder's retirement counts.
+        # The object that holds each number now. A reloaded app registers the new object before or after it retires
+        # the old one; only the retirement of the holder counts.
         self._holders: dict[int, RegistrationRow] = {}
         self.fresh: dict[int, RegistrationRow] = {}
-        self._met: list[RegistrationRow] = []
-        self._new_keys: list[Key] = []
-        self._gone: list[RegistrationRow] = []
+        self._added: list[RegistrationRow] = []
+        self._added_keys: list[Key] = []
+        self._retired: list[RegistrationRow] = []
 
     def __missing__(self, registration: RegistrationRow) -> int:
         key = key_of(registration)
@@ -90,46 +89,46 @@ class RegistrationNumbers(dict[RegistrationRow, int]):
             number = self._next
             self._next += 1
             self._by_key[key] = number
-            self._new_keys.append(key)
+            self._added_keys.append(key)
             self.fresh[number] = registration
         self[registration] = number
-        self._met.append(registration)
+        self._added.append(registration)
         return number
 
     def register(self, registrations: Iterable[RegistrationRow]) -> None:
-        """Write these with the batch, as registered now."""
+        """Write these registrations with the batch."""
         for registration in (*self._owed, *registrations):
             self.fresh[self[registration]] = registration
 
     def retire(self, registrations: Iterable[RegistrationRow]) -> list[int]:
-        """Return the numbers of those that nobody else has registered anew."""
+        """Return the numbers of these registrations, without those that another object has registered again."""
         retired: list[int] = []
         for registration in registrations:
             number = self[registration]
             holder = self.fresh.get(number) or self._holders.get(number)
             if holder is None or holder is registration:
                 retired.append(number)
-            self._gone.append(registration)
+            self._retired.append(registration)
         return retired
 
     def live(self) -> list[RegistrationRow]:
-        """Return the registrations that are registered now, for a file that may not know them."""
+        """Return the current registrations, to be written to a file that may lack them."""
         return list({id(one): one for one in (*self._owed, *self._holders.values())}.values())
 
     def settle(self, *, kept: bool) -> None:
-        """Remember what the batch brought, or forget it."""
+        """Keep the changes of the batch if it was stored, otherwise undo them."""
         if kept:
             self._owed = ()
             self._holders.update(self.fresh)
-            for registration in self._gone:
+            for registration in self._retired:
                 number = self.pop(registration, None)
                 if number is not None and self._holders.get(number) is registration:
                     del self._holders[number]
         else:
-            for registration in chain(self._met, self._gone):
+            for registration in chain(self._added, self._retired):
                 self.pop(registration, None)
-            for key in self._new_keys:
+            for key in self._added_keys:
                 del self._by_key[key]
-            self._next -= len(self._new_keys)
-        for pending in (self.fresh, self._met, self._new_keys, self._gone):
+            self._next -= len(self._added_keys)
+        for pending in (self.fresh, self._added, self._added_keys, self._retired):
             pending.clear()

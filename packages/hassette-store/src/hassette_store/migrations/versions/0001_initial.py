@@ -1,4 +1,4 @@
-"""The whole history in one file."""
+"""Create the whole history: one file with all tables."""
 
 from hassette_store.migrations.scripts import run_script
 

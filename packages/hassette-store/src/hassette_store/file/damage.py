@@ -1,0 +1,41 @@
+"""Signs of damage: checks of a file, and errors that mean damage."""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Final
+
+READING_FAILED: Final = (sqlite3.Error, UnicodeDecodeError)
+"""Errors of a statement. Python raises the second one when SQLite quotes a schema that is no longer UTF-8."""
+
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def is_damage(error: BaseException) -> bool:
+    """Return whether an error means that the file is damaged, and not locked, full or missing."""
+    return isinstance(error, UnicodeDecodeError) or (
+        isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+    )
+
+
+def is_lost_schema(error: BaseException) -> bool:
+    """Return whether a statement did not find its table or column, which in a history means a damaged schema."""
+    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR and any(
+        words in str(error) for words in ("no such table", "no such column", "has no column named")
+    )
+
+
+def findings_of(connection: sqlite3.Connection, check: str) -> Iterator[str]:
+    """Yield the findings of a check.
+
+    The list of free pages needs a separate check: SQLite skips it if the newest object of the schema is a view, as in
+    ours (seen with 3.40).
+
+    Args:
+        connection: A connection to the file.
+        check: ``quick_check`` or ``integrity_check``, with the maximum number of findings in brackets.
+
+    Raises:
+        sqlite3.Error: The file cannot be read, or is too damaged for a check.
+    """
+    for pragma in (check, "quick_check(sqlite_master)"):
+        yield from (str(row[0]) for row in connection.execute(f"PRAGMA {pragma}") if row[0] != "ok")

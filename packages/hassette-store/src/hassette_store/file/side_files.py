@@ -1,0 +1,67 @@
+"""Names and moves of a database file together with its side files."""
+
+from pathlib import Path
+from typing import Final
+
+SIDE_FILES: Final = ("-wal", "-shm", "-journal")
+"""Suffixes of the files that SQLite keeps next to a database."""
+
+_ALL: Final = ("", *SIDE_FILES)
+
+
+def with_suffix(path: Path, suffix: str) -> Path:
+    """Return a path with a suffix after its full name, such as ``hassette.db-wal``."""
+    return path.with_name(path.name + suffix)
+
+
+def incoming(path: Path) -> Path:
+    """Return the name of a complete file that will replace a history; a start finishes an interrupted replacement."""
+    return with_suffix(path, ".new")
+
+
+def partial(path: Path) -> Path:
+    """Return the name of a file that is still being written."""
+    return with_suffix(path, ".partial")
+
+
+def free_path(path: Path) -> Path:
+    """Return a path that no file has: the given one or the first free ``<name>-<n>``, counted from 2."""
+    number = 1
+    candidate = path
+    while _is_taken(candidate):
+        number += 1
+        candidate = with_suffix(path, f"-{number}")
+    return candidate
+
+
+def move(path: Path, to: Path) -> None:
+    """Move a file and its side files.
+
+    The side files come last. After a crash in between, a log without its database is kept, but a database without its
+    log would look like a complete, older one.
+    """
+    for suffix in _ALL:
+        file = with_suffix(path, suffix)
+        if file.exists():
+            file.replace(with_suffix(to, suffix))
+
+
+def move_aside(path: Path, reason: str) -> Path | None:
+    """Move a file and its side files to the first free ``<name>.<reason>-<n>``; return it, or None without files."""
+    if not _is_taken(path):
+        return None
+    number = 1
+    while _is_taken(aside := with_suffix(path, f".{reason}-{number}")):
+        number += 1
+    move(path, aside)
+    return aside
+
+
+def remove(path: Path) -> None:
+    """Remove a file and its side files, as far as they exist."""
+    for suffix in _ALL:
+        with_suffix(path, suffix).unlink(missing_ok=True)
+
+
+def _is_taken(path: Path) -> bool:
+    return any(with_suffix(path, suffix).exists() for suffix in _ALL)

@@ -1,0 +1,101 @@
+"""The connection that writes while the framework runs."""
+
+import sqlite3
+from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+import aiosqlite
+
+from hassette_store.file.connections import BUSY_TIMEOUT_S, tolerant, write_pragmas
+from hassette_store.settings import Synchronous
+
+Result = TypeVar("Result")
+
+# 19 insertions in 4 sizes, and some more: SQLite compiles none of them twice.
+_CACHED_STATEMENTS: Final = 128
+# `Writer.run` passes this statement to aiosqlite's executemany, which accepts only writing statements. It never runs.
+_NEVER_RUN: Final = "DELETE FROM sessions WHERE false"
+
+
+class Writer:
+    """The one connection that writes, with its thread.
+
+    The caller of `open` must call `close`: since aiosqlite 0.22, the thread keeps the process from ending.
+    """
+
+    def __init__(self, connection: aiosqlite.Connection, raw: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._raw = raw
+
+    @classmethod
+    async def open(cls, path: Path, *, synchronous: Synchronous) -> Self:
+        """Open the file. Only its owner may do this.
+
+        Raises:
+            sqlite3.Error: The file cannot be opened.
+        """
+        wrapped: list[sqlite3.Connection] = []
+
+        def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
+            wrapped.append(tolerant(sqlite3.Connection(*arguments, **options)))
+            return wrapped[0]
+
+        connection = await aiosqlite.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, cached_statements=_CACHED_STATEMENTS, factory=connect
+        )
+        try:
+            await connection.executescript(write_pragmas(synchronous))
+        except BaseException:
+            await connection.close()
+            raise
+        return cls(connection, wrapped[0])
+
+    async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Call a function in the writer's thread and return its result.
+
+        However many statements the function runs, they cost one hop to the thread and back. aiosqlite has no public
+        method for that. But its ``executemany`` iterates over the parameters in the thread: this method passes a
+        generator that calls the function and yields no parameters, so that the statement itself never runs.
+
+        Args:
+            work: Called with the connection, which is in autocommit mode.
+
+        Raises:
+            ValueError: The connection is closed.
+            Exception: Any exception of the function.
+        """
+        results: list[Result] = []
+
+        def call_and_yield_nothing() -> Generator[tuple[()]]:
+            results.append(work(self._raw))
+            yield from ()
+
+        # Closing the cursor would cost a second hop, and it holds nothing.
+        await self._connection.executemany(_NEVER_RUN, call_and_yield_nothing())
+        return results[0]
+
+    async def rows(self, sql: str, parameters: Iterable[object] = ()) -> list[Any]:
+        """Run one statement and return its rows.
+
+        Raises:
+            sqlite3.Error: The statement failed.
+            ValueError: The connection is closed.
+        """
+        return list(await self._connection.execute_fetchall(sql, tuple(parameters)))
+
+    async def script(self, sql: str) -> None:
+        """Run several statements.
+
+        Raises:
+            sqlite3.Error: One of them failed.
+        """
+        await self._connection.executescript(sql)
+
+    async def close(self) -> None:
+        """Wait for work in progress and close the connection.
+
+        Raises:
+            sqlite3.Error: Closing failed; the connection is closed all the same.
+        """
+        await self._connection.close()

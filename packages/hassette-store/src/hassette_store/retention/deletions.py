@@ -1,0 +1,209 @@
+"""Deletions of the retention. Each method is a generator that does one step at a time and yields its duration."""
+
+import sqlite3
+from collections.abc import AsyncGenerator, Callable
+from typing import Final
+
+from hassette_store.ids import MAX_ID
+from hassette_store.kinds import KINDS
+from hassette_store.periods import DAY_US, PERIODS_US
+from hassette_store.retention.pace import MIN_ROWS, TARGET_S, PacedWriter
+from hassette_store.retention.statements import (
+    CONDITIONS,
+    CREATE_NEWEST,
+    STATISTICS,
+    delete_details,
+    find_newest,
+    find_stragglers,
+    is_older_than_newest,
+)
+from hassette_store.settings import StoreSettings
+
+Steps = AsyncGenerator[float]
+"""Steps of a deletion; each yields for how many seconds it held the writer."""
+
+StopCondition = Callable[[sqlite3.Connection], bool]
+
+# Free pages that stay in the file for the next rows. Without them, the file would shrink and grow all the time.
+_SPARE_PAGES: Final = 256
+_MAX_PAGES_A_STEP: Final = 128
+
+
+class Deletions:
+    """Deletes rows in small steps.
+
+    Args:
+        writer: Does the work.
+        settings: Ages and limits of the rows to keep.
+        groups_deleted: Called in the writer's thread after error groups have been deleted.
+    """
+
+    def __init__(self, writer: PacedWriter, settings: StoreSettings, groups_deleted: Callable[[], None]) -> None:
+        self._writer = writer
+        self._settings = settings
+        self._groups_deleted = groups_deleted
+
+    async def find_newest(self) -> Steps:
+        """Note the oldest of the newest runs of each registration; only older runs may be deleted."""
+        yield await self._writer.timed(lambda db: db.executescript(CREATE_NEWEST))
+        for kind in KINDS:
+            sql = find_newest(kind)
+            after = 0
+            while True:
+                limit = max(1, self._writer.size // 2)
+                parameters = {"after": after, "limit": limit, "keep": self._settings.keep_newest}
+                yield await self._writer.sized(lambda db, sql=sql, parameters=parameters: db.execute(sql, parameters))
+                rows = await self._writer.db.rows(
+                    f"SELECT max(id), count(*) FROM (SELECT id FROM {kind.registrations} WHERE id > ? "
+                    "ORDER BY id LIMIT ?)",
+                    (after, limit),
+                )
+                if rows[0][1] < limit:
+                    break
+                after = int(rows[0][0])
+
+    async def runs(self, progress: str, below: int, condition: str, *, stop_when: StopCondition | None = None) -> Steps:
+        """Delete runs from the oldest on. Progress is stored in the file, so that no range is walked twice.
+
+        Args:
+            progress: Name of the progress in ``store_state``.
+            below: The first id that is not deleted.
+            condition: SQL condition for a run to be deleted.
+            stop_when: Returns whether to stop early.
+        """
+        done = False
+        while not done:
+
+            def work(db: sqlite3.Connection) -> None:
+                nonlocal done
+                if stop_when is not None and stop_when(db):
+                    done = True
+                    return
+                row = db.execute("SELECT value FROM store_state WHERE name = ?", (progress,)).fetchone()
+                start = int(row[0]) if row else 0
+                end = below
+                for kind in KINDS:
+                    row = db.execute(
+                        f"SELECT id FROM {kind.runs} WHERE id >= ? AND id < ? ORDER BY id LIMIT 1 OFFSET ?",
+                        (start, end, self._writer.size),
+                    ).fetchone()
+                    end = int(row[0]) if row else end
+                done = end >= below
+                if start < end:
+                    _delete_range(db, start, end, condition, progress)
+
+            yield await self._writer.sized(work)
+
+    async def stragglers(self) -> Steps:
+        """Delete runs that were among the newest when their time came and are not any more.
+
+        They are few, and found through their registrations.
+        """
+        for kind in KINDS:
+            find = find_stragglers(kind)
+            delete = f"DELETE FROM {kind.runs} WHERE {kind.owner} = ? AND id <= ? RETURNING id"
+            after = 0
+            while after >= 0:
+
+                def work(db: sqlite3.Connection, find: str = find, delete: str = delete) -> None:
+                    nonlocal after
+                    found = db.execute(find, {"after": after, "limit": MIN_ROWS}).fetchall()
+                    after = int(found[-1][0]) if found else -1
+                    for registration_id, last in found:
+                        if last is None:
+                            continue
+                        db.execute("BEGIN IMMEDIATE")
+                        for (run_id,) in db.execute(delete, (registration_id, last)).fetchall():
+                            delete_details(db, run_id, run_id + 1)
+                        db.execute("COMMIT")
+                        # The registration may have more of them.
+                        after = min(after, registration_id - 1)
+
+                yield await self._writer.timed(work)
+
+    async def old_statistics(self, now_us: int) -> Steps:
+        """Delete the statistics of old hours and days."""
+        for table, period in STATISTICS:
+            days = self._settings.keep_hourly_days if period == "hour" else self._settings.keep_daily_days
+            below = (now_us - int(days * DAY_US)) // PERIODS_US[period]
+            async for took_s in self.periods(table, period, below):
+                yield took_s
+
+    async def periods(self, table: str, period: str, below: int) -> Steps:
+        """Delete the rows of periods before ``below``, oldest first, for some registrations at a time."""
+        done = False
+        while not done:
+
+            def work(db: sqlite3.Connection) -> None:
+                nonlocal done
+                (oldest,) = db.execute(f"SELECT min({period}) FROM {table}").fetchone()
+                if oldest is None or oldest >= below:
+                    done = True
+                    return
+                row = db.execute(
+                    f"SELECT registration_id FROM {table} WHERE {period} = ? ORDER BY registration_id LIMIT 1 OFFSET ?",
+                    (oldest, self._writer.size),
+                ).fetchone()
+                last = int(row[0]) if row else MAX_ID
+                db.execute(f"DELETE FROM {table} WHERE {period} = ? AND registration_id <= ?", (oldest, last))
+
+            yield await self._writer.sized(work)
+
+    async def unreferenced(self, table: str, before_us: int, *, stop_when: StopCondition | None = None) -> Steps:
+        """Walk through a table of `CONDITIONS` and delete old rows that nothing refers to.
+
+        Args:
+            table: The table.
+            before_us: Only rows from before this time are deleted.
+            stop_when: Returns whether to stop early.
+        """
+        after = 0
+        while after < MAX_ID and not (stop_when and await self._writer.db.run(stop_when)):
+
+            def work(db: sqlite3.Connection) -> None:
+                nonlocal after
+                row = db.execute(
+                    f"SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?", (after, self._writer.size)
+                ).fetchone()
+                end = int(row[0]) if row else MAX_ID
+                sql = f"DELETE FROM {table} WHERE id > ? AND id <= ? AND {CONDITIONS[table]}"
+                if db.execute(sql, (after, end, before_us)).rowcount and table == "error_groups":
+                    self._groups_deleted()
+                after = end
+
+            yield await self._writer.sized(work)
+
+    async def free_pages(self) -> Steps:
+        """Return free pages to the file system, some at a time."""
+        pages = 8
+        while True:
+            (free,) = (await self._writer.db.rows("PRAGMA freelist_count"))[0]
+            if int(free) <= _SPARE_PAGES:
+                return
+            # As a script: the pragma frees one page per step, and `execute` takes only one step when a statement has
+            # no columns.
+            took_s = await self._writer.timed(
+                lambda db, pages=pages: db.executescript(f"PRAGMA incremental_vacuum({pages})")
+            )
+            if took_s > 2 * TARGET_S:
+                pages = max(1, pages // 2)
+            elif took_s < TARGET_S:
+                pages = min(_MAX_PAGES_A_STEP, pages + 1)
+            yield took_s
+
+
+def _delete_range(db: sqlite3.Connection, start: int, end: int, condition: str, progress: str) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    deleted = 0
+    for kind in KINDS:
+        deleted += db.execute(
+            f"DELETE FROM {kind.runs} WHERE id >= ? AND id < ? AND {condition} AND {is_older_than_newest(kind)}",
+            (start, end),
+        ).rowcount
+    if deleted:
+        delete_details(db, start, end)
+    db.execute(
+        "INSERT INTO store_state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
+        (progress, end),
+    )
+    db.execute("COMMIT")

@@ -1,0 +1,130 @@
+"""Inspection of an existing file before it is used: revision, damage, and whether it can be written."""
+
+import logging
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from hassette_store import sessions
+from hassette_store.errors import StoreError, UnusableFileError
+from hassette_store.file.connections import BUSY_TIMEOUT_S, connect_read_only, deadline, tolerant, uri
+from hassette_store.file.damage import READING_FAILED, findings_of, is_damage, is_lost_schema
+from hassette_store.file.schema import Schema, revision_of
+from hassette_store.recovery import header
+
+logger = logging.getLogger(__name__)
+
+_POSSIBLE_HEADER_ERRORS: Final = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY)
+"""Error codes for a header of a later SQLite version, and for other conditions."""
+
+
+def find_damage(
+    path: Path, schema: Schema, *, check_limit_s: float, was_ours: bool, known_damage: str | None
+) -> str | None:
+    """Return the damage of a file, or None if none is known.
+
+    Args:
+        path: The file.
+        schema: The schema that it should have.
+        check_limit_s: Time limit for a check, in seconds.
+        was_ours: Whether this store has owned the file before.
+        known_damage: Damage that SQLite found while the file was in use.
+
+    Raises:
+        StoreError: The file belongs to another program or to a newer hassette-store.
+    """
+    try:
+        connection = open_to_inspect(path)
+        try:
+            revision = revision_of(connection, path, head=schema.head)
+            # Check a file after a crash, and before an upgrade: a damaged file must not be upgraded.
+            needs_check = (
+                known_damage or revision != schema.head or connection.execute(sessions.OPEN_SESSIONS).fetchone()[0]
+            )
+            damage = (_quick_check(connection, check_limit_s) if needs_check else None) or known_damage
+            if damage is None and was_ours:
+                _require_writable(path)
+            return damage
+        finally:
+            connection.close()
+    except READING_FAILED as error:
+        if is_damage(error) or (was_ours and is_lost_schema(error)):
+            return _describe_damage(path, error, was_ours=was_ours)
+        if was_ours and getattr(error, "sqlite_errorcode", 0) & 0xFF in _POSSIBLE_HEADER_ERRORS:
+            damage = header.find_damage(_header(path))
+            if damage is not None:
+                return damage
+        raise
+
+
+def open_to_inspect(path: Path) -> sqlite3.Connection:
+    """Open a file without writing to it, unless a crash left it in the middle of a transaction."""
+    connection = connect_read_only(path)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        return tolerant(sqlite3.connect(uri(path, mode="rw"), uri=True, isolation_level=None))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether a file can be opened and passes a quick check."""
+    try:
+        connection = connect_read_only(path)
+        try:
+            return next(findings_of(connection, "quick_check(1)"), None) is None
+        finally:
+            connection.close()
+    except (*READING_FAILED, StoreError):
+        return False
+
+
+def _quick_check(connection: sqlite3.Connection, limit_s: float) -> str | None:
+    try:
+        with deadline(connection, limit_s):
+            return next(findings_of(connection, "quick_check(1)"), None)
+    except sqlite3.OperationalError as error:
+        if "interrupted" not in str(error):
+            raise
+        logger.warning("History is too large to be checked within check_limit_s", extra={"limit_s": limit_s})
+        return None
+
+
+def _require_writable(path: Path) -> None:
+    """Begin a write transaction and roll it back: a wrong byte in the header may allow reading but not writing.
+
+    The caller keeps another connection open, so that closing this one does not checkpoint the log.
+    """
+    connection = sqlite3.connect(uri(path, mode="rw"), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    finally:
+        connection.close()
+
+
+def _describe_damage(path: Path, error: BaseException, *, was_ours: bool) -> str:
+    """Describe the damage in more detail than SQLite does.
+
+    Only for a file that SQLite calls damaged. When Python closes the file, the system drops all locks that SQLite holds
+    on it for this process, those of readers included, and another program could truncate the log under the writer.
+    """
+    beginning = _header(path)
+    if not was_ours and not beginning.startswith(header.MAGIC):
+        raise UnusableFileError(
+            path, "it is not an SQLite database", "Move it away, or set another data_dir."
+        ) from error
+    if was_ours and (damage := header.find_damage(beginning)):
+        return damage
+    if (missing := header.missing_bytes(path, beginning)) > 0:
+        return f"{missing} bytes are missing at its end"
+    return "its schema contains bytes that are not text" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
+def _header(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(header.HEADER_BYTES)

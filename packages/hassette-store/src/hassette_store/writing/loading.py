@@ -1,0 +1,32 @@
+"""Loading of an encoder: the numbers of all names and registrations in the file."""
+
+from collections.abc import Sequence
+
+from hassette_store.file.writer import Writer
+from hassette_store.kinds import KINDS
+from hassette_store.rows import RegistrationRow
+from hassette_store.writing.encoding import BatchEncoder
+from hassette_store.writing.numbering import Key, NameNumbers, RegistrationNumbers
+
+
+async def load_encoder(
+    db: Writer, session_id: int, registrations: Sequence[RegistrationRow]
+) -> tuple[BatchEncoder, int]:
+    """Return an encoder for a session, and the sequence number of its last stored batch.
+
+    Args:
+        db: The writer.
+        session_id: The session.
+        registrations: Registrations of this process, which the file may lack.
+
+    Raises:
+        sqlite3.Error: The file cannot be read.
+    """
+    names = await db.rows("SELECT name, id FROM names")
+    known: list[tuple[Key, int]] = []
+    for kind in KINDS:
+        rows = await db.rows(f"SELECT {', '.join(kind.key)}, id FROM {kind.registrations}")
+        known += [((kind.name, *row[:-1]), row[-1]) for row in rows]
+    (sequence,) = (await db.rows("SELECT last_sequence FROM sessions WHERE id = ?", (session_id,)))[0]
+    numbers = RegistrationNumbers(known, registrations)
+    return BatchEncoder(session_id, NameNumbers((name, number) for name, number in names), numbers), int(sequence)

@@ -1,0 +1,123 @@
+"""Totals of a batch: statistics, latency sketches, failures and side effects, collected in one pass over its runs."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from hassette_store.ids import time_of
+from hassette_store.periods import HOUR_US
+from hassette_store.rows import EffectsRow, FailureRow, RunRow, SummaryRow
+from hassette_store.sketch import bucket_of
+from hassette_store.statuses import ERROR, STATUS_NAMES, STATUS_NUMBERS, TIMED_OUT
+from hassette_store.writing.fingerprints import fingerprint
+from hassette_store.writing.numbering import NameNumbers
+from hassette_store.writing.statements import Row
+
+_FAILED: Final = (ERROR, TIMED_OUT)
+
+
+@dataclass(slots=True)
+class HourTotals:
+    """Statistics of one registration in one hour."""
+
+    by_status: list[int] = field(default_factory=lambda: [0] * len(STATUS_NAMES))
+    shed: int = 0
+    total_us: int = 0
+    max_us: int = 0
+    waited_us: int = 0
+
+    def columns(self) -> Row:
+        """Return the counts in the order of the columns of ``statistics_hourly``."""
+        return (*self.by_status, self.shed, self.total_us, self.max_us, self.waited_us)
+
+
+class BatchTotals:
+    """Collects the totals of one batch.
+
+    Attributes:
+        runs: Number of runs, evicted ones included.
+        failed: Number of those that ended as ``error`` or ``timed_out``.
+        statistics: Statistics by hour and registration.
+        latency: Number of runs by hour, registration and bucket.
+        failures: Run id, fingerprint and failure of each run that raised.
+        service_calls: Rows of ``service_calls``.
+        log_lines: Rows of ``log_lines``.
+        dropped: Rows of ``dropped_effects``.
+    """
+
+    def __init__(self, session_id: int, names: NameNumbers) -> None:
+        self._names = names
+        self._session_id = session_id
+        self.runs = 0
+        self.failed = 0
+        self.statistics: dict[tuple[int, int], HourTotals] = {}
+        self.latency: dict[tuple[int, int, int], int] = {}
+        self.failures: list[tuple[int, str, FailureRow]] = []
+        self.service_calls: list[Row] = []
+        self.log_lines: list[Row] = []
+        self.dropped: list[Row] = []
+
+    def add_run(self, run: RunRow, registration_id: int) -> Row:
+        """Count a run; return the columns that runs of all kinds have in common."""
+        run_id, duration_us, waited_us = run.id, run.duration_us, run.waited_us
+        status = STATUS_NUMBERS[run.status]
+        ended_us = time_of(run_id)
+        hour = ended_us // HOUR_US
+        totals = self._totals(hour, registration_id)
+        totals.by_status[status] += 1
+        totals.total_us += duration_us
+        totals.waited_us += waited_us
+        totals.max_us = max(totals.max_us, duration_us)
+        bucket = (hour, registration_id, bucket_of(duration_us))
+        self.latency[bucket] = self.latency.get(bucket, 0) + 1
+        self.runs += 1
+        if status:
+            self.failed += status in _FAILED
+            if run.failure is not None:
+                self.failures.append((run_id, fingerprint(run.failure), run.failure))
+        if run.effects is not None:
+            self._add_effects(run_id, run.effects)
+        return (run_id, registration_id, self._session_id, status, ended_us - run.started_us, duration_us, waited_us)
+
+    def add_summary(self, summary: SummaryRow, registration_id: int) -> None:
+        """Count runs whose records were evicted."""
+        hour = summary.hour_us // HOUR_US
+        totals = self._totals(hour, registration_id)
+        for name, count in summary.counts:
+            status = STATUS_NUMBERS[name]
+            totals.by_status[status] += count
+            totals.shed += count
+            self.runs += count
+            self.failed += count if status in _FAILED else 0
+        totals.total_us += summary.total_us
+        totals.waited_us += summary.waited_us
+        totals.max_us = max(totals.max_us, summary.max_us)
+        for bucket, count in summary.buckets:
+            key = (hour, registration_id, bucket)
+            self.latency[key] = self.latency.get(key, 0) + count
+
+    def _totals(self, hour: int, registration_id: int) -> HourTotals:
+        totals = self.statistics.get((hour, registration_id))
+        if totals is None:
+            totals = self.statistics[hour, registration_id] = HourTotals()
+        return totals
+
+    def _add_effects(self, run_id: int, effects: EffectsRow) -> None:
+        names = self._names
+        for position, line in enumerate(effects.log_lines):
+            self.log_lines.append((run_id, position, line.at_us, line.level, names[line.logger], line.message))
+        for position, call in enumerate(effects.service_calls):
+            self.service_calls.append(
+                (
+                    run_id,
+                    position,
+                    call.at_us,
+                    names[f"{call.domain}.{call.service}"],
+                    call.target or None,
+                    call.data or None,
+                    call.duration_us,
+                    call.context_id,
+                    call.error,
+                )
+            )
+        if effects.dropped_log_lines or effects.dropped_service_calls:
+            self.dropped.append((run_id, effects.dropped_log_lines, effects.dropped_service_calls))
