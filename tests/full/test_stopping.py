@@ -35,7 +35,7 @@ def test_a_signal_under_load_loses_nothing_and_the_session_is_clean(
         *["demo", "--config", house, "--data-dir", history.file.parent, "--port", 0],
         *["--events-per-second", 200, "--speed", 0, "--seconds", 60],
     )
-    process.wait_for("Connected to Home Assistant")
+    process.wait_for("Home Assistant connected")
     _wait_for_runs(history, 400)
     process.signal(number)
     began = time.monotonic()
@@ -61,7 +61,7 @@ def test_a_second_signal_ends_the_process_at_once(start: Any, house: Path, tmp_p
     )
     process = start("demo", "--config", house, "--data-dir", tmp_path / "data", "--port", 0, "--speed", 0)
     process.wait_for("Page: ")
-    process.wait_for("Connected to Home Assistant")
+    process.wait_for("Home Assistant connected")
     process.signal(signal.SIGTERM)
     process.wait_for("it lingers")
     process.signal(signal.SIGTERM)

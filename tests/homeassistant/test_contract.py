@@ -240,6 +240,19 @@ async def refused_calls(asker: Asker) -> Any:
     ]
 
 
+async def fields_of_any_name(asker: Asker) -> Any:
+    """Send fields that have the names of call_service's own parameters: each refusal shows that the field arrived."""
+    boolean, call = asker.names.boolean, asker.api.call_service
+    return [
+        *[
+            await asker.refusal(call("input_boolean", "turn_on", target=boolean, data={name: 1}))
+            for name in ("self", "domain", "service", "target", "data", "return_response")
+        ],
+        await asker.refusal(call("input_boolean", "turn_on", target=boolean, domain=1)),
+        await asker.refusal(call("input_boolean", "turn_on", target=boolean, service=1)),
+    ]
+
+
 async def asking_for_a_response(asker: Asker) -> Any:
     result = await asker.api.call_service(
         "weather", "get_forecasts", target=asker.names.weather, type="daily", return_response=True
@@ -387,6 +400,7 @@ QUESTIONS: dict[str, Callable[[Asker], Awaitable[Any]]] = {
         lighting,
         heating,
         refused_calls,
+        fields_of_any_name,
         asking_for_a_response,
         firing_events,
         writing_states,

@@ -105,6 +105,21 @@ async def test_what_an_automation_does_carries_our_call_as_its_parent(listening:
     assert change.context.parent_id == result.context_id
 
 
+async def test_a_script_receives_fields_named_like_our_own_parameters(listening: Listening) -> None:
+    await listening.api.call_service(
+        "script", "burst", domain="light", service="turn_on", count=0, data={"target": "hall", "return_response": True}
+    )
+    await listening.until(lambda: any(event.event_type == "call_service" for event in listening.events))
+    (call,) = [event.data for event in listening.events if event.event_type == "call_service"]
+    assert call["service_data"] == {
+        "domain": "light",
+        "service": "turn_on",
+        "count": 0,
+        "target": "hall",
+        "return_response": True,
+    }
+
+
 async def test_a_burst_of_four_thousand_events_arrives_whole_and_in_order(listening: Listening) -> None:
     await listening.api.call_service("script", "turn_on", target="script.burst", variables={"count": 4_000})
 

@@ -1,4 +1,4 @@
-"""One configured address, read strictly, with a clear word about a wrong one."""
+"""Parsing the address of Home Assistant."""
 
 import pytest
 
@@ -25,30 +25,30 @@ from hassette_core.link import parse_address
         ("https://proxy.example/http/ha", "https://proxy.example/http/ha", "wss://proxy.example/http/ha/api/websocket"),
     ],
 )
-def test_an_address_gives_the_websockets(url: str, clean: str, websocket: str) -> None:
+def test_the_address_of_the_websocket_api_is_derived(url: str, clean: str, websocket: str) -> None:
     assert parse_address(url) == (clean, websocket)
 
 
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("", "does not begin with http"),
-        ("homeassistant.local:8123", "does not begin with http"),
-        ("ws://homeassistant.local:8123", "does not begin with http"),
-        ("ftp://homeassistant.local", "does not begin with http"),
-        ("http://", "names no host"),
-        ("http://:8123", "names no host"),
-        ("http://home assistant:8123", "names no host"),
-        ("http://host:port", "cannot be read"),
-        ("http://host:99999", "cannot be read"),
+        ("", "does not start with http"),
+        ("homeassistant.local:8123", "does not start with http"),
+        ("ws://homeassistant.local:8123", "does not start with http"),
+        ("ftp://homeassistant.local", "does not start with http"),
+        ("http://", "has no host"),
+        ("http://:8123", "has no host"),
+        ("http://home assistant:8123", "has no host"),
+        ("http://host:port", "cannot be parsed"),
+        ("http://host:99999", "cannot be parsed"),
         ("http://host:0", "has port 0"),
-        ("http://[::1", "cannot be read"),
-        ("http://host/?token=abc", "after a ?"),
+        ("http://[::1", "cannot be parsed"),
+        ("http://host/?token=abc", "contains a ?"),
         ("http://host/#lovelace", "or a #"),
         ("http://me:hunter2@host:8123", "user name or password"),
     ],
 )
-def test_anything_else_is_refused_with_the_reason_and_an_example(url: str, problem: str) -> None:
+def test_an_invalid_address_is_refused_with_the_reason_and_an_example(url: str, problem: str) -> None:
     with pytest.raises(UrlError) as raised:
         parse_address(url)
     text = str(raised.value)

@@ -1,4 +1,4 @@
-"""One connection, to servers that are not what they should be."""
+"""A connection to servers that are not Home Assistant, or do not behave like it."""
 
 import asyncio
 import json
@@ -12,13 +12,14 @@ from aiohttp import web
 
 from hassette_core.errors import LinkError, NotConnectedError
 from hassette_core.link import Connection, parse_address
+from support.waiting import patience
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 
 @asynccontextmanager
 async def server(talk: Talk | None) -> AsyncIterator[str]:
-    """Serve one conversation at ``/api/websocket``; nothing at all there if it is None."""
+    """Serve one conversation at ``/api/websocket``. None: the path does not exist."""
 
     async def converse(request: web.Request) -> web.WebSocketResponse:
         assert talk is not None
@@ -40,37 +41,45 @@ async def server(talk: Talk | None) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
+@asynccontextmanager
+async def connected_to(talk: Talk) -> AsyncIterator[Connection]:
+    """Connect to a server that holds a conversation."""
+    limit = asyncio.timeout(patience(10))
+    async with limit, server(talk) as url, Connection(parse_address(url), "token") as connection:
+        yield connection
+
+
 async def greet(socket: web.WebSocketResponse) -> None:
     await socket.send_json({"type": "auth_required", "ha_version": "1"})
     await socket.receive()
     await socket.send_json({"type": "auth_ok", "ha_version": "1"})
 
 
-async def says_something_else(socket: web.WebSocketResponse) -> None:
+async def sends_another_message(socket: web.WebSocketResponse) -> None:
     await socket.send_json({"hello": "I am a chat server"})
 
 
-async def says_a_list(socket: web.WebSocketResponse) -> None:
+async def sends_a_list(socket: web.WebSocketResponse) -> None:
     await socket.send_json([1, 2])
 
 
-async def hangs_up(socket: web.WebSocketResponse) -> None:
+async def disconnects(socket: web.WebSocketResponse) -> None:
     await socket.close()
 
 
-async def hangs_up_on_the_token(socket: web.WebSocketResponse) -> None:
+async def disconnects_after_the_token(socket: web.WebSocketResponse) -> None:
     await socket.send_json({"type": "auth_required", "ha_version": "1"})
     await socket.receive()
 
 
-async def says_no_json(socket: web.WebSocketResponse) -> None:
+async def sends_no_json(socket: web.WebSocketResponse) -> None:
     await socket.send_str("<html>")
 
 
 @pytest.mark.parametrize(
-    "talk", [None, says_something_else, says_a_list, hangs_up, hangs_up_on_the_token, says_no_json]
+    "talk", [None, sends_another_message, sends_a_list, disconnects, disconnects_after_the_token, sends_no_json]
 )
-async def test_a_server_that_is_no_home_assistant_is_a_link_error_with_its_address(talk: Talk | None) -> None:
+async def test_a_server_that_is_not_home_assistant_is_a_link_error_with_its_address(talk: Talk | None) -> None:
     async with server(talk) as url:
         with pytest.raises(LinkError, match=f"cannot connect to {url}: ") as raised:
             async with Connection(parse_address(url), "hunter2"):
@@ -78,24 +87,28 @@ async def test_a_server_that_is_no_home_assistant_is_a_link_error_with_its_addre
         assert "hunter2" not in repr(raised.value) + repr(raised.value.__context__)
 
 
-async def test_nobody_there_is_a_link_error() -> None:
+async def test_a_closed_port_is_a_link_error() -> None:
     with pytest.raises(LinkError, match="cannot connect to"):
-        async with asyncio.timeout(10), Connection(parse_address("http://127.0.0.1:1"), "token"):
+        async with asyncio.timeout(patience(10)), Connection(parse_address("http://127.0.0.1:1"), "token"):
             pytest.fail("it connected")
 
 
-@pytest.mark.parametrize("junk", ["<html>", "[]", '{"no": "type"}', '{"type": "pong"}'])
-async def test_junk_on_the_wire_ends_the_connection_and_whoever_waits_is_told(junk: str) -> None:
+@pytest.mark.parametrize("message", ["<html>", "[]", '{"no": "type"}', '{"type": "pong"}'])
+async def test_an_invalid_message_ends_the_connection_and_pending_commands_raise(message: str) -> None:
     async def talk(socket: web.WebSocketResponse) -> None:
         await greet(socket)
         await socket.receive()
-        await socket.send_str(junk)
+        await socket.send_str(message)
         await socket.receive()
 
-    async with server(talk) as url, asyncio.timeout(10), Connection(parse_address(url), "token") as connection:
+    async with (
+        server(talk) as url,
+        asyncio.timeout(patience(10)),
+        Connection(parse_address(url), "token") as connection,
+    ):
         with pytest.raises(NotConnectedError):
             await connection.command("look", "get_states")
-        assert await connection.until_lost()
+        assert await connection.wait_until_lost()
         assert not connection.open
         with pytest.raises(NotConnectedError, match="cannot look: not connected"):
             await connection.command("look", "get_states")
@@ -105,7 +118,7 @@ async def test_junk_on_the_wire_ends_the_connection_and_whoever_waits_is_told(ju
             await connection.rest("look", "GET", "/api/")
 
 
-async def test_a_home_assistant_that_does_not_know_ping_is_alive_all_the_same() -> None:
+async def test_a_refused_ping_is_an_answer() -> None:
     async def talk(socket: web.WebSocketResponse) -> None:
         await greet(socket)
         message = json.loads((await socket.receive()).data)
@@ -113,14 +126,18 @@ async def test_a_home_assistant_that_does_not_know_ping_is_alive_all_the_same() 
         await socket.send_json({"id": message["id"], "type": "result", "success": False, "error": error})
         await socket.receive()
 
-    async with server(talk) as url, asyncio.timeout(10), Connection(parse_address(url), "token") as connection:
+    async with (
+        server(talk) as url,
+        asyncio.timeout(patience(10)),
+        Connection(parse_address(url), "token") as connection,
+    ):
         await connection.ping()
         assert connection.open
 
 
 @pytest.mark.parametrize("data", [object(), math.nan, {"deep": [-math.inf]}, "\ud83d", 5_000_000 * "x"], ids=type)
-async def test_data_that_cannot_be_sent_is_the_callers_error_and_costs_nothing(data: object) -> None:
-    """Python writes a NaN without a word, and Home Assistant hangs up on who sends one, or a picture: on all apps."""
+async def test_data_that_cannot_be_sent_raises_and_the_connection_stays(data: object) -> None:
+    """Home Assistant disconnects a client that sends a NaN or an oversized message."""
 
     async def talk(socket: web.WebSocketResponse) -> None:
         await greet(socket)
@@ -131,7 +148,11 @@ async def test_data_that_cannot_be_sent_is_the_callers_error_and_costs_nothing(d
             message = json.loads(received.data)
             await socket.send_json({"id": message["id"], "type": "result", "success": True, "result": "here"})
 
-    async with server(talk) as url, asyncio.timeout(10), Connection(parse_address(url), "token") as connection:
+    async with (
+        server(talk) as url,
+        asyncio.timeout(patience(10)),
+        Connection(parse_address(url), "token") as connection,
+    ):
         with pytest.raises((TypeError, ValueError)):
             await connection.command("look", "get_states", data=data)
         assert await connection.command("look", "get_states") == "here"

@@ -1,4 +1,4 @@
-"""What happens while the states are being fetched."""
+"""Changes that arrive while the states are fetched."""
 
 from typing import Any
 
@@ -21,21 +21,21 @@ def light(state: str) -> dict[str, Any]:
     }
 
 
-def test_on_every_connection_a_change_that_comes_before_the_fetched_states_is_newer_and_heard_after_them() -> None:
-    cache, heard = StateCache(), list[tuple[str, str]]()
+def test_a_change_that_arrives_before_the_fetched_states_is_newer_and_is_passed_on_after_them() -> None:
+    cache, passed_on = StateCache(), list[tuple[str, str]]()
 
-    def hear(event: Event) -> None:
+    def on_event(event: Event) -> None:
         assert isinstance(event, StateChanged)
         assert event.new_state is not None
-        heard.append((event.new_state.state, cache.states["light.hall"].state))
+        passed_on.append((event.new_state.state, cache.states["light.hall"].state))
 
-    inbox = Inbox(cache, hear)
+    inbox = Inbox(cache, on_event)
     for fetched, newer in (("off", "on"), ("dim", "bright")):
         inbox.begin()
         data = {"entity_id": "light.hall", "old_state": light(fetched), "new_state": light(newer)}
         event = {"event_type": "state_changed", "data": data, "time_fired": TIME, "context": CONTEXT}
         inbox.receive({"event": event})
-        assert (newer, newer) not in heard
+        assert (newer, newer) not in passed_on
         inbox.load([parse_state(light(fetched))], running=True)
         assert cache.states["light.hall"].state == newer
-        assert heard[-1] == (newer, newer)
+        assert passed_on[-1] == (newer, newer)

@@ -13,7 +13,7 @@ class ServiceContext(ABC):
     itself has failed.
 
     Example:
-        >>> async with HomeAssistantLink(url, token, states=states, on_event=print) as link:
+        >>> async with HomeAssistantLink(url, token, cache=cache, on_event=print) as link:
         ...     await link.wait_ready()
 
     Attributes:

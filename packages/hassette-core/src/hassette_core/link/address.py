@@ -1,4 +1,4 @@
-"""Where Home Assistant is: one configured address, and the others that follow from it."""
+"""Parse the configured address of Home Assistant, and derive the address of its WebSocket API."""
 
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -7,11 +7,11 @@ from hassette_core.errors import UrlError
 
 
 class Address(NamedTuple):
-    """Home Assistant's address.
+    """The addresses of Home Assistant.
 
     Attributes:
-        url: Without a slash at the end, such as ``http://homeassistant.local:8123``.
-        websocket_url: Such as ``ws://homeassistant.local:8123/api/websocket``.
+        url: For example ``http://homeassistant.local:8123``, without a slash at the end.
+        websocket_url: For example ``ws://homeassistant.local:8123/api/websocket``.
     """
 
     url: str
@@ -19,28 +19,28 @@ class Address(NamedTuple):
 
 
 def parse_address(url: str) -> Address:
-    """Read an address as a person configures it.
+    """Parse a configured address.
 
     Args:
-        url: ``http://`` or ``https://``, a host, perhaps a port, perhaps a path that a proxy puts in front.
+        url: ``http://`` or ``https://``, a host, and optionally a port and the path prefix of a proxy.
 
     Raises:
-        UrlError: It is something else; the text says what.
+        UrlError: The address is not valid. The message states the problem.
     """
     try:
         parts = urlsplit(url.strip())
         port = parts.port
     except ValueError:
-        raise UrlError(_without_password(url), "cannot be read (is the port a number up to 65535?)") from None
+        raise UrlError(_without_password(url), "cannot be parsed (is the port a number up to 65535?)") from None
     if parts.username is not None or parts.password is not None:
-        # It would end in logs with everything else that names the address.
-        raise UrlError(_without_password(url), "has a user name or password in it")
+        # Logs and errors contain the address, and would contain the password.
+        raise UrlError(_without_password(url), "contains a user name or password")
     if parts.scheme not in ("http", "https"):
-        raise UrlError(url, "does not begin with http:// or https://")
+        raise UrlError(url, "does not start with http:// or https://")
     if not parts.hostname or any(character.isspace() for character in parts.netloc):
-        raise UrlError(url, "names no host")
+        raise UrlError(url, "has no host")
     if parts.query or parts.fragment:
-        raise UrlError(url, "has something after a ? or a #")
+        raise UrlError(url, "contains a ? or a #")
     if port == 0:
         raise UrlError(url, "has port 0")
     path = parts.path.rstrip("/").removesuffix("/api")

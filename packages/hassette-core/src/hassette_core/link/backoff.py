@@ -1,38 +1,36 @@
-"""How long to wait before the next attempt."""
+"""Wait times between attempts to connect."""
 
 from collections.abc import Callable
 from random import random
 
 FIRST_S = 0.5
-MOST_S = 30.0
+MAX_S = 30.0
 
 
 class Backoff:
-    """Exponential, with full jitter: many clients of one server that comes back do not all knock at once.
+    """Exponential backoff with full jitter, so that the clients of a restarted server do not all connect at once.
 
-    The wait before attempt n is uniform between 0 and ``min(most_s, first_s · 2ⁿ)`` (Brooker, "Exponential Backoff
+    The wait before attempt n is uniform between 0 and ``min(max_s, first_s · 2ⁿ)`` (Brooker, "Exponential Backoff
     And Jitter", 2015).
 
     Args:
-        first_s: Longest first wait, in seconds.
-        most_s: Longest wait, in seconds.
-        random: Gives numbers in [0, 1).
+        first_s: Upper bound of the first wait, in seconds.
+        max_s: Upper bound of every wait, in seconds.
+        random: Returns numbers in [0, 1).
     """
 
-    def __init__(
-        self, first_s: float = FIRST_S, most_s: float = MOST_S, *, random: Callable[[], float] = random
-    ) -> None:
+    def __init__(self, first_s: float = FIRST_S, max_s: float = MAX_S, *, random: Callable[[], float] = random) -> None:
         self._first_s = first_s
-        self._most_s = most_s
+        self._max_s = max_s
         self._random = random
         self._ceiling_s = first_s
 
     def next_s(self) -> float:
-        """Return how many seconds to wait now; the next answer may be twice as long."""
+        """Return the next wait in seconds, and double the upper bound."""
         wait_s = self._random() * self._ceiling_s
-        self._ceiling_s = min(self._most_s, self._ceiling_s * 2)
+        self._ceiling_s = min(self._max_s, self._ceiling_s * 2)
         return wait_s
 
     def reset(self) -> None:
-        """Begin again with short waits."""
+        """Start again with short waits."""
         self._ceiling_s = self._first_s

@@ -1,4 +1,4 @@
-"""What Home Assistant says about itself."""
+"""The configuration of Home Assistant: its version, time zone and location."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,16 +9,16 @@ RUNNING = "RUNNING"
 
 
 class HomeConfiguration(NamedTuple):
-    """The part of Home Assistant's configuration that matters here.
+    """The parts of Home Assistant's configuration that Hassette uses.
 
     Attributes:
-        version: Such as ``2025.4.4``.
-        location_name: What the home is called.
-        time_zone: Such as ``Europe/Amsterdam``.
+        version: For example ``2025.4.4``.
+        location_name: The name of the home.
+        time_zone: For example ``Europe/Amsterdam``.
         latitude: In degrees, north positive.
         longitude: In degrees, east positive.
         elevation: In metres.
-        state: ``NOT_RUNNING``, ``STARTING``, ``RUNNING``, ``STOPPING`` …, when it was asked.
+        state: ``NOT_RUNNING``, ``STARTING``, ``RUNNING``, ``STOPPING`` …, at the time of the request.
     """
 
     version: str
@@ -30,15 +30,15 @@ class HomeConfiguration(NamedTuple):
     state: str
 
     def updated(self, changes: Mapping[str, Any]) -> "HomeConfiguration":
-        """Return the configuration after a ``core_config_updated`` event, whose data holds what has changed."""
+        """Return the configuration with the changes of a ``core_config_updated`` event."""
         return self._replace(**{name: changes[name] for name in self._fields if name in changes})
 
 
 def parse_configuration(raw: object) -> HomeConfiguration:
-    """Read the answer to ``get_config``.
+    """Parse the answer to ``get_config``.
 
     Raises:
-        UnexpectedAnswerError: It has another shape.
+        UnexpectedAnswerError: A field is missing or has an unexpected type.
     """
     if not isinstance(raw, Mapping):
         raise UnexpectedAnswerError("read Home Assistant's configuration", repr(type(raw)))

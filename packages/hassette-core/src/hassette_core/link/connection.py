@@ -1,4 +1,4 @@
-"""One WebSocket connection to Home Assistant, from opening to loss, with REST over the same session."""
+"""One WebSocket connection to Home Assistant, from opening to loss, and REST requests."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, cast
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
-from hass_client import HomeAssistantClient  # pyright: ignore[reportMissingTypeStubs]  typed, but says so nowhere
+from hass_client import HomeAssistantClient  # pyright: ignore[reportMissingTypeStubs]  typed, but without a py.typed file
 from hass_client.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
     AuthenticationFailed,
     BaseHassClientError,
@@ -27,23 +27,23 @@ from hassette_core.errors import (
 from hassette_core.link.address import Address
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-"""Of one message; the largest is the answer to ``get_states``, about 1 kB an entity."""
+"""Limit for a received message. The largest is the answer to ``get_states``, with about 1 kB per entity."""
 MAX_SENT_BYTES = 4_000_000
-"""Of one command. Home Assistant hangs up at 4 MiB (aiohttp's limit, which it leaves as it is)."""
+"""Limit for a command. Home Assistant disconnects at 4 MiB, which is aiohttp's default limit."""
 OPEN_TIMEOUT_S = 15.0
 REST_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 1.0
 
-# What hass-client lets through when a server hangs up, or is none of Home Assistant's, in the middle of a handshake.
+# Errors that hass-client raises if a server disconnects during the handshake, or is not Home Assistant.
 _HANDSHAKE_ERRORS = (BaseHassClientError, ClientError, OSError, TypeError, ValueError, LookupError)
 
 
 class RestAnswer(NamedTuple):
-    """An answer over REST.
+    """The answer to a REST request.
 
     Attributes:
         status: The HTTP status.
-        body: The JSON body; None if it is not JSON.
+        body: The parsed JSON body. None if the body is not JSON.
     """
 
     status: int
@@ -51,22 +51,22 @@ class RestAnswer(NamedTuple):
 
 
 class Connection:
-    """One connection. It is opened once and closed once; a new connection is a new object.
+    """A connection. It is opened once and closed once.
 
-    It wraps hass-client so that nothing of its temper reaches an app: a command whose connection is lost ends with
-    `NotConnectedError` rather than with a cancellation, and a caller who is cancelled leaves hass-client's futures
-    alone (it would stop listening over a result for a future that is done).
+    It hides two properties of hass-client from apps. If the connection is lost, hass-client cancels pending commands;
+    here they raise `NotConnectedError`. And if a caller is cancelled while it waits, hass-client stops listening when
+    the result arrives; here the command runs in a task that the caller's cancellation does not reach.
 
     Args:
-        address: Where Home Assistant is.
+        address: The address of Home Assistant.
         token: A long-lived access token.
-        max_message_bytes: Largest message taken.
+        max_message_bytes: Limit for a received message.
     """
 
     def __init__(self, address: Address, token: str, *, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self._address = address
         self._token = token
-        # A session per connection: closing it drops every socket at once, also that of a peer which hangs.
+        # One HTTP session per connection: closing it closes all sockets at once, also if the server hangs.
         self._session = ClientSession()
         self._client = HomeAssistantClient(address.websocket_url, token, self._session, max_message_bytes)
         self._listening: asyncio.Task[None] | None = None
@@ -76,8 +76,8 @@ class Connection:
         """Connect and authenticate.
 
         Raises:
-            AuthenticationError: The token was refused.
-            LinkError: Anything else; trying again later may help.
+            AuthenticationError: Home Assistant refused the token.
+            LinkError: Any other failure. A retry may succeed.
         """
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
@@ -89,7 +89,7 @@ class Connection:
             await self.close()
             raise NoAnswerError(f"connect to {self._address.url}", OPEN_TIMEOUT_S) from None
         except _HANDSHAKE_ERRORS as error:
-            # `from None`: aiohttp's exceptions hold the request with its headers.
+            # `from None`, because aiohttp's exceptions contain the request with its headers.
             await self.close()
             raise LinkError(f"cannot connect to {self._address.url}: {_first_line(error)}") from None
         except BaseException:
@@ -105,11 +105,11 @@ class Connection:
 
     @property
     def open(self) -> bool:
-        """Whether messages can be sent."""
+        """Whether commands can be sent."""
         return self._listening is not None and not self._listening.done() and self._client.connected
 
-    async def until_lost(self) -> str:
-        """Return, with a sentence about it, when the connection is lost."""
+    async def wait_until_lost(self) -> str:
+        """Return the cause, in one sentence, once the connection is lost."""
         assert self._listening is not None
         await asyncio.wait((self._listening,))
         if self._listening.cancelled() or (error := self._listening.exception()) is None:
@@ -117,7 +117,7 @@ class Connection:
         return _first_line(error)
 
     async def close(self) -> None:
-        """Say goodbye, but not for long, and let go of everything."""
+        """Close the connection and release all resources. It takes at most `CLOSE_TIMEOUT_S` to disconnect."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._client.disconnect()
@@ -129,48 +129,48 @@ class Connection:
             self._listening.cancel()
             await asyncio.wait((self._listening,))
             if not self._listening.cancelled():
-                self._listening.exception()  # it has been told by until_lost
+                self._listening.exception()  # wait_until_lost has returned it
 
     async def command(self, action: str, command: str, **fields: Any) -> Any:
-        """Send a command and return the ``result`` of its answer.
+        """Send a command and return the ``result`` of the answer.
 
-        A caller who is cancelled stops waiting; the command has been sent all the same.
+        If the caller is cancelled, Home Assistant still carries out the command.
 
         Args:
-            action: What is being done, for the errors' texts.
+            action: The purpose, for error messages: ``call light.turn_on``.
             command: The ``type`` of the message.
-            fields: The rest of the message.
+            fields: The other fields of the message.
 
         Raises:
-            CallFailedError: Home Assistant answered: no.
+            CallFailedError: Home Assistant refused the command.
             NotConnectedError: There is no connection, or it was lost before the answer.
-            TypeError, ValueError: A field cannot be written as JSON, or is larger than Home Assistant takes.
+            TypeError, ValueError: A field cannot be written as JSON, or the message is too large.
         """
         if not self.open:
             raise NotConnectedError(action)
-        # Home Assistant hangs up on who sends it a NaN or half a character, which Python writes without a word, or a
-        # picture: one app's mistake would cost all apps the connection, and the events until it is back.
+        # Home Assistant disconnects a client that sends a NaN, a lone surrogate or an oversized message. Without this
+        # check, an error in one app would disconnect all apps, and they would miss events.
         size = len(json.dumps(fields, allow_nan=False, ensure_ascii=False).encode())
         if size > MAX_SENT_BYTES:
-            raise ValueError(f"{size} bytes are more than Home Assistant takes at once, which is {MAX_SENT_BYTES}")
-        sending = self._keep(self._client.send_command(command, **fields))
+            raise ValueError(f"the message must have at most {MAX_SENT_BYTES} bytes, got {size}")
+        sending = self._start(self._client.send_command(command, **fields))
         await asyncio.wait((sending,))
         return _outcome(sending, action)
 
     async def subscribe(self, receive: Callable[[Mapping[str, Any]], None]) -> None:
-        """Have every event of Home Assistant passed on, as the message in which it came.
+        """Call ``receive`` with the message of every event of Home Assistant.
 
         Raises:
-            LinkError: As `command`.
+            LinkError: See `command`.
         """
         action = "subscribe to events"
-        # Not hass-client's subscribe_events: it takes two turns of the loop for each event.
-        subscribing = self._keep(self._client.subscribe(cast("Callable[[Any], None]", receive), "subscribe_events"))
+        # Not hass-client's subscribe_events, which takes two turns of the event loop per event.
+        subscribing = self._start(self._client.subscribe(cast("Callable[[Any], None]", receive), "subscribe_events"))
         await asyncio.wait((subscribing,))
         _outcome(subscribing, action)
 
     async def ping(self) -> None:
-        """Ask Home Assistant for a sign of life and return once it has come.
+        """Send a ping and return once Home Assistant has answered.
 
         Raises:
             NotConnectedError: The connection is lost.
@@ -180,39 +180,39 @@ class Connection:
             raise NotConnectedError(action)
         answered = asyncio.Event()
 
-        def hear(_message: Any) -> None:
+        def receive_answer(_message: Any) -> None:
             answered.set()
 
-        # A pong is no result, so hass-client's send_command would wait for ever. But it carries the ping's id, as
-        # an event carries its subscription's: a ping is a subscription that ends with its first message.
-        pinging = self._keep(self._client.subscribe(hear, "ping"))
-        hearing = self._keep(answered.wait())
+        # A pong is not a result, so hass-client's send_command would wait for ever. But it has the id of the ping, as
+        # an event has the id of its subscription. So a ping is sent as a subscription.
+        pinging = self._start(self._client.subscribe(receive_answer, "ping"))
+        waiting = self._start(answered.wait())
         try:
-            await asyncio.wait((pinging, hearing), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((pinging, waiting), return_when=asyncio.FIRST_COMPLETED)
             if pinging.done():
-                with suppress(CallFailedError):  # who refuses is there
+                with suppress(CallFailedError):  # a refusal is an answer, too
                     _outcome(pinging, action)
         finally:
             pinging.cancel()
-            hearing.cancel()
+            waiting.cancel()
 
     async def rest(self, action: str, method: str, path: str, body: object = None) -> RestAnswer:
         """Send a request to the REST API.
 
         Args:
-            action: What is being done, for the errors' texts.
-            method: ``GET``, ``POST``, ``DELETE``.
-            path: Beginning with ``/api/``.
-            body: Sent as JSON, unless it is None.
+            action: The purpose, for error messages: ``fetch the state of light.hall``.
+            method: ``GET``, ``POST`` or ``DELETE``.
+            path: Starts with ``/api/``.
+            body: Sent as JSON unless it is None.
 
         Raises:
             NotConnectedError: The connection is lost.
-            NoAnswerError: No answer within 30 s.
+            NoAnswerError: Home Assistant did not answer within 30 s.
         """
         if not self.open:
             raise NotConnectedError(action)
         try:
-            # The header goes with each request, not with the session: it would be repeated in aiohttp's exceptions.
+            # Not a header of the HTTP session: aiohttp's exceptions would contain it.
             async with self._session.request(
                 method,
                 self._address.url + path,
@@ -224,14 +224,14 @@ class Connection:
                 text = await response.text()
         except TimeoutError:
             raise NoAnswerError(action, REST_TIMEOUT_S) from None
-        except (ClientError, OSError, RuntimeError):  # RuntimeError: the session was closed
+        except (ClientError, OSError, RuntimeError):  # RuntimeError: the HTTP session was closed
             raise NotConnectedError(action, sent=True) from None
         try:
             return RestAnswer(response.status, json.loads(text))
         except ValueError:
             return RestAnswer(response.status, None)
 
-    def _keep(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._forget)
@@ -240,12 +240,12 @@ class Connection:
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever waited has read it; if nobody did any more, nobody wants to
+            task.exception()  # if the caller was cancelled, nothing else reads it, and asyncio would log it
 
 
 def _outcome(sending: asyncio.Task[Any], action: str) -> Any:
-    """Return what a command that is done has brought, in our own errors."""
-    if sending.cancelled():  # hass-client cancels what waits when the connection goes
+    """Return the result of a finished command, with hass-client's errors replaced."""
+    if sending.cancelled():  # hass-client cancels pending commands when the connection is lost
         raise NotConnectedError(action, sent=True)
     try:
         return sending.result()
@@ -262,10 +262,10 @@ def _first_line(error: BaseException) -> str:
     return text or type(error).__name__
 
 
-def quieten_hass_client() -> None:
+def limit_hass_client_logging() -> None:
     """Keep hass-client from logging whole messages at DEBUG.
 
-    It formats each with `pprint`, a millisecond and more an event; and service data may hold a lock's code.
+    Formatting takes more than a millisecond per event, and service data may contain the code of a lock.
     """
     library = logging.getLogger("hass_client")
     if library.getEffectiveLevel() < logging.INFO:

@@ -1,4 +1,4 @@
-"""Where events arrive: read, taken over into the states, then handed on."""
+"""Receive events: parse them, apply them to the states, and pass them on."""
 
 import logging
 import time
@@ -17,30 +17,28 @@ LOG_INTERVAL_S = 60.0
 
 
 class Phase(Enum):
-    """How far one connection has come."""
+    """Progress of one connection."""
 
-    GATHERING = auto()
-    """The states have not been fetched yet: events wait, so that no handler looks into half a house."""
+    LOADING = auto()
+    """The states have not been fetched yet. Events are buffered, so that handlers find all states."""
     STARTING = auto()
-    """Home Assistant is starting: its entities appear, which are no changes in the house. They only become known."""
+    """Home Assistant is starting. Changes of state are entities that appear; they are applied but not passed on."""
     RUNNING = auto()
-    """Everything is handed on."""
+    """All events are passed on."""
 
 
 class Inbox:
-    """Takes the events of all connections, one after another.
+    """Receives the events of one connection after another.
 
-    It never waits: Home Assistant cuts a subscriber off that has 4096 messages pending.
+    It never waits, because Home Assistant disconnects a client with 4096 unread messages.
 
     Args:
         cache: Kept current; it is changed before an event is passed on.
-        on_event: Where events go. Called on the loop; must return at once.
-        monotonic_ns: The clock that stamps events.
+        on_event: Called with each event, on the event loop. It must return at once.
+        monotonic_ns: Clock for the `received_ns` of events.
 
     Attributes:
-        received: Events read so far. It grows as long as the connection lives and something happens.
-        withheld: Changes of state that were not handed on, because Home Assistant was starting.
-        unreadable: Messages that could not be read.
+        received: Number of events so far. It shows that the connection works.
     """
 
     def __init__(
@@ -51,47 +49,44 @@ class Inbox:
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.received = 0
-        self.withheld = 0
-        self.unreadable = 0
         self._cache = cache
         self._on_event = on_event
         self._monotonic_ns = monotonic_ns
-        self._phase = Phase.GATHERING
-        self._waiting: list[Event] = []
+        self._phase = Phase.LOADING
+        self._buffer: list[Event] = []
         self._repeated = RepeatedLog(logger, LOG_INTERVAL_S)
 
     def begin(self) -> None:
-        """Get ready for a new connection; call it before subscribing."""
-        self._phase = Phase.GATHERING
-        self._waiting.clear()
+        """Prepare for a new connection. Call it before subscribing."""
+        self._phase = Phase.LOADING
+        self._buffer.clear()
         self._cache.begin_load()
 
     def load(self, states: Iterable[State], *, running: bool) -> None:
-        """Take over all states, then hand on what has happened since the subscription.
+        """Replace all states, then pass on the events since the subscription.
 
         Args:
-            states: All states, as fetched after subscribing.
-            running: Whether Home Assistant has started completely; if not, call `run` once it has.
+            states: All states, fetched after subscribing.
+            running: Whether Home Assistant has completely started. If not, call `run` once it has.
         """
         self._cache.load(states)
         self._phase = Phase.RUNNING if running else Phase.STARTING
-        waiting, self._waiting = self._waiting, []
-        for event in waiting:
-            self._hand_on(event)
+        buffered, self._buffer = self._buffer, []
+        for event in buffered:
+            self._pass_on(event)
 
     def run(self) -> None:
-        """Hand on everything from now on: Home Assistant has started."""
+        """Pass on all events from now on, because Home Assistant has started."""
         if self._phase is Phase.STARTING:
             self._phase = Phase.RUNNING
 
     def receive(self, message: Mapping[str, Any]) -> None:
-        """Take one message of the subscription."""
+        """Receive one message of the subscription."""
         try:
             event = parse_event(message["event"], self._monotonic_ns())
         except (UnreadableEventError, LookupError, TypeError) as error:
-            self.unreadable += 1
             self._repeated.log(
-                "unreadable", logging.WARNING, "Passed over an event of unknown shape", extra={"problem": str(error)}
+                "unreadable", logging.WARNING, "Event has an unknown form; it is ignored", extra={"problem": str(error)}
             )
             return
         self.received += 1
@@ -99,13 +94,11 @@ class Inbox:
             self._cache.apply(event)
         if self._phase is Phase.RUNNING:
             self._on_event(event)
-        elif self._phase is Phase.GATHERING:
-            self._waiting.append(event)
+        elif self._phase is Phase.LOADING:
+            self._buffer.append(event)
         else:
-            self._hand_on(event)
+            self._pass_on(event)
 
-    def _hand_on(self, event: Event) -> None:
-        if self._phase is Phase.STARTING and type(event) is StateChanged:
-            self.withheld += 1
-        else:
+    def _pass_on(self, event: Event) -> None:
+        if self._phase is Phase.RUNNING or type(event) is not StateChanged:
             self._on_event(event)

@@ -74,13 +74,6 @@ def _notify(call: EntityCall) -> None:
     """Do nothing: a notification has no state."""
 
 
-def _log(call: EntityCall) -> None:
-    """Fire the event that Home Assistant's logbook shows as an entry."""
-    entry = {key: call.data[key] for key in ("name", "message", "domain") if key in call.data}
-    entity_ids = call.data.get("entity_id")
-    call.core.fire("logbook_entry", {**entry, **({"entity_id": entity_ids[0]} if entity_ids else {})}, call.context)
-
-
 def _forecast(_: EntityCall) -> Json:
     today = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
     return {
@@ -153,15 +146,10 @@ SERVICES: dict[str, dict[str, SimulatedService]] = {
         "stop_cover": SimulatedService(_stop_cover),
         "set_cover_position": SimulatedService(_cover_to(None), {"position": PERCENT.as_required}),
     },
-    "notify": {"notify": _NOTIFY, "persistent_notification": _NOTIFY},
+    "notify": {"notify": _NOTIFY, "persistent_notification": _MESSAGE},
     "persistent_notification": {
         "create": _MESSAGE._replace(fields={**_MESSAGE.fields, "notification_id": TEXT}),
         "dismiss": SimulatedService(_notify, {"notification_id": TEXT.as_required}, targeted=False),
-    },
-    "logbook": {
-        "log": SimulatedService(
-            _log, {"name": TEXT.as_required, "message": TEXT.as_required, "domain": TEXT}, targeted=False
-        ),
     },
     "weather": {
         "get_forecasts": SimulatedService(_forecast, {"type": TEXT.as_required}, response="only"),
