@@ -342,7 +342,7 @@ async def coroutine() -> None: ...
             {"color": 1},
             r"no option 'color'; its options are changed_from, .* mode, timeout, on_error, name",
         ),
-        ("light.a", {"name": " "}, "name must be a text that is not blank"),
+        ("light.a", {"name": " "}, "name must be a non-blank string"),
     ],
 )
 async def test_an_option_that_can_never_work_is_rejected_by_name(

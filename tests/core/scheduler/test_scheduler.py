@@ -508,7 +508,7 @@ async def needs_argument(what: str) -> None: ...
         ("run_in", (1,), {"once": True}, "run_in has no option 'once'"),
         ("run_in", (1,), {"timeout": -1}, "timeout must be 0 or more seconds, got -1"),
         ("run_in", (1,), {"on_error": "log"}, "on_error must be callable, got 'log'"),
-        ("run_in", (1,), {"name": ""}, "name must be a text that is not blank"),
+        ("run_in", (1,), {"name": ""}, "name must be a non-blank string"),
     ],
 )
 async def test_an_option_that_can_never_work_is_rejected_by_name(

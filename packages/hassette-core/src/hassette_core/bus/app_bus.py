@@ -14,9 +14,12 @@ from hassette_core.handlers import Duration, Handler, check_flag, keyword_option
 class AppBus:
     """Registers the listeners of one app instance. Every method takes the handler first and returns a `Subscription`.
 
-        self.bus.on_state_change(self.on_motion, "binary_sensor.hall", changed_to="on")
+    Listeners end when the app instance stops. A plain ``def`` handler runs in a thread and cannot register listeners.
 
-    Listeners end when the app instance stops. Register them in an ``async def``: a thread cannot.
+    Example:
+        ::
+
+            self.bus.on_state_change(self.on_motion, "binary_sensor.hall", changed_to="on")
 
     Args:
         service: The bus of the framework.
@@ -44,7 +47,7 @@ class AppBus:
     ) -> Subscription:
         """Run a handler when the state of an entity changes.
 
-        A change is a new text of the state. It also counts as a change when the entity is added or removed.
+        The handler runs when the state string is different from before, and when the entity is added or removed.
 
         Example:
             Warn when a door stays open for five minutes::
@@ -52,16 +55,17 @@ class AppBus:
                 self.bus.on_state_change(self.warn, "binary_sensor.*_door", changed_to="on", duration=300)
 
         Args:
-            handler: The callable to run. Its annotated parameters are filled in from the event
-                (`hassette_core.handlers.parameters`).
+            handler: The callable to run: an ``async def``, or a plain ``def``, which runs in a thread. Its parameters
+                are filled in by their annotations: `Event`, `StateChanged`, `EntityId`, `NewState`, `OldState`,
+                `NewValue`, `OldValue`, `Attr`, `Data`.
             entity_id: An entity id, or a glob such as ``light.*`` or ``*.kitchen_*``; ``*`` for all entities.
-            changed_from: The state before: a text, a collection of texts, or a function that gets the text. A new
-                entity, which had no state before, does not match.
+            changed_from: The state before: a string, a collection of strings, or a function that gets the string. An
+                added entity, which had no state before, does not match.
             changed_to: The state after, in the same form. A removed entity does not match.
             include_attributes: True to run also when only attributes have changed.
-            duration: Seconds (or a timedelta) for which the change must last before the handler runs: with
-                ``changed_to`` as long as the state meets it, otherwise as long as the state is the same. Each entity
-                of a glob is timed separately.
+            duration: Seconds (or a timedelta) for which the change must last before the handler runs. With
+                ``changed_to``, it lasts while the state meets that condition; otherwise while the state stays the
+                same. Each entity of a glob is timed separately.
             **options: The options of every listener, `ListenerOptions`.
 
         Raises:
@@ -72,8 +76,8 @@ class AppBus:
             check_flag("include_attributes", include_attributes)
         change = ChangeFilter(
             include_attributes=include_attributes,
-            changed_from=value_condition("changed_from", changed_from, texts_only=True),
-            changed_to=value_condition("changed_to", changed_to, texts_only=True),
+            changed_from=value_condition("changed_from", changed_from, strings_only=True),
+            changed_to=value_condition("changed_to", changed_to, strings_only=True),
             duration_s=optional_seconds("duration", duration),
         )
         return self._listen(handler, check_entity(entity_id), options, change)
@@ -118,8 +122,8 @@ class AppBus:
             )
         change = ChangeFilter(
             attribute=attribute,
-            changed_from=value_condition("changed_from", changed_from, texts_only=False),
-            changed_to=value_condition("changed_to", changed_to, texts_only=False),
+            changed_from=value_condition("changed_from", changed_from, strings_only=False),
+            changed_to=value_condition("changed_to", changed_to, strings_only=False),
             duration_s=optional_seconds("duration", duration),
         )
         return self._listen(handler, check_entity(entity_id), options, change)

@@ -11,7 +11,7 @@ from hassette_core.handlers import check_body, describe, is_async, name_of
 Condition = Callable[[Any], object]
 """A function that returns a true value when the handler should run. It must be fast and must not block."""
 Value = str | float | bool | None
-"""The text of a state, or the value of an attribute."""
+"""The string of a state, or the value of an attribute."""
 Expected = Value | Collection[Value] | Condition
 """A value, a collection of values, or a condition that gets the value. None accepts every value."""
 
@@ -21,7 +21,7 @@ class ValueCondition(NamedTuple):
 
     Attributes:
         accepts: The condition. It gets the value, which is never None.
-        text: The option as text, for the registration's settings.
+        text: The option as a string, for the registration's settings.
     """
 
     accepts: Condition
@@ -47,7 +47,7 @@ class ChangeFilter:
     duration_s: float | None = None
 
     def value_of(self, state: State | None) -> Any:
-        """Return the watched value: the state's text or the attribute. None when there is no such value."""
+        """Return the watched value: the state's string or the attribute. None when there is no such value."""
         if state is None:
             return None
         return state.state if self.attribute is None else state.attributes.get(self.attribute)
@@ -76,7 +76,7 @@ class ChangeFilter:
         return value == self.value_of(change.new_state)
 
     def settings(self) -> tuple[tuple[str, str], ...]:
-        """Return the options that were given, as texts, for the registration's settings."""
+        """Return the given options as strings, for the registration's settings."""
         found: list[tuple[str, str]] = []
         if self.changed_from is not None:
             found.append(("changed_from", self.changed_from.text))
@@ -99,13 +99,13 @@ def _accepts(condition: ValueCondition | None, value: Any) -> bool:
     return condition is None or (value is not None and bool(condition.accepts(value)))
 
 
-def value_condition(option: str, expected: Expected, *, texts_only: bool) -> ValueCondition | None:
+def value_condition(option: str, expected: Expected, *, strings_only: bool) -> ValueCondition | None:
     """Return the condition for a ``changed_from`` or ``changed_to`` option.
 
     Args:
         option: Its name, for the error message.
         expected: Its value.
-        texts_only: True for a state, which is always a text.
+        strings_only: True for a state, which is always a string.
 
     Raises:
         RegistrationError: No value could ever meet it. The message contains a value that could.
@@ -122,11 +122,11 @@ def value_condition(option: str, expected: Expected, *, texts_only: bool) -> Val
         raise RegistrationError(f"{option} must be a value, a collection of values or a function, got {expected!r}")
     if not accepted:
         raise RegistrationError(f"{option} must not be empty, got {expected!r}; leave it out to accept every value")
-    if texts_only:
+    if strings_only:
         for value in accepted:
             if not isinstance(value, str):
                 raise RegistrationError(
-                    f"{option} must be text, as every state is, got {value!r}; write {_as_state(value)!r}"
+                    f"{option} must be a string, as every state is, got {value!r}; write {_as_state(value)!r}"
                 )
 
     def accepts(value: object) -> bool:

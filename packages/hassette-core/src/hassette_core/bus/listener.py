@@ -42,8 +42,8 @@ class ConditionFailures:
         )
 
 
-class BusParts(NamedTuple):
-    """The parts of the bus that all its listeners use.
+class ListenerContext(NamedTuple):
+    """The objects that all listeners of a bus share.
 
     Attributes:
         roster: The registered listeners.
@@ -69,7 +69,7 @@ class Listener:
         options: Its options, checked.
         topic: Its topic in the index.
         index: The index in which the bus finds it.
-        parts: The parts of the bus.
+        context: The objects that it shares with the other listeners.
 
     Attributes:
         registration: See above.
@@ -86,7 +86,7 @@ class Listener:
         *,
         topic: str,
         index: "TopicIndex[Listener]",
-        parts: BusParts,
+        context: ListenerContext,
     ) -> None:
         self.registration = registration
         self.active = True
@@ -97,18 +97,18 @@ class Listener:
         self._once = options.get("once", False)
         self._topic = topic
         self._index = index
-        self._parts = parts
+        self._context = context
         self._release = self._run
         self._gates: list[DeliveryGate] = []
         self._hold: Hold | None = None
         if (quiet_s := optional_seconds("debounce", options.get("debounce"))) is not None:
-            self._gates.append(Debounce(quiet_s, parts.clock, self._run, lane.skip))
+            self._gates.append(Debounce(quiet_s, context.clock, self._run, lane.skip))
         if (interval_s := optional_seconds("throttle", options.get("throttle"))) is not None:
-            self._gates.append(Throttle(interval_s, parts.clock, self._run, lane.skip))
+            self._gates.append(Throttle(interval_s, context.clock, self._run, lane.skip))
         if self._gates:
             self._release = self._gates[0].offer
         if change is not None and change.duration_s is not None:
-            self._hold = Hold(change.duration_s, parts.clock, self._still_applies, self._release)
+            self._hold = Hold(change.duration_s, context.clock, self._still_applies, self._release)
             self._gates.append(self._hold)
             self._release = self._hold.offer
 
@@ -119,7 +119,7 @@ class Listener:
         try:
             matches = self._matches(event)
         except Exception as error:  # noqa: BLE001  a condition is the app's code; its failure concerns this listener only
-            self._parts.failures.report(self.registration, self._lane, error)
+            self._context.failures.report(self.registration, self._lane, error)
             return
         if matches:
             self._release(Delivery(event, trigger, event.received_ns))
@@ -153,9 +153,9 @@ class Listener:
         assert self._change is not None
         try:
             # Check the current state, too: an event may have been missed while the connection was down.
-            return self._change.still_applies(delivery.event, self._parts.states.get(delivery.event.entity_id))
+            return self._change.still_applies(delivery.event, self._context.states.get(delivery.event.entity_id))
         except Exception as error:  # noqa: BLE001  as in offer
-            self._parts.failures.report(self.registration, self._lane, error)
+            self._context.failures.report(self.registration, self._lane, error)
             return False
 
     def _run(self, delivery: Delivery) -> None:
@@ -177,5 +177,5 @@ class Listener:
     def _end(self) -> None:
         self.active = False
         self._index.remove(self._topic, self)
-        self._parts.roster.remove(self)
+        self._context.roster.remove(self)
         self.drop_waiting()

@@ -1,12 +1,11 @@
 """`BusService`: pass each event to the listeners that match it."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 
 from hassette_core.bus.conditions import ChangeFilter
-from hassette_core.bus.listener import BusParts, ConditionFailures, Listener
+from hassette_core.bus.listener import ConditionFailures, Listener, ListenerContext
 from hassette_core.bus.options import DEFAULT_MODE, ListenerOptions, settings_of
 from hassette_core.bus.topics import TopicIndex, any_group, domain_of
 from hassette_core.clock import Clock, SystemClock
@@ -14,8 +13,6 @@ from hassette_core.events import Event, State, StateChanged
 from hassette_core.handlers import Handler, InjectionPlan, inspect_callable, optional_seconds
 from hassette_core.roster import Roster
 from hassette_executor import CommandExecutor, EventTrigger, ListenerRegistration
-
-logger = logging.getLogger(__name__)
 
 STATE_CHANGED = "state_changed"
 
@@ -52,7 +49,7 @@ class BusService:
         self._events: TopicIndex[Listener] = TopicIndex(any_group)
         self._roster: Roster[Listener] = Roster("listener", executor)
         clock = clock or SystemClock()
-        self._parts = BusParts(self._roster, states, clock, ConditionFailures(clock))
+        self._context = ListenerContext(self._roster, states, clock, ConditionFailures(clock))
         self._open = False
         self._stopped = asyncio.Event()
 
@@ -75,14 +72,7 @@ class BusService:
         """
         if self._open:
             self._open = False
-            for listener in self._roster.entries():
-                listener.drop_waiting()
-            cancelled = await self._roster.runner.stop(self._grace_s)
-            if cancelled:
-                logger.warning(
-                    "Handlers were cancelled because the bus stops",
-                    extra={"cancelled": cancelled, "grace_s": self._grace_s},
-                )
+            await self._roster.stop(self._grace_s)
         self._stopped.set()
 
     async def __aenter__(self) -> "BusService":
@@ -157,7 +147,7 @@ class BusService:
         lane = self._roster.prepare(registration, options.get("mode", DEFAULT_MODE))
         plan = InjectionPlan(handler, "change" if change is not None or topic == STATE_CHANGED else "event")
         index = self._events if change is None else self._changes
-        listener = Listener(registration, lane, plan, change, options, topic=topic, index=index, parts=self._parts)
+        listener = Listener(registration, lane, plan, change, options, topic=topic, index=index, context=self._context)
         self._roster.add(listener, options.get("on_error"))
         index.add(topic, listener)
         return listener

@@ -8,9 +8,12 @@ from hassette_executor import ListenerRegistration
 class Subscription:
     """A registered listener. `AppBus.on_state_change` and its siblings return it.
 
-        self.waiting = self.bus.on_state_change(self.on_door, "binary_sensor.door")
-        ...
-        self.waiting.cancel()
+    Example:
+        ::
+
+            self.waiting = self.bus.on_state_change(self.on_door, "binary_sensor.door")
+            ...
+            self.waiting.cancel()
 
     Args:
         listener: The listener.

@@ -135,7 +135,7 @@ def check_event_type(event_type: object) -> str:
     """Return an event type or glob.
 
     Raises:
-        RegistrationError: It is not a text, or it is empty or contains a space, and can match no event.
+        RegistrationError: It can match no event, because it is not a string, is empty, or contains a space.
     """
     if isinstance(event_type, str) and event_type and not re.search(r"\s", event_type):
         return event_type

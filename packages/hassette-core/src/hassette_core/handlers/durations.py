@@ -47,7 +47,7 @@ def optional_seconds(option: str, value: Duration | None, *, zero: bool = False)
 
 
 def describe(duration_s: float) -> str:
-    """Return a duration as text: ``2.5 s``, ``1 h 30 min``."""
+    """Return a duration as a string: ``2.5 s``, ``1 h 30 min``."""
     if duration_s < 0:
         return f"-{describe(-duration_s)}"
     if duration_s < 60 or duration_s != int(duration_s):

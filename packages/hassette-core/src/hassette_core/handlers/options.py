@@ -35,7 +35,7 @@ class Option(NamedTuple):
 
     Attributes:
         doc: Its documentation.
-        check: Called with the option's name and a value other than the default. Returns the text that the
+        check: Called with the option's name and a value other than the default. Returns the string that the
             registration's settings show for the value, or None to leave it out. Raises `RegistrationError` when the
             value cannot work.
         default: Its value when it is left out.
@@ -67,7 +67,7 @@ def check_flag(option: str, value: object) -> str:
 def check_name(option: str, name: object) -> None:
     """Check the name of a listener or job. The settings do not repeat it."""
     if not isinstance(name, str) or not name.strip():
-        raise RegistrationError(f"{option} must be a text that is not blank, got {name!r}")
+        raise RegistrationError(f"{option} must be a non-blank string, got {name!r}")
 
 
 class RunOptions(TypedDict, total=False):
@@ -99,7 +99,7 @@ def options_of(definition: type) -> dict[str, Option]:
 
 
 def check_options(definition: type, given: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    """Check options. Return those with other values than their defaults as texts, for the registration's settings.
+    """Check options. Return those with other values than their defaults, as strings for the registration's settings.
 
     Raises:
         RegistrationError: A value cannot work. The message names the option and a value that would work.

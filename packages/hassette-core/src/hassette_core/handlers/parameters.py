@@ -76,19 +76,19 @@ class _Entity(Parameter):
 
 @dataclass(frozen=True, slots=True)
 class NewValue(Parameter):
-    """The new state's text, converted to the annotated type: ``Annotated[float, NewValue()]``."""
+    """The new state's string, converted to the annotated type: ``Annotated[float, NewValue()]``."""
 
     def provide(self, event: StateChanged) -> object:
-        """Return the text of the new state."""
+        """Return the string of the new state."""
         return event.new_state.state if event.new_state else Missing(f"{event.entity_id} was removed")
 
 
 @dataclass(frozen=True, slots=True)
 class OldValue(Parameter):
-    """The old state's text, converted to the annotated type."""
+    """The old state's string, converted to the annotated type."""
 
     def provide(self, event: StateChanged) -> object:
-        """Return the text of the old state."""
+        """Return the string of the old state."""
         return event.old_state.state if event.old_state else Missing(f"{event.entity_id} was added")
 
 

@@ -1,5 +1,6 @@
 """`Roster`: the listeners of the bus, or the jobs of the scheduler."""
 
+import logging
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
@@ -8,6 +9,8 @@ from hassette_core.roster.loop_affinity import LoopAffinity
 from hassette_core.roster.run_lanes import CommandRunner, Mode, RunLane
 from hassette_executor import CommandExecutor, ErrorHook, ListenerRegistration, Registration
 
+logger = logging.getLogger(__name__)
+
 
 class Entry(Protocol):
     """A listener or job in a roster."""
@@ -15,6 +18,10 @@ class Entry(Protocol):
     @property
     def registration(self) -> Registration:
         """The listener or job as it is recorded."""
+        ...
+
+    def drop_waiting(self) -> None:
+        """Drop held events and waiting runs. The entry stays registered."""
         ...
 
 
@@ -41,6 +48,21 @@ class Roster(Generic[EntryT]):
     def bind(self) -> None:
         """Bind to the running event loop: from now on, entries can only be added there."""
         self._loop.bind()
+
+    async def stop(self, grace_s: float) -> None:
+        """Drop waiting runs, wait for the running ones, and cancel those that exceed the grace. Entries stay.
+
+        Args:
+            grace_s: How long runs may take to end, in seconds.
+        """
+        for entry in self.entries():
+            entry.drop_waiting()
+        cancelled = await self.runner.stop(grace_s)
+        if cancelled:
+            logger.warning(
+                "Runs were cancelled because their service stops",
+                extra={"kind": self._kind, "cancelled": cancelled, "grace_s": grace_s},
+            )
 
     def prepare(self, registration: Registration, mode: Mode) -> RunLane:
         """Check that a registration can be added, and return the lane for its runs.

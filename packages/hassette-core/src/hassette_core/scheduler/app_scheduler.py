@@ -17,15 +17,18 @@ SHORTEST_S = 0.001
 class AppScheduler:
     """Registers the jobs of one app instance. Every method takes the handler first and returns a `Job`.
 
-        self.scheduler.run_daily(self.open_blinds, "07:00")
-        self.off = self.scheduler.run_in(self.turn_off, 300)
-
-    A handler of a job takes no arguments: bind some with `functools.partial` or a lambda. Jobs end when the app
-    instance stops. Register them in an ``async def``: a thread cannot.
+    The handler of a job takes no arguments: bind some with `functools.partial` or a lambda. Jobs end when the app
+    instance stops. A plain ``def`` handler runs in a thread and cannot register jobs.
 
     The next run of a recurring job is planned before each run, so that a failed or cancelled run does not end the
     series. Missed runs (the machine was suspended, the loop was blocked) are not repeated: the job runs once, late, and
     the others are counted as ``misfire``.
+
+    Example:
+        ::
+
+            self.scheduler.run_daily(self.open_blinds, "07:00")
+            self.off = self.scheduler.run_in(self.turn_off, 300)
 
     Args:
         service: The scheduler of the framework.
@@ -134,7 +137,7 @@ class AppScheduler:
 
         Args:
             handler: The callable to run, without arguments.
-            at: A time of day in the home's time zone, as a `time` or as text such as ``"07:00"``.
+            at: A time of day in the home's time zone, as a `time` or a string such as ``"07:00"``.
             **options: The options of every job, `JobOptions`.
 
         Raises:

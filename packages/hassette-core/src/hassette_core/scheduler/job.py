@@ -10,9 +10,12 @@ from hassette_executor import JobRegistration
 class Job:
     """A registered job. `AppScheduler.run_in` and its siblings return it.
 
-        self.off = self.scheduler.run_in(self.turn_off, 300)
-        ...
-        self.off.cancel()
+    Example:
+        ::
+
+            self.off = self.scheduler.run_in(self.turn_off, 300)
+            ...
+            self.off.cancel()
 
     Args:
         job: The job.

@@ -97,8 +97,8 @@ class PlannedJob:
         """Count missed runs."""
         self._lane.skip("misfire", count)
 
-    def skip_waiting(self) -> None:
-        """Skip the runs that wait for their turn. The job stays active."""
+    def drop_waiting(self) -> None:
+        """Skip the waiting runs. The job stays active."""
         self._lane.skip_waiting()
 
     def end(self) -> None:

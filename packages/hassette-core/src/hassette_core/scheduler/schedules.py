@@ -34,7 +34,7 @@ class Calendar(Protocol):
     """False when the rule names one moment only."""
 
     def describe(self) -> str:
-        """Return the rule as text, for the job's registration."""
+        """Return the rule as a string, for the job's registration."""
         ...
 
     def shortest_gap_s(self) -> float | None:
@@ -67,7 +67,7 @@ class Interval:
         return self.every_s is not None
 
     def describe(self) -> str:
-        """Return the rule as text, for the job's registration."""
+        """Return the rule as a string, for the job's registration."""
         return f"once, after {describe(self.first_s)}" if self.every_s is None else f"every {describe(self.every_s)}"
 
     def shortest_gap_s(self) -> float | None:
@@ -92,7 +92,7 @@ class Once:
     recurring: ClassVar[bool] = False
 
     def describe(self) -> str:
-        """Return the rule as text, for the job's registration."""
+        """Return the rule as a string, for the job's registration."""
         return f"once, at {self.at:%Y-%m-%d %H:%M:%S %Z}".rstrip()
 
     def shortest_gap_s(self) -> float | None:
@@ -118,7 +118,7 @@ class Daily:
     recurring: ClassVar[bool] = True
 
     def describe(self) -> str:
-        """Return the rule as text, for the job's registration."""
+        """Return the rule as a string, for the job's registration."""
         return f"daily at {self.at:%H:%M:%S}" if self.at.second else f"daily at {self.at:%H:%M}"
 
     def shortest_gap_s(self) -> float | None:
@@ -167,7 +167,7 @@ class Cron:
             ) from None
 
     def describe(self) -> str:
-        """Return the rule as text, for the job's registration."""
+        """Return the rule as a string, for the job's registration."""
         return f"cron {self.expression}"
 
     def shortest_gap_s(self) -> float | None:
@@ -208,7 +208,7 @@ class Sun:
     recurring: ClassVar[bool] = True
 
     def describe(self) -> str:
-        """Return the rule as text, for the job's registration."""
+        """Return the rule as a string, for the job's registration."""
         offset_s = self.offset.total_seconds()
         if not offset_s:
             return f"at {self.event}"

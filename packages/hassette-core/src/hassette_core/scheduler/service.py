@@ -1,6 +1,5 @@
 """`SchedulerService`: register jobs and run them when they are due."""
 
-import logging
 from datetime import UTC, tzinfo
 from functools import partial
 from typing import NamedTuple
@@ -14,8 +13,6 @@ from hassette_core.scheduler.planned_job import PlannedJob
 from hassette_core.scheduler.schedules import Schedule
 from hassette_core.scheduler.timetable import Timetable
 from hassette_executor import CommandExecutor, JobRegistration
-
-logger = logging.getLogger(__name__)
 
 
 class UpcomingJob(NamedTuple):
@@ -86,14 +83,7 @@ class SchedulerService:
         Every run is recorded. Jobs stay registered and continue when the scheduler is started again.
         """
         if self._timetable.stop():
-            for job in self._roster.entries():
-                job.skip_waiting()
-            cancelled = await self._roster.runner.stop(self._grace_s)
-            if cancelled:
-                logger.warning(
-                    "Jobs were cancelled because the scheduler stops",
-                    extra={"cancelled": cancelled, "grace_s": self._grace_s},
-                )
+            await self._roster.stop(self._grace_s)
         self._timetable.ended.set()
 
     async def __aenter__(self) -> "SchedulerService":
