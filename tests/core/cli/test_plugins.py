@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from hassette_core import Hassette, HassetteConfig, installed, plugins
+from hassette_core import Hassette, HassetteConfig, plugins
 from hassette_core.config import load_config
 from hassette_core.errors import ConfigError
+from hassette_core.installed import plugin_tables
 from hassette_core.lifecycle import ServiceStatus, StatusBoard
 from hassette_executor import MemorySink
 
@@ -29,16 +30,22 @@ class Point:
         return self._target
 
 
+class Installed:
+    """Entry points of packages, as if they were installed."""
+
+    def __init__(self) -> None:
+        self.groups: dict[str, list[Any]] = {}
+
+    def add(self, group: str, name: str, target: object) -> None:
+        self.groups.setdefault(group, []).append(Point(name, target))
+
+    def find(self, group: str) -> list[Any]:
+        return self.groups.get(group, [])
+
+
 @pytest.fixture
-def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    found: dict[str, list[Point]] = {}
-    for module in (plugins, installed):
-        monkeypatch.setattr(module, "entry_points", lambda group: found.get(group, []))
-
-    def install(group: str, name: str, target: object) -> None:
-        found.setdefault(group, []).append(Point(name, target))
-
-    return install
+def packages() -> Installed:
+    return Installed()
 
 
 @pytest.fixture
@@ -48,81 +55,80 @@ def config(tmp_path: Path) -> HassetteConfig:
     )
 
 
-def test_a_sink_is_created_with_the_settings_of_its_table(install: Callable[..., None], config: HassetteConfig) -> None:
+def test_a_sink_is_created_with_the_settings_of_its_table(packages: Installed, config: HassetteConfig) -> None:
     given: list[Any] = []
 
     def create(*, data_dir: Path, settings: Mapping[str, object]) -> MemorySink:
         given.extend([data_dir, dict(settings)])
         return MemorySink()
 
-    install("hassette.sinks", "mine", create)
+    packages.add("hassette.sinks", "mine", create)
     board = StatusBoard()
-    (sink,) = plugins.load_sinks(config, board)
+    (sink,) = plugins.load_sinks(config, board, packages.find)
     assert isinstance(sink, MemorySink)
     assert given == [config.data_dir, {"level": 3}]
     assert board.statuses == ()
 
 
-def test_a_rejected_setting_is_reported_with_file_and_table(
-    install: Callable[..., None], config: HassetteConfig
-) -> None:
+def test_a_rejected_setting_is_reported_with_file_and_table(packages: Installed, config: HassetteConfig) -> None:
     def create(**_: object) -> MemorySink:
         raise ValueError("level must be at most 2, got 3")
 
-    install("hassette.sinks", "mine", create)
+    packages.add("hassette.sinks", "mine", create)
     with pytest.raises(ConfigError, match=r"the configuration: \[mine\] level must be at most 2, got 3"):
-        Hassette(config)
+        plugins.load_sinks(config, StatusBoard(), packages.find)
 
 
 @pytest.mark.parametrize("error", [ImportError("no apsw"), SyntaxError("bad"), RuntimeError("at import")])
 def test_a_plugin_that_cannot_be_imported_is_degraded_and_the_others_are_created(
-    install: Callable[..., None], config: HassetteConfig, error: Exception, caplog: pytest.LogCaptureFixture
+    packages: Installed, config: HassetteConfig, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    install("hassette.sinks", "broken", error)
-    install("hassette.sinks", "mine", lambda **_: MemorySink())
-    hassette = Hassette(config)
-    (status,) = [one for one in hassette.statuses if one.name == "broken"]
-    assert status.status is ServiceStatus.DEGRADED
+    packages.add("hassette.sinks", "broken", error)
+    packages.add("hassette.sinks", "mine", lambda **_: MemorySink())
+    board = StatusBoard()
+    assert len(plugins.load_sinks(config, board, packages.find)) == 1
+    (status,) = board.statuses
+    assert (status.name, status.status) == ("broken", ServiceStatus.DEGRADED)
     assert str(error) in status.detail
-    assert hassette.has_sinks
     assert [record.message for record in caplog.records] == [
         "Plugin could not be loaded; everything else runs without it"
     ]
 
 
-def test_a_plugin_that_cannot_be_created_is_degraded(install: Callable[..., None], config: HassetteConfig) -> None:
+def test_a_plugin_that_cannot_be_created_is_degraded(packages: Installed, config: HassetteConfig) -> None:
     def create(**_: object) -> MemorySink:
         raise RuntimeError("no web framework")
 
-    install("hassette.services", "page", create)
-    hassette = Hassette(config)
-    assert [one.detail for one in hassette.statuses if one.name == "page"] == ["RuntimeError: no web framework"]
-    assert hassette.page_url is None
+    packages.add("hassette.services", "page", create)
+    board = StatusBoard()
+    live = Hassette(config, plugins=False).live
+    assert plugins.load_services(config, live, board, packages.find) == ()
+    assert [(one.name, one.detail) for one in board.statuses] == [("page", "RuntimeError: no web framework")]
 
 
-def test_plugin_tables_have_the_names_of_sinks_and_services(install: Callable[..., None]) -> None:
-    install("hassette.sinks", "mine", None)
-    install("hassette.services", "page", None)
-    install("hassette.commands", "look", None)
-    assert installed.plugin_tables() == {"mine", "page"}
-    assert list(installed.commands()) == ["look"]
+def test_plugin_tables_have_the_names_of_sinks_and_services(packages: Installed) -> None:
+    packages.add("hassette.sinks", "mine", None)
+    packages.add("hassette.services", "page", None)
+    packages.add("hassette.commands", "view", None)
+    assert plugin_tables(packages.find) == {"mine", "page"}
 
 
-def test_a_factory_may_create_nothing(install: Callable[..., None], config: HassetteConfig) -> None:
-    install("hassette.sinks", "mine", lambda **_: None)
-    assert plugins.load_sinks(config, StatusBoard()) == ()
-    assert not Hassette(config).has_sinks
+def test_a_factory_may_create_nothing(packages: Installed, config: HassetteConfig) -> None:
+    packages.add("hassette.sinks", "mine", lambda **_: None)
+    assert plugins.load_sinks(config, StatusBoard(), packages.find) == ()
 
 
-def test_the_store_is_the_first_of_several_sinks(install: Callable[..., None], config: HassetteConfig) -> None:
+def test_the_store_is_the_first_of_several_sinks(packages: Installed, config: HassetteConfig) -> None:
     other, store = MemorySink(), MemorySink()
-    install("hassette.sinks", "archive", lambda **_: other)
-    install("hassette.sinks", "store", lambda **_: store)
-    assert plugins.load_sinks(config, StatusBoard()) == (store, other), "pages show the accounting of the first sink"
+    packages.add("hassette.sinks", "archive", lambda **_: other)
+    packages.add("hassette.sinks", "store", lambda **_: store)
+    assert plugins.load_sinks(config, StatusBoard(), packages.find) == (store, other), (
+        "pages show the accounting of the first sink"
+    )
 
 
 def test_rejected_settings_of_all_plugins_are_reported_with_line_or_variable(
-    install: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    packages: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def reject(sentence: str) -> Callable[..., Any]:
         def create(**_: object) -> Any:
@@ -135,13 +141,13 @@ def test_rejected_settings_of_all_plugins_are_reported_with_line_or_variable(
         ("two", "token must have at least 16 characters"),
         ("three", "endpoint is missing"),
     ]:
-        install("hassette.sinks", name, reject(sentence))
+        packages.add("hassette.sinks", name, reject(sentence))
     for key in ("TWO__TOKEN", "THREE__OTHER"):
         monkeypatch.setenv(f"HASSETTE__{key}", "short")
     file = tmp_path / "hassette.toml"
     file.write_text("[one]\nother = 1\nlevel = 'x'\n\n[two]\n[three]\n", encoding="utf-8")
     with pytest.raises(ConfigError) as raised:
-        plugins.load_sinks(load_config(file, plugin_tables=("one", "two", "three")), StatusBoard())
+        plugins.load_sinks(load_config(file, plugin_tables=("one", "two", "three")), StatusBoard(), packages.find)
     assert sorted(str(raised.value).splitlines()) == sorted(
         [
             f"{file}, line 3: [one] level must be a number",

@@ -1,6 +1,6 @@
 """Find the installed packages of the project, and the entry points of plugins, without importing them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 
 PACKAGES = ("hassette-executor", "hassette-core", "hassette-store", "hassette-sync")
@@ -10,6 +10,15 @@ COMMANDS = "hassette.commands"
 
 Command = Callable[[Sequence[str]], int]
 """Type of an entry point in the group ``hassette.commands``: takes arguments, returns an exit code."""
+
+
+FindEntryPoints = Callable[[str], Iterable[EntryPoint]]
+"""Returns the entry points of a group."""
+
+
+def find_entry_points(group: str) -> Iterable[EntryPoint]:
+    """Return the entry points of a group in all installed packages."""
+    return entry_points(group=group)
 
 
 def installed_versions() -> dict[str, str]:
@@ -23,11 +32,11 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
-def plugin_tables() -> frozenset[str]:
+def plugin_tables(find: FindEntryPoints = find_entry_points) -> frozenset[str]:
     """Return the names of the tables in ``hassette.toml`` that installed plugins read."""
-    return frozenset(point.name for group in (SINKS, SERVICES) for point in entry_points(group=group))
+    return frozenset(point.name for group in (SINKS, SERVICES) for point in find(group))
 
 
 def commands() -> dict[str, EntryPoint]:
     """Return the installed commands by name."""
-    return {point.name: point for point in entry_points(group=COMMANDS)}
+    return {point.name: point for point in find_entry_points(COMMANDS)}

@@ -1,8 +1,8 @@
 """Load the sinks and services that installed packages provide through entry points."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -11,7 +11,7 @@ from hassette_core.config.lines import Lines
 from hassette_core.config.loading import OUR_PLUGINS
 from hassette_core.config.problems import Problems
 from hassette_core.errors import describe_error
-from hassette_core.installed import SERVICES, SINKS
+from hassette_core.installed import SERVICES, SINKS, FindEntryPoints, find_entry_points
 from hassette_core.lifecycle import Service, ServiceStatus, StatusBoard, StatusChange
 from hassette_core.live import LiveView
 from hassette_core.redaction import Redaction
@@ -52,10 +52,17 @@ class ServiceFactory(Protocol):
         ...
 
 
-def load_sinks(config: HassetteConfig, board: StatusBoard) -> tuple[SinkService, ...]:
+def load_sinks(
+    config: HassetteConfig, board: StatusBoard, find: FindEntryPoints = find_entry_points
+) -> tuple[SinkService, ...]:
     """Create the sinks of all installed packages.
 
     A package that cannot be loaded is logged and added to the board as degraded.
+
+    Args:
+        config: Has the directory of the history and the tables of the plugins.
+        board: Receives the plugins that cannot be loaded.
+        find: Returns the entry points of a group.
 
     Raises:
         ConfigError: Plugins rejected their settings. There is one line per plugin, with the file and line or the
@@ -65,20 +72,22 @@ def load_sinks(config: HassetteConfig, board: StatusBoard) -> tuple[SinkService,
     def create(factory: SinkFactory, settings: Mapping[str, object]) -> SinkService | None:
         return factory(data_dir=config.data_dir, settings=settings)
 
-    return _create_all(SINKS, create, config, board)
+    return _create_all(find(SINKS), create, config, board)
 
 
-def load_services(config: HassetteConfig, live: LiveView, board: StatusBoard) -> tuple[Service, ...]:
+def load_services(
+    config: HassetteConfig, live: LiveView, board: StatusBoard, find: FindEntryPoints = find_entry_points
+) -> tuple[Service, ...]:
     """Create the services of all installed packages; see `load_sinks`."""
 
     def create(factory: ServiceFactory, settings: Mapping[str, object]) -> Service | None:
         return factory(data_dir=config.data_dir, settings=settings, live=live)
 
-    return _create_all(SERVICES, create, config, board)
+    return _create_all(find(SERVICES), create, config, board)
 
 
 def _create_all(
-    group: str,
+    points: Iterable[EntryPoint],
     create: Callable[[Any, Mapping[str, object]], _T | None],
     config: HassetteConfig,
     board: StatusBoard,
@@ -86,7 +95,8 @@ def _create_all(
     created: list[_T] = []
     problems = Problems(config.file or "the configuration", Lines(_text_of(config.file)))
     redact = Redaction(config.secrets)
-    for point in _in_order(group):
+    # The store comes first: of several sinks, pages show the accounting of the first one.
+    for point in sorted(points, key=lambda point: (point.name not in OUR_PLUGINS, point.name)):
         settings = config.plugins.get(point.name, {})
         try:
             plugin = create(point.load(), settings)
@@ -99,11 +109,6 @@ def _create_all(
                 created.append(plugin)
     problems.raise_any()
     return tuple(created)
-
-
-def _in_order(group: str) -> Iterator[EntryPoint]:
-    # The store comes first: of several sinks, pages show the accounting of the first one.
-    yield from sorted(entry_points(group=group), key=lambda point: (point.name not in OUR_PLUGINS, point.name))
 
 
 def _text_of(file: Path | None) -> str:

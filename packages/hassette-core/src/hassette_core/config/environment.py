@@ -50,14 +50,14 @@ class EnvironmentTables(PydanticBaseSettingsSource):
         names = {_path(name): name for name in os.environ if name.upper().startswith(PREFIX)}
         for path in sorted(names):  # so that a table comes before its keys
             *parents, key = path
-            own = path[0] in self.settings_cls.model_fields
-            table: dict[str, Any] = tables if own else tables.setdefault("plugins", {})
+            of_core = path[0] in self.settings_cls.model_fields
+            table: dict[str, Any] = tables if of_core else tables.setdefault("plugins", {})
             for depth, part in enumerate(parents, start=1):
                 if not isinstance(below := table.setdefault(part, {}), dict):
                     raise _contradiction(path, depth, names)
                 table = cast("dict[str, Any]", below)
             text = os.environ[names[path]]
-            table[key] = text if key in SECRET_KEYS else _value(text, typed=own)
+            table[key] = text if key in SECRET_KEYS else _value(text, typed=of_core)
         return tables
 
 

@@ -42,9 +42,9 @@ def load_config(file: Path = DEFAULT_FILE, *, plugin_tables: Collection[str] = (
         del tables[name]
     _remove_non_tables(tables, (), problems)
     _remove_non_tables(tables.get("apps", {}), ("apps",), problems)
-    own = {name: table for name, table in tables.items() if name in TABLES}
-    theirs = {name: table for name, table in tables.items() if name not in TABLES}
-    config = _validate(own, theirs, file, problems)
+    core = {name: table for name, table in tables.items() if name in TABLES}
+    others = {name: table for name, table in tables.items() if name not in TABLES}
+    config = _validate(core, others, file, problems)
     for name in EnvironmentTables(HassetteConfig)().get("plugins", {}).keys() - plugins:
         problems.unknown_key((name,), [*TABLES, *plugins])
     problems.raise_any()
@@ -72,9 +72,9 @@ def _remove_non_tables(tables: dict[str, Any], path: tuple[str, ...], problems: 
         problems.not_a_table((*path, name), tables.pop(name))
 
 
-def _validate(own: dict[str, Any], theirs: dict[str, Any], file: Path, problems: Problems) -> HassetteConfig | None:
+def _validate(core: dict[str, Any], others: dict[str, Any], file: Path, problems: Problems) -> HassetteConfig | None:
     try:
-        return HassetteConfig(**own, plugins=theirs, file=file.absolute())
+        return HassetteConfig(**core, plugins=others, file=file.absolute())
     except ValidationError as error:
         for details in error.errors(include_url=False):
             path = details["loc"][1:] if details["loc"][:1] == ("plugins",) else details["loc"]

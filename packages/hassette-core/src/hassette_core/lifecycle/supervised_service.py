@@ -135,8 +135,8 @@ class SupervisedService:
             self._on_fatal(error)
             return started, None
         except asyncio.CancelledError as error:
-            # A client library may cancel its futures when a connection ends, which looks like our own cancellation.
-            # Treating it as such would silently stop the service.
+            # A client library may cancel its futures when a connection ends. That looks like a cancellation of this
+            # task; treating it as such would silently stop the service.
             if is_being_cancelled():
                 raise
             return started, describe_error(error, with_type=False)

@@ -39,7 +39,7 @@ class Supervisor:
         policy: When to restart a service, and when to stop retrying; None for the default.
         stop_budget_s: Seconds for stopping all services. Docker kills the process after 10.
         board: Shows the status of each service.
-        observer: Receives events; None if nobody is interested.
+        observer: Receives events; None for no observer.
         monotonic: Clock that dates crashes, in seconds.
         sleep: Waits the given number of seconds between attempts.
         random: Source of the jitter in the pauses.
