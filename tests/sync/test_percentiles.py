@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hassette_store import bucket_of, quantile
+from hassette_store.sketch import bucket_of, quantile
 from hassette_sync import DataSyncService
 from hassette_sync.answers.values import Percentiles
 from hassette_sync.queries.statistics import HOURLY

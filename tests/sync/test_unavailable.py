@@ -75,7 +75,7 @@ async def test_newer_file_names_the_required_upgrade(plausible: Path) -> None:
         db.execute("UPDATE alembic_version SET version_num = '9999'")
     db.close()
     async with DataSyncService(plausible) as data:
-        with pytest.raises(NewerDatabaseError, match=r"schema revision 9999.*install the newer hassette-store"):
+        with pytest.raises(NewerDatabaseError, match=r"schema revision 9999.*Install the newer hassette-store"):
             await data.overview()
 
 

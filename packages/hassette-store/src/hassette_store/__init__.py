@@ -30,7 +30,6 @@ from hassette_store.rows import (
     RegistrationRow,
 )
 from hassette_store.settings import StoreSettings
-from hassette_store.sketch import value_of
 
 __all__ = [
     "HEAD",
@@ -61,5 +60,4 @@ __all__ = [
     "deadline",
     "restore",
     "vacuum",
-    "value_of",
 ]
