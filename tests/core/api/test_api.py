@@ -11,6 +11,7 @@ from hassette_core.api import Api, ServiceResult
 from hassette_core.errors import CallFailedError, NotConnectedError, UnexpectedAnswerError
 from hassette_core.events import Event
 from hassette_core.link import Connection, HomeAssistantLink
+from hassette_core.redaction import Redaction
 from hassette_core.simulation.home import HomeCore, SimulatedHome
 from hassette_core.states import StateCache, States
 from hassette_executor import ServiceCall
@@ -179,6 +180,14 @@ async def test_headers_and_secret_keys_in_kebab_and_camel_case_are_masked(home: 
 async def test_long_data_is_cut_in_the_record(home: ApiHome) -> None:
     await home.api.call_service("notify", "notify", message="x" * 10_000)
     assert (len(home.recorded[0].data), home.recorded[0].data[-1]) == (2_000, "…")
+
+
+async def test_a_secret_at_the_cut_of_long_data_is_masked(home: ApiHome) -> None:
+    recorded: list[ServiceCall] = []
+    api = Api(home.link, record=recorded.append, redact=Redaction({"Sesame-Open99"}))
+    await api.call_service("notify", "notify", message="x" * 1_980 + "Sesame-Open99" + "y" * 100)
+    assert "x•••y" in recorded[0].data
+    assert "Sesame" not in recorded[0].data
 
 
 async def test_a_response_is_returned(home: ApiHome) -> None:

@@ -57,8 +57,8 @@ def _read(file: Path) -> str:
         return file.read_text(encoding="utf-8-sig")  # Windows Notepad writes a byte order mark
     except FileNotFoundError:
         raise ConfigError(
-            f"there is no {file} in {Path.cwd()}. Create one with 'hassette init', or give the path of yours with"
-            " --config."
+            f"there is no {file} (working directory: {Path.cwd()}). Create one with 'hassette init', or name"
+            " yours with --config."
         ) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8 text: {error}.") from None

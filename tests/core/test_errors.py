@@ -1,0 +1,36 @@
+"""Descriptions of errors."""
+
+import errno
+
+import pytest
+
+from hassette_core.errors import UnknownEntityError, describe_error
+
+
+@pytest.mark.parametrize(
+    ("error", "with_type", "without_type"),
+    [
+        (ValueError("no such\n  lamp"), "ValueError: no such lamp", "no such lamp"),
+        (ValueError(), "ValueError", "ValueError"),
+        (
+            OSError(errno.EADDRINUSE, "Address already in use"),
+            f"OSError: [Errno {errno.EADDRINUSE}] Address already in use",
+            "Address already in use",
+        ),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file or directory", "history.db"),
+            f"FileNotFoundError: [Errno {errno.ENOENT}] No such file or directory: 'history.db'",
+            "No such file or directory: history.db",
+        ),
+    ],
+    ids=["two lines", "no message", "system error", "system error with a file"],
+)
+def test_an_error_is_described_in_one_line(error: Exception, with_type: str, without_type: str) -> None:
+    assert describe_error(error) == with_type
+    assert describe_error(error, with_type=False) == without_type
+
+
+def test_an_unknown_entity_is_a_key_error_with_a_readable_message() -> None:
+    error = UnknownEntityError("light.hall")
+    assert isinstance(error, KeyError)
+    assert str(error) == "Home Assistant has no entity 'light.hall'; states.get() returns None instead"
