@@ -1,10 +1,10 @@
-"""Says so when a door has been left open, again and again until somebody shuts it."""
+"""Send a reminder while a door is open, again and again until it is closed."""
 
 from hassette_core import App, AppConfig, Job
 
 
 class DoorReminderConfig(AppConfig):
-    """Which door, and how long it may stand open."""
+    """The door, and how long it may be open before each reminder."""
 
     door: str
     remind_after_s: float = 300
@@ -15,21 +15,21 @@ class DoorReminder(App[DoorReminderConfig]):
 
     async def on_initialize(self) -> None:
         self.reminder: Job | None = None
-        self.reminded = 0
+        self.reminders = 0
         self.bus.on_state_change(self.door_opened, self.config.door, changed_to="on")
-        self.bus.on_state_change(self.door_shut, self.config.door, changed_to="off")
+        self.bus.on_state_change(self.door_closed, self.config.door, changed_to="off")
 
     async def door_opened(self) -> None:
-        await self.door_shut()
+        await self.door_closed()
         self.reminder = self.scheduler.run_every(self.remind, self.config.remind_after_s)
 
-    async def door_shut(self) -> None:
+    async def door_closed(self) -> None:
         if self.reminder is not None:
             self.reminder.cancel()
-        self.reminder, self.reminded = None, 0
+        self.reminder, self.reminders = None, 0
 
     async def remind(self) -> None:
-        self.reminded += 1
-        minutes = self.reminded * self.config.remind_after_s / 60
+        self.reminders += 1
+        minutes = self.reminders * self.config.remind_after_s / 60
         door = self.states[self.config.door].attributes.get("friendly_name", self.config.door)
         await self.api.call_service("notify", "notify", message=f"{door} has been open for {minutes:.0f} min")

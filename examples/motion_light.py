@@ -1,10 +1,10 @@
-"""Light where somebody is, and dark again a while after they have gone."""
+"""Turn a light on when there is motion, and off when the room has been empty for a while."""
 
 from hassette_core import App, AppConfig
 
 
 class MotionLightConfig(AppConfig):
-    """What each room says about itself in ``hassette.toml``."""
+    """Settings of one room, in ``hassette.toml``."""
 
     motion: str
     light: str
@@ -13,19 +13,19 @@ class MotionLightConfig(AppConfig):
 
 
 class MotionLight(App[MotionLightConfig]):
-    """One room's light."""
+    """Controls the light of one room."""
 
     async def on_initialize(self) -> None:
         room = self.config
-        self.bus.on_state_change(self.light_up, room.motion, changed_to="on", where=self.is_wanted)
-        # `duration` runs the handler only if the room stays empty: whoever comes back in time keeps the light.
-        self.bus.on_state_change(self.go_dark, room.motion, changed_to="off", duration=room.off_after_s)
+        self.bus.on_state_change(self.turn_on, room.motion, changed_to="on", where=self.is_dark_enough)
+        # With `duration`, the handler runs only if the room stays empty for that long.
+        self.bus.on_state_change(self.turn_off, room.motion, changed_to="off", duration=room.off_after_s)
 
-    def is_wanted(self, _event: object) -> bool:
+    def is_dark_enough(self, _event: object) -> bool:
         return not self.config.only_after_dark or self.states["sun.sun"].state == "below_horizon"
 
-    async def light_up(self) -> None:
+    async def turn_on(self) -> None:
         await self.api.call_service("light", "turn_on", target=self.config.light)
 
-    async def go_dark(self) -> None:
+    async def turn_off(self) -> None:
         await self.api.call_service("light", "turn_off", target=self.config.light)

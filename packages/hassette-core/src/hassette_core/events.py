@@ -19,10 +19,13 @@ class Context(NamedTuple):
     """Home Assistant's link from an effect back to its cause.
 
     Every state and every event has one. If an automation reacts to an event, the context of its effects has the
-    event's context as parent::
+    event's context as parent.
 
-        if event.context.user_id is not None:
-            ...  # a person did this, in Home Assistant's user interface or through an API
+    Example:
+        Ignore changes that a person made, in Home Assistant's user interface or through an API::
+
+            if event.context.user_id is not None:
+                return
 
     Attributes:
         id: Made by Home Assistant: a ULID of 26 characters.
@@ -39,10 +42,13 @@ class State(NamedTuple):
     """The state of one entity at one moment.
 
     The state is always a string, also for a number. Convert it where you use it, and expect ``unavailable`` and
-    ``unknown``::
+    ``unknown``.
 
-        temperature = float(self.states["sensor.hall_temperature"].state)
-        brightness = self.states["light.hall"].attributes.get("brightness", 0)
+    Example:
+        ::
+
+            temperature = float(self.states["sensor.hall_temperature"].state)
+            brightness = self.states["light.hall"].attributes.get("brightness", 0)
 
     Attributes:
         entity_id: For example ``light.hall``.
@@ -70,12 +76,13 @@ class State(NamedTuple):
 class Event:
     """An event of Home Assistant. A change of state is a `StateChanged`, which is also an `Event`.
 
-    A handler receives the event if it asks for it::
+    Example:
+        A handler receives the event if it has a parameter for it::
 
-        self.bus.on_event(self.button_pressed, "zha_event")
+            self.bus.on_event(self.button_pressed, "zha_event")
 
-        async def button_pressed(self, event: Event) -> None:
-            self.logger.info("Button pressed", extra={"command": event.data["command"]})
+            async def button_pressed(self, event: Event) -> None:
+                self.logger.info("Button pressed", extra={"command": event.data["command"]})
 
     Attributes:
         event_type: For example ``call_service``, ``automation_triggered``, or the type that an integration chose.
@@ -96,13 +103,14 @@ class Event:
 class StateChanged(Event):
     """An entity was added, changed its state or attributes, or was removed.
 
-    ``changed_to="on"`` and its like cover most conditions. This event has the rest::
+    It has all attributes of an `Event`, with the type ``state_changed``, and the changed states.
 
-        async def door_changed(self, event: StateChanged) -> None:
-            if event.old_state is not None and event.old_state.state == "unavailable":
-                return  # the sensor is back; the door has not moved
+    Example:
+        Ignore a sensor that was unavailable::
 
-    It has all attributes of an `Event` (`event_type` is ``state_changed``), and:
+            async def door_changed(self, event: StateChanged) -> None:
+                if event.old_state is not None and event.old_state.state == "unavailable":
+                    return
 
     Attributes:
         entity_id: For example ``light.hall``.

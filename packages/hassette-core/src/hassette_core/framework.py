@@ -158,11 +158,14 @@ class Hassette:
     async def wait_ready(self) -> None:
         """Return once Home Assistant is connected, and every app is running or has failed to start.
 
-        `apps.statuses` has the status of each app. Use it in a test of an app, before the first event:
+        `apps.statuses` has the status of each app. Call this in a test of an app, before the first event.
 
-            async with Hassette(config, plugins=False) as hassette:
-                await hassette.wait_ready()
-                home.core.change("binary_sensor.hall_motion", "on")
+        Example:
+            ::
+
+                async with Hassette(config, plugins=False) as hassette:
+                    await hassette.wait_ready()
+                    home.core.change("binary_sensor.hall_motion", "on")
 
         Raises:
             FatalError: Hassette could not start or go on.

@@ -82,14 +82,17 @@ class Api:
         """Call a service (an action) and wait until Home Assistant has carried it out.
 
         Give the service's fields as keywords, in ``data``, or in both. A field named ``target``, ``data`` or
-        ``return_response`` can only be given in ``data``, because these keywords have their own meaning here::
-
-            await self.api.call_service("light", "turn_on", target="light.hall", brightness=120)
-            await self.api.call_service("notify", "phone", message="Door open", data={"target": ["alex"]})
-            await self.api.call_service("logbook", "log", name="Hall", message="is open", domain="binary_sensor")
+        ``return_response`` can only be given in ``data``, because these keywords have their own meaning here.
 
         The call is part of the record of the run that makes it, also if it fails. Values of fields whose names look
         like a secret, for example ``code``, are sent but not recorded.
+
+        Example:
+            ::
+
+                await self.api.call_service("light", "turn_on", target="light.hall", brightness=120)
+                await self.api.call_service("notify", "phone", message="Door open", data={"target": ["alex"]})
+                await self.api.call_service("logbook", "log", name="Hall", message="is open", domain="light")
 
         Args:
             domain: For example ``light``.
@@ -163,9 +166,12 @@ class Api:
     async def set_state(self, entity_id: str, state: str | float, attributes: Mapping[str, Any] | None = None) -> State:
         """Write a state into Home Assistant, and create the entity if it is new.
 
-        This changes the state that Home Assistant shows, not the device. To switch a light, call its service::
+        This changes the state that Home Assistant shows, not the device. To switch a light, call its service.
 
-            await self.api.set_state("sensor.rain_today", 4.2, {"unit_of_measurement": "mm"})
+        Example:
+            ::
+
+                await self.api.set_state("sensor.rain_today", 4.2, {"unit_of_measurement": "mm"})
 
         Args:
             entity_id: For example ``sensor.rain_today``.

@@ -17,13 +17,16 @@ from hassette_executor import ErrorContext
 class AppConfig(BaseModel):
     """Settings of an app: a pydantic model. Subclass it and declare the fields.
 
-        class MotionConfig(AppConfig):
-            motion: str
-            light: str = "light.hall"
-            off_after_s: float = 120
-
     The values come from ``[apps.<key>.config]`` or ``instances`` in ``hassette.toml``. An unknown or missing key is an
     error that names the key. The values cannot be changed.
+
+    Example:
+        ::
+
+            class MotionConfig(AppConfig):
+                motion: str
+                light: str = "light.hall"
+                off_after_s: float = 120
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,15 +38,18 @@ ConfigT = TypeVar("ConfigT", bound=AppConfig)
 class App(Generic[ConfigT]):
     """An automation. Subclass it with the class of its settings, and register handlers in `on_initialize`.
 
-        class MotionLight(App[MotionConfig]):
-            async def on_initialize(self) -> None:
-                self.bus.on_state_change(self.light_up, self.config.motion, changed_to="on")
-
-            async def light_up(self) -> None:
-                await self.api.call_service("light", "turn_on", target=self.config.light)
-
     The framework makes one object per instance in ``hassette.toml``. When an instance ends, its listeners and jobs end
     with it. An exception in a handler or job fails that run only; it is recorded.
+
+    Example:
+        Turn a light on when there is motion::
+
+            class MotionLight(App[MotionConfig]):
+                async def on_initialize(self) -> None:
+                    self.bus.on_state_change(self.turn_on, self.config.motion, changed_to="on")
+
+                async def turn_on(self) -> None:
+                    await self.api.call_service("light", "turn_on", target=self.config.light)
 
     Args:
         config: The settings of this instance.
@@ -58,7 +64,7 @@ class App(Generic[ConfigT]):
         config: The settings of this instance.
         app_key: The key of the app in ``hassette.toml``: ``hall`` for ``[apps.hall]``.
         instance: The name of the instance. By default it is the app key.
-        bus: Registers listeners: ``self.bus.on_state_change("light.*", …)``.
+        bus: Registers listeners: ``self.bus.on_state_change(self.turn_on, "binary_sensor.door")``.
         scheduler: Registers jobs: ``self.scheduler.run_daily(…)``.
         api: Calls services and more: ``await self.api.call_service(…)``.
         states: The current states of all entities: ``self.states["light.hall"].state``.
@@ -101,11 +107,14 @@ class App(Generic[ConfigT]):
     def on_error(self, context: ErrorContext) -> Awaitable[None] | None:
         """Handle a failed run of this instance. Override this, as ``def`` or ``async def``, to be notified.
 
-            async def on_error(self, context: ErrorContext) -> None:
-                await self.api.call_service("notify", "notify", message=f"{self.app_key}: {context.exception}")
-
         It is not called for a listener or job that has an ``on_error`` option. It may take up to 5 s. If it raises,
         that is logged.
+
+        Example:
+            ::
+
+                async def on_error(self, context: ErrorContext) -> None:
+                    await self.api.call_service("notify", "notify", message=f"{self.app_key}: {context.exception}")
 
         Args:
             context: The exception, its traceback, the command and the record of the run.

@@ -12,16 +12,16 @@ _NO_STATES: Mapping[str, State] = MappingProxyType({})
 class States(Mapping[str, State]):
     """The current states of all entities, by entity id. Read-only, always up to date.
 
-    Example::
-
-        if self.states["sun.sun"].state == "below_horizon":
-            ...
-        lights_on = [id for id, state in self.states.domain("light").items() if state.state == "on"]
-
     A change is visible here before a listener receives it. While the connection to Home Assistant is lost, the last
     known states remain; after a reconnect all states are fetched again.
 
     To change a state in Home Assistant, use `Api.call_service` or `Api.set_state`.
+
+    Example:
+        ::
+
+            if self.states["sun.sun"].state == "below_horizon":
+                lights_on = [id for id, state in self.states.domain("light").items() if state.state == "on"]
 
     Args:
         by_entity: All states. This object is a view of it.

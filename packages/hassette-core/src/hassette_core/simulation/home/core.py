@@ -144,7 +144,10 @@ class HomeCore:
     ) -> None:
         """Change an existing entity: its state (unless it is None) and the given attributes. The others remain.
 
-            home.core.change("light.hall", "on", brightness=120)
+        Example:
+            ::
+
+                home.core.change("light.hall", "on", brightness=120)
 
         Raises:
             KeyError: There is no such entity.

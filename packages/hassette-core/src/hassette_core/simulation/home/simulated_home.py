@@ -24,14 +24,17 @@ HOST = "127.0.0.1"
 class SimulatedHome(ServiceContext):
     """A small home with Home Assistant's WebSocket and REST API, for a demonstration or a test.
 
-        async with SimulatedHome(speed=0) as home:
-            config = HassetteConfig.model_validate({"home_assistant": {"url": home.url, "token": home.token}, …})
-            async with Hassette(config, plugins=False) as hassette:
-                await hassette.wait_ready()
-                home.core.change("binary_sensor.hall_motion", "on")
-
     It listens on 127.0.0.1 only. ``async with`` starts everything. As a service, `start` opens the port and `serve`
     runs the activity in the home.
+
+    Example:
+        ::
+
+            async with SimulatedHome(speed=0) as home:
+                settings = {"home_assistant": {"url": home.url, "token": home.token}}
+                async with Hassette(HassetteConfig.model_validate(settings), plugins=False) as hassette:
+                    await hassette.wait_ready()
+                    home.core.change("binary_sensor.hall_motion", "on")
 
     Args:
         port: The port to listen on; 0 chooses a free port.
