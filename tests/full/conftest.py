@@ -1,4 +1,4 @@
-"""A house for the tests of everything together."""
+"""A configuration with one app, for tests of all packages together."""
 
 from pathlib import Path
 
@@ -9,16 +9,16 @@ from hassette_core import App, AppConfig
 
 class Listener(App[AppConfig]):
     async def on_initialize(self) -> None:
-        self.bus.on_state_change(self.hear, "sensor.load_*")
+        self.bus.on_state_change(self.count, "sensor.load_*")
 
-    async def hear(self) -> None:
+    async def count(self) -> None:
         pass
 """
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
-    """A configuration whose one app hears every change of the simulated home's load."""
+def config_file(tmp_path: Path) -> Path:
+    """A configuration with one app, which handles every change of the simulated load."""
     apps = tmp_path / "apps"
     apps.mkdir()
     (apps / "listener.py").write_text(LISTENER, encoding="utf-8")

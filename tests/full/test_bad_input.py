@@ -1,4 +1,4 @@
-"""What a person may get wrong: each is one paragraph that names the thing and the mend, and no traceback."""
+"""Errors of the user and of apps: one paragraph that names the cause and the fix, and no traceback."""
 
 import os
 import signal
@@ -7,9 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from support.history_file import HistoryFile
+from support.processes import Process, Start
+from support.waiting import patience
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -19,7 +22,10 @@ from hassette_core import App, AppConfig
 
 class Good(App[AppConfig]):
     async def on_initialize(self) -> None:
-        self.logger.warning("the good one runs")
+        self.scheduler.run_in(self.run, 0.1)
+
+    async def run(self) -> None:
+        self.logger.warning("the good app runs")
 """
 EXITS = """
 import sys
@@ -61,6 +67,15 @@ def apps(tmp_path: Path) -> Path:
     return folder
 
 
+def stopped_after(process: Process, text: str) -> str:
+    """Wait for a line with the text, stop the process, and return the line; no second line contains the text."""
+    line = process.wait_for(text)
+    process.signal(signal.SIGTERM)
+    assert process.end() == 0
+    assert process.output.count(text) == 1
+    return line
+
+
 def configure(folder: Path, text: str) -> None:
     (folder / "hassette.toml").write_text(text, encoding="utf-8")
 
@@ -77,8 +92,8 @@ def configure(folder: Path, text: str) -> None:
         ('[home_assistant]\nurl = "homeassistant.local"\ntoken = "x"', ["homeassistant.local", "http://"]),
     ],
 )
-def test_a_mistake_in_the_file_is_one_paragraph_and_exit_code_2(
-    start: Any, tmp_path: Path, text: str, words: list[str]
+def test_error_in_the_configuration_is_one_paragraph_and_exit_code_2(
+    start: Start, tmp_path: Path, text: str, words: list[str]
 ) -> None:
     configure(tmp_path, text)
     process = start("run", **({} if "token" in words[1] else TOKEN))
@@ -88,14 +103,14 @@ def test_a_mistake_in_the_file_is_one_paragraph_and_exit_code_2(
     assert [word for word in words if word not in paragraph] == []
 
 
-def test_no_file_at_all_says_how_to_make_one(start: Any) -> None:
+def test_missing_configuration_names_the_command_that_creates_one(start: Start) -> None:
     process = start("run")
     assert process.end() == 2
     assert process.output.count("\n") == 1
     assert "hassette init" in process.output
 
 
-def test_one_broken_app_leaves_the_others_running(start: Any, tmp_path: Path, apps: Path) -> None:
+def test_broken_app_leaves_the_others_running(start: Start, tmp_path: Path, apps: Path) -> None:
     (apps / "broken.py").write_text("import nowhere_to_be_found", encoding="utf-8")
     configure(
         tmp_path,
@@ -103,14 +118,14 @@ def test_one_broken_app_leaves_the_others_running(start: Any, tmp_path: Path, ap
     )
     process = start("demo", "--config", "hassette.toml", "--data-dir", "data", "--port", 0)
     process.wait_for("cannot import")
-    process.wait_for("the good one runs")
+    process.wait_for("the good app runs")
     process.signal(signal.SIGTERM)
     assert process.end() == 0
 
 
 @pytest.mark.parametrize("method", ["on_initialize", "on_shutdown"])
-def test_an_app_that_calls_sys_exit_is_a_broken_app_like_any_other(
-    start: Any, tmp_path: Path, apps: Path, history: Any, method: str
+def test_app_that_calls_sys_exit_is_a_broken_app(
+    start: Start, tmp_path: Path, apps: Path, history: HistoryFile, method: str
 ) -> None:
     (apps / "broken.py").write_text(EXITS.format(method=method), encoding="utf-8")
     configure(
@@ -118,7 +133,7 @@ def test_an_app_that_calls_sys_exit_is_a_broken_app_like_any_other(
         '[apps.broken]\nmodule = "broken"\nclass = "Broken"\n[apps.good]\nmodule = "good"\nclass = "Good"\n',
     )
     process = start("demo", "--config", "hassette.toml", "--data-dir", history.file.parent, "--port", 0, "--speed", 0)
-    process.wait_for("the good one runs")
+    process.wait_for("the good app runs")
     process.signal(signal.SIGTERM)
     assert process.end() == 0, process.output
     assert "app=broken.broken" in process.output
@@ -127,8 +142,8 @@ def test_an_app_that_calls_sys_exit_is_a_broken_app_like_any_other(
     assert (session["outcome"], session["reason"]) == ("clean", "SIGTERM")
 
 
-def test_a_secret_that_an_app_tells_is_in_no_log_line_and_nowhere_in_the_file(
-    start: Any, tmp_path: Path, apps: Path, history: Any
+def test_secret_that_an_app_raises_is_neither_in_the_log_nor_in_the_history(
+    start: Start, tmp_path: Path, apps: Path, history: HistoryFile
 ) -> None:
     (apps / "leaky.py").write_text(LEAKY, encoding="utf-8")
     configure(
@@ -138,90 +153,91 @@ def test_a_secret_that_an_app_tells_is_in_no_log_line_and_nowhere_in_the_file(
     )
     process = start("demo", "--config", "hassette.toml", "--data-dir", history.file.parent, "--port", 0, "--speed", 0)
     process.wait_for("cannot log in with •••")
-    process.wait_for("the good one runs")
+    process.wait_for("the good app runs")
     process.signal(signal.SIGTERM)
     assert process.end() == 0
     assert "hunter2hunter2" not in process.output
-    kept = b"".join(file.read_bytes() for file in history.file.parent.iterdir() if file.is_file())
-    assert "cannot log in with •••".encode() in kept
-    assert b"hunter2hunter2" not in kept
+    stored = b"".join(file.read_bytes() for file in history.file.parent.iterdir() if file.is_file())
+    assert "cannot log in with •••".encode() in stored
+    assert b"hunter2hunter2" not in stored
 
 
-def test_a_handler_that_calls_sys_exit_ends_the_process_and_the_session_has_failed(
-    start: Any, tmp_path: Path, apps: Path, history: Any
+def test_handler_that_calls_sys_exit_ends_the_process_and_fails_the_session(
+    start: Start, tmp_path: Path, apps: Path, history: HistoryFile
 ) -> None:
     (apps / "exits.py").write_text(HANDLER_EXITS, encoding="utf-8")
     configure(tmp_path, '[apps.exits]\nmodule = "exits"\nclass = "Exits"\n')
     process = start("demo", "--config", "hassette.toml", "--data-dir", history.file.parent, "--port", 0, "--speed", 0)
     assert process.end() == 3, process.output
     assert "could not be handed to the executor" not in process.output
-    assert "failures      1 (exits.exits.end 1×)" in process.output, "the summary counts what the history does"
+    assert "failures      1 (exits.exits.end 1×)" in process.output, "the summary and the history agree"
     (session,) = history.sessions()
     assert session["outcome"] == "failed"
     assert "sys.exit() in a handler" in session["reason"]
-    assert len(history.run_ids()) == 1, "the run that ended everything is in the history"
+    assert len(history.run_ids()) == 1, "the run that ended the process is in the history"
 
 
 @pytest.fixture
-def busy_port() -> Iterator[int]:
+def port_in_use() -> Iterator[int]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         yield listener.getsockname()[1]
 
 
-def test_a_busy_port_costs_the_page_and_nothing_else(start: Any, busy_port: int) -> None:
-    process = start("demo", "--data-dir", "data", "--port", busy_port, "--seconds", 2)
-    assert process.end() == 0
-    (line,) = [line for line in process.output.splitlines() if "Service failed to start" in line]
-    assert f"Port {busy_port}" in line
+def test_port_in_use_costs_the_pages_only(start: Start, port_in_use: int) -> None:
+    process = start("demo", "--data-dir", "data", "--port", port_in_use)
+    line = stopped_after(process, "Service failed to start")
+    assert f"Port {port_in_use}" in line
     assert "Set port in [sync]" in line
     assert "page          none" in process.output
     assert "lost records  none" in process.output
 
 
-def test_an_unwritable_data_directory_costs_the_history_and_nothing_else(start: Any, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("apps")
+def test_unwritable_data_directory_costs_the_history_only(start: Start, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a directory", encoding="utf-8")
-    process = start("demo", "--data-dir", tmp_path / "file" / "data", "--port", 0, "--seconds", 4, "--speed", 120)
-    assert process.end() == 0
-    (line,) = [line for line in process.output.splitlines() if "Service failed to start" in line]
+    configure(tmp_path, '[apps.good]\nmodule = "good"\nclass = "Good"\n')
+    process = start("demo", "--config", "hassette.toml", "--data-dir", tmp_path / "file" / "data", "--port", 0)
+    line = process.wait_for("Service failed to start")
+    stopped_after(process, "the good app runs")
     assert str(tmp_path / "file" / "data") in line
     assert "set another data_dir" in line
     assert "degraded      database" in process.output
-    assert "stop_deadline" in process.output, "what could not be kept is counted and said"
+    assert "stop_deadline" in process.output, "the summary counts the lost runs"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
-def test_a_data_directory_of_somebody_else_is_named(tmp_path: Path) -> None:
-    # The superuser ignores modes, so the part in question runs as nobody.
-    theirs = tmp_path / "theirs"
-    theirs.mkdir(mode=0o700)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change to another user")
+def test_data_directory_of_another_user_is_named(tmp_path: Path) -> None:
+    # File modes do not restrict root, so the store runs as another user.
+    folder = tmp_path / "data of another user"
+    folder.mkdir(mode=0o700)
     program = (
         "import asyncio, concurrent.futures.thread, os\nfrom pathlib import Path\n"
         "from hassette_store.plugin import create_sink\n"
-        f"sink = create_sink(data_dir=Path({str(theirs)!r}), settings={{}})\n"
+        f"sink = create_sink(data_dir=Path({str(folder)!r}), settings={{}})\n"
         "os.setgid(65534)\nos.setuid(65534)\n"
         "try:\n    asyncio.run(sink.start())\nexcept Exception as error:\n    print(error)\n"
     )
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30).stdout
-    assert str(theirs) in said
-    assert "data_dir" in said
+    command = [sys.executable, "-c", program]
+    output = subprocess.run(command, capture_output=True, text=True, timeout=patience(30), check=True).stdout
+    assert str(folder) in output
+    assert "data_dir" in output
 
 
-def test_a_file_that_is_not_a_database_is_left_alone_and_named(start: Any, tmp_path: Path) -> None:
+def test_file_that_is_not_a_database_is_named_and_not_changed(start: Start, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     letter = "Dear diary, this is not a database. " * 50
     (data / "hassette.db").write_text(letter, encoding="utf-8")
-    process = start("demo", "--data-dir", data, "--port", 0, "--seconds", 2)
-    assert process.end() == 0
-    (line,) = [line for line in process.output.splitlines() if "Service failed to start" in line]
+    process = start("demo", "--data-dir", data, "--port", 0)
+    line = stopped_after(process, "Service failed to start")
     assert "hassette.db" in line
     assert "not an SQLite database" in line
     assert (data / "hassette.db").read_text(encoding="utf-8") == letter
 
 
-def test_an_unknown_command_is_wrong_usage(start: Any) -> None:
+def test_unknown_command_is_wrong_usage(start: Start) -> None:
     process = start("dmeo")
     assert process.end() == 2
     assert "No such command" in process.output

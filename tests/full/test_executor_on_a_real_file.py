@@ -1,4 +1,4 @@
-"""The executor and the store together: what was run is in the file, all of it, once."""
+"""The executor and the store together: each run is in the file exactly once."""
 
 import asyncio
 import sqlite3
@@ -19,6 +19,7 @@ from hassette_executor import (
     ListenerRegistration,
 )
 from hassette_store import DatabaseService
+from support.waiting import patience
 
 RUNS = 5_000
 AT_ONCE = 50
@@ -32,7 +33,7 @@ async def nothing() -> None:
 
 
 def command(number: int) -> InvokeHandler | ExecuteJob:
-    """Every fifth is a job."""
+    """Return a command; every fifth one is a job."""
     ready_ns = time.monotonic_ns()
     if number % 5 == 0:
         return ExecuteJob(registration=JOB, call=nothing, trigger=DueTrigger(number), ready_ns=ready_ns)
@@ -40,7 +41,7 @@ def command(number: int) -> InvokeHandler | ExecuteJob:
 
 
 async def run_all(executor: CommandExecutor) -> list[int]:
-    """Run `RUNS` commands, `AT_ONCE` at a time; return the ids of their records."""
+    """Run `RUNS` commands, `AT_ONCE` at a time, and return the ids of their records."""
     executor.register(LISTENER)
     executor.register(JOB)
     numbers = iter(range(RUNS))
@@ -55,27 +56,27 @@ async def run_all(executor: CommandExecutor) -> list[int]:
     return ids
 
 
-def kept(path: Path) -> tuple[list[int], int]:
-    """The ids in the file, in order, and how many runs its statistics count."""
+def stored(path: Path) -> tuple[list[int], int]:
+    """Return the ids in the file, in order, and the number of runs in its statistics."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         ids = db.execute("SELECT id FROM handler_invocations UNION ALL SELECT id FROM job_executions ORDER BY id")
         (counted,) = db.execute("SELECT sum(success) FROM statistics_hourly").fetchone()
         return [number for (number,) in ids], counted
 
 
-async def test_five_thousand_runs_fifty_at_once_are_all_in_the_file(tmp_path):
+async def test_five_thousand_runs_fifty_at_once_are_all_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "hassette.db"
     async with DatabaseService(path) as store, CommandExecutor(store) as executor:
         ids = await run_all(executor)
-        assert await executor.force_flush(20)
+        assert await executor.force_flush(patience(20))
         account = executor.accounting()
 
     assert (account.executed, account.persisted, account.waiting, account.shed) == (RUNS, RUNS, 0, {})
     assert len(set(ids)) == RUNS
-    assert kept(path) == (sorted(ids), RUNS)
+    assert stored(path) == (sorted(ids), RUNS)
 
 
-async def test_stopping_without_a_flush_of_ones_own_loses_none_of_them(tmp_path):
+async def test_stop_without_an_explicit_flush_loses_no_run(tmp_path: Path) -> None:
     path = tmp_path / "hassette.db"
     async with DatabaseService(path) as store:
         async with CommandExecutor(store) as executor:
@@ -83,11 +84,11 @@ async def test_stopping_without_a_flush_of_ones_own_loses_none_of_them(tmp_path)
         account = executor.accounting()
 
     assert (account.persisted, account.waiting, account.shed) == (RUNS, 0, {})
-    assert kept(path)[0] == sorted(ids)
+    assert stored(path)[0] == sorted(ids)
 
 
 @pytest.mark.timeout(120)
-async def test_a_file_that_is_locked_for_a_while_has_all_of_them_in_the_end(tmp_path):
+async def test_file_that_is_locked_for_a_while_contains_every_run_later(tmp_path: Path) -> None:
     path = tmp_path / "hassette.db"
     settings = ExecutorSettings(retry_min_s=0.05, retry_max_s=0.2)
     async with DatabaseService(path) as store, CommandExecutor(store, settings=settings) as executor:
@@ -97,8 +98,8 @@ async def test_a_file_that_is_locked_for_a_while_has_all_of_them_in_the_end(tmp_
             assert not await executor.force_flush(0.5)
             assert executor.accounting().waiting == RUNS
             other.execute("ROLLBACK")
-        assert await executor.force_flush(60)
+        assert await executor.force_flush(patience(60))
         account = executor.accounting()
 
     assert (account.persisted, account.waiting, account.shed) == (RUNS, 0, {})
-    assert kept(path) == (sorted(ids), RUNS)
+    assert stored(path) == (sorted(ids), RUNS)

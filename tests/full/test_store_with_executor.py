@@ -1,4 +1,4 @@
-"""The executor and the store together: what runs is in the file, to the last one."""
+"""The executor and the store together: runs, failures, calls and jobs are in the file."""
 
 import asyncio
 import sqlite3
@@ -24,16 +24,16 @@ from hassette_executor import (
 from hassette_store import DatabaseService, check
 
 
-def a_listener(name: str = "on_motion") -> ListenerRegistration:
+def listener(name: str = "on_motion") -> ListenerRegistration:
     return ListenerRegistration(app="hall", instance="main", name=name, topic="state_changed.*", handler="Hall.on")
 
 
-def heard(registration: ListenerRegistration, call: Any) -> InvokeHandler:
+def command(registration: ListenerRegistration, call: Any) -> InvokeHandler:
     trigger = EventTrigger("state_changed", "binary_sensor.hall", "off", "on", "01HZX3ABCDEFGHJKMNPQRSTVWX")
     return InvokeHandler(registration=registration, call=call, trigger=trigger, ready_ns=time.monotonic_ns())
 
 
-def one(path: Path, sql: str) -> Any:
+def first_row(path: Path, sql: str) -> Any:
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
         return db.execute(sql).fetchone()
@@ -41,7 +41,7 @@ def one(path: Path, sql: str) -> Any:
         db.close()
 
 
-async def test_the_store_is_a_sink_of_the_executor_by_shape(tmp_path: Path) -> None:
+async def test_store_has_the_shape_of_a_sink(tmp_path: Path) -> None:
     assert isinstance(DatabaseService(tmp_path / "hassette.db"), RecordSink)
 
 
@@ -52,22 +52,22 @@ async def test_five_thousand_executions_are_all_in_the_file(tmp_path: Path) -> N
         await asyncio.sleep(0)
 
     async with DatabaseService(path) as store, CommandExecutor(store) as executor:
-        registration = a_listener()
+        registration = listener()
         executor.register(registration)
 
         async def many() -> None:
             for _ in range(100):
-                await executor.execute(heard(registration, nothing))
+                await executor.execute(command(registration, nothing))
 
         await asyncio.gather(*(many() for _ in range(50)))
         executor.set_session_facts(reason="SIGTERM", outcome="clean")
-    assert one(path, "SELECT count(*), count(DISTINCT id) FROM runs WHERE status_id = 0") == (5_000, 5_000)
-    assert one(path, "SELECT sum(success) FROM statistics_hourly") == (5_000,)
-    assert one(path, "SELECT outcome, reason, runs, lost_runs FROM sessions") == ("clean", "SIGTERM", 5_000, 0)
+    assert first_row(path, "SELECT count(*), count(DISTINCT id) FROM runs WHERE status_id = 0") == (5_000, 5_000)
+    assert first_row(path, "SELECT sum(success) FROM statistics_hourly") == (5_000,)
+    assert first_row(path, "SELECT outcome, reason, runs, lost_runs FROM sessions") == ("clean", "SIGTERM", 5_000, 0)
     assert check(path) == []
 
 
-async def test_a_failure_a_call_and_a_job_are_kept_as_they_were(tmp_path: Path) -> None:
+async def test_failure_call_and_job_are_stored_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "hassette.db"
 
     async def fails() -> None:
@@ -78,21 +78,25 @@ async def test_a_failure_a_call_and_a_job_are_kept_as_they_were(tmp_path: Path) 
         pass
 
     async with DatabaseService(path) as store, CommandExecutor(store) as executor:
-        failed = await executor.execute(heard(a_listener(), fails))
+        failed = await executor.execute(command(listener(), fails))
         job = JobRegistration(app="hall", instance="main", name="tidy", schedule="every 30 s", handler="Hall.tidy")
         due = DueTrigger(time.time_ns() // 1000)
         await executor.execute(ExecuteJob(registration=job, call=works, trigger=due, ready_ns=time.monotonic_ns()))
-    assert one(path, "SELECT run_id, type, message FROM run_failures") == (
+    assert first_row(path, "SELECT run_id, type, message FROM run_failures") == (
         failed.id,
         "LookupError",
         "light.hall is gone",
     )
-    assert "in test_a_failure_a_call" in one(path, "SELECT traceback FROM run_failures")[0]
-    assert one(path, "SELECT run_id, service, context_id FROM run_service_calls") == (failed.id, "light.turn_on", "CTX")
-    assert one(path, "SELECT due_us FROM runs WHERE kind = 'job'") == (due.due_us,)
+    assert "in test_failure_call" in first_row(path, "SELECT traceback FROM run_failures")[0]
+    assert first_row(path, "SELECT run_id, service, context_id FROM run_service_calls") == (
+        failed.id,
+        "light.turn_on",
+        "CTX",
+    )
+    assert first_row(path, "SELECT due_us FROM runs WHERE kind = 'job'") == (due.due_us,)
 
 
-async def test_ids_go_on_after_a_restart_even_if_the_clock_went_back(tmp_path: Path) -> None:
+async def test_ids_rise_after_a_restart_although_the_clock_went_back(tmp_path: Path) -> None:
     path = tmp_path / "hassette.db"
 
     async def nothing() -> None:
@@ -101,9 +105,9 @@ async def test_ids_go_on_after_a_restart_even_if_the_clock_went_back(tmp_path: P
     ids: list[int] = []
     for _ in range(2):
         async with DatabaseService(path) as store, CommandExecutor(store) as executor:
-            ids.append((await executor.execute(heard(a_listener(), nothing))).id)
+            ids.append((await executor.execute(command(listener(), nothing))).id)
         db = sqlite3.connect(path)
-        # As if the clock had been an hour ahead.
+        # Simulates a clock that was an hour ahead.
         db.execute("UPDATE sessions SET last_id = last_id + (3600000 << 21)")
         db.commit()
         db.close()
@@ -111,7 +115,7 @@ async def test_ids_go_on_after_a_restart_even_if_the_clock_went_back(tmp_path: P
 
 
 @pytest.mark.parametrize("seconds", [1.5])
-async def test_a_lock_of_another_process_delays_records_and_loses_none(tmp_path: Path, seconds: float) -> None:
+async def test_lock_of_another_process_delays_records_and_loses_none(tmp_path: Path, seconds: float) -> None:
     path = tmp_path / "hassette.db"
 
     async def nothing() -> None:
@@ -119,16 +123,16 @@ async def test_a_lock_of_another_process_delays_records_and_loses_none(tmp_path:
 
     settings = ExecutorSettings(retry_min_s=0.05, retry_max_s=0.2)
     async with DatabaseService(path) as store, CommandExecutor(store, settings=settings) as executor:
-        registration = a_listener()
+        registration = listener()
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         ends = time.monotonic() + seconds
         runs = 0
         while time.monotonic() < ends:
-            await executor.execute(heard(registration, nothing))
+            await executor.execute(command(registration, nothing))
             runs += 1
             await asyncio.sleep(0.005)
         other.execute("ROLLBACK")
         other.close()
-    assert one(path, "SELECT count(*) FROM runs") == (runs,)
-    assert one(path, "SELECT sum(success) FROM statistics_hourly") == (runs,)
+    assert first_row(path, "SELECT count(*) FROM runs") == (runs,)
+    assert first_row(path, "SELECT sum(success) FROM statistics_hourly") == (runs,)

@@ -4,15 +4,21 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from support.waiting import patience
+
 
 class HistoryFile:
-    """The SQLite file of a history, opened read-only for each query."""
+    """The SQLite file of a history, opened read-only for each query. A file without a schema has no rows yet."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
 
     def rows(self, query: str, *arguments: object) -> list[sqlite3.Row]:
-        with closing(sqlite3.connect(f"file:{self.file}?mode=ro", uri=True)) as connection:
+        if not self.file.exists():
+            return []
+        with closing(sqlite3.connect(f"file:{self.file}?mode=ro", uri=True, timeout=patience(10))) as connection:
+            if not connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+                return []
             connection.row_factory = sqlite3.Row
             return connection.execute(query, arguments).fetchall()
 

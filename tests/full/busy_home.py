@@ -1,8 +1,6 @@
-"""A framework under load whose app keeps a journal of its own: the witness of the SIGKILL test.
+"""Hassette with a simulated home under load, for the SIGKILL test: ``python busy_home.py DATA_DIR``.
 
-    python busy_house.py DATA_DIR
-
-The app stands in DATA_DIR's neighbour ``apps``; nothing between its handler and the journal is ours.
+The configuration and its apps are in the parent folder of DATA_DIR.
 """
 
 import asyncio
