@@ -12,6 +12,7 @@ from hassette_store.statuses import STATUS_NAMES
 from hassette_sync import DataSyncService, NewerDatabaseError
 from hassette_sync.answers.registrations import AppSummary
 from hassette_sync.answers.values import TRIGGERS, Counts, Kind
+from hassette_sync.kinds import LABELS
 
 METHODS = {name: method for name, method in vars(DataSyncService).items() if not name.startswith("_")}
 QUESTIONS = {name: method for name, method in METHODS.items() if inspect.iscoroutinefunction(method)}
@@ -36,7 +37,7 @@ def test_readme_lists_all_questions() -> None:
 def test_kinds_of_runs_are_those_of_the_store() -> None:
     names = tuple(kind.name for kind in KINDS)
     assert get_args(Kind) == names
-    assert tuple(TRIGGERS) == names
+    assert tuple(TRIGGERS) == tuple(LABELS) == names
     assert {f"{name}s" for name in names} <= set(AppSummary.model_fields)
 
 

@@ -203,6 +203,10 @@ class ExecutionRow(RunRow, Protocol):
     def trigger(self) -> DueTriggerRow: ...
 
 
+AnyRunRow = InvocationRow | ExecutionRow
+"""A run of any kind."""
+
+
 class RunningRow(Protocol):
     """A run in progress."""
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
-from hassette_store.rows import ExecutionRow, InvocationRow, RunningRow
+from hassette_store.rows import AnyRunRow, RunningRow
 from hassette_sync.errors import SyncError
 
-LiveRow = InvocationRow | ExecutionRow
+LiveRow = AnyRunRow
 """A run that has just ended."""
 
 

@@ -63,6 +63,27 @@ class EventTrigger(Answer):
     user_id: str | None = None
 
     @property
+    def subject(self) -> str | None:
+        """Entity of the event."""
+        return self.entity_id
+
+    @property
+    def planned_us(self) -> None:
+        """None: an event has no planned time."""
+        return
+
+    @property
+    def details(self) -> tuple[tuple[str, str], ...]:
+        """Labels and ids of the event, for display."""
+        ids = (
+            ("event", self.event_type),
+            ("context", self.context_id),
+            ("parent", self.parent_id),
+            ("user", self.user_id),
+        )
+        return tuple((label, id_) for label, id_ in ids if id_)
+
+    @property
     def own_context(self) -> str | None:
         """Id of the Home Assistant context of the event."""
         return self.context_id or None
@@ -89,6 +110,21 @@ class DueTrigger(Answer):
     kind: Literal["due"] = "due"
     due_us: int
     manual: Flag = False
+
+    @property
+    def subject(self) -> None:
+        """None: a schedule has no entity."""
+        return
+
+    @property
+    def planned_us(self) -> int:
+        """Time at which the job was due."""
+        return self.due_us
+
+    @property
+    def details(self) -> tuple[tuple[str, str], ...]:
+        """No ids: the due time identifies the trigger."""
+        return ()
 
     @property
     def own_context(self) -> None:

@@ -9,7 +9,7 @@ import click
 
 from hassette_store import StoreError
 from hassette_sync.cli.files import backup, check, restore, vacuum
-from hassette_sync.cli.queries import errors, handlers, jobs, runs, sessions, show, status
+from hassette_sync.cli.queries import errors, registrations, runs, sessions, show, status
 from hassette_sync.cli.serve import serve
 from hassette_sync.cli.shared import EPILOG, ExitCode
 from hassette_sync.errors import BadQuestionError, SyncError
@@ -40,7 +40,7 @@ def telemetry() -> None:
     """Show what Hassette recorded, whether it is running or not."""
 
 
-for _command in (status, errors, runs, show, handlers, jobs, sessions, serve, check, backup, restore, vacuum):
+for _command in (status, errors, runs, show, *registrations, sessions, serve, check, backup, restore, vacuum):
     telemetry.add_command(_command)
 
 

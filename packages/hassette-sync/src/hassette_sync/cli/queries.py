@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from hassette_sync.cli.shared import EPILOG, Query, parse_seconds, query_options, show_output
 from hassette_sync.ids import parse_id
+from hassette_sync.kinds import LABELS, KindLabels
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.service import DataSyncService
 from hassette_sync.terminal import render
@@ -67,7 +68,7 @@ def errors(query: Query) -> None:
 @query_options(paged=True)
 @click.option("--app", help="Only runs of this app.")
 @click.option("--registration", metavar="ID", help="Only runs of this handler or job.")
-@click.option("--kind", type=click.Choice(["handler", "job"]), help="Only runs of handlers, or of jobs.")
+@click.option("--kind", type=click.Choice(list(LABELS)), help="Only runs of this kind.")
 @click.option("--status", help="success, error, cancelled, timed_out, interrupted, or failed for all failures.")
 @click.option("--text", help="Only runs with this text in a name, topic, entity, event type or error.")
 @click.option("--entity", help="Only runs triggered by this entity.")
@@ -112,28 +113,22 @@ def show(query: Query, id_: str) -> None:
     _show(query, lambda data: data.run(run_id), lambda run: render.run_detail(run, now_us(), query.table_width))
 
 
-@click.command(epilog=EPILOG)
-@query_options()
-@click.option("--app", help="Only handlers of this app.")
-def handlers(query: Query, app: str | None) -> None:
-    """List handlers with their runs, failures and durations."""
-    _show_registrations(query, "handler", app)
+def _registrations(kind: KindLabels) -> click.Command:
+    @click.command(kind.plural, epilog=EPILOG, help=f"List {kind.plural} with their runs, failures and durations.")
+    @query_options()
+    @click.option("--app", help=f"Only {kind.plural} of this app.")
+    def command(query: Query, app: str | None) -> None:
+        _show(
+            query,
+            lambda data: data.registrations(query.time_range(), kind=kind.name, app=app),
+            lambda found: render.registrations(found.registrations, kind, app, query.table_width),
+        )
+
+    return command
 
 
-@click.command(epilog=EPILOG)
-@query_options()
-@click.option("--app", help="Only jobs of this app.")
-def jobs(query: Query, app: str | None) -> None:
-    """List jobs with their runs, failures and durations."""
-    _show_registrations(query, "job", app)
-
-
-def _show_registrations(query: Query, kind: str, app: str | None) -> None:
-    _show(
-        query,
-        lambda data: data.registrations(query.time_range(), kind=kind, app=app),
-        lambda found: render.registrations(found.registrations, kind, app, query.table_width),
-    )
+registrations = [_registrations(kind) for kind in LABELS.values()]
+"""One command for each kind of registration."""
 
 
 @click.command(epilog=EPILOG)

@@ -7,7 +7,7 @@ from hassette_sync.answers.overview import Overview
 from hassette_sync.answers.registrations import Registration
 from hassette_sync.answers.runs import Run, RunDetail, ServiceCall
 from hassette_sync.answers.sessions import Session
-from hassette_sync.answers.values import EventTrigger, RegistrationRef, Trigger
+from hassette_sync.answers.values import DueTrigger, EventTrigger, RegistrationRef, Trigger
 from hassette_sync.formatting import (
     ago,
     coarse,
@@ -20,6 +20,7 @@ from hassette_sync.formatting import (
     size,
     status_label,
 )
+from hassette_sync.kinds import KindLabels
 from hassette_sync.terminal.tables import Column, plain, plain_lines, table
 from hassette_sync.verdict import verdict_of
 
@@ -64,13 +65,17 @@ def name(ref: RegistrationRef | Registration) -> str:
 
 def trigger_text(trigger: Trigger, now_us: int) -> str:
     """Describe a trigger: the entity with its change, the event type, or when the job was due."""
-    if isinstance(trigger, EventTrigger):
-        if trigger.entity_id is None:
+    match trigger:
+        case EventTrigger(entity_id=None):
             return trigger.event_type
-        if trigger.old_state is None and trigger.new_state is None:
-            return trigger.entity_id
-        return f"{trigger.entity_id}: {_state(trigger.old_state)} → {_state(trigger.new_state)}"
-    return "manual" if trigger.manual else f"due {moment(trigger.due_us, now_us=now_us)}"
+        case EventTrigger(old_state=None, new_state=None):
+            return str(trigger.entity_id)
+        case EventTrigger():
+            return f"{trigger.entity_id}: {_state(trigger.old_state)} → {_state(trigger.new_state)}"
+        case DueTrigger(manual=True):
+            return "manual"
+        case DueTrigger():
+            return f"due {moment(trigger.due_us, now_us=now_us)}"
 
 
 def _state(state: str | None) -> str:
@@ -96,16 +101,18 @@ def runs(found: tuple[Run, ...], now_us: int, width: int | None = None) -> str:
     return table(_RUN_COLUMNS, rows, width)
 
 
-def registrations(found: tuple[Registration, ...], kind: str, app: str | None = None, width: int | None = None) -> str:
+def registrations(
+    found: tuple[Registration, ...], kind: KindLabels, app: str | None = None, width: int | None = None
+) -> str:
     """Render handlers or jobs as a table; ``app`` is the filter, for the message if there are none."""
     if not found and app:
-        return f"There are no {kind}s of an app {app!r}. Without --app, the {kind}s of all apps are listed."
+        return f"There are no {kind.plural} of an app {app!r}. Without --app, the {kind.plural} of all apps are listed."
     if not found:
-        return f"No {kind}s yet. They appear when an app registers them."
+        return f"No {kind.plural} yet. They appear when an app registers them."
     columns = (
         Column("ID", right=True),
-        Column("Handler" if kind == "handler" else "Job", stretch=True),
-        Column("Topic" if kind == "handler" else "Schedule", stretch=True),
+        Column(kind.name.capitalize(), stretch=True),
+        Column(kind.source, stretch=True),
         Column("Runs", right=True),
         Column("Failed", right=True),
         Column("p50", right=True),
@@ -227,8 +234,8 @@ def run_detail(detail: RunDetail, now_us: int, width: int | None = None) -> str:
         f"Duration   {duration(run.duration_us)}",
         f"Session    {run.session_id}",
     ]
-    if isinstance(run.trigger, EventTrigger) and run.trigger.context_id:
-        lines.append(f"Context    {run.trigger.context_id}")
+    if run.trigger.own_context:
+        lines.append(f"Context    {run.trigger.own_context}")
     lines += _failure_lines(detail)
     if detail.caused_by:
         lines += ["", "Caused by", runs(detail.caused_by, now_us, width)]

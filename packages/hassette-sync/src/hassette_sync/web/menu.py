@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from hassette_sync.kinds import LABELS
+
 
 class MenuEntry(NamedTuple):
     """One page of the navigation."""
@@ -16,8 +18,7 @@ class MenuEntry(NamedTuple):
 
 MENU = (
     MenuEntry("/", "Overview"),
-    MenuEntry("/handlers", "Handlers"),
-    MenuEntry("/jobs", "Jobs"),
+    *(MenuEntry(f"/{kind.plural}", kind.title) for kind in LABELS.values()),
     MenuEntry("/runs", "Runs"),
     MenuEntry("/errors", "Errors"),
     MenuEntry("/sessions", "Sessions"),

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, Response
 
+from hassette_sync.kinds import LABELS
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.time_range import TimeRange
 from hassette_sync.verdict import verdict_of
@@ -31,22 +32,12 @@ async def overview(request: Request, data: Data, time_range: Range) -> Response:
     )
 
 
-@pages.get("/handlers")
-async def handlers(request: Request, data: Data, time_range: Range, app: str | None = None) -> Response:
-    """Handlers by app."""
-    return await _registrations(request, data, time_range, "handler", app)
-
-
-@pages.get("/jobs")
-async def jobs(request: Request, data: Data, time_range: Range, app: str | None = None) -> Response:
-    """Jobs by app, with their next runs."""
-    return await _registrations(request, data, time_range, "job", app)
-
-
-async def _registrations(request: Request, data: Data, time_range: TimeRange, kind: str, app: str | None) -> Response:
+async def registrations(request: Request, data: Data, time_range: Range, app: str | None = None) -> Response:
+    """Handlers or jobs by app; jobs with their next runs."""
+    kind = LABELS[request.scope["route"].name]
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id()
-    answer = await data.registrations(time_range, kind=kind, app=app or None)
+    answer = await data.registrations(time_range, kind=kind.name, app=app or None)
     shown = [one for one in answer.registrations if one.retired_us is None or one.counts.total]
     return await page(
         request,
@@ -59,6 +50,10 @@ async def _registrations(request: Request, data: Data, time_range: TimeRange, ki
         # Reversed, so that the earliest run of each job wins.
         upcoming={(one.app, one.instance, one.name): one.due_us for one in reversed(data.upcoming())},
     )
+
+
+for _kind in LABELS.values():
+    pages.add_api_route(f"/{_kind.plural}", registrations, name=_kind.name)
 
 
 @pages.get("/registrations/{id}")

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from hassette_sync import formatting
 from hassette_sync.__about__ import __version__
-from hassette_sync.answers.values import EventTrigger
+from hassette_sync.kinds import LABELS
 from hassette_sync.time_range import SECOND_US, TimeRange, now_us
 from hassette_sync.web import charts
 from hassette_sync.web.menu import MENU
@@ -63,12 +63,11 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update({name: getattr(formatting, name) for name in _FILTERS})
-    tests: dict[str, Any] = {"event": _is_event}
-    environment.tests.update(tests)
     shared: dict[str, Any] = {
         "version": __version__,
         "host": platform.node(),
         "menu": MENU,
+        "kinds": LABELS,
         "ranges": RANGES,
         "chart_width": charts.WIDTH,
         "chart_height": charts.HEIGHT,
@@ -78,10 +77,6 @@ def _environment() -> jinja2.Environment:
     }
     environment.globals.update(shared)
     return environment
-
-
-def _is_event(trigger: object) -> bool:
-    return isinstance(trigger, EventTrigger)
 
 
 def _render(request: Request, template: str, /, **values: Any) -> str:
