@@ -1,9 +1,9 @@
 # ruff: noqa: E501  a benchmark has the loop for itself, and prints tables
-"""What a batch costs, as a ratio to raw `sqlite3.executemany` of the same rows into the same tables.
+"""Cost of a batch, as a ratio to plain `sqlite3.executemany` of the same rows into the same tables.
 
-The floor: one thread, one connection, ready-made tuples, BEGIN, one executemany per table with the same upserts, COMMIT.
-Ours: `DatabaseService.write` of the values themselves, hop, encoding, statistics and fingerprints included.
-Both are measured in CPU time of the whole process, alternately, into files on one disk; the ratio is that of medians.
+The floor uses one thread, one connection, ready-made tuples, BEGIN, one executemany per table with the same upserts, and
+COMMIT. Ours is `DatabaseService.write` with records: hop, encoding, statistics and fingerprints included. Both are
+measured alternately in CPU time of the whole process, with files on one disk; the ratio is that of the medians.
 
 Usage: python benchmarks/store_batch.py [--quick]
 """
@@ -40,7 +40,7 @@ def raw(insertion: Insertion) -> str:
 
 
 class Raw:
-    """The floor."""
+    """The floor: writes the same rows with executemany."""
 
     def __init__(self, path: Path, synchronous: Any) -> None:
         self.db = connect_plain(path, synchronous=synchronous)
@@ -94,7 +94,7 @@ async def measure(runs: int, rounds: int, *, plain: bool, synchronous: Any = "no
 
 
 def index_costs(rounds: int) -> None:
-    """Print what each index costs: the floor with it and without it, in turns, by the quarter of least noise."""
+    """Print the cost of each index: the floor with and without it, alternately, from the fastest quarter."""
     with tempfile.TemporaryDirectory() as directory:
         template = Path(directory, "template.db")
         create(template)
@@ -132,7 +132,7 @@ def index_costs(rounds: int) -> None:
 def main() -> None:
     quick = "--quick" in sys.argv[1:]
     rounds = 40 if quick else 200
-    # A quick run is a noisy one.
+    # A quick run has much noise.
     most, missed = 2.5 if quick else 2.0, False
     print(f"A batch of 500, CPU µs a run, SQLite {sqlite3.sqlite_version}, Python {sys.version.split()[0]}")
     for name, plain in (("everything in it", False), ("plain successes", True)):

@@ -16,21 +16,21 @@ PROSE = sorted(
 SOURCES = sorted(ROOT.glob("packages/*/src/**/*.py"))
 # What may happen, as the README's table has it, and the test that shows what is lost then.
 PROOFS = {
-    "clean stop": "store/test_what_can_be_lost.py::test_a_clean_stop_loses_nothing",
-    "SIGKILL": "store/test_what_can_be_lost.py::test_sigkill_loses_at_most_what_was_not_yet_written",
+    "clean stop": "store/test_what_can_be_lost.py::test_clean_stop_loses_nothing",
+    "SIGKILL": "store/test_what_can_be_lost.py::test_sigkill_loses_only_unwritten_batches",
     # To the file all three are one: a process that ends in the middle of anything, with no last word.
-    "segfault": "store/test_what_can_be_lost.py::test_sigkill_loses_at_most_what_was_not_yet_written",
-    "out of memory": "store/test_what_can_be_lost.py::test_sigkill_loses_at_most_what_was_not_yet_written",
+    "segfault": "store/test_what_can_be_lost.py::test_sigkill_loses_only_unwritten_batches",
+    "out of memory": "store/test_what_can_be_lost.py::test_sigkill_loses_only_unwritten_batches",
     "power loss": "store/test_what_can_be_lost.py::test_power_loss_never_loses_the_file",
-    "database locked": "store/test_what_can_be_lost.py::test_a_database_that_another_process_locks_loses_nothing",
-    "disk full": "store/test_what_can_be_lost.py::test_a_full_disk_loses_nothing_that_can_wait",
-    "read-only": "store/test_what_can_be_lost.py::test_a_disk_that_turns_read_only_loses_nothing_that_can_wait",
-    "I/O error": "store/test_what_can_be_lost.py::test_a_disk_that_fails_every_nth_write_loses_nothing",
+    "database locked": "store/test_what_can_be_lost.py::test_lock_of_another_process_loses_nothing",
+    "disk full": "store/test_what_can_be_lost.py::test_full_disk_loses_nothing_that_is_retried",
+    "read-only": "store/test_what_can_be_lost.py::test_read_only_disk_loses_nothing_that_is_retried",
+    "I/O error": "store/test_what_can_be_lost.py::test_disk_that_fails_every_nth_write_loses_nothing",
     "corrupt file": "store/test_files.py::"
-    "test_a_damaged_file_is_moved_aside_whole_and_what_can_be_read_is_carried_over",
+    "test_damaged_file_is_moved_aside_and_its_readable_rows_are_copied",
     "failed upgrade": "store/test_upgrades.py::"
-    "test_a_failed_upgrade_leaves_everything_as_it_was_and_the_copy_beside_it",
-    "newer file": "store/test_schema.py::test_a_newer_file_is_left_alone",
+    "test_failed_upgrade_leaves_the_file_unchanged_and_keeps_the_copy",
+    "newer file": "store/test_schema.py::test_file_of_a_newer_version_is_unchanged",
 }
 
 each_page = pytest.mark.parametrize("page", PROSE, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -1,4 +1,4 @@
-"""Copies of a history, and care for it."""
+"""Backup, restore, check and vacuum of a history."""
 
 import asyncio
 import shutil
@@ -40,22 +40,20 @@ def count(path: Path) -> int:
         db.close()
 
 
-async def test_a_backup_is_whole_and_one_file_while_the_framework_writes(
-    store: DatabaseService, tmp_path: Path
-) -> None:
+async def test_backup_during_writes_is_complete_and_a_single_file(store: DatabaseService, tmp_path: Path) -> None:
     await some_runs(store, 400)
     to = tmp_path / "copy.db"
-    told: list[tuple[int, int]] = []
-    copying = asyncio.to_thread(backup, store.path, to, progress=lambda left, total: told.append((left, total)))
+    progress: list[tuple[int, int]] = []
+    copying = asyncio.to_thread(backup, store.path, to, progress=lambda left, total: progress.append((left, total)))
     await asyncio.gather(copying, some_runs(store, 400, 2))
     assert check(to) == []
     assert count(to) in (400, 800)
-    assert told[-1][0] == 0
+    assert progress[-1][0] == 0
     assert [one.name for one in sorted(tmp_path.glob("copy.db*"))] == ["copy.db"]  # noqa: ASYNC240
-    assert to.read_bytes()[18:20] == b"\x01\x01", "not a file that wants a log beside it"
+    assert to.read_bytes()[18:20] == b"\x01\x01", "the copy must not be in WAL mode"
 
 
-def test_a_backup_ends_although_a_writer_commits_between_all_its_steps(path: Path, tmp_path: Path) -> None:
+def test_backup_ends_although_a_writer_commits_between_its_steps(path: Path, tmp_path: Path) -> None:
     writer = sqlite3.connect(path, isolation_level=None)
     steps: list[int] = []
 
@@ -72,7 +70,7 @@ def test_a_backup_ends_although_a_writer_commits_between_all_its_steps(path: Pat
     assert check(tmp_path / "copy.db") == []
 
 
-async def test_a_restored_history_is_that_of_the_backup_and_the_other_is_kept(
+async def test_restore_puts_the_backup_in_place_and_keeps_the_replaced_history(
     make_store: MakeStore, path: Path, tmp_path: Path
 ) -> None:
     store = make_store()
@@ -88,16 +86,16 @@ async def test_a_restored_history_is_that_of_the_backup_and_the_other_is_kept(
     assert (count(path), count(kept)) == (3, 8)
     again = make_store()
     await again.start()
-    # The backup was made while a session was open, so that one counts as crashed.
+    # A session was open when the backup was made, so it counts as crashed.
     assert count(path) == 3
 
 
-def test_a_backup_can_be_restored_where_there_is_nothing(path: Path, tmp_path: Path) -> None:
+def test_backup_can_be_restored_to_an_empty_place(path: Path, tmp_path: Path) -> None:
     assert restore(tmp_path / "new" / "hassette.db", path) is None
     assert check(tmp_path / "new" / "hassette.db") == []
 
 
-def test_nothing_is_overwritten_and_nothing_is_made_of_nothing(path: Path, tmp_path: Path) -> None:
+def test_existing_targets_and_missing_sources_are_rejected(path: Path, tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="exists already"):
         backup(path, path)
     with pytest.raises(BackupError, match="no history at"):
@@ -110,14 +108,12 @@ def test_nothing_is_overwritten_and_nothing_is_made_of_nothing(path: Path, tmp_p
         vacuum(tmp_path / "no.db")
 
 
-def test_a_backup_to_a_directory_that_is_not_there_names_it(path: Path, tmp_path: Path) -> None:
+def test_backup_to_a_missing_directory_names_it(path: Path, tmp_path: Path) -> None:
     with pytest.raises(BackupError, match=r"there is no directory .*/not/there\. Create it first"):
         backup(path, tmp_path / "not" / "there" / "copy.db")
 
 
-def test_a_file_that_cannot_be_opened_is_an_error_and_not_a_finding(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreadable_file_is_an_error_and_not_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise sqlite3.OperationalError("unable to open database file")
 
@@ -126,7 +122,7 @@ def test_a_file_that_cannot_be_opened_is_an_error_and_not_a_finding(
         check(path)
 
 
-def test_a_damaged_backup_is_not_restored(path: Path, tmp_path: Path) -> None:
+def test_damaged_backup_is_not_restored(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     backup(path, copy)
     with copy.open("r+b") as file:
@@ -138,7 +134,7 @@ def test_a_damaged_backup_is_not_restored(path: Path, tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_what_fails_leaves_no_note_that_would_call_a_foreign_file_ours(
+def test_failed_operation_leaves_no_owner_note_next_to_a_foreign_file(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     foreign = tmp_path / "foreign.db"
@@ -154,7 +150,7 @@ def test_what_fails_leaves_no_note_that_would_call_a_foreign_file_ours(
     assert not owner_note(foreign).exists()
 
 
-async def test_a_symbolic_link_is_no_way_around_the_owner(store: DatabaseService, path: Path, tmp_path: Path) -> None:
+async def test_symbolic_link_does_not_bypass_the_owner(store: DatabaseService, path: Path, tmp_path: Path) -> None:
     backup(path, tmp_path / "copy.db")
     link = tmp_path / "link.db"
     link.symlink_to(path)
@@ -169,7 +165,7 @@ async def test_a_symbolic_link_is_no_way_around_the_owner(store: DatabaseService
     assert check(path) == []
 
 
-def test_a_newer_backup_is_not_restored(path: Path, tmp_path: Path) -> None:
+def test_backup_of_a_newer_version_is_not_restored(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     backup(path, copy)
     db = sqlite3.connect(copy)
@@ -180,7 +176,7 @@ def test_a_newer_backup_is_not_restored(path: Path, tmp_path: Path) -> None:
         restore(path, copy)
 
 
-def test_a_copy_that_does_not_fit_is_not_begun(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copy_without_enough_space_does_not_start(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(BackupError, match=r"needs .* MB, and .* has 0 MB free"):
@@ -203,7 +199,7 @@ async def test_check_finds_damage_and_broken_references(store: DatabaseService, 
     assert check(path) != []
 
 
-async def test_vacuum_gives_the_space_back_and_keeps_everything(make_store: MakeStore, path: Path) -> None:
+async def test_vacuum_shrinks_the_file_and_keeps_all_rows(make_store: MakeStore, path: Path) -> None:
     store = make_store()
     await store.start()
     for sequence in range(1, 20):
@@ -223,7 +219,7 @@ async def test_vacuum_gives_the_space_back_and_keeps_everything(make_store: Make
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how much memory a process has had")
-def test_vacuum_does_not_take_the_whole_history_into_memory(path: Path, spoil: RunScript) -> None:
+def test_vacuum_does_not_load_the_history_into_memory(path: Path, spoil: RunScript) -> None:
     spoil(
         "WITH RECURSIVE run (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM run WHERE id < 60000) "
         "INSERT INTO log_lines SELECT id, 0, 0, 20, 1, printf('%.*c', 900, 'x') FROM run"
@@ -245,7 +241,7 @@ print(most_kib() - before)
     assert int(grown) < 30_000
 
 
-async def test_a_copy_that_lacks_what_a_row_refers_to_is_restored_as_whole_as_it_is(
+async def test_backup_with_broken_references_is_restored(
     make_store: MakeStore, path: Path, tmp_path: Path, spoil: RunScript
 ) -> None:
     store = make_store()
@@ -260,7 +256,7 @@ async def test_a_copy_that_lacks_what_a_row_refers_to_is_restored_as_whole_as_it
 
 
 @pytest.mark.parametrize("moves", range(4))
-async def test_a_restore_that_a_crash_cuts_after_any_move_is_finished_or_forgotten(
+async def test_restore_interrupted_after_any_move_is_finished_or_undone(
     make_store: MakeStore, path: Path, tmp_path: Path, crash_after: Any, moves: int
 ) -> None:
     store = make_store()
@@ -269,14 +265,14 @@ async def test_a_restore_that_a_crash_cuts_after_any_move_is_finished_or_forgott
     backup(path, tmp_path / "copy.db")
     await some_runs(store, 5, 2)
     await store.stop()
-    # As SQLite leaves it beside a file that nobody closed; there is nothing in it, so that the runs can be counted.
+    # SQLite leaves a log next to a file that was not closed. It is empty here, so that the runs can be counted.
     log = path.with_name("hassette.db-wal")
     log.touch()
     with pytest.raises(KeyboardInterrupt), crash_after(moves):
         restore(path, tmp_path / "copy.db")
     again = make_store()
     await again.start()
-    # The copy gets its name, the history goes, its log goes after it: from then on, the copy takes its place.
+    # First the copy gets its name, then the history moves, then its log. Once the history has moved, the copy wins.
     assert count(path) == (8 if moves < 2 else 3)
     if moves >= 2:
         (kept,) = (one for one in path.parent.glob("hassette.db.replaced-*") if not one.name.endswith("-wal"))
@@ -284,7 +280,7 @@ async def test_a_restore_that_a_crash_cuts_after_any_move_is_finished_or_forgott
     assert not [one for one in path.parent.iterdir() if ".new" in one.name]
 
 
-def test_a_restore_below_what_is_no_directory_says_what_is_in_the_way(path: Path, tmp_path: Path) -> None:
+def test_restore_below_a_file_reports_the_path(path: Path, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(BackupError, match=r"could not be restored to .*file.hassette\.db"):

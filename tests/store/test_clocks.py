@@ -1,4 +1,4 @@
-"""Hours are those of UTC, whatever the house's clocks do."""
+"""Statistics use UTC hours, even when local time repeats or skips an hour."""
 
 import os
 import time
@@ -15,14 +15,14 @@ from support.stores import Reader
 @pytest.mark.parametrize(
     ("zone", "first_utc", "repeated"),
     [
-        # 02:30 comes twice.
+        # 02:30 local time occurs twice.
         ("CET-1CEST,M3.5.0,M10.5.0/3", datetime(2026, 10, 25, 0, 30, tzinfo=UTC), True),
-        # From 01:30 to 03:30 in an hour.
+        # Local time skips from 01:30 to 03:30.
         ("CET-1CEST,M3.5.0,M10.5.0/3", datetime(2026, 3, 29, 0, 30, tzinfo=UTC), False),
     ],
     ids=["autumn", "spring"],
 )
-async def test_statistics_of_an_hour_that_the_clocks_repeat_or_skip_are_those_of_two_hours(
+async def test_statistics_use_utc_hours_when_local_time_changes(
     store: DatabaseService,
     read: Reader,
     monkeypatch: pytest.MonkeyPatch,

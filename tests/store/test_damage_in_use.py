@@ -1,4 +1,4 @@
-"""Damage that SQLite meets while the file is in use, although a check finds the file sound."""
+"""Damage that SQLite finds only while the file is in use."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ RUN_ROW = "(id, listener_id, session_id, status, started_before, duration_us, wa
 
 @pytest.fixture
 async def history(make_store: MakeStore) -> Any:
-    """A service, stopped, with forty runs of one handler in its file."""
+    """Return a stopped store with forty runs of one handler."""
     store = make_store(keep_newest=0, retention_schedule=RetentionSchedule(first_pass_s=0))
     await store.start()
     runs = tuple(invocation(n, Listener()) for n in range(40))
@@ -28,7 +28,7 @@ async def history(make_store: MakeStore) -> Any:
 
 
 def lose_index_entries(spoil: Callable[[str], None], read: Reader) -> None:
-    """Five rows more than an index knows of, as after a write that a card never made."""
+    """Insert five rows that an index lacks, as after a write that an SD card lost."""
     sql = read.value("SELECT sql FROM sqlite_master WHERE name = ?", INDEX)
     root = read.value("SELECT rootpage FROM sqlite_master WHERE name = ?", INDEX)
     spoil(f"PRAGMA writable_schema = ON; DELETE FROM sqlite_master WHERE name = '{INDEX}'")
@@ -43,7 +43,7 @@ def lose_index_entries(spoil: Callable[[str], None], read: Reader) -> None:
     )
 
 
-async def test_an_index_that_lacks_rows_is_mended_and_does_not_end_each_pass_of_the_retention(
+async def test_index_with_missing_rows_is_recovered_when_the_retention_finds_it(
     history: Any, read: Reader, clock: Clock, spoil: RunScript
 ) -> None:
     lose_index_entries(spoil, read)
@@ -66,7 +66,7 @@ def damage_the_list_of_free_pages(path: Path) -> None:
         file.write((5_000).to_bytes(4, "big") + (300).to_bytes(4, "big"))
 
 
-async def test_a_damaged_list_of_free_pages_is_found_by_every_check(
+async def test_every_check_finds_a_damaged_list_of_free_pages(
     history: Any, make_store: MakeStore, read: Reader, spoil: RunScript
 ) -> None:
     spoil("UPDATE sessions SET outcome = 'open', ended_us = NULL")
@@ -84,10 +84,10 @@ async def test_a_damaged_list_of_free_pages_is_found_by_every_check(
     ("table", "column"),
     [("handler_invocations", "waited_us"), ("sessions", "heartbeat_us"), ("names", "name"), ("store_state", "value")],
 )
-async def test_a_wrong_letter_in_the_name_of_a_column_is_mended_with_every_row(
+async def test_wrong_byte_in_the_name_of_a_column_loses_no_row(
     history: Any, read: Reader, clock: Clock, spoil: RunScript, table: str, column: str
 ) -> None:
-    """No check finds it: it is a schema like any other, only not ours."""
+    """No check finds the damage, because the schema is valid."""
     spoil(
         "PRAGMA writable_schema = ON; "
         f"UPDATE sqlite_master SET sql = replace(sql, ' {column} ', ' {column[:-1]}x ') WHERE name = '{table}'"

@@ -1,5 +1,5 @@
 # ruff: noqa: ASYNC220, ASYNC221, ASYNC240  nothing else runs on these loops
-"""Whatever lies at the path: made, opened, mended, moved aside or refused, and never deleted."""
+"""Any file at the path is created, opened, recovered, moved aside or rejected, and never deleted."""
 
 import os
 import shutil
@@ -25,8 +25,9 @@ from hassette_store.file.connections import connect_plain
 from hassette_store.file.ownership import owner_note
 from support.rows import Batch, Listener, invocation
 from support.stores import MakeStore, Reader
+from support.waiting import patience
 
-NOBODY = 65_534
+OTHER_USER = 65_534
 
 
 async def start_and_stop(make_store: MakeStore, path: Path, **settings: Any) -> Any:
@@ -37,7 +38,7 @@ async def start_and_stop(make_store: MakeStore, path: Path, **settings: Any) -> 
 
 
 def damage(path: Path, *, start: float, end: float) -> None:
-    """Overwrite a part of the file in the middle, as a dying SD card does."""
+    """Overwrite a part of the file in the middle, as a failing SD card does."""
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.seek(int(size * start) // 4096 * 4096)
@@ -73,10 +74,7 @@ def names_in(directory: Path) -> list[str]:
     return sorted(one.name for one in directory.iterdir())
 
 
-# ---- damaged ------------------------------------------------------------------------------------------------------
-
-
-async def test_a_damaged_file_is_moved_aside_whole_and_what_can_be_read_is_carried_over(
+async def test_damaged_file_is_moved_aside_and_its_readable_rows_are_copied(
     make_store: MakeStore, path: Path, read: Reader, caplog: pytest.LogCaptureFixture
 ) -> None:
     await a_full_history(make_store)
@@ -101,9 +99,7 @@ async def test_a_damaged_file_is_moved_aside_whole_and_what_can_be_read_is_carri
     assert read.value("SELECT count(*) FROM listeners") == 20
 
 
-async def test_a_truncated_file_is_noticed_at_a_clean_start_too(
-    make_store: MakeStore, path: Path, read: Reader
-) -> None:
+async def test_truncated_file_is_found_after_a_clean_stop(make_store: MakeStore, path: Path, read: Reader) -> None:
     await a_full_history(make_store, crash=False)
     size = path.stat().st_size
     with path.open("r+b") as file:
@@ -114,7 +110,7 @@ async def test_a_truncated_file_is_noticed_at_a_clean_start_too(
     assert damaged_in(path.parent).stat().st_size == size * 2 // 3
 
 
-async def test_a_file_that_lost_its_header_is_ours_by_the_note_beside_it(
+async def test_file_without_header_is_recognised_by_its_owner_note(
     make_store: MakeStore, path: Path, read: Reader
 ) -> None:
     await a_full_history(make_store)
@@ -127,7 +123,7 @@ async def test_a_file_that_lost_its_header_is_ours_by_the_note_beside_it(
     assert read.value("SELECT kind FROM lifecycle_events") == "database_recovered"
 
 
-async def test_damage_that_shows_while_in_use_ends_serve_and_the_next_start_mends_it(
+async def test_damage_found_in_use_ends_serve_and_the_next_start_recovers_the_file(
     make_store: MakeStore, path: Path, read: Reader
 ) -> None:
     await a_full_history(make_store, crash=False)
@@ -152,7 +148,7 @@ async def test_damage_that_shows_while_in_use_ends_serve_and_the_next_start_mend
     assert read.value("SELECT count(*) FROM lifecycle_events WHERE kind = 'database_recovered'") == 1
 
 
-async def test_a_file_of_which_nothing_can_be_read_is_kept_and_a_new_one_begins(
+async def test_unreadable_file_is_kept_and_a_new_history_starts(
     make_store: MakeStore, path: Path, read: Reader
 ) -> None:
     await a_full_history(make_store)
@@ -165,9 +161,7 @@ async def test_a_file_of_which_nothing_can_be_read_is_kept_and_a_new_one_begins(
     assert "0 rows were copied" in read.value("SELECT detail FROM lifecycle_events")
 
 
-async def test_a_recovery_that_a_crash_cut_off_is_done_again_or_finished(
-    make_store: MakeStore, path: Path, read: Reader
-) -> None:
+async def test_interrupted_recovery_is_repeated_or_finished(make_store: MakeStore, path: Path, read: Reader) -> None:
     await a_full_history(make_store)
     half_done = path.with_name("hassette.db.new")
     half_done.write_bytes(b"half of a file")
@@ -179,7 +173,7 @@ async def test_a_recovery_that_a_crash_cut_off_is_done_again_or_finished(
     assert read.value("SELECT count(*) FROM runs") == 4_000
 
 
-async def test_the_check_after_a_crash_is_bounded_in_time(
+async def test_check_after_a_crash_has_a_time_limit(
     make_store: MakeStore, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await a_full_history(make_store)
@@ -187,19 +181,14 @@ async def test_the_check_after_a_crash_is_bounded_in_time(
     assert "too large to be checked within check_limit_s" in caplog.text
 
 
-# ---- not what it should be ----------------------------------------------------------------------------------------
-
-
-async def test_a_zero_length_file_becomes_a_history(make_store: MakeStore, tmp_path: Path) -> None:
+async def test_empty_file_becomes_a_history(make_store: MakeStore, tmp_path: Path) -> None:
     path = tmp_path / "hassette.db"
     path.touch()
     await start_and_stop(make_store, path)
     assert check(path) == []
 
 
-async def test_a_file_that_is_not_a_database_is_refused_each_time_and_left_as_it_is(
-    make_store: MakeStore, tmp_path: Path
-) -> None:
+async def test_file_that_is_no_database_is_rejected_and_unchanged(make_store: MakeStore, tmp_path: Path) -> None:
     path = tmp_path / "mine" / "hassette.db"
     path.parent.mkdir()
     path.write_text("dear diary")
@@ -210,37 +199,35 @@ async def test_a_file_that_is_not_a_database_is_refused_each_time_and_left_as_it
     assert text_of(path) == b"dear diary"
 
 
-async def test_a_directory_in_its_place_is_refused(make_store: MakeStore, tmp_path: Path) -> None:
+async def test_directory_in_place_of_the_file_is_rejected(make_store: MakeStore, tmp_path: Path) -> None:
     path = tmp_path / "hassette.db"
     path.mkdir()
     with pytest.raises(UnusableFileError, match="it is a directory"):
         await start_and_stop(make_store, path)
 
 
-async def test_a_dangling_symlink_is_refused_and_names_what_is_missing(make_store: MakeStore, tmp_path: Path) -> None:
+async def test_dangling_symlink_is_rejected_with_its_target(make_store: MakeStore, tmp_path: Path) -> None:
     path = tmp_path / "hassette.db"
     path.symlink_to(tmp_path / "card" / "hassette.db")
     with pytest.raises(UnusableFileError, match=r"symbolic link to .*card/hassette.db, which does not exist"):
         await start_and_stop(make_store, path)
 
 
-async def test_a_symlink_to_a_history_is_followed(make_store: MakeStore, path: Path, tmp_path: Path) -> None:
+async def test_symlink_to_a_history_is_followed(make_store: MakeStore, path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.db"
     link.symlink_to(path)
     await start_and_stop(make_store, link)
     assert link.is_symlink()
 
 
-async def test_a_missing_directory_is_made_and_an_impossible_one_is_named(
-    make_store: MakeStore, tmp_path: Path
-) -> None:
+async def test_missing_directory_is_created_or_reported(make_store: MakeStore, tmp_path: Path) -> None:
     await start_and_stop(make_store, tmp_path / "a" / "b" / "hassette.db")
     (tmp_path / "file").touch()
     with pytest.raises(UnusableFileError, match=r"directory .*file/data cannot be created"):
         await start_and_stop(make_store, tmp_path / "file" / "data" / "hassette.db")
 
 
-async def test_a_log_without_its_database_is_kept(make_store: MakeStore, path: Path, read: Reader) -> None:
+async def test_log_without_its_database_is_kept(make_store: MakeStore, path: Path, read: Reader) -> None:
     log = path.with_name("hassette.db-wal")
     shutil.move(path, log)
     before = text_of(log)
@@ -250,7 +237,7 @@ async def test_a_log_without_its_database_is_kept(make_store: MakeStore, path: P
     assert aside.name in read.value("SELECT detail FROM lifecycle_events")
 
 
-AS_NOBODY = """
+AS_OTHER_USER = """
 import asyncio, os, sys
 from pathlib import Path
 from hassette_store import DatabaseService, StoreError
@@ -263,36 +250,36 @@ async def start(path):
         print(f"{{type(error).__name__}}: {{error}}")
     await store.stop()
 
-asyncio.run(start(sys.argv[2]))  # brings in what nobody may read
-os.setgid({nobody}); os.setuid({nobody})
+asyncio.run(start(sys.argv[2]))  # imports modules that the other user may not read
+os.setgid({user}); os.setuid({user})
 asyncio.run(start(sys.argv[1]))
 """
 
 
 @pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root may become another user")
 @pytest.mark.parametrize("what", ["file", "directory"])
-async def test_a_file_or_directory_of_another_user_is_named_with_its_owner(
+async def test_file_or_directory_of_another_user_is_reported_with_its_owner(
     what: str, tmp_path: Path, empty_file: Path
 ) -> None:
     other = shutil.copyfile(empty_file, tmp_path / "other.db")
-    # Not below pytest's own directory: each run of pytest that starts takes it back from everybody else.
+    # Not below the directory of pytest, because each run of pytest removes the access of other users.
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         path = shutil.copyfile(empty_file, directory / "hassette.db")
         directory.chmod(0o777 if what == "file" else 0o755)
         path.chmod(0o644 if what == "file" else 0o666)
         done = subprocess.run(
-            [sys.executable, "-c", AS_NOBODY.format(nobody=NOBODY), str(path), str(other)],
+            [sys.executable, "-c", AS_OTHER_USER.format(user=OTHER_USER), str(path), str(other)],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=patience(30),
         )
     assert "UnusableFileError" in done.stdout, done.stderr
     assert "belongs to user 0" in done.stdout
-    assert f"user {NOBODY} may not write" in done.stdout
+    assert f"user {OTHER_USER} may not write" in done.stdout
 
 
-async def test_a_file_on_a_read_only_file_system_is_an_error_and_not_a_loss(
+async def test_read_only_file_raises_a_write_error(
     make_store: MakeStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
@@ -303,8 +290,6 @@ async def test_a_file_on_a_read_only_file_system_is_an_error_and_not_a_loss(
     with pytest.raises(WriteFailedError, match="readonly"):
         await start_and_stop(make_store, path)
 
-
-# ---- one owner ----------------------------------------------------------------------------------------------------
 
 HOLD = """
 import asyncio, sys
@@ -320,7 +305,7 @@ asyncio.run(main())
 """
 
 
-async def test_a_second_framework_is_refused_with_the_first_ones_pid_and_host(
+async def test_second_framework_gets_the_pid_and_host_of_the_first(
     make_store: MakeStore, path: Path, read: Reader
 ) -> None:
     holder = subprocess.Popen(
@@ -339,7 +324,7 @@ async def test_a_second_framework_is_refused_with_the_first_ones_pid_and_host(
     await start_and_stop(make_store, path)
 
 
-async def test_two_that_make_a_new_file_at_once_make_one(tmp_path: Path) -> None:
+async def test_two_processes_that_create_the_file_at_once_create_one(tmp_path: Path) -> None:
     path = tmp_path / "hassette.db"
     holders = [
         subprocess.Popen(
@@ -351,24 +336,24 @@ async def test_two_that_make_a_new_file_at_once_make_one(tmp_path: Path) -> None
         )
         for _ in range(2)
     ]
-    said = [holder.communicate(timeout=50) for holder in holders]
-    # Nobody reads their input, so the first one ends at once; the other is refused or comes after it.
-    assert sum(out == "open\n" for out, _ in said) >= 1
-    for out, err in said:
+    outputs = [holder.communicate(timeout=patience(50)) for holder in holders]
+    # Their input is at its end, so the first one stops at once; the other is rejected or starts after it.
+    assert sum(out == "open\n" for out, _ in outputs) >= 1
+    for out, err in outputs:
         assert out == "open\n" or "DatabaseInUseError" in err
     assert check(path) == []
 
 
-async def test_readers_are_welcome_at_any_time(store: DatabaseService, read: Reader) -> None:
+async def test_readers_can_read_while_the_store_is_open(store: DatabaseService, read: Reader) -> None:
     await store.write(Batch(1, invocations=(invocation(1, Listener()),)))
     assert read.value("SELECT count(*) FROM runs") == 1
 
 
-async def test_the_note_stays_and_says_whose_the_file_is(store: DatabaseService, path: Path) -> None:
+async def test_owner_note_names_the_owning_process(store: DatabaseService, path: Path) -> None:
     assert str(os.getpid()) in text_of(owner_note(path)).decode()
 
 
-def test_a_reader_cannot_write(path: Path) -> None:
+def test_reader_cannot_write(path: Path) -> None:
     from hassette_store import connect_read_only
 
     connect_plain(path).close()
@@ -380,7 +365,7 @@ def test_a_reader_cannot_write(path: Path) -> None:
         connection.close()
 
 
-def test_a_query_beyond_its_deadline_is_given_up(path: Path) -> None:
+def test_query_is_interrupted_after_its_deadline(path: Path) -> None:
     from hassette_store import connect_read_only, deadline
 
     connection = connect_read_only(path)

@@ -1,3 +1,5 @@
+"""Fingerprints group failures with the same cause."""
+
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from support.rows import Failure, Frame
         ("first line\nsecond", "first line\nanother"),
     ],
 )
-def test_what_varies_does_not_make_another_mistake(one: str, other: str) -> None:
+def test_variable_parts_of_a_message_do_not_change_the_fingerprint(one: str, other: str) -> None:
     assert fingerprint(Failure(message=one)) == fingerprint(Failure(message=other))
 
 
@@ -32,17 +34,17 @@ def test_what_varies_does_not_make_another_mistake(one: str, other: str) -> None
     ],
     ids=str,
 )
-def test_another_kind_type_place_or_message_is_another_mistake(change: dict[str, Any]) -> None:
+def test_kind_type_frames_and_message_change_the_fingerprint(change: dict[str, Any]) -> None:
     assert fingerprint(Failure()) != fingerprint(Failure()._replace(**change))
 
 
-def test_an_edit_above_and_another_directory_leave_the_mistake_the_same() -> None:
+def test_line_numbers_and_directories_do_not_change_the_fingerprint() -> None:
     frames = (Frame("/config/apps/hall.py", 12, "f"), Frame("/config/apps/lamp.py", 5, "g"))
     moved = (Frame("/srv/apps/hall.py", 99, "f"), Frame("C:\\apps\\lamp.py", 6, "g"))
     assert fingerprint(Failure(frames=frames)) == fingerprint(Failure(frames=moved))
 
 
-def test_only_the_innermost_frames_of_the_apps_own_code_count() -> None:
+def test_only_the_innermost_frames_of_app_code_count() -> None:
     own = (Frame("/config/apps/hall.py", 12, "f"),)
     library = (
         Frame("/usr/lib/python3.11/json/decoder.py", 355, "raw_decode"),
@@ -56,9 +58,9 @@ def test_only_the_innermost_frames_of_the_apps_own_code_count() -> None:
     assert fingerprint(Failure(frames=library)) != fingerprint(Failure(frames=library[:1]))
 
 
-def test_the_version_is_a_part_of_it() -> None:
+def test_fingerprint_contains_its_version() -> None:
     assert fingerprint(Failure()).startswith("1:")
 
 
-def test_a_message_is_normalised_as_documented() -> None:
+def test_message_is_normalised_as_documented() -> None:
     assert normalised("light.hall: 3 of 'x' at 0xff, deadbeef01 failed") == "#: # of # at #, # failed"

@@ -1,4 +1,4 @@
-"""Names and registrations whose text has no UTF-8 form: one number each, in every session."""
+"""Names and registrations with lone surrogates have one number in every session."""
 
 from hassette_store import DatabaseService
 from hassette_store.writing.numbering import NameNumbers, key_of
@@ -6,7 +6,7 @@ from support.rows import Batch, Effects, Event, Job, Listener, LogLine, invocati
 from support.stores import MakeStore, Reader
 
 
-async def test_a_name_with_a_lone_surrogate_is_kept_in_every_session(make_store: MakeStore, read: Reader) -> None:
+async def test_name_with_a_lone_surrogate_is_stored_in_every_session(make_store: MakeStore, read: Reader) -> None:
     listener = Listener()
     for number in (1, 2):
         store = make_store()
@@ -19,7 +19,7 @@ async def test_a_name_with_a_lone_surrogate_is_kept_in_every_session(make_store:
     assert [row["logger"] for row in read.rows("SELECT logger FROM run_log_lines")] == ["hall.?"] * 2
 
 
-async def test_names_that_are_one_in_the_file_are_one_name(store: DatabaseService, read: Reader) -> None:
+async def test_names_with_the_same_clean_text_are_one_name(store: DatabaseService, read: Reader) -> None:
     listener = Listener()
     names = ("sensor.\ud800", "sensor.\ud801", "sensor.?", "sensor.\ud800")
     for number, name in enumerate(names, 1):
@@ -28,9 +28,7 @@ async def test_names_that_are_one_in_the_file_are_one_name(store: DatabaseServic
     assert [row["entity"] for row in read.rows("SELECT entity FROM named_runs")] == ["sensor.?"] * 4
 
 
-async def test_registrations_that_are_one_in_the_file_are_one_registration_in_every_session(
-    make_store: MakeStore, read: Reader
-) -> None:
+async def test_registrations_with_the_same_clean_key_are_one_registration(make_store: MakeStore, read: Reader) -> None:
     for number in (1, 2):
         store = make_store()
         await store.start()
@@ -43,7 +41,7 @@ async def test_registrations_that_are_one_in_the_file_are_one_registration_in_ev
     assert read.value("SELECT sum(success) FROM statistics_daily") == 4
 
 
-def test_a_name_that_was_not_kept_is_given_a_number_again() -> None:
+def test_number_of_a_name_that_was_not_stored_is_assigned_again() -> None:
     numbers = NameNumbers([("known", 1)])
     assert numbers["new.\ud800"] == 2
     numbers.settle(kept=False)
@@ -55,6 +53,6 @@ def test_a_name_that_was_not_kept_is_given_a_number_again() -> None:
     assert not numbers.fresh
 
 
-def test_a_natural_key_is_what_the_file_has() -> None:
+def test_natural_key_consists_of_clean_texts() -> None:
     assert key_of(Listener("x\ud800", topic="t\ud800")) == ("handler", "hall", "main", "x?", "t?")
     assert key_of(Job("x\ud800", app="\ud800")) == ("job", "?", "main", "x?")

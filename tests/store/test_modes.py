@@ -1,4 +1,4 @@
-"""Whose the files are that caring for a history makes, and who may read them."""
+"""Owner and mode of the files that operations on a history create."""
 
 import os
 import sys
@@ -13,11 +13,13 @@ from hassette_store.recovery import replacement
 from hassette_store.settings import StoreSettings
 from hassette_store.startup.preparation import prepare
 
-SOMEBODY = 12_345
+OTHER_USER = 12_345
 Care = Callable[[Path, Path], None]
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
-as_root = pytest.mark.skipif(sys.platform == "win32" or os.getuid() != 0, reason="only root may give files away")
+as_root = pytest.mark.skipif(
+    sys.platform == "win32" or os.getuid() != 0, reason="only root may change the owner of a file"
+)
 
 
 def facts(file: Path) -> tuple[int, int, int]:
@@ -52,30 +54,30 @@ CARES = pytest.mark.parametrize("care", [restored, rewritten, recovered, put_bac
 
 @as_root
 @CARES
-def test_root_does_not_take_a_history_away_from_its_user(path: Path, tmp_path: Path, care: Care) -> None:
+def test_operations_of_root_keep_the_owner_of_the_history(path: Path, tmp_path: Path, care: Care) -> None:
     copy = tmp_path / "copy.db"
     backup(path, copy)
-    os.chown(path, SOMEBODY, SOMEBODY)
+    os.chown(path, OTHER_USER, OTHER_USER)
     path.chmod(0o600)
     care(path, copy)
-    assert facts(path) == (SOMEBODY, SOMEBODY, 0o600)
-    assert facts(owner_note(path)) == (SOMEBODY, SOMEBODY, 0o600)
+    assert facts(path) == (OTHER_USER, OTHER_USER, 0o600)
+    assert facts(owner_note(path)) == (OTHER_USER, OTHER_USER, 0o600)
     assert check(path) == []
 
 
 @as_root
-def test_a_history_that_root_restores_where_there_is_none_is_the_directorys_owners(path: Path, tmp_path: Path) -> None:
+def test_new_history_restored_by_root_has_the_owner_of_its_directory(path: Path, tmp_path: Path) -> None:
     place = tmp_path / "new"
     place.mkdir()
-    os.chown(place, SOMEBODY, SOMEBODY)
+    os.chown(place, OTHER_USER, OTHER_USER)
     place.chmod(0o700)
     restore(place / "hassette.db", path)
-    assert {facts(file) for file in place.iterdir()} == {(SOMEBODY, SOMEBODY, 0o600)}
+    assert {facts(file) for file in place.iterdir()} == {(OTHER_USER, OTHER_USER, 0o600)}
 
 
 @posix
 @CARES
-def test_a_private_history_stays_private(path: Path, tmp_path: Path, care: Care) -> None:
+def test_private_history_stays_private(path: Path, tmp_path: Path, care: Care) -> None:
     copy = tmp_path / "copy.db"
     backup(path, copy)
     path.chmod(0o600)
@@ -84,7 +86,7 @@ def test_a_private_history_stays_private(path: Path, tmp_path: Path, care: Care)
 
 
 @posix
-def test_a_backup_is_as_private_as_the_history(path: Path, tmp_path: Path) -> None:
+def test_backup_has_the_mode_of_the_history(path: Path, tmp_path: Path) -> None:
     path.chmod(0o640)
     backup(path, tmp_path / "copy.db")
     assert facts(tmp_path / "copy.db") == facts(path)

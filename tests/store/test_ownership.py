@@ -1,4 +1,4 @@
-"""One owner per file, by whatever way one comes to it, and for exactly as long as it owns it."""
+"""A file has one owner, on any path to it, until the owner releases it or ends."""
 
 import errno
 import os
@@ -16,6 +16,7 @@ from hassette_store.file.ownership import FileLock, Ownership, owned, owner_note
 from hassette_store.settings import StoreSettings
 from hassette_store.startup.preparation import prepare
 from support.stores import MakeStore
+from support.waiting import patience
 
 
 async def start_and_stop(make_store: MakeStore, path: Path) -> Any:
@@ -25,7 +26,7 @@ async def start_and_stop(make_store: MakeStore, path: Path) -> Any:
     return store
 
 
-async def test_a_link_to_a_history_has_the_same_owner(
+async def test_link_to_a_history_has_the_same_owner(
     make_store: MakeStore, store: DatabaseService, path: Path, tmp_path: Path
 ) -> None:
     link = tmp_path / "link.db"
@@ -45,7 +46,7 @@ class SharedWithChild(FileLock):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no fork")
-def test_a_released_file_is_free_although_a_forked_child_lives_on(path: Path) -> None:
+def test_released_file_is_free_while_a_forked_child_runs(path: Path) -> None:
     lock = SharedWithChild()
     first = Ownership.take(path, lock=lock)
     try:
@@ -56,9 +57,7 @@ def test_a_released_file_is_free_although_a_forked_child_lives_on(path: Path) ->
 
 
 @pytest.mark.parametrize("call", ["ftruncate", "write"])
-def test_a_note_that_cannot_be_written_leaves_the_file_free(
-    path: Path, monkeypatch: pytest.MonkeyPatch, call: str
-) -> None:
+def test_file_stays_free_if_its_note_cannot_be_written(path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     def refuse(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -70,10 +69,10 @@ def test_a_note_that_cannot_be_written_leaves_the_file_free(
     Ownership.take(path).release()
 
 
-async def test_a_restart_does_not_drop_the_locks_of_this_process(
+async def test_restart_does_not_drop_the_locks_of_this_process(
     make_store: MakeStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Closing a file takes all POSIX locks of the process on it back: only SQLite may open the history."""
+    """Closing a file drops all POSIX locks of the process on it, so only SQLite may open the history."""
     opened: list[Path] = []
     really_open = Path.open
 
@@ -101,7 +100,7 @@ class TakenAtOnce(FileLock):
             self.next_owner = Ownership.take(self.path)
 
 
-def test_a_note_is_taken_away_before_others_may_own_the_file(path: Path) -> None:
+def test_note_is_removed_before_the_lock_is_released(path: Path) -> None:
     lock = TakenAtOnce(path)
     with pytest.raises(WriteFailedError), owned(path, lock=lock):
         raise WriteFailedError(path, OSError("no space"))
@@ -112,7 +111,7 @@ def test_a_note_is_taken_away_before_others_may_own_the_file(path: Path) -> None
     lock.next_owner.release()
 
 
-def test_a_foreign_file_that_is_refused_is_nobodys_and_the_next_owner_is_the_only_one(path: Path) -> None:
+def test_rejected_foreign_file_has_only_its_next_owner(path: Path) -> None:
     lock = TakenAtOnce(path)
     path.write_bytes(b"another program's file, which is longer than a hundred bytes" * 100)
     with pytest.raises(UnusableFileError, match="it is not an SQLite database"):
@@ -124,8 +123,8 @@ def test_a_foreign_file_that_is_refused_is_nobodys_and_the_next_owner_is_the_onl
     assert not owner_note(path).exists()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows takes no open file away")
-def test_a_note_that_went_between_its_opening_and_its_locking_is_made_anew(path: Path) -> None:
+@pytest.mark.skipif(os.name != "posix", reason="Windows does not remove open files")
+def test_note_removed_between_opening_and_locking_is_created_again(path: Path) -> None:
     class RemovedBeforeLock(FileLock):
         removed = False
 
@@ -142,10 +141,10 @@ def test_a_note_that_went_between_its_opening_and_its_locking_is_made_anew(path:
 
 
 @pytest.mark.parametrize("call", ["is_symlink", "exists", "resolve"])
-async def test_a_directory_that_this_user_may_not_look_into_is_named(
+async def test_directory_without_access_is_an_error(
     make_store: MakeStore, path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    """As below a directory of another user's; the tests run as root, who may look everywhere."""
+    """Simulates a directory of another user: the tests run as root, which may read any directory."""
 
     def refuse(file: Path, *_: Any) -> bool:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
@@ -161,8 +160,8 @@ async def test_a_directory_that_this_user_may_not_look_into_is_named(
             await make_store(link).start()
 
 
-@pytest.mark.skipif(not hasattr(os, "seteuid") or os.geteuid() != 0, reason="only root can become nobody")
-def test_the_directory_that_is_closed_to_this_user_is_named() -> None:
+@pytest.mark.skipif(not hasattr(os, "seteuid") or os.geteuid() != 0, reason="only root can change the user")
+def test_error_names_the_directory_without_access() -> None:
     code = (
         "import os, sys, pathlib\n"
         "from hassette_store import StoreSettings, StoreError\n"
@@ -176,12 +175,14 @@ def test_the_directory_that_is_closed_to_this_user_is_named() -> None:
         closed = Path(place) / "closed"
         closed.mkdir(0o700)
         for path in (closed / "h.db", closed / "below" / "further" / "h.db"):
-            ran = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60)
+            ran = subprocess.run(
+                [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=patience(60)
+            )
             assert f"{closed} cannot be looked into (Permission denied)" in ran.stdout, ran
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no fork")
-def test_a_forked_child_that_outlives_its_killed_parent_does_not_own_the_file(path: Path) -> None:
+def test_forked_child_of_a_killed_owner_does_not_own_the_file(path: Path) -> None:
     program = """
 import os, sys
 from pathlib import Path
@@ -208,7 +209,7 @@ else:
         Ownership.take(path).release()
 
 
-def test_a_file_system_that_locks_no_files_is_named_and_nobody_is_said_to_own_the_file(path: Path) -> None:
+def test_file_system_without_locks_is_reported_and_leaves_no_note(path: Path) -> None:
     class NoLocks(FileLock):
         """A network share without a lock service."""
 

@@ -1,5 +1,5 @@
 # ruff: noqa: ASYNC240  nothing else runs on these loops
-"""What a recovery does with what it does not expect: a crash between its steps, a row that the schema refuses."""
+"""Recovery after a crash between its steps, with rows that the schema rejects, and with missing references."""
 
 import contextlib
 import sqlite3
@@ -36,7 +36,7 @@ async def a_run(make_store: MakeStore) -> None:
 
 
 @pytest.mark.parametrize("moves", range(4))
-async def test_a_crash_after_any_move_of_a_recovery_loses_neither_the_file_nor_its_log(
+async def test_recovery_interrupted_after_any_move_keeps_the_file_and_its_log(
     make_store: MakeStore, path: Path, read: Reader, crash_after: Any, moves: int
 ) -> None:
     await a_run(make_store)
@@ -58,7 +58,7 @@ async def test_a_crash_after_any_move_of_a_recovery_loses_neither_the_file_nor_i
     assert file.with_name(file.name + "-wal").read_bytes() == log
 
 
-async def test_a_row_of_the_wrong_type_is_left_behind_and_named(
+async def test_row_of_the_wrong_type_is_skipped_and_its_table_reported(
     make_store: MakeStore, path: Path, read: Reader
 ) -> None:
     await a_run(make_store)
@@ -82,7 +82,7 @@ async def test_a_row_of_the_wrong_type_is_left_behind_and_named(
     assert read.value("SELECT version_num FROM alembic_version") == HEAD
 
 
-async def test_a_second_recovery_in_the_same_second_keeps_both_damaged_files(make_store: MakeStore, path: Path) -> None:
+async def test_two_recoveries_in_one_second_keep_both_damaged_files(make_store: MakeStore, path: Path) -> None:
     await a_run(make_store)
     damaged = [path.read_bytes()]
     replacement.recover(path, "a test", stamp="20260101T000000Z", limit_s=10)
@@ -92,9 +92,7 @@ async def test_a_second_recovery_in_the_same_second_keeps_both_damaged_files(mak
     assert [one.read_bytes() for one in kept] == damaged
 
 
-async def test_a_log_that_was_kept_is_not_written_over_by_a_file_that_has_none(
-    make_store: MakeStore, path: Path
-) -> None:
+async def test_kept_log_is_not_overwritten_by_a_file_without_one(make_store: MakeStore, path: Path) -> None:
     await a_run(make_store)
     log = path.with_name("hassette.db.damaged-20260101T000000Z-wal")
     log.write_bytes(b"a log")
@@ -102,8 +100,6 @@ async def test_a_log_that_was_kept_is_not_written_over_by_a_file_that_has_none(
     assert log.read_bytes() == b"a log"
     assert path.with_name("hassette.db.damaged-20260101T000000Z-2").exists()
 
-
-# ---- rows that others refer to --------------------------------------------------------------------------------------
 
 LOST = {
     "names": "DELETE FROM names",
@@ -129,12 +125,12 @@ async def a_history_of_all_kinds(make_store: MakeStore) -> None:
 
 
 @pytest.mark.parametrize("lost", LOST)
-async def test_a_placeholder_stands_for_each_row_that_damage_took_and_others_refer_to(
+async def test_lost_rows_with_references_get_placeholders(
     make_store: MakeStore, path: Path, read: Reader, tmp_path: Path, lost: str
 ) -> None:
     await a_history_of_all_kinds(make_store)
     with sqlite3.connect(path) as db:
-        # What reading around a zeroed leaf comes to.
+        # The same result as after reading around a zeroed leaf.
         db.executescript(LOST[lost])
     db.close()
     assert check(path) != []
@@ -151,7 +147,7 @@ async def test_a_placeholder_stands_for_each_row_that_damage_took_and_others_ref
     await store.start()
     await store.write(Batch(1, invocations=(invocation(40, Listener("new", "new")),)))
     await store.stop()
-    # Nothing of the lost ones' past is the new one's.
+    # The new registration must not inherit the history of a lost one.
     assert read.value("SELECT count(*) FROM runs JOIN listeners ON listeners.id = registration_id AND app = 'new'") == 1
     assert (
         read.value(
@@ -162,7 +158,7 @@ async def test_a_placeholder_stands_for_each_row_that_damage_took_and_others_ref
     )
 
 
-async def test_a_registration_that_only_statistics_know_keeps_its_number(
+async def test_registration_with_only_statistics_keeps_its_number(
     make_store: MakeStore, path: Path, read: Reader, spoil: RunScript
 ) -> None:
     await a_history_of_all_kinds(make_store)
@@ -171,7 +167,7 @@ async def test_a_registration_that_only_statistics_know_keeps_its_number(
     assert read.value("SELECT count(*) FROM statistics_daily JOIN registrations ON id = registration_id") == 2
 
 
-async def test_a_wrong_number_out_of_a_damaged_page_leaves_room_for_new_ones(
+async def test_wrong_number_from_a_damaged_page_does_not_block_new_numbers(
     make_store: MakeStore, path: Path, read: Reader, spoil: RunScript
 ) -> None:
     await a_history_of_all_kinds(make_store)
@@ -183,7 +179,7 @@ async def test_a_wrong_number_out_of_a_damaged_page_leaves_room_for_new_ones(
     assert read.value("SELECT count(*) FROM named_runs WHERE event_type = 'new_type'") == 1
 
 
-async def test_a_recovery_that_fails_leaves_no_half_of_a_file_that_fills_the_disk(
+async def test_failed_recovery_leaves_no_incomplete_file(
     make_store: MakeStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await a_run(make_store)

@@ -1,4 +1,4 @@
-"""What is taken from the file, what never is, and how gently."""
+"""Retention deletes the right rows, keeps all others, and works in small steps."""
 
 import asyncio
 import sqlite3
@@ -73,7 +73,7 @@ async def fill(store: DatabaseService, runs: list[Run]) -> None:
         await store.write(Batch(store.last_sequence + 1, invocations=tuple(runs[start : start + 500])))
 
 
-async def test_successes_go_after_a_week_and_failures_after_a_month(
+async def test_successes_are_deleted_after_a_week_and_failures_after_a_month(
     store: DatabaseService, read: Reader, clock: Clock
 ) -> None:
     listener = Listener()
@@ -102,7 +102,7 @@ async def test_successes_go_after_a_week_and_failures_after_a_month(
     assert read.value("SELECT sum(success + error + timed_out) FROM statistics_daily") == 120
 
 
-async def test_the_newest_runs_of_each_registration_stay_whatever_their_age(
+async def test_newest_runs_of_each_registration_are_kept_at_any_age(
     store: DatabaseService, read: Reader, clock: Clock
 ) -> None:
     rare, busy, job = Listener("rare"), Listener("busy"), Job()
@@ -122,7 +122,7 @@ async def test_the_newest_runs_of_each_registration_stay_whatever_their_age(
     assert newest == run_id((100 + 40) * 1000)
 
 
-async def test_what_was_kept_as_newest_goes_when_it_is_not_any_more(
+async def test_run_is_deleted_once_it_is_not_among_the_newest(
     store: DatabaseService, read: Reader, clock: Clock
 ) -> None:
     listener = Listener()
@@ -136,18 +136,18 @@ async def test_what_was_kept_as_newest_goes_when_it_is_not_any_more(
     assert read.value("SELECT min(id) FROM runs") == run_id(12_000)
 
 
-async def test_a_second_pass_does_not_walk_what_the_first_has_walked(store: DatabaseService, clock: Clock) -> None:
+async def test_second_pass_skips_the_range_of_the_first(store: DatabaseService, clock: Clock) -> None:
     await fill(store, [invocation(n, Listener()) for n in range(600)])
     clock.advance(100 * DAY_S)
     first = await whole_pass(store, clock)
     again = await whole_pass(store, clock)
     assert first.changed_rows >= 580
-    # What remains is the note of the newest runs.
+    # The remaining changes note the newest runs.
     assert again.changed_rows <= 10
 
 
 @pytest.mark.parametrize("ahead_s", [400 * DAY_S, 30 * DAY_S + 90])
-async def test_a_pass_under_a_clock_that_is_ahead_takes_nothing_of_what_comes_after_it(
+async def test_pass_with_a_clock_ahead_does_not_delete_later_runs(
     store: DatabaseService, read: Reader, clock: Clock, ahead_s: float
 ) -> None:
     listener = Listener()
@@ -155,18 +155,18 @@ async def test_a_pass_under_a_clock_that_is_ahead_takes_nothing_of_what_comes_af
     clock.advance(ahead_s)
     await whole_pass(store, clock, keep_newest=0)
     clock.advance(-ahead_s)
-    # Also when the newest of them is later than anything that pass has looked at.
+    # Even if the newest of them is later than all runs that the pass considered.
     later = [60_000 + 1_000 * n for n in range(50)]
     await fill(store, [invocation(n, listener, "error" if n % 2_000 else "success") for n in later])
     await whole_pass(store, clock, keep_newest=0)
     assert read.value("SELECT count(*) FROM runs") == 50
-    # What came under the right clock goes at its right time.
+    # Runs with the right clock are deleted at the right time.
     clock.advance(10 * DAY_S)
     await whole_pass(store, clock, keep_newest=0)
     assert read.value("SELECT count(*) FROM runs WHERE status_id <> 0") == read.value("SELECT count(*) FROM runs") == 25
 
 
-async def test_the_marks_of_a_clock_that_was_ahead_are_forgotten(
+async def test_progress_from_a_clock_ahead_is_dropped(
     store: DatabaseService, read: Reader, clock: Clock, spoil: RunScript
 ) -> None:
     mark = run_id(400 * DAY_US)
@@ -180,7 +180,7 @@ async def test_the_marks_of_a_clock_that_was_ahead_are_forgotten(
     assert read.value("SELECT count(*) FROM runs") == 0
 
 
-async def test_a_group_that_comes_back_after_it_aged_out_has_its_traceback(
+async def test_error_group_that_returns_after_deletion_has_a_traceback(
     make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
     store, listener = make_store(keep_newest=0, retention_schedule=AT_ONCE), Listener()
@@ -195,9 +195,7 @@ async def test_a_group_that_comes_back_after_it_aged_out_has_its_traceback(
     assert read.value("SELECT traceback FROM error_groups") == traceback != ""
 
 
-async def test_a_number_is_given_again_only_when_no_statistics_carry_it(
-    make_store: MakeStore, read: Reader, clock: Clock
-) -> None:
+async def test_number_is_reused_only_without_statistics(make_store: MakeStore, read: Reader, clock: Clock) -> None:
     kept = {"keep_newest": 0, "keep_daily_days": 2, "keep_hourly_days": 2}
     store, stays, goes, job = make_store(), Listener("stays"), Listener("goes"), Job("gone")
     await store.start()
@@ -205,7 +203,7 @@ async def test_a_number_is_given_again_only_when_no_statistics_carry_it(
     runs = (invocation(1, goes), invocation(2, goes))
     await store.write(Batch(1, registered=(stays, goes, job), invocations=runs, executions=(ran,)))
     clock.advance(60)
-    # They end on the next day, after the retirement.
+    # The runs end on the day after the retirement.
     await store.write(Batch(2, retired=(goes, job)))
     await store.write(Batch(3, invocations=(invocation(10 * DAY_MS // 24, goes),)))
     numbers = {row["id"] for row in read.rows("SELECT id FROM registrations")}
@@ -218,9 +216,7 @@ async def test_a_number_is_given_again_only_when_no_statistics_carry_it(
     assert known == numbers & {row["id"] for row in read.rows("SELECT id FROM listeners WHERE name = 'stays'")}
 
 
-async def test_statistics_outlive_the_rows_and_go_by_an_age_of_their_own(
-    store: DatabaseService, read: Reader, clock: Clock
-) -> None:
+async def test_statistics_outlive_the_runs(store: DatabaseService, read: Reader, clock: Clock) -> None:
     listener = Listener()
     hour_us = 3_600_000_000
     await fill(store, [invocation(0, listener), invocation(50 * DAY_MS, listener)])
@@ -244,7 +240,7 @@ async def test_statistics_outlive_the_rows_and_go_by_an_age_of_their_own(
     assert read.value("SELECT count(*) FROM skips_daily") == 0
 
 
-async def test_a_session_stays_as_long_as_an_event_of_it(
+async def test_session_is_kept_as_long_as_its_events(
     make_store: MakeStore, read: Reader, clock: Clock, spoil: RunScript
 ) -> None:
     for _ in range(2):
@@ -259,7 +255,7 @@ async def test_a_session_stays_as_long_as_an_event_of_it(
     assert [row["id"] for row in read.rows("SELECT id FROM sessions")] == [1, 3]
 
 
-async def test_sessions_registrations_and_error_groups_go_last_and_only_when_nothing_refers_to_them(
+async def test_sessions_registrations_and_error_groups_are_kept_while_runs_refer_to_them(
     make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
     for sequence, name in enumerate(("kept", "gone"), 1):
@@ -290,16 +286,16 @@ async def test_sessions_registrations_and_error_groups_go_last_and_only_when_not
     assert read.value("SELECT (SELECT count(*) FROM lifecycle_events) + (SELECT count(*) FROM losses)") == 0
 
 
-async def test_the_size_is_kept_by_taking_the_oldest_successes_first_and_failures_last(
+async def test_size_limit_deletes_the_oldest_successes_before_failures(
     make_store: MakeStore, path: Path, read: Reader, clock: Clock
 ) -> None:
     store = make_store()
     await store.start()
     listener = Listener()
-    told = Effects((LogLine(message="x" * 900),))
+    effects = Effects((LogLine(message="x" * 900),))
     await fill(
         store,
-        [invocation(n, listener, "error" if n % 4 == 0 else "success", effects=told) for n in range(4_000)],
+        [invocation(n, listener, "error" if n % 4 == 0 else "success", effects=effects) for n in range(4_000)],
     )
     await whole_pass(store, clock, max_size_mb=2)
     pages = read.row("SELECT * FROM pragma_page_count, pragma_freelist_count")
@@ -314,10 +310,10 @@ async def test_the_size_is_kept_by_taking_the_oldest_successes_first_and_failure
     assert read.value("SELECT success + error FROM statistics_daily") == 4_000
 
 
-async def test_error_groups_without_a_run_do_not_outgrow_the_size_and_are_walked_in_small_bites(
+async def test_error_groups_without_runs_are_deleted_in_small_steps(
     make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
-    """An app whose every message is another one, such as an address with a token in it, makes a group a failure."""
+    """An app whose messages all differ, for example by a token in an address, makes a group with each failure."""
     store = make_store()
     await store.start()
     listener = Listener()
@@ -337,13 +333,15 @@ async def test_error_groups_without_a_run_do_not_outgrow_the_size_and_are_walked
     pages = read.row("SELECT * FROM pragma_page_count, pragma_freelist_count")
     assert (pages["page_count"] - pages["freelist_count"]) * 4096 <= 1_000_000
     groups = read.value("SELECT count(*) FROM error_groups")
-    assert 20 <= groups < 1_000, "those of the newest runs are left"
+    assert 20 <= groups < 1_000, "groups of the newest runs stay"
     assert read.value("SELECT count(*) FROM failures JOIN error_groups ON error_groups.id = error_group_id") == 20
 
 
-async def test_free_pages_are_given_back(store: DatabaseService, path: Path, read: Reader, clock: Clock) -> None:
-    told = Effects((LogLine(message="x" * 900),))
-    await fill(store, [invocation(n, Listener(), effects=told) for n in range(6_000)])
+async def test_free_pages_return_to_the_file_system(
+    store: DatabaseService, path: Path, read: Reader, clock: Clock
+) -> None:
+    effects = Effects((LogLine(message="x" * 900),))
+    await fill(store, [invocation(n, Listener(), effects=effects) for n in range(6_000)])
     before = read.value("SELECT page_count FROM pragma_page_count")
     clock.advance(100 * DAY_S)
     await whole_pass(store, clock)
@@ -352,13 +350,11 @@ async def test_free_pages_are_given_back(store: DatabaseService, path: Path, rea
     assert after["freelist_count"] <= 256
 
 
-async def test_a_pass_brings_the_log_home_by_itself_again_and_again(
-    store: DatabaseService, path: Path, clock: Clock
-) -> None:
-    told = Effects((LogLine(message="x" * 900),))
-    await fill(store, [invocation(n, Listener(), effects=told) for n in range(8_000)])
+async def test_pass_runs_checkpoints_between_its_steps(store: DatabaseService, path: Path, clock: Clock) -> None:
+    effects = Effects((LogLine(message="x" * 900),))
+    await fill(store, [invocation(n, Listener(), effects=effects) for n in range(8_000)])
     clock.advance(100 * DAY_S)
-    bites = checkpoints = 0
+    steps = checkpoints = 0
 
     def count(sql: str) -> None:
         nonlocal checkpoints
@@ -366,15 +362,13 @@ async def test_a_pass_brings_the_log_home_by_itself_again_and_again(
 
     async with retention_of(store, clock, trace=count, keep_newest=0) as (retention, db):
         async for _ in retention.whole_pass():
-            bites += 1
+            steps += 1
         assert await db.rows("PRAGMA wal_autocheckpoint") == [(1_000,)]
-    assert bites > 40
-    assert bites // 20 <= checkpoints <= bites // 10
+    assert steps > 40
+    assert steps // 20 <= checkpoints <= steps // 10
 
 
-async def test_a_bite_is_taken_between_writes_and_only_when_its_time_has_come(
-    store: DatabaseService, read: Reader, clock: Clock
-) -> None:
+async def test_step_waits_for_its_schedule(store: DatabaseService, read: Reader, clock: Clock) -> None:
     await fill(store, [invocation(n, Listener()) for n in range(300)])
     schedule = RetentionSchedule()
     async with retention_of(store, clock, keep_newest=0) as (retention, _):
@@ -388,9 +382,7 @@ async def test_a_bite_is_taken_between_writes_and_only_when_its_time_has_come(
         assert await retention.step() == schedule.interval_s
 
 
-async def test_a_locked_file_puts_the_pass_off_and_ends_nothing(
-    store: DatabaseService, read: Reader, clock: Clock
-) -> None:
+async def test_locked_file_postpones_the_pass(store: DatabaseService, read: Reader, clock: Clock) -> None:
     await fill(store, [invocation(n, Listener()) for n in range(3)])
     clock.advance(100 * DAY_S)
     schedule = RetentionSchedule()
@@ -407,7 +399,7 @@ async def test_a_locked_file_puts_the_pass_off_and_ends_nothing(
     assert read.value("SELECT count(*) FROM runs") == 0
 
 
-async def test_the_service_takes_bites_by_itself(make_store: MakeStore, read: Reader, clock: Clock) -> None:
+async def test_service_runs_the_retention(make_store: MakeStore, read: Reader, clock: Clock) -> None:
     store = make_store(keep_newest=0, retention_schedule=AT_ONCE)
     await store.start()
     await fill(store, [invocation(n, Listener()) for n in range(30)])

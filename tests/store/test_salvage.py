@@ -1,4 +1,4 @@
-"""What is read of a damaged file: every row that SQLite finds by its key, whatever lies damaged around it."""
+"""Salvage copies every row of a damaged file that SQLite can read by its key."""
 
 import random
 import shutil
@@ -12,7 +12,7 @@ from hassette_store.recovery import replacement
 
 PAGE = 4096
 FILL = "WITH RECURSIVE c (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i < 19999) "
-# One table with row ids that leave gaps as quiet nights do, and keys of two and three columns.
+# A table with gaps between its row ids, as after quiet nights, and tables with keys of two and three columns.
 TABLES = {
     "handler_invocations": (
         (
@@ -54,7 +54,7 @@ def two_spots_in_a_page(page: bytearray) -> None:
 
 
 def leaves(content: bytearray, empty_pages: int) -> list[int]:
-    """The numbers of the leaf pages that came after those of the empty history."""
+    """Return the numbers of the leaf pages after those of the empty history."""
     numbers = range(empty_pages + 1, len(content) // PAGE + 1)
     return [one for one in numbers if content[(one - 1) * PAGE] in (0x0A, 0x0D)]
 
@@ -87,9 +87,7 @@ def readable_one_by_one(
 
 @pytest.mark.parametrize("spoil", [whole_pages, two_spots_in_a_page], ids=lambda one: one.__name__)
 @pytest.mark.parametrize("table", TABLES)
-def test_every_row_that_can_be_read_by_its_key_arrives_however_many_pages_are_damaged(
-    path: Path, table: str, spoil: Callable[[bytearray], None]
-) -> None:
+def test_every_row_readable_by_its_key_is_copied(path: Path, table: str, spoil: Callable[[bytearray], None]) -> None:
     fill, key = TABLES[table]
     empty_pages = path.stat().st_size // PAGE
     db = sqlite3.connect(path)
@@ -113,7 +111,7 @@ def test_every_row_that_can_be_read_by_its_key_arrives_however_many_pages_are_da
     assert f"tables that could not be read completely: {table}" in sentence
 
 
-def test_rows_of_which_only_the_log_knows_arrive_around_damage_in_it(path: Path) -> None:
+def test_rows_in_a_damaged_log_are_copied(path: Path) -> None:
     fill, key = TABLES["statistics_hourly"]
     db = sqlite3.connect(path)
     db.execute("PRAGMA wal_autocheckpoint = 0")
@@ -125,14 +123,14 @@ def test_rows_of_which_only_the_log_knows_arrive_around_damage_in_it(path: Path)
     written = keys(path, "statistics_hourly", key)
     db.close()
     content = bytearray(log.read_bytes())
-    # SQLite trusts the log up to the first frame with a wrong sum: what comes before it counts.
+    # SQLite reads the log up to the first frame with a wrong checksum.
     assert len(content) > 100 * (PAGE + 24)
     readable = readable_one_by_one(copy, "statistics_hourly", key, written)
     replacement.recover(copy, "a test", stamp="20260101T000000Z", limit_s=60)
     assert readable == written == keys(copy, "statistics_hourly", key)
 
 
-def test_a_salvage_ends_when_its_time_is_over_and_says_what_is_not_whole(path: Path) -> None:
+def test_salvage_stops_at_its_time_limit_and_reports_incomplete_tables(path: Path) -> None:
     db = sqlite3.connect(path)
     db.execute(FILL + TABLES["statistics_hourly"][0])
     db.commit()

@@ -1,4 +1,4 @@
-"""The schema, and how a file gets it."""
+"""The schema, and its creation and upgrade."""
 
 import os
 import sqlite3
@@ -19,9 +19,10 @@ from hassette_store.startup.upgrade import upgrade
 from hassette_store.statuses import STATUS_NUMBERS
 from support.rows import Batch, Listener, invocation
 from support.stores import MakeStore
+from support.waiting import patience
 
 
-def test_all_is_sorted_and_true() -> None:
+def test_all_is_sorted_and_complete() -> None:
     names = hassette_store.__all__
     assert set(names) <= set(dir(hassette_store))
     upper = [name for name in names if name.isupper()]
@@ -30,12 +31,12 @@ def test_all_is_sorted_and_true() -> None:
     assert rest == sorted(rest)
 
 
-def test_the_head_is_the_newest_script() -> None:
+def test_head_is_the_newest_script() -> None:
     scripts = sorted(one.name for one in (files("hassette_store") / "migrations" / "sql").iterdir())
     assert scripts[-1].split("_")[0] == HEAD
 
 
-async def test_a_new_file_is_made_with_its_directory(make_store: MakeStore, tmp_path: Path) -> None:
+async def test_new_file_is_created_with_its_directory(make_store: MakeStore, tmp_path: Path) -> None:
     path = tmp_path / "not" / "there" / "hassette.db"
     store = make_store(path)
     await store.start()
@@ -53,7 +54,7 @@ async def test_a_new_file_is_made_with_its_directory(make_store: MakeStore, tmp_
         db.close()
 
 
-def test_every_table_is_strict_and_explained(path: Path) -> None:
+def test_every_table_is_strict(path: Path) -> None:
     db = sqlite3.connect(path)
     try:
         tables = db.execute(
@@ -81,14 +82,13 @@ print(*[name for name in ("alembic", "sqlalchemy", "mako") if name in sys.module
 """
 
 
-def test_a_file_at_head_is_opened_without_alembic(path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", OPEN_AND_CLOSE, str(path)], capture_output=True, text=True, check=True, timeout=30
-    )
+def test_file_at_head_is_opened_without_alembic(path: Path) -> None:
+    command = [sys.executable, "-c", OPEN_AND_CLOSE, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=patience(30))
     assert done.stdout.strip() == ""
 
 
-async def test_opening_a_file_at_head_takes_no_more_than_a_moment(make_store: MakeStore) -> None:
+async def test_file_at_head_opens_quickly(make_store: MakeStore) -> None:
     store = make_store()
     await store.start()
     await store.stop()
@@ -98,15 +98,15 @@ async def test_opening_a_file_at_head_takes_no_more_than_a_moment(make_store: Ma
         await store.start()
         took.append(time.perf_counter() - began)
         await store.stop()
-    # The promise is 50 ms; benchmarks/store_wear.py measures it on a machine that does nothing else.
-    assert min(took) < 0.2
+    # The target is 50 ms; benchmarks/store_wear.py measures it on an idle machine.
+    assert min(took) < patience(0.2)
 
 
 def bytes_of(path: Path) -> bytes:
     return path.read_bytes()
 
 
-async def test_a_newer_file_is_left_alone(make_store: MakeStore, path: Path) -> None:
+async def test_file_of_a_newer_version_is_unchanged(make_store: MakeStore, path: Path) -> None:
     db = sqlite3.connect(path)
     db.execute("UPDATE alembic_version SET version_num = '0999'")
     db.commit()
@@ -118,7 +118,7 @@ async def test_a_newer_file_is_left_alone(make_store: MakeStore, path: Path) -> 
     assert bytes_of(path) == before
 
 
-async def test_the_database_of_another_program_is_left_alone(make_store: MakeStore, tmp_path: Path) -> None:
+async def test_database_of_another_program_is_unchanged(make_store: MakeStore, tmp_path: Path) -> None:
     path = tmp_path / "hassette.db"
     db = sqlite3.connect(path)
     db.execute("CREATE TABLE states (id INTEGER)")
@@ -130,14 +130,14 @@ async def test_the_database_of_another_program_is_left_alone(make_store: MakeSto
     assert bytes_of(path) == before
 
 
-def test_a_script_is_split_into_whole_statements() -> None:
+def test_script_is_split_into_complete_statements() -> None:
     split = list(statements("0001_initial.sql"))
     assert all(sqlite3.complete_statement(one) for one in split)
     assert sum("CREATE TABLE" in one for one in split) == 22
     assert not [one for one in split if one.count("CREATE TABLE") > 1]
 
 
-def test_a_new_file_has_the_schema_that_alembic_makes_from_revision_to_revision(tmp_path: Path) -> None:
+def test_new_file_has_the_same_schema_as_an_upgraded_one(tmp_path: Path) -> None:
     create(tmp_path / "created.db")
     upgrade(tmp_path / "upgraded.db", limit_s=60)
     schemas = []
@@ -159,9 +159,7 @@ def test_a_new_file_has_the_schema_that_alembic_makes_from_revision_to_revision(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
-async def test_a_directory_whose_name_is_no_text_holds_a_history_like_any_other(
-    make_store: MakeStore, tmp_path: Path
-) -> None:
+async def test_directory_with_a_name_that_is_not_text_can_hold_a_history(make_store: MakeStore, tmp_path: Path) -> None:
     store = make_store(tmp_path / os.fsdecode(b"caf\xe9") / "hassette.db")
     for sequence in (1, 2):
         await store.start()

@@ -1,4 +1,4 @@
-"""When the framework was up, and how each session ended."""
+"""Sessions: start, heartbeat, outcome, crash and restart."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ async def crash(store: DatabaseService) -> None:
         file.write_bytes(content)
 
 
-async def test_a_session_is_open_before_the_first_record_and_clean_after_the_last(
+async def test_session_is_open_until_stop_and_clean_afterwards(
     make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
     store = make_store()
@@ -45,9 +45,7 @@ async def test_a_session_is_open_before_the_first_record_and_clean_after_the_las
     assert (closed["first_id"], closed["last_id"]) == (run_id(1_000), run_id(2_000))
 
 
-async def test_a_session_ends_with_the_outcome_and_reason_that_the_framework_gave(
-    make_store: MakeStore, read: Reader
-) -> None:
+async def test_session_ends_with_the_outcome_and_reason_from_the_framework(make_store: MakeStore, read: Reader) -> None:
     store = make_store()
     await store.start()
     await store.write(Batch(1, session_facts=(("home_assistant", "2026.11.1"), ("time_zone", "Europe/Berlin"))))
@@ -65,7 +63,7 @@ async def test_each_batch_is_a_heartbeat(store: DatabaseService, read: Reader, c
     assert read.value("SELECT heartbeat_us - started_us FROM sessions") == 30_000_000
 
 
-async def test_a_quiet_house_still_has_a_heartbeat(make_store: MakeStore, read: Reader, clock: Clock) -> None:
+async def test_quiet_home_has_a_heartbeat(make_store: MakeStore, read: Reader, clock: Clock) -> None:
     store = make_store(heartbeat_s=0.05)
     await store.start()
     serving = asyncio.create_task(store.serve())
@@ -78,9 +76,7 @@ async def test_a_quiet_house_still_has_a_heartbeat(make_store: MakeStore, read: 
     serving.cancel()
 
 
-async def test_a_session_found_open_crashed_at_its_last_heartbeat(
-    make_store: MakeStore, read: Reader, clock: Clock
-) -> None:
+async def test_open_session_crashed_at_its_last_heartbeat(make_store: MakeStore, read: Reader, clock: Clock) -> None:
     store = make_store()
     await store.start()
     clock.advance(10)
@@ -94,7 +90,7 @@ async def test_a_session_found_open_crashed_at_its_last_heartbeat(
     assert (now["outcome"], now["started_us"]) == ("open", T0_US + 510_000_000)
 
 
-async def test_a_session_that_crashed_after_the_clock_went_back_did_not_end_before_it_began(
+async def test_crashed_session_does_not_end_before_its_start_when_the_clock_went_back(
     make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
     store = make_store()
@@ -106,9 +102,7 @@ async def test_a_session_that_crashed_after_the_clock_went_back_did_not_end_befo
     assert read.value("SELECT ended_us - started_us FROM sessions WHERE outcome = 'crashed'") == 0
 
 
-async def test_what_was_running_when_the_process_died_is_in_the_history_as_interrupted(
-    make_store: MakeStore, read: Reader, clock: Clock
-) -> None:
+async def test_runs_in_progress_at_a_crash_are_interrupted(make_store: MakeStore, read: Reader, clock: Clock) -> None:
     store = make_store()
     await store.start()
     listener, job = Listener(), Job()
@@ -138,9 +132,7 @@ async def test_what_was_running_when_the_process_died_is_in_the_history_as_inter
     assert read.row("SELECT runs, last_id FROM sessions WHERE id = 1") == {"runs": 3, "last_id": of_job["id"]}
 
 
-async def test_a_new_list_of_what_runs_replaces_the_old_one_and_none_leaves_it(
-    store: DatabaseService, read: Reader
-) -> None:
+async def test_new_list_of_runs_in_progress_replaces_the_old_one(store: DatabaseService, read: Reader) -> None:
     def run(number: int) -> Any:
         return Running(number, Listener(), Event(), T0_US)
 
@@ -153,7 +145,7 @@ async def test_a_new_list_of_what_runs_replaces_the_old_one_and_none_leaves_it(
     assert read.value("SELECT count(*) FROM running_executions") == 0
 
 
-async def test_what_outlives_a_clean_end_is_in_the_history_as_interrupted(
+async def test_runs_in_progress_at_a_clean_stop_are_interrupted(
     make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
     store = make_store()
@@ -185,13 +177,13 @@ async def test_what_outlives_a_clean_end_is_in_the_history_as_interrupted(
     assert (of_job["due_us"], of_job["manual"], of_job["duration_us"]) == (T0_US + 1_999_000, 1, 3_000_000)
     for table in ("statistics_hourly", "statistics_daily"):
         assert read.row(f"SELECT sum(interrupted) AS i, sum(error) AS e FROM {table}") == {"i": 2, "e": 1}
-    # Once, also when the next session begins.
+    # The next session does not count them again.
     await make_store().start()
     assert read.value("SELECT count(*) FROM runs") == 3
     assert read.value("SELECT count(*) FROM running_executions") == 0
 
 
-async def test_a_clean_end_with_nothing_running_interrupts_nothing(make_store: MakeStore, read: Reader) -> None:
+async def test_clean_stop_without_runs_in_progress_interrupts_nothing(make_store: MakeStore, read: Reader) -> None:
     store = make_store()
     await store.start()
     await store.write(Batch(1, running=(Running(1, Listener(), Event(), T0_US),)))
@@ -201,7 +193,7 @@ async def test_a_clean_end_with_nothing_running_interrupts_nothing(make_store: M
     assert read.value("SELECT sum(interrupted) FROM statistics_daily") == 0
 
 
-async def test_what_runs_on_while_the_service_is_started_again_is_not_interrupted(
+async def test_restart_of_the_service_does_not_interrupt_runs(
     make_store: MakeStore, read: Reader, spoil: RunScript
 ) -> None:
     store = make_store(retention_schedule=RetentionSchedule(first_pass_s=0))
@@ -218,7 +210,9 @@ async def test_what_runs_on_while_the_service_is_started_again_is_not_interrupte
     assert read.value("SELECT count(*) FROM runs WHERE status_id = 4") == 1
 
 
-async def test_what_is_not_registered_again_after_a_restart_is_retired(make_store: MakeStore, read: Reader) -> None:
+async def test_registration_that_does_not_return_after_a_restart_is_retired(
+    make_store: MakeStore, read: Reader
+) -> None:
     store = make_store()
     await store.start()
     await store.write(Batch(1, registered=(Listener("stays"), Listener("goes"))))
@@ -229,9 +223,7 @@ async def test_what_is_not_registered_again_after_a_restart_is_retired(make_stor
     assert [row["name"] for row in read.rows("SELECT name FROM listeners WHERE retired_us IS NULL")] == ["stays"]
 
 
-async def test_a_service_that_is_restarted_in_one_process_goes_on_with_its_session(
-    make_store: MakeStore, read: Reader
-) -> None:
+async def test_restarted_service_resumes_its_session(make_store: MakeStore, read: Reader) -> None:
     store = make_store()
     await store.start()
     batch = Batch(1, registered=(Listener(),), invocations=(invocation(1, Listener()),))
@@ -247,7 +239,7 @@ async def test_a_service_that_is_restarted_in_one_process_goes_on_with_its_sessi
     assert read.value("SELECT retired_us FROM listeners") is None
 
 
-async def test_ids_go_on_from_the_highest_one_ever_kept_even_if_its_row_has_gone(make_store: MakeStore) -> None:
+async def test_last_id_counts_deleted_rows(make_store: MakeStore) -> None:
     store = make_store()
     await store.start()
     assert await store.last_id() == 0
@@ -261,7 +253,7 @@ async def test_ids_go_on_from_the_highest_one_ever_kept_even_if_its_row_has_gone
     assert await again.last_id() == run_id(9_000)
 
 
-async def test_stop_may_be_called_at_any_time_any_number_of_times(make_store: MakeStore, read: Reader) -> None:
+async def test_stop_may_be_called_at_any_time_and_repeatedly(make_store: MakeStore, read: Reader) -> None:
     store = make_store()
     await store.stop()
     await store.start()
@@ -271,13 +263,13 @@ async def test_stop_may_be_called_at_any_time_any_number_of_times(make_store: Ma
     assert read.value("SELECT count(*) FROM sessions") == 1
 
 
-async def test_it_is_an_async_context_manager_that_serves(path: Path, read: Reader) -> None:
+async def test_context_manager_serves_and_closes_the_session(path: Path, read: Reader) -> None:
     async with DatabaseService(path) as store:
         await store.write(Batch(1))
     assert read.value("SELECT outcome FROM sessions") == "clean"
 
 
-async def test_a_failed_start_leaves_no_thread_and_no_lock(make_store: MakeStore, spoil: RunScript) -> None:
+async def test_failed_start_leaves_no_thread_and_no_lock(make_store: MakeStore, spoil: RunScript) -> None:
     before = threading.active_count()
     store = make_store()
     spoil("CREATE TRIGGER refuse BEFORE INSERT ON sessions BEGIN SELECT RAISE(ABORT, 'refused'); END")
@@ -285,6 +277,6 @@ async def test_a_failed_start_leaves_no_thread_and_no_lock(make_store: MakeStore
         await store.start()
     spoil("DROP TRIGGER refuse")
     await make_store().start()
-    # The executor's thread pool may have grown; aiosqlite's threads are not daemons and would keep us from ending.
+    # The thread pool may have grown. A leaked thread of aiosqlite would keep the process from ending.
     assert len([one for one in threading.enumerate() if "_connection_worker" in one.name]) <= 1
     assert threading.active_count() <= before + 3

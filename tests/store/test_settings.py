@@ -7,7 +7,7 @@ from hassette_store import DatabaseService, StoreSettings
 from hassette_store.plugin import create_sink
 
 
-def test_the_plugin_makes_the_service_in_the_data_directory(tmp_path: Path) -> None:
+def test_plugin_returns_a_service_in_the_data_directory(tmp_path: Path) -> None:
     sink = create_sink(data_dir=tmp_path, settings={"synchronous": "full", "keep_newest": 5})
     assert isinstance(sink, DatabaseService)
     assert sink.path == tmp_path / "hassette.db"
@@ -15,7 +15,7 @@ def test_the_plugin_makes_the_service_in_the_data_directory(tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_key_is_named_beside_those_that_exist(tmp_path: Path) -> None:
+def test_unknown_key_is_reported_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"keep_days is not a setting .* keep_failures_days, .*keep_successes_days"):
         create_sink(data_dir=tmp_path, settings={"keep_days": 3})
 
@@ -38,7 +38,7 @@ def test_an_unknown_key_is_named_beside_those_that_exist(tmp_path: Path) -> None
     ],
     ids=str,
 )
-def test_a_wrong_value_is_named_with_its_key(wrong: dict[str, Any]) -> None:
+def test_wrong_value_is_reported_with_its_key(wrong: dict[str, Any]) -> None:
     (key,) = wrong
     with pytest.raises(ValueError, match=key):
         StoreSettings.from_mapping(wrong)

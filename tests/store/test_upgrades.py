@@ -1,4 +1,4 @@
-"""From every released schema to the newest one: no row is lost, and a failed upgrade leaves everything as it was."""
+"""Upgrades from every released schema lose no row, and a failed upgrade leaves the file unchanged."""
 
 import shutil
 import sqlite3
@@ -16,7 +16,7 @@ RELEASED = sorted((Path(__file__).parent / "released").glob("*.sql"))
 
 
 def as_released(script: Path, path: Path) -> dict[str, int]:
-    """Make a file as a release left it; return how many rows each of its tables has."""
+    """Create a file as a release left it; return the number of rows in each table."""
     db = sqlite3.connect(path)
     try:
         db.executescript(script.read_text("utf-8"))
@@ -27,7 +27,7 @@ def as_released(script: Path, path: Path) -> dict[str, int]:
         db.close()
 
 
-def test_there_is_a_frozen_file_of_each_released_schema() -> None:
+def test_each_released_schema_has_a_frozen_file() -> None:
     assert HEAD in {script.stem for script in RELEASED}
 
 
@@ -70,7 +70,7 @@ def copies(path: Path) -> list[Path]:
     return sorted(path.parent.glob("hassette.db.before-*"))
 
 
-async def test_a_verified_copy_is_made_before_an_upgrade_and_the_page_is_told(
+async def test_upgrade_makes_a_verified_copy_and_a_lifecycle_event(
     make_store: MakeStore, path: Path, read: Reader, tmp_path: Path
 ) -> None:
     await kept_run(make_store)
@@ -97,7 +97,7 @@ async def test_a_verified_copy_is_made_before_an_upgrade_and_the_page_is_told(
     ],
     ids=["raises", "wrong", "destructive", "endless"],
 )
-async def test_a_failed_upgrade_leaves_everything_as_it_was_and_the_copy_beside_it(
+async def test_failed_upgrade_leaves_the_file_unchanged_and_keeps_the_copy(
     make_store: MakeStore, path: Path, read: Reader, tmp_path: Path, body: str
 ) -> None:
     await kept_run(make_store)
@@ -112,7 +112,7 @@ async def test_a_failed_upgrade_leaves_everything_as_it_was_and_the_copy_beside_
     assert check(path) == []
 
 
-async def test_an_upgrade_that_fails_at_each_start_leaves_one_copy(
+async def test_upgrade_that_fails_at_each_start_leaves_one_copy(
     make_store: MakeStore, path: Path, clock: Clock, tmp_path: Path
 ) -> None:
     await kept_run(make_store)
@@ -125,7 +125,7 @@ async def test_an_upgrade_that_fails_at_each_start_leaves_one_copy(
 
 
 @pytest.mark.parametrize("check_limit_s", [5, 0], ids=["found by the check", "found by the copy"])
-async def test_a_damaged_file_of_an_older_schema_is_recovered_and_not_upgraded(
+async def test_damaged_file_with_an_older_schema_is_recovered_and_not_upgraded(
     make_store: MakeStore, path: Path, read: Reader, tmp_path: Path, check_limit_s: float
 ) -> None:
     await kept_run(make_store)
@@ -140,7 +140,7 @@ async def test_a_damaged_file_of_an_older_schema_is_recovered_and_not_upgraded(
     assert copies(path) == []
 
 
-async def test_an_upgrade_that_damages_the_file_is_undone_from_the_copy(
+async def test_upgrade_that_damages_the_file_is_undone_from_the_copy(
     make_store: MakeStore, path: Path, read: Reader, tmp_path: Path
 ) -> None:
     await kept_run(make_store)
@@ -152,7 +152,7 @@ async def test_an_upgrade_that_damages_the_file_is_undone_from_the_copy(
     assert read.value("SELECT count(*) FROM runs") == 1
 
 
-async def test_an_upgrade_without_room_for_the_copy_is_not_begun(
+async def test_upgrade_without_space_for_the_copy_does_not_start(
     make_store: MakeStore, path: Path, read: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await kept_run(make_store)

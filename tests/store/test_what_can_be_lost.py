@@ -1,5 +1,5 @@
 # ruff: noqa: ASYNC220, ASYNC221, ASYNC251, PT017  nothing else runs on these loops
-"""The public table of losses (design section 6, README), row by row, with real processes, locks, disks and kills."""
+"""Each row of the table of losses in the README, with real processes, locks, disks and kills."""
 
 import contextlib
 import errno
@@ -20,6 +20,7 @@ import pytest
 from hassette_store import DatabaseService, StoreError, WriteFailedError, backup, check
 from support.rows import Batch, Effects, Listener, LogLine, invocation
 from support.stores import Clock, MakeStore, Reader
+from support.waiting import patience
 
 LINUX = sys.platform == "linux"
 
@@ -31,7 +32,7 @@ from pathlib import Path
 from hassette_store import DatabaseService, StoreError, StoreSettings
 
 async def write(path, pause_s, settings, count):
-    \"\"\"Write batches of 5 until killed, told to stop, or done; print the newest id of each that is kept.\"\"\"
+    \"\"\"Write batches of 5 until killed, stopped or done; print the newest id of each stored batch.\"\"\"
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     store = DatabaseService(Path(path), StoreSettings(**settings))
@@ -39,7 +40,7 @@ async def write(path, pause_s, settings, count):
     async with store:
         last, failed = await store.last_id(), 0
         if "FAULT_LATER" in os.environ:
-            os.environ["FAULT_EVERY"] = os.environ["FAULT_LATER"]  # the disk begins to fail once the history is open
+            os.environ["FAULT_EVERY"] = os.environ["FAULT_LATER"]  # the disk fails only after the history is open
         for sequence in itertools.count(1) if not count else range(1, count + 1):
             runs = []
             for _ in range(5):
@@ -55,7 +56,7 @@ async def write(path, pause_s, settings, count):
                     assert not isinstance(error, ValueError), error
                     failed += 1
                     await asyncio.sleep(0.001)
-            # One write, which a kill cannot take apart: print() may make several.
+            # One write, which a kill cannot split. print() may do several.
             os.write(1, f"{last} {failed}\\n".encode())
             if stop.is_set():
                 break
@@ -64,8 +65,8 @@ async def write(path, pause_s, settings, count):
 
 ONE = "\nasyncio.run(write(sys.argv[1], float(sys.argv[2]), json.loads(sys.argv[3]), int(sys.argv[4])))\n"
 
-# Python and the packages are loaded once; each cycle is a fork of that.
-NURSERY = """
+# A process that has imported everything and forks once per cycle, which is faster than starting Python.
+FORKING = """
 import concurrent.futures.thread, sqlite3, json.decoder
 for line in sys.stdin:
     child = os.fork()
@@ -100,49 +101,43 @@ def kept_ids(path: Path) -> set[int]:
         db.close()
 
 
-# ---- clean stop ---------------------------------------------------------------------------------------------------
-
-
-def test_a_clean_stop_loses_nothing(path: Path, read: Reader) -> None:
+def test_clean_stop_loses_nothing(path: Path, read: Reader) -> None:
     with run_writer(path, 0.002) as writer:
         acknowledged = [int(writer.stdout.readline().split()[0]) for _ in range(50)]
         writer.send_signal(signal.SIGTERM)
         acknowledged += [int(line.split()[0]) for line in writer.stdout]
-        assert writer.wait(20) == 0
+        assert writer.wait(patience(20)) == 0
     ids = kept_ids(path)
     assert set(acknowledged) <= ids
     assert len(ids) == 5 * len(acknowledged)
-    # And what was still running is told of.
+    # The session also counts the run in progress.
     assert read.row("SELECT outcome, runs FROM sessions") == {"outcome": "clean", "runs": len(ids) + 1}
     counted = read.row("SELECT sum(success) AS success, sum(interrupted) AS interrupted FROM statistics_hourly")
     assert counted == {"success": len(ids), "interrupted": 1}
 
 
-# ---- SIGKILL ------------------------------------------------------------------------------------------------------
-
-
 async def kill_and_look(path: Path, make_store: MakeStore, clock: Clock, cycles: int) -> None:
-    nursery = subprocess.Popen(
-        [sys.executable, "-c", script(WRITER, NURSERY)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    forking = subprocess.Popen(
+        [sys.executable, "-c", script(WRITER, FORKING)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    assert nursery.stdin is not None
-    assert nursery.stdout is not None
+    assert forking.stdin is not None
+    assert forking.stdout is not None
     newest = 0
     try:
         for cycle in range(cycles):
-            nursery.stdin.write(f"{path}\n")
-            nursery.stdin.flush()
-            pid = int(nursery.stdout.readline().split()[1])
-            acknowledged = [int(nursery.stdout.readline().split()[0]) for _ in range(1 + cycle % 7)]
-            # At any moment of a write, not just after one.
+            forking.stdin.write(f"{path}\n")
+            forking.stdin.flush()
+            pid = int(forking.stdout.readline().split()[1])
+            acknowledged = [int(forking.stdout.readline().split()[0]) for _ in range(1 + cycle % 7)]
+            # Kill at any moment of a write, not only after it.
             time.sleep(cycle % 5 * 0.0007)
             killed_us = time.time_ns() // 1000
             os.kill(pid, signal.SIGKILL)
-            while (line := nursery.stdout.readline()) != "gone\n":
+            while (line := forking.stdout.readline()) != "gone\n":
                 with contextlib.suppress(IndexError, ValueError):
                     acknowledged.append(int(line.split()[0]))
             ids = kept_ids(path)
-            assert set(acknowledged) <= ids, "what was acknowledged is there"
+            assert set(acknowledged) <= ids, "acknowledged runs are stored"
             assert min(acknowledged) > newest
             newest = max(acknowledged)
             assert check(path) == []
@@ -162,26 +157,23 @@ async def kill_and_look(path: Path, make_store: MakeStore, clock: Clock, cycles:
             assert interrupted == cycle + 1
             assert counted == (len(ids), interrupted)
     finally:
-        nursery.kill()
-        nursery.communicate()
+        forking.kill()
+        forking.communicate()
 
 
-async def test_sigkill_loses_at_most_what_was_not_yet_written(path: Path, make_store: MakeStore, clock: Clock) -> None:
+async def test_sigkill_loses_only_unwritten_batches(path: Path, make_store: MakeStore, clock: Clock) -> None:
     await kill_and_look(path, make_store, clock, 50)
 
 
 @pytest.mark.torture
 @pytest.mark.timeout(3_600)
-async def test_a_thousand_kills_lose_no_more_than_one(path: Path, make_store: MakeStore, clock: Clock) -> None:
+async def test_a_thousand_kills_lose_only_unwritten_batches(path: Path, make_store: MakeStore, clock: Clock) -> None:
     await kill_and_look(path, make_store, clock, 1_000)
-
-
-# ---- power loss ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("cut", range(7))
 async def test_power_loss_never_loses_the_file(store: DatabaseService, path: Path, tmp_path: Path, cut: int) -> None:
-    """What a power cut leaves: the file, and the log up to somewhere in the middle of a page."""
+    """A power cut leaves the file and a part of the log, which may end in the middle of a page."""
     for sequence in range(1, 40):
         await store.write(Batch(sequence, invocations=(invocation(sequence, Listener()),)))
     left = tmp_path / "after" / "hassette.db"
@@ -196,7 +188,7 @@ async def test_power_loss_never_loses_the_file(store: DatabaseService, path: Pat
         assert runs == 39
     else:
         assert (0 if cut < 5 else 1) <= runs <= 39
-    # What is there is there as whole batches, oldest first.
+    # Only complete batches are stored, oldest first.
     db = sqlite3.connect(left)
     sequence, counted = db.execute(
         "SELECT last_sequence, (SELECT coalesce(sum(success), 0) FROM statistics_hourly) FROM sessions"
@@ -217,7 +209,7 @@ def faulty_disk(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize(("synchronous", "least", "most"), [("full", 20, 10_000), ("normal", 0, 3)])
-def test_with_synchronous_full_each_batch_is_on_the_disk_before_it_counts_as_written(
+def test_synchronous_full_syncs_each_batch(
     path: Path, tmp_path: Path, faulty_disk: str, synchronous: str, least: int, most: int
 ) -> None:
     counter = tmp_path / "syncs"
@@ -226,12 +218,10 @@ def test_with_synchronous_full_each_batch_is_on_the_disk_before_it_counts_as_wri
     with run_writer(path, count=20, env=env, synchronous=synchronous) as writer:
         before = counter.stat().st_size
         writer.stdout.readline()
-        writer.communicate(timeout=30)
+        writer.communicate(timeout=patience(30))
     syncs = counter.stat().st_size - before
     assert least <= syncs <= most
 
-
-# ---- locked, full, read-only, failing -----------------------------------------------------------------------------
 
 LOCK = """
 import sqlite3, sys, time
@@ -263,16 +253,12 @@ async def hold_the_lock(store: DatabaseService, path: Path, read: Reader, second
     }
 
 
-async def test_a_database_that_another_process_locks_loses_nothing(
-    store: DatabaseService, path: Path, read: Reader
-) -> None:
+async def test_lock_of_another_process_loses_nothing(store: DatabaseService, path: Path, read: Reader) -> None:
     await hold_the_lock(store, path, read, 1.5)
 
 
 @pytest.mark.torture
-async def test_a_database_that_is_locked_for_30_s_loses_nothing(
-    store: DatabaseService, path: Path, read: Reader
-) -> None:
+async def test_lock_for_30_s_loses_nothing(store: DatabaseService, path: Path, read: Reader) -> None:
     await hold_the_lock(store, path, read, 30)
 
 
@@ -288,7 +274,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", place], check=True)
 
 
-async def test_a_full_disk_loses_nothing_that_can_wait(
+async def test_full_disk_loses_nothing_that_is_retried(
     make_store: MakeStore, empty_file: Path, small_disk: Path
 ) -> None:
     path = Path(shutil.copyfile(empty_file, small_disk / "hassette.db"))
@@ -296,11 +282,11 @@ async def test_a_full_disk_loses_nothing_that_can_wait(
     ballast.write_bytes(b"x" * 1_200_000)
     store = make_store(path)
     await store.start()
-    told = Effects((LogLine(message="x" * 900),))
+    effects = Effects((LogLine(message="x" * 900),))
     sequence, failed = 0, 0
     while not failed:
         sequence += 1
-        runs = tuple(invocation(sequence * 1_000 + n, Listener(), effects=told) for n in range(100))
+        runs = tuple(invocation(sequence * 1_000 + n, Listener(), effects=effects) for n in range(100))
         batch = Batch(sequence, invocations=runs)
         try:
             await store.write(batch)
@@ -315,7 +301,7 @@ async def test_a_full_disk_loses_nothing_that_can_wait(
 
 
 @pytest.mark.parametrize("history", ["none yet", "one from before"])
-async def test_a_disk_that_is_full_at_the_start_is_named_until_it_has_room(
+async def test_full_disk_at_the_start_is_reported_until_it_has_space(
     make_store: MakeStore, empty_file: Path, small_disk: Path, history: str
 ) -> None:
     path = small_disk / "hassette.db"
@@ -338,21 +324,21 @@ async def test_a_disk_that_is_full_at_the_start_is_named_until_it_has_room(
     assert check(path) == []
 
 
-async def test_a_disk_that_turns_read_only_loses_nothing_that_can_wait(
+async def test_read_only_disk_loses_nothing_that_is_retried(
     make_store: MakeStore, empty_file: Path, small_disk: Path
 ) -> None:
     path = Path(shutil.copyfile(empty_file, small_disk / "hassette.db"))
     store = make_store(path)
     await store.start()
     batch = Batch(1, invocations=(invocation(1, Listener()),))
-    # Files that are open for writing forbid the remount, so the file is read-only instead, for a store that opens it.
+    # A file that is open for writing prevents the remount, so the store is stopped before and started after it.
     await store.stop()
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     with pytest.raises(StoreError, match=r"file system of .* is mounted read-only\. Mount it read-write"):
         await store.start()
     with pytest.raises(StoreError, match=r"file system of .* is mounted read-only\. Mount it read-write"):
         await make_store(small_disk / "data" / "hassette.db").start()
-    # Reading needs no writing.
+    # Reading works without write permission.
     assert check(path) == []
     backup(path, small_disk.with_name("copy.db"))
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
@@ -361,10 +347,10 @@ async def test_a_disk_that_turns_read_only_loses_nothing_that_can_wait(
     assert len(kept_ids(path)) == 1
 
 
-# A batch takes some twenty writes: with these, some fail and some do not.
+# A batch takes about twenty writes, so that some batches fail and others do not.
 @pytest.mark.parametrize("every", [41, 97, 211])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
-def test_a_disk_that_fails_every_nth_write_loses_nothing(
+def test_disk_that_fails_every_nth_write_loses_nothing(
     path: Path, faulty_disk: str, read: Reader, every: int, number: int
 ) -> None:
     env = {
@@ -374,10 +360,10 @@ def test_a_disk_that_fails_every_nth_write_loses_nothing(
         "FAULT_ERRNO": str(number),
     }
     with run_writer(path, count=60, env=env) as writer:
-        lines = writer.communicate(timeout=25)[0].splitlines()
+        lines = writer.communicate(timeout=patience(25))[0].splitlines()
     acknowledged = [int(line.split()[0]) for line in lines]
     failed = int(lines[-1].split()[1])
-    assert failed > 0, "the shim did its work"
+    assert failed > 0, "no write failed"
     assert check(path) == []
     ids = kept_ids(path)
     assert set(acknowledged) <= ids
@@ -386,11 +372,8 @@ def test_a_disk_that_fails_every_nth_write_loses_nothing(
     assert read.value("SELECT sum(success) FROM statistics_hourly") == 300
 
 
-# ---- the clock ----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("step_s", [-3_600, 3_600])
-async def test_a_clock_that_steps_an_hour_loses_nothing_and_ends_no_session_before_it_began(
+async def test_clock_step_of_an_hour_loses_nothing(
     make_store: MakeStore, read: Reader, clock: Clock, step_s: int
 ) -> None:
     store = make_store()

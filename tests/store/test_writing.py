@@ -1,4 +1,4 @@
-"""What a batch leaves in the file."""
+"""Rows in the file after a batch."""
 
 import asyncio
 import sqlite3
@@ -33,7 +33,7 @@ from support.rows import (
 from support.stores import MakeStore, Reader
 
 
-async def test_a_run_is_kept_with_all_that_is_known_of_it(store: DatabaseService, read: Reader) -> None:
+async def test_run_is_stored_with_all_its_fields(store: DatabaseService, read: Reader) -> None:
     listener = Listener()
     heard = Event(parent_id="01HZX3PARENT", user_id="a-user")
     await store.write(
@@ -61,7 +61,7 @@ async def test_a_run_is_kept_with_all_that_is_known_of_it(store: DatabaseService
     }
 
 
-async def test_a_job_is_kept_with_its_due_time(store: DatabaseService, read: Reader) -> None:
+async def test_job_is_stored_with_its_due_time(store: DatabaseService, read: Reader) -> None:
     job = Job()
     run = Run(run_id(9_000), job, Due(T0_US - 40, True), T0_US + 10, 4, 50, "cancelled")
     await store.write(Batch(1, executions=(run,)))
@@ -76,7 +76,7 @@ async def test_a_job_is_kept_with_its_due_time(store: DatabaseService, read: Rea
     }
 
 
-async def test_a_registration_keeps_its_settings_and_source(store: DatabaseService, read: Reader) -> None:
+async def test_registration_is_stored_with_its_settings_and_source(store: DatabaseService, read: Reader) -> None:
     await store.write(Batch(1, registered=(Listener(), Job())))
     listener, job = read.rows("SELECT * FROM registrations ORDER BY id")
     assert (listener["kind"], listener["topic"], listener["settings"]) == (
@@ -88,7 +88,7 @@ async def test_a_registration_keeps_its_settings_and_source(store: DatabaseServi
     assert (job["kind"], job["schedule"], job["timeout_s"], job["source_file"]) == ("job", "every 30 s", 5.0, None)
 
 
-async def test_history_goes_on_under_the_natural_key_after_a_restart_and_an_edit(
+async def test_natural_key_continues_the_history_after_a_restart_and_an_edit(
     make_store: MakeStore, read: Reader
 ) -> None:
     for sequence, settings in ((1, (("throttle", "1 s"),)), (2, (("throttle", "9 s"),))):
@@ -101,19 +101,17 @@ async def test_history_goes_on_under_the_natural_key_after_a_restart_and_an_edit
     assert read.value("SELECT count(*) FROM handler_invocations WHERE listener_id = 1") == 2
 
 
-async def test_the_same_name_on_another_topic_is_another_listener(store: DatabaseService, read: Reader) -> None:
+async def test_same_name_on_another_topic_is_another_listener(store: DatabaseService, read: Reader) -> None:
     await store.write(Batch(1, registered=(Listener(), Listener(topic="state_changed.light.*"), Job("on_motion"))))
     assert read.value("SELECT count(DISTINCT id) FROM registrations") == 3
 
 
-async def test_a_record_of_an_unknown_registration_brings_it_along(store: DatabaseService, read: Reader) -> None:
+async def test_record_of_an_unknown_registration_stores_it(store: DatabaseService, read: Reader) -> None:
     await store.write(Batch(1, invocations=(invocation(1, Listener("stray")),)))
     assert read.value("SELECT name FROM listeners") == "stray"
 
 
-async def test_a_retired_registration_keeps_its_history_and_comes_back_when_it_is_registered_again(
-    store: DatabaseService, read: Reader
-) -> None:
+async def test_retired_registration_keeps_its_history_and_can_return(store: DatabaseService, read: Reader) -> None:
     listener = Listener()
     await store.write(Batch(1, registered=(listener,), invocations=(invocation(1, listener),)))
     await store.write(Batch(2, retired=(listener,)))
@@ -126,7 +124,7 @@ async def test_a_retired_registration_keeps_its_history_and_comes_back_when_it_i
 
 
 @pytest.mark.parametrize("together", [True, False])
-async def test_an_app_that_registers_the_new_before_it_retires_the_old_stays_registered(
+async def test_new_registration_before_the_old_one_is_retired_stays_registered(
     store: DatabaseService, read: Reader, together: bool
 ) -> None:
     old, new = Listener(), Listener()
@@ -139,7 +137,7 @@ async def test_an_app_that_registers_the_new_before_it_retires_the_old_stays_reg
     assert read.value("SELECT retired_us FROM listeners") is None
 
 
-async def test_a_one_shot_that_comes_and_goes_in_one_batch_is_retired(store: DatabaseService, read: Reader) -> None:
+async def test_job_registered_and_retired_in_one_batch_is_retired(store: DatabaseService, read: Reader) -> None:
     job = Job("once")
     run = Run(run_id(1), job, Due(), T0_US, 4, 5, "success")
     await store.write(Batch(1, registered=(job,), executions=(run,), retired=(job,)))
@@ -164,7 +162,7 @@ async def test_statistics_are_the_sum_of_the_rows(store: DatabaseService, read: 
         assert buckets == {bucket_of(duration): 1 for duration in (1_000, 2_000, 3_000, 4_000, 5_000)}
 
 
-async def test_a_batch_over_the_turn_of_an_hour_counts_in_both(store: DatabaseService, read: Reader) -> None:
+async def test_batch_over_the_turn_of_an_hour_counts_in_both_hours(store: DatabaseService, read: Reader) -> None:
     listener = Listener()
     hour = 3_600_000
     await store.write(Batch(1, invocations=(invocation(0, listener), invocation(hour, listener))))
@@ -172,7 +170,7 @@ async def test_a_batch_over_the_turn_of_an_hour_counts_in_both(store: DatabaseSe
     assert read.value("SELECT success FROM statistics_daily") == 2
 
 
-async def test_what_was_shed_counts_like_what_was_kept(store: DatabaseService, read: Reader) -> None:
+async def test_evicted_runs_count_in_the_statistics(store: DatabaseService, read: Reader) -> None:
     listener = Listener()
     shed = Summary(
         listener, T0_US // HOUR_US * HOUR_US, (("success", 40), ("error", 2)), 90_000, 9_000, 800, ((401, 42),)
@@ -192,7 +190,7 @@ async def test_what_was_shed_counts_like_what_was_kept(store: DatabaseService, r
     }
 
 
-async def test_failures_that_are_the_same_mistake_share_a_group_and_its_traceback(
+async def test_failures_with_the_same_cause_share_a_group_and_its_traceback(
     store: DatabaseService, read: Reader
 ) -> None:
     listener, other = Listener(), Listener("other")
@@ -219,7 +217,7 @@ async def test_failures_that_are_the_same_mistake_share_a_group_and_its_tracebac
     ]
 
 
-async def test_a_traceback_is_formatted_once_per_group(store: DatabaseService) -> None:
+async def test_traceback_is_rendered_once_per_group(store: DatabaseService) -> None:
     class Watched(Failure):
         asked = 0
 
@@ -250,7 +248,7 @@ def test_encoder_remembers_a_limited_number_of_error_groups() -> None:
     assert traceback_of(5, "A")
 
 
-async def test_effects_are_kept_in_order_with_what_was_cut_off(store: DatabaseService, read: Reader) -> None:
+async def test_effects_are_stored_in_order_with_dropped_counts(store: DatabaseService, read: Reader) -> None:
     effects = Effects(
         (LogLine(message="one"), LogLine(message="two", level=40)),
         (ServiceCall(), ServiceCall(data='{"x":1}', error="no")),
@@ -273,7 +271,7 @@ async def test_effects_are_kept_in_order_with_what_was_cut_off(store: DatabaseSe
     assert read.row("SELECT log_lines, service_calls FROM dropped_effects") == {"log_lines": 7, "service_calls": 1}
 
 
-async def test_an_effect_is_found_from_its_cause_and_back_by_index(store: DatabaseService, read: Reader) -> None:
+async def test_effects_and_causes_are_found_by_index(store: DatabaseService, read: Reader) -> None:
     cause = invocation(1, Listener(), effects=Effects((), (ServiceCall(context_id="CTX"),)))
     effect = invocation(2, Listener("other"), trigger=Event(context_id="CTX", user_id="hassette"))
     await store.write(Batch(1, invocations=(cause, effect)))
@@ -285,7 +283,7 @@ async def test_an_effect_is_found_from_its_cause_and_back_by_index(store: Databa
         assert index in str(read.rows(f"EXPLAIN QUERY PLAN SELECT 1 {query}"))
 
 
-async def test_skips_are_added_up_by_hour_and_reason(store: DatabaseService, read: Reader) -> None:
+async def test_skips_are_summed_by_hour_and_reason(store: DatabaseService, read: Reader) -> None:
     listener = Listener()
     hour_us = T0_US // HOUR_US * HOUR_US
     for sequence in (1, 2):
@@ -300,23 +298,21 @@ async def test_skips_are_added_up_by_hour_and_reason(store: DatabaseService, rea
         assert {row["name"]: row["count"] for row in rows} == {"rate_limited": 10, "overlap": 2}
 
 
-async def test_lifecycle_events_are_kept(store: DatabaseService, read: Reader) -> None:
+async def test_lifecycle_events_are_stored(store: DatabaseService, read: Reader) -> None:
     event = LifecycleEvent(run_id(1), T0_US, "connection_lost", "ws://home", "it went away")
     await store.write(Batch(1, lifecycle=(event,)))
     assert tuple(read.row("SELECT id, at_us, kind, subject, detail FROM lifecycle_events").values()) == tuple(event)
     assert await store.last_id() == event.id
 
 
-async def test_a_batch_that_is_tried_again_is_kept_once(store: DatabaseService, read: Reader) -> None:
+async def test_retried_batch_is_stored_once(store: DatabaseService, read: Reader) -> None:
     batch = Batch(1, invocations=(invocation(1, Listener()),))
     await store.write(batch)
     await store.write(batch)
     assert read.value("SELECT success FROM statistics_hourly") == 1
 
 
-async def test_a_write_that_was_cancelled_when_it_had_been_kept_is_kept_once(
-    store: DatabaseService, read: Reader
-) -> None:
+async def test_batch_of_a_cancelled_write_is_stored_once(store: DatabaseService, read: Reader) -> None:
     batch = Batch(1, registered=(Listener(),), invocations=(invocation(1, Listener()),))
     writing = asyncio.create_task(store.write(batch))
     await asyncio.sleep(0)
@@ -329,9 +325,7 @@ async def test_a_write_that_was_cancelled_when_it_had_been_kept_is_kept_once(
     assert read.value("SELECT count(*) FROM listeners") == 2
 
 
-async def test_two_different_runs_of_one_id_are_refused_rather_than_one_lost(
-    store: DatabaseService, read: Reader
-) -> None:
+async def test_second_run_with_the_same_id_is_rejected(store: DatabaseService, read: Reader) -> None:
     run = invocation(1, Listener())
     await store.write(Batch(1, invocations=(run,)))
     with pytest.raises(RejectedBatchError) as caught:
@@ -353,7 +347,7 @@ async def test_two_different_runs_of_one_id_are_refused_rather_than_one_lost(
     ],
     ids=str,
 )
-async def test_a_row_that_can_never_be_stored_is_refused_and_leaves_nothing(
+async def test_batch_with_an_invalid_row_is_rejected_completely(
     store: DatabaseService, read: Reader, broken: dict[str, Any]
 ) -> None:
     listener = Listener()
@@ -369,24 +363,22 @@ async def test_a_row_that_can_never_be_stored_is_refused_and_leaves_nothing(
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"),
+    ("logged", "stored"),
     [
         ("lone \ud83d surrogate", "lone ? surrogate"),
         ("a NUL \0 within", "a NUL \0 within"),
         ("Grüße, 日本 🏠 \"'\n", "Grüße, 日本 🏠 \"'\n"),
     ],
 )
-async def test_whatever_an_app_says_is_kept_readable(
-    store: DatabaseService, read: Reader, said: str, kept: str
+async def test_any_log_message_is_stored_readably(
+    store: DatabaseService, read: Reader, logged: str, stored: str
 ) -> None:
-    effects = Effects((LogLine(message=said),))
+    effects = Effects((LogLine(message=logged),))
     await store.write(Batch(1, invocations=(invocation(1, Listener(), effects=effects),)))
-    assert read.value("SELECT message FROM log_lines") == kept
+    assert read.value("SELECT message FROM log_lines") == stored
 
 
-async def test_a_locked_file_fails_the_write_and_the_same_batch_may_be_tried_again(
-    store: DatabaseService, read: Reader
-) -> None:
+async def test_batch_may_be_retried_after_a_lock(store: DatabaseService, read: Reader) -> None:
     other = sqlite3.connect(store.path, isolation_level=None)
     batch = Batch(1, registered=(Listener(),), invocations=(invocation(1, Listener()),))
     try:
@@ -400,7 +392,7 @@ async def test_a_locked_file_fails_the_write_and_the_same_batch_may_be_tried_aga
     assert read.value("SELECT success FROM statistics_hourly") == 1
 
 
-async def test_nothing_is_written_before_start_and_after_stop(make_store: MakeStore) -> None:
+async def test_write_before_start_or_after_stop_is_an_error(make_store: MakeStore) -> None:
     store = make_store()
     for _ in range(2):
         with pytest.raises(StoreUnavailableError):
@@ -411,7 +403,7 @@ async def test_nothing_is_written_before_start_and_after_stop(make_store: MakeSt
         await store.stop()
 
 
-async def test_a_batch_costs_the_event_loop_one_hop(store: DatabaseService, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_batch_costs_the_event_loop_one_hop(store: DatabaseService, monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
     call_soon_threadsafe = loop.call_soon_threadsafe
     hops = 0

@@ -1,5 +1,5 @@
 # ruff: noqa: ASYNC240  nothing else runs on these loops
-"""One wrong byte where it does most harm: in the header, in the schema's text, in a name that every start reads."""
+"""One wrong byte in the header, in the text of the schema, in a key or in a name."""
 
 import shutil
 import sqlite3
@@ -37,9 +37,7 @@ def set_byte(path: Path, at: int, value: int) -> None:
         file.write(bytes([value]))
 
 
-# ---- the header ---------------------------------------------------------------------------------------------------
-
-# Where, and what stands there instead.
+# Position and wrong value of a byte.
 HEADER = {
     "the magic text": (4, 0xFF),
     "the page size": (16, 0x11),
@@ -55,11 +53,11 @@ HEADER = {
 
 
 @pytest.mark.parametrize("what", HEADER)
-async def test_every_row_outlives_a_wrong_byte_in_the_header(
+async def test_wrong_byte_in_the_header_loses_no_row(
     make_store: MakeStore, path: Path, read: Reader, what: str, spoil: RunScript
 ) -> None:
     await a_history(make_store)
-    # As after a crash: what SQLite can still open is checked.
+    # After a crash, a file that SQLite can open is checked.
     spoil("UPDATE sessions SET outcome = 'open'")
     set_byte(path, *HEADER[what])
     damaged = path.read_bytes()
@@ -75,7 +73,7 @@ async def test_every_row_outlives_a_wrong_byte_in_the_header(
 
 
 @pytest.mark.parametrize("what", ["the format that writers need", "the schema format"])
-async def test_a_header_that_only_a_later_sqlite_could_have_written_is_damage_after_a_clean_end_too(
+async def test_header_of_a_later_sqlite_is_damage_after_a_clean_stop(
     make_store: MakeStore, path: Path, read: Reader, what: str
 ) -> None:
     await a_history(make_store)
@@ -85,11 +83,9 @@ async def test_a_header_that_only_a_later_sqlite_could_have_written_is_damage_af
     assert read.value("SELECT count(*) FROM runs") == RUNS
 
 
-async def test_what_only_the_log_has_is_read_beside_a_mended_header(
-    make_store: MakeStore, path: Path, read: Reader
-) -> None:
+async def test_rows_in_the_log_survive_a_header_repair(make_store: MakeStore, path: Path, read: Reader) -> None:
     await start_and_stop(make_store)
-    # Other processes' files do not go when this connection is closed: a copy of both, as a crash leaves them.
+    # Closing the connection removes the log, so copy both files before, as a crash would leave them.
     db = sqlite3.connect(path)
     db.execute("PRAGMA wal_autocheckpoint = 0")
     db.execute("INSERT INTO names (id, name) VALUES (4711, 'only in the log')")
@@ -100,24 +96,21 @@ async def test_what_only_the_log_has_is_read_beside_a_mended_header(
     for suffix in ("", "-wal"):
         path.with_name("copy.db" + suffix).replace(path.with_name(path.name + suffix))
     set_byte(path, 21, 0x41)
-    # The log does not have the first page, so that of the file counts.
+    # The log lacks the first page, so SQLite reads it from the file.
     await start_and_stop(make_store)
     assert read.value("SELECT name FROM names WHERE id = 4711") == "only in the log"
 
 
-def test_a_sound_header_is_nothing_to_complain_of_also_in_a_copy(path: Path, tmp_path: Path) -> None:
+def test_sound_header_has_no_damage(path: Path, tmp_path: Path) -> None:
     backup(path, tmp_path / "copy.db")
     assert [find_damage(one.read_bytes()[:100]) for one in (path, tmp_path / "copy.db")] == [None, None]
 
 
-# ---- the schema's text --------------------------------------------------------------------------------------------
-
-
-async def test_a_schema_whose_text_is_no_longer_text_is_damage_and_every_row_is_carried_over(
+async def test_schema_with_invalid_text_is_damage_and_loses_no_row(
     make_store: MakeStore, path: Path, read: Reader, tmp_path: Path
 ) -> None:
     await a_history(make_store)
-    # SQLite quotes it in its complaint, which Python then cannot decode.
+    # SQLite quotes the schema in its error message, which Python then cannot decode.
     set_byte(path, path.read_bytes().index(b"CREATE TABLE losses") + 2, 0xE9)
     assert len(check(path)) == 1
     with pytest.raises(BackupError):
@@ -133,7 +126,7 @@ async def test_a_schema_whose_text_is_no_longer_text_is_damage_and_every_row_is_
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM alembic_version", "UPDATE alembic_version SET version_num = x'00'"])
-async def test_a_history_that_lost_its_revision_is_damaged_and_neither_new_nor_newer(
+async def test_history_without_its_revision_is_damaged(
     make_store: MakeStore, path: Path, read: Reader, statement: str, spoil: RunScript
 ) -> None:
     await a_history(make_store)
@@ -143,7 +136,7 @@ async def test_a_history_that_lost_its_revision_is_damaged_and_neither_new_nor_n
     assert "the revision of its schema is lost" in read.value("SELECT detail FROM lifecycle_events")
 
 
-async def test_a_foreign_database_without_a_revision_is_refused(
+async def test_foreign_database_without_a_revision_is_rejected(
     make_store: MakeStore, path: Path, spoil: RunScript
 ) -> None:
     path.unlink()
@@ -154,31 +147,23 @@ async def test_a_foreign_database_without_a_revision_is_refused(
     assert path.read_bytes() == before
 
 
-# ---- a key --------------------------------------------------------------------------------------------------------
-
-
-async def test_a_wrong_key_in_the_middle_costs_its_own_row_and_not_all_that_come_after_it(
-    make_store: MakeStore, path: Path, read: Reader, spoil: RunScript
-) -> None:
+async def test_wrong_key_loses_only_its_row(make_store: MakeStore, path: Path, read: Reader, spoil: RunScript) -> None:
     await a_history(make_store)
     spoil("UPDATE sessions SET outcome = 'open'")
-    # A row's id is 9 bytes in its leaf, 7 bits in each of the first eight.
+    # The id of a row takes 9 bytes in its leaf, with 7 bits in each of the first eight.
     wanted = run_id(301_000)
     key = bytes([0x80 | wanted >> (8 + 7 * place) & 0x7F for place in range(7, -1, -1)] + [wanted & 0xFF])
     content = path.read_bytes()
     (at,) = [i for i in range(len(content)) if content.startswith(key, i)]
-    # A higher bit in it, and it is the highest key of all.
+    # With one more bit, the key is the highest one.
     set_byte(path, at, content[at] | 0x20)
     await start_and_stop(make_store)
     assert read.value("SELECT count(*) FROM runs") == RUNS - 1
     assert "could not be read completely: handler_invocations" in read.value("SELECT detail FROM lifecycle_events")
 
 
-# ---- a text -------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("table", ["names", "listeners"])
-async def test_a_name_that_is_no_longer_text_is_read_with_a_mark_in_it_and_stops_nothing(
+async def test_name_with_an_invalid_byte_is_read_with_a_replacement_character(
     make_store: MakeStore, path: Path, read: Reader, table: str, spoil: RunScript
 ) -> None:
     await a_history(make_store)
@@ -190,7 +175,7 @@ async def test_a_name_that_is_no_longer_text_is_read_with_a_mark_in_it_and_stops
     assert owner_note(path).exists()
 
 
-def test_every_reader_reads_text_with_wrong_bytes(path: Path, spoil: RunScript) -> None:
+def test_every_reader_reads_text_with_invalid_bytes(path: Path, spoil: RunScript) -> None:
     from hassette_store import connect_read_only, connect_to_read
     from hassette_store.file.connections import connect_plain
 
