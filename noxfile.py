@@ -44,6 +44,8 @@ PARTS = {
 EVERY_PART = [nox.param(part, id=part) for part in PARTS]
 QUICK = "not homeassistant and not browser and not torture"
 ONCE = f"{QUICK} and not long"  # tests marked `long` run in `test` only, not in each environment of the matrix
+# Most tests wait, for processes and timers. ``nox -s test -- -n 0 tests/executor`` runs them one after the other.
+PARALLEL = ["--numprocesses=logical", "--dist=worksteal"]
 CONSTRAINTS = ROOT / "constraints.txt"
 LOWEST_CONSTRAINTS = ROOT / "constraints-minimums.txt"
 PINNED = ["-c", str(CONSTRAINTS)]
@@ -54,9 +56,10 @@ DEPENDENT_TESTS = [f"tests/{folder}" for folder in ("core", "store", "sync", "fu
 
 @nox.session
 def test(session: nox.Session) -> None:
-    """Run all quick tests with all packages, on the Python at hand."""
+    """Run all quick tests with all packages, on the Python at hand, one process per core."""
     install(session, "full", "test")
-    session.run("pytest", "-m", QUICK, *(session.posargs or ["--ignore=tests/typing", "tests"]))
+    where = session.posargs or ["--ignore=tests/typing", "tests"]
+    session.run("pytest", "-m", QUICK, *PARALLEL, *where)
 
 
 @nox.session(python=PYTHONS)

@@ -42,7 +42,7 @@ def test_stop_under_load_loses_no_run_and_ends_a_clean_session(
     _wait_for_runs(history, 400)
     process.signal(number)
     assert process.end(STOP_BUDGET_S) == 0, process.output
-    found = re.search(r"runs +(\d+), of which (\d+) kept", process.output)
+    found = re.search(r"runs +(\d+) \((\d+) recorded\)", process.output)
     assert found is not None
     assert found[1] == found[2]
     assert int(found[1]) == len(history.run_ids())
