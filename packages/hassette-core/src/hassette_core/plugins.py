@@ -101,7 +101,7 @@ def _create_all(
         try:
             plugin = create(point.load(), settings)
         except ValueError as error:
-            problems.rejected(point.name, settings, redact(str(error)))
+            problems.add_rejected(point.name, settings, redact(str(error)))
         except Exception as error:  # noqa: BLE001  code of other packages may raise anything; the apps run without it
             _report_broken(point, error, board)
         else:

@@ -38,7 +38,7 @@ def load_config(file: Path = DEFAULT_FILE, *, plugin_tables: Collection[str] = (
     problems = Problems(file, Lines(text))
     plugins = {*OUR_PLUGINS, *plugin_tables}
     for name in [name for name in tables if name not in TABLES and name not in plugins]:
-        problems.unknown_key((name,), [*TABLES, *plugins])
+        problems.add_unknown_key((name,), [*TABLES, *plugins])
         del tables[name]
     _remove_non_tables(tables, (), problems)
     _remove_non_tables(tables.get("apps", {}), ("apps",), problems)
@@ -46,7 +46,7 @@ def load_config(file: Path = DEFAULT_FILE, *, plugin_tables: Collection[str] = (
     others = {name: table for name, table in tables.items() if name not in TABLES}
     config = _validate(core, others, file, problems)
     for name in EnvironmentTables(HassetteConfig)().get("plugins", {}).keys() - plugins:
-        problems.unknown_key((name,), [*TABLES, *plugins])
+        problems.add_unknown_key((name,), [*TABLES, *plugins])
     problems.raise_any()
     assert config is not None  # raise_any has raised otherwise
     return config
@@ -69,7 +69,7 @@ def _read(file: Path) -> str:
 def _remove_non_tables(tables: dict[str, Any], path: tuple[str, ...], problems: Problems) -> None:
     # Checked before the tables of the environment replace those of the file, which would hide the problem.
     for name in [name for name, table in tables.items() if not isinstance(table, dict)]:
-        problems.not_a_table((*path, name), tables.pop(name))
+        problems.add_not_a_table((*path, name), tables.pop(name))
 
 
 def _validate(core: dict[str, Any], others: dict[str, Any], file: Path, problems: Problems) -> HassetteConfig | None:
@@ -78,5 +78,5 @@ def _validate(core: dict[str, Any], others: dict[str, Any], file: Path, problems
     except ValidationError as error:
         for details in error.errors(include_url=False):
             path = details["loc"][1:] if details["loc"][:1] == ("plugins",) else details["loc"]
-            problems.details({**details, "loc": path}, HassetteConfig)
+            problems.add_validation_error({**details, "loc": path}, HassetteConfig)
         return None

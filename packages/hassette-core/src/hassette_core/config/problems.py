@@ -43,23 +43,23 @@ class Problems:
         self._lines = lines
         self._texts: list[str] = []
 
-    def unknown_key(self, path: tuple[str | int, ...], known: list[str]) -> None:
+    def add_unknown_key(self, path: tuple[str | int, ...], known: list[str]) -> None:
         """Add a key that does not exist."""
         *_, key = path
         near = get_close_matches(str(key), known, n=1, cutoff=0.6)
         hint = f"; did you mean {near[0]!r}?" if near else "."
         self._add(path, f"{_dotted(path)} is not a known key{hint} Known keys: {', '.join(sorted(known))}")
 
-    def not_a_table(self, path: tuple[str, ...], value: object) -> None:
+    def add_not_a_table(self, path: tuple[str, ...], value: object) -> None:
         """Add a value in the file where a table is expected."""
         self._add_line(path, _must_be(path, "a table", value))
 
-    def details(self, details: ErrorDetails, model: type[BaseModel]) -> None:
+    def add_validation_error(self, details: ErrorDetails, model: type[BaseModel]) -> None:
         """Add a validation error of pydantic."""
         path, kind = details["loc"], details["type"]
         error = details.get("ctx", {}).get("error")
         if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
-            self.unknown_key(path, known_keys(model, path[:-1]))
+            self.add_unknown_key(path, known_keys(model, path[:-1]))
         elif kind == "missing":
             self._add(path, f"{_dotted(path)} is missing: it must be {_described(model, path)}")
         elif isinstance(error, SettingError) or " must be " in str(error):
@@ -69,7 +69,7 @@ class Problems:
         else:
             self._add(path, _must_be(path, _expected(details), details["input"]))
 
-    def rejected(self, table: str, settings: Mapping[str, object], sentence: str) -> None:
+    def add_rejected(self, table: str, settings: Mapping[str, object], sentence: str) -> None:
         """Add a plugin's error about its table; the sentence usually begins with the key."""
         key = sentence.partition(" ")[0]
         text = f"[{table}] {sentence}"
