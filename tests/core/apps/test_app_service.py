@@ -1,13 +1,16 @@
-"""Apps are started, kept apart, and cleared up after."""
+"""Apps start, fail and stop independently of each other."""
 
 import asyncio
 import sys
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 
+from hassette_core.apps import AppService
 from hassette_executor import Status
+from support.app_runner import AppDirectory, AppRunner, entry
 from support.home import Home
+from support.waiting import patience
 
 LAMP = """
 class Config(AppConfig):
@@ -32,18 +35,18 @@ class Lamp(App[Config]):
 """
 
 
-def log() -> list[str]:
+def log() -> Sequence[str]:
     return sys.modules["hassette_apps.lamp"].Lamp.log
 
 
-def statuses(service: Any) -> dict[str, str]:
+def statuses(service: AppService) -> dict[str, str]:
     return {status.subject: status.status for status in service.statuses}
 
 
-async def test_an_app_listens_and_plans_and_what_it_does_is_recorded_under_its_name(
-    home: Home, apps: Any, write: Any, entry: Any
+async def test_runs_of_an_app_are_recorded_under_its_key_and_instance(
+    home: Home, apps: AppRunner, app_dir: AppDirectory
 ) -> None:
-    write("lamp", LAMP)
+    app_dir.write("lamp", LAMP)
     service = await apps.start({"lamp": entry("lamp", "Lamp", instances=[{"name": "hall"}])})
     assert statuses(service) == {"lamp.hall": "running"}
     home.change("light.a", "on")
@@ -56,10 +59,10 @@ async def test_an_app_listens_and_plans_and_what_it_does_is_recorded_under_its_n
     assert await home.lifecycle() == [("app_started", "lamp.hall", "")]
 
 
-async def test_stopping_ends_listeners_and_jobs_before_on_shutdown_and_retires_none_as_all_come_back(
-    home: Home, apps: Any, write: Any, entry: Any
+async def test_stop_ends_listeners_and_jobs_before_on_shutdown_and_retires_none(
+    home: Home, apps: AppRunner, app_dir: AppDirectory
 ) -> None:
-    write("lamp", LAMP)
+    app_dir.write("lamp", LAMP)
     service = await apps.start({"lamp": entry("lamp", "Lamp")})
     await service.stop()
     await service.stop()
@@ -67,15 +70,17 @@ async def test_stopping_ends_listeners_and_jobs_before_on_shutdown_and_retires_n
     await home.pass_time(30)
     await home.records(0)
     assert log() == ["init lamp.lamp", "down"]
-    assert await home.retired() == [], "or all that is known of the home would read (retired) while it is off"
+    assert await home.retired() == [], (
+        "otherwise the pages would show every listener and job as retired after a shutdown"
+    )
     assert statuses(service) == {"lamp.lamp": "stopped"}
     assert await home.lifecycle() == [("app_started", "lamp.lamp", ""), ("app_stopped", "lamp.lamp", "")]
 
 
-async def test_a_listener_that_outlives_the_stop_of_all_apps_by_its_run_is_not_retired(
-    home: Home, apps: Any, write: Any, entry: Any
+async def test_a_listener_with_a_run_in_progress_is_not_retired_by_stop(
+    home: Home, apps: AppRunner, app_dir: AppDirectory
 ) -> None:
-    write(
+    app_dir.write(
         "lamp", "import asyncio\n" + LAMP.replace('append("heard")', 'append("heard")\n        await asyncio.sleep(9)')
     )
     service = await apps.start({"lamp": entry("lamp", "Lamp")})
@@ -88,10 +93,10 @@ async def test_a_listener_that_outlives_the_stop_of_all_apps_by_its_run_is_not_r
     assert await home.retired() == []
 
 
-async def test_what_an_app_ends_after_a_restart_of_all_apps_is_retired(
-    home: Home, apps: Any, write: Any, entry: Any
+async def test_a_listener_that_an_app_cancels_after_a_restart_is_retired(
+    home: Home, apps: AppRunner, app_dir: AppDirectory
 ) -> None:
-    write("lamp", LAMP)
+    app_dir.write("lamp", LAMP)
     service = await apps.start({"lamp": entry("lamp", "Lamp")})
     await service.stop()
     await service.start()
@@ -101,7 +106,7 @@ async def test_what_an_app_ends_after_a_restart_of_all_apps_is_retired(
 
 
 @pytest.mark.parametrize(
-    ("body", "says"),
+    ("body", "detail"),
     [
         ("raise ValueError('no lamp')", "ValueError: no lamp"),
         ("await asyncio.Event().wait()", "it took longer than 0.05 s"),
@@ -111,11 +116,11 @@ async def test_what_an_app_ends_after_a_restart_of_all_apps_is_retired(
         ("self.bus.on_state_change(3, 'light.a')", "handler must be callable, got 3"),
     ],
 )
-async def test_an_app_that_fails_to_initialize_leaves_nothing_behind_and_the_others_running(
-    home: Home, apps: Any, write: Any, entry: Any, caplog: pytest.LogCaptureFixture, body: str, says: str
+async def test_an_app_that_fails_to_initialize_has_no_listeners_and_the_others_run(
+    home: Home, apps: AppRunner, app_dir: AppDirectory, caplog: pytest.LogCaptureFixture, body: str, detail: str
 ) -> None:
-    write("lamp", LAMP)
-    write(
+    app_dir.write("lamp", LAMP)
+    app_dir.write(
         "bad",
         f"""
         import asyncio
@@ -134,31 +139,33 @@ async def test_an_app_that_fails_to_initialize_leaves_nothing_behind_and_the_oth
     await home.pass_time(10)
     assert {record.registration.app for record in await home.records(2)} == {"lamp"}
     assert ("app_failed", "bad.bad") in [(kind, subject) for kind, subject, _ in await home.lifecycle()]
-    assert await home.retired() == ["heard", "heard"], "one app's end is an end, unlike that of all"
-    assert says in service.statuses[0].detail
+    assert await home.retired() == ["heard", "heard"], "the listeners and jobs of a single app are retired when it ends"
+    assert detail in service.statuses[0].detail
     assert [vars(line)["app"] for line in caplog.records if line.message == "App failed"] == ["bad.bad"]
 
 
 async def test_an_app_that_cannot_be_loaded_is_reported_and_the_others_run(
-    home: Home, apps: Any, write: Any, entry: Any, caplog: pytest.LogCaptureFixture
+    home: Home, apps: AppRunner, app_dir: AppDirectory, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    write("lamp", LAMP)
-    write("bad", "1 / 0")
+    app_dir.write("lamp", LAMP)
+    app_dir.write("bad", "1 / 0")
     service = await apps.start({"bad": entry("bad", "Bad"), "lamp": entry("lamp", "Lamp")})
     assert statuses(service) == {"lamp.lamp": "running", "bad": "failed"}
     (failed, _) = await home.lifecycle()
     assert failed[:2] == ("app_failed", "bad")
     assert "cannot import" in failed[2]
-    (said,) = [record for record in caplog.records if record.message == "Apps started"]
-    assert (vars(said)["running"], vars(said)["failed"]) == (1, 1)
+    (line,) = [record for record in caplog.records if record.message == "Apps started"]
+    assert (vars(line)["running"], vars(line)["failed"]) == (1, 1)
 
 
 @pytest.mark.parametrize("body", ["raise ValueError('stuck')", "await asyncio.Event().wait()", "raise SystemExit(1)"])
-async def test_an_app_that_fails_to_shut_down_is_stopped_all_the_same(
-    home: Home, apps: Any, write: Any, entry: Any, body: str
+async def test_an_app_that_fails_to_shut_down_is_stopped(
+    home: Home, apps: AppRunner, app_dir: AppDirectory, body: str
 ) -> None:
-    write("bad", f"import asyncio\nclass Bad(App[AppConfig]):\n    async def on_shutdown(self):\n        {body}\n")
+    app_dir.write(
+        "bad", f"import asyncio\nclass Bad(App[AppConfig]):\n    async def on_shutdown(self):\n        {body}\n"
+    )
     service = await apps.start({"bad": entry("bad", "Bad")}, stop_timeout_s=0.05)
     await service.stop()
     assert statuses(service) == {"bad.bad": "stopped"}
@@ -167,10 +174,10 @@ async def test_an_app_that_fails_to_shut_down_is_stopped_all_the_same(
     assert detail.startswith("on_shutdown failed")
 
 
-async def test_on_error_of_the_app_hears_of_its_failures_and_of_no_others(
-    home: Home, apps: Any, write: Any, entry: Any
+async def test_on_error_is_called_for_the_failures_of_its_instance_only(
+    home: Home, apps: AppRunner, app_dir: AppDirectory
 ) -> None:
-    write(
+    app_dir.write(
         "bad",
         """
         class Bad(App[AppConfig]):
@@ -193,21 +200,19 @@ async def test_on_error_of_the_app_hears_of_its_failures_and_of_no_others(
     assert home.executor.hooks.find(home.bus.on_event(service.stop, "x").registration) is None
 
 
-async def test_an_on_error_with_a_yield_is_refused_as_it_would_never_run(
-    home: Home, apps: Any, write: Any, entry: Any
-) -> None:
-    write("bad", "class Bad(App[AppConfig]):\n    async def on_error(self, context):\n        yield\n")
+async def test_an_on_error_with_a_yield_is_refused(home: Home, apps: AppRunner, app_dir: AppDirectory) -> None:
+    app_dir.write("bad", "class Bad(App[AppConfig]):\n    async def on_error(self, context):\n        yield\n")
     assert statuses(await apps.start({"bad": entry("bad", "Bad")})) == {"bad.bad": "failed"}
     assert "yield" in (await home.lifecycle())[-1][2]
 
 
-async def test_plain_functions_serve_as_on_initialize(home: Home, apps: Any, write: Any, entry: Any) -> None:
-    write("plain", "class Plain(App[AppConfig]):\n    def on_initialize(self):\n        self.ready = True\n")
+async def test_on_initialize_may_be_a_plain_function(home: Home, apps: AppRunner, app_dir: AppDirectory) -> None:
+    app_dir.write("plain", "class Plain(App[AppConfig]):\n    def on_initialize(self):\n        self.ready = True\n")
     assert statuses(await apps.start({"plain": entry("plain", "Plain")})) == {"plain.plain": "running"}
 
 
-async def test_apps_wait_for_home_assistant_and_start_once(home: Home, apps: Any, write: Any, entry: Any) -> None:
-    write("lamp", LAMP)
+async def test_apps_wait_for_home_assistant_and_start_once(home: Home, apps: AppRunner, app_dir: AppDirectory) -> None:
+    app_dir.write("lamp", LAMP)
     ready = asyncio.Event()
     service = await apps.start({"lamp": entry("lamp", "Lamp")}, ready=ready)
     serving = asyncio.create_task(service.serve())
@@ -220,37 +225,39 @@ async def test_apps_wait_for_home_assistant_and_start_once(home: Home, apps: Any
     await home.settle()
     assert log() == ["init lamp.lamp"]
     await service.stop()
-    await asyncio.wait_for(serving, 5)
+    await asyncio.wait_for(serving, patience(5))
 
 
-async def test_a_service_stopped_while_it_waits_starts_no_app(home: Home, apps: Any, write: Any, entry: Any) -> None:
-    write("lamp", LAMP)
+async def test_a_service_stopped_before_home_assistant_is_ready_starts_no_app(
+    home: Home, apps: AppRunner, app_dir: AppDirectory
+) -> None:
+    app_dir.write("lamp", LAMP)
     service = await apps.start({"lamp": entry("lamp", "Lamp")}, ready=asyncio.Event())
     serving = asyncio.create_task(service.serve())
     await home.settle()
     await service.stop()
-    await asyncio.wait_for(serving, 5)
+    await asyncio.wait_for(serving, patience(5))
     assert log() == []
 
 
-async def test_an_app_that_becomes_ready_while_others_shut_down_is_shut_down_too(
-    home: Home, apps: Any, write: Any, entry: Any
+async def test_an_app_that_starts_while_others_shut_down_is_shut_down_too(
+    home: Home, apps: AppRunner, app_dir: AppDirectory
 ) -> None:
-    write(
+    app_dir.write(
         "pair",
         """
         import asyncio
-        LOG, BEGIN, END = [], asyncio.Event(), asyncio.Event()
+        LOG, STOPPING, STARTED = [], asyncio.Event(), asyncio.Event()
         class Quick(App[AppConfig]):
             async def on_shutdown(self):
-                BEGIN.set()
-                await END.wait()
+                STOPPING.set()
+                await STARTED.wait()
                 LOG.append("quick")
         class Slow(App[AppConfig]):
             async def on_initialize(self):
-                await BEGIN.wait()
+                await STOPPING.wait()
                 self.bus.on_state_change(self.on_shutdown, "light.a")
-                END.set()
+                STARTED.set()
             async def on_shutdown(self):
                 LOG.append("slow")
         """,
@@ -262,17 +269,15 @@ async def test_an_app_that_becomes_ready_while_others_shut_down_is_shut_down_too
     serving = asyncio.create_task(service.serve())
     await home.until(lambda: "running" in statuses(service).values())
     await service.stop()
-    await asyncio.wait_for(serving, 5)
+    await asyncio.wait_for(serving, patience(5))
     assert sorted(sys.modules["hassette_apps.pair"].LOG) == ["quick", "slow"]
     assert statuses(service) == {"quick.quick": "stopped", "slow.slow": "stopped"}
     home.change("light.a", "on")
     await home.records(0)
 
 
-async def test_events_are_not_heard_any_more_while_an_app_shuts_down(
-    home: Home, apps: Any, write: Any, entry: Any
-) -> None:
-    write(
+async def test_no_run_starts_while_an_app_shuts_down(home: Home, apps: AppRunner, app_dir: AppDirectory) -> None:
+    app_dir.write(
         "lamp",
         """
         import asyncio
@@ -290,7 +295,7 @@ async def test_events_are_not_heard_any_more_while_an_app_shuts_down(
     service = await apps.start({"lamp": entry("lamp", "Lamp")})
     module = sys.modules["hassette_apps.lamp"]
     stopping = asyncio.create_task(service.stop())
-    await asyncio.wait_for(module.DOWN.wait(), 5)
+    await asyncio.wait_for(module.DOWN.wait(), patience(5))
     home.change("light.a", "on")
     await home.pass_time(3)
     module.END.set()
@@ -298,10 +303,8 @@ async def test_events_are_not_heard_any_more_while_an_app_shuts_down(
     await home.records(0)
 
 
-async def test_cancelling_the_start_of_an_app_leaves_nothing_behind(
-    home: Home, apps: Any, write: Any, entry: Any
-) -> None:
-    write(
+async def test_a_cancelled_start_leaves_no_listener(home: Home, apps: AppRunner, app_dir: AppDirectory) -> None:
+    app_dir.write(
         "slow",
         """
         import asyncio

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hassette_core import Hassette, HassetteConfig, MemorySink, SimulatedHome
+from support.app_runner import AppDirectory
+from support.waiting import eventually, patience
 
 PAGE = (Path(__file__).parents[3] / "docs" / "writing-apps.md").read_text(encoding="utf-8")
 
@@ -15,28 +17,27 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
-async def test_the_apps_of_the_page_run_with_the_settings_of_the_page(app_dir: Path) -> None:
+async def test_the_apps_of_the_page_run_with_the_settings_of_the_page(app_dir: AppDirectory) -> None:
     apps = {found[1]: text for text in blocks("python") if (found := re.search(r"^class (\w+)\(App\[", text, re.M))}
     tables: dict[str, Any] = {name.lower(): {"module": name.lower(), "class": name} for name in apps}
     for name, text in apps.items():
-        (app_dir / f"{name.lower()}.py").write_text(text, encoding="utf-8")
+        (app_dir.path / f"{name.lower()}.py").write_text(text, encoding="utf-8")
     (table,) = tomllib.loads(blocks("toml")[0])["apps"].values()
     tables["nightwatch"]["config"] = table["config"]
     sink = MemorySink()
     async with SimulatedHome(speed=0) as home:
         home_assistant = {"url": home.url, "token": home.token}
         config = HassetteConfig.model_validate(
-            {"hassette": {"app_dir": app_dir}, "home_assistant": home_assistant, "apps": tables}
+            {"hassette": {"app_dir": app_dir.path}, "home_assistant": home_assistant, "apps": tables}
         )
-        async with asyncio.timeout(30), Hassette(config, sinks=[sink], plugins=False) as hassette:
+        async with asyncio.timeout(patience(30)), Hassette(config, sinks=[sink], plugins=False) as hassette:
             await hassette.wait_ready()
             assert [status.detail for status in hassette.apps.statuses] == [""] * len(apps)
             home.core.change("sun.sun", "below_horizon")
             home.core.change("binary_sensor.front_door", "on")
             for job in hassette.scheduler.jobs("nightwatch", "nightwatch"):
                 hassette.scheduler.run_now(job)
-            while hassette.executor.accounting().executed < 3:  # noqa: ASYNC110  the executor notifies of no count
-                await asyncio.sleep(0.01)
+            await eventually(lambda: hassette.executor.accounting().executed >= 3)
     runs = {record.registration.name: (record.status, record.failure) for record in sink.records}
     assert runs == dict.fromkeys(("door_opened", "light_changed", "report"), ("success", None))
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from hassette_core.apps import load_apps
+from hassette_core.apps import FailedApp, LoadedApp, load_apps
+from hassette_core.config import AppEntry
+from support.app_runner import AppDirectory, entry
 
 GOOD = """
 class Config(AppConfig):
@@ -18,29 +20,29 @@ class Good(App[Config]):
 """
 
 
-def load(app_dir: Path, **entries: Any) -> tuple[list[Any], list[Any]]:
+def load(app_dir: Path, **entries: AppEntry) -> tuple[list[LoadedApp], list[FailedApp]]:
     return load_apps(entries, app_dir)
 
 
-def only_error(failed: list[Any]) -> str:
+def only_error(failed: list[FailedApp]) -> str:
     (failure,) = failed
     text = str(failure.error)
     assert "\n" not in text
     return text
 
 
-def test_an_app_is_loaded_with_its_settings_checked(app_dir: Path, write: Any, entry: Any) -> None:
-    write("good", GOOD)
-    loaded, failed = load(app_dir, lamp=entry("good", "Good", config={"light": "light.a", "minutes": 7}))
+def test_an_app_is_loaded_with_its_settings_checked(app_dir: AppDirectory) -> None:
+    app_dir.write("good", GOOD)
+    loaded, failed = load(app_dir.path, lamp=entry("good", "Good", config={"light": "light.a", "minutes": 7}))
     assert failed == []
     (app,) = loaded
     assert (app.app_key, app.instance, app.config.light, app.config.minutes) == ("lamp", "lamp", "light.a", 7)
 
 
-def test_instances_have_names_and_share_the_config_table(app_dir: Path, write: Any, entry: Any) -> None:
-    write("good", GOOD)
+def test_instances_have_names_and_share_the_config_table(app_dir: AppDirectory) -> None:
+    app_dir.write("good", GOOD)
     instances = [{"name": "hall", "light": "light.hall"}, {"light": "light.b", "minutes": 1}]
-    loaded, failed = load(app_dir, lamp=entry("good", "Good", config={"minutes": 9}, instances=instances))
+    loaded, failed = load(app_dir.path, lamp=entry("good", "Good", config={"minutes": 9}, instances=instances))
     assert failed == []
     assert [(app.instance, app.config.light, app.config.minutes) for app in loaded] == [
         ("hall", "light.hall", 9),
@@ -48,23 +50,25 @@ def test_instances_have_names_and_share_the_config_table(app_dir: Path, write: A
     ]
 
 
-def test_a_disabled_app_is_not_loaded(app_dir: Path, entry: Any) -> None:
-    assert load(app_dir, lamp=entry("missing", "Missing", enabled=False)) == ([], [])
+def test_a_disabled_app_is_not_loaded(app_dir: AppDirectory) -> None:
+    assert load(app_dir.path, lamp=entry("missing", "Missing", enabled=False)) == ([], [])
 
 
-def test_a_broken_app_does_not_affect_the_others(app_dir: Path, write: Any, entry: Any) -> None:
-    write("good", GOOD)
-    write("broken", "1 / 0")
-    loaded, failed = load(app_dir, broken=entry("broken", "X"), lamp=entry("good", "Good", config={"light": "light.a"}))
+def test_a_broken_app_does_not_affect_the_others(app_dir: AppDirectory) -> None:
+    app_dir.write("good", GOOD)
+    app_dir.write("broken", "1 / 0")
+    loaded, failed = load(
+        app_dir.path, broken=entry("broken", "X"), lamp=entry("good", "Good", config={"light": "light.a"})
+    )
     assert [app.app_key for app in loaded] == ["lamp"]
     assert [failure.app_key for failure in failed] == ["broken"]
 
 
-def test_a_module_that_cannot_be_looked_up_does_not_affect_the_others(app_dir: Path, write: Any, entry: Any) -> None:
+def test_a_module_that_cannot_be_looked_up_does_not_affect_the_others(app_dir: AppDirectory) -> None:
     """A name that is too long for any file fails for every user, root included, like an unreadable directory."""
-    write("good", GOOD)
+    app_dir.write("good", GOOD)
     broken = entry("a" * 300, "X")
-    loaded, failed = load(app_dir, broken=broken, lamp=entry("good", "Good", config={"light": "light.a"}))
+    loaded, failed = load(app_dir.path, broken=broken, lamp=entry("good", "Good", config={"light": "light.a"}))
     assert [app.app_key for app in loaded] == ["lamp"]
     assert [failure.app_key for failure in failed] == ["broken"]
     assert "aaaa" in str(failed[0].error)
@@ -73,17 +77,15 @@ def test_a_module_that_cannot_be_looked_up_does_not_affect_the_others(app_dir: P
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1 / 0", "ZeroDivisionError: division by zero (line 3 of"),
+        ("1 / 0", "ZeroDivisionError: division by zero (line 2 of"),
         ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
         ("def broken(:\n    pass", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
     ],
 )
-def test_an_import_error_names_the_file_and_the_line(
-    app_dir: Path, write: Any, entry: Any, text: str, message: str
-) -> None:
-    path = write("broken", text)
-    _, failed = load(app_dir, x=entry("broken", "X"))
+def test_an_import_error_names_the_file_and_the_line(app_dir: AppDirectory, text: str, message: str) -> None:
+    path = app_dir.write("broken", text)
+    _, failed = load(app_dir.path, x=entry("broken", "X"))
     error = only_error(failed)
     assert error.startswith(f"app x: cannot import {path}: ")
     assert message in error
@@ -107,21 +109,21 @@ def test_an_import_error_names_the_file_and_the_line(
     ],
 )
 def test_an_error_for_a_wrong_module_or_class_proposes_right_ones(
-    app_dir: Path, write: Any, entry: Any, module: str, class_name: str, message: str
+    app_dir: AppDirectory, module: str, class_name: str, message: str
 ) -> None:
-    write("good", GOOD)
-    _, failed = load(app_dir, x=entry(module, class_name))
+    app_dir.write("good", GOOD)
+    _, failed = load(app_dir.path, x=entry(module, class_name))
     assert message in only_error(failed)
 
 
-def test_the_error_names_a_missing_app_dir(tmp_path: Path, entry: Any) -> None:
+def test_the_error_names_a_missing_app_dir(tmp_path: Path) -> None:
     _, failed = load(tmp_path / "nowhere", x=entry("good", "Good"))
     assert "does not exist; create it" in only_error(failed)
 
 
-def test_the_error_for_a_class_without_settings_shows_how_to_write_it(app_dir: Path, write: Any, entry: Any) -> None:
-    write("bare", "class Bare(App): pass")
-    _, failed = load(app_dir, x=entry("bare", "Bare"))
+def test_the_error_for_a_class_without_settings_shows_how_to_write_it(app_dir: AppDirectory) -> None:
+    app_dir.write("bare", "class Bare(App): pass")
+    _, failed = load(app_dir.path, x=entry("bare", "Bare"))
     message = only_error(failed)
     assert message.startswith("app x: class Bare does not name the class of its settings")
     assert "App[AppConfig]" in message
@@ -130,16 +132,16 @@ def test_the_error_for_a_class_without_settings_shows_how_to_write_it(app_dir: P
 @pytest.mark.parametrize(
     ("raised", "message"),
     [
-        ("TypeError('no number')", "Config, the class of its settings, failed: TypeError: no number (line 10 of"),
-        ("KeyError('hall')", "failed: KeyError: 'hall' (line 10 of"),
-        ("AttributeError('no lamp')", "failed: AttributeError: no lamp (line 10 of"),
-        ("SystemExit('no config')", "failed: SystemExit: no config (line 10 of"),
+        ("TypeError('no number')", "Config, the class of its settings, failed: TypeError: no number (line 9 of"),
+        ("KeyError('hall')", "failed: KeyError: 'hall' (line 9 of"),
+        ("AttributeError('no lamp')", "failed: AttributeError: no lamp (line 9 of"),
+        ("SystemExit('no config')", "failed: SystemExit: no config (line 9 of"),
     ],
 )
 def test_the_error_names_a_settings_class_that_fails_and_the_others_load(
-    app_dir: Path, write: Any, entry: Any, raised: str, message: str
+    app_dir: AppDirectory, raised: str, message: str
 ) -> None:
-    path = write(
+    path = app_dir.write(
         "broken",
         f"""
         from pydantic import model_validator
@@ -147,34 +149,34 @@ def test_the_error_names_a_settings_class_that_fails_and_the_others_load(
         class Config(AppConfig):
             @model_validator(mode="after")
             def look(self):
-                # the line below is line 10
+                # the next line is line 9
                 raise {raised}
 
         class Broken(App[Config]):
             pass
         """,
     )
-    write("good", GOOD)
+    app_dir.write("good", GOOD)
     entries = {"x": entry("broken", "Broken"), "lamp": entry("good", "Good", config={"light": "light.a"})}
-    loaded, failed = load(app_dir, **entries)
+    loaded, failed = load(app_dir.path, **entries)
     assert [app.app_key for app in loaded] == ["lamp"]
     text = only_error(failed)
     assert text.startswith("app x.x: Config")
     assert f"{message} {path})" in text
 
 
-def test_the_error_for_an_unknown_annotation_contains_no_web_address(app_dir: Path, write: Any, entry: Any) -> None:
+def test_the_error_for_an_unknown_annotation_contains_no_web_address(app_dir: AppDirectory) -> None:
     text = "class Config(AppConfig):\n    light: 'Lihgt'\n\nclass Broken(App[Config]):\n    pass\n"
-    write("broken", text)
-    _, failed = load(app_dir, x=entry("broken", "Broken"))
+    app_dir.write("broken", text)
+    _, failed = load(app_dir.path, x=entry("broken", "Broken"))
     message = only_error(failed)
     assert message.startswith("app x.x: Config, the class of its settings, failed: PydanticUserError: ")
     assert "http" not in message
 
 
-def test_the_settings_class_is_inherited(app_dir: Path, write: Any, entry: Any) -> None:
-    write("good", GOOD + "\nclass Better(Good):\n    pass\n")
-    loaded, _ = load(app_dir, x=entry("good", "Better", config={"light": "light.a"}))
+def test_the_settings_class_is_inherited(app_dir: AppDirectory) -> None:
+    app_dir.write("good", GOOD + "\nclass Better(Good):\n    pass\n")
+    loaded, _ = load(app_dir.path, x=entry("good", "Better", config={"light": "light.a"}))
     assert loaded[0].config.light == "light.a"
 
 
@@ -191,10 +193,10 @@ def test_the_settings_class_is_inherited(app_dir: Path, write: Any, entry: Any) 
     ],
 )
 def test_wrong_settings_name_the_key_and_the_expected_value(
-    app_dir: Path, write: Any, entry: Any, config: dict[str, Any], message: str
+    app_dir: AppDirectory, config: dict[str, Any], message: str
 ) -> None:
-    write("good", GOOD)
-    _, failed = load(app_dir, lamp=entry("good", "Good", config=config))
+    app_dir.write("good", GOOD)
+    _, failed = load(app_dir.path, lamp=entry("good", "Good", config=config))
     text = only_error(failed)
     assert text.startswith("app lamp.lamp: its settings in [apps.lamp] are wrong")
     assert message in text
@@ -209,10 +211,8 @@ def test_wrong_settings_name_the_key_and_the_expected_value(
         {"whole": "hunter2hunter2"},
     ],
 )
-def test_an_error_for_settings_contains_no_secret(
-    app_dir: Path, write: Any, entry: Any, config: dict[str, Any]
-) -> None:
-    write(
+def test_an_error_for_settings_contains_no_secret(app_dir: AppDirectory, config: dict[str, Any]) -> None:
+    app_dir.write(
         "guard",
         """
         from pydantic import SecretStr, model_validator
@@ -233,35 +233,33 @@ def test_an_error_for_settings_contains_no_secret(
             pass
         """,
     )
-    _, failed = load(app_dir, x=entry("guard", "Guard", config=config))
+    _, failed = load(app_dir.path, x=entry("guard", "Guard", config=config))
     message = only_error(failed)
     assert "its settings in [apps.x] are wrong" in message
     assert "hunter2" not in message
     assert "12345678" not in message
 
 
-def test_of_two_instances_with_one_name_the_first_is_loaded(app_dir: Path, write: Any, entry: Any) -> None:
-    write("good", GOOD)
+def test_of_two_instances_with_one_name_the_first_is_loaded(app_dir: AppDirectory) -> None:
+    app_dir.write("good", GOOD)
     instances = [{"name": "hall", "light": "light.a"}, {"name": "hall", "light": "light.b"}]
-    loaded, failed = load(app_dir, lamp=entry("good", "Good", instances=instances))
+    loaded, failed = load(app_dir.path, lamp=entry("good", "Good", instances=instances))
     assert [app.config.light for app in loaded] == ["light.a"]
     assert "the name of instance 2 must be unique, got 'hall' again" in only_error(failed)
 
 
 @pytest.mark.parametrize("name", ["", "  "])
-def test_an_instance_with_an_empty_name_is_refused_and_the_others_load(
-    app_dir: Path, write: Any, entry: Any, name: str
-) -> None:
-    write("good", GOOD)
+def test_an_instance_with_an_empty_name_is_refused_and_the_others_load(app_dir: AppDirectory, name: str) -> None:
+    app_dir.write("good", GOOD)
     instances = [{"name": name, "light": "light.a"}, {"name": "hall", "light": "light.b"}]
-    loaded, failed = load(app_dir, lamp=entry("good", "Good", instances=instances))
+    loaded, failed = load(app_dir.path, lamp=entry("good", "Good", instances=instances))
     assert [app.instance for app in loaded] == ["hall"]
     assert only_error(failed) == "app lamp: the name of instance 1 must not be empty; set `name` or leave it out."
 
 
-def test_an_app_module_may_have_the_name_of_a_python_module(app_dir: Path, write: Any, entry: Any) -> None:
-    write("calendar", GOOD)
-    loaded, failed = load(app_dir, x=entry("calendar", "Good", config={"light": "light.a"}))
+def test_an_app_module_may_have_the_name_of_a_python_module(app_dir: AppDirectory) -> None:
+    app_dir.write("calendar", GOOD)
+    loaded, failed = load(app_dir.path, x=entry("calendar", "Good", config={"light": "light.a"}))
     assert failed == []
     assert loaded
     import calendar
@@ -269,24 +267,25 @@ def test_an_app_module_may_have_the_name_of_a_python_module(app_dir: Path, write
     assert calendar.monthrange(2026, 2) == (6, 28)
 
 
-def test_apps_may_be_in_folders_and_import_each_other(app_dir: Path, write: Any, entry: Any) -> None:
-    write("shared", "NUMBER = 42")
-    write("garden/water", "from hassette_apps.shared import NUMBER\nfrom shared import NUMBER as again\n" + GOOD)
-    _, failed = load(app_dir, x=entry("garden.water", "Good", config={"light": "light.a"}))
+def test_apps_may_be_in_folders_and_import_each_other(app_dir: AppDirectory) -> None:
+    app_dir.write("shared", "NUMBER = 42")
+    app_dir.write(
+        "garden/water", "from hassette_apps.shared import NUMBER\nfrom shared import NUMBER as again\n" + GOOD
+    )
+    _, failed = load(app_dir.path, x=entry("garden.water", "Good", config={"light": "light.a"}))
     assert failed == []
 
 
-def test_loading_again_reads_edited_modules(app_dir: Path, write: Any, entry: Any) -> None:
-    write("good", GOOD)
-    first, _ = load(app_dir, x=entry("good", "Good", config={"light": "light.a"}))
-    write("good", GOOD + "\n\nEDITED = True\n")
-    second, _ = load(app_dir, x=entry("good", "Good", config={"light": "light.a"}))
+def test_loading_again_reads_edited_modules(app_dir: AppDirectory) -> None:
+    app_dir.write("good", GOOD)
+    first, _ = load(app_dir.path, x=entry("good", "Good", config={"light": "light.a"}))
+    app_dir.write("good", GOOD + "\n\nEDITED = True\n")
+    second, _ = load(app_dir.path, x=entry("good", "Good", config={"light": "light.a"}))
     assert first[0].app_class is not second[0].app_class
     assert sys.modules["hassette_apps.good"].EDITED
 
 
 @pytest.fixture(autouse=True)
-def _plain_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    for name in ("shared",):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+def restore_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))  # loading appends to it
+    monkeypatch.delitem(sys.modules, "shared", raising=False)

@@ -1,4 +1,4 @@
-"""The view of all states: current, read-only, and right when changes and a fetch cross each other."""
+"""The cache of all states and its read-only view, also when changes arrive during a fetch."""
 
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -39,7 +39,7 @@ def test_a_change_is_seen_by_entity_and_by_domain() -> None:
     assert (len(cache.states), "light.hall" in cache.states, cache.states.get("light.cellar")) == (3, True, None)
 
 
-def test_a_removed_entity_is_gone_and_an_empty_domain_with_it() -> None:
+def test_a_removed_entity_is_gone_and_so_is_its_empty_domain() -> None:
     cache = StateCache()
     cache.apply(change("light.hall", "on"))
     cache.apply(change("light.hall", None))
@@ -47,14 +47,14 @@ def test_a_removed_entity_is_gone_and_an_empty_domain_with_it() -> None:
     assert (dict(cache.states), dict(cache.states.domain("light"))) == ({}, {})
 
 
-def test_an_unknown_entity_is_a_key_error_that_says_what_to_do() -> None:
+def test_an_unknown_entity_is_a_key_error_that_proposes_get() -> None:
     with pytest.raises(KeyError) as raised:
         StateCache().states["light.hal"]
     assert isinstance(raised.value, UnknownEntityError)
     assert str(raised.value) == "Home Assistant has no entity 'light.hal'; states.get() returns None instead"
 
 
-def test_the_view_cannot_be_written_through() -> None:
+def test_the_view_is_read_only() -> None:
     cache = StateCache()
     cache.apply(change("light.hall", "on"))
     with pytest.raises(TypeError):
@@ -63,7 +63,7 @@ def test_the_view_cannot_be_written_through() -> None:
         cache.states["light.hall"] = state("light.hall")  # type: ignore[index]
 
 
-def test_what_was_fetched_replaces_what_was_known_before() -> None:
+def test_fetched_states_replace_all_states() -> None:
     cache = StateCache()
     cache.apply(change("light.gone", "on"))
     cache.begin_load()
@@ -76,13 +76,13 @@ CHANGES = st.lists(st.tuples(ENTITIES, st.sampled_from(["on", "off", None])), ma
 
 
 @given(before=CHANGES, during=CHANGES, answered_after=st.integers(0, 12), after=CHANGES)
-def test_a_fetch_that_crosses_changes_always_ends_in_the_newest_states(
+def test_a_fetch_during_changes_always_ends_in_the_newest_states(
     before: list[tuple[str, str | None]],
     during: list[tuple[str, str | None]],
     answered_after: int,
     after: list[tuple[str, str | None]],
 ) -> None:
-    """Home Assistant answers somewhere between the changes; we take the answer over only after all of `during`."""
+    """Home Assistant answers between the changes; the cache loads the answer after all of `during`."""
     truth: dict[str, str] = {}
 
     def happen(changes: list[tuple[str, str | None]]) -> None:

@@ -1,0 +1,80 @@
+"""Run the apps of a test: write their modules, and start and stop an `AppService`."""
+
+import asyncio
+import textwrap
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import cast
+
+from hassette_core.api import Api
+from hassette_core.apps import AppService
+from hassette_core.config import AppEntry
+from hassette_core.states import StateCache
+from support.home import Home
+
+HEAD = "from hassette_core import App, AppConfig\n"
+
+
+class AppDirectory:
+    """A directory of app modules.
+
+    Attributes:
+        path: The directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, module: str, text: str) -> Path:
+        """Write a module. `App` and `AppConfig` are imported in its first line."""
+        path = self.path / f"{module}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(HEAD + textwrap.dedent(text), encoding="utf-8")
+        return path
+
+
+def entry(module: str, class_name: str, **more: object) -> AppEntry:
+    """Return the table ``[apps.<key>]`` of an app."""
+    return AppEntry.model_validate({"module": module, "class": class_name, **more})
+
+
+class AppRunner:
+    """Makes app services, and stops the started ones at the end of the test."""
+
+    def __init__(self, home: Home, app_dir: Path, stack: AsyncExitStack) -> None:
+        self._home = home
+        self._app_dir = app_dir
+        self._stack = stack
+
+    def make(
+        self,
+        entries: Mapping[str, AppEntry],
+        *,
+        ready: asyncio.Event | None = None,
+        start_timeout_s: float = 30,
+        stop_timeout_s: float = 5,
+    ) -> AppService:
+        return AppService(
+            entries,
+            self._app_dir,
+            executor=self._home.executor,
+            bus=self._home.bus_service,
+            scheduler=self._home.scheduler_service,
+            api=cast("Api", None),  # no app of these tests uses it
+            states=StateCache().states,
+            ready=ready,
+            start_timeout_s=start_timeout_s,
+            stop_timeout_s=stop_timeout_s,
+        )
+
+    async def start(
+        self,
+        entries: Mapping[str, AppEntry],
+        *,
+        ready: asyncio.Event | None = None,
+        start_timeout_s: float = 30,
+        stop_timeout_s: float = 5,
+    ) -> AppService:
+        service = self.make(entries, ready=ready, start_timeout_s=start_timeout_s, stop_timeout_s=stop_timeout_s)
+        return await self._stack.enter_async_context(service)
