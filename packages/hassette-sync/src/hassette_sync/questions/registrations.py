@@ -48,12 +48,8 @@ async def registration_list(
 ) -> Registrations:
     """Return handlers and jobs with their figures, by name, up to a limit of 5,000.
 
-    Args:
-        transaction: Read transaction of the question.
-        time_range: Time range of the figures.
-        kind: ``handler`` or ``job``; None for both.
-        app: Key of one app; None for all apps.
-        retired: Whether to include handlers and jobs that are no longer registered.
+    ``kind`` is ``handler`` or ``job``, and ``app`` is the key of an app. None means all. Without ``retired``, the list
+    contains only current registrations.
     """
     check_kind(kind)
     periods = await periods_of(transaction, time_range)
