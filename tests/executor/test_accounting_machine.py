@@ -12,18 +12,6 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from executor_kit import (
-    HandLoop,
-    TroubledSink,
-    execute_job,
-    failing,
-    hand_loop,
-    invoke,
-    job,
-    listener,
-    nothing,
-    raising,
-)
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -36,6 +24,9 @@ from hypothesis.stateful import (
 )
 
 from hassette_executor import CommandExecutor, ExecutorSettings, Status
+from support.loops import ManualLoop, manual_loop
+from support.records import execute_job, failing, invoke, job, listener, nothing, raising
+from support.sinks import FaultySink
 
 STEPS = 10_000
 """Steps that one test run takes at least."""
@@ -50,8 +41,8 @@ class Accounting(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.loops = hand_loop()
-        self.loop: HandLoop = self.loops.__enter__()
+        self.loops = manual_loop()
+        self.loop: ManualLoop = self.loops.__enter__()
         self.executed: Counter[Status] = Counter()
         self.skipped = 0
         self.lied = False
@@ -69,7 +60,8 @@ class Accounting(RuleBasedStateMachine):
     def start(self, max_records: int, batch_records: int, max_bytes: int) -> None:
         self.bounded = max_records < 1_000 or max_bytes < 1_000_000
         self.max_records = max_records
-        self.sink = TroubledSink()
+        self.batch_records = batch_records
+        self.sink = FaultySink()
         self.sink.rejects = lambda item: (
             getattr(getattr(item, "registration", None), "name", "") == "poison" and hasattr(item, "trigger")
         )
@@ -164,7 +156,7 @@ class Accounting(RuleBasedStateMachine):
         assert account.executed == self.executed.total()
         assert account.executed == account.persisted + sum(account.shed.values()) + account.waiting
         assert account.waiting >= 0
-        assert account.waiting <= self.max_records + len(self.executor._buffer)
+        assert account.waiting <= self.max_records + self.batch_records, "a full batch never stays in the buffer"
         newest = [record.id for record in self.sink.records[max(0, self.looked_at - 1) :]]
         assert all(earlier < later for earlier, later in pairwise(newest)), "in order, without repeats"
         self.looked_at = len(self.sink.records)
@@ -194,16 +186,16 @@ class Accounting(RuleBasedStateMachine):
         if account.shed and self.sink.mode in {"fail", "cancel"}:
             return  # the sums of rows that were given up did not get out either, which the stop has said
         ended = Counter(record.status for record in self.sink.records)
-        for summary in self.sink.said("summaries"):
+        for summary in self.sink.stored("summaries"):
             ended.update(dict(summary.counts))
         assert +ended == +self.executed
         losses = Counter[str]()
-        for loss in self.sink.said("losses"):
+        for loss in self.sink.stored("losses"):
             losses[loss.reason] += loss.count if loss.what == "runs" else 0
         assert +losses == +Counter(account.shed)
         if self.sink.mode in {"ok", "slow"}:
-            assert sum(skip.count for skip in self.sink.said("skipped")) == self.skipped
-        assert self.loop.timers() == 0
+            assert sum(skip.count for skip in self.sink.stored("skipped")) == self.skipped
+        assert self.loop.count_timers() == 0
 
 
 @pytest.mark.timeout(300)

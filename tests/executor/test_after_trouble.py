@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from executor_kit import TroubledSink, eventually, failing, invoke, job, listener, nothing, record, sized
 
 from hassette_executor import Batch, CommandExecutor, ExecutorSettings, MemorySink, Status
 from hassette_executor.delivery.write_queue import WriteQueue
 from hassette_executor.running.classification import replaces_cancellation
+from support.records import failing, invoke, job, listener, nothing, record, sized
+from support.sinks import FaultySink
+from support.waiting import eventually
 
 QUICK = ExecutorSettings(flush_interval_s=0.05, retry_min_s=0.05)
 
@@ -36,7 +38,7 @@ def broken_log(text: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("text", ["are written again", "could not be written"])
 async def test_a_log_handler_that_raises_costs_no_record_and_counts_none_twice(text):
-    sink = TroubledSink("fail")
+    sink = FaultySink("fail")
     executor = CommandExecutor(sink, settings=QUICK)
     with broken_log(text):
         await executor.start()
@@ -49,7 +51,7 @@ async def test_a_log_handler_that_raises_costs_no_record_and_counts_none_twice(t
 
 
 async def test_a_log_handler_that_raises_while_rows_are_given_up_reaches_neither_handlers_nor_other_sinks():
-    stuck, well = TroubledSink("hang"), TroubledSink()
+    stuck, well = FaultySink("hang"), FaultySink()
     settings = ExecutorSettings(max_records=20, batch_records=10, stop_timeout_s=3)
     with broken_log("queue is full"):
         async with CommandExecutor(stuck, well, settings=settings) as executor:
@@ -61,7 +63,7 @@ async def test_a_log_handler_that_raises_while_rows_are_given_up_reaches_neither
 
 
 async def test_a_start_during_an_unfinished_stop_waits_for_it_and_loses_nothing():
-    sink = TroubledSink("hang")
+    sink = FaultySink("hang")
     executor = CommandExecutor(sink, settings=ExecutorSettings(stop_timeout_s=5))
     await executor.start()
     await executor.execute(invoke(nothing))
@@ -80,13 +82,14 @@ async def test_a_start_during_an_unfinished_stop_waits_for_it_and_loses_nothing(
 
 
 async def test_a_writer_that_does_not_heed_its_end_is_replaced_and_its_batch_counted_once():
-    heeded = asyncio.Event()
+    began, heeded = asyncio.Event(), asyncio.Event()
 
     class Stubborn(MemorySink):
         stubborn = True
 
         async def write(self, batch: Batch) -> None:
             if self.stubborn:
+                began.set()
                 try:
                     await asyncio.Event().wait()
                 except asyncio.CancelledError:
@@ -97,7 +100,7 @@ async def test_a_writer_that_does_not_heed_its_end_is_replaced_and_its_batch_cou
     queue = WriteQueue(sink, QUICK)
     first = queue.start()
     queue.extend(*sized([record(1)]))
-    await eventually(lambda: queue._unsettled)
+    await began.wait()
     first.cancel()
     sink.stubborn = False
     second = queue.start()
@@ -215,7 +218,7 @@ async def test_a_run_that_outlives_the_stop_keeps_its_deadline():
 
 
 async def test_a_handler_in_a_thread_may_announce_and_all_of_it_is_counted():
-    sink = TroubledSink()
+    sink = FaultySink()
     limited = listener("limited")
     async with CommandExecutor(sink) as executor:
 
@@ -228,10 +231,10 @@ async def test_a_handler_in_a_thread_may_announce_and_all_of_it_is_counted():
         kept = await executor.execute(invoke(in_a_thread, runs_in="sync"))
     assert kept.status is Status.SUCCESS
     skipped: Counter[str] = Counter()
-    for skip in sink.said("skipped"):
+    for skip in sink.stored("skipped"):
         skipped[skip.reason] += skip.count
     assert skipped == {"overlap": 3}
-    assert limited in sink.said("registered")
+    assert limited in sink.stored("registered")
 
 
 def test_half_a_character_in_a_name_is_replaced_where_the_registration_is_made():

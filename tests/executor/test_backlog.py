@@ -2,13 +2,13 @@
 
 from collections import Counter, deque
 
-from executor_kit import job, listener, record
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hassette_executor import Effects, LogLine, Record, Status
+from hassette_executor import Effects, LogLine, Record, ServiceCall, Status
 from hassette_executor.delivery.backlog import CHEAPEST_FIRST, Backlog
-from hassette_executor.records.sizes import PLAIN_BYTES, size_of, total_size
+from hassette_executor.records.sizes import PLAIN_BYTES, total_size
+from support.records import job, listener, record
 
 LISTENERS = [listener(name) for name in "abc"]
 TALK = Effects((LogLine(1, 30, "apps", "x" * 400),))
@@ -85,14 +85,13 @@ def test_a_job_that_is_registered_anew_for_each_run_is_one_busy_job():
     rare = made([(Status.SUCCESS, 0, False)] * 5, 30)
     backlog = filled([*once, *rare])
     assert backlog.evict(20, 1 << 40) == once[:15]
-    assert len(backlog._queues[Status.SUCCESS]) == 2
 
 
 def test_a_long_backlog_is_lined_up_before_it_is_full():
     backlog = filled(made([(Status.SUCCESS, 0, False)] * 20), line_up_from=20)
-    assert not backlog._queues
+    assert not backlog.indexed
     backlog.extend(made([(Status.SUCCESS, 0, False)], 20), PLAIN_BYTES)
-    assert sum(len(line) for line in backlog._queues[Status.SUCCESS].values()) == 21
+    assert backlog.indexed
 
 
 steps = st.lists(
@@ -133,29 +132,39 @@ def test_whatever_is_taken_put_back_and_given_up_the_rest_waits_in_its_order(ste
             given_up = {one.id for one in backlog.evict(max(0, len(expected) - detail), 1 << 40)}
             assert len(given_up) == min(detail, len(expected))
             expected = deque(one for one in expected if one.id not in given_up)
+            assert backlog.held_bytes <= backlog.bytes * 17 / 16
         assert len(backlog) == len(expected)
         assert backlog.bytes == total_size(expected)
-        assert backlog._evicted_bytes == sum(backlog._evicted.values())
-        if lines := [list(line) for lines in backlog._queues.values() for line in lines.values()]:
-            assert all(lines), "no line stays that is empty"
-            assert all(line == sorted(line, key=lambda one: one.id) for line in lines)
-            assert sorted((one for line in lines for one in line), key=lambda one: one.id) == list(expected)
+        assert backlog.held_bytes >= backlog.bytes
         assert backlog.oldest_id == (expected[0].id if expected else None)
     assert left(backlog) == list(expected)
 
 
-def test_giving_up_measures_what_goes_and_nothing_else(monkeypatch):
+def test_eviction_measures_only_the_evicted_records():
     measured: list[int] = []
 
-    def measure(one: Record) -> int:
-        measured.append(one.id)
-        return size_of(one)
+    class Watched(Effects):
+        """Effects that note when their size is measured."""
 
-    backlog = filled(made([(list(Status)[number % 4], number % 3, True) for number in range(400)]))
-    monkeypatch.setattr("hassette_executor.delivery.backlog.size_of", measure)
-    going = backlog.evict(390, 1 << 40)
-    assert sorted(measured) == [one.id for one in going]
-    assert len(going) == 10
+        @property
+        def service_calls(self) -> tuple[ServiceCall, ...]:
+            measured.append(self.dropped_service_calls)
+            return ()
+
+    records = [
+        record(
+            number,
+            list(Status)[number % 4],
+            registration=LISTENERS[number % 3],
+            effects=Watched(dropped_service_calls=number),
+        )
+        for number in range(400)
+    ]
+    backlog = filled(records)
+    measured.clear()
+    evicted = backlog.evict(390, 1 << 40)
+    assert [records[number] for number in sorted(measured)] == evicted
+    assert len(evicted) == 10
 
 
 def test_what_was_given_up_is_held_for_a_sixteenth_of_what_waits_at_most():
@@ -165,5 +174,5 @@ def test_what_was_given_up_is_held_for_a_sixteenth_of_what_waits_at_most():
         some = made([(Status.SUCCESS, 1, number % 2 == 0)], number)
         backlog.extend(some, total_size(some))
         backlog.evict(150, 1 << 40)
-        assert total_size(backlog._records) <= backlog.bytes * 17 / 16
+        assert backlog.held_bytes <= backlog.bytes * 17 / 16
     assert left(backlog)[:100] == errors

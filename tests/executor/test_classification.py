@@ -2,11 +2,11 @@ import asyncio
 import logging
 
 import pytest
-from executor_kit import eventually, execute_job, failing, invoke, let_deadlines_pass, listener, nothing, raising
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hassette_executor import (
+    Clock,
     CommandExecutor,
     DependencyError,
     ExecutorSettings,
@@ -18,6 +18,9 @@ from hassette_executor import (
     Status,
 )
 from hassette_executor.running.classification import classify
+from support.loops import manual_loop
+from support.records import execute_job, failing, forever, invoke, listener, nothing, raising
+from support.waiting import eventually
 
 
 class PlannedError(HassetteError):
@@ -137,10 +140,6 @@ async def test_a_sync_callable_that_turns_out_to_return_a_coroutine_is_awaited()
 # ---- deadlines
 
 
-async def forever() -> None:
-    await asyncio.Event().wait()
-
-
 async def test_a_run_that_exceeds_our_deadline_times_out_and_says_where_it_hung():
     async with CommandExecutor() as executor:
         record = await executor.execute(invoke(forever, timeout_s=0.02))
@@ -224,16 +223,20 @@ async def test_a_cancellation_by_somebody_else_is_cancelled_and_reraised():
     assert [record.status for record in sink.records] == ["cancelled"]
 
 
-async def test_a_cancellation_at_the_same_time_as_the_deadline_is_not_swallowed():
-    async with CommandExecutor(sink := MemorySink()) as executor:
-        task = asyncio.ensure_future(executor.execute(invoke(forever, timeout_s=60)))
-        await eventually(executor.running)
-        (execution,) = executor._executions
-        let_deadlines_pass(executor)
-        assert execution.expired
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+def test_cancellation_at_the_same_time_as_the_deadline_is_raised_again():
+    sink = MemorySink()
+    with manual_loop() as loop:
+
+        async def scenario() -> None:
+            async with CommandExecutor(sink, clock=Clock(monotonic_ns=loop.monotonic_ns)) as executor:
+                task = asyncio.ensure_future(executor.execute(invoke(forever, timeout_s=60)))
+                await asyncio.sleep(1)
+                loop.call_later(59.5, task.cancel)
+                loop.advance(100)  # both timers are due now, and their callbacks run one after the other
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+
+        loop.run_until_complete(scenario())
     assert [record.status for record in sink.records] == ["cancelled"]
 
 

@@ -8,22 +8,14 @@ from collections import Counter
 from math import ceil
 
 import pytest
-from executor_kit import (
-    TroubledSink,
-    eventually,
-    failing,
-    hand_loop,
-    invoke,
-    listener,
-    nothing,
-    percentile,
-    record,
-    sized,
-)
 
 from hassette_executor import Clock, CommandExecutor, ExecutorSettings, Record, Status
 from hassette_executor.delivery.write_queue import WriteQueue
 from hassette_executor.records.sketch import bucket_of
+from support.loops import manual_loop
+from support.records import failing, invoke, listener, nothing, percentile, record, sized
+from support.sinks import FaultySink
+from support.waiting import eventually
 
 PER_SECOND, SECONDS = 500, 60
 LISTENERS = [*[listener("motion")] * 3, listener("door"), listener("lamp")]
@@ -42,13 +34,13 @@ def a_minute_of_runs() -> list[Record]:
     ]
 
 
-def through_the_outage(max_records: int, caplog) -> tuple[list[Record], TroubledSink, WriteQueue]:
+def through_the_outage(max_records: int, caplog) -> tuple[list[Record], FaultySink, WriteQueue]:
     """Let a minute of runs pass a sink that is down, and a minute of quiet; all on a clock moved by hand."""
     sent = a_minute_of_runs()
-    with hand_loop() as loop:
+    with manual_loop() as loop:
 
-        async def scenario() -> tuple[TroubledSink, WriteQueue]:
-            sink = TroubledSink("fail")
+        async def scenario() -> tuple[FaultySink, WriteQueue]:
+            sink = FaultySink("fail")
             queue = WriteQueue(
                 sink, ExecutorSettings(max_records=max_records), clock=Clock(monotonic_ns=loop.monotonic_ns)
             )
@@ -78,7 +70,7 @@ def test_below_the_bound_nothing_is_lost(caplog):
 def test_with_a_bound_of_a_thousand_totals_errors_and_p95_stay_right_and_errors_stay_whole(caplog):
     sent, sink, queue = through_the_outage(1_000, caplog)
     assert len(sent) == len(sink.records) + queue.shed.total()
-    summaries = sink.said("summaries")
+    summaries = sink.stored("summaries")
     for which in set(LISTENERS):
         mine = [one for one in sent if one.registration is which]
         counts = Counter(one.status for one in sink.records if one.registration is which)
@@ -104,7 +96,7 @@ def test_with_a_bound_of_a_thousand_totals_errors_and_p95_stay_right_and_errors_
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("max_records", [50_000, 1_000])
 async def test_the_same_in_real_time_with_a_real_executor(caplog, quiet_outcomes, max_records):
-    executor = CommandExecutor(sink := TroubledSink("fail"), settings=ExecutorSettings(max_records=max_records))
+    executor = CommandExecutor(sink := FaultySink("fail"), settings=ExecutorSettings(max_records=max_records))
     await executor.start()
     ended = Counter()
     began, cpu = time.monotonic(), time.process_time()
@@ -124,7 +116,7 @@ async def test_the_same_in_real_time_with_a_real_executor(caplog, quiet_outcomes
     account = executor.accounting()
     assert account.executed == account.persisted + sum(account.shed.values()) == ended.total()
     assert bool(account.shed) is (max_records == 1_000)
-    for summary in sink.said("summaries"):
+    for summary in sink.stored("summaries"):
         ended.subtract(dict(summary.counts))
     assert +ended == Counter(one.status for one in sink.records)
     said = Counter(line.msg.partition(" (")[0] for line in caplog.records if line.levelno >= logging.WARNING)

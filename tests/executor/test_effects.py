@@ -5,7 +5,6 @@ import logging
 import threading
 
 import pytest
-from executor_kit import TroubledSink, eventually, failing, invoke, listener, nothing
 
 from hassette_executor import (
     CommandExecutor,
@@ -18,6 +17,9 @@ from hassette_executor import (
 )
 from hassette_executor.running.effects import GatheredEffects, LateEffects
 from hassette_executor.running.execution import MAX_LINE, Execution, ExecutionScope
+from support.records import failing, invoke, listener, nothing
+from support.sinks import FaultySink
+from support.waiting import eventually
 
 app_log = logging.getLogger("apps.hall")
 
@@ -115,7 +117,7 @@ async def test_a_long_line_is_cut_and_an_exception_is_named():
     async with CommandExecutor() as executor:
         long, named = lines_of(await executor.execute(invoke(talk)))
     assert (len(long), long[-1]) == (MAX_LINE, "…")
-    assert named == "it failed [ValueError: the sensor said nothing]"
+    assert named == "it failed [ValueError: the sensor did not respond]"
 
 
 async def test_a_line_that_cannot_be_rendered_breaks_neither_the_run_nor_the_record(monkeypatch):
@@ -231,12 +233,12 @@ async def test_effects_after_the_record_was_made_are_counted_as_lost():
     async def act() -> None:
         tasks.append(asyncio.create_task(late()))
 
-    async with CommandExecutor(sink := TroubledSink()) as executor:
+    async with CommandExecutor(sink := FaultySink()) as executor:
         record = await executor.execute(invoke(act))
         assert record.effects is None
         go.set()
         await tasks[0]
-    losses = {(loss.reason, loss.what): loss.count for loss in sink.said("losses")}
+    losses = {(loss.reason, loss.what): loss.count for loss in sink.stored("losses")}
     assert losses == {("late_effect", "service_calls"): 1, ("late_effect", "log_lines"): 2}
 
 
@@ -257,12 +259,12 @@ async def test_effects_that_a_thread_adds_while_the_record_is_made_are_late_and_
         behind.append(asyncio.ensure_future(asyncio.to_thread(record_service_call, called())))
         await eventually(inside.is_set)
 
-    async with CommandExecutor(sink := TroubledSink()) as executor:
+    async with CommandExecutor(sink := FaultySink()) as executor:
         record = await executor.execute(invoke(handler))
         go.set()
         await behind[0]
     assert record.effects is None
-    assert [(loss.what, loss.count) for loss in sink.said("losses")] == [("service_calls", 1)]
+    assert [(loss.what, loss.count) for loss in sink.stored("losses")] == [("service_calls", 1)]
 
 
 def test_what_comes_after_the_effects_were_taken_is_late():
@@ -354,6 +356,6 @@ async def test_outcomes_are_logged_by_the_table_away_from_the_loop(caplog):
         "slow": "WARNING",
         "fine": "DEBUG",
     }
-    assert "ValueError: the sensor said nothing\nTraceback" in lines["on_motion"].getMessage()
+    assert "ValueError: the sensor did not respond\nTraceback" in lines["on_motion"].getMessage()
     assert lines["on_motion"].threadName != threading.current_thread().name
     assert "deadline of 0.01 s" in lines["slow"].getMessage()

@@ -1,13 +1,13 @@
 import asyncio
 
 import pytest
-from executor_kit import invoke, nothing, record
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hassette_executor import CommandExecutor, Feed, SubscriberTooSlowError
 from hassette_executor.delivery.dispatcher import DISPATCH_S
 from hassette_executor.records.sizes import total_size
+from support.records import invoke, nothing, record
 
 
 def ids(records) -> list[int]:
@@ -66,9 +66,11 @@ def test_what_is_asked_for_and_retained_is_replayed_whole_whatever_the_limit(ret
             if now:
                 publish(feed, *now)
         after_id = NUMBERED[after - 1].id if after else 0
-        subscription = feed.subscribe(after_id, limit=limit)
-        subscription.close()
-        assert list(subscription._waiting) == [one for one in published[-retain:] if one.id > after_id]
+        expected = [one for one in published[-retain:] if one.id > after_id]
+        async with feed.subscribe(after_id, limit=limit) as subscription:
+            assert subscription.waiting == len(expected)
+            if expected:
+                assert list(await anext(subscription)) == expected
 
     asyncio.run(scenario())
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 
 import pytest
-from executor_kit import invoke, record
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from hassette_executor import (
     SubscriberTooSlowError,
 )
 from hassette_executor.records.sizes import PLAIN_BYTES, size_of, total_size
+from support.records import invoke, record
 
 app_log = logging.getLogger("apps.chat")
 
@@ -45,9 +45,9 @@ async def test_handlers_that_log_much_make_neither_the_feed_nor_a_subscriber_hol
             size = size_of(await executor.execute(invoke(chat)))
             if number % 2:
                 await executor.force_flush()
-                assert total_size(executor.feed._retained) <= max_bytes // 4
-                assert total_size(idle._waiting) <= max_bytes // 2
-        assert total_size(executor.feed._retained) > max_bytes // 4 - 3 * size
+                assert executor.feed.bytes == total_size(executor.feed.retained) <= max_bytes // 4
+                assert idle.bytes <= max_bytes // 2
+        assert executor.feed.bytes > max_bytes // 4 - 3 * size
         with pytest.raises(SubscriberTooSlowError):
             await anext(idle)
 
@@ -57,8 +57,8 @@ def test_a_heavy_batch_that_has_gone_by_number_weighs_no_more():
     publish(feed, talking(1, 1_000))
     publish(feed, record(2), record(3), record(4))
     publish(feed, talking(5, 100))
-    assert feed._details_bytes == total_size(feed._retained) - 3 * PLAIN_BYTES
-    assert [kept.id for kept in feed._retained] == [record(number).id for number in (3, 4, 5)]
+    assert feed.bytes == total_size(feed.retained)
+    assert [kept.id for kept in feed.retained] == [record(number).id for number in (3, 4, 5)]
 
 
 @given(
@@ -73,7 +73,7 @@ def test_whatever_is_published_the_newest_stay_within_both_bounds(retain, max_by
         new = [talking(number, much) if much else record(number) for number, much in enumerate(batch, first)]
         published += new
         publish(feed, *new)
-        kept = list(feed._retained)
+        kept = list(feed.retained)
         assert kept == published[len(published) - len(kept) :]
         assert len(kept) <= retain
         assert total_size(kept) <= max_bytes
@@ -84,8 +84,8 @@ def test_whatever_is_published_the_newest_stay_within_both_bounds(retain, max_by
     plain = [record(number) for number in range(len(published) + 1, len(published) + 31)]
     for one in plain:
         publish(feed, one)
-    assert list(feed._retained) == plain[len(plain) - fits :]
-    assert (feed._details_bytes, len(feed._details)) == (0, 0)
+    assert list(feed.retained) == plain[len(plain) - fits :]
+    assert feed.bytes == PLAIN_BYTES * len(feed.retained)
 
 
 async def test_a_subscriber_is_cut_off_by_bytes_as_well_and_what_it_has_read_counts_no_more():
@@ -109,7 +109,7 @@ async def test_a_subscriber_that_has_read_everything_is_not_cut_off_by_a_batch_h
             batch = [talking(number, 10_000) for number in range(first, first + 5)]
             publish(feed, *batch)
             assert list(await anext(subscription)) == batch
-    assert list(feed._retained) == []
+    assert list(feed.retained) == []
 
 
 async def test_what_is_replayed_counts_for_the_subscriber():

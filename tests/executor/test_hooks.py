@@ -4,9 +4,10 @@ import threading
 from functools import partial
 
 import pytest
-from executor_kit import eventually, failing, invoke, listener, nothing, raising
 
 from hassette_executor import CommandExecutor, ErrorContext, ExecutionTimeoutError, ExecutorSettings, HassetteError
+from support.records import failing, invoke, listener, nothing, raising
+from support.waiting import eventually
 
 
 def noting(seen: list[str], name: str):
@@ -47,7 +48,7 @@ async def test_a_hook_sees_the_exception_its_traceback_the_command_and_the_recor
     assert context.command is command
     assert context.record is record
     assert "in failing" in context.traceback
-    assert "ValueError: the sensor said nothing" in context.traceback
+    assert "ValueError: the sensor did not respond" in context.traceback
 
 
 async def test_a_timeout_reaches_the_hook_as_our_own_error_with_its_cause():

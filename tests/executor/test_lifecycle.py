@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from executor_kit import TroubledSink, eventually, execute_job, failing, invoke, job, listener, nothing, raising, record
 
 from hassette_executor import (
     Batch,
@@ -19,20 +18,21 @@ from hassette_executor import (
     ExecutorSettings,
     ExecutorStoppedError,
     MemorySink,
+    ServiceCall,
+    record_service_call,
 )
 from hassette_executor.records.ids import COUNTER_BITS, id_at, time_of
-
-
-async def forever() -> None:
-    await asyncio.Event().wait()
-
+from support.loops import manual_loop
+from support.records import execute_job, failing, forever, invoke, job, listener, nothing, raising, record
+from support.sinks import FaultySink
+from support.waiting import eventually
 
 # ---- stopping
 
 
 @pytest.mark.parametrize("slow_s", [0.02, 0.2])
 async def test_stop_during_a_slow_write_loses_nothing(slow_s):
-    executor = CommandExecutor(sink := TroubledSink("slow", slow_s=slow_s), settings=ExecutorSettings(batch_records=20))
+    executor = CommandExecutor(sink := FaultySink("slow", slow_s=slow_s), settings=ExecutorSettings(batch_records=20))
     await executor.start()
     made = [await executor.execute(invoke(nothing)) for _ in range(70)]
     await executor.stop()
@@ -42,7 +42,7 @@ async def test_stop_during_a_slow_write_loses_nothing(slow_s):
 
 
 async def test_what_a_hanging_sink_leaves_at_the_stop_deadline_is_counted_and_said(caplog):
-    executor = CommandExecutor(TroubledSink("hang"), settings=ExecutorSettings(stop_timeout_s=0.3))
+    executor = CommandExecutor(FaultySink("hang"), settings=ExecutorSettings(stop_timeout_s=0.3))
     await executor.start()
     for _ in range(7):
         await executor.execute(invoke(nothing))
@@ -52,7 +52,7 @@ async def test_what_a_hanging_sink_leaves_at_the_stop_deadline_is_counted_and_sa
 
 
 async def test_cancelling_serve_does_not_lose_the_flush():
-    executor = CommandExecutor(sink := TroubledSink("slow"))
+    executor = CommandExecutor(sink := FaultySink("slow"))
     await executor.start()
     serving = asyncio.ensure_future(executor.serve())
     made = [await executor.execute(invoke(nothing)) for _ in range(7)]
@@ -64,7 +64,7 @@ async def test_cancelling_serve_does_not_lose_the_flush():
 
 
 async def test_cancelling_stop_does_not_lose_the_flush_and_a_second_stop_waits_for_it():
-    executor = CommandExecutor(sink := TroubledSink("hang"))
+    executor = CommandExecutor(sink := FaultySink("hang"))
     await executor.start()
     made = [await executor.execute(invoke(nothing)) for _ in range(7)]
     first = asyncio.ensure_future(executor.stop())
@@ -111,7 +111,7 @@ async def test_a_run_may_stop_the_executor_without_waiting_for_itself(caplog):
 
 
 async def test_a_run_that_outlives_half_the_stop_timeout_leaves_time_to_flush():
-    executor = CommandExecutor(sink := TroubledSink("slow"), settings=ExecutorSettings(stop_timeout_s=3))
+    executor = CommandExecutor(sink := FaultySink("slow"), settings=ExecutorSettings(stop_timeout_s=3))
     await executor.start()
     stuck = asyncio.ensure_future(executor.execute(invoke(forever)))
     await eventually(executor.running)
@@ -146,7 +146,7 @@ async def test_stop_is_safe_before_start_and_after_a_failed_start():
 
 
 async def test_a_supervisor_may_stop_it_and_start_it_again():
-    executor = CommandExecutor(sink := TroubledSink())
+    executor = CommandExecutor(sink := FaultySink())
     for _ in range(3):
         await executor.start()
         serving = asyncio.ensure_future(executor.serve())
@@ -160,7 +160,7 @@ async def test_a_supervisor_may_stop_it_and_start_it_again():
 
 
 def test_it_may_be_started_again_in_another_event_loop():
-    executor = CommandExecutor(sink := TroubledSink())
+    executor = CommandExecutor(sink := FaultySink())
 
     async def life() -> None:
         async with executor:
@@ -176,7 +176,7 @@ def test_it_may_be_started_again_in_another_event_loop():
 
 
 async def test_serve_raises_when_a_write_queue_has_ended_and_starting_again_mends_it():
-    executor = CommandExecutor(sink := TroubledSink("hang"))
+    executor = CommandExecutor(sink := FaultySink("hang"))
     await executor.start()
     serving = asyncio.ensure_future(executor.serve())
     made = await executor.execute(invoke(nothing))
@@ -193,7 +193,7 @@ async def test_serve_raises_when_a_write_queue_has_ended_and_starting_again_mend
 
 
 async def test_a_defect_in_the_queue_is_the_cause_that_serve_names(monkeypatch):
-    executor = CommandExecutor(sink := TroubledSink())
+    executor = CommandExecutor(sink := FaultySink())
     await executor.start()
     monkeypatch.setattr(Batch, "run_count", property(lambda batch: 1 / 0))
     made = await executor.execute(invoke(nothing))
@@ -207,7 +207,7 @@ async def test_a_defect_in_the_queue_is_the_cause_that_serve_names(monkeypatch):
 
 
 async def test_several_sinks_each_get_everything_and_one_in_trouble_holds_up_no_other():
-    good, bad = TroubledSink(), TroubledSink("hang")
+    good, bad = FaultySink(), FaultySink("hang")
     executor = CommandExecutor(good, bad, settings=ExecutorSettings(stop_timeout_s=0.3))
     await executor.start()
     executor.register(listener())
@@ -218,7 +218,7 @@ async def test_several_sinks_each_get_everything_and_one_in_trouble_holds_up_no_
 
 
 async def test_each_of_several_sinks_is_told_all_that_is_announced_before_the_start_and_after():
-    sinks = TroubledSink(), TroubledSink()
+    sinks = FaultySink(), FaultySink()
     before, after = listener("before"), job("after")
     executor = CommandExecutor(*sinks)
     executor.register(before)
@@ -232,18 +232,18 @@ async def test_each_of_several_sinks_is_told_all_that_is_announced_before_the_st
     executor.set_session_facts(reason="SIGTERM")
     await executor.stop()
     for sink in sinks:
-        assert sink.said("registered") == [before, after]
-        assert sink.said("retired") == [before]
-        assert [(skip.registration, skip.count) for skip in sink.said("skipped")] == [(after, 2)]
-        assert [(event.kind, event.subject) for event in sink.said("lifecycle")] == [("app_started", "hall.main")]
-        assert sink.said("session_facts") == [("home_assistant", "2025.4.4"), ("reason", "SIGTERM")]
+        assert sink.stored("registered") == [before, after]
+        assert sink.stored("retired") == [before]
+        assert [(skip.registration, skip.count) for skip in sink.stored("skipped")] == [(after, 2)]
+        assert [(event.kind, event.subject) for event in sink.stored("lifecycle")] == [("app_started", "hall.main")]
+        assert sink.stored("session_facts") == [("home_assistant", "2025.4.4"), ("reason", "SIGTERM")]
 
 
 # ---- asking
 
 
 async def test_force_flush_says_whether_everything_was_settled():
-    async with CommandExecutor(sink := TroubledSink("hang"), settings=ExecutorSettings(stop_timeout_s=0.3)) as executor:
+    async with CommandExecutor(sink := FaultySink("hang"), settings=ExecutorSettings(stop_timeout_s=0.3)) as executor:
         await executor.execute(invoke(nothing))
         assert executor.accounting().waiting == 1
         assert not await executor.force_flush(0.02)
@@ -271,33 +271,40 @@ async def test_running_tells_what_runs_now_the_oldest_first():
         assert executor.running() == ()
 
 
-async def test_what_has_been_running_for_a_while_rides_in_batches_and_leaves_the_list_at_its_end():
-    async with CommandExecutor(sink := TroubledSink(), settings=ExecutorSettings(flush_interval_s=0.05)) as executor:
+def test_long_run_is_in_the_batches_until_its_end_and_a_short_run_never_is():
+    sink = FaultySink()
+    with manual_loop() as loop:
 
-        async def short() -> None:
-            executor._inflight._sweep()  # it is looked at while it runs, and too young to be told
+        async def scenario() -> None:
+            async with CommandExecutor(sink, clock=Clock(monotonic_ns=loop.monotonic_ns)) as executor:
+                go = asyncio.Event()
+                running = asyncio.ensure_future(executor.execute(invoke(go.wait, listener("long"))))
+                await asyncio.sleep(0.2)
+                # The sweeper looks at the short run while it runs: it is too young to be reported.
+                await executor.execute(invoke(lambda: asyncio.sleep(0.1), listener("short")))
+                await asyncio.sleep(1)
+                assert [run.registration.name for run in sink.stored("running")] == ["long"]
+                assert loop.count_timers() == 1, "the deadline of the long run"
+                go.set()
+                await running
+                await asyncio.sleep(1)
+                assert [batch.running for batch in sink.batches if batch.running is not None][-1] == ()
 
-        go = asyncio.Event()
-        running = asyncio.ensure_future(executor.execute(invoke(go.wait, listener("long"))))
-        await executor.execute(invoke(short, listener("short")))
-        await eventually(lambda: any(batch.running for batch in sink.batches))
-        await executor.execute(invoke(short, listener("short")))
-        await executor.force_flush()
-        (run,) = sink.said("running")
-        assert run.registration.name == "long"
-        go.set()
-        await running
-        await eventually(lambda: sink.batches[-1].running == () or any(b.running == () for b in sink.batches))
+        loop.run_until_complete(scenario())
 
 
-async def test_a_long_run_leaves_the_list_at_its_end_though_nothing_else_runs():
-    async with CommandExecutor(sink := TroubledSink(), settings=ExecutorSettings(flush_interval_s=0.05)) as executor:
-        go = asyncio.Event()
-        running = asyncio.ensure_future(executor.execute(invoke(go.wait)))
-        await eventually(lambda: any(batch.running for batch in sink.batches) and not executor._inflight.armed)
-        go.set()
-        await running
-        await eventually(lambda: [batch.running for batch in sink.batches if batch.running is not None][-1] == ())
+def test_long_run_leaves_the_list_at_its_end_although_nothing_else_runs():
+    sink = FaultySink()
+    with manual_loop() as loop:
+
+        async def scenario() -> None:
+            async with CommandExecutor(sink, clock=Clock(monotonic_ns=loop.monotonic_ns)) as executor:
+                await executor.execute(invoke(lambda: asyncio.sleep(60)))
+                await asyncio.sleep(1)
+                lists = [batch.running for batch in sink.batches if batch.running is not None]
+                assert [len(running) for running in lists] == [1, 0]
+
+        loop.run_until_complete(scenario())
 
 
 async def test_failures_of_different_kinds_have_a_line_each(caplog):
@@ -310,7 +317,7 @@ async def test_failures_of_different_kinds_have_a_line_each(caplog):
 
 async def test_at_stop_the_list_of_what_is_running_is_true():
     # What would break: a run that ends just before the stop would be found "interrupted" after a clean session.
-    executor = CommandExecutor(sink := TroubledSink())
+    executor = CommandExecutor(sink := FaultySink())
     await executor.start()
     go = asyncio.Event()
     running = asyncio.ensure_future(executor.execute(invoke(go.wait)))
@@ -323,43 +330,43 @@ async def test_at_stop_the_list_of_what_is_running_is_true():
 
 async def test_skips_are_counted_by_registration_and_reason_in_their_hour():
     one, two = listener("one"), job("two")
-    async with CommandExecutor(sink := TroubledSink()) as executor:
+    async with CommandExecutor(sink := FaultySink()) as executor:
         executor.count_skip(one, "rate_limited")
         executor.count_skip(one, "rate_limited", 3)
         executor.count_skip(one, "overlap")
         executor.count_skip(two, "misfire")
     skips: Counter[tuple[object, str]] = Counter()
-    for skip in sink.said("skipped"):  # of two hours, if one has just begun
+    for skip in sink.stored("skipped"):  # of two hours, if one has just begun
         skips[skip.registration, skip.reason] += skip.count
     assert skips == {(one, "rate_limited"): 4, (one, "overlap"): 1, (two, "misfire"): 1}
-    assert all(skip.hour_us % 3_600_000_000 == 0 for skip in sink.said("skipped"))
+    assert all(skip.hour_us % 3_600_000_000 == 0 for skip in sink.stored("skipped"))
 
 
 async def test_what_is_announced_before_the_start_is_written_without_waiting_for_a_run():
-    executor = CommandExecutor(sink := TroubledSink())
+    executor = CommandExecutor(sink := FaultySink())
     executor.register(hall := listener())
     executor.report("app_started", "hall.main", "in 3 ms")
     executor.set_session_facts(home_assistant="2025.4.4")
     await executor.start()
     await eventually(lambda: sink.batches)
     await executor.stop()
-    assert sink.said("registered") == [hall]
-    (event,) = sink.said("lifecycle")
+    assert sink.stored("registered") == [hall]
+    (event,) = sink.stored("lifecycle")
     assert (event.kind, event.subject, event.detail, event.id > 0) == ("app_started", "hall.main", "in 3 ms", True)
-    assert sink.said("session_facts") == [("home_assistant", "2025.4.4")]
+    assert sink.stored("session_facts") == [("home_assistant", "2025.4.4")]
 
 
 async def test_retiring_a_registration_whose_key_was_taken_over_says_nothing():
     old, new = listener("same"), listener("same")
-    async with CommandExecutor(sink := TroubledSink()) as executor:
+    async with CommandExecutor(sink := FaultySink()) as executor:
         executor.register(old)
         executor.register(new)
         executor.retire(old)
         await executor.force_flush()
-        assert sink.said("registered") == [new]
-        assert sink.said("retired") == []
+        assert sink.stored("registered") == [new]
+        assert sink.stored("retired") == []
         executor.retire(new)
-    assert sink.said("retired") == [new]
+    assert sink.stored("retired") == [new]
 
 
 # ---- ids
@@ -389,8 +396,8 @@ async def test_ids_continue_when_the_clock_goes_back_a_day():
 
 async def test_ids_go_on_from_the_highest_that_any_sink_has_kept(caplog):
     last = id_at(4_000_000_000_000_000)
-    failing_sink = TroubledSink("fail")
-    async with CommandExecutor(TroubledSink(), TroubledSink(last_id=last), failing_sink) as executor:
+    failing_sink = FaultySink("fail")
+    async with CommandExecutor(FaultySink(), FaultySink(last_id=last), failing_sink) as executor:
         assert (await executor.execute(invoke(nothing))).id == last + 1
         failing_sink.mode = "ok"
     assert caplog.records[0].getMessage() == "Sink did not return its last id; ids start from the clock"
@@ -407,40 +414,41 @@ def test_an_id_holds_its_time_to_the_millisecond():
 # ---- silence
 
 
-async def test_an_idle_executor_never_wakes_up(monkeypatch: pytest.MonkeyPatch):
-    async with CommandExecutor(TroubledSink()) as executor:
+async def test_idle_executor_never_wakes_up(monkeypatch: pytest.MonkeyPatch):
+    async with CommandExecutor(FaultySink()) as executor:
         serving = asyncio.ensure_future(executor.serve())
         for call in (nothing, failing, lambda: asyncio.sleep(0.3)):
             await executor.execute(invoke(call, timeout_s=5))
         await executor.force_flush()
-        asked = heard_by(asyncio.get_running_loop(), monkeypatch)
-        # What the runs have set in motion, a log line in its thread for one, comes to rest a moment later. Whatever
-        # wakes up by itself does it again and again, and leaves no second of silence.
-        for _ in range(8):
-            asked.clear()
-            await asyncio.sleep(1.2)
-            if len(asked) == 2:  # our own sleep: its timer, and the end of it
-                break
-        else:
-            pytest.fail("still asked of the loop in a second of idleness:\n" + "\n".join(asked))
-        monkeypatch.undo()
+        await assert_silence(monkeypatch)
         assert not serving.done()
     await serving
 
 
-async def test_a_run_that_waits_for_long_keeps_nobody_awake(monkeypatch: pytest.MonkeyPatch):
+async def assert_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail unless the loop is used for nothing for a second.
+
+    Work started by earlier runs, such as a log line in its thread, ends a moment later. Periodic work happens in every
+    second.
+    """
+    requests = requests_to(asyncio.get_running_loop(), monkeypatch)
+    for _ in range(8):
+        requests.clear()
+        await asyncio.sleep(1.2)
+        if len(requests) == 2:  # the sleep of this test: its timer, and the end of it
+            monkeypatch.undo()
+            return
+    pytest.fail("the idle loop is still used within a second:\n" + "\n".join(requests))
+
+
+async def test_long_run_does_not_wake_up_the_executor(monkeypatch: pytest.MonkeyPatch):
     go = asyncio.Event()
-    async with CommandExecutor(sink := TroubledSink()) as executor:
+    async with CommandExecutor(sink := FaultySink()) as executor:
         long = asyncio.ensure_future(executor.execute(invoke(go.wait, timeout_s=600)))
         await eventually(lambda: any(batch.running for batch in sink.batches))
-        await eventually(lambda: not executor._inflight.armed)
-        await executor.force_flush()
-        asked = heard_by(asyncio.get_running_loop(), monkeypatch)
-        await asyncio.sleep(1.2)
-        monkeypatch.undo()
-        assert len(asked) == 2, asked  # our own sleep: its timer, and the end of it
+        await assert_silence(monkeypatch)
         await executor.execute(invoke(nothing, timeout_s=0.01))
-        assert (await executor.execute(invoke(lambda: asyncio.sleep(5), timeout_s=0.05))).status == "timed_out"
+        assert (await executor.execute(invoke(forever, timeout_s=0.05))).status == "timed_out"
         go.set()
         await long
         await eventually(lambda: sink.batches[-1].running == () or any(b.running == () for b in sink.batches))
@@ -456,41 +464,58 @@ async def test_two_executors_one_after_the_other_may_share_a_sink():
     assert len(sink.records) == 6
 
 
-async def test_late_effects_of_the_last_moment_are_said(caplog):
-    async with CommandExecutor(sink := TroubledSink("hang")) as executor:
-        await executor.execute(invoke(nothing))
+async def test_late_effects_during_the_stop_are_logged(caplog):
+    go = asyncio.Event()
+    background: list[asyncio.Task[None]] = []
+
+    async def calls_late() -> None:
+        await go.wait()
+        record_service_call(ServiceCall(1, "light", "turn_on", "{}", "{}", 9, None, None))
+
+    async def leaves_a_task() -> None:
+        background.append(asyncio.create_task(calls_late()))
+
+    async with CommandExecutor(sink := FaultySink("hang")) as executor:
+        await executor.execute(invoke(leaves_a_task))
         stopping = asyncio.ensure_future(executor.stop())
         await eventually(lambda: sink.calls)
-        executor._scope.late.add_call(None)
+        go.set()
+        await background[0]
         sink.released.set()
         await stopping
     assert caplog.records[-1].getMessage() == "Items announced after shutdown are held until the next start"
     assert caplog.records[-1].waiting == {"losses": 1}
 
 
-def heard_by(loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the loop is asked for from now on."""
-    asked: list[str] = []
+def requests_to(loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that grows with each request to the loop from now on."""
+    requests: list[str] = []
 
-    def listen(name: str) -> None:
+    def watch(name: str) -> None:
         real = getattr(loop, name)
 
-        def heard(*args: Any, **options: Any) -> Any:
-            asked.append(f"{name}{args}")
+        def noted(*args: Any, **options: Any) -> Any:
+            requests.append(f"{name}{args}")
             return real(*args, **options)
 
-        monkeypatch.setattr(loop, name, heard)
+        monkeypatch.setattr(loop, name, noted)
 
     for name in ("call_soon", "call_soon_threadsafe", "call_at"):
-        listen(name)
-    return asked
+        watch(name)
+    return requests
 
 
-async def test_the_sweeper_does_not_move_while_nothing_runs():
-    async with CommandExecutor() as executor:
-        await executor.execute(invoke(nothing))
-        assert executor._inflight.armed
-        await eventually(lambda: not executor._inflight.armed)
+def test_sweeper_sets_no_timer_while_nothing_runs():
+    with manual_loop() as loop:
+
+        async def scenario() -> None:
+            async with CommandExecutor(clock=Clock(monotonic_ns=loop.monotonic_ns)) as executor:
+                await executor.execute(invoke(nothing))
+                assert loop.count_timers() > 0
+                await asyncio.sleep(1)
+                assert loop.count_timers() == 0
+
+        loop.run_until_complete(scenario())
 
 
 async def test_a_sink_whose_own_work_is_cancelled_does_not_keep_automations_from_running(caplog):
@@ -505,7 +530,7 @@ async def test_a_sink_whose_own_work_is_cancelled_does_not_keep_automations_from
 
 
 async def test_a_sink_that_never_says_its_last_id_does_not_keep_automations_from_running(caplog):
-    class Silent(TroubledSink):
+    class Silent(FaultySink):
         async def last_id(self) -> int:
             await asyncio.Event().wait()
             return 0

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from executor_kit import HALL, HOUR_US, T0_US, TIDY, HandLoop, TroubledSink, hand_loop, job, listener, record, sized
 
 from hassette_executor import (
     Clock,
@@ -20,21 +19,25 @@ from hassette_executor import (
     SkipCount,
     Status,
 )
+from hassette_executor.delivery.flush_waiters import FlushWaiters
 from hassette_executor.delivery.write_queue import WriteQueue
 from hassette_executor.records.sizes import PLAIN_BYTES
+from support.loops import ManualLoop, manual_loop
+from support.records import HALL, HOUR_US, T0_US, TIDY, job, listener, record, sized
+from support.sinks import FaultySink
 
 
 @pytest.fixture
-def loop() -> Iterator[HandLoop]:
-    with hand_loop() as loop:
+def loop() -> Iterator[ManualLoop]:
+    with manual_loop() as loop:
         yield loop
 
 
-def pass_time(loop: HandLoop, seconds: float) -> None:
+def pass_time(loop: ManualLoop, seconds: float) -> None:
     loop.run_until_complete(asyncio.sleep(seconds))
 
 
-def started(loop: HandLoop, sink: Any, limits: ExecutorLimits | None = None, **settings: Any) -> WriteQueue:
+def started(loop: ManualLoop, sink: Any, limits: ExecutorLimits | None = None, **settings: Any) -> WriteQueue:
     async def start() -> WriteQueue:
         queue = WriteQueue(
             sink,
@@ -49,14 +52,14 @@ def started(loop: HandLoop, sink: Any, limits: ExecutorLimits | None = None, **s
     return loop.run_until_complete(start())
 
 
-def extend(loop: HandLoop, queue: WriteQueue, records: list[Record]) -> None:
+def extend(loop: ManualLoop, queue: WriteQueue, records: list[Record]) -> None:
     async def put() -> None:
         queue.extend(*sized(records))
 
     loop.run_until_complete(put())
 
 
-def say(loop: HandLoop, queue: WriteQueue, what: str, *args: Any) -> None:
+def say(loop: ManualLoop, queue: WriteQueue, what: str, *args: Any) -> None:
     async def put() -> None:
         getattr(queue.builder, what)(*args)
         queue.touch()
@@ -76,7 +79,7 @@ def settled(queue: WriteQueue) -> int:
 
 
 def test_records_are_written_within_the_flush_interval_and_not_before(loop):
-    queue = started(loop, sink := TroubledSink())
+    queue = started(loop, sink := FaultySink())
     extend(loop, queue, records(3))
     pass_time(loop, 0.3)
     assert (sink.calls, queue.waiting) == (0, 3)
@@ -86,7 +89,7 @@ def test_records_are_written_within_the_flush_interval_and_not_before(loop):
 
 
 def test_a_full_batch_does_not_wait_for_the_interval(loop):
-    queue = started(loop, sink := TroubledSink(), batch_records=10)
+    queue = started(loop, sink := FaultySink(), batch_records=10)
     extend(loop, queue, records(25))
     pass_time(loop, 0)
     pass_time(loop, 0)
@@ -96,7 +99,7 @@ def test_a_full_batch_does_not_wait_for_the_interval(loop):
 
 
 def test_records_that_come_in_full_batches_do_not_hurry_the_rest(loop):
-    queue = started(loop, TroubledSink(), batch_records=10)
+    queue = started(loop, FaultySink(), batch_records=10)
     extend(loop, queue, records(10))
     pass_time(loop, 0.1)
     extend(loop, queue, records(3, start=20))
@@ -105,7 +108,7 @@ def test_records_that_come_in_full_batches_do_not_hurry_the_rest(loop):
 
 
 def test_both_kinds_of_run_travel_in_one_batch_in_their_order(loop):
-    queue = started(loop, sink := TroubledSink())
+    queue = started(loop, sink := FaultySink())
     mixed = [record(1), record(2, registration=TIDY), record(3), record(4, registration=TIDY)]
     extend(loop, queue, mixed)
     pass_time(loop, 1)
@@ -115,17 +118,17 @@ def test_both_kinds_of_run_travel_in_one_batch_in_their_order(loop):
 
 
 def test_an_idle_queue_sets_no_timer_and_writes_nothing(loop):
-    queue = started(loop, sink := TroubledSink())
+    queue = started(loop, sink := FaultySink())
     extend(loop, queue, records(3))
     pass_time(loop, 1)
     calls = sink.calls
-    assert loop.timers() == 0
+    assert loop.count_timers() == 0
     pass_time(loop, 3_600)
     assert sink.calls == calls
 
 
 def test_what_is_said_beside_runs_rides_along_and_alone(loop):
-    queue = started(loop, sink := TroubledSink())
+    queue = started(loop, sink := FaultySink())
     say(loop, queue, "register", HALL)
     say(loop, queue, "count_skip", HALL, T0_US, "overlap", 2)
     say(loop, queue, "count_skip", HALL, T0_US, "overlap", 3)
@@ -144,7 +147,7 @@ def test_what_is_said_beside_runs_rides_along_and_alone(loop):
 def test_a_failed_write_is_kept_aside_and_tried_again_with_the_same_number(loop):
     sequences: list[int] = []
 
-    class Recording(TroubledSink):
+    class Recording(FaultySink):
         async def write(self, batch):
             sequences.append(batch.sequence)
             await super().write(batch)
@@ -165,7 +168,7 @@ def test_a_failed_write_is_kept_aside_and_tried_again_with_the_same_number(loop)
 
 
 def test_a_batch_that_was_kept_although_the_write_failed_is_not_kept_twice(loop):
-    queue = started(loop, sink := TroubledSink("keep_then_fail"))
+    queue = started(loop, sink := FaultySink("keep_then_fail"))
     extend(loop, queue, records(3))
     pass_time(loop, 5)
     sink.mode = "ok"
@@ -175,7 +178,7 @@ def test_a_batch_that_was_kept_although_the_write_failed_is_not_kept_twice(loop)
 
 
 def test_retries_back_off_to_the_longest_pause_and_never_spin(loop):
-    queue = started(loop, sink := TroubledSink("fail"), retry_min_s=0.5, retry_max_s=30)
+    queue = started(loop, sink := FaultySink("fail"), retry_min_s=0.5, retry_max_s=30)
     extend(loop, queue, records(3))
     pass_time(loop, 3_600)
     # Doubling from half a second takes about 7 tries to get to 30 s; from then on pauses last 15 to 30 s.
@@ -184,7 +187,7 @@ def test_retries_back_off_to_the_longest_pause_and_never_spin(loop):
 
 
 def test_records_that_arrive_while_a_retry_is_due_do_not_hurry_it(loop):
-    queue = started(loop, sink := TroubledSink("fail"), batch_records=10, max_records=10_000)
+    queue = started(loop, sink := FaultySink("fail"), batch_records=10, max_records=10_000)
     for second in range(300):
         extend(loop, queue, records(20, start=second * 20))
         pass_time(loop, 1)
@@ -193,7 +196,7 @@ def test_records_that_arrive_while_a_retry_is_due_do_not_hurry_it(loop):
 
 
 def test_a_long_trouble_is_said_once_per_interval(loop, caplog):
-    queue = started(loop, sink := TroubledSink("fail"), log_interval_s=60, max_records=100, batch_records=50)
+    queue = started(loop, sink := FaultySink("fail"), log_interval_s=60, max_records=100, batch_records=50)
     for second in range(300):
         extend(loop, queue, records(20, start=second * 20))
         pass_time(loop, 1)
@@ -208,7 +211,7 @@ def test_a_long_trouble_is_said_once_per_interval(loop, caplog):
 
 
 def test_a_sink_that_comes_and_goes_is_said_once_per_interval_too(loop, caplog):
-    queue = started(loop, sink := TroubledSink(), log_interval_s=60, retry_min_s=0.1, retry_max_s=0.1)
+    queue = started(loop, sink := FaultySink(), log_interval_s=60, retry_min_s=0.1, retry_max_s=0.1)
     for second in range(50):
         sink.mode = "fail"
         extend(loop, queue, records(2, start=second * 20))
@@ -220,7 +223,7 @@ def test_a_sink_that_comes_and_goes_is_said_once_per_interval_too(loop, caplog):
 
 
 def test_a_sink_that_cancels_itself_is_a_sink_in_trouble(loop):
-    queue = started(loop, sink := TroubledSink("cancel"))
+    queue = started(loop, sink := FaultySink("cancel"))
     extend(loop, queue, records(3))
     pass_time(loop, 0.5)
     assert (queue.waiting, queue.failures) == (3, 1)
@@ -233,7 +236,7 @@ def test_a_sink_that_cancels_itself_is_a_sink_in_trouble(loop):
 
 
 def test_a_poison_row_is_isolated_and_all_the_rest_kept_in_order(loop, caplog):
-    queue = started(loop, sink := TroubledSink())
+    queue = started(loop, sink := FaultySink())
     bad = {record(17).id, record(63).id}
     sink.rejects = lambda item: getattr(item, "id", None) in bad
     extend(loop, queue, records(100))
@@ -241,16 +244,16 @@ def test_a_poison_row_is_isolated_and_all_the_rest_kept_in_order(loop, caplog):
     pass_time(loop, 5)
     assert [kept.id for kept in sink.records] == [kept.id for kept in records(100) if kept.id not in bad]
     assert (queue.persisted, queue.waiting, dict(queue.shed)) == (98, 0, {"rejected_row": 2})
-    assert sink.said("registered") == [HALL]
-    assert sum(count for summary in sink.said("summaries") for _, count in summary.counts) == 2
-    assert [(loss.reason, loss.what, loss.count) for loss in sink.said("losses")] == [("rejected_row", "runs", 2)]
+    assert sink.stored("registered") == [HALL]
+    assert sum(count for summary in sink.stored("summaries") for _, count in summary.counts) == 2
+    assert [(loss.reason, loss.what, loss.count) for loss in sink.stored("losses")] == [("rejected_row", "runs", 2)]
     # Halving a hundred down to one row takes about seven cuts; each writes two pieces.
     assert sink.calls < 50
     assert caplog.records[0].row == repr(HALL.key)
 
 
 def test_a_poison_item_beside_runs_is_isolated_and_said(loop, caplog):
-    queue = started(loop, sink := TroubledSink())
+    queue = started(loop, sink := FaultySink())
     bad = listener("poison")
     sink.rejects = lambda item: item is bad
     extend(loop, queue, records(4))
@@ -260,25 +263,27 @@ def test_a_poison_item_beside_runs_is_isolated_and_said(loop, caplog):
     say(loop, queue, "set_running", (RunningExecution(1, HALL, ("x",), T0_US),))
     pass_time(loop, 5)
     assert sink.records == records(4)
-    assert sink.said("registered") == [HALL, TIDY]
-    assert [run.run for run in sink.said("running")] == [1]
-    assert [(loss.reason, loss.what, loss.count) for loss in sink.said("losses")] == [("rejected_row", "registered", 1)]
+    assert sink.stored("registered") == [HALL, TIDY]
+    assert [run.run for run in sink.stored("running")] == [1]
+    assert [(loss.reason, loss.what, loss.count) for loss in sink.stored("losses")] == [
+        ("rejected_row", "registered", 1)
+    ]
     assert caplog.records[0].row == "registered"
 
 
 def test_a_poison_list_of_what_is_running_is_isolated_too(loop):
-    queue = started(loop, sink := TroubledSink())
+    queue = started(loop, sink := FaultySink())
     running = (RunningExecution(1, HALL, ("x",), T0_US),)
     sink.rejects = lambda item: item == running
     say(loop, queue, "set_running", running)
     say(loop, queue, "register", HALL)
     pass_time(loop, 5)
-    assert sink.said("registered") == [HALL]
-    assert [loss.what for loss in sink.said("losses")] == ["running"]
+    assert sink.stored("registered") == [HALL]
+    assert [loss.what for loss in sink.stored("losses")] == ["running"]
 
 
 def test_a_sink_that_rejects_everything_comes_to_an_end(loop):
-    queue = started(loop, sink := TroubledSink())
+    queue = started(loop, sink := FaultySink())
     sink.rejects = lambda item: True
     extend(loop, queue, records(8))
     say(loop, queue, "register", HALL)
@@ -287,16 +292,16 @@ def test_a_sink_that_rejects_everything_comes_to_an_end(loop):
     pass_time(loop, 600)
     assert (queue.waiting, dict(queue.shed)) == (0, {"rejected_row": 8})
     assert sink.calls == calls < 60
-    assert loop.timers() == 0
+    assert loop.count_timers() == 0
 
 
 def test_rejected_skips_and_summaries_are_lost_by_what_they_count_and_nothing_else_is_said(loop, caplog):
-    queue = started(loop, sink := TroubledSink())
+    queue = started(loop, sink := FaultySink())
     sink.rejects = lambda item: isinstance(item, (SkipCount, ShedSummary))
     queue.builder.count_shed("queue_full_count", records(7))
     say(loop, queue, "count_skip", HALL, T0_US, "overlap", 5)
     pass_time(loop, 5)
-    losses = {(loss.what, loss.count) for loss in sink.said("losses")}
+    losses = {(loss.what, loss.count) for loss in sink.stored("losses")}
     assert losses == {("runs", 7), ("skipped", 5), ("summaries", 7)}
     assert [line.getMessage() for line in caplog.records] == ["Announcement was rejected by the sink and is lost"]
     assert caplog.records[0].lost == 5
@@ -306,7 +311,7 @@ def test_rejected_skips_and_summaries_are_lost_by_what_they_count_and_nothing_el
 
 
 def test_beyond_the_bound_successes_of_the_busiest_go_first_and_errors_stay(loop):
-    queue = started(loop, sink := TroubledSink("fail"), max_records=160, batch_records=40)
+    queue = started(loop, sink := FaultySink("fail"), max_records=160, batch_records=40)
     chatty, rare = listener("chatty"), listener("rare")
     sent: list[Record] = []
     for number in range(1_000):
@@ -326,26 +331,26 @@ def test_beyond_the_bound_successes_of_the_busiest_go_first_and_errors_stay(loop
     assert settled(queue) == 1_000
     assert set(queue.shed) == {"queue_full_count"}
     counts: dict[Status, int] = {}
-    for summary in sink.said("summaries"):
+    for summary in sink.stored("summaries"):
         for status, count in summary.counts:
             counts[status] = counts.get(status, 0) + count
     for one in kept:
         counts[one.status] = counts.get(one.status, 0) + 1
     assert counts == {status: sum(one.status is status for one in sent) for status in counts}
-    total_us = sum(summary.total_us for summary in sink.said("summaries")) + sum(one.duration_us for one in kept)
+    total_us = sum(summary.total_us for summary in sink.stored("summaries")) + sum(one.duration_us for one in kept)
     assert total_us == sum(one.duration_us for one in sent)
-    losses = [loss for loss in sink.said("losses") if loss.what == "runs"]
+    losses = [loss for loss in sink.stored("losses") if loss.what == "runs"]
     assert sum(loss.count for loss in losses) == queue.shed.total()
 
 
 def test_a_bound_of_one_keeps_one(loop):
-    queue = started(loop, TroubledSink("fail"), max_records=1)
+    queue = started(loop, FaultySink("fail"), max_records=1)
     extend(loop, queue, records(3))
     assert (queue.waiting, dict(queue.shed)) == (1, {"queue_full_count": 2})
 
 
 def test_the_bound_by_bytes_sheds_as_well_and_says_so(loop):
-    queue = started(loop, sink := TroubledSink("fail"), max_bytes=300 * 100)
+    queue = started(loop, sink := FaultySink("fail"), max_bytes=300 * 100)
     extend(loop, queue, records(90))
     assert not queue.shed
     extend(loop, queue, records(20, start=100))
@@ -357,7 +362,7 @@ def test_the_bound_by_bytes_sheds_as_well_and_says_so(loop):
 
 
 def test_a_healthy_sink_is_sent_many_times_the_bound_in_bytes_and_nothing_is_shed(loop):
-    queue = started(loop, sink := TroubledSink(), max_bytes=100 * PLAIN_BYTES, batch_records=50)
+    queue = started(loop, sink := FaultySink(), max_bytes=100 * PLAIN_BYTES, batch_records=50)
     sent = records(2_000)
     for start in range(0, len(sent), 80):
         extend(loop, queue, sent[start : start + 80])
@@ -366,7 +371,7 @@ def test_a_healthy_sink_is_sent_many_times_the_bound_in_bytes_and_nothing_is_she
 
 
 def test_what_was_said_survives_shedding_during_an_outage_and_grows_no_heap_of_it(loop):
-    queue = started(loop, sink := TroubledSink("fail"), max_records=100, batch_records=20)
+    queue = started(loop, sink := FaultySink("fail"), max_records=100, batch_records=20)
     for number in range(2_000):
         one_shot = job("once")  # registered anew for each run, as `run_in` does
         say(loop, queue, "register", one_shot)
@@ -379,39 +384,39 @@ def test_what_was_said_survives_shedding_during_an_outage_and_grows_no_heap_of_i
     sink.mode = "ok"
     pass_time(loop, 60)
     assert settled(queue) == 2_000
-    assert sum(skip.count for skip in sink.said("skipped")) == 2_000
-    assert len(sink.said("skipped")) < 10
-    assert len(sink.said("summaries")) < 10
-    assert sum(count for summary in sink.said("summaries") for _, count in summary.counts) == queue.shed.total()
-    assert len(sink.said("registered")) < 10
-    assert sink.said("retired")[-1] is one_shot
-    assert sink.said("session_facts") == [("reason", "test")]
+    assert sum(skip.count for skip in sink.stored("skipped")) == 2_000
+    assert len(sink.stored("skipped")) < 10
+    assert len(sink.stored("summaries")) < 10
+    assert sum(count for summary in sink.stored("summaries") for _, count in summary.counts) == queue.shed.total()
+    assert len(sink.stored("registered")) < 10
+    assert sink.stored("retired")[-1] is one_shot
+    assert sink.stored("session_facts") == [("reason", "test")]
 
 
 def test_lifecycle_events_are_bounded_and_the_oldest_counted(loop):
-    queue = started(loop, sink := TroubledSink(), ExecutorLimits(lifecycle_events=5))
+    queue = started(loop, sink := FaultySink(), ExecutorLimits(lifecycle_events=5))
     events = [LifecycleEvent(number, T0_US + number, "connection_lost", "home", "") for number in range(8)]
     for event in events:
         queue.builder.report(event)
     say(loop, queue, "set_facts", {})
     pass_time(loop, 1)
-    assert sink.said("lifecycle") == events[3:]
-    assert [(loss.what, loss.count, loss.last_us) for loss in sink.said("losses")] == [("lifecycle", 3, T0_US + 2)]
+    assert sink.stored("lifecycle") == events[3:]
+    assert [(loss.what, loss.count, loss.last_us) for loss in sink.stored("losses")] == [("lifecycle", 3, T0_US + 2)]
 
 
 # ---- registrations
 
 
 def test_a_registration_that_takes_over_a_key_before_that_was_told_is_not_retired(loop):
-    queue = started(loop, sink := TroubledSink())
+    queue = started(loop, sink := FaultySink())
     say(loop, queue, "retire", listener("a"))
     say(loop, queue, "register", new := listener("a"))
     pass_time(loop, 1)
-    assert (sink.said("registered"), sink.said("retired")) == ([new], [])
+    assert (sink.stored("registered"), sink.stored("retired")) == ([new], [])
 
 
 def test_a_registration_that_takes_over_a_key_is_not_retired_with_the_old_one(loop):
-    queue = started(loop, sink := TroubledSink("fail"), max_records=10, batch_records=5)
+    queue = started(loop, sink := FaultySink("fail"), max_records=10, batch_records=5)
     old, new, gone = listener("a"), listener("a"), listener("gone")
     say(loop, queue, "register", old)
     say(loop, queue, "retire", old)
@@ -422,8 +427,8 @@ def test_a_registration_that_takes_over_a_key_is_not_retired_with_the_old_one(lo
     extend(loop, queue, records(30))  # over the bound: what is aside is dissolved
     sink.mode = "ok"
     pass_time(loop, 60)
-    assert sink.said("registered") == [old, new]
-    assert sink.said("retired") == [old, gone]
+    assert sink.stored("registered") == [old, new]
+    assert sink.stored("retired") == [old, gone]
     assert new not in sink.batches[0].registered, "it comes after its key was retired, and so it lives"
     assert old in sink.batches[0].retired
     assert sum(batch.running == () for batch in sink.batches) == 1
@@ -432,7 +437,7 @@ def test_a_registration_that_takes_over_a_key_is_not_retired_with_the_old_one(lo
 # ---- flushing and closing
 
 
-def flush(loop: HandLoop, queue: WriteQueue, timeout_s: float) -> bool:
+def flush(loop: ManualLoop, queue: WriteQueue, timeout_s: float) -> bool:
     async def wait() -> bool:
         try:
             async with asyncio.timeout(timeout_s):
@@ -445,7 +450,7 @@ def flush(loop: HandLoop, queue: WriteQueue, timeout_s: float) -> bool:
 
 
 def test_a_flush_writes_what_waits_at_once_and_returns_when_it_is_settled(loop):
-    queue = started(loop, sink := TroubledSink("slow"))
+    queue = started(loop, sink := FaultySink("slow"))
     extend(loop, queue, records(3))
     before = loop.time()
     assert flush(loop, queue, 5)
@@ -455,17 +460,17 @@ def test_a_flush_writes_what_waits_at_once_and_returns_when_it_is_settled(loop):
 
 
 def test_a_flush_waits_for_what_is_in_the_sink_s_hands_also_if_that_is_no_run(loop):
-    queue = started(loop, sink := TroubledSink("hang"))
+    queue = started(loop, sink := FaultySink("hang"))
     say(loop, queue, "register", HALL)
     pass_time(loop, 1)
     assert not flush(loop, queue, 1)
     sink.released.set()
     assert flush(loop, queue, 1)
-    assert sink.said("registered") == [HALL]
+    assert sink.stored("registered") == [HALL]
 
 
 def test_a_flush_does_not_wait_for_what_comes_after_it(loop):
-    queue = started(loop, sink := TroubledSink("slow", slow_s=0.5), batch_records=10)
+    queue = started(loop, sink := FaultySink("slow", slow_s=0.5), batch_records=10)
 
     async def scenario() -> None:
         queue.extend(*sized(records(10)))
@@ -480,7 +485,7 @@ def test_a_flush_does_not_wait_for_what_comes_after_it(loop):
 
 
 def test_a_flush_is_over_when_what_was_said_before_it_is_kept_and_not_before_and_not_later(loop):
-    queue = started(loop, sink := TroubledSink("slow", slow_s=0.5))
+    queue = started(loop, sink := FaultySink("slow", slow_s=0.5))
 
     async def scenario() -> None:
         queue.extend(*sized(records(3)))
@@ -496,13 +501,13 @@ def test_a_flush_is_over_when_what_was_said_before_it_is_kept_and_not_before_and
         await second
 
     loop.run_until_complete(scenario())
-    assert sink.said("registered") == [HALL]
+    assert sink.stored("registered") == [HALL]
     pass_time(loop, 2)
-    assert sink.said("registered") == [HALL, TIDY]
+    assert sink.stored("registered") == [HALL, TIDY]
 
 
 def test_a_flush_during_an_outage_tries_at_once_and_gives_up_in_time(loop):
-    queue = started(loop, sink := TroubledSink("fail"))
+    queue = started(loop, sink := FaultySink("fail"))
     extend(loop, queue, records(3))
     pass_time(loop, 1)
     calls = sink.calls
@@ -513,15 +518,20 @@ def test_a_flush_during_an_outage_tries_at_once_and_gives_up_in_time(loop):
     assert sink.records == records(3)
 
 
-def test_who_gave_up_waiting_for_a_flush_is_forgotten_while_the_sink_hangs(loop):
-    queue = started(loop, TroubledSink("hang"))
-    extend(loop, queue, records(3))
-    for _ in range(5):
-        assert not flush(loop, queue, 1)
-    assert not queue._flushes
+def test_cancelled_flush_is_forgotten_while_the_sink_hangs(loop):
+    async def scenario() -> None:
+        waiters = FlushWaiters()
+        waiting = asyncio.ensure_future(waiters.wait(newest_id=1, sequence=1))
+        await asyncio.sleep(0)
+        assert waiters
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        assert not waiters
+
+    loop.run_until_complete(scenario())
 
 
-def close(loop: HandLoop, queue: WriteQueue, timeout_s: float) -> float:
+def close(loop: ManualLoop, queue: WriteQueue, timeout_s: float) -> float:
     before = loop.time()
     loop.run_until_complete(queue.close(timeout_s))
     return loop.time() - before
@@ -530,7 +540,7 @@ def close(loop: HandLoop, queue: WriteQueue, timeout_s: float) -> float:
 @pytest.mark.parametrize("slow_s", [0.02, 0.2, 5])
 @pytest.mark.parametrize("deadline_s", [0.1, 1, 60])
 def test_closing_during_slow_writes_loses_nothing_or_counts_and_says_it(loop, caplog, slow_s, deadline_s):
-    queue = started(loop, sink := TroubledSink("slow", slow_s=slow_s), batch_records=10)
+    queue = started(loop, sink := FaultySink("slow", slow_s=slow_s), batch_records=10)
     extend(loop, queue, records(95))
     say(loop, queue, "set_facts", {"reason": "SIGTERM"})
     took = close(loop, queue, deadline_s)
@@ -540,17 +550,17 @@ def test_closing_during_slow_writes_loses_nothing_or_counts_and_says_it(loop, ca
     assert sink.records == records(95)[: 95 - lost]
     if 10 * slow_s < deadline_s:
         assert lost == 0
-        assert sink.said("session_facts") == [("reason", "SIGTERM")]
+        assert sink.stored("session_facts") == [("reason", "SIGTERM")]
         assert not caplog.records
     elif lost:
         (line,) = caplog.records
         assert (line.levelno, line.lost) == (logging.ERROR, lost)
     close(loop, queue, 1)
-    assert loop.timers() == 0
+    assert loop.count_timers() == 0
 
 
 def test_closing_while_the_sink_is_down_retries_quickly_and_takes_what_it_can(loop):
-    queue = started(loop, sink := TroubledSink("fail"), retry_min_s=0.5, retry_max_s=30)
+    queue = started(loop, sink := FaultySink("fail"), retry_min_s=0.5, retry_max_s=30)
     extend(loop, queue, records(5))
     pass_time(loop, 3_600)
     loop.call_later(3, setattr, sink, "mode", "ok")
@@ -559,7 +569,7 @@ def test_closing_while_the_sink_is_down_retries_quickly_and_takes_what_it_can(lo
 
 
 def test_counts_of_rows_shed_before_that_never_got_out_are_said_at_the_end(loop, caplog):
-    queue = started(loop, TroubledSink("fail"), max_records=100, batch_records=10)
+    queue = started(loop, FaultySink("fail"), max_records=100, batch_records=10)
     extend(loop, queue, records(300))
     pass_time(loop, 1)
     shed = queue.shed.total()
@@ -569,7 +579,7 @@ def test_counts_of_rows_shed_before_that_never_got_out_are_said_at_the_end(loop,
 
 
 def test_a_week_of_counts_is_bounded_and_none_gets_lost(loop):
-    queue = started(loop, sink := TroubledSink("fail"), ExecutorLimits(skip_counts=50))
+    queue = started(loop, sink := FaultySink("fail"), ExecutorLimits(skip_counts=50))
     reasons = ("overlap", "misfire")
     for hour in range(168):
         for reason in reasons:
@@ -577,7 +587,7 @@ def test_a_week_of_counts_is_bounded_and_none_gets_lost(loop):
     assert queue.builder.announcement_counts() == {"skipped": 168 * 2 * 3}
     sink.mode = "ok"
     pass_time(loop, 60)
-    said = sink.said("skipped")
+    said = sink.stored("skipped")
     assert len(said) == 50
     assert {reason: sum(skip.count for skip in said if skip.reason == reason) for reason in reasons} == dict.fromkeys(
         reasons, 168 * 3
@@ -586,15 +596,15 @@ def test_a_week_of_counts_is_bounded_and_none_gets_lost(loop):
 
 
 def test_so_many_registrations_in_one_hour_keep_a_count_each(loop):
-    queue = started(loop, sink := TroubledSink(), ExecutorLimits(skip_counts=5))
+    queue = started(loop, sink := FaultySink(), ExecutorLimits(skip_counts=5))
     for number in range(12):
         say(loop, queue, "count_skip", listener(f"handler_{number}"), T0_US, "overlap", 1)
     pass_time(loop, 60)
-    assert [skip.count for skip in sink.said("skipped")] == [1] * 12
+    assert [skip.count for skip in sink.stored("skipped")] == [1] * 12
 
 
 def test_what_was_announced_and_not_written_at_the_close_is_said_and_kept_for_the_next_start(loop, caplog):
-    queue = started(loop, sink := TroubledSink("fail"))
+    queue = started(loop, sink := FaultySink("fail"))
     say(loop, queue, "count_skip", HALL, T0_US, "overlap", 5)
     say(loop, queue, "report", LifecycleEvent(1, T0_US, "connection_lost", "home", ""))
     say(loop, queue, "set_facts", {"reason": "SIGTERM"})
@@ -616,11 +626,11 @@ def test_what_was_announced_and_not_written_at_the_close_is_said_and_kept_for_th
 
     loop.run_until_complete(start())
     pass_time(loop, 1)
-    assert [skip.count for skip in sink.said("skipped")] == [5, 2]
+    assert [skip.count for skip in sink.stored("skipped")] == [5, 2]
 
 
 def test_what_a_sink_has_kept_without_saying_so_is_not_said_twice(loop):
-    queue = started(loop, sink := TroubledSink("keep_then_fail"), max_records=10, batch_records=5)
+    queue = started(loop, sink := FaultySink("keep_then_fail"), max_records=10, batch_records=5)
     say(loop, queue, "count_skip", HALL, T0_US, "overlap", 5)
     extend(loop, queue, records(3))
     pass_time(loop, 1)
@@ -635,11 +645,11 @@ def test_what_a_sink_has_kept_without_saying_so_is_not_said_twice(loop):
 
     loop.run_until_complete(start())
     pass_time(loop, 1)
-    assert [skip.count for skip in sink.said("skipped")] == [5]
+    assert [skip.count for skip in sink.stored("skipped")] == [5]
 
 
 def test_the_bound_in_bytes_counts_what_was_tried_already(loop):
-    queue = started(loop, TroubledSink("fail"), max_bytes=100 * PLAIN_BYTES, batch_records=60)
+    queue = started(loop, FaultySink("fail"), max_bytes=100 * PLAIN_BYTES, batch_records=60)
     extend(loop, queue, records(60))
     pass_time(loop, 1)
     extend(loop, queue, records(39, start=100))
@@ -649,7 +659,7 @@ def test_the_bound_in_bytes_counts_what_was_tried_already(loop):
 
 
 def test_a_sink_that_does_not_answer_is_named_once_per_interval(loop, caplog):
-    queue = started(loop, sink := TroubledSink("hang"), retry_max_s=30, log_interval_s=60)
+    queue = started(loop, sink := FaultySink("hang"), retry_max_s=30, log_interval_s=60)
     extend(loop, queue, records(3))
     pass_time(loop, 3_600)
     said = [line for line in caplog.records if line.getMessage().startswith("Sink has not responded for a while")]
@@ -657,11 +667,11 @@ def test_a_sink_that_does_not_answer_is_named_once_per_interval(loop, caplog):
     assert (said[-1].waiting, round(said[-1].seconds, -2)) == (3, 3_600)
     sink.released.set()
     pass_time(loop, 1)
-    assert (queue.persisted, loop.timers()) == (3, 0)
+    assert (queue.persisted, loop.count_timers()) == (3, 0)
 
 
 def test_what_comes_after_the_close_is_counted_and_said(loop, caplog):
-    queue = started(loop, sink := TroubledSink())
+    queue = started(loop, sink := FaultySink())
     close(loop, queue, 1)
     extend(loop, queue, records(2))
     extend(loop, queue, records(2))
@@ -671,7 +681,7 @@ def test_what_comes_after_the_close_is_counted_and_said(loop, caplog):
 
 
 def test_a_sink_that_does_not_heed_its_cancellation_cannot_unbalance_the_account(loop):
-    class Deaf(TroubledSink):
+    class Deaf(FaultySink):
         async def write(self, batch):
             for _ in range(5):
                 try:
@@ -693,7 +703,7 @@ def test_a_sink_that_does_not_heed_its_cancellation_cannot_unbalance_the_account
 
 
 def test_a_writer_cancelled_by_somebody_is_replaced_at_the_close(loop):
-    queue = started(loop, sink := TroubledSink("hang"))
+    queue = started(loop, sink := FaultySink("hang"))
     extend(loop, queue, records(3))
     pass_time(loop, 1)
     queue.start().cancel()
@@ -705,7 +715,7 @@ def test_a_writer_cancelled_by_somebody_is_replaced_at_the_close(loop):
 
 
 def test_a_queue_that_was_closed_can_be_started_again(loop):
-    queue = started(loop, sink := TroubledSink())
+    queue = started(loop, sink := FaultySink())
     extend(loop, queue, records(3))
     close(loop, queue, 5)
 
@@ -721,7 +731,7 @@ def test_a_queue_that_was_closed_can_be_started_again(loop):
 
 
 def test_closing_tells_those_who_wait_for_a_flush(loop):
-    queue = started(loop, TroubledSink("fail"))
+    queue = started(loop, FaultySink("fail"))
     extend(loop, queue, records(3))
 
     async def scenario() -> None:

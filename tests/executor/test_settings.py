@@ -1,7 +1,7 @@
 import pytest
-from executor_kit import job, listener
 
 from hassette_executor import ExecutorSettings, HassetteError, MemorySink, SettingError
+from support.records import job, listener
 
 NAN, INF = float("nan"), float("inf")
 

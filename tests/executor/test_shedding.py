@@ -3,7 +3,6 @@
 from collections import Counter
 
 import pytest
-from executor_kit import HOUR_US, T0_US, listener, percentile, record
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from hassette_executor.delivery.eviction import Summaries
 from hassette_executor.records.ids import hour_of
 from hassette_executor.records.sizes import PLAIN_BYTES, size_of, total_size
 from hassette_executor.records.sketch import bucket_of, value_of
+from support.records import HOUR_US, T0_US, listener, percentile, record
 
 LISTENERS = [listener(name) for name in "abc"]
 TALK = Effects((LogLine(1, 30, "apps", "x" * 400),), (ServiceCall(1, "light", "turn_on", "{}", "{}", 9, None, None),))

@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from executor_kit import HALL, TIDY, invoke, nothing, record
 
 from hassette_executor import Batch, CommandExecutor, MemorySink, NullSink, Record, RecordSink
+from support.records import HALL, TIDY, invoke, nothing, record
 
 
 def batch(sequence: int, *records: Record) -> Batch:

@@ -1,5 +1,6 @@
 import asyncio
 import gc
+import logging
 import subprocess
 import sys
 import textwrap
@@ -9,10 +10,12 @@ import weakref
 from contextvars import ContextVar
 
 import pytest
-from executor_kit import TroubledSink, eventually, invoke, let_deadlines_pass
 
-from hassette_executor import CommandExecutor, ExecutorSettings, ExecutorStoppedError
+from hassette_executor import Clock, CommandExecutor, ExecutorSettings, ExecutorStoppedError, RepeatedLog
 from hassette_executor.running.threads import HandlerThreads
+from support.records import MovableClock, invoke
+from support.sinks import FaultySink
+from support.waiting import eventually
 
 who: ContextVar[str] = ContextVar("who", default="nobody")
 
@@ -83,83 +86,85 @@ async def test_a_run_that_gets_no_thread_before_its_deadline_was_never_running_a
     assert second.failure.message == "no thread became free within its deadline of 0.4 s"
 
 
-async def test_a_thread_that_comes_when_the_deadline_has_passed_does_not_begin(monkeypatch):
-    go = threading.Event()
+async def test_thread_that_becomes_free_after_the_deadline_does_not_start_the_run():
+    first_ends, third_began = threading.Event(), threading.Event()
     ran: list[int] = []
-    taken: list[bool] = []
-    async with CommandExecutor(settings=ExecutorSettings(threads=1)) as executor:
-        first = asyncio.ensure_future(executor.execute(invoke(lambda: go.wait(20), runs_in="sync")))
+    passed_ns = 0
+
+    def wall_ns() -> int:
+        # Called at the end of the sweep in which the deadline passes, before the task handles its cancellation.
+        if passed_ns and not third_began.is_set():
+            first_ends.set()
+            assert third_began.wait(20), "the thread has skipped the expired run"
+        return time.time_ns()
+
+    clock = Clock(wall_ns=wall_ns, monotonic_ns=lambda: time.monotonic_ns() + passed_ns)
+    async with CommandExecutor(settings=ExecutorSettings(threads=1), clock=clock) as executor:
+        first = asyncio.ensure_future(executor.execute(invoke(lambda: first_ends.wait(20), runs_in="sync")))
         await eventually(executor.running)
-        look, calls = executor._inflight._sweep, executor._threads._calls
-
-        def look_and_block() -> None:
-            look()
-            if any(execution.expired for execution in executor._executions):
-                go.set()
-                until = time.monotonic() + 20
-                while calls and time.monotonic() < until:  # the thread comes now, before the task has heard of its end
-                    time.sleep(0.001)
-                taken.append(not calls)
-
-        monkeypatch.setattr(executor._inflight, "_sweep", look_and_block)
-        second = await executor.execute(invoke(lambda: ran.append(1), runs_in="sync", timeout_s=0.3))
-        await first
-    assert taken == [True]
-    assert (second.status, second.duration_us, ran) == ("timed_out", 0, [])
+        expiring = invoke(lambda: ran.append(1), runs_in="sync", timeout_s=100)
+        second = asyncio.ensure_future(executor.execute(expiring))
+        third = asyncio.ensure_future(executor.execute(invoke(third_began.set, runs_in="sync")))
+        await asyncio.sleep(0)
+        passed_ns = 200 * 10**9
+        expired, *_ = await asyncio.gather(second, first, third)
+    assert (expired.status, expired.duration_us, ran) == ("timed_out", 0, [])
 
 
-async def test_one_thread_serves_runs_that_come_one_after_the_other():
+async def test_one_thread_serves_calls_that_follow_each_other():
     names: set[str] = set()
-    async with CommandExecutor() as executor:
-        for _ in range(20):
-            await executor.execute(invoke(lambda: names.add(threading.current_thread().name), runs_in="sync"))
-            await eventually(lambda: not executor._threads._busy)  # it says so a moment after the news of the end
+    threads = HandlerThreads(16)
+    for _ in range(20):
+        await threads.run(lambda: names.add(threading.current_thread().name))
+        await eventually(lambda: not threads.busy)  # the thread decrements the count after it has reported the result
     assert len(names) == 1
+    threads.close()
 
 
-async def test_a_thread_that_outlives_its_deadline_is_counted_until_it_ends():
+async def test_thread_that_outlives_its_deadline_is_counted_until_it_ends(caplog):
     began, go = threading.Event(), threading.Event()
 
     def stuck() -> None:
         began.set()
         go.wait(20)
 
-    async with CommandExecutor() as executor:
+    moved = MovableClock()
+    async with CommandExecutor(settings=ExecutorSettings(threads=1), clock=moved.clock()) as executor:
         running = asyncio.ensure_future(executor.execute(invoke(stuck, runs_in="sync", timeout_s=60)))
         await eventually(began.is_set)
-        let_deadlines_pass(executor)
+        await moved.let_deadlines_pass(executor)
         assert (await running).status == "timed_out"
         assert executor.leaked_threads == 1
         go.set()
         await eventually(lambda: executor.leaked_threads == 0)
+    (line,) = [line for line in caplog.records if line.name == "hassette_executor.executor"]
+    assert line.getMessage() == "All threads are held by calls that did not end in time; further calls cannot begin"
 
 
-async def test_a_run_that_waited_long_for_a_leaked_thread_is_reported_as_running_once_it_has_it():
+async def test_run_that_waited_long_for_a_thread_is_reported_as_running_once_it_has_one():
     began, leave, end = threading.Event(), threading.Event(), threading.Event()
 
     def stuck() -> None:
         began.set()
         leave.wait(10)
 
-    executor = CommandExecutor(sink := TroubledSink(), settings=ExecutorSettings(threads=1))
-    async with executor:
+    moved = MovableClock()
+    settings = ExecutorSettings(threads=1)
+    async with CommandExecutor(sink := FaultySink(), settings=settings, clock=moved.clock()) as executor:
         first = asyncio.ensure_future(executor.execute(invoke(stuck, runs_in="sync", timeout_s=600)))
         await eventually(began.is_set)
-        let_deadlines_pass(executor)
+        await moved.let_deadlines_pass(executor)
         assert (await first).status == "timed_out"
-        waits = asyncio.ensure_future(
-            executor.execute(invoke(lambda: end.wait(10), name="patient", runs_in="sync", timeout_s=0))
-        )
-        await eventually(lambda: executor._executions)
-        for execution in executor._executions:
-            execution.started_ns -= 3_600 * 10**9
-        executor._inflight._sweep()
+        waiting = invoke(lambda: end.wait(10), name="waiting", runs_in="sync", timeout_s=0)
+        second = asyncio.ensure_future(executor.execute(waiting))
+        await asyncio.sleep(0)
+        moved.monotonic_s += 3_600
         leave.set()
         try:
-            await eventually(lambda: [run.registration.name for run in sink.said("running")] == ["patient"])
+            await eventually(lambda: [run.registration.name for run in sink.stored("running")] == ["waiting"])
         finally:
             end.set()
-        await waits
+        await second
 
 
 async def test_a_call_cancelled_before_its_thread_began_never_runs_and_is_not_leaked():
@@ -180,7 +185,7 @@ async def test_a_call_cancelled_before_its_thread_began_never_runs_and_is_not_le
     threads.close()
 
 
-async def test_calls_given_up_before_they_began_leave_nothing_behind_and_that_no_thread_is_left_is_said_once(caplog):
+async def test_cancelled_calls_leave_nothing_behind_and_one_line_reports_that_no_thread_is_left(caplog):
     class Heavy:
         def __call__(self) -> None:
             raise AssertionError("it must not run")
@@ -191,26 +196,31 @@ async def test_calls_given_up_before_they_began_leave_nothing_behind_and_that_no
         began.set()
         go.wait(20)
 
-    async with CommandExecutor(settings=ExecutorSettings(threads=1)) as executor:
-        running = asyncio.ensure_future(executor.execute(invoke(stuck, runs_in="sync", timeout_s=60)))
-        await eventually(began.is_set)
-        let_deadlines_pass(executor)
-        assert (await running).status == "timed_out"
-        alive: list[weakref.ref[Heavy]] = []
-        for _ in range(3):
-            heavy = Heavy()
-            alive.append(weakref.ref(heavy))
-            command = invoke(heavy, runs_in="sync", timeout_s=0.02)
-            del heavy
-            assert (await executor.execute(command)).status == "timed_out"
-            del command
-        await eventually(lambda: gc.collect() >= 0 and [one() for one in alive] == [None] * 3)
-        assert (len(executor._threads._calls), executor._threads._busy) == (0, 1)
-        go.set()
-        await eventually(lambda: executor.leaked_threads == 0)
-    (line,) = [line for line in caplog.records if line.name == "hassette_executor.executor"]
-    assert line.getMessage().startswith("All threads are held by calls that did not end in time")
+    threads = HandlerThreads(1, log=RepeatedLog(logging.getLogger("pool"), 60))
+    running = asyncio.ensure_future(threads.run(stuck))
+    await eventually(began.is_set)
+    running.cancel()
+    await asyncio.wait({running})
+    assert threads.leaked == 1
+    alive: list[weakref.ref[Heavy]] = []
+    for _ in range(3):
+        heavy = Heavy()
+        alive.append(weakref.ref(heavy))
+        waiting = asyncio.ensure_future(threads.run(heavy))
+        del heavy
+        await asyncio.sleep(0)
+        assert threads.busy == 2
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        del waiting
+    await eventually(lambda: gc.collect() >= 0 and [one() for one in alive] == [None] * 3)
+    assert threads.busy == 1
+    go.set()
+    await eventually(lambda: threads.leaked == 0)
+    (line,) = caplog.records
+    assert line.getMessage() == "All threads are held by calls that did not end in time; further calls cannot begin"
     assert line.threads == 1
+    threads.close()
 
 
 async def test_a_call_cancelled_after_its_thread_has_ended_is_not_leaked():
@@ -221,9 +231,9 @@ async def test_a_call_cancelled_after_its_thread_has_ended_is_not_leaked():
     await asyncio.sleep(0)
     assert ended.wait(20)
     deadline = time.monotonic() + 20
-    while threads._busy and time.monotonic() < deadline:  # the loop must not run, or it would hear of the end
+    while threads.busy and time.monotonic() < deadline:  # the loop must not run, or it would process the result
         time.sleep(0.001)  # noqa: ASYNC251  see above
-    assert not threads._busy
+    assert not threads.busy
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -314,10 +324,11 @@ def test_a_thread_whose_loop_is_gone_ends_quietly():
         go.wait(40)
 
     async def main() -> None:
-        async with CommandExecutor() as executor:
+        moved = MovableClock()
+        async with CommandExecutor(clock=moved.clock()) as executor:
             running = asyncio.ensure_future(executor.execute(invoke(handler, runs_in="sync", timeout_s=60)))
             await eventually(lambda: stuck)
-            let_deadlines_pass(executor)
+            await moved.let_deadlines_pass(executor)
             assert (await running).status == "timed_out"
 
     asyncio.run(main())

@@ -9,10 +9,10 @@ from functools import partial
 from itertools import count
 
 import pytest
-from executor_kit import invoke, raising
 
 from hassette_executor import CommandExecutor, Failure, Frame, MemorySink, Record
 from hassette_executor.records.failures import take_failure
+from support.records import invoke, raising
 
 
 class NoCauseYetError(Exception):

@@ -44,6 +44,16 @@ class Backlog:
         """Id of the oldest run; None if the backlog is empty."""
         return self._records[0].id if self._records else None
 
+    @property
+    def indexed(self) -> bool:
+        """Whether runs are indexed by status and natural key."""
+        return bool(self._queues)
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory that the backlog holds, including evicted runs that are not yet removed from the order."""
+        return self.bytes + self._evicted_bytes
+
     def extend(self, records: Sequence[Record], size: int) -> None:
         """Add runs that are newer than all others; ``size`` is their memory in bytes (`total_size`)."""
         self._records.extend(records)

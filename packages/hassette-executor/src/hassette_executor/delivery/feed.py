@@ -32,6 +32,16 @@ class FeedSubscription:
         if self._waiting:
             self._arrived.set()
 
+    @property
+    def waiting(self) -> int:
+        """Number of records that wait for the subscriber."""
+        return len(self._waiting)
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the waiting records in bytes, by estimate."""
+        return self._bytes
+
     async def __aenter__(self) -> "FeedSubscription":
         return self
 
@@ -54,6 +64,7 @@ class FeedSubscription:
             self._disconnected = True
             self._reported_limit = min(self._limit, len(waiting) + len(records) - 1)
             waiting.clear()
+            self._bytes = 0
         else:
             waiting.extend(records)
             self._bytes += size
@@ -106,6 +117,16 @@ class Feed:
         """Number of subscribers."""
         return len(self._subscriptions)
 
+    @property
+    def retained(self) -> tuple[Record, ...]:
+        """The retained records, oldest first."""
+        return tuple(self._retained)
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the retained records in bytes, by estimate."""
+        return PLAIN_BYTES * len(self._retained) + self._details_bytes
+
     def publish(self, records: Sequence[Record], size: int) -> None:
         """Pass records to the subscribers.
 
@@ -117,7 +138,7 @@ class Feed:
         if (details := size - PLAIN_BYTES * len(records)) > 0:
             self._details.append((records[-1].id, details))
             self._details_bytes += details
-        if self._details or PLAIN_BYTES * len(self._retained) > self._max_bytes:
+        if self._details or self.bytes > self._max_bytes:
             self._drop_oldest()
         for subscription in tuple(self._subscriptions):
             if not subscription.offer(records, size):
@@ -127,7 +148,7 @@ class Feed:
         retained, details = self._retained, self._details
         while details and details[0][0] < retained[0].id:
             self._details_bytes -= details.popleft()[1]  # the deque's bound has dropped its records already
-        while retained and PLAIN_BYTES * len(retained) + self._details_bytes > self._max_bytes:
+        while retained and self.bytes > self._max_bytes:
             dropped = retained.popleft()
             if details and details[0][0] == dropped.id:
                 self._details_bytes -= details.popleft()[1]

@@ -43,6 +43,7 @@ class HandlerThreads:
 
     Attributes:
         closed: Whether the pool refuses calls.
+        busy: Number of calls that run or wait.
         leaked: Number of threads that still run a call whose caller was cancelled.
     """
 
@@ -53,7 +54,7 @@ class HandlerThreads:
         self._calls: deque[_ThreadCall | None] = deque()
         self._lock = threading.Condition(threading.Lock())
         self._threads = 0
-        self._busy = 0
+        self.busy = 0
         self.closed = False
         self.leaked = 0
 
@@ -71,9 +72,9 @@ class HandlerThreads:
             raise ExecutorStoppedError
         call = _ThreadCall(function, contextvars.copy_context())
         with self._lock:
-            if self._busy >= self._threads and self._threads < self._limit:
+            if self.busy >= self._threads and self._threads < self._limit:
                 self._start_thread()
-            self._busy += 1
+            self.busy += 1
             calls = self._calls
             calls.append(call)
             self._lock.notify()
@@ -85,7 +86,7 @@ class HandlerThreads:
                 if not call.started:
                     # If every thread is stuck, the call and everything it refers to would stay for ever.
                     calls.remove(call)
-                    self._busy -= calls is self._calls
+                    self.busy -= calls is self._calls
                 elif not call.ended:
                     # A thread that has just ended its call does not decrement the count any more.
                     self.leaked += 1
@@ -106,7 +107,7 @@ class HandlerThreads:
         with self._lock:
             if self.closed:
                 self._calls = deque()
-                self._threads = self._busy = 0
+                self._threads = self.busy = 0
                 self.closed = False
 
     def close(self) -> None:
@@ -128,7 +129,7 @@ class HandlerThreads:
             with self._lock:
                 call.ended = True
                 if calls is self._calls:
-                    self._busy -= 1
+                    self.busy -= 1
                 if call.abandoned:
                     self.leaked -= 1
             del call  # its function and context must not live until the next call
