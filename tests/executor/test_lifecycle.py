@@ -192,15 +192,24 @@ async def test_serve_raises_when_a_write_queue_has_ended_and_starting_again_mend
     await executor.stop()
 
 
-async def test_a_defect_in_the_queue_is_the_cause_that_serve_names(monkeypatch):
-    executor = CommandExecutor(sink := FaultySink())
+async def test_defect_in_the_writing_task_is_the_cause_of_the_error_that_serve_raises():
+    class UnprintableError(OSError):
+        def __str__(self) -> str:
+            raise ZeroDivisionError
+
+    class Sink(FaultySink):
+        async def write(self, batch: Batch) -> None:
+            if self.mode == "fail":
+                raise UnprintableError
+            await super().write(batch)
+
+    executor = CommandExecutor(sink := Sink("fail"))
     await executor.start()
-    monkeypatch.setattr(Batch, "run_count", property(lambda batch: 1 / 0))
     made = await executor.execute(invoke(nothing))
     with pytest.raises(RuntimeError) as caught:
         await executor.serve()
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
-    monkeypatch.undo()
+    sink.mode = "ok"
     await executor.stop()
     assert sink.records == [made]
     assert executor.accounting().waiting == 0

@@ -1,14 +1,10 @@
 """Record sinks: the protocol, a sink that keeps nothing, and a sink that keeps records in memory."""
 
-import asyncio
-import logging
 from collections import deque
-from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from hassette_executor.records.batches import Batch
 from hassette_executor.records.runs import Record
-from hassette_executor.repeated_log import RepeatedLog
 
 
 @runtime_checkable
@@ -91,42 +87,3 @@ class MemorySink:
     async def last_id(self) -> int:
         """Return the highest id kept so far, even if its record has been dropped since."""
         return self._last_id
-
-
-class SlowSinkWarning:
-    """Logs a warning while a write takes too long: a hung sink raises no error.
-
-    Args:
-        log: The log.
-        first_s: Seconds until the first warning.
-        interval_s: Seconds between further warnings.
-        waiting: Returns how many runs wait.
-    """
-
-    def __init__(self, log: RepeatedLog, first_s: float, interval_s: float, waiting: Callable[[], int]) -> None:
-        self._log = log
-        self._first_s = first_s
-        self._interval_s = interval_s
-        self._waiting = waiting
-        self._timer: asyncio.TimerHandle | None = None
-
-    def start(self) -> None:
-        """Start to watch a write that begins now."""
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._first_s, self._warn, loop.time())
-
-    def stop(self) -> None:
-        """Stop watching; the write has ended, or the queue no longer waits for it."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _warn(self, since: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._log.log(
-            "slow",
-            logging.WARNING,
-            "Sink has not responded for a while; new records are queued",
-            extra={"seconds": round(loop.time() - since), "waiting": self._waiting()},
-        )
-        self._timer = loop.call_later(self._interval_s, self._warn, since)

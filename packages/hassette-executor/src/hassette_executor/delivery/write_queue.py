@@ -7,16 +7,16 @@ service that waits for the queue does not cancel the flush.
 import asyncio
 import itertools
 import logging
-import random
 from collections import Counter
 from collections.abc import Sequence
 
 from hassette_executor.clock import Clock
+from hassette_executor.delivery.attempts import WriteAttempts
 from hassette_executor.delivery.backlog import Backlog
 from hassette_executor.delivery.batch_builder import BatchBuilder
 from hassette_executor.delivery.flush_waiters import FlushWaiters
 from hassette_executor.delivery.retrying import UnsettledBatches
-from hassette_executor.delivery.sinks import RecordSink, SlowSinkWarning
+from hassette_executor.delivery.sinks import RecordSink
 from hassette_executor.records.batches import Batch
 from hassette_executor.records.runs import Record
 from hassette_executor.repeated_log import RepeatedLog
@@ -41,7 +41,6 @@ class WriteQueue:
         builder: Announcements for the next batch; call `touch` after adding one.
         persisted: How many runs the sink has kept.
         shed: How many runs were not kept, by reason.
-        failures: How many writes in a row have failed.
     """
 
     def __init__(
@@ -55,8 +54,6 @@ class WriteQueue:
         self.builder = BatchBuilder(limits or ExecutorLimits())
         self.persisted = 0
         self.shed: Counter[str] = Counter()
-        self.failures = 0
-        self._sink = sink
         self._settings = settings
         self._wall_ns = clock.wall_ns
         self._backlog = Backlog(index_from=settings.max_records // 8)
@@ -75,7 +72,12 @@ class WriteQueue:
         self._writer: asyncio.Task[None] | None = None
         self._generation = 0
         self._log = RepeatedLog(logger, settings.log_interval_s, clock.monotonic_ns)
-        self._slow = SlowSinkWarning(self._log, settings.retry_max_s, settings.log_interval_s, lambda: self.waiting)
+        self._attempts = WriteAttempts(sink, settings, self._log, lambda: self.waiting)
+
+    @property
+    def failures(self) -> int:
+        """How many writes in a row have failed."""
+        return self._attempts.failures
 
     @property
     def waiting(self) -> int:
@@ -165,7 +167,7 @@ class WriteQueue:
                 await asyncio.wait({self._writer}, timeout=1)
         self._closed = True
         self._cancel_timer()
-        self._slow.stop()
+        self._attempts.stop_watching()
         self._count_rest(timeout_s)
         self._flushes.release()
 
@@ -223,65 +225,24 @@ class WriteQueue:
         return batch._replace(sequence=self._sequence)
 
     async def _write(self, batch: Batch, generation: int) -> None:
-        error = await self._attempt(batch)
+        error = await self._attempts.write(batch)
         if generation != self._generation or not self._unsettled.is_current(batch):
             # `close` stopped waiting for a sink that ignores its cancellation, and has counted this batch.
             return
-        if isinstance(error, ValueError):
+        if error is None:
+            self.persisted += batch.run_count
+            self._kept_sequence = batch.sequence
+            self._attempts.succeeded()
+        elif isinstance(error, ValueError):
             self._isolate(batch, error)
-        elif error is not None:
-            self._retry_later(error)
-            self._unsettled.put_back([batch])
         else:
-            self._note_kept(batch)
+            pause_s = self._attempts.failed(error, closing=self._closing)
+            self._cancel_timer()
+            self._pausing, self._flush_now = True, False
+            self._timer = asyncio.get_running_loop().call_later(pause_s, self._flush_due)
+            self._unsettled.put_back([batch])
         # Last: if a defect above ends this task, the next task must find the batch.
         self._unsettled.settle_current()
-
-    async def _attempt(self, batch: Batch) -> Exception | None:
-        self._slow.start()
-        try:
-            await self._sink.write(batch)
-        except asyncio.CancelledError:
-            if self._writer is not None and self._writer.cancelling():
-                # The batch stays the current one, for `close` to count or for the next writer to retry.
-                raise
-            return RuntimeError("the sink's own work was cancelled")
-        except Exception as error:  # noqa: BLE001  whatever error the sink raises, the batch is kept and retried
-            return error
-        finally:
-            self._slow.stop()
-        return None
-
-    def _note_kept(self, batch: Batch) -> None:
-        self.persisted += batch.run_count
-        self._kept_sequence = batch.sequence
-        if self.failures:
-            # Rate-limited like the failure: a sink may fail and recover with every batch.
-            facts = {"failed_writes": self.failures, "waiting": self.waiting}
-            self._log.log("recovered", logging.WARNING, "Records are written again", extra=facts)
-        self.failures = 0
-
-    def _retry_later(self, error: Exception) -> None:
-        pause_s = min(self._settings.retry_max_s, self._settings.retry_min_s * 2 ** min(self.failures, 30))
-        self.failures += 1
-        self._log.log(
-            "retry",
-            logging.WARNING,
-            "Records could not be written; they are kept and retried",
-            extra={
-                "error": f"{type(error).__name__}: {error}",
-                "waiting": self.waiting,
-                "failed_writes": self.failures,
-            },
-        )
-        self._pausing = True
-        self._flush_now = False
-        self._cancel_timer()
-        if self._closing:
-            pause_s = min(pause_s, self._settings.retry_min_s)
-        # At random between half and the full pause, so that several queues do not retry at the same moment.
-        pause_s *= random.uniform(0.5, 1)  # noqa: S311  no secret
-        self._timer = asyncio.get_running_loop().call_later(pause_s, self._flush_due)
 
     def _isolate(self, batch: Batch, error: ValueError) -> None:
         """Search the row that the sink rejects in smaller and smaller pieces; drop that row, keep the rest."""
