@@ -1,15 +1,15 @@
-"""What `CommandExecutor.execute` costs, as ratios against named floors measured in the same run.
+"""Measure the cost of `CommandExecutor.execute` as a ratio to a floor measured in the same run.
 
     python benchmarks/executor.py [--quick]
 
-Beyond an aim, it exits with 1; with --quick only beyond the aim and a quarter of it, since machines of CI are noisy.
+Exits with 1 if an aim is missed. With --quick a quarter more is tolerated, because CI machines are noisy.
 
-The floor of a run: two clock reads, one slotted record, one append to a deque, around the awaited handler. Figures are
-the event loop's own CPU time, so that what else the machine does counts little; each is compared with the floor just
-before it and just after. `dispatching.py` measures the cost of passing the records on afterwards.
+The floor of a run: two clock reads, one slotted record and one append to a deque around the awaited handler. Figures are
+CPU time of the event loop's thread, so that the load of the machine counts little. Each is compared with the floor just
+before and just after it. `dispatching.py` measures the cost of passing the records on afterwards.
 
-For comparison: what OpenTelemetry's SDK takes for a span around the same handler, with a batch processor whose exporter
-does nothing.
+For comparison it also measures a span of OpenTelemetry's SDK around the same handler, with a batch processor whose
+exporter does nothing.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def five_deep(depth: int = 4) -> None:
     if depth:
         five_deep(depth - 1)
     else:
-        raise ValueError("the sensor said nothing")
+        raise ValueError("the sensor did not respond")
 
 
 async def raising_handler() -> None:
@@ -75,7 +75,7 @@ FLOOR_RECORDS: deque[FloorRecord] = deque(maxlen=10_000)
 
 
 async def floor_execute(command: InvokeHandler) -> FloorRecord:
-    """The least that can be called executing and recording."""
+    """Execute and record a handler with the least possible work."""
     started_ns = time.monotonic_ns()
     await command.call()
     ended_ns = time.monotonic_ns()
@@ -111,7 +111,7 @@ async def executing(
 
 
 def a_span_each() -> tuple[Callable[[int], Awaitable[float]], Callable[[], None]] | None:
-    """Return what measures OpenTelemetry's SDK, and what closes it; None if that is not installed."""
+    """Return a function that measures OpenTelemetry's SDK and one that closes it; None if it is not installed."""
     try:
         from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
@@ -141,7 +141,7 @@ def a_span_each() -> tuple[Callable[[int], Awaitable[float]], Callable[[], None]
 
 
 async def measure(rounds: int, count: int) -> tuple[list[float], dict[str, list[tuple[float, float]]]]:
-    """Return the floors, and of each contender its figure and its ratio to the floors around it, by round."""
+    """Return the floors, and for each contender its figure and its ratio to the floors around it, by round."""
     logging.getLogger("hassette_executor.outcome").setLevel(logging.CRITICAL)
     async with CommandExecutor(NullSink(), settings=ExecutorSettings(timeout_s=0)) as executor:
         contenders: dict[str, Callable[[], Awaitable[float]]] = {
@@ -185,7 +185,7 @@ def main() -> None:
     if quick:
         print("with --quick, a quarter more than the aim is tolerated")
     if beyond:
-        sys.exit(f"beyond the aim: {', '.join(beyond)}")
+        sys.exit(f"aim missed: {', '.join(beyond)}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
-"""Whether an idle executor sleeps: wake-ups of the event loop and task switches of the process over ten seconds.
+"""Measure wake-ups of the event loop and task switches of the process over ten seconds with an idle executor.
 
     python benchmarks/idle.py [--quick]
 
-The floor is an event loop that sleeps for the same time, in the same process, just before. One wake-up more, and
-it exits with 1. Task switches of the process are judged with a tolerance of a quarter of the floor's and of 3, since
-they depend on what else the machine does.
+The floor is an event loop that sleeps for the same time in the same process, just before. Exits with 1 after one more
+wake-up than that. Task switches depend on the load of the machine, so a quarter of the floor plus 3 is tolerated.
 """
 
 import argparse
@@ -21,7 +20,7 @@ LISTENER = ListenerRegistration(app="bench", instance="0", name="handler", topic
 
 
 class CountingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
-    """Counts how often the event loop waits, which is once more than it wakes up."""
+    """Counts how often the event loop waits, which is one more than its wake-ups."""
 
     waits = 0
 
@@ -51,7 +50,7 @@ async def measure(selector: CountingSelector, seconds: float) -> tuple[tuple[int
                 InvokeHandler(registration=LISTENER, call=handler, trigger=TRIGGER, ready_ns=time.monotonic_ns())
             )
         await executor.force_flush()
-        # Its last timers (handing over, flushing, looking for long runs) end within the flush interval.
+        # The last timers of the executor (dispatch, flush, sweeper) end within the flush interval.
         await asyncio.sleep(1)
         idle = await asleep(selector, seconds)
         serving.cancel()
@@ -66,11 +65,11 @@ def main() -> None:
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
         floor, idle = runner.run(measure(selector, seconds))
     print(f"floor: an event loop that sleeps {seconds:g} s  {floor[0]:4} wake-ups  {floor[1]:4} task switches")
-    print(f"with an executor that has nothing to do  {idle[0]:4} wake-ups  {idle[1]:4} task switches")
+    print(f"with an idle executor                   {idle[0]:4} wake-ups  {idle[1]:4} task switches")
     more = (idle[0] - floor[0], idle[1] - floor[1])
     print(f"added                                    {more[0]:4} wake-ups  {more[1]:4} task switches  (aim: 0)")
     if more[0] > 0 or more[1] > 3 + floor[1] // 4:
-        sys.exit("beyond the aim: an idle executor does not sleep")
+        sys.exit("aim missed: an idle executor wakes up")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Whether memory stays flat: a million runs, most of them plain, some with log lines, calls and failures.
+"""Measure the growth of memory over a million runs, some with log lines, service calls and failures.
 
     python benchmarks/memory.py [--quick]
 
-Beyond an aim, it exits with 1; with --quick only beyond the aim and a quarter of it, since machines of CI are noisy.
+Exits with 1 if an aim is missed. With --quick a quarter more is tolerated, because CI machines are noisy.
 
 The floor is the same process after its first 100,000 runs, when every buffer has been filled once.
 """
@@ -37,20 +37,20 @@ async def quiet() -> None:
     pass
 
 
-async def talkative() -> None:
+async def with_effects() -> None:
     log.warning("the light is still %s", "on")
     record_service_call(ServiceCall(time.time_ns() // 1000, "light", "turn_on", "light.hall", "", 10, "ctx", None))
 
 
 async def failing() -> None:
-    raise ValueError("the sensor said nothing")
+    raise ValueError("the sensor did not respond")
 
 
 def commands() -> list[InvokeHandler]:
-    """What is run over and over: 23 that are quiet, one that talks, one that fails."""
+    """Return the commands to repeat: 23 without effects, one that logs and calls a service, one that fails."""
     made: list[InvokeHandler] = []
     for number in range(25):
-        call = talkative if number == 7 else failing if number == 20 else quiet
+        call = with_effects if number == 7 else failing if number == 20 else quiet
         registration = ListenerRegistration(
             app="bench", instance="0", name=f"handler {number}", topic="state_changed.*", handler=call.__name__
         )
@@ -101,7 +101,7 @@ def main() -> None:
     if quick:
         print("with --quick, a quarter more than the aim is tolerated")
     if after - warm >= AIM_MB * (1.25 if quick else 1):
-        sys.exit("beyond the aim: growth")
+        sys.exit("aim missed: growth")
 
 
 if __name__ == "__main__":
