@@ -5,7 +5,7 @@
 Exits with 1 if an aim is missed. With --quick only lost runs are an error and the other figures are printed, because CI
 machines are noisy.
 
-1. CPU time of the event loop's thread for 500 records from the buffer into a sink: the feed, the write queue, the batch,
+1. CPU time of the event loop's thread for 500 records from the buffer into a sink: feed, write queue, batch,
    and a sink that only switches to the store's thread and back. The floor is the creation of 500 objects of ten fields.
    The aim of 0.5 µs per record was set where one such object took 490 ns, so the aim is 1.02 times the floor.
 2. CPU time for evicting records from a full queue.

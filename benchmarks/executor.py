@@ -4,9 +4,9 @@
 
 Exits with 1 if an aim is missed. With --quick a quarter more is tolerated, because CI machines are noisy.
 
-The floor of a run: two clock reads, one slotted record and one append to a deque around the awaited handler. Figures are
-CPU time of the event loop's thread, so that the load of the machine counts little. Each is compared with the floor just
-before and just after it. `dispatching.py` measures the cost of passing the records on afterwards.
+The floor of a run: two clock reads, one slotted record and one append to a deque around the awaited handler. Figures
+are CPU time of the event loop's thread, so that the load of the machine counts little. Each is compared with the floor
+just before and just after it. `dispatching.py` measures the cost of passing the records on afterwards.
 
 For comparison it also measures a span of OpenTelemetry's SDK around the same handler, with a batch processor whose
 exporter does nothing.

@@ -38,7 +38,7 @@ def left(backlog: Backlog) -> list[Record]:
 
 
 @given(waiting, st.integers(0, 60), st.integers(0, 30_000))
-def test_what_stays_fits_and_nothing_is_lost_or_reordered(records, max_records, max_bytes):
+def test_after_eviction_the_rest_fits_and_nothing_is_lost_or_reordered(records, max_records, max_bytes):
     backlog = filled(records)
     go = backlog.evict(max_records, max_bytes)
     count, size = len(backlog), backlog.bytes
@@ -52,7 +52,7 @@ def test_what_stays_fits_and_nothing_is_lost_or_reordered(records, max_records, 
 
 
 @given(waiting, st.integers(0, 60))
-def test_by_count_exactly_as_many_go_as_have_to_the_cheapest_first_and_the_busiest_among_them(records, max_records):
+def test_eviction_by_count_takes_the_cheapest_first_and_the_busiest_among_them(records, max_records):
     backlog = filled(records)
     go = backlog.evict(max_records, 1 << 40)
     stay = left(backlog)
@@ -71,7 +71,7 @@ def test_by_count_exactly_as_many_go_as_have_to_the_cheapest_first_and_the_busie
         assert not kept or max(lost) < min(kept), "the oldest go"
 
 
-def test_the_busiest_sink_to_a_level_that_all_share():
+def test_busiest_registrations_are_evicted_down_to_a_common_number():
     backlog = filled(
         made([(Status.SUCCESS, 0, False)] * 30 + [(Status.SUCCESS, 1, False)] * 6 + [(Status.SUCCESS, 2, False)])
     )
@@ -80,14 +80,14 @@ def test_the_busiest_sink_to_a_level_that_all_share():
     assert sorted(Counter(one.registration.name for one in left(backlog)).items()) == [("a", 4), ("b", 4), ("c", 1)]
 
 
-def test_a_job_that_is_registered_anew_for_each_run_is_one_busy_job():
+def test_job_that_is_registered_for_each_run_counts_as_one_busy_job():
     once = [record(number, registration=job("once")) for number in range(30)]
     rare = made([(Status.SUCCESS, 0, False)] * 5, 30)
     backlog = filled([*once, *rare])
     assert backlog.evict(20, 1 << 40) == once[:15]
 
 
-def test_a_long_backlog_is_lined_up_before_it_is_full():
+def test_long_backlog_is_indexed_before_it_is_full():
     backlog = filled(made([(Status.SUCCESS, 0, False)] * 20), line_up_from=20)
     assert not backlog.indexed
     backlog.extend(made([(Status.SUCCESS, 0, False)], 20), PLAIN_BYTES)
@@ -106,7 +106,7 @@ steps = st.lists(
 
 
 @given(steps, st.sampled_from([0, 5, 100]))
-def test_whatever_is_taken_put_back_and_given_up_the_rest_waits_in_its_order(steps, line_up_from):
+def test_order_holds_whatever_is_taken_put_back_or_evicted(steps, line_up_from):
     # Many at first, with the cheapest far between: what is given up there is let go later, and not at once.
     first = made(
         [(Status.ERROR if number % 9 else Status.SUCCESS, number % 3, number % 2 == 0) for number in range(90)]
@@ -167,7 +167,7 @@ def test_eviction_measures_only_the_evicted_records():
     assert len(evicted) == 10
 
 
-def test_what_was_given_up_is_held_for_a_sixteenth_of_what_waits_at_most():
+def test_evicted_records_hold_at_most_a_sixteenth_of_the_waiting_memory():
     errors = made([(Status.ERROR, 0, False)] * 100)
     backlog = filled(errors)
     for number in range(100, 2_100):

@@ -52,7 +52,7 @@ RAISED = [
 
 @pytest.mark.parametrize("runs_in", ["async", "sync"])
 @pytest.mark.parametrize(("error", "status", "kind", "with_frames"), SWALLOWED)
-async def test_an_exception_is_recorded_by_the_table_and_swallowed(error, status, kind, with_frames, runs_in):
+async def test_exception_is_classified_recorded_and_not_raised(error, status, kind, with_frames, runs_in):
     async with CommandExecutor(sink := MemorySink()) as executor:
         call = raising(error) if runs_in == "async" else sync(error)
         record = await executor.execute(invoke(call, runs_in=runs_in))
@@ -65,7 +65,7 @@ async def test_an_exception_is_recorded_by_the_table_and_swallowed(error, status
 
 @pytest.mark.parametrize("runs_in", ["async", "sync"])
 @pytest.mark.parametrize(("error", "status", "kind"), RAISED)
-async def test_what_ends_the_task_is_recorded_and_reraised(error, status, kind, runs_in):
+async def test_cancellation_and_unknown_base_exceptions_are_recorded_and_raised_again(error, status, kind, runs_in):
     async with CommandExecutor(sink := MemorySink()) as executor:
         call = raising(error) if runs_in == "async" else sync(error)
         with pytest.raises(type(error)):
@@ -76,7 +76,7 @@ async def test_what_ends_the_task_is_recorded_and_reraised(error, status, kind, 
 
 @pytest.mark.parametrize("runs_in", ["async", "sync"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt("stop"), SystemExit(3)])
-def test_keyboard_interrupt_and_system_exit_are_recorded_and_reraised(error, runs_in):
+def test_keyboard_interrupt_and_system_exit_are_recorded_and_raised_again(error, runs_in):
     sink = MemorySink()
 
     async def main() -> None:
@@ -93,7 +93,7 @@ def test_keyboard_interrupt_and_system_exit_are_recorded_and_reraised(error, run
     assert record.failure.frames
 
 
-async def test_a_run_that_returns_is_a_success_with_its_trigger_and_times():
+async def test_run_that_returns_is_a_success_with_its_trigger_and_times():
     async with CommandExecutor(sink := MemorySink()) as executor:
         invocation = await executor.execute(invoke(nothing))
         execution = await executor.execute(execute_job(nothing))
@@ -109,7 +109,7 @@ async def test_a_run_that_returns_is_a_success_with_its_trigger_and_times():
     assert list(sink.records) == [invocation, execution, threaded]
 
 
-async def test_a_parameter_that_cannot_be_provided_is_found_inside_call_and_classified():
+async def test_parameter_that_cannot_be_provided_is_classified():
     def call():
         raise DependencyError("hall.on_motion wants 'lamp', which nobody provides")
 
@@ -119,14 +119,14 @@ async def test_a_parameter_that_cannot_be_provided_is_found_inside_call_and_clas
     assert (record.status, record.failure.kind, record.failure.frames) == ("error", "dependency", ())
 
 
-async def test_an_async_call_that_returns_nothing_to_await_is_an_error_and_no_crash():
+async def test_async_call_without_an_awaitable_is_a_failed_run():
     async with CommandExecutor() as executor:
         record = await executor.execute(invoke(lambda: None))
     assert record.failure is not None
     assert record.failure.type == "TypeError"
 
 
-async def test_a_sync_callable_that_turns_out_to_return_a_coroutine_is_awaited():
+async def test_coroutine_returned_by_a_sync_callable_is_awaited():
     seen: list[int] = []
 
     async def late() -> None:
@@ -140,7 +140,7 @@ async def test_a_sync_callable_that_turns_out_to_return_a_coroutine_is_awaited()
 # ---- deadlines
 
 
-async def test_a_run_that_exceeds_our_deadline_times_out_and_says_where_it_hung():
+async def test_run_that_exceeds_its_deadline_times_out_and_shows_where_it_was():
     async with CommandExecutor() as executor:
         record = await executor.execute(invoke(forever, timeout_s=0.02))
     assert record.status == "timed_out"
@@ -152,14 +152,14 @@ async def test_a_run_that_exceeds_our_deadline_times_out_and_says_where_it_hung(
     assert record.duration_us >= 20_000
 
 
-async def test_a_deadline_longer_than_the_sweep_is_kept_too():
+async def test_deadline_longer_than_the_sweep_interval_is_enforced():
     async with CommandExecutor(settings=ExecutorSettings(timeout_s=0.3)) as executor:
         record = await executor.execute(invoke(forever))
     assert record.status == "timed_out"
     assert 300_000 <= record.duration_us < 3_000_000
 
 
-async def test_a_registration_s_deadline_comes_before_the_default_and_zero_means_none():
+async def test_deadline_of_a_registration_overrides_the_default_and_zero_means_none():
     async with CommandExecutor(settings=ExecutorSettings(timeout_s=0.02)) as executor:
         by_default = await executor.execute(invoke(forever))
         without = asyncio.ensure_future(executor.execute(invoke(lambda: asyncio.sleep(0.06), timeout_s=0)))
@@ -168,14 +168,14 @@ async def test_a_registration_s_deadline_comes_before_the_default_and_zero_means
     assert (by_default.status, longer.status) == ("timed_out", "success")
 
 
-async def test_an_endless_deadline_ends_nothing_and_breaks_nobody_else_s():
+async def test_infinite_deadline_does_not_affect_other_deadlines():
     async with CommandExecutor() as executor:
         endless = asyncio.ensure_future(executor.execute(invoke(lambda: asyncio.sleep(0.06), timeout_s=float("inf"))))
         assert (await executor.execute(invoke(forever, timeout_s=0.02))).status == "timed_out"
         assert (await endless).status == "success"
 
 
-async def test_the_handler_s_own_timeout_is_an_error_also_under_a_deadline():
+async def test_timeout_error_of_the_handler_is_a_failure_and_not_a_timeout():
     async def handler() -> None:
         async with asyncio.timeout(0.01):
             await forever()
@@ -186,7 +186,7 @@ async def test_the_handler_s_own_timeout_is_an_error_also_under_a_deadline():
     assert (record.status, record.failure.kind, record.failure.type) == ("error", "exception", "TimeoutError")
 
 
-async def test_a_handler_that_swallows_our_cancellation_has_timed_out_all_the_same():
+async def test_handler_that_swallows_its_cancellation_has_timed_out():
     async def stubborn() -> None:
         try:
             await forever()
@@ -199,7 +199,7 @@ async def test_a_handler_that_swallows_our_cancellation_has_timed_out_all_the_sa
     assert (record.status, record.failure.frames) == ("timed_out", ())
 
 
-async def test_what_a_handler_raises_in_its_clean_up_is_the_cause_of_the_timeout():
+async def test_exception_in_the_clean_up_is_the_cause_of_the_timeout():
     async def messy() -> None:
         try:
             await forever()
@@ -213,7 +213,7 @@ async def test_what_a_handler_raises_in_its_clean_up_is_the_cause_of_the_timeout
     assert "the valve is stuck" in record.failure.traceback
 
 
-async def test_a_cancellation_by_somebody_else_is_cancelled_and_reraised():
+async def test_cancellation_from_outside_is_recorded_and_raised_again():
     async with CommandExecutor(sink := MemorySink()) as executor:
         task = asyncio.ensure_future(executor.execute(invoke(forever, timeout_s=60)))
         await eventually(executor.running)
@@ -240,7 +240,7 @@ def test_cancellation_at_the_same_time_as_the_deadline_is_raised_again():
     assert [record.status for record in sink.records] == ["cancelled"]
 
 
-async def test_of_two_nested_runs_the_one_whose_deadline_passed_times_out():
+async def test_only_the_nested_run_whose_deadline_passed_times_out():
     outer, inner = listener("outer", timeout_s=0.02), listener("inner", timeout_s=60)
     statuses: list[str] = []
 
@@ -291,7 +291,7 @@ async def test_two_nested_deadlines_at_once_leave_the_task_uncancelled():
     expired=st.booleans(),
     cancelled=st.booleans(),
 )
-def test_every_end_of_a_run_has_one_outcome_and_only_what_must_go_through_does(raised, expired, cancelled):
+def test_every_end_of_a_run_has_one_outcome_and_only_cancellations_and_exits_are_raised(raised, expired, cancelled):
     outcome = classify(raised, expired=expired, cancelled=cancelled)
     exits = isinstance(raised, KeyboardInterrupt | SystemExit | GeneratorExit)
     ours = expired and not (cancelled and isinstance(raised, asyncio.CancelledError))
@@ -305,7 +305,7 @@ def test_every_end_of_a_run_has_one_outcome_and_only_what_must_go_through_does(r
         assert not outcome.with_frames
 
 
-async def test_without_start_and_after_stop_nothing_is_run_and_nothing_recorded():
+async def test_nothing_runs_and_nothing_is_recorded_before_start_and_after_stop():
     executor = CommandExecutor(sink := MemorySink())
     with pytest.raises(ExecutorStoppedError, match=r"start\(\)"):
         await executor.execute(invoke(failing))

@@ -39,7 +39,7 @@ def lines_of(record) -> list[str]:
     return [] if record.effects is None else [line.message for line in record.effects.log_lines]
 
 
-async def test_a_run_that_failed_keeps_every_line_and_one_that_did_not_the_important_ones():
+async def test_failed_run_keeps_every_line_and_a_successful_run_the_important_lines():
     async def talk() -> None:
         app_log.debug("the lamp is %s", "off")
         app_log.warning("the lamp is slow")
@@ -60,7 +60,7 @@ async def test_a_run_that_failed_keeps_every_line_and_one_that_did_not_the_impor
     assert (line.level, line.logger, line.at_us > 1_700_000_000_000_000) == (logging.DEBUG, "apps.hall", True)
 
 
-async def test_the_level_from_which_lines_are_kept_is_a_setting():
+async def test_level_from_which_lines_are_kept_is_a_setting():
     async def talk() -> None:
         app_log.info("kept")
         app_log.debug("not kept")
@@ -69,7 +69,7 @@ async def test_the_level_from_which_lines_are_kept_is_a_setting():
         assert lines_of(await executor.execute(invoke(talk))) == ["kept"]
 
 
-async def test_lines_are_bounded_in_number_and_chatter_never_pushes_out_a_warning():
+async def test_lines_are_bounded_in_number_and_debug_lines_never_push_out_a_warning():
     async def chatter(fail: bool) -> None:
         app_log.warning("important")
         for number in range(20):
@@ -85,7 +85,7 @@ async def test_lines_are_bounded_in_number_and_chatter_never_pushes_out_a_warnin
     assert failed.effects.dropped_log_lines == 16
 
 
-async def test_lines_are_bounded_in_size_and_the_last_words_stay():
+async def test_lines_are_bounded_in_size_and_the_newest_stay():
     async def shout() -> None:
         for number in range(10):
             app_log.error("%d%s", number, "!" * 99)
@@ -96,7 +96,7 @@ async def test_lines_are_bounded_in_size_and_the_last_words_stay():
     assert record.effects.dropped_log_lines == 8
 
 
-async def test_a_failed_run_whose_every_line_was_cut_off_says_how_many():
+async def test_failed_run_whose_lines_were_all_dropped_counts_them():
     async def talk_and_fail() -> None:
         app_log.info("gone")
         await failing()
@@ -106,7 +106,7 @@ async def test_a_failed_run_whose_every_line_was_cut_off_says_how_many():
     assert (lines_of(record), record.effects.dropped_log_lines) == ([], 1)
 
 
-async def test_a_long_line_is_cut_and_an_exception_is_named():
+async def test_long_line_is_truncated_and_an_exception_is_named():
     async def talk() -> None:
         app_log.warning("x" * 5_000)
         try:
@@ -120,7 +120,7 @@ async def test_a_long_line_is_cut_and_an_exception_is_named():
     assert named == "it failed [ValueError: the sensor did not respond]"
 
 
-async def test_a_line_that_cannot_be_rendered_breaks_neither_the_run_nor_the_record(monkeypatch):
+async def test_line_that_cannot_be_formatted_affects_neither_the_run_nor_the_record(monkeypatch):
     monkeypatch.setattr(logging, "raiseExceptions", False)
 
     class UnspeakableError(Exception):
@@ -141,7 +141,7 @@ async def test_a_line_that_cannot_be_rendered_breaks_neither_the_run_nor_the_rec
     assert lines_of(record) == ["and goes on"]
 
 
-async def test_service_calls_attach_in_order_and_the_first_stay_beyond_the_bound():
+async def test_service_calls_are_attached_in_order_and_the_first_stay():
     async def act() -> None:
         for number in range(5):
             record_service_call(called(f"s{number}"))
@@ -152,13 +152,13 @@ async def test_service_calls_attach_in_order_and_the_first_stay_beyond_the_bound
     assert record.effects.dropped_service_calls == 2
 
 
-async def test_a_run_of_which_no_call_may_be_kept_says_how_many_there_were():
+async def test_run_that_may_keep_no_calls_counts_them():
     async with CommandExecutor(settings=ExecutorSettings(service_calls=0)) as executor:
         record = await executor.execute(invoke(lambda: record_service_call(called()), runs_in="sync"))
     assert record.effects == Effects(dropped_service_calls=1)
 
 
-async def test_outside_of_a_run_nothing_attaches_and_nothing_breaks():
+async def test_effects_outside_of_a_run_are_ignored():
     async with CommandExecutor(sink := MemorySink()) as executor:
         record_service_call(called())
         app_log.warning("nobody's line")
@@ -166,7 +166,7 @@ async def test_outside_of_a_run_nothing_attaches_and_nothing_breaks():
     assert sink.records[0].effects is None
 
 
-async def test_tasks_and_threads_of_a_run_inherit_it():
+async def test_tasks_and_threads_of_a_run_add_to_its_effects():
     async def background(name: str) -> None:
         record_service_call(called(name))
 
@@ -181,7 +181,7 @@ async def test_tasks_and_threads_of_a_run_inherit_it():
     assert [call.service for call in in_thread.effects.service_calls] == ["sync"]
 
 
-async def test_runs_at_the_same_time_do_not_mix_their_effects():
+async def test_concurrent_runs_do_not_mix_their_effects():
     async def act(name: str) -> None:
         for _ in range(3):
             record_service_call(called(name))
@@ -195,7 +195,7 @@ async def test_runs_at_the_same_time_do_not_mix_their_effects():
         assert {call.service for call in record.effects.service_calls} == {record.registration.name}
 
 
-async def test_a_nested_run_has_its_own_effects_and_gives_the_outer_one_back():
+async def test_nested_run_has_separate_effects():
     async with CommandExecutor() as executor:
 
         async def outer() -> None:
@@ -208,7 +208,7 @@ async def test_a_nested_run_has_its_own_effects_and_gives_the_outer_one_back():
     assert [call.service for call in record.effects.service_calls] == ["before", "after"]
 
 
-async def test_the_executor_s_own_lines_about_a_nested_failure_do_not_attach_to_the_outer_run():
+async def test_outcome_line_of_a_nested_failure_is_not_attached_to_the_outer_run():
     async with CommandExecutor(settings=ExecutorSettings(batch_records=1)) as executor:
 
         async def outer() -> None:
@@ -220,7 +220,7 @@ async def test_the_executor_s_own_lines_about_a_nested_failure_do_not_attach_to_
     assert executor.accounting().executed == 4
 
 
-async def test_effects_after_the_record_was_made_are_counted_as_lost():
+async def test_effects_after_the_record_are_counted_as_lost():
     go = asyncio.Event()
     tasks: list[asyncio.Task[None]] = []
 
@@ -242,7 +242,7 @@ async def test_effects_after_the_record_was_made_are_counted_as_lost():
     assert losses == {("late_effect", "service_calls"): 1, ("late_effect", "log_lines"): 2}
 
 
-async def test_effects_that_a_thread_adds_while_the_record_is_made_are_late_and_counted(monkeypatch):
+async def test_effects_of_a_thread_during_the_end_of_its_run_are_counted_as_late(monkeypatch):
     inside, go = threading.Event(), threading.Event()
     add = GatheredEffects.add_call
 
@@ -267,7 +267,7 @@ async def test_effects_that_a_thread_adds_while_the_record_is_made_are_late_and_
     assert [(loss.what, loss.count) for loss in sink.stored("losses")] == [("service_calls", 1)]
 
 
-def test_what_comes_after_the_effects_were_taken_is_late():
+def test_effects_after_take_are_late():
     late = LateEffects()
     gathered = GatheredEffects(ExecutorSettings(), late)
     gathered.add_call(called())
@@ -277,7 +277,7 @@ def test_what_comes_after_the_effects_were_taken_is_late():
     assert late.take() == {"log_lines": 1, "service_calls": 1}
 
 
-async def test_a_thread_that_begins_to_gather_while_the_run_is_taken_from_the_others_is_late():
+async def test_first_effect_during_the_end_of_its_run_is_late():
     class Leaving(set):
         def __contains__(self, execution: object) -> bool:
             there = super().__contains__(execution)
@@ -290,7 +290,7 @@ async def test_a_thread_that_begins_to_gather_while_the_run_is_taken_from_the_ot
     assert scope.effects_of(execution) is scope.late
 
 
-async def test_a_run_that_went_well_counts_the_warnings_that_were_cut_off_and_no_chatter():
+async def test_successful_run_counts_dropped_warnings_but_no_debug_lines():
     async def chatty() -> None:
         app_log.warning("once")
         for number in range(1_000):
@@ -307,7 +307,7 @@ async def test_a_run_that_went_well_counts_the_warnings_that_were_cut_off_and_no
         assert (await executor.execute(invoke(warns))).effects.dropped_log_lines == 12
 
 
-async def test_the_bound_of_lines_in_bytes_counts_bytes():
+async def test_bound_of_lines_in_bytes_counts_bytes():
     async def handler() -> None:
         for _ in range(100):
             app_log.warning("€" * 100)
@@ -317,7 +317,7 @@ async def test_the_bound_of_lines_in_bytes_counts_bytes():
     assert (len(lines_of(record)), record.effects.dropped_log_lines) == (10, 90)
 
 
-async def test_two_threads_of_a_run_that_start_to_log_at_once_share_one_gathering():
+async def test_threads_that_start_to_log_at_once_share_the_effects_of_their_run():
     gate = threading.Barrier(4)
 
     def log(number: int) -> None:
@@ -333,14 +333,14 @@ async def test_two_threads_of_a_run_that_start_to_log_at_once_share_one_gatherin
             assert sorted(lines_of(record)) == ["0", "1", "2", "3"]
 
 
-async def test_stop_takes_the_log_handler_away():
+async def test_stop_removes_the_log_handler():
     before = list(logging.getLogger().handlers)
     async with CommandExecutor():
         assert len(logging.getLogger().handlers) == len(before) + 1
     assert logging.getLogger().handlers == before
 
 
-async def test_outcomes_are_logged_by_the_table_away_from_the_loop(caplog):
+async def test_outcomes_are_logged_by_status_in_a_thread(caplog):
     caplog.set_level(logging.DEBUG, "hassette_executor.outcome")
     async with CommandExecutor() as executor:
         for _ in range(3):

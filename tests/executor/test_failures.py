@@ -53,14 +53,14 @@ def unqualified(line: str) -> str:
 
 
 @pytest.mark.parametrize("function", [chained, in_handling, hidden])
-def test_a_traceback_reads_as_python_prints_it(function):
+def test_traceback_is_the_same_as_printed_by_python(function):
     error = caught(function)
     rendered = plainly(take_failure("exception", error).traceback)
     printed = plainly("".join(traceback.format_exception(error)))
     assert [unqualified(line) for line in rendered] == printed
 
 
-def test_causes_are_told_apart_from_what_was_being_handled():
+def test_explicit_causes_differ_from_contexts():
     assert take_failure("exception", caught(chained)).explicit_cause
     implicit = take_failure("exception", caught(in_handling))
     assert implicit.cause is not None
@@ -68,7 +68,7 @@ def test_causes_are_told_apart_from_what_was_being_handled():
     assert take_failure("exception", caught(hidden)).cause is None
 
 
-def test_endless_recursion_keeps_the_way_in_and_the_end():
+def test_endless_recursion_keeps_the_first_and_last_frames():
     def deeper() -> None:
         deeper()
 
@@ -93,7 +93,7 @@ def test_frames_are_right_when_more_places_fail_than_are_remembered():
         assert len(cache) <= 50
 
 
-def test_a_chain_of_causes_that_bites_its_tail_comes_to_an_end():
+def test_circular_chain_of_causes_is_bounded():
     first, second = ValueError("first"), ValueError("second")
     first.__cause__, second.__cause__ = second, first
     failure: Failure | None = take_failure("exception", first)
@@ -103,7 +103,7 @@ def test_a_chain_of_causes_that_bites_its_tail_comes_to_an_end():
     assert length == MAX_CHAIN + 1
 
 
-def test_a_cause_that_counts_as_false_is_a_cause_all_the_same():
+def test_falsy_cause_is_recorded():
     class EmptyError(Exception):
         def __len__(self) -> int:
             return 0
@@ -115,7 +115,7 @@ def test_a_cause_that_counts_as_false_is_a_cause_all_the_same():
     assert failure.cause.message == "inside"
 
 
-def test_a_message_that_cannot_be_read_does_not_cost_the_record():
+def test_unreadable_message_does_not_cost_the_record():
     class UnspeakableError(Exception):
         def __str__(self) -> str:
             raise RuntimeError("no words")
@@ -124,7 +124,7 @@ def test_a_message_that_cannot_be_read_does_not_cost_the_record():
     assert failure.message == "<the message could not be read: RuntimeError>"
 
 
-def test_a_long_message_is_cut_and_a_type_is_named_with_its_module():
+def test_long_message_is_truncated_and_a_type_has_its_module():
     failure = take_failure("exception", ValueError("x" * 10_000))
     assert (len(failure.message), failure.message[-1], failure.type) == (MAX_MESSAGE, "…", "ValueError")
     assert take_failure("exception", LampLookupError("x")).type == (f"{__name__}.LampLookupError")
@@ -139,12 +139,12 @@ def test_without_frames_there_is_no_traceback_and_no_cause():
     assert (failure.frames, failure.cause, failure.traceback) == ((), None, "")
 
 
-def test_a_frame_without_source_and_an_error_without_words_are_rendered():
+def test_frame_without_source_and_error_without_message_are_rendered():
     failure = Failure("exception", "KeyError", "", (Frame("<string>", 3, "f"),))
     assert failure.traceback == ('Traceback (most recent call last):\n  File "<string>", line 3, in f\nKeyError\n')
 
 
-def test_a_group_is_recorded_and_rendered_with_what_it_holds():
+def test_group_is_recorded_and_rendered_with_its_exceptions():
     def no_lamp() -> None:
         try:
             {}["lamp"]
@@ -168,7 +168,7 @@ def test_a_group_is_recorded_and_rendered_with_what_it_holds():
     assert take_failure("hassette", caught(together), with_frames=False).group == ()
 
 
-def test_groups_are_kept_up_to_a_number_and_a_depth():
+def test_groups_are_bounded_in_number_and_depth():
     def flat(error: BaseException) -> BaseException:
         return ExceptionGroup("g", [error] * (MAX_GROUP + 3))  # type: ignore[type-var]
 
@@ -184,7 +184,7 @@ def test_groups_are_kept_up_to_a_number_and_a_depth():
     assert count(failure) == 1 + MAX_GROUP + MAX_GROUP**2
 
 
-def test_notes_belong_to_the_message_and_cannot_make_it_longer_than_it_may_be():
+def test_notes_belong_to_the_message_and_its_bound():
     error = ValueError("no lamp")
     error.add_note("in the hall")
     error.add_note("since noon")
@@ -199,7 +199,7 @@ def test_notes_belong_to_the_message_and_cannot_make_it_longer_than_it_may_be():
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40)), max_size=60))
-def test_a_kind_is_written_once_per_interval_and_every_occurrence_is_said(occurrences):
+def test_kind_is_written_once_per_interval_and_every_occurrence_is_counted(occurrences):
     said: dict[int, list[tuple[int, int]]] = {}
     now = 0
 
@@ -222,7 +222,7 @@ def test_a_kind_is_written_once_per_interval_and_every_occurrence_is_said(occurr
         assert len(lines) + sum(left_out for _, left_out in lines) == happened[kind] + 1
 
 
-def test_kinds_that_have_fallen_silent_make_room_and_what_was_left_out_of_them_is_said(caplog):
+def test_kinds_without_recent_lines_are_forgotten_and_their_left_out_lines_are_reported(caplog):
     now = 0
     log = RepeatedLog(logging.getLogger("test"), 10, lambda: now * 1_000_000_000)
     log.log("burst", logging.WARNING, "again")
@@ -244,7 +244,7 @@ def test_kinds_that_have_fallen_silent_make_room_and_what_was_left_out_of_them_i
     assert len(caplog.records) == said + 1, "of kinds that had nothing unsaid there is nothing to say"
 
 
-def test_secrets_are_masked_in_messages_causes_and_groups_before_the_message_is_cut() -> None:
+def test_secrets_are_masked_in_messages_causes_and_groups_before_truncation() -> None:
     def mask(text: str) -> str:
         return text.replace("hunter22", "•••")
 

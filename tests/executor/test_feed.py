@@ -21,7 +21,7 @@ def publish(feed: Feed, *records) -> None:
     feed.publish(records, total_size(records))
 
 
-async def test_records_reach_a_subscriber_in_order_and_a_tenth_of_a_second_later():
+async def test_records_reach_a_subscriber_in_order_within_a_tenth_of_a_second():
     async with CommandExecutor() as executor, executor.feed.subscribe() as subscription:
         assert executor.feed.subscribers == 1
         made = [await executor.execute(invoke(nothing)) for _ in range(5)]
@@ -33,7 +33,7 @@ async def test_records_reach_a_subscriber_in_order_and_a_tenth_of_a_second_later
     assert executor.feed.subscribers == 0
 
 
-async def test_a_subscriber_that_comes_back_gets_what_it_missed_first():
+async def test_returning_subscriber_gets_the_missed_records_first():
     feed = Feed(10, 1_000_000)
     publish(feed, *NUMBERED[:8])
     async with feed.subscribe(NUMBERED[4].id) as subscription:
@@ -41,7 +41,7 @@ async def test_a_subscriber_that_comes_back_gets_what_it_missed_first():
         assert list(await anext(subscription)) == NUMBERED[5:9]
 
 
-async def test_a_new_subscriber_gets_only_what_comes():
+async def test_new_subscriber_gets_only_new_records():
     feed = Feed(10, 1_000_000)
     publish(feed, *NUMBERED[:3])
     async with feed.subscribe() as subscription:
@@ -55,7 +55,7 @@ async def test_a_new_subscriber_gets_only_what_comes():
     after=st.integers(0, 40),
     limit=st.integers(1, 20),
 )
-def test_what_is_asked_for_and_retained_is_replayed_whole_whatever_the_limit(retain, steps, after, limit):
+def test_all_requested_retained_records_are_replayed_whatever_the_limit(retain, steps, after, limit):
     async def scenario() -> None:
         feed = Feed(retain, 1_000_000)
         left = list(NUMBERED)
@@ -75,7 +75,7 @@ def test_what_is_asked_for_and_retained_is_replayed_whole_whatever_the_limit(ret
     asyncio.run(scenario())
 
 
-async def test_a_subscriber_that_falls_behind_is_cut_off_and_told():
+async def test_slow_subscriber_is_disconnected_with_an_error():
     feed = Feed(100, 1_000_000)
     async with feed.subscribe(limit=5) as slow, feed.subscribe() as quick:
         publish(feed, *NUMBERED[:5])
@@ -86,7 +86,7 @@ async def test_a_subscriber_that_falls_behind_is_cut_off_and_told():
         assert list(await anext(quick)) == NUMBERED[:6]
 
 
-async def test_a_subscriber_that_never_reads_slows_nobody():
+async def test_subscriber_that_never_reads_slows_nothing_down():
     async with CommandExecutor() as executor, executor.feed.subscribe(limit=10) as idle:
         async with asyncio.timeout(10):
             for _ in range(2_000):
@@ -97,7 +97,7 @@ async def test_a_subscriber_that_never_reads_slows_nobody():
             await anext(idle)
 
 
-async def test_an_iteration_ends_when_its_subscription_is_closed():
+async def test_iteration_ends_when_its_subscription_is_closed():
     feed = Feed(10, 1_000_000)
     subscription = feed.subscribe()
 

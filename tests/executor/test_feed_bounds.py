@@ -30,7 +30,7 @@ def publish(feed: Feed, *records) -> None:
     feed.publish(records, total_size(records))
 
 
-async def test_handlers_that_log_much_make_neither_the_feed_nor_a_subscriber_hold_more_than_their_share():
+async def test_feed_and_subscriber_stay_within_their_bytes_when_handlers_log_much():
     max_bytes = 1_000_000
 
     async def chat() -> None:
@@ -52,7 +52,7 @@ async def test_handlers_that_log_much_make_neither_the_feed_nor_a_subscriber_hol
             await anext(idle)
 
 
-def test_a_heavy_batch_that_has_gone_by_number_weighs_no_more():
+def test_dropped_batch_no_longer_counts_its_bytes():
     feed = Feed(3, 20 * PLAIN_BYTES)
     publish(feed, talking(1, 1_000))
     publish(feed, record(2), record(3), record(4))
@@ -66,7 +66,7 @@ def test_a_heavy_batch_that_has_gone_by_number_weighs_no_more():
     max_bytes=st.integers(1, 20 * PLAIN_BYTES),
     batches=st.lists(st.lists(st.sampled_from([0, 0, 0, 1, 700, 3_000]), min_size=1, max_size=8), max_size=8),
 )
-def test_whatever_is_published_the_newest_stay_within_both_bounds(retain, max_bytes, batches):
+def test_newest_records_are_retained_within_both_bounds(retain, max_bytes, batches):
     feed, published = Feed(retain, max_bytes), []
     for batch in batches:
         first = len(published) + 1
@@ -88,7 +88,7 @@ def test_whatever_is_published_the_newest_stay_within_both_bounds(retain, max_by
     assert feed.bytes == PLAIN_BYTES * len(feed.retained)
 
 
-async def test_a_subscriber_is_cut_off_by_bytes_as_well_and_what_it_has_read_counts_no_more():
+async def test_subscriber_is_disconnected_by_bytes_and_read_records_do_not_count():
     feed = Feed(100, 5_000)
     async with feed.subscribe() as slow, feed.subscribe() as quick:
         publish(feed, talking(1, 4_000))
@@ -102,7 +102,7 @@ async def test_a_subscriber_is_cut_off_by_bytes_as_well_and_what_it_has_read_cou
             await anext(slow)
 
 
-async def test_a_subscriber_that_has_read_everything_is_not_cut_off_by_a_batch_however_large():
+async def test_subscriber_that_has_read_everything_accepts_a_batch_of_any_size():
     feed = Feed(100, 1_000)
     async with feed.subscribe(limit=3) as subscription:
         for first in (1, 6):
@@ -112,7 +112,7 @@ async def test_a_subscriber_that_has_read_everything_is_not_cut_off_by_a_batch_h
     assert list(feed.retained) == []
 
 
-async def test_what_is_replayed_counts_for_the_subscriber():
+async def test_replayed_records_count_for_the_subscriber():
     feed = Feed(100, 3_000)
     publish(feed, talking(1, 2_000))
     async with feed.subscribe(after=0) as back:

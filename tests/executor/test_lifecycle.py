@@ -41,7 +41,7 @@ async def test_stop_during_a_slow_write_loses_nothing(slow_s):
     assert (account.executed, account.persisted, account.waiting, account.shed) == (70, 70, 0, {})
 
 
-async def test_what_a_hanging_sink_leaves_at_the_stop_deadline_is_counted_and_said(caplog):
+async def test_records_left_by_a_hung_sink_at_the_stop_deadline_are_counted_and_logged(caplog):
     executor = CommandExecutor(FaultySink("hang"), settings=ExecutorSettings(stop_timeout_s=0.3))
     await executor.start()
     for _ in range(7):
@@ -81,7 +81,7 @@ async def test_cancelling_stop_does_not_lose_the_flush_and_a_second_stop_waits_f
     await executor.stop()
 
 
-async def test_a_run_at_the_stop_may_end_in_its_own_time_and_is_kept():
+async def test_run_in_progress_at_the_stop_may_end_and_is_kept():
     executor = CommandExecutor(sink := MemorySink())
     await executor.start()
     running = asyncio.ensure_future(executor.execute(invoke(lambda: asyncio.sleep(0.05))))
@@ -91,7 +91,7 @@ async def test_a_run_at_the_stop_may_end_in_its_own_time_and_is_kept():
     assert list(sink.records) == [running.result()]
 
 
-async def test_a_run_may_stop_the_executor_without_waiting_for_itself(caplog):
+async def test_run_can_stop_the_executor_without_waiting_for_itself(caplog):
     executor = CommandExecutor(sink := MemorySink())
     await executor.start()
 
@@ -110,7 +110,7 @@ async def test_a_run_may_stop_the_executor_without_waiting_for_itself(caplog):
     }
 
 
-async def test_a_run_that_outlives_half_the_stop_timeout_leaves_time_to_flush():
+async def test_run_that_outlives_half_the_stop_timeout_leaves_time_to_flush():
     executor = CommandExecutor(sink := FaultySink("slow"), settings=ExecutorSettings(stop_timeout_s=3))
     await executor.start()
     stuck = asyncio.ensure_future(executor.execute(invoke(forever)))
@@ -145,7 +145,7 @@ async def test_stop_is_safe_before_start_and_after_a_failed_start():
         await executor.serve()
 
 
-async def test_a_supervisor_may_stop_it_and_start_it_again():
+async def test_executor_can_be_started_again_after_a_stop():
     executor = CommandExecutor(sink := FaultySink())
     for _ in range(3):
         await executor.start()
@@ -159,7 +159,7 @@ async def test_a_supervisor_may_stop_it_and_start_it_again():
     assert executor.accounting().persisted == 6
 
 
-def test_it_may_be_started_again_in_another_event_loop():
+def test_executor_can_be_started_again_in_another_event_loop():
     executor = CommandExecutor(sink := FaultySink())
 
     async def life() -> None:
@@ -175,7 +175,7 @@ def test_it_may_be_started_again_in_another_event_loop():
     assert executor.accounting().persisted == 2
 
 
-async def test_serve_raises_when_a_write_queue_has_ended_and_starting_again_mends_it():
+async def test_serve_raises_when_a_write_queue_has_ended_and_starting_again_fixes_it():
     executor = CommandExecutor(sink := FaultySink("hang"))
     await executor.start()
     serving = asyncio.ensure_future(executor.serve())
@@ -215,7 +215,7 @@ async def test_defect_in_the_writing_task_is_the_cause_of_the_error_that_serve_r
     assert executor.accounting().waiting == 0
 
 
-async def test_several_sinks_each_get_everything_and_one_in_trouble_holds_up_no_other():
+async def test_each_of_several_sinks_gets_everything_and_a_hung_sink_delays_no_other():
     good, bad = FaultySink(), FaultySink("hang")
     executor = CommandExecutor(good, bad, settings=ExecutorSettings(stop_timeout_s=0.3))
     await executor.start()
@@ -226,7 +226,7 @@ async def test_several_sinks_each_get_everything_and_one_in_trouble_holds_up_no_
     assert (executor.accounting(0).persisted, executor.accounting(1).shed) == (1, {"stop_deadline": 1})
 
 
-async def test_each_of_several_sinks_is_told_all_that_is_announced_before_the_start_and_after():
+async def test_each_of_several_sinks_gets_announcements_from_before_and_after_the_start():
     sinks = FaultySink(), FaultySink()
     before, after = listener("before"), job("after")
     executor = CommandExecutor(*sinks)
@@ -251,7 +251,7 @@ async def test_each_of_several_sinks_is_told_all_that_is_announced_before_the_st
 # ---- asking
 
 
-async def test_force_flush_says_whether_everything_was_settled():
+async def test_force_flush_returns_whether_everything_was_settled():
     async with CommandExecutor(sink := FaultySink("hang"), settings=ExecutorSettings(stop_timeout_s=0.3)) as executor:
         await executor.execute(invoke(nothing))
         assert executor.accounting().waiting == 1
@@ -261,7 +261,7 @@ async def test_force_flush_says_whether_everything_was_settled():
         assert executor.accounting().waiting == 0
 
 
-async def test_running_tells_what_runs_now_the_oldest_first():
+async def test_running_returns_runs_in_progress_oldest_first():
     first, second = listener("first"), job("second")
     async with CommandExecutor(settings=ExecutorSettings(stop_timeout_s=0.2)) as executor:
         assert executor.running() == ()
@@ -324,7 +324,7 @@ async def test_failures_of_different_kinds_have_a_line_each(caplog):
     assert [text.split(" failed: ")[1].split(":")[0] for text in said] == ["ValueError", "KeyError"]
 
 
-async def test_at_stop_the_list_of_what_is_running_is_true():
+async def test_last_list_of_running_runs_is_right_at_the_stop():
     # What would break: a run that ends just before the stop would be found "interrupted" after a clean session.
     executor = CommandExecutor(sink := FaultySink())
     await executor.start()
@@ -351,7 +351,7 @@ async def test_skips_are_counted_by_registration_and_reason_in_their_hour():
     assert all(skip.hour_us % 3_600_000_000 == 0 for skip in sink.stored("skipped"))
 
 
-async def test_what_is_announced_before_the_start_is_written_without_waiting_for_a_run():
+async def test_announcements_before_the_start_are_written_without_a_run():
     executor = CommandExecutor(sink := FaultySink())
     executor.register(hall := listener())
     executor.report("app_started", "hall.main", "in 3 ms")
@@ -365,7 +365,7 @@ async def test_what_is_announced_before_the_start_is_written_without_waiting_for
     assert sink.stored("session_facts") == [("home_assistant", "2025.4.4")]
 
 
-async def test_retiring_a_registration_whose_key_was_taken_over_says_nothing():
+async def test_retiring_a_replaced_registration_announces_nothing():
     old, new = listener("same"), listener("same")
     async with CommandExecutor(sink := FaultySink()) as executor:
         executor.register(old)
@@ -403,7 +403,7 @@ async def test_ids_continue_when_the_clock_goes_back_a_day():
     assert [one.id for one in after] == [before.id + 2, before.id + 3, before.id + 4]
 
 
-async def test_ids_go_on_from_the_highest_that_any_sink_has_kept(caplog):
+async def test_ids_continue_from_the_highest_id_of_any_sink(caplog):
     last = id_at(4_000_000_000_000_000)
     failing_sink = FaultySink("fail")
     async with CommandExecutor(FaultySink(), FaultySink(last_id=last), failing_sink) as executor:
@@ -413,7 +413,7 @@ async def test_ids_go_on_from_the_highest_that_any_sink_has_kept(caplog):
     assert caplog.records[0].error == "OSError: database is locked"
 
 
-def test_an_id_holds_its_time_to_the_millisecond():
+def test_id_contains_its_time_to_the_millisecond():
     at_us = 1_795_392_000_123_456
     assert time_of(id_at(at_us)) == 1_795_392_000_123_000
     assert time_of(id_at(at_us) + (1 << COUNTER_BITS) - 1) == 1_795_392_000_123_000
@@ -463,7 +463,7 @@ async def test_long_run_does_not_wake_up_the_executor(monkeypatch: pytest.Monkey
         await eventually(lambda: sink.batches[-1].running == () or any(b.running == () for b in sink.batches))
 
 
-async def test_two_executors_one_after_the_other_may_share_a_sink():
+async def test_two_executors_can_use_a_sink_one_after_the_other():
     sink = MemorySink()
     for _ in range(2):
         async with CommandExecutor(sink) as executor:
@@ -527,7 +527,7 @@ def test_sweeper_sets_no_timer_while_nothing_runs():
         loop.run_until_complete(scenario())
 
 
-async def test_a_sink_whose_own_work_is_cancelled_does_not_keep_automations_from_running(caplog):
+async def test_sink_that_raises_a_cancelled_error_at_the_start_does_not_block_automations(caplog):
     class Unwilling(MemorySink):
         async def last_id(self) -> int:
             raise asyncio.CancelledError
@@ -538,7 +538,7 @@ async def test_a_sink_whose_own_work_is_cancelled_does_not_keep_automations_from
     assert caplog.records[0].getMessage() == "Sink did not return its last id; ids start from the clock"
 
 
-async def test_a_sink_that_never_says_its_last_id_does_not_keep_automations_from_running(caplog):
+async def test_sink_that_never_returns_its_last_id_does_not_block_automations(caplog):
     class Silent(FaultySink):
         async def last_id(self) -> int:
             await asyncio.Event().wait()
@@ -576,7 +576,7 @@ def stuck_log() -> Iterator[StuckLog]:
     logger.propagate = True
 
 
-async def test_a_blocked_log_holds_a_bounded_number_of_records_and_counts_the_rest_in_one_line(stuck_log):
+async def test_blocked_log_holds_a_bounded_number_of_records_and_counts_the_rest_in_one_line(stuck_log):
     async with CommandExecutor(limits=ExecutorLimits(outcome_lines=5)) as executor:
         await executor.execute(invoke(failing, name="first"))
         await executor.force_flush()
@@ -591,7 +591,7 @@ async def test_a_blocked_log_holds_a_bounded_number_of_records_and_counts_the_re
     assert (last.getMessage(), last.skipped) == ("Log is too slow; runs have ended without a line", 15)
 
 
-async def test_a_log_that_blocks_does_not_keep_the_executor_from_stopping(stuck_log):
+async def test_blocked_log_does_not_block_the_stop(stuck_log):
     executor = CommandExecutor()
     async with asyncio.timeout(5), executor:
         await executor.execute(invoke(failing))
@@ -607,7 +607,7 @@ async def test_a_log_that_blocks_does_not_keep_the_executor_from_stopping(stuck_
     assert stuck_log.lines[-1].skipped == 1
 
 
-async def test_the_outcome_log_can_be_switched_off(quiet_outcomes, caplog):
+async def test_outcome_log_can_be_switched_off(quiet_outcomes, caplog):
     before = set(threading.enumerate())
     async with CommandExecutor() as executor:
         await executor.execute(invoke(failing))
@@ -616,11 +616,11 @@ async def test_the_outcome_log_can_be_switched_off(quiet_outcomes, caplog):
     assert not [line for line in caplog.records if line.levelno >= logging.ERROR]
 
 
-def test_a_record_of_either_kind_says_what_ran():
+def test_record_of_each_kind_has_the_key_of_its_registration():
     assert record(1).registration.key == ("hall", "main", "on_motion", "state_changed.binary_sensor.hall")
     assert record(1, registration=job()).registration.key == ("hall", "main", "tidy")
 
 
-def test_commands_are_refused_with_a_sentence_before_the_start():
+def test_commands_before_the_start_are_refused_with_an_explanation():
     with pytest.raises(ExecutorStoppedError, match="accepts no commands"):
         asyncio.run(CommandExecutor().execute(invoke(nothing)))

@@ -5,7 +5,7 @@ from pathlib import Path
 README = Path(__file__).parents[2] / "packages" / "hassette-executor" / "README.md"
 
 
-def test_the_example_in_the_readme_runs_and_shows_what_it_says():
+def test_example_in_the_readme_runs_with_the_expected_output():
     _, _, rest = README.read_text(encoding="utf-8").partition("```python\n")
     example, found, _ = rest.partition("```")
     assert found

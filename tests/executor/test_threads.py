@@ -20,7 +20,7 @@ from support.waiting import eventually
 who: ContextVar[str] = ContextVar("who", default="nobody")
 
 
-async def test_a_sync_handler_runs_in_a_thread_with_the_caller_s_context_variables():
+async def test_sync_handler_runs_in_a_thread_with_the_context_variables_of_the_caller():
     seen: list[tuple[str, str]] = []
 
     def handler() -> None:
@@ -34,7 +34,7 @@ async def test_a_sync_handler_runs_in_a_thread_with_the_caller_s_context_variabl
     assert who.get() == "the caller"
 
 
-async def test_no_more_threads_run_than_the_limit_and_the_rest_wait_their_turn():
+async def test_threads_are_limited_and_further_calls_wait():
     running = most = 0
     lock, together = threading.Lock(), threading.Barrier(3)
 
@@ -54,7 +54,7 @@ async def test_no_more_threads_run_than_the_limit_and_the_rest_wait_their_turn()
     assert {record.status for record in records} == {"success"}
 
 
-async def test_to_wait_for_a_thread_is_to_wait_and_not_to_run():
+async def test_waiting_for_a_thread_is_waiting_time_and_not_running_time():
     go = threading.Event()
     async with CommandExecutor(settings=ExecutorSettings(threads=1)) as executor:
         first = asyncio.ensure_future(executor.execute(invoke(lambda: go.wait(20), runs_in="sync")))
@@ -69,7 +69,7 @@ async def test_to_wait_for_a_thread_is_to_wait_and_not_to_run():
     assert second.waited_us + second.duration_us > 2_500_000
 
 
-async def test_a_run_that_gets_no_thread_before_its_deadline_was_never_running_and_never_runs():
+async def test_run_without_a_thread_before_its_deadline_never_runs():
     go = threading.Event()
     ran: list[int] = []
     async with CommandExecutor(settings=ExecutorSettings(threads=1)) as executor:
@@ -167,7 +167,7 @@ async def test_run_that_waited_long_for_a_thread_is_reported_as_running_once_it_
         await second
 
 
-async def test_a_call_cancelled_before_its_thread_began_never_runs_and_is_not_leaked():
+async def test_call_cancelled_before_it_began_never_runs_and_is_not_leaked():
     go = threading.Event()
     ran: list[int] = []
     threads = HandlerThreads(1)
@@ -223,7 +223,7 @@ async def test_cancelled_calls_leave_nothing_behind_and_one_line_reports_that_no
     threads.close()
 
 
-async def test_a_call_cancelled_after_its_thread_has_ended_is_not_leaked():
+async def test_call_cancelled_after_it_has_ended_is_not_leaked():
     # What would break: the thread has counted itself out already, so the count would never come back to zero.
     threads = HandlerThreads(1)
     ended = threading.Event()
@@ -241,14 +241,14 @@ async def test_a_call_cancelled_after_its_thread_has_ended_is_not_leaked():
     threads.close()
 
 
-async def test_stop_iteration_out_of_a_thread_is_an_error_and_no_hang():
+async def test_stop_iteration_in_a_thread_is_a_failed_run():
     async with CommandExecutor() as executor:
         record = await executor.execute(invoke(lambda: next(iter(())), runs_in="sync", timeout_s=5))
     assert (record.status, record.failure.type) == ("error", "RuntimeError")
     assert "StopIteration" in record.failure.message
 
 
-async def test_a_failure_in_a_thread_is_told_without_our_own_frames_and_leaves_no_cycle_behind():
+async def test_failure_in_a_thread_has_no_frames_of_the_executor_and_leaves_no_cycle():
     class Heavy:
         pass
 
@@ -269,7 +269,7 @@ async def test_a_failure_in_a_thread_is_told_without_our_own_frames_and_leaves_n
     assert [frame.function.rpartition(".")[2] for frame in record.failure.frames] == ["handler"]
 
 
-async def test_a_pool_takes_no_calls_when_closed_and_new_threads_when_opened_again():
+async def test_closed_pool_refuses_calls_and_a_reopened_pool_starts_new_threads():
     began, go = threading.Event(), threading.Event()
     threads = HandlerThreads(1)
     stuck = asyncio.ensure_future(threads.run(lambda: (began.set(), go.wait(20))))
@@ -287,7 +287,7 @@ async def test_a_pool_takes_no_calls_when_closed_and_new_threads_when_opened_aga
     threads.close()
 
 
-async def test_a_thread_that_cannot_be_started_fails_its_own_run_only(monkeypatch):
+async def test_thread_that_cannot_be_started_fails_only_its_run(monkeypatch):
     threads = HandlerThreads(1)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("no more threads")))
@@ -297,7 +297,7 @@ async def test_a_thread_that_cannot_be_started_fails_its_own_run_only(monkeypatc
     threads.close()
 
 
-def test_a_process_with_a_leaked_thread_ends():
+def test_process_with_a_leaked_thread_ends():
     program = textwrap.dedent("""
         import asyncio, threading, time
         from hassette_executor import *
@@ -315,7 +315,7 @@ def test_a_process_with_a_leaked_thread_ends():
     assert (done.returncode, done.stdout.strip()) == (0, "timed_out 1")
 
 
-def test_a_thread_whose_loop_is_gone_ends_quietly():
+def test_thread_of_a_closed_loop_ends_quietly():
     go = threading.Event()
     stuck: list[threading.Thread] = []
 

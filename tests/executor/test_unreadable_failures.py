@@ -97,7 +97,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("which", UNREADABLE)
-async def test_a_run_is_recorded_whatever_looking_at_its_exception_raises(which):
+async def test_run_is_recorded_whatever_reading_its_exception_raises(which):
     make, name, why = UNREADABLE[which]
     failure = (await recorded(make())).failure
     assert failure == Failure("exception", name, f"<the exception could not be read: {why}>", (failure.frames[0],))
@@ -105,14 +105,14 @@ async def test_a_run_is_recorded_whatever_looking_at_its_exception_raises(which)
     assert f"{name}: {failure.message}" in failure.traceback
 
 
-def test_one_that_is_logged_without_a_traceback_has_none_if_it_cannot_be_read_either():
+def test_unreadable_expected_error_has_no_traceback():
     failure = take_failure("hassette", NoCauseYetError(), with_frames=False)
     name = f"{__name__}.NoCauseYetError"
     assert failure == Failure("hassette", name, "<the exception could not be read: AttributeError>")
 
 
 @pytest.mark.parametrize(("kind", "why"), [(LastWordsError, "SystemExit"), (NamelessWordsError, "NamelessError")])
-async def test_a_message_that_ends_the_program_costs_the_message_only(kind, why):
+async def test_message_that_raises_system_exit_costs_only_the_message(kind, why):
     error = kind()
     error.__cause__ = ValueError("the bulb is broken")
     failure = (await recorded(error)).failure
@@ -121,7 +121,7 @@ async def test_a_message_that_ends_the_program_costs_the_message_only(kind, why)
     assert failure.cause.message == "the bulb is broken"
 
 
-def test_what_cannot_be_read_of_a_cause_or_of_one_in_a_group_leaves_the_rest_readable():
+def test_unreadable_cause_or_group_member_leaves_the_rest_readable():
     outer = ExceptionGroup("tasks", [ClosedGroupError("g", [ValueError()]), ValueError("fine")])
     outer.__cause__ = NoCauseYetError()
     failure = take_failure("exception", outer)
@@ -136,7 +136,7 @@ def test_what_cannot_be_read_of_a_cause_or_of_one_in_a_group_leaves_the_rest_rea
 # ---- the source beside the frames
 
 
-def test_an_app_that_was_edited_and_reloaded_is_shown_with_its_new_lines(tmp_path, monkeypatch):
+def test_edited_and_reloaded_app_is_shown_with_its_new_lines(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     file = tmp_path / "an_app_that_is_edited.py"
@@ -166,7 +166,7 @@ def test_an_app_that_was_edited_and_reloaded_is_shown_with_its_new_lines(tmp_pat
         del sys.modules[file.stem]
 
 
-def test_a_file_is_looked_at_once_for_a_whole_traceback(monkeypatch):
+def test_each_file_is_checked_once_per_traceback(monkeypatch):
     looked_at: list[str] = []
     monkeypatch.setattr(linecache, "checkcache", looked_at.append)
     frames = (Frame("a.py", 1, "f"), Frame("b.py", 2, "g"), Frame("a.py", 3, "f"))
@@ -177,7 +177,7 @@ def test_a_file_is_looked_at_once_for_a_whole_traceback(monkeypatch):
     assert looked_at == ["a.py", "b.py"] * 2
 
 
-def test_a_file_that_another_thread_makes_linecache_forget_costs_its_lines_only(monkeypatch):
+def test_file_dropped_by_linecache_costs_only_its_lines(monkeypatch):
     getline = linecache.getline
 
     def forgetting(file: str, line: int) -> str:

@@ -73,11 +73,11 @@ async def until_kept(sink: OpenTelemetrySink, what: Batch) -> None:
     pytest.fail("it was never kept")
 
 
-def test_it_is_a_record_sink(receiver):
+def test_sink_is_a_record_sink(receiver):
     assert isinstance(sink_of(receiver), RecordSink)
 
 
-async def test_a_batch_that_was_sent_is_not_sent_or_counted_twice(receiver):
+async def test_batch_is_neither_sent_nor_counted_twice(receiver):
     async with sink_of(receiver) as sink:
         for again in (batch(1, 5), batch(1, 5), batch(2, 6), batch(1, 5)):
             await sink.write(again)
@@ -88,7 +88,7 @@ async def test_a_batch_that_was_sent_is_not_sent_or_counted_twice(receiver):
     assert int(point["asInt"]) == 2
 
 
-async def test_metrics_that_could_not_be_sent_are_made_good_and_no_span_is_sent_twice(receiver, caplog):
+async def test_next_export_includes_failed_metrics_and_no_span_is_sent_twice(receiver, caplog):
     receiver.behave(metrics=[403, 403])  # a 503, and in older versions a 500, the exporter would try again by itself
     async with sink_of(receiver, metrics_interval_s=0.05) as sink:
         await sink.write(batch(1, 5))
@@ -104,7 +104,7 @@ async def test_metrics_that_could_not_be_sent_are_made_good_and_no_span_is_sent_
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
-async def test_what_a_person_has_to_mend_is_told_and_may_be_tried_again(receiver, status):
+async def test_error_that_the_user_can_fix_is_reported_and_can_be_retried(receiver, status):
     receiver.behave(traces=[status])
     # Older exporters try again after a 500, by themselves: here they have no time for the pause before that.
     async with sink_of(receiver, timeout_s=0.7 if status == 500 else 10) as sink:
@@ -117,7 +117,7 @@ async def test_what_a_person_has_to_mend_is_told_and_may_be_tried_again(receiver
 
 
 @pytest.mark.parametrize("status", [400, 413])
-async def test_what_the_receiver_will_never_take_is_a_value_error(receiver, status):
+async def test_rejected_batch_is_a_value_error(receiver, status):
     receiver.behave(traces=[status])
     async with sink_of(receiver) as sink:
         with pytest.raises(ExportRejectedError, match=f"{status} no, thank you") as rejected:
@@ -125,7 +125,7 @@ async def test_what_the_receiver_will_never_take_is_a_value_error(receiver, stat
         assert isinstance(rejected.value, ValueError)
 
 
-async def test_a_busy_receiver_is_tried_again_by_the_exporter_itself(receiver):
+async def test_exporter_retries_a_busy_receiver(receiver):
     receiver.behave(traces=[503])
     async with sink_of(receiver) as sink:
         await sink.write(batch(1, 5))
@@ -133,7 +133,7 @@ async def test_a_busy_receiver_is_tried_again_by_the_exporter_itself(receiver):
     assert ids_of(receiver.spans) == [5]
 
 
-async def test_a_lost_answer_makes_the_same_span_again_and_not_another_one(receiver):
+async def test_lost_response_leads_to_the_same_span_again(receiver):
     receiver.behave(lose_answers=2)  # a connection that breaks is tried twice at once
     async with sink_of(receiver, timeout_s=0.5) as sink:  # too short for a pause and a third time
         with pytest.raises(ExportFailedError):
@@ -147,7 +147,7 @@ async def test_a_lost_answer_makes_the_same_span_again_and_not_another_one(recei
     assert int(point["asInt"]) == 1
 
 
-async def test_spans_that_the_receiver_did_not_take_are_told_and_not_sent_again(receiver, caplog):
+async def test_partially_rejected_spans_are_logged_and_not_sent_again(receiver, caplog):
     receiver.behave(partial=1)
     async with sink_of(receiver) as sink:
         await sink.write(batch(1, 5, 6))
@@ -157,7 +157,7 @@ async def test_spans_that_the_receiver_did_not_take_are_told_and_not_sent_again(
     assert ids_of(receiver.spans) == [5, 6]
 
 
-async def test_points_that_the_receiver_did_not_take_are_told(receiver, caplog):
+async def test_partially_rejected_points_are_logged(receiver, caplog):
     async with sink_of(receiver) as sink:
         await sink.write(batch(1, 5))
         receiver.behave(partial=2)
@@ -166,7 +166,7 @@ async def test_points_that_the_receiver_did_not_take_are_told(receiver, caplog):
     assert line.rejected == "2 points: too many"  # type: ignore[attr-defined]
 
 
-async def test_an_answer_in_a_proxys_own_words_is_as_good_as_its_status(receiver):
+async def test_text_of_a_proxy_does_not_hide_the_status(receiver):
     receiver.behave(words="<html>all is well</html>")
     async with sink_of(receiver) as sink:
         await sink.write(batch(1, 5))
@@ -183,7 +183,7 @@ async def test_an_answer_in_a_proxys_own_words_is_as_good_as_its_status(receiver
         UnicodeEncodeError("latin-1", "Bearer \u201cabc\u201d", 7, 8, "ordinal not in range(256)"),
     ],
 )
-async def test_what_requests_cannot_do_as_it_is_set_is_no_row_that_can_never_be_kept(receiver, monkeypatch, error):
+async def test_invalid_request_options_are_no_rejected_row(receiver, monkeypatch, error):
     def export(self: object, what: object, **how: object) -> None:
         raise error
 
@@ -202,7 +202,7 @@ async def test_what_requests_cannot_do_as_it_is_set_is_no_row_that_can_never_be_
     assert ids_of(receiver.spans) == [5]
 
 
-async def test_the_first_reason_is_told_and_not_that_it_was_the_last_try(receiver, monkeypatch):
+async def test_error_has_the_first_reason_and_not_the_last_attempt(receiver, monkeypatch):
     def export(self: object, spans: object) -> SpanExportResult:
         log = logging.getLogger(OTLPSpanExporter.__module__)
         log.warning("Transient error connection refused, retrying in 1 s")
@@ -223,13 +223,13 @@ async def test_serving_without_a_start_sends_nothing(receiver):
     assert receiver.requests == []
 
 
-async def test_leaving_without_having_come_in_does_nothing(receiver):
+async def test_exit_without_enter_does_nothing(receiver):
     await sink_of(receiver).__aexit__(None, None, None)
 
     assert receiver.requests == []
 
 
-async def test_a_sink_that_was_not_started_or_is_stopped_keeps_nothing_and_says_so(receiver):
+async def test_sink_that_is_not_running_refuses_batches(receiver):
     sink = sink_of(receiver)
     await sink.stop()
     with pytest.raises(ExportFailedError, match="not been started"):
@@ -244,7 +244,7 @@ async def test_a_sink_that_was_not_started_or_is_stopped_keeps_nothing_and_says_
     assert ids_of(receiver.spans) == [5]
 
 
-async def test_the_exporters_own_lines_go_into_the_error_and_those_of_others_stay(receiver, caplog):
+async def test_log_lines_of_the_exporters_go_into_the_error_and_other_lines_stay(receiver, caplog):
     endpoint = receiver.endpoint
     receiver.kill()
     async with sink_of(receiver, timeout_s=0.5) as sink:
@@ -256,7 +256,7 @@ async def test_the_exporters_own_lines_go_into_the_error_and_those_of_others_sta
     assert said == ["of another thread"]
 
 
-async def test_while_one_exporter_is_heard_another_threads_lines_are_written(receiver, caplog, monkeypatch):
+async def test_log_lines_of_other_threads_are_written_during_an_export(receiver, caplog, monkeypatch):
     name = OTLPSpanExporter.__module__
     export = OTLPSpanExporter.export
 
@@ -285,7 +285,7 @@ async def test_headers_and_compression_are_as_set(receiver):
     assert "content-encoding" not in plain
 
 
-async def test_the_event_loop_goes_on_while_a_receiver_keeps_it_waiting():
+async def test_slow_receiver_does_not_block_the_event_loop():
     # Nobody accepts: a listening socket whose backlog takes the connection, and never an answer.
     with socket.create_server(("127.0.0.1", 0)) as mute:
         sink = OpenTelemetrySink(OpenTelemetrySettings(endpoint=f"http://127.0.0.1:{mute.getsockname()[1]}"))
@@ -303,7 +303,7 @@ async def test_the_event_loop_goes_on_while_a_receiver_keeps_it_waiting():
         assert time.monotonic() - began < 9.5
 
 
-async def test_nothing_of_it_happens_on_the_event_loops_thread(receiver, monkeypatch):
+async def test_no_request_is_made_on_the_event_loop(receiver, monkeypatch):
     threads: set[str] = set()
     send = requests.Session.send
 
@@ -322,7 +322,7 @@ async def test_nothing_of_it_happens_on_the_event_loops_thread(receiver, monkeyp
 # ---- with the executor ----------------------------------------------------------------------------------------
 
 
-async def test_what_the_executor_ran_arrives_whole(receiver):
+async def test_all_runs_of_the_executor_arrive(receiver):
     async def works() -> None:
         call = ServiceCall(time.time_ns() // 1000, "light", "turn_on", "", "", 10, "ctx-2", None)
         record_service_call(call)
@@ -356,9 +356,7 @@ async def test_what_the_executor_ran_arrives_whole(receiver):
     log, exception = spans[str(bad.id)]["events"]
     assert log["attributes"]["hassette.log.message"] == "before the fall"
     assert exception["attributes"]["exception.type"] == "KeyError"
-    assert (
-        "in test_what_the_executor_ran_arrives_whole.<locals>.fails" in exception["attributes"]["exception.stacktrace"]
-    )
+    assert "in test_all_runs_of_the_executor_arrive.<locals>.fails" in exception["attributes"]["exception.stacktrace"]
     assert spans[str(late.id)]["attributes"]["hassette.execution.status"] == "timed_out"
     assert {span["resource"]["hassette.session.home_assistant"] for span in spans.values()} == {"2026.11.1"}
     counted = receiver.metric("hassette.executions")["points"]
@@ -369,7 +367,7 @@ async def test_what_the_executor_ran_arrives_whole(receiver):
     assert int(skipped["asInt"]) == 4
 
 
-async def test_a_receiver_that_was_down_gets_everything_once_and_in_order(receiver):
+async def test_receiver_that_was_down_gets_everything_once_and_in_order(receiver):
     async def works() -> None:
         pass
 
@@ -394,7 +392,7 @@ async def test_a_receiver_that_was_down_gets_everything_once_and_in_order(receiv
     assert int(point["asInt"]) == 350
 
 
-async def test_a_batch_that_is_too_large_for_the_receiver_arrives_in_pieces(receiver):
+async def test_batch_that_is_too_large_arrives_in_pieces(receiver):
     async def works() -> None:
         pass
 

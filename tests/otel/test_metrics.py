@@ -65,7 +65,7 @@ async def test_runs_are_counted_and_timed_by_registration_and_status(sink, recei
     assert int(success["timeUnixNano"]) == (AT_US + 9_000_000) * 1000
 
 
-async def test_what_did_not_run_what_was_lost_and_what_happened_is_counted(sink, receiver):
+async def test_skips_losses_and_lifecycle_events_are_counted(sink, receiver):
     skip, loss = SkipCount(JOB, HOUR_US, "overlap", 3), Loss("queue_full_count", "runs", 40, AT_US, AT_US)
     event = LifecycleEvent(1, AT_US, "app_failed", "heating", "")
     await sink.write(Batch(1, AT_US, skipped=(skip,), losses=(loss,), lifecycle=(event,)))
@@ -81,7 +81,7 @@ async def test_what_did_not_run_what_was_lost_and_what_happened_is_counted(sink,
     assert (int(happened["asInt"]), happened["attributes"]) == (1, {"hassette.lifecycle.kind": "app_failed"})
 
 
-async def test_shed_runs_are_counted_and_timed_without_their_rows(sink, receiver):
+async def test_evicted_runs_are_counted_and_timed(sink, receiver):
     buckets = ((bucket_of(2_000), 900), (bucket_of(80_000), 100))
     shed = ShedSummary(JOB, HOUR_US, ((Status.SUCCESS, 1_000),), 9_800_000, 80_000, 0, buckets)
     await sink.write(Batch(1, AT_US, executions=(run(1, 2_000),), summaries=(shed,)))
@@ -99,7 +99,7 @@ async def test_shed_runs_are_counted_and_timed_without_their_rows(sink, receiver
     assert (buckets[0.005], buckets[0.1]) == (901, 100)
 
 
-async def test_a_sketch_of_several_statuses_is_timed_without_one_and_counted_with_each(sink, receiver):
+async def test_summary_of_several_statuses_is_timed_without_status_and_counted_by_status(sink, receiver):
     counts = ((Status.ERROR, 2), (Status.SUCCESS, 8))
     shed = ShedSummary(JOB, HOUR_US, counts, 10_000, 1_000, 0, ((bucket_of(1_000), 10),))
     await sink.write(Batch(1, AT_US, summaries=(shed,)))
@@ -112,7 +112,7 @@ async def test_a_sketch_of_several_statuses_is_timed_without_one_and_counted_wit
     assert (int(timed["count"]), timed["attributes"]) == (10, NAMED)
 
 
-async def test_a_retired_registration_is_told_once_more_and_then_forgotten(receiver):
+async def test_retired_registration_is_sent_once_more_and_then_dropped(receiver):
     settings = OpenTelemetrySettings(endpoint=receiver.endpoint, metrics_interval_s=3_600)
     sink = OpenTelemetrySink(settings)
     await sink.start()
@@ -128,7 +128,7 @@ async def test_a_retired_registration_is_told_once_more_and_then_forgotten(recei
     assert point["attributes"]["hassette.registration.name"] == "day"
 
 
-async def test_a_registration_that_came_back_goes_on_counting(sink, receiver):
+async def test_registration_that_returns_continues_its_counts(sink, receiver):
     await sink.write(Batch(1, AT_US, executions=(run(1),), retired=(JOB,)))
     await sink.write(Batch(2, AT_US, executions=(run(2),), registered=(JOB,)))
     await sink.stop()
@@ -140,7 +140,7 @@ async def test_a_registration_that_came_back_goes_on_counting(sink, receiver):
     assert int(point["asInt"]) == 3
 
 
-async def test_the_resource_of_metrics_does_not_change_with_the_session(sink, receiver):
+async def test_resource_of_metrics_does_not_change_with_the_session(sink, receiver):
     await sink.write(Batch(1, AT_US, executions=(run(1),), session_facts=(("home_assistant", "2026.11.1"),)))
     await sink.stop()
 

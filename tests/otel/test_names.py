@@ -24,15 +24,15 @@ def conventions() -> set[str]:
 
 
 @pytest.mark.parametrize("name", sorted(name for name in NAMES.values() if not name.startswith(OURS)))
-def test_a_name_that_is_not_ours_is_in_the_semantic_conventions(name):
+def test_names_outside_of_our_namespaces_are_in_the_semantic_conventions(name):
     assert name in conventions()
 
 
-def test_no_name_of_ours_is_in_the_semantic_conventions():
+def test_names_in_our_namespaces_are_not_in_the_semantic_conventions():
     ours = {name for name in NAMES.values() if name.startswith(OURS)}
     assert ours
     assert not ours & conventions()
 
 
-def test_each_name_is_named_once():
+def test_each_name_is_defined_once():
     assert len(set(NAMES.values())) == len(NAMES)

@@ -24,7 +24,7 @@ def test_without_a_table_there_is_no_sink(tmp_path):
     assert create_sink(data_dir=tmp_path, settings={}) is None
 
 
-def test_the_table_makes_a_sink_for_this_home(tmp_path):
+def test_table_makes_a_sink_for_this_home(tmp_path):
     sink = create_sink(data_dir=tmp_path, settings={"endpoint": ENDPOINT, "resource": {"room": "lab"}})
 
     assert sink is not None
@@ -33,14 +33,14 @@ def test_the_table_makes_a_sink_for_this_home(tmp_path):
     assert uuid.UUID(sink.settings.instance_id)
 
 
-def test_a_given_instance_id_is_taken(tmp_path):
+def test_given_instance_id_is_used(tmp_path):
     sink = create_sink(data_dir=tmp_path, settings={"endpoint": ENDPOINT, "instance_id": "cabin"})
 
     assert sink is not None
     assert sink.settings.instance_id == "cabin"
 
 
-def test_the_instance_id_is_lasting_and_its_own_for_each_home_and_does_not_tell_the_machines(tmp_path):
+def test_instance_id_is_lasting_differs_by_home_and_hides_the_machine_id(tmp_path):
     machine, other_machine = tmp_path / "machine-id", tmp_path / "other"
     machine.write_text("2a6f0f6b5f5e4f0f8d3f\n")
     other_machine.write_text("9b1d\n")
@@ -52,7 +52,7 @@ def test_the_instance_id_is_lasting_and_its_own_for_each_home_and_does_not_tell_
 
 
 @pytest.mark.parametrize("content", [None, "\n"])
-def test_a_machine_without_an_id_gets_a_random_one(tmp_path, content):
+def test_machine_without_an_id_gets_a_random_id(tmp_path, content):
     machine = tmp_path / "machine-id"
     if content is not None:
         machine.write_text(content)
@@ -82,7 +82,7 @@ def test_a_machine_without_an_id_gets_a_random_one(tmp_path, content):
         ({"resource": {"floor": 3}}, "resource must be a table of texts"),
     ],
 )
-def test_a_wrong_setting_is_one_sentence_that_names_the_key(tmp_path, table, said):
+def test_wrong_setting_is_an_error_that_names_the_key(tmp_path, table, said):
     if not {"endpoint", "endpont"} & table.keys() and said != "endpoint is missing":
         table = {"endpoint": ENDPOINT, **table}
     with pytest.raises(ValueError) as wrong:
@@ -98,7 +98,7 @@ def test_headers_are_a_secret():
 
 
 @pytest.mark.parametrize("missing", [None, ModuleNotFoundError("opentelemetry")])
-def test_a_table_without_the_extra_says_what_to_install(tmp_path, monkeypatch, missing):
+def test_table_without_the_extra_is_an_error_with_the_install_command(tmp_path, monkeypatch, missing):
     def find_spec(name: str) -> None:
         if missing is not None:
             raise missing

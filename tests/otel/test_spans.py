@@ -61,7 +61,7 @@ async def sink(receiver) -> AsyncIterator[OpenTelemetrySink]:
         yield sink
 
 
-async def test_a_handlers_run_is_a_consumer_span_with_the_records_own_times(sink, receiver):
+async def test_run_of_a_handler_is_a_consumer_span_with_the_times_of_the_record(sink, receiver):
     await sink.write(Batch(1, AT_US, invocations=(invocation(7),)))
 
     (span,) = receiver.spans
@@ -98,7 +98,7 @@ async def test_a_handlers_run_is_a_consumer_span_with_the_records_own_times(sink
     }
 
 
-async def test_a_jobs_run_is_an_internal_span_that_says_when_it_was_due(sink, receiver):
+async def test_run_of_a_job_is_an_internal_span_with_its_due_time(sink, receiver):
     run = JobExecution(8, JOB, DueTrigger(AT_US, manual=True), AT_US, 10, 5, Status.SUCCESS)
     await sink.write(Batch(1, AT_US, executions=(run,)))
 
@@ -112,7 +112,7 @@ async def test_a_jobs_run_is_an_internal_span_that_says_when_it_was_due(sink, re
 
 
 @pytest.mark.parametrize(("status", "kind"), [(Status.ERROR, "exception"), (Status.TIMED_OUT, "timeout")])
-async def test_a_failure_is_an_exception_event_and_an_error_status(sink, receiver, status, kind):
+async def test_failure_is_an_exception_event_and_an_error_status(sink, receiver, status, kind):
     cause = Failure("exception", "KeyError", "'lux'", (Frame("/srv/apps/a.py", 3, "lux"),))
     failure = Failure(kind, "ValueError", "no light", (Frame("/srv/apps/a.py", 9, "A.on"),), cause, explicit_cause=True)
     await sink.write(Batch(1, AT_US, invocations=(invocation(7, status, failure=failure),)))
@@ -131,7 +131,7 @@ async def test_a_failure_is_an_exception_event_and_an_error_status(sink, receive
     assert "The above exception was the direct cause" in event["attributes"]["exception.stacktrace"]
 
 
-async def test_a_failure_without_frames_has_no_stacktrace(sink, receiver):
+async def test_failure_without_frames_has_no_stacktrace(sink, receiver):
     failure = Failure("dependency", "hassette_executor.errors.DependencyError", "light is missing")
     await sink.write(Batch(1, AT_US, invocations=(invocation(7, Status.ERROR, failure=failure),)))
 
@@ -139,7 +139,7 @@ async def test_a_failure_without_frames_has_no_stacktrace(sink, receiver):
     assert "exception.stacktrace" not in event["attributes"]
 
 
-async def test_a_cancelled_run_is_no_error(sink, receiver):
+async def test_cancelled_run_is_no_error(sink, receiver):
     await sink.write(Batch(1, AT_US, invocations=(invocation(7, Status.CANCELLED),)))
 
     (span,) = receiver.spans
@@ -147,7 +147,7 @@ async def test_a_cancelled_run_is_no_error(sink, receiver):
     assert span["attributes"]["hassette.execution.status"] == "cancelled"
 
 
-async def test_log_lines_are_events_at_their_own_time_and_cut_off_ones_are_counted(sink, receiver):
+async def test_log_lines_are_events_at_their_time_and_dropped_lines_are_counted(sink, receiver):
     effects = Effects((LogLine(AT_US + 7, 30, "motion_light", "dark: \ud83d half"),), (), 3, 2)
     await sink.write(Batch(1, AT_US, invocations=(invocation(7, effects=effects),)))
 
@@ -169,7 +169,7 @@ def call(context_id: str | None = "ctx-2", error: str | None = None) -> ServiceC
     )
 
 
-async def test_a_service_call_is_a_client_span_below_the_run_and_keeps_its_data_to_itself(sink, receiver):
+async def test_service_call_is_a_client_span_of_its_run_without_its_data(sink, receiver):
     await sink.write(Batch(1, AT_US, invocations=(invocation(7, effects=Effects((), (call(),))),)))
 
     run, child = receiver.spans
@@ -185,7 +185,7 @@ async def test_a_service_call_is_a_client_span_below_the_run_and_keeps_its_data_
     }
 
 
-async def test_the_data_of_service_calls_is_sent_when_asked_for(receiver):
+async def test_data_of_service_calls_is_sent_if_configured(receiver):
     settings = OpenTelemetrySettings(endpoint=receiver.endpoint, service_data=True)
     async with OpenTelemetrySink(settings) as sink:
         await sink.write(Batch(1, AT_US, invocations=(invocation(7, effects=Effects((), (call(),))),)))
@@ -193,7 +193,7 @@ async def test_the_data_of_service_calls_is_sent_when_asked_for(receiver):
     assert receiver.spans[1]["attributes"]["homeassistant.service.data"] == '{"code":1234}'
 
 
-async def test_a_service_call_that_failed_is_an_error(sink, receiver):
+async def test_failed_service_call_is_an_error(sink, receiver):
     failed = call(None, "Service light.turn_on not found")
     await sink.write(Batch(1, AT_US, invocations=(invocation(7, effects=Effects((), (failed,))),)))
 
@@ -202,7 +202,7 @@ async def test_a_service_call_that_failed_is_an_error(sink, receiver):
     assert child["attributes"]["error.type"] == "_OTHER"
 
 
-async def test_a_run_links_to_the_service_call_that_caused_it_also_within_one_batch(sink, receiver):
+async def test_run_links_to_the_service_call_that_caused_it_even_in_one_batch(sink, receiver):
     # The one that called waited for the effects of its call, so it ended last.
     effect = invocation(7, trigger=EventTrigger("state_changed", "light.hall", "off", "on", "ctx-2"))
     cause = invocation(8, effects=Effects((), (call("ctx-2"),)))
@@ -217,7 +217,7 @@ async def test_a_run_links_to_the_service_call_that_caused_it_also_within_one_ba
     assert spans["9"]["links"] == to_the_call
 
 
-def test_a_bounded_number_of_causes_is_remembered_and_the_oldest_are_dropped():
+def test_number_of_remembered_causes_is_bounded():
     causes = (invocation(1, effects=Effects((), (call("old"),))), invocation(2, effects=Effects((), (call("new"),))))
     effects = [invocation(3, trigger=EventTrigger("e", context_id="old"))]
     effects.append(invocation(4, trigger=EventTrigger("e", context_id="new")))
@@ -229,7 +229,7 @@ def test_a_bounded_number_of_causes_is_remembered_and_the_oldest_are_dropped():
     assert len(spans["4"].links) == 1
 
 
-async def test_a_lifecycle_event_is_a_span_of_no_length_and_an_error_if_it_tells_of_one(sink, receiver):
+async def test_lifecycle_event_is_a_span_without_duration_and_with_its_error(sink, receiver):
     lost = LifecycleEvent(1, AT_US, "connection_lost", "ws://home", "no answer")
     back = LifecycleEvent(2, AT_US + 5, "connection_restored", "ws://home", "")
     await sink.write(Batch(1, AT_US, lifecycle=(lost, back)))
@@ -242,7 +242,7 @@ async def test_a_lifecycle_event_is_a_span_of_no_length_and_an_error_if_it_tells
     assert second.get("status", {}) == {}
 
 
-async def test_the_resource_says_which_home_and_what_is_known_of_the_session(sink, receiver):
+async def test_resource_has_the_home_and_the_session_facts(sink, receiver):
     await sink.write(Batch(1, AT_US, invocations=(invocation(1),)))
     await sink.write(Batch(2, AT_US, invocations=(invocation(2),), session_facts=(("home_assistant", "2026.11.1"),)))
     end = (("outcome", "clean"), ("reason", "SIGTERM"))
@@ -256,7 +256,7 @@ async def test_the_resource_says_which_home_and_what_is_known_of_the_session(sin
     assert after == last == {**before, "hassette.session.home_assistant": "2026.11.1"}
 
 
-async def test_ids_are_the_same_for_the_same_record_and_others_in_another_home(receiver):
+async def test_ids_are_stable_per_record_and_differ_by_home(receiver):
     for instance, sequences in (("cabin", (1, 2)), ("lodge", (1,))):
         async with OpenTelemetrySink(OpenTelemetrySettings(endpoint=receiver.endpoint, instance_id=instance)) as sink:
             for sequence in sequences:

@@ -245,8 +245,10 @@ class CommandExecutor:
         status, failure, reraise = self._judge(execution, raised)
         effects = execution.effects.take(failed=status is not _SUCCESS) if execution.effects is not None else None
         record_id = self._next_id(started_us + duration_us)
-        facts = (command.registration, command.trigger, started_us, duration_us, waited_us, status, failure, effects)
-        record = command.make_record((record_id, *facts))
+        registration, trigger = command.registration, command.trigger
+        record = command.make_record(
+            (record_id, registration, trigger, started_us, duration_us, waited_us, status, failure, effects)
+        )
         self._buffer.append(record)
         if failure is not None or effects is not None:
             self._dispatcher.with_details.append(record)

@@ -74,13 +74,12 @@ class SpanMaker:
         if registration.source is not None:
             attributes[names.CODE_FILE_PATH] = registration.source.file
             attributes[names.CODE_LINE_NUMBER] = registration.source.line
-        match record:
-            case HandlerInvocation():
-                kind, causes = SpanKind.CONSUMER, (record.trigger.context_id, record.trigger.parent_id)
-                attributes |= _event_attributes(record)
-            case JobExecution():
-                kind, causes = SpanKind.INTERNAL, ()
-                attributes |= _job_attributes(record)
+        if isinstance(record, HandlerInvocation):
+            kind, causes = SpanKind.CONSUMER, (record.trigger.context_id, record.trigger.parent_id)
+            attributes |= _event_attributes(record)
+        else:
+            kind, causes = SpanKind.INTERNAL, ()
+            attributes |= _job_attributes(record)
         links = [
             Link(self._causes[context_id], {names.CONTEXT_ID: context_id})
             for context_id in causes

@@ -59,7 +59,7 @@ def through_the_outage(max_records: int, caplog) -> tuple[list[Record], FaultySi
         return sent, *loop.run_until_complete(scenario())
 
 
-def test_below_the_bound_nothing_is_lost(caplog):
+def test_nothing_is_lost_below_the_bound(caplog):
     sent, sink, queue = through_the_outage(50_000, caplog)
     assert sink.records == sent
     assert (queue.persisted, dict(queue.shed)) == (len(sent), {})
@@ -67,7 +67,7 @@ def test_below_the_bound_nothing_is_lost(caplog):
     assert said["Records could not be written; they are kept and retried"] <= 2
 
 
-def test_with_a_bound_of_a_thousand_totals_errors_and_p95_stay_right_and_errors_stay_whole(caplog):
+def test_totals_and_p95_stay_right_and_failures_are_kept_with_a_bound_of_a_thousand(caplog):
     sent, sink, queue = through_the_outage(1_000, caplog)
     assert len(sent) == len(sink.records) + queue.shed.total()
     summaries = sink.stored("summaries")
@@ -95,7 +95,7 @@ def test_with_a_bound_of_a_thousand_totals_errors_and_p95_stay_right_and_errors_
 @pytest.mark.torture
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("max_records", [50_000, 1_000])
-async def test_the_same_in_real_time_with_a_real_executor(caplog, quiet_outcomes, max_records):
+async def test_outage_in_real_time_with_a_real_executor(caplog, quiet_outcomes, max_records):
     executor = CommandExecutor(sink := FaultySink("fail"), settings=ExecutorSettings(max_records=max_records))
     await executor.start()
     ended = Counter()

@@ -17,7 +17,7 @@ def noting(seen: list[str], name: str):
     return hook
 
 
-async def test_the_nearest_hook_runs_and_only_that_one():
+async def test_only_the_most_specific_hook_runs():
     seen: list[str] = []
     one, other, elsewhere = listener("one"), listener("other"), listener("x", app="garden")
     async with CommandExecutor() as executor:
@@ -36,7 +36,7 @@ async def test_the_nearest_hook_runs_and_only_that_one():
     assert seen == ["registration", "app", "global", "global"]
 
 
-async def test_a_hook_sees_the_exception_its_traceback_the_command_and_the_record():
+async def test_hook_gets_the_exception_its_traceback_the_command_and_the_record():
     told: list[ErrorContext] = []
     async with CommandExecutor() as executor:
         executor.hooks.set(told.append)
@@ -51,7 +51,7 @@ async def test_a_hook_sees_the_exception_its_traceback_the_command_and_the_recor
     assert "ValueError: the sensor did not respond" in context.traceback
 
 
-async def test_a_timeout_reaches_the_hook_as_our_own_error_with_its_cause():
+async def test_hook_gets_an_execution_timeout_error_with_its_cause():
     told: list[ErrorContext] = []
     async with CommandExecutor() as executor:
         executor.hooks.set(told.append)
@@ -64,7 +64,7 @@ async def test_a_timeout_reaches_the_hook_as_our_own_error_with_its_cause():
     assert isinstance(error.__cause__, asyncio.CancelledError)
 
 
-async def test_successes_and_cancellations_call_no_hook_but_foreseen_errors_do():
+async def test_successes_and_cancellations_call_no_hook_but_expected_errors_do():
     told: list[ErrorContext] = []
     async with CommandExecutor() as executor:
         executor.hooks.set(told.append)
@@ -76,7 +76,7 @@ async def test_successes_and_cancellations_call_no_hook_but_foreseen_errors_do()
     assert [str(context.exception) for context in told] == ["foreseen"]
 
 
-async def test_a_sync_hook_runs_in_a_thread_and_what_it_returns_is_awaited():
+async def test_sync_hook_runs_in_a_thread_and_its_result_is_awaited():
     threads: list[str] = []
     awaited: list[str] = []
 
@@ -95,7 +95,7 @@ async def test_a_sync_hook_runs_in_a_thread_and_what_it_returns_is_awaited():
     assert awaited == [threading.current_thread().name]
 
 
-async def test_async_hooks_of_every_shape_run_on_the_loop():
+async def test_async_hooks_of_every_kind_run_on_the_loop():
     where: list[str] = []
 
     async def hook(context: ErrorContext, extra: int = 0) -> None:
@@ -114,7 +114,7 @@ async def test_async_hooks_of_every_shape_run_on_the_loop():
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), asyncio.CancelledError()])
-async def test_a_hook_that_fails_is_logged_and_counted_and_harms_nobody(caplog, error):
+async def test_failing_hook_is_logged_and_counted(caplog, error):
     async def hook(context: ErrorContext) -> None:
         raise error
 
@@ -126,7 +126,7 @@ async def test_a_hook_that_fails_is_logged_and_counted_and_harms_nobody(caplog, 
     assert (line.getMessage(), line.record_id, line.levelno) == ("Error hook failed", record.id, logging.ERROR)
 
 
-async def test_a_hook_that_hangs_is_cut_off_at_its_limit():
+async def test_hung_hook_is_cancelled_at_its_time_limit():
     ended: list[str] = []
 
     async def hook(context: ErrorContext) -> None:
@@ -142,7 +142,7 @@ async def test_a_hook_that_hangs_is_cut_off_at_its_limit():
         await eventually(lambda: executor.hooks.failed == 1)
 
 
-async def test_sync_hooks_that_hang_do_not_take_the_handlers_threads():
+async def test_hung_sync_hooks_take_no_threads_of_handlers():
     go = threading.Event()
     began: list[ErrorContext] = []
 
@@ -163,7 +163,7 @@ async def test_sync_hooks_that_hang_do_not_take_the_handlers_threads():
         await eventually(lambda: executor.leaked_threads == 0)
 
 
-async def test_few_hooks_run_at_once_and_those_refused_are_counted(caplog):
+async def test_hooks_beyond_the_limit_are_refused_and_counted(caplog):
     go = asyncio.Event()
 
     async def hook(context: ErrorContext) -> None:
@@ -180,7 +180,7 @@ async def test_few_hooks_run_at_once_and_those_refused_are_counted(caplog):
     assert [line.getMessage() for line in said] == ["Error hook was refused: too many are running"]
 
 
-async def test_what_fails_inside_a_hook_calls_no_hook():
+async def test_failure_inside_of_a_hook_calls_no_hook():
     calls: list[str] = []
     async with CommandExecutor() as executor:
 
@@ -197,7 +197,7 @@ async def test_what_fails_inside_a_hook_calls_no_hook():
     assert executor.accounting().executed == 3
 
 
-async def test_what_a_hook_logs_belongs_to_no_run():
+async def test_log_lines_of_a_hook_belong_to_no_run():
     async def hook(context: ErrorContext) -> None:
         logging.getLogger("apps.hall").warning("from the hook")
         done.set()
@@ -213,7 +213,7 @@ async def test_what_a_hook_logs_belongs_to_no_run():
         assert (await executor.execute(invoke(outer))).effects is None
 
 
-async def test_stop_waits_for_hooks_a_while_and_cuts_off_counts_and_names_those_that_hang(caplog):
+async def test_stop_waits_for_hooks_then_cancels_counts_and_logs_them(caplog):
     async def hook(context: ErrorContext) -> None:
         await asyncio.Event().wait()
 
@@ -228,7 +228,7 @@ async def test_stop_waits_for_hooks_a_while_and_cuts_off_counts_and_names_those_
     assert [line.hooks for line in caplog.records if line.getMessage().startswith("Error hooks were cancelled")] == [1]
 
 
-async def test_retiring_a_registration_takes_its_hook_along():
+async def test_retiring_a_registration_removes_its_hook():
     seen: list[str] = []
     registration = listener()
     async with CommandExecutor() as executor:

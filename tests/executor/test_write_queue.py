@@ -88,7 +88,7 @@ def test_records_are_written_within_the_flush_interval_and_not_before(loop):
     assert sink.records == records(3)
 
 
-def test_a_full_batch_does_not_wait_for_the_interval(loop):
+def test_full_batch_does_not_wait_for_the_interval(loop):
     queue = started(loop, sink := FaultySink(), batch_records=10)
     extend(loop, queue, records(25))
     pass_time(loop, 0)
@@ -98,7 +98,7 @@ def test_a_full_batch_does_not_wait_for_the_interval(loop):
     assert [len(batch.invocations) for batch in sink.batches] == [10, 10, 5]
 
 
-def test_records_that_come_in_full_batches_do_not_hurry_the_rest(loop):
+def test_full_batches_do_not_hurry_the_rest(loop):
     queue = started(loop, FaultySink(), batch_records=10)
     extend(loop, queue, records(10))
     pass_time(loop, 0.1)
@@ -107,7 +107,7 @@ def test_records_that_come_in_full_batches_do_not_hurry_the_rest(loop):
     assert queue.persisted == 10
 
 
-def test_both_kinds_of_run_travel_in_one_batch_in_their_order(loop):
+def test_both_kinds_of_runs_share_a_batch_in_their_order(loop):
     queue = started(loop, sink := FaultySink())
     mixed = [record(1), record(2, registration=TIDY), record(3), record(4, registration=TIDY)]
     extend(loop, queue, mixed)
@@ -117,7 +117,7 @@ def test_both_kinds_of_run_travel_in_one_batch_in_their_order(loop):
     assert sink.records == mixed
 
 
-def test_an_idle_queue_sets_no_timer_and_writes_nothing(loop):
+def test_idle_queue_sets_no_timer_and_writes_nothing(loop):
     queue = started(loop, sink := FaultySink())
     extend(loop, queue, records(3))
     pass_time(loop, 1)
@@ -127,7 +127,7 @@ def test_an_idle_queue_sets_no_timer_and_writes_nothing(loop):
     assert sink.calls == calls
 
 
-def test_what_is_said_beside_runs_rides_along_and_alone(loop):
+def test_announcements_are_written_without_runs(loop):
     queue = started(loop, sink := FaultySink())
     say(loop, queue, "register", HALL)
     say(loop, queue, "count_skip", HALL, T0_US, "overlap", 2)
@@ -144,7 +144,7 @@ def test_what_is_said_beside_runs_rides_along_and_alone(loop):
 # ---- retrying
 
 
-def test_a_failed_write_is_kept_aside_and_tried_again_with_the_same_number(loop):
+def test_failed_batch_is_retried_with_the_same_number(loop):
     sequences: list[int] = []
 
     class Recording(FaultySink):
@@ -167,7 +167,7 @@ def test_a_failed_write_is_kept_aside_and_tried_again_with_the_same_number(loop)
     assert (queue.persisted, queue.waiting, queue.failures) == (5, 0, 0)
 
 
-def test_a_batch_that_was_kept_although_the_write_failed_is_not_kept_twice(loop):
+def test_batch_that_was_kept_although_the_write_failed_is_not_kept_twice(loop):
     queue = started(loop, sink := FaultySink("keep_then_fail"))
     extend(loop, queue, records(3))
     pass_time(loop, 5)
@@ -186,7 +186,7 @@ def test_retries_back_off_to_the_longest_pause_and_never_spin(loop):
     assert queue.failures == sink.calls
 
 
-def test_records_that_arrive_while_a_retry_is_due_do_not_hurry_it(loop):
+def test_new_records_do_not_hurry_a_retry(loop):
     queue = started(loop, sink := FaultySink("fail"), batch_records=10, max_records=10_000)
     for second in range(300):
         extend(loop, queue, records(20, start=second * 20))
@@ -195,7 +195,7 @@ def test_records_that_arrive_while_a_retry_is_due_do_not_hurry_it(loop):
     assert queue.waiting == 6_000
 
 
-def test_a_long_trouble_is_said_once_per_interval(loop, caplog):
+def test_long_outage_is_logged_once_per_interval(loop, caplog):
     queue = started(loop, sink := FaultySink("fail"), log_interval_s=60, max_records=100, batch_records=50)
     for second in range(300):
         extend(loop, queue, records(20, start=second * 20))
@@ -210,7 +210,7 @@ def test_a_long_trouble_is_said_once_per_interval(loop, caplog):
     assert caplog.records[-1].failed_writes > 5
 
 
-def test_a_sink_that_comes_and_goes_is_said_once_per_interval_too(loop, caplog):
+def test_sink_that_fails_and_recovers_is_logged_once_per_interval(loop, caplog):
     queue = started(loop, sink := FaultySink(), log_interval_s=60, retry_min_s=0.1, retry_max_s=0.1)
     for second in range(50):
         sink.mode = "fail"
@@ -222,7 +222,7 @@ def test_a_sink_that_comes_and_goes_is_said_once_per_interval_too(loop, caplog):
     assert len(caplog.records) == 2
 
 
-def test_a_sink_that_cancels_itself_is_a_sink_in_trouble(loop):
+def test_sink_that_raises_a_cancelled_error_is_retried(loop):
     queue = started(loop, sink := FaultySink("cancel"))
     extend(loop, queue, records(3))
     pass_time(loop, 0.5)
@@ -235,7 +235,7 @@ def test_a_sink_that_cancels_itself_is_a_sink_in_trouble(loop):
 # ---- poison
 
 
-def test_a_poison_row_is_isolated_and_all_the_rest_kept_in_order(loop, caplog):
+def test_rejected_row_is_isolated_and_the_rest_kept_in_order(loop, caplog):
     queue = started(loop, sink := FaultySink())
     bad = {record(17).id, record(63).id}
     sink.rejects = lambda item: getattr(item, "id", None) in bad
@@ -252,7 +252,7 @@ def test_a_poison_row_is_isolated_and_all_the_rest_kept_in_order(loop, caplog):
     assert caplog.records[0].row == repr(HALL.key)
 
 
-def test_a_poison_item_beside_runs_is_isolated_and_said(loop, caplog):
+def test_rejected_announcement_is_isolated_and_logged(loop, caplog):
     queue = started(loop, sink := FaultySink())
     bad = listener("poison")
     sink.rejects = lambda item: item is bad
@@ -271,7 +271,7 @@ def test_a_poison_item_beside_runs_is_isolated_and_said(loop, caplog):
     assert caplog.records[0].row == "registered"
 
 
-def test_a_poison_list_of_what_is_running_is_isolated_too(loop):
+def test_rejected_list_of_running_runs_is_isolated(loop):
     queue = started(loop, sink := FaultySink())
     running = (RunningExecution(1, HALL, ("x",), T0_US),)
     sink.rejects = lambda item: item == running
@@ -282,7 +282,7 @@ def test_a_poison_list_of_what_is_running_is_isolated_too(loop):
     assert [loss.what for loss in sink.stored("losses")] == ["running"]
 
 
-def test_a_sink_that_rejects_everything_comes_to_an_end(loop):
+def test_sink_that_rejects_everything_is_not_retried_for_ever(loop):
     queue = started(loop, sink := FaultySink())
     sink.rejects = lambda item: True
     extend(loop, queue, records(8))
@@ -295,7 +295,7 @@ def test_a_sink_that_rejects_everything_comes_to_an_end(loop):
     assert loop.count_timers() == 0
 
 
-def test_rejected_skips_and_summaries_are_lost_by_what_they_count_and_nothing_else_is_said(loop, caplog):
+def test_rejected_skips_and_summaries_count_what_they_stand_for(loop, caplog):
     queue = started(loop, sink := FaultySink())
     sink.rejects = lambda item: isinstance(item, (SkipCount, ShedSummary))
     queue.builder.count_shed("queue_full_count", records(7))
@@ -310,7 +310,7 @@ def test_rejected_skips_and_summaries_are_lost_by_what_they_count_and_nothing_el
 # ---- shedding
 
 
-def test_beyond_the_bound_successes_of_the_busiest_go_first_and_errors_stay(loop):
+def test_successes_of_the_busiest_are_evicted_first_and_failures_stay(loop):
     queue = started(loop, sink := FaultySink("fail"), max_records=160, batch_records=40)
     chatty, rare = listener("chatty"), listener("rare")
     sent: list[Record] = []
@@ -343,13 +343,13 @@ def test_beyond_the_bound_successes_of_the_busiest_go_first_and_errors_stay(loop
     assert sum(loss.count for loss in losses) == queue.shed.total()
 
 
-def test_a_bound_of_one_keeps_one(loop):
+def test_bound_of_one_keeps_one_record(loop):
     queue = started(loop, FaultySink("fail"), max_records=1)
     extend(loop, queue, records(3))
     assert (queue.waiting, dict(queue.shed)) == (1, {"queue_full_count": 2})
 
 
-def test_the_bound_by_bytes_sheds_as_well_and_says_so(loop):
+def test_bound_in_bytes_evicts_with_its_reason(loop):
     queue = started(loop, sink := FaultySink("fail"), max_bytes=300 * 100)
     extend(loop, queue, records(90))
     assert not queue.shed
@@ -361,7 +361,7 @@ def test_the_bound_by_bytes_sheds_as_well_and_says_so(loop):
     assert settled(queue) == 110
 
 
-def test_a_healthy_sink_is_sent_many_times_the_bound_in_bytes_and_nothing_is_shed(loop):
+def test_healthy_sink_gets_many_times_the_bound_in_bytes_without_eviction(loop):
     queue = started(loop, sink := FaultySink(), max_bytes=100 * PLAIN_BYTES, batch_records=50)
     sent = records(2_000)
     for start in range(0, len(sent), 80):
@@ -370,7 +370,7 @@ def test_a_healthy_sink_is_sent_many_times_the_bound_in_bytes_and_nothing_is_she
     assert (sink.records, dict(queue.shed)) == (sent, {})
 
 
-def test_what_was_said_survives_shedding_during_an_outage_and_grows_no_heap_of_it(loop):
+def test_announcements_survive_eviction_during_an_outage_within_bounds(loop):
     queue = started(loop, sink := FaultySink("fail"), max_records=100, batch_records=20)
     for number in range(2_000):
         one_shot = job("once")  # registered anew for each run, as `run_in` does
@@ -407,7 +407,7 @@ def test_lifecycle_events_are_bounded_and_the_oldest_counted(loop):
 # ---- registrations
 
 
-def test_a_registration_that_takes_over_a_key_before_that_was_told_is_not_retired(loop):
+def test_registration_that_replaces_an_unwritten_retirement_is_not_retired(loop):
     queue = started(loop, sink := FaultySink())
     say(loop, queue, "retire", listener("a"))
     say(loop, queue, "register", new := listener("a"))
@@ -415,7 +415,7 @@ def test_a_registration_that_takes_over_a_key_before_that_was_told_is_not_retire
     assert (sink.stored("registered"), sink.stored("retired")) == ([new], [])
 
 
-def test_a_registration_that_takes_over_a_key_is_not_retired_with_the_old_one(loop):
+def test_registration_that_replaces_another_is_not_retired_with_it(loop):
     queue = started(loop, sink := FaultySink("fail"), max_records=10, batch_records=5)
     old, new, gone = listener("a"), listener("a"), listener("gone")
     say(loop, queue, "register", old)
@@ -449,7 +449,7 @@ def flush(loop: ManualLoop, queue: WriteQueue, timeout_s: float) -> bool:
     return loop.run_until_complete(wait())
 
 
-def test_a_flush_writes_what_waits_at_once_and_returns_when_it_is_settled(loop):
+def test_flush_writes_at_once_and_returns_when_everything_is_settled(loop):
     queue = started(loop, sink := FaultySink("slow"))
     extend(loop, queue, records(3))
     before = loop.time()
@@ -459,7 +459,7 @@ def test_a_flush_writes_what_waits_at_once_and_returns_when_it_is_settled(loop):
     assert flush(loop, queue, 0)  # nothing to do
 
 
-def test_a_flush_waits_for_what_is_in_the_sink_s_hands_also_if_that_is_no_run(loop):
+def test_flush_waits_for_an_announcement_that_is_being_written(loop):
     queue = started(loop, sink := FaultySink("hang"))
     say(loop, queue, "register", HALL)
     pass_time(loop, 1)
@@ -469,7 +469,7 @@ def test_a_flush_waits_for_what_is_in_the_sink_s_hands_also_if_that_is_no_run(lo
     assert sink.stored("registered") == [HALL]
 
 
-def test_a_flush_does_not_wait_for_what_comes_after_it(loop):
+def test_flush_does_not_wait_for_later_records(loop):
     queue = started(loop, sink := FaultySink("slow", slow_s=0.5), batch_records=10)
 
     async def scenario() -> None:
@@ -484,7 +484,7 @@ def test_a_flush_does_not_wait_for_what_comes_after_it(loop):
     assert queue.waiting == 10
 
 
-def test_a_flush_is_over_when_what_was_said_before_it_is_kept_and_not_before_and_not_later(loop):
+def test_flush_ends_exactly_when_earlier_announcements_are_kept(loop):
     queue = started(loop, sink := FaultySink("slow", slow_s=0.5))
 
     async def scenario() -> None:
@@ -506,7 +506,7 @@ def test_a_flush_is_over_when_what_was_said_before_it_is_kept_and_not_before_and
     assert sink.stored("registered") == [HALL, TIDY]
 
 
-def test_a_flush_during_an_outage_tries_at_once_and_gives_up_in_time(loop):
+def test_flush_during_an_outage_writes_at_once_and_respects_its_timeout(loop):
     queue = started(loop, sink := FaultySink("fail"))
     extend(loop, queue, records(3))
     pass_time(loop, 1)
@@ -539,7 +539,7 @@ def close(loop: ManualLoop, queue: WriteQueue, timeout_s: float) -> float:
 
 @pytest.mark.parametrize("slow_s", [0.02, 0.2, 5])
 @pytest.mark.parametrize("deadline_s", [0.1, 1, 60])
-def test_closing_during_slow_writes_loses_nothing_or_counts_and_says_it(loop, caplog, slow_s, deadline_s):
+def test_closing_during_slow_writes_loses_nothing_or_counts_and_logs_it(loop, caplog, slow_s, deadline_s):
     queue = started(loop, sink := FaultySink("slow", slow_s=slow_s), batch_records=10)
     extend(loop, queue, records(95))
     say(loop, queue, "set_facts", {"reason": "SIGTERM"})
@@ -559,7 +559,7 @@ def test_closing_during_slow_writes_loses_nothing_or_counts_and_says_it(loop, ca
     assert loop.count_timers() == 0
 
 
-def test_closing_while_the_sink_is_down_retries_quickly_and_takes_what_it_can(loop):
+def test_closing_during_an_outage_retries_with_short_pauses(loop):
     queue = started(loop, sink := FaultySink("fail"), retry_min_s=0.5, retry_max_s=30)
     extend(loop, queue, records(5))
     pass_time(loop, 3_600)
@@ -568,7 +568,7 @@ def test_closing_while_the_sink_is_down_retries_quickly_and_takes_what_it_can(lo
     assert sink.records == records(5)
 
 
-def test_counts_of_rows_shed_before_that_never_got_out_are_said_at_the_end(loop, caplog):
+def test_unwritten_counts_of_evicted_records_are_logged_at_the_close(loop, caplog):
     queue = started(loop, FaultySink("fail"), max_records=100, batch_records=10)
     extend(loop, queue, records(300))
     pass_time(loop, 1)
@@ -578,7 +578,7 @@ def test_counts_of_rows_shed_before_that_never_got_out_are_said_at_the_end(loop,
     assert (line.lost, line.lost_counts) == (300 - shed, shed)
 
 
-def test_a_week_of_counts_is_bounded_and_none_gets_lost(loop):
+def test_week_of_skip_counts_is_bounded_and_no_count_is_lost(loop):
     queue = started(loop, sink := FaultySink("fail"), ExecutorLimits(skip_counts=50))
     reasons = ("overlap", "misfire")
     for hour in range(168):
@@ -595,7 +595,7 @@ def test_a_week_of_counts_is_bounded_and_none_gets_lost(loop):
     assert max(skip.hour_us for skip in said) == T0_US + 167 * HOUR_US
 
 
-def test_so_many_registrations_in_one_hour_keep_a_count_each(loop):
+def test_each_registration_keeps_its_skip_count_within_one_hour(loop):
     queue = started(loop, sink := FaultySink(), ExecutorLimits(skip_counts=5))
     for number in range(12):
         say(loop, queue, "count_skip", listener(f"handler_{number}"), T0_US, "overlap", 1)
@@ -603,7 +603,7 @@ def test_so_many_registrations_in_one_hour_keep_a_count_each(loop):
     assert [skip.count for skip in sink.stored("skipped")] == [1] * 12
 
 
-def test_what_was_announced_and_not_written_at_the_close_is_said_and_kept_for_the_next_start(loop, caplog):
+def test_unwritten_announcements_at_the_close_are_logged_and_held_until_the_next_start(loop, caplog):
     queue = started(loop, sink := FaultySink("fail"))
     say(loop, queue, "count_skip", HALL, T0_US, "overlap", 5)
     say(loop, queue, "report", LifecycleEvent(1, T0_US, "connection_lost", "home", ""))
@@ -629,7 +629,7 @@ def test_what_was_announced_and_not_written_at_the_close_is_said_and_kept_for_th
     assert [skip.count for skip in sink.stored("skipped")] == [5, 2]
 
 
-def test_what_a_sink_has_kept_without_saying_so_is_not_said_twice(loop):
+def test_announcements_that_were_kept_although_the_write_failed_are_not_kept_twice(loop):
     queue = started(loop, sink := FaultySink("keep_then_fail"), max_records=10, batch_records=5)
     say(loop, queue, "count_skip", HALL, T0_US, "overlap", 5)
     extend(loop, queue, records(3))
@@ -648,7 +648,7 @@ def test_what_a_sink_has_kept_without_saying_so_is_not_said_twice(loop):
     assert [skip.count for skip in sink.stored("skipped")] == [5]
 
 
-def test_the_bound_in_bytes_counts_what_was_tried_already(loop):
+def test_bound_in_bytes_includes_batches_that_wait_for_a_retry(loop):
     queue = started(loop, FaultySink("fail"), max_bytes=100 * PLAIN_BYTES, batch_records=60)
     extend(loop, queue, records(60))
     pass_time(loop, 1)
@@ -658,7 +658,7 @@ def test_the_bound_in_bytes_counts_what_was_tried_already(loop):
     assert queue.waiting == 99, "a little is free, so that the next few need no look"
 
 
-def test_a_sink_that_does_not_answer_is_named_once_per_interval(loop, caplog):
+def test_hung_sink_is_logged_once_per_interval(loop, caplog):
     queue = started(loop, sink := FaultySink("hang"), retry_max_s=30, log_interval_s=60)
     extend(loop, queue, records(3))
     pass_time(loop, 3_600)
@@ -670,7 +670,7 @@ def test_a_sink_that_does_not_answer_is_named_once_per_interval(loop, caplog):
     assert (queue.persisted, loop.count_timers()) == (3, 0)
 
 
-def test_what_comes_after_the_close_is_counted_and_said(loop, caplog):
+def test_records_after_the_close_are_counted_and_logged(loop, caplog):
     queue = started(loop, sink := FaultySink())
     close(loop, queue, 1)
     extend(loop, queue, records(2))
@@ -680,7 +680,7 @@ def test_what_comes_after_the_close_is_counted_and_said(loop, caplog):
     assert [line.lost for line in caplog.records] == [2]
 
 
-def test_a_sink_that_does_not_heed_its_cancellation_cannot_unbalance_the_account(loop):
+def test_sink_that_ignores_its_cancellation_does_not_change_the_account(loop):
     class Deaf(FaultySink):
         async def write(self, batch):
             for _ in range(5):
@@ -702,7 +702,7 @@ def test_a_sink_that_does_not_heed_its_cancellation_cannot_unbalance_the_account
     assert (queue.persisted, queue.waiting, dict(queue.shed)) == (0, 0, {"stop_deadline": 3})
 
 
-def test_a_writer_cancelled_by_somebody_is_replaced_at_the_close(loop):
+def test_cancelled_writer_is_replaced_at_the_close(loop):
     queue = started(loop, sink := FaultySink("hang"))
     extend(loop, queue, records(3))
     pass_time(loop, 1)
@@ -714,7 +714,7 @@ def test_a_writer_cancelled_by_somebody_is_replaced_at_the_close(loop):
     assert queue.persisted == 3
 
 
-def test_a_queue_that_was_closed_can_be_started_again(loop):
+def test_closed_queue_can_be_started_again(loop):
     queue = started(loop, sink := FaultySink())
     extend(loop, queue, records(3))
     close(loop, queue, 5)
@@ -730,7 +730,7 @@ def test_a_queue_that_was_closed_can_be_started_again(loop):
     assert second == first + 1
 
 
-def test_closing_tells_those_who_wait_for_a_flush(loop):
+def test_closing_releases_flushes(loop):
     queue = started(loop, FaultySink("fail"))
     extend(loop, queue, records(3))
 
@@ -746,7 +746,7 @@ def test_closing_tells_those_who_wait_for_a_flush(loop):
     assert queue.shed == {"stop_deadline": 3}
 
 
-def test_a_queue_that_was_never_started_closes_and_counts(loop):
+def test_queue_that_was_never_started_closes_and_counts(loop):
     async def scenario() -> WriteQueue:
         queue = WriteQueue(MemorySink(), ExecutorSettings())
         queue.extend(*sized(records(2)))

@@ -37,7 +37,7 @@ def broken_log(text: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("text", ["are written again", "could not be written"])
-async def test_a_log_handler_that_raises_costs_no_record_and_counts_none_twice(text):
+async def test_failing_log_handler_costs_no_record_and_counts_none_twice(text):
     sink = FaultySink("fail")
     executor = CommandExecutor(sink, settings=QUICK)
     with broken_log(text):
@@ -50,7 +50,7 @@ async def test_a_log_handler_that_raises_costs_no_record_and_counts_none_twice(t
         await executor.stop()
 
 
-async def test_a_log_handler_that_raises_while_rows_are_given_up_reaches_neither_handlers_nor_other_sinks():
+async def test_failing_log_handler_during_eviction_affects_neither_handlers_nor_other_sinks():
     stuck, well = FaultySink("hang"), FaultySink()
     settings = ExecutorSettings(max_records=20, batch_records=10, stop_timeout_s=3)
     with broken_log("queue is full"):
@@ -62,7 +62,7 @@ async def test_a_log_handler_that_raises_while_rows_are_given_up_reaches_neither
         assert executor.accounting(0).waiting == 0
 
 
-async def test_a_start_during_an_unfinished_stop_waits_for_it_and_loses_nothing():
+async def test_start_during_a_stop_waits_for_it_and_loses_nothing():
     sink = FaultySink("hang")
     executor = CommandExecutor(sink, settings=ExecutorSettings(stop_timeout_s=5))
     await executor.start()
@@ -81,7 +81,7 @@ async def test_a_start_during_an_unfinished_stop_waits_for_it_and_loses_nothing(
     assert len(sink.records) == 2
 
 
-async def test_a_writer_that_does_not_heed_its_end_is_replaced_and_its_batch_counted_once():
+async def test_writer_that_ignores_its_cancellation_is_replaced_and_its_batch_counted_once():
     began, heeded = asyncio.Event(), asyncio.Event()
 
     class Stubborn(MemorySink):
@@ -114,7 +114,7 @@ async def test_a_writer_that_does_not_heed_its_end_is_replaced_and_its_batch_cou
     assert {kept.id for kept in sink.records} == {record(1).id, record(2).id}
 
 
-async def test_a_line_is_attached_by_the_executor_whose_run_it_was_said_in_and_by_no_other():
+async def test_log_line_is_attached_only_by_the_executor_of_its_run():
     async def talks() -> None:
         logging.getLogger("hall").warning("once")
 
@@ -125,7 +125,7 @@ async def test_a_line_is_attached_by_the_executor_whose_run_it_was_said_in_and_b
             assert [line.message for line in kept.effects.log_lines] == ["once"]
 
 
-async def test_a_failure_in_the_place_of_a_cancellation_is_recorded_and_the_cancellation_goes_on():
+async def test_failure_that_replaces_a_cancellation_is_recorded_and_the_cancellation_is_raised():
     began = asyncio.Event()
 
     async def cleans_up_badly() -> None:
@@ -149,7 +149,7 @@ async def test_a_failure_in_the_place_of_a_cancellation_is_recorded_and_the_canc
     assert kept.failure.message == "cleanup"
 
 
-async def test_an_inner_run_s_failing_clean_up_does_not_swallow_the_outer_run_s_deadline():
+async def test_failing_clean_up_of_an_inner_run_does_not_swallow_the_deadline_of_the_outer_run():
     went_on = False
 
     async def inner() -> None:
@@ -169,7 +169,7 @@ async def test_an_inner_run_s_failing_clean_up_does_not_swallow_the_outer_run_s_
     assert not went_on
 
 
-async def test_a_failure_in_a_task_that_was_cancelled_earlier_is_swallowed_as_ever():
+async def test_failure_in_a_task_that_was_cancelled_earlier_is_not_raised():
     async with CommandExecutor(MemorySink()) as executor:
 
         async def caller() -> Status:
@@ -184,7 +184,7 @@ async def test_a_failure_in_a_task_that_was_cancelled_earlier_is_swallowed_as_ev
 
 
 @pytest.mark.parametrize(("between", "found"), [(0, True), (1, True), (40, False)])
-async def test_the_cancellation_that_a_failure_replaced_may_lie_some_failures_back(between, found):
+async def test_replaced_cancellation_is_found_a_few_failures_back(between, found):
     error: BaseException = asyncio.CancelledError()
     for _ in range(between + 1):
         later = ValueError()
@@ -203,7 +203,7 @@ async def test_the_cancellation_that_a_failure_replaced_may_lie_some_failures_ba
     assert answers == [False, found], "while nobody cancels the task there is none to replace"
 
 
-async def test_a_run_that_outlives_the_stop_keeps_its_deadline():
+async def test_run_that_outlives_the_stop_keeps_its_deadline():
     async def hangs() -> None:
         await asyncio.Event().wait()
 
@@ -217,7 +217,7 @@ async def test_a_run_that_outlives_the_stop_keeps_its_deadline():
         assert (await running).status is Status.TIMED_OUT
 
 
-async def test_a_handler_in_a_thread_may_announce_and_all_of_it_is_counted():
+async def test_announcements_from_a_thread_are_all_counted():
     sink = FaultySink()
     limited = listener("limited")
     async with CommandExecutor(sink) as executor:
@@ -237,6 +237,6 @@ async def test_a_handler_in_a_thread_may_announce_and_all_of_it_is_counted():
     assert limited in sink.stored("registered")
 
 
-def test_half_a_character_in_a_name_is_replaced_where_the_registration_is_made():
+def test_lone_surrogate_in_a_name_is_replaced_in_the_registration():
     assert listener("scan caf\udce9", topic="a\ud800").key == ("hall", "main", "scan caf?", "a?")
     assert job("gut\xe9").name == "gut\xe9"

@@ -24,7 +24,7 @@ TALK = Effects((LogLine(1, 30, "apps", "x" * 400),), (ServiceCall(1, "light", "t
         max_size=80,
     ),
 )
-def test_folded_runs_keep_their_counts_sums_and_percentiles_whole(rows):
+def test_summaries_keep_counts_sums_and_percentiles(rows):
     records = [
         record(at_ms, status, registration=LISTENERS[which], duration_us=duration_us)
         for status, which, duration_us, at_ms in rows
@@ -57,7 +57,7 @@ def hour_of_id(one) -> int:
 
 
 @given(st.integers(1, 10**13))
-def test_a_bucket_s_value_is_within_one_percent_of_everything_in_it(duration_us):
+def test_value_of_a_bucket_is_within_one_percent_of_its_durations(duration_us):
     assert value_of(bucket_of(duration_us)) == pytest.approx(duration_us, rel=0.0101)
 
 
@@ -65,7 +65,7 @@ def test_the_shortest_durations_share_the_first_bucket():
     assert (bucket_of(0), bucket_of(1), value_of(0)) == (0, 0, 1.0)
 
 
-def test_sizes_count_what_is_heavy():
+def test_sizes_include_failures_and_effects():
     plain, talking = record(1), record(2, effects=TALK)
     assert size_of(plain) == PLAIN_BYTES
     assert size_of(talking) > PLAIN_BYTES + 400
@@ -93,11 +93,11 @@ def test_every_text_of_a_log_line_counts(field):
     assert size_of(record(1, effects=Effects((longer,)))) == size + 1_000_000
 
 
-def test_an_hour_begins_at_its_start():
+def test_hour_of_a_time_is_its_start():
     assert hour_of(T0_US) == hour_of(T0_US + HOUR_US - 1) == T0_US
 
 
-def test_a_week_of_summaries_is_bounded_and_only_the_hour_of_the_oldest_gets_lost():
+def test_week_of_summaries_is_bounded_and_only_the_oldest_hours_are_merged():
     summaries, hours, handlers = Summaries(100), 168, [listener(f"handler_{number}") for number in range(5)]
     for hour in range(hours):
         for handler in handlers:
@@ -116,7 +116,7 @@ def test_a_week_of_summaries_is_bounded_and_only_the_hour_of_the_oldest_gets_los
         assert [one.hour_us for one in its[1:]] == [newest - HOUR_US * back for back in range(len(its) - 2, -1, -1)]
 
 
-def test_so_many_registrations_in_one_hour_keep_a_summary_each():
+def test_each_registration_keeps_its_summary_within_one_hour():
     summaries = Summaries(10)
     for number in range(25):
         summaries.add(record(number, registration=listener(f"handler_{number}")))
