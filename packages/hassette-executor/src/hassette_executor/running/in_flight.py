@@ -74,14 +74,11 @@ class InFlight:
         """Wait until no execution is in progress, except one, or until the timeout has passed."""
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_s
-        while self._executions - {but} and (left := until - loop.time()) > 0:
+        while self._executions - {but} and loop.time() < until:
             self._swept = asyncio.Event()
             now = self._clock.monotonic_ns()
             self._arm(now + _DRAIN_POLL_NS, now)
-            try:
-                await asyncio.wait_for(self._swept.wait(), left)
-            except TimeoutError:
-                return
+            await self._swept.wait()
 
     def close(self) -> None:
         """Report once more, so that the last list of running runs is right, and stop reporting.
