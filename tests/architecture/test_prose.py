@@ -26,10 +26,8 @@ PROOFS = {
     "disk full": "store/test_what_can_be_lost.py::test_full_disk_loses_nothing_that_is_retried",
     "read-only": "store/test_what_can_be_lost.py::test_read_only_disk_loses_nothing_that_is_retried",
     "I/O error": "store/test_what_can_be_lost.py::test_disk_that_fails_every_nth_write_loses_nothing",
-    "corrupt file": "store/test_files.py::"
-    "test_damaged_file_is_moved_aside_and_its_readable_rows_are_copied",
-    "failed upgrade": "store/test_upgrades.py::"
-    "test_failed_upgrade_leaves_the_file_unchanged_and_keeps_the_copy",
+    "corrupt file": "store/test_files.py::test_damaged_file_is_moved_aside_and_its_readable_rows_are_copied",
+    "failed upgrade": "store/test_upgrades.py::test_failed_upgrade_leaves_the_file_unchanged_and_keeps_the_copy",
     "newer file": "store/test_schema.py::test_file_of_a_newer_version_is_unchanged",
 }
 

@@ -32,12 +32,17 @@ T0_US = 1_795_392_000_000_000
 
 
 def listener(name: str = "on_motion", **facts: Any) -> ListenerRegistration:
-    defaults = {"app": "hall", "instance": "main", "topic": "state_changed.binary_sensor.hall", "handler": "Hall.run"}
+    defaults: dict[str, Any] = {
+        "app": "hall",
+        "instance": "main",
+        "topic": "state_changed.binary_sensor.hall",
+        "handler": "Hall.run",
+    }
     return ListenerRegistration(name=name, **{**defaults, **facts})
 
 
 def job(name: str = "tidy", **facts: Any) -> JobRegistration:
-    defaults = {"app": "hall", "instance": "main", "schedule": "every 30 s", "handler": "Hall.tidy"}
+    defaults: dict[str, Any] = {"app": "hall", "instance": "main", "schedule": "every 30 s", "handler": "Hall.tidy"}
     return JobRegistration(name=name, **{**defaults, **facts})
 
 
@@ -97,9 +102,10 @@ def record(number: int, status: Status = Status.SUCCESS, **facts: Any) -> Record
         "status": status,
         "failure": failure,
     }
+    all_facts: dict[str, Any] = {**defaults, **facts}
     if isinstance(registration, JobRegistration):
-        return JobExecution(**{"trigger": DueTrigger(T0_US), **defaults, **facts})
-    return HandlerInvocation(**{"trigger": TRIGGER, **defaults, **facts})
+        return JobExecution(trigger=DueTrigger(T0_US), **all_facts)
+    return HandlerInvocation(trigger=TRIGGER, **all_facts)
 
 
 def sized(records: list[Record]) -> tuple[list[Record], int]:

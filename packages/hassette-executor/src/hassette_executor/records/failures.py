@@ -83,9 +83,7 @@ def take_failure(
             cause, explicit = error.__context__, False
         deeper = with_frames and depth < MAX_CHAIN
         inner = take_failure(kind, cause, depth=depth + 1, redact=redact) if deeper and cause is not None else None
-        group: tuple[Failure, ...] = ()
-        if deeper and isinstance(error, BaseExceptionGroup):
-            group = _group(kind, cast("BaseExceptionGroup[BaseException]", error), depth + _GROUP_DEPTH, redact)
+        group = _group(kind, error, depth + _GROUP_DEPTH, redact) if deeper else ()
         frames = _frames(error.__traceback__) if with_frames else ()
         # _make takes half of the time of the constructor: this runs on the event loop (ADR-0004).
         return Failure._make(
@@ -101,14 +99,14 @@ def take_failure(
         )
     except BaseException as broken:  # noqa: BLE001  Properties and metaclasses may be app code that raises anything,
         # SystemExit included. The run itself has ended, and its record must not be lost.
-        raised = cast("BaseException", error)
         text = f"<the exception could not be read: {_read_qualname(type(broken))}>"
-        return Failure(kind, _best_name(raised), text, _frames(_read_traceback(raised)) if with_frames else ())
+        return Failure(kind, _best_name(error), text, _frames(_read_traceback(error)) if with_frames else ())
 
 
-def _group(
-    kind: str, group: "BaseExceptionGroup[BaseException]", depth: int, redact: Callable[[str], str]
-) -> tuple[Failure, ...]:
+def _group(kind: str, error: BaseException, depth: int, redact: Callable[[str], str]) -> tuple[Failure, ...]:
+    if not isinstance(error, BaseExceptionGroup):
+        return ()
+    group = cast("BaseExceptionGroup[BaseException]", error)
     return tuple([take_failure(kind, error, depth=depth, redact=redact) for error in group.exceptions[:MAX_GROUP]])
 
 
