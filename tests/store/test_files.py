@@ -279,14 +279,11 @@ async def test_file_or_directory_of_another_user_is_reported_with_its_owner(
     assert f"user {OTHER_USER} may not write" in done.stdout
 
 
-async def test_read_only_file_raises_a_write_error(
-    make_store: MakeStore, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
-        error = sqlite3.OperationalError("attempt to write a readonly database")
-        raise error
-
-    monkeypatch.setattr("hassette_store.file.writer.Writer.script", refuse)
+async def test_read_only_file_raises_a_write_error(make_store: MakeStore, path: Path) -> None:
+    with path.open("r+b") as file:
+        # A write version of the format that SQLite does not know: it opens the file for reading only.
+        file.seek(18)
+        file.write(b"\x77")
     with pytest.raises(WriteFailedError, match="readonly"):
         await start_and_stop(make_store, path)
 

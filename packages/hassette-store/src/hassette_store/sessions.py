@@ -74,7 +74,7 @@ SET outcome = 'crashed', reason = coalesce(reason, 'the process ended without cl
 WHERE outcome = 'open';
 """
 
-# The new session registers again what still exists.
+# The apps of the new session register again.
 _RETIRE_ALL: Final = "\n".join(
     f"UPDATE {kind.registrations} SET retired_us = (SELECT max(ended_us) FROM sessions) WHERE retired_us IS NULL;"
     for kind in KINDS
