@@ -1,4 +1,4 @@
-"""A real Chromium on real pages of a filled history."""
+"""A real Chromium and the served pages of a filled history."""
 
 import os
 import subprocess
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from support.history import History, plausible
+from support.waiting import patience
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -63,7 +64,7 @@ def heartbeat(history_path: Path) -> Iterator[None]:
 
 @pytest.fixture
 def address(history_path: Path) -> Iterator[str]:
-    """Serve the pages in a process of its own, as a person would: ``hassette telemetry serve``."""
+    """Serve the pages in another process: ``hassette telemetry serve``."""
     server = subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "hassette_sync", "serve", "--db", str(history_path), "--port", "0"],
         stdout=subprocess.PIPE,
@@ -72,19 +73,19 @@ def address(history_path: Path) -> Iterator[str]:
     )
     assert server.stdout is not None
     line = server.stdout.readline()
-    assert " at http://127.0.0.1:" in line, server.communicate(timeout=5)
+    assert " at http://127.0.0.1:" in line, server.communicate(timeout=patience(5))
     yield line.split(" at ")[1].split()[0].rstrip("/")
     server.terminate()
-    _, complaints = server.communicate(timeout=5)
+    _, problems = server.communicate(timeout=patience(5))
     assert server.returncode == 0
-    assert complaints == ""
+    assert problems == ""
 
 
 @pytest.fixture
 def open_page(chromium: Any, address: str) -> Iterator[Callable[..., Any]]:
-    """Open a page and hold it to its promises: no console message, no error, no request to another host."""
+    """Open pages; at the end fail on console messages, script errors and requests to other hosts."""
     contexts: list[Any] = []
-    complaints: list[str] = []
+    problems: list[str] = []
 
     def open_(path: str = "/", *, wide: bool = True, dark: bool = False, **more: Any) -> Any:
         context = chromium.new_context(
@@ -94,25 +95,25 @@ def open_page(chromium: Any, address: str) -> Iterator[Callable[..., Any]]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on("console", lambda message: problems.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: problems.append(f"error: {error}"))
         page.on(
             "request",
-            lambda request: None if request.url.startswith(address) else complaints.append(f"request: {request.url}"),
+            lambda request: None if request.url.startswith(address) else problems.append(f"request: {request.url}"),
         )
-        page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.goto(address + path)
         return page
 
     yield open_
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert problems == []
 
 
 @pytest.fixture
 def screenshots(tmp_path: Path) -> Path:
-    """Where pictures go: ``$HASSETTE_SCREENSHOTS``, or nowhere that stays."""
+    """Folder for pictures: ``$HASSETTE_SCREENSHOTS``, or a temporary one."""
     folder = Path(os.environ.get("HASSETTE_SCREENSHOTS") or tmp_path / "screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     return folder

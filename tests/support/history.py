@@ -273,7 +273,25 @@ class NewHistory(Protocol):
     def __call__(self, name: str = "hassette.db") -> History: ...
 
 
-def plausible(path: Path, *, now_us: int | None = None, hours: int = 30, seed: int = 7, scale: float = 1.0) -> None:
+def _write_markup(history: History, listener: int, at_us: int) -> None:
+    """Write a run whose texts a page must not interpret."""
+    history.run(
+        listener, at_us, session_id=3, status="error", entity_id="sensor.<img src=x onerror=alert(1)>",
+        old_state="<b>1</b>", new_state="</script><script>alert(2)</script>",
+        error=("hassette", "odd.OddError", "<script>alert('message')</script> & \"quotes\""),
+        logs=[(40, "<script>alert('log')</script>")],
+    )  # fmt: skip
+
+
+def plausible(
+    path: Path,
+    *,
+    now_us: int | None = None,
+    hours: int = 30,
+    seed: int = 7,
+    scale: float = 1.0,
+    hostile: bool = True,
+) -> None:
     """Fill a file with the last hours of a small home. The last session is still running.
 
     Args:
@@ -282,6 +300,7 @@ def plausible(path: Path, *, now_us: int | None = None, hours: int = 30, seed: i
         hours: Length of the history.
         seed: Seed of the random values. The same seed gives the same history, except for the times.
         scale: Factor for the number of events.
+        hostile: Include a run whose names and texts are markup.
     """
     rng = random.Random(seed)
     now = now_us or int(time.time() * SECOND)
@@ -303,7 +322,10 @@ def plausible(path: Path, *, now_us: int | None = None, hours: int = 30, seed: i
         light = history.listener("presence", "on_light", "state_changed.light.*")
         climate = history.listener("climate_guard", "on_temperature", "state_changed.sensor.*_temperature")
         door = history.listener("door_reminder", "on_door", "state_changed.binary_sensor.front_door")
-        odd = history.listener("odd", "<script>alert('name')</script>", "state_changed.<b>bold</b>.*")
+        if hostile:
+            odd = history.listener("odd", "<script>alert('name')</script>", "state_changed.<b>bold</b>.*")
+        else:
+            odd = None
         off = history.job("motion_light", "turn_off", "in 3 min after the last motion", "hall")
         check = history.job("climate_guard", "check_windows", "every 5 min")
         backup = history.job("backup", "nightly_backup", "cron 30 3 * * *")
@@ -389,12 +411,8 @@ def plausible(path: Path, *, now_us: int | None = None, hours: int = 30, seed: i
             backup, crash, session_id=1, job=True, status="interrupted", duration_us=42 * SECOND,
             calls=[{"service": "backup.create", "context_id": None, "error": "The connection was lost"}],
         )  # fmt: skip
-        history.run(
-            odd, now - 90 * SECOND, session_id=3, status="error", entity_id="sensor.<img src=x onerror=alert(1)>",
-            old_state="<b>1</b>", new_state="</script><script>alert(2)</script>",
-            error=("hassette", "odd.OddError", "<script>alert('message')</script> & \"quotes\""),
-            logs=[(40, "<script>alert('log')</script>")],
-        )  # fmt: skip
+        if odd is not None:
+            _write_markup(history, odd, now - 90 * SECOND)
         history.skip(check, now - 2 * HOUR, "overlap", 3)
         history.lifecycle(2, crash + 4 * MINUTE, "connection_restored", "ws://homeassistant.local:8123")
         history.lifecycle(

@@ -11,6 +11,14 @@ _STATUS_LABELS = {
     "interrupted": "interrupted",
     "failed": "any failure",
 }
+_REASON_LABELS = {
+    "queue_full_count": "queue full",
+    "queue_full_bytes": "queue full (memory)",
+    "rejected_row": "rejected by the database",
+    "stop_deadline": "shutdown deadline",
+    "late_effect": "after the run was recorded",
+    "predicate_failed": "condition raised an error",
+}
 INCIDENT_LABELS = {
     "database_recovered": "The database was damaged and was rebuilt from the readable data",
     "database_upgraded": "The database was upgraded",
@@ -121,6 +129,11 @@ def sendable(text: str) -> str:
 def status_label(value: str) -> str:
     """Return the label of a run's status: ``ok``, ``failed``, ``timed out``."""
     return _STATUS_LABELS.get(value, label(value))
+
+
+def reason_label(value: str) -> str:
+    """Return the label of a reason for which a trigger led to no run, or records were lost."""
+    return _REASON_LABELS.get(value, label(value))
 
 
 def label(value: str) -> str:

@@ -1,4 +1,4 @@
-"""Which file the terminal commands read."""
+"""Find the database file that the terminal commands read."""
 
 import os
 import tomllib
@@ -7,28 +7,28 @@ from pathlib import Path
 from typing import cast
 
 FILE_NAME = "hassette.db"
-# As the framework reads them: the table may be left out of the name, and the case does not matter.
+# The framework accepts both names, in upper and lower case.
 DATA_DIR_VARIABLES = ("HASSETTE__DATA_DIR", "HASSETTE__HASSETTE__DATA_DIR")
 
 
 def database_path(given: Path | None, environment: Mapping[str, str] | None = None) -> Path:
-    """Choose the history's file.
+    """Return the path of the database.
 
     Args:
-        given: ``--db``: a file, or a data directory; it wins.
-        environment: The environment; None is this process's.
+        given: The value of ``--db``, a file or a data directory; it takes precedence.
+        environment: Environment variables; None takes those of this process.
 
     Returns:
-        What was given; else ``hassette.db`` in ``$HASSETTE__DATA_DIR`` or ``$HASSETTE__HASSETTE__DATA_DIR``; else in
-        the ``data_dir`` of ``hassette.toml`` in the current directory; else in the current directory, if it is there;
-        else in ``data``.
+        ``given``, or ``hassette.db`` in the first of: ``$HASSETTE__DATA_DIR`` or ``$HASSETTE__HASSETTE__DATA_DIR``, the
+        ``data_dir`` of ``hassette.toml`` in the current directory, the current directory if the file exists there,
+        and the directory ``data``.
     """
     if given is not None:
         return given / FILE_NAME if given.is_dir() else given
     variables = os.environ if environment is None else environment
     for name, data_dir in variables.items():
         if data_dir and name.upper() in DATA_DIR_VARIABLES:
-            return _at_home(data_dir) / FILE_NAME
+            return _expanded(data_dir) / FILE_NAME
     if configured := _configured():
         return configured / FILE_NAME
     here = Path(FILE_NAME)
@@ -39,16 +39,16 @@ def _configured() -> Path | None:
     try:
         settings: dict[str, object] = tomllib.loads(Path("hassette.toml").read_text("utf-8-sig"))
     except (OSError, ValueError):
-        # `hassette check` is there to say what is wrong with it.
+        # `hassette check` reports what is wrong with the file.
         return None
     table = settings.get("hassette")
     data_dir = cast("dict[str, object]", table).get("data_dir") if isinstance(table, dict) else None
-    return _at_home(data_dir) if isinstance(data_dir, str) else None
+    return _expanded(data_dir) if isinstance(data_dir, str) else None
 
 
-def _at_home(data_dir: str) -> Path:
-    """Read a path in which ``~`` is somebody's home."""
+def _expanded(data_dir: str) -> Path:
+    """Return the path with ``~`` replaced by the home directory of the user."""
     try:
         return Path(data_dir).expanduser()
-    except RuntimeError:  # nobody of that name
+    except RuntimeError:  # there is no such user
         return Path(data_dir)

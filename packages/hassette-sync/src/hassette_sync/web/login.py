@@ -45,7 +45,7 @@ async def sign_in(request: Request) -> Response:
 
 
 async def _body(request: Request) -> bytes:
-    """Read the form; one that is too long counts as empty."""
+    """Read the form; a form that is too long counts as empty."""
     body = b""
     async for chunk in request.stream():
         body += chunk

@@ -1,0 +1,142 @@
+"""Take pictures of the pages: the README's picture, or every page in every look.
+
+Usage: python scripts/take_screenshots.py                 # docs/images/overview.png
+       python scripts/take_screenshots.py --all FOLDER    # every page, wide and narrow, light and dark
+
+The pages show the history of a simulated day, which tests/support/history.py writes, with a live feed. This needs the
+dependency group ``browser``, hassette-sync[web] and Chromium.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from playwright.async_api import Browser, async_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from hassette_sync import DataSyncService, MemoryFeed, RunFilter  # noqa: E402  after the path
+from hassette_sync.live import MemorySnapshot  # noqa: E402
+from hassette_sync.plugin import create_web_service  # noqa: E402
+from hassette_sync.settings import WebSettings  # noqa: E402
+from hassette_sync.web.menu import MENU  # noqa: E402
+from support.history import HOUR, MINUTE, SECOND, plausible  # noqa: E402
+
+README_PICTURE = ROOT / "docs" / "images" / "overview.png"
+README_SIZE = {"width": 1240, "height": 1180}
+WIDTHS = {"wide": 1280, "narrow": 390}
+COLORS = ("light", "dark")
+
+
+async def main(folder: Path | None, chromium: str) -> None:
+    """Take the pictures."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "hassette.db"
+        async with serve(path, hostile=folder is not None) as (url, data), async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            if folder is None:
+                await take_readme_picture(browser, url)
+            else:
+                await take_all(browser, url, await pages(data), folder)
+            await browser.close()
+
+
+@contextlib.asynccontextmanager
+async def serve(path: Path, *, hostile: bool) -> AsyncIterator[tuple[str, DataSyncService]]:
+    """Serve the pages of a simulated day; ``hostile`` includes names and texts that are markup."""
+    plausible(path, hostile=hostile)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        # No process writes heartbeats here, and the pictures take longer than a heartbeat is valid.
+        later_us = int(time.time() * SECOND) + MINUTE
+        database.execute("UPDATE sessions SET heartbeat_us = ? WHERE ended_us IS NULL", (later_us,))
+    data = DataSyncService(path, MemoryFeed())
+    data.live.state = state(int(time.time() * SECOND))
+    async with create_web_service(data, WebSettings(port=0)) as service:
+        assert service.url is not None
+        yield service.url.rstrip("/"), data
+
+
+def state(now_us: int) -> MemorySnapshot:
+    """Return the state of a framework in which one job runs and four are planned."""
+    planned = [
+        ("motion_light", "hall", "turn_off", 55 * SECOND),
+        ("climate_guard", "default", "check_windows", 3 * MINUTE),
+        ("energy", "default", "hourly_report", 19 * MINUTE),
+        ("backup", "default", "nightly_backup", 14 * HOUR),
+    ]
+    registration = SimpleNamespace(app="energy", instance="energy", name="hourly_report", schedule="hourly")
+    trigger = SimpleNamespace(due_us=now_us - 20 * SECOND, manual=False)
+    return MemorySnapshot(
+        ready=True,
+        connection="connected",
+        services=[
+            SimpleNamespace(name=name, status="running", detail="")
+            for name in ("store", "bus", "scheduler", "home_assistant", "apps", "sync")
+        ],
+        running=[SimpleNamespace(registration=registration, trigger=trigger, started_us=now_us - 19 * SECOND)],
+        upcoming=[
+            SimpleNamespace(app=app, instance=instance, name=name, due_us=now_us + wait_us)
+            for app, instance, name, wait_us in planned
+        ],
+    )
+
+
+async def take_readme_picture(browser: Browser, url: str) -> None:
+    """Write the picture in the README."""
+    page = await browser.new_page(viewport=README_SIZE, color_scheme="light")
+    await page.goto(url)
+    await page.locator("#connection[data-state=on]").wait_for()
+    await page.screenshot(path=README_PICTURE)
+    print(f"wrote {README_PICTURE}")
+
+
+async def pages(data: DataSyncService) -> dict[str, str]:
+    """Return the paths of all pages, by the name of the picture."""
+    run = (await data.runs(RunFilter(app="motion_light", text="kitchen"))).runs[0]
+    failed = (await data.runs(RunFilter(app="climate_guard", status="failed"))).runs[0]
+    return {
+        **{entry.title.lower(): entry.path for entry in MENU},
+        "handler": "/registrations/4",
+        "failed-runs": "/runs?status=failed",
+        "error": "/errors/1",
+        "run": f"/runs/{run.id}",
+        "failed-run": f"/runs/{failed.id}",
+        "events": "/sessions?routine=yes",
+        "not-found": "/runs/1",
+        "no-runs": "/runs?text=no+such+run",
+        "login": "/login",
+    }
+
+
+async def take_all(browser: Browser, url: str, paths: dict[str, str], folder: Path) -> None:
+    """Write a picture of each page in each look, and report pages that are wider than the window."""
+    for look, width in WIDTHS.items():
+        for color in COLORS:
+            scheme: Any = color
+            page = await browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+            for name, path in paths.items():
+                await page.goto(url + path)
+                await page.screenshot(path=folder / f"{name}-{look}-{color}.png", full_page=True)
+                if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                    print(f"{name}-{look}-{color} is wider than the window")
+            await page.close()
+    print(f"wrote pictures of {len(paths)} pages to {folder}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Take pictures of the pages.")
+    parser.add_argument("--all", type=Path, metavar="FOLDER", help="every page, instead of the README's picture")
+    parser.add_argument("--chromium", default="/usr/bin/chromium", metavar="PATH", help="the browser")
+    arguments = parser.parse_args()
+    if arguments.all:
+        arguments.all.mkdir(parents=True, exist_ok=True)
+    asyncio.run(main(arguments.all, arguments.chromium))
