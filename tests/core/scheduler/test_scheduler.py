@@ -445,15 +445,29 @@ class FailingSchedule:
 
 
 async def test_a_defect_in_a_schedule_is_raised_by_serve_and_a_restart_continues(home: Home) -> None:
-    serving = asyncio.create_task(home.scheduler_service.serve())
-    home.scheduler_service.add("app", "one", noop, FailingSchedule(), {})
+    scheduler = SchedulerService(home.executor, clock=home.clock)
+    await scheduler.start()
+    serving = asyncio.create_task(scheduler.serve())
+    scheduler.add("app", "one", noop, FailingSchedule(), {})
     home.clock.advance(10)
     with pytest.raises(ZeroDivisionError):
         await serving
-    await home.scheduler_service.stop()
-    await home.scheduler_service.start()
+    await scheduler.stop()
+    await scheduler.start()
     await home.pass_time(20)
+    await scheduler.stop()
     assert len(await home.records()) >= 1
+
+
+async def test_a_defect_in_a_schedule_is_raised_at_the_end_of_the_with_block(home: Home) -> None:
+    async def run_into_the_defect() -> None:
+        async with SchedulerService(home.executor, clock=home.clock) as scheduler:
+            scheduler.add("app", "one", noop, FailingSchedule(), {})
+            home.clock.advance(10)
+            await home.settle()
+
+    with pytest.raises(ZeroDivisionError):
+        await run_into_the_defect()
 
 
 async def test_it_works_with_the_system_clock(home: Home) -> None:

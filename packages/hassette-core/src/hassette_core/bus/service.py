@@ -11,14 +11,15 @@ from hassette_core.bus.topics import TopicIndex, any_group, domain_of
 from hassette_core.clock import Clock, SystemClock
 from hassette_core.events import Event, State, StateChanged
 from hassette_core.handlers import Handler, InjectionPlan, inspect_callable, optional_seconds
+from hassette_core.lifecycle import ServiceContext
 from hassette_core.roster import Roster
 from hassette_executor import CommandExecutor, EventTrigger, ListenerRegistration
 
 STATE_CHANGED = "state_changed"
 
 
-class BusService:
-    """Passes events to listeners. A `Service` with `start`, `serve` and `stop`; also an ``async with`` context.
+class BusService(ServiceContext):
+    """Passes events to listeners. A `Service`, and an ``async with`` context.
 
     Args:
         executor: Runs the handlers.
@@ -74,13 +75,6 @@ class BusService:
             self._open = False
             await self._roster.stop(self._grace_s)
         self._stopped.set()
-
-    async def __aenter__(self) -> "BusService":
-        await self.start()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.stop()
 
     @property
     def retires(self) -> bool:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from hassette_core.clock import Clock, SystemClock
 from hassette_core.handlers import Handler, InjectionPlan, inspect_callable, optional_seconds
+from hassette_core.lifecycle import ServiceContext
 from hassette_core.roster import Roster
 from hassette_core.scheduler.options import DEFAULT_MODE, JobOptions, jitter_s_of, settings_of
 from hassette_core.scheduler.place import Place
@@ -31,8 +32,8 @@ class UpcomingJob(NamedTuple):
     due_us: int
 
 
-class SchedulerService:
-    """Runs jobs when they are due. A `Service` with `start`, `serve` and `stop`; also an ``async with`` context.
+class SchedulerService(ServiceContext):
+    """Runs jobs when they are due. A `Service`, and an ``async with`` context.
 
     Args:
         executor: Runs the jobs.
@@ -85,13 +86,6 @@ class SchedulerService:
         if self._timetable.stop():
             await self._roster.stop(self._grace_s)
         self._timetable.ended.set()
-
-    async def __aenter__(self) -> "SchedulerService":
-        await self.start()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.stop()
 
     @property
     def retires(self) -> bool:
