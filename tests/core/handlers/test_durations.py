@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hassette_core.errors import RegistrationError
-from hassette_core.handlers import describe, seconds
+from hassette_core.handlers import describe_duration, seconds
 
 
 @pytest.mark.parametrize(
@@ -24,13 +24,13 @@ from hassette_core.handlers import describe, seconds
     ],
 )
 def test_a_duration_is_shown_in_the_largest_units(value: float, text: str) -> None:
-    assert describe(value) == text
+    assert describe_duration(value) == text
 
 
 @given(st.integers(0, 10**7))
 def test_the_text_always_adds_up_to_the_duration(value: int) -> None:
     sizes = {"d": 86_400, "h": 3_600, "min": 60, "s": 1}
-    parts = describe(value).split()
+    parts = describe_duration(value).split()
     assert sum(float(n) * sizes[unit] for n, unit in zip(parts[::2], parts[1::2], strict=True)) == pytest.approx(value)
 
 

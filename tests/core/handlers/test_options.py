@@ -1,7 +1,9 @@
 """Keyword options: signature, help, and errors for calls in a wrong form."""
 
 import inspect
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,3 +87,10 @@ async def test_the_error_for_a_call_in_a_wrong_form_contains_the_right_form(
     with pytest.raises(RegistrationError, match=text):
         call(home)
     assert home.scheduler_service.upcoming() == []
+
+
+@pytest.mark.parametrize("method", BUS_METHODS + JOB_METHODS, ids=lambda method: method.__name__)
+def test_the_page_on_writing_apps_describes_every_option(method: Callable[..., Any]) -> None:
+    page = (Path(__file__).parents[3] / "docs/writing-apps.md").read_text(encoding="utf-8")
+    options = [p.name for p in inspect.signature(method).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    assert [name for name in options if not re.search(rf"`{name}(=True)?`", page)] == []

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 
 from hassette_core.errors import RegistrationError
 from hassette_core.events import State, StateChanged
-from hassette_core.handlers import check_body, describe, is_async, name_of
+from hassette_core.handlers import check_body, describe_duration, is_async, name_of
 
 Condition = Callable[[Any], object]
 """A function that returns a true value when the handler should run. It must be fast and must not block."""
@@ -85,7 +85,7 @@ class ChangeFilter:
         if self.include_attributes:
             found.append(("include_attributes", "yes"))
         if self.duration_s is not None:
-            found.append(("duration", describe(self.duration_s)))
+            found.append(("duration", describe_duration(self.duration_s)))
         return tuple(found)
 
 

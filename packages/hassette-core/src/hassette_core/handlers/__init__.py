@@ -9,7 +9,7 @@ from hassette_core.handlers.callables import (
     is_async,
     name_of,
 )
-from hassette_core.handlers.durations import LONGEST_S, Duration, describe, optional_seconds, seconds
+from hassette_core.handlers.durations import LONGEST_S, Duration, describe_duration, optional_seconds, seconds
 from hassette_core.handlers.injection import InjectionPlan
 from hassette_core.handlers.options import (
     Option,
@@ -41,7 +41,7 @@ __all__ = [
     "check_hook",
     "check_options",
     "check_wait",
-    "describe",
+    "describe_duration",
     "inspect_callable",
     "is_async",
     "keyword_options",

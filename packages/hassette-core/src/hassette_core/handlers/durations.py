@@ -46,10 +46,10 @@ def optional_seconds(option: str, value: Duration | None, *, zero: bool = False)
     return None if value is None else seconds(option, value, zero=zero)
 
 
-def describe(duration_s: float) -> str:
+def describe_duration(duration_s: float) -> str:
     """Return a duration as a string: ``2.5 s``, ``1 h 30 min``."""
     if duration_s < 0:
-        return f"-{describe(-duration_s)}"
+        return f"-{describe_duration(-duration_s)}"
     if duration_s < 60 or duration_s != int(duration_s):
         return f"{duration_s:g} s"
     parts: list[str] = []

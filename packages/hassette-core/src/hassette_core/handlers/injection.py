@@ -10,8 +10,8 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from hassette_core.errors import RegistrationError, describe_error
 from hassette_core.events import Event, State, StateChanged
-from hassette_core.handlers.callables import name_of
-from hassette_core.handlers.parameters import Attr, Data, Missing, Parameter, WholeEvent
+from hassette_core.handlers.callables import Handler, name_of
+from hassette_core.handlers.parameters import Attr, Data, Missing, ParameterMarker, WholeEvent
 from hassette_executor import DependencyError
 
 Provides = Literal["change", "event", "nothing"]
@@ -36,7 +36,7 @@ class _Slot(NamedTuple):
     """
 
     name: str
-    marker: Parameter
+    marker: ParameterMarker
     convert: Callable[[object], object] | None
     optional: bool
     default: object
@@ -54,7 +54,7 @@ class InjectionPlan:
         RegistrationError: A parameter can never be filled in. The message names it and the annotations that can.
     """
 
-    def __init__(self, handler: Callable[..., Any], provides: Provides) -> None:
+    def __init__(self, handler: Handler, provides: Provides) -> None:
         self._handler = handler
         slots: list[_Slot] = []
         left_out = False
@@ -84,7 +84,7 @@ class InjectionPlan:
         return self._handler(*positional, **named)
 
 
-def _parameters(handler: Callable[..., Any]) -> list[inspect.Parameter]:
+def _parameters(handler: Handler) -> list[inspect.Parameter]:
     try:
         inspect.signature(handler)
     except ValueError:
@@ -106,7 +106,7 @@ def _parameters(handler: Callable[..., Any]) -> list[inspect.Parameter]:
     return [p for p in signature.parameters.values() if p.kind not in ignored]
 
 
-def _slot(handler: Callable[..., Any], parameter: inspect.Parameter, provides: Provides) -> _Slot | None:
+def _slot(handler: Handler, parameter: inspect.Parameter, provides: Provides) -> _Slot | None:
     annotation, optional = _without_none(parameter.annotation)
     marker = _marker(parameter, annotation)
     has_default = parameter.default is not inspect.Parameter.empty
@@ -127,9 +127,9 @@ def _slot(handler: Callable[..., Any], parameter: inspect.Parameter, provides: P
     return _Slot(parameter.name, marker, convert, optional or admits_none, parameter.default, by_name)
 
 
-def _marker(parameter: inspect.Parameter, annotation: Any) -> Parameter | None:
+def _marker(parameter: inspect.Parameter, annotation: Any) -> ParameterMarker | None:
     if get_origin(annotation) is Annotated:
-        return next((extra for extra in annotation.__metadata__ if isinstance(extra, Parameter)), None)
+        return next((extra for extra in annotation.__metadata__ if isinstance(extra, ParameterMarker)), None)
     # Event, StateChanged or their union, or a parameter called "event" without an annotation.
     if annotation in (Event, StateChanged, Event | StateChanged):
         return WholeEvent()
@@ -146,7 +146,7 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
 
 
 def _converter(
-    handler: Callable[..., Any], parameter: inspect.Parameter, annotation: Any, marker: Parameter
+    handler: Handler, parameter: inspect.Parameter, annotation: Any, marker: ParameterMarker
 ) -> tuple[Callable[[object], object] | None, bool]:
     """Return the function that converts to the annotated type, and whether that type allows None."""
     if get_origin(annotation) is not Annotated:
@@ -168,7 +168,7 @@ def _converter(
     return adapter.validate_python, optional
 
 
-def _value(handler: Callable[..., Any], slot: _Slot, event: Event) -> object:
+def _value(handler: Handler, slot: _Slot, event: Event) -> object:
     value = slot.marker.provide(event)
     if isinstance(value, Missing):
         if slot.default is not inspect.Parameter.empty:

@@ -19,7 +19,7 @@ from typing import Annotated, Any, NamedTuple, ParamSpec, TypedDict, TypeVar, ge
 
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers.callables import check_hook, name_of
-from hassette_core.handlers.durations import Duration, describe, seconds
+from hassette_core.handlers.durations import Duration, describe_duration, seconds
 from hassette_executor import ErrorHook
 
 _DOC_WIDTH = 110
@@ -48,13 +48,13 @@ class Option(NamedTuple):
 
 def check_wait(option: str, value: object) -> str:
     """Check a duration above 0."""
-    return describe(seconds(option, value))
+    return describe_duration(seconds(option, value))
 
 
 def check_timeout(option: str, value: object) -> str:
     """Check a duration of 0 or more, where 0 stands for no limit."""
     timeout_s = seconds(option, value, zero=True)
-    return describe(timeout_s) if timeout_s else "none"
+    return describe_duration(timeout_s) if timeout_s else "none"
 
 
 def check_flag(option: str, value: object) -> str:

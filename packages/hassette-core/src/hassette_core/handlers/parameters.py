@@ -18,7 +18,7 @@ from hassette_core.events import Event, State, StateChanged
 
 
 class Missing:
-    """The result of `Parameter.provide` for an event without a value.
+    """The result of `ParameterMarker.provide` for an event without a value.
 
     Args:
         why: The reason, such as ``light.hall was removed``.
@@ -29,7 +29,7 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class ParameterMarker:
     """Marks an annotated parameter that an event fills in. Most of them need a state change."""
 
     def provide(self, event: Any) -> object:
@@ -43,7 +43,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class WholeEvent(Parameter):
+class WholeEvent(ParameterMarker):
     """The event itself, for the annotations `Event` and `StateChanged` and a parameter called ``event``."""
 
     def provide(self, event: Event) -> object:
@@ -57,25 +57,25 @@ class WholeEvent(Parameter):
 
 
 @dataclass(frozen=True, slots=True)
-class _New(Parameter):
+class _New(ParameterMarker):
     def provide(self, event: StateChanged) -> object:
         return event.new_state or Missing(f"{event.entity_id} was removed")
 
 
 @dataclass(frozen=True, slots=True)
-class _Old(Parameter):
+class _Old(ParameterMarker):
     def provide(self, event: StateChanged) -> object:
         return event.old_state or Missing(f"{event.entity_id} was added")
 
 
 @dataclass(frozen=True, slots=True)
-class _Entity(Parameter):
+class _Entity(ParameterMarker):
     def provide(self, event: StateChanged) -> object:
         return event.entity_id
 
 
 @dataclass(frozen=True, slots=True)
-class NewValue(Parameter):
+class NewValue(ParameterMarker):
     """The new state's string, converted to the annotated type: ``Annotated[float, NewValue()]``."""
 
     def provide(self, event: StateChanged) -> object:
@@ -84,7 +84,7 @@ class NewValue(Parameter):
 
 
 @dataclass(frozen=True, slots=True)
-class OldValue(Parameter):
+class OldValue(ParameterMarker):
     """The old state's string, converted to the annotated type."""
 
     def provide(self, event: StateChanged) -> object:
@@ -93,7 +93,7 @@ class OldValue(Parameter):
 
 
 @dataclass(frozen=True, slots=True)
-class Attr(Parameter):
+class Attr(ParameterMarker):
     """An attribute of the new state, converted to the annotated type: ``Annotated[int, Attr("brightness")]``.
 
     Attributes:
@@ -111,7 +111,7 @@ class Attr(Parameter):
 
 
 @dataclass(frozen=True, slots=True)
-class Data(Parameter):
+class Data(ParameterMarker):
     """An entry of the event's data, converted to the annotated type: ``Annotated[str, Data("device_id")]``.
 
     Attributes:

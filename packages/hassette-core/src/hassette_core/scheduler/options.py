@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from hassette_core.errors import RegistrationError
-from hassette_core.handlers import Duration, Option, RunOptions, check_options, describe, seconds
+from hassette_core.handlers import Duration, Option, RunOptions, check_options, describe_duration, seconds
 from hassette_core.roster import Mode, check_mode
 from hassette_core.scheduler.schedules import Schedule
 
@@ -12,7 +12,7 @@ DEFAULT_MODE: Mode = "single"
 
 def _check_jitter(option: str, jitter: Duration) -> str | None:
     jitter_s = seconds(option, jitter, zero=True)
-    return describe(jitter_s) if jitter_s else None
+    return describe_duration(jitter_s) if jitter_s else None
 
 
 class JobOptions(RunOptions, total=False):
@@ -50,7 +50,8 @@ def settings_of(options: JobOptions, schedule: Schedule) -> tuple[tuple[str, str
     # A run that is delayed beyond the next one would be skipped.
     if gap_s is not None and jitter_s_of(options) >= gap_s:
         raise RegistrationError(
-            f"jitter must be less than the time between two runs ({describe(gap_s)}), got {options.get('jitter')!r}"
+            f"jitter must be less than the time between two runs ({describe_duration(gap_s)}),"
+            f" got {options.get('jitter')!r}"
         )
     return settings
 

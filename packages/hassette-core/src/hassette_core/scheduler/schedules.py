@@ -15,7 +15,7 @@ from astral.sun import sunrise, sunset
 from cronsim import CronSim, CronSimError
 
 from hassette_core.errors import RegistrationError
-from hassette_core.handlers import describe
+from hassette_core.handlers import describe_duration
 from hassette_core.scheduler.place import Place, at_time
 
 _DAY = timedelta(days=1)
@@ -68,7 +68,11 @@ class Interval:
 
     def describe(self) -> str:
         """Return the rule as a string, for the job's registration."""
-        return f"once, after {describe(self.first_s)}" if self.every_s is None else f"every {describe(self.every_s)}"
+        return (
+            f"once, after {describe_duration(self.first_s)}"
+            if self.every_s is None
+            else f"every {describe_duration(self.every_s)}"
+        )
 
     def shortest_gap_s(self) -> float | None:
         """Return the interval."""
@@ -212,7 +216,7 @@ class Sun:
         offset_s = self.offset.total_seconds()
         if not offset_s:
             return f"at {self.event}"
-        return f"{describe(abs(offset_s))} {'before' if offset_s < 0 else 'after'} {self.event}"
+        return f"{describe_duration(abs(offset_s))} {'before' if offset_s < 0 else 'after'} {self.event}"
 
     def shortest_gap_s(self) -> float | None:
         """Return one day, which is correct to a few minutes."""
