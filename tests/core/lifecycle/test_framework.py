@@ -352,7 +352,7 @@ async def test_secrets_that_an_app_leaks_are_in_no_record_and_not_in_the_live_fe
     assert "12345678" not in repr(batches)
     registered = [one for batch in batches for one in batch.registered]
     assert [dict(one.settings)["changed_to"] for one in registered if one.name == "hear"] == ["•••"]
-    assert record.registration in registered, "a sink tells registrations apart by identity"
+    assert record.registration in registered, "sinks distinguish registrations by identity"
 
 
 def test_a_missing_token_is_an_error_that_explains_where_to_get_one() -> None:
