@@ -111,7 +111,7 @@ async def executing(
 
 
 def a_span_each() -> tuple[Callable[[int], Awaitable[float]], Callable[[], None]] | None:
-    """Return a function that measures OpenTelemetry's SDK and one that closes it; None if it is not installed."""
+    """Return functions that measure and close OpenTelemetry's SDK; None if it is not installed."""
     try:
         from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult

@@ -47,7 +47,7 @@ async def failing() -> None:
 
 
 def commands() -> list[InvokeHandler]:
-    """Return the commands to repeat: 23 without effects, one that logs and calls a service, one that fails."""
+    """Return the commands to repeat: 23 without effects, one with effects, one failing."""
     made: list[InvokeHandler] = []
     for number in range(25):
         call = with_effects if number == 7 else failing if number == 20 else quiet

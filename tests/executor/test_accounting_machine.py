@@ -1,8 +1,8 @@
-"""The sentence that starts with "at every moment": ``executed == persisted + sum(shed) + waiting``, under any trouble.
+"""At every moment ``executed == persisted + sum(shed) + waiting``, whatever the sink does.
 
-A state machine does what a house does to an executor (runs that end in every way, bursts, registrations, skips) while
+A state machine uses an executor as a home does (runs that end in every way, bursts, registrations, skips) while
 its sink fails, hangs, is slow, cancels itself and rejects rows, in any order that hypothesis can think of. The clock is
-moved by hand, so an hour of trouble takes a moment.
+moved by hand, so an hour of failures takes a moment.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Accounting(RuleBasedStateMachine):
         self.loop: ManualLoop = self.loops.__enter__()
         self.executed: Counter[Status] = Counter()
         self.skipped = 0
-        self.lied = False
+        self.kept_and_failed = False
         self.looked_at = 0
 
     def do(self, work: Any) -> Any:
@@ -77,8 +77,6 @@ class Accounting(RuleBasedStateMachine):
         )
         self.do(self.executor.start())
 
-    # ---- what a house does
-
     @rule(
         which=st.integers(0, 2),
         count=st.integers(1, 15),
@@ -108,8 +106,8 @@ class Accounting(RuleBasedStateMachine):
         self.executed[Status.SUCCESS] += count
 
     @rule(which=st.integers(0, 1), again=st.booleans())
-    def say_things(self, which: int, again: bool) -> None:
-        async def say() -> None:
+    def announce(self, which: int, again: bool) -> None:
+        async def announce_all() -> None:
             self.executor.register(LISTENERS[which])
             self.executor.count_skip(LISTENERS[which], "overlap")
             self.executor.report("connection_lost", "home")
@@ -117,18 +115,16 @@ class Accounting(RuleBasedStateMachine):
             if again:
                 self.executor.retire(LISTENERS[which])
 
-        self.do(say())
+        self.do(announce_all())
         self.skipped += 1
 
-    # ---- what happens to its sink
-
     @rule(mode=st.sampled_from(["ok", "fail", "hang", "slow", "cancel", "keep_then_fail"]))
-    def trouble(self, mode: str) -> None:
+    def set_sink_mode(self, mode: str) -> None:
         taken["steps"] += 1
-        # A batch that was kept although its write failed must come again whole to be recognised. What is shed meanwhile
-        # takes it apart, so a sink that lies and a full queue together are more than is promised.
+        # A sink recognises a batch that it kept although the write failed only if the whole batch comes again. Eviction
+        # takes batches apart, so a sink that raises after it has kept a batch is not combined with a full queue.
         self.sink.mode = "fail" if mode == "keep_then_fail" and self.bounded else mode
-        self.lied = self.lied or self.sink.mode == "keep_then_fail"
+        self.kept_and_failed = self.kept_and_failed or self.sink.mode == "keep_then_fail"
         if mode != "hang":
             self.sink.released.set()
             self.sink.released = asyncio.Event()
@@ -145,8 +141,6 @@ class Accounting(RuleBasedStateMachine):
             account = self.executor.accounting()
             assert account.persisted + sum(account.shed.values()) == before
             assert account.waiting == 0
-
-    # ---- what holds
 
     @invariant()
     def every_run_is_somewhere(self) -> None:
@@ -178,13 +172,13 @@ class Accounting(RuleBasedStateMachine):
         self.every_run_is_somewhere()
         account = self.executor.accounting()
         assert account.waiting == 0
-        # A sink that kept a batch, said that it did not, and stayed down: the account errs on the side of a loss.
-        assert len(self.sink.records) == account.persisted or (self.lied and "stop_deadline" in account.shed)
+        # If a sink kept a batch, raised an error and stayed down, the account counts a loss too many.
+        assert len(self.sink.records) == account.persisted or (self.kept_and_failed and "stop_deadline" in account.shed)
         if "stop_deadline" in account.shed:
             assert self.sink.mode in {"fail", "cancel", "slow"}
             return
         if account.shed and self.sink.mode in {"fail", "cancel"}:
-            return  # the sums of rows that were given up did not get out either, which the stop has said
+            return  # the summaries of evicted records were not written either, and the stop has logged them
         ended = Counter(record.status for record in self.sink.records)
         for summary in self.sink.stored("summaries"):
             ended.update(dict(summary.counts))

@@ -25,8 +25,8 @@ def made(facts: list[tuple[Status, int, bool]], start: int = 0) -> list[Record]:
 waiting = st.lists(rows, max_size=60).map(made)
 
 
-def filled(records: list[Record], line_up_from: int = 20) -> Backlog:
-    filled = Backlog(line_up_from)
+def filled(records: list[Record], index_from: int = 20) -> Backlog:
+    filled = Backlog(index_from)
     for start in range(0, len(records), 7):
         some = records[start : start + 7]
         filled.extend(some, total_size(some))
@@ -61,11 +61,11 @@ def test_eviction_by_count_takes_the_cheapest_first_and_the_busiest_among_them(r
         return
     dearest = max(CHEAPEST_FIRST.index(one.status) for one in go)
     assert all(CHEAPEST_FIRST.index(one.status) >= dearest for one in stay)
-    # Of the status at which the line was drawn, nobody who lost a row has fewer left than somebody else, but for one.
-    at_the_line = Counter(one.registration for one in stay if one.status is CHEAPEST_FIRST[dearest])
+    # Within the last evicted status, registrations that lost records have at most one record fewer than the others.
+    left_of_status = Counter(one.registration for one in stay if one.status is CHEAPEST_FIRST[dearest])
     losers = {one.registration for one in go if one.status is CHEAPEST_FIRST[dearest]}
     for loser in losers:
-        assert all(at_the_line[loser] >= count - 1 for count in at_the_line.values())
+        assert all(left_of_status[loser] >= count - 1 for count in left_of_status.values())
         lost = [one.id for one in go if one.registration is loser and one.status is CHEAPEST_FIRST[dearest]]
         kept = [one.id for one in stay if one.registration is loser and one.status is CHEAPEST_FIRST[dearest]]
         assert not kept or max(lost) < min(kept), "the oldest go"
@@ -88,7 +88,7 @@ def test_job_that_is_registered_for_each_run_counts_as_one_busy_job():
 
 
 def test_long_backlog_is_indexed_before_it_is_full():
-    backlog = filled(made([(Status.SUCCESS, 0, False)] * 20), line_up_from=20)
+    backlog = filled(made([(Status.SUCCESS, 0, False)] * 20), index_from=20)
     assert not backlog.indexed
     backlog.extend(made([(Status.SUCCESS, 0, False)], 20), PLAIN_BYTES)
     assert backlog.indexed
@@ -99,39 +99,39 @@ steps = st.lists(
         st.tuples(st.just("extend"), st.lists(rows, min_size=1, max_size=12)),
         st.tuples(st.just("take"), st.sampled_from([0, 3, 40, 200])),
         st.tuples(st.just("put_back"), st.none()),
-        st.tuples(st.just("give_up"), st.integers(0, 8)),
+        st.tuples(st.just("evict"), st.integers(0, 8)),
     ),
     max_size=40,
 )
 
 
 @given(steps, st.sampled_from([0, 5, 100]))
-def test_order_holds_whatever_is_taken_put_back_or_evicted(steps, line_up_from):
-    # Many at first, with the cheapest far between: what is given up there is let go later, and not at once.
+def test_order_holds_whatever_is_taken_put_back_or_evicted(steps, index_from):
+    # Many records with few cheap ones between them: evicted records are removed from the order later.
     first = made(
         [(Status.ERROR if number % 9 else Status.SUCCESS, number % 3, number % 2 == 0) for number in range(90)]
     )
-    backlog, expected = filled(first, line_up_from), deque(first)
+    backlog, expected = filled(first, index_from), deque(first)
     taken: tuple[Record, ...] = ()
     number = len(first)
-    for what, detail in steps:
-        if what == "extend":
+    for action, detail in steps:
+        if action == "extend":
             new = made(detail, number)
             number += len(new)
             backlog.extend(new, total_size(new))
             expected.extend(new)
-        elif what == "take":
+        elif action == "take":
             taken, size = backlog.take(detail)
             assert list(taken) == [expected.popleft() for _ in range(min(detail, len(expected)))]
             assert size == total_size(taken)
-        elif what == "put_back":
+        elif action == "put_back":
             backlog.put_back(taken, total_size(taken))
             expected.extendleft(reversed(taken))
             taken = ()
         else:
-            given_up = {one.id for one in backlog.evict(max(0, len(expected) - detail), 1 << 40)}
-            assert len(given_up) == min(detail, len(expected))
-            expected = deque(one for one in expected if one.id not in given_up)
+            evicted = {one.id for one in backlog.evict(max(0, len(expected) - detail), 1 << 40)}
+            assert len(evicted) == min(detail, len(expected))
+            expected = deque(one for one in expected if one.id not in evicted)
             assert backlog.held_bytes <= backlog.bytes * 17 / 16
         assert len(backlog) == len(expected)
         assert backlog.bytes == total_size(expected)

@@ -27,7 +27,7 @@ class PlannedError(HassetteError):
     pass
 
 
-class Unheard(BaseException):
+class UnknownBaseException(BaseException):
     pass
 
 
@@ -46,7 +46,7 @@ SWALLOWED = [
 ]
 RAISED = [
     (asyncio.CancelledError(), "cancelled", None),
-    (Unheard("?"), "error", "exit"),
+    (UnknownBaseException("?"), "error", "exit"),
 ]
 
 
@@ -111,7 +111,7 @@ async def test_run_that_returns_is_a_success_with_its_trigger_and_times():
 
 async def test_parameter_that_cannot_be_provided_is_classified():
     def call():
-        raise DependencyError("hall.on_motion wants 'lamp', which nobody provides")
+        raise DependencyError("hall.on_motion wants 'lamp', which is not available")
 
     async with CommandExecutor() as executor:
         record = await executor.execute(invoke(call))

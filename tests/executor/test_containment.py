@@ -1,4 +1,4 @@
-"""What somebody else does wrong costs no record: a broken log handler, a stop nobody waits for, a lost cancellation."""
+"""Errors elsewhere cost no record: a broken log handler, an abandoned stop, a lost cancellation."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ QUICK = ExecutorSettings(flush_interval_s=0.05, retry_min_s=0.05)
 
 @contextmanager
 def broken_log(text: str) -> Iterator[None]:
-    """A handler of somebody's that raises when it sees our line."""
+    """Install a log handler that raises when it gets a certain line."""
 
     class Broken(logging.Handler):
         def emit(self, line: logging.LogRecord) -> None:
@@ -69,7 +69,7 @@ async def test_start_during_a_stop_waits_for_it_and_loses_nothing():
     await executor.execute(invoke(nothing))
     stop = asyncio.create_task(executor.stop())
     await eventually(lambda: sink.calls)
-    stop.cancel()  # whoever waits for it gives up; the stop goes on
+    stop.cancel()  # the caller stops waiting; the stop continues
     start = asyncio.create_task(executor.start())
     await asyncio.sleep(0)
     assert not start.done()
@@ -200,7 +200,7 @@ async def test_replaced_cancellation_is_found_a_few_failures_back(between, found
         answers.append(replaces_cancellation(error))
 
     await asyncio.wait({asyncio.create_task(look())})
-    assert answers == [False, found], "while nobody cancels the task there is none to replace"
+    assert answers == [False, found], "without a cancellation of the task there is none to replace"
 
 
 async def test_run_that_outlives_the_stop_keeps_its_deadline():

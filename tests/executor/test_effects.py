@@ -1,4 +1,4 @@
-"""What a run logs and calls attaches to its record: within bounds, in tasks and threads too, and never to another."""
+"""Log lines and service calls are attached to the record of their run, within bounds, from tasks and threads."""
 
 import asyncio
 import logging
@@ -161,7 +161,7 @@ async def test_run_that_may_keep_no_calls_counts_them():
 async def test_effects_outside_of_a_run_are_ignored():
     async with CommandExecutor(sink := MemorySink()) as executor:
         record_service_call(called())
-        app_log.warning("nobody's line")
+        app_log.warning("a line without a run")
         await executor.execute(invoke(nothing))
     assert sink.records[0].effects is None
 

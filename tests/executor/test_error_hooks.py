@@ -37,13 +37,13 @@ async def test_only_the_most_specific_hook_runs():
 
 
 async def test_hook_gets_the_exception_its_traceback_the_command_and_the_record():
-    told: list[ErrorContext] = []
+    contexts: list[ErrorContext] = []
     async with CommandExecutor() as executor:
-        executor.hooks.set(told.append)
+        executor.hooks.set(contexts.append)
         command = invoke(failing)
         record = await executor.execute(command)
-        await eventually(lambda: told)
-    (context,) = told
+        await eventually(lambda: contexts)
+    (context,) = contexts
     assert isinstance(context.exception, ValueError)
     assert context.command is command
     assert context.record is record
@@ -52,12 +52,12 @@ async def test_hook_gets_the_exception_its_traceback_the_command_and_the_record(
 
 
 async def test_hook_gets_an_execution_timeout_error_with_its_cause():
-    told: list[ErrorContext] = []
+    contexts: list[ErrorContext] = []
     async with CommandExecutor() as executor:
-        executor.hooks.set(told.append)
+        executor.hooks.set(contexts.append)
         await executor.execute(invoke(lambda: asyncio.sleep(5), timeout_s=0.01))
-        await eventually(lambda: told)
-    error = told[0].exception
+        await eventually(lambda: contexts)
+    error = contexts[0].exception
     assert isinstance(error, ExecutionTimeoutError)
     assert isinstance(error, TimeoutError)
     assert error.timeout_s == 0.01
@@ -65,15 +65,15 @@ async def test_hook_gets_an_execution_timeout_error_with_its_cause():
 
 
 async def test_successes_and_cancellations_call_no_hook_but_expected_errors_do():
-    told: list[ErrorContext] = []
+    contexts: list[ErrorContext] = []
     async with CommandExecutor() as executor:
-        executor.hooks.set(told.append)
+        executor.hooks.set(contexts.append)
         await executor.execute(invoke(nothing))
         with pytest.raises(asyncio.CancelledError):
             await executor.execute(invoke(raising(asyncio.CancelledError())))
         await executor.execute(invoke(raising(HassetteError("foreseen"))))
-        await eventually(lambda: told)
-    assert [str(context.exception) for context in told] == ["foreseen"]
+        await eventually(lambda: contexts)
+    assert [str(context.exception) for context in contexts] == ["foreseen"]
 
 
 async def test_sync_hook_runs_in_a_thread_and_its_result_is_awaited():
@@ -176,8 +176,8 @@ async def test_hooks_beyond_the_limit_are_refused_and_counted(caplog):
         assert executor.hooks.refused == 3
         go.set()
     assert executor.hooks.failed == 0
-    said = [line for line in caplog.records if line.name == "hassette_executor.running.error_hooks"]
-    assert [line.getMessage() for line in said] == ["Error hook was refused: too many are running"]
+    lines = [line for line in caplog.records if line.name == "hassette_executor.running.error_hooks"]
+    assert [line.getMessage() for line in lines] == ["Error hook was refused: too many are running"]
 
 
 async def test_failure_inside_of_a_hook_calls_no_hook():

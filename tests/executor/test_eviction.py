@@ -111,7 +111,7 @@ def test_week_of_summaries_is_bounded_and_only_the_oldest_hours_are_merged():
         assert sum(count for one in its for _, count in one.counts) == 2 * hours
         assert sum(one.total_us for one in its) == 2 * sum(1_000 * (hour + 1) for hour in range(hours))
         assert sum(count for one in its for _, count in one.buckets) == 2 * hours
-        # The newest hours are still told apart.
+        # The newest hours are still separate.
         newest = T0_US + (hours - 1) * HOUR_US
         assert [one.hour_us for one in its[1:]] == [newest - HOUR_US * back for back in range(len(its) - 2, -1, -1)]
 

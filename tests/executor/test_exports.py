@@ -23,5 +23,5 @@ def test_version_is_the_installed_version():
 
 def test_every_error_is_a_hassette_error():
     errors = importlib.import_module("hassette_executor.errors")
-    classes = [thing for thing in vars(errors).values() if isinstance(thing, type)]
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
     assert all(issubclass(cls, hassette_executor.HassetteError) for cls in classes)

@@ -15,7 +15,7 @@ from hassette_executor.repeated_log import RepeatedLog
 def caught(function) -> BaseException:
     try:
         function()
-    except Exception as error:  # noqa: BLE001  whatever it is, it is what was asked for
+    except Exception as error:  # noqa: BLE001  any exception is returned
         return error
     raise AssertionError("nothing was raised")
 
@@ -200,12 +200,12 @@ def test_notes_belong_to_the_message_and_its_bound():
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40)), max_size=60))
 def test_kind_is_written_once_per_interval_and_every_occurrence_is_counted(occurrences):
-    said: dict[int, list[tuple[int, int]]] = {}
+    written: dict[int, list[tuple[int, int]]] = {}
     now = 0
 
     class Noting(logging.Handler):
         def emit(self, line: logging.LogRecord) -> None:
-            said.setdefault(line.kind, []).append((now, line.left_out))
+            written.setdefault(line.kind, []).append((now, line.left_out))
 
     logger = logging.Logger("test")
     logger.addHandler(Noting())
@@ -215,7 +215,7 @@ def test_kind_is_written_once_per_interval_and_every_occurrence_is_counted(occur
         now += pause
         log.log(kind, logging.WARNING, "again", extra={"kind": kind})
         happened[kind] = happened.get(kind, 0) + 1
-    for kind, lines in list(said.items()):
+    for kind, lines in list(written.items()):
         assert all(later - earlier >= 10 for (earlier, _), (later, _) in pairwise(lines))
         now += 10  # the next line of a kind reports what was left out before
         log.log(kind, logging.WARNING, "again", extra={"kind": kind})
@@ -239,9 +239,9 @@ def test_kinds_without_recent_lines_are_forgotten_and_their_left_out_lines_are_r
     for kind in range(1_500):
         log.log(kind, logging.WARNING, "again")
     now = 22
-    said = len(caplog.records)
+    before = len(caplog.records)
     log.log("one more", logging.WARNING, "again")
-    assert len(caplog.records) == said + 1, "of kinds that had nothing unsaid there is nothing to say"
+    assert len(caplog.records) == before + 1, "kinds without left out lines are not reported"
 
 
 def test_secrets_are_masked_in_messages_causes_and_groups_before_truncation() -> None:

@@ -1,4 +1,4 @@
-"""The live feed holds no more bytes than it may, whatever the runs have to say, and so does each subscriber."""
+"""The live feed and each subscriber stay within their bounds in bytes."""
 
 import asyncio
 import logging
@@ -79,7 +79,7 @@ def test_newest_records_are_retained_within_both_bounds(retain, max_bytes, batch
         assert total_size(kept) <= max_bytes
         if total_size(published) <= max_bytes:
             assert len(kept) == min(retain, len(published))
-    # What was noted of batches goes with them: the feed is as free as a new one when plain records have taken over.
+    # Dropped batches leave nothing behind: with plain records only, the feed has all its room.
     fits = min(retain, max_bytes // PLAIN_BYTES)
     plain = [record(number) for number in range(len(published) + 1, len(published) + 31)]
     for one in plain:

@@ -1,4 +1,4 @@
-"""Starting, stopping, what runs now, ids, what is announced, and silence when there is nothing to do."""
+"""Start and stop of an executor, running runs, ids, announcements, and an idle executor."""
 
 import asyncio
 import logging
@@ -162,7 +162,7 @@ async def test_executor_can_be_started_again_after_a_stop():
 def test_executor_can_be_started_again_in_another_event_loop():
     executor = CommandExecutor(sink := FaultySink())
 
-    async def life() -> None:
+    async def session() -> None:
         async with executor:
             serving = asyncio.ensure_future(executor.serve())
             made = await executor.execute(invoke(nothing))
@@ -170,8 +170,8 @@ def test_executor_can_be_started_again_in_another_event_loop():
             assert not serving.done()
         await serving
 
-    asyncio.run(life())
-    asyncio.run(life())
+    asyncio.run(session())
+    asyncio.run(session())
     assert executor.accounting().persisted == 2
 
 
@@ -320,12 +320,12 @@ async def test_failures_of_different_kinds_have_a_line_each(caplog):
     async with CommandExecutor() as executor:
         for error in (ValueError("one"), KeyError("two"), ValueError("three")):
             await executor.execute(invoke(raising(error)))
-    said = [line.getMessage() for line in caplog.records if line.name == "hassette_executor.outcome"]
-    assert [text.split(" failed: ")[1].split(":")[0] for text in said] == ["ValueError", "KeyError"]
+    lines = [line.getMessage() for line in caplog.records if line.name == "hassette_executor.outcome"]
+    assert [text.split(" failed: ")[1].split(":")[0] for text in lines] == ["ValueError", "KeyError"]
 
 
 async def test_last_list_of_running_runs_is_right_at_the_stop():
-    # What would break: a run that ends just before the stop would be found "interrupted" after a clean session.
+    # Otherwise a run that ends just before the stop would be "interrupted" after a clean session.
     executor = CommandExecutor(sink := FaultySink())
     await executor.start()
     go = asyncio.Event()
@@ -547,8 +547,8 @@ async def test_sink_that_never_returns_its_last_id_does_not_block_automations(ca
     limits = ExecutorLimits(last_id_s=0.02)
     async with asyncio.timeout(5), CommandExecutor(Silent(), limits=limits) as executor:
         assert (await executor.execute(invoke(nothing))).status == "success"
-    said = [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING]
-    assert said == ["Sink did not return its last id; ids start from the clock"]
+    lines = [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING]
+    assert lines == ["Sink did not return its last id; ids start from the clock"]
 
 
 class StuckLog(logging.Handler):

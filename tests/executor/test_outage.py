@@ -1,4 +1,4 @@
-"""A sink that is down for a minute while five hundred runs end each second, and what is left of them then."""
+"""A sink is down for a minute while five hundred runs end each second."""
 
 import asyncio
 import logging
@@ -63,8 +63,8 @@ def test_nothing_is_lost_below_the_bound(caplog):
     sent, sink, queue = through_the_outage(50_000, caplog)
     assert sink.records == sent
     assert (queue.persisted, dict(queue.shed)) == (len(sent), {})
-    said = Counter(line.msg.partition(" (")[0] for line in caplog.records)
-    assert said["Records could not be written; they are kept and retried"] <= 2
+    lines = Counter(line.msg.partition(" (")[0] for line in caplog.records)
+    assert lines["Records could not be written; they are kept and retried"] <= 2
 
 
 def test_totals_and_p95_stay_right_and_failures_are_kept_with_a_bound_of_a_thousand(caplog):
@@ -85,11 +85,11 @@ def test_totals_and_p95_stay_right_and_failures_are_kept_with_a_bound_of_a_thous
     errors = [one for one in sent if one.status is Status.ERROR]
     assert 500 < len(errors) < 900  # they all fit
     assert [one for one in sink.records if one.status is Status.ERROR] == errors
-    said = Counter(line.msg.partition(" (")[0] for line in caplog.records)
-    assert said["Write queue is full; records are evicted, their counts are kept"] <= 2
-    assert said["Records could not be written; they are kept and retried"] <= 2
-    assert said["Records are written again"] == 1
-    assert sum(said.values()) <= 5
+    lines = Counter(line.msg.partition(" (")[0] for line in caplog.records)
+    assert lines["Write queue is full; records are evicted, their counts are kept"] <= 2
+    assert lines["Records could not be written; they are kept and retried"] <= 2
+    assert lines["Records are written again"] == 1
+    assert sum(lines.values()) <= 5
 
 
 @pytest.mark.torture
@@ -108,7 +108,7 @@ async def test_outage_in_real_time_with_a_real_executor(caplog, quiet_outcomes, 
         await asyncio.sleep(0.02)
     assert time.process_time() - cpu < 0.5 * SECONDS
     quiet, cpu = time.monotonic(), time.process_time()
-    await asyncio.sleep(20)  # nothing runs any more: what is left is the retry loop
+    await asyncio.sleep(20)  # nothing runs any more, only the retry loop
     assert (time.process_time() - cpu) / (time.monotonic() - quiet) < 0.01
     sink.mode = "ok"
     await eventually(lambda: executor.accounting().waiting == 0, 60)
@@ -119,5 +119,5 @@ async def test_outage_in_real_time_with_a_real_executor(caplog, quiet_outcomes, 
     for summary in sink.stored("summaries"):
         ended.subtract(dict(summary.counts))
     assert +ended == Counter(one.status for one in sink.records)
-    said = Counter(line.msg.partition(" (")[0] for line in caplog.records if line.levelno >= logging.WARNING)
-    assert all(count <= (time.monotonic() - began) / 60 + 1 for count in said.values())
+    lines = Counter(line.msg.partition(" (")[0] for line in caplog.records if line.levelno >= logging.WARNING)
+    assert all(count <= (time.monotonic() - began) / 60 + 1 for count in lines.values())

@@ -17,21 +17,21 @@ from support.records import MovableClock, invoke
 from support.sinks import FaultySink
 from support.waiting import eventually
 
-who: ContextVar[str] = ContextVar("who", default="nobody")
+caller: ContextVar[str] = ContextVar("caller", default="unknown")
 
 
 async def test_sync_handler_runs_in_a_thread_with_the_context_variables_of_the_caller():
     seen: list[tuple[str, str]] = []
 
     def handler() -> None:
-        seen.append((who.get(), threading.current_thread().name))
-        who.set("the thread")
+        seen.append((caller.get(), threading.current_thread().name))
+        caller.set("the thread")
 
-    who.set("the caller")
+    caller.set("the caller")
     async with CommandExecutor() as executor:
         await executor.execute(invoke(handler, runs_in="sync"))
     assert seen == [("the caller", "hassette-handler-1")]
-    assert who.get() == "the caller"
+    assert caller.get() == "the caller"
 
 
 async def test_threads_are_limited_and_further_calls_wait():
@@ -224,7 +224,7 @@ async def test_cancelled_calls_leave_nothing_behind_and_one_line_reports_that_no
 
 
 async def test_call_cancelled_after_it_has_ended_is_not_leaked():
-    # What would break: the thread has counted itself out already, so the count would never come back to zero.
+    # Otherwise the count would never return to zero: the thread has decremented it already.
     threads = HandlerThreads(1)
     ended = threading.Event()
     running = asyncio.ensure_future(threads.run(ended.set))

@@ -71,7 +71,7 @@ class NamelessWordsError(Exception):
 
 
 async def recorded(error: BaseException) -> Record:
-    """The record of a run that raises this; pytest could not read what `execute` raised if it did."""
+    """Return the record of a run that raises this error; pytest could not read the error itself."""
     record = None
     async with CommandExecutor(sink := MemorySink()) as executor:
         with suppress(BaseException):
@@ -131,9 +131,6 @@ def test_unreadable_cause_or_group_member_leaves_the_rest_readable():
     unreadable, fine = failure.group
     assert unreadable.message == "<the exception could not be read: RuntimeError>"
     assert fine.message == "fine"
-
-
-# ---- the source beside the frames
 
 
 def test_edited_and_reloaded_app_is_shown_with_its_new_lines(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The write queue by itself, on a clock moved by hand: no test here waits for real time to pass."""
+"""The write queue alone, on a clock moved by hand: no test here waits for real time."""
 
 import asyncio
 import logging
@@ -59,9 +59,9 @@ def extend(loop: ManualLoop, queue: WriteQueue, records: list[Record]) -> None:
     loop.run_until_complete(put())
 
 
-def say(loop: ManualLoop, queue: WriteQueue, what: str, *args: Any) -> None:
+def announce(loop: ManualLoop, queue: WriteQueue, kind: str, *args: Any) -> None:
     async def put() -> None:
-        getattr(queue.builder, what)(*args)
+        getattr(queue.builder, kind)(*args)
         queue.touch()
 
     loop.run_until_complete(put())
@@ -129,10 +129,10 @@ def test_idle_queue_sets_no_timer_and_writes_nothing(loop):
 
 def test_announcements_are_written_without_runs(loop):
     queue = started(loop, sink := FaultySink())
-    say(loop, queue, "register", HALL)
-    say(loop, queue, "count_skip", HALL, T0_US, "overlap", 2)
-    say(loop, queue, "count_skip", HALL, T0_US, "overlap", 3)
-    say(loop, queue, "set_facts", {"time_zone": "UTC"})
+    announce(loop, queue, "register", HALL)
+    announce(loop, queue, "count_skip", HALL, T0_US, "overlap", 2)
+    announce(loop, queue, "count_skip", HALL, T0_US, "overlap", 3)
+    announce(loop, queue, "set_facts", {"time_zone": "UTC"})
     pass_time(loop, 1)
     (batch,) = sink.batches
     assert batch.registered == (HALL,)
@@ -202,11 +202,11 @@ def test_long_outage_is_logged_once_per_interval(loop, caplog):
         pass_time(loop, 1)
     sink.mode = "ok"
     pass_time(loop, 40)
-    said = [line.msg.partition(" (")[0] for line in caplog.records]
-    assert said.count("Records could not be written; they are kept and retried") <= 6
-    assert said.count("Write queue is full; records are evicted, their counts are kept") <= 6
-    assert said.count("Records are written again") == 1
-    assert len(said) <= 13
+    lines = [line.msg.partition(" (")[0] for line in caplog.records]
+    assert lines.count("Records could not be written; they are kept and retried") <= 6
+    assert lines.count("Write queue is full; records are evicted, their counts are kept") <= 6
+    assert lines.count("Records are written again") == 1
+    assert len(lines) <= 13
     assert caplog.records[-1].failed_writes > 5
 
 
@@ -240,7 +240,7 @@ def test_rejected_row_is_isolated_and_the_rest_kept_in_order(loop, caplog):
     bad = {record(17).id, record(63).id}
     sink.rejects = lambda item: getattr(item, "id", None) in bad
     extend(loop, queue, records(100))
-    say(loop, queue, "register", HALL)
+    announce(loop, queue, "register", HALL)
     pass_time(loop, 5)
     assert [kept.id for kept in sink.records] == [kept.id for kept in records(100) if kept.id not in bad]
     assert (queue.persisted, queue.waiting, dict(queue.shed)) == (98, 0, {"rejected_row": 2})
@@ -257,10 +257,10 @@ def test_rejected_announcement_is_isolated_and_logged(loop, caplog):
     bad = listener("poison")
     sink.rejects = lambda item: item is bad
     extend(loop, queue, records(4))
-    say(loop, queue, "register", HALL)
-    say(loop, queue, "register", bad)
-    say(loop, queue, "register", TIDY)
-    say(loop, queue, "set_running", (RunningExecution(1, HALL, ("x",), T0_US),))
+    announce(loop, queue, "register", HALL)
+    announce(loop, queue, "register", bad)
+    announce(loop, queue, "register", TIDY)
+    announce(loop, queue, "set_running", (RunningExecution(1, HALL, ("x",), T0_US),))
     pass_time(loop, 5)
     assert sink.records == records(4)
     assert sink.stored("registered") == [HALL, TIDY]
@@ -275,8 +275,8 @@ def test_rejected_list_of_running_runs_is_isolated(loop):
     queue = started(loop, sink := FaultySink())
     running = (RunningExecution(1, HALL, ("x",), T0_US),)
     sink.rejects = lambda item: item == running
-    say(loop, queue, "set_running", running)
-    say(loop, queue, "register", HALL)
+    announce(loop, queue, "set_running", running)
+    announce(loop, queue, "register", HALL)
     pass_time(loop, 5)
     assert sink.stored("registered") == [HALL]
     assert [loss.what for loss in sink.stored("losses")] == ["running"]
@@ -286,7 +286,7 @@ def test_sink_that_rejects_everything_is_not_retried_for_ever(loop):
     queue = started(loop, sink := FaultySink())
     sink.rejects = lambda item: True
     extend(loop, queue, records(8))
-    say(loop, queue, "register", HALL)
+    announce(loop, queue, "register", HALL)
     pass_time(loop, 60)
     calls = sink.calls
     pass_time(loop, 600)
@@ -299,7 +299,7 @@ def test_rejected_skips_and_summaries_count_what_they_stand_for(loop, caplog):
     queue = started(loop, sink := FaultySink())
     sink.rejects = lambda item: isinstance(item, (SkipCount, ShedSummary))
     queue.builder.count_shed("queue_full_count", records(7))
-    say(loop, queue, "count_skip", HALL, T0_US, "overlap", 5)
+    announce(loop, queue, "count_skip", HALL, T0_US, "overlap", 5)
     pass_time(loop, 5)
     losses = {(loss.what, loss.count) for loss in sink.stored("losses")}
     assert losses == {("runs", 7), ("skipped", 5), ("summaries", 7)}
@@ -373,14 +373,14 @@ def test_healthy_sink_gets_many_times_the_bound_in_bytes_without_eviction(loop):
 def test_announcements_survive_eviction_during_an_outage_within_bounds(loop):
     queue = started(loop, sink := FaultySink("fail"), max_records=100, batch_records=20)
     for number in range(2_000):
-        one_shot = job("once")  # registered anew for each run, as `run_in` does
-        say(loop, queue, "register", one_shot)
+        one_shot = job("once")  # registered again for each run, as `run_in` does
+        announce(loop, queue, "register", one_shot)
         extend(loop, queue, [record(number, registration=one_shot)])
-        say(loop, queue, "count_skip", one_shot, T0_US, "misfire", 1)
-        say(loop, queue, "retire", one_shot)
+        announce(loop, queue, "count_skip", one_shot, T0_US, "misfire", 1)
+        announce(loop, queue, "retire", one_shot)
         if number % 2 == 0:
             pass_time(loop, 0.5)
-    say(loop, queue, "set_facts", {"reason": "test"})
+    announce(loop, queue, "set_facts", {"reason": "test"})
     sink.mode = "ok"
     pass_time(loop, 60)
     assert settled(queue) == 2_000
@@ -398,7 +398,7 @@ def test_lifecycle_events_are_bounded_and_the_oldest_counted(loop):
     events = [LifecycleEvent(number, T0_US + number, "connection_lost", "home", "") for number in range(8)]
     for event in events:
         queue.builder.report(event)
-    say(loop, queue, "set_facts", {})
+    announce(loop, queue, "set_facts", {})
     pass_time(loop, 1)
     assert sink.stored("lifecycle") == events[3:]
     assert [(loss.what, loss.count, loss.last_us) for loss in sink.stored("losses")] == [("lifecycle", 3, T0_US + 2)]
@@ -409,8 +409,8 @@ def test_lifecycle_events_are_bounded_and_the_oldest_counted(loop):
 
 def test_registration_that_replaces_an_unwritten_retirement_is_not_retired(loop):
     queue = started(loop, sink := FaultySink())
-    say(loop, queue, "retire", listener("a"))
-    say(loop, queue, "register", new := listener("a"))
+    announce(loop, queue, "retire", listener("a"))
+    announce(loop, queue, "register", new := listener("a"))
     pass_time(loop, 1)
     assert (sink.stored("registered"), sink.stored("retired")) == ([new], [])
 
@@ -418,18 +418,18 @@ def test_registration_that_replaces_an_unwritten_retirement_is_not_retired(loop)
 def test_registration_that_replaces_another_is_not_retired_with_it(loop):
     queue = started(loop, sink := FaultySink("fail"), max_records=10, batch_records=5)
     old, new, gone = listener("a"), listener("a"), listener("gone")
-    say(loop, queue, "register", old)
-    say(loop, queue, "retire", old)
-    say(loop, queue, "retire", gone)
-    say(loop, queue, "set_running", ())
-    pass_time(loop, 1)  # tried, and aside now
-    say(loop, queue, "register", new)
-    extend(loop, queue, records(30))  # over the bound: what is aside is dissolved
+    announce(loop, queue, "register", old)
+    announce(loop, queue, "retire", old)
+    announce(loop, queue, "retire", gone)
+    announce(loop, queue, "set_running", ())
+    pass_time(loop, 1)  # tried once, now waiting for a retry
+    announce(loop, queue, "register", new)
+    extend(loop, queue, records(30))  # over the bound: runs that wait for a retry can be evicted
     sink.mode = "ok"
     pass_time(loop, 60)
     assert sink.stored("registered") == [old, new]
     assert sink.stored("retired") == [old, gone]
-    assert new not in sink.batches[0].registered, "it comes after its key was retired, and so it lives"
+    assert new not in sink.batches[0].registered, "it is registered after its key was retired"
     assert old in sink.batches[0].retired
     assert sum(batch.running == () for batch in sink.batches) == 1
 
@@ -461,7 +461,7 @@ def test_flush_writes_at_once_and_returns_when_everything_is_settled(loop):
 
 def test_flush_waits_for_an_announcement_that_is_being_written(loop):
     queue = started(loop, sink := FaultySink("hang"))
-    say(loop, queue, "register", HALL)
+    announce(loop, queue, "register", HALL)
     pass_time(loop, 1)
     assert not flush(loop, queue, 1)
     sink.released.set()
@@ -542,7 +542,7 @@ def close(loop: ManualLoop, queue: WriteQueue, timeout_s: float) -> float:
 def test_closing_during_slow_writes_loses_nothing_or_counts_and_logs_it(loop, caplog, slow_s, deadline_s):
     queue = started(loop, sink := FaultySink("slow", slow_s=slow_s), batch_records=10)
     extend(loop, queue, records(95))
-    say(loop, queue, "set_facts", {"reason": "SIGTERM"})
+    announce(loop, queue, "set_facts", {"reason": "SIGTERM"})
     took = close(loop, queue, deadline_s)
     lost = 95 - len(sink.records)
     assert took <= deadline_s + 0.01
@@ -583,39 +583,39 @@ def test_week_of_skip_counts_is_bounded_and_no_count_is_lost(loop):
     reasons = ("overlap", "misfire")
     for hour in range(168):
         for reason in reasons:
-            say(loop, queue, "count_skip", HALL, T0_US + hour * HOUR_US, reason, 3)
+            announce(loop, queue, "count_skip", HALL, T0_US + hour * HOUR_US, reason, 3)
     assert queue.builder.announcement_counts() == {"skipped": 168 * 2 * 3}
     sink.mode = "ok"
     pass_time(loop, 60)
-    said = sink.stored("skipped")
-    assert len(said) == 50
-    assert {reason: sum(skip.count for skip in said if skip.reason == reason) for reason in reasons} == dict.fromkeys(
+    skips = sink.stored("skipped")
+    assert len(skips) == 50
+    assert {reason: sum(skip.count for skip in skips if skip.reason == reason) for reason in reasons} == dict.fromkeys(
         reasons, 168 * 3
     )
-    assert max(skip.hour_us for skip in said) == T0_US + 167 * HOUR_US
+    assert max(skip.hour_us for skip in skips) == T0_US + 167 * HOUR_US
 
 
 def test_each_registration_keeps_its_skip_count_within_one_hour(loop):
     queue = started(loop, sink := FaultySink(), ExecutorLimits(skip_counts=5))
     for number in range(12):
-        say(loop, queue, "count_skip", listener(f"handler_{number}"), T0_US, "overlap", 1)
+        announce(loop, queue, "count_skip", listener(f"handler_{number}"), T0_US, "overlap", 1)
     pass_time(loop, 60)
     assert [skip.count for skip in sink.stored("skipped")] == [1] * 12
 
 
 def test_unwritten_announcements_at_the_close_are_logged_and_held_until_the_next_start(loop, caplog):
     queue = started(loop, sink := FaultySink("fail"))
-    say(loop, queue, "count_skip", HALL, T0_US, "overlap", 5)
-    say(loop, queue, "report", LifecycleEvent(1, T0_US, "connection_lost", "home", ""))
-    say(loop, queue, "set_facts", {"reason": "SIGTERM"})
+    announce(loop, queue, "count_skip", HALL, T0_US, "overlap", 5)
+    announce(loop, queue, "report", LifecycleEvent(1, T0_US, "connection_lost", "home", ""))
+    announce(loop, queue, "set_facts", {"reason": "SIGTERM"})
     pass_time(loop, 1)
-    say(loop, queue, "count_loss", "late_effect", "log_lines", 3, T0_US, T0_US)
+    announce(loop, queue, "count_loss", "late_effect", "log_lines", 3, T0_US, T0_US)
     caplog.clear()
     close(loop, queue, 2)
     line = caplog.records[-1]
     assert line.getMessage().startswith("Announcements were not written before the stop deadline")
     assert line.waiting == {"lifecycle": 1, "skipped": 5, "losses": 3, "session_facts": 1}
-    say(loop, queue, "count_skip", HALL, T0_US, "overlap", 2)
+    announce(loop, queue, "count_skip", HALL, T0_US, "overlap", 2)
     line = caplog.records[-1]
     assert line.getMessage() == "Items announced after shutdown are held until the next start"
     assert line.waiting["skipped"] == 7
@@ -631,11 +631,11 @@ def test_unwritten_announcements_at_the_close_are_logged_and_held_until_the_next
 
 def test_announcements_that_were_kept_although_the_write_failed_are_not_kept_twice(loop):
     queue = started(loop, sink := FaultySink("keep_then_fail"), max_records=10, batch_records=5)
-    say(loop, queue, "count_skip", HALL, T0_US, "overlap", 5)
+    announce(loop, queue, "count_skip", HALL, T0_US, "overlap", 5)
     extend(loop, queue, records(3))
     pass_time(loop, 1)
     sink.mode = "fail"
-    extend(loop, queue, records(30, start=100))  # over the bound: what is aside is dissolved
+    extend(loop, queue, records(30, start=100))  # over the bound: runs that wait for a retry can be evicted
     pass_time(loop, 10)
     close(loop, queue, 1)
     sink.mode = "ok"
@@ -662,9 +662,9 @@ def test_hung_sink_is_logged_once_per_interval(loop, caplog):
     queue = started(loop, sink := FaultySink("hang"), retry_max_s=30, log_interval_s=60)
     extend(loop, queue, records(3))
     pass_time(loop, 3_600)
-    said = [line for line in caplog.records if line.getMessage().startswith("Sink has not responded for a while")]
-    assert len(said) == 59, "the first after half a minute"
-    assert (said[-1].waiting, round(said[-1].seconds, -2)) == (3, 3_600)
+    lines = [line for line in caplog.records if line.getMessage().startswith("Sink has not responded for a while")]
+    assert len(lines) == 59, "the first after half a minute"
+    assert (lines[-1].waiting, round(lines[-1].seconds, -2)) == (3, 3_600)
     sink.released.set()
     pass_time(loop, 1)
     assert (queue.persisted, loop.count_timers()) == (3, 0)
@@ -692,7 +692,7 @@ def test_sink_that_ignores_its_cancellation_does_not_change_the_account(loop):
 
     queue = started(loop, sink := Deaf())
     extend(loop, queue, records(3))
-    say(loop, queue, "register", HALL)
+    announce(loop, queue, "register", HALL)
     pass_time(loop, 1)
     assert close(loop, queue, 2) <= 3.01
     assert (queue.persisted, queue.waiting, dict(queue.shed)) == (0, 0, {"stop_deadline": 3})
@@ -736,9 +736,9 @@ def test_closing_releases_flushes(loop):
 
     async def scenario() -> None:
         flushing = asyncio.ensure_future(queue.flush())
-        given_up = asyncio.ensure_future(queue.flush())
+        cancelled = asyncio.ensure_future(queue.flush())
         await asyncio.sleep(0)
-        given_up.cancel()
+        cancelled.cancel()
         await queue.close(1)
         await flushing
 

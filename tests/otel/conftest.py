@@ -28,7 +28,7 @@ class Receiver:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Begin to receive, at the port of the last time if there was one; what was received then is forgotten."""
+        """Start to receive, at the previous port if there was one. Earlier requests are dropped."""
         self._process = subprocess.Popen(
             [sys.executable, str(RECEIVER), str(self.port)], stdout=subprocess.PIPE, text=True
         )

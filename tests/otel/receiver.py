@@ -1,11 +1,11 @@
 """A small OTLP/HTTP receiver, for a process of its own: ``python receiver.py PORT`` (0 picks one, and prints it).
 
-It decodes what it gets with OpenTelemetry's own protobuf classes and tells it as JSON:
+It decodes what it gets with OpenTelemetry's own protobuf classes and returns it as JSON:
 
     POST /v1/traces, /v1/metrics   as a collector does
     GET  /received                 {"requests": [...], "spans": [...], "metrics": [...]}
     POST /behave                   {"traces": [503, 200, ...], "metrics": [...]}: status codes of the next answers;
-                                   "partial": n: say that n spans, or points, were not taken;
+                                   "partial": n: report that n spans, or points, were rejected;
                                    "lose_answers": n: take the next n requests, and hang up instead of answering;
                                    "words": text to answer in place of protobuf
     POST /forget                   forget all of that
@@ -56,8 +56,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         with RECEIVED.lock:
-            told = {"requests": RECEIVED.requests, "spans": RECEIVED.spans, "metrics": RECEIVED.metrics}
-            self.answer(200, json.dumps(told).encode(), "application/json")
+            received = {"requests": RECEIVED.requests, "spans": RECEIVED.spans, "metrics": RECEIVED.metrics}
+            self.answer(200, json.dumps(received).encode(), "application/json")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -153,7 +153,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args: object) -> None:
-        """Say nothing: the test asks."""
+        """Write no log."""
 
 
 if __name__ == "__main__":

@@ -252,8 +252,8 @@ async def test_log_lines_of_the_exporters_go_into_the_error_and_other_lines_stay
             await sink.write(batch(1, 5))
         logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter").warning("of another thread")
 
-    said = [line.getMessage() for line in caplog.records if line.name.startswith("opentelemetry")]
-    assert said == ["of another thread"]
+    lines = [line.getMessage() for line in caplog.records if line.name.startswith("opentelemetry")]
+    assert lines == ["of another thread"]
 
 
 async def test_log_lines_of_other_threads_are_written_during_an_export(receiver, caplog, monkeypatch):
@@ -286,7 +286,7 @@ async def test_headers_and_compression_are_as_set(receiver):
 
 
 async def test_slow_receiver_does_not_block_the_event_loop():
-    # Nobody accepts: a listening socket whose backlog takes the connection, and never an answer.
+    # A listening socket that accepts no connection: its backlog takes the connection and never responds.
     with socket.create_server(("127.0.0.1", 0)) as mute:
         sink = OpenTelemetrySink(OpenTelemetrySettings(endpoint=f"http://127.0.0.1:{mute.getsockname()[1]}"))
         await sink.start()

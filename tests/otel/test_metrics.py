@@ -1,4 +1,4 @@
-"""What the metrics add up to, as a receiver decodes it."""
+"""Metrics as a receiver decodes them."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -36,7 +36,7 @@ def run(number: int, duration_us: int = 1_000, status: Status = Status.SUCCESS) 
 
 @pytest.fixture
 async def sink(receiver) -> AsyncIterator[OpenTelemetrySink]:
-    """A sink whose metrics are sent when it stops, and not before."""
+    """Provide a sink that sends its metrics only when it stops."""
     settings = OpenTelemetrySettings(endpoint=receiver.endpoint, metrics_interval_s=3_600)
     async with OpenTelemetrySink(settings, now_us=lambda: AT_US + 9_000_000) as sink:
         yield sink

@@ -1,4 +1,4 @@
-"""The names that are said to be OpenTelemetry's are OpenTelemetry's."""
+"""Names of attributes match the semantic conventions of OpenTelemetry."""
 
 import importlib
 import pkgutil

@@ -1,4 +1,4 @@
-"""How the sink is turned on, and what is said when a setting is wrong."""
+"""The entry point of the sink and errors in its settings."""
 
 import subprocess
 import sys
@@ -61,7 +61,7 @@ def test_machine_without_an_id_gets_a_random_id(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
         (
             {"endpont": ENDPOINT},
@@ -82,12 +82,12 @@ def test_machine_without_an_id_gets_a_random_id(tmp_path, content):
         ({"resource": {"floor": 3}}, "resource must be a table of texts"),
     ],
 )
-def test_wrong_setting_is_an_error_that_names_the_key(tmp_path, table, said):
-    if not {"endpoint", "endpont"} & table.keys() and said != "endpoint is missing":
+def test_wrong_setting_is_an_error_that_names_the_key(tmp_path, table, message):
+    if not {"endpoint", "endpont"} & table.keys() and message != "endpoint is missing":
         table = {"endpoint": ENDPOINT, **table}
     with pytest.raises(ValueError) as wrong:
         create_sink(data_dir=tmp_path, settings=table)
-    assert said in str(wrong.value)
+    assert message in str(wrong.value)
     assert "\n" not in str(wrong.value)
 
 

@@ -50,7 +50,7 @@ class WriteAttempts:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            return RuntimeError("the sink's own work was cancelled")
+            return RuntimeError("the work of the sink was cancelled")
         except Exception as error:  # noqa: BLE001  whatever error the sink raises, the batch is kept and retried
             return error
         finally:

@@ -93,7 +93,7 @@ def take_failure(
                 _message(error, redact),
                 frames,
                 inner,
-                explicit and inner is not None,
+                explicit and cause is not None,
                 group,
             )
         )
