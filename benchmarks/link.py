@@ -1,9 +1,9 @@
-"""What the link costs the event loop for each event, as a ratio to reading the message's JSON.
+"""Measure the time that the link takes per event, as a ratio to parsing the JSON of the message.
 
     python benchmarks/link.py [--quick]
 
-The floor is `json.loads` of the same message, with the parser that hass-client uses (orjson where it is installed, else
-the standard library's). All figures are medians of one run on one machine, alternating, so compare ratios, not times.
+The floor is `json.loads` of the same message with the parser that hass-client uses: orjson if it is installed, else the
+standard library's. The figures are medians of alternating measurements on one machine. Compare ratios, not times.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from hass_client.client import json as their_json  # pyright: ignore[reportMissingTypeStubs]
+from hass_client.client import json as client_json  # pyright: ignore[reportMissingTypeStubs]
 
 from hassette_core.events import Event, parse_event
 from hassette_core.link import HomeAssistantLink
@@ -26,15 +26,15 @@ from hassette_core.states import StateCache
 
 
 def messages() -> tuple[str, str]:
-    """A change of a light and an event of an app, as they come over the wire."""
+    """Return the messages of a change of state and of another event, as Home Assistant sends them."""
     core = HomeCore(Random(0))
     add_entities(core)
-    heard: list[dict[str, Any]] = []
-    core.listen("*", heard.append)
+    events: list[dict[str, Any]] = []
+    core.listen("*", events.append)
     core.change("light.hall", "on", context=core.context(user=True), brightness=120, color_mode="brightness")
     core.fire("my_event", {"n": 1, "room": "hall"})
-    change, event = (json.dumps({"type": "event", "event": one, "id": 2}, separators=(",", ":")) for one in heard)
-    return change, event
+    change, other = (json.dumps({"type": "event", "event": event, "id": 2}, separators=(",", ":")) for event in events)
+    return change, other
 
 
 def per_call_us(work: Callable[[], object], calls: int) -> float:
@@ -52,15 +52,15 @@ def medians(works: dict[str, Callable[[], object]], rounds: int, calls: int) -> 
     return {name: statistics.median(each) for name, each in taken.items()}
 
 
-def parsing_and_dispatch(rounds: int, calls: int) -> None:
+def measure_parsing(rounds: int, calls: int) -> None:
     for kind, text in zip(("state_changed", "other event"), messages(), strict=True):
-        message = their_json.loads(text)
+        message = client_json.loads(text)
         inbox = Inbox(StateCache(), lambda event: None)
         inbox.begin()
         inbox.load([], running=True)
         figures = medians(
             {
-                "floor": lambda text=text: their_json.loads(text),
+                "floor": lambda text=text: client_json.loads(text),
                 "standard": lambda text=text: json.loads(text),
                 "parse": lambda message=message: parse_event(message["event"], 0),
                 "receive": lambda inbox=inbox, message=message: inbox.receive(message),
@@ -69,18 +69,18 @@ def parsing_and_dispatch(rounds: int, calls: int) -> None:
             calls,
         )
         floor = figures["floor"]
-        print(f"{kind} ({len(text)} bytes, {their_json.__name__})")
+        print(f"{kind} ({len(text)} bytes, {client_json.__name__})")
         for name, words in {
-            "floor": "read the JSON: the floor",
-            "standard": "  the same with the standard library",
-            "parse": "make the values (parse_event)",
-            "receive": "all that the link does: values, states, handing on",
+            "floor": "parse the JSON: the floor",
+            "standard": "  with the standard library",
+            "parse": "parse the event (parse_event)",
+            "receive": "receive: parse, apply to the states, pass on",
         }.items():
             print(f"  {words:<52} {figures[name]:6.2f} µs  {figures[name] / floor:5.2f} × floor")
 
 
-async def over_a_socket(events: int) -> None:
-    """The whole way, from a simulated home in the same process: an upper bound, since the home's work is in it."""
+async def measure_socket(events: int) -> None:
+    """Measure all the way from a simulated home in this process: an upper bound, as it includes the home's work."""
     received = 0
     done = asyncio.Event()
 
@@ -98,20 +98,20 @@ async def over_a_socket(events: int) -> None:
             for first in range(0, events, 1_000):
                 for n in range(first, min(first + 1_000, events)):
                     home.core.set("sensor.load", n)
-                while received < min(first + 1_000, events):  # noqa: ASYNC110  a benchmark's pacing
+                while received < min(first + 1_000, events):  # noqa: ASYNC110  keeps the home's queue short
                     await asyncio.sleep(0)
             await done.wait()
-            took, spent = time.perf_counter() - began, time.process_time() - cpu
-    rate, cost_us = events / took, spent / events * 1e6
+            took, cpu_s = time.perf_counter() - began, time.process_time() - cpu
+    rate, cost_us = events / took, cpu_s / events * 1e6
     print(f"over a socket, home and link in one process: {rate:,.0f} events/s, {cost_us:.0f} µs CPU each")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What the link costs for each event.")
-    parser.add_argument("--quick", action="store_true", help="a few seconds, rougher")
+    parser = argparse.ArgumentParser(description="Measure the time that the link takes per event.")
+    parser.add_argument("--quick", action="store_true", help="take a few seconds, with rougher figures")
     quick = parser.parse_args().quick
-    parsing_and_dispatch(rounds=9 if quick else 41, calls=500 if quick else 3_000)
-    asyncio.run(over_a_socket(2_000 if quick else 20_000))
+    measure_parsing(rounds=9 if quick else 41, calls=500 if quick else 3_000)
+    asyncio.run(measure_socket(2_000 if quick else 20_000))
 
 
 if __name__ == "__main__":

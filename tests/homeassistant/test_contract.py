@@ -1,11 +1,10 @@
-"""The simulated home answers as a real Home Assistant does: one suite over both, and what is left of difference.
+"""One suite for the simulated home and a real Home Assistant, and the list of their differences.
 
-Each question is put to a home through the link's own code (`HomeAssistantLink`, `Connection`, `Api`), but for what the
-link never sends; the answer is written down with what differs from run to run replaced (ids, times, users, and the
-names under which the two have the same kind of thing). `ANSWERS` holds what Home Assistant 2025.4.4 says.
+Each query goes through the code of the link (`HomeAssistantLink`, `Connection`, `Api`), except messages that the link
+never sends. In the answers, everything that differs between runs is replaced: ids, times, users, and the entity ids of
+comparable entities. `ANSWERS` contains the answers of Home Assistant 2025.4.4.
 """
 
-import asyncio
 import dataclasses
 import json
 import os
@@ -22,14 +21,16 @@ from hassette_core.api import Api
 from hassette_core.errors import CallFailedError
 from hassette_core.events import Event, StateChanged
 from hassette_core.link import HomeAssistantLink
-from hassette_core.states import StateCache, States
+from hassette_core.states import StateCache
+from support.home_assistant import Endpoint, Names, RealHomeAssistant
+from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
 
 ANSWERS = Path(__file__).with_name("answers_2025.4.4.json")
-"""Written anew by HASSETTE_RECORD_ANSWERS=1 pytest tests/homeassistant/test_contract.py -m homeassistant."""
+"""Recorded by HASSETTE_RECORD_ANSWERS=1 pytest tests/homeassistant/test_contract.py -m homeassistant."""
 
-# What the real one does and the simulated one does not: nothing that Hassette uses.
+# Features of Home Assistant that the simulated home does not have. Hassette uses none of them.
 KNOWN_DIFFERENCES = {
     "knows render_template",
     "knows subscribe_entities",
@@ -39,51 +40,43 @@ KNOWN_DIFFERENCES = {
     "serves /api/template",
     "describes the selectors of a service's fields",
     "translates its errors",
-    "sends several messages as one to who can take it",
+    "sends several messages as one to a client that supports it",
 }
 
 
-class Asker:
-    """A link to a home, with an ear for its events."""
+class HomeClient:
+    """A link to a home, and the events that it passed on."""
 
-    def __init__(self, home: Any, link: HomeAssistantLink, heard: list[Event], states: States) -> None:
+    def __init__(self, home: Endpoint) -> None:
         self.home = home
         self.names = home.names
-        self.link = link
-        self.states = states
-        self.api = Api(link)
-        self._heard = heard
-        self._changed = asyncio.Event()
+        cache = StateCache()
+        self.states = cache.states
+        self._events: list[Event] = []
+        self.link = HomeAssistantLink(home.url, home.token, cache=cache, on_event=self._events.append)
+        self.api = Api(self.link)
 
-    def tell(self, event: Event) -> None:
-        self._heard.append(event)
-        self._changed.set()
-
-    async def until(self, is_so: Callable[[], bool]) -> None:
-        """Wait for something to have been heard of."""
-        async with asyncio.timeout(20):
-            while not is_so():
-                self._changed.clear()
-                await self._changed.wait()
+    async def until(self, condition: Callable[[], bool]) -> None:
+        await eventually(condition, within_s=20)
 
     async def settle(self) -> None:
-        """Wait until everything that was caused so far has been heard."""
+        """Wait until every event that was fired so far has been passed on."""
         mark = await self.api.fire_event("contract_mark")
-        await self.until(lambda: any(event.context.id == mark for event in self._heard))
+        await self.until(lambda: any(event.context.id == mark for event in self._events))
 
-    def heard(self) -> list[Event]:
-        """Return what is heard of, in order, of the things with names; and forget it."""
+    def take_events(self) -> list[Event]:
+        """Return the events about the named entities, and forget all events."""
         ours = {*dataclasses.astuple(self.names), "sensor.contract"}
         events = [
             event
-            for event in self._heard
+            for event in self._events
             if event.event_type != "contract_mark" and (not isinstance(event, StateChanged) or event.entity_id in ours)
         ]
-        self._heard.clear()
+        self._events.clear()
         return events
 
     async def refusal(self, call: Awaitable[object]) -> str:
-        """Return Home Assistant's words for not doing something."""
+        """Return Home Assistant's message for a refused call, or ``done``."""
         try:
             await call
         except CallFailedError as error:
@@ -92,21 +85,17 @@ class Asker:
 
 
 @asynccontextmanager
-async def asking(home: Any) -> AsyncIterator[Asker]:
-    heard: list[Event] = []
-    cache = StateCache()
-    askers: list[Asker] = []
-    link = HomeAssistantLink(home.url, home.token, cache=cache, on_event=lambda event: askers[0].tell(event))
-    askers.append(Asker(home, link, heard, cache.states))
-    async with link:
-        await link.wait_ready()
-        yield askers[0]
+async def connected(home: Endpoint) -> AsyncIterator[HomeClient]:
+    client = HomeClient(home)
+    async with client.link:
+        await client.link.wait_ready()
+        yield client
 
 
 class Normaliser:
-    """Replaces what differs from run to run and from home to home."""
+    """Replaces values that differ between runs and between homes."""
 
-    def __init__(self, names: Any) -> None:
+    def __init__(self, names: Names) -> None:
         self._names = {value: f"<{name}>" for name, value in dataclasses.asdict(names).items()}
         self._contexts: dict[str, str] = {}
 
@@ -128,104 +117,107 @@ class Normaliser:
         return value
 
 
-def told(event: Event) -> list[Any]:
-    """An event in short: what, about whom, from what to what, and its context's three ids."""
+def summary(event: Event) -> list[Any]:
+    """Return the type of an event, the entity with its states or the data, and the ids of the context."""
     if isinstance(event, StateChanged):
-        what = [event.entity_id, event.old_state and event.old_state.state, event.new_state and event.new_state.state]
+        details = [
+            event.entity_id,
+            event.old_state and event.old_state.state,
+            event.new_state and event.new_state.state,
+        ]
     else:
-        what = [dict(event.data)]
-    return [event.event_type, *what, list(event.context)]
+        details = [dict(event.data)]
+    return [event.event_type, *details, list(event.context)]
 
 
-# ---------------------------------------------------------------- questions
+async def switching_a_boolean(client: HomeClient) -> Any:
+    await client.api.call_service("input_boolean", "turn_off", target=client.names.boolean)
+    await client.settle()
+    client.take_events()
+    result = await client.api.call_service("input_boolean", "toggle", target=client.names.boolean)
+    await client.settle()
+    return [summary(event) for event in client.take_events()] + [["result", result.context_id, result.response]]
 
 
-async def switching_a_boolean(asker: Asker) -> Any:
-    await asker.api.call_service("input_boolean", "turn_off", target=asker.names.boolean)
-    await asker.settle()
-    asker.heard()
-    result = await asker.api.call_service("input_boolean", "toggle", target=asker.names.boolean)
-    await asker.settle()
-    return [told(event) for event in asker.heard()] + [["result", result.context_id, result.response]]
+async def switching_to_the_same_state(client: HomeClient) -> Any:
+    await client.api.call_service("input_boolean", "turn_on", target=client.names.boolean)
+    await client.settle()
+    client.take_events()
+    await client.api.call_service("input_boolean", "turn_on", entity_id=[client.names.boolean])
+    await client.settle()
+    return [event.event_type for event in client.take_events()]
 
 
-async def switching_to_what_it_is(asker: Asker) -> Any:
-    await asker.api.call_service("input_boolean", "turn_on", target=asker.names.boolean)
-    await asker.settle()
-    asker.heard()
-    await asker.api.call_service("input_boolean", "turn_on", entity_id=[asker.names.boolean])
-    await asker.settle()
-    return [event.event_type for event in asker.heard()]
-
-
-async def an_automation(asker: Asker) -> Any:
-    await asker.api.call_service("input_boolean", "turn_off", target=asker.names.source)
-    await asker.until(lambda: asker.states[asker.names.mirror].state == "off")
-    await asker.settle()
-    asker.heard()
-    await asker.api.call_service("input_boolean", "turn_on", target=asker.names.source)
-    await asker.until(lambda: asker.states[asker.names.mirror].state == "on")
-    await asker.settle()
-    heard = [event for event in asker.heard() if event.event_type != "call_service"]
+async def automation(client: HomeClient) -> Any:
+    await client.api.call_service("input_boolean", "turn_off", target=client.names.source)
+    await client.until(lambda: client.states[client.names.mirror].state == "off")
+    await client.settle()
+    client.take_events()
+    await client.api.call_service("input_boolean", "turn_on", target=client.names.source)
+    await client.until(lambda: client.states[client.names.mirror].state == "on")
+    await client.settle()
+    events = [event for event in client.take_events() if event.event_type != "call_service"]
     return [
         [
             event.event_type,
-            sorted(event.data) if event.event_type != "state_changed" else told(event)[1:4],
+            sorted(event.data) if event.event_type != "state_changed" else summary(event)[1:4],
             event.context,
         ]
-        for event in heard
+        for event in events
     ]
 
 
-async def lighting(asker: Asker) -> Any:
-    light = asker.names.light
-    await asker.api.call_service("light", "turn_off", target=light)
-    dark = asker.states[light]
-    await asker.api.call_service("light", "turn_on", target={"entity_id": light}, brightness=1000)
-    await asker.settle()
-    bright = asker.states[light]
-    await asker.api.call_service("light", "toggle", target=[light])
-    await asker.settle()
+async def lighting(client: HomeClient) -> Any:
+    light = client.names.light
+    await client.api.call_service("light", "turn_off", target=light)
+    dark = client.states[light]
+    await client.api.call_service("light", "turn_on", target={"entity_id": light}, brightness=1000)
+    await client.settle()
+    bright = client.states[light]
+    await client.api.call_service("light", "toggle", target=[light])
+    await client.settle()
     return [
         [dark.state, dark.attributes["brightness"]],
         [bright.state, bright.attributes["brightness"]],
-        asker.states[light].state,
+        client.states[light].state,
     ]
 
 
-async def heating(asker: Asker) -> Any:
-    climate = asker.names.climate
-    said = []
+async def heating(client: HomeClient) -> Any:
+    climate = client.names.climate
+    outcomes = []
     for service, data in (
         ("set_temperature", {"temperature": 22.5}),
         ("set_temperature", {"temperature": "warm"}),
         ("set_temperature", {}),
         ("set_hvac_mode", {"hvac_mode": "off"}),
         ("set_hvac_mode", {"hvac_mode": "heat"}),
-        ("set_hvac_mode", {"hvac_mode": "nonsense"}),
+        ("set_hvac_mode", {"hvac_mode": "bogus_name"}),
         ("set_hvac_mode", {}),
     ):
-        words = await asker.refusal(asker.api.call_service("climate", service, target=climate, **data))
-        await asker.settle()
-        state = asker.states[climate]
-        said.append([words, state.state, state.attributes["temperature"]])
-    too_hot = await asker.refusal(asker.api.call_service("climate", "set_temperature", target=climate, temperature=99))
-    # The demo's heat pump thinks in other units.
-    return [*said, re.sub(r"[\d.]+", "…", too_hot)]
+        outcome = await client.refusal(client.api.call_service("climate", service, target=climate, **data))
+        await client.settle()
+        state = client.states[climate]
+        outcomes.append([outcome, state.state, state.attributes["temperature"]])
+    too_hot = await client.refusal(
+        client.api.call_service("climate", "set_temperature", target=climate, temperature=99)
+    )
+    # The numbers depend on the unit of the demo's heat pump.
+    return [*outcomes, re.sub(r"[\d.]+", "…", too_hot)]
 
 
-async def refused_calls(asker: Asker) -> Any:
-    boolean, weather = asker.names.boolean, asker.names.weather
-    call = asker.api.call_service
+async def refused_calls(client: HomeClient) -> Any:
+    boolean, weather = client.names.boolean, client.names.weather
+    call = client.api.call_service
     return [
-        await asker.refusal(made)
+        await client.refusal(made)
         for made in (
-            call("nonsense", "nonsense"),
-            call("input_boolean", "nonsense", target=boolean),
+            call("bogus_name", "bogus_name"),
+            call("input_boolean", "bogus_name", target=boolean),
             call("input_boolean", "turn_on"),
             call("input_boolean", "turn_on", target="input_boolean.missing"),
-            call("input_boolean", "turn_on", target="nonsense"),
-            call("input_boolean", "turn_on", target={"area_id": "nowhere"}),
+            call("input_boolean", "turn_on", target="bogus_name"),
+            call("input_boolean", "turn_on", target={"area_id": "no_such_area"}),
             call("input_boolean", "turn_on", target=boolean, bogus=1),
             call("input_boolean", "turn_on", target=boolean, return_response=True),
             call("light", "turn_on", target=boolean),
@@ -240,68 +232,68 @@ async def refused_calls(asker: Asker) -> Any:
     ]
 
 
-async def fields_of_any_name(asker: Asker) -> Any:
-    """Send fields that have the names of call_service's own parameters: each refusal shows that the field arrived."""
-    boolean, call = asker.names.boolean, asker.api.call_service
+async def fields_of_any_name(client: HomeClient) -> Any:
+    """Send fields that are named like parameters of call_service. Each refusal proves that the field arrived."""
+    boolean, call = client.names.boolean, client.api.call_service
     return [
         *[
-            await asker.refusal(call("input_boolean", "turn_on", target=boolean, data={name: 1}))
+            await client.refusal(call("input_boolean", "turn_on", target=boolean, data={name: 1}))
             for name in ("self", "domain", "service", "target", "data", "return_response")
         ],
-        await asker.refusal(call("input_boolean", "turn_on", target=boolean, domain=1)),
-        await asker.refusal(call("input_boolean", "turn_on", target=boolean, service=1)),
+        await client.refusal(call("input_boolean", "turn_on", target=boolean, domain=1)),
+        await client.refusal(call("input_boolean", "turn_on", target=boolean, service=1)),
     ]
 
 
-async def asking_for_a_response(asker: Asker) -> Any:
-    result = await asker.api.call_service(
-        "weather", "get_forecasts", target=asker.names.weather, type="daily", return_response=True
+async def asking_for_a_response(client: HomeClient) -> Any:
+    result = await client.api.call_service(
+        "weather", "get_forecasts", target=client.names.weather, type="daily", return_response=True
     )
     return {entity_id: sorted(answer) for entity_id, answer in result.response.items()}
 
 
-async def firing_events(asker: Asker) -> Any:
-    asker.heard()
-    contexts = [await asker.api.fire_event("contract_event", {"n": 1}), await asker.api.fire_event("contract_event")]
-    await asker.settle()
-    return [told(event) for event in asker.heard()] + [contexts]
+async def firing_events(client: HomeClient) -> Any:
+    client.take_events()
+    contexts = [await client.api.fire_event("contract_event", {"n": 1}), await client.api.fire_event("contract_event")]
+    await client.settle()
+    return [summary(event) for event in client.take_events()] + [contexts]
 
 
-async def writing_states(asker: Asker) -> Any:
-    await asker.api.remove_state("sensor.contract")
-    await asker.settle()
-    asker.heard()
+async def writing_states(client: HomeClient) -> Any:
+    await client.api.remove_state("sensor.contract")
+    await client.settle()
+    client.take_events()
     answers = [
-        await asker.api.set_state("sensor.contract", 1, {"a": [1, {"b": None}]}),
-        await asker.api.set_state("sensor.contract", 1, {"a": [1, {"b": None}]}),
-        await asker.api.set_state("sensor.contract", 1),
-        await asker.api.get_state("sensor.contract"),
-        await asker.api.remove_state("sensor.contract"),
-        await asker.api.get_state("sensor.contract"),
-        await asker.api.remove_state("sensor.contract"),
+        await client.api.set_state("sensor.contract", 1, {"a": [1, {"b": None}]}),
+        await client.api.set_state("sensor.contract", 1, {"a": [1, {"b": None}]}),
+        await client.api.set_state("sensor.contract", 1),
+        await client.api.get_state("sensor.contract"),
+        await client.api.remove_state("sensor.contract"),
+        await client.api.get_state("sensor.contract"),
+        await client.api.remove_state("sensor.contract"),
     ]
-    await asker.settle()
+    await client.settle()
     return [
         [[state.state, dict(state.attributes)] if isinstance(state, tuple) else state for state in answers],
-        [told(event)[:4] for event in asker.heard()],
+        [summary(event)[:4] for event in client.take_events()],
         [
-            await asker.refusal(asker.api.set_state("Nonsense", "1")),
-            await asker.refusal(asker.api.set_state("a.b", "1" * 256)),
+            await client.refusal(client.api.set_state("Bogus", "1")),
+            await client.refusal(client.api.set_state("a.b", "1" * 256)),
         ],
     ]
 
 
-async def the_shape_of_things(asker: Asker) -> Any:
-    connection = asker.link.require_connection("look around")
-    await asker.api.call_service("input_boolean", "toggle", target=asker.names.boolean)
+async def fields_of_answers(client: HomeClient) -> Any:
+    connection = client.link.require_connection("read fields")
+    await client.api.call_service("input_boolean", "toggle", target=client.names.boolean)
     configuration = await connection.command("look", "get_config")
     services = await connection.command("look", "get_services")
     states = await connection.command("look", "get_states")
-    boolean = next(state for state in states if state["entity_id"] == asker.names.boolean)
-    asker.heard()
-    await asker.api.call_service("input_boolean", "toggle", target=asker.names.boolean)
-    await asker.settle()
-    change = next(event for event in asker.heard() if isinstance(event, StateChanged))
+    boolean = next(state for state in states if state["entity_id"] == client.names.boolean)
+    client.take_events()
+    await client.api.call_service("input_boolean", "toggle", target=client.names.boolean)
+    await client.settle()
+    change = next(event for event in client.take_events() if isinstance(event, StateChanged))
     return {
         "configuration": {
             key: type(value).__name__ for key, value in sorted(configuration.items()) if key not in _OPTIONAL
@@ -315,8 +307,8 @@ async def the_shape_of_things(asker: Asker) -> Any:
 _OPTIONAL = ("external_url", "internal_url", "elevation", "latitude", "longitude")
 
 
-async def rest(asker: Asker) -> Any:
-    connection = asker.link.require_connection("ask over REST")
+async def rest(client: HomeClient) -> Any:
+    connection = client.link.require_connection("ask over REST")
     answers = []
     for method, path, body in (
         ("GET", "/api/", None),
@@ -328,10 +320,10 @@ async def rest(asker: Asker) -> Any:
         ("DELETE", "/api/states/sensor.contract", None),
         ("POST", "/api/events/contract_event", {"n": 1}),
         ("POST", "/api/events/contract_event", [1]),
-        ("POST", "/api/services/input_boolean/turn_off", {"entity_id": asker.names.boolean}),
-        ("POST", "/api/services/input_boolean/nonsense", {}),
+        ("POST", "/api/services/input_boolean/turn_off", {"entity_id": client.names.boolean}),
+        ("POST", "/api/services/input_boolean/bogus_name", {}),
         ("POST", "/api/services/input_boolean/turn_off", {}),
-        ("GET", "/api/nonsense", None),
+        ("GET", "/api/bogus_name", None),
         ("PUT", "/api/states/sensor.contract", {}),
     ):
         answer = await connection.rest("ask", method, path, body)
@@ -341,17 +333,17 @@ async def rest(asker: Asker) -> Any:
     return answers
 
 
-async def raw_commands(asker: Asker) -> Any:
-    """What the link never sends, so past the link: refusals with their codes."""
-    async with aiohttp.ClientSession() as session, session.ws_connect(f"{asker.home.url}/api/websocket") as socket:
+async def raw_commands(client: HomeClient) -> Any:
+    """Send messages that the link never sends, and return the refusals with their codes."""
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"{client.home.url}/api/websocket") as socket:
         greeting = await socket.receive_json()
-        await socket.send_json({"type": "auth", "access_token": asker.home.token})
+        await socket.send_json({"type": "auth", "access_token": client.home.token})
         answers: list[Any] = [sorted(greeting), sorted(await socket.receive_json())]
         for message in (
             {"id": 1, "type": "subscribe_events", "event_type": "contract_event"},
             {"id": 2, "type": "ping"},
             {"id": 2, "type": "ping"},
-            {"id": 3, "type": "nonsense"},
+            {"id": 3, "type": "bogus_name"},
             {"id": "x", "type": "ping"},
             {"id": 1_000},
             {"id": 4, "type": "unsubscribe_events", "subscription": 99},
@@ -362,7 +354,7 @@ async def raw_commands(asker: Asker) -> Any:
             {"id": 9, "type": "call_service", "domain": "light"},
             {"id": 10, "type": "call_service", "domain": "light", "service": "turn_on", "service_data": 3},
             {"id": 11, "type": "call_service", "domain": "light", "service": "turn_on", "bogus": 3},
-            {"id": 12, "type": "call_service", "domain": "nonsense", "service": "nonsense"},
+            {"id": 12, "type": "call_service", "domain": "bogus_name", "service": "bogus_name"},
             {"id": 13, "type": "supported_features", "features": {}},
         ):
             await socket.send_json(message)
@@ -373,30 +365,30 @@ async def raw_commands(asker: Asker) -> Any:
         return answers
 
 
-async def wrong_tokens(asker: Asker) -> Any:
+async def wrong_tokens(client: HomeClient) -> Any:
     answers: list[Any] = []
     async with aiohttp.ClientSession() as session:
-        for shown in ({"type": "auth", "access_token": "wrong"}, {"type": "auth"}, "nonsense"):
-            async with session.ws_connect(f"{asker.home.url}/api/websocket") as socket:
+        for shown in ({"type": "auth", "access_token": "wrong"}, {"type": "auth"}, "bogus_name"):
+            async with session.ws_connect(f"{client.home.url}/api/websocket") as socket:
                 await socket.receive_json()
                 await (socket.send_str(shown) if isinstance(shown, str) else socket.send_json(shown))
                 received = await socket.receive()
-                said = json.loads(received.data) if received.type is aiohttp.WSMsgType.TEXT else received.type.name
+                answer = json.loads(received.data) if received.type is aiohttp.WSMsgType.TEXT else received.type.name
                 answers.append(
-                    [said, (await socket.receive()).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)]
+                    [answer, (await socket.receive()).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)]
                 )
         for headers in ({}, {"Authorization": "Bearer wrong"}):
-            async with session.get(f"{asker.home.url}/api/", headers=headers) as response:
+            async with session.get(f"{client.home.url}/api/", headers=headers) as response:
                 answers.append([response.status, await response.text()])
     return answers
 
 
-QUESTIONS: dict[str, Callable[[Asker], Awaitable[Any]]] = {
-    question.__name__: question
-    for question in (
+QUERIES: dict[str, Callable[[HomeClient], Awaitable[Any]]] = {
+    query.__name__: query
+    for query in (
         switching_a_boolean,
-        switching_to_what_it_is,
-        an_automation,
+        switching_to_the_same_state,
+        automation,
         lighting,
         heating,
         refused_calls,
@@ -404,7 +396,7 @@ QUESTIONS: dict[str, Callable[[Asker], Awaitable[Any]]] = {
         asking_for_a_response,
         firing_events,
         writing_states,
-        the_shape_of_things,
+        fields_of_answers,
         rest,
         raw_commands,
         wrong_tokens,
@@ -412,9 +404,9 @@ QUESTIONS: dict[str, Callable[[Asker], Awaitable[Any]]] = {
 }
 
 
-async def beyond_what_we_use(asker: Asker) -> dict[str, bool]:
-    """Ask for what Hassette does not use: here the two may differ, if it is known."""
-    connection = asker.link.require_connection("look further")
+async def unused_features(client: HomeClient) -> dict[str, bool]:
+    """Return whether the home has each feature that Hassette does not use."""
+    connection = client.link.require_connection("check features")
     can: dict[str, bool] = {}
     for command in (
         "get_config",
@@ -424,17 +416,17 @@ async def beyond_what_we_use(asker: Asker) -> dict[str, bool]:
         "config/area_registry/list",
         "config/entity_registry/list",
     ):
-        can[f"knows {command}"] = await asker.refusal(connection.command("look", command)) != "Unknown command."
+        can[f"knows {command}"] = await client.refusal(connection.command("look", command)) != "Unknown command."
     can["serves /api/template"] = (
         await connection.rest("look", "POST", "/api/template", {"template": "1"})
     ).status != 404
     services = await connection.command("look", "get_services")
     can["describes the selectors of a service's fields"] = "selector" in str(services["light"]["turn_on"])
-    async with aiohttp.ClientSession() as session, session.ws_connect(f"{asker.home.url}/api/websocket") as socket:
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"{client.home.url}/api/websocket") as socket:
         await socket.receive_json()
-        await socket.send_json({"type": "auth", "access_token": asker.home.token})
+        await socket.send_json({"type": "auth", "access_token": client.home.token})
         await socket.receive_json()
-        await socket.send_json({"id": 1, "type": "call_service", "domain": "nonsense", "service": "nonsense"})
+        await socket.send_json({"id": 1, "type": "call_service", "domain": "bogus_name", "service": "bogus_name"})
         can["translates its errors"] = "translation_key" in (await socket.receive_json())["error"]
         await socket.send_json({"id": 2, "type": "supported_features", "features": {"coalesce_messages": 1}})
         await socket.receive_json()
@@ -442,37 +434,31 @@ async def beyond_what_we_use(asker: Asker) -> dict[str, bool]:
         await socket.receive_json()
         await socket.send_json({"id": 4, "type": "fire_event", "event_type": "contract_event"})
         coalesced = isinstance(await socket.receive_json(), list)
-        can["sends several messages as one to who can take it"] = coalesced
+        can["sends several messages as one to a client that supports it"] = coalesced
     return can
 
 
-async def ask(home: Any, question: Callable[[Asker], Awaitable[Any]]) -> Any:
-    async with asking(home) as asker:
-        return Normaliser(home.names)(await question(asker))
+async def ask(home: Endpoint, query: Callable[[HomeClient], Awaitable[Any]]) -> Any:
+    async with connected(home) as client:
+        return Normaliser(home.names)(await query(client))
 
 
-# ---------------------------------------------------------------- claims
-
-
-@pytest.mark.parametrize("question", QUESTIONS)
-async def test_a_home_answers_as_home_assistant_2025_4_4_does(home: Any, question: str) -> None:
-    answer = await ask(home, QUESTIONS[question])
+@pytest.mark.parametrize("query", QUERIES)
+async def test_the_answers_are_those_of_home_assistant_2025_4_4(home: Endpoint, query: str) -> None:
+    answer = await ask(home, QUERIES[query])
     recorded = json.loads(ANSWERS.read_text())
     if os.environ.get("HASSETTE_RECORD_ANSWERS") and home.names.boolean == "input_boolean.test_1":
-        recorded[question] = answer
+        recorded[query] = answer
         ANSWERS.write_text(json.dumps(recorded, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-    assert answer == recorded[question]
+    assert answer == recorded[query]
 
 
 @pytest.mark.homeassistant
-async def test_the_simulated_home_differs_from_the_real_one_only_where_we_know(
-    simulated: Any, real: Any, capsys: pytest.CaptureFixture[str]
+async def test_the_simulated_home_has_only_the_known_differences(
+    simulated: Endpoint, real: RealHomeAssistant, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = {
-        question: (await ask(real.home, QUESTIONS[question]), await ask(simulated, QUESTIONS[question]))
-        for question in QUESTIONS
-    }
-    ours, theirs = await ask(simulated, beyond_what_we_use), await ask(real.home, beyond_what_we_use)
+    rows = {query: (await ask(real.home, QUERIES[query]), await ask(simulated, QUERIES[query])) for query in QUERIES}
+    ours, theirs = await ask(simulated, unused_features), await ask(real.home, unused_features)
     rows |= {facet: (theirs[facet], ours[facet]) for facet in theirs}
     with capsys.disabled():
         print("\n" + table(rows))
@@ -480,12 +466,12 @@ async def test_the_simulated_home_differs_from_the_real_one_only_where_we_know(
 
 
 def table(rows: dict[str, tuple[Any, Any]]) -> str:
-    """The comparison as a Markdown table; a boolean answer is shown, a longer one only as the same or not."""
-    lines = ["| asked | Home Assistant 2025.4.4 | simulated home |", "|---|---|---|"]
-    words = {True: "yes", False: "no"}
+    """Return a Markdown table. It shows booleans, and for longer answers whether they are the same."""
+    lines = ["| query | Home Assistant 2025.4.4 | simulated home |", "|---|---|---|"]
+    answers = {True: "yes", False: "no"}
     for name, (real_answer, simulated_answer) in rows.items():
         if isinstance(real_answer, bool):
-            lines.append(f"| {name} | {words[real_answer]} | {words[simulated_answer]} |")
+            lines.append(f"| {name} | {answers[real_answer]} | {answers[simulated_answer]} |")
         else:
             lines.append(
                 f"| {name.replace('_', ' ')} | … | {'the same' if real_answer == simulated_answer else 'DIFFERENT'} |"

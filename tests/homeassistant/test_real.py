@@ -1,9 +1,8 @@
-"""The link and the API against a real Home Assistant, that is also killed, restarted and stopped in its tracks."""
+"""The link and the API with a real Home Assistant, which is also killed, restarted and suspended."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -13,36 +12,30 @@ from hassette_core.errors import AuthenticationError, NotConnectedError
 from hassette_core.events import Event, StateChanged
 from hassette_core.link import HomeAssistantLink
 from hassette_core.states import StateCache
+from support.home_assistant import RealHomeAssistant
+from support.waiting import eventually, patience
 
 pytestmark = [pytest.mark.homeassistant, pytest.mark.timeout(180)]
 
 
-class Listening:
-    """A link with an ear for its events and reports."""
+class RealLink:
+    """A link to a real Home Assistant, with its events and reports."""
 
     def __init__(self, url: str, token: str) -> None:
         self.events: list[Event] = []
         self.reports: list[tuple[str, str, str]] = []
         cache = StateCache()
         self.states = cache.states
-        self._news = asyncio.Event()
-        self.link = HomeAssistantLink(
-            url,
-            token,
-            cache=cache,
-            on_event=lambda event: (self.events.append(event), self._news.set())[1],
-            report=lambda *report: (self.reports.append(report), self._news.set())[1],
-        )
+        self.link = HomeAssistantLink(url, token, cache=cache, on_event=self.events.append, report=self._report)
         self.api = Api(self.link)
 
-    async def until(self, is_so: Callable[[], Any], within_s: float = 20) -> None:
-        async with asyncio.timeout(within_s):
-            while not is_so():
-                self._news.clear()
-                await self._news.wait()
+    def _report(self, kind: str, subject: str, detail: str) -> None:
+        self.reports.append((kind, subject, detail))
 
     async def change_of(self, entity_id: str, state: str) -> StateChanged:
-        def found() -> list[StateChanged]:
+        """Wait for the newest change of an entity to a state."""
+
+        def find() -> list[StateChanged]:
             return [
                 event
                 for event in self.events
@@ -52,24 +45,23 @@ class Listening:
                 and event.new_state.state == state
             ]
 
-        await self.until(found)
-        return found()[-1]
+        return (await eventually(find, within_s=20))[-1]
 
 
 @pytest.fixture
-async def listening(real: Any) -> AsyncIterator[Listening]:
-    listening = Listening(real.home.url, real.home.token)
-    async with listening.link:
-        await listening.link.wait_ready()
-        yield listening
+async def linked(real: RealHomeAssistant) -> AsyncIterator[RealLink]:
+    linked = RealLink(real.home.url, real.home.token)
+    async with linked.link:
+        await linked.link.wait_ready()
+        yield linked
 
 
-async def test_a_toggle_over_home_assistants_own_api_is_heard_with_entity_states_and_context(
-    real: Any, listening: Listening
+async def test_a_toggle_through_the_rest_api_arrives_with_states_and_context(
+    real: RealHomeAssistant, linked: RealLink
 ) -> None:
-    await listening.api.call_service("input_boolean", "turn_off", target="input_boolean.test_1")
-    await listening.until(lambda: listening.states["input_boolean.test_1"].state == "off")
-    listening.events.clear()
+    await linked.api.call_service("input_boolean", "turn_off", target="input_boolean.test_1")
+    await eventually(lambda: linked.states["input_boolean.test_1"].state == "off")
+    linked.events.clear()
 
     async with (
         aiohttp.ClientSession(headers={"Authorization": f"Bearer {real.home.token}"}) as session,
@@ -77,40 +69,40 @@ async def test_a_toggle_over_home_assistants_own_api_is_heard_with_entity_states
             f"{real.home.url}/api/services/input_boolean/toggle", json={"entity_id": "input_boolean.test_1"}
         ) as response,
     ):
-        said = await response.json()
+        changed = await response.json()
 
-    change = await listening.change_of("input_boolean.test_1", "on")
+    change = await linked.change_of("input_boolean.test_1", "on")
     assert change.old_state is not None
     assert change.new_state is not None
     assert (change.old_state.state, change.new_state.state) == ("off", "on")
     assert change.context == change.new_state.context
-    assert change.context.id == next(one for one in said if one["entity_id"] == change.entity_id)["context"]["id"]
-    assert listening.states["input_boolean.test_1"] is change.new_state
+    assert change.context.id == next(each for each in changed if each["entity_id"] == change.entity_id)["context"]["id"]
+    assert linked.states["input_boolean.test_1"] is change.new_state
 
 
-async def test_a_service_call_changes_an_entity_under_the_context_id_that_it_returns(listening: Listening) -> None:
-    await listening.api.call_service("input_number", "set_value", target="input_number.level", value=1)
-    result = await listening.api.call_service("input_number", "set_value", target="input_number.level", value=77)
-    change = await listening.change_of("input_number.level", "77.0")
+async def test_a_service_call_returns_the_context_id_of_the_change(linked: RealLink) -> None:
+    await linked.api.call_service("input_number", "set_value", target="input_number.level", value=1)
+    result = await linked.api.call_service("input_number", "set_value", target="input_number.level", value=77)
+    change = await linked.change_of("input_number.level", "77.0")
     assert change.context.id == result.context_id
     assert len(result.context_id) == 26
 
 
-async def test_what_an_automation_does_carries_our_call_as_its_parent(listening: Listening) -> None:
-    await listening.api.call_service("input_boolean", "turn_off", target="input_boolean.source")
-    await listening.until(lambda: listening.states["input_boolean.mirror"].state == "off")
-    listening.events.clear()
-    result = await listening.api.call_service("input_boolean", "turn_on", target="input_boolean.source")
-    change = await listening.change_of("input_boolean.mirror", "on")
+async def test_the_actions_of_an_automation_have_the_context_of_the_call_as_parent(linked: RealLink) -> None:
+    await linked.api.call_service("input_boolean", "turn_off", target="input_boolean.source")
+    await eventually(lambda: linked.states["input_boolean.mirror"].state == "off")
+    linked.events.clear()
+    result = await linked.api.call_service("input_boolean", "turn_on", target="input_boolean.source")
+    change = await linked.change_of("input_boolean.mirror", "on")
     assert change.context.parent_id == result.context_id
 
 
-async def test_a_script_receives_fields_named_like_our_own_parameters(listening: Listening) -> None:
-    await listening.api.call_service(
+async def test_a_script_receives_fields_named_like_our_own_parameters(linked: RealLink) -> None:
+    await linked.api.call_service(
         "script", "burst", domain="light", service="turn_on", count=0, data={"target": "hall", "return_response": True}
     )
-    await listening.until(lambda: any(event.event_type == "call_service" for event in listening.events))
-    (call,) = [event.data for event in listening.events if event.event_type == "call_service"]
+    await eventually(lambda: any(event.event_type == "call_service" for event in linked.events))
+    (call,) = [event.data for event in linked.events if event.event_type == "call_service"]
     assert call["service_data"] == {
         "domain": "light",
         "service": "turn_on",
@@ -120,64 +112,64 @@ async def test_a_script_receives_fields_named_like_our_own_parameters(listening:
     }
 
 
-async def test_a_burst_of_four_thousand_events_arrives_whole_and_in_order(listening: Listening) -> None:
-    await listening.api.call_service("script", "turn_on", target="script.burst", variables={"count": 4_000})
+async def test_a_burst_of_4000_events_arrives_complete_and_in_order(linked: RealLink) -> None:
+    await linked.api.call_service("script", "turn_on", target="script.burst", variables={"count": 4_000})
 
     def numbers() -> list[int]:
-        return [event.data["n"] for event in listening.events if event.event_type == "burst_event"]
+        return [event.data["n"] for event in linked.events if event.event_type == "burst_event"]
 
-    await listening.until(lambda: len(numbers()) == 4_000, within_s=60)
+    await eventually(lambda: len(numbers()) == 4_000, within_s=60)
     assert numbers() == list(range(1, 4_001))
-    assert listening.reports == []
+    assert linked.reports == []
 
 
-async def test_killed_and_started_again_home_assistant_is_found_by_itself_and_events_flow(
-    real: Any, listening: Listening
+async def test_the_link_reconnects_after_home_assistant_was_killed_and_restarted(
+    real: RealHomeAssistant, linked: RealLink
 ) -> None:
     real.kill()
-    await listening.until(lambda: listening.reports)
-    assert listening.reports[0][:2] == ("connection_lost", real.home.url)
-    assert not listening.link.ready.is_set()
+    await eventually(lambda: linked.reports)
+    assert linked.reports[0][:2] == ("connection_lost", real.home.url)
+    assert not linked.link.ready.is_set()
     with pytest.raises(NotConnectedError):
-        await listening.api.call_service("input_boolean", "turn_on", target="input_boolean.test_2")
-    listening.events.clear()
+        await linked.api.call_service("input_boolean", "turn_on", target="input_boolean.test_2")
+    linked.events.clear()
 
     await asyncio.to_thread(real.bring_back)
-    await listening.until(lambda: len(listening.reports) == 2, within_s=60)
-    assert listening.reports[1][0] == "connection_restored"
-    assert listening.link.ready.is_set()
-    invented = [event for event in listening.events if isinstance(event, StateChanged) and event.old_state is None]
-    assert invented == [], "entities that appear while Home Assistant starts are no changes in the house"
+    await eventually(lambda: len(linked.reports) == 2, within_s=60)
+    assert linked.reports[1][0] == "connection_restored"
+    assert linked.link.ready.is_set()
+    invented = [event for event in linked.events if isinstance(event, StateChanged) and event.old_state is None]
+    assert invented == [], "entities that appear while Home Assistant starts are not changes"
 
-    result = await listening.api.call_service("input_boolean", "toggle", target="input_boolean.test_2")
-    change = await listening.change_of("input_boolean.test_2", listening.states["input_boolean.test_2"].state)
+    result = await linked.api.call_service("input_boolean", "toggle", target="input_boolean.test_2")
+    change = await linked.change_of("input_boolean.test_2", linked.states["input_boolean.test_2"].state)
     assert change.context.id == result.context_id
 
 
-async def test_a_home_assistant_that_hangs_is_noticed_within_twenty_seconds_and_found_again(
-    real: Any, listening: Listening
+async def test_a_hanging_home_assistant_is_detected_within_20_s_and_reconnected(
+    real: RealHomeAssistant, linked: RealLink
 ) -> None:
     loop = asyncio.get_running_loop()
     real.hang()
     try:
         began = loop.time()
-        await listening.until(lambda: listening.reports, within_s=25)
-        assert loop.time() - began < 20
-        assert listening.reports[0][0] == "connection_lost"
-        assert "no answer to a ping" in listening.reports[0][2]
-        assert not listening.link.ready.is_set()
+        await eventually(lambda: linked.reports, within_s=25)
+        assert loop.time() - began < patience(20)
+        assert linked.reports[0][0] == "connection_lost"
+        assert "no answer to a ping" in linked.reports[0][2]
+        assert not linked.link.ready.is_set()
     finally:
         real.wake()
-    await listening.until(lambda: len(listening.reports) == 2, within_s=90)
-    await listening.api.fire_event("here_again")
-    await listening.until(lambda: listening.events[-1].event_type == "here_again")
+    await eventually(lambda: len(linked.reports) == 2, within_s=90)
+    await linked.api.fire_event("back")
+    await eventually(lambda: linked.events[-1].event_type == "back")
 
 
-async def test_a_wrong_token_ends_the_link_with_one_sentence_that_does_not_repeat_it(
-    real: Any, caplog: pytest.LogCaptureFixture
+async def test_the_error_for_a_wrong_token_does_not_contain_it(
+    real: RealHomeAssistant, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    token = "wrong-token-of-nobody"
+    token = "wrong-token"
     link = HomeAssistantLink(real.home.url, token, cache=StateCache(), on_event=lambda event: None)
     with pytest.raises(AuthenticationError, match="refused the access token") as raised:
         await link.serve()

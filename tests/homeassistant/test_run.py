@@ -1,13 +1,14 @@
-"""``hassette run``, as a process, against a real Home Assistant."""
+"""``hassette run``, as a process, with a real Home Assistant."""
 
 import json
-import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from support.waiting import wait_until
 
 pytestmark = [pytest.mark.homeassistant, pytest.mark.timeout(180)]
 
@@ -18,7 +19,7 @@ class Mirror(App[AppConfig]):
     async def on_initialize(self) -> None:
         self.bus.on_state_change(self.mirror, "input_boolean.test_1")
         self.bus.on_state_change(self.notice, "input_boolean.test_2")
-        self.logger.warning("the mirror is up")
+        self.logger.warning("mirror started")
 
     async def mirror(self, new: NewState) -> None:
         await self.api.call_service("input_boolean", f"turn_{new.state}", target="input_boolean.test_2")
@@ -29,8 +30,8 @@ class Mirror(App[AppConfig]):
 DEADLINE_S = 60.0
 
 
-class House:
-    """A real Home Assistant, and a configuration that leads to it."""
+class MirroredHome:
+    """A real Home Assistant, and a configuration for it."""
 
     def __init__(self, real: Any, folder: Path) -> None:
         self.real = real
@@ -67,17 +68,8 @@ class House:
 
 
 @pytest.fixture
-def house(real: Any, tmp_path: Path) -> House:
-    return House(real, tmp_path)
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    pytest.fail(f"{what}: not within {DEADLINE_S:g} s")
+def home(real: Any, tmp_path: Path) -> MirroredHome:
+    return MirroredHome(real, tmp_path)
 
 
 def runs(ask: Callable[..., Any], database: Path, name: str) -> list[dict[str, Any]]:
@@ -85,26 +77,26 @@ def runs(ask: Callable[..., Any], database: Path, name: str) -> list[dict[str, A
     return [run for run in found if run["registration"]["name"] == name]
 
 
-def test_a_toggled_boolean_runs_a_handler_and_the_record_tells_cause_and_effect(
-    start: Any, house: House, history: Any, ask: Callable[..., Any]
+def test_the_record_of_a_run_names_its_cause_and_its_effect(
+    start: Any, home: MirroredHome, history: Any, ask: Callable[..., Any]
 ) -> None:
-    before = house.state("input_boolean.test_1")["state"]
-    # Other tests have used this house: without this, the effect may be no change, and nobody would hear of it.
-    house.post(f"/api/services/input_boolean/turn_{before}", entity_id="input_boolean.test_2")
+    before = home.state("input_boolean.test_1")["state"]
+    # An earlier test may have left both booleans equal. Then the call would not change anything.
+    home.post(f"/api/services/input_boolean/turn_{before}", entity_id="input_boolean.test_2")
     process = start("run")
-    process.wait_for("the mirror is up")
-    house.toggle()
-    until(lambda: runs(ask, history.file, "notice"), "the effect of the effect")
+    process.wait_for("mirror started")
+    home.toggle()
+    wait_until(lambda: runs(ask, history.file, "notice"), DEADLINE_S, "the run that the first run caused")
     (cause,) = runs(ask, history.file, "mirror")
     (effect,) = runs(ask, history.file, "notice")
-    after = house.state("input_boolean.test_1")
+    after = home.state("input_boolean.test_1")
     assert (cause["trigger"]["entity_id"], cause["status"]) == ("input_boolean.test_1", "success")
     assert (cause["trigger"]["old_state"], cause["trigger"]["new_state"]) == (before, after["state"])
     assert cause["trigger"]["context_id"] == after["context"]["id"]
-    assert house.state("input_boolean.test_2")["state"] == after["state"], "the call changed the other one"
+    assert home.state("input_boolean.test_2")["state"] == after["state"], "the call changed the second boolean"
     (call,) = ask("show", cause["id"], "--db", history.file)["service_calls"]
     assert call["service"] == f"input_boolean.turn_{after['state']}"
-    assert call["context_id"] == effect["trigger"]["context_id"] == house.state("input_boolean.test_2")["context"]["id"]
+    assert call["context_id"] == effect["trigger"]["context_id"] == home.state("input_boolean.test_2")["context"]["id"]
     assert [run["id"] for run in call["caused"]] == [effect["id"]]
     shown = ask("show", effect["id"], "--db", history.file)
     assert [run["id"] for run in shown["caused_by"]] == [cause["id"]]
@@ -112,22 +104,22 @@ def test_a_toggled_boolean_runs_a_handler_and_the_record_tells_cause_and_effect(
     assert process.end() == 0, process.output
     (session,) = ask("sessions", "--db", history.file)["sessions"]
     assert (session["state"], session["facts"]["home_assistant"]) == ("clean", "2025.4.4")
-    assert house.real.home.token not in process.output
+    assert home.real.home.token not in process.output
 
 
-def test_after_home_assistant_was_killed_and_came_back_handlers_run_again_by_themselves(
-    start: Any, house: House, history: Any, ask: Callable[..., Any]
+def test_handlers_run_again_after_home_assistant_was_killed_and_restarted(
+    start: Any, home: MirroredHome, history: Any, ask: Callable[..., Any]
 ) -> None:
     process = start("run")
-    process.wait_for("the mirror is up")
-    house.toggle()
-    until(lambda: len(runs(ask, history.file, "mirror")) == 1, "a run before the kill")
-    house.real.kill()
+    process.wait_for("mirror started")
+    home.toggle()
+    wait_until(lambda: len(runs(ask, history.file, "mirror")) == 1, DEADLINE_S, "a run before the kill")
+    home.real.kill()
     process.wait_for("Connection to Home Assistant lost", DEADLINE_S)
-    house.real.bring_back()
+    home.real.bring_back()
     process.wait_for("Connection to Home Assistant restored", DEADLINE_S)
-    house.toggle()
-    until(lambda: len(runs(ask, history.file, "mirror")) == 2, "a run after the return")
+    home.toggle()
+    wait_until(lambda: len(runs(ask, history.file, "mirror")) == 2, DEADLINE_S, "a run after the restart")
     process.signal(15)
     assert process.end() == 0, process.output
     kinds = [row["kind"] for row in history.rows("SELECT kind FROM lifecycle_events ORDER BY id")]
@@ -135,8 +127,10 @@ def test_after_home_assistant_was_killed_and_came_back_handlers_run_again_by_the
     assert len(history.sessions()) == 1
 
 
-def test_a_wrong_token_ends_it_with_one_sentence_and_exit_code_3(start: Any, house: House, tmp_path: Path) -> None:
-    house.write(tmp_path, "not-the-token-at-all")
+def test_a_wrong_token_ends_the_process_with_one_sentence_and_exit_code_3(
+    start: Any, home: MirroredHome, tmp_path: Path
+) -> None:
+    home.write(tmp_path, "not-the-token-at-all")
     process = start("run")
     assert process.end() == 3
     (sentence,) = [line for line in process.output.splitlines() if line.startswith("hassette: ")]

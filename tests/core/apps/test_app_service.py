@@ -110,7 +110,7 @@ async def test_a_listener_that_an_app_cancels_after_a_restart_is_retired(
     [
         ("raise ValueError('no lamp')", "ValueError: no lamp"),
         ("await asyncio.Event().wait()", "it took longer than 0.05 s"),
-        ("raise asyncio.CancelledError", "it was cancelled by its own code"),
+        ("raise asyncio.CancelledError", "it was cancelled by code of the app"),
         ("raise TimeoutError('mine')", "TimeoutError: mine"),
         ("raise SystemExit('no config')", "SystemExit: no config"),
         ("self.bus.on_state_change(3, 'light.a')", "handler must be callable, got 3"),

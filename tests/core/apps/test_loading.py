@@ -101,7 +101,7 @@ def test_an_import_error_names_the_file_and_the_line(app_dir: AppDirectory, text
             "Set `module` in [apps.x] to a file name without .py: did you mean 'good'?",
         ),
         ("other", "Good", "without .py: the directory has good."),
-        ("good.py", "Good", "module must be a name without .py, such as light or garden.light, got 'good.py'"),
+        ("good.py", "Good", "module must be a name without .py (light, or garden.light), got 'good.py'"),
         ("../good", "Good", "got '../good'"),
         ("good", "Goood", "has no class 'Goood'; it has Good. Set `class` in [apps.x]"),
         ("good", "Config", "Config in"),

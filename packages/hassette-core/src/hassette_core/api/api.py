@@ -82,7 +82,7 @@ class Api:
         """Call a service (an action) and wait until Home Assistant has carried it out.
 
         Give the service's fields as keywords, in ``data``, or in both. A field named ``target``, ``data`` or
-        ``return_response`` can only be given in ``data``, because these keywords have their own meaning here.
+        ``return_response`` can only be given in ``data``, because these keywords have another meaning here.
 
         The call is part of the record of the run that makes it, also if it fails. Values of fields whose names look
         like a secret, for example ``code``, are sent but not recorded.
@@ -107,8 +107,7 @@ class Api:
             NotConnectedError: There is no connection, or it was lost before the answer.
             TypeError: A field is given twice, or a value cannot be written as JSON.
         """
-        action = f"call {domain}.{service}"
-        given = _merge_fields(action, data, fields)
+        given = _merge_fields(f"call {domain}.{service}", data, fields)
         message: dict[str, Any] = {"domain": domain, "service": service}
         if given:
             message["service_data"] = given
@@ -120,30 +119,41 @@ class Api:
         result: ServiceResult | None = None
         problem: str | None = "cancelled before the answer"
         try:
-            answer = await self._link.require_connection(action).command(action, "call_service", **message)
-            result = ServiceResult(_context_id(action, answer), answer.get("response"))
+            result = await self._send_call(f"call {domain}.{service}", message)
             problem = None
+            return result  # noqa: TRY300  the call is recorded in `finally`
         except LinkError as error:
             problem = str(error)
             raise
         except (TypeError, ValueError) as error:
-            problem = f"cannot {action}: {error}"
+            problem = f"cannot call {domain}.{service}: {error}"
             raise
         finally:
-            self._record(
-                ServiceCall(
-                    at_us,
-                    domain,
-                    service,
-                    self._compact(message.get("target") or {key: given[key] for key in _TARGET_KEYS if key in given}),
-                    self._compact({key: value for key, value in given.items() if key not in _TARGET_KEYS}),
-                    (self._monotonic_ns() - began_ns) // 1_000,
-                    result.context_id if result else None,
-                    problem and self._redact(problem),
-                )
+            duration_us = (self._monotonic_ns() - began_ns) // 1_000
+            self._record_call(message, at_us, duration_us, result.context_id if result else None, problem)
+
+    async def _send_call(self, action: str, message: Mapping[str, Any]) -> ServiceResult:
+        answer = await self._link.require_connection(action).command(action, "call_service", **message)
+        return ServiceResult(_context_id(action, answer), answer.get("response"))
+
+    def _record_call(
+        self, message: Mapping[str, Any], at_us: int, duration_us: int, context_id: str | None, problem: str | None
+    ) -> None:
+        fields: Mapping[str, Any] = message.get("service_data", {})
+        target = message.get("target") or {key: fields[key] for key in _TARGET_KEYS if key in fields}
+        data = {key: value for key, value in fields.items() if key not in _TARGET_KEYS}
+        self._record(
+            ServiceCall(
+                at_us,
+                message["domain"],
+                message["service"],
+                self._compact(target),
+                self._compact(data),
+                duration_us,
+                context_id,
+                problem and self._redact(problem),
             )
-        assert result is not None
-        return result
+        )
 
     def _compact(self, data: Mapping[str, Any]) -> str:
         if not data:

@@ -137,7 +137,7 @@ def _check_module(app_key: str, module: str, app_dir: Path) -> None:
     parts = module.split(".")
     path = app_dir.joinpath(*parts)
     if not all(part.isidentifier() for part in parts) or (len(parts) > 1 and parts[-1] == "py"):
-        raise _error(app_key, f"module must be a name without .py, such as light or garden.light, got {module!r}")
+        raise _error(app_key, f"module must be a name without .py (light, or garden.light), got {module!r}")
     if not path.with_suffix(".py").is_file() and not (path / "__init__.py").is_file():
         modules = sorted(file.stem for file in app_dir.glob("*.py"))
         close = difflib.get_close_matches(module, modules, n=1)
@@ -182,9 +182,9 @@ def _instances(app_key: str, entry: AppEntry) -> list[tuple[str, dict[str, Any]]
     found: list[tuple[str, dict[str, Any]]] = []
     for number, settings in enumerate(entry.instances, start=1):
         default = app_key if len(entry.instances) == 1 else f"{app_key}_{number}"
-        own = {name: value for name, value in settings.items() if name != "name"}
+        specific = {name: value for name, value in settings.items() if name != "name"}
         # With instances, [apps.<key>.config] holds the settings that they share.
-        found.append((str(settings.get("name", default)), {**entry.config, **own}))
+        found.append((str(settings.get("name", default)), {**entry.config, **specific}))
     return found
 
 

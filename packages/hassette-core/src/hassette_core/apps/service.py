@@ -231,7 +231,7 @@ class AppService:
         except asyncio.CancelledError:
             if is_being_cancelled():
                 raise
-            return "it was cancelled by its own code"
+            return "it was cancelled by code of the app"
         return None
 
     def _unregister(self, bus: AppBus, scheduler: AppScheduler, status: AppStatus) -> None:

@@ -12,7 +12,7 @@ class LivenessCheck:
     """Sends pings, and detects within about 15 s that Home Assistant does not answer.
 
     hass-client's heartbeat takes 55 s, and aiohttp answers it even while Home Assistant's event loop is blocked. A
-    ping is answered by Home Assistant's own code.
+    ping is answered by Home Assistant's event loop.
 
     The limit counts ticks and not seconds. If a handler blocks the event loop of this process for half a minute, that
     is one tick, and an answer that arrived meanwhile is read before the next tick.
