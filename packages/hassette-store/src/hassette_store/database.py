@@ -56,10 +56,12 @@ def wall_clock_us() -> int:
 
 
 class DatabaseService:
-    """Stores the history in one SQLite file. It has the shape of a service and of a sink for records.
+    """Service that stores the history in one SQLite file, and a sink for records.
 
     The service owns the file from `start` to `stop`. It reports every failure as a `StoreError` from `start`, `serve`
     or `write`; the framework keeps running and may start the service again.
+
+    Example::
 
         async with DatabaseService(Path("hassette.db")) as store:
             await store.write(batch)

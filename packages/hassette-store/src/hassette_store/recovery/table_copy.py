@@ -14,7 +14,7 @@ _ROWS_A_STEP: Final = 500
 
 
 class TableCopy:
-    """Copies the rows of one table.
+    """Copy of one table from a damaged file.
 
     Args:
         source: The damaged file.

@@ -30,7 +30,7 @@ _MAX_PAGES_A_STEP: Final = 128
 
 
 class Deletions:
-    """Deletes rows in small steps.
+    """Deletions in small steps.
 
     Args:
         writer: Does the work.

@@ -14,7 +14,7 @@ MAX_ROWS: Final = 300
 
 
 class PacedWriter:
-    """Does the work of steps on the writer's connection, and adapts their size to the time that they take.
+    """Writer for the steps of the retention, which adapts their size to the time that they take.
 
     Args:
         db: The writer.

@@ -52,7 +52,7 @@ class RetentionSchedule:
 
 
 class Retention:
-    """Deletes old history.
+    """Retention of one history.
 
     Args:
         db: The writer.

@@ -26,7 +26,7 @@ from hassette_store.writing.totals import BatchTotals
 
 
 class BatchEncoder:
-    """Encodes the batches of one session.
+    """Encoder of the batches of one session.
 
     Args:
         session_id: The session.
@@ -204,7 +204,7 @@ class _Group:
 
 @dataclass(frozen=True, slots=True)
 class _TriggerEncoder:
-    """Encodes the triggers of one kind of run.
+    """Encoder of the triggers of one kind of run.
 
     Attributes:
         of_runs: Yields the columns ``trigger`` of the kind for each run.

@@ -25,7 +25,7 @@ SIZES: Final = (1, 8, 64, 512)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Insertion:
-    """Inserts rows into one table.
+    """Insertion of rows into one table.
 
     Attributes:
         rows: Key of the rows in `Encoded.rows`.

@@ -31,7 +31,7 @@ class HourTotals:
 
 
 class BatchTotals:
-    """Collects the totals of one batch.
+    """Totals of one batch.
 
     Attributes:
         runs: Number of runs, evicted ones included.
