@@ -1,5 +1,6 @@
 """Values that several answers share."""
 
+# ruff: noqa: D102  `TriggerBase` documents the properties of the triggers
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
@@ -48,7 +49,45 @@ class RegistrationRef(Answer):
         )
 
 
-class EventTrigger(Answer):
+class TriggerBase(Answer):
+    """Properties that pages and questions use for triggers of any kind. A trigger overrides those that it has."""
+
+    @property
+    def origin(self) -> str:
+        """Origin of the run, for display."""
+        return ""
+
+    @property
+    def subject(self) -> str | None:
+        """Entity of the event."""
+        return None
+
+    @property
+    def planned_us(self) -> int | None:
+        """Time at which the run was due."""
+        return None
+
+    @property
+    def details(self) -> tuple[tuple[str, str], ...]:
+        """Labels and ids, for display."""
+        return ()
+
+    @property
+    def own_context(self) -> str | None:
+        """Id of the Home Assistant context of the event."""
+        return None
+
+    @property
+    def contexts(self) -> tuple[str, ...]:
+        """Ids of the Home Assistant contexts that lead back to the cause of the run."""
+        return ()
+
+    def is_same_event(self, other: "Trigger") -> bool:
+        """Return whether the other trigger is the same event. One service call may cause events of many entities."""
+        return False
+
+
+class EventTrigger(TriggerBase):
     """Event that triggered a handler."""
 
     run_kind: ClassVar[Kind] = "handler"
@@ -63,18 +102,15 @@ class EventTrigger(Answer):
     user_id: str | None = None
 
     @property
+    def origin(self) -> str:
+        return "Event"
+
+    @property
     def subject(self) -> str | None:
-        """Entity of the event."""
         return self.entity_id
 
     @property
-    def planned_us(self) -> None:
-        """None: an event has no planned time."""
-        return
-
-    @property
     def details(self) -> tuple[tuple[str, str], ...]:
-        """Labels and ids of the event, for display."""
         ids = (
             ("event", self.event_type),
             ("context", self.context_id),
@@ -85,16 +121,13 @@ class EventTrigger(Answer):
 
     @property
     def own_context(self) -> str | None:
-        """Id of the Home Assistant context of the event."""
         return self.context_id or None
 
     @property
     def contexts(self) -> tuple[str, ...]:
-        """Ids of the Home Assistant contexts that lead back to the cause of the event."""
         return tuple(id_ for id_ in (self.context_id, self.parent_id) if id_)
 
     def is_same_event(self, other: "Trigger") -> bool:
-        """Return whether the other trigger is the same event: one service call may cause events of many entities."""
         return isinstance(other, EventTrigger) and (self.context_id, self.entity_id, self.new_state) == (
             other.context_id,
             other.entity_id,
@@ -102,7 +135,7 @@ class EventTrigger(Answer):
         )
 
 
-class DueTrigger(Answer):
+class DueTrigger(TriggerBase):
     """Time at which a job was due."""
 
     run_kind: ClassVar[Kind] = "job"
@@ -112,33 +145,12 @@ class DueTrigger(Answer):
     manual: Flag = False
 
     @property
-    def subject(self) -> None:
-        """None: a schedule has no entity."""
-        return
+    def origin(self) -> str:
+        return "Started manually" if self.manual else "Schedule"
 
     @property
-    def planned_us(self) -> int:
-        """Time at which the job was due."""
+    def planned_us(self) -> int | None:
         return self.due_us
-
-    @property
-    def details(self) -> tuple[tuple[str, str], ...]:
-        """No ids: the due time identifies the trigger."""
-        return ()
-
-    @property
-    def own_context(self) -> None:
-        """None: a schedule has no Home Assistant context."""
-        return
-
-    @property
-    def contexts(self) -> tuple[str, ...]:
-        """No ids: a schedule has no Home Assistant context."""
-        return ()
-
-    def is_same_event(self, other: "Trigger") -> bool:
-        """Return False: two jobs that are due at the same time have nothing in common."""
-        return False
 
 
 Trigger = EventTrigger | DueTrigger
