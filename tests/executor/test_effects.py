@@ -120,6 +120,24 @@ async def test_long_line_is_truncated_and_an_exception_is_named():
     assert named == "it failed [ValueError: the sensor did not respond]"
 
 
+async def test_secrets_are_masked_in_every_text_of_a_record_before_it_is_truncated():
+    async def leaks() -> None:
+        app_log.warning("%s hunter22", "x" * (MAX_LINE - 5))
+        record_service_call(ServiceCall(1, "notify", "notify", "hunter22", "hunter22", 1, None, "hunter22"))
+        raise ValueError("hunter22")
+
+    sink = MemorySink()
+    async with CommandExecutor(sink, redact=lambda text: text.replace("hunter22", "•••")) as executor:
+        await executor.execute(invoke(leaks))
+        executor.report("app_failed", "leaky", "hunter22")
+    (record,) = sink.records
+    assert record.effects.log_lines[0].message.endswith("x •••")
+    call = record.effects.service_calls[0]
+    assert (call.target, call.data, call.error) == ("•••", "•••", "•••")
+    assert record.failure.message == "•••"
+    assert "hunter" not in repr(list(sink.batches))
+
+
 async def test_line_that_cannot_be_formatted_affects_neither_the_run_nor_the_record(monkeypatch):
     monkeypatch.setattr(logging, "raiseExceptions", False)
 

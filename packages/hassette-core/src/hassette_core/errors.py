@@ -12,7 +12,7 @@ HassetteError                     (hassette-executor) recorded without a traceba
 ├── UnknownEntityError        states[…] has no such entity (also a KeyError)
 └── LinkError                 communication with Home Assistant failed
 ├── UrlError              the configured address is not valid (fatal)
-├── AuthenticationError   Home Assistant rejected the token (fatal)
+├── AuthenticationError   Home Assistant refused the token (fatal)
 ├── NotConnectedError     there is no connection, or it was lost before the answer
 ├── CallFailedError       Home Assistant answered with an error
 ├── NoAnswerError         Home Assistant did not answer in time
@@ -103,7 +103,7 @@ class UrlError(LinkError, FatalError):
 
 
 class AuthenticationError(LinkError, FatalError):
-    """Home Assistant rejected the token. A retry would only get this machine banned.
+    """Home Assistant refused the token. A retry would only get this machine banned.
 
     Args:
         url: Home Assistant's address.

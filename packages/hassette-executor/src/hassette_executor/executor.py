@@ -51,7 +51,8 @@ class CommandExecutor:
     Args:
         sinks: Where records go; without any, nothing is kept.
         settings: Bounds, intervals, deadlines.
-        redact: Masks secrets in log lines, failures and reports, before they are truncated.
+        redact: Masks secrets in log lines, service calls, failures and reports. Failures and log lines are truncated
+            after that.
         limits: Fixed limits, for tests.
         clock: The clocks, for tests.
 

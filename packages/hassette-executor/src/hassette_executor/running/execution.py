@@ -24,7 +24,7 @@ class ExecutionScope:
 
     Attributes:
         settings: The bounds of effects.
-        redact: Masks secrets in log lines and failures.
+        redact: Masks secrets in log lines, service calls and failures.
         executions: The executions in progress.
         late: Counts effects of runs that have ended.
     """
@@ -110,6 +110,9 @@ def record_service_call(call: ServiceCall) -> None:
         record_service_call(ServiceCall(sent_us, "light", "turn_on", "{}", "{}", 1_200, context_id, None))
     """
     if (execution := current_execution()) is not None:
+        redact = execution.scope.redact
+        error = None if call.error is None else redact(call.error)
+        call = call._replace(target=redact(call.target), data=redact(call.data), error=error)
         execution.scope.effects_of(execution).add_call(call)
 
 
