@@ -1,6 +1,6 @@
 """The demonstration: the simulated home, the framework and the example apps in one process."""
 
 from hassette_core.simulation.demo.demo import Demo, DemoOptions, DemoResult
-from hassette_core.simulation.demo.tally import RunTally
+from hassette_core.simulation.demo.tally import FailureTally
 
-__all__ = ["Demo", "DemoOptions", "DemoResult", "RunTally"]
+__all__ = ["Demo", "DemoOptions", "DemoResult", "FailureTally"]

@@ -15,7 +15,7 @@ from hassette_core.errors import FatalError
 from hassette_core.framework import Hassette
 from hassette_core.installed import plugin_tables
 from hassette_core.lifecycle import ServiceStatus, StatusChange
-from hassette_core.simulation.demo.tally import RunTally
+from hassette_core.simulation.demo.tally import FailureTally
 from hassette_core.simulation.home import SimulatedHome
 from hassette_executor import Accounting
 
@@ -87,7 +87,7 @@ class Demo:
     ) -> None:
         self.options = options
         self._make_framework = make_framework
-        self._tally = RunTally()
+        self._tally = FailureTally()
         self._file = load_config(options.config or EXAMPLES / "hassette.toml", plugin_tables=plugin_tables())
         self.secrets = self._file.secrets
         self._hassette: Hassette | None = None

@@ -1,4 +1,4 @@
-"""Count the runs of a demonstration as they end."""
+"""Count the failed runs of a demonstration as they end."""
 
 import asyncio
 from collections import Counter
@@ -9,36 +9,33 @@ MAX_BUFFERED_RUNS = 1_000_000
 """Large enough that no run is dropped before it is counted, because counting is quick."""
 
 
-class RunTally:
-    """Follows a feed and counts the runs.
+class FailureTally:
+    """Follows a feed and counts the failed runs.
 
     Attributes:
-        statuses: Number of runs by status.
         failures: Number of failures by ``app.instance.name`` of the listener or job.
     """
 
     def __init__(self) -> None:
-        self.statuses: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self._last_id = 0
 
     def count(self, record: Record) -> None:
-        """Count one run."""
+        """Count a run, if it failed."""
         self._last_id = record.id
-        self.statuses[record.status] += 1
         if record.failure is not None:
             registration = record.registration
             self.failures[f"{registration.app}.{registration.instance}.{registration.name}"] += 1
 
     async def follow(self, feed: Feed) -> None:
-        """Count every run from now on, until cancelled."""
+        """Count from now on, until cancelled."""
         async with feed.subscribe(limit=MAX_BUFFERED_RUNS) as subscription:
             async for records in subscription:
                 for record in records:
                     self.count(record)
 
     async def catch_up(self, feed: Feed) -> None:
-        """Count the runs that ended after `follow` was cancelled, for example a run that ended the process."""
+        """Count the failed runs that ended after `follow` was cancelled, for example the last one of the process."""
         async with feed.subscribe(after=self._last_id, limit=MAX_BUFFERED_RUNS) as rest:
             # The retained runs are available at once, and no more follow.
             asyncio.get_running_loop().call_soon(rest.close)
