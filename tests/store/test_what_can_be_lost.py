@@ -26,7 +26,6 @@ LINUX = sys.platform == "linux"
 
 WRITER = """
 import asyncio, itertools, json, os, signal, sys, time
-sys.path.insert(0, {tests!r})
 from support import rows
 from pathlib import Path
 from hassette_store import DatabaseService, StoreError, StoreSettings
@@ -79,17 +78,17 @@ for line in sys.stdin:
 """
 
 
-def script(*parts: str) -> str:
-    return "".join(parts).replace("{tests!r}", repr(str(Path(__file__).parents[1])))
+TESTS = str(Path(__file__).parents[1])
+"""The folder of the package `support`, for PYTHONPATH."""
 
 
 def run_writer(path: Path, pause_s: float = 0.0, count: int = 0, env: Any = None, **settings: Any) -> Any:
     arguments = [str(path), str(pause_s), json.dumps(settings), str(count)]
     return subprocess.Popen(
-        [sys.executable, "-c", script(WRITER, ONE), *arguments],
+        [sys.executable, "-c", WRITER + ONE, *arguments],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, **(env or {})},
+        env={**os.environ, "PYTHONPATH": TESTS, **(env or {})},
     )
 
 
@@ -118,7 +117,11 @@ def test_clean_stop_loses_nothing(path: Path, read: Reader) -> None:
 
 async def kill_and_look(path: Path, make_store: MakeStore, clock: Clock, cycles: int) -> None:
     forking = subprocess.Popen(
-        [sys.executable, "-c", script(WRITER, FORKING)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", WRITER + FORKING],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": TESTS},
     )
     assert forking.stdin is not None
     assert forking.stdout is not None
