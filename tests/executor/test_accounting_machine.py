@@ -29,7 +29,7 @@ from support.records import execute_job, failing, invoke, job, listener, nothing
 from support.sinks import FaultySink
 
 STEPS = 10_000
-"""Steps that one test run takes at least."""
+"""Minimum number of steps of one test run."""
 
 LISTENERS = [listener(name) for name in ("chatty", "rare", "poison")]
 JOB = job()

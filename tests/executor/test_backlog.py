@@ -1,4 +1,4 @@
-"""Which runs wait, which go when they are too many, and that finding those looks at no others."""
+"""Order of waiting runs, and the choice of runs to evict."""
 
 from collections import Counter, deque
 

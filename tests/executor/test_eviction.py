@@ -1,4 +1,4 @@
-"""Giving up detail without giving up counts."""
+"""Summaries of evicted records, sizes of records, and the latency sketch."""
 
 from collections import Counter
 

@@ -42,12 +42,12 @@ def hidden() -> None:
 
 
 def plainly(text: str) -> list[str]:
-    """A traceback's lines without the carets that newer Pythons draw."""
+    """Return the lines of a traceback without the carets of newer Python versions."""
     return [line for line in text.splitlines() if line.strip("~^ ") or not line]
 
 
 def unqualified(line: str) -> str:
-    """A line with the function's bare name, as Python prints it; ours have the qualified one."""
+    """Return a line with the bare name of the function, as Python prints it; a `Failure` has the qualified name."""
     head, found, function = line.rpartition(", in ")
     return f"{head}{found}{function.rpartition('.')[2]}" if found else line
 
@@ -195,7 +195,7 @@ def test_notes_belong_to_the_message_and_its_bound():
     assert take_failure("exception", error).message == "<the message could not be read: TypeError>"
 
 
-# ---- the log that does not repeat itself
+# ---- the rate-limited log
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40)), max_size=60))

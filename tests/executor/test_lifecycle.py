@@ -248,7 +248,7 @@ async def test_each_of_several_sinks_gets_announcements_from_before_and_after_th
         assert sink.stored("session_facts") == [("home_assistant", "2025.4.4"), ("reason", "SIGTERM")]
 
 
-# ---- asking
+# ---- state and announcements
 
 
 async def test_force_flush_returns_whether_everything_was_settled():
@@ -345,7 +345,7 @@ async def test_skips_are_counted_by_registration_and_reason_in_their_hour():
         executor.count_skip(one, "overlap")
         executor.count_skip(two, "misfire")
     skips: Counter[tuple[object, str]] = Counter()
-    for skip in sink.stored("skipped"):  # of two hours, if one has just begun
+    for skip in sink.stored("skipped"):  # in two hours, if an hour has just begun
         skips[skip.registration, skip.reason] += skip.count
     assert skips == {(one, "rate_limited"): 4, (one, "overlap"): 1, (two, "misfire"): 1}
     assert all(skip.hour_us % 3_600_000_000 == 0 for skip in sink.stored("skipped"))
@@ -420,7 +420,7 @@ def test_id_contains_its_time_to_the_millisecond():
     assert id_at(4_102_444_800_000_000).bit_length() <= 63
 
 
-# ---- silence
+# ---- idle executor
 
 
 async def test_idle_executor_never_wakes_up(monkeypatch: pytest.MonkeyPatch):

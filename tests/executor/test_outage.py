@@ -35,7 +35,7 @@ def a_minute_of_runs() -> list[Record]:
 
 
 def through_the_outage(max_records: int, caplog) -> tuple[list[Record], FaultySink, WriteQueue]:
-    """Let a minute of runs pass a sink that is down, and a minute of quiet; all on a clock moved by hand."""
+    """Queue a minute of runs while the sink is down, then let it recover; on a clock moved by hand."""
     sent = a_minute_of_runs()
     with manual_loop() as loop:
 

@@ -1,7 +1,6 @@
-"""What every sink promises, asked of each one that lives in this package.
+"""The sinks of this package keep the promises of `RecordSink`.
 
-`SinkContract` needs nothing but the protocol and a way to look at what was kept; another sink's tests can do the same
-by subclassing it with a fixture ``sink`` and ``kept``.
+tests/contracts/test_sinks.py runs a contract over all sinks; this file needs hassette-executor only.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ def batch(sequence: int, *records: Record) -> Batch:
 
 
 class SinkContract:
-    """The promises of `RecordSink`."""
+    """Contract of `RecordSink`."""
 
     keeps = True
 
@@ -36,32 +35,32 @@ class SinkContract:
         """Return the runs that the sink has kept, oldest first."""
         raise NotImplementedError
 
-    def test_it_has_the_protocol_s_shape(self, sink):
+    def test_sink_has_the_shape_of_the_protocol(self, sink):
         assert isinstance(sink, RecordSink)
 
-    async def test_both_kinds_of_run_are_kept_in_the_order_of_their_ids(self, sink):
+    async def test_both_kinds_of_runs_are_kept_in_the_order_of_their_ids(self, sink):
         made = [record(1), record(2, registration=TIDY), record(3)]
         await sink.write(batch(1, *made))
         assert list(self.kept(sink)) == (made if self.keeps else [])
 
-    async def test_a_repeated_sequence_is_kept_once(self, sink):
+    async def test_repeated_sequence_is_kept_once(self, sink):
         await sink.write(batch(1, record(1)))
         await sink.write(batch(1, record(1)))
         await sink.write(batch(2, record(2)))
         await sink.write(batch(1, record(1)))
         assert list(self.kept(sink)) == ([record(1), record(2)] if self.keeps else [])
 
-    async def test_it_knows_its_last_id(self, sink):
+    async def test_last_id_is_the_highest_kept_id(self, sink):
         assert await sink.last_id() == 0
         await sink.write(batch(1, record(7), record(9, registration=TIDY)))
         await sink.write(batch(2))
         assert await sink.last_id() == (record(9).id if self.keeps else 0)
 
-    async def test_an_empty_batch_is_welcome(self, sink):
+    async def test_empty_batch_is_accepted(self, sink):
         await sink.write(Batch(1, 0))
         assert list(self.kept(sink)) == []
 
-    async def test_an_executor_hands_it_everything(self, sink):
+    async def test_executor_delivers_every_run(self, sink):
         async with CommandExecutor(sink) as executor:
             made = [await executor.execute(invoke(nothing, HALL)) for _ in range(20)]
         assert executor.accounting().persisted == 20
@@ -88,7 +87,7 @@ class TestMemorySink(SinkContract):
         assert isinstance(sink, MemorySink)
         return sink.records
 
-    def test_the_oldest_make_room_and_the_last_id_stays_known(self):
+    def test_oldest_records_are_dropped_and_the_last_id_stays(self):
         async def scenario() -> None:
             sink = MemorySink(max_records=2)
             for number in range(1, 5):

@@ -1,4 +1,4 @@
-"""An exception that resists being looked at costs its details, never the record of its run."""
+"""An exception that cannot be read costs its details, never the record of its run."""
 
 import importlib
 import linecache

@@ -232,7 +232,7 @@ def test_sink_that_raises_a_cancelled_error_is_retried(loop):
     assert sink.records == records(3)
 
 
-# ---- poison
+# ---- rejected rows
 
 
 def test_rejected_row_is_isolated_and_the_rest_kept_in_order(loop, caplog):
@@ -307,7 +307,7 @@ def test_rejected_skips_and_summaries_count_what_they_stand_for(loop, caplog):
     assert caplog.records[0].lost == 5
 
 
-# ---- shedding
+# ---- eviction
 
 
 def test_successes_of_the_busiest_are_evicted_first_and_failures_stay(loop):
@@ -490,7 +490,7 @@ def test_flush_ends_exactly_when_earlier_announcements_are_kept(loop):
     async def scenario() -> None:
         queue.extend(*sized(records(3)))
         first = asyncio.ensure_future(queue.flush())
-        await asyncio.sleep(0.1)  # the records are in the sink's hands
+        await asyncio.sleep(0.1)  # the records are being written
         queue.builder.register(HALL)
         second = asyncio.ensure_future(queue.flush())
         await asyncio.sleep(0.6)

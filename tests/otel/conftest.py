@@ -1,4 +1,4 @@
-"""An OTLP receiver in a process of its own, and values to send to it."""
+"""An OTLP receiver in a separate process, and values to send to it."""
 
 import json
 import os
@@ -44,7 +44,7 @@ class Receiver:
             self._process = None
 
     def reset(self) -> None:
-        """Be as new, also when it was killed."""
+        """Reset the receiver, even after it was killed."""
         if self._process is None:
             self.start()
         self._post("forget", {})
@@ -70,7 +70,7 @@ class Receiver:
         return self._received()["spans"]
 
     def metric(self, name: str) -> dict:
-        """The newest export of a metric."""
+        """Return the newest export of a metric."""
         return [metric for metric in self._received()["metrics"] if metric["name"] == name][-1]
 
 

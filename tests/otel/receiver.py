@@ -1,4 +1,4 @@
-"""A small OTLP/HTTP receiver, for a process of its own: ``python receiver.py PORT`` (0 picks one, and prints it).
+"""A small OTLP/HTTP receiver for a separate process: ``python receiver.py PORT`` (0 picks a port and prints it).
 
 It decodes what it gets with OpenTelemetry's own protobuf classes and returns it as JSON:
 
@@ -47,7 +47,7 @@ RECEIVED = Received()
 
 
 def plain(attributes) -> dict:
-    """Attributes as a plain table."""
+    """Return attributes as a dictionary."""
     return {item.key: getattr(item.value, item.value.WhichOneof("value")) for item in attributes}
 
 

@@ -1,4 +1,4 @@
-"""Nothing lost, nothing twice, and nothing held up: with a receiver that is down, busy, fussy or mute."""
+"""Delivery to a receiver that is down, busy, rejects data or does not respond."""
 
 import asyncio
 import logging
@@ -64,7 +64,7 @@ async def until(true: Callable[[], bool], within_s: float = 20) -> None:
 
 
 async def until_kept(sink: OpenTelemetrySink, what: Batch) -> None:
-    """Write as a queue does: a request with a short timeout may fail on a busy machine."""
+    """Write and retry, as the queue does: a request with a short timeout may fail on a busy machine."""
     for _ in range(20):
         try:
             return await sink.write(what)
@@ -89,7 +89,7 @@ async def test_batch_is_neither_sent_nor_counted_twice(receiver):
 
 
 async def test_next_export_includes_failed_metrics_and_no_span_is_sent_twice(receiver, caplog):
-    receiver.behave(metrics=[403, 403])  # a 503, and in older versions a 500, the exporter would try again by itself
+    receiver.behave(metrics=[403, 403])  # the exporter itself would retry a 503, and in older versions a 500
     async with sink_of(receiver, metrics_interval_s=0.05) as sink:
         await sink.write(batch(1, 5))
         await until(lambda: [r["status"] for r in receiver.requests if r["signal"] == "metrics"][-1:] == [200])
@@ -106,7 +106,7 @@ async def test_next_export_includes_failed_metrics_and_no_span_is_sent_twice(rec
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
 async def test_error_that_the_user_can_fix_is_reported_and_can_be_retried(receiver, status):
     receiver.behave(traces=[status])
-    # Older exporters try again after a 500, by themselves: here they have no time for the pause before that.
+    # Older exporters retry after a 500. Here the timeout is shorter than their pause.
     async with sink_of(receiver, timeout_s=0.7 if status == 500 else 10) as sink:
         with pytest.raises(ExportFailedError, match=str(status)) as failed:
             await sink.write(batch(1, 5))
@@ -134,8 +134,8 @@ async def test_exporter_retries_a_busy_receiver(receiver):
 
 
 async def test_lost_response_leads_to_the_same_span_again(receiver):
-    receiver.behave(lose_answers=2)  # a connection that breaks is tried twice at once
-    async with sink_of(receiver, timeout_s=0.5) as sink:  # too short for a pause and a third time
+    receiver.behave(lose_answers=2)  # a broken connection is tried twice at once
+    async with sink_of(receiver, timeout_s=0.5) as sink:  # too short for a pause and a third attempt
         with pytest.raises(ExportFailedError):
             await sink.write(batch(1, 5))
         await until_kept(sink, batch(1, 5))

@@ -14,7 +14,7 @@ OURS = ("hassette.", "homeassistant.")
 
 
 def conventions() -> set[str]:
-    """Every attribute of the semantic conventions that the installed package knows."""
+    """Return every attribute of the semantic conventions in the installed package."""
     known: set[str] = set()
     for package in (opentelemetry.semconv.attributes, opentelemetry.semconv._incubating.attributes):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
