@@ -190,7 +190,8 @@ class CommandExecutor:
             execution.cancelling = task.cancelling()
             if timeout_s < SHORT_S:
                 self._inflight.watch(execution)
-        self._executions.add(execution)
+        executions = self._executions
+        executions.add(execution)
         if not self._inflight.armed:
             self._inflight.watch(execution)
         token = enter(execution)
@@ -210,7 +211,7 @@ class CommandExecutor:
             return record
         leave(token)
         # Discard the execution before looking at its effects: from here on, a thread that it left running adds none.
-        self._executions.discard(execution)
+        executions.discard(execution)
         if execution.expired or execution.effects is not None or execution.run:
             return self._end(execution, None)[0]
         # There is no await between here and the buffer, so no cancellation can come in between.
@@ -224,8 +225,9 @@ class CommandExecutor:
         record = command.make_record(
             (record_id, registration, command.trigger, started_us, duration_us, waited_us, _SUCCESS, None, None)
         )
-        self._buffer.append(record)
-        if len(self._buffer) >= self._dispatcher.notify_at:
+        buffer = self._buffer
+        buffer.append(record)
+        if len(buffer) >= self._dispatcher.notify_at:
             self._dispatcher.buffer_full()
         return record
 
