@@ -4,12 +4,13 @@ Sizes are in SVG units, which the browser scales. The style sheet has the colour
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hassette_sync.answers.overview import Timeline, TimelinePoint
 from hassette_sync.answers.registrations import HeatMap
 from hassette_sync.answers.sessions import Session, Uptime
+from hassette_sync.answers.values import Counts
 from hassette_sync.formatting import duration
 from hassette_sync.time_range import DAY_US, HOUR_US
 
@@ -62,37 +63,42 @@ def timeline_chart(timeline: Timeline) -> Chart:
     """Lay out the timeline."""
     points = timeline.points
     top = _round_up(max((point.counts.total for point in points), default=0))
-    step = WIDTH / max(len(points), 1)
-    gap = min(step * 0.18, 4)
-    every = max(math.ceil(len(points) / 8), 1)
-    if timeline.period_length_us == HOUR_US and len(points) <= 30:
-        every = 3
-    columns: list[Column] = []
-    for index, point in enumerate(points):
-        counts = point.counts
-        # At least three units high, so that a single failure among many runs is visible.
-        failed = max(counts.failed / top * HEIGHT, 3) if counts.failed else 0.0
-        good = max((counts.total - counts.failed) / top * HEIGHT, 1) if counts.total > counts.failed else 0.0
-        good = min(good, HEIGHT - failed)
-        x, width = index * step + gap / 2, step - gap
-        columns.append(
-            Column(
-                point=point,
-                until_us=point.start_us + timeline.period_length_us,
-                area=Box(index * step, 0, step, HEIGHT),
-                good=Box(x, HEIGHT - good, width, good),
-                failed=Box(x, HEIGHT - good - failed, width, failed),
-                middle_percent=round((index + 0.5) * 100 / len(points), 2),
-                tick=index % every == 0,
-            )
-        )
     slowest = max((point.percentiles.p95_us or 0 for point in points), default=0)
+    step = WIDTH / max(len(points), 1)
     return Chart(
-        columns=tuple(columns),
+        columns=tuple(_columns(timeline, top, step)),
         grid=tuple((HEIGHT - HEIGHT * part / 2, top * part // 2) for part in (1, 2)) if top > 1 else (),
         p95_lines=_lines(points, step, slowest),
         p95_top_us=slowest,
     )
+
+
+def _columns(timeline: Timeline, top: int, step: float) -> Iterator[Column]:
+    points = timeline.points
+    hourly = timeline.period_length_us == HOUR_US
+    tick_every = 3 if hourly and len(points) <= 30 else math.ceil(len(points) / 8)
+    gap = min(step * 0.18, 4)
+    for index, point in enumerate(points):
+        good, failed = _bar_heights(point.counts, top)
+        x, width = index * step + gap / 2, step - gap
+        yield Column(
+            point=point,
+            until_us=point.start_us + timeline.period_length_us,
+            area=Box(index * step, 0, step, HEIGHT),
+            good=Box(x, HEIGHT - good, width, good),
+            failed=Box(x, HEIGHT - good - failed, width, failed),
+            middle_percent=round((index + 0.5) * 100 / len(points), 2),
+            tick=index % tick_every == 0,
+        )
+
+
+def _bar_heights(counts: Counts, top: int) -> tuple[float, float]:
+    """Return the heights for the successful and for the failed runs."""
+    successful = counts.total - counts.failed
+    # At least three units high, so that a single failure among many runs is visible.
+    failed = max(counts.failed / top * HEIGHT, 3) if counts.failed else 0.0
+    good = max(successful / top * HEIGHT, 1) if successful else 0.0
+    return min(good, HEIGHT - failed), failed
 
 
 def _lines(points: tuple[TimelinePoint, ...], step: float, slowest: int) -> tuple[str, ...]:

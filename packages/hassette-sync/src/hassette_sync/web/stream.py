@@ -19,8 +19,9 @@ from hassette_sync.time_range import now_us
 
 _logger = logging.getLogger(__name__)
 
-SEND_TIMEOUT_S = 10.0
+_SEND_TIMEOUT_S = 10.0
 """A client that has not accepted a message for this long is dropped."""
+_CLOSE_WITHIN_S = 0.5
 GOING_AWAY, BAD_DATA, TRY_AGAIN_LATER = 1001, 1007, 1013
 
 stream = APIRouter()
@@ -41,17 +42,21 @@ async def live(websocket: WebSocket, after: str = "0", at_most: str | None = Non
     except BadQuestionError as error:
         await websocket.close(BAD_DATA, str(error)[:100])
         return
-    data: DataSyncService = websocket.app.state.data
-    stopping: asyncio.Event = websocket.app.state.stopping
-    sending = asyncio.create_task(_send(websocket, data, last_id, batch_limit), name="hassette-sync live client")
-    # Clients send nothing, but only a read reports that a client has disconnected.
-    disconnected = asyncio.create_task(_wait_for_disconnect(websocket), name="hassette-sync live client end")
-    closing = asyncio.create_task(stopping.wait(), name="hassette-sync live closing")
-    tasks = (sending, disconnected, closing)
     if (task := asyncio.current_task()) is not None:
         followers: set[asyncio.Task[object]] = websocket.app.state.followers
         followers.add(task)
         task.add_done_callback(followers.discard)
+    await _serve(websocket, last_id, batch_limit)
+
+
+async def _serve(websocket: WebSocket, after: int, at_most: int | None) -> None:
+    """Send to the client until it disconnects, is dropped, or the server stops; then close the connection."""
+    stopping: asyncio.Event = websocket.app.state.stopping
+    sending = asyncio.create_task(_send(websocket, after, at_most), name="hassette-sync live client")
+    # Clients send nothing, but only a read reports that a client has disconnected.
+    disconnected = asyncio.create_task(_wait_for_disconnect(websocket), name="hassette-sync live client end")
+    closing = asyncio.create_task(stopping.wait(), name="hassette-sync live closing")
+    tasks = (sending, disconnected, closing)
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -60,15 +65,11 @@ async def live(websocket: WebSocket, after: str = "0", at_most: str | None = Non
         results = await asyncio.gather(*tasks, return_exceptions=True)
     if isinstance(error := results[0], Exception) and not isinstance(error, WebSocketDisconnect):
         _logger.warning("Live client ended with an error", exc_info=error)
-    if websocket.application_state is WebSocketState.CONNECTED and not _has_ended(disconnected):
+    left_first = disconnected.done() and not disconnected.cancelled()
+    if websocket.application_state is WebSocketState.CONNECTED and not left_first:
         with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(_CLOSE_WITHIN_S):
                 await websocket.close(GOING_AWAY if stopping.is_set() else TRY_AGAIN_LATER)
-
-
-def _has_ended(task: asyncio.Task[None]) -> bool:
-    """Return whether a task ended without being cancelled."""
-    return task.done() and not task.cancelled()
 
 
 async def _wait_for_disconnect(websocket: WebSocket) -> None:
@@ -77,7 +78,8 @@ async def _wait_for_disconnect(websocket: WebSocket) -> None:
             await websocket.receive_text()
 
 
-async def _send(websocket: WebSocket, data: DataSyncService, after: int, at_most: int | None) -> None:
+async def _send(websocket: WebSocket, after: int, at_most: int | None) -> None:
+    data: DataSyncService = websocket.app.state.data
     source = "feed" if data.is_live else "file"
     last_id = after
 
@@ -85,7 +87,7 @@ async def _send(websocket: WebSocket, data: DataSyncService, after: int, at_most
         kind: Literal["hello", "runs", "reload", "dropped"], runs: tuple[LiveRun, ...] = (), reason: str = ""
     ) -> None:
         message = LiveMessage(type=kind, last_id=last_id, at_us=now_us(), source=source, runs=runs, reason=reason)
-        async with asyncio.timeout(SEND_TIMEOUT_S):
+        async with asyncio.timeout(_SEND_TIMEOUT_S):
             await websocket.send_text(message.model_dump_json())
 
     await send("hello")
