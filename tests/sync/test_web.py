@@ -22,7 +22,7 @@ from support.waiting import patience
 
 pytest.importorskip("fastapi")
 from hassette_sync.web.application import create_app
-from hassette_sync.web.menu import MENU
+from hassette_sync.web.menu import MENU, MenuEntry
 
 TOKEN = "a-secret-of-many-letters"
 MENU_PAGES = tuple(entry.path for entry in MENU)
@@ -73,6 +73,12 @@ class Elements(html.parser.HTMLParser):
 async def test_navigation_marks_the_current_page(client: httpx.AsyncClient, path: str, current: str | None) -> None:
     text = (await client.get(path)).text
     assert re.findall(r'aria-current="page">([^<]+)</a>', text) == ([current] if current else [])
+
+
+@pytest.mark.parametrize("entry", MENU, ids=lambda entry: entry.path)
+def test_pages_in_the_menu_are_documented(entry: MenuEntry) -> None:
+    documentation = Path(__file__).parents[2] / "docs" / "telemetry.md"
+    assert f"{entry.title.lower()} `{entry.path}`" in documentation.read_text()
 
 
 @pytest.mark.parametrize("path", PAGES)
