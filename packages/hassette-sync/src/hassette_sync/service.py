@@ -57,7 +57,7 @@ def question(
 class DataSyncService:
     """Answers questions about the history, in the framework's process or in any other process.
 
-    The service only reads. Use it as an async context manager, or call `close` at the end:
+    The service only reads. Use it as an async context manager, or call `close` at the end::
 
         async with DataSyncService(Path("data/hassette.db")) as data:
             page = await data.runs(RunFilter(status="failed"), TimeRange.last("7d"))
