@@ -1,8 +1,8 @@
-"""Look inside freshly built wheels and sdists, install each wheel alone, and import it.
+"""Check the content of new wheels and sdists, install each wheel alone, and import it.
 
 Usage: python scripts/check_distributions.py DIST_DIR
 
-Siblings come from DIST_DIR, everything else from the package index: it is never asked for a name of ours.
+Our other packages come from DIST_DIR, all dependencies from the package index.
 """
 
 import subprocess
@@ -19,7 +19,7 @@ NOT_SHIPPED = ("__pycache__", ".pyc", ".db", "/tests/")
 
 
 def expected(package: Path) -> set[str]:
-    """Return the files of a package that its wheel must hold: all of them, data included."""
+    """Return the files that the wheel of a package must contain: code and data."""
     return {
         file.relative_to(package / "src").as_posix()
         for file in package.glob("src/*/**/*")
@@ -41,14 +41,16 @@ def check(package: Path, dist: Path) -> list[str]:
     found = [f"the wheel lacks {file}" for file in sorted(must - inside)]
     found += [f"the wheel lacks {name}/py.typed"] * (f"{name}/py.typed" not in inside)
     found += ["the wheel lacks its licence"] * (not any(file.endswith("licenses/LICENSE") for file in inside))
-    found += [f"the wheel ships {file}" for file in sorted(inside) if any(part in f"/{file}" for part in NOT_SHIPPED)]
-    beside = {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml"} | {f"src/{file}" for file in must}
-    found += [f"the sdist lacks {file}" for file in sorted(beside - in_sdist)]
+    found += [
+        f"the wheel contains {file}" for file in sorted(inside) if any(part in f"/{file}" for part in NOT_SHIPPED)
+    ]
+    others = {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml"} | {f"src/{file}" for file in must}
+    found += [f"the sdist lacks {file}" for file in sorted(others - in_sdist)]
     return [f"{package.name}: {problem}" for problem in found]
 
 
 def install_alone(package: Path, dist: Path) -> list[str]:
-    """Install one wheel, with what it asks for and nothing else, and import it with warnings as errors."""
+    """Install one wheel with its dependencies only, and import it with warnings as errors."""
     name = package.name.replace("-", "_")
     with tempfile.TemporaryDirectory() as scratch:
         venv.create(scratch)
@@ -66,7 +68,7 @@ def install_alone(package: Path, dist: Path) -> list[str]:
 
 
 def distribution(wheel: Path) -> str:
-    """Return the name of the package that a wheel holds."""
+    """Return the name of the package in a wheel."""
     return wheel.name.partition("-")[0].replace("_", "-")
 
 
@@ -77,7 +79,7 @@ def main(dist: Path) -> int:
         before = len(wrong)
         wrong += check(package, dist)
         wrong += install_alone(package, dist)
-        print(f"{package.name}: {'right' if len(wrong) == before else 'wrong'}", flush=True)
+        print(f"{package.name}: {'ok' if len(wrong) == before else 'wrong'}", flush=True)
     print("\n".join(wrong), file=sys.stderr)
     return 1 if wrong else 0
 

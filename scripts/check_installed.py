@@ -1,8 +1,8 @@
-"""Prove that an environment holds one part of Hassette, and nothing that does not belong to it.
+"""Check that an environment contains one part of Hassette and nothing else.
 
 Usage: python scripts/check_installed.py executor|core|store|sync|full
 
-Run by the environment's own Python, before any test dependency is installed.
+Run it with the environment's Python, before any test dependency is installed.
 """
 
 import importlib
@@ -14,7 +14,7 @@ DATABASE = {"aiosqlite", "alembic", "sqlalchemy"}
 WEB = {"fastapi", "starlette", "uvicorn", "jinja2"}
 HOME_ASSISTANT = {"hass_client", "aiohttp"}
 
-# What each part brings, and what must not be importable beside it.
+# Packages that each part installs, and packages that must not be importable with it.
 PRESENT = {
     "executor": {"hassette_executor"},
     "core": {"hassette_executor", "hassette_core"},
@@ -32,11 +32,11 @@ ABSENT = {
     "sync": {"hassette_executor", "hassette_core"} | HOME_ASSISTANT,
     "full": set[str](),
 }
-INSTALLERS = {"pip", "setuptools"}  # what a virtual environment may be born with
+INSTALLERS = {"pip", "setuptools"}  # a new virtual environment may contain them
 
 
 def problems(part: str) -> list[str]:
-    """Return one line for each thing that is missing, present, or comes from the wrong place."""
+    """Return one line for each package that is missing, must not be there, or comes from the wrong place."""
     found: list[str] = []
     for name in sorted(PRESENT[part]):
         try:

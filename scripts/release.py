@@ -1,12 +1,12 @@
-"""Release one package, and none of the others.
+"""Release one package.
 
 Usage: nox -s release -- PACKAGE VERSION [--publish]
 
-    nox -s release -- hassette-store 0.2.0             check everything, build, say what would happen
+    nox -s release -- hassette-store 0.2.0             check and build, but publish nothing
     nox -s release -- hassette-store 0.2.0 --publish   the same, then tag and upload
 
-Before this: set ``__about__.__version__`` and date the version's section in the package's CHANGELOG.md, commit. The tag
-is ``PACKAGE-vVERSION``. Uploading is left to twine, which asks for or finds the credentials by itself.
+First set ``__about__.__version__``, date the version's section in the package's CHANGELOG.md, and commit. The tag is
+``PACKAGE-vVERSION``. Twine uploads the files; it finds the credentials or asks for them.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def notes_of(package: Path, version: str) -> str:
 
 
 def problems(root: Path, name: str, version: str) -> list[str]:
-    """Return what stands in the way of releasing a package, one sentence each."""
+    """Return the reasons why a package cannot be released, one sentence each."""
     package = root / "packages" / name
     if not package.is_dir():
         known = ", ".join(sorted(path.name for path in root.glob("packages/*")))
@@ -47,12 +47,12 @@ def problems(root: Path, name: str, version: str) -> list[str]:
     try:
         Version(version)
     except InvalidVersion:
-        return [f"{version} is not a version."]
+        return [f"{version} is not a valid version."]
     found: list[str] = []
     if (written := version_of(package)) != version:
-        found.append(f"__about__.py says {written}, not {version}.")
+        found.append(f"__about__.py has version {written}, not {version}.")
     if not notes_of(package, version):
-        found.append(f"CHANGELOG.md has no section '## [{version}] - YYYY-MM-DD' with something in it.")
+        found.append(f"CHANGELOG.md has no section '## [{version}] - YYYY-MM-DD' with text.")
     if git(root, "tag", "--list", tag(name, version)):
         found.append(f"The tag {tag(name, version)} exists already.")
     if git(root, "status", "--porcelain"):
@@ -64,7 +64,7 @@ def refused_siblings(root: Path, name: str, version: str) -> list[str]:
     """Return a sentence for each package of this tree whose range does not admit the new version."""
     projects = [tomllib.loads(file.read_text())["project"] for file in sorted(root.glob("packages/*/pyproject.toml"))]
     return [
-        f"{project['name']} asks for {line}, which leaves {version} out: widen it first."
+        f"{project['name']} requires {line}, which excludes {version}: widen the range first."
         for project in projects
         for line in chain(project.get("dependencies", []), *project.get("optional-dependencies", {}).values())
         if Requirement(line).name == name and not Requirement(line).specifier.contains(version, prereleases=True)
@@ -77,13 +77,13 @@ def tag(name: str, version: str) -> str:
 
 
 def git(root: Path, *arguments: str) -> str:
-    """Return what a git command prints."""
+    """Return the output of a git command."""
     command = ["git", "-C", str(root), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def main(argv: Sequence[str]) -> int:
-    """Check, build and, when asked to, tag and upload; return the exit code."""
+    """Check and build the package, tag and upload it with --publish, and return the exit code."""
     parser = argparse.ArgumentParser(prog="nox -s release --", description="Release one package.")
     parser.add_argument("package", help="such as hassette-store")
     parser.add_argument("version", help="such as 0.2.0")

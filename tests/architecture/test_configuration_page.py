@@ -22,7 +22,7 @@ MADE_UP = {"instance_id": "made for this home"}  # a default that is no fixed va
 
 
 def documented(table: str) -> dict[str, str]:
-    """Return what the page says of a table: each key with its default."""
+    """Return the keys of a table on the page, with their defaults."""
     section = PAGE.read_text().partition(f"## `[{table}]`\n")[2].partition("\n## ")[0]
     return {key: default.strip("`") for key, default in re.findall(r"^\| `(\w+)` \| (.+?) \|", section, re.MULTILINE)}
 

@@ -1,4 +1,4 @@
-"""What holds for each of the four packages, and can be read off their files."""
+"""Rules for the files of all four packages."""
 
 import importlib
 import re
@@ -40,7 +40,7 @@ def test_all_is_sorted_and_every_name_in_it_exists(package: Path) -> None:
 
 
 @each_package
-def test_all_names_every_public_thing_that_the_package_imports(package: Path) -> None:
+def test_all_contains_every_public_name_of_the_package(package: Path) -> None:
     module = imported(package)
     exported = {name for name in dir(module) if name[0] != "_" and not isinstance(getattr(module, name), ModuleType)}
 
@@ -58,7 +58,7 @@ def test_the_version_is_static_and_has_its_notes(package: Path) -> None:
 
 
 @each_package
-def test_the_readme_says_more_than_the_description(package: Path) -> None:
+def test_readme_is_longer_than_the_description_and_has_an_example(package: Path) -> None:
     readme = (package / "README.md").read_text()
 
     assert readme.startswith(f"# {package.name}\n")
@@ -67,13 +67,13 @@ def test_the_readme_says_more_than_the_description(package: Path) -> None:
 
 
 @each_package
-def test_it_is_marked_as_typed_and_licensed(package: Path) -> None:
+def test_package_has_a_type_marker_and_the_license(package: Path) -> None:
     assert list(package.glob("src/*/py.typed"))
     assert (package / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
 
 @each_package
-def test_siblings_are_asked_for_as_ranges_that_admit_them(package: Path) -> None:
+def test_our_other_packages_are_required_as_ranges(package: Path) -> None:
     described = project(package)
     lines = [*described["dependencies"], *sum(described.get("optional-dependencies", {}).values(), [])]  # noqa: RUF017  a handful
 
@@ -83,7 +83,7 @@ def test_siblings_are_asked_for_as_ranges_that_admit_them(package: Path) -> None
 
 
 @pytest.mark.parametrize("group", ["hassette.sinks", "hassette.services", "hassette.commands"])
-def test_every_entry_point_leads_to_something_callable(group: str) -> None:
+def test_every_entry_point_is_callable(group: str) -> None:
     points = list(entry_points(group=group))
 
     assert points
@@ -91,7 +91,7 @@ def test_every_entry_point_leads_to_something_callable(group: str) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=path_of)
-def test_a_module_is_one_idea_on_a_few_screens(module: Path) -> None:
+def test_module_is_short_and_has_a_specific_name(module: Path) -> None:
     assert len(module.read_text().splitlines()) <= LONGEST_MODULE
     assert module.stem not in VAGUE_NAMES
 
@@ -110,7 +110,7 @@ def test_an_init_only_reexports(module: Path) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=path_of)
-def test_a_lint_rule_is_set_aside_only_with_a_reason(module: Path) -> None:
+def test_lint_rule_is_ignored_only_with_a_reason(module: Path) -> None:
     asides = re.findall(r"# (?:ruff: )?noqa: ([A-Z]+\d+)(.*)", module.read_text())
     explained = {rule for rule, reason in asides if re.search(r"\w \w|\w{4}", reason)}
 

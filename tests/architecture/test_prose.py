@@ -1,4 +1,4 @@
-"""What the README and the documentation say is so."""
+"""The README and the documentation agree with the code."""
 
 import ast
 import re
@@ -14,11 +14,11 @@ PROSE = sorted(
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("packages/*/*.md")]
 )
 SOURCES = sorted(ROOT.glob("packages/*/src/**/*.py"))
-# What may happen, as the README's table has it, and the test that shows what is lost then.
+# The events in the README's table of losses, each with the test that proves the loss.
 PROOFS = {
     "clean stop": "store/test_what_can_be_lost.py::test_clean_stop_loses_nothing",
     "SIGKILL": "store/test_what_can_be_lost.py::test_sigkill_loses_only_unwritten_batches",
-    # To the file all three are one: a process that ends in the middle of anything, with no last word.
+    # For the file these are the same: the process ends at any point, without a shutdown.
     "segfault": "store/test_what_can_be_lost.py::test_sigkill_loses_only_unwritten_batches",
     "out of memory": "store/test_what_can_be_lost.py::test_sigkill_loses_only_unwritten_batches",
     "power loss": "store/test_what_can_be_lost.py::test_power_loss_never_loses_the_file",
@@ -47,7 +47,7 @@ def fenced(page: Path, language: str) -> list[str]:
 
 
 def events(page: Path) -> list[str]:
-    """Return what the table says may happen, one by one: ``disk full``, ``corrupt file``."""
+    """Return the events in the table, one by one: ``disk full``, ``corrupt file``."""
     cells = [re.sub(r" \(.*?\)", "", row.split("|")[1]) for row in loss_table(page)]
     return [event.strip() for cell in cells for event in cell.split(",")]
 

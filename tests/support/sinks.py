@@ -70,7 +70,7 @@ class FaultySink:
 
 
 def _items(batch: Batch) -> list[object]:
-    """Return everything that a batch stores as rows of their own tables."""
+    """Return all items of a batch that become rows."""
     return [
         *batch.invocations,
         *batch.executions,

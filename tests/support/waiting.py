@@ -44,7 +44,7 @@ async def eventually(condition: Callable[[], T], within_s: float = 10, what: str
     Args:
         condition: Called again and again until it returns something true.
         within_s: The limit before scaling.
-        what: What is expected, for the message of the failure.
+        what: Text for the message of the failure, such as ``"10 more runs"``.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience(within_s)
