@@ -13,6 +13,13 @@ from hassette_core.simulation.home.core import HomeCore
 Steps = Iterator[float]
 """Performs one step at a time, and yields the simulated seconds until the next step."""
 
+DAY_S = 86_400.0
+SUN_STEP_S = 300.0
+START_OF_DAY_S = 17 * 3_600.0 + 55 * 60
+"""The time of day at which the simulation starts: five minutes before sunset."""
+ELEVATION_AT_NOON = 40.0
+"""In degrees."""
+
 NEIGHBOURS = {
     "hall": ("living_room", "kitchen", "bedroom", "bathroom"),
     "living_room": ("hall", "kitchen"),
@@ -133,14 +140,6 @@ class HomeActivity:
             yield from ()
 
         self._add(after_s, once())
-
-
-DAY_S = 86_400.0
-SUN_STEP_S = 300.0
-START_OF_DAY_S = 17 * 3_600.0 + 55 * 60
-"""The time of day at which the simulation starts: five minutes before sunset."""
-ELEVATION_AT_NOON = 40.0
-"""In degrees."""
 
 
 class Daylight:

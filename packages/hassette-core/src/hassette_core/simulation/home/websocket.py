@@ -185,7 +185,7 @@ class ClientConnection:
         response = self._services.call(
             message["domain"],
             message["service"],
-            {**message.get("service_data", {}), **_read_target(message.get("target", {}))},
+            {**message.get("service_data", {}), **_parse_target(message.get("target", {}))},
             context,
             return_response=wants_response,
         )
@@ -193,7 +193,7 @@ class ClientConnection:
 
 
 def _check(message: Json, **fields: tuple[type, bool]) -> None:
-    """Refuse a message that has other fields than these: name, (type, whether required)."""
+    """Refuse a message unless its fields match. Each field has a type and a flag that makes it required."""
     for name, (kind, required) in fields.items():
         if name not in message:
             if required:
@@ -206,14 +206,14 @@ def _check(message: Json, **fields: tuple[type, bool]) -> None:
             raise RefusedError("invalid_format", f"extra keys not allowed @ data['{name}']. Got {message[name]!r}")
 
 
-def _read_target(target: Json) -> dict[str, list[str]]:
-    read: dict[str, list[str]] = {}
+def _parse_target(target: Json) -> dict[str, list[str]]:
+    parsed: dict[str, list[str]] = {}
     for key, value in target.items():
         if key not in TARGET_KEYS:
             raise RefusedError("invalid_format", f"extra keys not allowed @ data['target']['{key}']. Got {value!r}")
         try:
-            read[key] = parse_ids(key, value)
+            parsed[key] = parse_ids(key, value)
         except RefusedError as problem:
             where = f"data['target']['{key}']. Got {value!r}"
             raise RefusedError(problem.code, f"not a valid value for dictionary value @ {where}") from None
-    return read
+    return parsed
