@@ -11,6 +11,7 @@ import importlib.util
 import sys
 
 DATABASE = {"aiosqlite", "alembic", "sqlalchemy"}
+TERMINAL = {"click", "rich"}
 WEB = {"fastapi", "starlette", "uvicorn", "jinja2"}
 HOME_ASSISTANT = {"hass_client", "aiohttp"}
 
@@ -19,8 +20,8 @@ PRESENT = {
     "executor": {"hassette_executor"},
     "core": {"hassette_executor", "hassette_core"},
     "store": {"hassette_store"} | DATABASE,
-    "sync": {"hassette_store", "hassette_sync"} | DATABASE | WEB,
-    "full": {"hassette_executor", "hassette_core", "hassette_store", "hassette_sync"} | DATABASE | WEB,
+    "sync": {"hassette_store", "hassette_sync"} | DATABASE | WEB | TERMINAL,
+    "full": {"hassette_executor", "hassette_core", "hassette_store", "hassette_sync"} | DATABASE | WEB | TERMINAL,
 }
 ABSENT = {
     "executor": {"hassette_core", "hassette_store", "hassette_sync", "pydantic", "opentelemetry"}

@@ -102,6 +102,6 @@ async def _send(websocket: WebSocket, after: int, at_most: int | None) -> None:
                     last_id = batch[-1].id
                     await send("runs", batch)
     except (DroppedError, TimeoutError) as error:
-        reason = f"Dropped: the client is too far behind or its connection is too slow. {error}".strip()
+        reason = str(error) or "The client was dropped: its connection is too slow."
         with suppress(TimeoutError):
             await send("dropped", reason=reason)
