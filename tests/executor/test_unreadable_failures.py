@@ -156,7 +156,7 @@ def test_edited_and_reloaded_app_is_shown_with_its_new_lines(tmp_path, monkeypat
     app = importlib.import_module(file.stem)
     try:
         assert "raise ValueError('first')\n" in failure().traceback
-        edit("# mended, or so its owner thinks\ndef run():\n    raise ValueError('other')\n")
+        edit("# edited while the app runs\ndef run():\n    raise ValueError('other')\n")
         importlib.reload(app)
         assert "raise ValueError('other')\n" in failure().traceback
     finally:

@@ -76,8 +76,8 @@ class ServiceCall(NamedTuple):
 
     Attributes:
         at_us: When it was sent.
-        domain: Such as ``light``.
-        service: Such as ``turn_on``.
+        domain: For example ``light``.
+        service: For example ``turn_on``.
         target: The targeted entities, areas or devices, as compact JSON; empty if none.
         data: The service data as compact JSON, truncated to the configured length; empty if none.
         duration_us: Time from sending to the response.
@@ -124,8 +124,8 @@ class HandlerInvocation(NamedTuple):
         duration_us: How long it ran.
         waited_us: From receiving the event to the start; for a sync handler this includes waiting for a thread.
         status: How it ended.
-        failure: What it raised; None unless the status is ``error``, or a run that timed out also raised.
-        effects: What it logged and called; None if nothing.
+        failure: The exception; None unless the status is ``error``, or the run timed out and also raised.
+        effects: Its log lines and service calls; None if there are none.
     """
 
     id: int

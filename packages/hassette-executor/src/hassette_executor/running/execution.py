@@ -60,7 +60,7 @@ class Execution:
         expired: Whether the deadline has passed and the task was cancelled.
         run: Number of the run, once it has been running long enough to be reported; 0 before.
         waits_for_thread: Whether it is a sync handler that waits for a free thread.
-        effects: What it logged and called so far; None if nothing.
+        effects: Its log lines and service calls so far; None if there are none.
         scope: State shared with the other executions of the executor.
     """
 
