@@ -61,7 +61,8 @@ class CommandExecutor:
         feed: The live feed of records.
         hooks: Callables that run when a run fails.
 
-    Example:
+    Example::
+
         async with CommandExecutor(MemorySink()) as executor:
             executor.register(hall)
             record = await executor.execute(

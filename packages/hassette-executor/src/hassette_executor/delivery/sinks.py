@@ -58,7 +58,8 @@ class MemorySink:
     Raises:
         ValueError: `max_records` is below 1.
 
-    Example:
+    Example::
+
         sink = MemorySink()
         async with CommandExecutor(sink) as executor:
             await executor.execute(command)
