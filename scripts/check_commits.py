@@ -4,7 +4,8 @@ CONTRIBUTING.md shows a good message. A subject has at most 72 characters, start
 no full stop. A change of more than a few files explains its reason in a body. Merge commits are not checked.
 
 The check starts after the last release tag. Before the first release it starts after the commit ``since`` in the table
-``[tool.check-commits]`` of pyproject.toml.
+``[tool.check-commits]`` of pyproject.toml. The list ``exceptions`` there names commits with a poor message that can no
+longer be changed because they were published.
 """
 
 import subprocess
@@ -31,9 +32,9 @@ note number offer open optimize order pack page parse pass pause pin place plan 
 prevent print promote protect prove provide publish pull push put queue quote raise re-export reach read rebuild
 recognize record recover redact redirect reduce refactor refresh refuse register reject release reload remove rename
 render reopen reorder reorganize repair repeat replace report request require reset resolve respect restart restore
-restrict restructure retain retire retry return reuse revert review revise rework rewrite round run salvage sample
-save scale scan schedule search select send separate serialize serve set share shorten show shrink simplify skip sort
-speed split stamp start state stop store stream strengthen strip style subscribe support suppress swap switch sync
+restrict restructure retain retire retry return reuse revert review revise reword rework rewrite round run salvage
+sample save scale scan schedule search select send separate serialize serve set share shorten show shrink simplify skip
+sort speed split stamp start state stop store stream strengthen strip style subscribe support suppress swap switch sync
 take teach test throttle tidy time tolerate trace track translate treat trigger trim truncate try turn type unify
 unpin update upgrade use validate verify wait warn watch widen wire wrap write yield
 """
@@ -44,7 +45,7 @@ class Commit(NamedTuple):
     """One commit.
 
     Attributes:
-        name: Its abbreviated hash.
+        name: Its hash.
         message: Its whole message.
         files: Number of files that it changes.
     """
@@ -104,10 +105,9 @@ def commits(root: Path, since: str) -> list[Commit]:
 
 def read_commit(root: Path, name: str) -> Commit:
     """Return one commit of a repository."""
-    text = git(root, "show", "--no-patch", "--format=%h %B", name) or ""
+    message = git(root, "show", "--no-patch", "--format=%B", name) or ""
     files = git(root, "diff-tree", "--root", "--no-commit-id", "--name-only", "-r", "-M", name) or ""
-    short, _, message = text.partition(" ")
-    return Commit(short, message.strip(), len(files.splitlines()))
+    return Commit(name, message.strip(), len(files.splitlines()))
 
 
 def git(root: Path, *arguments: str) -> str | None:
@@ -121,13 +121,14 @@ def git(root: Path, *arguments: str) -> str | None:
 
 def main() -> int:
     """Check the commits of this repository and return the exit code."""
-    since = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["check-commits"]["since"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["check-commits"]
+    exceptions = tuple(settings.get("exceptions", ()))
     try:
-        checked = commits(ROOT, since)
+        checked = [commit for commit in commits(ROOT, settings["since"]) if not commit.name.startswith(exceptions)]
     except UncheckedError as error:
         print(f"Commit messages are not checked: {error}.")
         return 0
-    found = [f"{commit.name} {problem}" for commit in checked for problem in problems(commit)]
+    found = [f"{commit.name[:8]} {problem}" for commit in checked for problem in problems(commit)]
     print("\n".join([*found, f"{len(checked)} commit messages checked, {len(found)} problems"]))
     return 1 if found else 0
 

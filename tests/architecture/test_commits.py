@@ -130,6 +130,18 @@ def test_problems_are_printed_with_the_name_of_the_commit(
     monkeypatch.setattr(check_commits, "ROOT", repository)
     assert check_commits.main() == 1
     line, summary = capsys.readouterr().out.splitlines()
-    assert line.startswith(name[:7])
+    assert line.startswith(name[:8])
     assert "got 'A'" in line
     assert summary == "1 commit messages checked, 1 problems"
+
+
+def test_exceptions_are_not_checked(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = git(repository, "rev-parse", "HEAD")
+    name = commit(repository, "A full queue has an aim")
+    settings = f'[tool.check-commits]\nsince = "{start}"\nexceptions = ["{name[:8]}"]\n'
+    (repository / "pyproject.toml").write_text(settings)
+    monkeypatch.setattr(check_commits, "ROOT", repository)
+    assert check_commits.main() == 0
+    assert capsys.readouterr().out == "0 commit messages checked, 0 problems\n"
