@@ -30,7 +30,7 @@ async def test_sync_handler_runs_in_a_thread_with_the_context_variables_of_the_c
     caller.set("the caller")
     async with CommandExecutor() as executor:
         await executor.execute(invoke(handler, runs_in="sync"))
-    assert seen == [("the caller", "hassette-handler-1")]
+    assert seen == [("the caller", "hassette-run-1")]
     assert caller.get() == "the caller"
 
 

@@ -7,9 +7,9 @@ import opentelemetry.semconv._incubating.attributes
 import opentelemetry.semconv.attributes
 import pytest
 
-from hassette_executor.otel import names
+from hassette_executor.otel import names, triggers
 
-NAMES = {key: name for key, name in vars(names).items() if key.isupper()}
+NAMES = {key: name for key, name in (vars(names) | vars(triggers)).items() if key.isupper() and isinstance(name, str)}
 OURS = ("hassette.", "homeassistant.")
 
 

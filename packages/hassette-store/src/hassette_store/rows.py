@@ -6,7 +6,7 @@ that). The schema (migrations/sql/0001_initial.sql) explains the fields.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, TypeGuard
+from typing import Protocol
 
 
 class SourceRow(Protocol):
@@ -309,13 +309,3 @@ class BatchRow(Protocol):
     def running(self) -> Sequence[RunningRow] | None: ...
     @property
     def session_facts(self) -> Sequence[tuple[str, str]]: ...
-
-
-def is_listener(registration: RegistrationRow) -> TypeGuard[ListenerRow]:
-    """Return whether a registration is a listener and not a job."""
-    return hasattr(registration, "topic")
-
-
-def is_event(trigger: TriggerRow) -> TypeGuard[EventTriggerRow]:
-    """Return whether a trigger is an event and not a due time."""
-    return hasattr(trigger, "event_type")

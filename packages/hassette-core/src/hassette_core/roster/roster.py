@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 from hassette_core.errors import RegistrationError
 from hassette_core.roster.loop_affinity import LoopAffinity
 from hassette_core.roster.run_lanes import CommandRunner, Mode, RunLane
-from hassette_executor import CommandExecutor, ErrorHook, ListenerRegistration, Registration
+from hassette_executor import CommandExecutor, ErrorHook, Registration
 
 logger = logging.getLogger(__name__)
 
@@ -106,11 +106,11 @@ class Roster(Generic[EntryT]):
     def _check_free(self, registration: Registration) -> None:
         if registration.key not in self._entries:
             return
-        app, instance, name, *topic = registration.key
+        app, instance, name, *topics = registration.key
         number = 2
-        while (app, instance, f"{name}_{number}", *topic) in self._entries:
+        while (app, instance, f"{name}_{number}", *topics) in self._entries:
             number += 1
-        where = f" on {registration.topic}" if isinstance(registration, ListenerRegistration) else ""
+        where = "".join(f" on {topic}" for topic in topics)
         raise RegistrationError(
             f"{app}.{instance} already has a {self._kind} named {name!r}{where}. The history finds it by that name:"
             f' cancel it first, or choose another name, such as name="{name}_{number}"'

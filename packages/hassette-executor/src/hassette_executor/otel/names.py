@@ -1,4 +1,4 @@
-"""Names of attributes and metrics.
+"""Names of attributes and metrics. `triggers` has the names of the facts about triggers.
 
 The first group are names of OpenTelemetry's semantic conventions; a test looks up each of them in
 ``opentelemetry.semconv``. They are repeated here because half of them are in a module of that package that may change
@@ -26,22 +26,14 @@ USER_ID = "user.id"
 
 # Facts of Home Assistant.
 CONTEXT_ID = "homeassistant.context.id"
-CONTEXT_PARENT_ID = "homeassistant.context.parent_id"
-ENTITY_ID = "homeassistant.entity.id"
-EVENT_TYPE = "homeassistant.event.type"
 SERVICE_DATA = "homeassistant.service.data"
 SERVICE_TARGET = "homeassistant.service.target"
-STATE_NEW = "homeassistant.state.new"
-STATE_OLD = "homeassistant.state.old"
 
 # Facts of Hassette.
 APP = "hassette.app"
 DROPPED_LOG_LINES = "hassette.dropped.log_lines"
 DROPPED_SERVICE_CALLS = "hassette.dropped.service_calls"
 INSTANCE = "hassette.app.instance"
-JOB_DUE = "hassette.job.due"
-JOB_MANUAL = "hassette.job.manual"
-JOB_SCHEDULE = "hassette.job.schedule"
 LIFECYCLE_DETAIL = "hassette.lifecycle.detail"
 LIFECYCLE_KIND = "hassette.lifecycle.kind"
 LIFECYCLE_SUBJECT = "hassette.lifecycle.subject"

@@ -6,7 +6,6 @@ span even if a batch is sent twice because the response to the first request was
 
 import logging
 from collections import OrderedDict
-from datetime import UTC, datetime
 from hashlib import blake2b
 
 from opentelemetry.sdk.resources import Resource
@@ -16,14 +15,13 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from hassette_executor.__about__ import __version__
 from hassette_executor.otel import names
+from hassette_executor.otel.triggers import Value, trigger_facts
 from hassette_executor.records.batches import Batch, LifecycleEvent
 from hassette_executor.records.failures import Failure
-from hassette_executor.records.runs import HandlerInvocation, JobExecution, Record
+from hassette_executor.records.runs import Record
 from hassette_executor.records.runs import Status as RunStatus
 
-Value = str | int | float | bool
 SCOPE = InstrumentationScope("hassette_executor", __version__)
-HOMEASSISTANT = "homeassistant"
 FAILED = ("_failed", "_lost", "_crashed", "_exhausted")
 """Endings of the kinds of lifecycle events that are errors."""
 
@@ -59,7 +57,7 @@ class SpanMaker:
         return SpanContext(trace_id or 1, span_id or 1, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 
     def _run_span(self, record: Record, resource: Resource) -> ReadableSpan:
-        registration, failure = record.registration, record.failure
+        registration, failure, trigger = record.registration, record.failure, trigger_facts(record)
         attributes: dict[str, Value | None] = {
             names.RECORD_ID: str(record.id),  # as text: JavaScript loses bits above 2^53
             names.APP: registration.app,
@@ -70,19 +68,14 @@ class SpanMaker:
             names.WAITED: record.waited_us / 1e6,
             names.CODE_FUNCTION_NAME: registration.handler,
             names.ERROR_TYPE: failure.type if failure else None,
+            **trigger.attributes,
         }
         if registration.source is not None:
             attributes[names.CODE_FILE_PATH] = registration.source.file
             attributes[names.CODE_LINE_NUMBER] = registration.source.line
-        if isinstance(record, HandlerInvocation):
-            kind, causes = SpanKind.CONSUMER, (record.trigger.context_id, record.trigger.parent_id)
-            attributes |= _event_attributes(record)
-        else:
-            kind, causes = SpanKind.INTERNAL, ()
-            attributes |= _job_attributes(record)
         links = [
             Link(self._causes[context_id], {names.CONTEXT_ID: context_id})
-            for context_id in causes
+            for context_id in trigger.context_ids
             if context_id is not None and context_id in self._causes
         ]
         if record.effects is not None:
@@ -95,7 +88,7 @@ class SpanMaker:
             attributes=_cleaned(attributes),
             events=_events(record),
             links=links,
-            kind=kind,
+            kind=trigger.span_kind,
             status=_status(record),
             start_time=record.started_us * 1000,
             end_time=(record.started_us + record.duration_us) * 1000,
@@ -168,32 +161,6 @@ def clean(text: str) -> str:
 def _cleaned(attributes: dict[str, Value | None]) -> dict[str, Value]:
     return {
         key: clean(value) if isinstance(value, str) else value for key, value in attributes.items() if value is not None
-    }
-
-
-def _event_attributes(record: HandlerInvocation) -> dict[str, Value | None]:
-    trigger = record.trigger
-    return {
-        names.MESSAGING_SYSTEM: HOMEASSISTANT,
-        names.MESSAGING_OPERATION_NAME: "process",
-        names.MESSAGING_OPERATION_TYPE: "process",
-        names.MESSAGING_DESTINATION_NAME: trigger.event_type,
-        names.MESSAGING_DESTINATION_SUBSCRIPTION_NAME: record.registration.topic,
-        names.EVENT_TYPE: trigger.event_type,
-        names.ENTITY_ID: trigger.entity_id,
-        names.STATE_OLD: trigger.old_state,
-        names.STATE_NEW: trigger.new_state,
-        names.CONTEXT_ID: trigger.context_id,
-        names.CONTEXT_PARENT_ID: trigger.parent_id,
-        names.USER_ID: trigger.user_id,
-    }
-
-
-def _job_attributes(record: JobExecution) -> dict[str, Value | None]:
-    return {
-        names.JOB_SCHEDULE: record.registration.schedule,
-        names.JOB_DUE: datetime.fromtimestamp(record.trigger.due_us / 1e6, UTC).isoformat(),
-        names.JOB_MANUAL: record.trigger.manual,
     }
 
 

@@ -47,7 +47,7 @@ class HandlerThreads:
         leaked: Number of threads that still run a call whose caller was cancelled.
     """
 
-    def __init__(self, limit: int, kind: str = "handler", log: RepeatedLog | None = None) -> None:
+    def __init__(self, limit: int, kind: str = "run", log: RepeatedLog | None = None) -> None:
         self._limit = limit
         self._kind = kind
         self._log = log
