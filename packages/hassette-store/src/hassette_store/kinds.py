@@ -42,6 +42,24 @@ class RunKind:
     interrupted: tuple[str, ...]
 
     @property
+    def registration_columns(self) -> tuple[str, ...]:
+        """The columns of ``registrations`` that describe a registration, in the order of the schema."""
+        return (
+            "id",
+            "app",
+            "instance",
+            "name",
+            self.trigger_source,
+            "handler",
+            "settings",
+            "source_file",
+            "source_line",
+            "source_snippet",
+            "runs_in",
+            "timeout_s",
+        )
+
+    @property
     def run_columns(self) -> tuple[str, ...]:
         """All columns of ``runs``, in the order of the schema."""
         return (
@@ -92,6 +110,10 @@ JOB: Final = RunKind(
 
 KINDS: Final = (HANDLER, JOB)
 
+NAMED_COLUMNS: Final = {"event_type_id": "event_type", "entity_id": "entity_id", "user_id": "user_id"}
+"""Columns of triggers that refer to the table ``names``, and the fields of the trigger that have the name itself. Every
+other column of ``running`` has the name of its field."""
+
 RUNNING_COLUMNS: Final = (
     "session_id",
     "run",
@@ -100,6 +122,11 @@ RUNNING_COLUMNS: Final = (
     *(column for kind in KINDS for column in kind.running),
 )
 """All columns of ``running_executions``."""
+
+
+def trigger_field(column: str) -> str:
+    """Return the field of a trigger that is stored in a column of ``running``."""
+    return NAMED_COLUMNS.get(column, column)
 
 
 def kind_of(registration: RegistrationRow) -> RunKind:

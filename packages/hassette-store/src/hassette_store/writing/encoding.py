@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 from hassette_store.errors import RejectedBatchError
 from hassette_store.ids import time_of
-from hassette_store.kinds import HANDLER, JOB, KINDS, RunKind, kind_of
+from hassette_store.kinds import HANDLER, JOB, KINDS, NAMED_COLUMNS, RunKind, kind_of, trigger_field
 from hassette_store.periods import HOUR_US
 from hassette_store.rows import (
     BatchRow,
@@ -215,16 +216,15 @@ class _TriggerEncoder:
     of_running: Callable[[Any, NameNumbers], Row]
 
 
+_event_fields: Final = attrgetter(*map(trigger_field, HANDLER.running))
+_EVENT_NAMES: Final = tuple(place for place, column in enumerate(HANDLER.running) if column in NAMED_COLUMNS)
+
+
 def _event(trigger: EventTriggerRow, names: NameNumbers) -> Row:
-    return (
-        names[trigger.event_type],
-        names[trigger.entity_id],
-        trigger.old_state,
-        trigger.new_state,
-        trigger.context_id,
-        trigger.parent_id,
-        names[trigger.user_id],
-    )
+    columns = list(_event_fields(trigger))
+    for place in _EVENT_NAMES:
+        columns[place] = names[columns[place]]
+    return columns
 
 
 def _events(runs: Iterable[InvocationRow], names: NameNumbers) -> Iterator[Row]:

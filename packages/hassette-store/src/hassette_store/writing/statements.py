@@ -66,8 +66,7 @@ def _add(*columns: str) -> str:
 
 
 def _registrations(kind: RunKind) -> Insertion:
-    described = ("handler", "settings", "source_file", "source_line", "source_snippet", "runs_in", "timeout_s")
-    columns = ("id", "app", "instance", "name", kind.trigger_source, *described)
+    columns = kind.registration_columns
     updated = [column for column in columns if column != "id" and column not in kind.key]
     return Insertion(
         kind.registrations,

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 
-from hassette_store.kinds import KINDS, RunKind
+from hassette_store.kinds import KINDS, NAMED_COLUMNS, RunKind, trigger_field
 
-# Columns of a trigger that refer to the table `names`, and the field that holds the name.
-_NAMED = {"event_type_id": "event_type", "entity_id": "entity_id", "user_id": "user_id"}
 # A damaged file may lack a value that each trigger of its kind has.
 _FALLBACKS = {"event_type_id": "'?'", "due_us": "{table}.started_us", "manual": "0"}
 _TRIGGER_COLUMNS = tuple(column for kind in KINDS for column in kind.running)
@@ -18,6 +16,10 @@ KIND = f"CASE kind {_KINDS_OF_REGISTRATIONS} END"
 def union(part: Callable[[RunKind], str], operator: str = "UNION ALL") -> str:
     """Return a compound SELECT with one part for each kind."""
     return f" {operator} ".join(part(kind) for kind in KINDS)
+
+
+LISTENS_TO = f"coalesce({', '.join(kind.trigger_source for kind in KINDS)}) AS listens_to"
+"""Topic or schedule for a row of the view ``registrations``."""
 
 
 def registration_columns(*names: str) -> str:
@@ -49,11 +51,10 @@ def trigger_columns(table: str) -> str:
 
 
 def _trigger_column(table: str, column: str) -> str:
-    field = _NAMED.get(column, column)
-    value = f"{column}_names.name" if column in _NAMED else f"{table}.{column}"
+    value = f"{column}_names.name" if column in NAMED_COLUMNS else f"{table}.{column}"
     if column in _FALLBACKS:
         value = f"coalesce({value}, {_FALLBACKS[column].format(table=table)})"
-    return f"{value} AS {field}"
+    return f"{value} AS {trigger_field(column)}"
 
 
 def trigger_joins(table: str) -> str:
@@ -61,5 +62,5 @@ def trigger_joins(table: str) -> str:
     return " ".join(
         f"LEFT JOIN names AS {column}_names ON {column}_names.id = {table}.{column}"
         for column in _TRIGGER_COLUMNS
-        if column in _NAMED
+        if column in NAMED_COLUMNS
     )

@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608  the statements contain only text from this package and from the store's table of kinds
 
-from hassette_sync.queries.kinds import KIND, union
+from hassette_sync.queries.kinds import KIND, LISTENS_TO, union
 
 # Registrations that ended with the whole framework count as registered. A shutdown takes a few seconds, and some
 # histories record it as a retirement of each registration. The reference is the newest session that registered
@@ -15,7 +15,7 @@ CASE WHEN retired_us < coalesce(
 """
 
 REGISTRATIONS = f"""
-SELECT id, {KIND} AS kind, app, instance, name, coalesce(topic, schedule) AS listens_to, handler, {_RETIRED}
+SELECT id, {KIND} AS kind, app, instance, name, {LISTENS_TO}, handler, {_RETIRED}
 FROM registrations
 WHERE (:kind IS NULL OR {KIND} = :kind) AND (:app IS NULL OR app = :app)
 ORDER BY app, instance, name, topic
@@ -23,7 +23,7 @@ ORDER BY app, instance, name, topic
 """Handlers and jobs by name. A home has hundreds."""
 
 REGISTRATION = f"""
-SELECT id, {KIND} AS kind, app, instance, name, coalesce(topic, schedule) AS listens_to, handler, {_RETIRED}, settings,
+SELECT id, {KIND} AS kind, app, instance, name, {LISTENS_TO}, handler, {_RETIRED}, settings,
        source_file, source_line, source_snippet, runs_in, timeout_s, first_registered_us, last_registered_us
 FROM registrations WHERE id = :registration_id
 """
