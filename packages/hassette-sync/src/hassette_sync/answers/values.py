@@ -1,6 +1,7 @@
 """Values that several answers share."""
 
 # ruff: noqa: D102  `TriggerBase` documents the properties of the triggers
+from collections.abc import Callable
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
@@ -52,6 +53,15 @@ class RegistrationRef(Answer):
 class TriggerBase(Answer):
     """Properties that pages and questions use for triggers of any kind. A trigger overrides those that it has."""
 
+    def title(self, moment: Callable[[int], str]) -> str:
+        """Short description, for display. ``moment`` formats a time."""
+        return ""
+
+    @property
+    def change(self) -> str | None:
+        """Change of the entity's state, for display."""
+        return None
+
     @property
     def origin(self) -> str:
         """Origin of the run, for display."""
@@ -101,6 +111,16 @@ class EventTrigger(TriggerBase):
     parent_id: str | None = None
     user_id: str | None = None
 
+    def title(self, moment: Callable[[int], str]) -> str:
+        del moment
+        return self.entity_id or self.event_type
+
+    @property
+    def change(self) -> str | None:
+        if not self.entity_id or (self.old_state is None and self.new_state is None):
+            return None
+        return " → ".join("∅" if state is None else state for state in (self.old_state, self.new_state))
+
     @property
     def origin(self) -> str:
         return "Event"
@@ -143,6 +163,9 @@ class DueTrigger(TriggerBase):
     kind: Literal["due"] = "due"
     due_us: int
     manual: Flag = False
+
+    def title(self, moment: Callable[[int], str]) -> str:
+        return "manual" if self.manual else f"due {moment(self.due_us)}"
 
     @property
     def origin(self) -> str:

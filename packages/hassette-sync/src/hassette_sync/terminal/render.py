@@ -7,7 +7,7 @@ from hassette_sync.answers.overview import Overview
 from hassette_sync.answers.registrations import Registration
 from hassette_sync.answers.runs import Run, RunDetail, ServiceCall
 from hassette_sync.answers.sessions import Session
-from hassette_sync.answers.values import DueTrigger, EventTrigger, RegistrationRef, Trigger
+from hassette_sync.answers.values import RegistrationRef, Trigger
 from hassette_sync.formatting import (
     ago,
     coarse,
@@ -65,21 +65,8 @@ def name(ref: RegistrationRef | Registration) -> str:
 
 def trigger_text(trigger: Trigger, now_us: int) -> str:
     """Describe a trigger: the entity with its change, the event type, or when the job was due."""
-    match trigger:
-        case EventTrigger(entity_id=None):
-            return trigger.event_type
-        case EventTrigger(old_state=None, new_state=None):
-            return str(trigger.entity_id)
-        case EventTrigger():
-            return f"{trigger.entity_id}: {_state(trigger.old_state)} → {_state(trigger.new_state)}"
-        case DueTrigger(manual=True):
-            return "manual"
-        case DueTrigger():
-            return f"due {moment(trigger.due_us, now_us=now_us)}"
-
-
-def _state(state: str | None) -> str:
-    return "∅" if state is None else state
+    title = trigger.title(lambda us: moment(us, now_us=now_us))
+    return title if trigger.change is None else f"{title}: {trigger.change}"
 
 
 def runs(found: tuple[Run, ...], now_us: int, width: int | None = None) -> str:
