@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hassette_sync import DataSyncService, RunFilter, TimeRange
-from hassette_sync.answers.values import EventTrigger
+from hassette_sync.answers.kinds import EventTrigger
 from hassette_sync.verdict import verdict_of
 from support.history import DAY, HOUR, SECOND, NewHistory
 

@@ -10,9 +10,9 @@ import hassette_store
 from hassette_store.kinds import KINDS
 from hassette_store.statuses import STATUS_NAMES
 from hassette_sync import DataSyncService, NewerDatabaseError
+from hassette_sync.answers.kinds import LABELS, TRIGGERS, Kind
 from hassette_sync.answers.registrations import AppSummary
-from hassette_sync.answers.values import TRIGGERS, Counts, Kind
-from hassette_sync.kinds import LABELS
+from hassette_sync.answers.values import Counts
 
 METHODS = {name: method for name, method in vars(DataSyncService).items() if not name.startswith("_")}
 QUESTIONS = {name: method for name, method in METHODS.items() if inspect.iscoroutinefunction(method)}

@@ -1,7 +1,8 @@
 """Answers about failures."""
 
+from hassette_sync.answers.kinds import RegistrationRef
 from hassette_sync.answers.runs import Run
-from hassette_sync.answers.values import Answer, Id, RegistrationRef
+from hassette_sync.answers.values import Answer, Id
 
 
 class ErrorGroup(Answer):

@@ -1,6 +1,7 @@
 """Answers about handlers, jobs and apps."""
 
-from hassette_sync.answers.values import Answer, Counts, Id, Kind, Percentiles, RegistrationRef
+from hassette_sync.answers.kinds import Kind, RegistrationRef
+from hassette_sync.answers.values import Answer, Counts, Id, Percentiles
 
 
 class Registration(Answer):

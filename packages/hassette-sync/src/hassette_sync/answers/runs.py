@@ -1,7 +1,8 @@
 """Answers about runs."""
 
 from hassette_store.ids import time_of
-from hassette_sync.answers.values import Answer, Id, Kind, RegistrationRef, Trigger
+from hassette_sync.answers.kinds import Kind, RegistrationRef, Trigger
+from hassette_sync.answers.values import Answer, Id
 
 
 class FailureBrief(Answer):

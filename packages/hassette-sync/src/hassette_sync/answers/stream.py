@@ -2,8 +2,9 @@
 
 from typing import Literal
 
+from hassette_sync.answers.kinds import Kind, Trigger
 from hassette_sync.answers.runs import FailureBrief, Run
-from hassette_sync.answers.values import Answer, Id, Kind, Trigger
+from hassette_sync.answers.values import Answer, Id
 
 
 class LiveRun(Answer):

@@ -8,9 +8,9 @@ from typing import TypeVar
 import click
 from pydantic import BaseModel
 
+from hassette_sync.answers.kinds import LABELS, KindLabels
 from hassette_sync.cli.shared import EPILOG, Query, parse_seconds, query_options, show_output
 from hassette_sync.ids import parse_id
-from hassette_sync.kinds import LABELS, KindLabels
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.service import DataSyncService
 from hassette_sync.terminal import render

@@ -8,10 +8,10 @@ from typing import cast
 
 from hassette_store.kinds import kind_of
 from hassette_store.rows import RegistrationRow, RunningRow
+from hassette_sync.answers.kinds import TRIGGERS, Kind, Trigger
 from hassette_sync.answers.overview import Accounting, Live, ServiceState, Upcoming
 from hassette_sync.answers.runs import FailureBrief, Running, RunningNow
 from hassette_sync.answers.stream import LiveRun
-from hassette_sync.answers.values import TRIGGERS, Kind, Trigger
 from hassette_sync.formatting import sendable
 from hassette_sync.live import LiveRow, LiveSnapshot
 from hassette_sync.queries.runs import RUNNING

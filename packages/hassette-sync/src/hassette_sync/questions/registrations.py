@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from sqlite3 import Row
 from typing import get_args
 
+from hassette_sync.answers.kinds import Kind, RegistrationRef
 from hassette_sync.answers.registrations import (
     AppSummary,
     HeatCell,
@@ -16,7 +17,6 @@ from hassette_sync.answers.registrations import (
     SkipReason,
     Source,
 )
-from hassette_sync.answers.values import Kind, RegistrationRef
 from hassette_sync.errors import NotFoundError
 from hassette_sync.queries import registrations as queries
 from hassette_sync.queries.statistics import by_unit

@@ -6,8 +6,9 @@ from sqlite3 import Row
 
 from hassette_store.sketch import value_of
 from hassette_store.statuses import STATUS_NAMES
+from hassette_sync.answers.kinds import TRIGGERS, RegistrationRef, Trigger
 from hassette_sync.answers.runs import FailureBrief, Run
-from hassette_sync.answers.values import TRIGGERS, Counts, Percentiles, RegistrationRef, Trigger
+from hassette_sync.answers.values import Counts, Percentiles
 from hassette_sync.queries.statistics import PERCENTILES
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from hassette_sync.answers.errors import ErrorGroup
+from hassette_sync.answers.kinds import KindLabels, RegistrationRef, Trigger
 from hassette_sync.answers.overview import Overview
 from hassette_sync.answers.registrations import Registration
 from hassette_sync.answers.runs import Run, RunDetail, ServiceCall
 from hassette_sync.answers.sessions import Session
-from hassette_sync.answers.values import RegistrationRef, Trigger
 from hassette_sync.formatting import (
     ago,
     coarse,
@@ -20,7 +20,6 @@ from hassette_sync.formatting import (
     size,
     status_label,
 )
-from hassette_sync.kinds import KindLabels
 from hassette_sync.terminal.tables import Column, plain, plain_lines, table
 from hassette_sync.verdict import verdict_of
 

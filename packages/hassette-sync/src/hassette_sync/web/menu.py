@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from hassette_sync.kinds import LABELS
+from hassette_sync.answers.kinds import LABELS
 
 
 class MenuEntry(NamedTuple):

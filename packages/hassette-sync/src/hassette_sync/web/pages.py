@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, Response
 
-from hassette_sync.kinds import LABELS
+from hassette_sync.answers.kinds import LABELS
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.time_range import TimeRange
 from hassette_sync.verdict import verdict_of

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from hassette_sync import formatting
 from hassette_sync.__about__ import __version__
-from hassette_sync.kinds import LABELS
+from hassette_sync.answers.kinds import LABELS
 from hassette_sync.time_range import SECOND_US, TimeRange, now_us
 from hassette_sync.web import charts
 from hassette_sync.web.menu import MENU
