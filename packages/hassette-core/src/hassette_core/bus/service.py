@@ -54,8 +54,6 @@ class BusService(ServiceContext):
         self._open = False
         self._stopped = asyncio.Event()
 
-    # ---- lifecycle --------------------------------------------------------------------------------------------
-
     async def start(self) -> None:
         """Start to dispatch events. Listeners may be registered before."""
         self._roster.bind()
@@ -85,8 +83,6 @@ class BusService(ServiceContext):
     def retires(self, retires: bool) -> None:
         self._roster.runner.retires = retires
 
-    # ---- events -----------------------------------------------------------------------------------------------
-
     def dispatch(self, event: Event) -> None:
         """Pass an event to the listeners that match it. Called on the event loop; does not wait for the handlers."""
         if not self._open:
@@ -98,8 +94,6 @@ class BusService(ServiceContext):
             trigger = trigger_of(event, self._redact)
             for listener in listeners:
                 listener.offer(event, trigger)
-
-    # ---- listeners --------------------------------------------------------------------------------------------
 
     def listen(
         self,

@@ -83,8 +83,6 @@ class PlannedJob:
         """True when the wall clock decides, False for an interval of the monotonic clock."""
         return not isinstance(self.schedule, Interval)
 
-    # ---- runs -------------------------------------------------------------------------------------------------
-
     def run(self, plan: Plan) -> None:
         """Start a planned run, as the mode allows."""
         self._offer(DueTrigger(plan.due_us), plan.due_ns)
@@ -111,8 +109,6 @@ class PlannedJob:
         self._lane.offer(
             ExecuteJob(registration=self.registration, call=self._handler, trigger=trigger, ready_ns=ready_ns)
         )
-
-    # ---- the next run -----------------------------------------------------------------------------------------
 
     def plan_first(self, place: Place) -> None:
         """Plan the first run, counted from now."""

@@ -61,8 +61,6 @@ class SchedulerService(ServiceContext):
         self._roster: Roster[PlannedJob] = Roster("job", executor)
         self._timetable = Timetable(self._roster, self.clock, Place(zone=time_zone))
 
-    # ---- lifecycle --------------------------------------------------------------------------------------------
-
     async def start(self) -> None:
         """Start to run jobs. They may be registered before; those that became due meanwhile run now, once."""
         self._roster.bind()
@@ -95,8 +93,6 @@ class SchedulerService(ServiceContext):
     @retires.setter
     def retires(self, retires: bool) -> None:
         self._roster.runner.retires = retires
-
-    # ---- jobs -------------------------------------------------------------------------------------------------
 
     def add(self, app: str, instance: str, handler: Handler, schedule: Schedule, options: JobOptions) -> PlannedJob:
         """Register a job and plan its first run. Apps use their `AppScheduler`.
@@ -166,8 +162,6 @@ class SchedulerService(ServiceContext):
     def _cancel_all(self, app: str, instance: str) -> None:
         for job in self.jobs(app, instance):
             self._cancel(job)
-
-    # ---- the home ---------------------------------------------------------------------------------------------
 
     @property
     def place(self) -> Place:

@@ -91,8 +91,6 @@ class Timetable:
         self._check_clock()
         job.plan_first(self.place)
 
-    # ---- due jobs ---------------------------------------------------------------------------------------------
-
     def _wake(self) -> None:
         self._timer = None
         try:
@@ -136,8 +134,6 @@ class Timetable:
         self._calendar_jobs -= job.by_calendar
         job.run(plan)
         job.end()
-
-    # ---- the timer and the clock ------------------------------------------------------------------------------
 
     def _arm(self) -> None:
         """Set the timer for the earliest job, or for the next check of the wall clock."""
