@@ -1,6 +1,6 @@
-"""All checks, one session each. ``nox -l`` lists them; ``nox -s test`` is the one for every day.
+"""All checks, one session each. ``nox -l`` lists them; run ``nox -s test`` every day.
 
-Sessions test what a user installs: wheels built from this tree, in a new environment, never the tree itself.
+The sessions test installed wheels, as users have them. The wheels are built from this tree for a new environment.
 `.ci/run` runs the sessions that a change must pass.
 
 All sessions install the versions in constraints.txt, except `minimums`, `maximums` and `newest`. A release of a
@@ -17,12 +17,13 @@ from itertools import chain
 from pathlib import Path
 
 import nox
+import nox.command
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = True  # otherwise nox skips the session and exits with 0
 nox.options.download_python = "never"  # test the user's Python, not a downloaded one
-nox.options.allow_parallel = True  # ``nox -j 2``; sessions that measure time turn it off
+nox.options.allow_parallel = True  # ``nox -j 2``; the session that measures time forbids it
 nox.options.sessions = ["test"]
 os.environ["UV_PYTHON_DOWNLOADS"] = "never"
 if any(ssl.get_default_verify_paths()[:2]):
@@ -33,7 +34,7 @@ ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13"]
 LOWEST, NEWEST = PYTHONS[0], PYTHONS[-1]
 
-# The packages that each kind of user installs. `scripts/check_installed.py` checks that nothing else comes with them.
+# The packages that each kind of user installs. `scripts/check_installed.py` checks that no other package is installed.
 PARTS = {
     "executor": ["hassette-executor"],
     "core": ["hassette-executor", "hassette-core"],
@@ -43,8 +44,8 @@ PARTS = {
 }
 EVERY_PART = [nox.param(part, id=part) for part in PARTS]
 QUICK = "not homeassistant and not browser and not torture"
-ONCE = f"{QUICK} and not long"  # tests marked `long` run in `test` only, not in each environment of the matrix
-# Most tests wait, for processes and timers. ``nox -s test -- -n 0 tests/executor`` runs them one after the other.
+IN_EACH_ENVIRONMENT = f"{QUICK} and not long"  # the session `test` runs tests marked `long`, once per CI run
+# Parallel, because most tests wait for processes and timers. ``-n 0`` after ``--`` runs them one after the other.
 PARALLEL = ["--numprocesses=logical", "--dist=worksteal"]
 CONSTRAINTS = ROOT / "constraints.txt"
 LOWEST_CONSTRAINTS = ROOT / "constraints-minimums.txt"
@@ -56,7 +57,7 @@ DEPENDENT_TESTS = [f"tests/{folder}" for folder in ("core", "store", "sync", "fu
 
 @nox.session
 def test(session: nox.Session) -> None:
-    """Run all quick tests with all packages, on the Python at hand, one process per core."""
+    """Run all quick tests with all packages, on the Python that runs nox, with one process per core."""
     install(session, "full", "test")
     where = session.posargs or ["--ignore=tests/typing", "tests"]
     session.run("pytest", "-m", QUICK, *PARALLEL, *where)
@@ -65,43 +66,43 @@ def test(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 @nox.parametrize("part", EVERY_PART)
 def tests(session: nox.Session, part: str) -> None:
-    """Run one part's tests with only this part installed: Python 3.11-3.13 x executor, core, store, sync, full."""
+    """Run a part's tests with only this part installed: Python 3.11-3.13 x executor, core, store, sync, full."""
     install(session, part)
     session.run("python", "scripts/check_installed.py", part)
     session.install(*PINNED, *group("test"))
     folders = ["full", "otel", "contracts", "architecture"] if part == "full" else [part]
     where = [f"tests/{folder}" for folder in folders]
-    session.run("pytest", "-m", ONCE, *(session.posargs or where))
+    session.run("pytest", "-m", IN_EACH_ENVIRONMENT, *(session.posargs or where))
 
 
 @nox.session(python=LOWEST)
 def minimums(session: nox.Session) -> None:
-    """Test the lowest versions of our dependencies that our ranges admit."""
+    """Test with the lowest versions of our dependencies that our ranges admit."""
     session.install("-c", str(LOWEST_CONSTRAINTS), *direct_dependencies())
     install(session, "full", "test", constraints=LOWEST_CONSTRAINTS)
-    session.run("pytest", "-m", ONCE, *(session.posargs or DEPENDENT_TESTS))
+    session.run("pytest", "-m", IN_EACH_ENVIRONMENT, *(session.posargs or DEPENDENT_TESTS))
 
 
 @nox.session(python=NEWEST)
 def maximums(session: nox.Session) -> None:
-    """Test today's newest versions of our dependencies, with pinned test tools. Reported by CI, not required."""
+    """Test with today's newest versions of our dependencies and with pinned test tools; CI does not require it."""
     session.install(*direct_dependencies())
     install(session, "full", constraints=None)
     installed = installed_names(session)
     tools = Path(session.create_tmp()).resolve() / "tools.txt"
     tools.write_text("".join(line for line in CONSTRAINTS.open() if name_of(line) not in installed))
     session.install("-c", str(tools), *group("test"))
-    session.run("pytest", "-m", ONCE, *(session.posargs or DEPENDENT_TESTS))
+    session.run("pytest", "-m", IN_EACH_ENVIRONMENT, *(session.posargs or DEPENDENT_TESTS))
 
 
 @nox.session(python=NEWEST)
 def newest(session: nox.Session) -> None:
-    """Try today's newest versions of everything, tools included. Reported by CI, not required."""
+    """Run most checks with today's newest versions of all dependencies and tools; CI does not require it."""
     install(session, "full", "test", "lint", "typecheck", "docs", constraints=None)
     run_lint(session)
     session.run("pyright")
     run_sphinx(session)
-    session.run("pytest", "-m", ONCE, *(session.posargs or ["tests"]))
+    session.run("pytest", "-m", IN_EACH_ENVIRONMENT, *(session.posargs or ["tests"]))
 
 
 @nox.session(python=LOWEST)
@@ -116,7 +117,7 @@ def pin(session: nox.Session) -> None:
         "# Tested versions of tools and dependencies, for Python 3.11 and later. Written by ``nox -s pin``.\n"
         + resolve(session, folder, groups | build | dependencies)
     )
-    # First the product alone: the lowest versions of the tools are of no interest.
+    # The packages' dependencies first, without the tools: only their lowest versions are of interest.
     lowest = resolve(session, folder, dependencies, "--resolution=lowest-direct")
     LOWEST_CONSTRAINTS.write_text(
         "# The lowest versions of our dependencies, and test tools that work with them. Written by ``nox -s pin``.\n"
@@ -134,7 +135,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=LOWEST)
 def typecheck(session: nox.Session) -> None:
-    """Check the types of the packages, of the tests' shared helpers, and of the joins between the packages."""
+    """Check the types of the packages, of the tests' shared helpers, and of the interfaces between the packages."""
     install(session, "full", "test", "typecheck")
     session.run("pyright")
     session.run("pytest", "tests/typing")
@@ -164,14 +165,14 @@ def build(session: nox.Session) -> None:
     output = Path(session.create_tmp()).resolve() / "dist"
     shutil.rmtree(output, ignore_errors=True)
     for package in sorted(ROOT.glob("packages/*")):
-        # Without --wheel or --sdist `build` makes the wheel from the sdist, as a distribution does.
+        # Without --wheel or --sdist, `build` builds the wheel from the sdist, as a Linux distribution does.
         session.run("python", "-m", "build", "--no-isolation", "--outdir", str(output), str(package), silent=True)
     session.run("python", "scripts/check_distributions.py", str(output))
 
 
 @nox.session(python=NEWEST)
 def browser(session: nox.Session) -> None:
-    """Test the pages in the system's Chromium."""
+    """Test the web pages in the system's Chromium."""
     install(session, "full", "test", "browser")
     session.run("pytest", "-m", "browser", *(session.posargs or ["tests/browser"]))
 
@@ -185,18 +186,24 @@ def homeassistant(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def torture(session: nox.Session) -> None:
-    """Run the tests that take minutes: a thousand SIGKILLs, a minute without a sink, a file locked for 30 seconds."""
+    """Run the tests that take minutes: a thousand SIGKILLs, a sink that fails for a minute, a file locked for 30 s."""
     install(session, "full", "test")
     session.run("pytest", "-m", "torture", "--timeout=3600", *(session.posargs or ["tests"]))
 
 
 @nox.session(python=NEWEST, allow_parallel=False)
 def bench(session: nox.Session) -> None:
-    """Measure the figures in the documentation, one after the other; ``-- --quick`` does a tenth of the work."""
+    """Run the benchmarks one after the other; ``-- --quick`` runs fewer rounds."""
     install(session, "full", "test")
+    failed: list[str] = []
     for benchmark in sorted(ROOT.glob("benchmarks/*.py")):
         if "__main__" in benchmark.read_text():  # the other files are shared helpers
-            session.run("python", str(benchmark), *session.posargs)
+            try:
+                session.run("python", str(benchmark), *session.posargs)
+            except nox.command.CommandFailed:  # after a missed target, show the figures of the other benchmarks, too
+                failed.append(benchmark.name)
+    if failed:
+        session.error(f"Failed: {', '.join(failed)}")
 
 
 @nox.session
@@ -208,7 +215,7 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def release(session: nox.Session) -> None:
-    """Release one package: ``nox -s release -- hassette-store 0.2.0``; ``--publish`` uploads it."""
+    """Check and build one release: ``nox -s release -- hassette-store 0.2.0``; ``--publish`` uploads it, too."""
     session.install(*PINNED, *group("release"))
     session.run("python", "scripts/release.py", *session.posargs)
 
@@ -235,12 +242,12 @@ def install(session: nox.Session, part: str, *groups: str, constraints: Path | N
 
 
 def resolve(session: nox.Session, folder: Path, requirements: set[str], *options: str) -> str:
-    """Return pinned versions for requirements and everything they need, one per line, on all platforms."""
-    asked, found = folder / "requirements.txt", folder / "resolved.txt"
-    asked.write_text("\n".join(sorted(requirements)))
-    found.unlink(missing_ok=True)  # uv would keep the versions in it
+    """Return pinned versions of requirements and their dependencies for all platforms, one per line."""
+    requested, found = folder / "requirements.txt", folder / "resolved.txt"
+    requested.write_text("\n".join(sorted(requirements)))
+    found.unlink(missing_ok=True)  # otherwise uv would keep the versions in it
     compile_ = ["uv", "pip", "compile", "--quiet", "--universal", f"--python-version={LOWEST}", "--no-header"]
-    session.run(*compile_, "--no-annotate", *options, "--output-file", str(found), str(asked))
+    session.run(*compile_, "--no-annotate", *options, "--output-file", str(found), str(requested))
     return found.read_text()
 
 
@@ -256,7 +263,7 @@ def name_of(line: str) -> str:
 
 
 def direct_dependencies() -> set[str]:
-    """Return what our packages and their extras need, without our own packages."""
+    """Return the requirements of our packages and their extras, without our packages themselves."""
     projects = [package["project"] for package in PACKAGES]
     extras = chain(*(project.get("optional-dependencies", {}).values() for project in projects))
     lines = chain(*(project["dependencies"] for project in projects), *extras)
@@ -276,9 +283,9 @@ def requirement(package: str, folder: Path) -> str:
 
 
 def wheels(session: nox.Session) -> Path:
-    """Build wheels of this tree, unless there are wheels of the same files already, and return their folder.
+    """Build wheels of this tree, unless wheels of the same files exist already, and return their folder.
 
-    uv's own cache looks at pyproject.toml only and would return wheels of older code.
+    uv's cache checks only pyproject.toml and would return wheels of older code.
     """
     digest = hashlib.sha256()
     for file in sorted(ROOT.glob("packages/*/**/*")):
@@ -299,12 +306,12 @@ def wheels(session: nox.Session) -> Path:
 
 
 def build_wheel(session: nox.Session, package: str, folder: str) -> None:
-    """Build one wheel with the tool of the session's backend."""
+    """Build one wheel, with uv or pip, depending on the session's backend."""
     if session.venv_backend == "uv":
         options = ["--build-constraints", str(CONSTRAINTS), "--out-dir", folder]
         session.run_install("uv", "build", "--quiet", "--wheel", *options, package)
     else:
-        # Older versions of pip read the first variable when they build, newer ones the second.
+        # For the build requirements, older versions of pip read the first variable, newer versions the second.
         pinned = {"PIP_CONSTRAINT": str(CONSTRAINTS), "PIP_BUILD_CONSTRAINT": str(CONSTRAINTS)}
         options = ["--quiet", "--no-deps", "--wheel-dir", folder]
         session.run_install("python", "-m", "pip", "wheel", *options, package, env=pinned)

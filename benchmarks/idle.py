@@ -1,9 +1,10 @@
-"""Measure wake-ups of the event loop and task switches of the process over ten seconds with an idle executor.
+"""Count the wake-ups of the event loop and the context switches of the process while the executor is idle.
 
     python benchmarks/idle.py [--quick]
 
-The floor is an event loop that sleeps for the same time in the same process, just before. Exits with 1 after one more
-wake-up than that. Task switches depend on the load of the machine, so a quarter of the floor plus 3 is tolerated.
+The floor is measured just before: the event loop of the same process sleeps for the same time. Exits with 1 if the
+idle executor adds a wake-up. The number of context switches depends on the load of the machine, so the executor may add
+a quarter of the floor, plus 3.
 """
 
 import argparse
@@ -20,7 +21,7 @@ LISTENER = ListenerRegistration(app="bench", instance="0", name="handler", topic
 
 
 class CountingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
-    """Counts how often the event loop waits, which is one more than its wake-ups."""
+    """Selector that counts the waits of the event loop. A wake-up follows each wait."""
 
     waits = 0
 
@@ -33,15 +34,15 @@ async def handler() -> None:
     pass
 
 
-async def asleep(selector: CountingSelector, seconds: float) -> tuple[int, int]:
-    """Sleep; return the loop's wake-ups and the process's voluntary task switches, of all threads."""
+async def sleep_and_count(selector: CountingSelector, seconds: float) -> tuple[int, int]:
+    """Sleep; return the loop's wake-ups, and the voluntary context switches of all threads."""
     waits, switches = selector.waits, resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
     await asyncio.sleep(seconds)
     return selector.waits - waits, resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - switches
 
 
 async def measure(selector: CountingSelector, seconds: float) -> tuple[tuple[int, int], tuple[int, int]]:
-    floor = await asleep(selector, seconds)
+    floor = await sleep_and_count(selector, seconds)
     async with CommandExecutor(NullSink()) as executor:
         serving = asyncio.create_task(executor.serve())
         executor.register(LISTENER)
@@ -50,9 +51,9 @@ async def measure(selector: CountingSelector, seconds: float) -> tuple[tuple[int
                 InvokeHandler(registration=LISTENER, call=handler, trigger=TRIGGER, ready_ns=time.monotonic_ns())
             )
         await executor.force_flush()
-        # The last timers of the executor (dispatch, flush, sweeper) end within the flush interval.
+        # The executor's last timers (dispatch, flush, sweeper) end within the flush interval.
         await asyncio.sleep(1)
-        idle = await asleep(selector, seconds)
+        idle = await sleep_and_count(selector, seconds)
         serving.cancel()
     return floor, idle
 
@@ -64,12 +65,15 @@ def main() -> None:
     selector = CountingSelector()
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
         floor, idle = runner.run(measure(selector, seconds))
-    print(f"floor: an event loop that sleeps {seconds:g} s  {floor[0]:4} wake-ups  {floor[1]:4} task switches")
-    print(f"with an idle executor                   {idle[0]:4} wake-ups  {idle[1]:4} task switches")
-    more = (idle[0] - floor[0], idle[1] - floor[1])
-    print(f"added                                    {more[0]:4} wake-ups  {more[1]:4} task switches  (aim: 0)")
-    if more[0] > 0 or more[1] > 3 + floor[1] // 4:
-        sys.exit("aim missed: an idle executor wakes up")
+    print(f"floor: an event loop that sleeps {seconds:g} s  {floor[0]:4} wake-ups  {floor[1]:4} context switches")
+    print(f"with an idle executor                   {idle[0]:4} wake-ups  {idle[1]:4} context switches")
+    wake_ups, switches = idle[0] - floor[0], idle[1] - floor[1]
+    limit = 3 + floor[1] // 4
+    print(f"added by the executor                   {wake_ups:4} wake-ups  {switches:4} context switches  (target: 0)")
+    if wake_ups > 0:
+        sys.exit(f"target missed: an idle executor adds {wake_ups} wake-ups")
+    if switches > limit:
+        sys.exit(f"target missed: an idle executor adds {switches} context switches, more than {limit}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Measure the time that the link takes per event, as a ratio to parsing the JSON of the message.
+"""Measure the link's time per event, as a ratio to the time for parsing the JSON of the message.
 
     python benchmarks/link.py [--quick]
 
-The floor is `json.loads` of the same message with the parser that hass-client uses: orjson if it is installed, else the
-standard library's. The figures are medians of alternating measurements on one machine. Compare ratios, not times.
+The floor is parsing the message with the parser that hass-client uses: orjson if it is installed, otherwise the
+standard library's. The figures are medians of alternating measurements. There is no target: compare the ratios of two
+versions.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from hassette_core.states import StateCache
 
 
 def messages() -> tuple[str, str]:
-    """Return the messages of a change of state and of another event, as Home Assistant sends them."""
+    """Return the messages for a state change and for another event, as Home Assistant sends them."""
     core = HomeCore(Random(0))
     add_entities(core)
     events: list[dict[str, Any]] = []
@@ -37,18 +38,18 @@ def messages() -> tuple[str, str]:
     return change, other
 
 
-def per_call_us(work: Callable[[], object], calls: int) -> float:
+def per_call_us(function: Callable[[], object], calls: int) -> float:
     began = time.perf_counter_ns()
     for _ in range(calls):
-        work()
+        function()
     return (time.perf_counter_ns() - began) / calls / 1_000
 
 
-def medians(works: dict[str, Callable[[], object]], rounds: int, calls: int) -> dict[str, float]:
-    taken: dict[str, list[float]] = {name: [] for name in works}
+def medians_us(functions: dict[str, Callable[[], object]], rounds: int, calls: int) -> dict[str, float]:
+    taken: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(rounds):
-        for name, work in works.items():
-            taken[name].append(per_call_us(work, calls))
+        for name, function in functions.items():
+            taken[name].append(per_call_us(function, calls))
     return {name: statistics.median(each) for name, each in taken.items()}
 
 
@@ -58,7 +59,7 @@ def measure_parsing(rounds: int, calls: int) -> None:
         inbox = Inbox(StateCache(), lambda event: None)
         inbox.begin()
         inbox.load([], running=True)
-        figures = medians(
+        figures = medians_us(
             {
                 "floor": lambda text=text: client_json.loads(text),
                 "standard": lambda text=text: json.loads(text),
@@ -70,17 +71,17 @@ def measure_parsing(rounds: int, calls: int) -> None:
         )
         floor = figures["floor"]
         print(f"{kind} ({len(text)} bytes, {client_json.__name__})")
-        for name, words in {
+        for name, label in {
             "floor": "parse the JSON: the floor",
             "standard": "  with the standard library",
             "parse": "parse the event (parse_event)",
-            "receive": "receive: parse, apply to the states, pass on",
+            "receive": "receive: parse, update the states, pass on",
         }.items():
-            print(f"  {words:<52} {figures[name]:6.2f} µs  {figures[name] / floor:5.2f} × floor")
+            print(f"  {label:<52} {figures[name]:6.2f} µs  {figures[name] / floor:5.2f} × floor")
 
 
 async def measure_socket(events: int) -> None:
-    """Measure all the way from a simulated home in this process: an upper bound, as it includes the home's work."""
+    """Measure events from a simulated home in this process: an upper bound, because it includes the home's work."""
     received = 0
     done = asyncio.Event()
 
@@ -98,17 +99,17 @@ async def measure_socket(events: int) -> None:
             for first in range(0, events, 1_000):
                 for n in range(first, min(first + 1_000, events)):
                     home.core.set("sensor.load", n)
-                while received < min(first + 1_000, events):  # noqa: ASYNC110  keeps the home's queue short
+                while received < min(first + 1_000, events):  # noqa: ASYNC110  the home's queue must stay short
                     await asyncio.sleep(0)
             await done.wait()
             took, cpu_s = time.perf_counter() - began, time.process_time() - cpu
     rate, cost_us = events / took, cpu_s / events * 1e6
-    print(f"over a socket, home and link in one process: {rate:,.0f} events/s, {cost_us:.0f} µs CPU each")
+    print(f"over a socket, home and link in one process: {rate:,.0f} events/s, {cost_us:.0f} µs CPU per event")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure the time that the link takes per event.")
-    parser.add_argument("--quick", action="store_true", help="take a few seconds, with rougher figures")
+    parser = argparse.ArgumentParser(description="Measure the link's time per event.")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, for CI")
     quick = parser.parse_args().quick
     measure_parsing(rounds=9 if quick else 41, calls=500 if quick else 3_000)
     asyncio.run(measure_socket(2_000 if quick else 20_000))

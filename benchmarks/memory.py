@@ -1,10 +1,10 @@
-"""Measure the growth of memory over a million runs, some with log lines, service calls and failures.
+"""Measure the growth of memory over a million runs. Some runs fail, log lines or call services.
 
     python benchmarks/memory.py [--quick]
 
-Exits with 1 if an aim is missed. With --quick a quarter more is tolerated, because CI machines are noisy.
+Exits with 1 if the target is missed. CI machines are noisy: with --quick, the limit is 25 % above the target.
 
-The floor is the same process after its first 100,000 runs, when every buffer has been filled once.
+The floor is the memory of the same process after its first 100,000 runs, when each buffer has been full once.
 """
 
 import argparse
@@ -26,14 +26,15 @@ from hassette_executor import (
     record_service_call,
 )
 
-WARM = 100_000
-AT_ONCE = 250
-AIM_MB = 5
+WARM_UP_RUNS = 100_000
+RUNS_PER_STEP = 250
+TARGET_MB = 5
+QUICK_TOLERANCE = 1.25
 TRIGGER = EventTrigger("state_changed", "light.hall", "off", "on", "01JDABCDEFGHJKMNPQRSTVWXYZ")
 log = logging.getLogger("bench.app")
 
 
-async def quiet() -> None:
+async def without_effects() -> None:
     pass
 
 
@@ -50,7 +51,7 @@ def commands() -> list[InvokeHandler]:
     """Return the commands to repeat: 23 without effects, one with effects, one failing."""
     made: list[InvokeHandler] = []
     for number in range(25):
-        call = with_effects if number == 7 else failing if number == 20 else quiet
+        call = with_effects if number == 7 else failing if number == 20 else without_effects
         registration = ListenerRegistration(
             app="bench", instance="0", name=f"handler {number}", topic="state_changed.*", handler=call.__name__
         )
@@ -65,27 +66,27 @@ def resident_mb() -> float:
 
 
 async def measure(runs: int) -> tuple[float, float, float]:
-    """Return megabytes before the first run, after the warm-up and after the last."""
+    """Return the resident megabytes before the first run, after the warm-up, and after the last run."""
     logging.getLogger("bench.app").propagate = True
     logging.getLogger("hassette_executor.outcome").setLevel(logging.CRITICAL)
     logging.lastResort = None
-    every = commands()
+    repeated = commands()
     async with CommandExecutor(NullSink()) as executor:
-        for command in every:
+        for command in repeated:
             executor.register(command.registration)
-        before, warm = resident_mb(), 0.0
-        for done in range(AT_ONCE, runs + 1, AT_ONCE):
-            for number in range(AT_ONCE):
-                await executor.execute(every[number % len(every)])
+        before, floor = resident_mb(), 0.0
+        for done in range(RUNS_PER_STEP, runs + 1, RUNS_PER_STEP):
+            for number in range(RUNS_PER_STEP):
+                await executor.execute(repeated[number % len(repeated)])
             await asyncio.sleep(0)
-            if done == WARM:
+            if done == WARM_UP_RUNS:
                 await executor.force_flush()
-                warm = resident_mb()
+                floor = resident_mb()
         await executor.force_flush()
         after = resident_mb()
         account = executor.accounting()
         assert account.executed == account.persisted + sum(account.shed.values()) == runs, account
-        return before, warm, after
+        return before, floor, after
 
 
 def main() -> None:
@@ -93,15 +94,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a quarter of the runs")
     quick = parser.parse_args().quick
     runs = 250_000 if quick else 1_000_000
-    before, warm, after = asyncio.run(measure(runs))
+    before, floor, after = asyncio.run(measure(runs))
     print(f"resident before the first run        {before:7.1f} MB")
-    print(f"floor: resident after {WARM:9,} runs  {warm:7.1f} MB")
-    print(f"resident after        {runs:9,} runs  {after:7.1f} MB  {after / warm:5.3f} x the floor")
-    print(f"growth                               {after - warm:7.2f} MB  (aim: < {AIM_MB} MB)")
-    if quick:
-        print("with --quick, a quarter more than the aim is tolerated")
-    if after - warm >= AIM_MB * (1.25 if quick else 1):
-        sys.exit("aim missed: growth")
+    print(f"floor: resident after {WARM_UP_RUNS:9,} runs  {floor:7.1f} MB")
+    print(f"resident after        {runs:9,} runs  {after:7.1f} MB  {after / floor:5.3f} x the floor")
+    growth, limit = after - floor, TARGET_MB * (QUICK_TOLERANCE if quick else 1)
+    print(f"growth                               {growth:7.2f} MB  (target: < {TARGET_MB} MB, limit {limit:g} MB)")
+    if growth >= limit:
+        sys.exit(f"target missed: memory grew by {growth:.2f} MB, the limit is {limit:g} MB")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Batches of a busy home, for the store's benchmarks.
 
-The records come from tests/support/rows.py. They cost little to make: the cost of the executor's records, above all of
-rendering a traceback, is not the store's.
+The records come from tests/support/rows.py and not from the executor, because they cost little to create. The figures
+should contain only the cost of the store, and not the cost of the executor, such as a rendered traceback.
 """
 
 import itertools
@@ -20,10 +20,10 @@ __all__ = ["Batch", "Home"]
 
 
 class Home:
-    """A busy home: most events come from sensors, and some runs fail, call services or log lines.
+    """A busy home. Most events come from sensors. Some runs fail, call services or log lines.
 
     Args:
-        handlers: Number of listeners, each with an entity; there are a tenth as many jobs.
+        handlers: Number of listeners, each for one entity. There is one job for ten listeners.
         plain: Whether all runs succeed and have no effects.
         seed: Seed of the random numbers.
         start_us: Time of the first event.
@@ -44,7 +44,7 @@ class Home:
         self.failures = [Failure("exception", "ValueError", f"sensor.s{n} has no value {n}", frames) for n in range(5)]
 
     def batch(self, runs: int, *, over_us: int = 500_000) -> Batch:
-        """Return a batch of runs that end one after the other within a time."""
+        """Return a batch of runs that end at equal intervals within ``over_us`` microseconds."""
         chance = self.random
         invocations: list[Run] = []
         executions: list[Run] = []

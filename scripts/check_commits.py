@@ -4,8 +4,8 @@ CONTRIBUTING.md shows a good message. A subject has at most 72 characters, start
 no full stop. A change of more than a few files explains its reason in a body. Merge commits are not checked.
 
 The check starts after the last release tag. Before the first release it starts after the commit ``since`` in the table
-``[tool.check-commits]`` of pyproject.toml. The list ``exceptions`` there names commits with a poor message that can no
-longer be changed because they were published.
+``[tool.check-commits]`` of pyproject.toml. The list ``exceptions`` there contains commits whose messages break
+these rules and cannot be changed any more, because they are published.
 """
 
 import subprocess
@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TAGS = "hassette-*-v*"
 MAX_SUBJECT = 72
 MAX_FILES_WITHOUT_BODY = 3
-# A list, because no rule distinguishes "Handle" from "Handles a", "Docs" or "Overview". Add a verb when it is missing.
-VERB_LIST = """
+# A list, because no rule distinguishes "Handle" from "Docs" or "Overview". Add missing verbs.
+IMPERATIVE_VERBS = """
 accept adapt add adjust adopt align allow apply ask avoid block bound bring build bump cache call cancel catch change
 check clarify classify clean clear close collect combine compare complete compute configure connect copy correct count
 cover create cut date decide declare decode deduplicate default defer define delay delete deliver depend deprecate
@@ -38,16 +38,16 @@ sort speed split stamp start state stop store stream strengthen strip style subs
 take teach test throttle tidy time tolerate trace track translate treat trigger trim truncate try turn type unify
 unpin update upgrade use validate verify wait warn watch widen wire wrap write yield
 """
-VERBS = frozenset(VERB_LIST.split())
+VERBS = frozenset(IMPERATIVE_VERBS.split())
 
 
 class Commit(NamedTuple):
     """One commit.
 
     Attributes:
-        name: Its hash.
-        message: Its whole message.
-        files: Number of files that it changes.
+        name: Hash.
+        message: Subject and body.
+        files: Number of changed files.
     """
 
     name: str
@@ -55,19 +55,21 @@ class Commit(NamedTuple):
     files: int
 
 
-class UncheckedError(Exception):
+class MissingHistoryError(Exception):
     """The clone does not contain the commits to check. The message explains why."""
 
 
 def problems(commit: Commit) -> list[str]:
-    """Return what is wrong with a commit's message, one sentence each."""
+    """Return the problems of a commit's message."""
     subject, _, rest = commit.message.partition("\n")
     found: list[str] = []
     if len(subject) > MAX_SUBJECT:
         found.append(f"the subject must have at most {MAX_SUBJECT} characters, got {len(subject)}")
     word = subject.split(" ")[0]
     if word != word.capitalize() or word.lower() not in VERBS:
-        found.append(f"the subject must start with an imperative verb such as 'Add', got {word!r} (VERBS lists them)")
+        found.append(
+            f"the subject must start with an imperative verb such as 'Add', got {word!r} (IMPERATIVE_VERBS lists them)"
+        )
     if subject.endswith("."):
         found.append("the subject must have no full stop at its end")
     if rest and not rest.startswith("\n"):
@@ -82,19 +84,20 @@ def commits(root: Path, since: str) -> list[Commit]:
 
     Args:
         root: Folder of the repository.
-        since: Where to start if there is no release yet.
+        since: Commit after which the check starts if there is no release tag.
 
     Raises:
-        UncheckedError: There is no repository, or the commit to start from is not in its history.
+        MissingHistoryError: There is no repository, or its history lacks the commit before the first to check.
     """
     if git(root, "rev-parse", "--git-dir") is None:
-        raise UncheckedError(f"{root} is not a git repository")
+        raise MissingHistoryError(f"{root} is not a git repository")
     start = git(root, "describe", "--tags", "--abbrev=0", "--match", TAGS) or since
     excluded = [start]
     if git(root, "merge-base", "--is-ancestor", start, "HEAD") is None:
         if git(root, "rev-parse", "--is-shallow-repository") != "true":
-            raise UncheckedError(f"commit {start}, after which the check starts, is not in the history of HEAD")
-        # All commits of a shallow clone are newer. The oldest ones lack their parents, so their changes are unknown.
+            raise MissingHistoryError(f"commit {start}, after which the check starts, is not in the history of HEAD")
+        # All commits of a shallow clone are newer. The changes of its oldest commits are unknown, because their parents
+        # are missing.
         boundary = git(root, "rev-parse", "--path-format=absolute", "--git-path", "shallow")
         assert boundary is not None
         excluded = Path(boundary).read_text().split()
@@ -125,7 +128,7 @@ def main() -> int:
     exceptions = tuple(settings.get("exceptions", ()))
     try:
         checked = [commit for commit in commits(ROOT, settings["since"]) if not commit.name.startswith(exceptions)]
-    except UncheckedError as error:
+    except MissingHistoryError as error:
         print(f"Commit messages are not checked: {error}.")
         return 0
     found = [f"{commit.name[:8]} {problem}" for commit in checked for problem in problems(commit)]

@@ -1,8 +1,8 @@
-"""Check the content of new wheels and sdists, install each wheel alone, and import it.
+"""Check the content of built wheels and sdists, then install each wheel in an empty environment and import it.
 
 Usage: python scripts/check_distributions.py DIST_DIR
 
-Our other packages come from DIST_DIR, all dependencies from the package index.
+Our packages come from DIST_DIR, other dependencies from the package index.
 """
 
 import subprocess
@@ -15,10 +15,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 CONSTRAINTS = ROOT / "constraints.txt"
-NOT_SHIPPED = ("__pycache__", ".pyc", ".db", "/tests/")
+UNWANTED = ("__pycache__", ".pyc", ".db", "/tests/")
 
 
-def expected(package: Path) -> set[str]:
+def expected_files(package: Path) -> set[str]:
     """Return the files that the wheel of a package must contain: code and data."""
     return {
         file.relative_to(package / "src").as_posix()
@@ -28,29 +28,29 @@ def expected(package: Path) -> set[str]:
 
 
 def check(package: Path, dist: Path) -> list[str]:
-    """Return what is wrong with a package's wheel and sdist."""
+    """Return the problems of a package's wheel and sdist."""
     name = package.name.replace("-", "_")
     wheels, sdists = list(dist.glob(f"{name}-*.whl")), list(dist.glob(f"{name}-*.tar.gz"))
     if len(wheels) != 1 or len(sdists) != 1:
         return [f"{package.name}: expected one wheel and one sdist, found {[file.name for file in wheels + sdists]}"]
     with zipfile.ZipFile(wheels[0]) as archive:
-        inside = set(archive.namelist())
+        in_wheel = set(archive.namelist())
     with tarfile.open(sdists[0]) as archive:
         in_sdist = {member.name.partition("/")[2] for member in archive.getmembers()}
-    must = expected(package)
-    found = [f"the wheel lacks {file}" for file in sorted(must - inside)]
-    found += [f"the wheel lacks {name}/py.typed"] * (f"{name}/py.typed" not in inside)
-    found += ["the wheel lacks its licence"] * (not any(file.endswith("licenses/LICENSE") for file in inside))
-    found += [
-        f"the wheel contains {file}" for file in sorted(inside) if any(part in f"/{file}" for part in NOT_SHIPPED)
-    ]
-    others = {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml"} | {f"src/{file}" for file in must}
-    found += [f"the sdist lacks {file}" for file in sorted(others - in_sdist)]
+    required = expected_files(package)
+    found = [f"the wheel lacks {file}" for file in sorted(required - in_wheel)]
+    found += [f"the wheel lacks {name}/py.typed"] * (f"{name}/py.typed" not in in_wheel)
+    found += ["the wheel lacks its licence"] * (not any(file.endswith("licenses/LICENSE") for file in in_wheel))
+    found += [f"the wheel contains {file}" for file in sorted(in_wheel) if any(part in f"/{file}" for part in UNWANTED)]
+    required_in_sdist = {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml"} | {
+        f"src/{file}" for file in required
+    }
+    found += [f"the sdist lacks {file}" for file in sorted(required_in_sdist - in_sdist)]
     return [f"{package.name}: {problem}" for problem in found]
 
 
 def install_alone(package: Path, dist: Path) -> list[str]:
-    """Install one wheel with its dependencies only, and import it with warnings as errors."""
+    """Install one wheel and its dependencies, import it with warnings as errors, and return the problems."""
     name = package.name.replace("-", "_")
     with tempfile.TemporaryDirectory() as scratch:
         venv.create(scratch)
@@ -74,14 +74,14 @@ def distribution(wheel: Path) -> str:
 
 def main(dist: Path) -> int:
     """Check every package of the workspace; return the exit code."""
-    wrong: list[str] = []
+    found: list[str] = []
     for package in sorted(ROOT.glob("packages/*")):
-        before = len(wrong)
-        wrong += check(package, dist)
-        wrong += install_alone(package, dist)
-        print(f"{package.name}: {'ok' if len(wrong) == before else 'wrong'}", flush=True)
-    print("\n".join(wrong), file=sys.stderr)
-    return 1 if wrong else 0
+        before = len(found)
+        found += check(package, dist)
+        found += install_alone(package, dist)
+        print(f"{package.name}: {'ok' if len(found) == before else 'failed'}", flush=True)
+    print("\n".join(found), file=sys.stderr)
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Check that an environment contains one part of Hassette and nothing else.
+"""Check that an environment contains one part of Hassette and no package of the other parts.
 
 Usage: python scripts/check_installed.py executor|core|store|sync|full
 
-Run it with the environment's Python, before any test dependency is installed.
+Run it with the environment's Python, before the test dependencies are installed.
 """
 
 import importlib
@@ -15,7 +15,7 @@ TERMINAL = {"click", "rich"}
 WEB = {"fastapi", "starlette", "uvicorn", "jinja2"}
 HOME_ASSISTANT = {"hass_client", "aiohttp"}
 
-# Packages that each part installs, and packages that must not be importable with it.
+# Modules that each part installs, and modules that it must not install.
 PRESENT = {
     "executor": {"hassette_executor"},
     "core": {"hassette_executor", "hassette_core"},
@@ -37,7 +37,7 @@ INSTALLERS = {"pip", "setuptools"}  # a new virtual environment may contain them
 
 
 def problems(part: str) -> list[str]:
-    """Return one line for each package that is missing, must not be there, or comes from the wrong place."""
+    """Return a line for each module that is missing, must not be importable, or is not from an installed wheel."""
     found: list[str] = []
     for name in sorted(PRESENT[part]):
         try:
@@ -47,14 +47,16 @@ def problems(part: str) -> list[str]:
             continue
         if name.startswith("hassette_") and "site-packages" not in str(module.__file__):
             found.append(f"{name} comes from {module.__file__}, not from an installed wheel")
-    found += [f"{name} can be imported" for name in sorted(ABSENT[part]) if importlib.util.find_spec(name)]
+    found += [
+        f"{name} is importable, but must not be" for name in sorted(ABSENT[part]) if importlib.util.find_spec(name)
+    ]
     if part == "executor":
         others = {dist.name for dist in importlib.metadata.distributions()} - INSTALLERS - {"hassette-executor"}
-        found += [f"{name} is installed, but the executor needs nothing" for name in sorted(others)]
+        found += [f"{name} is installed, but the executor needs no other package" for name in sorted(others)]
     return found
 
 
 if __name__ == "__main__":
-    if wrong := problems(sys.argv[1]):
-        sys.exit(f"{sys.argv[1]}: " + "; ".join(wrong))
-    print(f"{sys.argv[1]}: complete, and alone")
+    if found := problems(sys.argv[1]):
+        sys.exit(f"{sys.argv[1]}: " + "; ".join(found))
+    print(f"{sys.argv[1]}: all its modules are installed, and no others")

@@ -1,7 +1,7 @@
-"""Report words and phrases that plain English does not need: ``python scripts/check_words.py [PATH ...]``.
+"""Report words and phrases that CONTRIBUTING.md bans: ``python scripts/check_words.py [PATH ...]``.
 
-The list follows CONTRIBUTING.md, "How we write". It covers source, tests, names, SQL, templates, scripts and docs.
-The exit code is 1 if a phrase was found. A phrase that is right in one place is allowed there, with its reason.
+The section "How we write" explains them. The check covers source, tests, names, SQL, templates, scripts and docs. The
+exit code is 1 if it finds a phrase. `ALLOWED` lists the places where a phrase is right, with the reasons.
 """
 
 import argparse
@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 SUFFIXES = {".py", ".md", ".sql", ".html", ".js", ".css", ".toml", ".template", ".c", ".run", ".yaml"}
-# The licence is a standard text, and the list of phrases contains them all.
+# The licence is a standard text, and check_words.py contains all phrases.
 SKIPPED = {"LICENSE", "check_words.py"}
 
-# The phrase, and the words to use in its place. An underscore counts as the end of a word, so names are covered.
+# Each phrase, and words to use instead. An underscore counts as the end of a word, so names are covered.
 PHRASES = {
     r"say|says|said|saying|unsaid": "report, log, state, show",
     r"tell|tells|told|telling|untold": "report, log, inform, distinguish",
@@ -52,7 +52,7 @@ OPENING = re.compile(
 )
 QUESTION = re.compile(r"\?$")
 
-# (path, phrase as found in lower case) -> why it is right there.
+# (path, found phrase in lower case) -> why it is right there.
 _GLOSSARY_TEST = "tests/architecture/test_glossary.py"
 _WORDS_TEST = "tests/architecture/test_words.py"
 ALLOWED: dict[tuple[str, str], str] = {
@@ -72,7 +72,7 @@ _WORDS = [
 
 
 class Finding(NamedTuple):
-    """A phrase in a file, and what to write instead."""
+    """A banned phrase in a file, and the words to use instead."""
 
     path: str
     line: int
@@ -98,7 +98,7 @@ def findings(path: str, text: str) -> Iterator[Finding]:
 
 
 def files(paths: list[str]) -> list[Path]:
-    """Return the files to check: given files, and the files that git tracks below given folders."""
+    """Return the files to check: given files, and files in given folders that git tracks."""
     if all(Path(path).is_file() for path in paths):
         return [Path(path).resolve() for path in paths]
     listed = subprocess.run(
@@ -109,14 +109,14 @@ def files(paths: list[str]) -> list[Path]:
 
 
 def name_of(file: Path) -> str:
-    """Return the path of a file below the repository, or its whole path if it is outside."""
+    """Return the path of a file relative to the repository, or only its name if it is outside."""
     return file.relative_to(ROOT).as_posix() if file.is_relative_to(ROOT) else file.name
 
 
 def main() -> int:
     """Print the findings, one per line, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("paths", nargs="*", default=["."], help="files or folders; everything by default")
+    parser.add_argument("paths", nargs="*", default=["."], help="files or folders; by default the whole repository")
     parser.add_argument("--count", action="store_true", help="print only the number of findings")
     arguments = parser.parse_args()
     found = [
@@ -128,7 +128,7 @@ def main() -> int:
         print(len(found))
     else:
         for path, line, phrase, hint in found:
-            print(f"{path}:{line}: {phrase!r}; write: {hint}")
+            print(f"{path}:{line}: {phrase!r}; use instead: {hint}")
     return 1 if found else 0
 
 

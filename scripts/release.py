@@ -1,12 +1,12 @@
-"""Release one package.
+"""Check and build a release of one package, and publish it if requested.
 
 Usage: nox -s release -- PACKAGE VERSION [--publish]
 
-    nox -s release -- hassette-store 0.2.0             check and build, but publish nothing
+    nox -s release -- hassette-store 0.2.0             check and build only
     nox -s release -- hassette-store 0.2.0 --publish   the same, then tag and upload
 
 First set ``__about__.__version__``, date the version's section in the package's CHANGELOG.md, and commit. The tag is
-``PACKAGE-vVERSION``. Twine uploads the files; it finds the credentials or asks for them.
+``PACKAGE-vVERSION``. Twine uploads the files, with configured credentials or after a prompt.
 """
 
 import argparse
@@ -25,14 +25,14 @@ ROOT = Path(__file__).parents[1]
 
 
 def version_of(package: Path) -> str:
-    """Return the static version in a package's ``__about__.py``."""
+    """Return the version in a package's ``__about__.py``, empty if there is none."""
     (about,) = package.glob("src/*/__about__.py")
     match = re.search(r'^__version__ = "(.+)"$', about.read_text(), re.MULTILINE)
     return match[1] if match else ""
 
 
 def notes_of(package: Path, version: str) -> str:
-    """Return the changelog's text for a version, empty if it has no dated section."""
+    """Return the changelog's text for a version, empty if there is no dated section for it."""
     section = rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$\n(.*?)(?=^## |^\[|\Z)"
     match = re.search(section, (package / "CHANGELOG.md").read_text(), re.MULTILINE | re.DOTALL)
     return match[1].strip() if match else ""
@@ -43,25 +43,25 @@ def problems(root: Path, name: str, version: str) -> list[str]:
     package = root / "packages" / name
     if not package.is_dir():
         known = ", ".join(sorted(path.name for path in root.glob("packages/*")))
-        return [f"There is no package {name}; there are {known}."]
+        return [f"PACKAGE must be one of {known}, got {name!r}."]
     try:
         Version(version)
     except InvalidVersion:
         return [f"{version} is not a valid version."]
     found: list[str] = []
     if (written := version_of(package)) != version:
-        found.append(f"__about__.py has version {written}, not {version}.")
+        found.append(f"__about__.py must have the version {version}, got {written!r}.")
     if not notes_of(package, version):
         found.append(f"CHANGELOG.md has no section '## [{version}] - YYYY-MM-DD' with text.")
     if git(root, "tag", "--list", tag(name, version)):
         found.append(f"The tag {tag(name, version)} exists already.")
     if git(root, "status", "--porcelain"):
         found.append("The working tree has changes that are not committed.")
-    return found + refused_siblings(root, name, version)
+    return found + siblings_that_exclude(root, name, version)
 
 
-def refused_siblings(root: Path, name: str, version: str) -> list[str]:
-    """Return a sentence for each package of this tree whose range does not admit the new version."""
+def siblings_that_exclude(root: Path, name: str, version: str) -> list[str]:
+    """Return a sentence for each package of this repository whose range excludes the new version."""
     projects = [tomllib.loads(file.read_text())["project"] for file in sorted(root.glob("packages/*/pyproject.toml"))]
     return [
         f"{project['name']} requires {line}, which excludes {version}: widen the range first."
@@ -85,8 +85,8 @@ def git(root: Path, *arguments: str) -> str:
 def main(argv: Sequence[str]) -> int:
     """Check and build the package, tag and upload it with --publish, and return the exit code."""
     parser = argparse.ArgumentParser(prog="nox -s release --", description="Release one package.")
-    parser.add_argument("package", help="such as hassette-store")
-    parser.add_argument("version", help="such as 0.2.0")
+    parser.add_argument("package", help="name of the package, such as hassette-store")
+    parser.add_argument("version", help="version to release, such as 0.2.0")
     parser.add_argument("--publish", action="store_true", help="tag the commit and upload the files")
     options = parser.parse_args(argv)
     if found := problems(ROOT, options.package, options.version):
@@ -104,7 +104,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     git(ROOT, "tag", "--annotate", name, "--message", f"{options.package} {options.version}\n\n{notes}")
     subprocess.run([sys.executable, "-m", "twine", "upload", *files], check=True)
-    print(f"\nUploaded. Now: git push origin {name}")
+    print(f"\nUploaded. Now push the tag: git push origin {name}")
     return 0
 
 

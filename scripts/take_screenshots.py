@@ -1,10 +1,10 @@
-"""Take pictures of the pages: the README's picture, or every page in every look.
+"""Take pictures of the web pages: the README's picture, or each page in all sizes and colours.
 
 Usage: python scripts/take_screenshots.py                 # docs/images/overview.png
-       python scripts/take_screenshots.py --all FOLDER    # every page, wide and narrow, light and dark
+       python scripts/take_screenshots.py --all FOLDER    # each page, wide and narrow, light and dark
 
-The pages show the history of a simulated day, which tests/support/history.py writes, with a live feed. This needs the
-dependency group ``browser``, hassette-sync[web] and Chromium.
+The pages show a simulated day, written by tests/support/history.py, and a live feed. The script needs Chromium,
+hassette-sync[web] and the dependency group ``browser``.
 """
 
 import argparse
@@ -38,10 +38,10 @@ COLORS = ("light", "dark")
 
 
 async def main(folder: Path | None, chromium: str) -> None:
-    """Take the pictures."""
+    """Write the README's picture, or all pictures to a folder."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "hassette.db"
-        async with serve(path, hostile=folder is not None) as (url, data), async_playwright() as playwright:
+        async with serve(path, with_markup=folder is not None) as (url, data), async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
             if folder is None:
                 await take_readme_picture(browser, url)
@@ -51,11 +51,11 @@ async def main(folder: Path | None, chromium: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def serve(path: Path, *, hostile: bool) -> AsyncIterator[tuple[str, DataSyncService]]:
-    """Serve the pages of a simulated day; ``hostile`` includes names and texts that are markup."""
-    plausible(path, hostile=hostile)
+async def serve(path: Path, *, with_markup: bool) -> AsyncIterator[tuple[str, DataSyncService]]:
+    """Serve the pages of a simulated day; ``with_markup`` adds names and texts that contain HTML."""
+    plausible(path, hostile=with_markup)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
-        # No process writes heartbeats here, and the pictures take longer than a heartbeat is valid.
+        # No process writes heartbeats here. Without a later heartbeat, the last pictures would show a silent session.
         later_us = int(time.time() * SECOND) + MINUTE
         database.execute("UPDATE sessions SET heartbeat_us = ? WHERE ended_us IS NULL", (later_us,))
     data = DataSyncService(path, MemoryFeed())
@@ -66,7 +66,7 @@ async def serve(path: Path, *, hostile: bool) -> AsyncIterator[tuple[str, DataSy
 
 
 def state(now_us: int) -> MemorySnapshot:
-    """Return the state of a framework in which one job runs and four are planned."""
+    """Return the live state of a framework with one running job and four planned jobs."""
     planned = [
         ("motion_light", "hall", "turn_off", 55 * SECOND),
         ("climate_guard", "default", "check_windows", 3 * MINUTE),
@@ -91,7 +91,7 @@ def state(now_us: int) -> MemorySnapshot:
 
 
 async def take_readme_picture(browser: Browser, url: str) -> None:
-    """Write the picture in the README."""
+    """Write the README's picture."""
     page = await browser.new_page(viewport=README_SIZE, color_scheme="light")
     await page.goto(url)
     await page.locator("#connection[data-state=on]").wait_for()
@@ -100,7 +100,7 @@ async def take_readme_picture(browser: Browser, url: str) -> None:
 
 
 async def pages(data: DataSyncService) -> dict[str, str]:
-    """Return the paths of all pages, by the name of the picture."""
+    """Return the URL paths of all pages by the name of the picture."""
     run = (await data.runs(RunFilter(app="motion_light", text="kitchen"))).runs[0]
     failed = (await data.runs(RunFilter(app="climate_guard", status="failed"))).runs[0]
     return {
@@ -118,23 +118,28 @@ async def pages(data: DataSyncService) -> dict[str, str]:
 
 
 async def take_all(browser: Browser, url: str, paths: dict[str, str], folder: Path) -> None:
-    """Write a picture of each page in each look, and report pages that are wider than the window."""
-    for look, width in WIDTHS.items():
+    """Write a picture of each page in each size and colour; report pages that are wider than the window."""
+    for size, width in WIDTHS.items():
         for color in COLORS:
             scheme: Any = color
             page = await browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
             for name, path in paths.items():
                 await page.goto(url + path)
-                await page.screenshot(path=folder / f"{name}-{look}-{color}.png", full_page=True)
+                await page.screenshot(path=folder / f"{name}-{size}-{color}.png", full_page=True)
                 if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-                    print(f"{name}-{look}-{color} is wider than the window")
+                    print(f"{name}-{size}-{color} is wider than the window")
             await page.close()
     print(f"wrote pictures of {len(paths)} pages to {folder}")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Take pictures of the pages.")
-    parser.add_argument("--all", type=Path, metavar="FOLDER", help="every page, instead of the README's picture")
+    parser = argparse.ArgumentParser(description="Take pictures of the web pages.")
+    parser.add_argument(
+        "--all",
+        type=Path,
+        metavar="FOLDER",
+        help="write pictures of all pages to this folder",
+    )
     parser.add_argument("--chromium", default="/usr/bin/chromium", metavar="PATH", help="the browser")
     arguments = parser.parse_args()
     if arguments.all:

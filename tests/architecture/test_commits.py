@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import check_commits
-from check_commits import Commit, UncheckedError, commits, problems
+from check_commits import Commit, MissingHistoryError, commits, problems
 
 
 @pytest.fixture
@@ -112,12 +112,12 @@ def test_shallow_clone_checks_the_commits_whose_parents_it_has(repository: Path,
 
 
 def test_history_without_the_configured_commit_is_not_checked(repository: Path) -> None:
-    with pytest.raises(UncheckedError, match="76e4e5b, after which the check starts, is not in the history"):
+    with pytest.raises(MissingHistoryError, match="76e4e5b, after which the check starts, is not in the history"):
         commits(repository, "76e4e5b")
 
 
 def test_folder_without_a_repository_is_not_checked(tmp_path: Path) -> None:
-    with pytest.raises(UncheckedError, match="is not a git repository"):
+    with pytest.raises(MissingHistoryError, match="is not a git repository"):
         commits(tmp_path, "76e4e5b")
 
 

@@ -44,7 +44,7 @@ def test_prepared_release_has_no_problems(workspace: Path) -> None:
 def test_version_that_differs_from_about_is_refused(workspace: Path) -> None:
     problems = " ".join(release.problems(workspace, "hassette-store", "0.1.8"))
 
-    assert "__about__.py has version 0.1.7, not 0.1.8" in problems
+    assert "__about__.py must have the version 0.1.8, got '0.1.7'" in problems
     assert "CHANGELOG.md has no section" in problems
 
 
@@ -75,7 +75,7 @@ def test_uncommitted_changes_are_refused(workspace: Path) -> None:
 
 
 def test_version_outside_the_range_of_another_package_is_refused(workspace: Path) -> None:
-    problems = release.refused_siblings(workspace, "hassette-store", "0.2.0")
+    problems = release.siblings_that_exclude(workspace, "hassette-store", "0.2.0")
 
     assert [problem.split(" requires")[0] for problem in problems] == ["hassette-core", "hassette-sync"]
 
