@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from support.waiting import patience
+
 ROOT = Path(__file__).parents[2]
 PROSE = sorted(
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("packages/*/*.md")]
@@ -96,7 +98,9 @@ def test_every_python_example_can_be_read_and_every_whole_one_runs(page: Path, t
         compile(example, page.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         if re.search(r"^(class |asyncio\.run)", example, re.MULTILINE):  # else it is a fragment of something larger
             command = [sys.executable, "-W", "error", "-c", example]
-            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+            done = subprocess.run(
+                command, cwd=tmp_path, capture_output=True, text=True, timeout=patience(30), check=False
+            )
             assert done.returncode == 0, done.stderr
 
 

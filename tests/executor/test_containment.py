@@ -14,7 +14,7 @@ from hassette_executor.delivery.write_queue import WriteQueue
 from hassette_executor.running.classification import replaces_cancellation
 from support.records import failing, invoke, job, listener, nothing, record, sized
 from support.sinks import FaultySink
-from support.waiting import eventually
+from support.waiting import eventually, patience
 
 QUICK = ExecutorSettings(flush_interval_s=0.05, retry_min_s=0.05)
 
@@ -213,7 +213,7 @@ async def test_run_that_outlives_the_stop_keeps_its_deadline():
     await asyncio.sleep(0)
     await executor.stop()
     assert not running.done()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(patience(10)):
         assert (await running).status is Status.TIMED_OUT
 
 

@@ -19,7 +19,7 @@ from hassette_executor.running.effects import GatheredEffects, LateEffects
 from hassette_executor.running.execution import MAX_LINE, Execution, ExecutionScope
 from support.records import failing, invoke, listener, nothing
 from support.sinks import FaultySink
-from support.waiting import eventually
+from support.waiting import eventually, patience
 
 app_log = logging.getLogger("apps.hall")
 
@@ -267,7 +267,7 @@ async def test_effects_of_a_thread_during_the_end_of_its_run_are_counted_as_late
     def slow(self: GatheredEffects, call: ServiceCall) -> None:
         if threading.current_thread() is not threading.main_thread():
             inside.set()
-            go.wait(10)
+            go.wait(patience(10))
         add(self, call)
 
     monkeypatch.setattr(GatheredEffects, "add_call", slow)
@@ -339,7 +339,7 @@ async def test_threads_that_start_to_log_at_once_share_the_effects_of_their_run(
     gate = threading.Barrier(4)
 
     def log(number: int) -> None:
-        gate.wait(5)
+        gate.wait(patience(5))
         app_log.warning("%d", number)
 
     async def act() -> None:

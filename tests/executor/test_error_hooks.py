@@ -7,7 +7,7 @@ import pytest
 
 from hassette_executor import CommandExecutor, ErrorContext, ExecutionTimeoutError, ExecutorSettings, HassetteError
 from support.records import failing, invoke, listener, nothing, raising
-from support.waiting import eventually
+from support.waiting import eventually, patience
 
 
 def noting(seen: list[str], name: str):
@@ -148,7 +148,7 @@ async def test_hung_sync_hooks_take_no_threads_of_handlers():
 
     def hook(context: ErrorContext) -> None:
         began.append(context)
-        go.wait(20)
+        go.wait(patience(20))
 
     settings = ExecutorSettings(threads=1, hooks_at_once=2, hook_timeout_s=2)
     async with CommandExecutor(settings=settings) as executor:
@@ -221,7 +221,7 @@ async def test_stop_waits_for_hooks_then_cancels_counts_and_logs_them(caplog):
     await executor.start()
     executor.hooks.set(hook)
     await executor.execute(invoke(failing))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(patience(10)):
         await executor.stop()
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "hassette-error-hook"]
     assert executor.hooks.failed == 1

@@ -8,6 +8,7 @@ from hassette_executor import CommandExecutor, Feed, SubscriberTooSlowError
 from hassette_executor.delivery.dispatcher import DISPATCH_S
 from hassette_executor.records.sizes import total_size
 from support.records import invoke, nothing, record
+from support.waiting import patience
 
 
 def ids(records) -> list[int]:
@@ -26,7 +27,7 @@ async def test_records_reach_a_subscriber_in_order_within_a_tenth_of_a_second():
         assert executor.feed.subscribers == 1
         made = [await executor.execute(invoke(nothing)) for _ in range(5)]
         assert DISPATCH_S <= 0.1  # the interval of the timer; a busy machine may add to it
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(patience(10)):
             assert list(await anext(subscription)) == made
         later = await executor.execute(invoke(nothing))
         assert await anext(subscription) == (later,)
@@ -88,7 +89,7 @@ async def test_slow_subscriber_is_disconnected_with_an_error():
 
 async def test_subscriber_that_never_reads_slows_nothing_down():
     async with CommandExecutor() as executor, executor.feed.subscribe(limit=10) as idle:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(patience(10)):
             for _ in range(2_000):
                 await executor.execute(invoke(nothing))
         await executor.force_flush()

@@ -18,6 +18,7 @@ from hassette_executor import (
 )
 from hassette_executor.records.sizes import PLAIN_BYTES, size_of, total_size
 from support.records import invoke, record
+from support.waiting import patience
 
 app_log = logging.getLogger("apps.chat")
 
@@ -119,4 +120,4 @@ async def test_replayed_records_count_for_the_subscriber():
         publish(feed, talking(2, 2_000))
         publish(feed, talking(3, 2_000))
         with pytest.raises(SubscriberTooSlowError):
-            await asyncio.wait_for(anext(back), 10)
+            await asyncio.wait_for(anext(back), patience(10))

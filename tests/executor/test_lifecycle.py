@@ -25,7 +25,7 @@ from hassette_executor.records.ids import COUNTER_BITS, id_at, time_of
 from support.loops import manual_loop
 from support.records import execute_job, failing, forever, invoke, job, listener, nothing, raising, record
 from support.sinks import FaultySink
-from support.waiting import eventually
+from support.waiting import eventually, patience
 
 # ---- stopping
 
@@ -92,14 +92,15 @@ async def test_run_in_progress_at_the_stop_may_end_and_is_kept():
 
 
 async def test_run_can_stop_the_executor_without_waiting_for_itself(caplog):
-    executor = CommandExecutor(sink := MemorySink())
+    # A stop that waits for its caller would take the timeout.
+    executor = CommandExecutor(sink := MemorySink(), settings=ExecutorSettings(stop_timeout_s=600))
     await executor.start()
 
     async def shut_down() -> None:
         await executor.stop()
         raise ValueError("after the stop")
 
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(patience(3)):
         record = await executor.execute(invoke(shut_down))
     await eventually(lambda: executor.accounting().shed == {"after_stop": 1})
     assert record.status == "error"
@@ -141,7 +142,7 @@ async def test_stop_is_safe_before_start_and_after_a_failed_start():
     with pytest.raises(asyncio.CancelledError):
         await starting
     await executor.stop()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(patience(10)):
         await executor.serve()
 
 
@@ -545,7 +546,7 @@ async def test_sink_that_never_returns_its_last_id_does_not_block_automations(ca
             return 0
 
     limits = ExecutorLimits(last_id_s=0.02)
-    async with asyncio.timeout(5), CommandExecutor(Silent(), limits=limits) as executor:
+    async with asyncio.timeout(patience(5)), CommandExecutor(Silent(), limits=limits) as executor:
         assert (await executor.execute(invoke(nothing))).status == "success"
     lines = [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING]
     assert lines == ["Sink did not return its last id; ids start from the clock"]
@@ -561,7 +562,7 @@ class StuckLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.began.set()
-        self.go.wait(20)
+        self.go.wait(patience(20))
         self.lines.append(record)
 
 
@@ -593,7 +594,7 @@ async def test_blocked_log_holds_a_bounded_number_of_records_and_counts_the_rest
 
 async def test_blocked_log_does_not_block_the_stop(stuck_log):
     executor = CommandExecutor()
-    async with asyncio.timeout(5), executor:
+    async with asyncio.timeout(patience(5)), executor:
         await executor.execute(invoke(failing))
         await executor.force_flush()
         await eventually(stuck_log.began.is_set)

@@ -15,7 +15,7 @@ from hassette_executor import Clock, CommandExecutor, ExecutorSettings, Executor
 from hassette_executor.running.threads import HandlerThreads
 from support.records import MovableClock, invoke
 from support.sinks import FaultySink
-from support.waiting import eventually
+from support.waiting import eventually, patience
 
 caller: ContextVar[str] = ContextVar("caller", default="unknown")
 
@@ -43,7 +43,7 @@ async def test_threads_are_limited_and_further_calls_wait():
         with lock:
             running += 1
             most = max(most, running)
-        together.wait(20)  # three run at once, however late a thread begins
+        together.wait(patience(20))  # three run at once, however late a thread begins
         time.sleep(0.01)
         with lock:
             running -= 1
@@ -57,7 +57,7 @@ async def test_threads_are_limited_and_further_calls_wait():
 async def test_waiting_for_a_thread_is_waiting_time_and_not_running_time():
     go = threading.Event()
     async with CommandExecutor(settings=ExecutorSettings(threads=1)) as executor:
-        first = asyncio.ensure_future(executor.execute(invoke(lambda: go.wait(20), runs_in="sync")))
+        first = asyncio.ensure_future(executor.execute(invoke(lambda: go.wait(patience(20)), runs_in="sync")))
         await eventually(executor.running)
         command = invoke(lambda: time.sleep(1.4), runs_in="sync", timeout_s=2.5)
         asyncio.get_running_loop().call_later(1.4, go.set)
@@ -73,7 +73,7 @@ async def test_run_without_a_thread_before_its_deadline_never_runs():
     go = threading.Event()
     ran: list[int] = []
     async with CommandExecutor(settings=ExecutorSettings(threads=1)) as executor:
-        first = asyncio.ensure_future(executor.execute(invoke(lambda: go.wait(20), runs_in="sync")))
+        first = asyncio.ensure_future(executor.execute(invoke(lambda: go.wait(patience(20)), runs_in="sync")))
         await eventually(executor.running)
         waits = asyncio.ensure_future(executor.execute(invoke(lambda: ran.append(1), runs_in="sync", timeout_s=0.4)))
         await asyncio.sleep(0.3)
@@ -95,12 +95,12 @@ async def test_thread_that_becomes_free_after_the_deadline_does_not_start_the_ru
         # Called at the end of the sweep in which the deadline passes, before the task handles its cancellation.
         if passed_ns and not third_began.is_set():
             first_ends.set()
-            assert third_began.wait(20), "the thread has skipped the expired run"
+            assert third_began.wait(patience(20)), "the thread has skipped the expired run"
         return time.time_ns()
 
     clock = Clock(wall_ns=wall_ns, monotonic_ns=lambda: time.monotonic_ns() + passed_ns)
     async with CommandExecutor(settings=ExecutorSettings(threads=1), clock=clock) as executor:
-        first = asyncio.ensure_future(executor.execute(invoke(lambda: first_ends.wait(20), runs_in="sync")))
+        first = asyncio.ensure_future(executor.execute(invoke(lambda: first_ends.wait(patience(20)), runs_in="sync")))
         await eventually(executor.running)
         expiring = invoke(lambda: ran.append(1), runs_in="sync", timeout_s=100)
         second = asyncio.ensure_future(executor.execute(expiring))
@@ -126,7 +126,7 @@ async def test_thread_that_outlives_its_deadline_is_counted_until_it_ends(caplog
 
     def stuck() -> None:
         began.set()
-        go.wait(20)
+        go.wait(patience(20))
 
     moved = MovableClock()
     async with CommandExecutor(settings=ExecutorSettings(threads=1), clock=moved.clock()) as executor:
@@ -146,7 +146,7 @@ async def test_run_that_waited_long_for_a_thread_is_reported_as_running_once_it_
 
     def stuck() -> None:
         began.set()
-        leave.wait(10)
+        leave.wait(patience(10))
 
     moved = MovableClock()
     settings = ExecutorSettings(threads=1)
@@ -155,7 +155,7 @@ async def test_run_that_waited_long_for_a_thread_is_reported_as_running_once_it_
         await eventually(began.is_set)
         await moved.let_deadlines_pass(executor)
         assert (await first).status == "timed_out"
-        waiting = invoke(lambda: end.wait(10), name="waiting", runs_in="sync", timeout_s=0)
+        waiting = invoke(lambda: end.wait(patience(10)), name="waiting", runs_in="sync", timeout_s=0)
         second = asyncio.ensure_future(executor.execute(waiting))
         await asyncio.sleep(0)
         moved.monotonic_s += 3_600
@@ -171,7 +171,7 @@ async def test_call_cancelled_before_it_began_never_runs_and_is_not_leaked():
     go = threading.Event()
     ran: list[int] = []
     threads = HandlerThreads(1)
-    first = asyncio.ensure_future(threads.run(lambda: go.wait(20)))
+    first = asyncio.ensure_future(threads.run(lambda: go.wait(patience(20))))
     waiting = asyncio.ensure_future(threads.run(lambda: ran.append(1)))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -194,7 +194,7 @@ async def test_cancelled_calls_leave_nothing_behind_and_one_line_reports_that_no
 
     def stuck() -> None:
         began.set()
-        go.wait(20)
+        go.wait(patience(20))
 
     threads = HandlerThreads(1, log=RepeatedLog(logging.getLogger("pool"), 60))
     running = asyncio.ensure_future(threads.run(stuck))
@@ -229,8 +229,8 @@ async def test_call_cancelled_after_it_has_ended_is_not_leaked():
     ended = threading.Event()
     running = asyncio.ensure_future(threads.run(ended.set))
     await asyncio.sleep(0)
-    assert ended.wait(20)
-    deadline = time.monotonic() + 20
+    assert ended.wait(patience(20))
+    deadline = time.monotonic() + patience(20)
     while threads.busy and time.monotonic() < deadline:  # the loop must not run, or it would process the result
         time.sleep(0.001)  # noqa: ASYNC251  see above
     assert not threads.busy
@@ -272,7 +272,7 @@ async def test_failure_in_a_thread_has_no_frames_of_the_executor_and_leaves_no_c
 async def test_closed_pool_refuses_calls_and_a_reopened_pool_starts_new_threads():
     began, go = threading.Event(), threading.Event()
     threads = HandlerThreads(1)
-    stuck = asyncio.ensure_future(threads.run(lambda: (began.set(), go.wait(20))))
+    stuck = asyncio.ensure_future(threads.run(lambda: (began.set(), go.wait(patience(20)))))
     await eventually(began.is_set)
     threads.close()
     threads.close()
@@ -311,7 +311,9 @@ def test_process_with_a_leaked_thread_ends():
                 print(record.status, executor.leaked_threads)
         asyncio.run(main())
     """)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=patience(50), check=False
+    )
     assert (done.returncode, done.stdout.strip()) == (0, "timed_out 1")
 
 
@@ -321,7 +323,7 @@ def test_thread_of_a_closed_loop_ends_quietly():
 
     def handler() -> None:
         stuck.append(threading.current_thread())
-        go.wait(40)
+        go.wait(patience(40))
 
     async def main() -> None:
         moved = MovableClock()
@@ -335,5 +337,5 @@ def test_thread_of_a_closed_loop_ends_quietly():
     (thread,) = stuck
     assert thread.is_alive()
     go.set()
-    thread.join(20)
+    thread.join(patience(20))
     assert not thread.is_alive()

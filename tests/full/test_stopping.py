@@ -1,4 +1,4 @@
-"""The process stops on a signal, at once on a second one, and in spite of hung threads."""
+"""The process stops on a signal, ends immediately on a second one, and ends in spite of hung threads."""
 
 import re
 import signal
@@ -51,13 +51,18 @@ def test_stop_under_load_loses_no_run_and_ends_a_clean_session(
     assert (session["runs"], session["lost_runs"], session["lost_details"]) == (int(found[1]), 0, 0)
 
 
-def test_second_signal_ends_the_process_at_once(start: Start, config_file: Path, tmp_path: Path) -> None:
+def test_second_signal_ends_the_process_before_the_apps_have_shut_down(
+    start: Start, config_file: Path, tmp_path: Path
+) -> None:
     (tmp_path / "apps" / "listener.py").write_text(
         "import asyncio\nfrom hassette_core import App, AppConfig\n"
         "class Listener(App[AppConfig]):\n"
         "    async def on_shutdown(self) -> None:\n"
         "        self.logger.warning('it lingers')\n"
-        "        await asyncio.sleep(600)\n",
+        "        try:\n"
+        "            await asyncio.sleep(600)\n"
+        "        finally:\n"
+        "            self.logger.warning('its time limit is over')\n",
         encoding="utf-8",
     )
     process = start("demo", "--config", config_file, "--data-dir", tmp_path / "data", "--port", 0, "--speed", 0)
@@ -66,8 +71,10 @@ def test_second_signal_ends_the_process_at_once(start: Start, config_file: Path,
     process.signal(signal.SIGTERM)
     process.wait_for("it lingers")
     process.signal(signal.SIGTERM)
-    assert process.end(STOP_BUDGET_S / 2) == 128 + signal.SIGTERM
+    # No time is compared: a slow machine may need longer than the stop budget only to deliver the signal.
+    assert process.end() == 128 + signal.SIGTERM
     assert "ended immediately after a second SIGTERM" in process.output
+    assert "its time limit is over" not in process.output
 
 
 def test_hung_threads_do_not_prevent_the_exit(

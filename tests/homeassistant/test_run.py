@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.waiting import wait_until
+from support.waiting import patience, wait_until
 
 pytestmark = [pytest.mark.homeassistant, pytest.mark.timeout(180)]
 
@@ -53,7 +53,7 @@ class MirroredHome:
             json.dumps(body).encode(),
             {"Authorization": f"Bearer {self.real.home.token}", "Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=patience(20)) as answer:
             assert answer.status == 200
 
     def toggle(self) -> None:
@@ -63,7 +63,7 @@ class MirroredHome:
         request = urllib.request.Request(
             f"{self.url}/api/states/{entity_id}", headers={"Authorization": f"Bearer {self.real.home.token}"}
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=patience(20)) as answer:
             return json.load(answer)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from support.waiting import patience
+
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="hassette-executor[otel] is not installed")
 
 RECEIVER = Path(__file__).with_name("receiver.py")
@@ -38,7 +40,7 @@ class Receiver:
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(patience(10))
             assert self._process.stdout is not None
             self._process.stdout.close()
             self._process = None
@@ -55,10 +57,10 @@ class Receiver:
 
     def _post(self, what: str, how: dict[str, object]) -> None:
         request = urllib.request.Request(f"{self.endpoint}/{what}", json.dumps(how).encode(), method="POST")
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=patience(10)).close()
 
     def _received(self) -> dict:
-        with urllib.request.urlopen(f"{self.endpoint}/received", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.endpoint}/received", timeout=patience(10)) as answer:
             return json.load(answer)
 
     @property

@@ -32,6 +32,7 @@ from hassette_executor import (
 )
 from hassette_executor.otel import OpenTelemetrySettings, OpenTelemetrySink
 from hassette_executor.otel.errors import ExportFailedError, ExportRejectedError
+from support.waiting import eventually, patience
 
 AT_US = 1_790_000_000_000_000
 JOB = JobRegistration(app="heating", instance="0", name="night", schedule="every 1 s", handler="heating.Night.run")
@@ -55,12 +56,6 @@ def command(call: Callable) -> InvokeHandler:
 
 def ids_of(spans: list[dict]) -> list[int]:
     return [int(span["attributes"]["hassette.record.id"]) for span in spans]
-
-
-async def until(true: Callable[[], bool], within_s: float = 20) -> None:
-    async with asyncio.timeout(within_s):
-        while not true():  # noqa: ASYNC110  what it waits for is in another process
-            await asyncio.sleep(0.02)
 
 
 async def until_kept(sink: OpenTelemetrySink, what: Batch) -> None:
@@ -92,7 +87,7 @@ async def test_next_export_includes_failed_metrics_and_no_span_is_sent_twice(rec
     receiver.behave(metrics=[403, 403])  # the exporter itself would retry a 503, and in older versions a 500
     async with sink_of(receiver, metrics_interval_s=0.05) as sink:
         await sink.write(batch(1, 5))
-        await until(lambda: [r["status"] for r in receiver.requests if r["signal"] == "metrics"][-1:] == [200])
+        await eventually(lambda: [r["status"] for r in receiver.requests if r["signal"] == "metrics"][-1:] == [200])
         await sink.write(batch(2, 6))
 
     assert ids_of(receiver.spans) == [5, 6]
@@ -288,19 +283,20 @@ async def test_headers_and_compression_are_as_set(receiver):
 async def test_slow_receiver_does_not_block_the_event_loop():
     # A listening socket that accepts no connection: its backlog takes the connection and never responds.
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        sink = OpenTelemetrySink(OpenTelemetrySettings(endpoint=f"http://127.0.0.1:{mute.getsockname()[1]}"))
+        endpoint = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        sink = OpenTelemetrySink(OpenTelemetrySettings(endpoint=endpoint, timeout_s=patience(10)))
         await sink.start()
         writing = asyncio.create_task(sink.write(batch(1, 5)))
         began = time.monotonic()
         for _ in range(20):
             await asyncio.sleep(0.005)
-        assert time.monotonic() - began < 5  # the receiver has ten seconds
+        assert time.monotonic() - began < patience(5)  # the receiver has twice as long
         assert not writing.done()
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await writing
         await sink.stop()
-        assert time.monotonic() - began < 9.5
+        assert time.monotonic() - began < patience(9.5)
 
 
 async def test_no_request_is_made_on_the_event_loop(receiver, monkeypatch):
@@ -384,7 +380,7 @@ async def test_receiver_that_was_down_gets_everything_once_and_in_order(receiver
         account = executor.accounting()
         assert (account.persisted, account.waiting) == (50, 300)
         receiver.start()
-        await until(lambda: executor.accounting().waiting == 0)
+        await eventually(lambda: executor.accounting().waiting == 0)
 
     assert ids_of(receiver.spans) == during
     assert executor.accounting().persisted == 350

@@ -10,6 +10,7 @@ import hassette_executor.otel
 from hassette_executor.otel import OpenTelemetrySettings, create_sink
 from hassette_executor.otel import plugin as plugin_module
 from hassette_executor.otel.plugin import instance_id
+from support.waiting import patience
 
 ENDPOINT = "http://127.0.0.1:4318"
 
@@ -119,4 +120,4 @@ OpenTelemetrySink(OpenTelemetrySettings(endpoint="http://127.0.0.1:4318"))
 found = sorted(name for name in sys.modules if name.partition(".")[0] in ("opentelemetry", "requests", "google"))
 assert not found, found
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=patience(60))

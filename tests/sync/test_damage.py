@@ -83,7 +83,7 @@ def test_terminal_prints_one_sentence(plausible: Path, damage: Callable[[Path], 
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=patience(60),
     )
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.count("\n") == 1

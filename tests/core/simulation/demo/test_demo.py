@@ -9,6 +9,7 @@ import pytest
 from hassette_core import Hassette, StartFailedError
 from hassette_core.simulation.demo import Demo, DemoOptions, FailureTally
 from hassette_executor import CommandExecutor, EventTrigger, InvokeHandler, ListenerRegistration
+from support.waiting import patience
 
 
 class FailingFramework(Hassette):
@@ -37,7 +38,7 @@ def failing_run() -> InvokeHandler:
 @pytest.mark.parametrize("late", [0, 1, 2])
 async def test_every_failure_is_counted_once_also_during_the_shutdown(late: int) -> None:
     tally = FailureTally()
-    async with asyncio.timeout(5), CommandExecutor() as executor:
+    async with asyncio.timeout(patience(5)), CommandExecutor() as executor:
         following = asyncio.create_task(tally.follow(executor.feed))
         await executor.execute(failing_run())
         await executor.execute(failing_run())

@@ -14,6 +14,7 @@ from hassette_core.simulation.home import HomeActivity, HomeCore, SimulatedHome
 from hassette_core.simulation.home.core import UlidSource
 from hassette_core.simulation.home.entities import add_entities
 from hassette_core.simulation.home.load import LoadGenerator
+from support.waiting import patience
 
 
 def simulate(
@@ -148,7 +149,7 @@ async def test_the_load_has_the_given_rate() -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
     running = asyncio.create_task(load.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(patience(10)):
         while load.sent < 300:  # noqa: ASYNC110  it notifies of no count
             await asyncio.sleep(0.01)
     took = loop.time() - began
@@ -163,7 +164,7 @@ async def test_a_home_has_activity_except_at_speed_zero() -> None:
         heard = asyncio.Event()
         active.core.listen("state_changed", lambda event: heard.set())
         still.core.listen("*", lambda event: pytest.fail("something happened"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(patience(10)):
             await heard.wait()
 
 
@@ -219,6 +220,6 @@ async def test_stop_disconnects_clients_of_a_hanging_home() -> None:
             await socket.send_json({"type": "auth", "access_token": home.token})
             await socket.receive_json()
             home.hang()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(patience(10)):
                 await home.stop()
                 assert (await socket.receive()).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
