@@ -180,7 +180,7 @@ def test_new_run_appears_and_its_failure_is_announced(
 ) -> None:
     page = open_page("/")
     page.locator("#connection[data-state=on]").wait_for(timeout=LIMIT_MS)
-    assert page.locator("#connection").inner_text() == "Following the database"
+    assert page.locator("#connection").inner_text() == "Live (from the database)"
     runs_before = page.locator("#tiles .figure").first.inner_text()
     with History(history_path) as history:
         at_us = int(time.time() * 1_000_000)

@@ -175,7 +175,7 @@ def test_help_lists_commands_database_paths_exit_codes_and_completion(capsys: py
     assert main(["--help"]) == 0
     output = capsys.readouterr().out
     assert all(command in output for command in (*COMMANDS, "show", "backup", "restore", "vacuum", "check", "serve"))
-    assert "Exit codes: 0 done" in output
+    assert "Exit codes: 0 success" in output
     assert "_HASSETTE_TELEMETRY_COMPLETE=bash_source" in output
     assert "$HASSETTE__DATA_DIR" in output
 

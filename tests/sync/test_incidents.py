@@ -9,7 +9,7 @@ from hassette_sync.cli import main
 from hassette_sync.verdict import verdict_of
 from support.history import DAY, HOUR, SECOND, History, NewHistory
 
-RECOVERED = "The database was damaged and was rebuilt from the readable data"
+RECOVERED = "The database was damaged or missing and was replaced"
 ROUTINE = ("service_starting", "service_started", "app_started", "app_stopped", "service_stopping", "service_stopped")
 
 

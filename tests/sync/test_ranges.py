@@ -140,7 +140,7 @@ async def test_page_of_runs_lists_the_runs_that_its_figures_count(new_history: N
             long = await client.get("/?since=1970-01-02")
     assert [str(id_) in runs for id_ in ids] == [True] * 7
     assert runs.count("ValueError") == 7
-    assert "any failure (7)" in runs
+    assert "all failures (7)" in runs
     begin, end = (moment(us, now_us=now_us, seconds=False) for us in (hour_us, hour_us + HOUR))
     for page in (runs, errors):
         assert f"{begin} to {end}" in page

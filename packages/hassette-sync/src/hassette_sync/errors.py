@@ -1,16 +1,16 @@
 """Errors of hassette-sync, named by situation.
 
     Exception
-    └── SyncError                    any error that hassette-sync raises on purpose
+    └── SyncError                    base class of all errors of hassette-sync
         ├── HistoryUnavailableError  the history cannot be read
-        │   ├── DatabaseMissingError     no such file
+        │   ├── DatabaseMissingError     the file does not exist
         │   ├── NotADatabaseError        the file is not a Hassette history
         │   ├── NewerDatabaseError       a newer hassette-store wrote the file; also an error of hassette-store
         │   └── DatabaseUnreadableError  SQLite cannot read the file: permission, lock, damage
         ├── QueryTimeoutError        a question exceeded its deadline
         ├── NotFoundError            no run, registration, session or error group has this id
         ├── BadQuestionError         a filter, cursor or time is invalid
-        ├── DroppedError             a follower of the live runs was too slow
+        ├── DroppedError             the live stream ended for one follower
         └── WebNotInstalledError     the pages need hassette-sync[web]
 
 The terminal and the pages show the messages unchanged.
@@ -22,7 +22,7 @@ import hassette_store
 
 
 class SyncError(Exception):
-    """Root of all errors that hassette-sync raises on purpose. The message is one or two sentences for a person."""
+    """Base class of all errors of hassette-sync. The message is one or two sentences for the user."""
 
 
 class HistoryUnavailableError(SyncError):
@@ -47,7 +47,7 @@ class NotADatabaseError(HistoryUnavailableError):
 
 
 class NewerDatabaseError(HistoryUnavailableError, hassette_store.NewerDatabaseError):
-    """A newer hassette-store wrote the file, and this version could misread it."""
+    """A newer hassette-store wrote the file. This version could misinterpret it."""
 
 
 class DatabaseUnreadableError(HistoryUnavailableError):
@@ -71,7 +71,7 @@ class NotFoundError(SyncError):
     """No record has this id."""
 
     def __init__(self, what: str, id_: int) -> None:
-        super().__init__(f"There is no {what} with the id {id_}. The history may have deleted it because of its age.")
+        super().__init__(f"There is no {what} with the id {id_}. It may have been deleted because of its age.")
 
 
 class BadQuestionError(SyncError):
@@ -79,7 +79,10 @@ class BadQuestionError(SyncError):
 
 
 class DroppedError(SyncError):
-    """A follower of the live runs was too slow. It may follow again, after the last id that it has."""
+    """The live stream ended for one follower: it was too slow, or Hassette is stopping.
+
+    It may follow again, after the last id that it received.
+    """
 
 
 class WebNotInstalledError(SyncError, ImportError):

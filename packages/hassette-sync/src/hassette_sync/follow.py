@@ -1,4 +1,7 @@
-"""Follow the runs as they end, from the live feed or from the file: without gaps and without repetitions."""
+"""Follow the runs as they end, from the live feed or from the file.
+
+No run is repeated. No run is missing while the history can be read.
+"""
 
 import asyncio
 import logging
@@ -18,13 +21,13 @@ _logger = logging.getLogger(__name__)
 
 _PAGE = 500
 POLL_INTERVAL_S = 0.2
-"""Interval between checks for changes of the file. A check compares a counter in shared memory and reads no disk."""
+"""Interval between checks for changes of the file. A check only compares a counter in shared memory."""
 _RETRY_INTERVAL_S = 5 * POLL_INTERVAL_S
 
 
 @dataclass(frozen=True, slots=True)
 class TooManyRuns:
-    """Replacement for more new runs than the follower wants to receive one by one.
+    """Sent in place of the new runs if there are more than the follower accepts at once.
 
     Attributes:
         last_id: Id of the newest of these runs.
@@ -34,36 +37,37 @@ class TooManyRuns:
 
 
 Update = tuple[LiveRun, ...] | TooManyRuns
-"""New runs with ascending ids, or `TooManyRuns` in their place."""
+"""New runs with ascending ids, or `TooManyRuns`."""
 
 
 async def follow_feed(reader: Reader, feed: LiveFeed, after: int, at_most: int | None = None) -> AsyncGenerator[Update]:
     """Follow the framework's own feed.
 
-    The subscription starts before the history is read, so a run that ends in between is in at least one of them. Ids
-    identify runs that are in both.
+    The subscription starts before the history is read, so each run that ends in between is in at least one of the two.
+    A run that is in both is recognized by its id.
 
     Args:
         reader: Reader of the history, for runs that the feed no longer retains.
         feed: Feed of the framework.
-        after: Last id that the follower has, or 0 to begin with the retained runs.
-        at_most: Number of new runs above which the follower gets one `TooManyRuns`; None for no limit.
+        after: Id of the last run that the follower received, or 0 to begin with the runs that the feed retains.
+        at_most: Maximum number of new runs at once; for more, the follower gets one `TooManyRuns`. None for no limit.
 
     Raises:
-        DroppedError: The feed has dropped the follower.
+        DroppedError: The feed dropped the follower, or Hassette is stopping.
     """
     async with AsyncExitStack() as stack:
         subscription = await stack.enter_async_context(feed.subscribe(after))
         last = after
         if after:
-            # Missed runs from the history, oldest first. Without a readable history, the retained runs must do.
+            # The missed runs come from the history, oldest first. If it cannot be read, the follower gets only those
+            # missed runs that the feed still retains.
             try:
                 while update := await _next_from_history(reader, last, at_most):
                     last = _last_id(update)
                     yield update
             except (HistoryUnavailableError, QueryTimeoutError):
                 _logger.warning(
-                    "History could not be read; the live stream continues without missed runs",
+                    "History could not be read; the live stream omits runs that the client missed",
                     extra={"after": str(after)},
                 )
         while True:
@@ -82,7 +86,7 @@ async def _next_batch(subscription: AsyncIterator[Sequence[LiveRow]]) -> Sequenc
     except StopAsyncIteration:
         return None
     except Exception as error:
-        # The protocol allows any exception for a dropped follower.
+        # A feed may raise an exception of any type when it drops a follower.
         raise DroppedError(str(error) or type(error).__name__) from error
 
 
@@ -91,7 +95,7 @@ async def _next_from_history(reader: Reader, after: int, at_most: int | None) ->
     async with reader.transaction("live") as transaction:
         runs = await runs_after(transaction, after, _PAGE if at_most is None else at_most + 1)
         if at_most is not None and len(runs) > at_most:
-            # One lookup of the newest id replaces a walk through all runs since the last visit.
+            # One lookup of the newest id is cheaper than reading all of these runs.
             return TooManyRuns(await newest_id(transaction))
         return tuple(LiveRun.of(run) for run in runs)
 
@@ -107,8 +111,8 @@ async def follow_file(reader: Reader, after: int, at_most: int | None = None) ->
 
     Args:
         reader: Reader of the history.
-        after: Last id that the follower has, or 0 to begin with the next run.
-        at_most: Number of new runs above which the follower gets one `TooManyRuns`; None for no limit.
+        after: Id of the last run that the follower received, or 0 to begin with the next run.
+        at_most: Maximum number of new runs at once; for more, the follower gets one `TooManyRuns`. None for no limit.
     """
     last = after
     started = bool(after)
@@ -123,15 +127,15 @@ async def follow_file(reader: Reader, after: int, at_most: int | None = None) ->
                         last = _last_id(update)
                         yield update
         except (HistoryUnavailableError, QueryTimeoutError):
-            # The file does not exist yet, or is being replaced. Pages show the reason; a follower waits. All runs of a
-            # file that appears later are new.
+            # The file does not exist yet, or is being replaced. The pages show the reason, and the follower waits. All
+            # runs of a file that appears later are new.
             started = True
             await asyncio.sleep(_RETRY_INTERVAL_S)
 
 
 async def _changes(reader: Reader) -> AsyncGenerator[None]:
     """Yield once at the start and after each change of the file. End when another file has replaced it."""
-    connection = await reader.watch()
+    connection = await reader.open_separate()
     try:
         known: object = None
         while reader.is_current(connection):

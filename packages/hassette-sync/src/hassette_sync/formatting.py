@@ -1,15 +1,15 @@
-"""Format numbers, times and names for people; used by the terminal and the pages."""
+"""Format numbers, times and names for the terminal and the pages."""
 
 from datetime import datetime
 
 SECOND_US = 1_000_000
 _STATUS_LABELS = {
     "success": "ok",
-    "error": "failed",
+    "error": "error",
     "cancelled": "cancelled",
     "timed_out": "timed out",
     "interrupted": "interrupted",
-    "failed": "any failure",
+    "failed": "all failures",
 }
 _REASON_LABELS = {
     "queue_full_count": "queue full",
@@ -20,10 +20,10 @@ _REASON_LABELS = {
     "predicate_failed": "condition raised an error",
 }
 INCIDENT_LABELS = {
-    "database_recovered": "The database was damaged and was rebuilt from the readable data",
+    "database_recovered": "The database was damaged or missing and was replaced",
     "database_upgraded": "The database was upgraded",
 }
-"""Sentences for lifecycle events that concern the database file, by the kind of the event."""
+"""Sentences for recoveries and upgrades of the database file, by the kind of the lifecycle event."""
 
 
 def duration(us: int | None) -> str:
@@ -52,7 +52,7 @@ def _two_units(large: int, large_unit: str, small: int, small_unit: str) -> str:
 
 
 def moment(us: int | None, *, now_us: int, seconds: bool = True) -> str:
-    """Format a moment in local time: only the time for today, otherwise with the date."""
+    """Format a moment in local time, with the date unless it is today."""
     if us is None:
         return "–"
     local, today = datetime.fromtimestamp(us / SECOND_US), datetime.fromtimestamp(now_us / SECOND_US)  # noqa: DTZ006  local time is meant
@@ -65,7 +65,7 @@ def moment(us: int | None, *, now_us: int, seconds: bool = True) -> str:
 
 
 def iso(us: int) -> str:
-    """Format a moment exactly: local time with its offset, to the millisecond."""
+    """Format a moment in ISO form: local time with its UTC offset, to the millisecond."""
     return datetime.fromtimestamp(us / SECOND_US).astimezone().isoformat(timespec="milliseconds")
 
 
@@ -76,12 +76,12 @@ def ago(us: int | None, *, now_us: int) -> str:
     distance = now_us - us
     if abs(distance) < SECOND_US:
         return "just now"
-    length = coarse(abs(distance))
+    length = rough_duration(abs(distance))
     return f"{length} ago" if distance > 0 else f"in {length}"
 
 
-def coarse(us: int) -> str:
-    """Format a long duration in one unit: ``12 s``, ``3 min``, ``5 h``, ``2 d``."""
+def rough_duration(us: int) -> str:
+    """Format a duration in one unit: ``12 s``, ``3 min``, ``5 h``, ``2 d``."""
     seconds = us // SECOND_US
     for limit, unit, name in ((120, 1, "s"), (120 * 60, 60, "min"), (48 * 3_600, 3_600, "h")):
         if seconds < limit:
@@ -95,7 +95,7 @@ def number(value: int) -> str:
 
 
 def plural(count: int, noun: str, nouns: str | None = None) -> str:
-    """Format a count with its noun: ``1 crash``, ``1,234 runs``. ``nouns`` is the plural where it is not noun + s."""
+    """Format a count with its noun: ``1 crash``, ``1,234 runs``. ``nouns`` is an irregular plural."""
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
@@ -121,18 +121,18 @@ def size(count: int) -> str:
     return f"{value:.1f} GB"
 
 
-def sendable(text: str) -> str:
-    """Return the text with every lone surrogate, which UTF-8 cannot encode, replaced by a question mark."""
+def replace_surrogates(text: str) -> str:
+    """Replace each lone surrogate, which UTF-8 cannot encode, by a question mark."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def status_label(value: str) -> str:
-    """Return the label of a run's status: ``ok``, ``failed``, ``timed out``."""
+    """Return the label of a run's status: ``ok``, ``error``, ``timed out``."""
     return _STATUS_LABELS.get(value, label(value))
 
 
 def reason_label(value: str) -> str:
-    """Return the label of a reason for which a trigger led to no run, or records were lost."""
+    """Return the label of the reason why a trigger led to no run, or why records were lost."""
     return _REASON_LABELS.get(value, label(value))
 
 

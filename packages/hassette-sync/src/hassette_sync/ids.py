@@ -1,4 +1,4 @@
-"""Parse ids that come from outside. `hassette_store.ids` defines their layout."""
+"""Parse ids from user input. `hassette_store.ids` defines their layout."""
 
 from hassette_store.ids import MAX_ID
 from hassette_sync.errors import BadQuestionError

@@ -1,7 +1,7 @@
 """Present state of the framework: the protocol `LiveFeed`, and two implementations of it.
 
-The framework's process provides a `LiveFeed`. `NoFeed` takes its place where another process reads the history, and
-`MemoryFeed` serves tests. Runs and failures have the shapes of `hassette_store.rows`.
+The framework provides a `LiveFeed` in its process. In other processes, `NoFeed` takes its place. `MemoryFeed` is for
+tests. Runs and failures have the shapes of `hassette_store.rows`.
 """
 
 # ruff: noqa: D102  the docstring of a protocol explains its properties
@@ -45,7 +45,7 @@ class LiveServiceState(Protocol):
 
 
 class LiveAccounting(Protocol):
-    """Numbers of runs of this process: ``executed == persisted + sum(shed) + waiting``."""
+    """Counts of the runs of this process: ``executed == persisted + sum(shed) + waiting``."""
 
     @property
     def executed(self) -> int: ...
@@ -61,8 +61,8 @@ class LiveSnapshot(Protocol):
     """State of the framework at one moment.
 
     Attributes:
-        ready: Connected to Home Assistant, with started apps.
-        connection: ``connected``, ``connecting`` and the like; empty when unknown.
+        ready: Whether Home Assistant is connected and the apps have started.
+        connection: State of the connection to Home Assistant, such as ``connected``; empty if unknown.
     """
 
     @property
@@ -83,21 +83,21 @@ class LiveFeed(Protocol):
     """Source of runs as they end, and of the present state."""
 
     def subscribe(self, after: int) -> AbstractAsyncContextManager[AsyncIterator[Sequence[LiveRow]]]:
-        """Follow the runs from the entry into the context on, in the order of their ids.
+        """Follow the runs that end after the context is entered, in the order of their ids.
 
-        Retained runs with an id above ``after`` come first. The iteration raises any exception when the follower has
-        fallen too far behind.
+        Retained runs with an id above ``after`` come first. The iterator may raise an exception of any type if the
+        follower is too slow.
         """
         ...
 
     def snapshot(self) -> LiveSnapshot:
-        """Return the present state. It never blocks."""
+        """Return the present state, without blocking."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryAccounting:
-    """`LiveAccounting` from plain numbers."""
+    """Plain implementation of `LiveAccounting`."""
 
     executed: int = 0
     persisted: int = 0
@@ -107,7 +107,7 @@ class MemoryAccounting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemorySnapshot:
-    """`LiveSnapshot` from plain values, by default an empty one."""
+    """Plain implementation of `LiveSnapshot`, empty by default."""
 
     ready: bool = False
     connection: str = ""
@@ -118,7 +118,7 @@ class MemorySnapshot:
 
 
 class FollowerTooSlowError(SyncError):
-    """A follower of `MemoryFeed` has fallen too far behind."""
+    """A follower of `MemoryFeed` is too far behind."""
 
     def __init__(self, waiting: int) -> None:
         super().__init__(f"The follower was dropped: it fell {waiting} runs behind.")
@@ -129,7 +129,7 @@ class NoFeed:
 
     @asynccontextmanager
     async def subscribe(self, after: int) -> AsyncGenerator[AsyncIterator[Sequence[LiveRow]]]:
-        """Follow no runs."""
+        """Return an iterator that never yields a run."""
         yield _wait_forever()
 
     def snapshot(self) -> MemorySnapshot:
@@ -150,7 +150,7 @@ class MemoryFeed:
         bound: Number of runs that a follower may be behind before the feed drops it.
 
     Attributes:
-        state: Result of `snapshot`; replace it as needed.
+        state: State that `snapshot` returns. A test may replace it.
     """
 
     def __init__(self, retained: int = 1_000, bound: int = 1_000) -> None:

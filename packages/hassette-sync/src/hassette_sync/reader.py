@@ -23,8 +23,8 @@ from hassette_sync.errors import (
 from hassette_sync.queries.sessions import SCHEMA_REVISION
 from hassette_sync.time_range import now_us
 
-# SQLite asks after this many steps of its virtual machine whether to go on: often enough to stop a statement within a
-# few milliseconds, and too seldom to slow it down.
+# SQLite checks the deadline after this many steps of its virtual machine. This stops a statement within a few
+# milliseconds of its deadline, and does not slow down statements.
 _STEPS_BETWEEN_CHECKS = 20_000
 _BUSY_TIMEOUT_S = 1.0
 
@@ -35,18 +35,21 @@ OpenFile = Callable[[Path], sqlite3.Connection]
 
 
 def open_history(path: Path) -> sqlite3.Connection:
-    """Open a history for reading, even without the right to write next to it; unread writes are then missing."""
+    """Open a history for reading, even if this user may not write to its directory.
+
+    In that case, changes that are only in the write-ahead log are missing.
+    """
     return connect_to_read(path, busy_timeout_s=_BUSY_TIMEOUT_S, without_log=True)
 
 
 class ReadTransaction:
     """Consistent view of the history for one question: all statements see the same state.
 
-    `Reader.transaction` makes it.
+    `Reader.transaction` creates it.
 
     Attributes:
         identity: Device and inode of the file.
-        at_us: Present time of the question, in microseconds since the Unix epoch.
+        at_us: Time at which the transaction began, in microseconds since the Unix epoch.
     """
 
     def __init__(self, connection: aiosqlite.Connection, identity: tuple[int, int], at_us: int) -> None:
@@ -59,7 +62,7 @@ class ReadTransaction:
         return list(await self._connection.execute_fetchall(statement, parameters or {}))
 
     async def one(self, statement: str, parameters: Parameters | None = None) -> sqlite3.Row | None:
-        """Return the first row of a statement, or None without rows."""
+        """Return the first row of a statement, or None if there is none."""
         rows = await self.all(statement, parameters)
         return rows[0] if rows else None
 
@@ -72,7 +75,7 @@ class Reader:
     Args:
         path: Path of the database file.
         deadline_s: Deadline of one question, in seconds.
-        connections: Number of questions answered at the same time; further questions wait.
+        connections: Maximum number of questions that are answered at the same time; further questions wait.
         open_file: Opens the file.
 
     Attributes:
@@ -98,8 +101,9 @@ class Reader:
             question: Name of the question, for error messages.
 
         Raises:
-            HistoryUnavailableError: The file is missing, no history, too new, or unreadable.
-            QueryTimeoutError: The deadline has passed. The wait for a connection counts, too.
+            HistoryUnavailableError: The file is missing, is not a Hassette history, was written by a newer version, or
+                cannot be read.
+            QueryTimeoutError: The deadline has passed. It includes the wait for a connection.
         """
         deadline = time.monotonic() + self.deadline_s
         try:
@@ -125,8 +129,8 @@ class Reader:
                 raise QueryTimeoutError(question, self.deadline_s) from None
             raise _unavailable(self.path, error) from error
         finally:
-            # A connection is reused only after a clean end: an error or a cancellation may have left it within a
-            # transaction. The deadline of 0 also stops a statement that is still running.
+            # A connection is not reused after an error or a cancellation, because a transaction may still be open. The
+            # deadline of 0 stops a statement that is still running.
             try:
                 if connection is not None:
                     connection.deadline = 0.0
@@ -134,16 +138,16 @@ class Reader:
             finally:
                 self._free.release()
 
-    async def watch(self) -> "Connection":
-        """Open a separate connection to watch the file for changes. The caller must release it."""
+    async def open_separate(self) -> "Connection":
+        """Open a connection outside of the pool, to watch the file for changes. The caller must release it."""
         return await self._open_shielded()
 
     async def release(self, connection: "Connection") -> None:
-        """Close a connection, even if the caller is cancelled meanwhile."""
+        """Close a connection, even if the caller is cancelled in the meantime."""
         await asyncio.shield(self._in_background(connection.aio.close()))
 
     def is_current(self, connection: "Connection") -> bool:
-        """Return whether the connection has the file that is now at the path open, and can see changes to it."""
+        """Return whether the connection can see all changes to the file that is now at the path."""
         if connection.version is not None and connection.version != _version(self.path):
             return False
         return connection.identity == _identity(self.path)
@@ -158,7 +162,7 @@ class Reader:
     async def _give_back(self, connection: "Connection") -> None:
         await connection.aio.execute("ROLLBACK")
         if connection.version is not None:
-            # An unchanging connection would never see later writes of Hassette.
+            # A connection that opened the file as unchanging would never see later changes.
             await self.release(connection)
             return
         self._idle.append(connection)
@@ -173,13 +177,13 @@ class Reader:
             connection = self._idle.pop()
             if connection.identity == identity:
                 return connection
-            # Another file has the name now: a damaged file was moved aside, or a backup was restored.
+            # Another file is at the path now: a damaged file was replaced, or a backup was restored.
             await connection.aio.close()
         return await self._open_shielded()
 
     async def _open_shielded(self) -> "Connection":
-        # The thread of a connection is not a daemon: a half-open connection of a cancelled caller would keep the
-        # process alive. So the opening always completes, and is then undone.
+        # The thread of a connection is not a daemon thread. If a cancelled caller left a half-open connection behind,
+        # the process could not end. So the opening always completes, and then the connection is closed.
         opening = asyncio.ensure_future(self._open())
         try:
             return await asyncio.shield(opening)
@@ -197,8 +201,8 @@ class Reader:
         identity, version = _identity(self.path), _version(self.path)
         try:
             aio, unchanging = await _connect(self.path, self._open_file)
-            # The file may change after all, for example on a medium that another machine writes. So an unchanging
-            # connection serves one question only.
+            # A file that SQLite treats as unchanging can still change, for example because another machine writes it.
+            # So such a connection serves only one question.
             connection = Connection(aio, identity, version if unchanging else None)
             try:
                 await _check_schema(self.path, aio)
@@ -209,7 +213,7 @@ class Reader:
         except SyncError:
             raise
         except Exception as error:
-            # A damaged file fails in many ways, UnicodeDecodeError and MemoryError among them.
+            # A damaged file can cause errors of many types, including UnicodeDecodeError and MemoryError.
             raise _unavailable(self.path, error) from error
         return connection
 
@@ -220,7 +224,7 @@ class Connection:
     Attributes:
         aio: The connection itself.
         identity: Device and inode of the file.
-        version: Times and sizes of the file when it was opened as an unchanging file, otherwise None.
+        version: Result of `_version` at the opening if SQLite treats the file as unchanging, otherwise None.
         deadline: Deadline of the current question, on the monotonic clock.
     """
 
@@ -256,12 +260,12 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def _version(path: Path) -> object:
-    """Return a value that differs after each write: times and sizes of the file and of its log."""
+    """Return a value that differs after each write: times and sizes of the file and of its write-ahead log."""
     version: list[tuple[int, int] | None] = []
     for file in (path, path.with_name(f"{path.name}-wal")):
         try:
             status = file.stat()
-        except OSError:  # SQLite creates and deletes the log as needed
+        except OSError:  # SQLite creates and deletes the write-ahead log as needed
             version.append(None)
         else:
             version.append((status.st_mtime_ns, status.st_size))
@@ -269,7 +273,7 @@ def _version(path: Path) -> object:
 
 
 async def _connect(path: Path, open_file: OpenFile) -> tuple[aiosqlite.Connection, bool]:
-    """Return an open connection and whether SQLite takes the file as unchanging."""
+    """Open the file. Return the connection, and whether it treats the file as unchanging."""
     unchanging = False
     failed: list[Exception] = []
 
@@ -279,12 +283,12 @@ async def _connect(path: Path, open_file: OpenFile) -> tuple[aiosqlite.Connectio
             connection = open_file(path)
         except Exception as error:  # noqa: BLE001  raised below
             # aiosqlite waits for its thread only when it closes an open connection. Without a connection the thread
-            # could outlive the event loop and print a traceback. So a failure opens a connection to nothing.
+            # could outlive the event loop and print a traceback. So after a failure, open an empty database instead.
             failed.append(error)
             return sqlite3.connect(":memory:", check_same_thread=False)
         unchanging = isinstance(connection, UnchangingConnection)
         connection.row_factory = sqlite3.Row
-        # A wrong byte in one text must not make the others unreadable.
+        # An invalid byte in one text must not make the other values of the row unreadable.
         connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         return connection
 
@@ -304,16 +308,16 @@ async def _check_schema(path: Path, connection: aiosqlite.Connection) -> None:
         raise NotADatabaseError(path, "it does not have Hassette's tables (yet)") from None
     if not rows:
         raise NotADatabaseError(path, "its schema has no revision")
-    # Revisions are numbers of four digits, so their order as text is right.
+    # All revisions have four digits, so they can be compared as text.
     if (revision := str(rows[0][0])) > HEAD:
         raise NewerDatabaseError(path, revision, HEAD)
 
 
 def _unavailable(path: Path, error: Exception) -> HistoryUnavailableError:
     if isinstance(error, UnicodeDecodeError):
-        # Python could not decode an error message of SQLite that quotes the schema. Texts of rows never raise this.
+        # Python could not decode an error message of SQLite that quotes the schema. Texts in rows cannot cause this.
         return DatabaseUnreadableError(path, "it is damaged: its schema is not valid text")
-    # On one line: SQLite may quote line breaks.
+    # SQLite may quote line breaks, but the message must fit on one line.
     text = " ".join(str(error).split()) or type(error).__name__
     if "not a database" in text:
         return NotADatabaseError(path, "it is not an SQLite file")

@@ -1,4 +1,4 @@
-"""`DataSyncService`: typed answers to questions about the history."""
+"""`DataSyncService`, which answers questions about the history."""
 
 import functools
 import inspect
@@ -32,13 +32,14 @@ AnswerT = TypeVar("AnswerT")
 def question(
     name: str, answer: Callable[Concatenate[ReadTransaction, Asked], Coroutine[Any, Any, AnswerT]]
 ) -> Callable[Concatenate["DataSyncService", Asked], Coroutine[Any, Any, AnswerT]]:
-    """Return a method of `DataSyncService` that answers in one read transaction.
+    """Make a method of `DataSyncService` from a function that answers a question.
 
-    The method has the parameters, the types and the docstring of the function, except for the transaction.
+    The method calls the function with a new read transaction. It has the docstring of the function, and the same
+    parameters without the transaction.
 
     Args:
-        name: Name of the method. Errors quote it.
-        answer: Function of `hassette_sync.questions` that answers.
+        name: Name of the method, also for error messages.
+        answer: Function of `hassette_sync.questions`.
     """
 
     @functools.wraps(answer)
@@ -62,8 +63,8 @@ class DataSyncService:
         async with DataSyncService(Path("data/hassette.db")) as data:
             page = await data.runs(RunFilter(status="failed"), TimeRange.last("7d"))
 
-    Each question opens the file if necessary, so a missing or damaged file is an error of the question. The same
-    question succeeds once the file is there. All questions can raise `HistoryUnavailableError`, `QueryTimeoutError` and
+    A question opens the file if necessary, so it raises an error if the file is missing or damaged. The same question
+    succeeds once the file can be read. All questions can raise `HistoryUnavailableError`, `QueryTimeoutError` and
     `BadQuestionError`; questions about one id can raise `NotFoundError`. A time range of None means the last 24 hours.
 
     Args:
@@ -120,14 +121,14 @@ class DataSyncService:
     losses = question("losses", losses_page)
     covered = question("covered", covered_range)
 
-    # These questions also need the live feed or the remembered sketches.
+    # These questions also need the live feed or the cached sketches.
     async def status(self) -> Status:
         """Return the status of the file and of the framework."""
         async with self._reader.transaction("status") as transaction:
             return await overview.status(transaction, self.path, self.live_state())
 
     async def overview(self, time_range: TimeRange | None = None) -> Overview:
-        """Return all that the overview page shows: status, figures, failures, recent runs."""
+        """Return everything that the overview page shows: status, figures, failures, recent runs."""
         async with self._reader.transaction("overview") as transaction:
             return await overview.overview(
                 transaction,
@@ -139,7 +140,7 @@ class DataSyncService:
             )
 
     async def timeline(self, time_range: TimeRange | None = None, registration_id: int | None = None) -> Timeline:
-        """Return throughput, failures and durations over time, of the home or of one handler or job."""
+        """Return throughput, failures and durations over time, of all apps or of one handler or job."""
         async with self._reader.transaction("timeline") as transaction:
             return await overview.timeline(transaction, self._sketches, time_range, registration_id)
 
@@ -163,33 +164,33 @@ class DataSyncService:
         return now.live_state(self.live.snapshot()) if self.is_live else None
 
     def upcoming(self) -> tuple[Upcoming, ...]:
-        """Return the next runs of the jobs, soonest first. Without the live feed they are unknown, and it is empty."""
+        """Return the next runs of the jobs, soonest first. Without the live feed, the tuple is empty."""
         return now.live_upcoming(self.live.snapshot()) if self.is_live else ()
 
     async def follow(self, after: int = 0) -> AsyncGenerator[tuple[LiveRun, ...]]:
         """Yield the runs as they end, in the order of their ids.
 
         Args:
-            after: Last known id; the runs since then come first. 0 begins with the next run, or with the runs that the
-                live feed retains.
+            after: Id of the last run that the caller received; the runs since then come first. 0 begins with the runs
+                that the live feed retains, or with the next run if there is no live feed.
 
         Raises:
-            DroppedError: The follower was too slow.
+            DroppedError: The follower was too slow, or Hassette is stopping.
         """
         async with aclosing(self._updates(after, None)) as updates:
             async for update in updates:
                 if not isinstance(update, TooManyRuns):
                     yield update
 
-    async def watch(self, after: int, at_most: int) -> AsyncGenerator[Update]:
-        """Yield the runs as they end, like `follow`, but one `TooManyRuns` in place of many runs at once.
+    async def follow_limited(self, after: int, at_most: int) -> AsyncGenerator[Update]:
+        """Yield the runs as they end, like `follow`, but at most a number of runs at once.
 
         Args:
-            after: Last known id.
-            at_most: Maximum number of runs at once.
+            after: Id of the last run that the caller received.
+            at_most: Maximum number of new runs at once. If there are more, one `TooManyRuns` is sent in their place.
 
         Raises:
-            DroppedError: The follower was too slow.
+            DroppedError: The follower was too slow, or Hassette is stopping.
         """
         async with aclosing(self._updates(after, at_most)) as updates:
             async for update in updates:

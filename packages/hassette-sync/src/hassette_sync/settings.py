@@ -18,8 +18,9 @@ class WebSettings:
         host: Address to listen on. Any address except loopback requires a token.
         port: TCP port; 0 for any free port.
         token: Secret of at least 16 characters that visitors must present; None for access without a token.
-        allowed_hosts: Additional host names for browsers, such as ``("hassette.home.arpa",)``. The loopback names are
-            always allowed. With a token, all IP addresses, the name of the machine and ``*.local`` are allowed, too.
+        allowed_hosts: Additional host names that browsers may use, such as ``("hassette.home.arpa",)``. The loopback
+            names are always allowed. With a token, all IP addresses, the name of the machine and ``*.local`` are
+            allowed, too.
         query_deadline_s: Deadline of one question, in seconds.
 
     Raises:
@@ -35,7 +36,7 @@ class WebSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
             raise ValueError(f"port must be from 1 to 65535, or 0 for any free port, got {self.port!r}")
-        # Written this way because every comparison with NaN is false.
+        # This form also rejects NaN, because every comparison with NaN is false.
         if not self.query_deadline_s > 0:
             raise ValueError(f"query_deadline_s must be above 0, got {self.query_deadline_s!r}")
         if self.token is not None and len(self.token) < MIN_TOKEN_LENGTH:
@@ -71,7 +72,7 @@ class WebSettings:
 def _check_type(values: Mapping[str, object], key: str, type_: type | tuple[type, ...], expected: str) -> None:
     value = values.get(key)
     if value is not None and (not isinstance(value, type_) or isinstance(value, bool)):
-        # A token must not appear in a log, not even a wrong one.
+        # No token may appear in a log, not even an invalid one.
         shown = type(value).__name__ if key == "token" else repr(value)
         raise ValueError(f"{key} must be {expected}, got {shown}")
 

@@ -32,7 +32,7 @@ class Periods:
         first: First period, counted from the Unix epoch.
         last: Last period, included.
         step: Number of periods in one point of a chart; ``first`` is a multiple of it.
-        until_us: End of the last period, or the present time within it.
+        until_us: End of the last period, or the present time if that is earlier.
     """
 
     unit: str
@@ -64,13 +64,13 @@ class Periods:
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """Time range in microseconds since the Unix epoch. A run belongs to the time of its end.
+    """Time range in microseconds since the Unix epoch. It contains the runs that ended within it.
 
     Attributes:
         since_us: Start, included.
         until_us: End, excluded.
-        ends_now: Whether the range ends at the present time. It then includes runs in the future, which exist after a
-            clock was ahead (`hassette_sync.questions.periods.present`).
+        ends_now: Whether the range ends at the present time. It then also includes runs with a future time, which exist
+            if a clock was ahead (`hassette_sync.questions.periods.end_of_now`).
     """
 
     since_us: int
@@ -98,7 +98,7 @@ class TimeRange:
         Raises:
             BadQuestionError: A text is not a time, or the range is empty.
         """
-        # The additional second includes runs that end right now.
+        # The extra second is for runs that end right now.
         at = now_us() if at_us is None else at_us
         end = parse_moment(until, at_us=at) if until else at + SECOND_US
         start = parse_moment(since, at_us=at) if since else end - DAY_US
@@ -118,8 +118,8 @@ class TimeRange:
 def parse_moment(text: str, *, at_us: int) -> int:
     """Parse an age (``90s``, ``15m``, ``24h``, ``7d``, ``2w``), an ISO time, or microseconds since the Unix epoch.
 
-    An ISO time without an offset is local time. A number is only valid if it is 0 or a time after March 1973: a smaller
-    number is more likely a date without dashes, or a number of seconds.
+    An ISO time without an offset is local time. A number must be 0 or a time after March 1973: a smaller number is
+    probably a date without dashes, or a number of seconds.
 
     Args:
         text: Text to parse.
@@ -135,8 +135,8 @@ def parse_moment(text: str, *, at_us: int) -> int:
         moment = int(text[:20])
         if 0 < moment < _MIN_NUMBER_US:
             raise BadQuestionError(
-                f"{text[:40]} is a number of microseconds, and a time before March 1973. Write a day as 2026-01-31, a "
-                "time as 2026-01-31T18:00, or 0 for the beginning."
+                f"{text[:40]} would mean microseconds since 1970, a time before March 1973. Write a day as 2026-01-31, "
+                "a time as 2026-01-31T18:00, or 0 for the beginning."
             )
     else:
         try:

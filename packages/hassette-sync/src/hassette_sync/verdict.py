@@ -1,4 +1,4 @@
-"""Judge an overview: healthy, healthy with warnings, or in need of attention."""
+"""Judge the overall health: healthy, healthy with warnings, or needs attention."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,9 +8,15 @@ from hassette_sync.answers.overview import Live, Overview
 from hassette_sync.answers.sessions import Session
 from hassette_sync.formatting import INCIDENT_LABELS, label, plural
 
-# A higher share of failed runs needs attention, however many handlers still work.
+# A higher share of failed runs needs attention, even if most handlers work.
 _BAD_SHARE = 0.05
-_WARNING_STATES = ("degraded", "crashed", "exhausted", "failed", "restarting")
+_SERVICE_WARNINGS = {
+    "degraded": "is degraded",
+    "crashed": "has crashed",
+    "exhausted": "has crashed too often and is paused",
+    "failed": "has failed",
+    "restarting": "is restarting",
+}
 _SESSION_PROBLEMS = {
     "silent": "Hassette has stopped sending heartbeats",
     "crashed": "Hassette has crashed and is not running",
@@ -22,8 +28,8 @@ class Verdict:
     """The overall health.
 
     Attributes:
-        level: ``good``, ``warning`` (no hurry) or ``bad`` (needs attention now).
-        title: One sentence.
+        level: ``good``, ``warning`` (not urgent) or ``bad`` (needs attention now).
+        title: Short summary: ``Healthy, 2 warnings``.
         reasons: Further findings, the most important first.
     """
 
@@ -33,13 +39,13 @@ class Verdict:
 
 
 def verdict_of(overview: Overview) -> Verdict:
-    """Judge an overview."""
+    """Return the verdict on an overview."""
     incidents = {
         event.kind for event in overview.status.incidents if overview.since_us <= event.at_us < overview.until_us
     }
     bad = tuple(_problems(overview))
     warnings = tuple(_warnings(overview, incidents))
-    # A recovery may have cost records, so it is a warning; an upgrade is only news.
+    # A recovery may have lost records, so it is a warning. An upgrade is only information.
     news = (INCIDENT_LABELS["database_upgraded"],) if "database_upgraded" in incidents else ()
     if bad:
         return Verdict(level="bad", title=f"Needs attention: {bad[0]}", reasons=(*bad[1:], *warnings, *news))
@@ -78,8 +84,8 @@ def _warnings(overview: Overview, incidents: set[str]) -> Iterator[str]:
 def _service_warnings(live: Live | None, session: Session | None) -> Iterator[str]:
     if live is not None:
         for service in live.services:
-            if service.status in _WARNING_STATES:
-                yield f"{service.name} is {label(service.status)}"
+            if (problem := _SERVICE_WARNINGS.get(service.status)) is not None:
+                yield f"{label(service.name)} {problem}"
     elif session is None:
         yield "Hassette has not run yet"
     elif session.state not in ("running", *_SESSION_PROBLEMS):

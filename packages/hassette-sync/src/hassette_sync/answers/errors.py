@@ -11,9 +11,9 @@ class ErrorGroup(Answer):
     Attributes:
         kind: ``exception``, ``hassette``, ``dependency``, ``timeout`` or ``exit``.
         message: Message of the first failure, as a sample.
-        count: Number of failures ever.
-        recent: Number of failures in the time range. Runs count only while their rows exist.
-        last_run_id: Newest run with this failure.
+        count: Number of failures since the first one.
+        recent: Number of failures in the time range, without those whose rows have been deleted.
+        last_run_id: Id of the newest run with this failure.
     """
 
     id: Id
@@ -42,7 +42,7 @@ class ErrorGroupDetail(Answer):
     `DataSyncService.runs` with ``RunFilter(error_group_id=…)`` returns all runs.
 
     Attributes:
-        group: The group itself.
+        group: The error group.
         traceback: Traceback of the first failure, as Python prints it; empty if there was none.
         registrations: Handlers and jobs of the newest failures.
         runs: Newest failed runs.

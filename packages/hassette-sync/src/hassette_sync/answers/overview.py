@@ -1,4 +1,4 @@
-"""Answers about the whole home and about the framework."""
+"""Answers about all apps together and about the framework."""
 
 from hassette_sync.answers.errors import ErrorGroup
 from hassette_sync.answers.registrations import AppSummary, Registration, SkipReason
@@ -8,7 +8,7 @@ from hassette_sync.answers.values import Answer, Counts, Percentiles
 
 
 class Accounting(Answer):
-    """Numbers of runs of this process: ``executed == persisted + sum(shed) + waiting``.
+    """Counts of the runs of this process: ``executed == persisted + sum(shed) + waiting``.
 
     Attributes:
         executed: Runs that have ended.
@@ -48,7 +48,7 @@ class Status(Answer):
         size_bytes: Size of the file and its write-ahead log.
         schema_revision: Schema revision of the file.
         sqlite_version: Version of SQLite in this process.
-        notices: Sentences for the user of the framework.
+        notices: Sentences about the database file and the clock, for the user.
         incidents: Recoveries and upgrades of the file in the last 30 days, newest first.
         session: Newest session; None for an empty history.
         last_run: Newest run; None for an empty history.

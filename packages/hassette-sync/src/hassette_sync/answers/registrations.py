@@ -15,9 +15,9 @@ class Registration(Answer):
         mean_us: Mean duration; None without runs.
         max_us: Longest duration.
         skipped: Number of triggers that did not lead to a run.
-        last_run_id: Newest run, in or out of the time range; None without a stored run.
+        last_run_id: Id of the newest run, even if it is outside the time range; None if no run is stored.
         last_status: Status of that run.
-        retired_us: End of the registration; None for a current one. A stop of the whole framework does not count.
+        retired_us: End of the registration; None for a current one. A stop of the framework does not end it.
     """
 
     id: Id
@@ -38,7 +38,7 @@ class Registration(Answer):
 
     @property
     def ref(self) -> RegistrationRef:
-        """Name of the registration, for links."""
+        """Id and name of the registration, for links."""
         return RegistrationRef(id=self.id, kind=self.kind, app=self.app, instance=self.instance, name=self.name)
 
 

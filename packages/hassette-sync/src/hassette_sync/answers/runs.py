@@ -6,7 +6,7 @@ from hassette_sync.answers.values import Answer, Id
 
 
 class FailureBrief(Answer):
-    """Failure of a run, on one line."""
+    """Type and message of a failure, without its traceback."""
 
     type: str
     message: str
@@ -14,7 +14,7 @@ class FailureBrief(Answer):
 
 
 class Run(Answer):
-    """One run of a handler or a job. Ids order runs by their end, and number them in the live stream."""
+    """One run of a handler or a job. Ids increase in the order in which runs end."""
 
     id: Id
     kind: Kind
@@ -75,7 +75,7 @@ class LogLine(Answer):
 
 
 class ServiceCall(Answer):
-    """Call of a Home Assistant service (action), and the runs that its effects triggered."""
+    """Call of a Home Assistant service (action), and the runs that the call triggered."""
 
     at_us: int
     service: str
@@ -91,14 +91,14 @@ class RunDetail(Answer):
     """One run in detail.
 
     Attributes:
-        run: The run itself.
+        run: The run.
         failure_kind: ``exception``, ``hassette``, ``dependency``, ``timeout`` or ``exit``; None without a failure.
         traceback: Traceback of the first failure in the error group, as Python prints it; empty if there was none.
         caused_by: Runs whose service call led to the event that triggered this run.
-        service_calls: Service calls in order, each with the runs that its effects triggered.
+        service_calls: Service calls in order, each with the runs that it triggered.
         log_lines: Log lines, oldest first.
-        dropped_log_lines: Number of log lines above the limit for one run, which are not recorded.
-        dropped_service_calls: Number of service calls above the limit for one run, which are not recorded.
+        dropped_log_lines: Number of log lines that were not recorded because of the limit for one run.
+        dropped_service_calls: Number of service calls that were not recorded because of the limit for one run.
         heard_by: Other runs that the same event triggered.
     """
 
@@ -129,8 +129,8 @@ class RunningNow(Answer):
 
     Attributes:
         running: Runs, longest first.
-        source: ``live`` for the present state, or ``heartbeat`` for the state at the last heartbeat, which contains
-            only runs that had taken over a second.
+        source: ``live`` for the present state, or ``heartbeat`` for the state at the last heartbeat. The latter has
+            only the runs that had lasted longer than about 0.25 s.
         at_us: Time of this state.
     """
 

@@ -4,7 +4,7 @@ from hassette_sync.answers.values import Answer, Id
 
 
 class Session(Answer):
-    """Time from a start of the framework to its stop.
+    """Time from a start of the framework to its end.
 
     Attributes:
         state: ``running``, ``silent`` (open, but the heartbeat is overdue), ``clean``, ``crashed``, or the outcome that
@@ -12,7 +12,7 @@ class Session(Answer):
         ended_us: End, or the last heartbeat before a crash; None for an open session.
         facts: Versions and similar facts.
         runs: Number of runs that ended in the session.
-        failures: Number of failed runs. Runs that a crash interrupted count only while their rows exist.
+        failures: Number of failed runs, without runs that a crash interrupted and whose rows have been deleted.
         lost_runs: Number of runs without a row. The counts include them.
         lost_details: Number of lost log lines, service calls and other details.
     """
@@ -51,11 +51,11 @@ class Uptime(Answer):
 
     Attributes:
         up_us: Sum of the durations of the sessions within the range.
-        share: Share of ``up_us`` in the known time, from 0 to 1; None if no time in the range is known. The time before
-            the first session is not known.
+        share: ``up_us`` as a share of the known time, from 0 to 1; None if no time in the range is known. The time
+            before the first session is not known.
         starts: Number of sessions that began in the range.
         crashes: Number of sessions that crashed in the range.
-        spans: The newest 500 sessions, oldest first, for a chart.
+        spans: Sessions in the range, oldest first, for a chart: the newest 500.
     """
 
     up_us: int

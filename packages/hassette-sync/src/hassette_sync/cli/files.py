@@ -26,7 +26,7 @@ def check(db: Path | None) -> int:
 @database_option
 @_BACKUP
 def backup(db: Path | None, path: Path) -> None:
-    """Copy the database to PATH, also while Hassette is running."""
+    """Copy the database to PATH. Hassette may be running."""
     source = database_path(db)
     hassette_store.backup(source, path)
     show_output(f"Copied {source} to {path} and checked the copy.")
@@ -36,7 +36,7 @@ def backup(db: Path | None, path: Path) -> None:
 @database_option
 @_BACKUP
 def restore(db: Path | None, path: Path) -> None:
-    """Restore a backup; the current file is kept next to it."""
+    """Restore a backup. The current file is kept in its directory under another name."""
     target = database_path(db)
     kept = hassette_store.restore(target, path)
     show_output(f"Restored {target} from {path}." + (f" The previous file is kept as {kept}." if kept else ""))
@@ -45,7 +45,7 @@ def restore(db: Path | None, path: Path) -> None:
 @click.command(epilog=EPILOG)
 @database_option
 def vacuum(db: Path | None) -> None:
-    """Compact the database; Hassette must not be running."""
+    """Compact the database. Hassette must not be running."""
     path = database_path(db)
     before, after = hassette_store.vacuum(path)
     show_output(f"{path}: {size(before)} before, {size(after)} after.")

@@ -1,4 +1,4 @@
-"""The command group, and how errors become exit codes."""
+"""The command group, and the conversion of errors to exit codes."""
 
 import io
 import sys
@@ -18,13 +18,13 @@ PROGRAM = "hassette telemetry"
 SCRIPT = "hassette-telemetry"
 _COMPLETION = f"""
 \b
-Shell completion for {SCRIPT}, here for bash; zsh and fish work alike:
+Shell completion in bash (in zsh or fish, write zsh_source or fish_source):
   eval "$(_{SCRIPT.upper().replace("-", "_")}_COMPLETE=bash_source {SCRIPT})"
 """
 
 
 class _InOrder(click.Group):
-    """Lists the commands in the order in which they were added, most used first."""
+    """Group that lists its commands in the order in which they were added: most used first."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
@@ -37,7 +37,7 @@ class _InOrder(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 def telemetry() -> None:
-    """Show what Hassette recorded, whether it is running or not."""
+    """Show and maintain Hassette's recorded history. Hassette need not be running."""
 
 
 for _command in (status, errors, runs, show, *registrations, sessions, serve, check, backup, restore, vacuum):
@@ -45,7 +45,7 @@ for _command in (status, errors, runs, show, *registrations, sessions, serve, ch
 
 
 def main(argv: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
-    """Show what Hassette recorded: status, errors, runs, sessions.
+    """Run the command line.
 
     Args:
         argv: Arguments after the program's name; None reads those of the process.
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
     _replace_unencodable_characters()
     try:
         code: Any = telemetry.main(None if argv is None else list(argv), prog_name=program, standalone_mode=False)
-    except click.ClickException as error:  # also raised without arguments, with the help text as message
+    except click.ClickException as error:  # click also raises it, with the help text, if there are no arguments
         error.show()
         return ExitCode.USAGE
     except (BadQuestionError, ValueError) as error:
@@ -75,7 +75,7 @@ def script() -> None:
 
 
 def _replace_unencodable_characters() -> None:
-    """Print a question mark for a character that the terminal's encoding lacks, instead of failing."""
+    """Print a question mark for each character that the terminal cannot encode, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -84,7 +84,7 @@ def _replace_unencodable_characters() -> None:
 def _report(program: str, error: Exception, code: ExitCode) -> int:
     message = str(error)
     if isinstance(error, OSError) and error.strerror is not None:
-        # Without the path, "Permission denied" does not help.
+        # A message such as "Permission denied" is useful only with the path.
         message = error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
     click.echo(f"{program}: {message}", err=True)
     return code

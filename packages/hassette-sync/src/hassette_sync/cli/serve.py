@@ -1,4 +1,4 @@
-"""``serve``: the pages of a history, without the framework."""
+"""``serve``: serve the pages without the framework."""
 
 import asyncio
 import os
@@ -26,10 +26,10 @@ TOKEN_VARIABLE = "HASSETTE__SYNC__TOKEN"  # noqa: S105  the name of a variable
     help=f"Address to listen on. Any address other than loopback needs a token in ${TOKEN_VARIABLE}.",
 )
 @click.option(
-    "--port", type=int, default=DEFAULT_PORT, show_default=True, help="Port to listen on; 0 takes any free one."
+    "--port", type=int, default=DEFAULT_PORT, show_default=True, help="Port to listen on; 0 takes any free port."
 )
 def serve(db: Path | None, host: str, port: int) -> None:
-    """Serve the pages of a history, without the framework."""
+    """Show the history in a web browser. Hassette need not be running."""
     token = os.environ.get(TOKEN_VARIABLE)
     if token is None and not is_loopback(host):
         raise BadQuestionError(

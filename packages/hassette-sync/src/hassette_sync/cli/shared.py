@@ -20,12 +20,12 @@ _LONGEST_S = 10 * 366 * 86_400
 
 EPILOG = """
 \b
-The database: --db PATH (a file or a data directory), else hassette.db in
-$HASSETTE__DATA_DIR, else in the data_dir of ./hassette.toml, else ./hassette.db,
-else ./data/hassette.db. Hassette need not be running.
+The database is --db PATH, a file or its directory. Without --db, it is the first of:
+hassette.db in $HASSETTE__DATA_DIR, hassette.db in the data_dir of ./hassette.toml,
+./hassette.db, ./data/hassette.db.
 
 \b
-Exit codes: 0 done, 1 failed (no history, damage, unknown id), 2 wrong usage.
+Exit codes: 0 success, 1 failure (no history, damaged file, unknown id), 2 wrong usage.
 """
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -36,22 +36,22 @@ class ExitCode(IntEnum):
 
     OK = 0
     FAILURE = 1
-    """There is no history, it is damaged, or it has no entry with that id."""
+    """There is no history, the file is damaged, or there is no entry with the given id."""
     USAGE = 2
     """The command line is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Values of the options that the query commands share; each command has a part of them.
+    """Values of the options that the query commands share. Each command has some of them.
 
     Attributes:
-        db: The database file or its directory; None looks in the usual places.
+        db: The database file or its directory; None for the default.
         as_json: Print JSON instead of text.
         wide: Do not cut tables to the width of the terminal.
         since: Start of the time range as text.
         until: End of the time range as text.
-        limit: Number of rows at most.
+        limit: Maximum number of rows.
         cursor: Cursor of the previous page.
     """
 
@@ -75,7 +75,7 @@ class Query:
 
 database_option = click.option(
     "--db",
-    # Not checked for readability here: reading the database reports it, with exit code 1.
+    # click does not check whether the file can be read. Opening the file does, and leads to exit code 1.
     type=click.Path(path_type=Path, readable=False),
     metavar="PATH",
     help="The database file or its directory.",
@@ -83,20 +83,22 @@ database_option = click.option(
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs; ids are strings.")
 _WIDE = click.option("--wide", is_flag=True, help="Do not cut tables to the width of the terminal.")
 _PAGE = [
-    click.option("--limit", type=int, default=_DEFAULT_LIMIT, show_default=True, metavar="N", help="Rows at most."),
-    click.option("--cursor", metavar="CURSOR", help="Continue after an earlier page, with the cursor it printed."),
+    click.option(
+        "--limit", type=int, default=_DEFAULT_LIMIT, show_default=True, metavar="N", help="Maximum number of rows."
+    ),
+    click.option("--cursor", metavar="CURSOR", help="Show the next page: the cursor that the previous page printed."),
 ]
 
 
 def query_options(
     *, tables: bool = True, since: str | None = "24h ago", paged: bool = False
 ) -> Callable[[CommandT], CommandT]:
-    """Add the shared options to a command, which gets their values as a `Query` in its first argument.
+    """Add the shared options to a command. Its first argument is a `Query` with their values.
 
     Args:
         tables: The command prints tables, so it has ``--wide``.
-        since: The default start of its time range, for the help text; None for a command without a time range.
-        paged: Its answer has pages, so it has ``--limit`` and ``--cursor``.
+        since: Default start of the time range, for the help text; None for a command without a time range.
+        paged: The answer has pages, so the command has ``--limit`` and ``--cursor``.
     """
     options = [database_option, _JSON]
     options += [_WIDE] if tables else []
@@ -132,16 +134,16 @@ def parse_seconds(text: str) -> int:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
-    # Written so that NaN is rejected, too.
+    # This form also rejects NaN.
     if not 0 <= seconds <= _LONGEST_S:
         raise click.BadParameter(f"{text[:40]!r} is not a number of seconds from 0 to {_LONGEST_S:,}")
     return round(seconds * 1_000_000)
 
 
 def show_output(text: str) -> None:
-    """Print a text; a reader that closes the pipe early, such as ``head``, is not an error."""
+    """Print a text. A reader that closes the pipe early, such as ``head``, does not cause an error."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        # The interpreter flushes again at exit, which must not fail.
+        # The interpreter flushes the output again at exit. This must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,5 +1,5 @@
-"""SQL of this package: named statements, each with a sentence that explains it.
+"""SQL of this package: named statements, each with a docstring.
 
-Values are bound by name. Statements are assembled only from fixed text of these modules and the store's table of kinds.
+Values are bound by name. Statements contain only fixed text from these modules and from the store's table of kinds.
 The schema is `hassette_store/migrations/sql/0001_initial.sql`.
 """

@@ -1,16 +1,16 @@
-"""SQL fragments with one part for each kind of run, made from the store's table of kinds."""
+"""SQL fragments with one part for each kind of run, generated from the store's table of kinds."""
 
 from collections.abc import Callable
 
 from hassette_store.kinds import KINDS, NAMED_COLUMNS, RunKind, trigger_field
 
-# A damaged file may lack a value that each trigger of its kind has.
+# A damaged file may lack values that each trigger of a kind must have.
 _FALLBACKS = {"event_type_id": "'?'", "due_us": "{table}.started_us", "manual": "0"}
 _TRIGGER_COLUMNS = tuple(column for kind in KINDS for column in kind.running)
 
 _KINDS_OF_REGISTRATIONS = " ".join(f"WHEN '{kind.registration_name}' THEN '{kind.name}'" for kind in KINDS)
 KIND = f"CASE kind {_KINDS_OF_REGISTRATIONS} END"
-"""Kind of run for a row of the view ``registrations``, which calls a handler's registration a listener."""
+"""Expression for the kind of run in the view ``registrations``, where the registration of a handler is a listener."""
 
 
 def union(part: Callable[[RunKind], str], operator: str = "UNION ALL") -> str:
@@ -19,7 +19,7 @@ def union(part: Callable[[RunKind], str], operator: str = "UNION ALL") -> str:
 
 
 LISTENS_TO = f"coalesce({', '.join(kind.trigger_source for kind in KINDS)}) AS listens_to"
-"""Topic or schedule for a row of the view ``registrations``."""
+"""Column with the topic or the schedule, in the view ``registrations``."""
 
 
 def registration_columns(*names: str) -> str:

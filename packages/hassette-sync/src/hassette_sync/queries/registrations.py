@@ -4,9 +4,9 @@
 
 from hassette_sync.queries.kinds import KIND, LISTENS_TO, union
 
-# Registrations that ended with the whole framework count as registered. A shutdown takes a few seconds, and some
-# histories record it as a retirement of each registration. The reference is the newest session that registered
-# anything: a session whose apps have not started yet retires nothing.
+# A stop of the framework does not retire a registration, but earlier versions wrote retired_us during a shutdown. So
+# ignore a retired_us in the last 30 seconds of the newest session that registered anything, or after that session. A
+# later session whose apps have not started yet does not count.
 _RETIRED = """
 CASE WHEN retired_us < coalesce(
     (SELECT ended_us - 30000000 FROM sessions WHERE started_us <= (SELECT max(last_registered_us) FROM registrations)
@@ -20,7 +20,7 @@ FROM registrations
 WHERE (:kind IS NULL OR {KIND} = :kind) AND (:app IS NULL OR app = :app)
 ORDER BY app, instance, name, topic
 """
-"""Handlers and jobs by name. A home has hundreds."""
+"""Handlers and jobs, ordered by name. A home has hundreds of them."""
 
 REGISTRATION = f"""
 SELECT id, {KIND} AS kind, app, instance, name, {LISTENS_TO}, handler, {_RETIRED}, settings,
@@ -35,7 +35,7 @@ FROM runs WHERE registration_id = :registration_id ORDER BY id DESC LIMIT 1
 """
 """Newest run of one handler or job."""
 
-# One index lookup for each registration takes a few microseconds and reads no other runs.
+# One index lookup for each registration takes a few microseconds. It reads only the newest run.
 _NEWEST_IDS = union(
     lambda kind: (
         f"SELECT id AS registration_id, (SELECT max(id) FROM {kind.runs} WHERE {kind.owner} = {kind.registrations}.id)"

@@ -1,4 +1,4 @@
-"""Statements about runs. Lists read a primary key or an index of ids, newest first, and stop at their limit."""
+"""Statements about runs. A list reads the primary key or an index in the order of ids, and stops at its limit."""
 
 # ruff: noqa: S608  the statements contain only text from this package and from the store's table of kinds
 
@@ -22,7 +22,8 @@ _COLUMNS = f"""
     failures.error_group_id
 """
 
-# The two tables of the view run_failures: SQLite would materialize the view at the right of an outer join.
+# The joins use the two tables of the view run_failures: SQLite would first read the whole view if it were on the right
+# side of an outer join.
 _JOINS = f"""
 LEFT JOIN statuses ON statuses.id = page.status_id
 {trigger_joins("page")}
@@ -43,7 +44,7 @@ RUNS_AFTER = _with_names("SELECT * FROM runs WHERE id > :after ORDER BY id LIMIT
 """Runs with an id above a known one, oldest first: the runs that a live client has missed."""
 
 NEWEST_ID = f"SELECT coalesce(max(id), 0) AS id FROM ({union(lambda kind: f'SELECT max(id) AS id FROM {kind.runs}')})"
-"""Id of the newest run, or 0 for none."""
+"""Id of the newest run, or 0 if there are no runs."""
 
 CONDITIONS = {
     "registration": "registration_id = :registration_id",
@@ -78,8 +79,8 @@ CONDITIONS = {
 """Conditions of the filters on runs. The text filter searches names, topics, entities, event types and errors."""
 
 
-# Without other conditions, the newest failures of the group are the page: a few dozen rows of many thousands. Other
-# conditions might reject all of these rows, so that the limit must not apply here.
+# Without other conditions, read only the newest failures of the group, which may have many thousands. With other
+# conditions the subquery has no limit, because they might reject all of these rows.
 _ERROR_GROUP_ALONE = CONDITIONS["error_group"].removesuffix(")") + " ORDER BY run_id DESC LIMIT :limit)"
 
 
@@ -103,10 +104,10 @@ LOG_LINES = "SELECT at_us, level, logger, message FROM run_log_lines WHERE run_i
 """Log lines of a run, oldest first."""
 
 DROPPED_EFFECTS = "SELECT log_lines, service_calls FROM dropped_effects WHERE run_id = :id"
-"""Numbers of log lines and service calls of a run that exceeded the limits."""
+"""Numbers of log lines and service calls of a run that were not recorded because of the limits."""
 
-# Only events have a context, so only handlers can follow from one. The conditions on user_id and parent_id repeat those
-# of the partial indexes, or SQLite would not use the indexes.
+# Only events have a context, so a context can trigger only handlers. The conditions on user_id and parent_id repeat
+# those of the partial indexes. Otherwise SQLite would not use the indexes.
 CAUSED_BY_CONTEXT = _with_names(
     f"""
     SELECT * FROM runs WHERE id IN (
@@ -118,7 +119,7 @@ CAUSED_BY_CONTEXT = _with_names(
 """,
     "ASC",
 )
-"""Runs triggered by an event with this context or with a child context: the effects of a service call."""
+"""Runs triggered by an event with this context or with a child context: the runs that a service call triggered."""
 
 CALLERS_OF_CONTEXTS = _with_names(
     """
@@ -128,7 +129,7 @@ CALLERS_OF_CONTEXTS = _with_names(
 """,
     "ASC",
 )
-"""Runs with a service call in one of these contexts: the causes of an event."""
+"""Runs with a service call in one of these contexts: the runs that caused an event."""
 
 RUNNING = f"""
 SELECT running_executions.started_us, {trigger_columns("running_executions")},
@@ -140,4 +141,4 @@ WHERE session_id = :session_id
 ORDER BY running_executions.started_us
 LIMIT 200
 """
-"""Runs that had been in progress for over a second at the last heartbeat."""
+"""Runs that had lasted longer than about 0.25 s at the last heartbeat."""

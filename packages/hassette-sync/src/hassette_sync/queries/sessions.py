@@ -11,8 +11,8 @@ _INTERRUPTED_RUNS = " + ".join(
     for kind in KINDS
 )
 
-# The store counts errors and timeouts as they happen. It writes the runs that a crash interrupted at the next start,
-# when the count of their session is closed.
+# The count of a crashed session lacks the runs that the crash interrupted. The store writes these runs at the next
+# start, without changing the count. After a normal stop, the count includes interrupted runs.
 _SESSION = f"""
 id, started_us, heartbeat_us, ended_us, outcome, reason, pid, host, facts, runs, lost_runs, lost_details,
 failures + CASE WHEN outcome <> 'crashed' THEN 0 ELSE {_INTERRUPTED_RUNS} END AS failures

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hassette_store.statuses import STATUS_NAMES
 
 PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-"""Percentiles of the answers, and the share of the runs for each."""
+"""Share of the runs for each percentile in the answers."""
 
 _SUMS = f"""
     {", ".join(f"coalesce(sum({status}), 0) AS {status}" for status in STATUS_NAMES)},
@@ -27,7 +27,7 @@ WITH RECURSIVE periods (period) AS (
 def _percentiles(inner: str, key: str) -> str:
     """Return a statement for the bucket of each percentile.
 
-    It computes the nearest rank, like `hassette_store.sketch.quantile`: the first bucket at which the running count
+    It computes the nearest rank, like `hassette_store.sketch.quantile`: the first bucket at which the cumulative count
     reaches the share. Counts are whole numbers, so this is the bucket of the ``ceil(share * total)``-th shortest run.
 
     Args:
@@ -54,14 +54,14 @@ class StatisticsStatements:
 
     Attributes:
         by_registration: Counts and durations of each handler and job.
-        by_period: Counts and durations of the whole home, for each period.
+        by_period: Counts and durations of all apps, for each period.
         of_one_by_period: Counts and durations of one registration, for each period.
         percentiles_by_registration: Percentiles of each handler and job.
-        sketch_by_period: Latency sketch of the whole home, for each period.
+        sketch_by_period: Latency sketch of all apps, for each period.
         percentiles_of_one: Percentiles of one registration.
         sketch_of_one: Latency sketch of one registration, for each period.
         skips: Number of triggers of each handler and job that did not lead to a run, by reason.
-        skips_by_period: Number of triggers of the whole home that did not lead to a run, for each period.
+        skips_by_period: Number of triggers of all apps that did not lead to a run, for each period.
         skips_of_one: Number of triggers of one registration that did not lead to a run, by period and reason.
     """
 
@@ -81,7 +81,7 @@ def _statements(period: str, statistics: str, latency: str, skips: str) -> Stati
     within = f"{period} BETWEEN :first AND :last"
 
     def of_one(table: str) -> str:
-        # CROSS JOIN fixes the order of the loops: one lookup by (period, registration) for each period.
+        # CROSS JOIN fixes the order of the join: one lookup by (period, registration) for each period.
         return f"periods CROSS JOIN {table} ON {period} = periods.period WHERE registration_id = :registration_id"
 
     sketch = f"SELECT {period} AS period, bucket, count FROM {of_one(latency)}"
@@ -124,7 +124,7 @@ SELECT (SELECT min(hour) FROM statistics_hourly) AS first_hour, (SELECT min(day)
 """First hour and first day with statistics, and the start of the oldest known session."""
 
 ONLY_IN_DAYS = "SELECT day FROM statistics_daily WHERE day >= :first AND day < coalesce(:below, day + 1) LIMIT 1"
-"""A day with statistics, between a first day and a day below which hourly statistics have expired."""
+"""One day from ``:first`` to before ``:below`` that has daily statistics. NULL as ``:below`` means no end."""
 
 
 def by_unit(unit: str) -> StatisticsStatements:

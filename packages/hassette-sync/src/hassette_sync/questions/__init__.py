@@ -1,4 +1,4 @@
-"""One function for each question: a read transaction and parameters in, a typed answer out.
+"""One function for each question. It takes a read transaction and parameters, and returns a typed answer.
 
-A ``time_range`` of None means the last 24 hours. Pages continue with the ``next_cursor`` of the page before.
+A ``time_range`` of None means the last 24 hours. The ``next_cursor`` of a page is the ``cursor`` of the next one.
 """

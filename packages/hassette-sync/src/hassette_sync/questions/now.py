@@ -1,7 +1,7 @@
 """Questions about the present, answered from the live feed or from the last heartbeat in the file.
 
-Texts of an app may hold lone surrogates, for example in a file name that is not UTF-8. The store replaces them when it
-writes. Live values have not been written, so this module replaces them; JSON cannot hold them.
+Texts of an app may contain lone surrogates, for example from a file name that is not UTF-8. JSON cannot contain them.
+The store replaces them when it writes, but live values have not been written, so this module replaces them.
 """
 
 from typing import cast
@@ -12,7 +12,7 @@ from hassette_sync.answers.kinds import TRIGGERS, Kind, Trigger
 from hassette_sync.answers.overview import Accounting, Live, ServiceState, Upcoming
 from hassette_sync.answers.runs import FailureBrief, Running, RunningNow
 from hassette_sync.answers.stream import LiveRun
-from hassette_sync.formatting import sendable
+from hassette_sync.formatting import replace_surrogates
 from hassette_sync.live import LiveRow, LiveSnapshot
 from hassette_sync.queries.runs import RUNNING
 from hassette_sync.questions.rows import trigger_of
@@ -25,13 +25,13 @@ def live_run(row: LiveRow) -> LiveRun:
     failure = row.failure
     brief = None
     if failure is not None:
-        brief = FailureBrief(type=sendable(failure.type), message=sendable(failure.message))
+        brief = FailureBrief(type=replace_surrogates(failure.type), message=replace_surrogates(failure.message))
     return LiveRun(
         id=row.id,
         kind=_kind(row.registration),
-        app=sendable(row.registration.app),
-        instance=sendable(row.registration.instance),
-        name=sendable(row.registration.name),
+        app=replace_surrogates(row.registration.app),
+        instance=replace_surrogates(row.registration.instance),
+        name=replace_surrogates(row.registration.name),
         status=str(row.status),
         started_us=row.started_us,
         duration_us=row.duration_us,
@@ -48,12 +48,12 @@ def _kind(registration: RegistrationRow) -> Kind:
 def _trigger(row: LiveRow | RunningRow) -> Trigger:
     trigger = TRIGGERS[_kind(row.registration)]
     return trigger.model_validate(
-        {field: _sendable(getattr(row.trigger, field)) for field in trigger.model_fields if field != "kind"}
+        {field: _replace_in_text(getattr(row.trigger, field)) for field in trigger.model_fields if field != "kind"}
     )
 
 
-def _sendable(value: object) -> object:
-    return sendable(value) if isinstance(value, str) else value
+def _replace_in_text(value: object) -> object:
+    return replace_surrogates(value) if isinstance(value, str) else value
 
 
 def live_state(snapshot: LiveSnapshot) -> Live:
@@ -63,7 +63,7 @@ def live_state(snapshot: LiveSnapshot) -> Live:
         ready=snapshot.ready,
         connection=snapshot.connection,
         services=tuple(
-            ServiceState(name=service.name, status=str(service.status), detail=sendable(service.detail))
+            ServiceState(name=service.name, status=str(service.status), detail=replace_surrogates(service.detail))
             for service in snapshot.services
         ),
         accounting=Accounting(
@@ -79,9 +79,9 @@ def live_running(snapshot: LiveSnapshot, at_us: int) -> RunningNow:
     """Return the runs in progress at this moment, longest first."""
     running = [
         Running(
-            app=sendable(row.registration.app),
-            instance=sendable(row.registration.instance),
-            name=sendable(row.registration.name),
+            app=replace_surrogates(row.registration.app),
+            instance=replace_surrogates(row.registration.instance),
+            name=replace_surrogates(row.registration.name),
             kind=_kind(row.registration),
             started_us=row.started_us,
             trigger=_trigger(row),
@@ -94,14 +94,19 @@ def live_running(snapshot: LiveSnapshot, at_us: int) -> RunningNow:
 def live_upcoming(snapshot: LiveSnapshot) -> tuple[Upcoming, ...]:
     """Return the next runs of the jobs, soonest first."""
     upcoming = [
-        Upcoming(app=sendable(run.app), instance=sendable(run.instance), name=sendable(run.name), due_us=run.due_us)
+        Upcoming(
+            app=replace_surrogates(run.app),
+            instance=replace_surrogates(run.instance),
+            name=replace_surrogates(run.name),
+            due_us=run.due_us,
+        )
         for run in snapshot.upcoming
     ]
     return tuple(sorted(upcoming, key=lambda run: run.due_us))
 
 
 async def running_at_heartbeat(transaction: ReadTransaction) -> RunningNow:
-    """Return the runs that had been in progress for over a second at the last heartbeat of a running session."""
+    """Return the runs that had lasted longer than about 0.25 s at the last heartbeat of a running session."""
     newest = await newest_session(transaction)
     if newest is None or newest.state != "running":
         return RunningNow(running=(), source="heartbeat", at_us=transaction.at_us)

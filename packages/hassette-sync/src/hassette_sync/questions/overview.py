@@ -1,4 +1,4 @@
-"""Questions about the whole home and about the framework."""
+"""Questions about all apps together and about the framework."""
 
 import sqlite3
 from collections import Counter, defaultdict
@@ -8,7 +8,7 @@ from hassette_sync.answers.overview import Live, Overview, Status, Timeline, Tim
 from hassette_sync.answers.runs import RunningNow
 from hassette_sync.answers.sessions import LifecycleEvent, Session
 from hassette_sync.answers.values import Counts, Percentiles
-from hassette_sync.formatting import INCIDENT_LABELS, coarse, moment, sendable
+from hassette_sync.formatting import INCIDENT_LABELS, moment, replace_surrogates, rough_duration
 from hassette_sync.queries.sessions import SCHEMA_REVISION
 from hassette_sync.queries.statistics import by_unit
 from hassette_sync.questions.errors import error_groups_page
@@ -34,7 +34,7 @@ _SAFE_SQLITE = (3, 51, 3)
 _RECENT_RUNS = 15
 _MAX_FAILING = 8
 _MAX_LISTED = 6
-# The clocks of two machines may differ by seconds, which needs no notice.
+# The clocks of two machines may differ by seconds. This needs no notice.
 _CLOCK_TOLERANCE_US = 60 * SECOND_US
 
 
@@ -48,7 +48,7 @@ async def status(transaction: ReadTransaction, path: Path, live: Live | None) ->
     last = await runs_page(transaction, RunFilter(), ever, limit=1)
     recent_incidents = await incidents(transaction)
     return Status(
-        path=sendable(str(path)),
+        path=replace_surrogates(str(path)),
         size_bytes=_size_of(path),
         schema_revision=str(revision[0]) if revision else "",
         sqlite_version=sqlite3.sqlite_version,
@@ -86,11 +86,11 @@ def _notices(
     if newest_run_us > at_us + _CLOCK_TOLERANCE_US:
         notices.append(
             f"The newest run is dated {moment(newest_run_us, now_us=at_us)}: a clock was ahead by "
-            f"{coarse(newest_run_us - at_us)} or more. Time ranges until now extend to that time."
+            f"{rough_duration(newest_run_us - at_us)} or more. Lists and figures up to now include these runs."
         )
     if newest is not None and newest.lost_runs:
         notices.append(
-            f"{newest.lost_runs:,} runs of this session could not be recorded in detail. All figures count them."
+            f"{newest.lost_runs:,} runs of this session could not be recorded in detail. All figures include them."
         )
     if sqlite3.sqlite_version_info < _SAFE_SQLITE:
         notices.append(
@@ -106,10 +106,10 @@ async def timeline(
     time_range: TimeRange | None = None,
     registration_id: int | None = None,
 ) -> Timeline:
-    """Return throughput, failures and durations over time, of the home or of one handler or job."""
+    """Return throughput, failures and durations over time, of all apps or of one handler or job."""
     periods = await periods_of(transaction, time_range)
     if registration_id is None:
-        parts = await _timeline_of_home(transaction, sketches, periods)
+        parts = await _timeline_of_all(transaction, sketches, periods)
     else:
         parts = await _timeline_of_registration(transaction, periods, registration_id)
     counts, found, skipped = parts
@@ -132,7 +132,7 @@ _TimelineParts = tuple[dict[int, Counts], dict[int, Sketch], Counter[int]]
 """Counts, sketches and numbers of skipped triggers, each by period."""
 
 
-async def _timeline_of_home(transaction: ReadTransaction, sketches: Sketches, periods: Periods) -> _TimelineParts:
+async def _timeline_of_all(transaction: ReadTransaction, sketches: Sketches, periods: Periods) -> _TimelineParts:
     statements = by_unit(periods.unit)
     within: Parameters = {"first": periods.first, "last": periods.last}
     counts = {row["period"]: counts_of(row) for row in await transaction.all(statements.by_period, within)}
@@ -160,7 +160,7 @@ def _sum_by_period(rows: list[sqlite3.Row]) -> Counter[int]:
     return sums
 
 
-async def _percentiles_of_home(transaction: ReadTransaction, sketches: Sketches, periods: Periods) -> Percentiles:
+async def _percentiles_of_all(transaction: ReadTransaction, sketches: Sketches, periods: Periods) -> Percentiles:
     within: Parameters = {"first": periods.first, "last": periods.last}
     rows = await transaction.all(by_unit(periods.unit).by_period, within)
     totals = {row["period"]: counts_of(row).total for row in rows}
@@ -176,25 +176,25 @@ async def overview(
     running: RunningNow,
     upcoming: tuple[Upcoming, ...],
 ) -> Overview:
-    """Return all that the overview page shows.
+    """Return everything that the overview page shows.
 
     Args:
         transaction: Read transaction of the question.
         sketches: Cache of the latency sketches.
-        time_range: Time range; the answer covers the whole hours or days around it.
+        time_range: Time range. The answer covers the whole hours or days that contain it.
         status: Status of the file and of the framework.
         running: Runs in progress.
         upcoming: Next runs of the jobs.
     """
     periods = await periods_of(transaction, time_range)
-    # The lists must cover the same whole hours or days as the figures, or they would contradict each other.
+    # The lists must cover the same whole hours or days as the figures. Otherwise they would contradict the figures.
     time_range = periods.time_range
     apps = await app_summaries(transaction, time_range)
     failing = await failing_registrations(transaction, time_range)
     return Overview(
         status=status,
         counts=sum_of(app.counts for app in apps),
-        percentiles=await _percentiles_of_home(transaction, sketches, periods),
+        percentiles=await _percentiles_of_all(transaction, sketches, periods),
         timeline=await timeline(transaction, sketches, time_range),
         apps=apps,
         failing=tuple(failing[:_MAX_FAILING]),

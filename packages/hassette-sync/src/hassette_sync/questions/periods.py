@@ -1,7 +1,7 @@
 """Select the whole hours or days that answer a question about a time range.
 
 The store keeps hourly statistics for some weeks and daily statistics for a year or more, so figures cover whole
-periods. Lists on the same page must cover the same time, or they would contradict the figures.
+periods. Lists on the same page must cover the same time. Otherwise they would contradict the figures.
 """
 
 from dataclasses import replace
@@ -13,19 +13,19 @@ from hassette_sync.queries.statistics import KEPT_SINCE, ONLY_IN_DAYS
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import DAY_US, HOUR_US, SECOND_US, Periods, TimeRange
 
-# Three days and the hours that they touch. Longer ranges use days: a year is then 366 periods instead of 8,784.
+# 72 hours, plus a partial hour at each end. Longer ranges use days: a year is then 366 periods instead of 8,784.
 _MAX_HOURS = 74
-# No chart can show more points.
+# A chart cannot show more points.
 _MAX_POINTS = 400
 
 
-async def present(transaction: ReadTransaction) -> int:
+async def end_of_now(transaction: ReadTransaction) -> int:
     """Return the end of a range until now: one second from now, or after the newest run if its time is later.
 
-    After a clock was ahead, the history has runs in the future. Ids only increase, so new runs get future ids, too,
-    until the corrected clock has caught up. Questions about the present must include these runs.
+    If a clock was ahead, the history contains runs with a future time. Ids only increase, so new runs also get a future
+    id until the corrected clock reaches that time. Questions about the present must include these runs.
     """
-    # The second includes runs that end right now.
+    # The extra second is for runs that end right now.
     return max(transaction.at_us, await newest_run_us(transaction)) + SECOND_US
 
 
@@ -36,25 +36,25 @@ async def newest_run_us(transaction: ReadTransaction) -> int:
 
 
 async def resolve(transaction: ReadTransaction, time_range: TimeRange | None) -> TimeRange:
-    """Return the time range of a question: the last 24 hours for None, and a range until now up to the `present`."""
+    """Return the time range of a question. None means the last 24 hours. A range until now ends at `end_of_now`."""
     asked = time_range or TimeRange.last(at_us=transaction.at_us)
     if not asked.ends_now:
         return asked
-    return replace(asked, until_us=max(asked.until_us, await present(transaction)))
+    return replace(asked, until_us=max(asked.until_us, await end_of_now(transaction)))
 
 
 async def covered_range(transaction: ReadTransaction, time_range: TimeRange | None = None) -> TimeRange:
-    """Return the whole hours or days that the figures of a range cover. Lists of this range agree with them."""
+    """Return the time range that the figures of a range cover: whole hours or days. Lists must use this range, too."""
     return (await periods_of(transaction, time_range)).time_range
 
 
 async def periods_of(transaction: ReadTransaction, time_range: TimeRange | None) -> Periods:
     """Return the whole hours that cover a range, or the days if it is long or its hourly statistics have expired.
 
-    A range into the future ends with the `present`. A range of more than 400 days begins with the history. The range of
-    the returned periods gives the same periods again.
+    A range that ends in the future is cut to `end_of_now`. A range of more than 400 days that begins before the history
+    is cut to the history. Calling this function with the range of the returned periods returns the same periods.
     """
-    now = await present(transaction)
+    now = await end_of_now(transaction)
     asked = await resolve(transaction, time_range)
     kept = (await transaction.all(KEPT_SINCE))[0]
     until_us = min(asked.until_us, max(now, asked.since_us + 1))
@@ -76,7 +76,7 @@ def _known_since(kept: Row, until_us: int) -> int:
 
 
 async def _has_expired(transaction: ReadTransaction, kept: Row, hour: int) -> bool:
-    """Return whether some time since an hour is only left in the daily statistics."""
+    """Return whether there is a time since this hour that has daily statistics, but no longer hourly ones."""
     if kept["first_hour"] is not None and hour >= kept["first_hour"]:
         return False
     below = kept["first_hour"] // 24 if kept["first_hour"] is not None else None

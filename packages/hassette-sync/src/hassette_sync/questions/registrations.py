@@ -33,7 +33,7 @@ from hassette_sync.questions.runs import check_kind
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import Periods, TimeRange
 
-# Upper limits of the duration bands of a heat map: about three steps for each power of ten.
+# Upper limits of the duration bands of a heat map: two per power of ten, each about three times the previous one.
 BANDS_US = (300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
 _MAX_LISTED = 5_000
 
@@ -46,10 +46,10 @@ async def registration_list(
     app: str | None = None,
     retired: bool = True,
 ) -> Registrations:
-    """Return handlers and jobs with their figures, by name, up to a limit of 5,000.
+    """Return handlers and jobs with their figures, ordered by name, at most 5,000.
 
-    ``kind`` is ``handler`` or ``job``, and ``app`` is the key of an app. None means all. Without ``retired``, the list
-    contains only current registrations.
+    ``kind`` is ``handler`` or ``job``, and ``app`` is the key of an app. None means all. If ``retired`` is false, the
+    list contains only current registrations.
     """
     check_kind(kind)
     periods = await periods_of(transaction, time_range)
@@ -68,8 +68,8 @@ async def registration_list(
 async def failing_registrations(transaction: ReadTransaction, time_range: TimeRange) -> list[Registration]:
     """Return all handlers and jobs with failures, most failures first, without percentiles.
 
-    It has no limit: an app that names each of its jobs differently may have thousands, and failures must not be hidden
-    behind them. Percentiles would take most of the time.
+    The list has no limit. An app that gives each of its jobs a different name may have thousands of jobs, and a limit
+    could hide failures. The list has no percentiles, because they would take most of the time.
     """
     periods = await periods_of(transaction, time_range)
     rows = await transaction.all(queries.REGISTRATIONS, {"kind": None, "app": None})
@@ -202,7 +202,7 @@ async def _names(transaction: ReadTransaction) -> dict[int, RegistrationRef]:
 
 
 async def app_summaries(transaction: ReadTransaction, time_range: TimeRange | None = None) -> tuple[AppSummary, ...]:
-    """Return the apps with their figures. An app without current registrations needs runs to be in the list."""
+    """Return the apps with their figures. An app without current registrations is listed only if it has runs."""
     periods = await periods_of(transaction, time_range)
     rows = await transaction.all(by_unit(periods.unit).by_registration, {"first": periods.first, "last": periods.last})
     sums = {row["registration_id"]: row for row in rows}

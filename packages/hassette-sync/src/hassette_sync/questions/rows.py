@@ -1,4 +1,4 @@
-"""Convert rows to values that several answers share."""
+"""Convert rows to the values that several answers share."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -46,7 +46,7 @@ def trigger_of(row: Row) -> Trigger:
 
 
 def registration_ref(row: Row) -> RegistrationRef:
-    """Convert the name of a registration."""
+    """Convert the columns that identify a registration."""
     return RegistrationRef(id=row["id"], kind=row["kind"], app=row["app"], instance=row["instance"], name=row["name"])
 
 
@@ -69,7 +69,7 @@ def bucket_value_us(bucket: int) -> int:
 
 
 def percentiles_of(row: Row | None) -> Percentiles:
-    """Convert a row of buckets. None means no runs."""
+    """Convert a row with the bucket of each percentile. None means no runs."""
     if row is None or row["p50"] is None:
         return Percentiles()
     return Percentiles(**{f"{name}_us": bucket_value_us(row[name]) for name in PERCENTILES})
@@ -83,4 +83,4 @@ def facts_of(text: str | None) -> dict[str, str]:
         return {}
     if not isinstance(value, Mapping):
         return {}
-    return {str(key): word if isinstance(word, str) else json.dumps(word) for key, word in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return {str(key): fact if isinstance(fact, str) else json.dumps(fact) for key, fact in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]

@@ -20,8 +20,8 @@ from hassette_sync.questions.rows import counts_of, run_of, sum_of
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import TimeRange
 
-# Several registrations or statuses are read as separate streams, each with its index, and merged. The time for this
-# does not depend on the length of the history. For more streams than this, one walk along the ids is faster.
+# Runs of several registrations or statuses are read as separate streams, each through an index, and merged. The time
+# for this does not depend on the length of the history. For more streams than this, one scan of all ids is faster.
 _MAX_STREAMS = 60
 _MAX_RELATED = 50
 
@@ -103,7 +103,7 @@ async def runs_page(
 
 
 def _conditions(run_filter: RunFilter, parameters: Parameters) -> list[str]:
-    """Return the names of the conditions that apply to all streams, and add their parameters."""
+    """Return the names of the conditions that apply to all streams. Add their values to ``parameters``."""
     values = {
         ("kind", "kind"): run_filter.kind,
         ("text", "text"): f"%{_escaped(run_filter.text)}%" if run_filter.text else None,
@@ -154,7 +154,7 @@ def _stream(registration_id: int | None, status: str | None) -> tuple[list[str],
 
 
 async def facets_of_runs(transaction: ReadTransaction, time_range: TimeRange | None = None) -> RunFacets:
-    """Return the values of the filters on runs with the number of runs for each, from statistics."""
+    """Return the values of the filters on runs, with numbers of runs from the statistics."""
     periods = await periods_of(transaction, time_range)
     rows = await transaction.all(by_unit(periods.unit).by_registration, {"first": periods.first, "last": periods.last})
     apps = {row["id"]: row["app"] for row in await transaction.all(REGISTRATIONS, {"kind": None, "app": None})}
@@ -179,13 +179,13 @@ async def runs_after(transaction: ReadTransaction, after: int, limit: int) -> tu
 
 
 async def newest_id(transaction: ReadTransaction) -> int:
-    """Return the id of the newest run, or 0 for an empty history. A page follows the runs after it."""
+    """Return the id of the newest run, or 0 for an empty history. A live page follows the runs after it."""
     row = await transaction.one(queries.NEWEST_ID)
     return row["id"] if row is not None else 0
 
 
 async def run_detail(transaction: ReadTransaction, run_id: int) -> RunDetail:
-    """Return one run in detail: its causes, failure, log lines and service calls with their effects."""
+    """Return one run in detail: its causes, failure, log lines, and service calls with the runs that they triggered."""
     row = await transaction.one(queries.RUN, {"id": run_id})
     if row is None:
         raise NotFoundError("run", run_id)
@@ -227,7 +227,7 @@ async def _causes(transaction: ReadTransaction, run: Run) -> tuple[Run, ...]:
     return tuple(run_of(row) for row in rows if row["id"] != run.id)
 
 
-async def _effects(transaction: ReadTransaction, context_id: str | None, except_run: int) -> tuple[Run, ...]:
+async def _runs_triggered_by(transaction: ReadTransaction, context_id: str | None, except_run: int) -> tuple[Run, ...]:
     if not context_id:
         return ()
     rows = await transaction.all(queries.CAUSED_BY_CONTEXT, {"context_id": context_id, "limit": _MAX_RELATED})
@@ -245,7 +245,7 @@ async def _service_calls(transaction: ReadTransaction, run_id: int) -> tuple[Ser
                 duration_us=row["duration_us"],
                 context_id=row["context_id"],
                 error=row["error"],
-                caused=await _effects(transaction, row["context_id"], run_id),
+                caused=await _runs_triggered_by(transaction, row["context_id"], run_id),
             )
             for row in await transaction.all(queries.SERVICE_CALLS, {"id": run_id})
         ]
@@ -253,8 +253,9 @@ async def _service_calls(transaction: ReadTransaction, run_id: int) -> tuple[Ser
 
 
 async def _other_runs_of_event(transaction: ReadTransaction, run: Run) -> tuple[Run, ...]:
-    # The index on contexts covers only events that a user or another event caused, so events of sensors find no runs.
+    # The index on contexts covers only events that a user or another event caused. So this finds no other runs for the
+    # event of a sensor.
     if run.trigger.own_context is None:
         return ()
-    found = await _effects(transaction, run.trigger.own_context, run.id)
+    found = await _runs_triggered_by(transaction, run.trigger.own_context, run.id)
     return tuple(other for other in found if run.trigger.is_same_event(other.trigger))

@@ -19,7 +19,7 @@ from hassette_sync.questions.rows import facts_of
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import DAY_US, SECOND_US, TimeRange
 
-# Hassette writes a heartbeat at least every 5 s, so three are overdue.
+# Hassette writes a heartbeat at least every 5 s, so three are missing after this time.
 HEARTBEAT_OVERDUE_US = 15 * SECOND_US
 _MAX_SPANS = 500
 _INCIDENTS_FOR_US = 30 * DAY_US
@@ -27,7 +27,7 @@ _MAX_INCIDENTS = 5
 
 
 def session_of(row: Row, at_us: int) -> Session:
-    """Convert a row; its state depends on the present time."""
+    """Convert a row of `queries.sessions`. The state of the session depends on the present time."""
     return Session(
         id=row["id"],
         state=_state(row, at_us),
@@ -95,11 +95,12 @@ async def session_by_id(transaction: ReadTransaction, session_id: int) -> Sessio
 
 
 async def uptime_in(transaction: ReadTransaction, time_range: TimeRange | None = None) -> Uptime:
-    """Return for how much of a time range the framework was running."""
+    """Return the uptime of the framework within a time range."""
     time_range = await resolve(transaction, time_range)
     at_us = transaction.at_us
     newest = await sessions_page(transaction, time_range, limit=_MAX_SPANS)
-    # The figures count all sessions: a framework that crashes every minute has thousands.
+    # The figures need all sessions. There may be more than `_MAX_SPANS`: a framework that crashes every minute starts
+    # thousands of sessions.
     spans = await transaction.all(queries.SPANS, {"since_us": time_range.since_us, "until_us": time_range.until_us})
     first = await transaction.one(queries.FIRST_START)
     until_us = min(time_range.until_us, at_us)
@@ -107,7 +108,7 @@ async def uptime_in(transaction: ReadTransaction, time_range: TimeRange | None =
     up_us = 0
     covered = time_range.since_us
     for span in spans:
-        # Sessions overlap only after a clock was set back. The common time must not count twice.
+        # Sessions overlap only if a clock was set back. The time that they share must not count twice.
         end = min(at_us if _state(span, at_us) == "running" else span["until_us"], until_us)
         start = max(span["started_us"], covered)
         up_us += max(end - start, 0)
@@ -132,7 +133,7 @@ async def lifecycle_page(
     limit: int = DEFAULT_LIMIT,
     routine: bool = True,
 ) -> LifecyclePage:
-    """Return one page of lifecycle events, newest first; without ``routine``, no ordinary starts and stops."""
+    """Return one page of lifecycle events, newest first. ``routine=False`` leaves out ordinary starts and stops."""
     check_limit(limit)
     time_range = await resolve(transaction, time_range)
     rows = await transaction.all(

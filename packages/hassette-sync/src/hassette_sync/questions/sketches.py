@@ -1,8 +1,8 @@
-"""Latency sketches of the whole home by period, each read from the file only once.
+"""Latency sketches of all apps by period, cached until the number of runs changes.
 
-Adding up the sketches of 250 busy handlers over a day takes half a second, and more on a Raspberry Pi, while a live
-page asks every second. A sketch changes only together with the number of runs of its period, which is cheap to read. So
-a sketch stays in memory with that number, and is read again when the number differs.
+Adding the sketches of 250 busy handlers over a day takes half a second, and more on a Raspberry Pi, but a live page
+needs the result every second. A sketch changes only if the number of runs in its period changes, and this number is
+cheap to read. So the cache stores each sketch with that number, and reads it again when the number differs.
 """
 
 from collections import Counter, OrderedDict
@@ -35,7 +35,7 @@ class Sketches:
 
         Args:
             transaction: Read transaction of the question.
-            periods: Unit of the periods.
+            periods: The periods; only their unit is used.
             totals: Number of runs by period, from the same transaction.
         """
         found: dict[int, Sketch] = {}

@@ -1,5 +1,5 @@
 // Keeps a page up to date. A WebSocket reports runs that have ended; the page is fetched again and its live parts are
-// replaced. Only the server renders. Without JavaScript the page works but does not update.
+// replaced. Only the server renders HTML. Without JavaScript the page works but does not update.
 
 const connection = document.getElementById("connection");
 const connectionText = document.getElementById("connection-text");
@@ -9,7 +9,7 @@ const SETTLE_MS = 120; // several runs often end at the same time
 const HISTORY_LAG_MS = 600; // a run is in the database at most 500 ms after its end
 const MIN_PAUSE_MS = 1000;
 const MAX_RECONNECT_MS = 30_000;
-const MAX_RUNS = 100; // for more new runs at once, as after a night asleep, the server sends "reload"
+const MAX_RUNS = 100; // for more new runs at once, for example after the computer slept, the server sends "reload"
 const STALE_US = 60_000_000; // failures older than this are not announced
 
 let lastId = document.body.dataset.newest || "0";
@@ -33,7 +33,7 @@ function announce(text) {
 }
 
 function isNewer(a, b) {
-  // Ids have 63 bits, so they are compared as text; a number would lose the last digits.
+  // Ids have 63 bits, so they are compared as text. A number would lose the last digits.
   return a.length === b.length ? a > b : a.length > b.length;
 }
 
@@ -58,7 +58,7 @@ function receive(message) {
       refreshSoon(0);
     }
     attempts = 0;
-    showState("on", message.source === "feed" ? "Live" : "Following the database");
+    showState("on", message.source === "feed" ? "Live" : "Live (from the database)");
     return;
   }
   if (message.type !== "runs" && message.type !== "reload") return;
@@ -95,10 +95,10 @@ async function refresh() {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (answer.ok) replaceLiveParts(page);
   } catch {
-    // The server is down. The page is fetched again once the WebSocket has reconnected.
+    // The server is down. The page is fetched again when the WebSocket has reconnected.
   } finally {
     busy = false;
-    // Rendering this page takes at most a sixth of the server's time, also on a slow machine.
+    // This way, rendering takes at most a sixth of the server's time, even on a slow machine.
     pause = Math.max(MIN_PAUSE_MS, 5 * (Date.now() - lastRefresh));
     if (refreshAgain) {
       refreshAgain = false;
@@ -150,6 +150,6 @@ if ("follow" in document.body.dataset) {
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) refreshSoon(0);
   });
-  // Runs in progress and due jobs change without any run ending.
+  // Runs in progress and due jobs change even if no run ends.
   setInterval(() => { if (socket) refreshSoon(0); }, 15_000);
 }

@@ -10,12 +10,12 @@ from hassette_sync.answers.runs import Run, RunDetail, ServiceCall
 from hassette_sync.answers.sessions import Session
 from hassette_sync.formatting import (
     ago,
-    coarse,
     duration,
     label,
     moment,
     number,
     plural,
+    rough_duration,
     share,
     size,
     status_label,
@@ -205,7 +205,7 @@ def _figure_lines(answer: Overview) -> Iterator[str]:
 
 def _running_lines(answer: Overview) -> Iterator[str]:
     for one in answer.running.running[:_MOST_RUNNING]:
-        since = coarse(max(answer.status.at_us - one.started_us, 0))
+        since = rough_duration(max(answer.status.at_us - one.started_us, 0))
         yield f"Running    {plain(one.app)}.{plain(one.name)} for {since}"
 
 

@@ -1,4 +1,4 @@
-"""Access control as ASGI middleware: host names, origins, the token, and security headers."""
+"""Access control as ASGI middleware: it checks host names, origins and the token, and adds security headers."""
 
 import hashlib
 import hmac
@@ -18,7 +18,8 @@ COOKIE = "hassette_session"
 _OPEN_PATHS = ("/healthz", "/readyz", "/login")
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 _SECURITY_HEADERS = {
-    # Nothing from another host and nothing inline, so that the name of an app or entity can never run as a script.
+    # Pages load nothing from other hosts and have no inline scripts, so the name of an app or entity can never run as a
+    # script.
     "content-security-policy": (
         "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
@@ -50,12 +51,12 @@ class AccessControl:
             self._names |= {name, name.partition(".")[0]}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on or refuse it."""
+        """Pass the request to the application, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         if scope["type"] == "http" and scope["method"] == "HEAD":
-            # Watchdogs send HEAD requests. The routes know only GET; the server leaves the body out.
+            # Monitoring programs send HEAD requests, but the routes accept only GET. The server omits the body.
             scope = {**scope, "method": "GET"}
         headers = Headers(scope=scope)
         if not self._is_known_host(headers.get("host", "")):
@@ -72,7 +73,7 @@ class AccessControl:
         if name in self._names:
             return True
         # DNS rebinding needs a name in public DNS, so an IP address or a .local name is safe. It is accepted only with
-        # a token, because without one only loopback is served.
+        # a token, because without a token only loopback is served.
         return self._token is not None and (name.endswith(".local") or _is_address(name))
 
     async def _check_token(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
@@ -104,7 +105,7 @@ def is_token(token: str, presented: str) -> bool:
 
 
 def cookie_for(token: str) -> str:
-    """Return the value of the cookie. It is derived from the token, which cannot be recovered from it."""
+    """Return the value of the cookie. The token cannot be recovered from the cookie."""
     return hmac.new(token.encode(), b"hassette-sync cookie 1", hashlib.sha256).hexdigest()
 
 

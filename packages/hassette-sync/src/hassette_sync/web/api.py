@@ -1,4 +1,4 @@
-"""The JSON API under ``/api``. Ids are strings, times are microseconds since the epoch."""
+"""The JSON API under ``/api``. Ids are strings. Times are microseconds since the Unix epoch."""
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -16,8 +16,8 @@ class Problem(BaseModel):
     """The answer to a request that failed.
 
     Attributes:
-        error: The kind of error, such as ``bad_question`` or ``not_found``.
-        detail: One sentence for a person.
+        error: Code of the error, such as ``bad_question`` or ``not_found``.
+        detail: One or two sentences for the user.
     """
 
     error: str
@@ -29,13 +29,13 @@ api = APIRouter(prefix="/api", responses={"4XX": {"model": Problem}, 503: {"mode
 
 @api.get("/status")
 async def status(data: Data) -> Status:
-    """State of the database and of the framework."""
+    """Status of the database file and of the framework."""
     return await data.status()
 
 
 @api.get("/overview")
 async def overview(data: Data, time_range: Range) -> Overview:
-    """Overall health, with what needs attention."""
+    """Status, figures, failing handlers and jobs, errors and recent runs."""
     return await data.overview(time_range)
 
 
@@ -55,7 +55,7 @@ async def registrations(
 
 @api.get("/registrations/{id}")
 async def registration(data: Data, time_range: Range, id_: Id) -> RegistrationDetail:
-    """One handler or job: settings, source, statistics, heat map, not-run reasons."""
+    """One handler or job: settings, source, statistics, heat map, and why triggers led to no run."""
     return await data.registration(id_, time_range)
 
 
@@ -69,13 +69,13 @@ async def runs(
 
 @api.get("/runs/facets")
 async def run_facets(data: Data, time_range: Range) -> RunFacets:
-    """Values to filter runs by, with counts."""
+    """Values of the filters on runs, with numbers of runs."""
     return await data.run_facets(time_range)
 
 
 @api.get("/runs/{id}")
 async def run(data: Data, id_: Id) -> RunDetail:
-    """One run in detail: its trigger, its effects, and the runs that they triggered."""
+    """One run in detail: trigger, failure, log lines, service calls, causes, and the runs that it triggered."""
     return await data.run(id_)
 
 
@@ -99,7 +99,7 @@ async def errors(data: Data, time_range: Range, cursor: Cursor = None, limit: Li
 
 @api.get("/errors/{id}")
 async def error_group(data: Data, time_range: Range, id_: Id) -> ErrorGroupDetail:
-    """One error group: its traceback, the affected handlers and jobs, its newest runs."""
+    """One error group: its traceback, the affected handlers and jobs, and its newest runs."""
     return await data.error_group(id_, time_range)
 
 
@@ -131,7 +131,7 @@ async def timeline(data: Data, time_range: Range, registration: str | None = Non
 
 @api.get("/skips")
 async def skips(data: Data, time_range: Range) -> tuple[SkipReason, ...]:
-    """Counts of triggers that led to no run, by reason."""
+    """Numbers of triggers that led to no run, by reason."""
     return await data.skips(time_range)
 
 

@@ -1,4 +1,4 @@
-"""The web application: routes, error answers, and access control in front of both."""
+"""The web application: routes, responses to errors, and access control."""
 
 import asyncio
 from typing import cast
@@ -64,12 +64,12 @@ def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
 
 
 async def _healthz() -> dict[str, str]:
-    """Report that this process answers."""
+    """Report that this process responds to requests."""
     return {"status": "alive"}
 
 
 async def _readyz(request: Request) -> Response:
-    """Report whether the framework is connected and its apps run; outside its process, whether there is a history."""
+    """Report whether the framework is ready, or outside its process, whether the history can be read."""
     data: DataSyncService = request.app.state.data
     if (live := data.live_state()) is not None:
         connection = live.connection or "unknown"
@@ -90,7 +90,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
 
 
 async def _answer_invalid_parameter(request: Request, error: Exception) -> Response:
-    """Answer a parameter that FastAPI rejected like any other bad question."""
+    """Report a parameter that FastAPI rejected as a bad question."""
     found = cast("RequestValidationError", error).errors()
     message = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in found)
     return await _answer_error(request, BadQuestionError(f"{message}."))

@@ -1,6 +1,6 @@
-"""Geometry of the charts: pure functions from answers to boxes, which the templates render as SVG.
+"""Geometry of the charts. Functions convert answers to boxes, which the templates render as SVG.
 
-Sizes are in SVG units, which the browser scales. The style sheet has the colours, by class.
+Sizes are in SVG units, which the browser scales. The style sheet sets the colours, by class.
 """
 
 import math
@@ -49,8 +49,8 @@ class Chart:
     Attributes:
         columns: One column per period.
         grid: (y, count) of the horizontal lines.
-        p95_lines: Points of the p95 line in SVG syntax; periods without runs divide it into several.
-        p95_top_us: The highest p95, at 92 % of the height.
+        p95_lines: Points of each p95 line in SVG syntax. A line ends at a period without runs.
+        p95_top_us: The highest p95. The line has it at 92 % of the height.
     """
 
     columns: tuple[Column, ...]
@@ -102,7 +102,7 @@ def _bar_heights(counts: Counts, top: int) -> tuple[float, float]:
 
 
 def _lines(points: tuple[TimelinePoint, ...], step: float, slowest: int) -> tuple[str, ...]:
-    """Return the p95 line, interrupted at periods without runs."""
+    """Return the points of the p95 lines."""
     lines: list[list[str]] = [[]]
     for index, point in enumerate(points):
         p95 = point.percentiles.p95_us
@@ -150,12 +150,12 @@ def session_strip(uptime: Uptime, at_us: int, height: float = 20) -> tuple[Span,
 
 
 def ticks(since_us: int, until_us: int, utc_offset_us: Callable[[int], int]) -> tuple[Tick, ...]:
-    """Choose full hours or midnights in local time for an axis, nine at most.
+    """Choose at most nine ticks of an axis: full hours or midnights in local time.
 
     Args:
         since_us: Start of the axis.
         until_us: End of the axis.
-        utc_offset_us: Returns how far local time is ahead of UTC at a moment; summer time changes it.
+        utc_offset_us: Returns the offset of local time from UTC at a moment. It changes with summer time.
     """
     length = until_us - since_us
     steps = (HOUR_US, 3 * HOUR_US, 6 * HOUR_US, 12 * HOUR_US, DAY_US, 2 * DAY_US, 7 * DAY_US, 14 * DAY_US, 60 * DAY_US)

@@ -17,7 +17,7 @@ _COOKIE_MAX_AGE_S = 90 * 86_400
 
 
 @login.get("/login")
-async def show_form(request: Request, next: Annotated[str, Query()] = "/") -> Response:  # noqa: A002  the name in the address
+async def show_form(request: Request, next: Annotated[str, Query()] = "/") -> Response:  # noqa: A002  the name in the URL
     """Show the form that asks for the token."""
     return await page(request, "login.html", next=_local_path(next), wrong=False)
 
@@ -45,7 +45,7 @@ async def sign_in(request: Request) -> Response:
 
 
 async def _body(request: Request) -> bytes:
-    """Read the form; a form that is too long counts as empty."""
+    """Read the form. Return an empty form if it is too long."""
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -55,5 +55,5 @@ async def _body(request: Request) -> bytes:
 
 
 def _local_path(path: str) -> str:
-    """Return the path if it is on this server, otherwise ``/``: a login must not redirect to another site."""
+    """Return the path if it is on this server, otherwise ``/``. A login must not redirect to another site."""
     return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"

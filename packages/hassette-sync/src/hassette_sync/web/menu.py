@@ -12,7 +12,7 @@ class MenuEntry(NamedTuple):
     title: str
 
     def is_current(self, path: str) -> bool:
-        """Return whether the page at ``path`` belongs to this entry, as ``/runs/7`` belongs to ``/runs``."""
+        """Return whether the page at ``path`` belongs to this entry: ``/runs/7`` belongs to ``/runs``."""
         return path == self.path or (self.path != "/" and path.startswith(f"{self.path}/"))
 
 

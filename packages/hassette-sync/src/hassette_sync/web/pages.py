@@ -1,4 +1,4 @@
-"""The pages: each asks its questions and renders a template."""
+"""The pages. Each page asks its questions and renders a template."""
 
 from typing import Annotated
 
@@ -47,7 +47,7 @@ async def registrations(request: Request, data: Data, time_range: Range, app: st
         kind=kind,
         shown=shown,
         hidden=len(answer.registrations) - len(shown),
-        # Reversed, so that the earliest run of each job wins.
+        # Reversed, so that the earliest run of each job overwrites the later ones.
         upcoming={(one.app, one.instance, one.name): one.due_us for one in reversed(data.upcoming())},
     )
 
@@ -80,7 +80,7 @@ async def registration(request: Request, data: Data, time_range: Range, id_: Id)
 async def runs(request: Request, data: Data, time_range: Range, wanted: Filter, cursor: Cursor = None) -> Response:
     """Runs, with filters."""
     time_range = await data.covered(time_range)
-    # Only the first page up to now changes.
+    # Only the first page of a range without an end gets new runs.
     follows = cursor is None and not request.query_params.get("until")
     follow_from = await data.newest_id() if follows else None
     named = await data.registration(wanted.registration_id, time_range) if wanted.registration_id is not None else None

@@ -1,4 +1,4 @@
-"""Parameters of the pages and the API: time ranges, filters, cursors and ids, converted from text."""
+"""Parameters of the pages and the API, converted from text: time ranges, filters, cursors and ids."""
 
 from typing import Annotated
 
@@ -60,7 +60,7 @@ def _filter(
     )
 
 
-def _id(id: Annotated[str, Path(description="An id from another answer.")]) -> int:  # noqa: A002  the name in the address
+def _id(id: Annotated[str, Path(description="An id from another answer.")]) -> int:  # noqa: A002  the name in the URL
     return parse_id(id)
 
 

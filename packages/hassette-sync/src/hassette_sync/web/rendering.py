@@ -33,17 +33,17 @@ async def page(
         request: The request.
         template: File name of the template.
         code: HTTP status code.
-        follow_from: Id of the newest run before the page's questions, from which live updates start. None renders a
-            page without live updates.
+        follow_from: Id of the newest run before the page asked its questions. Live updates start after it. None renders
+            a page without live updates.
         values: Variables of the template.
     """
-    # In a thread, because rendering a year takes a while and the automations run on this event loop.
+    # Render in a thread: a range of a year takes a while, and the automations run on this event loop.
     text = await asyncio.to_thread(_render, request, template, follow_from=follow_from, **values)
     return HTMLResponse(text, code)
 
 
 async def error_page(request: Request, code: int, sentence: str) -> Response:
-    """Render an error. With code 503 the page follows the history and is replaced once there is an answer."""
+    """Render an error. A page with code 503 follows the history, and updates when the history can be read again."""
     follow_from = 0 if code == 503 else None
     return await page(request, "error.html", code, follow_from=follow_from, sentence=sentence, code=code)
 
@@ -99,7 +99,7 @@ def _render(request: Request, template: str, /, **values: Any) -> str:
 
 
 def _link(path: str, query: Mapping[str, str], /, **changes: object) -> str:
-    """Return the address of this page with other parameters; None removes one."""
+    """Return the URL of this page with changed parameters. None removes a parameter."""
     merged = {**query, **changes}
     wanted = {key: str(value) for key, value in merged.items() if value is not None}
     return f"{path}?{urlencode(wanted)}" if wanted else path

@@ -1,4 +1,4 @@
-"""`WebService`: serves the pages and the API on a socket."""
+"""`WebService`, which serves the pages and the API on a socket."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ class WebService:
     """Service that serves the pages and the API. Without a supervisor, use it as an async context manager.
 
     Args:
-        data: The service that answers the questions; started and stopped together with this one.
+        data: The service that answers the questions. `stop` also closes it.
         settings: Address, token and host names.
 
     Attributes:
@@ -54,7 +54,7 @@ class WebService:
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Bind the port; requests are queued until `serve`.
+        """Bind the port. Requests wait until `serve` is called.
 
         Raises:
             OSError: The port is in use, or the address does not belong to this machine.
@@ -79,7 +79,7 @@ class WebService:
         self.url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
     async def serve(self) -> None:
-        """Answer requests until stopped or cancelled."""
+        """Respond to requests until stopped or cancelled."""
         server = self._server
         if server is None or self._socket is None:
             raise RuntimeError("serve() was called before start()")
@@ -93,7 +93,7 @@ class WebService:
 
     async def stop(self) -> None:
         """Close all connections and release the port, within about a second. Idempotent."""
-        # A second caller waits for the first, or it would close the socket before the server has stopped using it.
+        # A second caller waits for the first. Otherwise it would close the socket while the server still uses it.
         async with self._stop_lock:
             await self._stop()
 
@@ -115,7 +115,7 @@ class WebService:
         if self._app is not None:
             self._app.state.stopping.set()
             if followers := self._app.state.followers:
-                # Live clients are closed first, with the code for "going away"; uvicorn would send another one.
+                # Close live clients first, with the WebSocket code for "going away". uvicorn would send another code.
                 await asyncio.wait(followers, timeout=_CLOSE_CLIENTS_WITHIN_S)
         server.should_exit = True
         if not server.started:
@@ -125,7 +125,7 @@ class WebService:
                 await self._stopped.wait()
         except TimeoutError:
             server.force_exit = True
-            # The remaining clients do not read, so an orderly close would wait for them.
+            # The remaining clients do not read, so a normal close would wait for them.
             for connection in tuple(server.server_state.connections):
                 connection.transport.abort()
 

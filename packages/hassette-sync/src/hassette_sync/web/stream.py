@@ -20,7 +20,7 @@ from hassette_sync.time_range import now_us
 _logger = logging.getLogger(__name__)
 
 _SEND_TIMEOUT_S = 10.0
-"""A client that has not accepted a message for this long is dropped."""
+"""A client that does not accept a message within this time is dropped."""
 _CLOSE_WITHIN_S = 0.5
 GOING_AWAY, BAD_DATA, TRY_AGAIN_LATER = 1001, 1007, 1013
 
@@ -31,9 +31,9 @@ stream = APIRouter()
 async def live(websocket: WebSocket, after: str = "0", at_most: str | None = None) -> None:
     """Send each run as it ends, in the order of ids.
 
-    The first message is ``hello``. A client that reconnects with the last id it received misses nothing. A client that
-    is too slow gets ``dropped`` and may reconnect. With ``at_most``, more new runs at once become one ``reload``,
-    because a page only shows the newest ones.
+    The first message is ``hello``. A client that reconnects with the last id that it received misses no run that the
+    history contains. A client that is too slow gets ``dropped`` and may reconnect. If there are more than ``at_most``
+    new runs at once, the client gets one ``reload`` in their place, because a page shows only the newest runs.
     """
     await websocket.accept()
     try:
@@ -53,7 +53,7 @@ async def _serve(websocket: WebSocket, after: int, at_most: int | None) -> None:
     """Send to the client until it disconnects, is dropped, or the server stops; then close the connection."""
     stopping: asyncio.Event = websocket.app.state.stopping
     sending = asyncio.create_task(_send(websocket, after, at_most), name="hassette-sync live client")
-    # Clients send nothing, but only a read reports that a client has disconnected.
+    # Clients send no messages, but a disconnect is noticed only by reading.
     disconnected = asyncio.create_task(_wait_for_disconnect(websocket), name="hassette-sync live client end")
     closing = asyncio.create_task(stopping.wait(), name="hassette-sync live closing")
     tasks = (sending, disconnected, closing)
@@ -64,7 +64,7 @@ async def _serve(websocket: WebSocket, after: int, at_most: int | None) -> None:
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
     if isinstance(error := results[0], Exception) and not isinstance(error, WebSocketDisconnect):
-        _logger.warning("Live client ended with an error", exc_info=error)
+        _logger.warning("Live stream to a client ended with an error", exc_info=error)
     left_first = disconnected.done() and not disconnected.cancelled()
     if websocket.application_state is WebSocketState.CONNECTED and not left_first:
         with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
@@ -91,7 +91,7 @@ async def _send(websocket: WebSocket, after: int, at_most: int | None) -> None:
             await websocket.send_text(message.model_dump_json())
 
     await send("hello")
-    followed: AsyncGenerator[Update] = data.follow(after) if at_most is None else data.watch(after, at_most)
+    followed: AsyncGenerator[Update] = data.follow(after) if at_most is None else data.follow_limited(after, at_most)
     try:
         async with aclosing(followed) as batches:
             async for batch in batches:
