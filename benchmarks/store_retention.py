@@ -77,8 +77,8 @@ def percentile(values: list[float], q: float) -> float:
     return sorted(values)[nearest_rank(q, len(values)) - 1]
 
 
-async def measure(path: Path, most_rows: int) -> list[str]:
-    """Delete at most this many rows and print the durations; return the missed targets."""
+async def measure(path: Path, max_rows: int) -> list[str]:
+    """Delete about this many rows and print the durations; return the missed targets."""
     now_us = time.time_ns() // 1000
     store = DatabaseService(path, StoreSettings())
     await store.start()
@@ -114,19 +114,20 @@ async def measure(path: Path, most_rows: int) -> list[str]:
 
     retention.checkpoint = timed_checkpoint
 
-    async def durations_of(steps: AsyncGenerator[float], shortest_pause_s: float) -> list[float]:
+    async def durations_of(steps: AsyncGenerator[float], shortest_pause_s: float, max_rows: int) -> list[float]:
+        """Do steps until this many rows are changed; return their durations without those of checkpoints."""
         durations: list[float] = []
         async with aclosing(steps):
             async for took in steps:
                 if took not in checkpoints[-1:]:
                     durations.append(took)
                 await asyncio.sleep(max(shortest_pause_s, 4 * took))
-                if retention.changed_rows > most_rows:
+                if retention.changed_rows > max_rows:
                     return durations
         return durations
 
     began = time.perf_counter()
-    steps = await durations_of(retention.whole_pass(), 0.005)
+    steps = await durations_of(retention.whole_pass(), 0.005, max_rows)
     took_s = time.perf_counter() - began
     done.set()
     await writing
@@ -144,8 +145,7 @@ async def measure(path: Path, most_rows: int) -> list[str]:
         f"longest {max(writes) * 1e3:.1f} ms (before: median {statistics.median(writes_before) * 1e3:.1f} ms, longest {max(writes_before) * 1e3:.1f} ms)"
     )
     before = path.stat().st_size
-    most_rows = sys.maxsize
-    freeing = await durations_of(retention.with_checkpoints(retention.free_pages()), 0.001)
+    freeing = await durations_of(retention.with_checkpoints(retention.free_pages()), 0.001, sys.maxsize)
     await writer.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     if freeing:
         print(

@@ -1,11 +1,11 @@
 """Check the commit messages since the last release: ``python scripts/check_commits.py``.
 
-CONTRIBUTING.md shows a good message. A subject has at most 72 characters, starts with a verb in the imperative and has
-no full stop. A change of more than a few files explains its reason in a body. Merge commits are not checked.
+CONTRIBUTING.md shows a good message. A subject has at most 72 characters, starts with a verb in the imperative and
+has no full stop. A change of more than a few files explains its reason in a body. Merge commits are not checked.
 
 The check starts after the last release tag. Before the first release it starts after the commit ``since`` in the table
-``[tool.check-commits]`` of pyproject.toml. The list ``exceptions`` there contains commits whose messages break
-these rules and cannot be changed any more, because they are published.
+``[tool.check-commits]`` of pyproject.toml. The list ``exceptions`` there contains commits whose messages break these
+rules and cannot be changed any more, because they are published.
 """
 
 import subprocess

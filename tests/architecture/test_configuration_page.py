@@ -47,5 +47,5 @@ def as_toml(value: object) -> str:
 
 
 @pytest.mark.parametrize("table", [*PYDANTIC, *DATACLASSES])
-def test_every_key_is_there_with_its_default(table: str) -> None:
+def test_page_lists_every_key_with_its_default(table: str) -> None:
     assert documented(table) == dict(actual(table))

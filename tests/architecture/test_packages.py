@@ -48,7 +48,7 @@ def test_all_contains_every_public_name_of_the_package(package: Path) -> None:
 
 
 @each_package
-def test_the_version_is_static_and_has_its_notes(package: Path) -> None:
+def test_version_is_static_and_has_a_changelog_section(package: Path) -> None:
     (about,) = package.glob("src/*/__about__.py")
     match = re.search(r'^__version__ = "(\d+\.\d+\.\d+)"$', about.read_text(), re.MULTILINE)
 
@@ -103,7 +103,7 @@ def test_the_median_module_is_about_a_hundred_lines() -> None:
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if m.name == "__init__.py"], ids=path_of)
-def test_an_init_only_reexports(module: Path) -> None:
+def test_init_module_only_reexports_names(module: Path) -> None:
     body = re.sub(r'""".*?"""', "", module.read_text(), flags=re.DOTALL)
 
     assert re.findall(r"^(?:async )?(?:def|class) \w+", body, re.MULTILINE) == []

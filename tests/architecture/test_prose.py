@@ -93,7 +93,7 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
 
 
 @each_page
-def test_every_python_example_can_be_read_and_every_whole_one_runs(page: Path, tmp_path: Path) -> None:
+def test_python_examples_compile_and_complete_programs_run(page: Path, tmp_path: Path) -> None:
     for example in fenced(page, "python"):
         compile(example, page.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         if re.search(r"^(class |asyncio\.run)", example, re.MULTILINE):  # else it is a fragment of something larger
@@ -110,7 +110,7 @@ def test_every_toml_example_can_be_read(page: Path) -> None:
         tomllib.loads(block)
 
 
-def test_the_readme_has_the_two_commands_that_ci_runs_word_for_word() -> None:
+def test_readme_contains_the_two_commands_that_ci_runs() -> None:
     commands = "".join(fenced(ROOT / "README.md", "sh")).splitlines()
 
     assert sum(command.endswith("hassette demo") for command in commands) == 1

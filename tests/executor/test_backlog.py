@@ -52,7 +52,7 @@ def test_after_eviction_the_rest_fits_and_nothing_is_lost_or_reordered(records, 
 
 
 @given(waiting, st.integers(0, 60))
-def test_eviction_by_count_takes_the_cheapest_first_and_the_busiest_among_them(records, max_records):
+def test_eviction_by_count_takes_the_least_valuable_status_and_its_busiest_registrations_first(records, max_records):
     backlog = filled(records)
     go = backlog.evict(max_records, 1 << 40)
     stay = left(backlog)
@@ -106,7 +106,7 @@ steps = st.lists(
 
 
 @given(steps, st.sampled_from([0, 5, 100]))
-def test_order_holds_whatever_is_taken_put_back_or_evicted(steps, index_from):
+def test_records_stay_in_order_when_some_are_taken_put_back_or_evicted(steps, index_from):
     # Many records with few cheap ones between them: evicted records are removed from the order later.
     first = made(
         [(Status.ERROR if number % 9 else Status.SUCCESS, number % 3, number % 2 == 0) for number in range(90)]

@@ -82,7 +82,7 @@ def test_endless_recursion_keeps_the_first_and_last_frames():
     assert failure.type == "RecursionError"
 
 
-def test_frames_are_right_when_more_places_fail_than_are_remembered():
+def test_frames_are_right_when_more_places_fail_than_the_cache_holds():
     cache = FrameCache(limit=50)
     for number in range(500):
         space: dict[str, Any] = {}
@@ -199,7 +199,7 @@ def test_notes_belong_to_the_message_and_its_bound():
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40)), max_size=60))
-def test_kind_is_written_once_per_interval_and_every_occurrence_is_counted(occurrences):
+def test_each_kind_is_logged_once_per_interval_with_the_number_of_omitted_lines(occurrences):
     written: dict[int, list[tuple[int, int]]] = {}
     now = 0
 

@@ -325,7 +325,7 @@ async def test_failures_of_different_kinds_have_a_line_each(caplog):
     assert [text.split(" failed: ")[1].split(":")[0] for text in lines] == ["ValueError", "KeyError"]
 
 
-async def test_last_list_of_running_runs_is_right_at_the_stop():
+async def test_last_list_of_running_runs_is_empty_after_the_stop():
     # Otherwise a run that ends just before the stop would be "interrupted" after a clean session.
     executor = CommandExecutor(sink := FaultySink())
     await executor.start()
@@ -436,7 +436,7 @@ async def test_idle_executor_never_wakes_up(monkeypatch: pytest.MonkeyPatch):
 
 
 async def assert_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail unless the loop is used for nothing for a second.
+    """Fail if the loop is used within a second.
 
     Work started by earlier runs, such as a log line in its thread, ends a moment later. Periodic work happens in every
     second.

@@ -67,7 +67,7 @@ def test_nothing_is_lost_below_the_bound(caplog):
     assert lines["Records could not be written; they are kept and retried"] <= 2
 
 
-def test_totals_and_p95_stay_right_and_failures_are_kept_with_a_bound_of_a_thousand(caplog):
+def test_outage_above_the_bound_keeps_totals_p95_and_failures(caplog):
     sent, sink, queue = through_the_outage(1_000, caplog)
     assert len(sent) == len(sink.records) + queue.shed.total()
     summaries = sink.stored("summaries")
@@ -95,7 +95,7 @@ def test_totals_and_p95_stay_right_and_failures_are_kept_with_a_bound_of_a_thous
 @pytest.mark.torture
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("max_records", [50_000, 1_000])
-async def test_outage_in_real_time_with_a_real_executor(caplog, quiet_outcomes, max_records):
+async def test_outage_in_real_time_loses_no_count_and_uses_little_cpu(caplog, quiet_outcomes, max_records):
     executor = CommandExecutor(sink := FaultySink("fail"), settings=ExecutorSettings(max_records=max_records))
     await executor.start()
     ended = Counter()

@@ -19,7 +19,7 @@ def batch_of(sequence: int, records: list[Record]) -> Batch:
 
 
 @given(actions)
-def test_bytes_are_those_of_all_unsettled_runs_and_pieces_have_no_number(actions):
+def test_bytes_cover_all_unsettled_runs_and_parts_of_a_batch_have_no_sequence(actions):
     unsettled = UnsettledBatches()
     current: Batch | None = None
     waiting: list[Batch] = []

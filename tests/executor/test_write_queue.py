@@ -98,7 +98,7 @@ def test_full_batch_does_not_wait_for_the_interval(loop):
     assert [len(batch.invocations) for batch in sink.batches] == [10, 10, 5]
 
 
-def test_full_batches_do_not_hurry_the_rest(loop):
+def test_full_batches_do_not_flush_later_records_early(loop):
     queue = started(loop, FaultySink(), batch_records=10)
     extend(loop, queue, records(10))
     pass_time(loop, 0.1)
@@ -186,7 +186,7 @@ def test_retries_back_off_to_the_longest_pause_and_never_spin(loop):
     assert queue.failures == sink.calls
 
 
-def test_new_records_do_not_hurry_a_retry(loop):
+def test_new_records_do_not_shorten_the_pause_before_a_retry(loop):
     queue = started(loop, sink := FaultySink("fail"), batch_records=10, max_records=10_000)
     for second in range(300):
         extend(loop, queue, records(20, start=second * 20))
@@ -295,7 +295,7 @@ def test_sink_that_rejects_everything_is_not_retried_for_ever(loop):
     assert loop.count_timers() == 0
 
 
-def test_rejected_skips_and_summaries_count_what_they_stand_for(loop, caplog):
+def test_rejected_skips_and_summaries_count_the_runs_they_represent(loop, caplog):
     queue = started(loop, sink := FaultySink())
     sink.rejects = lambda item: isinstance(item, (SkipCount, ShedSummary))
     queue.builder.count_shed("queue_full_count", records(7))

@@ -185,7 +185,7 @@ def port_in_use() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_port_in_use_costs_the_pages_only(start: Start, port_in_use: int) -> None:
+def test_port_in_use_disables_only_the_pages(start: Start, port_in_use: int) -> None:
     process = start("demo", "--data-dir", "data", "--port", port_in_use)
     line = stopped_after(process, "Service failed to start")
     assert f"Port {port_in_use}" in line
@@ -195,7 +195,7 @@ def test_port_in_use_costs_the_pages_only(start: Start, port_in_use: int) -> Non
 
 
 @pytest.mark.usefixtures("apps")
-def test_unwritable_data_directory_costs_the_history_only(start: Start, tmp_path: Path) -> None:
+def test_unwritable_data_directory_disables_only_the_history(start: Start, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a directory", encoding="utf-8")
     configure(tmp_path, '[apps.good]\nmodule = "good"\nclass = "Good"\n')
     process = start("demo", "--config", "hassette.toml", "--data-dir", tmp_path / "file" / "data", "--port", 0)

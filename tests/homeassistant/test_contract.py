@@ -444,7 +444,7 @@ async def ask(home: Endpoint, query: Callable[[HomeClient], Awaitable[Any]]) -> 
 
 
 @pytest.mark.parametrize("query", QUERIES)
-async def test_the_answers_are_those_of_home_assistant_2025_4_4(home: Endpoint, query: str) -> None:
+async def test_the_home_gives_the_recorded_answers(home: Endpoint, query: str) -> None:
     answer = await ask(home, QUERIES[query])
     recorded = json.loads(ANSWERS.read_text())
     if os.environ.get("HASSETTE_RECORD_ANSWERS") and home.names.boolean == "input_boolean.test_1":

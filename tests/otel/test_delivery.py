@@ -178,7 +178,7 @@ async def test_text_of_a_proxy_does_not_hide_the_status(receiver):
         UnicodeEncodeError("latin-1", "Bearer \u201cabc\u201d", 7, 8, "ordinal not in range(256)"),
     ],
 )
-async def test_invalid_request_options_are_no_rejected_row(receiver, monkeypatch, error):
+async def test_invalid_request_options_do_not_reject_a_row(receiver, monkeypatch, error):
     def export(self: object, what: object, **how: object) -> None:
         raise error
 

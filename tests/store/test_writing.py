@@ -403,7 +403,9 @@ async def test_write_before_start_or_after_stop_is_an_error(make_store: MakeStor
         await store.stop()
 
 
-async def test_batch_costs_the_event_loop_one_hop(store: DatabaseService, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_batch_needs_one_thread_switch_of_the_event_loop(
+    store: DatabaseService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     loop = asyncio.get_running_loop()
     call_soon_threadsafe = loop.call_soon_threadsafe
     hops = 0

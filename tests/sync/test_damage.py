@@ -76,7 +76,9 @@ async def test_question_cancelled_while_the_file_opens_leaves_no_thread(
 
 @pytest.mark.parametrize("command", ["status", "runs", "sessions"])
 @pytest.mark.parametrize("damage", [_write_text, _damage_schema])
-def test_terminal_prints_one_sentence(plausible: Path, damage: Callable[[Path], None], command: str) -> None:
+def test_terminal_prints_one_sentence_for_a_damaged_file(
+    plausible: Path, damage: Callable[[Path], None], command: str
+) -> None:
     damage(plausible)
     ran = subprocess.run(
         [sys.executable, "-m", "hassette_sync", command, "--db", str(plausible)],

@@ -19,7 +19,7 @@ QUESTIONS = {name: method for name, method in METHODS.items() if inspect.iscorou
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_question_has_the_name_the_docstring_and_the_parameters_of_a_method(name: str) -> None:
+def test_question_is_a_method_with_a_docstring(name: str) -> None:
     method = QUESTIONS[name]
     parameters = list(inspect.signature(method).parameters)
     assert (method.__name__, parameters[0]) == (name, "self")

@@ -257,7 +257,7 @@ async def test_slow_query_is_a_503_with_advice(plausible: Path) -> None:
     assert api.headers["retry-after"] == "5"
 
 
-async def test_alive_is_not_ready(plausible: Path) -> None:
+async def test_health_check_succeeds_before_the_framework_is_ready(plausible: Path) -> None:
     feed = MemoryFeed()
     async with DataSyncService(plausible, feed) as data, browser(data) as client:
         assert (await client.get("/healthz")).status_code == 200

@@ -44,7 +44,7 @@ async def home() -> AsyncIterator[ApiHome]:
         yield ApiHome(simulated.core, link, cache.states, events, recorded, api)
 
 
-async def test_a_call_acts_and_is_recorded_with_its_context(home: ApiHome) -> None:
+async def test_a_call_takes_effect_and_is_recorded_with_its_context(home: ApiHome) -> None:
     result = await home.api.call_service("light", "turn_on", target="light.hall", brightness=120)
     assert home.core.states["light.hall"]["attributes"]["brightness"] == 120
     assert home.core.states["light.hall"]["context"]["id"] == result.context_id
@@ -74,7 +74,7 @@ async def test_a_call_acts_and_is_recorded_with_its_context(home: ApiHome) -> No
     ],
     ids=str,
 )
-async def test_a_target_is_one_id_several_ids_or_home_assistants_form(home: ApiHome, target: Any) -> None:
+async def test_a_target_may_be_an_id_a_list_of_ids_or_a_dict(home: ApiHome, target: Any) -> None:
     await home.api.call_service("light", "turn_on", target=target)
     lit = [
         entity_id for entity_id, state in home.core.states.items() if state["state"] == "on" and "light." in entity_id
@@ -197,7 +197,7 @@ async def test_a_response_is_returned(home: ApiHome) -> None:
     assert [day["condition"] for day in result.response["weather.home"]["forecast"]] == ["rainy", "cloudy", "sunny"]
 
 
-async def test_no_response_is_none(home: ApiHome) -> None:
+async def test_a_call_without_a_response_returns_none(home: ApiHome) -> None:
     result = await home.api.call_service("light", "turn_off", target="light.hall")
     assert result == ServiceResult(result.context_id, None)
 
@@ -248,7 +248,7 @@ async def test_a_state_without_a_field_is_reported(home: ApiHome) -> None:
 
 
 class StrangeConnection(Connection):
-    """A connection, never opened, on which every command is answered with a surprise."""
+    """A connection that is never opened and returns an unexpected answer to every command."""
 
     def __init__(self) -> None: ...
 

@@ -17,7 +17,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
-async def test_the_apps_of_the_page_run_with_the_settings_of_the_page(app_dir: AppDirectory) -> None:
+async def test_example_apps_of_the_documentation_run_with_its_settings(app_dir: AppDirectory) -> None:
     apps = {found[1]: text for text in blocks("python") if (found := re.search(r"^class (\w+)\(App\[", text, re.M))}
     tables: dict[str, Any] = {name.lower(): {"module": name.lower(), "class": name} for name in apps}
     for name, text in apps.items():

@@ -240,7 +240,7 @@ def test_an_error_for_settings_contains_no_secret(app_dir: AppDirectory, config:
     assert "12345678" not in message
 
 
-def test_of_two_instances_with_one_name_the_first_is_loaded(app_dir: AppDirectory) -> None:
+def test_the_first_of_two_instances_with_one_name_is_loaded(app_dir: AppDirectory) -> None:
     app_dir.write("good", GOOD)
     instances = [{"name": "hall", "light": "light.a"}, {"name": "hall", "light": "light.b"}]
     loaded, failed = load(app_dir.path, lamp=entry("good", "Good", instances=instances))

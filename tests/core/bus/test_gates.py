@@ -164,7 +164,7 @@ async def test_a_change_that_still_meets_changed_to_does_not_restart_the_duratio
     assert record.trigger.new_state == "21"
 
 
-async def test_without_changed_to_every_new_state_restarts_the_duration_and_attributes_do_not(home: Home) -> None:
+async def test_new_states_but_not_new_attributes_restart_a_duration_without_changed_to(home: Home) -> None:
     home.bus.on_state_change(noop, "sensor.t", duration=60)
     home.change("sensor.t", "21")
     await home.pass_time(30)
@@ -212,7 +212,7 @@ async def test_cancelling_ends_a_duration(home: Home) -> None:
     assert home.clock.waiting == 0
 
 
-async def test_duration_and_debounce_follow_each_other(home: Home) -> None:
+async def test_a_debounce_begins_at_the_end_of_a_duration(home: Home) -> None:
     home.bus.on_state_change(noop, "light.*", changed_to="on", duration=10, debounce=5)
     home.change("light.a", "on")
     await home.pass_time(3)

@@ -105,7 +105,7 @@ async def test_queued_runs_in_order_one_at_a_time(home: Home, slow: Slow) -> Non
     assert slow.seen == [str(number) for number in range(20)]
 
 
-async def test_queued_is_bounded(home: Home, slow: Slow) -> None:
+async def test_queued_mode_skips_events_above_its_limit(home: Home, slow: Slow) -> None:
     home.bus.on_state_change(slow.handler, "light.hall", mode="queued")
     for number in range(MAX_WAITING + 4):
         home.change("light.hall", str(number))

@@ -121,7 +121,7 @@ async def test_an_attribute_of_another_type_is_not_the_expected_value(
     await home.records(1)
 
 
-async def test_where_decides_after_the_topic(home: Home) -> None:
+async def test_where_is_called_only_for_events_of_the_topic(home: Home) -> None:
     home.bus.on_state_change(noop, "light.*", where=lambda event: event.entity_id.endswith("hall"))
     home.change("light.porch", "on")
     home.change("light.hall", "on")

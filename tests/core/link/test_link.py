@@ -40,7 +40,7 @@ async def test_a_changed_configuration_of_home_assistant_is_applied(linked: Link
     assert (configuration.time_zone, configuration.latitude, configuration.longitude) == ("Asia/Tokyo", 35.7, 4.89)
 
 
-async def test_after_a_reconnect_states_are_current_events_arrive_and_none_is_invented(linked: LinkedHome) -> None:
+async def test_a_reconnect_updates_states_continues_events_and_invents_none(linked: LinkedHome) -> None:
     core = linked.home.core
     linked.home.drop_connections()
     core.change("light.hall", "on")
@@ -202,7 +202,7 @@ async def test_a_call_whose_connection_is_lost_raises_and_is_not_cancelled(linke
 
 
 async def test_a_cancelled_caller_does_not_end_the_connection(linked: LinkedHome) -> None:
-    """hass-client stops linked when a result comes for a future that has been cancelled."""
+    """hass-client stops listening when the result of a cancelled future arrives."""
     linked.home.hang()
     calling = asyncio.create_task(linked.api.call_service("light", "turn_on", target="light.hall"))
     while not calling.cancelling():

@@ -335,7 +335,7 @@ async def test_a_drifting_clock_starts_no_run_early(home: Home) -> None:
     await home.records(1)
 
 
-async def test_one_timer_is_set_and_none_without_jobs(home: Home) -> None:
+async def test_all_jobs_share_one_timer_and_no_jobs_set_none(home: Home) -> None:
     assert home.clock.waiting == 0
     jobs = [home.scheduler.run_in(noop, 100 + n, name=f"job {n}") for n in range(50)]
     jobs += [home.scheduler.run_daily(noop, time(7), name="daily")]
@@ -470,7 +470,7 @@ async def test_a_defect_in_a_schedule_is_raised_at_the_end_of_the_with_block(hom
         await run_into_the_defect()
 
 
-async def test_it_works_with_the_system_clock(home: Home) -> None:
+async def test_jobs_run_with_the_system_clock(home: Home) -> None:
     ran = asyncio.Event()
     async with SchedulerService(home.executor) as planner:
 

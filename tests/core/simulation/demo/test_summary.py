@@ -78,7 +78,7 @@ def test_failures_lost_records_and_degraded_services_are_named(result: DemoResul
         ("/usr/lib/python3/pytest/__main__.py", None, "hassette"),
     ],
 )
-def test_the_proposed_command_has_its_path_where_it_is_not_in_the_search_path(
+def test_the_proposed_command_has_a_path_if_it_is_not_on_the_search_path(
     program: str, in_search_path: str | None, command: str, result: DemoResult, tmp_path: Path
 ) -> None:
     summary = summarise(result, 1.0, telemetry=lambda _: 1, program=program, find_program=lambda _: in_search_path)
