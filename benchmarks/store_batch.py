@@ -25,11 +25,11 @@ from typing import Any
 from store_feed import Batch, Home
 
 from hassette_store import DatabaseService, StoreSettings
-from hassette_store.file.connections import connect_plain
+from hassette_store.file.connections import connect_to_write
 from hassette_store.file.creation import create
 from hassette_store.writing.encoding import BatchEncoder
-from hassette_store.writing.numbering import NameNumbers, RegistrationNumbers
-from hassette_store.writing.statements import PROGRAM, Insertion
+from hassette_store.writing.row_ids import NameIds, RegistrationIds
+from hassette_store.writing.statements import INSERTIONS, Insertion
 
 TARGET_RATIO = 2
 TARGET_RATIO_FULL = 1.1
@@ -51,18 +51,18 @@ class FloorWriter:
     """The floor: writes the same rows with `executemany`."""
 
     def __init__(self, path: Path, synchronous: Any) -> None:
-        self.db = connect_plain(path, synchronous=synchronous)
-        self.encoder = BatchEncoder(1, NameNumbers(), RegistrationNumbers())
+        self.db = connect_to_write(path, synchronous=synchronous)
+        self.encoder = BatchEncoder(1, NameIds(), RegistrationIds())
         self.db.execute(
             "INSERT INTO sessions (started_us, heartbeat_us, outcome, pid, host) VALUES (1, 1, 'open', 1, 'h')"
         )
 
     def encode(self, batch: Batch) -> list[tuple[str, list[tuple[Any, ...]]]]:
-        rows = self.encoder.encoded(batch, batch.at_us).rows
-        self.encoder.settle(kept=True)
+        rows = self.encoder.encode(batch, batch.at_us).rows
+        self.encoder.finish(stored=True)
         return [
             (plain_sql(insertion), [tuple(row) for row in rows[insertion.rows]])
-            for insertion in PROGRAM
+            for insertion in INSERTIONS
             if rows[insertion.rows]
         ]
 

@@ -21,7 +21,7 @@ from hassette_store import DatabaseService, StoreSettings, check
 from hassette_store.file.creation import create
 from hassette_store.file.writer import Writer
 from hassette_store.retention.retention import Retention
-from hassette_store.retention.statements import live_bytes
+from hassette_store.retention.statements import used_bytes
 from hassette_store.sketch import nearest_rank, quantile
 
 MAX_SIZE_MB = 40
@@ -35,7 +35,7 @@ async def delete_old_runs(path: Path, settings: StoreSettings, home: Home) -> in
     try:
         async for _ in Retention(db, settings, lambda: home.now_us).whole_pass():
             pass
-        return await db.run(live_bytes)
+        return await db.run(used_bytes)
     finally:
         await db.close()
 

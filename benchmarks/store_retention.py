@@ -24,7 +24,7 @@ from pathlib import Path
 from store_feed import Home
 
 from hassette_store import DatabaseService, StoreSettings
-from hassette_store.file.connections import connect_plain
+from hassette_store.file.connections import connect_to_write
 from hassette_store.file.creation import create
 from hassette_store.ids import COUNTER_BITS, first_id_at
 from hassette_store.periods import DAY_US
@@ -47,7 +47,7 @@ TARGET_STEP_MS = 20
 def fill(path: Path, rows: int, now_us: int) -> None:
     """Create a history with runs of the last 14 days."""
     create(path)
-    db = connect_plain(path)
+    db = connect_to_write(path)
     db.execute("PRAGMA synchronous = OFF")
     db.execute("INSERT INTO names VALUES (1, 'state_changed'), (2, 'sensor.s')")
     start_ms = (now_us - 14 * DAY_US) // 1000

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from hassette_store import (
-    BackupError,
     DatabaseInUseError,
     DatabaseService,
+    MaintenanceError,
     NewerDatabaseError,
     StoreError,
     backup,
@@ -63,7 +63,7 @@ def test_backup_ends_although_a_writer_commits_between_its_steps(path: Path, tmp
         writer.execute("INSERT INTO names (name) VALUES (?)", (f"name {len(steps)}",))
 
     try:
-        backup(path, tmp_path / "copy.db", progress=commit, pages_a_step=1)
+        backup(path, tmp_path / "copy.db", progress=commit, pages_at_once=1)
     finally:
         writer.close()
     assert steps == list(range(len(steps) - 1, -1, -1))
@@ -96,20 +96,20 @@ def test_backup_can_be_restored_to_an_empty_place(path: Path, tmp_path: Path) ->
 
 
 def test_existing_targets_and_missing_sources_are_rejected(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(BackupError, match="exists already"):
+    with pytest.raises(MaintenanceError, match="exists already"):
         backup(path, path)
-    with pytest.raises(BackupError, match="no history at"):
+    with pytest.raises(MaintenanceError, match="no history at"):
         backup(tmp_path / "no.db", tmp_path / "copy.db")
-    with pytest.raises(BackupError, match="no backup at"):
+    with pytest.raises(MaintenanceError, match="no backup at"):
         restore(path, tmp_path / "no.db")
-    with pytest.raises(BackupError, match="no history at"):
+    with pytest.raises(MaintenanceError, match="no history at"):
         check(tmp_path / "no.db")
-    with pytest.raises(BackupError, match="no history at"):
+    with pytest.raises(MaintenanceError, match="no history at"):
         vacuum(tmp_path / "no.db")
 
 
 def test_backup_to_a_missing_directory_names_it(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(BackupError, match=r"there is no directory .*/not/there\. Create it first"):
+    with pytest.raises(MaintenanceError, match=r"there is no directory .*/not/there\. Create it first"):
         backup(path, tmp_path / "not" / "there" / "copy.db")
 
 
@@ -118,7 +118,7 @@ def test_unreadable_file_is_an_error_and_not_damage(path: Path, monkeypatch: pyt
         raise sqlite3.OperationalError("unable to open database file")
 
     monkeypatch.setattr("hassette_store.backups.connect_to_read", refuse)
-    with pytest.raises(BackupError, match=r"hassette\.db could not be read.*unable to open.*as a user who may"):
+    with pytest.raises(MaintenanceError, match=r"hassette\.db could not be read.*unable to open.*as a user who may"):
         check(path)
 
 
@@ -129,7 +129,7 @@ def test_damaged_backup_is_not_restored(path: Path, tmp_path: Path) -> None:
         file.seek(8192)
         file.write(b"\xff" * 8192)
     before = path.read_bytes()
-    with pytest.raises(BackupError, match="not whole"):
+    with pytest.raises(MaintenanceError, match="is damaged"):
         restore(path, copy)
     assert path.read_bytes() == before
 
@@ -145,7 +145,7 @@ def test_failed_operation_leaves_no_owner_note_next_to_a_foreign_file(
         vacuum(foreign)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
-    with pytest.raises(BackupError, match="MB free"):
+    with pytest.raises(MaintenanceError, match="MB free"):
         restore(foreign, path)
     assert not owner_note(foreign).exists()
 
@@ -179,7 +179,7 @@ def test_backup_of_a_newer_version_is_not_restored(path: Path, tmp_path: Path) -
 def test_copy_without_enough_space_does_not_start(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
-    with pytest.raises(BackupError, match=r"needs .* MB, and .* has 0 MB free"):
+    with pytest.raises(MaintenanceError, match=r"needs .* MB, but .* has only 0 MB free"):
         backup(path, tmp_path / "copy.db")
     assert list(tmp_path.glob("copy*")) == []
 
@@ -283,5 +283,5 @@ async def test_restore_interrupted_after_any_move_is_finished_or_undone(
 def test_restore_below_a_file_reports_the_path(path: Path, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(BackupError, match=r"could not be restored to .*file.hassette\.db"):
+    with pytest.raises(MaintenanceError, match=r"could not be restored to .*file.hassette\.db"):
         restore(file / "hassette.db", path)

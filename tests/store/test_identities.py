@@ -1,7 +1,7 @@
 """Names and registrations with lone surrogates have one number in every session."""
 
 from hassette_store import DatabaseService
-from hassette_store.writing.numbering import NameNumbers, key_of
+from hassette_store.writing.row_ids import NameIds, key_of
 from support.rows import Batch, Effects, Event, Job, Listener, LogLine, invocation
 from support.stores import MakeStore, Reader
 
@@ -42,15 +42,15 @@ async def test_registrations_with_the_same_clean_key_are_one_registration(make_s
 
 
 def test_number_of_a_name_that_was_not_stored_is_assigned_again() -> None:
-    numbers = NameNumbers([("known", 1)])
+    numbers = NameIds([("known", 1)])
     assert numbers["new.\ud800"] == 2
-    numbers.settle(kept=False)
+    numbers.finish(stored=False)
     assert numbers["other"] == 2
     assert numbers["new.\ud800"] == 3
-    assert numbers.fresh == [(2, "other"), (3, "new.?")]
-    numbers.settle(kept=True)
+    assert numbers.new == [(2, "other"), (3, "new.?")]
+    numbers.finish(stored=True)
     assert numbers["new.\ud801"] == numbers["new.?"] == 3
-    assert not numbers.fresh
+    assert not numbers.new
 
 
 def test_natural_key_consists_of_clean_texts() -> None:

@@ -10,8 +10,8 @@ from typing import IO, Any
 
 import pytest
 
-from hassette_store import DatabaseInUseError, DatabaseService, UnusableFileError, WriteFailedError
-from hassette_store.file.location import resolved
+from hassette_store import DatabaseAccessError, DatabaseInUseError, DatabaseService, UnusableFileError
+from hassette_store.file.location import resolve_links
 from hassette_store.file.ownership import FileLock, Ownership, owned, owner_note
 from hassette_store.settings import StoreSettings
 from hassette_store.startup.preparation import prepare
@@ -63,7 +63,9 @@ def test_file_stays_free_if_its_note_cannot_be_written(path: Path, monkeypatch: 
 
     with monkeypatch.context() as patch:
         patch.setattr(os, call, refuse)
-        with pytest.raises(WriteFailedError, match=r"hassette\.db\.owner: No space left on device\. Free some space"):
+        with pytest.raises(
+            DatabaseAccessError, match=r"hassette\.db\.owner: No space left on device\. Free some space"
+        ):
             Ownership.take(path)
     assert not owner_note(path).exists()
     Ownership.take(path).release()
@@ -102,8 +104,8 @@ class TakenAtOnce(FileLock):
 
 def test_note_is_removed_before_the_lock_is_released(path: Path) -> None:
     lock = TakenAtOnce(path)
-    with pytest.raises(WriteFailedError), owned(path, lock=lock):
-        raise WriteFailedError(path, OSError("no space"))
+    with pytest.raises(DatabaseAccessError), owned(path, lock=lock):
+        raise DatabaseAccessError(path, OSError("no space"))
     assert owner_note(path).exists()
     with pytest.raises(DatabaseInUseError, match=f"process {os.getpid()}"):
         Ownership.take(path)
@@ -119,7 +121,7 @@ def test_rejected_foreign_file_has_only_its_next_owner(path: Path) -> None:
     with pytest.raises(DatabaseInUseError):
         Ownership.take(path)
     assert lock.next_owner is not None
-    lock.next_owner.disown()
+    lock.next_owner.remove_note_and_release()
     assert not owner_note(path).exists()
 
 
@@ -153,10 +155,10 @@ async def test_directory_without_access_is_an_error(
     link.symlink_to(path)
     with monkeypatch.context() as patch:
         patch.setattr(Path, call, refuse)
-        with pytest.raises(UnusableFileError, match=r"link\.db: it cannot be looked into \(Permission") as raised:
-            resolved(link)
+        with pytest.raises(UnusableFileError, match=r"link\.db: it cannot be entered \(Permission") as raised:
+            resolve_links(link)
         assert raised.value.__cause__
-        with pytest.raises(UnusableFileError, match="cannot be looked into"):
+        with pytest.raises(UnusableFileError, match="cannot be entered"):
             await make_store(link).start()
 
 
@@ -178,7 +180,7 @@ def test_error_names_the_directory_without_access() -> None:
             ran = subprocess.run(
                 [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=patience(60)
             )
-            assert f"{closed} cannot be looked into (Permission denied)" in ran.stdout, ran
+            assert f"{closed} cannot be entered (Permission denied)" in ran.stdout, ran
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no fork")

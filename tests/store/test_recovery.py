@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hassette_store import backup, check, restore
-from hassette_store.file.schema import HEAD
+from hassette_store.file.schema import LATEST_REVISION
 from hassette_store.recovery import replacement
 from support.rows import (
     T0_US,
@@ -79,7 +79,7 @@ async def test_row_of_the_wrong_type_is_skipped_and_its_table_reported(
     assert "tables that could not be read completely: names" in sentence
     assert read.value("SELECT count(*) FROM names") == before + 1
     assert read.value("SELECT count(*) FROM runs") == 1
-    assert read.value("SELECT version_num FROM alembic_version") == HEAD
+    assert read.value("SELECT version_num FROM alembic_version") == LATEST_REVISION
 
 
 async def test_two_recoveries_in_one_second_keep_both_damaged_files(make_store: MakeStore, path: Path) -> None:

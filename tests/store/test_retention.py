@@ -170,7 +170,7 @@ async def test_progress_from_a_clock_ahead_is_dropped(
     store: DatabaseService, read: Reader, clock: Clock, spoil: RunScript
 ) -> None:
     mark = run_id(400 * DAY_US)
-    spoil(f"INSERT INTO store_state VALUES ('successes_below', {mark}), ('failures_below', {mark})")
+    spoil(f"INSERT INTO store_state VALUES ('successes_below', {mark}), ('all_runs_below', {mark})")
     listener = Listener()
     await fill(store, [invocation(n, listener) for n in range(50)])
     await whole_pass(store, clock, keep_newest=0)

@@ -14,7 +14,7 @@ import hassette_store
 from hassette_store import NewerDatabaseError, UnusableFileError, check
 from hassette_store.file.connections import APPLICATION_ID
 from hassette_store.file.creation import create, statements
-from hassette_store.file.schema import HEAD
+from hassette_store.file.schema import LATEST_REVISION
 from hassette_store.startup.upgrade import upgrade
 from hassette_store.statuses import STATUS_NUMBERS
 from support.rows import Batch, Listener, invocation
@@ -33,7 +33,7 @@ def test_all_is_sorted_and_complete() -> None:
 
 def test_head_is_the_newest_script() -> None:
     scripts = sorted(one.name for one in (files("hassette_store") / "migrations" / "sql").iterdir())
-    assert scripts[-1].split("_")[0] == HEAD
+    assert scripts[-1].split("_")[0] == LATEST_REVISION
 
 
 async def test_new_file_is_created_with_its_directory(make_store: MakeStore, tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ async def test_new_file_is_created_with_its_directory(make_store: MakeStore, tmp
             for name in ("journal_mode", "auto_vacuum", "page_size", "application_id", "quick_check")
         ]
         assert pragmas == ["wal", 2, 4096, APPLICATION_ID, "ok"]
-        assert db.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
+        assert db.execute("SELECT version_num FROM alembic_version").fetchall() == [(LATEST_REVISION,)]
         assert dict(db.execute("SELECT name, id FROM statuses")) == STATUS_NUMBERS
     finally:
         db.close()

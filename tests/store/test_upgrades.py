@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hassette_store import BackupError, UpgradeFailedError, check
-from hassette_store.file.schema import HEAD, SCHEMA, Schema
+from hassette_store import MaintenanceError, UpgradeFailedError, check
+from hassette_store.file.schema import LATEST_REVISION, SCHEMA, Schema
 from support.rows import Batch, Listener, invocation
 from support.stores import Clock, MakeStore, Reader
 
@@ -28,7 +28,7 @@ def as_released(script: Path, path: Path) -> dict[str, int]:
 
 
 def test_each_released_schema_has_a_frozen_file() -> None:
-    assert HEAD in {script.stem for script in RELEASED}
+    assert LATEST_REVISION in {script.stem for script in RELEASED}
 
 
 @pytest.mark.parametrize("script", RELEASED, ids=lambda script: script.stem)
@@ -159,6 +159,6 @@ async def test_upgrade_without_space_for_the_copy_does_not_start(
     schema = next_schema(tmp_path, "op.execute('DROP TABLE sessions')")
     usage = shutil.disk_usage(path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
-    with pytest.raises(BackupError, match="MB free"):
+    with pytest.raises(MaintenanceError, match="MB free"):
         await make_store(schema=schema).start()
     assert read.value("SELECT count(*) FROM sessions") == 1

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from hassette_store import DatabaseService, StoreError, WriteFailedError, backup, check
+from hassette_store import DatabaseAccessError, DatabaseService, StoreError, backup, check
 from support.rows import Batch, Effects, Listener, LogLine, invocation
 from support.stores import Clock, MakeStore, Reader
 from support.waiting import patience
@@ -246,7 +246,7 @@ async def hold_the_lock(store: DatabaseService, path: Path, read: Reader, second
                 try:
                     await store.write(batch)
                     break
-                except WriteFailedError as error:
+                except DatabaseAccessError as error:
                     assert "locked" in str(error)
                     failed += 1
     assert failed >= 1
@@ -293,7 +293,7 @@ async def test_full_disk_loses_nothing_that_is_retried(
         batch = Batch(sequence, invocations=runs)
         try:
             await store.write(batch)
-        except WriteFailedError as error:
+        except DatabaseAccessError as error:
             assert "full" in str(error)
             failed += 1
     ballast.unlink()
@@ -316,7 +316,7 @@ async def test_full_disk_at_the_start_is_reported_until_it_has_space(
             pass
     store = make_store(path)
     for _ in range(3):
-        with pytest.raises(WriteFailedError, match=r"hassette\.db.*No space left on device.*Free some space"):
+        with pytest.raises(DatabaseAccessError, match=r"hassette\.db.*No space left on device.*Free some space"):
             await store.start()
     assert not path.with_name("hassette.db.owner").exists()
     ballast.unlink()

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from hassette_store import DatabaseService, RejectedBatchError, StoreUnavailableError, WriteFailedError
+from hassette_store import DatabaseAccessError, DatabaseService, RejectedBatchError, StoreUnavailableError
 from hassette_store.periods import HOUR_US
 from hassette_store.sketch import bucket_of
 from hassette_store.writing.encoding import BatchEncoder
-from hassette_store.writing.numbering import NameNumbers, RegistrationNumbers
+from hassette_store.writing.row_ids import NameIds, RegistrationIds
 from support.rows import (
     T0_US,
     Batch,
@@ -233,12 +233,12 @@ async def test_traceback_is_rendered_once_per_group(store: DatabaseService) -> N
 
 
 def test_encoder_remembers_a_limited_number_of_error_groups() -> None:
-    encoder = BatchEncoder(1, NameNumbers(), RegistrationNumbers(), max_known_groups=1)
+    encoder = BatchEncoder(1, NameIds(), RegistrationIds(), max_known_groups=1)
 
     def traceback_of(sequence: int, error_type: str) -> object:
         failing = invocation(sequence, status="error", failure=Failure(type=error_type))
-        (group,) = encoder.encoded(Batch(sequence, invocations=(failing,)), T0_US).rows["error_groups"]
-        encoder.settle(kept=True)
+        (group,) = encoder.encode(Batch(sequence, invocations=(failing,)), T0_US).rows["error_groups"]
+        encoder.finish(stored=True)
         return group[4]
 
     assert traceback_of(1, "A")
@@ -383,7 +383,7 @@ async def test_batch_may_be_retried_after_a_lock(store: DatabaseService, read: R
     batch = Batch(1, registered=(Listener(),), invocations=(invocation(1, Listener()),))
     try:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(WriteFailedError) as caught:
+        with pytest.raises(DatabaseAccessError) as caught:
             await store.write(batch)
         assert not isinstance(caught.value, ValueError)
     finally:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hassette_store import BackupError, UnusableFileError, backup, check, restore, vacuum
+from hassette_store import MaintenanceError, UnusableFileError, backup, check, restore, vacuum
 from hassette_store.file.ownership import owner_note
-from hassette_store.recovery.header import find_damage
+from hassette_store.recovery.header import find_header_damage
 from support.rows import Batch, Listener, invocation, run_id
 from support.stores import MakeStore, Reader, RunScript
 
@@ -103,7 +103,7 @@ async def test_rows_in_the_log_survive_a_header_repair(make_store: MakeStore, pa
 
 def test_sound_header_has_no_damage(path: Path, tmp_path: Path) -> None:
     backup(path, tmp_path / "copy.db")
-    assert [find_damage(one.read_bytes()[:100]) for one in (path, tmp_path / "copy.db")] == [None, None]
+    assert [find_header_damage(one.read_bytes()[:100]) for one in (path, tmp_path / "copy.db")] == [None, None]
 
 
 async def test_schema_with_invalid_text_is_damage_and_loses_no_row(
@@ -113,15 +113,15 @@ async def test_schema_with_invalid_text_is_damage_and_loses_no_row(
     # SQLite quotes the schema in its error message, which Python then cannot decode.
     set_byte(path, path.read_bytes().index(b"CREATE TABLE losses") + 2, 0xE9)
     assert len(check(path)) == 1
-    with pytest.raises(BackupError):
+    with pytest.raises(MaintenanceError):
         vacuum(path)
-    with pytest.raises(BackupError):
+    with pytest.raises(MaintenanceError):
         backup(path, tmp_path / "copy.db")
-    with pytest.raises(BackupError):
+    with pytest.raises(MaintenanceError):
         restore(tmp_path / "other.db", path)
     await start_and_stop(make_store)
     assert read.value("SELECT count(*) FROM runs") == RUNS
-    assert "its schema contains bytes that are not text" in read.value("SELECT detail FROM lifecycle_events")
+    assert "its schema contains text that is not UTF-8" in read.value("SELECT detail FROM lifecycle_events")
     assert check(path) == []
 
 
@@ -177,10 +177,10 @@ async def test_name_with_an_invalid_byte_is_read_with_a_replacement_character(
 
 def test_every_reader_reads_text_with_invalid_bytes(path: Path, spoil: RunScript) -> None:
     from hassette_store import connect_read_only, connect_to_read
-    from hassette_store.file.connections import connect_plain
+    from hassette_store.file.connections import connect_to_write
 
     spoil("INSERT INTO names (id, name) VALUES (1, CAST(x'61ff62' AS TEXT))")
-    for connect in (connect_read_only, connect_to_read, connect_plain):
+    for connect in (connect_read_only, connect_to_read, connect_to_write):
         connection = connect(path)
         try:
             assert connection.execute("SELECT name FROM names").fetchone() == ("a\ufffdb",)

@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import aclosing
 from pathlib import Path
 
-from hassette_store import UnchangingConnection
+from hassette_store import ImmutableFileConnection
 from hassette_sync import DataSyncService
 from support.history import HOUR, SECOND, History, NewHistory
 from support.waiting import patience
@@ -21,7 +21,7 @@ def open_unchanging(path: Path) -> sqlite3.Connection:
         uri=True,
         isolation_level=None,
         check_same_thread=False,
-        factory=UnchangingConnection,
+        factory=ImmutableFileConnection,
     )
 
 

@@ -25,8 +25,8 @@ CREATE TABLE error_groups (
     traceback     TEXT NOT NULL,         -- traceback of the first failure; empty if it has none
     first_seen_us INTEGER NOT NULL,
     last_seen_us  INTEGER NOT NULL,
-    last_run_id   INTEGER NOT NULL,      -- the newest run that raised it
-    count         INTEGER NOT NULL       -- number of runs that raised it, with deleted runs
+    last_run_id   INTEGER NOT NULL,      -- the newest run with this failure
+    count         INTEGER NOT NULL       -- number of runs with this failure, with deleted runs
 ) STRICT;
 INSERT INTO "error_groups" VALUES(1,'1:0330ebf6b12ce18d22aab478','exception','ZeroDivisionError','division by zero','Traceback (most recent call last):
   File "/config/apps/hall.py", line 12, in Hall.on_motion
@@ -42,14 +42,14 @@ INSERT INTO "failures" VALUES(3753902080010485760,1,NULL);
 INSERT INTO "failures" VALUES(3753902080018874368,1,NULL);
 CREATE TABLE handler_invocations (
     id             INTEGER PRIMARY KEY,                         -- see the conventions above
-    listener_id    INTEGER NOT NULL REFERENCES listeners (id),  -- whose run
+    listener_id    INTEGER NOT NULL REFERENCES listeners (id),  -- the registration
     session_id     INTEGER NOT NULL REFERENCES sessions (id),   -- the session in which it ended
     status         INTEGER NOT NULL REFERENCES statuses (id),   -- how it ended
-    started_before INTEGER NOT NULL,  -- microseconds from the start to the millisecond in the id: 3 bytes in place of 8
+    started_before INTEGER NOT NULL,  -- microseconds from the start to the time in the id (3 bytes; a time needs 8)
     duration_us    INTEGER NOT NULL,  -- how long it ran
     waited_us      INTEGER NOT NULL,  -- from the receipt of the event to the start
     event_type_id  INTEGER NOT NULL REFERENCES names (id),      -- type of the event
-    entity_id      INTEGER REFERENCES names (id),               -- entity of the event (names.id), if it has one
+    entity_id      INTEGER REFERENCES names (id),               -- entity of the event (names.id)
     old_state      TEXT,              -- state before the event
     new_state      TEXT,              -- state after the event
     context_id     TEXT,              -- Home Assistant's context of the event
@@ -70,13 +70,13 @@ INSERT INTO "handler_invocations" VALUES(3753902080020971520,1,1,2,11000,11000,2
 INSERT INTO "handler_invocations" VALUES(3753902080023068672,2,1,3,12000,12000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV11',NULL,NULL);
 CREATE TABLE job_executions (
     id             INTEGER PRIMARY KEY,                              -- see the conventions above
-    job_id         INTEGER NOT NULL REFERENCES scheduled_jobs (id),  -- whose run
+    job_id         INTEGER NOT NULL REFERENCES scheduled_jobs (id),  -- the registration
     session_id     INTEGER NOT NULL REFERENCES sessions (id),        -- the session in which it ended
     status         INTEGER NOT NULL REFERENCES statuses (id),        -- how it ended
     started_before INTEGER NOT NULL,  -- microseconds from the start to the millisecond in the id
     duration_us    INTEGER NOT NULL,  -- how long it ran
-    waited_us      INTEGER NOT NULL,  -- from the due time to the start
-    due_before     INTEGER NOT NULL,  -- microseconds from the due time to the start, on the wall clock
+    waited_us      INTEGER NOT NULL,  -- from the due time to the start, on the monotonic clock
+    due_before     INTEGER NOT NULL,  -- the start minus due_us, on the wall clock
     manual         INTEGER NOT NULL   -- 1 if a user started the run outside the schedule
 ) STRICT;
 INSERT INTO "job_executions" VALUES(3753902080209715200,3,1,0,500,400,500,500,0);
@@ -143,7 +143,7 @@ CREATE TABLE listeners (
     handler             TEXT NOT NULL,         -- the callable's qualified name
     settings            TEXT NOT NULL,         -- JSON object: options as written in the app
     source_file         TEXT,                  -- file with the handler's source code
-    source_line         INTEGER,               -- from 1
+    source_line         INTEGER,               -- line number, from 1
     source_snippet      TEXT,                  -- the first lines of the source code
     runs_in             TEXT NOT NULL,         -- async (event loop) or sync (thread)
     timeout_s           REAL,                  -- timeout of one run; NULL: the executor's default, 0: none
@@ -175,12 +175,12 @@ CREATE TABLE losses (
     reason     TEXT NOT NULL,     -- queue_full_count, rejected_row, stop_deadline, …
     what       TEXT NOT NULL,     -- runs, log_lines, service_calls, lifecycle
     count      INTEGER NOT NULL,
-    first_us   INTEGER NOT NULL,  -- start of the gap
-    last_us    INTEGER NOT NULL   -- end of the gap
+    first_us   INTEGER NOT NULL,  -- start of the time range of the losses
+    last_us    INTEGER NOT NULL   -- end of the time range of the losses
 ) STRICT;
 INSERT INTO "losses" VALUES(1,1,'queue_full_count','runs',9,1790000000000000,1790000000000005);
 CREATE TABLE names (
-    id   INTEGER PRIMARY KEY,    -- the number that rows carry
+    id   INTEGER PRIMARY KEY,    -- the value of the columns that refer to the name
     name TEXT NOT NULL UNIQUE    -- the text
 ) STRICT;
 INSERT INTO "names" VALUES(1,'state_changed');
@@ -192,7 +192,7 @@ INSERT INTO "names" VALUES(6,'rate_limited');
 CREATE TABLE running_executions (
     session_id      INTEGER NOT NULL REFERENCES sessions (id),
     run             INTEGER NOT NULL,  -- number of the run in its process, not its id
-    registration_id INTEGER NOT NULL,  -- whose run
+    registration_id INTEGER NOT NULL,  -- the registration
     started_us      INTEGER NOT NULL,
     event_type_id   INTEGER REFERENCES names (id),  -- for a listener; NULL for a job
     entity_id       INTEGER REFERENCES names (id),
@@ -214,7 +214,7 @@ CREATE TABLE scheduled_jobs (
     handler             TEXT NOT NULL,         -- the callable's qualified name
     settings            TEXT NOT NULL,         -- JSON object: options as written in the app
     source_file         TEXT,                  -- file with the job's source code
-    source_line         INTEGER,               -- from 1
+    source_line         INTEGER,               -- line number, from 1
     source_snippet      TEXT,                  -- the first lines of the source code
     runs_in             TEXT NOT NULL,         -- async (event loop) or sync (thread)
     timeout_s           REAL,                  -- timeout of one run; NULL: the executor's default, 0: none
@@ -229,10 +229,10 @@ CREATE TABLE service_calls (
     position    INTEGER NOT NULL,  -- from 0, in the order of the responses
     at_us       INTEGER NOT NULL,  -- when the request was sent
     service_id  INTEGER NOT NULL REFERENCES names (id),  -- for example light.turn_on
-    target      TEXT,              -- compact JSON: entities, areas, devices; NULL if none
-    data        TEXT,              -- compact JSON; NULL if none
+    target      TEXT,              -- compact JSON: entities, areas, devices; NULL for no target
+    data        TEXT,              -- compact JSON; NULL for no data
     duration_us INTEGER NOT NULL,  -- from the request to the response
-    context_id  TEXT,              -- context from the response; events that the call causes have the same one
+    context_id  TEXT,              -- context from the response; the events that the call causes have the same context
     error       TEXT,              -- error message; NULL if the call succeeded
     PRIMARY KEY (run_id, position)
 ) WITHOUT ROWID, STRICT;
@@ -243,20 +243,20 @@ INSERT INTO "service_calls" VALUES(3753902080010485760,1,1790000000000000,5,'{"e
 INSERT INTO "service_calls" VALUES(3753902080020971520,0,1790000000000000,5,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL);
 INSERT INTO "service_calls" VALUES(3753902080020971520,1,1790000000000000,5,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','unknown service');
 CREATE TABLE sessions (
-    id            INTEGER PRIMARY KEY,         -- counts up with each start
-    started_us    INTEGER NOT NULL,            -- when the session opened the database
-    heartbeat_us  INTEGER NOT NULL,            -- the last heartbeat: with each batch, and at least every 5 s
-    ended_us      INTEGER,                     -- when it ended (its last heartbeat if it crashed); NULL while open
+    id            INTEGER PRIMARY KEY,         -- higher with each start of the framework
+    started_us    INTEGER NOT NULL,            -- when the session began
+    heartbeat_us  INTEGER NOT NULL,            -- the last heartbeat: written with each batch, and at least every 5 s
+    ended_us      INTEGER,                     -- when it ended, or the last heartbeat before a crash; NULL while open
     outcome       TEXT NOT NULL,               -- open, clean, crashed, or the outcome that the framework reported
     reason        TEXT,                        -- why it ended, for example SIGTERM
-    pid           INTEGER NOT NULL,            -- the process
-    host          TEXT NOT NULL,               -- the machine
+    pid           INTEGER NOT NULL,            -- process id
+    host          TEXT NOT NULL,               -- name of the machine
     facts         TEXT NOT NULL DEFAULT '{}',  -- JSON object: versions, time zone and other facts from the framework
-    last_sequence INTEGER NOT NULL DEFAULT 0,  -- number of the last stored batch; a retried batch is stored once
-    first_id      INTEGER,                     -- the lowest run id in it; NULL while it has none
-    last_id       INTEGER,                     -- the highest run id in it, without evicted runs
-    runs          INTEGER NOT NULL DEFAULT 0,  -- number of runs that ended in it, with evicted runs
-    failures      INTEGER NOT NULL DEFAULT 0,  -- number of those that ended as error or timed_out
+    last_sequence INTEGER NOT NULL DEFAULT 0,  -- number of the last stored batch: a retried batch is not stored twice
+    first_id      INTEGER,                     -- the lowest run id of the session; NULL while it has none
+    last_id       INTEGER,                     -- the highest run id of the session; evicted runs do not count
+    runs          INTEGER NOT NULL DEFAULT 0,  -- number of runs that ended in the session, with evicted runs
+    failures      INTEGER NOT NULL DEFAULT 0,  -- number of errors and timeouts; a normal stop adds interrupted runs
     lost_runs     INTEGER NOT NULL DEFAULT 0,  -- number of runs without a row (the statistics count them)
     lost_details  INTEGER NOT NULL DEFAULT 0   -- number of log lines, service calls and other details that were lost
 ) STRICT;
@@ -302,7 +302,7 @@ CREATE TABLE statistics_hourly (
     cancelled       INTEGER NOT NULL DEFAULT 0,
     timed_out       INTEGER NOT NULL DEFAULT 0,
     interrupted     INTEGER NOT NULL DEFAULT 0,
-    shed            INTEGER NOT NULL DEFAULT 0,  -- number of runs without a row
+    shed            INTEGER NOT NULL DEFAULT 0,  -- of these, the runs without a row
     total_us        INTEGER NOT NULL DEFAULT 0,  -- total duration
     max_us          INTEGER NOT NULL DEFAULT 0,  -- the longest duration
     waited_us       INTEGER NOT NULL DEFAULT 0,  -- total waiting time
@@ -312,8 +312,8 @@ INSERT INTO "statistics_hourly" VALUES(497222,1,3,0,3,0,0,0,36000,11000,1500);
 INSERT INTO "statistics_hourly" VALUES(497222,2,9,3,0,3,0,9,51000,12000,1510);
 INSERT INTO "statistics_hourly" VALUES(497222,3,4,0,0,0,0,0,1600,400,2000);
 CREATE TABLE statuses (
-    id   INTEGER PRIMARY KEY,    -- the number that runs carry
-    name TEXT NOT NULL UNIQUE    -- the name that users see
+    id   INTEGER PRIMARY KEY,    -- the value of `status` in runs
+    name TEXT NOT NULL UNIQUE    -- the name in pages and in the API
 ) STRICT;
 INSERT INTO "statuses" VALUES(0,'success');
 INSERT INTO "statuses" VALUES(1,'error');

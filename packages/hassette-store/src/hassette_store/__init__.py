@@ -1,6 +1,6 @@
-"""Keep the history: one SQLite file, with its schema, migrations, sessions, retention and recovery.
+"""Storage of the history in one SQLite database file: schema, migrations, sessions, retention and recovery.
 
-The modules `ids`, `kinds`, `periods`, `rows`, `sketch` and `statuses` are public, too: they describe the stored data
+The modules `ids`, `kinds`, `periods`, `rows`, `sketch` and `statuses` are public as well. They describe the stored data
 for programs that read it.
 """
 
@@ -8,19 +8,19 @@ from hassette_store.__about__ import __version__
 from hassette_store.backups import backup, check, restore, vacuum
 from hassette_store.database import DatabaseService
 from hassette_store.errors import (
-    BackupError,
     CorruptDatabaseError,
+    DatabaseAccessError,
     DatabaseInUseError,
+    MaintenanceError,
     NewerDatabaseError,
     RejectedBatchError,
     StoreError,
     StoreUnavailableError,
     UnusableFileError,
     UpgradeFailedError,
-    WriteFailedError,
 )
-from hassette_store.file.connections import UnchangingConnection, connect_read_only, connect_to_read, deadline
-from hassette_store.file.schema import HEAD
+from hassette_store.file.connections import ImmutableFileConnection, connect_read_only, connect_to_read, deadline
+from hassette_store.file.schema import LATEST_REVISION
 from hassette_store.rows import (
     BatchRow,
     ExecutionRow,
@@ -32,26 +32,26 @@ from hassette_store.rows import (
 from hassette_store.settings import StoreSettings
 
 __all__ = [
-    "HEAD",
-    "BackupError",
+    "LATEST_REVISION",
     "BatchRow",
     "CorruptDatabaseError",
+    "DatabaseAccessError",
     "DatabaseInUseError",
     "DatabaseService",
     "ExecutionRow",
+    "ImmutableFileConnection",
     "InvocationRow",
     "JobRow",
     "ListenerRow",
+    "MaintenanceError",
     "NewerDatabaseError",
     "RegistrationRow",
     "RejectedBatchError",
     "StoreError",
     "StoreSettings",
     "StoreUnavailableError",
-    "UnchangingConnection",
     "UnusableFileError",
     "UpgradeFailedError",
-    "WriteFailedError",
     "__version__",
     "backup",
     "check",

@@ -1,4 +1,4 @@
-"""Backup, restore, check and vacuum of a history: the functions behind ``hassette telemetry backup`` and the like."""
+"""Backup, restore, check and vacuum of a database file, as in ``hassette telemetry backup``."""
 
 import shutil
 import sqlite3
@@ -7,19 +7,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from hassette_store.errors import BackupError, DamagedSourceError
-from hassette_store.file.connections import connect_plain, connect_read_only, connect_to_read, tolerant
-from hassette_store.file.damage import READING_FAILED, findings_of, is_damage
-from hassette_store.file.location import make_empty, resolved
+from hassette_store.errors import DamagedSourceError, MaintenanceError
+from hassette_store.file.connections import connect_read_only, connect_to_read, connect_to_write, replace_invalid_text
+from hassette_store.file.damage import SQLITE_ERRORS, findings_of, is_damage
+from hassette_store.file.location import make_empty, resolve_links
 from hassette_store.file.ownership import owned
-from hassette_store.file.schema import HEAD, revision_of
-from hassette_store.file.side_files import incoming, move_aside, partial, with_suffix
+from hassette_store.file.schema import LATEST_REVISION, revision_of
+from hassette_store.file.side_files import move_aside, new_file_path, partial_path, with_suffix
 from hassette_store.recovery.replacement import finish_interrupted
 
 Progress = Callable[[int, int], None]
-"""Called now and then with the number of pages left and the number of all pages."""
+"""Function that a copy calls repeatedly with the number of remaining pages and the number of all pages."""
 
-_PAGES_A_STEP: Final = 1_000
+_PAGES_AT_ONCE: Final = 1_000
 _MARGIN: Final = 1.05
 
 
@@ -29,141 +29,143 @@ def verified_copy(
     *,
     like: Path | None = None,
     progress: Progress | None = None,
-    pages_a_step: int = _PAGES_A_STEP,
+    pages_at_once: int = _PAGES_AT_ONCE,
 ) -> None:
-    """Copy a history with SQLite's backup API. The copy gets its name only after it has passed a check.
+    """Copy a database file with SQLite's backup API. The copy gets its final name only after it has passed a check.
 
     Args:
-        path: The history. A framework may be writing to it.
-        to: The copy.
-        like: The file whose owner and mode the copy gets (see `make_empty`); by default the history.
-        progress: Called after each step.
-        pages_a_step: Number of pages to copy between two calls of ``progress``.
+        path: The database file. A framework may be writing to it.
+        to: Path of the copy.
+        like: The file whose owner and mode the copy gets (see `make_empty`); by default ``path``.
+        progress: Called each time that ``pages_at_once`` pages have been copied.
+        pages_at_once: Number of pages to copy between two calls of ``progress``.
 
     Raises:
-        DamagedSourceError: The history is damaged. No copy is left.
-        BackupError: The disk is full, or the copy cannot be written. No copy is left.
+        DamagedSourceError: The database file is damaged. No copy is left.
+        MaintenanceError: The disk is full, or the copy cannot be written. No copy is left.
     """
     _require_space(path, to)
-    unfinished = partial(to)
+    unfinished = partial_path(to)
     unfinished.unlink(missing_ok=True)
     try:
         make_empty(unfinished, like=like or path)
-        damage = _copy(path, unfinished, progress, pages_a_step)
+        damage = _copy(path, unfinished, progress, pages_at_once)
         if damage is not None:
-            raise DamagedSourceError(f"the copy of {path} is not whole: {damage}")
+            raise DamagedSourceError(f"the copy of {path} is damaged: {damage}")
         unfinished.replace(to)
-    except (*READING_FAILED, OSError) as error:
-        kind = DamagedSourceError if is_damage(error) else BackupError
+    except (*SQLITE_ERRORS, OSError) as error:
+        kind = DamagedSourceError if is_damage(error) else MaintenanceError
         raise kind(f"{path} could not be copied to {to}: {error}") from error
     finally:
         for leftover in (unfinished, with_suffix(unfinished, "-journal")):
             leftover.unlink(missing_ok=True)
 
 
-def backup(path: Path, to: Path, *, progress: Progress | None = None, pages_a_step: int = _PAGES_A_STEP) -> None:
-    """Make a consistent copy of a history. A framework may be writing to the history.
+def backup(path: Path, to: Path, *, progress: Progress | None = None, pages_at_once: int = _PAGES_AT_ONCE) -> None:
+    """Make a consistent copy of a database file. A framework may be writing to the file.
 
     Args:
-        path: The history.
-        to: The copy; it must not exist.
-        progress: Called after each step.
-        pages_a_step: Number of pages to copy between two calls of ``progress``.
+        path: The database file.
+        to: Path of the copy, at which no file may exist.
+        progress: Called each time that ``pages_at_once`` pages have been copied.
+        pages_at_once: Number of pages to copy between two calls of ``progress``.
 
     Raises:
-        BackupError: There is no history, the copy exists already, or it could not be made.
+        MaintenanceError: There is no database file, the copy exists already, or it could not be made.
     """
     if not path.is_file():
-        raise BackupError(f"there is no history at {path}")
+        raise MaintenanceError(f"there is no history at {path}")
     if to.exists():
-        raise BackupError(f"{to} exists already; existing files are not overwritten")
+        raise MaintenanceError(f"{to} exists already; existing files are not overwritten")
     if not (directory := to.absolute().parent).is_dir():
-        raise BackupError(
+        raise MaintenanceError(
             f"{to} cannot be written: there is no directory {directory}. Create it first, or name another one"
         )
-    verified_copy(path, to, progress=progress, pages_a_step=pages_a_step)
+    verified_copy(path, to, progress=progress, pages_at_once=pages_at_once)
 
 
 def restore(path: Path, source: Path) -> Path | None:
-    """Replace a history by a backup; return the path of the replaced history, or None if there was none.
+    """Replace a database file by a backup. Return the new path of the replaced file, or None if there was none.
 
     Args:
-        path: The history. No framework may be using it.
+        path: The database file. No framework may be using it.
         source: The backup; it stays where it is.
 
     Raises:
-        BackupError: The backup is not a history, is not whole, or could not be copied.
-        DatabaseInUseError: A framework owns the history.
-        UnusableFileError: The path is a symbolic link to nothing, or its directory cannot be written to.
-        NewerDatabaseError: The backup is of a newer hassette-store.
+        MaintenanceError: The backup is not a history, is damaged, or could not be copied.
+        DatabaseInUseError: A framework owns the database file.
+        UnusableFileError: The path is a symbolic link without a target, or its directory cannot be written to.
+        NewerDatabaseError: A newer hassette-store wrote the backup.
     """
     if not source.is_file():
-        raise BackupError(f"there is no backup at {source}")
+        raise MaintenanceError(f"there is no backup at {source}")
     if findings := _findings(source, references=False):
-        raise BackupError(f"{source} is not whole: {findings[0]}")
-    path = resolved(path)
+        raise MaintenanceError(f"{source} is damaged: {findings[0]}")
+    path = resolve_links(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with owned(path):
             finish_interrupted(path, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-            # Once the copy has this name, the next start finishes a restore that a crash interrupts.
-            new = incoming(path)
+            # If a crash comes between the two moves below, the next start finds the copy at this path and finishes the
+            # restore.
+            new = new_file_path(path)
             verified_copy(source, new, like=path)
             replaced = move_aside(path, "replaced")
             new.replace(path)
     except OSError as error:
-        raise BackupError(f"{source} could not be restored to {path}: {error}") from error
+        raise MaintenanceError(f"{source} could not be restored to {path}: {error}") from error
     return replaced
 
 
 def check(path: Path) -> list[str]:
-    """Check a whole history for damage; return the findings, an empty list for a sound file.
+    """Check a complete database file for damage. Return the findings: an empty list if there is no damage.
 
-    A framework may be writing to the history.
+    A framework may be writing to the file.
 
     Raises:
-        BackupError: The file does not exist or cannot be read.
-        StoreError: It is not a history, or of a newer hassette-store.
+        MaintenanceError: The file does not exist or cannot be read.
+        StoreError: The file is not a history, or a newer hassette-store wrote it.
     """
     return _findings(path, references=True)
 
 
 def vacuum(path: Path) -> tuple[int, int]:
-    """Rewrite a history without gaps; return its size in bytes before and after.
+    """Rewrite a database file without free pages. Return its size in bytes before and after.
 
     Raises:
-        BackupError: There is no history, no space, or the rewrite failed. The history is unchanged.
-        DatabaseInUseError: A framework owns the history. (It returns free pages to the file system itself.)
-        NewerDatabaseError: The file is of a newer hassette-store.
+        MaintenanceError: There is no database file, its schema is older, the disk is too full, or the rewrite failed.
+            The history is unchanged.
+        DatabaseInUseError: A framework owns the file. (A running framework returns free pages to the file system.)
+        NewerDatabaseError: A newer hassette-store wrote the file.
     """
     if not path.is_file():
-        raise BackupError(f"there is no history at {path}")
-    path = resolved(path)
+        raise MaintenanceError(f"there is no history at {path}")
+    path = resolve_links(path)
     before = path.stat().st_size
     with owned(path):
         try:
             reader = connect_read_only(path)
             try:
-                if revision_of(reader, path) != HEAD:
-                    raise BackupError(f"{path} has an older schema; start Hassette once to upgrade it")
+                if revision_of(reader, path) != LATEST_REVISION:
+                    raise MaintenanceError(f"{path} has an older schema; start Hassette once to upgrade it")
             finally:
                 reader.close()
-            # VACUUM writes a temporary file, usually to the same disk, and then copies all of it through the log.
+            # VACUUM writes a temporary file, usually on the same disk, and then copies it through the write-ahead log.
             if (free := shutil.disk_usage(path.absolute().parent).free) < 2 * before:
-                raise BackupError(
-                    f"vacuum needs {2 * before / 1e6:.0f} MB in {path.absolute().parent}, and {free / 1e6:.0f} MB are "
-                    "free"
+                raise MaintenanceError(
+                    f"vacuum needs {2 * before / 1e6:.0f} MB in {path.absolute().parent}, but only {free / 1e6:.0f} MB "
+                    "are free"
                 )
-            connection = connect_plain(path)
+            connection = connect_to_write(path)
             try:
-                # Otherwise the temporary file would be in memory, because the writer has temp_store = MEMORY.
+                # `connect_to_write` sets temp_store = MEMORY, which would keep the temporary file in memory.
                 connection.execute("PRAGMA temp_store = FILE")
                 connection.execute("VACUUM")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
                 connection.close()
-        except READING_FAILED as error:
-            raise BackupError(f"{path} could not be rewritten: {error}") from error
+        except SQLITE_ERRORS as error:
+            raise MaintenanceError(f"{path} could not be rewritten: {error}") from error
     return before, path.stat().st_size
 
 
@@ -171,24 +173,26 @@ def _require_space(path: Path, to: Path) -> None:
     size = sum(file.stat().st_size for file in (path, with_suffix(path, "-wal")) if file.exists())
     directory = to.absolute().parent
     if (free := shutil.disk_usage(directory).free) < size * _MARGIN:
-        raise BackupError(f"a copy of {path} needs {size / 1e6:.0f} MB, and {directory} has {free / 1e6:.0f} MB free")
+        raise MaintenanceError(
+            f"a copy of {path} needs {size / 1e6:.0f} MB, but {directory} has only {free / 1e6:.0f} MB free"
+        )
 
 
-def _copy(path: Path, to: Path, progress: Progress | None, pages_a_step: int) -> str | None:
-    """Copy a history; return the damage that a check finds in the copy, or None."""
+def _copy(path: Path, to: Path, progress: Progress | None, pages_at_once: int) -> str | None:
+    """Copy a database file. Return the damage that a check finds in the copy, or None."""
     source = connect_to_read(path)
     try:
-        target = tolerant(sqlite3.connect(to))
+        target = replace_invalid_text(sqlite3.connect(to))
         try:
-            # One read transaction for the whole copy. Without it, SQLite starts over at each commit of the writer.
+            # One read transaction for the whole copy. Without it, SQLite would restart after each commit.
             source.execute("BEGIN")
             source.execute("SELECT 1 FROM sqlite_master").fetchone()
             source.backup(
                 target,
-                pages=pages_a_step,
+                pages=pages_at_once,
                 progress=None if progress is None else lambda _, left, total: progress(left, total),
             )
-            # One file without side files, so that copying the backup copies all of it.
+            # Leave no side files, so that a user who copies the backup file copies all of its data.
             target.execute("PRAGMA journal_mode = DELETE")
             return next(findings_of(target, "quick_check(1)"), None)
         finally:
@@ -199,7 +203,7 @@ def _copy(path: Path, to: Path, progress: Progress | None, pages_a_step: int) ->
 
 def _findings(path: Path, *, references: bool) -> list[str]:
     if not path.is_file():
-        raise BackupError(f"there is no history at {path}")
+        raise MaintenanceError(f"there is no history at {path}")
     try:
         connection = connect_to_read(path)
         try:
@@ -213,11 +217,11 @@ def _findings(path: Path, *, references: bool) -> list[str]:
                 ]
         finally:
             connection.close()
-    except READING_FAILED as error:
+    except SQLITE_ERRORS as error:
         if is_damage(error):
             return [str(error)]
-        # Not readable does not mean damaged.
-        raise BackupError(
+        # A file that cannot be read is not necessarily damaged.
+        raise MaintenanceError(
             f"{path} could not be read, so its state is unknown: {error}. Run the command as a user who may read the "
             "file and its side files, and write to its directory."
         ) from error

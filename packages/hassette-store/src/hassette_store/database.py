@@ -17,10 +17,10 @@ from hassette_store import sessions
 from hassette_store.__about__ import __version__
 from hassette_store.errors import (
     CorruptDatabaseError,
+    DatabaseAccessError,
     RejectedBatchError,
     StoreError,
     StoreUnavailableError,
-    WriteFailedError,
 )
 from hassette_store.file.connections import SQLITE_WITHOUT_WAL_RESET_BUG
 from hassette_store.file.damage import is_damage, is_lost_schema
@@ -38,9 +38,9 @@ from hassette_store.writing.statements import write_batch
 
 logger = logging.getLogger(__name__)
 
-# SQLite refuses the row for good: a number beyond 64 bits, text without a UTF-8 form, a value of the wrong type, or a
-# row that exists already.
-_REFUSED = (
+# Errors for a row that SQLite will never accept: it has a number beyond 64 bits, text without a UTF-8 form, or a value
+# of the wrong type, or it exists already.
+_ROW_ERRORS = (
     OverflowError,
     UnicodeError,
     sqlite3.IntegrityError,
@@ -58,8 +58,8 @@ def wall_clock_us() -> int:
 class DatabaseService:
     """Service that stores the history in one SQLite file, and a sink for records.
 
-    The service owns the file from `start` to `stop`. It reports every failure as a `StoreError` from `start`, `serve`
-    or `write`; the framework keeps running and may start the service again.
+    The service owns the file from `start` to `stop`. Its methods raise a `StoreError` for every
+    failure. The framework keeps running then and may start the service again.
 
     Example::
 
@@ -67,11 +67,11 @@ class DatabaseService:
             await store.write(batch)
 
     Args:
-        path: The file; it is created if it is missing, and its directory, too.
+        path: The database file. The file and its directory are created if they are missing.
         settings: See `StoreSettings`.
         now_us: Wall clock, in microseconds since the Unix epoch.
         monotonic: Monotonic clock, in seconds.
-        retention_schedule: When old history is deleted.
+        retention_schedule: When old history is deleted, and how much at a time.
         schema: The schema of the file.
 
     Attributes:
@@ -101,23 +101,23 @@ class DatabaseService:
         self._db: Writer | None = None
         self._ownership: Ownership | None = None
         self._encoder: BatchEncoder | None = None
-        # These survive a restart of the service within one process: id and start of the session, and its
-        # registrations.
+        # The session and its registrations remain after a restart of the service within one process.
+        # Id and start time of the session.
         self._session: tuple[int, int] | None = None
         self._registrations: list[RegistrationRow] = []
         self._last_sequence = 0
-        # The last write failed in such a way that the batch may or may not be stored.
+        # Whether the last write failed in such a way that the batch may or may not be stored.
         self._outcome_unknown = False
         self._damage: CorruptDatabaseError | None = None
         self._damaged = asyncio.Event()
-        # `serve` ended with an error, so the framework will start the service again in this process.
+        # Whether `serve` ended with an error, so that the framework will start the service again in this process.
         self._will_restart = False
         self._last_heartbeat_s = 0.0
         self._serving: asyncio.Task[None] | None = None
 
     @property
     def session_id(self) -> int | None:
-        """Id of the open session; None before the first start."""
+        """Id of the session, also after `stop`; None before the first start."""
         return self._session[0] if self._session else None
 
     @property
@@ -126,7 +126,7 @@ class DatabaseService:
         return self._last_sequence
 
     async def start(self) -> None:
-        """Open the history and a session. Create, check, upgrade or recover the file first, as needed.
+        """Create, check, upgrade or recover the database file, as needed. Then open it and begin a session.
 
         Raises:
             StoreError: The file cannot be used. The message names the reason and a fix.
@@ -151,7 +151,7 @@ class DatabaseService:
         self._damaged.clear()
         self._damage = None
         self._will_restart = False
-        logger.info("History opened", extra={"path": str(self.path), "session": self.session_id})
+        logger.info("Database opened", extra={"path": str(self.path), "session": self.session_id})
 
     async def serve(self) -> None:
         """Write heartbeats and delete old history until cancelled.
@@ -181,7 +181,7 @@ class DatabaseService:
             await retention.close()
 
     async def stop(self) -> None:
-        """Close the session and the file. It is safe to call at any time, and more than once."""
+        """Close the session and the file. This is safe at any time, and more than once."""
         db, self._db = self._db, None
         ownership, self._ownership = self._ownership, None
         try:
@@ -211,9 +211,11 @@ class DatabaseService:
 
         Raises:
             RejectedBatchError: A row can never be stored (also a ValueError).
-            StoreUnavailableError: The history is not open.
-            CorruptDatabaseError: The file is damaged. `serve` ends with the same error, so that a restart recovers it.
-            WriteFailedError: Any other failure, such as a lock or a full disk. The same batch may be retried.
+            StoreUnavailableError: The database is not open.
+            CorruptDatabaseError: The file is damaged. `serve` ends with the same error, and the next start
+                recovers the file.
+            DatabaseAccessError: Any other failure, such as a lock or a full disk. It is unknown whether the batch is
+                stored. Retry it: a stored batch is not stored twice.
         """
         db, encoder = self._require(), self._encoder
         try:
@@ -223,23 +225,23 @@ class DatabaseService:
             if batch.sequence <= self._last_sequence:
                 return
             self._outcome_unknown = True
-            encode = partial(encoder.encoded, batch, self._now_us())
+            encode = partial(encoder.encode, batch, self._now_us())
             await db.run(lambda raw: write_batch(raw, encode))
         except RejectedBatchError:
             assert encoder is not None
-            encoder.settle(kept=False)
+            encoder.finish(stored=False)
             self._outcome_unknown = False
             raise
-        except _REFUSED as error:
+        except _ROW_ERRORS as error:
             if self._db is not db:
                 raise StoreUnavailableError(self.path) from error
             raise RejectedBatchError(error) from error
         except sqlite3.Error as error:
             raise self._failure(error) from error
         except ValueError as error:
-            # aiosqlite raises it if the connection was closed in the meantime.
+            # aiosqlite raises ValueError if the connection was closed in the meantime.
             raise StoreUnavailableError(self.path) from error
-        encoder.settle(kept=True)
+        encoder.finish(stored=True)
         self._outcome_unknown = False
         self._last_sequence = batch.sequence
         self._last_heartbeat_s = self._monotonic()
@@ -248,7 +250,7 @@ class DatabaseService:
         """Return the highest record id stored so far, even if its row has been deleted since; 0 if there is none.
 
         Raises:
-            StoreUnavailableError: The history is not open.
+            StoreUnavailableError: The database is not open.
             StoreError: The file cannot be read.
         """
         db = self._require()
@@ -273,15 +275,15 @@ class DatabaseService:
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
-            # The thread goes on and may still take ownership of the file.
+            # The thread continues and may still become the owner of the file.
             work.add_done_callback(_release)
             raise
 
     async def _open_session(self, db: Writer, incidents: Iterable[Incident]) -> None:
         now_us = self._now_us()
         if not await self._resume_session(db, now_us):
-            await db.script(sessions.SETTLE_CRASHED)
-            row = await db.rows(sessions.OPEN_SESSION, (now_us, now_us, os.getpid(), socket.gethostname()))
+            await db.script(sessions.CLOSE_CRASHED)
+            row = await db.rows(sessions.INSERT_SESSION, (now_us, now_us, os.getpid(), socket.gethostname()))
             self._session = (int(row[0][0]), now_us)
         assert self._session is not None
         session_id = self._session[0]
@@ -318,8 +320,8 @@ class DatabaseService:
     async def _reload_encoder(self, db: Writer) -> BatchEncoder:
         """Load the encoder again, because the last batch may or may not be stored."""
         assert self._encoder is not None
-        self._encoder.settle(kept=False)
-        self._registrations = self._encoder.registrations.live()
+        self._encoder.finish(stored=False)
+        self._registrations = self._encoder.registrations.current()
         self._encoder = await self._load_encoder(db)
         self._outcome_unknown = False
         return self._encoder
@@ -348,13 +350,14 @@ class DatabaseService:
             failure = self._failure(error)
             if isinstance(failure, CorruptDatabaseError):
                 raise failure from error
-            # The file is locked or the disk full. The write queue reports that, and the next heartbeat may succeed.
+            # For example, the file is locked or the disk is full. The executor's write queue reports the same failure,
+            # and the next heartbeat may succeed.
             logger.debug("Heartbeat could not be written", extra={"error": str(error)})
         self._last_heartbeat_s = self._monotonic()
 
     async def _close(self, db: Writer) -> None:
         if self._encoder is not None:
-            self._registrations = self._encoder.registrations.live()
+            self._registrations = self._encoder.registrations.current()
         try:
             assert self._session is not None
             process_ends = not self._will_restart
@@ -369,7 +372,7 @@ class DatabaseService:
             try:
                 await db.close()
             except sqlite3.Error as error:
-                logger.warning("History could not be closed", extra={"path": str(self.path), "error": str(error)})
+                logger.warning("Database could not be closed", extra={"path": str(self.path), "error": str(error)})
 
     def _require(self) -> Writer:
         if self._db is None:
@@ -378,7 +381,7 @@ class DatabaseService:
 
     def _failure(self, error: sqlite3.Error) -> StoreError:
         if not is_damage(error) and not is_lost_schema(error):
-            return WriteFailedError(self.path, error)
+            return DatabaseAccessError(self.path, error)
         self._damage = CorruptDatabaseError(self.path, error)
         self._damaged.set()
         return self._damage

@@ -3,15 +3,15 @@
 Exception
 └── StoreError                    root of all errors that the store raises on purpose
     ├── RejectedBatchError        a row can never be stored (also a ValueError: the write queue isolates the row)
-    ├── StoreUnavailableError     the service is not started, or stopped
-    ├── WriteFailedError          lock, full disk, I/O error: retry the batch
+    ├── StoreUnavailableError     the service is not running
+    ├── DatabaseAccessError       lock, full disk, I/O error: retry
     ├── CorruptDatabaseError      the file is damaged; the next start recovers it
-    ├── UnusableFileError         directory, foreign file, missing permission: the user must act
+    ├── UnusableFileError         a directory, another program's file, or a missing permission: the user must act
     ├── DatabaseInUseError        another framework owns the file
     ├── NewerDatabaseError        a newer hassette-store wrote the file
     ├── UpgradeFailedError        the schema could not be upgraded; the file is unchanged
-    └── BackupError               a backup, restore, check or vacuum failed
-        └── DamagedSourceError    because the file to be copied is damaged
+    └── MaintenanceError          a backup, restore, check or vacuum failed
+        └── DamagedSourceError    the file to be copied is damaged
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ class StoreError(Exception):
 
 
 class RejectedBatchError(StoreError, ValueError):
-    """A batch contains a row that can never be stored. Nothing of the batch is stored."""
+    """A batch contains a row that can never be stored. No row of the batch is stored."""
 
     def __init__(self, reason: object) -> None:
         super().__init__(f"a row of the batch can never be stored: {reason}")
@@ -32,14 +32,17 @@ class StoreUnavailableError(StoreError):
     """The database is not open: `DatabaseService.start` has not succeeded, or `stop` was called."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"the history {path} is not open")
+        super().__init__(f"the database {path} is not open")
 
 
-class WriteFailedError(StoreError):
-    """A batch could not be written. Nothing of it is stored, and it may be retried."""
+class DatabaseAccessError(StoreError):
+    """The database could not be read or written, for example because of a lock, a full disk or an I/O error.
+
+    After a failed write, it is unknown whether the batch is stored. Retry it: a stored batch is not stored twice.
+    """
 
     def __init__(self, path: Path, reason: object) -> None:
-        super().__init__(f"the history {path} could not be written: {reason}")
+        super().__init__(f"the database {path} could not be read or written: {reason}")
 
 
 class CorruptDatabaseError(StoreError):
@@ -51,19 +54,19 @@ class CorruptDatabaseError(StoreError):
 
     def __init__(self, path: Path, finding: object) -> None:
         super().__init__(
-            f"the history {path} is damaged ({finding}). The next start will move the file aside and copy all readable "
-            "rows into a new one."
+            f"the database {path} is damaged ({finding}). The next start will move the file aside and copy all "
+            "readable rows into a new one."
         )
         self.finding = str(finding)
 
 
 class UnusableFileError(StoreError):
-    """The path cannot hold a history. The store leaves it as it is.
+    """The path cannot be used for the database. The store leaves an existing file or directory unchanged.
 
     Args:
         path: The path.
         reason: Why it cannot be used.
-        fix: One sentence with an action for the user.
+        fix: One sentence that explains to the user how to fix it.
     """
 
     def __init__(self, path: Path, reason: str, fix: str) -> None:
@@ -81,7 +84,7 @@ class DatabaseInUseError(StoreError):
     def __init__(self, path: Path, pid: int, host: str) -> None:
         owner = f"process {pid} on {host}" if pid else "another process"
         super().__init__(
-            f"the history {path} belongs to {owner}, which is still running. Stop that process, or set another "
+            f"the database {path} belongs to {owner}, which is still running. Stop that process, or set another "
             "data_dir for this one."
         )
         self.pid = pid
@@ -97,7 +100,7 @@ class NewerDatabaseError(StoreError):
 
     def __init__(self, path: Path, revision: str, known: str) -> None:
         super().__init__(
-            f"the history {path} has schema revision {revision}, but this hassette-store supports revisions up to "
+            f"the database {path} has schema revision {revision}, but this hassette-store supports revisions up to "
             f"{known}. The file is unchanged. Install the newer hassette-store again, or move the file away to start a "
             "new history."
         )
@@ -113,14 +116,14 @@ class UpgradeFailedError(StoreError):
 
     def __init__(self, path: Path, reason: object, backup: Path) -> None:
         super().__init__(
-            f"the history {path} could not be upgraded: {reason}. The file is unchanged, and {backup} is a copy of it."
+            f"the database {path} could not be upgraded: {reason}. The file is unchanged, and {backup} is a copy of it."
         )
         self.backup = backup
 
 
-class BackupError(StoreError):
+class MaintenanceError(StoreError):
     """A backup, restore, check or vacuum failed. The history is unchanged."""
 
 
-class DamagedSourceError(BackupError):
+class DamagedSourceError(MaintenanceError):
     """A file could not be copied because it is damaged."""

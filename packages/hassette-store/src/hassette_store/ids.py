@@ -25,15 +25,15 @@ def first_id_at(at_us: int) -> int:
 
 
 def time_of(record_id: int) -> int:
-    """Return the time of an id in microseconds since the Unix epoch, to the millisecond."""
+    """Return the time in an id: microseconds since the Unix epoch, always a whole millisecond."""
     return (record_id >> COUNTER_BITS) * 1000
 
 
 def first_id_sql(at_us: str) -> str:
-    """Return an SQL expression for `first_id_at` of an SQL expression, without the limits."""
+    """Return `first_id_at` in SQL, for a time that is an SQL expression. It does not limit times out of range."""
     return f"({at_us} / 1000 << {COUNTER_BITS})"
 
 
 def time_sql(record_id: str) -> str:
-    """Return an SQL expression for `time_of` of an SQL expression."""
+    """Return `time_of` in SQL, for an id that is an SQL expression."""
     return f"(({record_id} >> {COUNTER_BITS}) * 1000)"

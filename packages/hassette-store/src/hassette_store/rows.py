@@ -1,8 +1,9 @@
-# ruff: noqa: D102  the schema explains the fields
-"""Protocols of the values that the store accepts; any object of the same shape will do.
+# ruff: noqa: D102  the classes and the schema describe the fields
+"""Protocols of the values that the store accepts. An object only needs the fields; it need not inherit from one.
 
-They match the records of hassette-executor, although neither package imports the other (tests/typing/joins.py checks
-that). The schema (migrations/sql/0001_initial.sql) explains the fields.
+The records of hassette-executor match these protocols, although neither package imports the other
+(tests/typing/joins.py checks that). Most fields have the meaning of the column with the same name in the schema
+(migrations/sql/0001_initial.sql). The classes describe the others.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Protocol
 
 
 class SourceRow(Protocol):
-    """Source code of a handler."""
+    """Location and first lines of the source code of a handler or job: the columns ``source_…`` of a registration."""
 
     @property
     def file(self) -> str: ...
@@ -20,8 +21,12 @@ class SourceRow(Protocol):
     def snippet(self) -> str: ...
 
 
-class RegisteredRow(Protocol):
-    """Common fields of listeners and jobs."""
+class CommonRegistrationRow(Protocol):
+    """Common fields of listeners and jobs.
+
+    Attributes:
+        settings: (option, value) pairs, as written in the app.
+    """
 
     @property
     def app(self) -> str: ...
@@ -41,14 +46,14 @@ class RegisteredRow(Protocol):
     def timeout_s(self) -> float | None: ...
 
 
-class ListenerRow(RegisteredRow, Protocol):
+class ListenerRow(CommonRegistrationRow, Protocol):
     """A handler that listens to a topic. Only a listener has the field ``topic``."""
 
     @property
     def topic(self) -> str: ...
 
 
-class JobRow(RegisteredRow, Protocol):
+class JobRow(CommonRegistrationRow, Protocol):
     """A job on a schedule."""
 
     @property
@@ -90,7 +95,7 @@ TriggerRow = EventTriggerRow | DueTriggerRow
 
 
 class FrameRow(Protocol):
-    """One frame of a traceback."""
+    """One frame of a traceback, in order from the outermost to the innermost."""
 
     @property
     def file(self) -> str: ...
@@ -101,7 +106,13 @@ class FrameRow(Protocol):
 
 
 class FailureRow(Protocol):
-    """The exception of a failed run. The store reads ``traceback``, which is costly to render, once per error group."""
+    """The exception of a failed run.
+
+    The store usually reads ``traceback``, which is costly to render, once per error group and session.
+
+    Attributes:
+        frames: Frames of the traceback, innermost last.
+    """
 
     @property
     def kind(self) -> str: ...
@@ -129,7 +140,14 @@ class LogLineRow(Protocol):
 
 
 class ServiceCallRow(Protocol):
-    """One service call of a run."""
+    """One service call of a run.
+
+    Attributes:
+        domain: First part of the service's name, for example ``light``.
+        service: Second part of the service's name, for example ``turn_on``.
+        target: Compact JSON; empty for no target.
+        data: Compact JSON; empty for no data.
+    """
 
     @property
     def at_us(self) -> int: ...
@@ -150,7 +168,12 @@ class ServiceCallRow(Protocol):
 
 
 class EffectsRow(Protocol):
-    """Side effects of a run: log lines and service calls."""
+    """Side effects of a run: log lines and service calls.
+
+    Attributes:
+        dropped_log_lines: Number of log lines that were not recorded because of the limits.
+        dropped_service_calls: Number of service calls that were not recorded because of the limits.
+    """
 
     @property
     def log_lines(self) -> Sequence[LogLineRow]: ...
@@ -163,7 +186,13 @@ class EffectsRow(Protocol):
 
 
 class RunRow(Protocol):
-    """Common fields of the runs of handlers and jobs."""
+    """Common fields of the runs of handlers and jobs.
+
+    Attributes:
+        status: Name of the status, as in the table ``statuses``.
+        failure: The exception, for a run that raised one.
+        effects: Log lines and service calls; None if there were none.
+    """
 
     @property
     def id(self) -> int: ...
@@ -208,7 +237,11 @@ AnyRunRow = InvocationRow | ExecutionRow
 
 
 class RunningRow(Protocol):
-    """A run in progress."""
+    """A run in progress.
+
+    Attributes:
+        run: Number of the run in its process. A run gets its id only when it ends.
+    """
 
     @property
     def run(self) -> int: ...
@@ -221,7 +254,12 @@ class RunningRow(Protocol):
 
 
 class SkipRow(Protocol):
-    """Number of triggers of a registration that led to no run within one hour, for one reason."""
+    """Number of triggers of a registration that led to no run within one hour, for one reason.
+
+    Attributes:
+        hour_us: Start of the hour, in microseconds since the Unix epoch.
+        reason: For example ``rate_limited``; see the table ``skips_hourly``.
+    """
 
     @property
     def registration(self) -> RegistrationRow: ...
@@ -234,7 +272,16 @@ class SkipRow(Protocol):
 
 
 class SummaryRow(Protocol):
-    """Counts and durations of runs whose records were evicted, summed up by registration and hour."""
+    """Counts and durations of runs whose records were evicted, for one registration and one hour.
+
+    Attributes:
+        hour_us: Start of the hour, in microseconds since the Unix epoch.
+        counts: (status, number of runs) pairs.
+        total_us: Total duration.
+        max_us: The longest duration.
+        waited_us: Total waiting time.
+        buckets: (bucket, number of runs) pairs of the latency sketch; see `hassette_store.sketch`.
+    """
 
     @property
     def registration(self) -> RegistrationRow: ...
@@ -253,7 +300,14 @@ class SummaryRow(Protocol):
 
 
 class LossRow(Protocol):
-    """Lost records or details."""
+    """Lost records or details.
+
+    Attributes:
+        what: ``runs``, ``log_lines``, ``service_calls`` or ``lifecycle``.
+        count: Number of lost records or details.
+        first_us: Start of the time range of the losses, in microseconds since the Unix epoch.
+        last_us: End of the time range.
+    """
 
     @property
     def reason(self) -> str: ...
@@ -283,7 +337,22 @@ class LifecycleRow(Protocol):
 
 
 class BatchRow(Protocol):
-    """The records that `DatabaseService.write` stores in one transaction."""
+    """The records that `DatabaseService.write` stores in one transaction.
+
+    Attributes:
+        sequence: Number of the batch in its session. A batch is stored only if its number is higher than the last one.
+        at_us: Time at which the batch was made.
+        invocations: Runs of handlers, by increasing id.
+        executions: Runs of jobs, by increasing id.
+        registered: New listeners and jobs.
+        retired: Listeners and jobs that have ended.
+        lifecycle: Events in the lifecycle of the framework or an app.
+        skipped: Counts of triggers that led to no run.
+        summaries: Totals of runs whose records were evicted.
+        losses: Lost records and details.
+        running: Runs in progress, without short ones. The list replaces the stored list; None leaves that unchanged.
+        session_facts: (name, value) pairs to add to the facts of the session, or to replace there.
+    """
 
     @property
     def sequence(self) -> int: ...

@@ -1,4 +1,4 @@
-"""SQL that opens, resumes and closes sessions, and settles what a crash left open."""
+"""SQL that opens, resumes and closes sessions, and closes the sessions and runs that a crash left open."""
 
 from typing import Final
 
@@ -7,8 +7,8 @@ from hassette_store.kinds import KINDS, RunKind
 from hassette_store.periods import PERIODS_US
 from hassette_store.statuses import INTERRUPTED
 
-OPEN_SESSIONS: Final = "SELECT count(*) FROM sessions WHERE outcome = 'open'"
-"""Number of sessions that were not closed. At a start, one or more means that the last session crashed."""
+COUNT_OPEN_SESSIONS: Final = "SELECT count(*) FROM sessions WHERE outcome = 'open'"
+"""Count the open sessions. At a start, an open session means that its process crashed."""
 
 _SOURCES_OF_IDS: Final = (
     *((kind.runs, "id") for kind in KINDS),
@@ -38,8 +38,8 @@ ON CONFLICT DO UPDATE SET interrupted = interrupted + excluded.interrupted;
 """
 
 
-# An interrupted run ends with its session: its id has the millisecond of the last heartbeat and is higher than all ids
-# before it. It counts in the statistics, but not in the latency sketch, because its duration is unknown.
+# An interrupted run ends with its session: its id contains the time of the last heartbeat and is higher than all stored
+# ids. The run counts in the statistics, but not in the latency sketch, because its duration is unknown.
 _INTERRUPT_RUNS: Final = f"""
 CREATE TEMP TABLE interrupted AS
 SELECT max({first_id_sql("heartbeat_us")}, ({LAST_ID})) + row_number() OVER (ORDER BY session_id, run) AS id,
@@ -60,7 +60,8 @@ DROP TABLE interrupted;
 DELETE FROM running_executions;
 """
 
-# Only for a session that is closed: for a crashed one, sync adds the interrupted runs to its failures.
+# Only for a session that is closed normally. For a crashed session, hassette-sync adds the interrupted runs to the
+# failures.
 _COUNT_RUNNING_AS_FAILURES: Final = """
 UPDATE sessions
 SET failures = failures + (SELECT count(*) FROM running_executions WHERE session_id = sessions.id)
@@ -74,23 +75,23 @@ SET outcome = 'crashed', reason = coalesce(reason, 'the process ended without cl
 WHERE outcome = 'open';
 """
 
-# The apps of the new session register again.
+# The apps of the new session register their listeners and jobs again.
 _RETIRE_ALL: Final = "\n".join(
     f"UPDATE {kind.registrations} SET retired_us = (SELECT max(ended_us) FROM sessions) WHERE retired_us IS NULL;"
     for kind in KINDS
 )
 
-SETTLE_CRASHED: Final = f"BEGIN IMMEDIATE;{_INTERRUPT_RUNS}{_MARK_AS_CRASHED}{_RETIRE_ALL}COMMIT;"
-"""Close the sessions that a crash left open: interrupt their runs, retire their registrations."""
+CLOSE_CRASHED: Final = f"BEGIN IMMEDIATE;{_INTERRUPT_RUNS}{_MARK_AS_CRASHED}{_RETIRE_ALL}COMMIT;"
+"""Close the sessions that a crash left open: store their runs as interrupted and retire their registrations."""
 
-OPEN_SESSION: Final = """
+INSERT_SESSION: Final = """
 INSERT INTO sessions (started_us, heartbeat_us, outcome, pid, host) VALUES (?, ?, 'open', ?, ?) RETURNING id
 """
 RESUME_SESSION: Final = """
 UPDATE sessions SET outcome = 'open', reason = NULL, ended_us = NULL, heartbeat_us = ?
 WHERE id = ? AND pid = ? AND host = ? AND started_us = ? RETURNING id
 """
-"""For a restart of the service within one process: the session lasts as long as the framework, not the service."""
+"""Open a session again after a restart of the service within one process: a session lasts as long as the framework."""
 HEARTBEAT: Final = "UPDATE sessions SET heartbeat_us = ? WHERE id = ?"
 _CLOSE: Final = """
 UPDATE sessions
@@ -105,8 +106,8 @@ def closing(session_id: int, now_us: int, *, process_ends: bool) -> str:
     Args:
         session_id: The session.
         now_us: The time.
-        process_ends: Whether the process ends and interrupts the runs in progress. Otherwise the service starts again
-            in this process, and they go on.
+        process_ends: Whether the process ends, so that the runs in progress are stored as interrupted. Otherwise the
+            service starts again in this process, and the runs continue.
     """
     running = _COUNT_RUNNING_AS_FAILURES + _INTERRUPT_RUNS if process_ends else "DELETE FROM running_executions;"
     heartbeat = f"UPDATE sessions SET heartbeat_us = {now_us:d} WHERE id = {session_id:d};"

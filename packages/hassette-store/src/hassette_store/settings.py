@@ -15,7 +15,8 @@ class StoreSettings:
         synchronous: ``"full"``: each batch is on the disk before it counts as written, so a power cut loses at most
             the last flush interval. ``"normal"``: a power cut may lose all batches since the last checkpoint. Neither
             damages the file.
-        keep_successes_days: Days for which successful runs are kept.
+        keep_successes_days: Days for which successful runs are kept. If ``keep_failures_days`` is lower, it applies to
+            them as well.
         keep_failures_days: Days for which all other runs are kept.
         keep_newest: Number of runs of each registration that are kept at any age, at most 10,000.
         keep_hourly_days: Days for which hourly statistics are kept.
@@ -24,7 +25,8 @@ class StoreSettings:
             the oldest failures, then error groups without runs, then the oldest hours of statistics.
         heartbeat_s: Seconds between heartbeats when nothing else is written, at most 5. The time of a crash is known
             to within this interval.
-        check_limit_s: Time limit for the check after a crash, in seconds.
+        check_limit_s: Time limit for a check of the file, in seconds. The file is checked after a crash, before an
+            upgrade, and after damage was found in use.
         salvage_limit_s: Time limit for copying the readable rows of a damaged file, in seconds.
         upgrade_limit_s: Time limit for a schema upgrade, in seconds. An upgrade that takes longer is undone.
     """
@@ -66,7 +68,7 @@ class StoreSettings:
         known = [field.name for field in fields(cls)]
         for key in table:
             if key not in known:
-                raise ValueError(f"{key} is not a setting of the store; there are: {', '.join(sorted(known))}")
+                raise ValueError(f"{key} is not a setting of the store; the settings are: {', '.join(sorted(known))}")
         return cls(**cast("dict[str, float]", dict(table)))  # pyright: ignore[reportArgumentType]  __post_init__ checks
 
 

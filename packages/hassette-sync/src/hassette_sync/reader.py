@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiosqlite
 
-from hassette_store import HEAD, UnchangingConnection, connect_to_read
+from hassette_store import LATEST_REVISION, ImmutableFileConnection, connect_to_read
 from hassette_sync.errors import (
     DatabaseMissingError,
     DatabaseUnreadableError,
@@ -39,7 +39,7 @@ def open_history(path: Path) -> sqlite3.Connection:
 
     In that case, changes that are only in the write-ahead log are missing.
     """
-    return connect_to_read(path, busy_timeout_s=_BUSY_TIMEOUT_S, without_log=True)
+    return connect_to_read(path, busy_timeout_s=_BUSY_TIMEOUT_S, ignore_wal=True)
 
 
 class ReadTransaction:
@@ -286,7 +286,7 @@ async def _connect(path: Path, open_file: OpenFile) -> tuple[aiosqlite.Connectio
             # could outlive the event loop and print a traceback. So after a failure, open an empty database instead.
             failed.append(error)
             return sqlite3.connect(":memory:", check_same_thread=False)
-        unchanging = isinstance(connection, UnchangingConnection)
+        unchanging = isinstance(connection, ImmutableFileConnection)
         connection.row_factory = sqlite3.Row
         # An invalid byte in one text must not make the other values of the row unreadable.
         connection.text_factory = partial(str, encoding="utf-8", errors="replace")
@@ -309,8 +309,8 @@ async def _check_schema(path: Path, connection: aiosqlite.Connection) -> None:
     if not rows:
         raise NotADatabaseError(path, "its schema has no revision")
     # All revisions have four digits, so they can be compared as text.
-    if (revision := str(rows[0][0])) > HEAD:
-        raise NewerDatabaseError(path, revision, HEAD)
+    if (revision := str(rows[0][0])) > LATEST_REVISION:
+        raise NewerDatabaseError(path, revision, LATEST_REVISION)
 
 
 def _unavailable(path: Path, error: Exception) -> HistoryUnavailableError:

@@ -1,1 +1,1 @@
-"""The database file: how it is opened and created, who owns it, and its schema revision."""
+"""The database file: connections, creation, ownership and schema revision."""

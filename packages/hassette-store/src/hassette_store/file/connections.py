@@ -29,7 +29,7 @@ CHECKPOINT_PAGES: Final = 1000
 
 _NOT_WRITABLE: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 _PAGE_BYTES: Final = 4096
-# Enough for the newest leaf of each table and index, so that a quiet home reads nothing back from its SD card.
+# Enough for the newest leaf page of each table and index, so that the writer rarely reads pages back from an SD card.
 _CACHE_KIB: Final = 8192
 
 # page_size and auto_vacuum come first: they only take effect before the first page is written.
@@ -52,10 +52,10 @@ def uri(path: Path, **options: str | int) -> str:
     return f"file:{quote(os.fsencode(path.absolute()))}?{query}"
 
 
-def tolerant(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """Make a connection read invalid bytes in texts as U+FFFD; return it.
+def replace_invalid_text(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Make a connection read invalid UTF-8 in texts as U+FFFD; return the connection.
 
-    No check of SQLite finds a wrong byte in a text, and it should not make the whole row unreadable.
+    SQLite's checks do not find a wrong byte in a text, and such a byte should not make the whole row unreadable.
     """
     connection.text_factory = _text_of
     return connection
@@ -66,9 +66,9 @@ def _text_of(value: bytes) -> str:
 
 
 def connect_read_only(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
-    """Open a history for reading. A framework may be writing to it.
+    """Open a database file for reading. A framework may be writing to it.
 
-    The connection may be used from any thread, but only by one at a time. Close it after use.
+    The connection may be used from any thread, but only by one thread at a time. Close it after use.
 
     Args:
         path: The file.
@@ -86,26 +86,26 @@ def connect_read_only(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> 
     except BaseException:
         connection.close()
         raise
-    return tolerant(connection)
+    return replace_invalid_text(connection)
 
 
-class UnchangingConnection(sqlite3.Connection):
-    """A connection that assumes that the file does not change. If the file changes, results may be wrong."""
+class ImmutableFileConnection(sqlite3.Connection):
+    """Connection with SQLite's option ``immutable``. If the file changes, results may be wrong."""
 
 
 def connect_to_read(
-    path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S, without_log: bool = False
+    path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S, ignore_wal: bool = False
 ) -> sqlite3.Connection:
-    """Open a history for reading, even on a read-only medium or in a directory of another user.
+    """Open a database file for reading, even on a read-only medium or in a directory of another user.
 
-    For a file in WAL mode, SQLite creates a ``-shm`` file next to it. Where that is not allowed, the file is opened as
-    unchanging (`UnchangingConnection`). Close such a connection soon, because a framework that starts changes the file.
+    For a file with a write-ahead log, SQLite creates a ``-shm`` file next to it. If this user may not create that file,
+    the result is an `ImmutableFileConnection`. Close it soon, because a framework may start and change the file.
 
     Args:
         path: The file.
         busy_timeout_s: Seconds to wait for a lock.
-        without_log: Whether to open the file as unchanging even if it has a write-ahead log. The connection ignores
-            the log, so the newest runs are missing.
+        ignore_wal: Whether to return an `ImmutableFileConnection` even if there is a write-ahead log. The connection
+            ignores the log, so the newest runs are missing.
 
     Raises:
         sqlite3.Error: The file cannot be read.
@@ -117,7 +117,7 @@ def connect_to_read(
         connection.close()
         log = path.with_name(path.name + "-wal")
         has_log = log.exists() and log.stat().st_size
-        if error.sqlite_errorcode & 0xFF not in _NOT_WRITABLE or (has_log and not without_log):
+        if error.sqlite_errorcode & 0xFF not in _NOT_WRITABLE or (has_log and not ignore_wal):
             raise
     except BaseException:
         connection.close()
@@ -129,18 +129,18 @@ def connect_to_read(
         uri=True,
         isolation_level=None,
         check_same_thread=False,
-        factory=UnchangingConnection,
+        factory=ImmutableFileConnection,
     )
-    return tolerant(unchanging)
+    return replace_invalid_text(unchanging)
 
 
 @contextmanager
 def deadline(connection: sqlite3.Connection, seconds: float) -> Generator[None]:
-    """Interrupt statements that are still running after a time.
+    """Interrupt statements that are still running when the time is over.
 
     Args:
         connection: The connection.
-        seconds: Time from now.
+        seconds: Time from the start of the ``with`` block.
 
     Raises:
         sqlite3.OperationalError: A statement was interrupted; the text is ``interrupted``.
@@ -158,8 +158,8 @@ def write_pragmas(synchronous: Synchronous) -> str:
     return _PRAGMAS % synchronous
 
 
-def connect_plain(path: Path, *, synchronous: Synchronous = "full") -> sqlite3.Connection:
-    """Open the file for writing, outside the event loop. Only the file's owner may do this.
+def connect_to_write(path: Path, *, synchronous: Synchronous = "full") -> sqlite3.Connection:
+    """Open the file for writing, with blocking calls. Only the owner of the file may do this.
 
     Args:
         path: The file; it is created if it is missing.
@@ -174,4 +174,4 @@ def connect_plain(path: Path, *, synchronous: Synchronous = "full") -> sqlite3.C
     except BaseException:
         connection.close()
         raise
-    return tolerant(connection)
+    return replace_invalid_text(connection)

@@ -1,6 +1,6 @@
 """Creation of a new file from the SQL files that Alembic runs, but without Alembic.
 
-Importing Alembic and SQLAlchemy takes half a second on a desktop and several on a Raspberry Pi. An empty file needs
+Importing Alembic and SQLAlchemy takes half a second on a desktop and several on a Raspberry Pi. A new file needs
 neither. A test checks that both ways give the same schema.
 """
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from sqlite3 import complete_statement
 from typing import Final
 
-from hassette_store.file.connections import APPLICATION_ID, connect_plain
-from hassette_store.file.schema import HEAD
+from hassette_store.file.connections import APPLICATION_ID, connect_to_write
+from hassette_store.file.schema import LATEST_REVISION
 
 _VERSION_TABLE: Final = """
 CREATE TABLE alembic_version (
@@ -22,7 +22,7 @@ CREATE TABLE alembic_version (
 
 
 def create(path: Path) -> None:
-    """Create a history at the newest schema, in one transaction.
+    """Create a database file with the newest schema, in one transaction.
 
     Args:
         path: A file without tables, or a path without a file.
@@ -30,7 +30,7 @@ def create(path: Path) -> None:
     Raises:
         sqlite3.Error: The file cannot be written.
     """
-    db = connect_plain(path)
+    db = connect_to_write(path)
     try:
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute("BEGIN IMMEDIATE")
@@ -38,7 +38,7 @@ def create(path: Path) -> None:
         for name in sorted(file.name for file in files("hassette_store").joinpath("migrations", "sql").iterdir()):
             for statement in statements(name):
                 db.execute(statement)
-        db.execute("INSERT INTO alembic_version VALUES (?)", (HEAD,))
+        db.execute("INSERT INTO alembic_version VALUES (?)", (LATEST_REVISION,))
         db.execute("COMMIT")
     finally:
         db.close()
@@ -47,7 +47,7 @@ def create(path: Path) -> None:
 def statements(name: str) -> Iterator[str]:
     """Yield the statements of a file in ``migrations/sql``, triggers included.
 
-    ``executescript`` would commit the transaction of the caller.
+    Run them one by one: ``executescript`` would commit the caller's transaction.
     """
     lines: list[str] = []
     for line in files("hassette_store").joinpath("migrations", "sql", name).read_text("utf-8").splitlines():

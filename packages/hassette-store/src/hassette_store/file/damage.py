@@ -4,21 +4,22 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Final
 
-READING_FAILED: Final = (sqlite3.Error, UnicodeDecodeError)
-"""Errors of a statement. Python raises the second one when SQLite quotes a schema that is no longer UTF-8."""
+SQLITE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
+"""Errors that a statement may raise. Python raises UnicodeDecodeError if SQLite's error message contains text from a
+damaged schema that is not UTF-8."""
 
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def is_damage(error: BaseException) -> bool:
-    """Return whether an error means that the file is damaged, and not locked, full or missing."""
+    """Return whether an error means damage, and not for example a lock, a full disk or a missing file."""
     return isinstance(error, UnicodeDecodeError) or (
         isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
     )
 
 
 def is_lost_schema(error: BaseException) -> bool:
-    """Return whether a statement did not find its table or column, which in a history means a damaged schema."""
+    """Return whether a statement did not find its table or column. In a history, that means a damaged schema."""
     return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR and any(
         words in str(error) for words in ("no such table", "no such column", "has no column named")
     )
@@ -28,7 +29,7 @@ def findings_of(connection: sqlite3.Connection, check: str) -> Iterator[str]:
     """Yield the findings of a check.
 
     The list of free pages needs a separate check: SQLite skips it if the newest object of the schema is a view, as in
-    ours (seen with 3.40).
+    this schema (seen with SQLite 3.40).
 
     Args:
         connection: A connection to the file.

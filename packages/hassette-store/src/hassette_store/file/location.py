@@ -1,4 +1,4 @@
-"""The place of a history in the file system: links, permissions, and new files with the right owner."""
+"""Location of the database file: symbolic links, permissions, and new files with the right owner."""
 
 import os
 import sys
@@ -8,21 +8,22 @@ from pathlib import Path
 from hassette_store.errors import UnusableFileError
 
 
-def resolved(path: Path) -> Path:
-    """Return a path without symbolic links, so that all users of a history find the same lock, log and copies.
+def resolve_links(path: Path) -> Path:
+    """Return a path without symbolic links, so that all processes find the same lock, write-ahead log and copies.
 
     Raises:
-        UnusableFileError: The path is a symbolic link to nothing, or leads through a closed directory.
+        UnusableFileError: The path is a symbolic link without a target, or contains a directory that this user may not
+            enter.
     """
     try:
         if not path.is_symlink() or path.exists():
             return path.resolve()
         target = path.readlink()
     except OSError as error:
-        closed = next((place for place in reversed(path.absolute().parents) if not os.access(place, os.X_OK)), "it")
+        forbidden = next((place for place in reversed(path.absolute().parents) if not os.access(place, os.X_OK)), "it")
         raise UnusableFileError(
             path,
-            f"{closed} cannot be looked into ({error.strerror})",
+            f"{forbidden} cannot be entered ({error.strerror})",
             "Give the user that runs Hassette access to it (chmod, chown), or set another data_dir.",
         ) from error
     raise UnusableFileError(
@@ -33,10 +34,10 @@ def resolved(path: Path) -> Path:
 
 
 def require_usable(path: Path) -> None:
-    """Create the directory of a history, and check that the path can hold one.
+    """Create the directory of the database file, and check that the path can be used.
 
     Raises:
-        UnusableFileError: It cannot.
+        UnusableFileError: The path cannot be used.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,11 +64,11 @@ def require_usable(path: Path) -> None:
 
 
 def require_writable_file_system(path: Path, place: Path) -> None:
-    """Check that a file system is not mounted read-only, which no change of owner or mode would fix.
+    """Check that a file system is not mounted read-only. Then a change of owner or mode would not help.
 
     Args:
-        path: The history.
-        place: The history or its directory; it exists.
+        path: The database file.
+        place: The database file or its directory; it exists.
 
     Raises:
         UnusableFileError: The file system is mounted read-only.
@@ -83,13 +84,13 @@ def require_writable_file_system(path: Path, place: Path) -> None:
 def make_empty(file: Path, *, like: Path) -> None:
     """Create an empty file with the owner and the mode of another one.
 
-    The mode is set before the file has content that not everyone may read. The owner matters when root works on a
-    history (sudo): the user that runs Hassette must be able to use the new file.
+    The mode is set before private content is written. The owner matters if root runs a command (sudo): the user
+    that runs Hassette must be able to use the new file.
 
     Args:
         file: The file; it must not exist.
-        like: The file that it copies or will replace. If that does not exist, the new file gets the owner of the
-            directory and the default mode, without bits that the directory lacks.
+        like: The file that the new file copies or replaces. If it does not exist, the new file gets the owner of the
+            directory, and the default mode without permissions that the directory lacks.
 
     Raises:
         OSError: The file cannot be created.

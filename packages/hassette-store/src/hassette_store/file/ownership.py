@@ -1,4 +1,4 @@
-"""Ownership of a history: a lock that ends with its process, and a note that names the process."""
+"""Ownership of the database file: a lock that the system releases when the process ends, and a note with its id."""
 
 import errno
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Self
 from weakref import WeakSet
 
-from hassette_store.errors import DatabaseInUseError, UnusableFileError, WriteFailedError
+from hassette_store.errors import DatabaseAccessError, DatabaseInUseError, UnusableFileError
 from hassette_store.file.location import copy_owner_and_mode, require_writable_file_system
 
 if sys.platform == "win32":
@@ -19,14 +19,15 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-# Beyond the note, because a lock on Windows also forbids reading, and others must be able to read the note.
+# A byte after the note: on Windows, a lock also forbids reading, and other processes must be able to read the note.
 _LOCKED_BYTE = 4096
-# Limit for creating a removed note again. On a file system without stable file identities, the loop would not end.
+# Limit for opening the note again if it was removed. On a file system without stable file identities, the loop would
+# otherwise not end.
 _MAX_TRIES = 10
 
 
 def owner_note(path: Path) -> Path:
-    """Return the path of the note that names the owner of a history. It is also the file that is locked."""
+    """Return the path of the note that names the owner of a database file. It is also the file that is locked."""
     return path.with_name(path.name + ".owner")
 
 
@@ -48,10 +49,10 @@ class FileLock:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def release(self, file: IO[str]) -> None:
-        """Unlock a file that will be closed next.
+        """Unlock a file before it is closed.
 
-        A forked child shares the open file. Without this, it would hold the lock until it ends. Windows has no forked
-        children, so closing the file is enough there.
+        A forked child shares the open file. If this process only closed the file, the child would keep the lock until
+        it ends. Windows has no forked children, so closing the file is enough there.
         """
         if sys.platform != "win32":
             fcntl.flock(file, fcntl.LOCK_UN)
@@ -62,12 +63,12 @@ _FILE_LOCK = FileLock()
 
 @contextmanager
 def owned(path: Path, *, lock: FileLock = _FILE_LOCK) -> Generator[None]:
-    """Own a history for a while. After an error, remove a note that did not exist before.
+    """Own a database file inside a ``with`` block. After an error, remove the note if it did not exist before.
 
     Raises:
-        DatabaseInUseError: Another process owns it.
+        DatabaseInUseError: Another process owns the file.
         UnusableFileError: The note cannot be opened.
-        WriteFailedError: The note cannot be written.
+        DatabaseAccessError: The note cannot be written.
     """
     had_note = owner_note(path).exists()
     ownership = Ownership.take(path, lock=lock)
@@ -77,16 +78,16 @@ def owned(path: Path, *, lock: FileLock = _FILE_LOCK) -> Generator[None]:
         if had_note:
             ownership.release()
         else:
-            ownership.disown()
+            ownership.remove_note_and_release()
         raise
     ownership.release()
 
 
 class Ownership:
-    """The right to write to a history, until `release` or the end of the process.
+    """Exclusive right to write to a database file, until `release` or the end of the process.
 
     Args:
-        path: The history.
+        path: The database file.
         lock: The lock.
     """
 
@@ -103,7 +104,8 @@ class Ownership:
         Raises:
             DatabaseInUseError: Another process is the owner; the error names it.
             UnusableFileError: The note cannot be opened or locked.
-            WriteFailedError: The note cannot be written, for example on a full disk. Nothing is held; a retry may work.
+            DatabaseAccessError: The note cannot be written, for example on a full disk. The lock is released again, and
+                a retry may succeed.
         """
         ownership = cls(path, lock)
         note = owner_note(path)
@@ -115,8 +117,8 @@ class Ownership:
             file = _open_locked(path, note, lock)
         ownership._file = file
         try:
-            # Unbuffered: text in a buffer would be written when the file is closed, after another process may have
-            # become the owner.
+            # Write without a buffer: buffered text would be written when the file is closed, and another process may
+            # already be the owner then.
             os.ftruncate(file.fileno(), 0)
             copy_owner_and_mode(note, path)
             os.write(file.fileno(), json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
@@ -124,22 +126,22 @@ class Ownership:
             if had_note:
                 ownership.release()
             else:
-                ownership.disown()
+                ownership.remove_note_and_release()
             hint = ". Free some space; Hassette retries" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-            raise WriteFailedError(path, f"{note}: {error.strerror}{hint}") from error
+            raise DatabaseAccessError(path, f"{note}: {error.strerror}{hint}") from error
         return ownership
 
     def release(self) -> None:
-        """Release the lock. The note stays and marks the database as a history for later starts."""
+        """Release the lock. The note stays: later starts recognize the file as a history by it."""
         if self._file is not None:
             self._lock.release(self._file)
             self._file.close()
             self._file = None
 
-    def disown(self) -> None:
+    def remove_note_and_release(self) -> None:
         """Remove the note and release the lock, for a file that turned out not to be a history.
 
-        The note goes first: once the lock is free, another process may own the note.
+        Except on Windows, the note is removed first: once the lock is free, the note may belong to another process.
         """
         if sys.platform == "win32":
             # Windows cannot remove an open file.
@@ -148,7 +150,7 @@ class Ownership:
             owner_note(self.path).unlink(missing_ok=True)
         self.release()
 
-    def forget(self) -> None:
+    def close_in_child(self) -> None:
         """Close the file in a forked child without unlocking it: the lock belongs to the parent."""
         if self._file is not None:
             self._file.close()
@@ -164,14 +166,15 @@ class Ownership:
 _all_ownerships: WeakSet[Ownership] = WeakSet()
 
 
-def _forget_all() -> None:
+def _close_all_in_child() -> None:
     for ownership in _all_ownerships:
-        ownership.forget()
+        ownership.close_in_child()
 
 
 if sys.platform != "win32":
-    # Without this, a worker process of an app that outlives a killed framework would keep the next one from starting.
-    os.register_at_fork(after_in_child=_forget_all)
+    # If the framework is killed, a forked child process of an app would otherwise keep the lock, and a new framework
+    # could not start.
+    os.register_at_fork(after_in_child=_close_all_in_child)
 
 
 def _open_locked(path: Path, note: Path, lock: FileLock) -> IO[str]:
@@ -202,7 +205,7 @@ def _open_locked(path: Path, note: Path, lock: FileLock) -> IO[str]:
 
 
 def _is_current(file: IO[str], note: Path) -> bool:
-    """Return whether the locked file still has the note's name; the last owner may have removed it in between."""
+    """Return whether the locked file is still the note. The previous owner may have removed it before it was locked."""
     try:
         return sys.platform == "win32" or os.path.samestat(os.fstat(file.fileno()), note.stat())
     except FileNotFoundError:

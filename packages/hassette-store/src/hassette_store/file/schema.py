@@ -10,39 +10,39 @@ from typing import Final
 from hassette_store.errors import NewerDatabaseError, UnusableFileError
 from hassette_store.file.connections import APPLICATION_ID
 
-HEAD: Final = "0001"
+LATEST_REVISION: Final = "0001"
 """The revision that this package writes. A test compares it with the newest script."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A schema and the way to it.
+    """A schema revision, and the scripts that upgrade to it.
 
     Attributes:
-        head: Its newest revision.
-        scripts: Directory of the Alembic scripts that upgrade to it.
+        revision: The revision.
+        scripts: Directory of the Alembic scripts.
     """
 
-    head: str
+    revision: str
     scripts: Traversable
 
 
-SCHEMA: Final = Schema(HEAD, files("hassette_store") / "migrations")
+SCHEMA: Final = Schema(LATEST_REVISION, files("hassette_store") / "migrations")
 """The schema of this package."""
 
 _FIX: Final = "Move it away, or set another data_dir."
 
 
-def revision_of(connection: sqlite3.Connection, path: Path, *, head: str = HEAD) -> str | None:
+def revision_of(connection: sqlite3.Connection, path: Path, *, latest: str = LATEST_REVISION) -> str | None:
     """Return the schema revision of a file, or None for a file without tables.
 
     Args:
         connection: A connection to the file.
         path: The file, for error messages.
-        head: The newest supported revision.
+        latest: The newest supported revision.
 
     Raises:
-        NewerDatabaseError: The revision is newer than ``head``.
+        NewerDatabaseError: The revision is newer than ``latest``.
         UnusableFileError: The file is another program's database.
         sqlite3.Error: The file cannot be read, or its revision is lost.
     """
@@ -59,11 +59,11 @@ def revision_of(connection: sqlite3.Connection, path: Path, *, head: str = HEAD)
             raise UnusableFileError(
                 path, "it is an SQLite database without a revision, and not a history of Hassette", _FIX
             )
-        # `create` writes the revision in one transaction with the tables, so a history without one is damaged.
+        # `create` writes the revision in one transaction with the tables, so a history without a revision is damaged.
         error = sqlite3.DatabaseError("the revision of its schema is lost")
         error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         raise error
     revision = row[0]
-    if revision > head:
-        raise NewerDatabaseError(path, revision, head)
+    if revision > latest:
+        raise NewerDatabaseError(path, revision, latest)
     return revision

@@ -1,4 +1,4 @@
-"""Names and moves of a database file together with its side files."""
+"""Paths of a database file and its side files, and functions that move or remove them together."""
 
 from pathlib import Path
 from typing import Final
@@ -14,18 +14,18 @@ def with_suffix(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def incoming(path: Path) -> Path:
-    """Return the name of a complete file that will replace a history; a start finishes an interrupted replacement."""
+def new_file_path(path: Path) -> Path:
+    """Return the path of a new, complete file before it replaces the database file."""
     return with_suffix(path, ".new")
 
 
-def partial(path: Path) -> Path:
-    """Return the name of a file that is still being written."""
+def partial_path(path: Path) -> Path:
+    """Return the path of a file while it is being written."""
     return with_suffix(path, ".partial")
 
 
 def free_path(path: Path) -> Path:
-    """Return a path that no file has: the given one or the first free ``<name>-<n>``, counted from 2."""
+    """Return an unused path: the given one or the first free ``<name>-<n>``, counted from 2."""
     number = 1
     candidate = path
     while _is_taken(candidate):
@@ -37,8 +37,8 @@ def free_path(path: Path) -> Path:
 def move(path: Path, to: Path) -> None:
     """Move a file and its side files.
 
-    The side files come last. After a crash in between, a log without its database is kept, but a database without its
-    log would look like a complete, older one.
+    The database file moves first. After a crash in between, the next start keeps a write-ahead log without its database
+    file. But a database file without its log would look like a complete, older history.
     """
     for suffix in _ALL:
         file = with_suffix(path, suffix)
@@ -47,7 +47,10 @@ def move(path: Path, to: Path) -> None:
 
 
 def move_aside(path: Path, reason: str) -> Path | None:
-    """Move a file and its side files to the first free ``<name>.<reason>-<n>``; return it, or None without files."""
+    """Move a file and its side files to the first free ``<name>.<reason>-<n>``.
+
+    Return the new path, or None if there is no file.
+    """
     if not _is_taken(path):
         return None
     number = 1

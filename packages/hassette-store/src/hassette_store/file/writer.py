@@ -1,4 +1,4 @@
-"""The connection that writes while the framework runs."""
+"""The connection that writes to the database while the framework runs."""
 
 import sqlite3
 from collections.abc import Callable, Generator, Iterable
@@ -7,19 +7,19 @@ from typing import Any, Final, Self, TypeVar
 
 import aiosqlite
 
-from hassette_store.file.connections import BUSY_TIMEOUT_S, tolerant, write_pragmas
+from hassette_store.file.connections import BUSY_TIMEOUT_S, replace_invalid_text, write_pragmas
 from hassette_store.settings import Synchronous
 
 Result = TypeVar("Result")
 
-# 19 insertions in 4 sizes, and some more: SQLite compiles none of them twice.
+# Enough for 19 insertions in 4 sizes and for the other statements, so that SQLite compiles each only once.
 _CACHED_STATEMENTS: Final = 128
 # `Writer.run` passes this statement to aiosqlite's executemany, which accepts only writing statements. It never runs.
 _NEVER_RUN: Final = "DELETE FROM sessions WHERE false"
 
 
 class Writer:
-    """The one connection that writes, with its thread.
+    """The only connection that writes, and its thread.
 
     The caller of `open` must call `close`: since aiosqlite 0.22, the thread keeps the process from ending.
     """
@@ -38,7 +38,7 @@ class Writer:
         wrapped: list[sqlite3.Connection] = []
 
         def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
-            wrapped.append(tolerant(sqlite3.Connection(*arguments, **options)))
+            wrapped.append(replace_invalid_text(sqlite3.Connection(*arguments, **options)))
             return wrapped[0]
 
         connection = await aiosqlite.connect(
@@ -54,7 +54,7 @@ class Writer:
     async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Call a function in the writer's thread and return its result.
 
-        However many statements the function runs, they cost one hop to the thread and back. aiosqlite has no public
+        All statements of the function together cost one switch to the thread and back. aiosqlite has no public
         method for that. But its ``executemany`` iterates over the parameters in the thread: this method passes a
         generator that calls the function and yields no parameters, so that the statement itself never runs.
 
@@ -71,7 +71,7 @@ class Writer:
             results.append(work(self._raw))
             yield from ()
 
-        # Closing the cursor would cost a second hop, and it holds nothing.
+        # Do not close the cursor: it holds no rows, and closing it would cost a second switch to the thread.
         await self._connection.executemany(_NEVER_RUN, call_and_yield_nothing())
         return results[0]
 
@@ -96,6 +96,6 @@ class Writer:
         """Wait for work in progress and close the connection.
 
         Raises:
-            sqlite3.Error: Closing failed; the connection is closed all the same.
+            sqlite3.Error: An error occurred, but the connection is closed.
         """
         await self._connection.close()

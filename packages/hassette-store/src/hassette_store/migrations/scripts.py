@@ -1,4 +1,4 @@
-"""Plain SQL files as migrations."""
+"""Support for revisions that run a plain SQL file."""
 
 from alembic import op
 

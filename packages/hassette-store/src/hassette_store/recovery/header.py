@@ -1,6 +1,6 @@
-"""Repair of the SQLite header: one corrupt byte in its 100 makes SQLite reject the whole file.
+"""Repair of the SQLite header: one wrong byte among its 100 bytes can make SQLite reject the whole file.
 
-The bytes that SQLite checks first are the same in every history, or can be counted, so they can be repaired
+The bytes that SQLite checks first have constant values or follow from the file size, so they can be repaired
 (https://sqlite.org/fileformat.html, section 1.3).
 """
 
@@ -20,29 +20,29 @@ _PAGE_BYTES: Final = 4096
 _CONSTANTS: Final = {
     0: MAGIC,
     16: _PAGE_BYTES.to_bytes(2, "big"),
-    20: b"\x00\x40\x20\x20",  # no reserved bytes in a page; the payload fractions, which are fixed
+    20: b"\x00\x40\x20\x20",  # no reserved bytes in a page, and three payload fractions, which are constant
     44: b"\x00\x00\x00\x04",  # format of the schema
     56: b"\x00\x00\x00\x01",  # UTF-8
 }
 _VERSIONS_AT: Final = 18
-# Versions for writing and reading: of a copy, and of a file with a write-ahead log.
+# Format versions (write, read): of a file with a rollback journal, such as a backup, and of one with a write-ahead log.
 _VERSIONS: Final = (b"\x01\x01", b"\x02\x02")
 
 
-def find_damage(header: bytes) -> str | None:
+def find_header_damage(header: bytes) -> str | None:
     """Return the damage of a history's header that keeps SQLite from opening the file, or None.
 
     Args:
         header: The first 100 bytes.
     """
     if not header.startswith(MAGIC):
-        return "its header is not SQLite's"
+        return "its header is not that of an SQLite database"
     wrong = [at for at, sound in enumerate(_with_constants(header)) if header[at : at + 1] != bytes((sound,))]
     return f"byte {wrong[0]} of its header is wrong" if wrong else None
 
 
 def missing_bytes(path: Path, header: bytes) -> int:
-    """Return how many bytes a file is shorter than its header promises.
+    """Return the number of bytes that are missing at the end of a file, according to its header.
 
     Args:
         path: The file.
@@ -52,7 +52,7 @@ def missing_bytes(path: Path, header: bytes) -> int:
     page_bytes = 65_536 if page_bytes == 1 else page_bytes
     pages = int.from_bytes(header[28:32], "big")
     if header[24:28] != header[92:96]:
-        # An old SQLite wrote last and did not update the number of pages.
+        # An old version of SQLite wrote the file last and did not update the number of pages.
         return 0
     return pages * page_bytes - path.stat().st_size
 
@@ -66,7 +66,7 @@ def repaired(header: bytes, size: int) -> bytes:
     """
     sound = _with_constants(header)
     pages = size // _PAGE_BYTES
-    # If the number of pages is too high, SQLite reads the file all the same; if it is too low, SQLite ignores pages.
+    # If this number of pages is too high, SQLite can still read the file. If it is too low, SQLite ignores pages.
     if int.from_bytes(sound[28:32], "big") < pages:
         sound[28:32] = pages.to_bytes(4, "big")
     return bytes(sound)
@@ -74,7 +74,7 @@ def repaired(header: bytes, size: int) -> bytes:
 
 @contextmanager
 def with_sound_header(path: Path) -> Generator[Path]:
-    """Yield a file or, if its header needs repair, a repaired copy of it and its log. The copy is removed at the end.
+    """Yield the path of the file or, if its header needs repair, of a repaired copy, which is removed at the end.
 
     Raises:
         OSError: The copy cannot be written.
@@ -83,7 +83,7 @@ def with_sound_header(path: Path) -> Generator[Path]:
         with path.open("rb") as file:
             header = file.read(HEADER_BYTES)
     except OSError:
-        # A failing disk. SQLite reports the same error.
+        # The disk fails. SQLite will report the same error.
         yield path
         return
     sound = repaired(header, path.stat().st_size)

@@ -1,13 +1,13 @@
-"""Keys in the leaf pages of a damaged file, read without SQLite, which does not step over a damaged page.
+"""Keys in the leaf pages of a damaged file, read without SQLite, because SQLite stops at a damaged page.
 
-The keys are only hints where SQLite may find more rows: a page may be stale, or belong to another table.
+The keys are only hints for places where SQLite may find more rows: a page may be stale, or belong to another table.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-# https://sqlite.org/fileformat.html, sections 1.6 (pages), 2.1 (records) and 4.1 (the log).
+# https://sqlite.org/fileformat.html, sections 1.6 (pages), 2.1 (records) and 4.1 (the write-ahead log).
 _TABLE_LEAF: Final = 0x0D
 _INDEX_LEAF: Final = 0x0A
 _LOG_HEADER_BYTES: Final = 32
@@ -18,7 +18,7 @@ _LONGEST_KEY: Final = 3
 
 
 def leaves_of(path: Path, page_bytes: int) -> Iterator[bytes]:
-    """Yield the pages of a file and its log that look like leaves.
+    """Yield the pages of a file and its write-ahead log that look like leaf pages.
 
     Args:
         path: The file.
@@ -34,19 +34,21 @@ def leaves_of(path: Path, page_bytes: int) -> Iterator[bytes]:
                     pages.seek(start + before_page)
                     page = pages.read(page_bytes)
                 except OSError:
-                    # A failing disk rejects some blocks and reads the next ones.
+                    # A failing disk may reject some blocks and still read the next ones.
                     continue
                 if page and page[0] in (_TABLE_LEAF, _INDEX_LEAF):
                     yield page
 
 
-def rows_in(leaf: bytes) -> int:
-    """Return the number of rows in a leaf, but no more than fit: in a damaged leaf, the number may be anything."""
+def row_count(leaf: bytes) -> int:
+    """Return the number of rows in a leaf page, limited to the number that fits: a damaged page may have any number."""
     return min(int.from_bytes(leaf[3:5], "big"), len(leaf) // _SMALLEST_CELL_BYTES)
 
 
 def key_in(leaf: bytes, number: int) -> tuple[int, ...]:
-    """Return a row's id or, in a table without ids, its leading integers; an empty tuple if they cannot be read.
+    """Return the key of a row in a leaf page, or an empty tuple if it cannot be read.
+
+    The key is the row's id or, in a table without ids, the integers at the start of the row.
 
     Args:
         leaf: The page.

@@ -7,8 +7,8 @@ from typing import Final
 from hassette_store.ids import time_sql
 from hassette_store.kinds import KINDS, RunKind
 
-# A number from a damaged page may be anything, and new numbers start above the highest one.
-_HIGHEST_NUMBER: Final = 1 << 31
+# New ids start above the highest one, so a very large false id from a damaged page would use up the ids.
+_HIGHEST_ID: Final = 1 << 31
 
 _LOST: Final = "(lost)"
 _NUMBERED: Final = "printf('(lost: %d)', lost.id)"
@@ -27,7 +27,7 @@ def _registration(kind: RunKind) -> str:
         """
 
 
-# Each statement inserts placeholders for the numbers in the table `lost`, with the facts that other rows still hold.
+# Each statement inserts placeholders for the ids in the table `lost`, with the values that follow from other rows.
 _PLACEHOLDERS: Final = {
     "names": f"INSERT OR IGNORE INTO names (id, name) SELECT id, {_NUMBERED} FROM lost",
     "sessions": f"""
@@ -58,15 +58,16 @@ _PLACEHOLDERS: Final = {
         """,
 }
 
-# Rows of these tables belong to a registration, but do not show of which kind. Its number must not be given again.
-_COUNTED: Final = ("statistics_daily", "statistics_hourly", "skips_daily", "skips_hourly")
+# Rows of these tables belong to a registration, but do not show its kind. The id of the registration must not be
+# assigned again.
+_STATISTICS: Final = ("statistics_daily", "statistics_hourly", "skips_daily", "skips_hourly")
 
 
 def put_placeholders(history: sqlite3.Connection) -> None:
     """Insert a placeholder for each missing row that another row refers to, in one transaction.
 
     Args:
-        history: At the newest schema, open for writing.
+        history: A connection for writing to a database with the newest schema.
 
     Raises:
         sqlite3.Error: The file cannot be written.
@@ -79,20 +80,21 @@ def put_placeholders(history: sqlite3.Connection) -> None:
     _find_lost(
         history,
         " UNION ALL ".join(f"SELECT id FROM {kind.registrations}" for kind in KINDS),
-        ((table, "registration_id") for table in _COUNTED),
+        ((table, "registration_id") for table in _STATISTICS),
     )
+    # The kind of these registrations is unknown, so their placeholders are listeners.
     history.execute(_PLACEHOLDERS[KINDS[0].registrations])
     history.execute("DROP TABLE lost")
     history.execute("COMMIT")
 
 
 def _find_lost(history: sqlite3.Connection, existing: str, referring: Iterable[tuple[str, str]]) -> None:
-    """Fill the table `lost` with numbers that columns refer to and that do not exist."""
+    """Fill the table `lost` with ids that the columns refer to and that do not exist."""
     history.execute("DELETE FROM lost")
     for table, column in referring:
         history.execute(
             f"INSERT OR IGNORE INTO lost SELECT {column} FROM {table} "
-            f"WHERE {column} BETWEEN 1 AND {_HIGHEST_NUMBER} AND {column} NOT IN ({existing})"
+            f"WHERE {column} BETWEEN 1 AND {_HIGHEST_ID} AND {column} NOT IN ({existing})"
         )
 
 

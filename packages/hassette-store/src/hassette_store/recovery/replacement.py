@@ -1,9 +1,9 @@
-"""Replacement of a damaged file: move it aside and put a new one with its readable rows in its place.
+"""Replacement of a damaged file: move it aside and put a new file with its readable rows in its place.
 
-The order of steps keeps a crash between any two of them from losing data. The damaged file stays in place until the new
-one is complete. Then the file moves first and its log after it, so that nothing finds the file without its log. At the
-next start, a complete new file without an old one is the result of an interrupted replacement: the log follows its
-file, and the new file takes its place.
+The order of the steps makes sure that a crash between two of them loses no data. The damaged file stays in place until
+the new file is complete. Then the damaged file is renamed, and its write-ahead log after it: a database file never
+stays at its path without its log. If the next start finds a new file but no database file, a crash interrupted a
+replacement. The start then moves the log to its renamed file, and the new file to the path of the database file.
 """
 
 import glob
@@ -14,7 +14,7 @@ from pathlib import Path
 from hassette_store.file.connections import connect_read_only
 from hassette_store.file.creation import create
 from hassette_store.file.location import make_empty
-from hassette_store.file.side_files import SIDE_FILES, free_path, incoming, move, partial, remove, with_suffix
+from hassette_store.file.side_files import SIDE_FILES, free_path, move, new_file_path, partial_path, remove, with_suffix
 from hassette_store.recovery.header import remove_repaired_copy
 from hassette_store.recovery.salvage import salvage
 
@@ -22,34 +22,34 @@ logger = logging.getLogger(__name__)
 
 
 def recover(path: Path, damage: str, *, stamp: str, limit_s: float) -> str:
-    """Replace a damaged file by a new one with all its readable rows; return one sentence about it.
+    """Replace a damaged file by a new one with all its readable rows; return one sentence about the recovery.
 
     Args:
-        path: The damaged file. It is renamed to ``<name>.damaged-<stamp>``, with its side files and, if that name
-            exists, with a number.
+        path: The damaged file. It and its side files are renamed to ``<name>.damaged-<stamp>``, followed by a number if
+            that name exists.
         damage: The damage that was found.
         stamp: A time for the name.
         limit_s: Time limit for copying rows, in seconds.
 
     Raises:
         sqlite3.Error: The new file cannot be written; the damaged one is unchanged.
-        OSError: The same.
+        OSError: The new file cannot be written, or the damaged one cannot be read.
     """
-    new = incoming(path)
+    new = new_file_path(path)
     remove(new)
     try:
         make_empty(new, like=path)
         create(new)
         rows, unread = salvage(path, new, limit_s)
     except BaseException:
-        # On a full disk, the incomplete file may take all the space that was left.
+        # On a full disk, the incomplete file may occupy all the remaining space.
         remove(new)
         raise
     aside = free_path(path.with_name(f"{path.name}.damaged-{stamp}"))
     move(path, aside)
     new.replace(path)
     logger.error(
-        "History was damaged; the file was moved aside, and a new one has its readable rows",
+        "Database was damaged; the file was moved aside, and its readable rows were copied into a new file",
         extra={"path": str(path), "aside": str(aside), "damage": damage, "rows": rows, "unread": unread},
     )
     incomplete = f"; tables that could not be read completely: {', '.join(unread)}" if unread else ""
@@ -57,15 +57,17 @@ def recover(path: Path, damage: str, *, stamp: str, limit_s: float) -> str:
 
 
 def finish_interrupted(path: Path, stamp: str) -> None:
-    """Finish a recovery or restore that a crash interrupted after the old file was moved; undo one interrupted earlier.
+    """Finish a recovery or restore that a crash interrupted after the old file was moved.
+
+    If the crash came before that move, remove the new file.
 
     Args:
-        path: The history.
-        stamp: A time, for the name of a log whose file cannot be found.
+        path: The database file.
+        stamp: A time, for the name of a write-ahead log whose database file cannot be found.
     """
     remove_repaired_copy(path)
-    new = incoming(path)
-    remove(partial(new))
+    new = new_file_path(path)
+    remove(partial_path(new))
     if new.exists() and not path.exists():
         moved = [
             file
@@ -73,8 +75,8 @@ def finish_interrupted(path: Path, stamp: str) -> None:
             for file in path.parent.glob(f"{glob.escape(path.name)}.{reason}-*")
             if not file.name.endswith(SIDE_FILES) and not with_suffix(file, "-wal").exists()
         ]
-        # SQLite would apply the old file's log to the new file. The log belongs to the file that was moved last. The
-        # stamps do not show which file that is: the machine may have no battery-backed clock.
+        # SQLite would apply the old file's write-ahead log to the new file, so move the log. It belongs to the file
+        # that was moved last. The stamps do not show which file that is: the machine may have no battery-backed clock.
         last = max(moved, key=lambda file: (file.stat().st_ctime_ns, file.name), default=None)
         move(path, last or free_path(path.with_name(f"{path.name}.damaged-{stamp}")))
         new.replace(path)
@@ -84,20 +86,25 @@ def finish_interrupted(path: Path, stamp: str) -> None:
 
 
 def set_aside_leftovers(path: Path, stamp: str) -> Path | None:
-    """Move a log without its database aside, because SQLite would delete it; return its new path, or None."""
+    """Move a write-ahead log without its database file aside; return its new path, or None if there is no log.
+
+    SQLite would delete such a log.
+    """
     log = with_suffix(path, "-wal")
     if not log.exists() or log.stat().st_size == 0:
         return None
     aside = free_path(path.with_name(f"{path.name}.damaged-{stamp}"))
     move(path, aside)
     kept = with_suffix(aside, "-wal")
-    logger.error("History is missing, but its log exists; the log was moved aside", extra={"aside": str(kept)})
+    logger.error(
+        "Database file is missing, but its write-ahead log exists; the log was moved aside", extra={"aside": str(kept)}
+    )
     return kept
 
 
 def put_back(backup: Path, path: Path) -> None:
-    """Replace a file by a verified copy; the copy stays."""
-    new = incoming(path)
+    """Replace a database file by the content of a verified backup. The backup stays."""
+    new = new_file_path(path)
     remove(new)
     make_empty(new, like=path if path.exists() else backup)
     source = connect_read_only(backup)
@@ -108,6 +115,6 @@ def put_back(backup: Path, path: Path) -> None:
         target.close()
         source.close()
     for suffix in SIDE_FILES:
-        # SQLite would apply the log of the old file to the new one.
+        # SQLite would apply the write-ahead log of the old file to the new one.
         with_suffix(path, suffix).unlink(missing_ok=True)
     new.replace(path)

@@ -1,19 +1,19 @@
-"""Salvage of a damaged file: copy rows from both ends of each table, and from each leaf page in between."""
+"""Salvage of a damaged file: copy rows from both ends of each table, and then around the keys in leaf pages."""
 
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from hassette_store.file.connections import connect_plain, connect_read_only, deadline
-from hassette_store.file.damage import READING_FAILED
+from hassette_store.file.connections import connect_read_only, connect_to_write, deadline
+from hassette_store.file.damage import SQLITE_ERRORS
 from hassette_store.kinds import KINDS
 from hassette_store.recovery.header import with_sound_header
-from hassette_store.recovery.leaves import key_in, leaves_of, rows_in
+from hassette_store.recovery.leaves import key_in, leaves_of, row_count
 from hassette_store.recovery.references import put_placeholders
 from hassette_store.recovery.table_copy import TableCopy
 
-# The most valuable tables come first, in case the time runs out: identities, then totals, then single runs.
+# The most valuable tables come first, in case the time runs out: registrations, then totals, then single runs.
 _TABLES: Final = (
     "names",
     *(kind.registrations for kind in KINDS),
@@ -38,9 +38,9 @@ _TABLES: Final = (
 
 
 def salvage(damaged: Path, new: Path, limit_s: float) -> tuple[int, list[str]]:
-    """Copy each row that SQLite can read by its key; return their number, and the tables that are incomplete.
+    """Copy each row that SQLite can read. Return the number of copied rows and the names of incomplete tables.
 
-    A copied row that refers to a lost one refers to a placeholder afterwards.
+    If a copied row refers to a lost row, a placeholder replaces the lost row.
 
     Args:
         damaged: The damaged file; it is only read.
@@ -59,17 +59,17 @@ def _salvage(damaged: Path, new: Path, limit_s: float) -> tuple[int, list[str]]:
     ends = time.monotonic() + limit_s
     try:
         source = connect_read_only(damaged)
-    except READING_FAILED:
+    except SQLITE_ERRORS:
         return 0, ["all of them"]
     try:
-        # Makes SQLite use as much of a damaged schema as it can read. It writes nothing (mode=ro).
+        # This makes SQLite use as much of a damaged schema as it can read. It writes nothing (mode=ro).
         source.execute("PRAGMA writable_schema = ON")
         source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
         page_bytes = int(source.execute("PRAGMA page_size").fetchone()[0])
-    except READING_FAILED:
+    except SQLITE_ERRORS:
         source.close()
         return 0, ["all of them"]
-    target = connect_plain(new)
+    target = connect_to_write(new)
     try:
         tables = [TableCopy(source, target, name, ends) for name in _TABLES]
         before = target.total_changes
@@ -78,29 +78,30 @@ def _salvage(damaged: Path, new: Path, limit_s: float) -> tuple[int, list[str]]:
                 target.execute("BEGIN")
                 table.read_from_both_ends()
                 target.execute("COMMIT")
-            # First try the first key of each leaf, which finds the rows between damaged pages; then try all keys,
-            # which finds the rows within them.
+            # First read around the first key of each leaf page: this finds the rows between damaged pages. Then read
+            # around every key: this finds the readable rows in damaged pages.
             for every_key in (False, True):
-                incomplete = [table for table in tables if table.gaps]
+                incomplete = [table for table in tables if table.unread_ranges]
                 if incomplete and time.monotonic() < ends:
                     target.execute("BEGIN")
-                    _read_gaps(incomplete, leaves_of(damaged, page_bytes), ends, every_key=every_key)
+                    _read_unread_ranges(incomplete, leaves_of(damaged, page_bytes), ends, every_key=every_key)
                     target.execute("COMMIT")
         rows = target.total_changes - before
         put_placeholders(target)
-        return rows, [table.name for table in tables if table.gaps or table.rejected_rows]
+        return rows, [table.name for table in tables if table.unread_ranges or table.has_rejected_rows]
     finally:
         target.close()
         source.close()
 
 
-def _read_gaps(tables: list[TableCopy], leaves: Iterable[bytes], ends: float, *, every_key: bool) -> None:
+def _read_unread_ranges(tables: list[TableCopy], leaves: Iterable[bytes], ends: float, *, every_key: bool) -> None:
     for leaf in leaves:
         if time.monotonic() > ends:
             return
-        rows = rows_in(leaf)
+        rows = row_count(leaf)
         first = key_in(leaf, 0)
-        # Trying each key of each leaf would take longer than all other work, so leave out leaves without a gap.
-        for table in [one for one in tables if not every_key or one.has_gap_between(first, key_in(leaf, rows - 1))]:
+        # Trying each key of each page would take longer than all other work, so skip pages whose keys are in no unread
+        # range.
+        for table in [one for one in tables if not every_key or one.has_unread_between(first, key_in(leaf, rows - 1))]:
             for number in range(rows) if every_key else (0,):
                 table.read_around(key_in(leaf, number))

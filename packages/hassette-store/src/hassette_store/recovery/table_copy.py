@@ -1,16 +1,16 @@
-"""Copy of one table from a damaged file, around the places that SQLite cannot read."""
+"""Copy of one table from a damaged file without the rows that SQLite cannot read."""
 
 import sqlite3
 import time
 from typing import Final, Literal
 
-from hassette_store.file.damage import READING_FAILED
+from hassette_store.file.damage import SQLITE_ERRORS
 
 Row = tuple[object, ...]
-Gap = tuple[Row | None, Row | None]
-"""The keys before and after unread rows. None is the beginning or the end of the table."""
+UnreadRange = tuple[Row | None, Row | None]
+"""The keys before and after unread rows. None stands for the beginning or the end of the table."""
 
-_ROWS_A_STEP: Final = 500
+_ROWS_PER_QUERY: Final = 500
 
 
 class TableCopy:
@@ -20,12 +20,13 @@ class TableCopy:
         source: The damaged file.
         target: The new file, which has the correct columns and key.
         name: The table.
-        ends: When to stop, by `time.monotonic`.
+        ends: Time of `time.monotonic` at which to stop.
 
     Attributes:
         name: As given.
-        gaps: Known places with unread rows.
-        rejected_rows: Whether the new file rejected rows, or the key's columns are unknown.
+        unread_ranges: Ranges of keys whose rows have not been read.
+        has_rejected_rows: Whether the new file rejected rows, or no row could be read because a column of the key is
+            unknown.
     """
 
     def __init__(self, source: sqlite3.Connection, target: sqlite3.Connection, name: str, ends: float) -> None:
@@ -33,73 +34,77 @@ class TableCopy:
         self._target = target
         self._ends = ends
         self.name = name
-        self.gaps: list[Gap] = []
+        self.unread_ranges: list[UnreadRange] = []
         info = target.execute(f"PRAGMA table_info({name})").fetchall()
         try:
             in_source = [str(row[1]) for row in source.execute(f"PRAGMA table_info({name})")]
-        except READING_FAILED:
+        except SQLITE_ERRORS:
             in_source = []
         self._source_names = _match_columns([str(row[1]) for row in info], in_source)
         self._columns = [str(row[1]) for row in info if str(row[1]) in self._source_names]
         self._key = [str(row[1]) for row in sorted(info, key=lambda row: row[5]) if row[5]]
         self._key_positions = [self._columns.index(column) for column in self._key if column in self._columns]
         self._readable = len(self._key_positions) == len(self._key)
-        self.rejected_rows = not self._readable
+        self.has_rejected_rows = not self._readable
 
     def read_from_both_ends(self) -> None:
-        """Read forwards to the first damage and, if there is any, backwards to the last."""
+        """Copy the rows before the first damage and, if there is damage, the rows after the last damage."""
         if not self._readable:
             return
         _, low, complete = self._read(None, None)
         if not complete:
             _, high, complete = self._read(None, low, descending=True)
             if not complete:
-                self.gaps.append((low, high))
+                self.unread_ranges.append((low, high))
 
-    def has_gap_between(self, first: tuple[int, ...], last: tuple[int, ...]) -> bool:
-        """Return whether there is a gap between two keys, or at one of them."""
+    def has_unread_between(self, first: tuple[int, ...], last: tuple[int, ...]) -> bool:
+        """Return whether there are unread rows between two keys, or at one of them; also if a key could not be read."""
         start, end = self._as_key(first), self._as_key(last)
         if start is None or end is None:
             return not first or not last
         return any(
-            (low is None or _is_less(low, end)) and (high is None or _is_less(start, high)) for low, high in self.gaps
+            (low is None or _is_less(low, end)) and (high is None or _is_less(start, high))
+            for low, high in self.unread_ranges
         )
 
     def read_around(self, key: tuple[int, ...]) -> None:
-        """Read forwards and backwards from a key in a gap, up to the next damage."""
+        """Copy rows in both directions from a key in an unread range, up to the next damage."""
         start = self._as_key(key)
         if start is None:
             return
-        for number, (low, high) in enumerate(self.gaps):
+        for number, (low, high) in enumerate(self.unread_ranges):
             if (low is None or _is_less(low, start)) and (high is None or _is_less(start, high)):
-                self.gaps[number : number + 1] = self._read_in_gap(low, start, high)
+                self.unread_ranges[number : number + 1] = self._read_in_range(low, start, high)
                 return
 
     def _as_key(self, key: tuple[int, ...]) -> Row | None:
-        """Return the part of a leaf's key that is this table's key; None if the leaf is of another kind."""
+        """Return the key, cut to this table's number of key columns, or None if it cannot be a key of this table."""
         length = len(self._key)
         return key[:length] if len(key) >= length and (len(key) == 1) == (length == 1) else None
 
-    def _read_in_gap(self, low: Row | None, start: Row, high: Row | None) -> list[Gap]:
-        """Read both ways from a key in a gap; return the gaps that remain."""
+    def _read_in_range(self, low: Row | None, start: Row, high: Row | None) -> list[UnreadRange]:
+        """Copy rows in both directions from a key in an unread range; return the ranges that are still unread."""
         first_above, last_above, complete_above = self._read(start, high, inclusive=True)
         first_below, last_below, complete_below = self._read(start, low, descending=True)
         if first_above is None and first_below is None and not complete_above and not complete_below:
             return [(low, high)]
-        gaps: list[Gap] = []
+        unread_ranges: list[UnreadRange] = []
         if not complete_below:
-            gaps.append((low, last_below or first_above or start))
+            unread_ranges.append((low, last_below or first_above or start))
         if not complete_above:
-            gaps.append((last_above or first_below or low, high))
-        return gaps
+            unread_ranges.append((last_above or first_below or low, high))
+        return unread_ranges
 
     def _read(
         self, start: Row | None, until: Row | None, *, descending: bool = False, inclusive: bool = False
     ) -> tuple[Row | None, Row | None, bool]:
-        """Copy the rows between two keys; return the first and the last key, and whether there was no damage."""
+        """Copy the rows between two keys.
+
+        Return the keys of the first and the last copied row, and whether reading reached the end without damage.
+        """
         first: Row | None = None
         last: Row | None = None
-        limit = _ROWS_A_STEP
+        limit = _ROWS_PER_QUERY
         while time.monotonic() < self._ends:
             rows, stopped_at = self._next_rows(start, until, limit, descending=descending, inclusive=inclusive)
             if rows:
@@ -114,18 +119,18 @@ class TableCopy:
             if stopped_at == "damage":
                 if limit == 1:
                     return first, last, False
-                # Python reads one row ahead and loses the row before the damage, so read single rows.
+                # Python reads one row ahead and loses the row before the damage, so read single rows from here on.
                 limit = 1
         return first, last, False
 
     def _next_rows(
         self, start: Row | None, until: Row | None, limit: int, *, descending: bool, inclusive: bool
     ) -> tuple[list[Row], Literal["limit", "end", "damage", "wrong order"]]:
-        """Return rows in the order of the key, and where the reading stopped."""
-        marks = ", ".join("?" * len(self._key))
+        """Return rows in the order of their keys, and why reading stopped."""
+        placeholders = ", ".join("?" * len(self._key))
         sign = "<" if descending else ">=" if inclusive else ">"
         key = [self._source_names[column] for column in self._key]
-        where = "" if start is None else f"WHERE ({', '.join(key)}) {sign} ({marks})"
+        where = "" if start is None else f"WHERE ({', '.join(key)}) {sign} ({placeholders})"
         order = ", ".join(f"{column} {'DESC' if descending else 'ASC'}" for column in key)
         # NOT INDEXED, because a damaged index may lack rows.
         sql = (
@@ -139,23 +144,23 @@ class TableCopy:
                 this = self._key_of(row)
                 if this == until:
                     return rows, "end"
-                # In a damaged page that looks sound, a wrong key may lead anywhere: back, where the reading would
-                # never end, or past the end, so that the reading would stop early. So check the order here instead of
-                # putting the end into the statement.
+                # A damaged page may look undamaged but contain a wrong key. A key that is too low would make reading
+                # go back and never end; a key that is too high would make it stop early. So compare the keys here
+                # instead of putting the end into the statement.
                 lower, upper = (until, previous) if descending else (previous, until)
                 if (lower and not _is_less(lower, this)) or (upper and not _is_less(this, upper)):
                     self._drop_wrong_last(rows, this, descending=descending)
                     return rows, "wrong order"
                 rows.append(row)
                 previous = this
-        except READING_FAILED:
+        except SQLITE_ERRORS:
             return rows, "damage"
         return rows, "limit" if len(rows) == limit else "end"
 
     def _drop_wrong_last(self, rows: list[Row], following: Row, *, descending: bool) -> None:
-        """Drop the last row if the rows before and after it are in order, which means that its key is the wrong one.
+        """Drop the last row if the rows before and after it are in order, which means that its key is wrong.
 
-        Otherwise, reading would go on from the wrong key and skip all rows before it.
+        Otherwise, reading would continue from the wrong key and skip rows.
         """
         if len(rows) > 1:
             before = self._key_of(rows[-2])
@@ -163,25 +168,25 @@ class TableCopy:
                 rows.pop()
 
     def _insert(self, rows: list[Row]) -> None:
-        marks = ", ".join("?" * len(self._columns))
-        sql = f"INSERT OR IGNORE INTO {self.name} ({', '.join(self._columns)}) VALUES ({marks})"
+        placeholders = ", ".join("?" * len(self._columns))
+        sql = f"INSERT OR IGNORE INTO {self.name} ({', '.join(self._columns)}) VALUES ({placeholders})"
         try:
             self._target.executemany(sql, rows)
         except sqlite3.IntegrityError:
-            # IGNORE does not apply to a value of the wrong type. Insert row by row; rows that are in already are
-            # ignored.
+            # OR IGNORE does not apply to a value of the wrong type. Insert the rows one by one; rows that exist already
+            # are ignored.
             for row in rows:
                 try:
                     self._target.execute(sql, row)
                 except sqlite3.IntegrityError:
-                    self.rejected_rows = True
+                    self.has_rejected_rows = True
 
     def _key_of(self, row: Row) -> Row:
         return tuple(row[at] for at in self._key_positions)
 
 
 def _match_columns(columns: list[str], in_source: list[str]) -> dict[str, str]:
-    """Return the name of each column in the damaged file, where a byte of the name may be wrong."""
+    """Return the name that each column has in the damaged file, where a byte of the name may be wrong."""
     names = {column: column for column in columns if column in in_source}
     for column, other in zip(columns, in_source, strict=False):
         if column not in names and other not in columns:
@@ -193,5 +198,5 @@ def _is_less(one: Row, other: Row) -> bool:
     try:
         return one < other
     except TypeError:
-        # Damage: a number in place of text, or NULL.
+        # A damaged key has a number in place of text, or NULL.
         return False

@@ -1,4 +1,4 @@
-"""Deletions of the retention. Each method is a generator that does one step at a time and yields its duration."""
+"""Deletions of the retention. Each method is a generator that deletes in small steps and yields their durations."""
 
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
@@ -13,14 +13,14 @@ from hassette_store.retention.statements import (
     CREATE_NEWEST,
     STATISTICS,
     delete_details,
-    find_newest,
-    find_stragglers,
-    is_older_than_newest,
+    find_formerly_newest_sql,
+    find_newest_sql,
+    older_than_newest_condition,
 )
 from hassette_store.settings import StoreSettings
 
 Steps = AsyncGenerator[float]
-"""Steps of a deletion; each yields for how many seconds it held the writer."""
+"""Steps of a deletion: the generator yields the seconds that each step occupied the writer."""
 
 StopCondition = Callable[[sqlite3.Connection], bool]
 
@@ -33,7 +33,7 @@ class Deletions:
     """Deletions in small steps.
 
     Args:
-        writer: Does the work.
+        writer: Runs the steps.
         settings: Ages and limits of the rows to keep.
         groups_deleted: Called in the writer's thread after error groups have been deleted.
     """
@@ -44,15 +44,17 @@ class Deletions:
         self._groups_deleted = groups_deleted
 
     async def find_newest(self) -> Steps:
-        """Note the oldest of the newest runs of each registration; only older runs may be deleted."""
-        yield await self._writer.timed(lambda db: db.executescript(CREATE_NEWEST))
+        """Store, for each registration, the lowest run id that is kept. Only runs with lower ids may be deleted."""
+        yield await self._writer.run_timed(lambda db: db.executescript(CREATE_NEWEST))
         for kind in KINDS:
-            sql = find_newest(kind)
+            sql = find_newest_sql(kind)
             after = 0
             while True:
                 limit = max(1, self._writer.size // 2)
                 parameters = {"after": after, "limit": limit, "keep": self._settings.keep_newest}
-                yield await self._writer.sized(lambda db, sql=sql, parameters=parameters: db.execute(sql, parameters))
+                yield await self._writer.run_and_adapt(
+                    lambda db, sql=sql, parameters=parameters: db.execute(sql, parameters)
+                )
                 rows = await self._writer.db.rows(
                     f"SELECT max(id), count(*) FROM (SELECT id FROM {kind.registrations} WHERE id > ? "
                     "ORDER BY id LIMIT ?)",
@@ -62,13 +64,15 @@ class Deletions:
                     break
                 after = int(rows[0][0])
 
-    async def runs(self, progress: str, below: int, condition: str, *, stop_when: StopCondition | None = None) -> Steps:
-        """Delete runs from the oldest on. Progress is stored in the file, so that no range is walked twice.
+    async def delete_runs(
+        self, progress: str, below: int, condition: str, *, stop_when: StopCondition | None = None
+    ) -> Steps:
+        """Delete runs, oldest first. The progress is stored in the file, so that no range is processed twice.
 
         Args:
-            progress: Name of the progress in ``store_state``.
-            below: The first id that is not deleted.
-            condition: SQL condition for a run to be deleted.
+            progress: Name of the row in ``store_state`` that contains the progress.
+            below: Only runs with lower ids are deleted.
+            condition: SQL condition that selects the runs to delete.
             stop_when: Returns whether to stop early.
         """
         done = False
@@ -92,15 +96,15 @@ class Deletions:
                 if start < end:
                     _delete_range(db, start, end, condition, progress)
 
-            yield await self._writer.sized(work)
+            yield await self._writer.run_and_adapt(work)
 
-    async def stragglers(self) -> Steps:
-        """Delete runs that were among the newest when their time came and are not any more.
+    async def delete_formerly_newest(self) -> Steps:
+        """Delete old runs that were kept because they were among the newest, and no longer are.
 
-        They are few, and found through their registrations.
+        The progress of `delete_runs` is already beyond them. They are few, and are found through their registrations.
         """
         for kind in KINDS:
-            find = find_stragglers(kind)
+            find = find_formerly_newest_sql(kind)
             delete = f"DELETE FROM {kind.runs} WHERE {kind.owner} = ? AND id <= ? RETURNING id"
             after = 0
             while after >= 0:
@@ -116,20 +120,20 @@ class Deletions:
                         for (run_id,) in db.execute(delete, (registration_id, last)).fetchall():
                             delete_details(db, run_id, run_id + 1)
                         db.execute("COMMIT")
-                        # The registration may have more of them.
+                        # The registration may have more such runs: continue with it.
                         after = min(after, registration_id - 1)
 
-                yield await self._writer.timed(work)
+                yield await self._writer.run_timed(work)
 
-    async def old_statistics(self, now_us: int) -> Steps:
+    async def delete_old_statistics(self, now_us: int) -> Steps:
         """Delete the statistics of old hours and days."""
         for table, period in STATISTICS:
             days = self._settings.keep_hourly_days if period == "hour" else self._settings.keep_daily_days
             below = (now_us - int(days * DAY_US)) // PERIODS_US[period]
-            async for took_s in self.periods(table, period, below):
+            async for took_s in self.delete_periods(table, period, below):
                 yield took_s
 
-    async def periods(self, table: str, period: str, below: int) -> Steps:
+    async def delete_periods(self, table: str, period: str, below: int) -> Steps:
         """Delete the rows of periods before ``below``, oldest first, for some registrations at a time."""
         done = False
         while not done:
@@ -147,14 +151,14 @@ class Deletions:
                 last = int(row[0]) if row else MAX_ID
                 db.execute(f"DELETE FROM {table} WHERE {period} = ? AND registration_id <= ?", (oldest, last))
 
-            yield await self._writer.sized(work)
+            yield await self._writer.run_and_adapt(work)
 
-    async def unreferenced(self, table: str, before_us: int, *, stop_when: StopCondition | None = None) -> Steps:
-        """Walk through a table of `CONDITIONS` and delete old rows that nothing refers to.
+    async def delete_unreferenced(self, table: str, before_us: int, *, stop_when: StopCondition | None = None) -> Steps:
+        """Delete the old rows of a table in `CONDITIONS` that no other row refers to.
 
         Args:
             table: The table.
-            before_us: Only rows from before this time are deleted.
+            before_us: Only rows older than this time are deleted.
             stop_when: Returns whether to stop early.
         """
         after = 0
@@ -171,7 +175,7 @@ class Deletions:
                     self._groups_deleted()
                 after = end
 
-            yield await self._writer.sized(work)
+            yield await self._writer.run_and_adapt(work)
 
     async def free_pages(self) -> Steps:
         """Return free pages to the file system, some at a time."""
@@ -180,9 +184,8 @@ class Deletions:
             (free,) = (await self._writer.db.rows("PRAGMA freelist_count"))[0]
             if int(free) <= _SPARE_PAGES:
                 return
-            # As a script: the pragma frees one page per step, and `execute` takes only one step when a statement has
-            # no columns.
-            took_s = await self._writer.timed(
+            # `execute` would free only one page, so run it as a script.
+            took_s = await self._writer.run_timed(
                 lambda db, pages=pages: db.executescript(f"PRAGMA incremental_vacuum({pages})")
             )
             if took_s > 2 * TARGET_S:
@@ -197,7 +200,7 @@ def _delete_range(db: sqlite3.Connection, start: int, end: int, condition: str, 
     deleted = 0
     for kind in KINDS:
         deleted += db.execute(
-            f"DELETE FROM {kind.runs} WHERE id >= ? AND id < ? AND {condition} AND {is_older_than_newest(kind)}",
+            f"DELETE FROM {kind.runs} WHERE id >= ? AND id < ? AND {condition} AND {older_than_newest_condition(kind)}",
             (start, end),
         ).rowcount
     if deleted:

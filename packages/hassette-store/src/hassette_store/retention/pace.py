@@ -1,4 +1,4 @@
-"""Pace of the retention: how much one step does, so that it holds the writer for about two milliseconds."""
+"""Pace of the retention: the size of a step, adapted so that a step occupies the writer for about two milliseconds."""
 
 import sqlite3
 import time
@@ -8,22 +8,22 @@ from typing import Final
 from hassette_store.file.writer import Writer
 
 TARGET_S: Final = 0.002
-"""Time for which a step should hold the writer."""
+"""Time that a step should occupy the writer."""
 MIN_ROWS: Final = 8
 MAX_ROWS: Final = 300
 
 
 class PacedWriter:
-    """Writer for the steps of the retention, which adapts their size to the time that they take.
+    """Writer for the steps of the retention. It adapts the size of the steps to their duration.
 
     Args:
         db: The writer.
-        max_rows: The most rows that one step considers.
+        max_rows: Maximum number of rows that one step considers.
 
     Attributes:
         size: Number of rows that the next step may consider.
-        longest_s: The longest time for which a step held the writer.
-        changed_rows: Number of rows that all steps have changed.
+        longest_s: Duration of the longest step, in seconds.
+        changed_rows: Total number of rows that the steps have changed.
     """
 
     def __init__(self, db: Writer, *, max_rows: int = MAX_ROWS) -> None:
@@ -33,11 +33,11 @@ class PacedWriter:
         self.changed_rows = 0
         self._max_rows = max_rows
 
-    async def timed(self, work: Callable[[sqlite3.Connection], object]) -> float:
-        """Do the work of a step; return for how many seconds it held the writer.
+    async def run_timed(self, work: Callable[[sqlite3.Connection], object]) -> float:
+        """Run a step; return the seconds that it occupied the writer.
 
         Raises:
-            sqlite3.Error: The work failed; its transaction was rolled back.
+            sqlite3.Error: The step failed. Its transaction was rolled back.
         """
 
         def timed(db: sqlite3.Connection) -> float:
@@ -55,9 +55,9 @@ class PacedWriter:
         self.longest_s = max(self.longest_s, took_s)
         return took_s
 
-    async def sized(self, work: Callable[[sqlite3.Connection], object]) -> float:
-        """Do the work of a step like `timed`, and adapt `size` to the time that it took."""
-        took_s = await self.timed(work)
+    async def run_and_adapt(self, work: Callable[[sqlite3.Connection], object]) -> float:
+        """Run a step like `run_timed`, and adapt `size` to its duration."""
+        took_s = await self.run_timed(work)
         if took_s > 2 * TARGET_S:
             self.size = max(MIN_ROWS, self.size // 2)
         elif took_s < TARGET_S:

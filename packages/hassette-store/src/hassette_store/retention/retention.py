@@ -1,9 +1,10 @@
-"""Delete old history in small steps between writes, so that no write waits long.
+"""Deletion of old history in small steps between writes, so that no write waits long.
 
 A pass deletes, in this order: successful runs by age; all other runs by a greater age; statistics, lifecycle events,
 losses, error groups, sessions and registrations by age, once nothing refers to them. The newest runs of each
-registration stay. If the pages in use still exceed the limit, the oldest successes go early, then the oldest failures,
-then error groups without runs, then the oldest hours of statistics. Last, free pages return to the file system.
+registration stay. If the pages in use still exceed the limit, the oldest successes are deleted early, then the oldest
+failures, then error groups without runs, then the oldest hours of statistics. At the end, free pages are returned to
+the file system.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ from hassette_store.ids import MAX_ID, first_id_at
 from hassette_store.periods import DAY_US
 from hassette_store.retention.deletions import Deletions, Steps
 from hassette_store.retention.pace import MAX_ROWS, PacedWriter
-from hassette_store.retention.statements import CONDITIONS, STATISTICS, live_bytes
+from hassette_store.retention.statements import CONDITIONS, STATISTICS, used_bytes
 from hassette_store.sessions import LAST_ID
 from hassette_store.settings import StoreSettings
 
@@ -31,8 +32,8 @@ logger = logging.getLogger(__name__)
 _PAUSE_FACTOR: Final = 4
 _MIN_PAUSE_S: Final = 0.005
 _STEPS_A_CHECKPOINT: Final = 16
-# Names in `store_state` of the ids below which successes, and all runs, have been walked.
-_PROGRESS: Final = ("successes_below", "failures_below")
+# Rows of `store_state`. Runs with lower ids have been processed: successes for the first row, all runs for the second.
+_PROGRESS: Final = ("successes_below", "all_runs_below")
 _CONDITIONS_OF_RUNS: Final = ("status = 0", "true")
 
 
@@ -41,9 +42,9 @@ class RetentionSchedule:
     """When retention runs, and how much one step may do.
 
     Attributes:
-        first_pass_s: Seconds from the start to the first pass: startup needs the disk for more important work.
+        first_pass_s: Seconds from the start to the first pass: during startup, other work is more important.
         interval_s: Seconds between two passes.
-        max_rows: The most rows that one step considers.
+        max_rows: Maximum number of rows that one step considers.
     """
 
     first_pass_s: float = 30.0
@@ -59,7 +60,7 @@ class Retention:
         settings: Ages and limits of the rows to keep.
         now_us: Wall clock.
         monotonic: Monotonic clock, in seconds.
-        schedule: When it runs.
+        schedule: When it runs, and how much one step may do.
         groups_deleted: Called in the writer's thread after error groups have been deleted.
     """
 
@@ -85,14 +86,14 @@ class Retention:
 
     @property
     def changed_rows(self) -> int:
-        """Number of rows that all steps have changed."""
+        """Total number of rows that the steps have changed."""
         return self._writer.changed_rows
 
     async def step(self) -> float:
         """Do one step if it is due; return the seconds until the next one.
 
         Raises:
-            sqlite3.DatabaseError: The file is damaged. After any other error, such as a lock, the next pass goes on.
+            sqlite3.DatabaseError: The file is damaged. After any other error, such as a lock, the next pass continues.
         """
         if self._pass is None:
             wait_s = self._next_pass_s - self._monotonic()
@@ -112,7 +113,7 @@ class Retention:
         return self.schedule.interval_s
 
     async def close(self) -> None:
-        """Stop in the middle of a pass; the next one goes on from there."""
+        """Stop, even in the middle of a pass. The next pass continues from there."""
         if self._pass is not None:
             # The connection may be closed already, or the file removed.
             with contextlib.suppress(sqlite3.Error, ValueError):
@@ -120,14 +121,14 @@ class Retention:
             self._pass = None
 
     def whole_pass(self) -> Steps:
-        """Do the steps of one pass; yield for how many seconds each held the writer."""
+        """Run one pass. Yield the seconds that each step occupied the writer."""
         return self.with_checkpoints(self._steps())
 
     async def with_checkpoints(self, steps: Steps) -> Steps:
-        """Do steps and separate checkpoints between them; yield for how many seconds each held the writer.
+        """Run steps, with separate checkpoints between them. Yield the seconds that each occupied the writer.
 
-        An automatic checkpoint would happen inside the commit of a step and take several times as long as the step.
-        With separate steps, a flush waits for only one of them.
+        An automatic checkpoint would run inside the commit of a step and take several times as long as the step. With
+        separate checkpoints, a flush waits for a step or for a checkpoint, but not for both.
         """
         await self._db.rows("PRAGMA wal_autocheckpoint = 0")
         done = 0
@@ -141,7 +142,7 @@ class Retention:
             await self._db.rows(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
 
     async def checkpoint(self) -> float:
-        """Copy the write-ahead log into the file; return for how many seconds that held the writer."""
+        """Copy the write-ahead log into the database file; return the seconds that this occupied the writer."""
         began = time.perf_counter()
         await self._db.rows("PRAGMA wal_checkpoint(PASSIVE)")
         return time.perf_counter() - began
@@ -155,30 +156,31 @@ class Retention:
         async for took_s in deletions.find_newest():
             yield took_s
         end = await self._first_unused_id()
-        # Progress beyond the newest row comes from a clock that was ahead; keeping it would skip rows still to come.
+        # Progress beyond the newest id comes from a clock that was ahead. If it were kept, later runs with lower ids
+        # would not be deleted.
         await self._db.rows("DELETE FROM store_state WHERE name IN (?, ?) AND value > ?", (*_PROGRESS, end))
         failures_end = min(end, first_id_at(now_us - int(settings.keep_failures_days * DAY_US)))
         successes_end = max(failures_end, min(end, first_id_at(now_us - int(settings.keep_successes_days * DAY_US))))
         before_us = now_us - int(settings.keep_daily_days * DAY_US)
         for steps in (
-            deletions.runs(_PROGRESS[0], successes_end, _CONDITIONS_OF_RUNS[0]),
-            deletions.runs(_PROGRESS[1], failures_end, _CONDITIONS_OF_RUNS[1]),
-            deletions.stragglers(),
-            deletions.old_statistics(now_us),
-            *(deletions.unreferenced(table, before_us) for table in CONDITIONS),
+            deletions.delete_runs(_PROGRESS[0], successes_end, _CONDITIONS_OF_RUNS[0]),
+            deletions.delete_runs(_PROGRESS[1], failures_end, _CONDITIONS_OF_RUNS[1]),
+            deletions.delete_formerly_newest(),
+            deletions.delete_old_statistics(now_us),
+            *(deletions.delete_unreferenced(table, before_us) for table in CONDITIONS),
             self._shrink_to_size(),
             deletions.free_pages(),
         ):
             async for took_s in steps:
                 yield took_s
-        # Keeps the query planner's statistics up to date; limited, and only for tables that have changed much.
-        yield await self._writer.timed(lambda db: db.executescript("PRAGMA analysis_limit = 200; PRAGMA optimize"))
+        # Update the query planner's statistics. The work is limited, and done only for tables that have changed much.
+        yield await self._writer.run_timed(lambda db: db.executescript("PRAGMA analysis_limit = 200; PRAGMA optimize"))
 
     async def _shrink_to_size(self) -> Steps:
         max_bytes = int(self._settings.max_size_mb * 1_000_000)
 
         def is_small_enough(db: sqlite3.Connection) -> bool:
-            return live_bytes(db) <= max_bytes
+            return used_bytes(db) <= max_bytes
 
         if await self._db.run(is_small_enough):
             return
@@ -186,10 +188,10 @@ class Retention:
         end = await self._first_unused_id()
         for steps in (
             *(
-                self._deletions.runs(progress, end, condition, stop_when=is_small_enough)
+                self._deletions.delete_runs(progress, end, condition, stop_when=is_small_enough)
                 for progress, condition in zip(_PROGRESS, _CONDITIONS_OF_RUNS, strict=True)
             ),
-            self._deletions.unreferenced("error_groups", MAX_ID, stop_when=is_small_enough),
+            self._deletions.delete_unreferenced("error_groups", MAX_ID, stop_when=is_small_enough),
         ):
             async for took_s in steps:
                 yield took_s
@@ -200,7 +202,7 @@ class Retention:
                 (oldest, newest) = (await self._db.rows(f"SELECT min({period}), max({period}) FROM {table}"))[0]
                 if oldest is None or oldest == newest:
                     break
-                async for took_s in self._deletions.periods(table, period, oldest + 1):
+                async for took_s in self._deletions.delete_periods(table, period, oldest + 1):
                     yield took_s
 
     async def _first_unused_id(self) -> int:

@@ -1,4 +1,4 @@
-"""Statements of the retention: which rows are deleted, from which tables, and in which order."""
+"""SQL statements and conditions of the retention."""
 
 import sqlite3
 from typing import Final
@@ -25,13 +25,13 @@ DELETE FROM temp.newest
 """
 
 
-def is_older_than_newest(kind: RunKind) -> str:
-    """Return the condition for a run to be older than the newest runs of its registration, which are kept."""
+def older_than_newest_condition(kind: RunKind) -> str:
+    """Return the SQL condition that selects runs older than the newest runs of their registration, which are kept."""
     return f"id < (SELECT floor FROM temp.newest WHERE registration_id = {kind.owner})"
 
 
-def find_newest(kind: RunKind) -> str:
-    """Return the statement that notes the oldest of the newest runs, for some registrations."""
+def find_newest_sql(kind: RunKind) -> str:
+    """Return the statement that stores the lowest kept run id of each of some registrations."""
     return f"""
 INSERT OR REPLACE INTO temp.newest (registration_id, floor)
 SELECT id,
@@ -47,17 +47,17 @@ FROM {kind.registrations} WHERE id > :after ORDER BY id LIMIT :limit
 """
 
 
-def find_stragglers(kind: RunKind) -> str:
-    """Return the statement that finds runs which were among the newest when their time came and are not any more.
+def find_formerly_newest_sql(kind: RunKind) -> str:
+    """Return the statement that finds old runs that were kept because they were among the newest, and no longer are.
 
-    For some registrations, it returns the last of the first few runs that neither age nor count protects.
+    For each of some registrations, it returns the highest id of a first batch of deletable runs.
     """
     return f"""
 SELECT registration_id, (
     SELECT max(id) FROM (
         SELECT id FROM {kind.runs}
         WHERE {kind.owner} = registration_id
-          AND id < min(floor, (SELECT value FROM store_state WHERE name = 'failures_below'))
+          AND id < min(floor, (SELECT value FROM store_state WHERE name = 'all_runs_below'))
         ORDER BY id LIMIT :limit
     )
 ) FROM temp.newest WHERE registration_id > :after ORDER BY registration_id LIMIT :limit
@@ -72,8 +72,8 @@ _RUNS_OF_SESSION: Final = " ".join(
 
 def _retired(kind: RunKind) -> str:
     # A registration stays two days longer than its last statistics. They are deleted by whole days, and a run may end
-    # on the day after the retirement. Deleted earlier, its number could go to another registration, which would
-    # inherit the statistics.
+    # on the day after the retirement. If the registration were deleted earlier, a new one could get its id and inherit
+    # the statistics.
     return f"""
         retired_us < ? - {2 * DAY_US}
         AND NOT EXISTS (SELECT 1 FROM {kind.runs} WHERE {kind.owner} = {kind.registrations}.id)
@@ -92,7 +92,7 @@ CONDITIONS: Final = {
         """,
     **{kind.registrations: _retired(kind) for kind in KINDS},
 }
-"""Other tables with rows that age: the condition for deletion, given a time."""
+"""Condition for the deletion of a row, by table; ``?`` is a time. Runs and statistics have separate statements."""
 
 _HAS_NO_RUN: Final = " AND ".join(f"NOT EXISTS (SELECT 1 FROM {kind.runs} WHERE id = run_id)" for kind in KINDS)
 
@@ -103,7 +103,7 @@ def delete_details(db: sqlite3.Connection, start: int, end: int) -> None:
         db.execute(f"DELETE FROM {table} WHERE run_id >= ? AND run_id < ? AND {_HAS_NO_RUN}", (start, end))
 
 
-def live_bytes(db: sqlite3.Connection) -> int:
+def used_bytes(db: sqlite3.Connection) -> int:
     """Return the size of the pages in use, in bytes."""
     (pages,) = db.execute("PRAGMA page_count").fetchone()
     (free,) = db.execute("PRAGMA freelist_count").fetchone()

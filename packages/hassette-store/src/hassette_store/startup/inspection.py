@@ -7,15 +7,15 @@ from typing import Final
 
 from hassette_store import sessions
 from hassette_store.errors import StoreError, UnusableFileError
-from hassette_store.file.connections import BUSY_TIMEOUT_S, connect_read_only, deadline, tolerant, uri
-from hassette_store.file.damage import READING_FAILED, findings_of, is_damage, is_lost_schema
+from hassette_store.file.connections import BUSY_TIMEOUT_S, connect_read_only, deadline, replace_invalid_text, uri
+from hassette_store.file.damage import SQLITE_ERRORS, findings_of, is_damage, is_lost_schema
 from hassette_store.file.schema import Schema, revision_of
 from hassette_store.recovery import header
 
 logger = logging.getLogger(__name__)
 
 _POSSIBLE_HEADER_ERRORS: Final = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY)
-"""Error codes for a header of a later SQLite version, and for other conditions."""
+"""Error codes that SQLite returns for a corrupt header, but also for other reasons."""
 
 
 def find_damage(
@@ -36,10 +36,12 @@ def find_damage(
     try:
         connection = open_to_inspect(path)
         try:
-            revision = revision_of(connection, path, head=schema.head)
+            revision = revision_of(connection, path, latest=schema.revision)
             # Check a file after a crash, and before an upgrade: a damaged file must not be upgraded.
             needs_check = (
-                known_damage or revision != schema.head or connection.execute(sessions.OPEN_SESSIONS).fetchone()[0]
+                known_damage
+                or revision != schema.revision
+                or connection.execute(sessions.COUNT_OPEN_SESSIONS).fetchone()[0]
             )
             damage = (_quick_check(connection, check_limit_s) if needs_check else None) or known_damage
             if damage is None and was_ours:
@@ -47,31 +49,34 @@ def find_damage(
             return damage
         finally:
             connection.close()
-    except READING_FAILED as error:
+    except SQLITE_ERRORS as error:
         if is_damage(error) or (was_ours and is_lost_schema(error)):
             return _describe_damage(path, error, was_ours=was_ours)
         if was_ours and getattr(error, "sqlite_errorcode", 0) & 0xFF in _POSSIBLE_HEADER_ERRORS:
-            damage = header.find_damage(_header(path))
+            damage = header.find_header_damage(_header(path))
             if damage is not None:
                 return damage
         raise
 
 
 def open_to_inspect(path: Path) -> sqlite3.Connection:
-    """Open a file without writing to it, unless a crash left it in the middle of a transaction."""
+    """Open a file read-only or, if that fails, for reading and writing.
+
+    SQLite must write to the file if a crash left an unfinished transaction.
+    """
     connection = connect_read_only(path)
     try:
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     except sqlite3.OperationalError:
         connection.close()
-        return tolerant(sqlite3.connect(uri(path, mode="rw"), uri=True, isolation_level=None))
+        return replace_invalid_text(sqlite3.connect(uri(path, mode="rw"), uri=True, isolation_level=None))
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def is_whole(path: Path) -> bool:
+def is_undamaged(path: Path) -> bool:
     """Return whether a file can be opened and passes a quick check."""
     try:
         connection = connect_read_only(path)
@@ -79,7 +84,7 @@ def is_whole(path: Path) -> bool:
             return next(findings_of(connection, "quick_check(1)"), None) is None
         finally:
             connection.close()
-    except (*READING_FAILED, StoreError):
+    except (*SQLITE_ERRORS, StoreError):
         return False
 
 
@@ -90,14 +95,16 @@ def _quick_check(connection: sqlite3.Connection, limit_s: float) -> str | None:
     except sqlite3.OperationalError as error:
         if "interrupted" not in str(error):
             raise
-        logger.warning("History is too large to be checked within check_limit_s", extra={"limit_s": limit_s})
+        logger.warning(
+            "Database check did not finish within check_limit_s; the file is used unchecked", extra={"limit_s": limit_s}
+        )
         return None
 
 
 def _require_writable(path: Path) -> None:
     """Begin a write transaction and roll it back: a wrong byte in the header may allow reading but not writing.
 
-    The caller keeps another connection open, so that closing this one does not checkpoint the log.
+    The caller keeps another connection open, so that closing this one does not checkpoint the write-ahead log.
     """
     connection = sqlite3.connect(uri(path, mode="rw"), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
     try:
@@ -108,23 +115,24 @@ def _require_writable(path: Path) -> None:
 
 
 def _describe_damage(path: Path, error: BaseException, *, was_ours: bool) -> str:
-    """Describe the damage in more detail than SQLite does.
-
-    Only for a file that SQLite calls damaged. When Python closes the file, the system drops all locks that SQLite holds
-    on it for this process, those of readers included, and another program could truncate the log under the writer.
-    """
+    """Describe the damage in more detail than SQLite does."""
     beginning = _header(path)
     if not was_ours and not beginning.startswith(header.MAGIC):
         raise UnusableFileError(
             path, "it is not an SQLite database", "Move it away, or set another data_dir."
         ) from error
-    if was_ours and (damage := header.find_damage(beginning)):
+    if was_ours and (damage := header.find_header_damage(beginning)):
         return damage
     if (missing := header.missing_bytes(path, beginning)) > 0:
         return f"{missing} bytes are missing at its end"
-    return "its schema contains bytes that are not text" if isinstance(error, UnicodeDecodeError) else str(error)
+    return "its schema contains text that is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def _header(path: Path) -> bytes:
+    """Read the header. Call this only if SQLite rejects the file.
+
+    When Python closes the file, the system drops all POSIX locks of this process on it, including those of other
+    connections. Another program could then truncate the write-ahead log while a connection uses it.
+    """
     with path.open("rb") as file:
         return file.read(header.HEADER_BYTES)

@@ -1,6 +1,7 @@
-"""Preparation of the file at each start: create, upgrade or recover it, so that it can be written.
+"""Preparation of the database file at each start: create, upgrade or recover it, so that it can be written.
 
-Nothing here deletes a history. A file that cannot be used stays as it is and is named in an error, or is moved aside.
+The preparation never deletes a history. A file that cannot be used stays unchanged and is named in an error, or is
+moved aside.
 """
 
 import glob
@@ -11,22 +12,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hassette_store.backups import verified_copy
-from hassette_store.errors import DamagedSourceError, UnusableFileError, UpgradeFailedError, WriteFailedError
+from hassette_store.errors import DamagedSourceError, DatabaseAccessError, UnusableFileError, UpgradeFailedError
 from hassette_store.file.connections import SQLITE_NEEDED
 from hassette_store.file.creation import create
-from hassette_store.file.damage import READING_FAILED
-from hassette_store.file.location import require_usable, resolved
+from hassette_store.file.damage import SQLITE_ERRORS
+from hassette_store.file.location import require_usable, resolve_links
 from hassette_store.file.ownership import FileLock, Ownership, owner_note
 from hassette_store.file.schema import SCHEMA, Schema, revision_of
 from hassette_store.file.side_files import free_path
 from hassette_store.recovery import replacement
 from hassette_store.settings import StoreSettings
-from hassette_store.startup.inspection import find_damage, is_whole, open_to_inspect
+from hassette_store.startup.inspection import find_damage, is_undamaged, open_to_inspect
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An event in the file's history that the user should see. It is stored as a lifecycle event.
+    """A recovery or upgrade of the file, which is stored as a lifecycle event.
 
     Attributes:
         kind: ``database_recovered`` or ``database_upgraded``.
@@ -39,10 +40,10 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A file at the newest schema that this process owns.
+    """Result of `prepare`: a file with the newest schema, which this process owns.
 
     Attributes:
-        ownership: The ownership; the caller must release it.
+        ownership: The ownership of the file. The caller must release it.
         incidents: Recoveries and upgrades during the preparation.
     """
 
@@ -59,16 +60,16 @@ def prepare(
     schema: Schema = SCHEMA,
     lock: FileLock | None = None,
 ) -> Prepared:
-    """Become the owner of a history and bring it to the newest schema. Create, upgrade or recover the file as needed.
+    """Become the owner of a database file, and create, upgrade or recover the file as needed.
 
     Args:
         path: The file.
         settings: Time limits.
         now_us: Wall clock.
         known_damage: Damage that SQLite found while the file was in use. The file is recovered even if a check finds
-            none: a check does not look at everything, and the same damage would be found again and again.
+            no damage: a check does not find all damage, and each session would find the same damage again.
         schema: The schema.
-        lock: The lock of the owner.
+        lock: Lock for the ownership.
 
     Raises:
         StoreError: The file cannot be used. The message names the reason and a fix.
@@ -78,7 +79,7 @@ def prepare(
         raise UnusableFileError(
             path, f"this Python has SQLite {sqlite3.sqlite_version}", f"Use a Python with SQLite {needed} or newer."
         )
-    path = resolved(path)
+    path = resolve_links(path)
     require_usable(path)
     was_ours = owner_note(path).exists()
     ownership = Ownership.take(path, lock=lock or FileLock())
@@ -86,14 +87,14 @@ def prepare(
         stamp = f"{datetime.fromtimestamp(now_us() / 1e6, UTC):%Y%m%dT%H%M%SZ}"
         preparation = _Preparation(path, settings, schema, stamp)
         return Prepared(ownership, preparation.run(was_ours=was_ours, known_damage=known_damage))
-    except (*READING_FAILED, OSError) as error:
+    except (*SQLITE_ERRORS, OSError) as error:
         ownership.release()
-        raise WriteFailedError(path, error) from error
+        raise DatabaseAccessError(path, error) from error
     except UnusableFileError:
         if was_ours:
             ownership.release()
         else:
-            ownership.disown()
+            ownership.remove_note_and_release()
         raise
     except BaseException:
         ownership.release()
@@ -117,7 +118,7 @@ class _Preparation:
             create(path)
             if aside is None:
                 return []
-            detail = f"{path.name} was missing or empty; its log was kept as {aside.name}."
+            detail = f"{path.name} was missing or empty; its write-ahead log was kept as {aside.name}."
             return [Incident("database_recovered", detail)]
         damage = find_damage(
             path,
@@ -130,12 +131,12 @@ class _Preparation:
             return [self._recover(damage)]
         connection = open_to_inspect(path)
         try:
-            revision = revision_of(connection, path, head=self.schema.head)
+            revision = revision_of(connection, path, latest=self.schema.revision)
         finally:
             connection.close()
         if revision is None:
             create(path)
-        elif revision != self.schema.head:
+        elif revision != self.schema.revision:
             return [self._upgrade(revision)]
         return []
 
@@ -146,7 +147,7 @@ class _Preparation:
     def _upgrade(self, revision: str) -> Incident:
         from hassette_store.startup.upgrade import upgrade
 
-        path, head = self.path, self.schema.head
+        path, head = self.path, self.schema.revision
         backup = free_path(path.with_name(f"{path.name}.before-{head}-{self.stamp}"))
         earlier = sorted(
             file for file in path.parent.glob(f"{glob.escape(path.name)}.before-{head}-*") if file != backup
@@ -159,15 +160,17 @@ class _Preparation:
         try:
             upgrade(path, limit_s=self.settings.upgrade_limit_s, schema=self.schema)
         except Exception as error:
-            # An upgrade is one transaction, so the file should be unchanged after any error of a revision. The copy is
-            # for the case that it is not.
-            if not is_whole(path):
+            # An upgrade is one transaction, so the file should be unchanged after an error. If it was damaged
+            # nevertheless, the copy replaces it.
+            if not is_undamaged(path):
                 replacement.put_back(backup, path)
             elif earlier:
-                # Otherwise each start would leave another copy, until the disk is full.
+                # Keep only the copy from an earlier attempt. Otherwise each start would leave another copy, until the
+                # disk is full.
                 backup.unlink(missing_ok=True)
                 backup = earlier[-1]
             raise UpgradeFailedError(path, error, backup) from error
         return Incident(
-            "database_upgraded", f"From schema revision {revision} to {head}; a copy from before is {backup.name}."
+            "database_upgraded",
+            f"From schema revision {revision} to {head}; {backup.name} is a copy from before the upgrade.",
         )

@@ -1,4 +1,4 @@
-"""Schema upgrades by Alembic. Importing it costs half a second, so only a file with an older schema does that."""
+"""Schema upgrades with Alembic. Its import takes half a second, so only a file with an older schema causes it."""
 
 import logging
 import sqlite3
@@ -7,7 +7,7 @@ import warnings
 from importlib.resources import as_file
 from pathlib import Path
 
-from hassette_store.file.connections import APPLICATION_ID, connect_plain
+from hassette_store.file.connections import APPLICATION_ID, connect_to_write
 from hassette_store.file.schema import SCHEMA, Schema
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def upgrade(path: Path, *, limit_s: float, schema: Schema = SCHEMA) -> None:
     from sqlalchemy.pool import StaticPool
 
     ends = time.monotonic() + limit_s
-    raw = connect_plain(path)
+    raw = connect_to_write(path)
     try:
         raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         raw.set_progress_handler(lambda: time.monotonic() > ends, 10_000)
@@ -47,7 +47,7 @@ def upgrade(path: Path, *, limit_s: float, schema: Schema = SCHEMA) -> None:
                     # The driver is in autocommit mode, so this one BEGIN spans all revisions, DDL included.
                     connection.exec_driver_sql("BEGIN IMMEDIATE")
                     config.attributes["connection"] = connection
-                    command.upgrade(config, schema.head)
+                    command.upgrade(config, schema.revision)
                     connection.commit()
             except DBAPIError as error:
                 if isinstance(error.orig, sqlite3.Error):
@@ -58,4 +58,4 @@ def upgrade(path: Path, *, limit_s: float, schema: Schema = SCHEMA) -> None:
         if raw.in_transaction:
             raw.rollback()
         raw.close()
-    logger.info("History upgraded to a new schema revision", extra={"path": str(path), "revision": schema.head})
+    logger.info("History upgraded to a new schema revision", extra={"path": str(path), "revision": schema.revision})

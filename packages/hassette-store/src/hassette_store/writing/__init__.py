@@ -1,1 +1,1 @@
-"""Writing of a batch: records become rows, and one transaction stores them."""
+"""Writing of a batch: conversion of its records to rows, and one transaction that stores them."""

@@ -1,4 +1,4 @@
-"""Encoding of a batch as rows for each table. All of it runs in the writer's thread, to keep the event loop free."""
+"""Encoding of a batch as rows for each table. It runs in the writer's thread, to keep the event loop free."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ from hassette_store.rows import (
     RunningRow,
     RunRow,
 )
-from hassette_store.writing.numbering import NameNumbers, RegistrationNumbers
-from hassette_store.writing.statements import Encoded, Row
+from hassette_store.writing.row_ids import NameIds, RegistrationIds
+from hassette_store.writing.statements import EncodedBatch, Row
 from hassette_store.writing.texts import json_object
 from hassette_store.writing.totals import BatchTotals
 
@@ -31,16 +31,17 @@ class BatchEncoder:
 
     Args:
         session_id: The session.
-        names: Numbers of the names in the file.
-        registrations: Numbers of the registrations in the file.
-        max_known_groups: Number of error groups to remember as stored. Beyond it, tracebacks are rendered again.
+        names: Ids of the names in the file.
+        registrations: Ids of the registrations in the file.
+        max_known_groups: Number of stored error groups to remember. Above it, all are forgotten, and their tracebacks
+            are rendered again.
     """
 
     def __init__(
         self,
         session_id: int,
-        names: NameNumbers,
-        registrations: RegistrationNumbers,
+        names: NameIds,
+        registrations: RegistrationIds,
         *,
         max_known_groups: int = 10_000,
     ) -> None:
@@ -52,8 +53,8 @@ class BatchEncoder:
         self._known_groups: set[str] = set()
         self._new_groups: set[str] = set()
 
-    def encoded(self, batch: BatchRow, now_us: int) -> Encoded:
-        """Return a batch as rows. Call `settle` once after each call.
+    def encode(self, batch: BatchRow, now_us: int) -> EncodedBatch:
+        """Return a batch as rows. Call `finish` once after each call.
 
         Args:
             batch: The batch.
@@ -63,41 +64,41 @@ class BatchEncoder:
             RejectedBatchError: A value does not fit the protocols in `hassette_store.rows`.
         """
         try:
-            return self._encoded(batch, now_us)
+            return self._encode(batch, now_us)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            # The value breaks its protocol, for example an unknown status or text in place of a number.
+            # The value breaks its protocol, for example an unknown status or text in place of a id_.
             raise RejectedBatchError(f"{type(error).__name__}: {error}") from error
 
-    def settle(self, *, kept: bool) -> None:
-        """Remember the new names, registrations and error groups of the last batch, or forget them.
+    def finish(self, *, stored: bool) -> None:
+        """Keep the new names, registrations and error groups of the last batch if it was stored; otherwise forget them.
 
         Args:
-            kept: Whether the batch was stored.
+            stored: Whether the batch was stored.
         """
-        self.names.settle(kept=kept)
-        self.registrations.settle(kept=kept)
-        if kept:
+        self.names.finish(stored=stored)
+        self.registrations.finish(stored=stored)
+        if stored:
             if len(self._known_groups) > self._max_known_groups:
                 self._known_groups.clear()
             self._known_groups.update(self._new_groups)
         self._new_groups.clear()
 
     def forget_groups(self) -> None:
-        """Render tracebacks again, because error groups have been deleted."""
+        """Forget the known error groups after some have been deleted, so that tracebacks are rendered again."""
         self._known_groups.clear()
 
-    def _encoded(self, batch: BatchRow, now_us: int) -> Encoded:
-        names, numbers, session_id = self.names, self.registrations, self.session_id
-        numbers.register(batch.registered)
+    def _encode(self, batch: BatchRow, now_us: int) -> EncodedBatch:
+        names, ids, session_id = self.names, self.registrations, self.session_id
+        ids.register(batch.registered)
         totals = BatchTotals(session_id, names)
         rows: dict[str, Sequence[Row]] = {
             kind.runs: self._runs(kind, getattr(batch, kind.batch_field), totals) for kind in KINDS
         }
         for summary in batch.summaries:
-            totals.add_summary(summary, numbers[summary.registration])
+            totals.add_summary(summary, ids[summary.registration])
         rows |= {
             "error_groups": self._groups(totals.failures),
-            "failures": [(run_id, mark, failure.message) for run_id, mark, failure in totals.failures],
+            "failures": [(run_id, key, failure.message) for run_id, key, failure in totals.failures],
             "service_calls": totals.service_calls,
             "log_lines": totals.log_lines,
             "dropped_effects": totals.dropped,
@@ -112,15 +113,15 @@ class BatchEncoder:
             "statistics": [(*key, *hour.columns()) for key, hour in totals.statistics.items()],
             "latency": [(*key, count) for key, count in totals.latency.items()],
             "skips": [
-                (skip.hour_us // HOUR_US, numbers[skip.registration], names[skip.reason], skip.count)
+                (skip.hour_us // HOUR_US, ids[skip.registration], names[skip.reason], skip.count)
                 for skip in batch.skipped
             ],
         }
-        retired = [(now_us, number) for number in numbers.retire(batch.retired)]
-        # Encode new names and registrations last: each row above may add one.
+        retired = [(now_us, id_) for id_ in ids.retire(batch.retired)]
+        # Encode new names and registrations last: the rows above may have added some.
         rows |= self._registrations(now_us)
-        rows["names"] = tuple(names.fresh)
-        return Encoded(
+        rows["names"] = tuple(names.new)
+        return EncodedBatch(
             rows,
             retired,
             None if batch.running is None else session_id,
@@ -128,11 +129,10 @@ class BatchEncoder:
         )
 
     def _runs(self, kind: RunKind, runs: Sequence[RunRow], totals: BatchTotals) -> list[Row]:
-        numbers = self.registrations
+        ids = self.registrations
         triggers = _TRIGGER_ENCODERS[kind.name].of_runs(runs, self.names)
         return [
-            (*totals.add_run(run, numbers[run.registration]), *trigger)
-            for run, trigger in zip(runs, triggers, strict=True)
+            (*totals.add_run(run, ids[run.registration]), *trigger) for run, trigger in zip(runs, triggers, strict=True)
         ]
 
     def _running(self, row: RunningRow) -> Row:
@@ -145,34 +145,34 @@ class BatchEncoder:
 
     def _registrations(self, now_us: int) -> dict[str, Sequence[Row]]:
         rows: dict[str, list[Row]] = {kind.registrations: [] for kind in KINDS}
-        for number, registration in self.registrations.fresh.items():
+        for id_, registration in self.registrations.new.items():
             kind = kind_of(registration)
-            rows[kind.registrations].append(_registration_row(number, registration, kind, now_us))
+            rows[kind.registrations].append(_registration_row(id_, registration, kind, now_us))
         return dict(rows)
 
     def _groups(self, failures: Sequence[tuple[int, str, FailureRow]]) -> list[Row]:
         groups: dict[str, _Group] = {}
-        for run_id, mark, failure in failures:
-            group = groups.get(mark)
+        for run_id, key, failure in failures:
+            group = groups.get(key)
             if group is None:
-                groups[mark] = _Group(failure, first_id=run_id, last_id=run_id)
+                groups[key] = _Group(failure, first_id=run_id, last_id=run_id)
             else:
                 group.last_id = run_id
                 group.count += 1
         self._new_groups.update(groups)
         return [
             (
-                mark,
+                key,
                 group.failure.kind,
                 group.failure.type,
                 group.failure.message,
-                "" if mark in self._known_groups else group.failure.traceback,
+                "" if key in self._known_groups else group.failure.traceback,
                 time_of(group.first_id),
                 time_of(group.last_id),
                 group.last_id,
                 group.count,
             )
-            for mark, group in groups.items()
+            for key, group in groups.items()
         ]
 
     def _session_update(self, batch: BatchRow, totals: BatchTotals, now_us: int) -> Mapping[str, object]:
@@ -185,7 +185,7 @@ class BatchEncoder:
             "first_id": min(ids, default=None),
             "last_id": max(ids, default=None),
             "runs": totals.runs,
-            "failures": totals.failed,
+            "failures": totals.errors_and_timeouts,
             "lost_runs": sum(loss.count for loss in batch.losses if loss.what == "runs"),
             "lost_details": sum(loss.count for loss in batch.losses if loss.what != "runs"),
             "facts": json_object(batch.session_facts),
@@ -212,22 +212,22 @@ class _TriggerEncoder:
         of_running: Returns the columns ``running`` of the kind for a run in progress.
     """
 
-    of_runs: Callable[[Any, NameNumbers], Iterator[Row]]
-    of_running: Callable[[Any, NameNumbers], Row]
+    of_runs: Callable[[Any, NameIds], Iterator[Row]]
+    of_running: Callable[[Any, NameIds], Row]
 
 
 _event_fields: Final = attrgetter(*map(trigger_field, HANDLER.running))
 _EVENT_NAMES: Final = tuple(place for place, column in enumerate(HANDLER.running) if column in NAMED_COLUMNS)
 
 
-def _event(trigger: EventTriggerRow, names: NameNumbers) -> Row:
+def _event(trigger: EventTriggerRow, names: NameIds) -> Row:
     columns = list(_event_fields(trigger))
     for place in _EVENT_NAMES:
         columns[place] = names[columns[place]]
     return columns
 
 
-def _events(runs: Iterable[InvocationRow], names: NameNumbers) -> Iterator[Row]:
+def _events(runs: Iterable[InvocationRow], names: NameIds) -> Iterator[Row]:
     # Several handlers often receive the same event: encode it once.
     trigger: EventTriggerRow | None = None
     columns: Row = ()
@@ -238,12 +238,12 @@ def _events(runs: Iterable[InvocationRow], names: NameNumbers) -> Iterator[Row]:
         yield columns
 
 
-def _due(trigger: DueTriggerRow, names: NameNumbers) -> Row:
+def _due(trigger: DueTriggerRow, names: NameIds) -> Row:
     del names
     return (trigger.due_us, 1 if trigger.manual else 0)
 
 
-def _due_before(runs: Iterable[ExecutionRow], names: NameNumbers) -> Iterator[Row]:
+def _due_before(runs: Iterable[ExecutionRow], names: NameIds) -> Iterator[Row]:
     del names
     return ((run.started_us - run.trigger.due_us, 1 if run.trigger.manual else 0) for run in runs)
 
@@ -254,10 +254,10 @@ _TRIGGER_ENCODERS: Final = {
 }
 
 
-def _registration_row(number: int, registration: RegistrationRow, kind: RunKind, now_us: int) -> Row:
+def _registration_row(id_: int, registration: RegistrationRow, kind: RunKind, now_us: int) -> Row:
     source = registration.source
     return (
-        number,
+        id_,
         registration.app,
         registration.instance,
         registration.name,

@@ -5,11 +5,11 @@ Version 1 of a fingerprint is a hash of
 * the failure's kind and exception class,
 * the file names (without directories) and functions of the innermost 5 frames outside the standard library and
   installed packages, or of the innermost 5 frames if there are no others; no line numbers, so that an edit further up
-  in the file does not make a new group,
+  in the file does not form a new group,
 * the first 200 characters of the first line of the message, with numbers, hexadecimal ids, quoted text and entity ids
-  replaced by a mark, so that the same failure for another lamp joins the same group.
+  replaced by ``#``, so that the same failure for another lamp joins the same group.
 
-A later version makes new groups and leaves the old ones as they are, because the fingerprint contains its version.
+A fingerprint contains its version, so a later version forms new groups and does not change the old ones.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Loading of an encoder: the numbers of all names and registrations in the file."""
+"""Loading of an encoder with the ids of all names and registrations in the file."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from hassette_store.file.writer import Writer
 from hassette_store.kinds import KINDS
 from hassette_store.rows import RegistrationRow
 from hassette_store.writing.encoding import BatchEncoder
-from hassette_store.writing.numbering import Key, NameNumbers, RegistrationNumbers
+from hassette_store.writing.row_ids import Key, NameIds, RegistrationIds
 
 
 async def load_encoder(
@@ -17,7 +17,7 @@ async def load_encoder(
     Args:
         db: The writer.
         session_id: The session.
-        registrations: Registrations of this process, which the file may lack.
+        registrations: Registrations of this process, which may be missing in the file.
 
     Raises:
         sqlite3.Error: The file cannot be read.
@@ -28,5 +28,5 @@ async def load_encoder(
         rows = await db.rows(f"SELECT {', '.join(kind.key)}, id FROM {kind.registrations}")
         known += [((kind.name, *row[:-1]), row[-1]) for row in rows]
     (sequence,) = (await db.rows("SELECT last_sequence FROM sessions WHERE id = ?", (session_id,)))[0]
-    numbers = RegistrationNumbers(known, registrations)
-    return BatchEncoder(session_id, NameNumbers((name, number) for name, number in names), numbers), int(sequence)
+    encoder = BatchEncoder(session_id, NameIds(map(tuple, names)), RegistrationIds(known, registrations))
+    return encoder, int(sequence)

@@ -1,8 +1,8 @@
 """The statements that store one batch in one transaction.
 
-A statement inserts many rows at once: ``VALUES`` with places for 1, 8, 64 or 512 of them. That costs less than
-``executemany``, which steps through SQLite row by row, and it releases the interpreter lock once per statement instead
-of once per row. While the event loop is busy, getting the lock back takes up to 5 ms each time
+A statement inserts many rows at once: its ``VALUES`` have places for 1, 8, 64 or 512 rows. That costs less than
+``executemany``, which runs a statement once per row, and it releases the interpreter lock once per statement instead of
+once per row. While the event loop is busy, getting the lock back takes up to 5 ms each time
 (docs/adr/0010-many-rows-per-statement.md).
 """
 
@@ -20,7 +20,7 @@ from hassette_store.writing.texts import cleaned_text
 Row = Sequence[object]
 
 SIZES: Final = (1, 8, 64, 512)
-"""Rows per statement. 512 of the widest table's are a quarter of the parameters that SQLite allows."""
+"""Rows per statement. 512 rows of the widest table use about a quarter of the parameters that SQLite allows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,11 +28,11 @@ class Insertion:
     """Insertion of rows into one table.
 
     Attributes:
-        rows: Key of the rows in `Encoded.rows`.
+        rows: Key of the rows in `EncodedBatch.rows`.
         table: The table.
-        columns: Its columns. The first value of a row is never NULL, which marks unused places.
+        columns: Its columns. The first value of a row is never NULL, because NULL marks an unused place.
         select: Expressions over ``column1``, ``column2``… of the rows, if they are not inserted unchanged.
-        join: Join of the rows with another table.
+        join: ``JOIN`` clause with another table, if the rows need one.
         conflict: ``ON CONFLICT`` clause. Without one, a row that exists already is an error.
     """
 
@@ -49,7 +49,7 @@ class Insertion:
         return f"{self.table} ({', '.join(self.columns)})"
 
     def statement(self, count: int) -> str:
-        """Return the statement for so many rows."""
+        """Return the statement for ``count`` rows."""
         places = ", ".join(["(" + ", ".join("?" * len(self.columns)) + ")"] * count)
         return (
             f"INSERT INTO {self.into} SELECT {self.select} FROM (VALUES {places}) {self.join} "
@@ -76,8 +76,8 @@ def _registrations(kind: RunKind) -> Insertion:
     )
 
 
-def _counted(rows: str, key: str, *values: str, update: str) -> tuple[Insertion, Insertion]:
-    """Return the insertions into the hourly and the daily table; both add to counts that exist."""
+def _hourly_and_daily(rows: str, key: str, *values: str, update: str) -> tuple[Insertion, Insertion]:
+    """Return the insertions into the hourly and the daily table; both add to existing counts."""
     keys = ("registration_id", key) if key else ("registration_id",)
     columns = (*keys, *values)
     by_day = ", ".join(("column1 / 24", *(f"column{number}" for number in range(2, len(columns) + 2))))
@@ -88,8 +88,8 @@ def _counted(rows: str, key: str, *values: str, update: str) -> tuple[Insertion,
     )
 
 
-# A row comes after the rows that it refers to.
-PROGRAM: Final[tuple[Insertion, ...]] = (
+# A row is inserted after the rows that it refers to.
+INSERTIONS: Final[tuple[Insertion, ...]] = (
     Insertion("names", "names", ("id", "name")),
     *(_registrations(kind) for kind in KINDS),
     *(Insertion(kind.runs, kind.runs, kind.run_columns) for kind in KINDS),
@@ -127,7 +127,7 @@ PROGRAM: Final[tuple[Insertion, ...]] = (
     Insertion("lifecycle_events", "lifecycle_events", ("id", "session_id", "at_us", "kind", "subject", "detail")),
     Insertion("losses", "losses", ("session_id", "reason", "what", "count", "first_us", "last_us")),
     Insertion("running_executions", "running_executions", RUNNING_COLUMNS),
-    *_counted(
+    *_hourly_and_daily(
         "statistics",
         "",
         *STATUS_NAMES,
@@ -137,12 +137,12 @@ PROGRAM: Final[tuple[Insertion, ...]] = (
         "waited_us",
         update=f"{_add(*STATUS_NAMES, 'shed', 'total_us', 'waited_us')}, max_us = max(max_us, excluded.max_us)",
     ),
-    *_counted("latency", "bucket", "count", update=_add("count")),
-    *_counted("skips", "reason_id", "count", update=_add("count")),
+    *_hourly_and_daily("latency", "bucket", "count", update=_add("count")),
+    *_hourly_and_daily("skips", "reason_id", "count", update=_add("count")),
 )
 
 RETIRE: Final = tuple(f"UPDATE {kind.registrations} SET retired_us = ? WHERE id = ?" for kind in KINDS)
-STOP_RUNNING: Final = "DELETE FROM running_executions WHERE session_id = ?"
+DELETE_RUNNING: Final = "DELETE FROM running_executions WHERE session_id = ?"
 
 UPDATE_SESSION: Final = """
 UPDATE sessions
@@ -158,23 +158,23 @@ WHERE id = :session_id
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedBatch:
     """A batch as rows.
 
     Attributes:
         rows: Rows by `Insertion.rows`.
-        retired: Times and numbers of retired registrations.
-        replace_running_of: The session whose list of runs in progress is replaced, if the batch has such a list.
-        session: Parameters of `UPDATE_SESSION`.
+        retired: Times and ids of retired registrations.
+        running_session_id: The session if the batch has a list of runs in progress, which replaces the stored one.
+        session_values: Parameters of `UPDATE_SESSION`.
     """
 
     rows: Mapping[str, Sequence[Row]]
     retired: list[tuple[int, int]]
-    replace_running_of: int | None
-    session: Mapping[str, object]
+    running_session_id: int | None
+    session_values: Mapping[str, object]
 
 
-def write_batch(db: sqlite3.Connection, encode: Callable[[], Encoded]) -> None:
+def write_batch(db: sqlite3.Connection, encode: Callable[[], EncodedBatch]) -> None:
     """Store a batch in one transaction.
 
     Args:
@@ -182,7 +182,7 @@ def write_batch(db: sqlite3.Connection, encode: Callable[[], Encoded]) -> None:
         encode: Returns the rows.
 
     Raises:
-        sqlite3.Error: Nothing was stored.
+        sqlite3.Error: A statement failed. Nothing was stored; only after a failed COMMIT, this is not certain.
     """
     encoded = encode()
     db.execute("BEGIN IMMEDIATE")
@@ -190,12 +190,12 @@ def write_batch(db: sqlite3.Connection, encode: Callable[[], Encoded]) -> None:
         try:
             _insert_all(db, encoded)
         except UnicodeEncodeError:
-            # Lone surrogates, in the name of an entity or the text of an exception. They are too rare to look for
-            # in each batch.
+            # A text contains lone surrogates, for example the name of an entity or the message of an exception. This is
+            # too rare to check each batch for it.
             db.execute("ROLLBACK")
             db.execute("BEGIN IMMEDIATE")
             _insert_all(db, replace(encoded, rows=_with_clean_texts(encoded.rows)))
-        db.execute(UPDATE_SESSION, encoded.session)
+        db.execute(UPDATE_SESSION, encoded.session_values)
         db.execute("COMMIT")
     except BaseException:
         # A full disk may have ended the transaction already.
@@ -204,10 +204,10 @@ def write_batch(db: sqlite3.Connection, encode: Callable[[], Encoded]) -> None:
         raise
 
 
-def _insert_all(db: sqlite3.Connection, encoded: Encoded) -> None:
-    if encoded.replace_running_of is not None:
-        db.execute(STOP_RUNNING, (encoded.replace_running_of,))
-    for insertion in PROGRAM:
+def _insert_all(db: sqlite3.Connection, encoded: EncodedBatch) -> None:
+    if encoded.running_session_id is not None:
+        db.execute(DELETE_RUNNING, (encoded.running_session_id,))
+    for insertion in INSERTIONS:
         if rows := encoded.rows.get(insertion.rows):
             _insert(db, insertion, rows)
     for statement in RETIRE if encoded.retired else ():

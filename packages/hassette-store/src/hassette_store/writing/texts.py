@@ -1,4 +1,4 @@
-"""Text in a form that SQLite can store."""
+"""Conversion of texts to a form that SQLite can store."""
 
 import json
 from collections.abc import Iterable
@@ -10,6 +10,6 @@ def cleaned_text(text: str) -> str:
 
 
 def json_object(pairs: Iterable[tuple[str, str]]) -> str:
-    """Return pairs as a JSON object, without NUL characters: SQLite's JSON functions stop reading at one."""
+    """Return pairs as a JSON object, without NUL characters: SQLite's JSON functions stop reading at a NUL."""
     clean = {name: value.replace("\0", "") for name, value in pairs}
     return cleaned_text(json.dumps(clean, ensure_ascii=False, separators=(",", ":")))

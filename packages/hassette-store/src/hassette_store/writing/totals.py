@@ -9,10 +9,10 @@ from hassette_store.rows import EffectsRow, FailureRow, RunRow, SummaryRow
 from hassette_store.sketch import bucket_of
 from hassette_store.statuses import ERROR, STATUS_NAMES, STATUS_NUMBERS, TIMED_OUT
 from hassette_store.writing.fingerprints import fingerprint
-from hassette_store.writing.numbering import NameNumbers
+from hassette_store.writing.row_ids import NameIds
 from hassette_store.writing.statements import Row
 
-_FAILED: Final = (ERROR, TIMED_OUT)
+_ERRORS_AND_TIMEOUTS: Final = (ERROR, TIMED_OUT)
 
 
 @dataclass(slots=True)
@@ -34,8 +34,8 @@ class BatchTotals:
     """Totals of one batch.
 
     Attributes:
-        runs: Number of runs, evicted ones included.
-        failed: Number of those that ended as ``error`` or ``timed_out``.
+        runs: Number of runs, with evicted runs.
+        errors_and_timeouts: Number of runs with the status ``error`` or ``timed_out``.
         statistics: Statistics by hour and registration.
         latency: Number of runs by hour, registration and bucket.
         failures: Run id, fingerprint and failure of each run that raised.
@@ -44,11 +44,11 @@ class BatchTotals:
         dropped: Rows of ``dropped_effects``.
     """
 
-    def __init__(self, session_id: int, names: NameNumbers) -> None:
+    def __init__(self, session_id: int, names: NameIds) -> None:
         self._names = names
         self._session_id = session_id
         self.runs = 0
-        self.failed = 0
+        self.errors_and_timeouts = 0
         self.statistics: dict[tuple[int, int], HourTotals] = {}
         self.latency: dict[tuple[int, int, int], int] = {}
         self.failures: list[tuple[int, str, FailureRow]] = []
@@ -71,7 +71,7 @@ class BatchTotals:
         self.latency[bucket] = self.latency.get(bucket, 0) + 1
         self.runs += 1
         if status:
-            self.failed += status in _FAILED
+            self.errors_and_timeouts += status in _ERRORS_AND_TIMEOUTS
             if run.failure is not None:
                 self.failures.append((run_id, fingerprint(run.failure), run.failure))
         if run.effects is not None:
@@ -87,7 +87,7 @@ class BatchTotals:
             totals.by_status[status] += count
             totals.shed += count
             self.runs += count
-            self.failed += count if status in _FAILED else 0
+            self.errors_and_timeouts += count if status in _ERRORS_AND_TIMEOUTS else 0
         totals.total_us += summary.total_us
         totals.waited_us += summary.waited_us
         totals.max_us = max(totals.max_us, summary.max_us)

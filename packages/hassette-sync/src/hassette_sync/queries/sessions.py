@@ -7,7 +7,7 @@ from hassette_store.statuses import INTERRUPTED
 
 _INTERRUPTED_RUNS = " + ".join(
     f"(SELECT count(*) FROM {kind.runs} WHERE id BETWEEN first_id AND last_id"
-    f" AND status <> 0 AND +status = {INTERRUPTED} AND session_id = sessions.id)"
+    f" AND status <> 0 AND status = {INTERRUPTED} AND session_id = sessions.id)"
     for kind in KINDS
 )
 

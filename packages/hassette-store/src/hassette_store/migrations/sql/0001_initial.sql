@@ -5,26 +5,26 @@
 --   * A run's id has 63 bits: milliseconds since the epoch at the END of the run, shifted left by 21, and a counter.
 --     So ids order runs by time, a time range is an id range, and no index on a time is needed.
 --     Ids are unique over handler_invocations, job_executions and lifecycle_events together.
---   * registration_id is listeners.id or scheduled_jobs.id: both take their numbers from one sequence.
---   * Hours and days are whole UTC hours and days since the epoch. A run counts in the hour of its id.
+--   * registration_id is listeners.id or scheduled_jobs.id: both tables take their ids from one sequence.
+--   * Hours and days are whole UTC hours and days since the epoch. A run counts in the hour that its id contains.
 --   * Tables are STRICT: SQLite rejects a value of the wrong type.
---   * References are declared but not enforced (foreign_keys is off): enforcing them would cost a lookup per row. The
---     one writer keeps them valid, and `hassette telemetry check` checks them.
+--   * References are declared but not enforced (foreign_keys is off): a check would cost a look-up per row. The only
+--     writer keeps them valid, and `hassette telemetry check` checks them.
 --   * Readers can use the views at the end, which have plain columns and hide the encoding.
 
 -- Section 1: repeated texts, stored once.
 
--- Statuses of a run. SQLite stores 0 and 1 without a byte, so they stand for the two most common statuses.
+-- Statuses of a run. SQLite needs no data byte for 0 and 1, so they stand for the two most common statuses.
 CREATE TABLE statuses (
-    id   INTEGER PRIMARY KEY,    -- the number that runs carry
-    name TEXT NOT NULL UNIQUE    -- the name that users see
+    id   INTEGER PRIMARY KEY,    -- the value of `status` in runs
+    name TEXT NOT NULL UNIQUE    -- the name in pages and in the API
 ) STRICT;
 INSERT INTO statuses (id, name)
 VALUES (0, 'success'), (1, 'error'), (2, 'cancelled'), (3, 'timed_out'), (4, 'interrupted');
 
 -- Event types, entity ids, user ids, services, loggers and reasons.
 CREATE TABLE names (
-    id   INTEGER PRIMARY KEY,    -- the number that rows carry
+    id   INTEGER PRIMARY KEY,    -- the value of the columns that refer to the name
     name TEXT NOT NULL UNIQUE    -- the text
 ) STRICT;
 
@@ -32,25 +32,25 @@ CREATE TABLE names (
 
 -- One row per session, from the framework's startup to its shutdown. Runs and events refer to it.
 CREATE TABLE sessions (
-    id            INTEGER PRIMARY KEY,         -- counts up with each start
-    started_us    INTEGER NOT NULL,            -- when the session opened the database
-    heartbeat_us  INTEGER NOT NULL,            -- the last heartbeat: with each batch, and at least every 5 s
-    ended_us      INTEGER,                     -- when it ended (its last heartbeat if it crashed); NULL while open
+    id            INTEGER PRIMARY KEY,         -- higher with each start of the framework
+    started_us    INTEGER NOT NULL,            -- when the session began
+    heartbeat_us  INTEGER NOT NULL,            -- the last heartbeat: written with each batch, and at least every 5 s
+    ended_us      INTEGER,                     -- when it ended, or the last heartbeat before a crash; NULL while open
     outcome       TEXT NOT NULL,               -- open, clean, crashed, or the outcome that the framework reported
     reason        TEXT,                        -- why it ended, for example SIGTERM
-    pid           INTEGER NOT NULL,            -- the process
-    host          TEXT NOT NULL,               -- the machine
+    pid           INTEGER NOT NULL,            -- process id
+    host          TEXT NOT NULL,               -- name of the machine
     facts         TEXT NOT NULL DEFAULT '{}',  -- JSON object: versions, time zone and other facts from the framework
-    last_sequence INTEGER NOT NULL DEFAULT 0,  -- number of the last stored batch; a retried batch is stored once
-    first_id      INTEGER,                     -- the lowest run id in it; NULL while it has none
-    last_id       INTEGER,                     -- the highest run id in it, without evicted runs
-    runs          INTEGER NOT NULL DEFAULT 0,  -- number of runs that ended in it, with evicted runs
-    failures      INTEGER NOT NULL DEFAULT 0,  -- number of those that ended as error or timed_out
+    last_sequence INTEGER NOT NULL DEFAULT 0,  -- number of the last stored batch: a retried batch is not stored twice
+    first_id      INTEGER,                     -- the lowest run id of the session; NULL while it has none
+    last_id       INTEGER,                     -- the highest run id of the session; evicted runs do not count
+    runs          INTEGER NOT NULL DEFAULT 0,  -- number of runs that ended in the session, with evicted runs
+    failures      INTEGER NOT NULL DEFAULT 0,  -- number of errors and timeouts; a normal stop adds interrupted runs
     lost_runs     INTEGER NOT NULL DEFAULT 0,  -- number of runs without a row (the statistics count them)
     lost_details  INTEGER NOT NULL DEFAULT 0   -- number of log lines, service calls and other details that were lost
 ) STRICT;
 
--- Section 3: registrations. Their natural keys identify them, so that their history goes on after a restart or an edit.
+-- Section 3: registrations. The UNIQUE columns identify them, so that their history continues after a restart or edit.
 
 -- Handlers that listen to a topic.
 CREATE TABLE listeners (
@@ -100,7 +100,7 @@ CREATE TABLE handler_invocations (
     listener_id    INTEGER NOT NULL REFERENCES listeners (id),  -- the registration
     session_id     INTEGER NOT NULL REFERENCES sessions (id),   -- the session in which it ended
     status         INTEGER NOT NULL REFERENCES statuses (id),   -- how it ended
-    started_before INTEGER NOT NULL,  -- microseconds from the start to the time in the id: 3 bytes, not 8
+    started_before INTEGER NOT NULL,  -- microseconds from the start to the time in the id (3 bytes; a time needs 8)
     duration_us    INTEGER NOT NULL,  -- how long it ran
     waited_us      INTEGER NOT NULL,  -- from the receipt of the event to the start
     event_type_id  INTEGER NOT NULL REFERENCES names (id),      -- type of the event
@@ -111,14 +111,14 @@ CREATE TABLE handler_invocations (
     parent_id      TEXT,              -- parent of that context, if it has one
     user_id        INTEGER REFERENCES names (id)                -- the user who caused the event, if known
 ) STRICT;
--- For the runs of one registration, newest first (each index entry contains the id).
+-- Index for the runs of one registration, newest first (each index entry contains the id).
 CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
--- For runs that did not succeed, newest first, of all registrations and of one. Successes have no entry. A query for one
--- status needs `status <> 0 AND +status = ?`: without the plus, SQLite does not use the index.
+-- Indexes for the runs without success, newest first, of all registrations and of one. Successes have no entry. A query
+-- must repeat the condition to use an index: `status <> 0 AND status = ?`.
 CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (id, status) WHERE status <> 0;
 CREATE INDEX handler_invocations_unsuccessful_by_listener ON handler_invocations (listener_id) WHERE status <> 0;
--- From a service call to its effects. Only events with a user or a parent can be effects, so most events of sensors
--- have no entry. A query must repeat the condition to use the index.
+-- Indexes for finding the runs that a service call triggered. A service call causes only events with a user or a
+-- parent, so most events of sensors have no entry. A query must repeat the condition to use an index.
 CREATE INDEX handler_invocations_by_context ON handler_invocations (context_id)
     WHERE user_id IS NOT NULL OR parent_id IS NOT NULL;
 CREATE INDEX handler_invocations_by_parent ON handler_invocations (parent_id) WHERE parent_id IS NOT NULL;
@@ -131,16 +131,16 @@ CREATE TABLE job_executions (
     status         INTEGER NOT NULL REFERENCES statuses (id),        -- how it ended
     started_before INTEGER NOT NULL,  -- microseconds from the start to the millisecond in the id
     duration_us    INTEGER NOT NULL,  -- how long it ran
-    waited_us      INTEGER NOT NULL,  -- from the due time to the start
-    due_before     INTEGER NOT NULL,  -- microseconds from the due time to the start, on the wall clock
+    waited_us      INTEGER NOT NULL,  -- from the due time to the start, on the monotonic clock
+    due_before     INTEGER NOT NULL,  -- the start minus due_us, on the wall clock
     manual         INTEGER NOT NULL   -- 1 if a user started the run outside the schedule
 ) STRICT;
 CREATE INDEX job_executions_by_job ON job_executions (job_id);
 CREATE INDEX job_executions_unsuccessful ON job_executions (id, status) WHERE status <> 0;
 CREATE INDEX job_executions_unsuccessful_by_job ON job_executions (job_id) WHERE status <> 0;
 
--- Runs in progress at the last heartbeat, without very short ones. After a crash, they become runs with the status
--- `interrupted`.
+-- Runs in progress at the last flush that had lasted longer than about 0.25 s. If the process stops or crashes, they
+-- become runs with the status `interrupted`.
 CREATE TABLE running_executions (
     session_id      INTEGER NOT NULL REFERENCES sessions (id),
     run             INTEGER NOT NULL,  -- number of the run in its process, not its id
@@ -170,8 +170,8 @@ CREATE TABLE error_groups (
     traceback     TEXT NOT NULL,         -- traceback of the first failure; empty if it has none
     first_seen_us INTEGER NOT NULL,
     last_seen_us  INTEGER NOT NULL,
-    last_run_id   INTEGER NOT NULL,      -- the newest run that raised it
-    count         INTEGER NOT NULL       -- number of runs that raised it, with deleted runs
+    last_run_id   INTEGER NOT NULL,      -- the newest run with this failure
+    count         INTEGER NOT NULL       -- number of runs with this failure, with deleted runs
 ) STRICT;
 
 -- Failures of runs.
@@ -188,14 +188,14 @@ CREATE TABLE service_calls (
     position    INTEGER NOT NULL,  -- from 0, in the order of the responses
     at_us       INTEGER NOT NULL,  -- when the request was sent
     service_id  INTEGER NOT NULL REFERENCES names (id),  -- for example light.turn_on
-    target      TEXT,              -- compact JSON: entities, areas, devices; NULL if none
-    data        TEXT,              -- compact JSON; NULL if none
+    target      TEXT,              -- compact JSON: entities, areas, devices; NULL for no target
+    data        TEXT,              -- compact JSON; NULL for no data
     duration_us INTEGER NOT NULL,  -- from the request to the response
-    context_id  TEXT,              -- context from the response; events that the call causes have the same one
+    context_id  TEXT,              -- context from the response; the events that the call causes have the same context
     error       TEXT,              -- error message; NULL if the call succeeded
     PRIMARY KEY (run_id, position)
 ) WITHOUT ROWID, STRICT;
--- From an event to the call that caused it.
+-- Index for finding the call that caused an event.
 CREATE INDEX service_calls_by_context ON service_calls (context_id) WHERE context_id IS NOT NULL;
 
 -- Lines that a run logged.
@@ -209,7 +209,7 @@ CREATE TABLE log_lines (
     PRIMARY KEY (run_id, position)
 ) WITHOUT ROWID, STRICT;
 
--- Numbers of log lines and service calls of a run that exceeded the limits, only for runs that have any.
+-- Counts of log lines and service calls of a run that were not recorded because of the limits; only for runs with any.
 CREATE TABLE dropped_effects (
     run_id        INTEGER PRIMARY KEY,
     log_lines     INTEGER NOT NULL,
@@ -218,7 +218,7 @@ CREATE TABLE dropped_effects (
 
 -- Section 6: events and losses of the framework.
 
--- Connections lost and restored, apps failed, services restarted, a database recovered.
+-- For example: connection lost or restored, app failed, service restarted, database recovered.
 CREATE TABLE lifecycle_events (
     id         INTEGER PRIMARY KEY,  -- from the same sequence as the ids of runs
     session_id INTEGER NOT NULL REFERENCES sessions (id),
@@ -235,13 +235,13 @@ CREATE TABLE losses (
     reason     TEXT NOT NULL,     -- queue_full_count, rejected_row, stop_deadline, …
     what       TEXT NOT NULL,     -- runs, log_lines, service_calls, lifecycle
     count      INTEGER NOT NULL,
-    first_us   INTEGER NOT NULL,  -- start of the gap
-    last_us    INTEGER NOT NULL   -- end of the gap
+    first_us   INTEGER NOT NULL,  -- start of the time range of the losses
+    last_us    INTEGER NOT NULL   -- end of the time range of the losses
 ) STRICT;
 
 -- Section 7: statistics. They are written in the same transaction as the rows that they count, and outlive them.
 -- The period comes first in each key. A batch then changes one or two pages of a table instead of one page for each
--- registration, which reduces wear of the SD card. A query for one registration over time seeks once for each period.
+-- registration, which reduces wear of the SD card. But a query for one registration seeks once for each period.
 
 CREATE TABLE statistics_hourly (
     hour            INTEGER NOT NULL,            -- since the epoch
@@ -251,7 +251,7 @@ CREATE TABLE statistics_hourly (
     cancelled       INTEGER NOT NULL DEFAULT 0,
     timed_out       INTEGER NOT NULL DEFAULT 0,
     interrupted     INTEGER NOT NULL DEFAULT 0,
-    shed            INTEGER NOT NULL DEFAULT 0,  -- number of runs without a row
+    shed            INTEGER NOT NULL DEFAULT 0,  -- of these, the runs without a row
     total_us        INTEGER NOT NULL DEFAULT 0,  -- total duration
     max_us          INTEGER NOT NULL DEFAULT 0,  -- the longest duration
     waited_us       INTEGER NOT NULL DEFAULT 0,  -- total waiting time
@@ -275,7 +275,8 @@ CREATE TABLE statistics_daily (
 
 -- Latency sketches: a duration of d microseconds falls into bucket ceil(log(max(d, 1), 101/99)), whose value
 -- 2 * (101/99)^bucket / (1 + 101/99) is within 1 % of d. Adding the counts of sketches merges them, so a running sum
--- gives a percentile over any range and any set of registrations. Interrupted runs have no duration and do not count.
+-- gives a percentile over any range and any set of registrations. The sketches leave out interrupted runs, because
+-- their duration is unknown.
 CREATE TABLE latency_hourly (
     hour            INTEGER NOT NULL,
     registration_id INTEGER NOT NULL,
@@ -311,15 +312,15 @@ CREATE TABLE skips_daily (
 
 -- Section 8: state of the store.
 
--- Progress of the retention.
+-- Progress of the retention, by name.
 CREATE TABLE store_state (
     name  TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 
--- Section 9: views for readers, with plain columns. `WHERE id < ? ORDER BY id DESC LIMIT ?` on a view walks along the
--- primary keys. SQLite does that only if both halves of a union have the same affinity in each column, which is the
--- reason for the casts of NULL.
+-- Section 9: views for readers, with plain columns. A query with `WHERE id < ? ORDER BY id DESC LIMIT ?` on a view
+-- reads along the primary keys, if both halves of the union have the same affinity in each column. This is the reason
+-- for the casts of NULL. due_us needs no cast, because an expression has no affinity.
 
 -- Listeners and jobs in one list.
 CREATE VIEW registrations (
@@ -334,8 +335,8 @@ SELECT id, 'job', app, instance, name, CAST(NULL AS TEXT), schedule, handler, se
        runs_in, timeout_s, first_registered_us, last_registered_us, retired_us
 FROM scheduled_jobs;
 
--- Runs of both kinds, with numbers in place of names: for filters. For runs of one status other than success, use
--- `status_id <> 0 AND +status_id = ?`.
+-- Runs of both kinds, with ids in place of names: for filters. For runs of one status other than success, use
+-- `status_id <> 0 AND status_id = ?`.
 CREATE VIEW runs (
     id, kind, registration_id, session_id, status_id, started_us, duration_us, waited_us,
     event_type_id, entity_id, old_state, new_state, context_id, parent_id, user_id, due_us, manual

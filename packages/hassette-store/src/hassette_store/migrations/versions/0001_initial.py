@@ -1,4 +1,4 @@
-"""Create the whole history: one file with all tables."""
+"""Revision 0001: all tables, indexes and views."""
 
 from hassette_store.migrations.scripts import run_script
 
@@ -7,5 +7,5 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Create every table, index and view."""
+    """Run the SQL file of this revision."""
     run_script("0001_initial.sql")

@@ -1,0 +1,134 @@
+"""Ids of names and registrations.
+
+The file has one writer, so the writer itself assigns the ids before the transaction that stores them, and needs no
+SQL query per row. Ids that a batch adds become permanent if the batch is stored, and are free again if it is not.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import cast
+
+from hassette_store.kinds import kind_of
+from hassette_store.rows import RegistrationRow
+from hassette_store.writing.texts import cleaned_text
+
+Key = tuple[str, ...]
+
+
+def key_of(registration: RegistrationRow) -> Key:
+    """Return the natural key of a registration as it is in the file, preceded by the name of its kind."""
+    kind = kind_of(registration)
+    return (kind.name, *(cleaned_text(getattr(registration, field)) for field in kind.key))
+
+
+class NameIds(dict[str | None, int | None]):
+    """Ids by name. A look-up of an unknown name assigns a new id. The id of None is None.
+
+    Args:
+        known: Names and ids in the file.
+
+    Attributes:
+        new: Ids and names that were assigned since the last `finish`.
+    """
+
+    def __init__(self, known: Iterable[tuple[str, int]] = ()) -> None:
+        super().__init__(known)
+        self[None] = None
+        self._next = max((id_ for id_ in self.values() if id_ is not None), default=0) + 1
+        self.new: list[tuple[int, str]] = []
+
+    def __missing__(self, name: str | None) -> int:
+        assert name is not None
+        if (clean := cleaned_text(name)) != name:
+            # Only the clean name gets an entry, because other names are rare. `finish` then has one entry to remove.
+            return cast("int", self[clean])
+        id_ = self._next
+        self._next += 1
+        self[name] = id_
+        self.new.append((id_, name))
+        return id_
+
+    def finish(self, *, stored: bool) -> None:
+        """Keep the new ids if the batch was stored; otherwise free them."""
+        if not stored:
+            for _, name in self.new:
+                del self[name]
+            self._next -= len(self.new)
+        self.new.clear()
+
+
+class RegistrationIds(dict[RegistrationRow, int]):
+    """Ids by registration. The look-up uses the object first and, for a new object, the natural key.
+
+    Args:
+        known: Natural keys and ids in the file.
+        pending: Registrations of this process that may be missing in the file. The next batch writes them.
+
+    Attributes:
+        new: Registrations to write with the batch, by id: the batch registers them, or its records refer to them
+            although they were never registered.
+    """
+
+    def __init__(self, known: Iterable[tuple[Key, int]] = (), pending: Sequence[RegistrationRow] = ()) -> None:
+        super().__init__()
+        self._pending = tuple(pending)
+        self._by_key = dict(known)
+        self._next = max(self._by_key.values(), default=0) + 1
+        # The current object for each id. A reloaded app registers a new object before or after it retires the old one;
+        # only the retirement of the current object counts.
+        self._current: dict[int, RegistrationRow] = {}
+        self.new: dict[int, RegistrationRow] = {}
+        self._added: list[RegistrationRow] = []
+        self._added_keys: list[Key] = []
+        self._retired: list[RegistrationRow] = []
+
+    def __missing__(self, registration: RegistrationRow) -> int:
+        key = key_of(registration)
+        id_ = self._by_key.get(key)
+        if id_ is None:
+            id_ = self._next
+            self._next += 1
+            self._by_key[key] = id_
+            self._added_keys.append(key)
+            self.new[id_] = registration
+        self[registration] = id_
+        self._added.append(registration)
+        return id_
+
+    def register(self, registrations: Iterable[RegistrationRow]) -> None:
+        """Mark registrations to be written with this batch."""
+        for registration in (*self._pending, *registrations):
+            self.new[self[registration]] = registration
+
+    def retire(self, registrations: Iterable[RegistrationRow]) -> list[int]:
+        """Return the ids of these registrations, except ids that another object has registered again."""
+        retired: list[int] = []
+        for registration in registrations:
+            id_ = self[registration]
+            current = self.new.get(id_) or self._current.get(id_)
+            if current is None or current is registration:
+                retired.append(id_)
+            self._retired.append(registration)
+        return retired
+
+    def current(self) -> list[RegistrationRow]:
+        """Return the current registrations, to write them to a file in which they may be missing."""
+        return list({id(one): one for one in (*self._pending, *self._current.values())}.values())
+
+    def finish(self, *, stored: bool) -> None:
+        """Keep the changes of the batch if it was stored; otherwise undo them."""
+        if stored:
+            self._pending = ()
+            self._current.update(self.new)
+            for registration in self._retired:
+                id_ = self.pop(registration, None)
+                if id_ is not None and self._current.get(id_) is registration:
+                    del self._current[id_]
+        else:
+            for registration in chain(self._added, self._retired):
+                self.pop(registration, None)
+            for key in self._added_keys:
+                del self._by_key[key]
+            self._next -= len(self._added_keys)
+        for changes in (self.new, self._added, self._added_keys, self._retired):
+            changes.clear()
