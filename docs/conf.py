@@ -26,7 +26,7 @@ napoleon_use_ivar = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!hassette_).*"),
     # Types of single settings and options, described where they are used.
-    (r"py:class", r".*\.(JobOptions|StatusChange|HomeAssistantSettings|FrameworkSettings|AppEntry)"),
+    (r"py:class", r".*\.(JobOptions|StatusReport|HomeAssistantSettings|FrameworkSettings|AppEntry)"),
 ]
 
 

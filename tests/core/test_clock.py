@@ -30,5 +30,5 @@ def test_a_jump_of_the_wall_clock_is_reported_once_and_slewing_is_not(step_s: fl
     drift = ClockDrift(clock)
     clock.advance(100)
     clock.step(step_s)
-    assert drift.jump() == timedelta(seconds=jump_s)
-    assert drift.jump() == timedelta()
+    assert drift.take_jump() == timedelta(seconds=jump_s)
+    assert drift.take_jump() == timedelta()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hassette_core.apps import FailedApp, LoadedApp, load_apps
+from hassette_core.apps import LoadedInstance, LoadFailure, load_apps
 from hassette_core.config import AppEntry
 from support.app_runner import AppDirectory, entry
 
@@ -20,11 +20,11 @@ class Good(App[Config]):
 """
 
 
-def load(app_dir: Path, **entries: AppEntry) -> tuple[list[LoadedApp], list[FailedApp]]:
+def load(app_dir: Path, **entries: AppEntry) -> tuple[list[LoadedInstance], list[LoadFailure]]:
     return load_apps(entries, app_dir)
 
 
-def only_error(failed: list[FailedApp]) -> str:
+def only_error(failed: list[LoadFailure]) -> str:
     (failure,) = failed
     text = str(failure.error)
     assert "\n" not in text

@@ -87,7 +87,7 @@ def test_throttle_always_passes_an_event_at_once_and_none_within_the_interval(ga
 def test_a_closed_debounce_counts_its_held_event_and_stops_its_timer() -> None:
     gate = GateRecorder(Debounce, 1.0)
     gate.gate.offer(delivery(0))
-    gate.gate.close()
+    gate.gate.drop_held()
     gate.clock.advance(5)
     assert gate.passed == []
     assert gate.skips == 1

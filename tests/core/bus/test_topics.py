@@ -74,7 +74,7 @@ def test_globs_of_other_domains_are_never_tried() -> None:
 
 def test_the_cache_of_resolved_topics_is_bounded() -> None:
     matcher = CountingMatcher()
-    index: TopicIndex[int] = TopicIndex(domain_of, matcher=matcher, max_routes=10)
+    index: TopicIndex[int] = TopicIndex(domain_of, matcher=matcher, max_cached=10)
     index.add("light.*", 1)
     for number in range(11):
         index.find(f"light.{number}")

@@ -52,7 +52,7 @@ GENERATORS = [
 
 @pytest.mark.parametrize("generator", GENERATORS)
 async def test_a_generator_function_is_rejected_for_every_option(home: Home, generator: Callable[..., Any]) -> None:
-    with pytest.raises(RegistrationError, match=r"handler must not contain a yield, got .*: a call of it runs nothing"):
+    with pytest.raises(RegistrationError, match=r"handler must not contain a yield, got .*: calling it runs nothing"):
         home.bus.on_state_change(generator, "light.a")
     for option in ("where", "changed_from", "changed_to", "on_error"):
         with pytest.raises(RegistrationError, match=f"{option} must not contain a yield"):

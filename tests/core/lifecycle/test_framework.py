@@ -15,7 +15,7 @@ from hassette_core.errors import CoreError
 from hassette_core.lifecycle import ServiceStatus
 from hassette_core.link import HomeAssistantLink
 from hassette_core.scheduler import SchedulerService
-from hassette_core.session import CUT_OFF, HomeFacts
+from hassette_core.session import UNREQUESTED_END, HomeFacts
 from hassette_core.states import StateCache
 from hassette_executor import Batch, CommandExecutor, MemorySink
 from support.waiting import eventually, patience
@@ -173,7 +173,7 @@ async def test_a_wrong_token_ends_the_run_and_is_the_reason_of_the_session(
 
 @pytest.mark.parametrize(
     ("requested", "expected"),
-    [(None, ("failed", CUT_OFF)), ("SIGTERM", ("clean", "SIGTERM"))],
+    [(None, ("failed", UNREQUESTED_END)), ("SIGTERM", ("clean", "SIGTERM"))],
     ids=["without a request", "during a requested stop"],
 )
 async def test_a_cancelled_run_has_failed_unless_a_stop_was_requested_before(

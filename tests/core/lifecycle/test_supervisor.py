@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from hassette_core.errors import AuthenticationError, FatalError, ServiceExhaustedError, StartFailedError
-from hassette_core.lifecycle import RestartPolicy, ServiceSpec, ServiceStatus, StatusChange, Supervisor
+from hassette_core.lifecycle import RestartPolicy, ServiceSpec, ServiceStatus, StatusReport, Supervisor
 from support.waiting import eventually, patience
 
 DEADLINE_S = patience(10.0)
@@ -68,7 +68,7 @@ class Watch:
     """Runs a supervisor and collects its status changes."""
 
     def __init__(self, *specs: ServiceSpec, stop_budget_s: float = 2.0, policy: RestartPolicy | None = None) -> None:
-        self.changes: list[StatusChange] = []
+        self.changes: list[StatusReport] = []
         self.clock = HandClock()
         self.supervisor = Supervisor(
             specs,
@@ -84,19 +84,19 @@ class Watch:
     def statuses(self) -> list[ServiceStatus]:
         return [change.status for change in self.supervisor.board.statuses]
 
-    def status_changed(self, change: StatusChange) -> None:
-        self.changes.append(change)
+    def status_changed(self, report: StatusReport) -> None:
+        self.changes.append(report)
 
     def failed(self, cause: FatalError) -> None:
         pass
 
-    def cut_off(self) -> None:
+    def cancelled(self) -> None:
         pass
 
     def kinds(self, name: str) -> list[str]:
         return [change.kind for change in self.changes if change.name == name]
 
-    async def until(self, name: str, kind: str, times: int = 1) -> StatusChange:
+    async def until(self, name: str, kind: str, times: int = 1) -> StatusReport:
         await eventually(lambda: self.kinds(name).count(kind) >= times, what=f"{times} x {kind} of {name}")
         return next(change for change in reversed(self.changes) if (change.name, change.kind) == (name, kind))
 
@@ -243,7 +243,7 @@ async def test_an_optional_service_that_cannot_start_degrades_and_is_retried_unt
         assert watch.statuses[1] is ServiceStatus.RUNNING
         await watch.until("store", "service_restarted")
         degraded = [change for change in watch.changes if change.kind == "service_degraded"]
-        assert degraded == [StatusChange("store", ServiceStatus.DEGRADED, "service_degraded", "the disk is full")], (
+        assert degraded == [StatusReport("store", ServiceStatus.DEGRADED, "service_degraded", "the disk is full")], (
             "the same failure is reported once"
         )
 

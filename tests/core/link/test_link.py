@@ -243,7 +243,7 @@ async def test_events_of_an_unknown_form_are_ignored_and_logged_once(
             home.core.change("light.hall", "off")
         await linked.settle()
         assert (linked.changes(), linked.reports) == ([], [])
-    assert [record.message for record in caplog.records].count("Event has an unknown form; it is ignored") == 1
+    assert [record.message for record in caplog.records].count("Event has an unknown shape; the event is ignored") == 1
 
 
 async def test_the_report_names_an_answer_that_is_too_large(make_linked: MakeLinked, home: SimulatedHome) -> None:

@@ -1,12 +1,23 @@
-"""Decide what runs, and when: apps for Home Assistant, and the framework that runs them.
+"""The framework that runs apps for Home Assistant. It decides which handlers run, and when.
+
+One event takes this path, all on the event loop:
+
+1. `hassette_core.link` receives it from Home Assistant and updates `hassette_core.states`.
+2. `hassette_core.bus` finds the listeners that match it. The other source of runs is `hassette_core.scheduler`, which
+   starts jobs when they are due.
+3. `hassette_core.roster` starts, queues or skips the run, depending on the mode of the listener or job.
+4. hassette-executor calls the handler and records the run. It runs a plain ``def`` handler in a thread.
+
+`hassette_core.framework` creates these services and connects them. `hassette_core.lifecycle` starts, supervises and
+stops them.
 
 Apps need no other import::
 
     from hassette_core import App, AppConfig, NewState
 
-Each name is imported on first use, so that a command such as ``hassette telemetry`` does not wait for the import of
-the Home Assistant client. Each name is listed three times: for type checkers, in ``__all__`` and in the table of lazy
-names. ``tests/core/test_exports.py`` compares the three lists.
+Each public name is imported on first use, so that a command such as ``hassette telemetry`` does not wait for the import
+of the Home Assistant client. Each name is listed three times below: for type checkers, in ``__all__`` and in the table
+of lazy names. ``tests/core/test_exports.py`` compares the three lists.
 """
 
 import typing

@@ -13,10 +13,10 @@ from typing import Protocol
 
 
 class Timer(Protocol):
-    """A scheduled callback."""
+    """A callback that a clock will call once."""
 
     def cancel(self) -> None:
-        """Prevent the call. Has no effect after the call."""
+        """Prevent the call. If the callback has already been called, do nothing."""
         ...
 
 
@@ -24,23 +24,26 @@ class Clock(Protocol):
     """A wall clock, a monotonic clock, and timers."""
 
     def now(self) -> datetime:
-        """Return the wall clock's time (aware, UTC). It may jump, because users and NTP set it."""
+        """Return the wall clock's time (aware, UTC). This time may jump, because users and NTP set the clock."""
         ...
 
     def monotonic_ns(self) -> int:
-        """Return the nanoseconds since a fixed moment. It never jumps; it may stop while the machine sleeps."""
+        """Return the nanoseconds since a fixed moment. The clock never jumps, but may stop while the machine sleeps."""
         ...
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
-        """Call a function on the event loop after a delay on the monotonic clock; 0 or less: as soon as possible."""
+        """Call a function on the event loop after a delay on the monotonic clock.
+
+        With a delay of 0 or less, the function is called as soon as possible.
+        """
         ...
 
 
 class SystemClock:
     """The machine's clocks. `call_later` needs a running event loop.
 
-    Timers run in the context in which the clock was made. Otherwise a job that a handler plans would keep that
-    handler's execution in its context, and its log lines would be recorded with the wrong run.
+    Timers run in the context (`contextvars`) in which this object was created. In the context of the caller, a job that
+    a handler registers would belong to the handler's run, and its log lines would be recorded with that run.
     """
 
     def __init__(self) -> None:
@@ -51,7 +54,7 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic_ns(self) -> int:
-        """Return the machine's monotonic clock, in nanoseconds."""
+        """Return the time of the machine's monotonic clock, in nanoseconds."""
         return time.monotonic_ns()
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
@@ -73,10 +76,10 @@ class _ManualTimer:
 
 
 class ManualClock:
-    """A clock for tests: it moves only when a test calls `advance`, `stall` or `step`.
+    """A clock for tests. It moves only when a test calls `advance`, `stall` or `step`.
 
     Args:
-        now: The wall clock's first time (aware).
+        now: The wall clock's initial time (aware).
 
     Raises:
         ValueError: ``now`` is naive.
@@ -95,7 +98,7 @@ class ManualClock:
         return self._now
 
     def monotonic_ns(self) -> int:
-        """Return the monotonic clock, in nanoseconds."""
+        """Return the time of the monotonic clock, in nanoseconds."""
         return self._monotonic_ns
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
@@ -107,11 +110,11 @@ class ManualClock:
 
     @property
     def waiting(self) -> int:
-        """Number of timers that are still to fire."""
+        """Number of timers that have not fired yet and are not cancelled."""
         return sum(timer.callback is not None for timer in self._timers)
 
     def advance(self, seconds: float) -> None:
-        """Move both clocks forward and fire the timers that become due, each at its time and in order.
+        """Move both clocks forward, and fire each timer that becomes due at its time, in order.
 
         Raises:
             ValueError: ``seconds`` is negative. Use `step` to set the wall clock back.
@@ -131,7 +134,10 @@ class ManualClock:
         self._now += timedelta(seconds=seconds)
 
     def stall(self, seconds: float) -> None:
-        """Move both clocks forward without firing timers, as a blocked event loop does. `advance` fires them late."""
+        """Move both clocks forward without firing timers, as if the event loop was blocked.
+
+        The next call of `advance` fires the timers, late.
+        """
         self._move_to(self._monotonic_ns + round(seconds * 1e9))
 
     def _move_to(self, monotonic_ns: int) -> None:
@@ -142,7 +148,10 @@ class ManualClock:
 
 
 STEP = timedelta(seconds=1)
-"""The wall clock counts as set when it moves by more than this against the monotonic clock. NTP slews by less."""
+"""The wall clock counts as set when it moves by more than this relative to the monotonic clock.
+
+NTP also corrects a clock gradually. These corrections stay below this limit.
+"""
 
 
 class ClockDrift:
@@ -157,12 +166,15 @@ class ClockDrift:
         self.reset()
 
     def reset(self) -> None:
-        """Take the current difference of the clocks as normal."""
+        """Measure later jumps from the current difference of the clocks."""
         self._wall = self._clock.now()
         self._monotonic_ns = self._clock.monotonic_ns()
 
-    def jump(self) -> timedelta:
-        """Return how far the wall clock was set since the last jump: forward, back (negative), or zero."""
+    def take_jump(self) -> timedelta:
+        """Return how far the wall clock has jumped since the last call, and measure later jumps from now on.
+
+        The result is positive for a jump forward, negative for a jump back, and zero without a jump.
+        """
         passed = timedelta(microseconds=(self._clock.monotonic_ns() - self._monotonic_ns) / 1000)
         jump = self._clock.now() - self._wall - passed
         if abs(jump) <= STEP:

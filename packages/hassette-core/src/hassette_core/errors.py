@@ -1,23 +1,25 @@
 """Errors that core raises, named by situation.
 
-HassetteError                     (hassette-executor) recorded without a traceback: the message is enough
-└── CoreError
-├── FatalError                the process ends with this message and a non-zero exit code
-│   ├── StartFailedError      a required service could not start
-│   └── ServiceExhaustedError a required service crashed more often than its budget allows
-├── ConfigError               hassette.toml or the environment is wrong (fatal)
-├── AppLoadError              an app could not be loaded; the others keep running
-├── RegistrationError         a listener or job was registered with options that cannot work
-├── RefusedError              the simulated home rejects a command, with Home Assistant's message
-├── UnknownEntityError        states[…] has no such entity (also a KeyError)
-└── LinkError                 communication with Home Assistant failed
-├── UrlError              the configured address is not valid (fatal)
-├── AuthenticationError   Home Assistant refused the token (fatal)
-├── NotConnectedError     there is no connection, or it was lost before the answer
-├── CallFailedError       Home Assistant answered with an error
-├── NoAnswerError         Home Assistant did not answer in time
-├── UnexpectedAnswerError the answer has an unknown shape
-└── UnreadableEventError  an event has an unknown shape
+Each is a `HassetteError`, which is recorded without a traceback, because its message is enough::
+
+    HassetteError (in hassette-executor)
+    └── CoreError
+        ├── FatalError                    the process ends with this message and a non-zero exit code
+        │   ├── StartFailedError          a required service could not start
+        │   ├── ServiceExhaustedError     a required service crashed more often than its budget allows
+        │   └── ConfigError               hassette.toml or the environment is wrong
+        ├── AppLoadError                  an app could not be loaded; the other apps keep running
+        ├── RegistrationError             a listener or job was registered with options that cannot work
+        ├── RefusedError                  the simulated home rejects a command, with Home Assistant's message
+        ├── UnknownEntityError            states[…] has no such entity (also a KeyError)
+        └── LinkError                     communication with Home Assistant failed
+            ├── UrlError                  the configured address is not valid (also a FatalError)
+            ├── AuthenticationError       Home Assistant refused the token (also a FatalError)
+            ├── NotConnectedError         there is no connection, or it was lost before the answer
+            ├── CallFailedError           Home Assistant answered with an error
+            ├── NoAnswerError             Home Assistant did not answer in time
+            ├── UnexpectedAnswerError     the answer has an unknown shape
+            └── UnreadableEventError      an event has an unknown shape
 """
 
 from hassette_executor import HassetteError
@@ -28,7 +30,7 @@ class CoreError(HassetteError):
 
 
 class FatalError(CoreError):
-    """A retry cannot help: the supervisor ends the process with this error's message."""
+    """The process cannot go on, and a retry cannot help. The supervisor ends the process with this error's message."""
 
 
 class StartFailedError(FatalError):
@@ -36,7 +38,7 @@ class StartFailedError(FatalError):
 
     Args:
         name: Name of the service.
-        problem: Description of its error.
+        problem: Description of the error that its start raised.
     """
 
     def __init__(self, name: str, problem: str) -> None:
@@ -49,7 +51,7 @@ class ServiceExhaustedError(FatalError):
     Args:
         name: Name of the service.
         budget: Number of crashes allowed.
-        window_s: Window in which crashes count, in seconds.
+        window_s: Length of the window in which crashes are counted, in seconds.
         problem: Description of the last crash.
     """
 
@@ -70,7 +72,7 @@ class RegistrationError(CoreError):
 
 
 class UnknownEntityError(CoreError, KeyError):
-    """``states[…]`` has no such entity. Like for any mapping, this is also a `KeyError`.
+    """``states[…]`` has no such entity. It is also a `KeyError`, as for any mapping.
 
     Args:
         entity_id: The requested entity.
@@ -93,7 +95,7 @@ class UrlError(LinkError, FatalError):
 
     Args:
         url: The configured address, without the password in it.
-        problem: Reason, as the end of a sentence.
+        problem: The problem, as the end of the sentence "Home Assistant's address …".
     """
 
     def __init__(self, url: str, problem: str) -> None:
@@ -103,7 +105,7 @@ class UrlError(LinkError, FatalError):
 
 
 class AuthenticationError(LinkError, FatalError):
-    """Home Assistant refused the token. A retry would only get this machine banned.
+    """Home Assistant refused the token. After more attempts, Home Assistant would ban this machine.
 
     Args:
         url: Home Assistant's address.
@@ -148,11 +150,11 @@ class CallFailedError(LinkError):
 
 
 class NoAnswerError(LinkError):
-    """Home Assistant is connected but did not answer in time. It may still carry out the request.
+    """Home Assistant did not answer in time. It may still carry out the request.
 
     Args:
         action: The requested action, such as ``call light.turn_on``.
-        waited_s: Time until the request was abandoned, in seconds.
+        waited_s: How long the request waited for an answer, in seconds.
     """
 
     def __init__(self, action: str, waited_s: float) -> None:
@@ -173,7 +175,7 @@ class UnexpectedAnswerError(LinkError):
 
 
 class UnreadableEventError(LinkError):
-    """An event from Home Assistant has an unknown shape. It is counted and ignored.
+    """An event from Home Assistant has an unknown shape. The event is logged and ignored.
 
     Args:
         what: The missing or wrong part of the event, such as ``KeyError('context')``.
@@ -206,7 +208,7 @@ def describe_error(error: BaseException, *, with_type: bool = True) -> str:
 
     Args:
         error: The error.
-        with_type: False leaves out its type, unless there is no message.
+        with_type: False leaves out the type of the error, unless the error has no message.
     """
     message = " ".join(str(error).split())
     if not with_type and isinstance(error, OSError) and error.strerror:

@@ -1,8 +1,8 @@
 """Home Assistant's events and states as immutable values.
 
-They are made for every message, on the event loop, and every handler that receives an event shares it. `State` and
-`Context` are named tuples, which are cheap to make (docs/adr/0004-named-tuples-on-the-hot-path.md). `Event` and
-`StateChanged` are frozen dataclasses, because a named tuple cannot be the base class of another one with more fields.
+The link creates them on the event loop, for every message. All handlers that receive an event share one object. `State`
+and `Context` are named tuples, which are cheap to create (docs/adr/0004-named-tuples-on-the-hot-path.md). `Event` and
+`StateChanged` are frozen dataclasses, because a named tuple cannot be the base class of a class with more fields.
 A frozen dataclass costs 0.5 µs more per event than a named tuple; parsing the event costs about 2.4 µs.
 """
 
@@ -16,10 +16,10 @@ from hassette_core.errors import UnreadableEventError
 
 
 class Context(NamedTuple):
-    """Home Assistant's link from an effect back to its cause.
+    """The cause of a state or event, as Home Assistant reports it.
 
-    Every state and every event has one. If an automation reacts to an event, the context of its effects has the
-    event's context as parent.
+    Every state and every event has a context. When an automation reacts to an event, Home Assistant creates a context
+    for the actions of the automation. The parent of that context is the context of the event.
 
     Example:
         Ignore changes that a person made, in Home Assistant's user interface or through an API::
@@ -28,9 +28,9 @@ class Context(NamedTuple):
                 return
 
     Attributes:
-        id: Made by Home Assistant: a ULID of 26 characters.
+        id: A ULID of 26 characters, which Home Assistant creates.
         parent_id: The id of the context that caused this one. None if there is no known cause.
-        user_id: The Home Assistant user who asked for it. None if no user did.
+        user_id: The Home Assistant user who caused the state or event. None if no user did.
     """
 
     id: str
@@ -41,7 +41,7 @@ class Context(NamedTuple):
 class State(NamedTuple):
     """The state of one entity at one moment.
 
-    The state is always a string, also for a number. Convert it where you use it, and expect ``unavailable`` and
+    `state` is always a string, even for a number. Convert it where you use it, and expect ``unavailable`` and
     ``unknown``.
 
     Example:
@@ -53,7 +53,7 @@ class State(NamedTuple):
     Attributes:
         entity_id: For example ``light.hall``.
         state: For example ``on``, ``21.5`` or ``unavailable``.
-        attributes: Further values, for example ``brightness``. Read-only, because all handlers share it.
+        attributes: Further values, for example ``brightness``. Read-only, because all handlers share them.
         last_changed: When `state` last changed (timezone-aware, UTC).
         last_updated: When `state` or `attributes` last changed (timezone-aware, UTC).
         context: The cause of the last change.
@@ -77,7 +77,7 @@ class Event:
     """An event of Home Assistant. A change of state is a `StateChanged`, which is also an `Event`.
 
     Example:
-        A handler receives the event if it has a parameter for it::
+        A handler receives the event if it has a parameter with this annotation::
 
             self.bus.on_event(self.button_pressed, "zha_event")
 
@@ -86,10 +86,10 @@ class Event:
 
     Attributes:
         event_type: For example ``call_service``, ``automation_triggered``, or the type that an integration chose.
-        data: The event's data. Read-only, because all handlers share it.
+        data: The event's data. Read-only, because all handlers share them.
         context: The cause of the event.
-        time_fired: When it was fired, by Home Assistant's clock (timezone-aware, UTC).
-        received_ns: When it arrived, in nanoseconds of `time.monotonic_ns`.
+        time_fired: When Home Assistant fired the event, by its clock (timezone-aware, UTC).
+        received_ns: When the event arrived, in nanoseconds of `time.monotonic_ns`.
     """
 
     event_type: str
@@ -103,7 +103,7 @@ class Event:
 class StateChanged(Event):
     """An entity was added, changed its state or attributes, or was removed.
 
-    It has all attributes of an `Event`, with the type ``state_changed``, and the changed states.
+    It has all attributes of an `Event`. Its event type is ``state_changed``.
 
     Example:
         Ignore a sensor that was unavailable::
@@ -133,7 +133,7 @@ def parse_event(raw: Mapping[str, Any], received_ns: int) -> Event:
 
     Args:
         raw: The ``event`` of a message: ``event_type``, ``data``, ``time_fired``, ``context``.
-        received_ns: When it arrived, in nanoseconds of `time.monotonic_ns`.
+        received_ns: When the event arrived, in nanoseconds of `time.monotonic_ns`.
 
     Raises:
         UnreadableEventError: A field is missing or has an unexpected type.
@@ -177,7 +177,7 @@ def parse_state(raw: Mapping[str, Any]) -> State:
 
 
 def _text(value: Any) -> str:
-    # Ids and states are used as dict keys and compared as strings: anything else would fail later, in a handler.
+    # Ids and states are used as dict keys and compared with strings. Another type would fail later, in a handler.
     if type(value) is not str:
         raise TypeError(f"expected a string, got {value!r}")
     return value

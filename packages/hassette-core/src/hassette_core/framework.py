@@ -1,4 +1,4 @@
-"""Composition root: creates the services and connects them."""
+"""`Hassette`: create the services, connect them, and run them."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from hassette_core.apps import AppService
 from hassette_core.bus import BusService
 from hassette_core.config import HassetteConfig
 from hassette_core.errors import CoreError
-from hassette_core.lifecycle import Resource, ServiceSpec, StatusBoard, StatusChange, Supervisor
+from hassette_core.lifecycle import Resource, ServiceSpec, StatusBoard, StatusReport, Supervisor
 from hassette_core.link import HomeAssistantLink
 from hassette_core.live import LiveView
 from hassette_core.plugins import load_services, load_sinks
@@ -30,7 +30,7 @@ SINK_RESERVE_S = 1.0
 
 
 class Hassette:
-    """The whole framework in one object.
+    """The framework. It creates all services, connects them, and runs them under a supervisor.
 
     Example:
         >>> hassette = Hassette(load_config(Path("hassette.toml")))
@@ -39,17 +39,17 @@ class Hassette:
     Args:
         config: The configuration.
         sinks: Sinks for records, in addition to the installed ones.
-        plugins: False leaves out everything that other packages provide: sinks and pages.
+        plugins: False leaves out the sinks and services of other packages, such as the store and the pages.
 
     Attributes:
         config: The configuration.
         executor: Runs commands and records the results.
-        states: State of every entity.
+        states: The current states of all entities.
         link: Connection to Home Assistant.
         api: Requests to Home Assistant.
-        bus: Delivers events to handlers.
-        scheduler: Runs jobs at their time.
-        apps: The apps.
+        bus: Passes events to listeners.
+        scheduler: Runs jobs when they are due.
+        apps: Starts and stops the apps.
         live: Current status, for pages.
 
     Raises:
@@ -110,7 +110,8 @@ class Hassette:
         return [
             *(ServiceSpec(sink, reserve_s=SINK_RESERVE_S) for sink in sinks),
             ServiceSpec(self.executor, after=sink_names, required=True, reserve_s=self.config.hassette.executor_stop_s),
-            # The link stops after bus and scheduler: handlers that finish in their grace period still call services.
+            # The link stops after bus and scheduler, because handlers that finish in their grace period still need it
+            # to call services.
             ServiceSpec(self.link, after=(self.executor.name,), required=True),
             ServiceSpec(self.bus, after=(self.link.name,), required=True),
             ServiceSpec(self.scheduler, after=(self.bus.name,), required=True),
@@ -120,18 +121,18 @@ class Hassette:
         ]
 
     @property
-    def statuses(self) -> tuple[StatusChange, ...]:
+    def statuses(self) -> tuple[StatusReport, ...]:
         """Status of every service, including plugins that could not be loaded."""
         return self._supervisor.board.statuses
 
     @property
     def page_url(self) -> str | None:
-        """Address of the page, once it is served; None without one."""
+        """Address of the page. None if there is no page, or the page is not available yet."""
         return self._reporter.page_url
 
     @property
     def has_sinks(self) -> bool:
-        """Whether there is a sink, so that runs are recorded."""
+        """Whether there is a sink. Without a sink, runs are not recorded."""
         return self._has_sinks
 
     async def run(self) -> None:
@@ -139,20 +140,20 @@ class Hassette:
 
         Raises:
             FatalError: A failure ended the run. All services have been stopped.
-            CancelledError: The run was cancelled, or a handler raised ``SystemExit``. All services have been stopped,
+            CancelledError: The call was cancelled, or a handler raised ``SystemExit``. All services have been stopped,
                 and the outcome of the session is ``failed``.
         """
         with redacted_logging(self._redact):
             self.executor.set_session_facts(**session_facts(), home_assistant_url=self.link.url)
             if not self._has_sinks:
                 logger.warning(
-                    "Runs are not recorded: no store is installed",
+                    "Runs are not recorded: there is no sink",
                     extra={"to_record_them": 'pip install "hassette-core[telemetry]"'},
                 )
             await self._supervisor.run()
 
     async def wait_started(self) -> None:
-        """Wait until each required service has started, and each other one has been attempted."""
+        """Wait until every required service has started and every optional service has been tried once."""
         await self._supervisor.started.wait()
 
     async def wait_ready(self) -> None:
@@ -168,7 +169,7 @@ class Hassette:
                     home.core.change("binary_sensor.hall_motion", "on")
 
         Raises:
-            FatalError: Hassette could not start or go on.
+            FatalError: A failure ended `run`.
             CoreError: Hassette was stopped before the apps had started.
         """
         await self._wait_for(self.apps.started)
@@ -176,10 +177,10 @@ class Hassette:
             raise CoreError("Hassette was stopped before its apps had started")
 
     def request_stop(self, reason: str) -> None:
-        """Make `run` stop all services and return. Safe to call twice; the first reason counts.
+        """Make `run` stop all services and return. Only the first call has an effect.
 
         Args:
-            reason: Reason for the history: ``SIGTERM``, ``stopped by the program``.
+            reason: The reason that the history shows, such as ``SIGTERM`` or ``stopped by the program``.
         """
         if not self._supervisor.stopping:
             logger.info("Stopping", extra={"reason": reason})
@@ -187,7 +188,7 @@ class Hassette:
             self._supervisor.request_stop()
 
     async def __aenter__(self) -> Self:
-        """Call `run` in a task, and return once all services have started.
+        """Call `run` in a task. Return once every required service has started and every other one has been tried.
 
         Raises:
             FatalError: A required service could not start.
@@ -202,7 +203,7 @@ class Hassette:
         return self
 
     async def _wait_for(self, event: asyncio.Event) -> None:
-        """Wait for the event or, after ``async with``, for the end of `run`; raise the error of `run`."""
+        """Wait for the event. Inside ``async with``, return also when `run` has ended, or raise its error."""
         if self._task is None:
             await event.wait()
             return

@@ -33,10 +33,10 @@ def installed_versions() -> dict[str, str]:
 
 
 def plugin_tables(find: FindEntryPoints = find_entry_points) -> frozenset[str]:
-    """Return the names of the tables in ``hassette.toml`` that installed plugins read."""
+    """Return the names of the tables in ``hassette.toml`` that belong to installed plugins."""
     return frozenset(point.name for group in (SINKS, SERVICES) for point in find(group))
 
 
 def commands() -> dict[str, EntryPoint]:
-    """Return the installed commands by name."""
+    """Return the commands of plugins by name."""
     return {point.name: point for point in find_entry_points(COMMANDS)}

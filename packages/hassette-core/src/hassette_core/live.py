@@ -1,9 +1,12 @@
-"""Current status, which pages show next to the history. It has the shape that ``hassette_sync.live`` expects."""
+"""`LiveView`: the current status of the framework, which pages show next to the history.
+
+``hassette_sync.live`` declares the protocols that these classes satisfy, so that neither package imports the other.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hassette_core.lifecycle import StatusBoard, StatusChange
+from hassette_core.lifecycle import StatusBoard, StatusReport
 from hassette_core.link import HomeAssistantLink
 from hassette_core.redaction import Redaction
 from hassette_core.scheduler import SchedulerService, UpcomingJob
@@ -12,7 +15,7 @@ from hassette_executor import Accounting, CommandExecutor, FeedSubscription, Run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSnapshot:
-    """Status at one moment.
+    """The status of the framework at one moment.
 
     Attributes:
         ready: Whether Home Assistant is connected and the apps have started.
@@ -20,26 +23,26 @@ class LiveSnapshot:
         services: Status of every service of the framework.
         running: Runs in progress.
         upcoming: Next run of each job.
-        accounting: Counts of this process's runs and records.
+        accounting: Numbers of executed, stored, lost and waiting runs of this process.
     """
 
     ready: bool
     connection: str
-    services: Sequence[StatusChange]
+    services: Sequence[StatusReport]
     running: Sequence[RunningExecution]
     upcoming: Sequence[UpcomingJob]
     accounting: Accounting
 
 
 class LiveView:
-    """Gives pages the current status of the framework.
+    """Provides the current status of the framework.
 
     Args:
-        executor: Runs in progress, new records and accounting.
-        scheduler: Next run of each job.
-        link: Connection to Home Assistant.
-        board: Status of every service.
-        redact: Masks secrets in the services' problems.
+        executor: Provides the runs in progress, the new records and the accounting.
+        scheduler: Provides the next run of each job.
+        link: Provides the state of the connection.
+        board: Provides the status of every service.
+        redact: Masks secrets in error messages of services.
     """
 
     def __init__(
@@ -58,9 +61,9 @@ class LiveView:
         self._redact = redact
 
     def subscribe(self, after: int) -> FeedSubscription:
-        """Follow new records, beginning with the retained ones whose id is above ``after``.
+        """Follow new records. The iteration begins with the records in memory whose id is above ``after``.
 
-        The iteration raises `SubscriberTooSlowError` when the subscriber has fallen too far behind.
+        The iteration raises `SubscriberTooSlowError` when the subscriber reads too slowly.
         """
         return self._executor.feed.subscribe(after)
 

@@ -1,4 +1,4 @@
-"""Console log: one line per record, with its message, its facts and no secrets."""
+"""Console log: one line per log record, with the message and its facts. Secrets are masked."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ _CHATTY = ("aiohttp", "aiosqlite", "alembic", "hass_client", "uvicorn")
 
 
 class FactsFormatter(logging.Formatter):
-    """Formats a record as a message followed by the facts from ``extra``.
+    """Formats a log record as a message followed by the facts from ``extra``.
 
     Example:
         ``12:00:01 warning  link  Connection lost  url=http://…``
@@ -28,7 +28,7 @@ class FactsFormatter(logging.Formatter):
         self._colour = colour
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, followed by the traceback if there is one."""
+        """Return the line of a log record, followed by the traceback if there is one."""
         level = f"{record.levelname.lower():7}"
         if self._colour and (start := self._colours.get(record.levelno)):
             level = f"{start}{level}\x1b[0m"
@@ -51,7 +51,7 @@ def configure_logging(level: str, redact: Redaction) -> None:
         level: ``debug``, ``info``, ``warning`` or ``error``. Libraries log warnings and errors only.
         redact: Masks secrets.
     """
-    errors: TextIO | None = sys.stderr  # None in a process that was started without one
+    errors: TextIO | None = sys.stderr  # None in a process without a standard error stream
     handler = logging.StreamHandler(errors)
     handler.setFormatter(FactsFormatter(redact, colour=errors is not None and errors.isatty()))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -1,4 +1,4 @@
-"""Load the sinks and services that installed packages provide through entry points."""
+"""Load the sinks and services of installed packages, which register them as entry points."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +12,7 @@ from hassette_core.config.loading import OUR_PLUGINS
 from hassette_core.config.problems import Problems
 from hassette_core.errors import describe_error
 from hassette_core.installed import SERVICES, SINKS, FindEntryPoints, find_entry_points
-from hassette_core.lifecycle import Service, ServiceStatus, StatusBoard, StatusChange
+from hassette_core.lifecycle import Service, ServiceStatus, StatusBoard, StatusReport
 from hassette_core.live import LiveView
 from hassette_core.redaction import Redaction
 from hassette_executor import RecordSink
@@ -30,10 +30,10 @@ class SinkFactory(Protocol):
     """Type of an entry point in the group ``hassette.sinks``."""
 
     def __call__(self, *, data_dir: Path, settings: Mapping[str, object]) -> SinkService | None:
-        """Create a sink; return None if its table does not ask for one.
+        """Create a sink. Return None if the settings turn it off.
 
         Raises:
-            ValueError: A setting is wrong. The message is one sentence that begins with the key.
+            ValueError: A setting is wrong. The message is one sentence that begins with the key of the setting.
         """
         ...
 
@@ -42,12 +42,12 @@ class ServiceFactory(Protocol):
     """Type of an entry point in the group ``hassette.services``."""
 
     def __call__(self, *, data_dir: Path, settings: Mapping[str, object], live: LiveView) -> Service | None:
-        """Create a service; return None if its table does not ask for one.
+        """Create a service. Return None if the settings turn it off.
 
-        A service that serves a page has an attribute ``url`` with its address.
+        A service that serves a page has an attribute ``url`` with the address of the page.
 
         Raises:
-            ValueError: A setting is wrong. The message is one sentence that begins with the key.
+            ValueError: A setting is wrong. The message is one sentence that begins with the key of the setting.
         """
         ...
 
@@ -57,16 +57,16 @@ def load_sinks(
 ) -> tuple[SinkService, ...]:
     """Create the sinks of all installed packages.
 
-    A package that cannot be loaded is logged and added to the board as degraded.
+    A plugin that cannot be loaded is logged and added to the board as degraded.
 
     Args:
-        config: Has the directory of the history and the tables of the plugins.
+        config: Contains the directory of the history and the tables of the plugins.
         board: Receives the plugins that cannot be loaded.
         find: Returns the entry points of a group.
 
     Raises:
-        ConfigError: Plugins rejected their settings. There is one line per plugin, with the file and line or the
-            environment variable.
+        ConfigError: Plugins rejected their settings. The message has one line per plugin, with the file and line or
+            the environment variable.
     """
 
     def create(factory: SinkFactory, settings: Mapping[str, object]) -> SinkService | None:
@@ -95,7 +95,7 @@ def _create_all(
     created: list[_T] = []
     problems = Problems(config.file or "the configuration", Lines(_text_of(config.file)))
     redact = Redaction(config.secrets)
-    # The store comes first: of several sinks, pages show the accounting of the first one.
+    # The store comes first, because pages show the accounting of the first sink.
     for point in sorted(points, key=lambda point: (point.name not in OUR_PLUGINS, point.name)):
         settings = config.plugins.get(point.name, {})
         try:
@@ -115,7 +115,7 @@ def _text_of(file: Path | None) -> str:
     try:
         return "" if file is None else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        return ""  # the file could be read before; without it, problems have no line number
+        return ""  # the file was removed after the configuration was loaded; without it, problems have no line number
 
 
 def _report_broken(point: EntryPoint, error: Exception, board: StatusBoard) -> None:
@@ -125,4 +125,4 @@ def _report_broken(point: EntryPoint, error: Exception, board: StatusBoard) -> N
         "Plugin could not be loaded; everything else runs without it",
         extra={"plugin": point.name, "package": distribution, "problem": problem},
     )
-    board.add_broken(StatusChange(point.name, ServiceStatus.DEGRADED, "service_degraded", problem))
+    board.add_broken(StatusReport(point.name, ServiceStatus.DEGRADED, "service_degraded", problem))

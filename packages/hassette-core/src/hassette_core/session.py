@@ -1,15 +1,20 @@
-"""Facts about the session: versions, the home, status changes and the reason for the end."""
+"""Record facts with the session.
+
+`session_facts` returns the versions and the platform. `SessionReporter` records status changes of services and the
+reason for the end of the session. `HomeFacts` records Home Assistant's version and time zone.
+"""
 
 import asyncio
 import logging
 import platform
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hassette_core.errors import FatalError
 from hassette_core.installed import installed_versions
-from hassette_core.lifecycle import Resource, ServiceStatus, StatusBoard, StatusChange
+from hassette_core.lifecycle import Resource, ServiceStatus, StatusBoard, StatusReport
 from hassette_core.link import HomeAssistantLink, HomeConfiguration
 from hassette_core.redaction import Redaction
 from hassette_core.scheduler import SchedulerService
@@ -17,7 +22,7 @@ from hassette_executor import CommandExecutor
 
 logger = logging.getLogger(__name__)
 
-CUT_OFF = "the program ended without a request to stop, for example by sys.exit() in a handler (see its run)"
+UNREQUESTED_END = "the program ended without a request to stop, for example by sys.exit() in a handler (see its run)"
 
 _MESSAGES = {
     "service_degraded": (logging.WARNING, "Service failed to start; retrying, all other services keep running"),
@@ -29,12 +34,12 @@ _OTHER_MESSAGE = (logging.DEBUG, "Service status changed")
 
 
 def session_facts() -> dict[str, str]:
-    """Return the facts that are known before the start: versions of the packages, Python and SQLite, the platform."""
+    """Return the facts that are known before the start: platform, and versions of packages, Python and SQLite."""
     facts = {package.replace("-", "_"): number for package, number in installed_versions().items()}
     facts["python"] = platform.python_version()
     facts["platform"] = platform.platform(terse=True)
     try:
-        import sqlite3  # some Pythons are built without it, and core does not need it
+        import sqlite3  # imported here, because some Pythons are built without it and core does not need it
     except ImportError:
         return facts
     facts["sqlite"] = sqlite3.sqlite_version
@@ -42,12 +47,12 @@ def session_facts() -> dict[str, str]:
 
 
 class SessionReporter:
-    """Logs the supervisor's events and records them with the session.
+    """Logs the supervisor's events and records them with the session. The supervisor calls it.
 
     Args:
         executor: Records events and session facts.
-        board: Shows the status of each service.
-        services: Services of plugins; one with an attribute ``url`` serves a page.
+        board: Provides the status of each service.
+        services: Services of plugins. A service with an attribute ``url`` serves a page.
         redact: Masks secrets.
     """
 
@@ -61,50 +66,50 @@ class SessionReporter:
 
     @property
     def page_url(self) -> str | None:
-        """Address of the page, once it is served; None without one."""
+        """Address of the page. None if there is no page, or the page is not available yet."""
         for service in self._services:
             if self._board.status_of(service.name) is ServiceStatus.RUNNING and (url := _url_of(service)):
                 return url
         return None
 
     def stop_requested(self, reason: str) -> None:
-        """Record a clean end and its reason."""
+        """Record that the session ends normally, and the reason."""
         self._executor.set_session_facts(reason=reason, outcome="clean")
 
-    def status_changed(self, change: StatusChange) -> None:
-        """Log and record the change."""
-        level, message = _MESSAGES.get(change.kind, _OTHER_MESSAGE)
-        problem = {"problem": change.detail} if change.detail else {}
-        logger.log(level, message, extra={"service": change.name, "status": change.status.value, **problem})
-        if change.status is ServiceStatus.RUNNING:
+    def status_changed(self, report: StatusReport) -> None:
+        """Log and record a new status."""
+        level, message = _MESSAGES.get(report.kind, _OTHER_MESSAGE)
+        problem = {"problem": report.detail} if report.detail else {}
+        logger.log(level, message, extra={"service": report.name, "status": report.status.value, **problem})
+        if report.status is ServiceStatus.RUNNING:
             for service in self._services:
-                if service.name == change.name and (url := _url_of(service)):
+                if service.name == report.name and (url := _url_of(service)):
                     logger.info("Page is available", extra={"url": url})
-        # Nothing can be recorded once the executor has stopped; its sinks stop after it.
+        # After the stop of the executor nothing can be recorded. The sinks stop later than the executor.
         if self._board.status_of(self._executor.name) is not ServiceStatus.STOPPED:
-            self._executor.report(change.kind, change.name, self._redact(change.detail))
+            self._executor.report(report.kind, report.name, self._redact(report.detail))
 
     def failed(self, cause: FatalError) -> None:
-        """Record a failed end and its cause."""
+        """Record that a failure ends the session, and the cause."""
         self._executor.set_session_facts(reason=self._redact(str(cause)), outcome="failed")
 
-    def cut_off(self) -> None:
-        """Log and record an end without a request to stop."""
-        # A SystemExit that leaves the event loop reaches us only as the cancellation of all tasks.
-        logger.error("Program ended without a request to stop", extra={"problem": CUT_OFF})
-        self._executor.set_session_facts(reason=CUT_OFF, outcome="failed")
+    def cancelled(self) -> None:
+        """Log and record that the session ends without a request to stop."""
+        # A SystemExit that leaves the event loop is visible here only as the cancellation of all tasks.
+        logger.error("Program ended without a request to stop", extra={"problem": UNREQUESTED_END})
+        self._executor.set_session_facts(reason=UNREQUESTED_END, outcome="failed")
 
 
 class HomeFacts:
-    """Service that records Home Assistant's version and gives the home's place and time zone to the scheduler.
+    """Service that records Home Assistant's version, and passes the home's location and time zone to the scheduler.
 
     Args:
         link: Connection to Home Assistant.
         executor: Records the facts.
-        scheduler: Plans jobs by the place and the time zone.
-        time_zone: Configured time zone, which takes precedence; None for Home Assistant's.
-        interval_s: Seconds between two checks for a new version or place. They change only when Home Assistant
-            restarts or a person edits them.
+        scheduler: Plans jobs by the location and the time zone.
+        time_zone: The configured time zone, which takes precedence. None uses Home Assistant's time zone.
+        interval_s: Seconds between two checks for a new version, location or time zone. These change only when Home
+            Assistant restarts or a person edits them.
         find_zone: Finds a time zone by its name.
     """
 
@@ -129,27 +134,34 @@ class HomeFacts:
         self._stopped = asyncio.Event()
 
     async def start(self) -> None:
-        """Get ready to serve."""
+        """Prepare `serve`."""
         self._stopped.clear()
 
     async def serve(self) -> None:
         """Record the facts after each change, until stopped."""
         known: HomeConfiguration | None = None
-        while not self._stopped.is_set():
-            await self._link.ready.wait()
+        while await self._wait_ready():
             home = self._link.configuration
             if home is not None and home != known:
                 known = home
                 self._record(home)
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval_s):
                     await self._stopped.wait()
-            except TimeoutError:
-                continue
 
     async def stop(self) -> None:
         """Make `serve` end."""
         self._stopped.set()
+
+    async def _wait_ready(self) -> bool:
+        """Wait for Home Assistant. Return False once `stop` was called."""
+        tasks = [asyncio.ensure_future(event.wait()) for event in (self._link.ready, self._stopped)]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+        return not self._stopped.is_set()
 
     def _record(self, home: HomeConfiguration) -> None:
         self._executor.set_session_facts(home_assistant=home.version, time_zone=self._time_zone or home.time_zone)
@@ -160,7 +172,7 @@ class HomeFacts:
         try:
             return self._find_zone(home.time_zone)
         except (ZoneInfoNotFoundError, ValueError) as error:
-            # Home Assistant may know newer time zones than this machine; jobs keep the zone that they have.
+            # Home Assistant may know a time zone that is too new for this machine. Jobs keep their current zone.
             kept = str(self._scheduler.place.zone)
             logger.warning(
                 "Home Assistant's time zone is unknown on this machine; jobs keep the current one",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hassette_core import Hassette, StartFailedError
-from hassette_core.simulation.demo import Demo, DemoOptions, FailureTally
+from hassette_core.simulation.demo import Demo, DemoOptions, FailureCounter
 from hassette_executor import CommandExecutor, EventTrigger, InvokeHandler, ListenerRegistration
 from support.waiting import patience
 
@@ -37,18 +37,18 @@ def failing_run() -> InvokeHandler:
 
 @pytest.mark.parametrize("late", [0, 1, 2])
 async def test_every_failure_is_counted_once_also_during_the_shutdown(late: int) -> None:
-    tally = FailureTally()
+    counter = FailureCounter()
     async with asyncio.timeout(patience(5)), CommandExecutor() as executor:
-        following = asyncio.create_task(tally.follow(executor.feed))
+        following = asyncio.create_task(counter.follow(executor.feed))
         await executor.execute(failing_run())
         await executor.execute(failing_run())
-        while tally.failures.total() < 2:  # noqa: ASYNC110  the tally notifies of no count
+        while counter.failures.total() < 2:  # noqa: ASYNC110  the counter notifies of no count
             await asyncio.sleep(0)
         following.cancel()
         await asyncio.wait({following})
         for _ in range(late):
             await executor.execute(failing_run())
         assert await executor.force_flush()
-        await tally.catch_up(executor.feed)
+        await counter.catch_up(executor.feed)
         assert executor.feed.subscribers == 0
-    assert tally.failures == {"a.one.hear": 2 + late}
+    assert counter.failures == {"a.one.hear": 2 + late}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hassette_core.cli.demo import default_data_dir
-from hassette_core.lifecycle import ServiceStatus, StatusChange
+from hassette_core.lifecycle import ServiceStatus, StatusReport
 from hassette_core.simulation.demo import DemoResult
 from hassette_core.simulation.demo.summary import MAX_SESSIONS, summarise
 from hassette_executor import CommandExecutor
@@ -62,7 +62,7 @@ def test_without_a_list_of_sessions_the_summary_names_this_one(outcome: int | Ex
 
 def test_failures_lost_records_and_degraded_services_are_named(result: DemoResult) -> None:
     account = replace(CommandExecutor().accounting(), executed=9, persisted=6, waiting=1, shed={"queue_full": 2})
-    degraded = StatusChange("sync", ServiceStatus.DEGRADED, "service_degraded", "the port is taken")
+    degraded = StatusReport("sync", ServiceStatus.DEGRADED, "service_degraded", "the port is taken")
     result = replace(result, accounting=account, failures=Counter({"a.one.hear": 2}), degraded=(degraded,))
     lines = summarise(result, 1.0, telemetry=lambda _: 1).splitlines()
     assert "  failures      2 (a.one.hear 2×)" in lines

@@ -1,4 +1,4 @@
-"""Home Assistant's API for apps."""
+"""Home Assistant's API for apps. `Api` sends requests through the link and records the service calls of each run."""
 
 from hassette_core.api.api import Api, ServiceResult, Target
 

@@ -1,4 +1,4 @@
-"""Home Assistant's API for apps: service calls, states and events."""
+"""`Api`: Home Assistant's API for apps, with service calls, states and events."""
 
 import json
 import time
@@ -24,8 +24,9 @@ class ServiceResult(NamedTuple):
     """The result of a service call.
 
     Attributes:
-        context_id: The id of the call's context. The events that the call causes have it as id or as parent id.
-        response: The service's response if the call asked for one with ``return_response=True``, else None.
+        context_id: The id of the call's context. The contexts of the events that the call causes have this id, or have
+            it as parent id.
+        response: The response of the service if the call has ``return_response=True``, else None.
     """
 
     context_id: str
@@ -35,20 +36,24 @@ class ServiceResult(NamedTuple):
 class Api:
     """Home Assistant's API, as `App.api`. All apps share one object.
 
-    Every method can raise:
+    The methods can raise:
 
-    - `NotConnectedError`: there is no connection, or it was lost before the answer (then its `sent` is True, and Home
-      Assistant may have done it);
-    - `CallFailedError`: Home Assistant refused; its `reason` is Home Assistant's message;
-    - `TypeError` or `ValueError`: the data cannot be written as JSON, for example a NaN, or is larger than 4 MB.
+    - `NotConnectedError`: there is no connection, or it was lost before the answer. In the second case, its `sent` is
+      True, and Home Assistant may have carried out the request.
+    - `CallFailedError`: Home Assistant refused the request. Its `reason` is Home Assistant's message.
+    - `NoAnswerError`: Home Assistant did not answer a request for one state (`get_state`, `set_state`, `remove_state`)
+      within 30 s.
+    - `UnexpectedAnswerError`: the answer has an unknown shape.
+    - `TypeError` or `ValueError`: the data cannot be written as JSON. Service calls and events must not contain a NaN
+      and must not be larger than 4 MB.
 
-    An app rarely needs to catch them. The run fails and is recorded, and the next event is handled as usual.
+    An app rarely needs to catch these errors. The run fails and is recorded, and the next event is handled as usual.
 
     Args:
         link: The connection.
-        record: Called with each service call, also with a failed one. The default adds it to the record of the run
-            that makes the call.
-        monotonic_ns: Measures how long calls take, in nanoseconds.
+        record: Called with each service call, even if the call failed. The default adds the service call to the record
+            of the run that makes it.
+        monotonic_ns: Monotonic clock that measures the duration of calls, in nanoseconds.
         time_ns: Wall clock, in nanoseconds since the Unix epoch.
         redact: Masks secrets in the recorded service calls.
     """
@@ -81,11 +86,11 @@ class Api:
     ) -> ServiceResult:
         """Call a service (an action) and wait until Home Assistant has carried it out.
 
-        Give the service's fields as keywords, in ``data``, or in both. A field named ``target``, ``data`` or
-        ``return_response`` can only be given in ``data``, because these keywords have another meaning here.
+        Pass the fields of the service as keywords, in ``data``, or in both. A field named ``target``, ``data`` or
+        ``return_response`` can only be passed in ``data``, because these keywords have another meaning here.
 
-        The call is part of the record of the run that makes it, also if it fails. Values of fields whose names look
-        like a secret, for example ``code``, are sent but not recorded.
+        The call is added to the record of the run that makes it, even if the call fails. Values of fields whose names
+        look like a secret, for example ``code``, are sent but not recorded.
 
         Example:
             ::
@@ -99,13 +104,14 @@ class Api:
             service: For example ``turn_on``.
             target: The entities, devices or areas to act on.
             data: Fields of the service, by name.
-            return_response: Ask for a response. Only some services have one, and some require it.
+            return_response: True requests a response. Only some services have one, and some require this option.
             fields: Fields of the service, for example ``brightness=120``.
 
         Raises:
-            CallFailedError: Home Assistant refused: no such service, a wrong field, or a device that failed.
+            CallFailedError: Home Assistant refused the call: the service does not exist, a field is wrong, or a device
+                failed.
             NotConnectedError: There is no connection, or it was lost before the answer.
-            TypeError: A field is given twice, or a value cannot be written as JSON.
+            TypeError, ValueError: A field is passed twice, a value cannot be written as JSON, or the call is too large.
         """
         given = _merge_fields(f"call {domain}.{service}", data, fields)
         message: dict[str, Any] = {"domain": domain, "service": service}
@@ -159,11 +165,11 @@ class Api:
         if not data:
             return ""
         text = json.dumps(mask_secret_values(data), separators=(",", ":"), ensure_ascii=False, default=str)
-        text = self._redact(text)  # before it is cut: half of a secret would not be found
+        text = self._redact(text)  # before the text is cut, because half of a secret would not be found
         return text if len(text) <= MAX_DATA_CHARACTERS else text[: MAX_DATA_CHARACTERS - 1] + "…"
 
     async def get_states(self) -> list[State]:
-        """Fetch all states from Home Assistant. `App.states` has the same states without waiting."""
+        """Fetch all states from Home Assistant. `App.states` provides the same states without a request."""
         action = "fetch the states"
         return parse_states(await self._link.require_connection(action).command(action, "get_states"))
 
@@ -174,9 +180,9 @@ class Api:
         return None if answer.status == 404 else parse_states([answer.body])[0]
 
     async def set_state(self, entity_id: str, state: str | float, attributes: Mapping[str, Any] | None = None) -> State:
-        """Write a state into Home Assistant, and create the entity if it is new.
+        """Write a state into Home Assistant, and create the entity if it does not exist.
 
-        This changes the state that Home Assistant shows, not the device. To switch a light, call its service.
+        This changes the state that Home Assistant shows, but not the device. To switch a light, call a service.
 
         Example:
             ::
@@ -186,7 +192,7 @@ class Api:
         Args:
             entity_id: For example ``sensor.rain_today``.
             state: At most 255 characters as text.
-            attributes: Replaces all attributes of the entity. None removes them.
+            attributes: The new attributes, which replace all attributes of the entity. None removes all attributes.
 
         Returns:
             The state as Home Assistant stored it.
@@ -197,7 +203,7 @@ class Api:
         return parse_states([answer.body])[0]
 
     async def remove_state(self, entity_id: str) -> bool:
-        """Remove a state that `set_state` created. Return False if there was none."""
+        """Remove a state that `set_state` created. Return False if there is no such state."""
         action = f"remove the state of {entity_id}"
         path = f"/api/states/{quote(entity_id, safe='')}"
         return (await self._rest(action, "DELETE", path, missing_is_none=True)).status != 404

@@ -1,7 +1,7 @@
 """Apps: the base class that users extend, and how apps are loaded, started and stopped."""
 
 from hassette_core.apps.app import App, AppConfig
-from hassette_core.apps.loading import FailedApp, LoadedApp, load_apps
+from hassette_core.apps.loading import LoadedInstance, LoadFailure, load_apps
 from hassette_core.apps.service import AppService, AppStatus
 
 __all__ = [
@@ -9,7 +9,7 @@ __all__ = [
     "AppConfig",
     "AppService",
     "AppStatus",
-    "FailedApp",
-    "LoadedApp",
+    "LoadFailure",
+    "LoadedInstance",
     "load_apps",
 ]

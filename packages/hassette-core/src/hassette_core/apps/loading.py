@@ -22,7 +22,7 @@ PACKAGE = "hassette_apps"
 """``app_dir`` is imported as this package, so that an app module ``calendar`` does not hide Python's."""
 
 
-class LoadedApp(NamedTuple):
+class LoadedInstance(NamedTuple):
     """An instance that can be started.
 
     Attributes:
@@ -38,7 +38,7 @@ class LoadedApp(NamedTuple):
     config: AppConfig
 
 
-class FailedApp(NamedTuple):
+class LoadFailure(NamedTuple):
     """An app, or one instance of it, that cannot be started.
 
     Attributes:
@@ -52,7 +52,7 @@ class FailedApp(NamedTuple):
     error: AppLoadError
 
 
-def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[LoadedApp], list[FailedApp]]:
+def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[LoadedInstance], list[LoadFailure]]:
     """Load all enabled apps. An error in one app does not affect the others.
 
     Args:
@@ -63,8 +63,8 @@ def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[Load
         The instances that can be started, and the apps and instances that cannot.
     """
     _open_package(app_dir)
-    loaded: list[LoadedApp] = []
-    failed: list[FailedApp] = []
+    loaded: list[LoadedInstance] = []
+    failed: list[LoadFailure] = []
     for app_key, entry in entries.items():
         if not entry.enabled:
             continue
@@ -72,7 +72,7 @@ def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[Load
             app_class = _load_class(app_key, entry, app_dir)
             config_class = _config_class(app_key, app_class)
         except AppLoadError as error:
-            failed.append(FailedApp(app_key, "", error))
+            failed.append(LoadFailure(app_key, "", error))
             continue
         seen: set[str] = set()
         for number, (name, settings) in enumerate(_instances(app_key, entry), start=1):
@@ -85,9 +85,9 @@ def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[Load
                     raise _error(app_key, f"the name of instance {number} must be unique, got {name!r} again")
                 seen.add(name)
                 config = _configure(f"{app_key}.{name}", app_key, config_class, settings, app_dir)
-                loaded.append(LoadedApp(app_key, name, app_class, config))
+                loaded.append(LoadedInstance(app_key, name, app_class, config))
             except AppLoadError as error:
-                failed.append(FailedApp(app_key, name, error))
+                failed.append(LoadFailure(app_key, name, error))
     return loaded, failed
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from hassette_core.api import Api
 from hassette_core.apps.app import App
-from hassette_core.apps.loading import LoadedApp, load_apps
+from hassette_core.apps.loading import LoadedInstance, load_apps
 from hassette_core.bus import AppBus, BusService
 from hassette_core.config import AppEntry
 from hassette_core.errors import describe_error
@@ -106,7 +106,7 @@ class AppService:
         self._ready = ready
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
-        self._loaded: list[tuple[LoadedApp, AppStatus]] = []
+        self._loaded: list[tuple[LoadedInstance, AppStatus]] = []
         self._running: list[_RunningApp] = []
         self._stopped = asyncio.Event()
         self.started = asyncio.Event()
@@ -116,7 +116,7 @@ class AppService:
         """Load the apps and, without ``ready``, start them. A failed app is logged and recorded; nothing is raised."""
         self._stopped.clear()
         self.started.clear()
-        self._bus.retires = self._scheduler.retires = True
+        self._bus.retire_ended = self._scheduler.retire_ended = True
         loaded, failed = load_apps(self._entries, self._app_dir)
         self._loaded = [(app, AppStatus(app_key=app.app_key, instance=app.instance, status="loaded")) for app in loaded]
         self.statuses = [status for _, status in self._loaded]
@@ -148,7 +148,7 @@ class AppService:
         others missing then, as after a crash.
         """
         self._loaded = []
-        self._bus.retires = self._scheduler.retires = False
+        self._bus.retire_ended = self._scheduler.retire_ended = False
         while self._running:  # an app may have finished its start while others shut down
             running, self._running = self._running, []
             await asyncio.gather(*(self._stop_app(app) for app in running))
@@ -169,7 +169,7 @@ class AppService:
             now = Counter(status.status for status in self.statuses)
             logger.info("Apps started", extra={"running": now["running"], "failed": now["failed"]})
 
-    async def _start_app(self, loaded: LoadedApp, status: AppStatus) -> None:
+    async def _start_app(self, loaded: LoadedInstance, status: AppStatus) -> None:
         app_key, instance = loaded.app_key, loaded.instance
         bus = AppBus(self._bus, app_key, instance)
         scheduler = AppScheduler(self._scheduler, app_key, instance)

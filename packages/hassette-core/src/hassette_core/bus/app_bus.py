@@ -12,7 +12,7 @@ from hassette_core.handlers import Duration, Handler, check_flag, keyword_option
 
 
 class AppBus:
-    """Registers the listeners of one app instance. Every method takes the handler first and returns a `Subscription`.
+    """Registers the listeners of one app instance. Each method takes the handler first and returns a `Subscription`.
 
     Listeners end when the app instance stops. A plain ``def`` handler runs in a thread and cannot register listeners.
 
@@ -47,7 +47,7 @@ class AppBus:
     ) -> Subscription:
         """Run a handler when the state of an entity changes.
 
-        The handler runs when the state string is different from before, and when the entity is added or removed.
+        The handler runs when the state string has changed, and when the entity was added or removed.
 
         Example:
             Warn when a door stays open for five minutes::
@@ -55,17 +55,17 @@ class AppBus:
                 self.bus.on_state_change(self.warn, "binary_sensor.*_door", changed_to="on", duration=300)
 
         Args:
-            handler: The callable to run: an ``async def``, or a plain ``def``, which runs in a thread. Its parameters
-                are filled in by their annotations: `Event`, `StateChanged`, `EntityId`, `NewState`, `OldState`,
-                `NewValue`, `OldValue`, `Attr`, `Data`.
+            handler: The callable to run: an ``async def``, or a plain ``def``, which runs in a thread. The annotations
+                of its parameters select the values that it receives: `Event`, `StateChanged`, `EntityId`, `NewState`,
+                `OldState`, `NewValue`, `OldValue`, `Attr`, `Data`.
             entity_id: An entity id, or a glob such as ``light.*`` or ``*.kitchen_*``; ``*`` for all entities.
-            changed_from: The state before: a string, a collection of strings, or a function that gets the string. An
-                added entity, which had no state before, does not match.
-            changed_to: The state after, in the same form. A removed entity does not match.
+            changed_from: The state before the change: a string, a collection of strings, or a function that receives
+                the string. A change that adds the entity does not match, because there was no state before.
+            changed_to: The state after the change, in the same form. A change that removes the entity does not match.
             include_attributes: True to run also when only attributes have changed.
             duration: Seconds (or a timedelta) for which the change must last before the handler runs. With
-                ``changed_to``, it lasts while the state meets that condition; otherwise while the state stays the
-                same. Each entity of a glob is timed separately.
+                ``changed_to``, the change lasts while the state meets that condition; otherwise it lasts while the
+                state stays the same. Each entity of a glob is timed separately.
             **options: The options of every listener, `ListenerOptions`.
 
         Raises:
@@ -106,9 +106,9 @@ class AppBus:
             handler: The callable to run, as in `on_state_change`.
             entity_id: An entity id or a glob, as in `on_state_change`.
             attribute: The name of the attribute, such as ``brightness``.
-            changed_from: The attribute before: a value, a collection of values, or a function that gets the value.
-                Values are compared with ``==``. A missing attribute does not match.
-            changed_to: The attribute after, in the same form.
+            changed_from: The attribute before the change: a value, a collection of values, or a function that receives
+                the value. Values are compared with ``==``. A missing attribute does not match.
+            changed_to: The attribute after the change, in the same form.
             duration: Seconds (or a timedelta) for which the change must last before the handler runs.
             **options: The options of every listener, `ListenerOptions`.
 
@@ -140,8 +140,8 @@ class AppBus:
         Args:
             handler: The callable to run, as in `on_state_change`.
             event_type: An event type such as ``call_service``, or a glob such as ``mobile_app_*``; ``*`` for all.
-                ``state_changed`` delivers every message about every entity, even when only an attribute or a time
-                stamp has changed.
+                With ``state_changed``, the handler runs for every change of every entity, even when only an attribute
+                or a time stamp has changed.
             **options: The options of every listener, `ListenerOptions`.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Conditions of a listener: which changes of an entity count, and whether an event leads to a run."""
+"""Conditions of a listener: they decide whether an event leads to a run."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ Condition = Callable[[Any], object]
 Value = str | float | bool | None
 """The string of a state, or the value of an attribute."""
 Expected = Value | Collection[Value] | Condition
-"""A value, a collection of values, or a condition that gets the value. None accepts every value."""
+"""A value, a collection of values, or a condition that receives the value. None accepts every value."""
 
 
 class ValueCondition(NamedTuple):
     """A ``changed_from`` or ``changed_to`` option.
 
     Attributes:
-        accepts: The condition. It gets the value, which is never None.
+        accepts: The condition. It receives the value, which is never None.
         text: The option as a string, for the registration's settings.
     """
 
@@ -30,13 +30,13 @@ class ValueCondition(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeFilter:
-    """The changes that `AppBus.on_state_change` or `AppBus.on_attribute_change` wait for.
+    """Selects the changes for which a handler of `AppBus.on_state_change` or `AppBus.on_attribute_change` runs.
 
     Attributes:
         attribute: The watched attribute; None watches the state.
-        include_attributes: True when a change of attributes alone counts, too.
-        changed_from: Condition on the value before the change; None accepts every value.
-        changed_to: Condition on the value after the change; None accepts every value.
+        include_attributes: True accepts also a change of attributes without a change of the state.
+        changed_from: Condition for the value before the change; None accepts every value.
+        changed_to: Condition for the value after the change; None accepts every value.
         duration_s: How long the change must last, in seconds; None for a handler that runs at once.
     """
 
@@ -47,13 +47,13 @@ class ChangeFilter:
     duration_s: float | None = None
 
     def value_of(self, state: State | None) -> Any:
-        """Return the watched value: the state's string or the attribute. None when there is no such value."""
+        """Return the watched value: the string of the state, or the attribute. None when there is no such value."""
         if state is None:
             return None
         return state.state if self.attribute is None else state.attributes.get(self.attribute)
 
     def matches(self, event: StateChanged) -> bool:
-        """Return whether an event is a change that counts. Raises the exception of a failed condition."""
+        """Return whether a change meets all conditions. Raise the exception of a failed condition."""
         old, new = self.value_of(event.old_state), self.value_of(event.new_state)
         if old == new and not (
             self.include_attributes and _attributes(event.old_state) != _attributes(event.new_state)
@@ -64,11 +64,12 @@ class ChangeFilter:
     def still_applies(self, change: StateChanged, state: State | None) -> bool:
         """Return whether the change that started the ``duration`` still applies.
 
-        With ``changed_to``, the value must still meet it. Without, the value must still be the same.
+        With ``changed_to``, the value must still meet that condition. Otherwise, the value must be the same as directly
+        after the change.
 
         Args:
             change: The event that started the duration.
-            state: The state now.
+            state: The current state of the entity; None if the entity was removed.
         """
         value = self.value_of(state)
         if self.changed_to is not None:
@@ -76,7 +77,7 @@ class ChangeFilter:
         return value == self.value_of(change.new_state)
 
     def settings(self) -> tuple[tuple[str, str], ...]:
-        """Return the given options as strings, for the registration's settings."""
+        """Return the options that were set, as strings, for the registration's settings."""
         found: list[tuple[str, str]] = []
         if self.changed_from is not None:
             found.append(("changed_from", self.changed_from.text))
@@ -94,8 +95,8 @@ def _attributes(state: State | None) -> object:
 
 
 def _accepts(condition: ValueCondition | None, value: Any) -> bool:
-    # A missing value meets no condition and is not passed to it. Otherwise `lambda celsius: float(celsius) > 20` would
-    # fail for an entity that is removed.
+    # A missing value meets no condition, and the condition is not called. Otherwise a condition such as
+    # `lambda celsius: float(celsius) > 20` would fail for an entity that is removed.
     return condition is None or (value is not None and bool(condition.accepts(value)))
 
 
@@ -103,12 +104,12 @@ def value_condition(option: str, expected: Expected, *, strings_only: bool) -> V
     """Return the condition for a ``changed_from`` or ``changed_to`` option.
 
     Args:
-        option: Its name, for the error message.
-        expected: Its value.
+        option: The name of the option, for the error message.
+        expected: The value of the option.
         strings_only: True for a state, which is always a string.
 
     Raises:
-        RegistrationError: No value could ever meet it. The message contains a value that could.
+        RegistrationError: No value could meet the condition. The message suggests a fix.
     """
     if expected is None:
         return None
@@ -139,7 +140,8 @@ def check_condition(option: str, condition: object) -> str:
     """Check a condition and return its name, for the registration's settings.
 
     Raises:
-        RegistrationError: It is not callable, or it is async or contains a ``yield`` and would always count as true.
+        RegistrationError: The condition is not callable, or it is async or contains a ``yield``. The result of such a
+            function would always count as true.
     """
     if not callable(condition):
         raise RegistrationError(f"{option} must be a function that returns True or False, got {condition!r}")

@@ -1,6 +1,7 @@
 """Gates between a matching event and its run: `Hold`, `Debounce` and `Throttle`.
 
-`DeliveryGate.offer` passes a delivery on at once, later, or never. `DeliveryGate.close` drops held deliveries.
+A gate implements an option of a listener: ``duration``, ``debounce`` or ``throttle``. It passes a delivery on at once,
+later, or never.
 """
 
 from collections.abc import Callable
@@ -16,9 +17,9 @@ class Delivery(NamedTuple):
 
     Attributes:
         event: The event.
-        trigger: The event as it is recorded. All listeners of an event share one trigger.
-        ready_ns: The earliest start of the run, by the monotonic clock: when the event was received, or when a gate
-            opened. A wait that an option asks for does not count as waiting time.
+        trigger: The event in the form that is recorded. All listeners of an event share one trigger.
+        ready_ns: When the event was received, or when a gate released it, in nanoseconds of the monotonic clock. The
+            record of the run counts its waiting time from here, so the time in a gate does not count as waiting.
     """
 
     event: Event
@@ -29,28 +30,30 @@ class Delivery(NamedTuple):
 Release = Callable[[Delivery], None]
 """Takes a delivery that a gate passes on."""
 Skip = Callable[[str], None]
-"""Counts a dropped delivery. It gets the reason."""
+"""Counts a dropped delivery. The argument is the reason."""
 
 
 class DeliveryGate(Protocol):
-    """A step that may hold back or drop deliveries."""
+    """A step that passes deliveries on at once, later, or never."""
 
     def offer(self, delivery: Delivery) -> None:
-        """Take a delivery."""
+        """Pass a delivery on, hold it, or drop it."""
         ...
 
-    def close(self) -> None:
-        """Drop the held deliveries. The gate accepts new ones."""
+    def drop_held(self) -> None:
+        """Drop the held deliveries. The gate still accepts new deliveries."""
         ...
 
 
 class Debounce:
-    """Pass on the last event once no event has come for a while. Replaced events are counted as ``rate_limited``.
+    """Passes on the last of several events, after a pause without events.
+
+    Dropped events are counted as ``rate_limited``.
 
     Args:
-        quiet_s: How long no event must come, in seconds.
-        clock: Time.
-        release: Takes the event that passes.
+        quiet_s: Required pause without events, in seconds.
+        clock: Measures the pause.
+        release: Called with the event that passes.
         skip: Counts dropped events.
     """
 
@@ -69,12 +72,12 @@ class Debounce:
             self._skip("rate_limited")
         self._held = delivery
         self._open_ns = self._clock.monotonic_ns() + self._quiet_ns
-        # A running timer stays as it is. If it fires too early, it is set again. So a burst of a thousand events costs
+        # A running timer is not replaced. If it fires too early, it is set again. So a burst of a thousand events costs
         # a thousand assignments and not a thousand timers.
         if self._timer is None:
             self._timer = self._clock.call_later(self._quiet_ns / 1e9, self._fire)
 
-    def close(self) -> None:
+    def drop_held(self) -> None:
         """Drop the held event."""
         if self._timer is not None:
             self._timer.cancel()
@@ -96,12 +99,14 @@ class Debounce:
 
 
 class Throttle:
-    """Pass on one event at once, then none for a while. Dropped events are counted as ``rate_limited``.
+    """Passes an event on at once, and then drops events during an interval.
+
+    Dropped events are counted as ``rate_limited``.
 
     Args:
-        interval_s: Least time between two events that pass, in seconds.
-        clock: Time.
-        release: Takes the event that passes.
+        interval_s: Minimum time between two events that pass, in seconds.
+        clock: Measures the interval.
+        release: Called with the event that passes.
         skip: Counts dropped events.
     """
 
@@ -121,20 +126,20 @@ class Throttle:
         self._open_ns = now_ns + self._interval_ns
         self._release(delivery)
 
-    def close(self) -> None:
-        """Do nothing: a throttle holds no event."""
+    def drop_held(self) -> None:
+        """Do nothing, because a throttle holds no event."""
 
 
 class Hold:
-    """Release a change once the entity has kept its new state for a while. Each entity is timed separately.
+    """Passes a change on if it has lasted for the duration. Each entity is timed separately.
 
-    A change that does not last is not counted as skipped, because it never met the listener's condition.
+    A change that does not last is not counted as skipped, because it does not meet the conditions of the listener.
 
     Args:
         duration_s: How long the change must last, in seconds.
-        clock: Time.
-        still_applies: Called at the end of the duration. Returns whether the entity still is as the delivery left it.
-        release: Takes the change that passes.
+        clock: Measures the duration.
+        still_applies: Called with the change at the end of the duration. Returns whether the change still applies.
+        release: Called with the change that passes.
     """
 
     def __init__(
@@ -152,7 +157,7 @@ class Hold:
         return None if held is None else held[0]
 
     def offer(self, delivery: Delivery) -> None:
-        """Hold the change, and start the duration of this entity again."""
+        """Hold the change. If another change of this entity is held, drop that one."""
         assert isinstance(delivery.event, StateChanged)  # only listeners to changes have a duration
         entity_id = delivery.event.entity_id
         self.drop(entity_id)
@@ -160,11 +165,11 @@ class Hold:
         self._held[entity_id] = (delivery, timer)
 
     def drop(self, entity_id: str) -> None:
-        """Drop the held change of an entity, because it did not last."""
+        """Drop the held change of an entity, if there is one."""
         if (held := self._held.pop(entity_id, None)) is not None:
             held[1].cancel()
 
-    def close(self) -> None:
+    def drop_held(self) -> None:
         """Drop all held changes."""
         for entity_id in list(self._held):
             self.drop(entity_id)

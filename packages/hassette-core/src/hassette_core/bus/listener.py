@@ -1,4 +1,4 @@
-"""`Listener`: match an event, pass it through the gates, and run the handler."""
+"""`Listener`: check an event, pass it through the gates, and offer the run to the lane."""
 
 import logging
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ from hassette_executor import EventTrigger, InvokeHandler, ListenerRegistration,
 logger = logging.getLogger(__name__)
 
 WARN_INTERVAL_S = 60.0
-"""A condition that keeps failing is logged once per listener in this many seconds."""
+"""A condition that fails repeatedly is logged once per listener in this many seconds."""
 
 
 class ConditionFailures:
-    """Counts failed conditions as skipped runs, and logs each listener's at most once a minute.
+    """Counts failed conditions as skipped runs, and logs them at most once a minute for each listener.
 
     Args:
-        clock: Time.
+        clock: Measures the minute.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -48,7 +48,7 @@ class ListenerContext(NamedTuple):
     Attributes:
         roster: The registered listeners.
         states: The current states of all entities.
-        clock: Time.
+        clock: Clock of the gates.
         failures: Reports failed conditions.
     """
 
@@ -59,21 +59,23 @@ class ListenerContext(NamedTuple):
 
 
 class Listener:
-    """A handler that listens to a topic: match → hold → debounce or throttle → lane → run.
+    """A handler that listens to a topic.
+
+    An event passes these steps: conditions → hold → debounce or throttle → run lane → run.
 
     Args:
-        registration: Its name, topic and settings, as recorded.
-        lane: Runs its commands.
+        registration: Name, topic and settings, as they are recorded.
+        lane: Starts, queues or skips the runs, depending on the mode.
         plan: Binds the handler's parameters to an event.
-        change: The changes that count; None for a listener to all events of its topic.
-        options: Its options, checked.
-        topic: Its topic in the index.
-        index: The index in which the bus finds it.
-        context: The objects that it shares with the other listeners.
+        change: Selects the changes that lead to a run. None for a listener to all events of its topic.
+        options: The options, already checked.
+        topic: The topic under which the index contains this listener.
+        index: The index in which the bus finds this listener.
+        context: The objects that all listeners share.
 
     Attributes:
-        registration: See above.
-        active: False once it is cancelled, or once its only run has started.
+        registration: Name, topic and settings, as they are recorded.
+        active: False once the listener is cancelled, or once the only run of a ``once`` listener has started.
     """
 
     def __init__(
@@ -113,7 +115,7 @@ class Listener:
             self._release = self._hold.offer
 
     def offer(self, event: Event, trigger: EventTrigger) -> None:
-        """Take an event of the topic, and run the handler if the options allow it."""
+        """Check the conditions for an event of the topic. If they are met, pass the event to the gates or the lane."""
         if not self.active:
             return
         try:
@@ -125,7 +127,7 @@ class Listener:
             self._release(Delivery(event, trigger, event.received_ns))
 
     def cancel(self) -> None:
-        """End the listener. Held events are dropped, runs continue."""
+        """End the listener and drop held events. Runs that have started continue."""
         if self.active:
             self._end()
             self._lane.close()
@@ -133,12 +135,12 @@ class Listener:
     def drop_waiting(self) -> None:
         """Drop held events and waiting runs. The listener stays active."""
         for gate in self._gates:
-            gate.close()
+            gate.drop_held()
         self._lane.skip_waiting()
 
     def _matches(self, event: Event) -> bool:
         if self._change is not None:
-            assert isinstance(event, StateChanged)  # the bus passes nothing else to a listener to changes
+            assert isinstance(event, StateChanged)  # a listener with a change filter receives no other events
             if self._hold is not None and (held := self._hold.held(event.entity_id)) is not None:
                 assert isinstance(held.event, StateChanged)
                 if self._change.still_applies(held.event, event.new_state):
@@ -149,10 +151,10 @@ class Listener:
         return self._where is None or bool(self._where(event))
 
     def _still_applies(self, delivery: Delivery) -> bool:
-        assert isinstance(delivery.event, StateChanged)  # only a listener to changes has a duration
+        assert isinstance(delivery.event, StateChanged)  # only a listener with a change filter has a duration
         assert self._change is not None
         try:
-            # Check the current state, too: an event may have been missed while the connection was down.
+            # Check the current state, because an event may have been missed while the connection was lost.
             return self._change.still_applies(delivery.event, self._context.states.get(delivery.event.entity_id))
         except Exception as error:  # noqa: BLE001  as in offer
             self._context.failures.report(self.registration, self._lane, error)
@@ -172,7 +174,7 @@ class Listener:
             )
         )
         if self._once:
-            self._lane.close()  # after the offer, so that the listener is retired when that run has ended
+            self._lane.close()  # after the offer, so that the registration is retired when that run has ended
 
     def _end(self) -> None:
         self.active = False

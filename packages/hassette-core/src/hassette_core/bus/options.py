@@ -1,4 +1,4 @@
-"""The options of every listener, each with its check and its documentation."""
+"""The options of all listeners, each with its check and its documentation."""
 
 from typing import Annotated
 
@@ -16,8 +16,9 @@ class ListenerOptions(RunOptions, total=False):
     where: Annotated[
         Condition | None,
         Option(
-            "A function that gets the event; the handler runs when it returns a true value. If it raises, the event is"
-            " skipped for this listener and counted as ``predicate_failed``; the listener stays registered.",
+            "A function that receives the event. The handler runs when the function returns a true value. If the"
+            " function raises an exception, the event is skipped for this listener and counted as ``predicate_failed``;"
+            " the listener stays registered.",
             check_condition,
         ),
     ]
@@ -32,7 +33,8 @@ class ListenerOptions(RunOptions, total=False):
     throttle: Annotated[
         Duration | None,
         Option(
-            "Run at once, then ignore events for this many seconds. Ignored events are counted as ``rate_limited``.",
+            "Run at once, and then ignore events for this many seconds. Ignored events are counted as"
+            " ``rate_limited``.",
             check_wait,
         ),
     ]
@@ -40,11 +42,12 @@ class ListenerOptions(RunOptions, total=False):
     mode: Annotated[
         Mode,
         Option(
-            "How to treat an event while the handler still runs. ``parallel`` starts another run at the same time (up"
-            f" to {AT_ONCE} run, {MAX_WAITING:,} wait). ``single`` skips the event, counted as ``overlap``; this is the"
-            " default of Home Assistant's automations. ``restart`` cancels the current run, records it as cancelled,"
-            f" and then runs. ``queued`` runs afterwards, in order ({MAX_WAITING:,} wait). Events beyond these limits"
-            " are counted as ``back_pressure``.",
+            "How to treat an event while the handler still runs. ``parallel`` starts another run at the same time; at"
+            f" most {AT_ONCE} runs are in progress, and at most {MAX_WAITING:,} wait. ``single`` skips the event and"
+            " counts it as ``overlap``; this is the default of Home Assistant's automations. ``restart`` cancels the"
+            " current run, records it as cancelled, and then runs. ``queued`` runs after the current run, in order; at"
+            f" most {MAX_WAITING:,} runs wait. Events beyond these limits are skipped and counted as"
+            " ``back_pressure``.",
             check_mode,
             DEFAULT_MODE,
         ),
@@ -52,10 +55,10 @@ class ListenerOptions(RunOptions, total=False):
 
 
 def settings_of(options: ListenerOptions) -> tuple[tuple[str, str], ...]:
-    """Check the options. Return those with other values than their defaults, for the registration's settings.
+    """Check the options. Return the options that differ from their defaults, for the registration's settings.
 
     Raises:
-        RegistrationError: An option cannot work. The message names it.
+        RegistrationError: An option cannot work. The message names the option.
     """
     settings = check_options(ListenerOptions, options)
     if options.get("debounce") is not None and options.get("throttle") is not None:

@@ -11,23 +11,24 @@ from hassette_core.bus.topics import TopicIndex, any_group, domain_of
 from hassette_core.clock import Clock, SystemClock
 from hassette_core.events import Event, State, StateChanged
 from hassette_core.handlers import Handler, InjectionPlan, inspect_callable, optional_seconds
-from hassette_core.lifecycle import ServiceContext
+from hassette_core.lifecycle import AsyncWithService
 from hassette_core.roster import Roster
 from hassette_executor import CommandExecutor, EventTrigger, ListenerRegistration
 
 STATE_CHANGED = "state_changed"
 
 
-class BusService(ServiceContext):
-    """Passes events to listeners. A `Service`, and an ``async with`` context.
+class BusService(AsyncWithService):
+    """Passes events to listeners. It is a `Service` and an async context manager.
 
     Args:
         executor: Runs the handlers.
-        states: The current states of all entities. The link updates them before it dispatches the event.
-        clock: Time; the machine's clock by default.
-        grace_s: How long running handlers may take to end when the bus stops, in seconds; then they are cancelled.
-        redact: Masks secrets in settings and triggers: a listener may wait for the code of an alarm, and a keypad may
-            report one.
+        states: The current states of all entities. The link updates them before it calls `dispatch`.
+        clock: Clock of the gates; the machine's clock by default.
+        grace_s: How long running handlers may take to end when the bus stops, in seconds. After that they are
+            cancelled.
+        redact: Masks secrets in settings and triggers. A listener may wait for the code of an alarm, and an event of a
+            keypad may contain a code.
 
     Attributes:
         name: ``"bus"``.
@@ -55,19 +56,19 @@ class BusService(ServiceContext):
         self._stopped = asyncio.Event()
 
     async def start(self) -> None:
-        """Start to dispatch events. Listeners may be registered before."""
+        """Accept events from now on. Listeners may be registered before the start."""
         self._roster.bind()
         self._open = True
         self._stopped.clear()
 
     async def serve(self) -> None:
-        """Wait until the bus is stopped. Events come through `dispatch`."""
+        """Wait until the bus is stopped. The link delivers events with `dispatch`."""
         await self._stopped.wait()
 
     async def stop(self) -> None:
-        """Ignore further events, wait for the running handlers, and cancel those that exceed the grace.
+        """Ignore further events, wait for the running handlers, and cancel those that do not end in the grace period.
 
-        Every run is recorded. Listeners stay registered and continue when the bus is started again.
+        Every run is recorded. Listeners stay registered and receive events again when the bus is started again.
         """
         if self._open:
             self._open = False
@@ -75,16 +76,22 @@ class BusService(ServiceContext):
         self._stopped.set()
 
     @property
-    def retires(self) -> bool:
-        """True when a listener that ends is retired. Apps set it to False while they stop."""
-        return self._roster.runner.retires
+    def retire_ended(self) -> bool:
+        """Whether the registration of a listener that ends is reported to the executor as retired.
 
-    @retires.setter
-    def retires(self, retires: bool) -> None:
-        self._roster.runner.retires = retires
+        `AppService` sets this to False while it stops the apps, because the next start registers their listeners again.
+        """
+        return self._roster.runner.retire_ended
+
+    @retire_ended.setter
+    def retire_ended(self, retire_ended: bool) -> None:
+        self._roster.runner.retire_ended = retire_ended
 
     def dispatch(self, event: Event) -> None:
-        """Pass an event to the listeners that match it. Called on the event loop; does not wait for the handlers."""
+        """Pass an event to the listeners that match it. The link calls this on the event loop.
+
+        It does not wait for the handlers.
+        """
         if not self._open:
             return
         listeners = self._events.find(event.event_type)
@@ -112,7 +119,7 @@ class BusService(ServiceContext):
             handler: The callable to run.
             topic: An event type or glob; with ``change``, an entity id or glob.
             options: The listener's options.
-            change: The state changes that count; None listens to events of any kind.
+            change: Selects the state changes that lead to a run. None listens to all events of an event type.
 
         Raises:
             RegistrationError: The listener cannot work, or its name is taken. The message explains how to fix it.
@@ -141,11 +148,11 @@ class BusService(ServiceContext):
         return listener
 
     def cancel(self, listener: Listener) -> None:
-        """End a listener; its runs continue. May be called in a thread."""
+        """End a listener. Its runs continue. May be called in a thread."""
         self._roster.call(listener.cancel)
 
     def cancel_all(self, app: str, instance: str) -> None:
-        """End every listener of one app instance; their runs continue. May be called in a thread."""
+        """End all listeners of one app instance. Their runs continue. May be called in a thread."""
         self._roster.call(partial(self._cancel_all, app, instance))
 
     def listeners(self, app: str, instance: str) -> tuple[Listener, ...]:

@@ -6,7 +6,7 @@ from hassette_executor import ListenerRegistration
 
 
 class Subscription:
-    """A registered listener. `AppBus.on_state_change` and its siblings return it.
+    """A registered listener. The methods of `AppBus` return it.
 
     Example:
         ::
@@ -17,7 +17,7 @@ class Subscription:
 
     Args:
         listener: The listener.
-        service: The bus that it belongs to.
+        service: The bus on which the listener is registered.
     """
 
     def __init__(self, listener: Listener, service: BusService) -> None:
@@ -26,7 +26,7 @@ class Subscription:
 
     @property
     def registration(self) -> ListenerRegistration:
-        """The listener as it is recorded: name, topic, settings, source."""
+        """The description of the listener that is recorded: name, topic, settings, source."""
         return self._listener.registration
 
     @property
@@ -36,14 +36,14 @@ class Subscription:
 
     @property
     def active(self) -> bool:
-        """False once it is cancelled, or once the only run of a ``once`` listener has started."""
+        """False once the listener is cancelled, or once the only run of a ``once`` listener has started."""
         return self._listener.active
 
     def cancel(self) -> None:
         """End the listener. Runs that have started continue. A second call has no effect.
 
-        A handler may cancel its listener. A sync handler runs in a thread; its call takes effect as soon as the event
-        loop is free.
+        A handler may cancel its listener. A plain ``def`` handler runs in a thread, so its call takes effect a little
+        later, when the event loop is free.
         """
         self._service.cancel(self._listener)
 

@@ -1,4 +1,4 @@
-"""`TopicIndex`: find the listeners of a topic without looking at the others."""
+"""`TopicIndex`: find the listeners of a topic quickly, for any number of listeners."""
 
 import difflib
 import fnmatch
@@ -19,44 +19,44 @@ Matches = Callable[[str], object]
 
 
 def glob_matcher(glob: str) -> Matches:
-    """Return the function that matches topics with a glob."""
+    """Return a function that compares a topic with a glob."""
     return re.compile(fnmatch.translate(glob)).match
 
 
 class TopicIndex(Generic[_Listener]):
-    """Listeners by topic: exact topics in a dictionary, globs grouped by their literal prefix.
+    """Listeners by topic. Exact topics are in a dictionary, and globs are grouped by their literal prefix.
 
-    The first look-up of a topic tries each distinct glob of its group. Later look-ups of that topic are one dictionary
-    access, for any number of listeners.
+    The first search for a topic tries each distinct glob of its group. Later searches for this topic are one dictionary
+    access.
 
     Args:
-        group: Returns the literal prefix of a topic or glob, such as the domain of an entity id; an empty string for a
-            glob that may match topics of any group.
-        matcher: Returns the function that matches topics with a glob; called once for each distinct glob.
-        max_routes: How many resolved topics are cached. When the cache is full, it is cleared.
+        group: Returns the group of a topic or glob: its literal prefix, such as the domain of an entity id. Returns an
+            empty string for a glob that may match topics of any group.
+        matcher: Returns a function that compares a topic with a glob. Called once for each distinct glob.
+        max_cached: Number of topics whose listeners are cached. When the cache is full, it is cleared.
     """
 
     def __init__(
-        self, group: Callable[[str], str], *, matcher: Callable[[str], Matches] = glob_matcher, max_routes: int = 10_000
+        self, group: Callable[[str], str], *, matcher: Callable[[str], Matches] = glob_matcher, max_cached: int = 10_000
     ) -> None:
         self._group = group
         self._matcher = matcher
-        self._max_routes = max_routes
+        self._max_cached = max_cached
         self._exact: dict[str, list[_Listener]] = {}
         self._globs: dict[str, dict[str, tuple[Matches, list[_Listener]]]] = {}
-        self._routes: dict[str, tuple[_Listener, ...]] = {}
+        self._resolved: dict[str, tuple[_Listener, ...]] = {}
 
     def add(self, topic: str, listener: _Listener) -> None:
         """Add a listener to a topic or glob."""
         if not is_glob(topic):
             self._exact.setdefault(topic, []).append(listener)
-            self._routes.pop(topic, None)
+            self._resolved.pop(topic, None)
             return
         globs = self._globs.setdefault(self._group(topic), {})
         if topic not in globs:
             globs[topic] = (self._matcher(topic), [])
         globs[topic][1].append(listener)
-        self._routes.clear()
+        self._resolved.clear()
 
     def remove(self, topic: str, listener: _Listener) -> None:
         """Remove a listener.
@@ -68,23 +68,26 @@ class TopicIndex(Generic[_Listener]):
             self._exact[topic].remove(listener)
             if not self._exact[topic]:
                 del self._exact[topic]
-            self._routes.pop(topic, None)
+            self._resolved.pop(topic, None)
             return
         group = self._group(topic)
         _, listeners = self._globs[group][topic]
         listeners.remove(listener)
         if not listeners:
             del self._globs[group][topic]
-        self._routes.clear()
+        self._resolved.clear()
 
     def find(self, topic: str) -> tuple[_Listener, ...]:
-        """Return the listeners of a topic: first exact ones, then globs, each in order of registration."""
-        route = self._routes.get(topic)
-        if route is None:
-            if len(self._routes) >= self._max_routes:
-                self._routes.clear()
-            route = self._routes[topic] = self._resolve(topic)
-        return route
+        """Return the listeners of a topic: first those of the exact topic, then those of globs.
+
+        Listeners of the same topic or glob are in the order of their registration.
+        """
+        found = self._resolved.get(topic)
+        if found is None:
+            if len(self._resolved) >= self._max_cached:
+                self._resolved.clear()
+            found = self._resolved[topic] = self._resolve(topic)
+        return found
 
     def _resolve(self, topic: str) -> tuple[_Listener, ...]:
         found = list(self._exact.get(topic, ()))
@@ -96,12 +99,12 @@ class TopicIndex(Generic[_Listener]):
 
 
 def is_glob(topic: str) -> bool:
-    """Return whether a topic is a glob and may match several topics."""
+    """Return whether a topic contains a wildcard and may match several topics."""
     return _WILD.search(topic) is not None
 
 
 def domain_of(entity: str) -> str:
-    """Return the domain of an entity id or glob; empty for a glob whose domain contains a wildcard."""
+    """Return the domain of an entity id or glob, or an empty string if the domain contains a wildcard."""
     domain = entity.partition(".")[0]
     return "" if is_glob(domain) else domain
 
@@ -112,10 +115,10 @@ def any_group(_: str) -> str:
 
 
 def check_entity(entity_id: object) -> str:
-    """Return an entity id or glob as the index stores it: ``*`` alone becomes ``*.*``.
+    """Check an entity id or glob, and return it in the form that the index stores: ``*`` becomes ``*.*``.
 
     Raises:
-        RegistrationError: It can match no entity. The message contains a corrected form.
+        RegistrationError: The value can match no entity. The message contains a corrected value.
     """
     if not isinstance(entity_id, str):
         raise RegistrationError(
@@ -132,10 +135,10 @@ def check_entity(entity_id: object) -> str:
 
 
 def check_event_type(event_type: object) -> str:
-    """Return an event type or glob.
+    """Check an event type or glob, and return it.
 
     Raises:
-        RegistrationError: It can match no event, because it is not a string, is empty, or contains a space.
+        RegistrationError: The value can match no event, because it is not a string, is empty, or contains a space.
     """
     if isinstance(event_type, str) and event_type and not re.search(r"\s", event_type):
         return event_type

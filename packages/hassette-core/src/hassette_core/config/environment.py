@@ -11,7 +11,7 @@ from pydantic_settings import PydanticBaseSettingsSource
 from hassette_core.errors import ConfigError
 
 PREFIX = "HASSETTE__"
-SECRET_KEYS = frozenset({"token"})
+TOKEN_KEYS = frozenset({"token"})
 """Keys whose values are always read as text, and never shown."""
 
 
@@ -57,7 +57,7 @@ class EnvironmentTables(PydanticBaseSettingsSource):
                     raise _contradiction(path, depth, names)
                 table = cast("dict[str, Any]", below)
             text = os.environ[names[path]]
-            table[key] = text if key in SECRET_KEYS else _value(text, typed=of_core)
+            table[key] = text if key in TOKEN_KEYS else _value(text, typed=of_core)
         return tables
 
 

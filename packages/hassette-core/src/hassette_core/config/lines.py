@@ -6,7 +6,7 @@ _HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
 class Lines:
@@ -19,9 +19,9 @@ class Lines:
     """
 
     def __init__(self, text: str) -> None:
-        self._lines: dict[Path, int] = {}
-        table: Path = ()
-        counts: dict[Path, int] = {}
+        self._lines: dict[KeyPath, int] = {}
+        table: KeyPath = ()
+        counts: dict[KeyPath, int] = {}
         # Windows Notepad puts a byte order mark before the text.
         for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
             if header := _HEADER.match(line):
@@ -33,7 +33,7 @@ class Lines:
             elif key := _KEY.match(line):
                 self._lines.setdefault((*table, *_parts(key[1])), number)
 
-    def find(self, path: Path) -> int | None:
+    def find(self, path: KeyPath) -> int | None:
         """Return the line, counted from 1, of the key at the path, or of the nearest table that contains it."""
         for length in range(len(path), 0, -1):
             if path[:length] in self._lines:
@@ -41,5 +41,5 @@ class Lines:
         return None
 
 
-def _parts(dotted: str) -> Path:
+def _parts(dotted: str) -> KeyPath:
     return tuple(part.strip("\"'") for part in _PART.findall(dotted))

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from hassette_core.config.environment import SECRET_KEYS, EnvironmentTables, set_by
+from hassette_core.config.environment import TOKEN_KEYS, EnvironmentTables, set_by
 from hassette_core.config.problems import missing_token
 from hassette_core.redaction import find_secrets
 from hassette_executor import ExecutorSettings
@@ -184,7 +184,7 @@ class HassetteConfig(BaseSettings):
     def secrets(self) -> frozenset[str]:
         """Texts that must not appear in any log: tokens, and the values of secret keys, including those of apps."""
         token = self.home_assistant.token
-        found = [table.get(key) for table in self.plugins.values() for key in SECRET_KEYS]
+        found = [table.get(key) for table in self.plugins.values() for key in TOKEN_KEYS]
         found.append(token.get_secret_value() if token is not None else None)
         found += find_secrets(self.plugins)
         for app in self.apps.values():

@@ -1,4 +1,10 @@
-"""Callables that apps register: inspection, parameters, durations, and keyword options."""
+"""The code that bus and scheduler share to register a handler and to call it with the right arguments.
+
+At registration, `keyword_options` and `check_options` check the options of the call (`options`, `durations`),
+`inspect_callable` finds the name and source location of the handler (`callables`), and an `InjectionPlan` reads its
+parameters (`injection`). For each event, the bus calls `InjectionPlan.bind`. The executor then calls the result, which
+reads the values of the parameters from the event (`parameters`) and calls the handler.
+"""
 
 from hassette_core.handlers.callables import (
     CallableInfo,

@@ -1,4 +1,4 @@
-"""Inspect callables that apps register: name, source location, and whether they run on the event loop."""
+"""Inspect the callables that apps register: name, source location, and whether they run on the event loop."""
 
 import functools
 import inspect
@@ -23,10 +23,11 @@ class CallableInfo(NamedTuple):
     """Facts about a callable.
 
     Attributes:
-        name: Its short name, such as ``on_motion``: the default name of its listener or job.
+        name: Short name, such as ``on_motion``. It is the default name of the listener or job.
         qualified: Module and qualified name.
-        runs_in: ``async`` for a coroutine function, ``sync`` for everything else, which runs in a thread.
-        source: Where it is defined; None when that is unknown.
+        runs_in: ``async`` for a coroutine function, which runs on the event loop; ``sync`` for any other callable,
+            which runs in a thread.
+        source: Where the callable is defined; None when that is unknown.
     """
 
     name: str
@@ -39,16 +40,16 @@ def inspect_callable(option: str, target: Callable[..., object]) -> CallableInfo
     """Return the facts about a callable.
 
     Args:
-        option: The parameter that received it, for the error message.
+        option: Name of the parameter that received the callable, for the error message.
         target: A function, a bound method, a ``functools.partial``, a lambda, or an object with ``__call__``.
 
     Raises:
-        RegistrationError: It is not callable (perhaps the result of a call), or it contains a ``yield``.
+        RegistrationError: The target is not callable, or it contains a ``yield``.
     """
     if not callable(target):
         hint = ""
         if inspect.iscoroutine(target):
-            target.close()  # otherwise Python warns later, far from the cause, that it was never awaited
+            target.close()  # otherwise Python warns later, far from the cause, that the coroutine was never awaited
             hint = "; leave out the parentheses to pass the function and not its result"
         raise RegistrationError(f"{option} must be callable, got {target!r}{hint}")
     check_body(option, target)
@@ -63,22 +64,23 @@ def inspect_callable(option: str, target: Callable[..., object]) -> CallableInfo
 
 
 def check_body(option: str, target: Callable[..., object]) -> None:
-    """Check that a call of the target runs its body.
+    """Check that a callable is not a generator function.
 
-    A decorated generator function passes, because its decorator may iterate over it.
+    A decorated generator function passes, because the decorator may iterate over the generator.
 
     Args:
-        option: The parameter that received it, for the error message.
+        option: Name of the parameter that received the callable, for the error message.
         target: The callable.
 
     Raises:
-        RegistrationError: It contains a ``yield``. A call would only create a generator, and appear to succeed.
+        RegistrationError: The callable contains a ``yield``. A call would only create a generator. The body would never
+            run, and the call would appear to succeed.
     """
     inner = _without_partial(target)
     for function in (inner, type(inner).__call__):
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise RegistrationError(
-                f"{option} must not contain a yield, got {name_of(inner)}: a call of it runs nothing. Remove the yield,"
+                f"{option} must not contain a yield, got {name_of(inner)}: calling it runs nothing. Remove the yield,"
                 " or pass a function that iterates over it"
             )
 
@@ -87,7 +89,7 @@ def check_hook(option: str, hook: object) -> None:
     """Check an error hook.
 
     Raises:
-        RegistrationError: It is not callable, or contains a ``yield``.
+        RegistrationError: The hook is not callable, or contains a ``yield``.
     """
     if not callable(hook):
         raise RegistrationError(f"{option} must be callable, got {hook!r}")
@@ -95,7 +97,7 @@ def check_hook(option: str, hook: object) -> None:
 
 
 def is_async(target: Callable[..., object]) -> bool:
-    """Return whether a call of the target returns a coroutine, judged by its definition."""
+    """Return whether the target is defined with ``async def``, so that a call returns a coroutine."""
     inner = _without_partial(target)
     if inspect.iscoroutinefunction(inner):
         return True
@@ -116,7 +118,7 @@ def _without_partial(target: Callable[..., object]) -> Callable[..., object]:
 
 def _locate(function: Any) -> SourceLocation | None:
     code = getattr(function, "__code__", None)
-    if code is None:  # a builtin, or written in C
+    if code is None:  # a builtin, or a function in C
         return None
     lines = linecache.getlines(code.co_filename)
     block = inspect.getblock(lines[code.co_firstlineno - 1 :]) if lines else []

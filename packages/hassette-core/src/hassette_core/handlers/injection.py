@@ -1,4 +1,4 @@
-"""`InjectionPlan`: read a handler's parameters at registration, and fill them in for each run."""
+"""`InjectionPlan`: read a handler's parameters at registration, and pass values for them in each run."""
 
 import inspect
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from hassette_core.handlers.parameters import Attr, Data, Missing, ParameterMark
 from hassette_executor import DependencyError
 
 Provides = Literal["change", "event", "nothing"]
-"""The kind of trigger: a state change, another event, or a job that is due, which provides nothing."""
+"""The kind of trigger: a state change, another event, or a due job. A due job provides no values."""
 
 _KNOWN = (
     "event: StateChanged, EntityId, NewState, OldState, and"
@@ -27,12 +27,13 @@ class _Slot(NamedTuple):
     """One parameter of a handler.
 
     Attributes:
-        name: Its name.
-        marker: Reads its value from the event.
+        name: Name of the parameter.
+        marker: Reads the value from the event.
         convert: Converts the value to the annotated type; None when no conversion is needed.
         optional: True when the annotation allows None.
-        default: Its default, or `inspect.Parameter.empty`.
-        by_name: True when it is passed by keyword, because it is keyword-only or an earlier parameter is left out.
+        default: Default of the parameter, or `inspect.Parameter.empty`.
+        by_name: True when the value is passed by keyword, because the parameter is keyword-only, or because an earlier
+            parameter is left out.
     """
 
     name: str
@@ -44,14 +45,14 @@ class _Slot(NamedTuple):
 
 
 class InjectionPlan:
-    """How to call one handler.
+    """Fills in the parameters of one handler.
 
     Args:
         handler: The callable.
         provides: The kind of trigger.
 
     Raises:
-        RegistrationError: A parameter can never be filled in. The message names it and the annotations that can.
+        RegistrationError: A parameter can never get a value. The message names the parameter and a fix.
     """
 
     def __init__(self, handler: Handler, provides: Provides) -> None:
@@ -60,7 +61,7 @@ class InjectionPlan:
         left_out = False
         for parameter in _parameters(handler):
             if (slot := _slot(handler, parameter, provides)) is None:
-                left_out = True  # it keeps its default, so the following ones must be passed by keyword
+                left_out = True  # this parameter keeps its default, so the next ones must be passed by keyword
             else:
                 slots.append(slot._replace(by_name=slot.by_name or left_out))
         self._positional = tuple(slot for slot in slots if not slot.by_name)
@@ -68,9 +69,9 @@ class InjectionPlan:
         self._event_only = [type(slot.marker) for slot in slots] == [WholeEvent] and not self._named
 
     def bind(self, event: Event) -> Callable[[], Any]:
-        """Return a callable without parameters that fills in the parameters and calls the handler.
+        """Return a callable without parameters that reads the values from the event and calls the handler.
 
-        A call of it raises `DependencyError` when the event has no value for a parameter.
+        The returned callable raises `DependencyError` when the event has no value for a parameter.
         """
         if self._event_only:
             return partial(self._handler, event)
@@ -88,7 +89,7 @@ def _parameters(handler: Handler) -> list[inspect.Parameter]:
     try:
         inspect.signature(handler)
     except ValueError:
-        # A function in C without a signature is called without arguments.
+        # A function in C may have no signature. It is called without arguments.
         return []
     try:
         signature = inspect.signature(handler, eval_str=True)
@@ -97,7 +98,7 @@ def _parameters(handler: Handler) -> list[inspect.Parameter]:
             f"handler {name_of(handler)} has an annotation that cannot be evaluated: {error}; import that name at"
             " runtime, not under TYPE_CHECKING"
         ) from None
-    except Exception as error:  # noqa: BLE001  an annotation is the app's code and may raise anything
+    except Exception as error:  # noqa: BLE001  an annotation is code of the app and may raise any exception
         raise RegistrationError(
             f"handler {name_of(handler)} has an annotation that cannot be evaluated: {describe_error(error)};"
             " write a type, with None inside the quotes if it is quoted: 'NewState | None'"
@@ -139,7 +140,7 @@ def _marker(parameter: inspect.Parameter, annotation: Any) -> ParameterMarker | 
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:
-    """Remove ``| None``: ``NewState | None`` becomes ``NewState`` and True."""
+    """Return the annotation without ``| None``, and whether it had it: ``NewState | None`` gives (NewState, True)."""
     if get_origin(annotation) not in (Union, UnionType) or NoneType not in get_args(annotation):
         return annotation, False
     return Union[tuple(arm for arm in get_args(annotation) if arm is not NoneType)], True  # noqa: UP007  known only now
@@ -148,7 +149,7 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
 def _converter(
     handler: Handler, parameter: inspect.Parameter, annotation: Any, marker: ParameterMarker
 ) -> tuple[Callable[[object], object] | None, bool]:
-    """Return the function that converts to the annotated type, and whether that type allows None."""
+    """Return the function that converts a value to the annotated type, and whether that type allows None."""
     if get_origin(annotation) is not Annotated:
         return None, False
     wanted = annotation.__origin__
@@ -159,7 +160,7 @@ def _converter(
         return None, optional
     try:
         adapter: TypeAdapter[object] = TypeAdapter(wanted)
-    except Exception as error:  # noqa: BLE001  a type may run code of the app, which may raise anything
+    except Exception as error:  # noqa: BLE001  a type may run code of the app, which may raise any exception
         why = error.message if isinstance(error, PydanticUserError) else describe_error(error)
         raise RegistrationError(
             f"handler {name_of(handler)} has the parameter {str(parameter)!r}, and no value can be converted to its"

@@ -1,7 +1,8 @@
-"""Keyword options of listeners and jobs. Each is defined once: type, default, check and documentation.
+"""Keyword options of listeners and jobs.
 
-A TypedDict lists the options for type checkers, and the metadata of each key is an `Option`. `keyword_options` shows
-them in the signature and the docstring of every method that takes them:
+Each option is defined once, with its type, default, check and documentation: a TypedDict lists the options for type
+checkers, and the annotation of each key contains an `Option`. `keyword_options` adds the options to the signature and
+the docstring of every method that takes them::
 
     class RunOptions(TypedDict, total=False):
         timeout: Annotated[Duration | None, Option("Deadline of one run, in seconds.", check_timeout)]
@@ -24,7 +25,7 @@ from hassette_executor import ErrorHook
 
 _DOC_WIDTH = 110
 _PLACEHOLDER = "    **options:"
-"""The line of a docstring that is replaced by the documentation of the options."""
+"""Start of the line in a docstring that the documentation of the options replaces."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,11 +35,11 @@ class Option(NamedTuple):
     """One keyword option.
 
     Attributes:
-        doc: Its documentation.
-        check: Called with the option's name and a value other than the default. Returns the string that the
-            registration's settings show for the value, or None to leave it out. Raises `RegistrationError` when the
-            value cannot work.
-        default: Its value when it is left out.
+        doc: Documentation of the option.
+        check: Called with the option's name and a value other than the default. It returns the string that the
+            registration's settings show for the value, or None to leave the option out of the settings. It raises
+            `RegistrationError` when the value cannot work.
+        default: Value of the option when the caller leaves it out.
     """
 
     doc: str
@@ -52,20 +53,20 @@ def check_wait(option: str, value: object) -> str:
 
 
 def check_timeout(option: str, value: object) -> str:
-    """Check a duration of 0 or more, where 0 stands for no limit."""
+    """Check a duration of 0 or more, where 0 means no limit."""
     timeout_s = seconds(option, value, zero=True)
     return describe_duration(timeout_s) if timeout_s else "none"
 
 
 def check_flag(option: str, value: object) -> str:
-    """Check a flag."""
+    """Check that a value is True or False."""
     if not isinstance(value, bool):
         raise RegistrationError(f"{option} must be True or False, got {value!r}")
     return "yes" if value else "no"
 
 
 def check_name(option: str, name: object) -> None:
-    """Check the name of a listener or job. The settings do not repeat it."""
+    """Check the name of a listener or job. It returns None, because the settings do not repeat the name."""
     if not isinstance(name, str) or not name.strip():
         raise RegistrationError(f"{option} must be a non-blank string, got {name!r}")
 
@@ -83,23 +84,23 @@ class RunOptions(TypedDict, total=False):
     ]
     on_error: Annotated[
         ErrorHook | None,
-        Option("Called with an `ErrorContext` when a run fails, instead of the app's ``on_error``.", check_hook),
+        Option("Called with an `ErrorContext` when a run fails, in place of the app's ``on_error``.", check_hook),
     ]
     name: Annotated[
         str | None,
-        Option("The name in the history, unique within the app instance. Default: the handler's name.", check_name),
+        Option("The name in the history, unique in the app instance. By default the handler's name.", check_name),
     ]
 
 
 def options_of(definition: type) -> dict[str, Option]:
-    """Return the options of a TypedDict by name, with those of `RunOptions` last."""
+    """Return the options of a TypedDict by name. The options of `RunOptions` come last."""
     hints = get_type_hints(definition, include_extras=True)
     found = {name: next(extra for extra in get_args(hint) if isinstance(extra, Option)) for name, hint in hints.items()}
     return dict(sorted(found.items(), key=lambda item: item[0] in RunOptions.__annotations__))
 
 
 def check_options(definition: type, given: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    """Check options. Return those with other values than their defaults, as strings for the registration's settings.
+    """Check options. Return the options that differ from their defaults, as strings for the registration's settings.
 
     Raises:
         RegistrationError: A value cannot work. The message names the option and a value that would work.
@@ -115,11 +116,11 @@ def check_options(definition: type, given: Mapping[str, object]) -> tuple[tuple[
 
 
 def keyword_options(method: Callable[P, R]) -> Callable[P, R]:
-    """Show the options of a method that takes ``handler, /, ..., **options: Unpack[...]``, and check its calls.
+    """Decorate a method that takes ``handler, /, ..., **options: Unpack[...]``.
 
-    ``help()`` and `inspect.signature` show each option with its default. In the docstring, the line ``**options:`` is
-    replaced by their documentation. A call with the wrong argument order or an unknown option raises a
-    `RegistrationError` with the correct call.
+    ``help()`` and `inspect.signature` show each option with its default. In the docstring, the documentation of the
+    options replaces the line ``**options:``. A call with the wrong argument order or an unknown option raises a
+    `RegistrationError`, whose message contains a correction.
     """
     signature = inspect.signature(method)
     parameters = dict(signature.parameters)

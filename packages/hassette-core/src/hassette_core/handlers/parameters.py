@@ -1,4 +1,6 @@
-"""Annotations of handler parameters that an event fills in.
+"""Annotations that select a value of the event for a parameter of a handler.
+
+Each of these handlers can be registered::
 
     async def on_motion(self) -> None: ...
     async def on_motion(self, event: StateChanged) -> None: ...

@@ -1,21 +1,27 @@
-"""Start, supervise, restart and stop the framework's services."""
+"""Start, supervise, restart and stop the framework's services.
 
-from hassette_core.lifecycle.context import ServiceContext
+`hassette_core.framework` creates the services and passes them to a `Supervisor` as `ServiceSpec` objects. For each
+service, a `SupervisedService` calls ``start``, ``serve`` and ``stop`` (the protocols `Resource` and `Service`), and
+restarts the service after a crash (`RestartPolicy`). The `StatusBoard` shows the status of every service. The
+`SupervisorObserver` logs and records each change. All of this runs on the event loop.
+"""
+
+from hassette_core.lifecycle.async_with import AsyncWithService
 from hassette_core.lifecycle.protocols import Resource, Service
 from hassette_core.lifecycle.restarts import RestartPolicy
-from hassette_core.lifecycle.status import ServiceStatus, StatusBoard, StatusChange
+from hassette_core.lifecycle.status import ServiceStatus, StatusBoard, StatusReport
 from hassette_core.lifecycle.supervised_service import ServiceSpec, is_being_cancelled
 from hassette_core.lifecycle.supervisor import Supervisor, SupervisorObserver
 
 __all__ = [
+    "AsyncWithService",
     "Resource",
     "RestartPolicy",
     "Service",
-    "ServiceContext",
     "ServiceSpec",
     "ServiceStatus",
     "StatusBoard",
-    "StatusChange",
+    "StatusReport",
     "Supervisor",
     "SupervisorObserver",
     "is_being_cancelled",

@@ -1,4 +1,4 @@
-"""Interfaces of the services that the supervisor runs. Classes satisfy them by shape, without inheritance."""
+"""Protocols of the services that the supervisor runs. A class satisfies them without inheriting from them."""
 
 from typing import Protocol, runtime_checkable
 
@@ -9,32 +9,33 @@ class Resource(Protocol):
 
     @property
     def name(self) -> str:
-        """Name for people, in one or two lowercase words: ``store``, ``home assistant link``."""
+        """Name in logs and pages, in a few lowercase words: ``store``, ``home assistant link``."""
         ...
 
     async def start(self) -> None:
-        """Get ready. Services that depend on this one start after it returns.
+        """Start the resource. Services that depend on it start after this method has returned.
 
         Raises:
-            FatalError: A retry cannot help, and the framework cannot run: the process ends.
-            Exception: The start failed. The process ends if the service is required; otherwise the supervisor retries.
+            FatalError: The start failed, and a retry cannot help. The process ends.
+            Exception: The start failed. The process ends if the service is required and has never run; otherwise the
+                supervisor retries.
         """
         ...
 
     async def stop(self) -> None:
-        """Release everything. May be called twice, and after a failed `start`."""
+        """Release all resources. May be called twice, and after a failed `start`."""
         ...
 
 
 @runtime_checkable
 class Service(Resource, Protocol):
-    """A resource that also runs, such as a connection that reconnects."""
+    """A resource that also works continuously, such as a connection that reconnects."""
 
     async def serve(self) -> None:
         """Work until cancelled, or until `stop` is called.
 
         Raises:
-            FatalError: As for `start`.
-            Exception: The service crashed. The supervisor stops it, waits, and starts it again.
+            FatalError: The service failed, and a retry cannot help. The process ends.
+            Exception: The service crashed. The supervisor stops the service, waits, and starts it again.
         """
         ...

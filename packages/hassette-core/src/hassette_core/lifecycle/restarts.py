@@ -1,4 +1,4 @@
-"""Restart policy: pauses between attempts, and the crash budget."""
+"""Rules for restarts: pauses between attempts, and the crash budget."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ class RestartPolicy:
     """Pauses between attempts, and the number of crashes that are allowed.
 
     Attributes:
-        first_pause_s: Upper bound of the first pause, in seconds; it doubles with each further attempt.
-        longest_pause_s: Upper bound of every pause.
+        first_pause_s: Upper bound of the first pause, in seconds. The bound doubles with each further attempt.
+        longest_pause_s: Upper bound of every pause, in seconds.
         budget: Number of crashes allowed within the window.
         window_s: Length of the window, in seconds.
-        rest_s: Pause of an exhausted service that is not required, before it is started again.
+        rest_s: How long an optional service pauses after its budget is used up, in seconds.
     """
 
     first_pause_s: float = 0.5
@@ -26,10 +26,10 @@ class RestartPolicy:
     def pause_s(self, attempt: int, random: Random) -> float:
         """Return the pause before the given attempt (counted from 1), in seconds.
 
-        The pause is between half of the bound and the bound, so that services that crashed together do not all restart
-        in the same instant.
+        The pause is random, between half of the upper bound and the upper bound. Otherwise services that crashed
+        together would all restart in the same instant.
         """
-        # The exponent is capped: 2.0 ** 1100 overflows, and a store may fail for days.
+        # The exponent is limited, because 2.0 ** 1100 overflows. A store that fails for days makes that many attempts.
         bound = min(self.longest_pause_s, self.first_pause_s * 2.0 ** min(attempt - 1, 32))
         return bound * random.uniform(0.5, 1.0)
 
@@ -46,7 +46,7 @@ class CrashBudget:
         self._crashes: deque[float] = deque()
 
     def spend(self, now_s: float) -> int | None:
-        """Count a crash. Return the number of crashes in the window, or None if that exceeds the budget."""
+        """Count a crash. Return the number of crashes in the window, or None if it exceeds the budget."""
         self._crashes.append(now_s)
         while self._crashes[0] <= now_s - self._policy.window_s:
             self._crashes.popleft()

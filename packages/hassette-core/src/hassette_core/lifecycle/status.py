@@ -8,25 +8,25 @@ class ServiceStatus(StrEnum):
     """Status of a service."""
 
     WAITING = "waiting"
-    """Not started yet: a service that it depends on starts first."""
+    """Not started yet, because a service that it depends on starts first."""
     STARTING = "starting"
     RUNNING = "running"
     DEGRADED = "degraded"
-    """Could not start; the supervisor retries, and all other services keep running."""
+    """Could not start. The supervisor retries, and all other services keep running."""
     RESTARTING = "restarting"
-    """Crashed; starts again after a pause."""
+    """Crashed. The supervisor starts it again after a pause."""
     EXHAUSTED = "exhausted"
     """Crashed more often than its budget allows."""
     STOPPING = "stopping"
     STOPPED = "stopped"
 
 
-class StatusChange(NamedTuple):
-    """Change of a service's status.
+class StatusReport(NamedTuple):
+    """The status of a service, with the event that led to it.
 
     Attributes:
         name: Name of the service.
-        status: Its new status.
+        status: Status since that event.
         kind: Kind of the lifecycle event, such as ``service_crashed``.
         detail: Reason, in one sentence; may be empty.
     """
@@ -38,26 +38,26 @@ class StatusChange(NamedTuple):
 
 
 class StatusBoard:
-    """Newest status of every service, in starting order, followed by the plugins that could not be loaded."""
+    """Newest status of every service, in the order of their start, followed by the plugins that could not be loaded."""
 
     def __init__(self) -> None:
-        self._services: dict[str, StatusChange] = {}
-        self._broken: list[StatusChange] = []
+        self._services: dict[str, StatusReport] = {}
+        self._broken: list[StatusReport] = []
 
-    def update(self, change: StatusChange) -> None:
+    def update(self, report: StatusReport) -> None:
         """Replace the status of one service."""
-        self._services[change.name] = change
+        self._services[report.name] = report
 
-    def add_broken(self, change: StatusChange) -> None:
+    def add_broken(self, report: StatusReport) -> None:
         """Add a plugin that could not be loaded."""
-        self._broken.append(change)
+        self._broken.append(report)
 
     def status_of(self, name: str) -> ServiceStatus | None:
-        """Return the status of the service with the given name; None if there is none."""
-        change = self._services.get(name)
-        return None if change is None else change.status
+        """Return the status of the service with the given name; None if there is no such service."""
+        report = self._services.get(name)
+        return None if report is None else report.status
 
     @property
-    def statuses(self) -> tuple[StatusChange, ...]:
-        """The newest status of each service."""
+    def statuses(self) -> tuple[StatusReport, ...]:
+        """The newest status of each service and each plugin that could not be loaded."""
         return (*self._services.values(), *self._broken)

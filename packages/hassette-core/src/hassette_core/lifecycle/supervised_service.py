@@ -9,12 +9,12 @@ from random import Random
 from hassette_core.errors import FatalError, ServiceExhaustedError, StartFailedError, describe_error
 from hassette_core.lifecycle.protocols import Resource, Service
 from hassette_core.lifecycle.restarts import CrashBudget, RestartPolicy
-from hassette_core.lifecycle.status import ServiceStatus, StatusChange
+from hassette_core.lifecycle.status import ServiceStatus, StatusReport
 
 logger = logging.getLogger(__name__)
 
-CUT_OFF_S = 0.2
-"""Time for the tasks of a service to end once they are cancelled."""
+CANCEL_WAIT_S = 0.2
+"""How long to wait for the tasks of a service after their cancellation, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,10 @@ class ServiceSpec:
     """A service, and the rules for its supervision.
 
     Attributes:
-        service: The service. One without ``serve`` is only started and stopped.
+        service: The service. A resource without ``serve`` is only started and stopped.
         after: Names of the services that start before this one and stop after it.
-        required: Whether the process ends if this service fails for good. Other failures leave the rest running.
+        required: Whether the process ends when this service cannot start or crashes too often. If a service that is
+            not required fails, the other services keep running.
         reserve_s: Seconds of the stop budget that are reserved for this service.
     """
 
@@ -35,14 +36,14 @@ class ServiceSpec:
 
 
 class SupervisedService:
-    """Runs one service until it is stopped or fails for good.
+    """Runs one service, and restarts it after a crash, until it is stopped or the process must end.
 
     Args:
         spec: The service and its rules.
-        policy: When to restart it, and when to stop retrying.
-        on_change: Called with every change of status.
+        policy: When to restart the service, and when to stop retrying.
+        on_change: Called with every new status.
         on_fatal: Called with the cause when the process must end.
-        monotonic: Clock that dates crashes, in seconds.
+        monotonic: Returns the time of a crash, in seconds.
         sleep: Waits between attempts.
         random: Source of the jitter in the pauses.
 
@@ -50,7 +51,7 @@ class SupervisedService:
         name: Name of the service.
         spec: The service and its rules.
         status: Its newest status.
-        attempted: Set once the service has started, or its first attempt has failed.
+        attempted: Set once the service has started, or its first attempt to start has failed.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class SupervisedService:
         spec: ServiceSpec,
         *,
         policy: RestartPolicy,
-        on_change: Callable[[StatusChange], None],
+        on_change: Callable[[StatusReport], None],
         on_fatal: Callable[[FatalError], None],
         monotonic: Callable[[], float],
         sleep: Callable[[float], Awaitable[object]],
@@ -66,7 +67,7 @@ class SupervisedService:
     ) -> None:
         self.name = spec.service.name
         self.spec = spec
-        self.status = StatusChange(self.name, ServiceStatus.WAITING, "service_waiting")
+        self.status = StatusReport(self.name, ServiceStatus.WAITING, "service_waiting")
         self.attempted = asyncio.Event()
         self._policy = policy
         self._on_change = on_change
@@ -86,7 +87,7 @@ class SupervisedService:
         self._task = tasks.create_task(self._supervise(), name=f"supervise {self.name}")
 
     async def end(self, tasks: asyncio.TaskGroup, allowed_s: float) -> None:
-        """Stop the service for good; cancel it if that takes longer than the given seconds.
+        """Stop the service, and do not start it again. If that takes longer than ``allowed_s``, cancel its tasks.
 
         ``stop`` is called while ``serve`` still runs, so that the service can finish its work first.
         """
@@ -95,7 +96,7 @@ class SupervisedService:
         self._stopping = True
         self._publish(ServiceStatus.STOPPING, "service_stopping")
         if not self._serving:
-            # The service is starting or waits for a retry. End that first: stop() must not race with start().
+            # The service is starting or waits for a retry. End this first, so that stop() does not run during start().
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=allowed_s)
         stop = tasks.create_task(self._stop_service(), name=f"stop {self.name}")
@@ -103,7 +104,7 @@ class SupervisedService:
         detail = "" if stop.done() else f"did not stop within {allowed_s:.1f} s and was cancelled"
         stop.cancel()
         self._task.cancel()
-        await asyncio.wait({stop, self._task}, timeout=CUT_OFF_S)
+        await asyncio.wait({stop, self._task}, timeout=CANCEL_WAIT_S)
         self._publish(ServiceStatus.STOPPED, "service_stopped", detail)
 
     async def _supervise(self) -> None:
@@ -119,7 +120,10 @@ class SupervisedService:
             await self._sleep(pause_s)
 
     async def _run_once(self) -> tuple[bool, str | None]:
-        """Start and serve once. Return whether the start succeeded, and the problem; None ends the supervision."""
+        """Start the service and serve once. Return whether the start succeeded, and the problem.
+
+        Without a problem, the supervision of this service is over.
+        """
         service, started = self.spec.service, False
         if not self._failed_starts:
             self._publish(ServiceStatus.STARTING, "service_starting")
@@ -135,8 +139,8 @@ class SupervisedService:
             self._on_fatal(error)
             return started, None
         except asyncio.CancelledError as error:
-            # A client library may cancel its futures when a connection ends. That looks like a cancellation of this
-            # task; treating it as such would silently stop the service.
+            # A client library may cancel its futures when a connection ends. This looks like a cancellation of the
+            # current task, and would silently stop the service.
             if is_being_cancelled():
                 raise
             return started, describe_error(error, with_type=False)
@@ -154,10 +158,10 @@ class SupervisedService:
         self.attempted.set()
 
     def _pause_after(self, problem: str, *, at_start: bool) -> float | None:
-        """Return the pause before the next attempt, in seconds; None if the process ends instead."""
+        """Return the pause before the next attempt, in seconds; None if there is none, because the process ends."""
         required = self.spec.required
         if at_start and not required:
-            # No budget: a missing resource, such as free disk space, may come back after days.
+            # Failed starts have no budget, because a missing resource, such as free disk space, may return after days.
             self._failed_starts += 1
             self._publish(ServiceStatus.DEGRADED, "service_degraded", problem)
             return self._policy.pause_s(self._failed_starts, self._random)
@@ -179,20 +183,20 @@ class SupervisedService:
         try:
             await self.spec.service.stop()
         except Exception:
-            # A failed stop must not keep the other services from stopping: the database stops last.
+            # The other services must still stop. The last one is the database.
             logger.exception("Service failed while stopping", extra={"service": self.name})
 
     def _publish(self, status: ServiceStatus, kind: str, detail: str = "") -> None:
-        change = StatusChange(self.name, status, kind, detail)
-        if change != self.status:  # a retry that fails in the same way again is not reported again
-            self.status = change
-            self._on_change(change)
+        report = StatusReport(self.name, status, kind, detail)
+        if report != self.status:  # further retries with the same failure are not reported again
+            self.status = report
+            self._on_change(report)
 
 
 def is_being_cancelled() -> bool:
     """Return whether a request to cancel the current task is pending.
 
-    In ``except CancelledError``, False means that the cancellation came from inside: a library cancelled its future.
+    In ``except CancelledError``, False means that the task was not cancelled: a library cancelled one of its futures.
     """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

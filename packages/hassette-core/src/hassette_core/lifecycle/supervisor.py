@@ -1,4 +1,4 @@
-"""Starts, supervises and stops the framework's services in dependency order."""
+"""`Supervisor`: start the framework's services in dependency order, supervise them, and stop them."""
 
 import asyncio
 import time
@@ -9,44 +9,44 @@ from typing import Protocol
 
 from hassette_core.errors import FatalError
 from hassette_core.lifecycle.restarts import RestartPolicy
-from hassette_core.lifecycle.status import StatusBoard, StatusChange
+from hassette_core.lifecycle.status import StatusBoard, StatusReport
 from hassette_core.lifecycle.supervised_service import ServiceSpec, SupervisedService
 
 
 class SupervisorObserver(Protocol):
-    """Receives the supervisor's events, on the event loop. No method may raise."""
+    """Receives the supervisor's events, on the event loop. No method may raise an exception."""
 
-    def status_changed(self, change: StatusChange) -> None:
-        """A service has a new status; the board shows it already."""
+    def status_changed(self, report: StatusReport) -> None:
+        """Receive the new status of a service. The board already shows it."""
         ...
 
     def failed(self, cause: FatalError) -> None:
-        """The process must end because of the cause; no service has been stopped yet."""
+        """Receive the reason why the process must end. All services are stopped afterwards."""
         ...
 
-    def cut_off(self) -> None:
-        """`Supervisor.run` was cancelled without a request to stop; no service has been stopped yet."""
+    def cancelled(self) -> None:
+        """Learn that `Supervisor.run` was cancelled without a request to stop. All services are stopped afterwards."""
         ...
 
 
 class Supervisor:
-    """Starts services in dependency order, restarts crashed ones, and stops all in reverse order.
+    """Starts services in dependency order, restarts crashed services, and stops all services in reverse order.
 
-    The task group of `run` owns every task; all of them have ended when `run` returns.
+    The task group of `run` owns every task. When `run` returns, all tasks have ended.
 
     Args:
         specs: The services, in any order.
         policy: When to restart a service, and when to stop retrying; None for the default.
-        stop_budget_s: Seconds for stopping all services. Docker kills the process after 10.
-        board: Shows the status of each service.
+        stop_budget_s: Seconds for stopping all services. By default, Docker kills the process after 10 s.
+        board: Receives the status of each service; None for a new board.
         observer: Receives events; None for no observer.
-        monotonic: Clock that dates crashes, in seconds.
+        monotonic: Returns the time of a crash, in seconds.
         sleep: Waits the given number of seconds between attempts.
         random: Source of the jitter in the pauses.
 
     Attributes:
         board: Shows the status of each service.
-        started: Set once each required service has started, and each other one has been attempted.
+        started: Set once every required service has started and every optional service has been tried once.
 
     Raises:
         ValueError: Two services have the same name, or a service depends on a name that does not exist.
@@ -96,21 +96,20 @@ class Supervisor:
         self._stop_requested.set()
 
     async def run(self) -> None:
-        """Start all services, wait for a request to stop, and stop all services. Can be called once.
+        """Start all services, wait for a request to stop, and stop all services. Call it only once.
 
         Raises:
-            FatalError: The cause, if a failure ended the run: an error of that class from a service, a required service
-                that did not start (`StartFailedError`) or crashed too often (`ServiceExhaustedError`). All services
-                have been stopped.
+            FatalError: A service raised it, or a required service did not start (`StartFailedError`) or crashed too
+                often (`ServiceExhaustedError`). All services have been stopped.
         """
         async with asyncio.TaskGroup() as tasks:
-            # The finally clause also stops the services in order when run() itself is cancelled.
+            # The finally clause also stops the services when run() itself is cancelled.
             try:
                 await self._start_all(tasks)
                 await self._stop_requested.wait()
             except asyncio.CancelledError:
                 if not self.stopping and self._observer is not None:
-                    self._observer.cut_off()
+                    self._observer.cancelled()
                 raise
             finally:
                 self._stop_requested.set()
@@ -134,14 +133,14 @@ class Supervisor:
         deadline = time.monotonic() + self._stop_budget_s
         remaining = self._services[::-1]
         for position, service in enumerate(remaining, start=1):
-            # The last services to stop (final flush, database) matter most, so earlier ones cannot use up their time.
+            # Earlier services must not use up the time of the last services, which flush and close the database.
             reserved_s = sum(later.spec.reserve_s for later in remaining[position:])
             await service.end(tasks, max(deadline - time.monotonic() - reserved_s, service.spec.reserve_s))
 
-    def _publish(self, change: StatusChange) -> None:
-        self.board.update(change)
+    def _publish(self, report: StatusReport) -> None:
+        self.board.update(report)
         if self._observer is not None:
-            self._observer.status_changed(change)
+            self._observer.status_changed(report)
 
     def _fail(self, cause: FatalError) -> None:
         if self._cause is None:

@@ -1,4 +1,9 @@
-"""The connection to Home Assistant: opened, watched, and restored after a loss."""
+"""The connection to Home Assistant.
+
+`HomeAssistantLink` opens a `Connection`, checks it (`LivenessCheck`) and opens a new one after a loss (`backoff`). The
+inbox parses each event, applies it to the states, and passes it to the bus. `hassette_core.api` sends commands and REST
+requests through the open connection.
+"""
 
 from hassette_core.link.address import Address, parse_address
 from hassette_core.link.configuration import HomeConfiguration

@@ -22,10 +22,11 @@ def parse_address(url: str) -> Address:
     """Parse a configured address.
 
     Args:
-        url: ``http://`` or ``https://``, a host, and optionally a port and the path prefix of a proxy.
+        url: An address that begins with ``http://`` or ``https://`` and has a host. It may have a port, and the path
+            prefix of a proxy.
 
     Raises:
-        UrlError: The address is not valid. The message states the problem.
+        UrlError: The address is not valid. The message names the problem.
     """
     try:
         parts = urlsplit(url.strip())
@@ -33,7 +34,7 @@ def parse_address(url: str) -> Address:
     except ValueError:
         raise UrlError(_without_password(url), "cannot be parsed (is the port a number up to 65535?)") from None
     if parts.username is not None or parts.password is not None:
-        # Logs and errors contain the address, and would contain the password.
+        # Logs and errors contain the address, so they would also contain the password.
         raise UrlError(_without_password(url), "contains a user name or password")
     if parts.scheme not in ("http", "https"):
         raise UrlError(url, "does not start with http:// or https://")

@@ -10,7 +10,7 @@ MAX_S = 30.0
 class Backoff:
     """Exponential backoff with full jitter, so that the clients of a restarted server do not all connect at once.
 
-    The wait before attempt n is uniform between 0 and ``min(max_s, first_s · 2ⁿ)`` (Brooker, "Exponential Backoff
+    The n-th wait, counted from 0, is random between 0 and ``min(max_s, first_s · 2ⁿ)`` (Brooker, "Exponential Backoff
     And Jitter", 2015).
 
     Args:

@@ -18,7 +18,7 @@ class HomeConfiguration(NamedTuple):
         latitude: In degrees, north positive.
         longitude: In degrees, east positive.
         elevation: In metres.
-        state: ``NOT_RUNNING``, ``STARTING``, ``RUNNING``, ``STOPPING`` …, at the time of the request.
+        state: State of Home Assistant when it answered, such as ``STARTING`` or ``RUNNING``.
     """
 
     version: str

@@ -1,4 +1,4 @@
-"""One WebSocket connection to Home Assistant, from opening to loss, and REST requests."""
+"""`Connection`: one WebSocket connection to Home Assistant, and REST requests while it is open."""
 
 import asyncio
 import json
@@ -27,9 +27,9 @@ from hassette_core.errors import (
 from hassette_core.link.address import Address
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-"""Limit for a received message. The largest is the answer to ``get_states``, with about 1 kB per entity."""
+"""Limit for a received message. The largest message is the answer to ``get_states``, with about 1 kB per entity."""
 MAX_SENT_BYTES = 4_000_000
-"""Limit for a command. Home Assistant disconnects at 4 MiB, which is aiohttp's default limit."""
+"""Limit for a command. Home Assistant closes the connection after a message of 4 MiB, aiohttp's default limit."""
 OPEN_TIMEOUT_S = 15.0
 REST_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 1.0
@@ -53,9 +53,9 @@ class RestAnswer(NamedTuple):
 class Connection:
     """A connection. It is opened once and closed once.
 
-    It hides two properties of hass-client from apps. If the connection is lost, hass-client cancels pending commands;
-    here they raise `NotConnectedError`. And if a caller is cancelled while it waits, hass-client stops listening when
-    the result arrives; here the command runs in a task that the caller's cancellation does not reach.
+    It hides two properties of hass-client from apps. When the connection is lost, hass-client cancels pending commands.
+    Here, they raise `NotConnectedError` instead. When the caller of a command is cancelled, hass-client stops reading
+    messages as soon as the result arrives. Here, each command runs in a separate task, which is not cancelled.
 
     Args:
         address: The address of Home Assistant.
@@ -66,7 +66,7 @@ class Connection:
     def __init__(self, address: Address, token: str, *, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self._address = address
         self._token = token
-        # One HTTP session per connection: closing it closes all sockets at once, also if the server hangs.
+        # Each connection has an HTTP session. Closing the session closes all sockets at once, even if the server hangs.
         self._session = ClientSession()
         self._client = HomeAssistantClient(address.websocket_url, token, self._session, max_message_bytes)
         self._listening: asyncio.Task[None] | None = None
@@ -77,7 +77,7 @@ class Connection:
 
         Raises:
             AuthenticationError: Home Assistant refused the token.
-            LinkError: Any other failure. A retry may succeed.
+            LinkError: The connection failed for another reason. A retry may succeed.
         """
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
@@ -89,7 +89,7 @@ class Connection:
             await self.close()
             raise NoAnswerError(f"connect to {self._address.url}", OPEN_TIMEOUT_S) from None
         except _HANDSHAKE_ERRORS as error:
-            # `from None`, because aiohttp's exceptions contain the request with its headers.
+            # `from None`, because aiohttp's exceptions contain the request, and its headers contain the token.
             await self.close()
             raise LinkError(f"cannot connect to {self._address.url}: {_first_line(error)}") from None
         except BaseException:
@@ -109,7 +109,7 @@ class Connection:
         return self._listening is not None and not self._listening.done() and self._client.connected
 
     async def wait_until_lost(self) -> str:
-        """Return the cause, in one sentence, once the connection is lost."""
+        """Wait until the connection is lost, and return the cause in one sentence."""
         assert self._listening is not None
         await asyncio.wait((self._listening,))
         if self._listening.cancelled() or (error := self._listening.exception()) is None:
@@ -117,7 +117,7 @@ class Connection:
         return _first_line(error)
 
     async def close(self) -> None:
-        """Close the connection and release all resources. It takes at most `CLOSE_TIMEOUT_S` to disconnect."""
+        """Close the connection and release all resources. The server gets at most `CLOSE_TIMEOUT_S` to respond."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._client.disconnect()
@@ -137,7 +137,7 @@ class Connection:
         If the caller is cancelled, Home Assistant still carries out the command.
 
         Args:
-            action: The purpose, for error messages: ``call light.turn_on``.
+            action: The purpose of the command, for error messages: ``call light.turn_on``.
             command: The ``type`` of the message.
             fields: The other fields of the message.
 
@@ -149,7 +149,7 @@ class Connection:
         if not self.open:
             raise NotConnectedError(action)
         # Home Assistant disconnects a client that sends a NaN, a lone surrogate or an oversized message. Without this
-        # check, an error in one app would disconnect all apps, and they would miss events.
+        # check, an error in one app would close the connection of all apps, and they would miss events.
         size = len(json.dumps(fields, allow_nan=False, ensure_ascii=False).encode())
         if size > MAX_SENT_BYTES:
             raise ValueError(f"the message must have at most {MAX_SENT_BYTES} bytes, got {size}")
@@ -158,13 +158,13 @@ class Connection:
         return _outcome(sending, action)
 
     async def subscribe(self, receive: Callable[[Mapping[str, Any]], None]) -> None:
-        """Call ``receive`` with the message of every event of Home Assistant.
+        """Subscribe to all events of Home Assistant, and call ``receive`` with the message of each event.
 
         Raises:
-            LinkError: See `command`.
+            LinkError: As for `command`.
         """
         action = "subscribe to events"
-        # Not hass-client's subscribe_events, which takes two turns of the event loop per event.
+        # hass-client's subscribe_events is not used, because it takes two turns of the event loop per event.
         subscribing = self._start(self._client.subscribe(cast("Callable[[Any], None]", receive), "subscribe_events"))
         await asyncio.wait((subscribing,))
         _outcome(subscribing, action)
@@ -183,8 +183,8 @@ class Connection:
         def receive_answer(_message: Any) -> None:
             answered.set()
 
-        # A pong is not a result, so hass-client's send_command would wait for ever. But it has the id of the ping, as
-        # an event has the id of its subscription. So a ping is sent as a subscription.
+        # hass-client's send_command waits for a result, and Home Assistant answers a ping with a pong instead. The pong
+        # has the id of the ping, as an event has the id of its subscription. So the ping is sent as a subscription.
         pinging = self._start(self._client.subscribe(receive_answer, "ping"))
         waiting = self._start(answered.wait())
         try:
@@ -200,10 +200,10 @@ class Connection:
         """Send a request to the REST API.
 
         Args:
-            action: The purpose, for error messages: ``fetch the state of light.hall``.
+            action: The purpose of the request, for error messages: ``fetch the state of light.hall``.
             method: ``GET``, ``POST`` or ``DELETE``.
-            path: Starts with ``/api/``.
-            body: Sent as JSON unless it is None.
+            path: The path of the request. It starts with ``/api/``.
+            body: The body, which is sent as JSON; None for no body.
 
         Raises:
             NotConnectedError: The connection is lost.
@@ -212,7 +212,7 @@ class Connection:
         if not self.open:
             raise NotConnectedError(action)
         try:
-            # Not a header of the HTTP session: aiohttp's exceptions would contain it.
+            # The token is not a header of the HTTP session, because aiohttp's exceptions would contain it.
             async with self._session.request(
                 method,
                 self._address.url + path,
@@ -240,11 +240,11 @@ class Connection:
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # if the caller was cancelled, nothing else reads it, and asyncio would log it
+            task.exception()  # otherwise asyncio logs the exception of a command whose caller was cancelled
 
 
 def _outcome(sending: asyncio.Task[Any], action: str) -> Any:
-    """Return the result of a finished command, with hass-client's errors replaced."""
+    """Return the result of a finished command, or raise a `LinkError` in place of hass-client's error."""
     if sending.cancelled():  # hass-client cancels pending commands when the connection is lost
         raise NotConnectedError(action, sent=True)
     try:
@@ -263,9 +263,9 @@ def _first_line(error: BaseException) -> str:
 
 
 def limit_hass_client_logging() -> None:
-    """Keep hass-client from logging whole messages at DEBUG.
+    """Prevent hass-client from logging whole messages at DEBUG.
 
-    Formatting takes more than a millisecond per event, and service data may contain the code of a lock.
+    Formatting a message takes more than a millisecond, and service data may contain the code of a lock.
     """
     library = logging.getLogger("hass_client")
     if library.getEffectiveLevel() < logging.INFO:

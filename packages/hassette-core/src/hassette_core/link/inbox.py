@@ -1,4 +1,4 @@
-"""Receive events: parse them, apply them to the states, and pass them on."""
+"""`Inbox`: parse each received event, apply it to the states, and pass it on."""
 
 import logging
 import time
@@ -22,23 +22,24 @@ class Phase(Enum):
     LOADING = auto()
     """The states have not been fetched yet. Events are buffered, so that handlers find all states."""
     STARTING = auto()
-    """Home Assistant is starting. Changes of state are entities that appear; they are applied but not passed on."""
+    """Home Assistant is starting. A state change now only means that an entity has appeared. The change is applied to
+    the states but not passed on. All other events are passed on."""
     RUNNING = auto()
     """All events are passed on."""
 
 
 class Inbox:
-    """Receives the events of one connection after another.
+    """Receives the events of all connections, one connection at a time.
 
-    It never waits, because Home Assistant disconnects a client with 4096 unread messages.
+    No method waits, because Home Assistant disconnects a client that has 4096 unread messages.
 
     Args:
-        cache: Kept current; it is changed before an event is passed on.
-        on_event: Called with each event, on the event loop. It must return at once.
+        cache: The states, which this object keeps current. They are updated before an event is passed on.
+        on_event: Called with each event that is passed on, on the event loop. It must return at once.
         monotonic_ns: Clock for the `received_ns` of events.
 
     Attributes:
-        received: Number of events so far. It shows that the connection works.
+        received: Number of events so far. While it grows, the connection works.
     """
 
     def __init__(
@@ -63,11 +64,11 @@ class Inbox:
         self._cache.begin_load()
 
     def load(self, states: Iterable[State], *, running: bool) -> None:
-        """Replace all states, then pass on the events since the subscription.
+        """Replace all states, and then pass on the events that have arrived since the subscription.
 
         Args:
             states: All states, fetched after subscribing.
-            running: Whether Home Assistant has completely started. If not, call `run` once it has.
+            running: Whether Home Assistant has completely started. If not, call `home_started` once it has.
         """
         self._cache.load(states)
         self._phase = Phase.RUNNING if running else Phase.STARTING
@@ -75,8 +76,8 @@ class Inbox:
         for event in buffered:
             self._pass_on(event)
 
-    def run(self) -> None:
-        """Pass on all events from now on, because Home Assistant has started."""
+    def home_started(self) -> None:
+        """Pass on all events from now on. Call this when Home Assistant has completely started."""
         if self._phase is Phase.STARTING:
             self._phase = Phase.RUNNING
 
@@ -86,7 +87,10 @@ class Inbox:
             event = parse_event(message["event"], self._monotonic_ns())
         except (UnreadableEventError, LookupError, TypeError) as error:
             self._repeated.log(
-                "unreadable", logging.WARNING, "Event has an unknown form; it is ignored", extra={"problem": str(error)}
+                "unreadable",
+                logging.WARNING,
+                "Event has an unknown shape; the event is ignored",
+                extra={"problem": str(error)},
             )
             return
         self.received += 1

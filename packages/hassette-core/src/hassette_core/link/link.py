@@ -1,4 +1,4 @@
-"""The service that stays connected to Home Assistant."""
+"""`HomeAssistantLink`: the service that stays connected to Home Assistant."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from typing import Any
 
 from hassette_core.errors import AuthenticationError, LinkError, NoAnswerError, NotConnectedError, UnexpectedAnswerError
 from hassette_core.events import Event, State, parse_state
-from hassette_core.lifecycle import ServiceContext
+from hassette_core.lifecycle import AsyncWithService
 from hassette_core.link.address import parse_address
 from hassette_core.link.backoff import MAX_S, Backoff
 from hassette_core.link.configuration import RUNNING, HomeConfiguration, parse_configuration
@@ -26,33 +26,34 @@ LOG_INTERVAL_S = 60.0
 Report = Callable[[str, str, str], None]
 
 
-class HomeAssistantLink(ServiceContext):
+class HomeAssistantLink(AsyncWithService):
     """Connects to Home Assistant, keeps the states current, passes events on, and reconnects after a loss.
 
-    After a loss it connects again (exponential backoff with jitter), subscribes again and fetches all states again. An
-    entity that changed in between has its new state then, but there is no event for the change. While Home Assistant
-    itself starts, its entities appear one by one. These changes are applied to the states and not passed on; other
-    events are.
+    After a loss, the link connects again (exponential backoff with jitter), subscribes again and fetches all states
+    again. An entity that changed during the loss then has its new state, but no event reports that change. While Home
+    Assistant starts, its entities appear one by one. The link applies these changes to the states but does not pass
+    them on. All other events are passed on.
 
     It is a service (`start`, `serve`, `stop`) and an async context manager.
 
     Args:
         url: The address of Home Assistant, for example ``http://homeassistant.local:8123``.
         token: A long-lived access token. It is never logged or recorded.
-        cache: Kept current.
-        on_event: Called with every event on the event loop, after the states have changed. It must return at once.
-        report: Called with ``connection_lost`` or ``connection_restored``, the address and one sentence. A first
-            connection that fails is not a loss.
+        cache: The states, which this object keeps current.
+        on_event: Called with each event that is passed on, on the event loop, after the states have changed. It must
+            return at once.
+        report: Called with ``connection_lost`` or ``connection_restored``, the address and one sentence. A failure
+            before the first connection is not reported.
         max_message_bytes: Limit for a received message.
-        random: Source of the backoff's jitter.
-        sleep: Waits between attempts, in seconds.
-        make_liveness_check: Makes the check of one connection.
+        random: Source of the backoff's jitter. It returns numbers in [0, 1).
+        sleep: Waits the given number of seconds between attempts.
+        make_liveness_check: Creates the check of one connection.
 
     Attributes:
         name: ``home assistant link``.
         ready: Set while Home Assistant is connected and completely started, and all states are known.
         configuration: Home Assistant's configuration. None before the first connection.
-        problem: The last failure in one sentence. Empty while connected.
+        problem: The last failure in one sentence. Empty while Home Assistant is ready.
 
     Raises:
         UrlError: The address is not valid.
@@ -76,7 +77,7 @@ class HomeAssistantLink(ServiceContext):
     ) -> None:
         self._address = parse_address(url)
         if not token.strip():
-            # Without a token, hass-client would search for another one.
+            # With an empty token, hass-client would look for a token in the environment.
             raise ValueError("the access token for Home Assistant must not be empty")
         self._token = token.strip()
         self.ready = asyncio.Event()
@@ -120,7 +121,7 @@ class HomeAssistantLink(ServiceContext):
         """Return the open connection.
 
         Args:
-            action: The purpose, for the error message: ``call light.turn_on``.
+            action: The purpose of the connection, for the error message: ``call light.turn_on``.
 
         Raises:
             NotConnectedError: There is no open connection.
@@ -130,16 +131,16 @@ class HomeAssistantLink(ServiceContext):
         return self._connection
 
     async def start(self) -> None:
-        """Prepare. It does not connect, because an absent Home Assistant must not fail the start."""
+        """Prepare `serve`. The link connects in `serve`, so that the start succeeds without Home Assistant."""
         limit_hass_client_logging()
 
     async def serve(self) -> None:
         """Stay connected until stopped.
 
         Raises:
-            AuthenticationError: Home Assistant refused the token. Retries would get this host banned.
+            AuthenticationError: Home Assistant refused the token. After more attempts, it would ban this machine.
         """
-        # In a task, so that stop() can cancel it without cancelling the caller of serve().
+        # The work runs in a task, so that stop() can cancel it without cancelling the caller of serve().
         self._serving = serving = asyncio.create_task(self._stay_connected(), name=self.name)
         try:
             await asyncio.wait((serving,))
@@ -151,7 +152,7 @@ class HomeAssistantLink(ServiceContext):
             serving.result()
 
     async def stop(self) -> None:
-        """Close the connection and let `serve` end. May be called twice."""
+        """Close the connection, and make `serve` end. May be called twice."""
         if (serving := self._serving) is not None:
             serving.cancel()
             await asyncio.wait((serving,))
@@ -160,7 +161,7 @@ class HomeAssistantLink(ServiceContext):
         """Return once Home Assistant is ready.
 
         Raises:
-            AuthenticationError: Home Assistant refused the token (in ``async with`` only).
+            AuthenticationError: Home Assistant refused the token. It is only raised inside ``async with``.
         """
         if self.serve_task is None:
             await self.ready.wait()
@@ -194,13 +195,13 @@ class HomeAssistantLink(ServiceContext):
             self._connection = None
             self.ready.clear()
         if loop.time() - began > MAX_S:
-            # Only a connection that lasted resets the wait. Otherwise a connection that breaks at once, for example
-            # because this client is too slow, would fetch all states twice a second.
+            # Only a connection that lasted for a while resets the wait. Otherwise, if each connection breaks at once,
+            # for example because this client is too slow, the link would fetch all states twice a second.
             self._backoff.reset()
         self._report_loss(problem)
 
     async def _use(self, connection: Connection) -> str:
-        """Set the connection up, wait until it ends, and return the cause."""
+        """Set up the connection, wait until it is lost, and return the cause."""
         liveness = self._make_liveness_check(connection.ping, lambda: self._inbox.received)
         lost = asyncio.create_task(connection.wait_until_lost())
         silent = asyncio.create_task(liveness.wait_until_silent())
@@ -213,10 +214,10 @@ class HomeAssistantLink(ServiceContext):
             if setting_up in done:
                 setting_up.result()
                 done, _ = await asyncio.wait((lost, silent), return_when=asyncio.FIRST_COMPLETED)
-            # If both have ended, the loss is the cause, and the unanswered ping its effect.
+            # If both have ended, the loss is the cause of the unanswered ping.
             return (lost if lost in done else silent).result()
         except NotConnectedError as error:
-            # The failed command does not know why the connection was lost; the reader task will.
+            # The failed command does not know why the connection was lost. The reader task reports it a little later.
             await asyncio.wait((lost,), timeout=CLOSE_TIMEOUT_S)
             return lost.result() if lost.done() else str(error)
         finally:
@@ -225,7 +226,7 @@ class HomeAssistantLink(ServiceContext):
             await asyncio.wait(tasks)
             for task in tasks:
                 if not task.cancelled():
-                    task.exception()  # retrieved, so that asyncio does not log it; one cause is enough
+                    task.exception()  # otherwise asyncio logs it, in addition to the cause that is returned
 
     async def _set_up(self, connection: Connection) -> None:
         self._inbox.begin()
@@ -234,14 +235,15 @@ class HomeAssistantLink(ServiceContext):
         self.configuration = parse_configuration(await connection.command("read the configuration", "get_config"))
         states = parse_states(await connection.command("fetch the states", "get_states"))
         running = self.configuration.state == RUNNING
-        # No await in between: tasks that wait for `ready` run after load(), and listeners called by load() find it set.
+        # Set `ready` first, so that listeners which load() calls find it set. There is no await before load(), so that
+        # tasks which wait for `ready` find all states.
         if running:
             self._report_ready()
         self._inbox.load(states, running=running)
 
     def _receive_event(self, event: Event) -> None:
         if event.event_type == "homeassistant_started":
-            self._inbox.run()
+            self._inbox.home_started()
             self._report_ready()
         elif event.event_type == "core_config_updated" and self.configuration is not None:
             self.configuration = self.configuration.updated(event.data)
@@ -265,7 +267,7 @@ class HomeAssistantLink(ServiceContext):
     def _report_loss(self, problem: str) -> None:
         self.problem = problem
         if self._lost or self.configuration is None:
-            # A first connection that fails is not a loss: it is logged, but not reported to the history.
+            # Only the first failure after a connection is a loss. All others are logged but not recorded.
             self._repeated.log(
                 "no connection",
                 logging.WARNING,
@@ -282,7 +284,7 @@ def parse_states(raw: Any) -> list[State]:
     """Parse the answer to ``get_states``.
 
     Raises:
-        UnexpectedAnswerError: A state has an unknown form. Then none is returned.
+        UnexpectedAnswerError: A state has an unknown shape. In this case, no state is returned.
     """
     try:
         return [parse_state(state) for state in raw]

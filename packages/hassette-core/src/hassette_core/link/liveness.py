@@ -1,4 +1,4 @@
-"""Detect a Home Assistant that hangs while its connections stay open."""
+"""`LivenessCheck`: detect that Home Assistant hangs while its connections stay open."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,18 +11,17 @@ TICK_S = 1.0
 class LivenessCheck:
     """Sends pings, and detects within about 15 s that Home Assistant does not answer.
 
-    hass-client's heartbeat takes 55 s, and aiohttp answers it even while Home Assistant's event loop is blocked. A
-    ping is answered by Home Assistant's event loop.
+    hass-client's heartbeat would detect this only after 55 s.
 
-    The limit counts ticks and not seconds. If a handler blocks the event loop of this process for half a minute, that
-    is one tick, and an answer that arrived meanwhile is read before the next tick.
+    The limit is a number of ticks and not of seconds. If a handler blocks the event loop of this process for half a
+    minute, only one tick passes, and an answer that has arrived is read before the next tick.
 
     Args:
-        ping: Sends a ping and returns once it is answered.
-        count_received: Returns the number of events received so far. While it grows, Home Assistant works, even if
-            the answer is queued behind thousands of events.
+        ping: Sends a ping and returns once Home Assistant has answered.
+        count_received: Returns the number of events received so far. While this number grows, Home Assistant works,
+            even if its answer waits behind thousands of events.
         interval_s: Pause between pings, in seconds.
-        max_silent_ticks: The limit, in ticks without an answer or event.
+        max_silent_ticks: The number of ticks without an answer or an event after which Home Assistant counts as silent.
         tick_s: Length of a tick, in seconds.
     """
 
@@ -42,7 +41,7 @@ class LivenessCheck:
         self._tick_s = tick_s
 
     async def wait_until_silent(self) -> str:
-        """Return the cause, in one sentence, once Home Assistant has been silent for too long.
+        """Wait until Home Assistant has been silent for too long, and return the cause in one sentence.
 
         Raises:
             LinkError: The ping could not be sent, because the connection is lost.

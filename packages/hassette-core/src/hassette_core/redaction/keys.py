@@ -6,7 +6,8 @@ from typing import Any
 
 MASK = "•••"
 MIN_LENGTH = 6
-"""Shorter secrets are not masked in the texts of records: an alarm code ``1234`` is part of too many numbers."""
+"""Minimum length of secrets that are masked in records. A shorter secret, such as the alarm code ``1234``, is part of
+many numbers that are not secret."""
 _SECRET_KEYS = (
     "code",
     "passcode",
@@ -21,16 +22,16 @@ _SECRET_KEYS = (
     "private_key",
     "authorization",
     "credential",
-    # A table in which every value is secret: it is sent with requests and usually contains a token.
+    # A table in which every value is secret, because HTTP headers often contain a token.
     "headers",
 )
 _SECRET_ENDINGS = tuple(f"_{key}" for key in _SECRET_KEYS)
 _WORD_BREAKS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
-"""Ends of the words in a key: ``accessToken``, ``APIKey``, ``X-Api-Key``."""
+"""Boundaries between the words of a key such as ``accessToken``, ``APIKey`` or ``X-Api-Key``."""
 
 
 def is_secret_key(key: object) -> bool:
-    """Return whether the key names a secret, in any spelling: ``alarm_code``, ``accessToken``, ``X-Api-Key``."""
+    """Return whether a key looks like the name of a secret, in any spelling: ``alarm_code``, ``X-Api-Key``."""
     if not isinstance(key, str):
         return False
     words = _WORD_BREAKS.sub("_", key).lower()
@@ -61,7 +62,7 @@ def find_secrets(data: Any, *, all_values: bool = False) -> Iterator[str]:
 
     Args:
         data: Tables, lists and values, such as a configuration.
-        all_values: Whether every value counts as secret, whatever its key.
+        all_values: True yields every value of the data, without looking at the keys.
     """
     if isinstance(data, Mapping):
         mapping: Mapping[Any, Any] = data  # pyright: ignore[reportUnknownVariableType]

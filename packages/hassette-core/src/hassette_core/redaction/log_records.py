@@ -10,10 +10,10 @@ from hassette_core.redaction.texts import Redaction
 
 @contextmanager
 def redacted_logging(redact: Redaction) -> Generator[None]:
-    """Mask secrets in the message and traceback of each log record that is made inside the ``with`` block.
+    """Mask secrets in the message and traceback of each log record that is created inside the ``with`` block.
 
-    This covers the loggers and handlers of all libraries. It does not cover ``extra``, which joins a record later;
-    `hassette_core.logs.FactsFormatter` therefore redacts the finished line once more.
+    This covers the loggers and handlers of all libraries. It does not cover ``extra``, because Python adds these facts
+    to the log record later. For this reason, `hassette_core.logs.FactsFormatter` also masks the finished line.
     """
     if not redact:
         yield
@@ -32,7 +32,7 @@ def redacted_logging(redact: Redaction) -> Generator[None]:
         if record.exc_info and record.exc_info[0] is not None:
             text = format_traceback(record.exc_info)
             if (clean := redact(text)) != text:
-                record.exc_text = clean  # formatters use it if it is set
+                record.exc_text = clean  # formatters use this text in place of the exception
         return record
 
     logging.setLogRecordFactory(make_redacted)

@@ -1,4 +1,4 @@
-"""Mask known secrets in a text."""
+"""`Redaction`: mask known secrets in a text."""
 
 import json
 from collections.abc import Collection
@@ -7,7 +7,7 @@ from hassette_core.redaction.keys import MASK, MIN_LENGTH
 
 
 class Redaction:
-    """Masks known secrets in texts. Redact a text before truncating it: half of a secret is not found.
+    """Masks known secrets in texts. Mask a text before you truncate it, because half of a secret is not found.
 
     Example:
         >>> Redaction({"hunter22"})("the password is hunter22")
@@ -18,7 +18,7 @@ class Redaction:
     """
 
     def __init__(self, secrets: Collection[str]) -> None:
-        # Also in their quoted forms: in the JSON of a service call, in the repr of a value.
+        # Each secret is also masked in its quoted forms, as in the JSON of a service call or the repr of a value.
         forms = {form for secret in secrets for form in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1])}
         forms |= {json.dumps(secret, ensure_ascii=False)[1:-1] for secret in secrets}
         self._secrets = tuple(sorted(forms, key=len, reverse=True))
@@ -26,14 +26,14 @@ class Redaction:
 
     @classmethod
     def for_records(cls, secrets: Collection[str]) -> "Redaction":
-        """Return a redaction for records, which leaves short secrets.
+        """Return a redaction for records, which does not mask secrets shorter than `MIN_LENGTH`.
 
-        A short secret such as an alarm code is part of many other texts, and a record would be full of masks.
+        A short secret, such as an alarm code, is part of many numbers. Records would be full of masks.
         """
         return cls([secret for secret in secrets if len(secret) >= MIN_LENGTH])
 
     def __call__(self, text: str) -> str:
-        """Return the text with every secret masked."""
+        """Return the text with all secrets masked."""
         if len(text) < self._shortest:
             return text
         for secret in self._secrets:

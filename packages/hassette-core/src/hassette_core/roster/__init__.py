@@ -1,4 +1,10 @@
-"""Registrations of listeners and jobs: free names, run lanes, and the tasks that run their commands."""
+"""The code that bus and scheduler share: registered listeners or jobs, and their runs.
+
+The bus has a `Roster` of listeners, and the scheduler has a `Roster` of jobs. A roster checks that the name of a new
+entry is free, and reports its registration to the executor. Each entry has a `RunLane`. When an event matches or a job
+is due, the lane starts, queues or skips the run, depending on the mode. To start a run, the lane passes a command to
+the `CommandRunner`, which calls the executor in a new task. All of this runs on the event loop (`loop_affinity`).
+"""
 
 from hassette_core.roster.roster import Roster
 from hassette_core.roster.run_lanes import AT_ONCE, MAX_WAITING, CommandRunner, Mode, RunLane, check_mode

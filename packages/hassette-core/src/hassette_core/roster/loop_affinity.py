@@ -1,4 +1,8 @@
-"""Bind a service to its event loop: sync handlers run in threads and must not change bus or scheduler from there."""
+"""`LoopAffinity`: bind a service to its event loop.
+
+Plain ``def`` handlers run in threads. They must not register listeners or jobs there, because bus and scheduler are not
+thread-safe.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +11,7 @@ from hassette_core.errors import RegistrationError
 
 
 class LoopAffinity:
-    """The event loop of a started service. Before the start, every thread counts as the right one."""
+    """The event loop of a started service. Before the start, every thread passes the check."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -17,10 +21,10 @@ class LoopAffinity:
         self._loop = asyncio.get_running_loop()
 
     def check(self, subject: str) -> None:
-        """Check that the caller runs on the service's loop, because timers and tasks can only be made there.
+        """Check that the caller runs on the service's loop, because timers and tasks can only be created there.
 
         Args:
-            subject: The object to be registered, for the error message.
+            subject: The listener or job to register, for the error message.
 
         Raises:
             RegistrationError: The caller runs in a thread. The message explains how to avoid that.
@@ -32,7 +36,11 @@ class LoopAffinity:
             )
 
     def call(self, function: Callable[[], None]) -> None:
-        """Call a function on the loop: at once when the caller runs on it, otherwise as soon as the loop is free."""
+        """Call a function on the service's loop.
+
+        If the caller runs on this loop, the call happens at once. If the caller runs in a thread, the call happens when
+        the loop is free.
+        """
         loop = self._foreign_loop()
         if loop is None:
             function()
@@ -40,11 +48,11 @@ class LoopAffinity:
         try:
             loop.call_soon_threadsafe(function)
         except RuntimeError:
-            # The loop is closed: the thread outlived the framework, and there is nothing left to cancel.
+            # The loop is closed, because the framework has ended before the thread. All listeners and jobs are gone.
             return
 
     def _foreign_loop(self) -> asyncio.AbstractEventLoop | None:
-        """Return the service's loop when the caller does not run on it."""
+        """Return the service's loop, or None when the caller runs on this loop."""
         try:
             running = asyncio.get_running_loop()
         except RuntimeError:

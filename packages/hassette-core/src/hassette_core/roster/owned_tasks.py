@@ -1,4 +1,4 @@
-"""Tasks of one service: each is held until it ends, and none is left running after a stop."""
+"""`OwnedTasks`: the tasks of one service."""
 
 import asyncio
 import contextvars
@@ -12,10 +12,10 @@ Task = asyncio.Task[Any]
 
 
 class OwnedTasks:
-    """The tasks of one service.
+    """The tasks of one service. It keeps a reference to each task until the task ends, and `stop` ends all tasks.
 
-    Each task starts in the context in which this object was made. Otherwise a run that a handler triggers would
-    count as a part of that handler's run.
+    Each task starts in the context (`contextvars`) in which this object was created. In the context of the caller, a
+    run that a handler triggers would count as a part of that handler's run.
 
     Args:
         cancel_s: How long cancelled tasks may take to end, in seconds. A task that takes longer is logged.
@@ -35,7 +35,7 @@ class OwnedTasks:
 
         Args:
             work: The coroutine to run.
-            on_end: Called with the task when it has ended: returned, failed or cancelled.
+            on_end: Called with the task when it has returned, failed or been cancelled.
         """
         loop = self._loop or asyncio.get_running_loop()
         self._loop = loop
@@ -46,12 +46,12 @@ class OwnedTasks:
         return task
 
     async def stop(self, grace_s: float) -> int:
-        """Wait for the tasks, then cancel the rest and wait for them. Return the number of cancelled tasks.
+        """Wait for the tasks, and cancel the tasks that take too long. Return the number of cancelled tasks.
 
         Args:
             grace_s: How long the tasks may take to end before they are cancelled, in seconds.
         """
-        # A handler may stop the framework. Its task must not wait for itself.
+        # If a handler stops the framework, its task must not wait for itself.
         current = asyncio.current_task()
         others = [task for task in self._tasks if task is not current]
         if not others:
@@ -68,6 +68,7 @@ class OwnedTasks:
     def _ended(self, task: Task) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
-            # The executor swallows exceptions of handlers, so this one is a framework error: the executor stopped
-            # first, or has a defect. A BaseException (sys.exit in a handler) is recorded and ends the process.
+            # The executor records exceptions of handlers and does not raise them. So this is an error of the framework:
+            # the executor was stopped before, or has a defect. A BaseException, such as sys.exit() in a handler, is
+            # not handled here, because it ends the process.
             logger.error("Run could not be passed to the executor", extra={"error": repr(error)}, exc_info=error)

@@ -1,4 +1,4 @@
-"""`Roster`: the listeners of the bus, or the jobs of the scheduler."""
+"""`Roster`: all listeners of the bus, or all jobs of the scheduler."""
 
 import logging
 from collections.abc import Callable
@@ -17,7 +17,7 @@ class Entry(Protocol):
 
     @property
     def registration(self) -> Registration:
-        """The listener or job as it is recorded."""
+        """The description of the listener or job that is recorded."""
         ...
 
     def drop_waiting(self) -> None:
@@ -29,13 +29,17 @@ EntryT = TypeVar("EntryT", bound=Entry)
 
 
 class Roster(Generic[EntryT]):
-    """All registered listeners, or all registered jobs, by their keys.
+    """All registered listeners, or all registered jobs, by the keys of their registrations.
 
-    To add one: `prepare` its registration, make the entry with the lane, then `add` the entry.
+    To add a listener or job, call `prepare` with its registration, create the entry with the returned lane, and pass
+    the entry to `add`.
 
     Args:
         kind: ``listener`` or ``job``, for error messages.
-        executor: Runs the commands and records registrations.
+        executor: Runs the commands and records the registrations.
+
+    Attributes:
+        runner: Runs the commands of all entries.
     """
 
     def __init__(self, kind: str, executor: CommandExecutor) -> None:
@@ -46,11 +50,13 @@ class Roster(Generic[EntryT]):
         self.runner = CommandRunner(executor)
 
     def bind(self) -> None:
-        """Bind to the running event loop: from now on, entries can only be added there."""
+        """Bind to the running event loop. From now on, entries can only be added on this loop."""
         self._loop.bind()
 
     async def stop(self, grace_s: float) -> None:
-        """Drop waiting runs, wait for the running ones, and cancel those that exceed the grace. Entries stay.
+        """Drop waiting runs, wait for runs in progress, and cancel those that do not end within the grace period.
+
+        The entries stay registered.
 
         Args:
             grace_s: How long runs may take to end, in seconds.
@@ -75,11 +81,11 @@ class Roster(Generic[EntryT]):
         return RunLane(registration, mode, self.runner)
 
     def add(self, entry: EntryT, on_error: ErrorHook | None) -> None:
-        """Add an entry and announce its registration to the executor.
+        """Add an entry, and report its registration to the executor.
 
         Args:
-            entry: A listener or job whose registration has been prepared.
-            on_error: Called when one of its runs fails; None for the app's hook.
+            entry: A listener or job whose registration has been passed to `prepare`.
+            on_error: Called when a run of the entry fails. None uses the error hook of the app.
         """
         registration = entry.registration
         self._executor.register(registration)
@@ -88,7 +94,7 @@ class Roster(Generic[EntryT]):
         self._entries[registration.key] = entry
 
     def remove(self, entry: EntryT) -> None:
-        """Remove an entry. Its name is free again, and its runs continue."""
+        """Remove an entry, so that its name is free again. Its runs continue."""
         del self._entries[entry.registration.key]
 
     def entries(self) -> list[EntryT]:
@@ -100,7 +106,7 @@ class Roster(Generic[EntryT]):
         return tuple(entry for key, entry in self._entries.items() if key[:2] == (app, instance))
 
     def call(self, function: Callable[[], None]) -> None:
-        """Call a function on the event loop: at once, or as soon as the loop is free when called in a thread."""
+        """Call a function on the event loop; see `LoopAffinity.call`."""
         self._loop.call(function)
 
     def _check_free(self, registration: Registration) -> None:

@@ -1,4 +1,4 @@
-"""Arrange the runs of one listener or job: the four modes of Home Assistant's automations."""
+"""`RunLane`: start, queue or skip the runs of one listener or job, by one of Home Assistant's four modes."""
 
 import asyncio
 import inspect
@@ -11,11 +11,11 @@ from hassette_core.roster.owned_tasks import OwnedTasks, Task
 from hassette_executor import Command, CommandExecutor, Registration
 
 Mode = Literal["single", "restart", "queued", "parallel"]
-"""How a new run treats a previous run that has not ended. ``single`` skips the new run, ``restart`` first cancels the
-previous one, ``queued`` runs them one after the other in order, ``parallel`` runs them at the same time."""
+"""How to treat a new run while the previous run has not ended. ``single`` skips the new run. ``restart`` cancels the
+previous run first. ``queued`` starts the new run after the previous one. ``parallel`` starts it at once."""
 
 AT_ONCE = 50
-"""Maximum number of concurrent runs of one parallel listener or job. Further runs wait."""
+"""Maximum number of runs in progress of one ``parallel`` listener or job. Further runs wait."""
 MAX_WAITING = 1_000
 """Maximum number of waiting runs of one listener or job. Further runs are skipped and counted as ``back_pressure``."""
 
@@ -46,20 +46,20 @@ def check_mode(option: str, mode: object) -> str:
 
 
 class CommandRunner:
-    """Runs commands of one service in tasks, and reports skipped runs and ended registrations to the executor.
+    """Runs the commands of bus or scheduler in tasks, and reports skipped runs and ended registrations to the executor.
 
     Args:
         executor: Runs the commands.
 
     Attributes:
-        retires: True when a registration that ends is retired. False while all apps stop: their listeners and jobs
-            are registered again at the next start.
+        retire_ended: Whether `retire` reports registrations to the executor. `AppService` sets this to False while it
+            stops the apps, because the next start registers their listeners and jobs again.
     """
 
     def __init__(self, executor: CommandExecutor) -> None:
         self._executor = executor
         self._tasks = OwnedTasks()
-        self.retires = True
+        self.retire_ended = True
 
     def start(self, command: Command, on_end: Callable[[Task], None]) -> Task:
         """Run a command in a new task. ``on_end`` is called with the task when it has ended."""
@@ -70,17 +70,17 @@ class CommandRunner:
         self._executor.count_skip(registration, reason, count)
 
     def retire(self, registration: Registration) -> None:
-        """Report that a registration has ended and that its last run is over."""
-        if self.retires:
+        """Report that a listener or job is no longer registered, and that its last run has ended."""
+        if self.retire_ended:
             self._executor.retire(registration)
 
     async def stop(self, grace_s: float) -> int:
-        """Wait up to ``grace_s`` seconds for the runs, then cancel the rest. Return how many were cancelled."""
+        """Wait up to ``grace_s`` seconds for the runs, then cancel the rest. Return the number of cancelled runs."""
         return await self._tasks.stop(grace_s)
 
 
 class RunLane:
-    """The only way to run a listener or job: starts, queues or skips its runs by its mode.
+    """Starts, queues or skips the runs of one listener or job, depending on its mode. All its runs pass through here.
 
     Args:
         registration: The listener or job.
@@ -98,7 +98,7 @@ class RunLane:
         self._waiting: deque[Command] = deque()
 
     def offer(self, command: Command) -> None:
-        """Run a command now, later, or not at all, depending on the mode."""
+        """Start, queue or skip the run of a command, depending on the mode."""
         if len(self._running) < self._limits.at_once:
             self._start(command)
         elif self._restart:
@@ -113,7 +113,7 @@ class RunLane:
         self._runner.count_skip(self._registration, reason, count)
 
     def skip_waiting(self) -> None:
-        """Skip the waiting commands. Running ones continue, and new ones are accepted."""
+        """Skip the waiting commands. Runs in progress continue, and new commands are accepted."""
         if self._waiting:
             self.skip(self._limits.reason, len(self._waiting))
             self._waiting.clear()
@@ -127,14 +127,15 @@ class RunLane:
                 self._runner.retire(self._registration)
 
     def _replace(self, command: Command) -> None:
-        # The new run starts after the old one has ended, so that clean-up code never overlaps with the new run.
+        # The new run starts after the old run has ended, so that it never overlaps with the clean-up of the old run.
         self.skip_waiting()
         self._waiting.append(command)
         for task in self._running:
             if task.cancelling():
-                continue  # a second cancellation would interrupt its clean-up
+                continue  # a second cancellation would interrupt the clean-up of the handler
             if inspect.getcoroutinestate(cast("Coroutine[Any, Any, Any]", task.get_coro())) == inspect.CORO_CREATED:
-                # A task that is cancelled before its first step never reaches the executor and leaves no record.
+                # A task that is cancelled before its first step never calls the executor, so there is no record. Count
+                # this run as skipped.
                 self.skip(self._limits.reason)
             task.cancel()
 

@@ -1,4 +1,4 @@
-"""`Agenda`: all planned runs, in the order in which they are due."""
+"""`Agenda`: all jobs, ordered by their next run."""
 
 import heapq
 
@@ -6,13 +6,13 @@ from hassette_core.scheduler.planned_job import PlannedJob
 
 
 class Agenda:
-    """A heap of jobs by the moment at which they are due.
+    """A heap of jobs, ordered by the time of their next run.
 
-    Entries are never removed from the middle of the heap. A job that is planned again, or has ended, leaves a void
-    entry behind. Void entries are skipped when they reach the top, and removed when they outnumber the valid ones.
+    Entries are never removed from the middle of the heap. When a job is planned again or ends, its entry becomes void.
+    Void entries are removed when they reach the top, or all at once when there are too many of them.
 
     Args:
-        slack: How many void entries are always allowed, so that a small heap is not rebuilt again and again.
+        slack: Number of void entries that are always allowed, so that a small heap is not rebuilt too often.
     """
 
     def __init__(self, *, slack: int = 64) -> None:
@@ -22,11 +22,14 @@ class Agenda:
         self._swept = 0
 
     def __len__(self) -> int:
-        """Return the number of entries, void ones included."""
+        """Return the number of entries, including void entries."""
         return len(self._heap)
 
     def put(self, job: PlannedJob) -> None:
-        """Enter a job at its planned moment and void its previous entry. A job without a plan gets no entry."""
+        """Add an entry for the next run of a job, and make its previous entry void.
+
+        A job without a plan gets no entry.
+        """
         self._tickets += 1
         job.ticket = self._tickets
         if job.plan is not None:
@@ -37,13 +40,13 @@ class Agenda:
             self._swept = len(self._heap)
 
     def first_ns(self) -> int | None:
-        """Return the moment of the first job, by the monotonic clock; None without a job."""
+        """Return the time of the earliest run, by the monotonic clock; None if no run is planned."""
         while self._heap and not _valid(self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     def take_due(self, now_ns: int) -> PlannedJob | None:
-        """Remove and return the first job if it is due."""
+        """Remove and return the job with the earliest run if it is due."""
         first_ns = self.first_ns()
         if first_ns is None or first_ns > now_ns:
             return None

@@ -11,18 +11,18 @@ from hassette_core.scheduler.schedules import Cron, Daily, Interval, Once, Sched
 from hassette_core.scheduler.service import SchedulerService
 
 SHORTEST_S = 0.001
-"""The shortest interval between two runs, in seconds, which a timer of the event loop can keep."""
+"""The shortest interval between two runs, in seconds. Timers of the event loop are not precise enough for less."""
 
 
 class AppScheduler:
-    """Registers the jobs of one app instance. Every method takes the handler first and returns a `Job`.
+    """Registers the jobs of one app instance. Each method takes the handler first and returns a `Job`.
 
-    The handler of a job takes no arguments: bind some with `functools.partial` or a lambda. Jobs end when the app
-    instance stops. A plain ``def`` handler runs in a thread and cannot register jobs.
+    The handler of a job is called without arguments. Use `functools.partial` or a lambda to pass arguments. Jobs end
+    when the app instance stops. A plain ``def`` handler runs in a thread and cannot register jobs.
 
     The next run of a recurring job is planned before each run, so that a failed or cancelled run does not end the
-    series. Missed runs (the machine was suspended, the loop was blocked) are not repeated: the job runs once, late, and
-    the others are counted as ``misfire``.
+    series. If several runs are missed, because the machine was suspended or the event loop was blocked, the job runs
+    once, late. The other missed runs are not repeated but counted as ``misfire``.
 
     Example:
         ::
@@ -73,8 +73,9 @@ class AppScheduler:
 
         Args:
             handler: The callable to run, without arguments.
-            at: A datetime, or a time of day: today, or tomorrow when it has passed. A naive datetime is in the home's
-                time zone, which may differ from the machine's. Use ``datetime.now().astimezone()`` for the latter.
+            at: A datetime, or a time of day: today, or tomorrow if this time has passed. A naive datetime is in the
+                home's time zone, which may differ from the machine's. ``datetime.now().astimezone()`` is the current
+                time in the machine's time zone.
             **options: The options of every job, `JobOptions`.
 
         Raises:
@@ -97,10 +98,10 @@ class AppScheduler:
         start: datetime | time | Duration | None = None,
         **options: Unpack[JobOptions],
     ) -> Job:
-        """Run a handler again and again, at a fixed interval.
+        """Run a handler repeatedly, at a fixed interval.
 
-        The interval is counted from due time to due time, whatever the runs take. A change of the wall clock does not
-        move it.
+        The interval is counted from due time to due time, however long the runs take. A change of the wall clock does
+        not affect it.
 
         Example:
             Run at once, and then every ten minutes::
@@ -127,8 +128,9 @@ class AppScheduler:
     def run_daily(self, handler: Handler, /, at: time | str, **options: Unpack[JobOptions]) -> Job:
         """Run a handler every day at a local time.
 
-        On the day when clocks go forward past that time, the handler runs at the first minute after the gap. On the
-        day when clocks show it twice, the handler runs at the first.
+        When daylight saving time begins, clocks skip an hour. If they skip the time of the job, the handler runs in the
+        first minute after the skipped hour. When daylight saving time ends, clocks show an hour twice. If they show the
+        time of the job twice, the handler runs the first time.
 
         Example:
             ::
@@ -150,7 +152,7 @@ class AppScheduler:
     def run_cron(self, handler: Handler, /, expression: str, **options: Unpack[JobOptions]) -> Job:
         """Run a handler when a cron expression matches the local time.
 
-        `hassette_core.scheduler.schedules.Cron` describes what happens when clocks change.
+        `hassette_core.scheduler.schedules.Cron` describes the runs when daylight saving time begins or ends.
 
         Example:
             Run at seven on working days::
@@ -159,7 +161,7 @@ class AppScheduler:
 
         Args:
             handler: The callable to run, without arguments.
-            expression: Five fields (minute, hour, day, month, weekday), or six with seconds first.
+            expression: Five fields (minute, hour, day, month, weekday), or six fields, the first of which is seconds.
             **options: The options of every job, `JobOptions`.
 
         Raises:
@@ -174,7 +176,7 @@ class AppScheduler:
     def run_at_sunset(self, handler: Handler, /, offset: Duration = 0, **options: Unpack[JobOptions]) -> Job:
         """Run a handler every day at sunset. On days without a sunset, it does not run.
 
-        The job waits until Home Assistant has reported the home's location; until then `Job.next_run` is None.
+        Until Home Assistant has reported the home's location, no run is planned and `Job.next_run` is None.
 
         Example:
             Run half an hour before sunset::
@@ -183,7 +185,7 @@ class AppScheduler:
 
         Args:
             handler: The callable to run, without arguments.
-            offset: Seconds (or a timedelta) after sunset; negative for before.
+            offset: Seconds (or a timedelta) after sunset; negative for a time before sunset.
             **options: The options of every job, `JobOptions`.
 
         Raises:
@@ -196,7 +198,7 @@ class AppScheduler:
     def run_at_sunrise(self, handler: Handler, /, offset: Duration = 0, **options: Unpack[JobOptions]) -> Job:
         """Run a handler every day at sunrise. On days without a sunrise, it does not run.
 
-        The job waits until Home Assistant has reported the home's location; until then `Job.next_run` is None.
+        Until Home Assistant has reported the home's location, no run is planned and `Job.next_run` is None.
 
         Example:
             ::
@@ -205,7 +207,7 @@ class AppScheduler:
 
         Args:
             handler: The callable to run, without arguments.
-            offset: Seconds (or a timedelta) after sunrise; negative for before.
+            offset: Seconds (or a timedelta) after sunrise; negative for a time before sunrise.
             **options: The options of every job, `JobOptions`.
 
         Raises:
@@ -236,14 +238,14 @@ class AppScheduler:
         return (moment - now).total_seconds()
 
     def _moment(self, option: str, at: object, advice: str) -> datetime:
-        """Return a moment in the future (UTC). ``advice`` ends the error about a moment that has passed."""
+        """Return a moment in the future (UTC). ``advice`` is the end of the error message for a moment in the past."""
         if not isinstance(at, datetime):
             raise RegistrationError(f"{option} must be a datetime or a time of day, got {at!r}")
         now, place = self._service.clock.now(), self._service.place
         try:
             moment = place.moment(at) if at.tzinfo is None else at.astimezone(UTC)
             too_far = moment - now > timedelta(seconds=LONGEST_S)
-        except OverflowError:  # the first or last day of the calendar, in a time zone that moves it out of range
+        except OverflowError:  # on the first or last day of the calendar, the conversion to UTC can leave its range
             moment, too_far = now, True
         if too_far:
             raise RegistrationError(f"{option} must be within the next 100 years, got {at!r}")
@@ -251,7 +253,7 @@ class AppScheduler:
             return moment
         reading = ""
         if at.tzinfo is None:
-            # On a machine with another time zone than the home, a time in the future may be read as one in the past.
+            # If machine and home have different time zones, the caller may have passed the machine's time.
             reading = (
                 f" ({moment:%Y-%m-%d %H:%M:%S} UTC, read as local time of {place.zone}; now it is"
                 f" {now:%Y-%m-%d %H:%M:%S} UTC; for the machine's time write datetime.now().astimezone())"

@@ -8,7 +8,7 @@ from hassette_executor import JobRegistration
 
 
 class Job:
-    """A registered job. `AppScheduler.run_in` and its siblings return it.
+    """A registered job. The methods of `AppScheduler` return it.
 
     Example:
         ::
@@ -19,7 +19,7 @@ class Job:
 
     Args:
         job: The job.
-        service: The scheduler that it belongs to.
+        service: The scheduler in which the job is registered.
     """
 
     def __init__(self, job: PlannedJob, service: SchedulerService) -> None:
@@ -28,7 +28,7 @@ class Job:
 
     @property
     def registration(self) -> JobRegistration:
-        """The job as it is recorded: name, schedule, settings, source."""
+        """The description of the job that is recorded: name, schedule, settings, source."""
         return self._job.registration
 
     @property
@@ -38,19 +38,19 @@ class Job:
 
     @property
     def active(self) -> bool:
-        """False once it is cancelled, or once the only run of a one-time job has started."""
+        """False once the job is cancelled, or once the only run of a job without repetition has started."""
         return self._job.active
 
     @property
     def next_run(self) -> datetime | None:
-        """The next run (aware, UTC). None when the job has ended, or waits until the home's location is known."""
+        """The time of the next run (aware, UTC). None if the job has ended, or while it waits for the location."""
         return None if self._job.plan is None or not self._job.active else self._job.plan.at
 
     def cancel(self) -> None:
         """End the job. Runs that have started continue. A second call has no effect.
 
-        A job may cancel itself. A sync handler runs in a thread; its call takes effect as soon as the event loop is
-        free. The same is true for `run_now`.
+        A job may cancel itself. A plain ``def`` handler runs in a thread, so its call takes effect a little later, when
+        the event loop is free. The same is true for `run_now`.
         """
         self._service.cancel(self._job)
 

@@ -1,4 +1,4 @@
-"""The options of every job, each with its check and its documentation."""
+"""The options of all jobs, each with its check and its documentation."""
 
 from typing import Annotated
 
@@ -21,9 +21,9 @@ class JobOptions(RunOptions, total=False):
     mode: Annotated[
         Mode,
         Option(
-            "How to treat a run that is due while the job still runs. ``single`` skips it, counted as ``overlap``."
-            " ``restart`` cancels the current run, records it as cancelled, and then runs. ``queued`` runs afterwards."
-            " ``parallel`` starts another run at the same time.",
+            "How to treat a run that is due while the previous run is still in progress. ``single`` skips the new run"
+            " and counts it as ``overlap``. ``restart`` cancels the previous run, records it as cancelled, and then"
+            " runs. ``queued`` runs after the previous run. ``parallel`` runs at the same time.",
             check_mode,
             DEFAULT_MODE,
         ),
@@ -31,8 +31,8 @@ class JobOptions(RunOptions, total=False):
     jitter: Annotated[
         Duration,
         Option(
-            "Delay each run by a random part of this many seconds, so that not all devices switch at once. It must be"
-            " less than the time between two runs.",
+            "Delay each run by a random time of up to this many seconds, so that not all devices switch at once. It"
+            " must be less than the time between two runs.",
             _check_jitter,
             0,
         ),
@@ -40,14 +40,14 @@ class JobOptions(RunOptions, total=False):
 
 
 def settings_of(options: JobOptions, schedule: Schedule) -> tuple[tuple[str, str], ...]:
-    """Check the options. Return those with other values than their defaults, for the registration's settings.
+    """Check the options. Return the options that differ from their defaults, for the registration's settings.
 
     Raises:
-        RegistrationError: An option cannot work. The message names it.
+        RegistrationError: An option cannot work. The message names the option.
     """
     settings = check_options(JobOptions, options)
     gap_s = schedule.shortest_gap_s()
-    # A run that is delayed beyond the next one would be skipped.
+    # A run that is delayed past the next run would be skipped.
     if gap_s is not None and jitter_s_of(options) >= gap_s:
         raise RegistrationError(
             f"jitter must be less than the time between two runs ({describe_duration(gap_s)}),"

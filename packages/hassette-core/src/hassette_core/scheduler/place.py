@@ -1,4 +1,4 @@
-"""`Place`: the time zone and location that turn ``07:00`` and ``sunset`` into moments."""
+"""`Place`: the time zone and location that are needed to compute the moment of ``07:00`` or sunset."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
@@ -11,7 +11,7 @@ class Place:
     """The time zone and location of the home.
 
     Attributes:
-        zone: Its time zone.
+        zone: The time zone.
         latitude: In degrees, north positive; None while unknown.
         longitude: In degrees, east positive; None while unknown.
     """
@@ -23,8 +23,8 @@ class Place:
     def moment(self, local: datetime) -> datetime:
         """Return the moment (UTC) at which local clocks show a time.
 
-        A time that clocks show twice, when they go back, means the first. A time that they skip, when they go forward,
-        means the first minute after the gap.
+        If clocks show the time twice, because daylight saving time ends, return the first moment. If clocks skip the
+        time, because daylight saving time begins, return the first minute after the skipped time.
 
         Args:
             local: The local time (naive).
@@ -36,5 +36,5 @@ class Place:
 
 
 def at_time(day: datetime, at: time) -> datetime:
-    """Return the date of a naive datetime with a time of day."""
+    """Return the given time of day on the date of a naive datetime."""
     return datetime.combine(day.date(), at.replace(tzinfo=None))

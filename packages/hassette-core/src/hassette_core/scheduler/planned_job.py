@@ -12,11 +12,11 @@ from hassette_core.scheduler.schedules import Interval, Schedule
 from hassette_executor import DueTrigger, ExecuteJob, JobRegistration
 
 MAX_COUNTED = 1_000
-"""Maximum number of missed runs of a calendar job that are counted one by one, for a clock that is set forward by
-decades."""
+"""Maximum number of missed runs that are counted for a calendar job. Without this limit, the count would take too long
+after the wall clock was set forward by decades."""
 
 EARLY = timedelta(milliseconds=1)
-"""How much too early by the wall clock a calendar job may start."""
+"""A calendar job may start this much before its time."""
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
@@ -25,10 +25,11 @@ class Plan(NamedTuple):
     """The next run of a job.
 
     Attributes:
-        at: When, by the wall clock (UTC), jitter included.
-        base: The moment that the schedule names, from which the following one is counted. None for an interval.
-        due_ns: When, by the monotonic clock.
-        base_ns: When, by the monotonic clock, without jitter.
+        at: The time of the run by the wall clock (UTC), including jitter.
+        base: The time that the schedule returned, without jitter. The search for the following run starts here. None
+            for an interval.
+        due_ns: The time of the run by the monotonic clock, including jitter.
+        base_ns: For an interval, the time by the monotonic clock without jitter; otherwise the same as `due_ns`.
     """
 
     at: datetime
@@ -38,7 +39,7 @@ class Plan(NamedTuple):
 
     @property
     def due_us(self) -> int:
-        """When, in microseconds since the Unix epoch."""
+        """The time of the run, in microseconds since the Unix epoch."""
         return microseconds(self.at)
 
 
@@ -46,17 +47,17 @@ class PlannedJob:
     """A job in the scheduler.
 
     Args:
-        registration: Its name, schedule and settings, as recorded.
-        lane: Runs its commands.
+        registration: Name, schedule and settings, as they are recorded.
+        lane: Starts, queues or skips the runs, depending on the mode.
         handler: The callable to run, without arguments.
-        schedule: When it runs.
+        schedule: The times of the runs.
         jitter_s: Maximum random delay of each run, in seconds.
-        clock: Time.
+        clock: Wall clock and monotonic clock.
 
     Attributes:
-        active: False once it is cancelled, or once its only run has started.
-        plan: Its next run; None without one.
-        ticket: The number of its current entry in the agenda.
+        active: False once the job is cancelled, or once its only run has started.
+        plan: The next run; None if no run is planned.
+        ticket: Number of the current entry in the agenda. Entries with other numbers are void.
     """
 
     def __init__(
@@ -80,15 +81,15 @@ class PlannedJob:
 
     @property
     def by_calendar(self) -> bool:
-        """True when the wall clock decides, False for an interval of the monotonic clock."""
+        """True for a rule of the wall clock, False for an interval of the monotonic clock."""
         return not isinstance(self.schedule, Interval)
 
     def run(self, plan: Plan) -> None:
-        """Start a planned run, as the mode allows."""
+        """Offer a planned run to the lane."""
         self._offer(DueTrigger(plan.due_us), plan.due_ns)
 
     def run_now(self) -> None:
-        """Start a manual run, as the mode allows."""
+        """Offer a manual run to the lane."""
         self._offer(DueTrigger(microseconds(self._clock.now()), manual=True), self._clock.monotonic_ns())
 
     def skip_missed(self, count: int) -> None:
@@ -100,7 +101,7 @@ class PlannedJob:
         self._lane.skip_waiting()
 
     def end(self) -> None:
-        """Plan no further run, and retire the registration when the last run has ended."""
+        """Plan no further run. The registration is retired when the last run has ended."""
         self.active = False
         self.plan = None
         self._lane.close()
@@ -118,14 +119,14 @@ class PlannedJob:
             self._plan_calendar(self.schedule.next_after(self._clock.now(), place))
 
     def plan_next(self, place: Place) -> int:
-        """Plan the run that follows the due run. Return how many runs in between were missed.
+        """Plan the run after the run that is due now. Return the number of runs in between that were missed.
 
-        Missed runs are not repeated: the run that is due now replaces all of them.
+        Missed runs are not repeated, because the run that is due now replaces all of them.
         """
-        assert self.plan is not None  # it is due
+        assert self.plan is not None  # the job is due
         if isinstance(self.schedule, Interval):
             return self._next_interval(self.plan, self.schedule)
-        assert self.plan.base is not None  # a calendar plan has one
+        assert self.plan.base is not None  # the plan of a calendar job has a base
         if not self.schedule.recurring:
             self.plan = None
             return 0
@@ -142,22 +143,25 @@ class PlannedJob:
 
         Args:
             place: The home's time zone and location.
-            last: No run up to this moment is repeated; None for no such moment.
+            last: Runs up to this moment are not planned again. None allows all runs after now.
         """
         assert not isinstance(self.schedule, Interval)  # the wall clock does not move an interval
         now = self._clock.now()
         if self.plan is not None and self.plan.base is not None and self.plan.base <= now:
             if self.plan.at <= now:
-                self._plan_calendar(self.plan.base)  # the clock was set forward past it: it is late and runs now
-            else:  # it is due and waits for its jitter; a search from now would skip it
+                self._plan_calendar(
+                    self.plan.base
+                )  # the clock was set forward past the run, so it is late and runs now
+            else:  # the run waits for its jitter; a search from now would skip it
                 self.plan = self._at(self.plan.at, self.plan.base)
             return
         self._plan_calendar(self.schedule.next_after(now if last is None else max(now, last), place))
 
     def postpone_if_early(self) -> bool:
-        """Return whether the wall clock has not reached the planned moment yet, and plan the rest of the wait.
+        """If the wall clock has not reached the planned time yet, plan the rest of the wait and return True.
 
-        NTP slews the wall clock against the monotonic one. Over a day this is enough to fire before the time.
+        NTP slows the wall clock down or speeds it up. Over a day, the difference to the monotonic clock is large enough
+        that a timer fires too early.
         """
         if self.plan is None or self.plan.base is None or self.plan.at - self._clock.now() <= EARLY:
             return False

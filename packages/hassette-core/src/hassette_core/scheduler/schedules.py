@@ -1,7 +1,8 @@
-"""Schedules: pure rules that compute the next run, without clocks and jobs.
+"""Schedules: rules that compute the time of the next run. They have no state and read no clock.
 
-There are two kinds. An *interval* counts seconds of the monotonic clock; a change of the wall clock does not move it. A
-*calendar* rule names moments of the wall clock and is evaluated again when that clock or the place changes.
+There are two kinds. An *interval* is a number of seconds of the monotonic clock; a change of the wall clock does not
+affect it. A *calendar* rule describes times of the wall clock. The timetable evaluates it again when the wall clock is
+set or the place changes.
 """
 
 from collections.abc import Iterator
@@ -20,32 +21,32 @@ from hassette_core.scheduler.place import Place, at_time
 
 _DAY = timedelta(days=1)
 MAX_DARK_DAYS = 400
-"""How many days ahead to search for a sunrise or sunset. Beyond the polar circles there may be none for months."""
+"""Number of days in which to search for a sunrise or sunset. Near the poles, there may be none for months."""
 _SAMPLE_START = datetime(2024, 1, 1, tzinfo=UTC)
 _SAMPLE_DAYS = 366
 _SAMPLE_RUNS = 1_500
-"""How many runs of a cron expression to examine for the shortest gap: those of a year, but at most this many."""
+"""Maximum number of runs of a cron expression that are examined to find the shortest gap."""
 
 
 class Calendar(Protocol):
-    """A rule of the wall clock."""
+    """A rule for times of the wall clock."""
 
     recurring: ClassVar[bool]
-    """False when the rule names one moment only."""
+    """False if the rule leads to one run only."""
 
     def describe(self) -> str:
         """Return the rule as a string, for the job's registration."""
         ...
 
     def shortest_gap_s(self) -> float | None:
-        """Return the shortest time between two runs, in seconds; None when there are no two runs within a year.
+        """Return the shortest time between two runs, in seconds; None if there are no two runs within a year.
 
-        Days on which clocks change are ignored.
+        Days on which daylight saving time begins or ends are ignored.
         """
         ...
 
     def next_after(self, moment: datetime, place: Place) -> datetime | None:
-        """Return the first run (UTC) after a moment; None without one, or while the place is unknown."""
+        """Return the first run (UTC) after a moment; None if there is none, or if a needed location is unknown."""
         ...
 
 
@@ -55,7 +56,7 @@ class Interval:
 
     Attributes:
         first_s: Seconds until the first run.
-        every_s: Seconds between runs; None for one run only.
+        every_s: Seconds between runs; None for a single run.
     """
 
     first_s: float
@@ -63,7 +64,7 @@ class Interval:
 
     @property
     def recurring(self) -> bool:
-        """False for one run only."""
+        """False for a single run."""
         return self.every_s is not None
 
     def describe(self) -> str:
@@ -80,15 +81,15 @@ class Interval:
 
 
 Schedule = Interval | Calendar
-"""When a job runs."""
+"""The times of a job's runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """A rule that names one moment.
+    """A rule for a single run.
 
     Attributes:
-        at: The moment (aware).
+        at: The time of the run (aware).
     """
 
     at: datetime
@@ -104,7 +105,7 @@ class Once:
         return None
 
     def next_after(self, moment: datetime, place: Place) -> datetime | None:
-        """Return the moment, also when it has passed: when the clock is set forward past it, the job runs late."""
+        """Return the time of the run, even if it has passed. If the clock is set forward past it, the job runs late."""
         return self.at.astimezone(UTC)
 
 
@@ -113,8 +114,8 @@ class Daily:
     """A time of day, every day.
 
     Attributes:
-        at: The local time. When clocks skip it, the job runs at the first minute after the gap. When they show it
-            twice, the job runs at the first.
+        at: The local time. When clocks skip it, the job runs in the first minute after the skipped time. When clocks
+            show it twice, the job runs the first time.
     """
 
     at: time
@@ -139,12 +140,12 @@ class Daily:
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """A cron expression of five fields, or of six with seconds first.
+    """A cron expression of five fields, or of six fields, the first of which is seconds.
 
-    When clocks change, it follows Debian's cron. An expression with fixed times (no field before the day starts with a
-    star) runs like a daily job: once for a time that clocks show twice, and at the first minute after the gap for a
-    time that they skip. Any other expression follows the clock: it runs twice in a repeated hour, and not in a skipped
-    one.
+    On days on which daylight saving time begins or ends, the rules of Debian's cron apply. An expression with fixed
+    times (neither the second, the minute nor the hour field begins with ``*``) runs like a daily job: the first time if
+    clocks show the time twice, and in the first minute after the skipped time if clocks skip it. Any other expression
+    runs in both passes of a repeated hour, and not in a skipped hour.
 
     Attributes:
         expression: The expression, such as ``0 7 * * MON-FRI``.
@@ -158,7 +159,7 @@ class Cron:
         """Check the expression.
 
         Raises:
-            RegistrationError: It is not a cron expression, or it never matches.
+            RegistrationError: The expression is not valid, or it never matches.
         """
         try:
             next(CronSim(self.expression, datetime(2024, 1, 1, tzinfo=UTC)))
@@ -175,7 +176,7 @@ class Cron:
         return f"cron {self.expression}"
 
     def shortest_gap_s(self) -> float | None:
-        """Return the shortest gap between its runs within a year, or between the first runs when there are many."""
+        """Return the shortest gap between the runs of a year, or between the first runs if there are many."""
         until = _SAMPLE_START + _SAMPLE_DAYS * _DAY
         first = islice(CronSim(self.expression, _SAMPLE_START), _SAMPLE_RUNS)
         gaps = (after - before for before, after in pairwise(takewhile(lambda run: run < until, first)))
@@ -186,11 +187,12 @@ class Cron:
         """Return the first run after a moment."""
         shown = moment.astimezone(place.zone)
         if self._has_fixed_times():
-            # Without a time zone the library computes in local time; with one it does so for five fields only.
+            # Without a time zone, the library computes in local time. With a time zone, it handles fixed times in this
+            # way for expressions of five fields only.
             found = (place.moment(local) for local in CronSim(self.expression, shown.replace(tzinfo=None)))
         else:
             found = (local.astimezone(UTC) for local in CronSim(self.expression, shown))
-        # During the second pass of a repeated hour, both may return a moment of the first pass.
+        # During the second pass of a repeated hour, both generators may yield times of the first pass.
         return next((answer for answer in found if answer > moment), None)
 
     def _has_fixed_times(self) -> bool:
@@ -199,11 +201,11 @@ class Cron:
 
 @dataclass(frozen=True, slots=True)
 class Sun:
-    """Sunrise or sunset, on every day that has one.
+    """Sunrise or sunset, on every day on which the sun rises or sets.
 
     Attributes:
         event: ``sunrise`` or ``sunset``.
-        offset: Time after the event; negative for before.
+        offset: Time after the event; negative for a time before the event.
     """
 
     event: Literal["sunrise", "sunset"]
@@ -219,15 +221,15 @@ class Sun:
         return f"{describe_duration(abs(offset_s))} {'before' if offset_s < 0 else 'after'} {self.event}"
 
     def shortest_gap_s(self) -> float | None:
-        """Return one day, which is correct to a few minutes."""
+        """Return one day. The actual gap differs by a few minutes."""
         return _DAY.total_seconds()
 
     def next_after(self, moment: datetime, place: Place) -> datetime | None:
-        """Return the first run after a moment; None when the location is unknown, or without such an event."""
+        """Return the first run after a moment; None if the location is unknown, or the sun does not rise or set."""
         if place.latitude is None or place.longitude is None:
             return None
         # Depending on the longitude, the UTC date of a sunset is the day before or after the local date. So the search
-        # starts a day early. The results are in order, so the first one after the moment is the right one.
+        # starts earlier. The results are in order, so the first result after the moment is correct.
         for found in self._all(moment - self.offset - 2 * _DAY, place.latitude, place.longitude):
             if found > moment:
                 return found

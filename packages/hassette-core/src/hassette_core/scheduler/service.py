@@ -1,4 +1,4 @@
-"""`SchedulerService`: register jobs and run them when they are due."""
+"""`SchedulerService`: register jobs, and run them when they are due."""
 
 from datetime import UTC, tzinfo
 from functools import partial
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from hassette_core.clock import Clock, SystemClock
 from hassette_core.handlers import Handler, InjectionPlan, inspect_callable, optional_seconds
-from hassette_core.lifecycle import ServiceContext
+from hassette_core.lifecycle import AsyncWithService
 from hassette_core.roster import Roster
 from hassette_core.scheduler.options import DEFAULT_MODE, JobOptions, jitter_s_of, settings_of
 from hassette_core.scheduler.place import Place
@@ -23,7 +23,7 @@ class UpcomingJob(NamedTuple):
         app: The app's key.
         instance: The app's instance.
         name: The job's name.
-        due_us: When, in microseconds since the Unix epoch.
+        due_us: The time of the run, in microseconds since the Unix epoch.
     """
 
     app: str
@@ -32,18 +32,19 @@ class UpcomingJob(NamedTuple):
     due_us: int
 
 
-class SchedulerService(ServiceContext):
-    """Runs jobs when they are due. A `Service`, and an ``async with`` context.
+class SchedulerService(AsyncWithService):
+    """Runs jobs when they are due. It is a `Service` and an async context manager.
 
     Args:
         executor: Runs the jobs.
-        clock: Time; the machine's clock by default.
-        time_zone: The home's time zone, until `set_place` provides it.
-        grace_s: How long running jobs may take to end when the scheduler stops, in seconds; then they are cancelled.
+        clock: Wall clock, monotonic clock and timers; the machine's clock by default.
+        time_zone: Time zone of schedules until `set_place` provides the home's time zone.
+        grace_s: How long running jobs may take to end when the scheduler stops, in seconds. After that they are
+            cancelled.
 
     Attributes:
         name: ``"scheduler"``.
-        clock: See above.
+        clock: Wall clock, monotonic clock and timers.
     """
 
     name = "scheduler"
@@ -62,7 +63,7 @@ class SchedulerService(ServiceContext):
         self._timetable = Timetable(self._roster, self.clock, Place(zone=time_zone))
 
     async def start(self) -> None:
-        """Start to run jobs. They may be registered before; those that became due meanwhile run now, once."""
+        """Run jobs from now on. Jobs may be registered before the start. A job that is already due runs now, once."""
         self._roster.bind()
         self._timetable.start()
 
@@ -77,22 +78,25 @@ class SchedulerService(ServiceContext):
             raise self._timetable.failure
 
     async def stop(self) -> None:
-        """Start no further job, wait for the running ones, and cancel those that exceed the grace.
+        """Start no further run, wait for runs in progress, and cancel those that do not end in the grace period.
 
-        Every run is recorded. Jobs stay registered and continue when the scheduler is started again.
+        Every run is recorded. Jobs stay registered and run again when the scheduler is started again.
         """
         if self._timetable.stop():
             await self._roster.stop(self._grace_s)
         self._timetable.ended.set()
 
     @property
-    def retires(self) -> bool:
-        """True when a job that ends is retired. Apps set it to False while they stop."""
-        return self._roster.runner.retires
+    def retire_ended(self) -> bool:
+        """Whether the registration of a job that ends is reported to the executor as retired.
 
-    @retires.setter
-    def retires(self, retires: bool) -> None:
-        self._roster.runner.retires = retires
+        `AppService` sets this to False while it stops the apps, because the next start registers their jobs again.
+        """
+        return self._roster.runner.retire_ended
+
+    @retire_ended.setter
+    def retire_ended(self, retire_ended: bool) -> None:
+        self._roster.runner.retire_ended = retire_ended
 
     def add(self, app: str, instance: str, handler: Handler, schedule: Schedule, options: JobOptions) -> PlannedJob:
         """Register a job and plan its first run. Apps use their `AppScheduler`.
@@ -101,7 +105,7 @@ class SchedulerService(ServiceContext):
             app: The app's key.
             instance: The app's instance.
             handler: The callable to run, without arguments.
-            schedule: When it runs.
+            schedule: The times of its runs.
             options: The job's options.
 
         Raises:
@@ -129,15 +133,15 @@ class SchedulerService(ServiceContext):
         return job
 
     def run_now(self, job: PlannedJob) -> None:
-        """Run a job once. Its schedule does not change. May be called in a thread."""
+        """Run a job once, now. Its schedule does not change. May be called in a thread."""
         self._roster.call(partial(self._timetable.run_now, job))
 
     def cancel(self, job: PlannedJob) -> None:
-        """End a job; its runs continue. May be called in a thread."""
+        """End a job. Its runs continue. May be called in a thread."""
         self._roster.call(partial(self._cancel, job))
 
     def cancel_all(self, app: str, instance: str) -> None:
-        """End every job of one app instance; their runs continue. May be called in a thread."""
+        """End all jobs of one app instance. Their runs continue. May be called in a thread."""
         self._roster.call(partial(self._cancel_all, app, instance))
 
     def jobs(self, app: str, instance: str) -> tuple[PlannedJob, ...]:
@@ -145,7 +149,7 @@ class SchedulerService(ServiceContext):
         return self._roster.entries_of(app, instance)
 
     def upcoming(self) -> list[UpcomingJob]:
-        """Return the next run of every job that has one, earliest first."""
+        """Return the next run of every job that has a planned run, the earliest first."""
         found = [
             UpcomingJob(*job.registration.key, job.plan.due_us)
             for job in self._roster.entries()
@@ -174,12 +178,12 @@ class SchedulerService(ServiceContext):
         """Set the home's time zone and location, and plan calendar jobs again if they have changed.
 
         Args:
-            time_zone: None keeps the current one.
-            latitude: In degrees, north positive; None keeps the current one.
-            longitude: In degrees, east positive; None keeps the current one.
+            time_zone: None keeps the current time zone.
+            latitude: In degrees, north positive; None keeps the current latitude.
+            longitude: In degrees, east positive; None keeps the current longitude.
         """
         place = self.place
-        self._timetable.move_to(
+        self._timetable.set_place(
             Place(
                 zone=time_zone or place.zone,
                 latitude=place.latitude if latitude is None else latitude,

@@ -1,4 +1,4 @@
-"""`Timetable`: start each job when it is due, with one timer for the earliest."""
+"""`Timetable`: start each job when it is due, with one timer for the earliest run."""
 
 import asyncio
 import logging
@@ -13,26 +13,26 @@ from hassette_core.scheduler.planned_job import Plan, PlannedJob
 logger = logging.getLogger(__name__)
 
 WATCH_S = 60.0
-"""While a calendar job is planned, the timer fires at least this often: nothing else reports that the wall clock was
-set, or that the machine was suspended."""
+"""While a calendar job is planned, the timer fires at least once in this many seconds, to detect that the wall clock
+was set or the machine was suspended. The operating system does not report either."""
 REPEAT_GUARD = timedelta(hours=3)
 """When the clock is set back by less than this, runs that have started are not repeated (the rule of Vixie cron)."""
 LATE_S = 60.0
-"""Runs that start later than this are logged."""
+"""Runs that start later than their due time by more than this, in seconds, are logged."""
 
 
 class Timetable:
-    """Plans jobs, waits for the earliest, and starts it.
+    """Plans the runs of all jobs, waits for the earliest run, and starts it.
 
     Args:
         roster: The registered jobs.
-        clock: Time.
+        clock: Wall clock, monotonic clock and timers.
         place: The home's time zone and location.
 
     Attributes:
-        place: See above; `move_to` changes it.
+        place: The home's time zone and location; `set_place` changes it.
         failure: The exception that ended the timetable; None while it works.
-        ended: Set when a failure has ended the timetable, or by the owner at its stop.
+        ended: Set when a failure has ended the timetable, or when the scheduler stops.
     """
 
     def __init__(self, roster: Roster[PlannedJob], clock: Clock, place: Place) -> None:
@@ -49,7 +49,7 @@ class Timetable:
         self._open = False
 
     def start(self) -> None:
-        """Start jobs from now on. Jobs that became due before run now, once."""
+        """Start jobs from now on. A job that is already due runs now, once."""
         self._open = True
         self.failure = None
         self.ended.clear()
@@ -59,7 +59,7 @@ class Timetable:
         self._arm()
 
     def stop(self) -> bool:
-        """Start no further job. Return False when it was stopped before."""
+        """Start no further job. Return False if the timetable was not started."""
         was_open, self._open = self._open, False
         self._disarm()
         return was_open
@@ -80,8 +80,8 @@ class Timetable:
         if job.active and self._open:
             job.run_now()
 
-    def move_to(self, place: Place) -> None:
-        """Plan all calendar jobs for another time zone or location."""
+    def set_place(self, place: Place) -> None:
+        """Set another time zone or location, and plan all calendar jobs again."""
         if place != self.place:
             self.place = place
             self._replan(None)
@@ -95,14 +95,14 @@ class Timetable:
         self._timer = None
         try:
             self._check_clock()
-            # Read the clock once. A job whose next run becomes due while this one starts would keep the loop here.
+            # Read the clock only once. Otherwise a job with a very short interval could keep this loop busy for ever.
             now_ns = self._clock.monotonic_ns()
             while (job := self._agenda.take_due(now_ns)) is not None:
                 if job.postpone_if_early():
                     self._agenda.put(job)
                 else:
                     self._start_due(job)
-        except Exception as error:  # noqa: BLE001  a timer's exception would only be logged; serve() raises it
+        except Exception as error:  # noqa: BLE001  asyncio would only log an exception of a timer; serve() raises it
             self.failure = error
             self.ended.set()
         else:
@@ -110,7 +110,7 @@ class Timetable:
 
     def _start_due(self, job: PlannedJob) -> None:
         plan = job.plan
-        assert plan is not None  # it was in the agenda
+        assert plan is not None  # the job was in the agenda
         late_s = (self._clock.monotonic_ns() - plan.due_ns) / 1e9
         # Plan the next run first, so that a failure of this run cannot end the series.
         missed = job.plan_next(self.place)
@@ -128,8 +128,8 @@ class Timetable:
             self._run_last(job, plan)
 
     def _run_last(self, job: PlannedJob, plan: Plan) -> None:
-        # The name is free before the run, so that the run may register the job again. The registration is retired
-        # after the run, whether it succeeds or not.
+        # Free the name before the run, so that the handler may register the job again. The registration is retired
+        # after the run, even if the run fails.
         self._roster.remove(job)
         self._calendar_jobs -= job.by_calendar
         job.run(plan)
@@ -146,7 +146,7 @@ class Timetable:
             self._disarm()
             return
         if self._timer is not None and now_ns < self._timer_ns <= due_ns:
-            return  # it fires early enough, and is set again then
+            return  # the timer fires early enough, and is then set again
         self._disarm()
         self._timer_ns = due_ns
         self._timer = self._clock.call_later((due_ns - now_ns) / 1e9, self._wake)
@@ -158,12 +158,12 @@ class Timetable:
 
     def _check_clock(self) -> None:
         if not self._open:
-            return  # start() resets the drift
-        jump = self._drift.jump()
+            return  # start() resets the drift, so an earlier jump does not matter
+        jump = self._drift.take_jump()
         if not jump:
             return
         logger.warning("Wall clock was set, or the machine was suspended", extra={"step_s": jump.total_seconds()})
-        # When the clock is set back a little, runs between then and now must not be repeated.
+        # If the clock is set back a little, runs between the new time and the old time must not be repeated.
         back = -jump
         self._replan(self._clock.now() + back if timedelta() < back < REPEAT_GUARD else None)
 

@@ -1,4 +1,4 @@
-"""The current states of all entities: `States` to read them, `StateCache` to keep them current."""
+"""The current states of all entities. The link updates the `StateCache`; apps and the bus read `States`."""
 
 from hassette_core.states.cache import StateCache
 from hassette_core.states.states import States

@@ -1,4 +1,4 @@
-"""The writer of the states: the link, or a test, keeps them current through it."""
+"""`StateCache`: the link (or a test) writes all states through it."""
 
 from collections.abc import Iterable
 
@@ -7,10 +7,10 @@ from hassette_core.states.states import States
 
 
 class StateCache:
-    """All states, changed by events and replaced after a reconnect.
+    """All states. Events change single states, and a reconnect replaces all states.
 
     Attributes:
-        states: The read-only view for apps, the bus and pages. It is the same object for the lifetime of the cache.
+        states: The read-only view for apps and the bus. It is the same object for the lifetime of the cache.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class StateCache:
         self.states = States(self._by_entity, self._by_domain)
 
     def apply(self, change: StateChanged) -> None:
-        """Apply one change."""
+        """Apply one state change."""
         entity_id = change.entity_id
         if self._changed_while_loading is not None:
             self._changed_while_loading.add(entity_id)
@@ -30,15 +30,15 @@ class StateCache:
             self._put(change.new_state)
 
     def begin_load(self) -> None:
-        """Announce a load: from now on, `load` does not overwrite an entity that `apply` has changed."""
+        """Prepare for `load`, which will not overwrite entities that `apply` changes from now on."""
         self._changed_while_loading = set()
 
     def load(self, states: Iterable[State]) -> None:
         """Replace all states, except those of entities that have changed since `begin_load`.
 
-        Home Assistant sends changes and the answer to ``get_states`` in the order in which they were made. But the
-        answer reaches this process through a future, a little later than changes that were sent after it. So the
-        newest change of an entity is always at least as new as its fetched state.
+        Home Assistant sends the state changes and the answer to ``get_states`` in order. But the answer reaches this
+        object through a future, so changes that were sent after the answer may arrive before it. So a change since
+        `begin_load` is always at least as new as the fetched state of the entity.
         """
         changed = self._changed_while_loading or set()
         fetched = {state.entity_id: state for state in states}

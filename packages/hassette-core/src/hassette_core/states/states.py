@@ -1,4 +1,4 @@
-"""The read-only view of all states that apps use."""
+"""`States`: the read-only view of all states, for apps."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -10,10 +10,10 @@ _NO_STATES: Mapping[str, State] = MappingProxyType({})
 
 
 class States(Mapping[str, State]):
-    """The current states of all entities, by entity id. Read-only, always up to date.
+    """The current states of all entities, by entity id. Read-only.
 
-    A change is visible here before a listener receives it. While the connection to Home Assistant is lost, the last
-    known states remain; after a reconnect all states are fetched again.
+    A state change is visible here before a listener receives it. While the connection to Home Assistant is lost, this
+    object contains the last known states. After a reconnect, the link fetches all states again.
 
     To change a state in Home Assistant, use `Api.call_service` or `Api.set_state`.
 
@@ -36,8 +36,8 @@ class States(Mapping[str, State]):
         """Return the state of one entity.
 
         Raises:
-            UnknownEntityError: Home Assistant has no such entity. It is a `KeyError` too. ``get(entity_id)`` returns
-                None instead.
+            UnknownEntityError: Home Assistant has no such entity. The error is also a `KeyError`. ``get(entity_id)``
+                returns None instead.
         """
         try:
             return self._by_entity[entity_id]
@@ -54,7 +54,7 @@ class States(Mapping[str, State]):
         return entity_id in self._by_entity
 
     def domain(self, domain: str) -> Mapping[str, State]:
-        """Return the states of one domain by entity id: a live view, which is empty if the domain has no entity.
+        """Return a view of the states of one domain, by entity id. It is empty if the domain has no entity.
 
         Args:
             domain: For example ``light``.

@@ -1,6 +1,6 @@
 """The demonstration: the simulated home, the framework and the example apps in one process."""
 
 from hassette_core.simulation.demo.demo import Demo, DemoOptions, DemoResult
-from hassette_core.simulation.demo.tally import FailureTally
+from hassette_core.simulation.demo.failure_counter import FailureCounter
 
-__all__ = ["Demo", "DemoOptions", "DemoResult", "FailureTally"]
+__all__ = ["Demo", "DemoOptions", "DemoResult", "FailureCounter"]

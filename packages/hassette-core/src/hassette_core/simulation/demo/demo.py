@@ -14,8 +14,8 @@ from hassette_core.config import HassetteConfig, load_config
 from hassette_core.errors import FatalError
 from hassette_core.framework import Hassette
 from hassette_core.installed import plugin_tables
-from hassette_core.lifecycle import ServiceStatus, StatusChange
-from hassette_core.simulation.demo.tally import FailureTally
+from hassette_core.lifecycle import ServiceStatus, StatusReport
+from hassette_core.simulation.demo.failure_counter import FailureCounter
 from hassette_core.simulation.home import SimulatedHome
 from hassette_executor import Accounting
 
@@ -64,7 +64,7 @@ class DemoResult:
     failures: Counter[str]
     has_history: bool
     page_url: str | None
-    degraded: tuple[StatusChange, ...]
+    degraded: tuple[StatusReport, ...]
 
 
 class Demo:
@@ -87,13 +87,13 @@ class Demo:
     ) -> None:
         self.options = options
         self._make_framework = make_framework
-        self._tally = FailureTally()
+        self._counter = FailureCounter()
         self._file = load_config(options.config or EXAMPLES / "hassette.toml", plugin_tables=plugin_tables())
         self.secrets = self._file.secrets
         self._hassette: Hassette | None = None
         self._page_url: str | None = None
         self._stop_requested = ""
-        self._degraded: tuple[StatusChange, ...] = ()
+        self._degraded: tuple[StatusReport, ...] = ()
 
     def result(self) -> DemoResult:
         """Return the facts about the demonstration so far."""
@@ -101,7 +101,7 @@ class Demo:
         return DemoResult(
             data_dir=self.options.data_dir,
             accounting=hassette.executor.accounting() if hassette is not None else None,
-            failures=self._tally.failures,
+            failures=self._counter.failures,
             has_history=hassette is not None and hassette.has_sinks,
             page_url=self._page_url,
             degraded=self._degraded,
@@ -135,7 +135,7 @@ class Demo:
             try:
                 await self._run_framework(hassette, home, on_started)
             finally:
-                await self._tally.catch_up(hassette.executor.feed)
+                await self._counter.catch_up(hassette.executor.feed)
 
     async def _run_framework(
         self, hassette: Hassette, home: SimulatedHome, on_started: Callable[[str | None], None]
@@ -143,7 +143,7 @@ class Demo:
         fatal: FatalError | None = None
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._tally.follow(hassette.executor.feed)),
+                group.create_task(self._counter.follow(hassette.executor.feed)),
                 group.create_task(self._announce_and_stop(hassette, on_started)),
             ]
             if self.options.speed > 0:

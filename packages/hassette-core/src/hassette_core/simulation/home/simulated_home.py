@@ -5,7 +5,7 @@ from random import Random
 
 from aiohttp import web
 
-from hassette_core.lifecycle import ServiceContext
+from hassette_core.lifecycle import AsyncWithService
 from hassette_core.simulation.home.activity import HomeActivity
 from hassette_core.simulation.home.automation import GuestWifi
 from hassette_core.simulation.home.core import HomeCore, Json
@@ -21,7 +21,7 @@ VERSION = "2025.4.4"
 HOST = "127.0.0.1"
 
 
-class SimulatedHome(ServiceContext):
+class SimulatedHome(AsyncWithService):
     """A small home with Home Assistant's WebSocket and REST API, for a demonstration or a test.
 
     It listens on 127.0.0.1 only. ``async with`` starts everything. As a service, `start` opens the port and `serve`

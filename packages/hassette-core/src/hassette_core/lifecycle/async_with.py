@@ -1,4 +1,4 @@
-"""Base class that lets a service run in an ``async with`` block, without a supervisor."""
+"""`AsyncWithService`: a base class for services that also run in an ``async with`` block, without a supervisor."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -6,18 +6,18 @@ from types import TracebackType
 from typing import Self
 
 
-class ServiceContext(ABC):
-    """Starts a service at the beginning of an ``async with`` block and stops it at the end.
+class AsyncWithService(ABC):
+    """A service that an ``async with`` block can start and stop.
 
-    ``serve`` runs in a task while the block runs. If it fails, the end of the block raises its error, unless the block
-    itself has failed.
+    ``serve`` runs in a task during the block. If ``serve`` fails, the end of the block raises its error, unless the
+    block itself has failed.
 
     Example:
         >>> async with HomeAssistantLink(url, token, cache=cache, on_event=print) as link:
         ...     await link.wait_ready()
 
     Attributes:
-        serve_task: The task that runs ``serve``; None outside of an ``async with`` block.
+        serve_task: The task that runs ``serve``. None outside of an ``async with`` block.
     """
 
     serve_task: "asyncio.Task[None] | None" = None

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from hassette_core.lifecycle import ServiceContext
+from hassette_core.lifecycle import AsyncWithService
 
 
-class Counter(ServiceContext):
+class Counter(AsyncWithService):
     """Counts its calls, and fails in ``serve`` if it has an error."""
 
     def __init__(self, error: Exception | None = None) -> None:

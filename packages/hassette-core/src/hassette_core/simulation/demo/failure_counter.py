@@ -9,7 +9,7 @@ MAX_BUFFERED_RUNS = 1_000_000
 """Large enough that no run is dropped before it is counted, because counting is quick."""
 
 
-class FailureTally:
+class FailureCounter:
     """Follows a feed and counts the failed runs.
 
     Attributes:
