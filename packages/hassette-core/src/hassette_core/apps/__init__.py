@@ -1,4 +1,8 @@
-"""Apps: the base class that users extend, and how apps are loaded, started and stopped."""
+"""Apps: load, start and stop them.
+
+`load_apps` imports the modules of the apps and validates their settings. `AppService` creates an `App` object for each
+instance, with a bus and a scheduler for that instance, and calls its ``on_initialize`` and ``on_shutdown``.
+"""
 
 from hassette_core.apps.app import App, AppConfig
 from hassette_core.apps.loading import LoadedInstance, LoadFailure, load_apps

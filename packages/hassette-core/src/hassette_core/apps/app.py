@@ -18,7 +18,7 @@ class AppConfig(BaseModel):
     """Settings of an app: a pydantic model. Subclass it and declare the fields.
 
     The values come from ``[apps.<key>.config]`` or ``instances`` in ``hassette.toml``. An unknown or missing key is an
-    error that names the key. The values cannot be changed.
+    error, which names the key. The values cannot be changed.
 
     Example:
         ::
@@ -38,8 +38,8 @@ ConfigT = TypeVar("ConfigT", bound=AppConfig)
 class App(Generic[ConfigT]):
     """An automation. Subclass it with the class of its settings, and register handlers in `on_initialize`.
 
-    The framework makes one object per instance in ``hassette.toml``. When an instance ends, its listeners and jobs end
-    with it. An exception in a handler or job fails that run only; it is recorded.
+    The framework creates one object for each instance in ``hassette.toml``. When an instance stops, its listeners and
+    jobs end. An exception in a handler is recorded and fails only that run.
 
     Example:
         Turn a light on when there is motion::
@@ -94,21 +94,21 @@ class App(Generic[ConfigT]):
     async def on_initialize(self) -> None:
         """Register listeners and jobs. Override this.
 
-        It is called when Home Assistant is connected and all states are known, and may take up to 30 s. If it raises,
-        this instance fails and the other apps run.
+        The framework calls this method when Home Assistant is connected and all states are known. The method may take
+        up to 30 s. If it raises an exception, this instance fails, and the other apps keep running.
         """
 
     async def on_shutdown(self) -> None:
         """Release resources that the framework does not know, for example files. Override this if the app has any.
 
-        Listeners and jobs end without it.
+        The framework ends listeners and jobs before it calls this method.
         """
 
     def on_error(self, context: ErrorContext) -> Awaitable[None] | None:
         """Handle a failed run of this instance. Override this, as ``def`` or ``async def``, to be notified.
 
-        It is not called for a listener or job that has an ``on_error`` option. It may take up to 5 s. If it raises,
-        that is logged.
+        The framework does not call this method for a listener or job with an ``on_error`` option. The method may take
+        up to 5 s. If it raises an exception, the exception is logged.
 
         Example:
             ::
@@ -122,10 +122,10 @@ class App(Generic[ConfigT]):
 
     @classmethod
     def config_class(cls) -> type[AppConfig]:
-        """Return the class of the settings: ``MotionConfig`` of ``class MotionLight(App[MotionConfig])``.
+        """Return the class of the settings: ``MotionConfig`` for ``class MotionLight(App[MotionConfig])``.
 
         Raises:
-            AppLoadError: The class does not name one.
+            AppLoadError: The definition of the app does not name the class of its settings.
         """
         for base in cls.__mro__:
             for generic in base.__dict__.get("__orig_bases__", ()):

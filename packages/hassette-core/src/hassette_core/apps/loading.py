@@ -1,4 +1,7 @@
-"""Load apps: import their modules and validate their settings. Each error names the app, the cause and the fix."""
+"""`load_apps`: import the modules of the apps and validate their settings.
+
+Each error message names the app, the cause and a fix.
+"""
 
 import difflib
 import importlib
@@ -19,11 +22,11 @@ from hassette_core.errors import AppLoadError
 from hassette_core.redaction import is_secret_key, mask_secret_values
 
 PACKAGE = "hassette_apps"
-"""``app_dir`` is imported as this package, so that an app module ``calendar`` does not hide Python's."""
+"""``app_dir`` is imported as this package, so that an app module ``calendar`` does not hide Python's module."""
 
 
 class LoadedInstance(NamedTuple):
-    """An instance that can be started.
+    """An instance of an app that can be started.
 
     Attributes:
         app_key: The key of the app in ``hassette.toml``.
@@ -39,12 +42,12 @@ class LoadedInstance(NamedTuple):
 
 
 class LoadFailure(NamedTuple):
-    """An app, or one instance of it, that cannot be started.
+    """The failure to load an app, or one instance of an app.
 
     Attributes:
         app_key: The key of the app in ``hassette.toml``.
-        instance: The name of the instance. Empty if it concerns all instances.
-        error: The cause and the fix.
+        instance: The name of the instance. Empty if the failure concerns all instances.
+        error: The cause and a fix.
     """
 
     app_key: str
@@ -60,7 +63,7 @@ def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[Load
         app_dir: The directory of the apps' modules.
 
     Returns:
-        The instances that can be started, and the apps and instances that cannot.
+        The instances that can be started, and the failures.
     """
     _open_package(app_dir)
     loaded: list[LoadedInstance] = []
@@ -92,7 +95,7 @@ def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[Load
 
 
 def _open_package(app_dir: Path) -> None:
-    """Make ``app_dir`` importable. Modules of an earlier load are forgotten, so that they are read again."""
+    """Make ``app_dir`` importable. Remove the modules of an earlier load, so that Python reads them again."""
     for name in [name for name in sys.modules if name == PACKAGE or name.startswith(f"{PACKAGE}.")]:
         del sys.modules[name]
     importlib.invalidate_caches()
@@ -100,7 +103,8 @@ def _open_package(app_dir: Path) -> None:
     package.__path__ = [str(app_dir)]
     sys.modules[PACKAGE] = package
     if str(app_dir) not in sys.path:
-        # Apps may import each other by plain names. Appended, so that they do not hide installed packages.
+        # With this entry, apps can import each other by plain names. It comes last, so that apps do not hide installed
+        # packages.
         sys.path.append(str(app_dir))
 
 
@@ -150,7 +154,7 @@ def _check_module(app_key: str, module: str, app_dir: Path) -> None:
 def _import(app_key: str, module: str, app_dir: Path) -> ModuleType:
     try:
         return importlib.import_module(f"{PACKAGE}.{module}")
-    except (Exception, SystemExit) as error:  # user code may raise anything
+    except (Exception, SystemExit) as error:  # user code may raise any exception
         path = app_dir.joinpath(*module.split("."))
         raise _error(app_key, f"cannot import {path}.py: {_describe(error, app_dir)}") from error
 
@@ -163,8 +167,9 @@ def _config_class(app_key: str, app_class: type[App[Any]]) -> type[AppConfig]:
 
 
 def _describe(error: BaseException, app_dir: Path) -> str:
-    """Return the type and message of an exception, with the line in the app."""
-    message = error.message if isinstance(error, PydanticErrorMixin) else str(error)  # its str ends in a web address
+    """Return the type and message of an exception, with the line of the app that raised it."""
+    # The str of a pydantic error ends with a web address.
+    message = error.message if isinstance(error, PydanticErrorMixin) else str(error)
     text = f"{type(error).__name__}: {message}"
     if isinstance(error, SyntaxError):
         return text  # the message names file and line
@@ -175,7 +180,8 @@ def _describe(error: BaseException, app_dir: Path) -> str:
 def _instances(app_key: str, entry: AppEntry) -> list[tuple[str, dict[str, Any]]]:
     """Return the name and settings of each instance.
 
-    A single instance without a name is named like the app. Several are numbered from 1.
+    If an app has one instance, its default name is the app key. The default names of several instances are numbered
+    from 1.
     """
     if not entry.instances:
         return [(app_key, dict(entry.config))]
@@ -183,7 +189,7 @@ def _instances(app_key: str, entry: AppEntry) -> list[tuple[str, dict[str, Any]]
     for number, settings in enumerate(entry.instances, start=1):
         default = app_key if len(entry.instances) == 1 else f"{app_key}_{number}"
         specific = {name: value for name, value in settings.items() if name != "name"}
-        # With instances, [apps.<key>.config] holds the settings that they share.
+        # If there are instances, [apps.<key>.config] contains the settings that all of them share.
         found.append((str(settings.get("name", default)), {**entry.config, **specific}))
     return found
 
@@ -196,7 +202,7 @@ def _configure(
     except ValidationError as error:
         problems = "; ".join(_problem(details, config_class) for details in error.errors(include_url=False))
         raise _error(subject, f"its settings in [apps.{app_key}] are wrong: {problems}") from None
-    except (Exception, SystemExit) as error:  # validators are user code and may raise anything
+    except (Exception, SystemExit) as error:  # validators are user code and may raise any exception
         raise _error(
             subject, f"{config_class.__name__}, the class of its settings, failed: {_describe(error, app_dir)}"
         ) from error
@@ -217,7 +223,7 @@ def _problem(details: Any, config_class: type[AppConfig]) -> str:
 
 
 def _is_secret(details: Any, config_class: type[AppConfig]) -> bool:
-    """Return whether the given value is a secret, by the name of its key or by its type."""
+    """Return whether the rejected value is a secret, by the name of its key or by its type."""
     if any(is_secret_key(part) for part in details["loc"]):
         return True
     field = config_class.model_fields.get(str(details["loc"][0])) if details["loc"] else None

@@ -1,4 +1,4 @@
-"""Start and stop the apps. The failure of one app does not affect the others."""
+"""`AppService`: start and stop the apps. The failure of one app does not affect the others."""
 
 import asyncio
 import inspect
@@ -34,8 +34,8 @@ class AppStatus:
     Attributes:
         app_key: The key of the app in ``hassette.toml``.
         instance: The name of the instance. Empty if the app's class could not be loaded.
-        status: ``loaded`` (waiting for Home Assistant), ``running``, ``failed`` or ``stopped``.
-        detail: Why it failed, else empty.
+        status: ``loaded`` (waits for Home Assistant), ``running``, ``failed`` or ``stopped``.
+        detail: The reason of a failure; otherwise empty.
     """
 
     app_key: str
@@ -45,12 +45,12 @@ class AppStatus:
 
     @property
     def subject(self) -> str:
-        """``app_key.instance``, or the app key if there is no instance."""
+        """``app_key.instance``, or only the app key if there is no instance."""
         return f"{self.app_key}.{self.instance}" if self.instance else self.app_key
 
 
 class _RunningApp(NamedTuple):
-    """A started instance, with the bus and scheduler that it was given (it may have replaced its attributes)."""
+    """A started instance, with its bus and scheduler, because the app may have replaced its attributes."""
 
     app: App[Any]
     bus: AppBus
@@ -64,19 +64,19 @@ class AppService:
     Args:
         entries: The tables ``[apps.<key>]``, by app key.
         app_dir: The directory of the apps' modules.
-        executor: Its error hooks call ``on_error``; it records that apps started, failed and stopped.
-        bus: Delivers events to the apps' handlers.
+        executor: Calls the ``on_error`` methods of the apps, and records that apps started, failed and stopped.
+        bus: Passes events to the apps' listeners.
         scheduler: Runs the apps' jobs.
         api: Home Assistant's API, for the apps.
         states: The current states, for the apps.
-        ready: Set while Home Assistant is connected and all states are known. `serve` waits for it and then starts the
-            apps, once, so that no app starts without states. Without it, `start` starts them.
+        ready: Set while Home Assistant is connected and all states are known. `serve` waits for this event and then
+            starts the apps, so that no app starts without states. If it is None, `start` starts the apps.
         start_timeout_s: Time limit of ``on_initialize``, in seconds.
         stop_timeout_s: Time limit of ``on_shutdown``, in seconds.
 
     Attributes:
         name: ``"apps"``.
-        started: Set once every app is running or has failed.
+        started: Set once every app is running or has failed to start.
         statuses: The status of each instance. Apps that could not be loaded come last.
     """
 
@@ -113,7 +113,7 @@ class AppService:
         self.statuses: list[AppStatus] = []
 
     async def start(self) -> None:
-        """Load the apps and, without ``ready``, start them. A failed app is logged and recorded; nothing is raised."""
+        """Load the apps and, without ``ready``, start them. A failed app is logged and recorded, not raised."""
         self._stopped.clear()
         self.started.clear()
         self._bus.retire_ended = self._scheduler.retire_ended = True
@@ -144,8 +144,8 @@ class AppService:
     async def stop(self) -> None:
         """End the listeners and jobs of every app, and call its ``on_shutdown``. The bus waits for running handlers.
 
-        The registrations are not retired, because the next start makes most of them again. The history finds the
-        others missing then, as after a crash.
+        The registrations are not reported as retired, because the next start makes most of them again. Registrations
+        that are not made again count as ended at the next start, as after a crash.
         """
         self._loaded = []
         self._bus.retire_ended = self._scheduler.retire_ended = False
@@ -190,7 +190,7 @@ class AppService:
         except asyncio.CancelledError:
             self._unregister(bus, scheduler, status)
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise any exception
             problem, cause = describe_error(error), error
         else:
             cause = None
@@ -204,12 +204,12 @@ class AppService:
 
     async def _stop_app(self, running: _RunningApp) -> None:
         app, bus, scheduler, status = running
-        # First, so that no run starts while on_shutdown releases what handlers use.
+        # End listeners and jobs first, so that no run starts while on_shutdown releases resources of the handlers.
         bus.cancel_all()
         scheduler.cancel_all()
         try:
             problem = await self._call(app.on_shutdown, self._stop_timeout_s)
-        except (Exception, SystemExit) as error:  # user code may raise anything; the other apps must still stop
+        except (Exception, SystemExit) as error:  # user code may raise any exception; the other apps must still stop
             problem = describe_error(error)
             logger.exception("App failed to shut down", extra={"app": status.subject})
         status.status = "stopped"
@@ -217,7 +217,7 @@ class AppService:
         self._executor.report("app_stopped", status.subject, f"on_shutdown failed: {problem}" if problem else "")
 
     async def _call(self, method: Callable[[], Awaitable[None] | None], timeout_s: float) -> str | None:
-        """Call a method of an app. Return an error message if it exceeds its time limit or cancels itself."""
+        """Call a method of an app. Return an error message if the method takes too long or cancels itself."""
         limit = asyncio.timeout(timeout_s)
         try:
             async with limit:

@@ -1,4 +1,4 @@
-"""The ``hassette`` command."""
+"""The ``hassette`` command: `main` finds a subcommand and runs it; each subcommand is a module."""
 
 from hassette_core.cli.main import main
 

@@ -20,14 +20,14 @@ STOP_BUDGET_S = 9.0
 
 
 def default_data_dir(get_user: Callable[[], str] = getpass.getuser) -> Path:
-    """Return a temporary directory that belongs to the current user, because others may run the demo too.
+    """Return a temporary directory for the current user, because other users may run the demo on the same machine.
 
     Args:
         get_user: Returns the name of the user.
     """
     try:
         user = get_user()
-    except (KeyError, OSError, ImportError):  # in a container, a uid may have no name
+    except (KeyError, OSError, ImportError):  # in a container, the user may have no name
         user = str(os.getuid())
     return Path(tempfile.gettempdir()) / f"hassette-demo-{user}"
 
@@ -48,7 +48,7 @@ def default_data_dir(get_user: Callable[[], str] = getpass.getuser) -> Path:
     "--events-per-second", type=FiniteRange(min=0), default=0.0, show_default=True, help="Additional events, as load."
 )
 @click.option(
-    "--config", type=click.Path(path_type=Path), help="Configuration with apps to run instead of the examples."
+    "--config", type=click.Path(path_type=Path), help="Configuration whose apps run in place of the examples."
 )
 def demo(
     data_dir: Path | None,

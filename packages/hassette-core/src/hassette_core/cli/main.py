@@ -1,4 +1,4 @@
-"""The ``hassette`` command with its subcommands and those of plugins, and its error messages."""
+"""The ``hassette`` command: its subcommands, the subcommands of plugins, and error messages."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +14,12 @@ from hassette_core.errors import describe_error
 from hassette_executor import HassetteError
 
 CORE_COMMANDS = ("run", "demo", "check", "init")
-"""Commands of core: each is a function in the module of the same name in this package."""
+"""Commands of core. Each command is a function in the module of the same name in this package."""
 TELEMETRY_MISSING = 'hassette telemetry needs more packages; install them with: pip install "hassette-core[telemetry]"'
 
 
 class Commands(click.Group):
-    """Commands of core and plugins. Each is imported only when needed, because some import large libraries.
+    """Commands of core and plugins. Each command is imported only when needed, because some import large libraries.
 
     Args:
         plugin_commands: Returns the entry points of plugins' commands by name.
@@ -100,7 +100,7 @@ def execute(
     *,
     plugin_commands: Callable[[], Mapping[str, EntryPoint]] = installed.commands,
 ) -> int:
-    """Run ``hassette`` and return its exit code (see `ExitCode`). Expected errors are one paragraph on stderr.
+    """Run ``hassette`` and return its exit code (see `ExitCode`). Write the message of an expected error to stderr.
 
     Args:
         argv: Arguments after the name of the command; by default those of the process.
@@ -123,7 +123,7 @@ def execute(
 def _plugin_command(point: EntryPoint) -> click.Command:
     try:
         function: installed.Command = point.load()
-    except Exception as error:  # noqa: BLE001  code of other packages may raise anything when it is imported
+    except Exception as error:  # noqa: BLE001  code of other packages may raise any exception when it is imported
         problem = describe_error(error)
         message = f"hassette: the command {point.name} could not be loaded ({point.value}): {problem}"
         return _failing_command(point.name, f"(could not be loaded) {problem}", message, ExitCode.FAILURE)

@@ -21,7 +21,7 @@ config_option = click.option(
 
 
 class FiniteRange(click.FloatRange):
-    """A finite number in a range; Python also parses ``nan`` and ``inf`` as numbers."""
+    """A finite number in a range. Without this class, ``nan`` and ``inf`` would be accepted as numbers."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Parse the number."""

@@ -1,4 +1,4 @@
-"""Run the framework as a process: exit codes, signals, and an end that always comes."""
+"""Run the framework as a process: exit codes, signals, and an exit that hung threads cannot prevent."""
 
 import asyncio
 import os
@@ -16,9 +16,10 @@ from hassette_executor import HassetteError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 EXIT_LIMIT_S = 3.0
-"""Time for threads that cannot be stopped to end by themselves before the process ends without them."""
+"""Seconds that hung threads get to end before the process exits."""
 SWITCH_INTERVAL_S = 0.0005
-"""Time that a thread waits for the interpreter lock before it requests it (docs/adr/0014-switch-interval.md)."""
+"""Seconds that a thread may keep the interpreter lock while another thread waits for it
+(docs/adr/0014-switch-interval.md)."""
 
 
 class ExitCode(IntEnum):
@@ -42,12 +43,13 @@ def exit_code_for(error: Exception) -> ExitCode:
 
 
 def run_to_the_end(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    """Run the coroutine, and make sure that the process ends after it.
+    """Run the coroutine, and make sure that the process exits afterwards.
 
-    A hung thread of a handler cannot be stopped from outside, and Python waits for such threads without a limit. Then
-    systemd or Docker would kill the process, and a clean stop would look like a crash.
+    A hung thread of a handler cannot be stopped, and Python would wait for it without a limit. Then systemd or Docker
+    would kill the process, and a clean stop would look like a crash.
 
-    This also sets the process's switch interval, so that threads yield to the event loop after half a millisecond.
+    This function also sets the switch interval of the process, so that threads yield to the event loop after half a
+    millisecond.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
@@ -71,12 +73,12 @@ def stop_on_signals(request_stop: Callable[[str], None], budget_s: float) -> Gen
 
     Args:
         request_stop: Called on the event loop with the name of the signal.
-        budget_s: Seconds for the stop. A process that exceeds them by more than `EXIT_LIMIT_S` is ended.
+        budget_s: Seconds for the stop. If the stop takes more than `EXIT_LIMIT_S` longer, the process is ended.
     """
     loop = asyncio.get_running_loop()
     received: list[int] = []
 
-    # Not loop.add_signal_handler: a handler that blocks the event loop would block the second signal.
+    # loop.add_signal_handler is not used: while a handler blocks the event loop, a second signal would have no effect.
     def receive(number: int, _frame: FrameType | None) -> None:
         received.append(number)
         name = signal.Signals(number).name
@@ -94,7 +96,7 @@ def stop_on_signals(request_stop: Callable[[str], None], budget_s: float) -> Gen
 
 
 def _end_within(seconds: float, code: int) -> None:
-    """End the process if it still runs after the given number of seconds."""
+    """End the process if it still runs after this many seconds."""
 
     def end() -> None:
         never.wait(seconds)
@@ -105,12 +107,12 @@ def _end_within(seconds: float, code: int) -> None:
         )
         _end_now(code, f"ended without waiting for hung threads: {names or 'the event loop'}")
 
-    never = threading.Event()  # never set: this daemon thread ends together with the process
+    never = threading.Event()  # it is never set; the daemon thread ends together with the process
     threading.Thread(target=end, name="end of the process", daemon=True).start()
 
 
 def _end_now(code: int, message: str) -> None:
-    # Not print: a signal handler may interrupt another print.
+    # print() is not used, because a signal handler may interrupt another print().
     os.write(2, f"hassette: {message}\n".encode())
     sys.stdout.flush()
     os._exit(code)

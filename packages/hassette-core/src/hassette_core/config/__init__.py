@@ -1,4 +1,4 @@
-"""The configuration: ``hassette.toml`` and the environment, which takes precedence."""
+"""The configuration: read ``hassette.toml`` and the environment (which takes precedence), and report all problems."""
 
 from hassette_core.config.loading import DEFAULT_FILE, load_config
 from hassette_core.config.model import AppEntry, FrameworkSettings, HassetteConfig, HomeAssistantSettings

@@ -12,7 +12,7 @@ from hassette_core.errors import ConfigError
 
 PREFIX = "HASSETTE__"
 TOKEN_KEYS = frozenset({"token"})
-"""Keys whose values are always read as text, and never shown."""
+"""Keys whose values are always read as text, even if they look like a number. The values are secrets."""
 
 
 def variable_for(path: tuple[str, ...]) -> str:
@@ -21,7 +21,7 @@ def variable_for(path: tuple[str, ...]) -> str:
 
 
 def set_by(path: tuple[str, ...]) -> str | None:
-    """Return the variable that sets the key at the given path, or a key below it; None if there is none."""
+    """Return the variable that sets the key at the given path, or a key below it; None if no variable does."""
     wanted = [variable_for(path)]
     if path[:1] == ("hassette",):
         wanted.append(variable_for(path[1:]))
@@ -33,11 +33,11 @@ class EnvironmentTables(PydanticBaseSettingsSource):
 
     A single name such as ``HASSETTE__DATA_DIR`` is a key of ``[hassette]``. Tables that core does not know go to
     ``plugins``. Lists and inline tables have the same syntax as in the file:
-    ``HASSETTE__APPS__HALL__INSTANCES='[{…}]'``. A token is always read as text.
+    ``HASSETTE__APPS__HALL__INSTANCES='[{…}]'``. The value of a key in `TOKEN_KEYS` is always read as text.
     """
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Not used: `__call__` reads whole tables."""
+        """Return nothing, because `__call__` reads whole tables. The base class requires this method."""
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
@@ -48,7 +48,7 @@ class EnvironmentTables(PydanticBaseSettingsSource):
         """
         tables: dict[str, Any] = {}
         names = {_path(name): name for name in os.environ if name.upper().startswith(PREFIX)}
-        for path in sorted(names):  # so that a table comes before its keys
+        for path in sorted(names):  # sorted, so that a table comes before its keys
             *parents, key = path
             of_core = path[0] in self.settings_cls.model_fields
             table: dict[str, Any] = tables if of_core else tables.setdefault("plugins", {})
@@ -67,7 +67,7 @@ def _path(name: str) -> tuple[str, ...]:
 
 
 def _contradiction(path: tuple[str, ...], depth: int, names: Mapping[tuple[str, ...], str]) -> ConfigError:
-    """Return the error for a key that is a value in one variable and a table in another."""
+    """Return the error for a key that is a value in one variable and a table in another variable."""
     value = next(path[:end] for end in range(depth, 0, -1) if path[:end] in names)
     return ConfigError(
         f"{names[value]} and {names[path]} in the environment contradict each other: the first makes"
@@ -76,7 +76,11 @@ def _contradiction(path: tuple[str, ...], depth: int, names: Mapping[tuple[str, 
 
 
 def _value(text: str, *, typed: bool) -> Any:
-    """Parse a value. Core converts text to the type of the key; values of plugins are parsed like in the file."""
+    """Parse a value.
+
+    Values of core stay text, and pydantic converts them to the type of the key. Values of plugins are parsed as in the
+    file.
+    """
     if not typed or text.lstrip()[:1] in {"[", "{"}:
         try:
             return tomllib.loads(f"value = {text}")["value"]

@@ -1,4 +1,4 @@
-"""Find the line of a key in a TOML file; `tomllib` does not report it."""
+"""`Lines`: find the line of a key in a TOML file, because `tomllib` does not report lines."""
 
 import re
 
@@ -12,7 +12,7 @@ KeyPath = tuple[str | int, ...]
 class Lines:
     """Finds keys in the text of a TOML file.
 
-    It reads line by line and does not know multi-line strings, so a line number is only a hint.
+    It reads the text line by line and does not recognise multi-line strings, so a line number is only a hint.
 
     Args:
         text: Content of the file.
@@ -34,7 +34,7 @@ class Lines:
                 self._lines.setdefault((*table, *_parts(key[1])), number)
 
     def find(self, path: KeyPath) -> int | None:
-        """Return the line, counted from 1, of the key at the path, or of the nearest table that contains it."""
+        """Return the line (counted from 1) of the key at the path, or of the nearest table that contains it."""
         for length in range(len(path), 0, -1):
             if path[:length] in self._lines:
                 return self._lines[path[:length]]

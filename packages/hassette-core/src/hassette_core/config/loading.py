@@ -1,4 +1,4 @@
-"""Load ``hassette.toml`` and the environment, and report problems in them."""
+"""`load_config`: load ``hassette.toml`` and the environment, and report problems in them."""
 
 import tomllib
 from collections.abc import Collection
@@ -16,7 +16,7 @@ from hassette_core.errors import ConfigError
 DEFAULT_FILE = Path("hassette.toml")
 TABLES = ("hassette", "home_assistant", "executor", "apps")
 OUR_PLUGINS = ("store", "sync")
-"""Tables that are allowed even if the packages are not installed, so that one file works everywhere."""
+"""Tables that are allowed even if the packages are not installed, so that one file works for all installations."""
 
 
 def load_config(file: Path = DEFAULT_FILE, *, plugin_tables: Collection[str] = ()) -> HassetteConfig:
@@ -24,11 +24,11 @@ def load_config(file: Path = DEFAULT_FILE, *, plugin_tables: Collection[str] = (
 
     Args:
         file: The file.
-        plugin_tables: Names of the tables that installed plugins read.
+        plugin_tables: Names of the tables that belong to installed plugins.
 
     Raises:
-        ConfigError: The file cannot be read, or it or the environment has problems. The message has one line per
-            problem, with the file and line (or the variable), the key, the expected value and the actual one.
+        ConfigError: The file cannot be read, or there are problems in the file or the environment. The message has one
+            line per problem, with the file and line (or the variable), the key, the expected and the actual value.
     """
     text = _read(file)
     try:
@@ -58,7 +58,7 @@ def _read(file: Path) -> str:
     except FileNotFoundError:
         raise ConfigError(
             f"there is no {file} (working directory: {Path.cwd()}). Create one with 'hassette init', or name"
-            " yours with --config."
+            " another file with --config."
         ) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8 text: {error}.") from None
@@ -67,7 +67,7 @@ def _read(file: Path) -> str:
 
 
 def _remove_non_tables(tables: dict[str, Any], path: tuple[str, ...], problems: Problems) -> None:
-    # Checked before the tables of the environment replace those of the file, which would hide the problem.
+    # Check this before tables of the environment replace tables of the file, because that would hide the problem.
     for name in [name for name, table in tables.items() if not isinstance(table, dict)]:
         problems.add_not_a_table((*path, name), tables.pop(name))
 

@@ -1,4 +1,4 @@
-"""The tables of ``hassette.toml``: keys, meanings and defaults."""
+"""`HassetteConfig`: the tables of ``hassette.toml``, with their keys, meanings and defaults."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +14,9 @@ from hassette_core.redaction import find_secrets
 from hassette_executor import ExecutorSettings
 
 EXECUTOR_SHARE = 0.5
-"""Share of the stop budget for the executor: for runs in progress and the final flush."""
+"""Share of the stop budget for the executor, which waits for runs in progress and writes the last records."""
 GRACE_SHARE = 0.15
-"""Share of the stop budget in which jobs, and then handlers, may finish before they are cancelled."""
+"""Share of the stop budget in which jobs may finish before they are cancelled. Handlers then get the same share."""
 
 
 def _known_time_zone(name: str) -> str:
@@ -28,7 +28,7 @@ def _known_time_zone(name: str) -> str:
 
 
 class Table(BaseModel):
-    """A table of the file. Unknown keys are errors; values do not change."""
+    """A table of the file. An unknown key is an error. Values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -37,11 +37,11 @@ class FrameworkSettings(Table):
     """``[hassette]``: the framework itself.
 
     Attributes:
-        data_dir: Directory of the history. Relative paths are relative to the directory of the file.
+        data_dir: Directory of the history. A relative path starts at the directory of the configuration file.
         app_dir: Directory of the apps' modules.
         log_level: Minimum level of log messages.
-        time_zone: Time zone of schedules; None for Home Assistant's.
-        stop_budget_s: Seconds for a clean stop. By default Docker kills after 10 and systemd after 90.
+        time_zone: Time zone of schedules; None for Home Assistant's time zone.
+        stop_budget_s: Seconds for a clean stop. By default, Docker kills a process after 10 s and systemd after 90 s.
     """
 
     data_dir: Path = Path("data")
@@ -57,7 +57,7 @@ class FrameworkSettings(Table):
 
     @property
     def grace_s(self) -> float:
-        """Seconds in which jobs, and then handlers, may finish before they are cancelled."""
+        """Seconds in which jobs may finish before they are cancelled. Handlers then get the same time."""
         return self.stop_budget_s * GRACE_SHARE
 
 
@@ -65,10 +65,10 @@ class HomeAssistantSettings(Table):
     """``[home_assistant]``: address and token.
 
     Attributes:
-        url: Address, as you open it in a browser.
+        url: The address that you open in a browser.
         token: A long-lived access token.
-        token_file: A file with the token, such as a container secret. Relative paths are relative to the directory of
-            the configuration file.
+        token_file: A file that contains the token, such as a container secret. A relative path starts at the directory
+            of the configuration file.
     """
 
     url: str = "http://homeassistant.local:8123"
@@ -97,8 +97,8 @@ class AppEntry(Table):
     Attributes:
         module: Module in ``app_dir`` that contains the class.
         class_name: Name of the class; the key in the file is ``class``.
-        enabled: False leaves the app out.
-        config: Settings of the app. With ``instances``, the settings that all instances share.
+        enabled: False disables the app.
+        config: Settings of the app. If there are ``instances``, the settings that all instances share.
         instances: Settings of each instance, with its ``name``.
     """
 
@@ -115,7 +115,7 @@ class HassetteConfig(BaseSettings):
     In code, pass the tables as keyword arguments. The environment takes precedence over them.
 
     Attributes:
-        hassette: The framework itself.
+        hassette: Settings of the framework.
         home_assistant: Address and token of Home Assistant.
         executor: Limits of runs and records; see `hassette_executor.ExecutorSettings`.
         apps: The apps by app key.
@@ -141,7 +141,7 @@ class HassetteConfig(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment take precedence over the file; nothing else is read."""
+        """Give the environment precedence over the file. No other source is read."""
         return (EnvironmentTables(settings_cls), init_settings)
 
     @model_validator(mode="before")
@@ -155,7 +155,7 @@ class HassetteConfig(BaseSettings):
             return tables
         try:
             absolute = _relative_to(file, Path(path))
-        except RuntimeError:  # "~user" without a home directory: reading the file reports that it does not exist
+        except RuntimeError:  # for "~user" without a home directory; reading the file reports that it does not exist
             return tables
         return {**tables, "home_assistant": {**given, "token_file": absolute}}
 
@@ -182,7 +182,7 @@ class HassetteConfig(BaseSettings):
 
     @property
     def secrets(self) -> frozenset[str]:
-        """Texts that must not appear in any log: tokens, and the values of secret keys, including those of apps."""
+        """Texts that must not appear in any log: tokens and the values of secret keys, also in the settings of apps."""
         token = self.home_assistant.token
         found = [table.get(key) for table in self.plugins.values() for key in TOKEN_KEYS]
         found.append(token.get_secret_value() if token is not None else None)
@@ -193,7 +193,7 @@ class HassetteConfig(BaseSettings):
 
     @property
     def executor_settings(self) -> ExecutorSettings:
-        """The executor's settings, with a stop timeout within the stop budget."""
+        """The executor's settings. Their stop timeout is reduced to the executor's share of the stop budget."""
         stop_timeout_s = min(self.executor.stop_timeout_s, self.hassette.executor_stop_s)
         return replace(self.executor, stop_timeout_s=stop_timeout_s)
 
@@ -201,7 +201,7 @@ class HassetteConfig(BaseSettings):
         """Return the access token.
 
         Raises:
-            ConfigError: There is none.
+            ConfigError: The configuration has no token.
         """
         token = self.home_assistant.token
         if token is None or not token.get_secret_value().strip():

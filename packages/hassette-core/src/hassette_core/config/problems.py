@@ -1,4 +1,4 @@
-"""Turn validation errors into messages that name the file, the line, the key and the expected value."""
+"""`Problems`: turn validation errors into messages that name the file, the line, the key and the expected value."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -31,11 +31,11 @@ _EXPECTED = {
 
 
 class Problems:
-    """Collects the problems of one configuration, to report all of them at once.
+    """Collects the problems of a configuration, in order to report all of them at once.
 
     Args:
-        file: The file, or a name for the configuration.
-        lines: Lines of its keys.
+        file: The configuration file, or a name for a configuration without a file.
+        lines: Finds the line of a key in the file.
     """
 
     def __init__(self, file: Path | str, lines: Lines) -> None:
@@ -44,18 +44,18 @@ class Problems:
         self._texts: list[str] = []
 
     def add_unknown_key(self, path: tuple[str | int, ...], known: list[str]) -> None:
-        """Add a key that does not exist."""
+        """Add the problem that a key is not known."""
         *_, key = path
         near = get_close_matches(str(key), known, n=1, cutoff=0.6)
         hint = f"; did you mean {near[0]!r}?" if near else "."
         self._add(path, f"{_dotted(path)} is not a known key{hint} Known keys: {', '.join(sorted(known))}")
 
     def add_not_a_table(self, path: tuple[str, ...], value: object) -> None:
-        """Add a value in the file where a table is expected."""
+        """Add the problem that the file has a value in place of a table."""
         self._add_line(path, _must_be(path, "a table", value))
 
     def add_validation_error(self, details: ErrorDetails, model: type[BaseModel]) -> None:
-        """Add a validation error of pydantic."""
+        """Add the problem that a validation error of pydantic describes."""
         path, kind = details["loc"], details["type"]
         error = details.get("ctx", {}).get("error")
         if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
@@ -63,28 +63,28 @@ class Problems:
         elif kind == "missing":
             self._add(path, f"{_dotted(path)} is missing: it must be {_described(model, path)}")
         elif isinstance(error, SettingError) or " must be " in str(error):
-            # The validator of a whole table names the key itself.
+            # This error comes from the validator of a whole table, and its message begins with the key.
             key = str(error).partition(" ")[0]
             self._add((*path, key), f"{_dotted(path)}.{error}")
         else:
             self._add(path, _must_be(path, _expected(details), details["input"]))
 
     def add_rejected(self, table: str, settings: Mapping[str, object], sentence: str) -> None:
-        """Add a plugin's error about its table; the sentence usually begins with the key."""
+        """Add the problem that a plugin has rejected its table. The sentence usually begins with the key."""
         key = sentence.partition(" ")[0]
         text = f"[{table}] {sentence}"
         if key in settings:
             self._add((table, key), text)
         elif self._lines.find((table,)):
-            self._add_line((table,), text)  # a missing key: a variable that sets another key is not the cause
+            self._add_line((table,), text)  # a key is missing, so a variable that sets another key is not the cause
         else:
             self._add((table,), text)
 
     def raise_any(self) -> None:
-        """Raise the collected problems.
+        """Raise the collected problems as one error.
 
         Raises:
-            ConfigError: There is at least one.
+            ConfigError: There is at least one problem.
         """
         if self._texts:
             raise ConfigError("\n".join(self._texts))
@@ -115,7 +115,7 @@ def known_keys(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]
     table = _table(model, path)
     if is_dataclass(table):
         return [setting.name for setting in fields(table)]
-    assert issubclass(table, BaseModel)  # a table is one or the other
+    assert issubclass(table, BaseModel)  # a table is a dataclass or a model
     return [field.alias or name for name, field in table.model_fields.items()]
 
 
@@ -124,7 +124,7 @@ def _table(model: type[BaseModel], path: tuple[str | int, ...]) -> type[Any]:
     table: type[Any] = model
     for part in path:
         field = table.model_fields.get(str(part)) if issubclass(table, BaseModel) else None
-        # No such field: the part is an app key, and the loop has already found the class of its table.
+        # If there is no such field, the part is an app key, and `table` is already the class of its table.
         for kind in (field.annotation, *get_args(field.annotation)) if field is not None else ():
             if isinstance(kind, type) and (is_dataclass(kind) or issubclass(kind, BaseModel)):
                 table = kind
@@ -141,7 +141,7 @@ def _dotted(path: tuple[str | int, ...]) -> str:
 
 
 def _must_be(path: tuple[str | int, ...], expected: str, value: Any) -> str:
-    """Return a problem in the form that all packages use; it does not show secrets or whole tables."""
+    """Return the text of a problem in the form that all packages use. It does not show secrets or whole tables."""
     text = f"{_dotted(path)} must be {expected}"
     if any(is_secret_key(part) for part in path) or isinstance(value, dict):
         return text

@@ -1,4 +1,4 @@
-"""Run the simulated home, the framework and the example apps together."""
+"""`Demo`: run the simulated home, the framework and the example apps together."""
 
 import asyncio
 from collections import Counter
@@ -25,16 +25,16 @@ EXAMPLES = Path(__file__).parent / "examples"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """Options of a demonstration.
+    """Options of a demo.
 
     Attributes:
         data_dir: The directory of the history.
-        seconds: How long it runs. None: until it is stopped.
-        port: The port of the page. None: the default of hassette-sync; 0: a free port.
+        seconds: How long the demo runs, in seconds. None runs it until `Demo.request_stop`.
+        port: The port of the page. None uses the default of hassette-sync; 0 chooses a free port.
         seed: The same seed leads to the same activity in the home.
         speed: Simulated seconds per second.
-        events_per_second: Additional load.
-        config: A configuration to use instead of the examples: its apps, its executor table and its plugin tables.
+        events_per_second: Additional state changes per second, as load.
+        config: A configuration file that replaces the examples. Its apps, executor settings and plugin tables are used.
     """
 
     data_dir: Path
@@ -48,11 +48,11 @@ class DemoOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoResult:
-    """The facts about a demonstration that has ended.
+    """The result of a demo.
 
     Attributes:
         data_dir: The directory of the history.
-        accounting: Where the records of the runs went. None if the framework was never made.
+        accounting: Numbers of executed, stored, lost and waiting runs. None if the framework was never created.
         failures: Number of failures by ``app.instance.name`` of the listener or job.
         has_history: Whether a sink recorded the runs.
         page_url: The address of the page. None if there was no page.
@@ -68,15 +68,15 @@ class DemoResult:
 
 
 class Demo:
-    """A demonstration. It runs once.
+    """A demo. It runs once.
 
     Args:
         options: The options.
-        make_framework: Makes the framework from a configuration.
+        make_framework: Creates the framework from a configuration.
 
     Attributes:
         options: The options.
-        secrets: Values that must not appear in a log.
+        secrets: Texts that must not appear in a log.
 
     Raises:
         ConfigError: The configuration is wrong.
@@ -96,7 +96,7 @@ class Demo:
         self._degraded: tuple[StatusReport, ...] = ()
 
     def result(self) -> DemoResult:
-        """Return the facts about the demonstration so far."""
+        """Return the result so far."""
         hassette = self._hassette
         return DemoResult(
             data_dir=self.options.data_dir,
@@ -108,7 +108,7 @@ class Demo:
         )
 
     def request_stop(self, reason: str) -> None:
-        """Let `run` end."""
+        """Make `run` end."""
         self._stop_requested = self._stop_requested or reason
         if self._hassette is not None:
             self._degraded = tuple(change for change in self._hassette.statuses if change.status in UNHEALTHY)
@@ -118,10 +118,10 @@ class Demo:
         """Run until the time is over or `request_stop` is called.
 
         Args:
-            on_started: Called with the address of the page once everything has started.
+            on_started: Called with the address of the page once the services have started.
 
         Raises:
-            FatalError: The framework could not start or go on.
+            FatalError: A failure ended the framework.
             OSError: The simulated home cannot listen.
         """
         options = self.options
@@ -188,9 +188,9 @@ OUTAGE_INTERVAL_S = (150.0, 420.0)
 
 
 async def simulate_weak_battery(home: SimulatedHome, seed: int, speed: float) -> None:
-    """Make the bathroom's humidity ``unknown`` now and then, until cancelled. Its next reading is a number again.
+    """Set the bathroom's humidity to ``unknown`` from time to time, until cancelled. The next value is a number again.
 
-    The example app does not handle this, so that the demonstration shows failed runs.
+    The example app does not handle ``unknown``, so that the demo shows failed runs.
 
     Args:
         home: The simulated home.

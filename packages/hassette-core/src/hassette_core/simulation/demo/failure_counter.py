@@ -1,4 +1,4 @@
-"""Count the failed runs of a demonstration as they end."""
+"""`FailureCounter`: count the failed runs of a demo as they end."""
 
 import asyncio
 from collections import Counter
@@ -21,7 +21,7 @@ class FailureCounter:
         self._last_id = 0
 
     def count(self, record: Record) -> None:
-        """Count a run, if it failed."""
+        """Count a run if it failed."""
         self._last_id = record.id
         if record.failure is not None:
             registration = record.registration
@@ -37,7 +37,7 @@ class FailureCounter:
     async def catch_up(self, feed: Feed) -> None:
         """Count the failed runs that ended after `follow` was cancelled, for example the last one of the process."""
         async with feed.subscribe(after=self._last_id, limit=MAX_BUFFERED_RUNS) as rest:
-            # The retained runs are available at once, and no more follow.
+            # The feed returns the records in memory at once. Close the subscription after them.
             asyncio.get_running_loop().call_soon(rest.close)
             async for records in rest:
                 for record in records:

@@ -1,4 +1,4 @@
-"""Summarise a demonstration on one screen."""
+"""Summarise a demo on one screen."""
 
 import io
 import json
@@ -33,10 +33,10 @@ def summarise(
     """Return the summary.
 
     Args:
-        result: The facts about the demonstration.
-        lasted_s: How long it ran, in seconds.
+        result: The result of the demo.
+        lasted_s: How long the demo ran, in seconds.
         telemetry: Runs ``hassette telemetry`` and returns its exit code.
-        program: The path of this program; None takes ``sys.argv[0]``.
+        program: The path of this program; None for ``sys.argv[0]``.
         find_program: Returns the path of a program in the search path.
     """
     account = result.accounting
@@ -80,13 +80,13 @@ def _lost_records(result: DemoResult) -> str:
 
 
 def _command(program: str, find_program: Callable[[str], str | None]) -> str:
-    """Return what to type to run ``hassette``: its path if the environment of this program is not activated."""
+    """Return the command line that runs ``hassette``: its path if the environment of this program is not activated."""
     path = Path(program)
     return str(path) if path.name == "hassette" and find_program("hassette") is None else "hassette"
 
 
 def _sessions(file: Path, telemetry: Callable[[list[str]], int]) -> str:
-    """Count the sessions in the history by the output of ``hassette telemetry sessions``."""
+    """Count the sessions in the output of ``hassette telemetry sessions``."""
     arguments = ["sessions", "--db", str(file), "--json", "--limit", str(MAX_SESSIONS)]
     output = io.StringIO()
     try:
@@ -95,7 +95,7 @@ def _sessions(file: Path, telemetry: Callable[[list[str]], int]) -> str:
         page: dict[str, Any] = {"sessions": []} if code else json.loads(output.getvalue())
         states: Counter[str] = Counter(session["state"] for session in page["sessions"])
         more = " or more" if page.get("next_cursor") else ""
-    except Exception:  # noqa: BLE001  a command of a plugin may raise anything; the rest of the summary is useful
+    except Exception:  # noqa: BLE001  a plugin's command may raise any exception; the rest of the summary is useful
         return "this one"
     by_state = ", ".join(f"{count} {state}" for state, count in states.items())
     return f"{states.total()}{more} recorded ({by_state})" if states else "this one"

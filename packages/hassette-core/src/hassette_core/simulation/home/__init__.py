@@ -1,4 +1,9 @@
-"""A simulated home: a small home with Home Assistant's WebSocket and REST API on a loopback port."""
+"""A simulated home: a server with Home Assistant's WebSocket and REST API on a loopback port.
+
+A client's request passes these modules: `websocket` or `rest` receives it, `services` validates and carries out a
+service call, and `core` changes states and fires events. `websocket` sends the events to the clients. `activity` and
+`climate` change states without a request. ``tests/homeassistant`` compares this behaviour with a real Home Assistant.
+"""
 
 from hassette_core.simulation.home.activity import HomeActivity
 from hassette_core.simulation.home.core import HomeContext, HomeCore

@@ -1,4 +1,4 @@
-"""Activity in the simulated home: a resident walks around, doors stay open, rooms warm up, the sun moves."""
+"""`HomeActivity`: a resident walks through the simulated home, doors stay open, rooms warm up, the sun moves."""
 
 import asyncio
 import heapq
@@ -11,14 +11,14 @@ from hassette_core.simulation.home.climate import Climate
 from hassette_core.simulation.home.core import HomeCore
 
 Steps = Iterator[float]
-"""Performs one step at a time, and yields the simulated seconds until the next step."""
+"""A generator that performs one step at a time, and yields the simulated seconds until its next step."""
 
 DAY_S = 86_400.0
 SUN_STEP_S = 300.0
 START_OF_DAY_S = 17 * 3_600.0 + 55 * 60
 """The time of day at which the simulation starts: five minutes before sunset."""
 ELEVATION_AT_NOON = 40.0
-"""In degrees."""
+"""Elevation of the sun at noon, in degrees."""
 
 NEIGHBOURS = {
     "hall": ("living_room", "kitchen", "bedroom", "bathroom"),
@@ -30,10 +30,10 @@ NEIGHBOURS = {
 
 
 class HomeActivity:
-    """All changes that happen without a service call, in simulated time.
+    """Performs all changes that happen without a service call, in simulated time.
 
-    The same seed leads to the same changes in the same order, unless apps act. Apps that switch lights or heating
-    change the power and the temperatures.
+    The same seed leads to the same changes in the same order, if no app acts. Apps that switch lights or heating change
+    the power and the temperatures.
 
     Args:
         core: The states and events of the home.
@@ -52,7 +52,7 @@ class HomeActivity:
             self._add(0.0, steps)
 
     async def run(self) -> None:
-        """Perform the steps in time until cancelled."""
+        """Perform each step at its time, until cancelled."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         while True:
@@ -60,7 +60,7 @@ class HomeActivity:
             self.step()
 
     def step(self) -> float:
-        """Perform the next step and return its simulated time, in seconds since the beginning."""
+        """Perform the next step. Return its simulated time, in seconds since the start."""
         self._now_s, _, steps = heapq.heappop(self._due)
         wait_s = next(steps, None)
         if wait_s is not None:
@@ -83,7 +83,7 @@ class HomeActivity:
                 yield from self._go_out()
 
     def _come_home(self) -> Steps:
-        """Start with changes that suit a demonstration: an open door, and heating with an open window."""
+        """Begin with changes that are useful for a demo: an open door, and heating with an open window."""
         yield 15
         self._turn("binary_sensor.front_door", "on")
         self._turn("binary_sensor.hall_motion", "on")
@@ -143,7 +143,7 @@ class HomeActivity:
 
 
 class Daylight:
-    """Moves ``sun.sun``. It rises at 6:00 and sets at 18:00.
+    """Updates ``sun.sun``. The sun rises at 6:00 and sets at 18:00.
 
     Args:
         core: The states and events of the home.

@@ -1,4 +1,4 @@
-"""The automation of the simulated home: the guest Wi-Fi follows the guests switch."""
+"""`GuestWifi`: the automation of the simulated home, which switches the guest Wi-Fi."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -12,10 +12,11 @@ SWITCH = "switch.guest_wifi"
 
 
 class GuestWifi:
-    """Makes ``switch.guest_wifi`` follow ``input_boolean.guests``, as an automation of Home Assistant would.
+    """Switches ``switch.guest_wifi`` on and off together with ``input_boolean.guests``.
 
-    Its actions have a new context, whose parent is the context of the trigger. It runs on a later turn of the event
-    loop, so that the caller who changed the boolean gets an answer first.
+    As for an automation in Home Assistant, the actions have a new context, whose parent is the context of the trigger.
+    The automation runs in a later turn of the event loop, so that the client that changed the boolean gets its answer
+    first.
 
     Args:
         core: The states and events of the home.

@@ -1,4 +1,4 @@
-"""Temperatures, humidity, heating and power of the simulated home."""
+"""`Climate`: temperatures, humidity, heating and power of the simulated home."""
 
 from collections.abc import Iterator
 from random import Random
@@ -8,13 +8,13 @@ from hassette_core.simulation.home.entities import HEATED
 
 MINUTE_S = 60.0
 LOSS_PER_MINUTE = 0.003
-"""A room with closed windows loses this share of its difference to the outdoor temperature."""
+"""Each minute, a room with closed windows loses this share of its difference to the outdoor temperature."""
 OPEN_WINDOW = 10.0
-"""Factor of the loss while a window is open."""
+"""While a window is open, the loss is multiplied by this factor."""
 HEATING_PER_MINUTE = 0.2
 """Degrees that heating adds per minute."""
 TOLERANCE = 0.2
-"""Heating starts this many degrees below the target and stops this many above."""
+"""Heating starts this many degrees below the target temperature, and stops this many degrees above it."""
 WATTS = {"light": 9.0, "switch.coffee_machine": 950.0}
 
 
@@ -55,7 +55,7 @@ class Climate:
 
     def _heating(self, place: str) -> float:
         if place not in HEATED:
-            # The other rooms have a simple thermostat that is not an entity.
+            # The other rooms have a thermostat that is not an entity.
             return 0.036 if self._celsius[place] < 20.5 else 0.0
         entity_id = f"climate.{place}"
         state = self._core.states[entity_id]

@@ -19,7 +19,7 @@ _ULID_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I
 
 
 class UlidSource:
-    """Makes ULIDs, like Home Assistant's context ids: 26 characters that sort by time.
+    """Creates ULIDs, like Home Assistant's context ids: 26 characters that sort by time.
 
     A ULID has 48 bits of milliseconds and 80 random bits.
 
@@ -51,7 +51,7 @@ class HomeContext(NamedTuple):
 
 
 class HomeCore:
-    """The states and the event bus, with states and events in the form in which the APIs send them.
+    """The states and the event bus. States and events have the same form as in the APIs.
 
     Args:
         random: Source of the random part of context ids.
@@ -59,7 +59,7 @@ class HomeCore:
 
     Attributes:
         states: All states by entity id.
-        user_id: The user that the access token belongs to.
+        user_id: The owner of the access token.
     """
 
     def __init__(self, random: Random, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -74,12 +74,12 @@ class HomeCore:
 
         Args:
             parent: The context that caused this one.
-            user: True for a request over an API: the context has the user of the access token.
+            user: True for a request of a client. The context then contains the user of the access token.
         """
         return HomeContext(self._new_id(), parent and parent.id, self.user_id if user else None)
 
     def listen(self, event_type: str, callback: EventCallback) -> Callable[[], None]:
-        """Call a callback with every event of a type (``*`` for all types). Return a function that ends this."""
+        """Call ``callback`` with every event of a type (``*`` for all types). Return a function that removes it."""
         callbacks = self._callbacks.setdefault(event_type, [])
         callbacks.append(callback)
         return lambda: callbacks.remove(callback)
@@ -104,16 +104,16 @@ class HomeCore:
         attributes: Mapping[str, Any] | None = None,
         context: HomeContext | None = None,
     ) -> bool:
-        """Set a state, and fire ``state_changed`` if it differs. Return whether the entity is new.
+        """Set a state, and fire ``state_changed`` if the state or an attribute differs. Return whether it is new.
 
         Args:
             entity_id: For example ``light.hall``.
             state: Any value; it is converted to text.
-            attributes: Replaces all attributes. None removes them.
-            context: The cause; None makes a new context.
+            attributes: The new attributes, which replace all attributes. None removes all attributes.
+            context: The cause; None creates a new context.
 
         Raises:
-            ValueError: The entity id or the state is invalid. The message is Home Assistant's.
+            ValueError: The entity id or the state is not valid. The message is the same as in Home Assistant.
         """
         if not _ENTITY_ID.match(entity_id):
             raise ValueError("Invalid entity ID specified.")
@@ -123,7 +123,7 @@ class HomeCore:
         new_attributes = dict(attributes or {})
         old = self.states.get(entity_id)
         if old is not None and old["state"] == text and old["attributes"] == new_attributes:
-            return False  # Home Assistant fires state_reported here, which this home does not have
+            return False  # Home Assistant fires state_reported here; the simulated home does not
         now = self._now().isoformat()
         context = context or self.context()
         new: Json = {
@@ -142,7 +142,7 @@ class HomeCore:
     def change(
         self, entity_id: str, state: object = None, *, context: HomeContext | None = None, **attributes: Any
     ) -> None:
-        """Change an existing entity: its state (unless it is None) and the given attributes. The others remain.
+        """Change the state of an existing entity (unless it is None) and some attributes. Other attributes remain.
 
         Example:
             ::
@@ -156,7 +156,7 @@ class HomeCore:
         self.set(entity_id, old["state"] if state is None else state, {**old["attributes"], **attributes}, context)
 
     def remove(self, entity_id: str, context: HomeContext | None = None) -> bool:
-        """Remove an entity and fire ``state_changed``. Return whether there was one."""
+        """Remove an entity and fire ``state_changed``. Return False if there is no such entity."""
         old = self.states.pop(entity_id, None)
         if old is None:
             return False

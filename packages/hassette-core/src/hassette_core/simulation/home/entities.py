@@ -26,13 +26,13 @@ class InitialEntity(NamedTuple):
 
 
 def add_entities(core: HomeCore) -> None:
-    """Add every entity to a home."""
+    """Add all entities to a home."""
     for entity in initial_entities():
         core.set(entity.entity_id, entity.state, entity.attributes)
 
 
 def area_of(entity_id: str) -> str | None:
-    """Return the area of an entity, by its name. None if it has none."""
+    """Return the area of an entity, judged by its name; None if it has no area."""
     name = entity_id.partition(".")[2]
     return next((room for room in ROOMS if name == room or name.startswith(f"{room}_")), None)
 

@@ -1,4 +1,4 @@
-"""Load on the simulated home: state changes at a fixed rate."""
+"""`LoadGenerator`: state changes at a fixed rate, as load."""
 
 import asyncio
 from itertools import count
@@ -10,7 +10,7 @@ TICK_S = 0.02
 
 
 class LoadGenerator:
-    """Changes ``sensor.load_1`` … ``sensor.load_10`` in turn. The state is the number of the change.
+    """Changes ``sensor.load_1`` to ``sensor.load_10`` in turn. The new state is the number of the change.
 
     Args:
         core: The states and events of the home.
@@ -26,7 +26,7 @@ class LoadGenerator:
         self._rate = events_per_second
 
     async def run(self) -> None:
-        """Change states until cancelled. After a blocked event loop, at most one second is made up for."""
+        """Change states until cancelled. If the event loop was blocked, catch up on at most one second."""
         loop = asyncio.get_running_loop()
         due, before = 0.0, loop.time()
         numbers = count(1)

@@ -1,4 +1,4 @@
-"""The REST API of the simulated home."""
+"""`RestApi`: the REST API of the simulated home."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -14,7 +14,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class RestApi:
-    """The parts of the REST API for states, events and services.
+    """The requests of the REST API for states, events and services.
 
     Args:
         core: The states and events of the home.

@@ -1,4 +1,4 @@
-"""The fields of the simulated services: how a value is parsed, and Home Assistant's message if that fails."""
+"""The fields of the simulated services. A field parses values, and has Home Assistant's message for a wrong value."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
@@ -8,9 +8,9 @@ class ServiceField(NamedTuple):
     """A field of a service.
 
     Attributes:
-        parse: Converts a value. Raises `ValueError` or `TypeError` if that is not possible.
-        error: Returns Home Assistant's message for a value that cannot be converted.
-        required: Whether the field must be given.
+        parse: Converts a value. Raises `ValueError` or `TypeError` if the value is wrong.
+        error: Returns Home Assistant's message for a wrong value.
+        required: Whether a call must contain the field.
     """
 
     parse: Callable[[Any], Any]
@@ -19,7 +19,7 @@ class ServiceField(NamedTuple):
 
     @property
     def as_required(self) -> "ServiceField":
-        """This field, but required."""
+        """A copy of this field that is required."""
         return self._replace(required=True)
 
 

@@ -1,4 +1,4 @@
-"""The services of the simulated home, by domain and name."""
+"""`SERVICES`: the services of the simulated home, by domain and name."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -67,11 +67,11 @@ def _cover_to(position: int | None) -> Callable[[EntityCall], None]:
 
 
 def _stop_cover(_: EntityCall) -> None:
-    """Do nothing: a simulated cover moves to its position at once."""
+    """Do nothing, because a simulated cover reaches its position at once."""
 
 
 def _notify(call: EntityCall) -> None:
-    """Do nothing: a notification has no state."""
+    """Do nothing, because a notification has no state."""
 
 
 def _forecast(_: EntityCall) -> Json:
@@ -85,7 +85,7 @@ def _forecast(_: EntityCall) -> Json:
 
 
 def _of_any_domain(service: str) -> Callable[[EntityCall], None]:
-    """Return the action of ``homeassistant.turn_on`` and its like: call the service of each entity's domain."""
+    """Return the action of a service such as ``homeassistant.turn_on``, which calls the service of each domain."""
 
     def act(call: EntityCall) -> None:
         for entity_id in call.data.get("entity_id", []):

@@ -1,4 +1,4 @@
-"""Call a simulated service as Home Assistant does: find it, validate the data, choose the entities."""
+"""`ServiceRegistry`: find a simulated service, validate the data of a call, and carry it out for each entity."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, cast
@@ -15,11 +15,11 @@ class EntityCall(NamedTuple):
     """A service call for one entity, with validated data.
 
     Attributes:
-        services: To call other services.
+        services: All services, so that a service can call another one.
         core: The states and events of the home.
-        entity_id: The entity. Empty for a service that has no target.
-        data: The fields of the service.
-        context: The context of everything that the call causes.
+        entity_id: The entity. Empty for a service without a target.
+        data: The values of the service's fields.
+        context: The context of all states and events that the call causes.
     """
 
     services: "ServiceRegistry"
@@ -30,14 +30,14 @@ class EntityCall(NamedTuple):
 
 
 class SimulatedService(NamedTuple):
-    """A service.
+    """A service of the simulated home.
 
     Attributes:
-        act: Carries the call out, once per entity. Its return value is the response.
+        act: Carries out a call for one entity, and returns the response.
         fields: The fields of the service.
-        one_of: At least one of these fields must be given.
+        one_of: A call must contain at least one of these fields.
         targeted: Whether the service acts on entities.
-        response: ``none``, or ``only`` for a service that must be called for its response.
+        response: ``only`` for a service that only returns a response, such as a forecast; otherwise ``none``.
     """
 
     act: Callable[[EntityCall], object]
@@ -64,7 +64,7 @@ class ServiceRegistry:
         return service in self._table.get(domain, {})
 
     def describe(self) -> dict[str, Json]:
-        """Return all services by domain and name, as ``get_services`` does."""
+        """Return the answer to ``get_services``: all services by domain and name."""
         return {
             domain: {
                 name: {
@@ -82,14 +82,14 @@ class ServiceRegistry:
     def call(
         self, domain: str, service: str, data: Json, context: HomeContext, *, return_response: bool = False
     ) -> Any:
-        """Carry out a call and return its response, or None.
+        """Carry out a call. Return its response, or None.
 
         Args:
             domain: For example ``light``.
             service: For example ``turn_on``.
-            data: The fields and the target, merged.
-            context: The context of everything that the call causes.
-            return_response: Whether the caller asks for a response.
+            data: The fields and the target together.
+            context: The context of all states and events that the call causes.
+            return_response: Whether the caller requests a response.
 
         Raises:
             RefusedError: Home Assistant would refuse the call.
@@ -144,14 +144,14 @@ def _parse_fields(service: SimulatedService, given: Json) -> Json:
 
 
 def parse_ids(key: str, value: Any) -> list[str]:
-    """Parse the ids of a target: one id, several separated by commas, a list of ids, or None for no id.
+    """Parse the ids of a target: an id, several ids separated by commas, a list of ids, or None for no id.
 
     Args:
         key: One of `TARGET_KEYS`.
-        value: The value that was given for it.
+        value: The value of this key.
 
     Raises:
-        RefusedError: The value is something else.
+        RefusedError: The value has another form.
     """
     ids: Any = [] if value is None else value.split(",") if isinstance(value, str) else value
     if isinstance(ids, list) and all(isinstance(each, str) for each in cast("list[Any]", ids)):
@@ -162,5 +162,5 @@ def parse_ids(key: str, value: Any) -> list[str]:
 
 
 def validation_error(message: str) -> RefusedError:
-    """Return the error for a well-formed call that cannot be carried out."""
+    """Return the error for a call that is well-formed but cannot be carried out."""
     return RefusedError("service_validation_error", f"Validation error: {message}")

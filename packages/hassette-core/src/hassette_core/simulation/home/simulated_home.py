@@ -1,4 +1,4 @@
-"""The simulated home: a server with Home Assistant's API on a loopback port."""
+"""`SimulatedHome`: a server with Home Assistant's API on a loopback port."""
 
 import asyncio
 from random import Random
@@ -17,14 +17,14 @@ from hassette_core.simulation.home.services import ServiceRegistry
 from hassette_core.simulation.home.websocket import ClientConnection
 
 VERSION = "2025.4.4"
-"""The version of Home Assistant that the contract tests compare the simulated home with."""
+"""The version of the real Home Assistant in the contract tests, which compare its behaviour with the simulated home."""
 HOST = "127.0.0.1"
 
 
 class SimulatedHome(AsyncWithService):
-    """A small home with Home Assistant's WebSocket and REST API, for a demonstration or a test.
+    """A small home with Home Assistant's WebSocket and REST API, for the demo and for tests.
 
-    It listens on 127.0.0.1 only. ``async with`` starts everything. As a service, `start` opens the port and `serve`
+    It listens on 127.0.0.1 only. It is an async context manager and a service: `start` opens the port, and `serve`
     runs the activity in the home.
 
     Example:
@@ -39,8 +39,8 @@ class SimulatedHome(AsyncWithService):
     Args:
         port: The port to listen on; 0 chooses a free port.
         seed: The same seed leads to the same activity.
-        speed: Simulated seconds per second: at 60, fifteen seconds show a quarter of an hour. At 0 there is no
-            activity: states change only by `core` and by service calls.
+        speed: Simulated seconds per second. At 60, fifteen seconds show a quarter of an hour. At 0 there is no
+            activity, and only `core` and requests of clients change states.
         events_per_second: Additional state changes of ``sensor.load_1`` to ``sensor.load_10``.
         token: The access token that clients must send.
 
@@ -79,12 +79,12 @@ class SimulatedHome(AsyncWithService):
 
     @property
     def port(self) -> int:
-        """The port; 0 before the start if a free one is to be chosen."""
+        """The port. It is 0 before the start if `start` will choose a free port."""
         return self._port
 
     @property
     def url(self) -> str:
-        """The address, once started."""
+        """The address. It is only valid after the start if `start` chooses the port."""
         return f"http://{HOST}:{self._port}"
 
     async def start(self) -> None:
@@ -146,11 +146,11 @@ class SimulatedHome(AsyncWithService):
         self._awake.clear()
 
     def wake(self) -> None:
-        """Continue after `hang`, with the messages that have arrived since."""
+        """Continue after `hang`. Messages that have arrived in the meantime are read now."""
         self._awake.set()
 
     def begin_starting(self) -> None:
-        """Behave like Home Assistant during its startup: it answers, but is not completely started."""
+        """Behave like Home Assistant during its startup: answer requests, but report that startup is not complete."""
         self._state = "NOT_RUNNING"
 
     def finish_starting(self) -> None:

@@ -1,4 +1,4 @@
-"""The WebSocket API of the simulated home."""
+"""`ClientConnection`: the WebSocket API of the simulated home, for one client."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from hassette_core.simulation.home.json_parsing import parse_json
 from hassette_core.simulation.home.services import TARGET_KEYS, ServiceRegistry, parse_ids
 
 MAX_PENDING_MESSAGES = 4_096
-"""A client with more unread messages is disconnected, as by Home Assistant."""
+"""A client with this many unread messages is disconnected, as in Home Assistant."""
 AUTH_TIMEOUT_S = 10.0
 
 
@@ -26,7 +26,7 @@ class ClientConnection:
         services: The services of the home.
         configuration: Returns the answer to ``get_config``.
         token: The access token that the client must send.
-        awake: While it is not set, no message is read or sent: Home Assistant hangs.
+        awake: While this event is not set, no message is read or sent, as if Home Assistant hangs.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class ClientConnection:
                     if received.type is WSMsgType.TEXT:
                         self._handle(parse_json(received.data))
         except ValueError:
-            pass  # a message that is not JSON: Home Assistant disconnects, too
+            pass  # the message is not JSON; Home Assistant also disconnects such a client
         except asyncio.CancelledError:
             if not self._dropped:
                 raise
@@ -193,7 +193,7 @@ class ClientConnection:
 
 
 def _check(message: Json, **fields: tuple[type, bool]) -> None:
-    """Refuse a message unless its fields match. Each field has a type and a flag that makes it required."""
+    """Raise a `RefusedError` if a field is wrong. Each field is given by its type and whether it is required."""
     for name, (kind, required) in fields.items():
         if name not in message:
             if required:
