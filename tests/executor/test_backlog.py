@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hassette_executor import Effects, LogLine, Record, ServiceCall, Status
-from hassette_executor.delivery.backlog import CHEAPEST_FIRST, Backlog
+from hassette_executor.delivery.backlog import LEAST_IMPORTANT_FIRST, Backlog
 from hassette_executor.records.sizes import PLAIN_BYTES, total_size
 from support.records import job, listener, record
 
@@ -25,8 +25,8 @@ def made(facts: list[tuple[Status, int, bool]], start: int = 0) -> list[Record]:
 waiting = st.lists(rows, max_size=60).map(made)
 
 
-def filled(records: list[Record], index_from: int = 20) -> Backlog:
-    filled = Backlog(index_from)
+def filled(records: list[Record], index_above: int = 20) -> Backlog:
+    filled = Backlog(index_above)
     for start in range(0, len(records), 7):
         some = records[start : start + 7]
         filled.extend(some, total_size(some))
@@ -59,15 +59,15 @@ def test_eviction_by_count_takes_the_least_valuable_status_and_its_busiest_regis
     assert len(go) == max(0, len(records) - max_records)
     if not go:
         return
-    dearest = max(CHEAPEST_FIRST.index(one.status) for one in go)
-    assert all(CHEAPEST_FIRST.index(one.status) >= dearest for one in stay)
+    dearest = max(LEAST_IMPORTANT_FIRST.index(one.status) for one in go)
+    assert all(LEAST_IMPORTANT_FIRST.index(one.status) >= dearest for one in stay)
     # Within the last evicted status, registrations that lost records have at most one record fewer than the others.
-    left_of_status = Counter(one.registration for one in stay if one.status is CHEAPEST_FIRST[dearest])
-    losers = {one.registration for one in go if one.status is CHEAPEST_FIRST[dearest]}
+    left_of_status = Counter(one.registration for one in stay if one.status is LEAST_IMPORTANT_FIRST[dearest])
+    losers = {one.registration for one in go if one.status is LEAST_IMPORTANT_FIRST[dearest]}
     for loser in losers:
         assert all(left_of_status[loser] >= count - 1 for count in left_of_status.values())
-        lost = [one.id for one in go if one.registration is loser and one.status is CHEAPEST_FIRST[dearest]]
-        kept = [one.id for one in stay if one.registration is loser and one.status is CHEAPEST_FIRST[dearest]]
+        lost = [one.id for one in go if one.registration is loser and one.status is LEAST_IMPORTANT_FIRST[dearest]]
+        kept = [one.id for one in stay if one.registration is loser and one.status is LEAST_IMPORTANT_FIRST[dearest]]
         assert not kept or max(lost) < min(kept), "the oldest go"
 
 
@@ -88,7 +88,7 @@ def test_job_that_is_registered_for_each_run_counts_as_one_busy_job():
 
 
 def test_long_backlog_is_indexed_before_it_is_full():
-    backlog = filled(made([(Status.SUCCESS, 0, False)] * 20), index_from=20)
+    backlog = filled(made([(Status.SUCCESS, 0, False)] * 20), index_above=20)
     assert not backlog.indexed
     backlog.extend(made([(Status.SUCCESS, 0, False)], 20), PLAIN_BYTES)
     assert backlog.indexed
@@ -106,12 +106,12 @@ steps = st.lists(
 
 
 @given(steps, st.sampled_from([0, 5, 100]))
-def test_records_stay_in_order_when_some_are_taken_put_back_or_evicted(steps, index_from):
+def test_records_stay_in_order_when_some_are_taken_put_back_or_evicted(steps, index_above):
     # Many records with few cheap ones between them: evicted records are removed from the order later.
     first = made(
         [(Status.ERROR if number % 9 else Status.SUCCESS, number % 3, number % 2 == 0) for number in range(90)]
     )
-    backlog, expected = filled(first, index_from), deque(first)
+    backlog, expected = filled(first, index_above), deque(first)
     taken: tuple[Record, ...] = ()
     number = len(first)
     for action, detail in steps:

@@ -177,7 +177,7 @@ async def test_hooks_beyond_the_limit_are_refused_and_counted(caplog):
         go.set()
     assert executor.hooks.failed == 0
     lines = [line for line in caplog.records if line.name == "hassette_executor.running.error_hooks"]
-    assert [line.getMessage() for line in lines] == ["Error hook was refused: too many are running"]
+    assert [line.getMessage() for line in lines] == ["Error hook was refused: too many error hooks are running"]
 
 
 async def test_failure_inside_of_a_hook_calls_no_hook():

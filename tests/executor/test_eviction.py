@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hassette_executor import Effects, Failure, Frame, LogLine, ServiceCall, Status
-from hassette_executor.delivery.eviction import Summaries
+from hassette_executor.delivery.summaries import Summaries
 from hassette_executor.records.ids import hour_of
 from hassette_executor.records.sizes import PLAIN_BYTES, size_of, total_size
 from hassette_executor.records.sketch import bucket_of, value_of

@@ -233,7 +233,7 @@ def test_kinds_without_recent_lines_are_forgotten_and_their_left_out_lines_are_r
     log.log("one more", logging.WARNING, "again")
     assert log.kinds == 1
     silent, last = caplog.records[-2:]
-    assert silent.getMessage() == "Repeated lines were left out; their kinds are no longer remembered"
+    assert silent.getMessage() == "Repeated lines of several kinds were left out"
     assert silent.left_out == 1
     assert last.getMessage() == "again"
     for kind in range(1_500):

@@ -410,7 +410,7 @@ async def test_ids_continue_from_the_highest_id_of_any_sink(caplog):
     async with CommandExecutor(FaultySink(), FaultySink(last_id=last), failing_sink) as executor:
         assert (await executor.execute(invoke(nothing))).id == last + 1
         failing_sink.mode = "ok"
-    assert caplog.records[0].getMessage() == "Sink did not return its last id; ids start from the clock"
+    assert caplog.records[0].getMessage() == "Sink did not return its last id; new ids may be lower than its stored ids"
     assert caplog.records[0].error == "OSError: database is locked"
 
 
@@ -493,7 +493,7 @@ async def test_late_effects_during_the_stop_are_logged(caplog):
         await background[0]
         sink.released.set()
         await stopping
-    assert caplog.records[-1].getMessage() == "Items announced after shutdown are held until the next start"
+    assert caplog.records[-1].getMessage() == "Announcements after the stop wait for the next start"
     assert caplog.records[-1].waiting == {"losses": 1}
 
 
@@ -536,7 +536,7 @@ async def test_sink_that_raises_a_cancelled_error_at_the_start_does_not_block_au
     async with CommandExecutor(sink := Unwilling()) as executor:
         made = await executor.execute(invoke(nothing))
     assert list(sink.records) == [made]
-    assert caplog.records[0].getMessage() == "Sink did not return its last id; ids start from the clock"
+    assert caplog.records[0].getMessage() == "Sink did not return its last id; new ids may be lower than its stored ids"
 
 
 async def test_sink_that_never_returns_its_last_id_does_not_block_automations(caplog):
@@ -549,7 +549,7 @@ async def test_sink_that_never_returns_its_last_id_does_not_block_automations(ca
     async with asyncio.timeout(patience(5)), CommandExecutor(Silent(), limits=limits) as executor:
         assert (await executor.execute(invoke(nothing))).status == "success"
     lines = [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING]
-    assert lines == ["Sink did not return its last id; ids start from the clock"]
+    assert lines == ["Sink did not return its last id; new ids may be lower than its stored ids"]
 
 
 class StuckLog(logging.Handler):
@@ -589,7 +589,7 @@ async def test_blocked_log_holds_a_bounded_number_of_records_and_counts_the_rest
         await eventually(lambda: len(stuck_log.lines) == 1 + 5 + 1)
     last = stuck_log.lines[-1]
     assert len(stuck_log.lines) == 1 + 5 + 1
-    assert (last.getMessage(), last.skipped) == ("Log is too slow; runs have ended without a line", 15)
+    assert (last.getMessage(), last.skipped) == ("Log is too slow; some runs have no log line", 15)
 
 
 async def test_blocked_log_does_not_block_the_stop(stuck_log):

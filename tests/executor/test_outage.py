@@ -64,7 +64,7 @@ def test_nothing_is_lost_below_the_bound(caplog):
     assert sink.records == sent
     assert (queue.persisted, dict(queue.shed)) == (len(sent), {})
     lines = Counter(line.msg.partition(" (")[0] for line in caplog.records)
-    assert lines["Records could not be written; they are kept and retried"] <= 2
+    assert lines["Records could not be written; they stay in memory and are retried"] <= 2
 
 
 def test_outage_above_the_bound_keeps_totals_p95_and_failures(caplog):
@@ -86,9 +86,9 @@ def test_outage_above_the_bound_keeps_totals_p95_and_failures(caplog):
     assert 500 < len(errors) < 900  # they all fit
     assert [one for one in sink.records if one.status is Status.ERROR] == errors
     lines = Counter(line.msg.partition(" (")[0] for line in caplog.records)
-    assert lines["Write queue is full; records are evicted, their counts are kept"] <= 2
-    assert lines["Records could not be written; they are kept and retried"] <= 2
-    assert lines["Records are written again"] == 1
+    assert lines["Write queue is full; records are evicted but still count in the totals"] <= 2
+    assert lines["Records could not be written; they stay in memory and are retried"] <= 2
+    assert lines["Sink stores records again"] == 1
     assert sum(lines.values()) <= 5
 
 

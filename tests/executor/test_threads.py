@@ -12,7 +12,7 @@ from contextvars import ContextVar
 import pytest
 
 from hassette_executor import Clock, CommandExecutor, ExecutorSettings, ExecutorStoppedError, RepeatedLog
-from hassette_executor.running.threads import HandlerThreads
+from hassette_executor.running.threads import ThreadPool
 from support.records import MovableClock, invoke
 from support.sinks import FaultySink
 from support.waiting import eventually, patience
@@ -113,7 +113,7 @@ async def test_thread_that_becomes_free_after_the_deadline_does_not_start_the_ru
 
 async def test_one_thread_serves_calls_that_follow_each_other():
     names: set[str] = set()
-    threads = HandlerThreads(16)
+    threads = ThreadPool(16)
     for _ in range(20):
         await threads.run(lambda: names.add(threading.current_thread().name))
         await eventually(lambda: not threads.busy)  # the thread decrements the count after it has reported the result
@@ -170,7 +170,7 @@ async def test_run_that_waited_long_for_a_thread_is_reported_as_running_once_it_
 async def test_call_cancelled_before_it_began_never_runs_and_is_not_leaked():
     go = threading.Event()
     ran: list[int] = []
-    threads = HandlerThreads(1)
+    threads = ThreadPool(1)
     first = asyncio.ensure_future(threads.run(lambda: go.wait(patience(20))))
     waiting = asyncio.ensure_future(threads.run(lambda: ran.append(1)))
     await asyncio.sleep(0)
@@ -196,7 +196,7 @@ async def test_cancelled_calls_leave_nothing_behind_and_one_line_reports_that_no
         began.set()
         go.wait(patience(20))
 
-    threads = HandlerThreads(1, log=RepeatedLog(logging.getLogger("pool"), 60))
+    threads = ThreadPool(1, log=RepeatedLog(logging.getLogger("pool"), 60))
     running = asyncio.ensure_future(threads.run(stuck))
     await eventually(began.is_set)
     running.cancel()
@@ -225,7 +225,7 @@ async def test_cancelled_calls_leave_nothing_behind_and_one_line_reports_that_no
 
 async def test_call_cancelled_after_it_has_ended_is_not_leaked():
     # Otherwise the count would never return to zero: the thread has decremented it already.
-    threads = HandlerThreads(1)
+    threads = ThreadPool(1)
     ended = threading.Event()
     running = asyncio.ensure_future(threads.run(ended.set))
     await asyncio.sleep(0)
@@ -271,7 +271,7 @@ async def test_failure_in_a_thread_has_no_frames_of_the_executor_and_leaves_no_c
 
 async def test_closed_pool_refuses_calls_and_a_reopened_pool_starts_new_threads():
     began, go = threading.Event(), threading.Event()
-    threads = HandlerThreads(1)
+    threads = ThreadPool(1)
     stuck = asyncio.ensure_future(threads.run(lambda: (began.set(), go.wait(patience(20)))))
     await eventually(began.is_set)
     threads.close()
@@ -288,7 +288,7 @@ async def test_closed_pool_refuses_calls_and_a_reopened_pool_starts_new_threads(
 
 
 async def test_thread_that_cannot_be_started_fails_only_its_run(monkeypatch):
-    threads = HandlerThreads(1)
+    threads = ThreadPool(1)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("no more threads")))
         with pytest.raises(RuntimeError, match="no more threads"):

@@ -62,7 +62,7 @@ def extend(loop: ManualLoop, queue: WriteQueue, records: list[Record]) -> None:
 def announce(loop: ManualLoop, queue: WriteQueue, kind: str, *args: Any) -> None:
     async def put() -> None:
         getattr(queue.builder, kind)(*args)
-        queue.touch()
+        queue.schedule_flush()
 
     loop.run_until_complete(put())
 
@@ -203,9 +203,9 @@ def test_long_outage_is_logged_once_per_interval(loop, caplog):
     sink.mode = "ok"
     pass_time(loop, 40)
     lines = [line.msg.partition(" (")[0] for line in caplog.records]
-    assert lines.count("Records could not be written; they are kept and retried") <= 6
-    assert lines.count("Write queue is full; records are evicted, their counts are kept") <= 6
-    assert lines.count("Records are written again") == 1
+    assert lines.count("Records could not be written; they stay in memory and are retried") <= 6
+    assert lines.count("Write queue is full; records are evicted but still count in the totals") <= 6
+    assert lines.count("Sink stores records again") == 1
     assert len(lines) <= 13
     assert caplog.records[-1].failed_writes > 5
 
@@ -617,7 +617,7 @@ def test_unwritten_announcements_at_the_close_are_logged_and_held_until_the_next
     assert line.waiting == {"lifecycle": 1, "skipped": 5, "losses": 3, "session_facts": 1}
     announce(loop, queue, "count_skip", HALL, T0_US, "overlap", 2)
     line = caplog.records[-1]
-    assert line.getMessage() == "Items announced after shutdown are held until the next start"
+    assert line.getMessage() == "Announcements after the stop wait for the next start"
     assert line.waiting["skipped"] == 7
     sink.mode = "ok"
 

@@ -1,4 +1,4 @@
-"""The clocks of the executor, as one argument, so that tests can move them."""
+"""The clocks of the executor, as one argument that tests replace."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ class Clock:
 
     Attributes:
         wall_ns: Nanoseconds since the Unix epoch.
-        monotonic_ns: Nanoseconds that never go back.
+        monotonic_ns: Nanoseconds of a clock that never goes back.
     """
 
     wall_ns: Callable[[], int] = time.time_ns

@@ -8,9 +8,9 @@ from hassette_executor.records.registrations import JobRegistration, ListenerReg
 from hassette_executor.records.runs import DueTrigger, EventTrigger, HandlerInvocation, JobExecution
 
 Call = Callable[[], Awaitable[object] | object]
-"""The work, with every argument bound. It is called inside the executor, so that a failure to provide a parameter is
-classified like any other. With ``runs_in="async"`` it returns an awaitable; with ``"sync"`` it does its work when it is
-called, in a thread."""
+"""The callable of a command, with every argument bound. The executor calls it and classifies all its errors, such as a
+parameter that cannot be provided. With ``runs_in="async"``, the callable returns an awaitable. With ``"sync"``, the
+executor calls it in a thread, and the call does the work."""
 
 
 # Commands are not frozen: a frozen dataclass of four fields takes three times as long to create, once per event and
@@ -23,9 +23,11 @@ class InvokeHandler:
         registration: The listener, as registered.
         call: The handler with its arguments bound.
         trigger: The event.
-        ready_ns: When the event was received, by `time.monotonic_ns`; the waiting time is counted from here.
+        ready_ns: When the event was received, or when ``debounce`` or ``duration`` released it, by `time.monotonic_ns`.
+            The waiting time of the run starts here.
 
-    Example:
+    Example::
+
         event = EventTrigger("state_changed", "light.hall", "off", "on")
         command = InvokeHandler(registration=hall, call=on_hall, trigger=event, ready_ns=time.monotonic_ns())
     """
@@ -45,8 +47,8 @@ class ExecuteJob:
     Attributes:
         registration: The job, as registered.
         call: The job's callable with its arguments bound.
-        trigger: When it was due, and whether it was requested outside the schedule.
-        ready_ns: When it became due, by `time.monotonic_ns`; the waiting time is counted from here.
+        trigger: When the job was due, and whether a user or an app requested the run.
+        ready_ns: When the job became due, by `time.monotonic_ns`. The waiting time of the run starts here.
     """
 
     make_record: ClassVar[Callable[[tuple[object, ...]], JobExecution]] = JobExecution._make

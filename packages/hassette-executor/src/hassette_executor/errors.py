@@ -2,7 +2,7 @@
 
 Exception
 └── HassetteError                 root of all errors that Hassette raises on purpose
-    ├── DependencyError           a handler's parameters could not be provided
+    ├── DependencyError           the parameters of a handler could not be provided
     ├── ExecutorStoppedError      execute() before start() or after stop()
     ├── ExecutionTimeoutError     passed to an error hook when a run exceeded its deadline
     ├── SettingError              the value of a setting is not allowed (also a ValueError)
@@ -19,7 +19,7 @@ class HassetteError(Exception):
 
 
 class DependencyError(HassetteError):
-    """A handler's annotated parameters could not be provided, so it did not start."""
+    """The annotated parameters of a handler could not be provided, so the handler was not called."""
 
 
 class ExecutorStoppedError(HassetteError):
@@ -47,7 +47,7 @@ class SettingError(HassetteError, ValueError):
     Args:
         key: The setting.
         value: The rejected value.
-        expected: The values that are allowed, such as ``at least 1``.
+        expected: The allowed values, such as ``at least 1``.
 
     Example:
         >>> print(SettingError("threads", 0, "at least 1"))

@@ -1,4 +1,4 @@
-"""`CommandExecutor`: the single way to run handlers and jobs, and the only place that catches all of their errors.
+"""`CommandExecutor`: the only way to run handlers and jobs, and the only place that catches all their errors.
 
 docs/adr/0001 gives the reasons.
 """
@@ -32,7 +32,7 @@ from hassette_executor.running.execution import (
     leave,
 )
 from hassette_executor.running.in_flight import SHORT_S, InFlight
-from hassette_executor.running.threads import HandlerThreads
+from hassette_executor.running.threads import ThreadPool
 from hassette_executor.settings import ExecutorLimits, ExecutorSettings
 
 logger = logging.getLogger(__name__)
@@ -45,21 +45,23 @@ _current_task = cast("Callable[[asyncio.AbstractEventLoop], asyncio.Task[object]
 class CommandExecutor:
     """Runs commands and records the results. A service: `start`, `serve`, `stop`, or ``async with``.
 
-    Each `execute` makes exactly one record, on every path. The record goes to the live feed at once and to every sink
-    within the flush interval; neither can slow `execute` down.
+    Each `execute` makes exactly one record, however the run ends. The live feed receives the record within 0.1 s, and
+    every sink within the flush interval. `execute` waits for neither.
+
+    Call all methods on the event loop. Only announcements (`register`, `retire`, `count_skip`, `report`,
+    `set_session_facts`) may also be made in a thread.
 
     Args:
-        sinks: Where records go; without any, nothing is kept.
+        sinks: Receivers of the records. Without a sink, records are not stored.
         settings: Bounds, intervals, deadlines.
-        redact: Masks secrets in log lines, service calls, failures and reports. Failures and log lines are truncated
-            after that.
-        limits: Fixed limits, for tests.
-        clock: The clocks, for tests.
+        redact: Masks secrets in log lines, service calls, failures and reports, before they are truncated.
+        limits: Fixed limits; tests make them small.
+        clock: Wall clock and monotonic clock; tests replace them.
 
     Attributes:
         name: ``"command executor"``.
         feed: The live feed of records.
-        hooks: Callables that run when a run fails.
+        hooks: Error hooks, called when a run has failed.
 
     Example::
 
@@ -90,11 +92,9 @@ class CommandExecutor:
         self._buffer = self._dispatcher.buffer
         self.feed = self._dispatcher.feed
         self._inflight = InFlight(self._executions, self._announce_running, clock)
-        self._threads = HandlerThreads(settings.threads, log=RepeatedLog(logger, settings.log_interval_s))
+        self._threads = ThreadPool(settings.threads, log=RepeatedLog(logger, settings.log_interval_s))
         # Hooks have their own pool, so that a hung hook cannot starve handlers.
-        self._hook_threads = HandlerThreads(
-            settings.hooks_at_once, "hook", RepeatedLog(logger, settings.log_interval_s)
-        )
+        self._hook_threads = ThreadPool(settings.hooks_at_once, "hook", RepeatedLog(logger, settings.log_interval_s))
         self.hooks = ErrorHooks(settings, self._hook_threads)
         self._last_id = 0
         self._active: dict[tuple[str, ...], Registration] = {}
@@ -104,12 +104,15 @@ class CommandExecutor:
         self._stopping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start to accept commands; also again, after `stop`. Ids continue from the highest that a sink has kept."""
+        """Start to accept commands. May be called again after `stop`.
+
+        New ids are higher than the last id of each sink that returns its last id in time.
+        """
         if self._stopping is not None and not self._stopping.done():
             # A previous stop() may still be running. Wait for it, or it would close what start() opens.
             await asyncio.wait({self._stopping})
         self._last_id = max(self._last_id, await self._dispatcher.last_id())
-        self._stopped = asyncio.Event()  # a new event: the last start may have been in another event loop
+        self._stopped = asyncio.Event()  # a new event, because an earlier start may have used another event loop
         self._inflight.open()
         self._threads.open()
         self._hook_threads.open()
@@ -121,12 +124,12 @@ class CommandExecutor:
         """Wait until the executor is stopped. Cancelling `serve` stops neither commands nor the flush.
 
         Raises:
-            RuntimeError: The task of a write queue has failed or was cancelled; starting again replaces it.
+            RuntimeError: The task of a write queue has failed or was cancelled; `start` replaces it.
         """
         await self._dispatcher.watch(self._stopped)
 
     async def stop(self) -> None:
-        """Refuse new commands, then wait for runs in progress and for writes, within the stop timeout.
+        """Refuse new commands, then wait for runs, error hooks and writes, within the stop timeout.
 
         Safe to call twice and after a failed start. Records that cannot be written in time are counted and logged.
         """
@@ -135,16 +138,16 @@ class CommandExecutor:
             self._stopping = asyncio.create_task(self._stop(), name="hassette-executor-stop")
         if self._stopping is not None:
             # The stop runs in a task, so that cancelling a caller does not cancel the flush. A second caller waits for
-            # the same task; without this the caller would end the event loop during the flush.
+            # the same task. Otherwise the second caller returns at once, and its event loop may end during the flush.
             await asyncio.shield(self._stopping)
         self._stopped.set()
 
     async def _stop(self) -> None:
         loop, timeout_s = asyncio.get_running_loop(), self._settings.stop_timeout_s
         until = loop.time() + timeout_s
-        await self._inflight.wait_until_empty(timeout_s / 2, but=current_execution())
+        await self._inflight.wait_until_empty(timeout_s / 2, except_for=current_execution())
         self._inflight.close()
-        # Hung runs and hooks must not use up the time in which a healthy sink can keep everything.
+        # Hung runs and hooks must leave enough time for a healthy sink to store the rest.
         await self.hooks.close(min(self._settings.hook_timeout_s, timeout_s / 4))
         try:
             await self._dispatcher.close(until - loop.time())
@@ -166,16 +169,18 @@ class CommandExecutor:
     async def execute(self, command: Command) -> Record:
         """Run a command and return its record.
 
-        An exception of the callable is classified, recorded, logged and not raised again, with two exceptions.
+        An exception of the callable is classified, recorded and logged. It is raised again only in the first two cases
+        below, after the record is made.
 
         Raises:
-            asyncio.CancelledError: The task was cancelled from outside, even if the callable then raised something
-                else. Raised after recording.
-            KeyboardInterrupt, SystemExit: Raised by the callable. Raised again after recording.
-            ExecutorStoppedError: The executor is not running; nothing was run, nothing is recorded.
+            asyncio.CancelledError: The callable raised it, or the task was cancelled from outside and the callable then
+                raised another exception.
+            BaseException: The callable raised an exception that is not an `Exception`, such as ``KeyboardInterrupt`` or
+                ``SystemExit``.
+            ExecutorStoppedError: The executor is not running. The command did not run, and there is no record.
         """
-        # The hot path: called for every event, once per handler. A short successful run without effects makes two
-        # objects, the execution and the record, and ends in this method; every other run ends in _end.
+        # The hot path: one call per event and handler. A short successful run without effects makes two objects (the
+        # execution and the record) and ends in this method. Every other run ends in _end.
         loop = self._loop
         if loop is None:
             raise ExecutorStoppedError
@@ -193,7 +198,7 @@ class CommandExecutor:
                 self._inflight.watch(execution)
         executions = self._executions
         executions.add(execution)
-        if not self._inflight.armed:
+        if not self._inflight.sweeps_regularly:
             self._inflight.watch(execution)
         token = enter(execution)
         try:
@@ -211,11 +216,11 @@ class CommandExecutor:
                 raise asyncio.CancelledError from error
             return record
         leave(token)
-        # Discard the execution before looking at its effects: from here on, a thread that it left running adds none.
+        # Discard the execution before reading its effects: from here on, threads and tasks of the run add no effects.
         executions.discard(execution)
-        if execution.expired or execution.effects is not None or execution.run:
+        if execution.expired or execution.effects is not None or execution.run_number:
             return self._end(execution, None)[0]
-        # There is no await between here and the buffer, so no cancellation can come in between.
+        # No await until the record is in the buffer, so that a cancellation cannot lose the record.
         duration_us = (self._monotonic_ns() - started_ns) // 1000
         started_us = (started_ns + self._inflight.wall_offset_ns) // 1000
         record_id = (started_us + duration_us) // 1000 << COUNTER_BITS
@@ -229,18 +234,18 @@ class CommandExecutor:
         buffer = self._buffer
         buffer.append(record)
         if len(buffer) >= self._dispatcher.notify_at:
-            self._dispatcher.buffer_full()
+            self._dispatcher.record_added()
         return record
 
     def _end(self, execution: Execution, raised: BaseException | None) -> tuple[Record, bool]:
-        """Make the record of a run that failed, expired, was reported as running, or has effects.
+        """Make the record of a run that failed, expired, was listed as in progress, or has effects.
 
         Returns:
-            The record, and whether to raise the exception again.
+            The record, and whether the caller raises the exception again.
         """
         self._executions.discard(execution)
         command, now_ns = execution.command, self._monotonic_ns()
-        if execution.run:
+        if execution.run_number:
             self._inflight.reported_run_ended(now_ns)
         started_ns = now_ns if execution.waits_for_thread else execution.started_ns
         duration_us = (now_ns - started_ns) // 1000
@@ -257,7 +262,7 @@ class CommandExecutor:
         if failure is not None or effects is not None:
             self._dispatcher.with_details.append(record)
         if len(self._buffer) >= self._dispatcher.notify_at:
-            self._dispatcher.buffer_full()
+            self._dispatcher.record_added()
         if failure is not None and not reraise and (hook := self.hooks.find(command.registration)) is not None:
             self._run_error_hooks(hook, raised, execution, record)
         return record, reraise
@@ -266,7 +271,7 @@ class CommandExecutor:
         def begin() -> object:
             if execution.expired:
                 return None  # the deadline passed while the call waited; the task is being cancelled
-            # Waiting for a free thread is no running time; the deadline also counts from here.
+            # Waiting for a thread does not count as running time. The deadline starts again here.
             execution.started_ns = self._monotonic_ns()
             execution.waits_for_thread = False
             return execution.command.call()
@@ -274,26 +279,27 @@ class CommandExecutor:
         execution.waits_for_thread = True
         outcome = await self._threads.run(begin)
         if inspect.isawaitable(outcome):
-            # A sync callable may return a coroutine, such as a lambda around an async function.
+            # A sync callable may return a coroutine: a lambda may call an async function.
             await cast("Awaitable[object]", outcome)
 
     def _judge(self, execution: Execution, raised: BaseException | None) -> tuple[Status, Failure | None, bool]:
         cancelled_too = False
         if execution.expired:
             assert execution.task is not None  # only a run with a deadline expires
-            # As asyncio.timeout does: withdraw our cancellation request; if another request is left, raise it again.
+            # Withdraw the sweeper's request to cancel, as asyncio.timeout does. If another request is left, the caller
+            # raises CancelledError again.
             cancelled_too = execution.task.uncancel() > execution.cancelling
         outcome = classify(raised, expired=execution.expired, cancelled=cancelled_too)
         if outcome.kind is None:
             return outcome.status, None, outcome.reraise
         if outcome.status is not Status.TIMED_OUT:
-            assert raised is not None  # an outcome with a kind comes from an exception
+            assert raised is not None  # only an exception gives an outcome with a kind
             failure = take_failure(outcome.kind, raised, with_frames=outcome.with_frames, redact=self._scope.redact)
             return outcome.status, failure, outcome.reraise
         text = str(ExecutionTimeoutError(execution.timeout_s))
         if execution.waits_for_thread:
             text = f"no thread became free within its deadline of {execution.timeout_s:g} s"
-        # The frames of the CancelledError show where the run was hanging. Any other exception is recorded as the cause.
+        # The frames of the CancelledError show where the run was stopped. Another exception is recorded as the cause.
         taken = take_failure(outcome.kind, raised, redact=self._scope.redact) if raised is not None else None
         failure = Failure(
             outcome.kind,
@@ -315,12 +321,15 @@ class CommandExecutor:
         self.hooks.call(hook, ErrorContext(exception=exception, command=execution.command, record=record))
 
     def register(self, registration: Registration) -> None:
-        """Announce a listener or job, before any command refers to it. It replaces a registration of the same key."""
+        """Announce a listener or job, before any command refers to it. Replaces a registration with the same key."""
         self._active[registration.key] = registration
         self._dispatcher.announce(lambda builder: builder.register(registration))
 
     def retire(self, registration: Registration) -> None:
-        """Announce that a listener or job has ended; do nothing if another registration has replaced it."""
+        """Announce that a listener or job is no longer registered.
+
+        If another registration has replaced it, only its error hook is removed.
+        """
         self.hooks.set(None, registration=registration)
         if self._active.get(registration.key) is not registration:
             return
@@ -331,15 +340,15 @@ class CommandExecutor:
         """Count triggers that led to no run.
 
         Args:
-            registration: The listener or job that would have run.
+            registration: The listener or job.
             reason: ``rate_limited``, ``overlap``, ``back_pressure``, ``misfire`` or ``predicate_failed``.
-            count: How many.
+            count: Number of triggers.
         """
         hour_us = hour_of(self._clock.wall_ns() // 1000)
         self._dispatcher.announce(lambda builder: builder.count_skip(registration, hour_us, reason, count))
 
     def report(self, kind: str, subject: str, detail: str = "") -> None:
-        """Announce an event in the framework itself (see `LifecycleEvent`)."""
+        """Announce an event of the framework itself. The arguments are fields of `LifecycleEvent`."""
         at_us = self._clock.wall_ns() // 1000
         event = LifecycleEvent(self._next_id(at_us), at_us, kind, subject, self._scope.redact(detail))
         self._dispatcher.announce(lambda builder: builder.report(event))
@@ -352,13 +361,13 @@ class CommandExecutor:
         self._dispatcher.announce(lambda builder: builder.set_running(running))
 
     def _next_id(self, at_us: int) -> int:
-        # If the clock stands still or goes back, ids continue from the last one, so that their order holds.
+        # If the clock stands still or goes back, ids count up from the last id, so that they always increase.
         self._last_id = max(id_at(at_us), self._last_id + 1)
         return self._last_id
 
     @property
     def leaked_threads(self) -> int:
-        """How many threads still run a handler or an error hook whose deadline has passed."""
+        """How many threads still run a handler or an error hook whose caller has timed out or was cancelled."""
         return self._threads.leaked + self._hook_threads.leaked
 
     def running(self) -> tuple[RunningExecution, ...]:
@@ -366,15 +375,15 @@ class CommandExecutor:
         return self._inflight.running()
 
     def accounting(self, sink: int = 0) -> Accounting:
-        """Return where every run is.
+        """Return how many runs are stored, lost or waiting.
 
         Args:
-            sink: Index of the sink, if there are several.
+            sink: Position of the sink in the arguments of the executor.
         """
         return self._dispatcher.accounting(sink)
 
     async def force_flush(self, timeout_s: float = 5.0) -> bool:
-        """Write everything that waits now; return whether all of it was settled in time.
+        """Write all records and announcements that wait now; return whether all were written or dropped in time.
 
         Args:
             timeout_s: How long to wait, in seconds.

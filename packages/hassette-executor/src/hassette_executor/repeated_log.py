@@ -1,24 +1,25 @@
-"""Rate-limited log: one line per interval for each kind of repeated event, with a count."""
+"""Rate-limited log: at most one line per interval for each kind of line, with a count of the other lines."""
 
 import logging
 import time
 from collections.abc import Callable, Hashable, Mapping
 
 MAX_KINDS = 1_000
-"""Kinds remembered beyond an interval; above this number, kinds without recent lines are forgotten."""
+"""Above this number of kinds, the log forgets the kinds without a line in the last interval."""
 
 
 class RepeatedLog:
     """Writes the first line of a kind at once, then at most one line per interval with the number of lines left out.
 
-    It never raises: an app's broken logging handler must not cost the record that the line is about.
+    Writing never raises: the caller must continue even if an app has installed a broken logging handler.
 
     Args:
         logger: The logger to write to.
         interval_s: Seconds between two lines of one kind.
         monotonic_ns: The clock.
 
-    Example:
+    Example::
+
         log = RepeatedLog(logging.getLogger(__name__), interval_s=60)
         log.log("full", logging.WARNING, "Queue is full; events are dropped", extra={"queue": "events"})
     """
@@ -35,7 +36,7 @@ class RepeatedLog:
 
     @property
     def kinds(self) -> int:
-        """Number of kinds that are remembered."""
+        """Number of remembered kinds."""
         return len(self._written)
 
     def log(
@@ -44,11 +45,11 @@ class RepeatedLog:
         """Write the line, or count it.
 
         Args:
-            kind: Lines of one kind share an interval.
+            kind: Key of the interval: one line per kind and interval is written.
             level: A `logging` level.
             message: A constant message; ``extra`` holds the facts.
             args: Arguments of the message, formatted only if the line is written.
-            extra: Facts. ``left_out`` is added: the number of lines left out since the last one.
+            extra: Facts. The log adds ``left_out``, the number of lines left out since the last line of this kind.
         """
         now = self._now()
         if now - self._written.get(kind, -self._interval_ns) < self._interval_ns:
@@ -63,18 +64,18 @@ class RepeatedLog:
         self.write(level, message, *args, extra={**(extra or {}), "left_out": left_out})
 
     def write(self, level: int, message: str, *args: object, extra: Mapping[str, object]) -> None:
-        """Write a line at once, regardless of earlier lines; arguments as for `log`."""
+        """Write a line at once, regardless of earlier lines. The arguments are those of `log`."""
         try:
             self._logger.log(level, message, *args, extra=extra)
-        except Exception:  # noqa: BLE001  An app's handler or filter is broken; there is no other log to report it to.
+        except Exception:  # noqa: BLE001  An app's handler or filter is broken, so the failure cannot be logged.
             return
 
     def _prune(self, now: int) -> None:
-        # At most once per interval: searching thousands of kinds for each line would take longer than the lines.
+        # At most once per interval: searching thousands of kinds takes longer than writing a line.
         self._pruned_ns = now
         expired = [kind for kind, at in self._written.items() if now - at >= self._interval_ns]
         for kind in expired:
             del self._written[kind]
         if left_out := sum(self._left_out.pop(kind, 0) for kind in expired):
-            message = "Repeated lines were left out; their kinds are no longer remembered"
+            message = "Repeated lines of several kinds were left out"
             self.write(logging.WARNING, message, extra={"left_out": left_out})

@@ -1,4 +1,4 @@
-"""Settings of an executor, with the reasons for the defaults, and its fixed limits."""
+"""Settings of an executor, with the reasons for the defaults, and fixed limits."""
 
 import logging
 from dataclasses import dataclass
@@ -16,25 +16,32 @@ class ExecutorSettings:
     """Settings of a `CommandExecutor` and of its write queues.
 
     Attributes:
-        timeout_s: Deadline of a run whose registration sets none, in seconds; 0 for none. Ten minutes: long enough for
-            a handler that waits on purpose, short enough to see a hung handler the same day.
-        threads: How many sync handlers run at the same time; more wait for a thread.
-        flush_interval_s: How long a record waits at most before it is passed to the sink, in seconds (ADR-0001).
-        batch_records: A batch is written early when this many records wait.
-        max_records: How many records may wait; beyond it the cheapest are evicted and counted.
-        max_bytes: How many bytes they may take, by estimate.
-        retry_min_s: Pause after the first failed write, in seconds; it doubles with each further failure.
-        retry_max_s: The longest pause, in seconds.
-        stop_timeout_s: How long `stop` may take to flush, in seconds; the rest is counted and logged.
-        log_lines: How many log lines a record keeps. The newest stay, and lines from `log_keep_level` on stay longest.
-        log_bytes: How many bytes they may take.
-        log_keep_level: A run that did not fail keeps lines from this level on; a failed run keeps all.
-        service_calls: How many service calls a record keeps; the first stay.
+        timeout_s: Deadline of a run if its registration sets none, in seconds; 0 for no deadline. The default of ten
+            minutes is long enough for a handler that waits on purpose, and short enough to find a hung handler the
+            same day.
+        threads: How many sync handlers run at the same time; further handlers wait for a thread.
+        flush_interval_s: Longest time from the end of a run to the first attempt to write its record, in seconds
+            (ADR-0001).
+        batch_records: Largest batch, in records. When this many records wait, they are written without waiting for
+            the interval.
+        max_records: How many records may wait for a sink. Above this number, records are evicted and counted.
+        max_bytes: How many bytes the waiting records may use, by estimate. Above it, records are evicted and counted.
+        retry_min_s: Pause after the first failed write, in seconds. The pause doubles with each further failure.
+        retry_max_s: The longest pause between two attempts to write, in seconds. A write that takes longer is logged.
+        stop_timeout_s: How long `stop` waits for runs (half of this time), error hooks and the flush together, in
+            seconds. Records that are not written by then are counted and logged.
+        log_lines: How many log lines a record keeps. The newest lines are kept. Lines below `log_keep_level` are
+            dropped first.
+        log_bytes: How many bytes the log lines of a record may use.
+        log_keep_level: A run that did not fail keeps only lines at or above this `logging` level; a failed run keeps
+            all lines.
+        service_calls: How many service calls a record keeps; the first calls are kept.
         hook_timeout_s: Time limit of an error hook, in seconds.
-        hooks_at_once: How many error hooks run at the same time; more are refused and counted.
+        hooks_at_once: How many error hooks run at the same time; further hooks are refused and counted.
         log_interval_s: A repeated log line is written once in this many seconds, with a count.
-        feed_records: How many records the live feed retains for subscribers that return, as long as they take no more
-            than a quarter of `max_bytes`. A subscriber for which half of `max_bytes` waits is disconnected.
+        feed_records: How many records the live feed retains for subscribers that return, as long as these records use
+            no more than a quarter of `max_bytes`. A subscriber with waiting records of more than half of `max_bytes` is
+            disconnected.
 
     Raises:
         SettingError: A value is out of range; the message names the key.
@@ -59,7 +66,7 @@ class ExecutorSettings:
     feed_records: int = 2_000
 
     def __post_init__(self) -> None:
-        # Written as `not (x >= 0)` so that NaN is rejected.
+        # Negated comparisons, so that NaN is rejected: every comparison with NaN is false.
         for key in _NOT_NEGATIVE:
             if not 0 <= getattr(self, key) < inf:
                 raise SettingError(key, getattr(self, key), "0 or more")
@@ -78,13 +85,15 @@ class ExecutorLimits:
     """Fixed limits of an executor. Users have no reason to change them; tests make them small.
 
     Attributes:
-        last_id_s: How long a sink may take to return its last id at startup, in seconds: automations wait for it.
-        skip_counts: How many counts of skipped runs a batch in preparation holds, by registration, hour and reason.
-            Beyond it the oldest hours are merged.
-        summaries: How many summaries of evicted records it holds: the hours of two days of two hundred handlers,
-            about 1 kB each. Beyond it the oldest hours are merged.
-        lifecycle_events: How many lifecycle events it holds; beyond it the oldest are dropped and counted as a loss.
-        outcome_lines: How many records wait for their log line while the log is slow; the rest is counted in one line.
+        last_id_s: How long a sink may take to return its last id at startup, in seconds. Automations start after it.
+        skip_counts: How many counts of skipped triggers the next batch may hold, by registration, hour and reason.
+            Above this number, the oldest hours are merged.
+        summaries: How many summaries of evicted records the next batch may hold, about 1 kB each. Enough for 200
+            handlers over 48 hours. Above this number, the oldest hours are merged.
+        lifecycle_events: How many lifecycle events the next batch may hold. Above this number, the oldest events are
+            dropped and counted as a loss.
+        outcome_lines: How many records may wait for their log line while the log is slow. Further records are counted
+            in one line.
     """
 
     last_id_s: float = 5.0

@@ -1,1 +1,1 @@
-"""From a finished run to its readers: the live feed, the write queues in front of the sinks, the log."""
+"""Delivery of records: to the live feed, to the sinks through write queues, and to the log."""

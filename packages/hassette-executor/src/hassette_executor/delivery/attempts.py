@@ -18,10 +18,10 @@ class WriteAttempts:
         sink: The sink.
         settings: Pauses and intervals.
         log: The log.
-        waiting: Returns how many runs wait.
+        waiting: Returns the number of waiting runs, for log lines.
 
     Attributes:
-        failures: How many writes in a row have failed.
+        failures: Number of failed writes in a row.
     """
 
     def __init__(
@@ -35,9 +35,9 @@ class WriteAttempts:
         self._slow_timer: asyncio.TimerHandle | None = None
 
     async def write(self, batch: Batch) -> Exception | None:
-        """Write a batch; return the error of the sink, or None if it has kept the batch.
+        """Write a batch; return the error of the sink, or None if the sink has stored the batch.
 
-        A hung sink raises no error, so a warning is logged while a write takes longer than the longest pause.
+        A hung sink raises no error, so a warning is logged when a write takes longer than `retry_max_s`.
 
         Raises:
             asyncio.CancelledError: The writing task was cancelled.
@@ -50,33 +50,33 @@ class WriteAttempts:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            return RuntimeError("the work of the sink was cancelled")
-        except Exception as error:  # noqa: BLE001  whatever error the sink raises, the batch is kept and retried
+            return RuntimeError("the sink's task was cancelled")
+        except Exception as error:  # noqa: BLE001  the batch is retried after any error of the sink
             return error
         finally:
             self.stop_watching()
         return None
 
     def stop_watching(self) -> None:
-        """Log no more warnings about a write that is still running; the queue no longer waits for it."""
+        """Stop the warnings about the write in progress, if any, because the queue no longer waits for it."""
         if self._slow_timer is not None:
             self._slow_timer.cancel()
             self._slow_timer = None
 
     def succeeded(self) -> None:
-        """Reset the number of failures and log the recovery."""
+        """Log the recovery after failures, and reset the number of failures."""
         if self.failures:
-            # Rate-limited like the failure: a sink may fail and recover with every batch.
+            # Rate-limited like failures, because a sink may fail and recover with every batch.
             facts = {"failed_writes": self.failures, "waiting": self._waiting()}
-            self._log.log("recovered", logging.WARNING, "Records are written again", extra=facts)
+            self._log.log("recovered", logging.WARNING, "Sink stores records again", extra=facts)
         self.failures = 0
 
     def failed(self, error: Exception, *, closing: bool) -> float:
-        """Count and log a failure; return the pause until the next attempt, in seconds.
+        """Count and log a failure; return the pause before the next attempt, in seconds.
 
         Args:
             error: The error of the sink.
-            closing: Whether the queue is being closed; then pauses stay short.
+            closing: Whether the queue is being closed. If so, the pause is `retry_min_s` at most.
         """
         settings = self._settings
         pause_s = min(settings.retry_max_s, settings.retry_min_s * 2 ** min(self.failures, 30))
@@ -84,7 +84,7 @@ class WriteAttempts:
         self._log.log(
             "retry",
             logging.WARNING,
-            "Records could not be written; they are kept and retried",
+            "Records could not be written; they stay in memory and are retried",
             extra={
                 "error": f"{type(error).__name__}: {error}",
                 "waiting": self._waiting(),
@@ -93,7 +93,7 @@ class WriteAttempts:
         )
         if closing:
             pause_s = min(pause_s, settings.retry_min_s)
-        # At random between half and the full pause, so that several queues do not retry at the same moment.
+        # A random part of the pause, so that several queues do not retry at the same moment.
         return pause_s * random.uniform(0.5, 1)  # noqa: S311  no secret
 
     def _warn_slow(self, since: float) -> None:

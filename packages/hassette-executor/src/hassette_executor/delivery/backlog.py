@@ -1,7 +1,7 @@
-"""Backlog of runs that wait for a sink, in their order and, once there are many, in the order of eviction.
+"""Backlog: runs that wait for a sink, ordered by age. If there are many, they are also indexed for eviction.
 
-The cheapest runs are evicted first: successes of the busiest registrations, down to a number that all of them share,
-oldest first; then cancelled runs, then runs that timed out, failures last.
+The least important runs are evicted first. Their order is by status: successes, cancelled runs, timed-out runs, errors.
+Within a status, each evicted run is the oldest run of the registration with the most waiting runs.
 """
 
 from collections import defaultdict, deque
@@ -11,29 +11,29 @@ from heapq import heapify, heappop, heapreplace
 from hassette_executor.records.runs import Record, Status
 from hassette_executor.records.sizes import size_of, total_size
 
-CHEAPEST_FIRST = (Status.SUCCESS, Status.CANCELLED, Status.TIMED_OUT, Status.ERROR)
+LEAST_IMPORTANT_FIRST = (Status.SUCCESS, Status.CANCELLED, Status.TIMED_OUT, Status.ERROR)
 
 
 class Backlog:
     """Runs that wait for a sink, oldest first.
 
-    All of this runs on the event loop, so eviction must not look at every record. From `index_from` records on, runs
-    are also indexed by status and natural key, in one queue each; the runs to evict are at the heads of the longest
-    queues. An evicted run is removed from the overall order later, when that is cheap.
+    The backlog is used on the event loop, so an eviction must not search all records. Above `index_above` runs, the
+    runs are also in queues, one for each status and natural key. The runs to evict are at the heads of the longest
+    queues. An evicted run stays in the order by age until removing it is cheap.
 
     Args:
-        index_from: Number of records from which on they are indexed.
+        index_above: Above this number of runs, they are indexed.
 
     Attributes:
-        bytes: The memory that the runs hold together, by estimate.
+        bytes: The memory that the runs use together, by estimate.
     """
 
-    def __init__(self, index_from: int) -> None:
+    def __init__(self, index_above: int) -> None:
         self.bytes = 0
-        self._index_from = index_from
+        self._index_above = index_above
         self._records: deque[Record] = deque()
         self._queues: dict[Status, defaultdict[tuple[str, ...], deque[Record]]] = {}
-        self._evicted: dict[int, int] = {}  # size by id, of evicted runs that are still in self._records
+        self._evicted: dict[int, int] = {}  # size by id; only evicted runs that are still in self._records
         self._evicted_bytes = 0
 
     def __len__(self) -> int:
@@ -51,20 +51,20 @@ class Backlog:
 
     @property
     def held_bytes(self) -> int:
-        """Memory that the backlog holds, including evicted runs that are not yet removed from the order."""
+        """Memory of the backlog in bytes, including evicted runs that are not yet removed from the order by age."""
         return self.bytes + self._evicted_bytes
 
     def extend(self, records: Sequence[Record], size: int) -> None:
-        """Add runs that are newer than all others; ``size`` is their memory in bytes (`total_size`)."""
+        """Add runs at the end, which are newer than all others; ``size`` is their memory in bytes (`total_size`)."""
         self._records.extend(records)
         self.bytes += size
         if self._queues:
             self._index(records)
-        elif len(self._records) > self._index_from:
+        elif len(self._records) > self._index_above:
             self._index(self._records)
 
     def put_back(self, records: Sequence[Record], size: int) -> None:
-        """Add runs that are older than all others; ``size`` is their memory in bytes (`total_size`)."""
+        """Add runs at the head, which are older than all others; ``size`` is their memory in bytes (`total_size`)."""
         self._records.extendleft(reversed(records))
         self.bytes += size
         if self._queues:
@@ -98,7 +98,7 @@ class Backlog:
         return record
 
     def evict(self, max_records: int, max_bytes: int) -> list[Record]:
-        """Remove the cheapest runs until the rest fits; return them in their order.
+        """Remove the least important runs until the rest is within the limits; return the removed runs by age.
 
         Args:
             max_records: How many runs may stay.
@@ -107,7 +107,7 @@ class Backlog:
         if not self._queues:
             self._index(self._records)
         evicted: list[Record] = []
-        for status in CHEAPEST_FIRST:
+        for status in LEAST_IMPORTANT_FIRST:
             queues = self._queues[status]
             longest = [(-len(queue), number, queue) for number, queue in enumerate(queues.values())]
             heapify(longest)
@@ -128,12 +128,12 @@ class Backlog:
 
     def _index(self, records: Iterable[Record]) -> None:
         if not self._queues:
-            self._queues = {status: defaultdict(deque) for status in CHEAPEST_FIRST}
+            self._queues = {status: defaultdict(deque) for status in LEAST_IMPORTANT_FIRST}
         for record in records:
             self._queues[record.status][record.registration.key].append(record)
 
     def _compact(self) -> None:
-        # Remove evicted runs from the order where it is cheap: at its head, or all at once when they hold much memory.
+        # Remove evicted runs from the order by age if it is cheap: at its head, or all of them if they use much memory.
         records, evicted = self._records, self._evicted
         while evicted and records[0].id in evicted:
             self._evicted_bytes -= evicted.pop(records.popleft().id)

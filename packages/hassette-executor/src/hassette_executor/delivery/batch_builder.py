@@ -1,9 +1,9 @@
-"""Batch builder: collects the announcements of the next batch."""
+"""Builder of the next batch: collects its announcements."""
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
-from hassette_executor.delivery.eviction import Summaries
+from hassette_executor.delivery.summaries import Summaries
 from hassette_executor.records.batches import Batch, LifecycleEvent, Loss, SkipCount
 from hassette_executor.records.ids import time_of
 from hassette_executor.records.registrations import Registration
@@ -12,9 +12,10 @@ from hassette_executor.settings import ExecutorLimits
 
 
 class BatchBuilder:
-    """Collects announcements, within bounds. Counts are added up while they wait, so none is dropped.
+    """Collects announcements within bounds. Waiting counts are added up, so no count is dropped.
 
-    Registrations are kept by natural key: a registration that is replaced many times while a sink is down waits once.
+    Registrations are collected by natural key. A registration that is replaced many times while the sink is down is
+    announced once.
 
     Args:
         limits: The bounds.
@@ -45,28 +46,28 @@ class BatchBuilder:
         )
 
     def register(self, registration: Registration) -> None:
-        """Add a registration. A waiting retirement of the same key is dropped: the key continues."""
+        """Add a registration, and drop a waiting retirement of the same key."""
         self._registered[registration.key] = registration
         self._retired.pop(registration.key, None)
 
     def retire(self, registration: Registration) -> None:
-        """Add a registration that has ended."""
+        """Add the retirement of a registration: its listener or job is no longer registered."""
         self._retired[registration.key] = registration
 
     def report(self, event: LifecycleEvent) -> None:
-        """Add a lifecycle event. Beyond the bound the oldest are dropped and counted as a loss."""
+        """Add a lifecycle event. Above the bound, the oldest events are dropped and counted as a loss."""
         self._lifecycle.append(event)
         while len(self._lifecycle) > self._limits.lifecycle_events:
             oldest = self._lifecycle.popleft()
             self.count_loss("queue_full_count", "lifecycle", 1, oldest.at_us, oldest.at_us)
 
     def count_skip(self, registration: Registration, hour_us: int, reason: str, count: int) -> None:
-        """Count triggers that led to no run, within one hour."""
+        """Count triggers of one hour that led to no run."""
         key = (registration.key, hour_us, reason)
         if (counted := self._skipped.get(key)) is not None:
             count += counted.count
         else:
-            # Within one hour each key and reason has one count, however many there are: nothing is left to merge.
+            # With only one hour left there is nothing older to merge, so the limit may be exceeded.
             if len(self._skipped) >= self._limits.skip_counts and len(self._skip_hours) > 1:
                 self._merge_oldest_hours()
                 self.count_skip(registration, hour_us, reason, count)
@@ -75,17 +76,17 @@ class BatchBuilder:
         self._skipped[key] = SkipCount(registration, hour_us, reason, count)
 
     def count_loss(self, reason: str, what: str, count: int, first_us: int, last_us: int) -> None:
-        """Count lost details between two wall-clock times."""
+        """Count lost items between two wall-clock times. The arguments are the fields of `Loss`."""
         if (counted := self._losses.get((reason, what))) is not None:
             count += counted.count
             first_us, last_us = min(first_us, counted.first_us), max(last_us, counted.last_us)
         self._losses[reason, what] = Loss(reason, what, count, first_us, last_us)
 
     def count_shed(self, reason: str, records: Sequence[Record]) -> None:
-        """Summarise runs whose records are not kept, and count them as a loss.
+        """Add evicted or rejected records to the summaries, and count them as a loss.
 
         Args:
-            reason: Why they are not kept.
+            reason: The reason of the loss.
             records: At least one record, ordered by id.
         """
         for record in records:
@@ -93,11 +94,11 @@ class BatchBuilder:
         self.count_loss(reason, "runs", len(records), time_of(records[0].id), time_of(records[-1].id))
 
     def drop_summaries(self) -> int:
-        """Drop the summaries of evicted records; return the number of runs in them."""
+        """Drop the summaries; return the number of runs in them."""
         return Batch(0, 0, summaries=self._summaries.take()).summarised_runs
 
     def set_running(self, running: tuple[RunningExecution, ...]) -> None:
-        """Replace the list of runs that have been running for a while."""
+        """Replace the list of runs that have been in progress for at least 250 ms."""
         self._running = running
 
     def set_facts(self, facts: Mapping[str, str]) -> None:
@@ -105,11 +106,11 @@ class BatchBuilder:
         self._facts.update(facts)
 
     def announcement_counts(self) -> dict[str, int]:
-        """Return the number of waiting announcements by field, as `Batch.announcement_counts` does."""
+        """Return `Batch.announcement_counts` of the waiting announcements."""
         return self._peek(0).announcement_counts()
 
     def build(self, at_us: int) -> Batch:
-        """Return the announcements as a batch without runs and without a number, and start an empty batch."""
+        """Return a batch of all announcements, without runs and number, and start to collect the next batch."""
         batch = self._peek(at_us)._replace(summaries=self._summaries.take())
         for collected in (self._registered, self._retired, self._lifecycle, self._skipped, self._losses, self._facts):
             collected.clear()

@@ -22,20 +22,24 @@ from hassette_executor.settings import ExecutorLimits, ExecutorSettings
 logger = logging.getLogger(__name__)
 
 DISPATCH_S = 0.1
-"""How long a record stays in the buffer, in seconds: live pages are promised a record within 250 ms, and dispatching a
-hundred records together takes a fraction of the time of dispatching each."""
+"""How long a record stays in the buffer, in seconds. Live pages must show a record within 250 ms. Dispatching many
+records together takes a fraction of the time of dispatching each record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accounting:
-    """Where every run is, at one moment: ``executed == persisted + sum(shed) + waiting``.
+    """Numbers of stored, lost and waiting runs of one sink: ``executed == persisted + sum(shed) + waiting``.
+
+    A record is *shed* if it does not reach the sink. *Evicted* records (``queue_full_count``, ``queue_full_bytes``: the
+    queue was full) and *rejected* records (``rejected_row``: the sink can never store them) are still counted in a
+    `ShedSummary`. Records that are not written before the stop deadline (``stop_deadline``), and records of runs that
+    end after the stop (``after_stop``), are lost without a count in the sink.
 
     Attributes:
-        executed: How many runs have ended since the start.
-        persisted: How many the sink has kept.
-        shed: How many records were not kept, by reason. Their counts are kept, unless the reason is ``stop_deadline``
-            or ``after_stop``.
-        waiting: How many wait to be written.
+        executed: Number of runs that have ended, since the executor was created.
+        persisted: Number of records that the sink has stored.
+        shed: Number of shed records by reason.
+        waiting: Number of records that wait to be written.
     """
 
     executed: int
@@ -45,20 +49,22 @@ class Accounting:
 
 
 class RecordDispatcher:
-    """Passes records from the executor's buffer on, once per timer tick. No timer runs while the buffer is empty.
+    """Passes records from the executor's buffer to the feed, the write queues and the log, on the event loop.
+
+    A timer starts with the first record in the buffer. No timer runs while the buffer is empty.
 
     Args:
-        sinks: Where records go; each sink has its own write queue.
+        sinks: Receivers of the records. Each sink has a separate write queue.
         settings: Bounds and intervals.
-        late: Effects that came too late for their record, to be counted as a loss.
+        late: Counter of late effects, which were added after the record of their run was made. They count as a loss.
         limits: Fixed limits.
-        clock: The clocks.
+        clock: Wall clock and monotonic clock.
 
     Attributes:
-        buffer: Records that have just been made; the executor's hot path appends directly.
-        with_details: The records in the buffer that have a failure or effects, collected as they are made to avoid
-            scanning every batch.
-        notify_at: When the buffer has reached this length, call `buffer_full`.
+        buffer: New records. The executor's hot path appends to it directly.
+        with_details: The records in the buffer with a failure or effects. They are collected when they are made, so
+            that no later step has to search for them.
+        notify_at: Call `record_added` after adding a record if the buffer has at least this length.
         feed: The live feed.
     """
 
@@ -89,25 +95,26 @@ class RecordDispatcher:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def last_id(self) -> int:
-        """Return the highest id that any sink has kept. A sink that fails or hangs is skipped with a warning."""
+        """Return the highest id that a sink has stored. If a sink fails or hangs, log a warning and ignore it."""
         last = 0
         for sink in self._sinks:
             try:
                 async with asyncio.timeout(self._last_id_s):
                     last = max(last, await sink.last_id())
             except (Exception, asyncio.CancelledError) as error:
-                # A failing sink must not keep automations from running, even if its own work is cancelled.
+                # A failing sink must not prevent automations. It may also raise CancelledError, for example when its
+                # task was cancelled.
                 task = asyncio.current_task()
                 if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                     raise
                 logger.warning(
-                    "Sink did not return its last id; ids start from the clock",
+                    "Sink did not return its last id; new ids may be lower than its stored ids",
                     extra={"error": f"{type(error).__name__}: {error}"},
                 )
         return last
 
     def start(self) -> None:
-        """Start to write; also again, after `close`."""
+        """Start to write. May be called again after `close`."""
         self._closing = False
         self._loop = asyncio.get_running_loop()
         self._outcomes.open()
@@ -130,7 +137,7 @@ class RecordDispatcher:
                 raise RuntimeError("the write queue has ended unexpectedly") from error
 
     async def close(self, timeout_s: float) -> None:
-        """Dispatch and write the rest, for as long as the timeout allows.
+        """Dispatch and write all records and announcements, until the timeout.
 
         Args:
             timeout_s: Seconds from now.
@@ -142,14 +149,14 @@ class RecordDispatcher:
         await self._outcomes.close()
         if self._timer is not None:
             self._timer.cancel()
-        self._tick()  # records and late effects that came meanwhile are counted and logged by the closed queues
+        self._tick()  # the closed queues count and log records and late effects that were added during the close
         self._loop = None
 
     def announce(self, add: Callable[[BatchBuilder], None]) -> None:
-        """Add an announcement to the next batch of every sink. May be called in a thread, such as by a sync handler.
+        """Add an announcement to the next batch of every sink. May be called in a thread: sync handlers register too.
 
         Args:
-            add: Adds it to the batch builder of one queue.
+            add: Adds the announcement to the batch builder of one queue.
         """
         if self._loop is None or _is_running_here(self._loop):
             self._announce(add)
@@ -159,17 +166,17 @@ class RecordDispatcher:
     def _announce(self, add: Callable[[BatchBuilder], None]) -> None:
         for queue in self._queues:
             add(queue.builder)
-            # Before the start there is no loop for a timer; the first batch contains the announcement.
+            # Before the start there is no event loop for a timer. The first batch will contain the announcement.
             if self._writers:
-                queue.touch()
+                queue.schedule_flush()
 
     async def flush(self) -> None:
-        """Dispatch and write everything that waits now."""
+        """Dispatch and write all records and announcements that wait now."""
         self.dispatch()
         await asyncio.gather(*(queue.flush() for queue in self._queues))
 
     def accounting(self, sink: int) -> Accounting:
-        """Return where every run is, for one sink."""
+        """Return how many runs are stored, lost or waiting, for one sink."""
         queue = self._queues[sink]
         buffered = len(self.buffer)
         return Accounting(
@@ -179,8 +186,8 @@ class RecordDispatcher:
             waiting=queue.waiting + buffered,
         )
 
-    def buffer_full(self) -> None:
-        """Set the timer for the first record in the buffer; dispatch a full batch without waiting for the timer."""
+    def record_added(self) -> None:
+        """Set the timer after the first record in the buffer; dispatch a full batch at once."""
         if self._timer is not None:
             self.dispatch()
             return
@@ -190,7 +197,7 @@ class RecordDispatcher:
 
     def dispatch(self) -> None:
         """Pass the records in the buffer to the feed, the write queues and the log."""
-        # In an empty context, lines logged here are not attached to the run in which this is called.
+        # In an empty context, so that log lines are not attached to the run that calls this.
         Context().run(self._dispatch)
 
     def _dispatch(self) -> None:

@@ -1,4 +1,4 @@
-"""Live feed: passes new records to subscribers, in order, as they are made."""
+"""Live feed: passes new records to subscribers, in order."""
 
 import asyncio
 from collections import deque
@@ -11,9 +11,10 @@ from hassette_executor.records.sizes import PLAIN_BYTES, total_size
 
 
 class FeedSubscription:
-    """One subscriber's view of the feed: an async context manager and an async iterator of tuples of records.
+    """The waiting records of one subscriber: an async context manager and an async iterator of tuples of records.
 
-    Example:
+    Example::
+
         async with executor.feed.subscribe(after=last_seen) as subscription:
             async for records in subscription:
                 ...
@@ -34,7 +35,7 @@ class FeedSubscription:
 
     @property
     def waiting(self) -> int:
-        """Number of records that wait for the subscriber."""
+        """Number of records that the subscriber has not read yet."""
         return len(self._waiting)
 
     @property
@@ -51,15 +52,15 @@ class FeedSubscription:
         self.close()
 
     def close(self) -> None:
-        """End the subscription; an iteration that waits for records ends."""
+        """End the subscription. An iteration that waits for records also ends."""
         self._feed.remove(self)
         self._closed = True
         self._arrived.set()
 
     def offer(self, records: Sequence[Record], size: int) -> bool:
-        """Take records from the feed; return False if the subscriber is too slow and is disconnected."""
+        """Add records for the subscriber; if it is too slow, disconnect it and return False."""
         waiting = self._waiting
-        # A subscriber that has read everything is not too slow, however many records come at once.
+        # A subscriber without waiting records is not too slow, even if many records are published together.
         if waiting and (len(waiting) + len(records) > self._limit or self._bytes + size > self._max_bytes):
             self._disconnected = True
             self._reported_limit = min(self._limit, len(waiting) + len(records) - 1)
@@ -78,7 +79,7 @@ class FeedSubscription:
         """Wait for records.
 
         Raises:
-            SubscriberTooSlowError: The subscriber was too slow; it receives no more records.
+            SubscriberTooSlowError: The subscriber was too slow and is disconnected.
         """
         await self._arrived.wait()
         if self._disconnected:
@@ -93,21 +94,21 @@ class FeedSubscription:
 
 
 class Feed:
-    """Passes records to live subscribers and retains the newest for subscribers that return.
+    """Passes records to live subscribers, and retains the newest records for subscribers that return.
 
-    Publishing never waits: each subscriber has a bounded buffer, and a subscriber that lets it overflow is disconnected
-    with an error.
+    Publishing never waits. Each subscriber has a bounded buffer. If the buffer of a subscriber is full, the subscriber
+    is disconnected with an error.
 
     Args:
         retain: How many records to retain.
-        max_bytes: How many bytes they may hold, by estimate; the oldest are dropped. Twice as many may wait for one
-            subscriber.
+        max_bytes: How many bytes the retained records may use, by estimate; above it, the oldest are dropped. The
+            records that wait for one subscriber may use twice as many bytes.
     """
 
     def __init__(self, retain: int, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._retained: deque[Record] = deque(maxlen=retain)
-        # Bytes of failures and effects in retained batches, each with the id of its last record. Few batches have any.
+        # Pairs of the last record's id and the bytes of failures and effects, one per call of `publish` with any.
         self._details: deque[tuple[int, int]] = deque()
         self._details_bytes = 0
         self._subscriptions: set[FeedSubscription] = set()
@@ -132,7 +133,7 @@ class Feed:
 
         Args:
             records: At least one record, ordered by id.
-            size: The memory that they hold together, in bytes (`total_size`).
+            size: The memory that they use together, in bytes (`total_size`).
         """
         self._retained.extend(records)
         if (details := size - PLAIN_BYTES * len(records)) > 0:
@@ -147,7 +148,7 @@ class Feed:
     def _drop_oldest(self) -> None:
         retained, details = self._retained, self._details
         while details and details[0][0] < retained[0].id:
-            self._details_bytes -= details.popleft()[1]  # the deque's bound has dropped its records already
+            self._details_bytes -= details.popleft()[1]  # these records have been dropped by the deque's `maxlen`
         while retained and self.bytes > self._max_bytes:
             dropped = retained.popleft()
             if details and details[0][0] == dropped.id:
@@ -157,9 +158,9 @@ class Feed:
         """Subscribe from now on.
 
         Args:
-            after: First replay all retained records with a higher id; None replays nothing.
-            limit: How many records may wait for this subscriber before it is disconnected. Records that arrive while
-                none wait are always accepted.
+            after: First pass all retained records with a higher id than this; None passes only new records.
+            limit: How many records may wait for this subscriber. Above this number it is disconnected. If no records
+                wait, new records are always accepted, however many there are.
         """
         replay: list[Record] = []
         if after is not None:

@@ -5,7 +5,10 @@ import contextlib
 
 
 class FlushWaiters:
-    """Callers of `WriteQueue.flush`, each waiting until everything up to a certain record and batch is settled."""
+    """Callers of `WriteQueue.flush`. Each waits until all records and announcements of its flush are settled.
+
+    *Settled* means stored or lost.
+    """
 
     def __init__(self) -> None:
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -14,11 +17,11 @@ class FlushWaiters:
         return bool(self._waiters)
 
     async def wait(self, newest_id: int, sequence: int) -> None:
-        """Wait until everything is settled, or until `release`.
+        """Wait until all records and announcements of this flush are settled, or until `release`.
 
         Args:
-            newest_id: The newest record to wait for.
-            sequence: The lowest batch number that the waiting announcements can have.
+            newest_id: Id of the newest record of this flush.
+            sequence: The batch with the announcements that wait now gets this number or a higher number.
         """
         flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiter = (newest_id, sequence, flushed)
@@ -26,21 +29,21 @@ class FlushWaiters:
         try:
             await flushed
         finally:
-            # Without this, a waiter that was cancelled would be remembered for as long as the sink hangs.
+            # A cancelled waiter would otherwise stay in the list for as long as the sink hangs.
             with contextlib.suppress(ValueError):
                 self._waiters.remove(waiter)
 
-    def settle(self, oldest_id: int, kept: int, *, announcements: bool) -> None:
-        """Wake the waiters for which everything is settled.
+    def settle(self, oldest_id: int, stored: int, *, announcements: bool) -> None:
+        """Wake the waiters whose records and announcements are settled.
 
         Args:
-            oldest_id: The oldest waiting record.
-            kept: The number of the newest batch that was kept.
+            oldest_id: Id of the oldest waiting record.
+            stored: Number of the newest stored batch.
             announcements: Whether announcements wait.
         """
         unsettled: list[tuple[int, int, asyncio.Future[None]]] = []
         for newest_id, sequence, flushed in self._waiters:
-            if oldest_id <= newest_id or (kept < sequence and announcements):
+            if oldest_id <= newest_id or (stored < sequence and announcements):
                 unsettled.append((newest_id, sequence, flushed))
             else:
                 _wake(flushed)
@@ -54,5 +57,7 @@ class FlushWaiters:
 
 
 def _wake(flushed: asyncio.Future[None]) -> None:
-    with contextlib.suppress(asyncio.InvalidStateError):  # cancelled in this same iteration of the loop
+    with contextlib.suppress(
+        asyncio.InvalidStateError
+    ):  # the waiter was cancelled in the same iteration of the event loop
         flushed.set_result(None)

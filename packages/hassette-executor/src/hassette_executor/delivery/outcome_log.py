@@ -1,4 +1,4 @@
-"""Outcome log: one log line per run, written in a thread, because it formats tracebacks."""
+"""Outcome log: one log line per run, written in a thread, because formatting tracebacks is slow."""
 
 import asyncio
 import logging
@@ -8,26 +8,26 @@ from functools import partial
 from hassette_executor.records.failures import Failure
 from hassette_executor.records.runs import Record, Status
 from hassette_executor.repeated_log import RepeatedLog
-from hassette_executor.running.threads import HandlerThreads
+from hassette_executor.running.threads import ThreadPool
 
 logger = logging.getLogger("hassette_executor.outcome")
 
 
 class OutcomeLog:
-    """Logs how runs ended.
+    """Logs the status of each run that has ended.
 
-    Successes and cancellations are logged at debug level, an exceeded deadline as a warning, a failure as an error with
-    its traceback if the record has one. Repeated failures are logged once per interval, with a count.
+    The level is debug for successes and cancellations, warning for timeouts, and error for other failures. Errors are
+    logged with the traceback, if the record contains one. Repeated failures are logged once per interval, with a count.
 
     Args:
-        interval_s: Seconds between two lines about the same registration and kind of failure.
-        max_waiting: How many records may wait while the log is slow; the rest is counted in one line.
+        interval_s: Seconds between two lines about the same registration and type of failure.
+        max_waiting: How many records may wait while the log is slow. Further records are counted in one line.
     """
 
     def __init__(self, interval_s: float, max_waiting: int) -> None:
         self._repeated = RepeatedLog(logger, interval_s)
         self._max_waiting = max_waiting
-        self._thread = HandlerThreads(1, "log")
+        self._thread = ThreadPool(1, "log")
         self._waiting: list[Record] = []
         self._skipped = 0
         self._writing: asyncio.Task[None] | None = None
@@ -37,11 +37,13 @@ class OutcomeLog:
         self._thread.open()
 
     def add(self, records: Sequence[Record], with_details: Sequence[Record]) -> None:
-        """Log records in the thread, as far as the level of the logger asks for it. Never waits.
+        """Log records in the thread, if the level of the logger includes them. Never waits.
+
+        After `close`, the lines are written on the event loop.
 
         Args:
             records: All records.
-            with_details: The records among them that have a failure or effects.
+            with_details: The records among them with a failure or effects.
         """
         if logger.isEnabledFor(logging.DEBUG):
             to_log = list(records)
@@ -52,7 +54,7 @@ class OutcomeLog:
         if not to_log:
             return
         if self._thread.closed:
-            self._write(to_log)  # the few runs that outlive the stop
+            self._write(to_log)  # few runs end after the stop
             return
         room = max(0, self._max_waiting - len(self._waiting))
         self._waiting += to_log[:room]
@@ -61,9 +63,9 @@ class OutcomeLog:
             self._writing = asyncio.ensure_future(self._write_waiting())
 
     async def close(self) -> None:
-        """Wait up to one second for lines being written, then stop the thread.
+        """Wait up to one second for waiting lines, then stop the thread.
 
-        The event loop neither waits for a hung log nor writes to it. Records that are left count as skipped.
+        After that second, `close` does not wait for the log. Records without a line count as skipped.
         """
         if self._writing is not None:
             await asyncio.wait({self._writing}, timeout=1)
@@ -81,7 +83,7 @@ class OutcomeLog:
         for record in records:
             self._write_line(record)
         if skipped:
-            logger.warning("Log is too slow; runs have ended without a line", extra={"skipped": skipped})
+            logger.warning("Log is too slow; some runs have no log line", extra={"skipped": skipped})
 
     def _write_line(self, record: Record) -> None:
         registration, failure = record.registration, record.failure
@@ -112,7 +114,7 @@ class OutcomeLog:
 
 
 class _LazyTraceback:
-    """A traceback that is formatted only when its line is written: once for a burst of failures."""
+    """A traceback that is formatted only when its line is written, so only once for many repeated failures."""
 
     def __init__(self, failure: Failure) -> None:
         self._failure = failure

@@ -1,4 +1,4 @@
-"""Batches that were passed to a sink and are not settled: the current write, and batches that wait for a retry."""
+"""Unsettled batches: the batch that is being written, and the batches that wait for a retry."""
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
@@ -9,13 +9,13 @@ from hassette_executor.records.sizes import total_size
 
 
 class UnsettledBatches:
-    """Batches between their first write and the moment when they are kept or lost, in order.
+    """Batches that were passed to the sink and are not settled: neither stored nor lost. They are in order.
 
-    They are written before everything else. A batch keeps its number over all retries, so that a sink recognises a
-    batch that it has kept although the write failed.
+    They are written before new batches. A retry repeats the number of the batch, because a write may fail after the
+    sink has stored the batch. The number lets the sink ignore the batch then.
 
     Attributes:
-        bytes: The memory that their runs hold together, by estimate.
+        bytes: The memory that their runs use together, by estimate.
     """
 
     def __init__(self) -> None:
@@ -40,26 +40,26 @@ class UnsettledBatches:
 
         Args:
             batch: The batch.
-            new_bytes: The memory of its runs, in bytes; 0 for a retry, whose runs are counted already.
+            new_bytes: The memory of its runs, in bytes; 0 for a retry, because `bytes` already includes its runs.
         """
         self._current = batch
         self.bytes += new_bytes
 
     def is_current(self, batch: Batch) -> bool:
-        """Return whether a batch still is the current write, and no stop or restart has taken it away."""
+        """Return whether a batch is still the current write. A stop or restart may have ended the write."""
         return self._current is batch
 
     def put_back(self, batches: Sequence[Batch]) -> None:
-        """Have batches retried before all others, in this order."""
+        """Put batches at the head of the retries, in this order."""
         self._waiting.extendleft(reversed(batches))
 
     def settle_current(self) -> None:
-        """End the current write: the batch was kept, or put back, whole or in pieces."""
+        """End the current write: the batch was stored, dropped, or put back for a retry."""
         self._current = None
         self.bytes = sum(total_size(batch.records()) for batch in self._waiting)
 
     def recover_current(self) -> None:
-        """Have the current write retried first; the task that made it has ended."""
+        """Put the current batch at the head of the retries, because the task that wrote it has ended."""
         if self._current is not None:
             self._waiting.appendleft(self._current)
             self._current = None
@@ -73,10 +73,10 @@ class UnsettledBatches:
         return batches
 
     def take_records(self) -> list[tuple[list[Record], int]]:
-        """Remove the runs of all batches that wait for a retry, so that they can be evicted.
+        """Remove the runs from all batches that wait for a retry, so that the caller can evict some.
 
-        The announcements stay under their numbers. The sink may have kept them although the write failed, and sums that
-        are written twice are wrong.
+        The announcements stay in batches with their old numbers. The sink may have stored them although the write
+        failed, and a count that is stored twice is wrong.
 
         Returns:
             The runs of each batch and their memory in bytes, in order.
@@ -89,7 +89,7 @@ class UnsettledBatches:
         return taken
 
     def keep_announcements(self, batches: Iterable[Batch]) -> None:
-        """Keep the announcements of batches for a retry, under their numbers, without their runs."""
+        """Add batches with their announcements and numbers, but without their runs, to the retries."""
         self._waiting.extend(batch.without_records() for batch in batches if batch.has_announcements)
 
     def announcement_counts(self) -> Counter[str]:

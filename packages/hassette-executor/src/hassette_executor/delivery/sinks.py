@@ -1,4 +1,4 @@
-"""Record sinks: the protocol, a sink that keeps nothing, and a sink that keeps records in memory."""
+"""Record sinks: the protocol, a sink that stores nothing, and a sink that stores records in memory."""
 
 from collections import deque
 from typing import Protocol, runtime_checkable
@@ -9,33 +9,34 @@ from hassette_executor.records.runs import Record
 
 @runtime_checkable
 class RecordSink(Protocol):
-    """Keeps batches of records; `hassette-store`'s ``DatabaseService`` is a sink.
+    """Receiver of batches. The ``DatabaseService`` of hassette-store is a sink.
 
-    The write queue calls `write` from one task, one batch at a time.
+    The write queue calls `write` on the event loop, one batch at a time. A sink does blocking work in a thread, as the
+    store and the OpenTelemetry sink do.
     """
 
     async def write(self, batch: Batch) -> None:
-        """Keep the whole batch, or none of it.
+        """Store the batch completely or not at all.
 
-        A sink does not keep a batch a second time if it has kept its ``sequence`` before.
+        A batch whose ``sequence`` is already stored is ignored.
 
         Raises:
-            ValueError: The batch contains a row that can never be kept. The queue halves the batch until the row
-                stands alone, counts it as lost, and keeps the rest.
-            Exception: Any other error of the sink; the queue retries the same batch later.
+            ValueError: The sink can never store a row of the batch. The queue splits the batch until the row is alone,
+                counts it as lost, and sends the rest again.
+            Exception: Any other error. The queue retries the same batch later.
         """
         ...
 
     async def last_id(self) -> int:
-        """Return the highest record id kept so far, 0 for none.
+        """Return the highest stored record id, 0 for none.
 
-        New ids continue from there, even if the wall clock has gone back.
+        The executor makes new ids higher than this, even if the wall clock has gone back.
         """
         ...
 
 
 class NullSink:
-    """Keeps nothing. Core uses it when no store is installed."""
+    """Sink that stores nothing. `CommandExecutor` uses it if it is given no sink."""
 
     async def write(self, batch: Batch) -> None:
         """Discard the batch."""
@@ -46,14 +47,14 @@ class NullSink:
 
 
 class MemorySink:
-    """Keeps the newest records in memory, for tests and for experiments.
+    """Sink that stores the newest records in memory, for tests and experiments.
 
     Args:
-        max_records: How many runs to keep; the oldest are dropped first.
+        max_records: How many records, and how many batches, to keep. The oldest are dropped first.
 
     Attributes:
-        records: Runs, oldest first.
-        batches: The newest batches, as received.
+        records: Records, oldest first.
+        batches: Received batches, oldest first.
 
     Raises:
         ValueError: `max_records` is below 1.
@@ -75,7 +76,7 @@ class MemorySink:
         self._last_id = 0
 
     async def write(self, batch: Batch) -> None:
-        """Keep the batch, unless its sequence number has been kept before."""
+        """Store the batch, unless its number is already stored."""
         if batch.sequence <= self._last_sequence:
             return
         self._last_sequence = batch.sequence
@@ -86,5 +87,5 @@ class MemorySink:
         self.batches.append(batch)
 
     async def last_id(self) -> int:
-        """Return the highest id kept so far, even if its record has been dropped since."""
+        """Return the highest id of all records received so far."""
         return self._last_id

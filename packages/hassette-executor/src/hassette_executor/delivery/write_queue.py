@@ -1,7 +1,7 @@
 """Bounded queue that writes records to a sink in batches, retries failures, and accounts for every record.
 
-At every moment ``accepted = persisted + shed + waiting``. One task writes. The queue owns it, so that cancelling the
-service that waits for the queue does not cancel the flush.
+At every moment ``accepted = persisted + shed + waiting``. The queue runs on the event loop, in one task that it creates
+itself. Therefore cancelling the service that waits for the queue does not cancel the flush.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from hassette_executor.settings import ExecutorLimits, ExecutorSettings
 
 logger = logging.getLogger(__name__)
 
-# Shared by all queues of the process: a sink that is passed from one executor to the next sees rising numbers.
+# Shared by all queues of the process, so that the numbers also increase for a sink that a second executor uses.
 _sequences = itertools.count(1)
 
 
@@ -35,12 +35,12 @@ class WriteQueue:
         sink: The sink.
         settings: Bounds and intervals.
         limits: Bounds of announcements.
-        clock: The clocks of batches and of the log's intervals.
+        clock: The clocks that date batches and limit the log.
 
     Attributes:
-        builder: Announcements for the next batch; call `touch` after adding one.
-        persisted: How many runs the sink has kept.
-        shed: How many runs were not kept, by reason.
+        builder: Announcements for the next batch; call `schedule_flush` after adding one.
+        persisted: Number of records that the sink has stored.
+        shed: Number of records that did not reach the sink, by reason (see `Accounting`).
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class WriteQueue:
         self.shed: Counter[str] = Counter()
         self._settings = settings
         self._wall_ns = clock.wall_ns
-        self._backlog = Backlog(index_from=settings.max_records // 8)
+        self._backlog = Backlog(index_above=settings.max_records // 8)
         self._unsettled = UnsettledBatches()
         self._accepted = 0
         self._newest_id = 0
         self._sequence = 0
-        self._kept_sequence = 0
+        self._stored_sequence = 0
         self._work = asyncio.Event()
         self._flush_now = False
         self._pausing = False
@@ -76,25 +76,25 @@ class WriteQueue:
 
     @property
     def failures(self) -> int:
-        """How many writes in a row have failed."""
+        """Number of failed writes in a row."""
         return self._attempts.failures
 
     @property
     def waiting(self) -> int:
-        """How many runs are neither persisted nor shed."""
+        """Number of records that are neither persisted nor shed."""
         return self._accepted - self.persisted - self.shed.total()
 
     def start(self) -> asyncio.Task[None]:
-        """Start the writing task and return it, for a supervisor to watch. It ends when the queue is closed.
+        """Start the writing task and return it, so that the caller can watch it. It ends when the queue is closed.
 
-        A closed queue is opened again. A task that has failed is replaced, and the new task retries its batch.
+        A closed queue is opened again. A failed task is replaced; the new task retries the batch of the failed task.
         """
         if self._closed:
             self._closing = self._closed = self._pausing = False
         # A task that was cancelled may still wait for a sink that ignores the cancellation.
         if self._writer is None or self._writer.done() or self._writer.cancelling():
             self._unsettled.recover_current()
-            # An event stays bound to the loop in which it was first waited for; that loop may have ended.
+            # A new event: an event cannot be used in a second event loop, and the first may have ended.
             self._work = asyncio.Event()
             self._work.set()
             self._generation += 1
@@ -102,11 +102,11 @@ class WriteQueue:
         return self._writer
 
     def extend(self, records: Sequence[Record], size: int) -> None:
-        """Add records. Never waits, never raises; beyond the bounds the cheapest records are evicted.
+        """Add records; above the bounds, evict the least important records. Never waits and never raises.
 
         Args:
             records: At least one record, ordered by id.
-            size: The memory that they hold together, in bytes (`total_size`).
+            size: The memory that they use together, in bytes (`total_size`).
         """
         self._accepted += len(records)
         if self._closed:
@@ -126,30 +126,30 @@ class WriteQueue:
         if len(self._backlog) >= settings.batch_records and not self._pausing:
             self._work.set()
         else:
-            self.touch()
+            self.schedule_flush()
 
-    def touch(self) -> None:
-        """Make sure that waiting records and announcements are written within the flush interval."""
+    def schedule_flush(self) -> None:
+        """Set the timer, so that waiting records and announcements are written within the flush interval."""
         if self._closed:
             self._log.log(
                 "late",
                 logging.WARNING,
-                "Items announced after shutdown are held until the next start",
+                "Announcements after the stop wait for the next start",
                 extra={"waiting": self._announcement_counts()},
             )
         elif self._timer is None and not self._flush_now and not self._pausing:
-            # Records have waited in the dispatcher already; a fifth less keeps the sum within the interval.
+            # Records wait in the dispatcher for up to 0.2 of the interval, so the timer takes only 0.8 of it.
             self._timer = asyncio.get_running_loop().call_later(self._settings.flush_interval_s * 0.8, self._flush_due)
 
     async def flush(self) -> None:
-        """Write waiting records and announcements now, without regard to intervals; return when they are settled."""
+        """Write waiting records and announcements without waiting for the interval; return when they are settled."""
         if self._closed or self._is_empty():
             return
         self._flush_due()
         await self._flushes.wait(self._newest_id, self._sequence + bool(self.builder))
 
     async def close(self, timeout_s: float) -> None:
-        """Write until the queue is empty or the timeout has passed; count and log the rest.
+        """Write until the queue is empty or the timeout has passed, then count and log the rest.
 
         Args:
             timeout_s: Seconds from now.
@@ -159,7 +159,7 @@ class WriteQueue:
         self._closing = True
         self._flush_due()
         if self._writer is not None:
-            # All tasks may have been cancelled before the orderly stop; then a new one writes the rest.
+            # If all tasks of the process were cancelled before this, a new task has to write the rest.
             self.start()
             await asyncio.wait({self._writer}, timeout=timeout_s)
             if not self._writer.done():
@@ -178,15 +178,15 @@ class WriteQueue:
         if left:
             self.shed["stop_deadline"] += left
         summarised = self.builder.drop_summaries() + sum(batch.summarised_runs for batch in unsettled)
-        # The other announcements keep their numbers. If the sink has kept them after all, the next start does not write
-        # them again.
+        # The other announcements stay in batches with their old numbers. If the sink has stored such a batch, it
+        # ignores the batch after the next start.
         self._unsettled.keep_announcements(batch._replace(summaries=()) for batch in unsettled)
         facts: dict[str, object] = {"waiting": self._announcement_counts(), "deadline_s": timeout_s}
         if left or summarised:
             message = "Records were not written before the stop deadline and are lost"
             self._log.write(logging.ERROR, message, extra={"lost": left, "lost_counts": summarised, **facts})
         elif facts["waiting"]:
-            message = "Announcements were not written before the stop deadline; they are held until the next start"
+            message = "Announcements were not written before the stop deadline; they wait for the next start"
             self._log.write(logging.ERROR, message, extra=facts)
 
     async def _write_until_closed(self, generation: int) -> None:
@@ -208,7 +208,7 @@ class WriteQueue:
         waiting, full = len(self._backlog), self._settings.batch_records
         if waiting < full and not (self._flush_now or self._closing):
             if waiting or self.builder:
-                self.touch()
+                self.schedule_flush()
             return None
         records, size = self._backlog.take(full)
         if waiting <= full:
@@ -227,11 +227,12 @@ class WriteQueue:
     async def _write(self, batch: Batch, generation: int) -> None:
         error = await self._attempts.write(batch)
         if generation != self._generation or not self._unsettled.is_current(batch):
-            # `close` stopped waiting for a sink that ignores its cancellation, and has counted this batch.
+            # The sink ignored a cancellation. Meanwhile `close` has counted this batch, or a new task of `start` has
+            # taken it over.
             return
         if error is None:
             self.persisted += batch.run_count
-            self._kept_sequence = batch.sequence
+            self._stored_sequence = batch.sequence
             self._attempts.succeeded()
         elif isinstance(error, ValueError):
             self._isolate(batch, error)
@@ -241,18 +242,18 @@ class WriteQueue:
             self._pausing, self._flush_now = True, False
             self._timer = asyncio.get_running_loop().call_later(pause_s, self._flush_due)
             self._unsettled.put_back([batch])
-        # Last: if a defect above ends this task, the next task must find the batch.
+        # The last step: if an error above ends this task, the next task must find the batch.
         self._unsettled.settle_current()
 
     def _isolate(self, batch: Batch, error: ValueError) -> None:
-        """Search the row that the sink rejects in smaller and smaller pieces; drop that row, keep the rest."""
+        """Find the row that the sink rejects by splitting the batch; drop the batch if it is a single row."""
         if pieces := batch.split():
-            # Each piece gets its number when it is written. Numbered now, the rest of this batch would be written after
-            # smaller pieces with higher numbers, and the sink would treat it as kept already.
+            # A piece gets its number when it is written. If it got its number now, smaller pieces with higher numbers
+            # would be written before later pieces, and the sink would ignore those as already stored.
             self._unsettled.put_back([piece._replace(sequence=0) for piece in pieces])
             return
         if records := batch.records():
-            message, count = "Row was rejected by the sink and is lost; its counts are kept", 1
+            message, count = "Row was rejected by the sink and is lost; it still counts in the totals", 1
             row = repr(records[0].registration.key)
             self._count_shed("rejected_row", records)
         else:
@@ -264,7 +265,7 @@ class WriteQueue:
         self._log.log(("rejected", bool(records)), logging.ERROR, message, extra=extra)
 
     def _evict(self) -> None:
-        """Evict the cheapest runs until a little of the bound is free, so that this is not done for each record."""
+        """Evict the least important runs until 1/256 of the bound is free, so that few records evict again."""
         for records, size in reversed(self._unsettled.take_records()):
             self._backlog.put_back(records, size)
         max_records, max_bytes = self._settings.max_records, self._settings.max_bytes
@@ -278,7 +279,7 @@ class WriteQueue:
         self._log.log(
             "full",
             logging.WARNING,
-            "Write queue is full; records are evicted, their counts are kept",
+            "Write queue is full; records are evicted but still count in the totals",
             extra={"evicted": self.shed[reason], "reason": reason, "waiting": self.waiting},
         )
 
@@ -304,7 +305,7 @@ class WriteQueue:
             self._timer = None
 
     def _wake_flushed(self) -> None:
-        # Batches that wait for a retry are older than everything that a caller of `flush` waits for.
+        # While a batch waits for a retry, no flush is complete.
         if self._flushes and not self._unsettled.has_waiting:
             oldest_id = self._backlog.oldest_id or self._newest_id + 1
-            self._flushes.settle(oldest_id, self._kept_sequence, announcements=bool(self.builder))
+            self._flushes.settle(oldest_id, self._stored_sequence, announcements=bool(self.builder))

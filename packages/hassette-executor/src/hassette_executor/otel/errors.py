@@ -1,8 +1,8 @@
 """Errors between the OpenTelemetry sink and the receiver.
 
 HassetteError
-├── ExportFailedError             could not be sent now; can be retried
-└── ExportRejectedError           the receiver will never accept it (also a ValueError, as `RecordSink.write` requires)
+├── ExportFailedError             the data could not be sent now; sending can be retried
+└── ExportRejectedError           the receiver will never accept the data (also a ValueError, as `RecordSink` requires)
 """
 
 from hassette_executor.errors import HassetteError

@@ -1,8 +1,9 @@
 """Metrics: sums over all batches.
 
-Sums are cumulative, so a point that is lost or sent twice makes no difference once the next point has arrived. The
-instruments of the SDK are not used for two reasons: a summary of evicted records stands for thousands of runs, which
-would have to be recorded one by one, and the series of retired registrations would stay for ever.
+A *series* is the sum for one set of attributes; an export sends one *point* of each series. Sums are cumulative, so the
+next point corrects a point that was lost or sent twice. The instruments of the SDK are not used for two reasons: they
+can only record the thousands of runs in a summary of evicted records one by one, and they never drop the series of
+retired registrations.
 """
 
 from bisect import bisect_left
@@ -30,7 +31,7 @@ from hassette_executor.records.runs import Status
 from hassette_executor.records.sketch import value_of
 
 BOUNDS_S = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0)
-"""Upper bounds of the histogram's buckets, from an empty handler to the default deadline."""
+"""Upper bounds of the histogram's buckets in seconds, from the duration of an empty handler to the default deadline."""
 
 Attributes = tuple[tuple[str, str], ...]
 
@@ -55,27 +56,27 @@ class _Durations:
         self.buckets = [0] * (len(BOUNDS_S) + 1)
 
     def add(self, duration_us: float, count: int) -> None:
-        """Count runs of one duration. The caller adds their sum, which it may know more precisely."""
+        """Count runs of one duration. The caller adds sum and maximum, because it may know them more precisely."""
         self.count += count
         self.least_us = min(self.least_us, duration_us)
         self.buckets[bisect_left(BOUNDS_S, duration_us / 1e6)] += count
 
 
-class _FromTime(Protocol):
+class _Series(Protocol):
     def __init__(self, since_us: int) -> None: ...
 
 
-_S = TypeVar("_S", bound=_FromTime)
+_SeriesT = TypeVar("_SeriesT", bound=_Series)
 
 
-class _Table(Generic[_S]):
+class _SeriesTable(Generic[_SeriesT]):
     """The series of one metric, by their attributes."""
 
-    def __init__(self, make: type[_S]) -> None:
+    def __init__(self, make: type[_SeriesT]) -> None:
         self._make = make
-        self.series: dict[Attributes, _S] = {}
+        self.series: dict[Attributes, _SeriesT] = {}
 
-    def at(self, attributes: Attributes, at_us: int) -> _S:
+    def at(self, attributes: Attributes, at_us: int) -> _SeriesT:
         if (series := self.series.get(attributes)) is None:
             series = self.series[attributes] = self._make(at_us)
         return series
@@ -86,23 +87,23 @@ class _Table(Generic[_S]):
 
 
 class Measures:
-    """Sums since the start.
+    """Sums since the start of the process.
 
     Attributes:
-        changed: Whether anything was added since the last `points`.
+        changed: Whether a batch was added since the last call of `points`.
     """
 
     def __init__(self) -> None:
         self.changed = False
-        self._executions = _Table(_Count)
-        self._durations = _Table(_Durations)
-        self._skipped = _Table(_Count)
-        self._losses = _Table(_Count)
-        self._lifecycle = _Table(_Count)
+        self._executions = _SeriesTable(_Count)
+        self._durations = _SeriesTable(_Durations)
+        self._skipped = _SeriesTable(_Count)
+        self._losses = _SeriesTable(_Count)
+        self._lifecycle = _SeriesTable(_Count)
         self._retired: set[Attributes] = set()
 
     def add(self, batch: Batch) -> None:
-        """Add a batch."""
+        """Add the runs, counts and events of a batch."""
         at_us = batch.at_us
         for registration in batch.registered:
             self._retired.discard(_attributes(registration))
@@ -131,7 +132,7 @@ class Measures:
         began_us = min(at_us, summary.hour_us)
         for status, count in summary.counts:
             self._executions.at(_with_status(summary.registration, status), began_us).value += count
-        # The sketch covers all statuses together; with several statuses, the series has no status.
+        # The sketch covers all statuses together. If there are several, the durations go to a series without a status.
         status = summary.counts[0][0] if len(summary.counts) == 1 else None
         durations = self._durations.at(_with_status(summary.registration, status), began_us)
         for bucket, count in summary.buckets:
@@ -144,7 +145,7 @@ class Measures:
 
         Args:
             at_us: The time of the points, in microseconds since the Unix epoch.
-            resource: The sender.
+            resource: The sender, as an OpenTelemetry resource.
         """
         self.changed = False
         metrics = [
@@ -156,8 +157,8 @@ class Measures:
                 Histogram(list(_histogram_points(self._durations, at_us)), AggregationTemporality.CUMULATIVE),
             ),
             _counter(names.SKIPPED_EXECUTIONS, "{execution}", "Triggers that led to no run", self._skipped, at_us),
-            _counter(names.LOSSES, "{item}", "Details that were not kept", self._losses, at_us),
-            _counter(names.LIFECYCLE_EVENTS, "{event}", "Events in the framework itself", self._lifecycle, at_us),
+            _counter(names.LOSSES, "{item}", "Records, effects and announcements that were lost", self._losses, at_us),
+            _counter(names.LIFECYCLE_EVENTS, "{event}", "Events of the framework itself", self._lifecycle, at_us),
         ]
         with_points = [metric for metric in metrics if metric.data.data_points]
         if not with_points:
@@ -165,7 +166,7 @@ class Measures:
         return MetricsData([ResourceMetrics(resource, [ScopeMetrics(SCOPE, with_points, "")], "")])
 
     def forget_retired(self) -> None:
-        """Drop the series of retired registrations; call this once their last points have been sent."""
+        """Drop the series of retired registrations. Call this after their last points have been sent."""
         for registration in self._retired:
             for table in (self._executions, self._durations, self._skipped):
                 table.forget(registration)
@@ -186,7 +187,7 @@ def _with_status(registration: Registration, status: Status | None) -> Attribute
     return attributes if status is None else (*attributes, (names.STATUS, status.value))
 
 
-def _counter(name: str, unit: str, description: str, table: _Table[_Count], at_us: int) -> Metric:
+def _counter(name: str, unit: str, description: str, table: _SeriesTable[_Count], at_us: int) -> Metric:
     points = [
         NumberDataPoint(dict(attributes), count.since_us * 1000, at_us * 1000, count.value)
         for attributes, count in table.series.items()
@@ -194,7 +195,7 @@ def _counter(name: str, unit: str, description: str, table: _Table[_Count], at_u
     return Metric(name, description, unit, Sum(points, AggregationTemporality.CUMULATIVE, is_monotonic=True))
 
 
-def _histogram_points(table: _Table[_Durations], at_us: int) -> Iterator[HistogramDataPoint]:
+def _histogram_points(table: _SeriesTable[_Durations], at_us: int) -> Iterator[HistogramDataPoint]:
     for attributes, durations in table.series.items():
         yield HistogramDataPoint(
             attributes=dict(attributes),

@@ -1,8 +1,8 @@
-"""Names of attributes and metrics. `triggers` has the names of the facts about triggers.
+"""Names of attributes and metrics. `triggers` contains the names of attributes about triggers.
 
-The first group are names of OpenTelemetry's semantic conventions; a test looks up each of them in
+The first group contains names of OpenTelemetry's semantic conventions, and a test compares each name with
 ``opentelemetry.semconv``. They are repeated here because half of them are in a module of that package that may change
-at any time. Facts without a name in the conventions are in the namespaces ``homeassistant`` and ``hassette``.
+at any time. Names that the conventions do not define are in the namespaces ``homeassistant`` and ``hassette``.
 """
 
 # Semantic conventions.

@@ -1,4 +1,4 @@
-"""The SDK's two OTLP exporters, and the results of their requests."""
+"""The two OTLP exporters of the SDK, and the results of their requests."""
 
 import contextlib
 import logging
@@ -23,14 +23,14 @@ from hassette_executor.otel import names
 from hassette_executor.otel.errors import ExportFailedError, ExportRejectedError
 from hassette_executor.otel.settings import OpenTelemetrySettings
 
-# 400: the data is bad, and OTLP forbids to send it again. 413: the request is too large. The user can fix everything
-# else, such as a wrong token or path, and the data waits for that.
+# Status codes for data that can never be sent. 400: the data is invalid, and OTLP forbids sending it again. 413: the
+# request is too large. After any other code the data waits, because the user can fix the cause, such as a wrong token.
 _UNSENDABLE = (400, 413)
 _REASON_CHARACTERS = 300
 
 
 class Otlp:
-    """Sends spans and metrics. Used from one thread.
+    """Sends spans and metrics. All calls except `close` are made in one thread.
 
     Args:
         settings: Address and options of the receiver.
@@ -43,14 +43,14 @@ class Otlp:
         self._endpoint = endpoint = settings.endpoint.rstrip("/")
         self._answer: requests.Response | None = None
         compression = Compression.Gzip if settings.compression == "gzip" else Compression.NoCompression
-        # Only None, not an empty table, makes the exporters read OTEL_EXPORTER_OTLP_HEADERS.
+        # With None, the exporters read OTEL_EXPORTER_OTLP_HEADERS. With an empty table they would not.
         headers = dict(settings.headers) or None
-        # Any: older versions of the exporters declare the timeout as an int, although they only pass it on.
+        # Any: older versions of the exporters declare the timeout as an int, but also accept a float.
         timeout: Any = settings.timeout_s
         self._spans = OTLPSpanExporter(
             f"{endpoint}/v1/traces", headers=headers, timeout=timeout, compression=compression, session=self._session()
         )
-        # Any: its methods take untyped keywords.
+        # Any: the methods of the exporter take untyped keywords.
         self._metrics: Any = OTLPMetricExporter(
             f"{endpoint}/v1/metrics", headers=headers, timeout=timeout, compression=compression, session=self._session()
         )
@@ -85,7 +85,7 @@ class Otlp:
         return f"{answer.partial_success.rejected_data_points} points: {answer.partial_success.error_message}"
 
     def close(self) -> None:
-        """Send nothing more; an exporter that waits for a retry stops. May be called from another thread."""
+        """Close the exporters, also while one waits for a retry. May be called from another thread."""
         self._spans.shutdown()
         self._metrics.shutdown()
 
@@ -103,12 +103,13 @@ class Otlp:
             try:
                 sent = export()
             except (OSError, UnicodeError) as error:
-                # No address, no certificate, a header that is not ASCII: some of these are a ValueError, which the
-                # queue would treat as a row that can never be kept. The data itself raises none of them.
+                # The address or the certificate is missing, or a header is not ASCII. Some of these errors are a
+                # ValueError, which the queue would treat as a row that can never be stored. The data does not cause
+                # them.
                 raise ExportFailedError(what, self._endpoint, str(error)) from error
         if sent:
             return
-        reason = lines[0] if lines else "no reason was given"  # later lines are about retries
+        reason = lines[0] if lines else "the exporter gave no reason"  # later lines are about retries
         if self._answer is not None:
             reason = f"{self._answer.status_code} {self._answer.text[:_REASON_CHARACTERS]}".strip()
             if self._answer.status_code in _UNSENDABLE:
@@ -121,13 +122,13 @@ class Otlp:
         try:
             answer.ParseFromString(self._answer.content)
         except DecodeError:
-            # The text of a proxy, or JSON: the status code has confirmed the request.
+            # A proxy may answer with text or JSON. The status code has confirmed the request already.
             return False
         return True
 
 
 class _LineCapture(logging.Filter):
-    """Keeps the log lines of one thread, and stops them from being written."""
+    """Logging filter that collects the log lines of the thread that made it, and keeps them out of the log."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,9 +144,9 @@ class _LineCapture(logging.Filter):
 
 @contextlib.contextmanager
 def _captured_lines() -> Generator[list[str]]:
-    """Capture the log lines of the exporters instead of writing them.
+    """Collect the log lines of the exporters, and keep them out of the log.
 
-    The exporters log each attempt, and report the reason of a failure only in the log. Here the reason goes into the
+    The exporters log each attempt, and report the reason of a failure only in the log. `Otlp` puts the reason into its
     error, which the write queue logs once per interval.
     """
     capture = _LineCapture()

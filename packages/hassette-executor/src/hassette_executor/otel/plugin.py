@@ -1,7 +1,7 @@
 """Entry point ``otel`` in the group ``hassette.sinks``, by which core finds the sink.
 
-The entry point exists whether the extra is installed or not. Therefore this module imports nothing of OpenTelemetry,
-and without a table ``[otel]`` there is no sink.
+The entry point exists even if the extra is not installed. Therefore this module does not import OpenTelemetry, and it
+makes a sink only if hassette.toml contains a table ``[otel]``.
 """
 
 import uuid
@@ -12,7 +12,7 @@ from pathlib import Path
 from hassette_executor.otel.settings import OpenTelemetrySettings
 from hassette_executor.otel.sink import OpenTelemetrySink
 
-# The namespace that OpenTelemetry's conventions define for ids derived from a machine id (resource/service.md).
+# The namespace of OpenTelemetry's conventions for ids that are derived from a machine id (resource/service.md).
 _NAMESPACE = uuid.UUID("4d63009a-8d0f-11ee-aad7-4c796ed8e320")
 _MACHINE_ID = Path("/etc/machine-id")
 
@@ -21,7 +21,7 @@ def create_sink(*, data_dir: Path, settings: Mapping[str, object]) -> OpenTeleme
     """Return the service that sends records to an OTLP receiver; None if ``[otel]`` is missing or empty.
 
     Args:
-        data_dir: The framework's data directory. Together with the machine id it distinguishes this home from others.
+        data_dir: The framework's data directory. The default of `instance_id` depends on it.
         settings: The table ``[otel]`` of hassette.toml.
 
     Raises:
@@ -36,11 +36,11 @@ def create_sink(*, data_dir: Path, settings: Mapping[str, object]) -> OpenTeleme
 
 
 def instance_id(data_dir: Path, machine_id: Path = _MACHINE_ID) -> str:
-    """Return an id that stays the same for one data directory on one machine; a random id if the machine has no id.
+    """Return a constant id for one data directory on one machine; a random id if the machine has no id.
 
     Args:
         data_dir: The framework's data directory.
-        machine_id: The file with the machine id. The id is hashed: the conventions ask not to send it unchanged.
+        machine_id: The file with the machine id. The id is hashed, as the conventions recommend.
     """
     try:
         machine = machine_id.read_text().strip()

@@ -15,20 +15,20 @@ Compression = Literal["gzip", "none"]
 class OpenTelemetrySettings:
     """Settings of the OpenTelemetry sink.
 
-    Certificates are set by OpenTelemetry's own environment variables, such as ``OTEL_EXPORTER_OTLP_CERTIFICATE``.
-    Headers can be set by ``OTEL_EXPORTER_OTLP_HEADERS``, which keeps a token out of the file.
+    Certificates are set by environment variables of OpenTelemetry, such as ``OTEL_EXPORTER_OTLP_CERTIFICATE``. Headers
+    can be set by ``OTEL_EXPORTER_OTLP_HEADERS``, so that the file does not contain a token.
 
     Attributes:
         endpoint: Base address of an OTLP/HTTP receiver, such as ``http://collector:4318``; ``/v1/traces`` and
             ``/v1/metrics`` are appended.
-        headers: Sent with every request; treated as a secret and never shown.
+        headers: Headers of every request. They are treated as secrets and never shown.
         compression: ``"gzip"`` or ``"none"``.
         timeout_s: How long one request may take, including the exporter's retries, in seconds.
         metrics_interval_s: Seconds between two exports of the metrics.
-        service_data: True also sends the data of service calls. It may contain data that should not leave the home,
-            such as the code of an alarm panel.
-        instance_id: ``service.instance.id``: distinguishes this home from others, and stays the same over restarts. A
-            random id by default.
+        service_data: Whether the data of service calls is sent. The data may contain secrets, such as the code of an
+            alarm panel.
+        instance_id: The resource attribute ``service.instance.id``, which distinguishes this home from others. A random
+            id by default, so set it if it must be the same after a restart.
         resource: Further attributes of the resource, such as ``deployment.environment.name``.
 
     Raises:

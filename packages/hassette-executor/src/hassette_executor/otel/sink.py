@@ -13,7 +13,7 @@ from hassette_executor.otel.errors import ExportFailedError, ExportRejectedError
 from hassette_executor.otel.settings import OpenTelemetrySettings
 from hassette_executor.records.batches import Batch
 from hassette_executor.repeated_log import RepeatedLog
-from hassette_executor.running.threads import HandlerThreads
+from hassette_executor.running.threads import ThreadPool
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -28,14 +28,14 @@ LOG_INTERVAL_S = 60.0
 LAST_METRICS_S = 2.0
 """How long `stop` waits for the last export, in seconds."""
 _END_FACTS = frozenset({"outcome", "reason"})
-"""Session facts of the last batch. They describe the end of a session, so they are no attributes of the resource."""
+"""Session facts about the end of a session. They are not attributes of the resource, which describes the sender."""
 
 
 class OpenTelemetrySink:
-    """Sends each run as a span and counts all runs as metrics. Both a service and a record sink.
+    """Sends each run as a span, and counts of runs as metrics. It is both a service and a record sink.
 
-    `write` sends spans. Metrics are sent at a separate interval; they are cumulative, so the next export makes up for a
-    failed one. All of it happens in one thread, never on the event loop.
+    `write` sends spans. `serve` sends metrics at a separate interval. Metrics are cumulative, so the next export also
+    contains the counts of a failed export. Both are sent in one thread, never on the event loop.
 
     Args:
         settings: Address and options of the receiver.
@@ -45,7 +45,8 @@ class OpenTelemetrySink:
         name: ``"opentelemetry"``.
         settings: The settings.
 
-    Example:
+    Example::
+
         async with OpenTelemetrySink(OpenTelemetrySettings(endpoint="http://collector:4318")) as sink:
             async with CommandExecutor(sink) as executor:
                 ...
@@ -58,11 +59,11 @@ class OpenTelemetrySink:
     ) -> None:
         self.settings = settings
         self._now_us = now_us
-        self._thread = HandlerThreads(1)
+        self._thread = ThreadPool(1)
         self._serving: asyncio.Task[None] | None = None
         self._log = RepeatedLog(logger, LOG_INTERVAL_S)
         self._otlp: Otlp | None = None
-        # The attributes below are used in the thread only. They outlive a restart of the service within one process.
+        # The attributes below are written in the thread only. They stay after a restart of the service in one process.
         self._spans: SpanMaker | None = None
         self._measures: Measures | None = None
         self._facts: dict[str, str] = {}
@@ -71,7 +72,7 @@ class OpenTelemetrySink:
         self._last_id = 0
 
     async def start(self) -> None:
-        """Prepare for sending. The receiver need not be reachable yet.
+        """Create the exporters. The receiver need not be reachable yet.
 
         Raises:
             ImportError: The extra is not installed: ``pip install 'hassette-executor[otel]'``.
@@ -81,19 +82,19 @@ class OpenTelemetrySink:
             await self._thread.run(self._open)
 
     async def serve(self) -> None:
-        """Send the metrics once per interval if they have changed, until cancelled."""
+        """Send the metrics once per interval, if they have changed, until this call is cancelled."""
         while True:
             await asyncio.sleep(self.settings.metrics_interval_s)
-            await self._send_metrics_soon()
+            await self._try_send_metrics()
 
     async def stop(self) -> None:
-        """Send the metrics for the last time, then stop sending. Safe to call at any time and more than once."""
+        """Send the metrics for the last time, then close the exporters. Safe to call at any time and more than once."""
         otlp = self._otlp
         if otlp is None:
             return
         try:
             async with asyncio.timeout(LAST_METRICS_S):
-                await self._send_metrics_soon()
+                await self._try_send_metrics()
         except TimeoutError:
             logger.warning(
                 "Last metrics were not sent in time and are lost", extra={"endpoint": self.settings.endpoint}
@@ -117,11 +118,11 @@ class OpenTelemetrySink:
             await self.stop()
 
     async def write(self, batch: Batch) -> None:
-        """Send the spans of a batch and add it to the metrics, unless it has been sent before.
+        """Send the spans of a batch and add the batch to the metrics. A batch that was sent before is ignored.
 
         Raises:
-            ExportFailedError: It could not be sent; the same batch can be sent again.
-            ExportRejectedError: The receiver will never accept it (also a ValueError).
+            ExportFailedError: The spans could not be sent; the caller can send the same batch again.
+            ExportRejectedError: The receiver will never accept the spans (also a ValueError).
         """
         otlp = self._otlp
         if otlp is None:
@@ -133,8 +134,8 @@ class OpenTelemetrySink:
         return self._last_id
 
     def _open(self) -> None:
-        # Imported here, in the thread: importing the SDK takes a good part of a second, which would block the event
-        # loop, and the entry point is also loaded where the extra is not installed.
+        # Imported in the thread, because importing the SDK takes a large part of a second and would block the event
+        # loop. This module must not import it, because the entry point is also loaded if the extra is not installed.
         from hassette_executor.otel.measures import Measures
         from hassette_executor.otel.otlp import Otlp
         from hassette_executor.otel.spans import SpanMaker
@@ -144,10 +145,11 @@ class OpenTelemetrySink:
         self._otlp = Otlp(self.settings)
 
     def _write(self, otlp: "Otlp", batch: Batch) -> None:
-        # Checked and set in the thread: a caller that was cancelled may retry while its first attempt is still running.
+        # Checked and set in the thread: after a cancelled write, the retry may start while the first attempt still
+        # runs.
         if batch.sequence <= self._last_sequence:
             return
-        assert self._spans is not None  # since start
+        assert self._spans is not None  # set by `start`
         assert self._measures is not None
         if spans := self._spans.spans_of(batch, self._resource_with(otlp, batch)):
             self._note_partial_success(otlp.send_spans(spans))
@@ -166,7 +168,7 @@ class OpenTelemetrySink:
             )
         return self._resource
 
-    async def _send_metrics_soon(self) -> None:
+    async def _try_send_metrics(self) -> None:
         otlp = self._otlp
         if otlp is None:
             return
@@ -182,10 +184,10 @@ class OpenTelemetrySink:
 
     def _send_metrics(self, otlp: "Otlp") -> None:
         measures = self._measures
-        assert measures is not None  # since start
+        assert measures is not None  # set by `start`
         if not measures.changed:
             return
-        # The resource without session facts: a changed fact would start every series again.
+        # The resource has no session facts here: with a changed fact, the receiver would start all series again.
         try:
             self._note_partial_success(otlp.send_metrics(measures.points(self._now_us(), otlp.resource)))
         except BaseException:
@@ -198,6 +200,6 @@ class OpenTelemetrySink:
             self._log.log(
                 "rejected",
                 logging.WARNING,
-                "Receiver rejected some items; OTLP forbids to send them again",
+                "Receiver rejected some items; OTLP forbids sending them again",
                 extra={"rejected": rejected},
             )

@@ -1,7 +1,7 @@
 """Spans of a batch: one per run, one per service call of a run, one per lifecycle event.
 
-The same batch gives the same spans. Their ids are hashes of the record's id, so a receiver that compares ids sees one
-span even if a batch is sent twice because the response to the first request was lost.
+The same batch gives the same spans, and their ids are hashes of the record's id. If the response to a request is lost,
+the batch is sent twice. A receiver that compares ids then still shows each span once.
 """
 
 import logging
@@ -22,17 +22,18 @@ from hassette_executor.records.runs import Record
 from hassette_executor.records.runs import Status as RunStatus
 
 SCOPE = InstrumentationScope("hassette_executor", __version__)
-FAILED = ("_failed", "_lost", "_crashed", "_exhausted")
-"""Endings of the kinds of lifecycle events that are errors."""
+ERROR_KIND_ENDINGS = ("_failed", "_lost", "_crashed", "_exhausted")
+"""A lifecycle event is an error if its kind has one of these endings."""
 
 
 class SpanMaker:
-    """Makes spans of batches.
+    """Makes the spans of batches.
 
     Args:
-        instance_id: Distinguishes the ids of this home from those of others.
+        instance_id: Part of each hash, so that the ids of two homes differ.
         service_data: Whether the data of service calls is sent.
-        max_causes: How many context ids of service calls to remember, so that runs that they caused can link to them.
+        max_causes: How many context ids of service calls to remember. If an event has such an id, the span of its run
+            gets a link to the span of the service call.
     """
 
     def __init__(self, instance_id: str, *, service_data: bool, max_causes: int = 10_000) -> None:
@@ -44,7 +45,7 @@ class SpanMaker:
     def spans_of(self, batch: Batch, resource: Resource) -> list[ReadableSpan]:
         """Return the spans of a batch."""
         records = batch.records()
-        # A run that waits for its effects ends after the runs that they caused: make the calls first, then the links.
+        # A run may end after runs that its service calls caused. Therefore make all spans of calls before any links.
         calls = [span for record in records for span in self._call_spans(record, resource)]
         runs = [self._run_span(record, resource) for record in records]
         return [*runs, *calls, *(self._lifecycle_span(event, resource) for event in batch.lifecycle)]
@@ -53,13 +54,13 @@ class SpanMaker:
         key = f"{self._instance_id}/{record_id}".encode()
         trace_id = int.from_bytes(blake2b(key, digest_size=16).digest(), "big")
         span_id = int.from_bytes(blake2b(key, digest_size=8, salt=part.encode()).digest(), "big")
-        # Zero is not a valid id; a hash is zero once in 2^64.
+        # Zero is not a valid id, and one hash in 2^64 is zero.
         return SpanContext(trace_id or 1, span_id or 1, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 
     def _run_span(self, record: Record, resource: Resource) -> ReadableSpan:
         registration, failure, trigger = record.registration, record.failure, trigger_facts(record)
         attributes: dict[str, Value | None] = {
-            names.RECORD_ID: str(record.id),  # as text: JavaScript loses bits above 2^53
+            names.RECORD_ID: str(record.id),  # as text, because JavaScript cannot represent integers above 2^53
             names.APP: registration.app,
             names.INSTANCE: registration.instance,
             names.REGISTRATION: registration.name,
@@ -109,7 +110,8 @@ class SpanMaker:
                 names.SERVICE_TARGET: call.target or None,
                 names.SERVICE_DATA: (call.data or None) if self._service_data else None,
                 names.CONTEXT_ID: call.context_id,
-                # The conventions' value for an error of unknown kind: only its text is known.
+                # The conventions' value for an error of unknown type: a service call records only the text of its
+                # error.
                 names.ERROR_TYPE: None if call.error is None else "_OTHER",
             }
             spans.append(
@@ -134,7 +136,7 @@ class SpanMaker:
             self._causes.popitem(last=False)
 
     def _lifecycle_span(self, event: LifecycleEvent, resource: Resource) -> ReadableSpan:
-        failed = event.kind.endswith(FAILED)
+        failed = event.kind.endswith(ERROR_KIND_ENDINGS)
         return ReadableSpan(
             name=clean(event.kind),
             context=self._context(event.id),
@@ -154,7 +156,7 @@ class SpanMaker:
 
 
 def clean(text: str) -> str:
-    """Return a text that can be sent as UTF-8; a lone surrogate would make the whole batch fail."""
+    """Replace lone surrogates, because a text with a lone surrogate cannot be sent as UTF-8."""
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 

@@ -1,4 +1,4 @@
-"""Triggers of runs as attributes of spans. The names of these attributes are defined here, next to their fields."""
+"""Triggers of runs as attributes of spans. The names of these attributes are defined here, near their fields."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -27,7 +27,7 @@ class TriggerFacts(NamedTuple):
     Attributes:
         span_kind: The kind of the span.
         attributes: Attributes of the trigger; None values are left out.
-        context_ids: Ids of the Home Assistant contexts that lead back to the cause of the run.
+        context_ids: Context id and parent id of the event. If a service call has one of them, it caused the run.
     """
 
     span_kind: SpanKind
@@ -36,7 +36,7 @@ class TriggerFacts(NamedTuple):
 
 
 def trigger_facts(record: Record) -> TriggerFacts:
-    """Return the facts about the trigger of a run."""
+    """Return the facts of a span that depend on the trigger of its run."""
     return _event_facts(record) if isinstance(record, HandlerInvocation) else _due_facts(record)
 
 

@@ -1,1 +1,1 @@
-"""Values that the executor produces, all immutable: registrations, runs, failures, batches."""
+"""Immutable values of the executor: registrations, runs, failures, batches."""

@@ -1,7 +1,10 @@
-"""Batches: the unit in which the write queue hands runs and announcements to a sink.
+"""Batches: the runs and announcements that the write queue passes to a sink together.
 
-An announcement is everything in a batch that is no run: registrations, lifecycle events, counts, losses, session facts.
-Times are wall-clock microseconds since the Unix epoch (``_us``).
+An announcement is everything in a batch except a run: a registration, lifecycle event, count, loss or session fact, or
+the list of runs in progress. Times are wall-clock microseconds since the Unix epoch (``_us``).
+
+The store does not import these classes. ``hassette_store.rows`` declares the fields that it reads, and
+tests/typing/joins.py compares both.
 """
 
 from collections.abc import Sequence
@@ -18,9 +21,9 @@ class SkipCount:
 
     Attributes:
         registration: The listener or job.
-        hour_us: Start of the hour (UTC) in which it would have run.
-        reason: ``rate_limited``, ``overlap``, ``back_pressure``, ``misfire``, ``predicate_failed``.
-        count: How many since the last batch.
+        hour_us: Start of the hour (UTC) of the triggers.
+        reason: ``rate_limited``, ``overlap``, ``back_pressure``, ``misfire`` or ``predicate_failed``.
+        count: Number of triggers since the last batch.
     """
 
     registration: Registration
@@ -30,7 +33,7 @@ class SkipCount:
 
 
 class ShedSummary(NamedTuple):
-    """Sums over evicted records, so that totals and percentiles stay right without them.
+    """Sums over the evicted or rejected records of one registration and hour, for correct totals and percentiles.
 
     Attributes:
         registration: The listener or job.
@@ -39,8 +42,8 @@ class ShedSummary(NamedTuple):
         total_us: Sum of their durations.
         max_us: Longest duration.
         waited_us: Sum of their waiting times.
-        buckets: Latency sketch: (bucket, count), where a duration of d microseconds falls in bucket
-            ``ceil(log(max(d, 1), 101/99))``; 1 % relative accuracy (DDSketch, Masson et al. 2019).
+        buckets: Latency sketch with 1 % relative accuracy, as pairs of bucket and count. A duration of d microseconds
+            is in bucket ``ceil(log(max(d, 1), 101/99))`` (DDSketch, Masson et al. 2019).
     """
 
     registration: Registration
@@ -54,14 +57,17 @@ class ShedSummary(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Details that were not kept, counted and dated.
+    """Number of records, effects or announcements that are lost for one reason, with their time range.
 
     Attributes:
-        reason: ``queue_full_count``, ``queue_full_bytes``, ``rejected_row``, ``stop_deadline``, ``late_effect``.
-        what: ``runs`` (their counts are in a `ShedSummary`), ``log_lines``, ``service_calls``, ``lifecycle``.
-        count: How many.
-        first_us: Start of the gap.
-        last_us: End of the gap.
+        reason: ``queue_full_count`` or ``queue_full_bytes`` (evicted), ``rejected_row`` (the sink can never store it)
+            or ``late_effect`` (the record of the run was already made).
+        what: ``runs`` (their counts are in a `ShedSummary`); ``log_lines`` or ``service_calls``, if late;
+            ``lifecycle``, if the queue is full; for ``rejected_row`` also the field of `Batch` that contained the
+            announcement.
+        count: Number of lost items.
+        first_us: Time of the first lost item.
+        last_us: Time of the last lost item.
     """
 
     reason: str
@@ -72,13 +78,12 @@ class Loss:
 
 
 class LifecycleEvent(NamedTuple):
-    """An event in the framework itself.
+    """An event of the framework itself.
 
     Attributes:
-        id: From the same sequence as the ids of records.
-        at_us: When it happened.
-        kind: ``connection_lost``, ``connection_restored``, ``app_started``, ``app_failed``, ``app_reloaded``,
-            ``app_stopped``, ``service_crashed``, ``service_restarted``, ``service_exhausted``.
+        id: Ids of lifecycle events and of records come from one sequence.
+        at_us: Time of the event.
+        kind: A name in the past tense, for example ``connection_lost``, ``app_failed`` or ``service_crashed``.
         subject: The app instance, service or address.
         detail: One sentence; may be empty.
     """
@@ -91,23 +96,25 @@ class LifecycleEvent(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Runs and announcements that a sink keeps together: all of them or none.
+    """Runs and announcements that a sink stores together: all of them or none.
 
     Attributes:
-        sequence: Strictly increasing in a process. A repeated number marks a retry of the same batch; a sink that has
-            kept it already does nothing.
-        at_us: When the batch was made.
+        sequence: Number of the batch, strictly increasing in a process. A retry repeats the number; a sink ignores a
+            batch if its number is already stored.
+        at_us: Time at which the batch was made.
         invocations: Runs of handlers, oldest first.
         executions: Runs of jobs, oldest first.
-        registered: Registrations that are new since the last batch; they come before any record that refers to them.
-        retired: Registrations that have ended.
+        registered: New registrations since the last batch. A registration is in the same batch as the first record that
+            refers to it, or in an earlier batch.
+        retired: Listeners and jobs that are no longer registered.
         lifecycle: Lifecycle events, oldest first.
         skipped: Counts of triggers that led to no run.
-        summaries: Sums over evicted records.
-        losses: Details that were not kept.
-        running: All runs that have been running for a while. Replaces the list of the batch before; None: no change.
-        session_facts: New or changed facts about the session, such as ``("home_assistant", "2025.4.4")``;
-            ``("outcome", …)`` and ``("reason", …)`` come with the last batch.
+        summaries: Sums over evicted and rejected records.
+        losses: Counts of lost records, effects and announcements.
+        running: All runs that have been in progress for at least 250 ms. Replaces the list of the previous batch; None
+            if the list has not changed.
+        session_facts: New or changed facts about the session, such as ``("home_assistant", "2025.4.4")``. ``outcome``
+            and ``reason`` are added when the stop is requested or the framework fails.
     """
 
     sequence: int
@@ -143,7 +150,7 @@ class Batch(NamedTuple):
         return sorted((*self.invocations, *self.executions), key=lambda record: record.id)
 
     def with_records(self, records: Sequence[Record]) -> "Batch":
-        """Return a copy with other runs; ``records`` is ordered by id."""
+        """Return a copy that contains these runs instead; ``records`` must be ordered by id."""
         invocations = tuple([record for record in records if isinstance(record, HandlerInvocation)])
         executions: tuple[JobExecution, ...] = ()
         if len(invocations) < len(records):
@@ -155,9 +162,10 @@ class Batch(NamedTuple):
         return self._replace(invocations=(), executions=())
 
     def split(self) -> "tuple[Batch, ...]":
-        """Return smaller batches, to find a row that the sink rejects; empty if this batch is a single row.
+        """Return smaller batches, to find a row that the sink rejects; an empty tuple if this batch is a single row.
 
-        Announcements are separated from runs first. Runs are then halved; announcements are few, so each goes alone.
+        First announcements are separated from runs. Then runs are halved. Announcements are few, so each gets a
+        separate batch.
         """
         records = self.records()
         if records and self.has_announcements:
@@ -174,9 +182,9 @@ class Batch(NamedTuple):
         return tuple(pieces) if len(pieces) > 1 else ()
 
     def announcement_counts(self) -> dict[str, int]:
-        """Return the number of announcements by field, except summaries and the list of running runs.
+        """Return the number of announcements by field, except summaries and the list of runs in progress.
 
-        Skips and losses count what they stand for.
+        A skip or loss adds its own count.
         """
         counts = {
             "registered": len(self.registered),
@@ -189,16 +197,16 @@ class Batch(NamedTuple):
         return {field: count for field, count in counts.items() if count}
 
     def only_announcement(self) -> tuple[str, int]:
-        """Return the field of the single announcement in this batch, and how many items or runs it stands for."""
+        """Return the field of the single announcement in this batch, and the number of items or runs that it counts."""
         field = next((field for field in _ANNOUNCEMENTS if getattr(self, field)), "running")
         stands_for = sum(item.count for item in (*self.skipped, *self.losses)) + self.summarised_runs
         return field, stands_for or 1
 
     @property
     def summarised_runs(self) -> int:
-        """Number of evicted runs in the summaries."""
+        """Number of runs in the summaries."""
         return sum(count for summary in self.summaries for _, count in summary.counts)
 
 
 _ANNOUNCEMENTS = ("registered", "retired", "lifecycle", "skipped", "summaries", "losses", "session_facts")
-"""Fields of `Batch` that hold announcements, item by item; `running` is one announcement as a whole."""
+"""Fields of `Batch` in which each item is an announcement. In `running`, the whole list is one announcement."""

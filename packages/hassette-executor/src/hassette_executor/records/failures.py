@@ -1,8 +1,8 @@
-"""Failures: the facts of an exception, taken on the event loop and formatted later.
+"""Failures: the facts of an exception, read on the event loop and formatted later.
 
-Formatting a traceback reads source files and takes hundreds of microseconds; walking the raw frames takes about one.
-A stored exception would also keep the local variables of its frames alive. Therefore a `Failure` holds plain facts, and
-`Failure.traceback` formats them where they are needed, such as in the thread of a sink.
+Formatting a traceback reads source files and takes hundreds of microseconds; reading the raw frames takes about one
+microsecond. An exception object also keeps the local variables of its frames alive. Therefore a `Failure` contains
+plain facts, and its property `traceback` formats them later, for example in the thread of a sink.
 """
 
 import linecache
@@ -11,7 +11,7 @@ from types import CodeType, TracebackType
 from typing import NamedTuple, cast
 
 MAX_FRAMES = 32
-"""Frames kept per exception: the outermost and innermost halves."""
+"""Frames kept per exception: half of them from the outer end, half from the inner end."""
 MAX_CHAIN = 8
 """Exceptions kept of a chain of causes."""
 MAX_GROUP = 8
@@ -19,7 +19,7 @@ MAX_GROUP = 8
 MAX_MESSAGE = 2_000
 """Characters kept of an exception's message and notes."""
 _GROUP_DEPTH = MAX_CHAIN // 2
-"""Depth that one level of groups uses up of `MAX_CHAIN`, so that nested groups of causes stay bounded."""
+"""Number of causes that one level of groups uses up of `MAX_CHAIN`, so that nested groups stay bounded."""
 
 
 class Frame(NamedTuple):
@@ -31,16 +31,16 @@ class Frame(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Facts of the exception that a run raised.
+    """The failure of a run as plain facts: its exception, or the deadline that it exceeded.
 
     Attributes:
-        kind: ``exception``, ``hassette``, ``dependency``, ``timeout`` (the run's deadline) or ``exit``
-            (``KeyboardInterrupt``, ``SystemExit``).
-        type: Name of the exception class, with its module unless that is ``builtins``.
+        kind: ``exception``, ``hassette``, ``dependency``, ``timeout`` (the run exceeded its deadline) or ``exit`` (the
+            exception is not an `Exception`, such as ``KeyboardInterrupt``).
+        type: Name of the exception class, with its module unless the module is ``builtins``.
         message: Text and notes of the exception, truncated to `MAX_MESSAGE` characters.
         frames: The calls of the traceback, outermost first; empty for kinds that are recorded without a traceback.
         cause: The cause or context of the exception, if any.
-        explicit_cause: True for ``raise … from …``.
+        explicit_cause: Whether `cause` was set by ``raise … from …``.
         group: The first `MAX_GROUP` exceptions of an exception group, such as the failures of an ``asyncio.TaskGroup``.
     """
 
@@ -66,15 +66,15 @@ def take_failure(
     depth: int = 0,
     redact: Callable[[str], str] = str,
 ) -> Failure:
-    """Return the facts of an exception without keeping the exception. Never raises.
+    """Return the facts of an exception. Never raises, and keeps no reference to the exception.
 
-    An exception that raises while it is read gives a failure with its type only.
+    If reading the exception raises, the failure contains only its type and its frames.
 
     Args:
         kind: See `Failure`.
         error: The exception.
         with_frames: False leaves out frames, causes and groups.
-        depth: Number of causes followed so far; an exception in a group counts as several.
+        depth: Number of causes followed so far. One level of groups counts as several causes.
         redact: Masks secrets in the messages, before they are truncated.
     """
     try:
@@ -85,7 +85,7 @@ def take_failure(
         inner = take_failure(kind, cause, depth=depth + 1, redact=redact) if deeper and cause is not None else None
         group = _group(kind, error, depth + _GROUP_DEPTH, redact) if deeper else ()
         frames = _frames(error.__traceback__) if with_frames else ()
-        # _make takes half of the time of the constructor: this runs on the event loop (ADR-0004).
+        # _make takes half the time of the constructor, and this runs on the event loop (ADR-0004).
         return Failure._make(
             (
                 kind,
@@ -97,8 +97,8 @@ def take_failure(
                 group,
             )
         )
-    except BaseException as broken:  # noqa: BLE001  Properties and metaclasses may be app code that raises anything,
-        # SystemExit included. The run itself has ended, and its record must not be lost.
+    except BaseException as broken:  # noqa: BLE001  Properties and metaclasses may be app code, which may raise any
+        # exception, even SystemExit. The run has ended, and its record must not be lost.
         text = f"<the exception could not be read: {_read_qualname(type(broken))}>"
         return Failure(kind, _best_name(error), text, _frames(_read_traceback(error)) if with_frames else ())
 
@@ -114,7 +114,7 @@ def _type_name(cls: type[BaseException]) -> str:
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
-# Read the built-in attributes directly: a class or metaclass may override them with code that raises.
+# Read the built-in attributes directly: a class or metaclass may override them by code that raises.
 _read_qualname = cast("Callable[[type[BaseException]], str]", type.__dict__["__qualname__"].__get__)
 _read_traceback = cast(
     "Callable[[BaseException], TracebackType | None]", BaseException.__dict__["__traceback__"].__get__
@@ -124,7 +124,7 @@ _read_traceback = cast(
 def _best_name(error: BaseException) -> str:
     try:
         return _type_name(type(error))
-    except BaseException:  # noqa: BLE001  The class may override its name with code that raises; the built-in name is always readable.
+    except BaseException:  # noqa: BLE001  The class may override its name by code that raises; the built-in name never raises.
         return _read_qualname(type(error))
 
 
@@ -134,19 +134,19 @@ def _message(error: BaseException, redact: Callable[[str], str]) -> str:
         if notes := getattr(error, "__notes__", None):
             text = "\n".join((text, *map(str, notes)))
         text = redact(text)
-    except BaseException as broken:  # noqa: BLE001  A failing __str__ must not cost the record.
+    except BaseException as broken:  # noqa: BLE001  The run must be recorded even if __str__ fails.
         text = f"<the message could not be read: {_read_qualname(type(broken))}>"
     return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
 
 
 class FrameCache:
-    """Frames by their place in the code.
+    """Cache of frames by their place in the code.
 
-    Handlers fail at the same places again and again. Looking up a frame takes about half the time of making it, which
-    saves 0.5 µs per frame on the event loop.
+    Handlers fail at the same places again and again. Reading a frame from the cache takes about half the time of making
+    it and saves 0.5 µs per frame on the event loop.
 
     Args:
-        limit: How many places to remember; then the cache starts again, and failing places are soon cached again.
+        limit: How many places to cache. At this number the cache is cleared; it fills again soon.
     """
 
     def __init__(self, limit: int = 1_000) -> None:
@@ -169,7 +169,7 @@ class FrameCache:
                 frames.append(frame)
             tb = tb.tb_next
         if len(frames) > MAX_FRAMES:
-            # Endless recursion: the first and last calls are more useful than the middle.
+            # In endless recursion, the first and last calls are more useful than the calls in the middle.
             del frames[MAX_FRAMES // 2 : -(MAX_FRAMES // 2)]
         return tuple(frames)
 
@@ -186,7 +186,7 @@ _frames = FrameCache().frames_of
 
 
 def leave_out_frames_of(file: str) -> None:
-    """Exclude the frames of a module from every traceback: they are the same in all of them."""
+    """Exclude the frames of a module from all tracebacks, because every traceback would contain the same frames."""
     _OWN_FILES.add(file)
 
 
@@ -216,7 +216,7 @@ def _source_line(frame: Frame, checked_files: set[str]) -> str:
     try:
         if frame.file not in checked_files:
             checked_files.add(frame.file)
-            linecache.checkcache(frame.file)  # the app may have been edited and reloaded since
+            linecache.checkcache(frame.file)  # the file may have been edited since it was cached
         return linecache.getline(frame.file, frame.line).strip()
     except KeyError:
-        return ""  # linecache is not thread-safe: another thread has just dropped the file from its cache
+        return ""  # linecache is not thread-safe: another thread may have removed the file from its cache

@@ -1,11 +1,11 @@
-"""Record ids, and the hours by which counts are kept.
+"""Ids of records, and the hours of counts.
 
-An id is a 63-bit integer: milliseconds since the Unix epoch, above a counter. Ids are strictly increasing within a
-process. `CommandExecutor` assigns an id when it makes the record, so the id's time is the end of the run.
+An id is a 63-bit integer: milliseconds since the Unix epoch, above a counter. Ids are strictly increasing in an
+executor. `CommandExecutor` assigns an id when it makes the record, so the time in the id is the end of the run.
 """
 
 COUNTER_BITS = 21
-"""The lowest bits count within a millisecond; the 42 bits above them hold milliseconds until the year 2109."""
+"""Number of low bits, which count within a millisecond. The 42 bits above them contain milliseconds up to 2109."""
 
 HOUR_US = 3_600_000_000
 """One hour in microseconds."""
@@ -21,7 +21,7 @@ def id_at(at_us: int) -> int:
 
 
 def time_of(record_id: int) -> int:
-    """Return the wall-clock time of an id, in microseconds since the Unix epoch, to the millisecond."""
+    """Return the wall-clock time of an id, in microseconds since the Unix epoch, rounded down to a millisecond."""
     return (record_id >> COUNTER_BITS) * 1000
 
 

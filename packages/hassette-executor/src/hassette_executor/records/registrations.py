@@ -1,4 +1,4 @@
-"""Static description of a listener or job, created at registration and shared by all its runs."""
+"""Registrations: the constant description of a listener or job, shared by all its runs."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -8,12 +8,12 @@ from hassette_executor.errors import SettingError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceLocation:
-    """Place in the source code where a handler was registered.
+    """Place in the source code where a handler is defined.
 
     Attributes:
         file: Path of the source file.
         line: Line of the handler's definition, from 1.
-        snippet: The registering call or the first lines of the handler; may be empty.
+        snippet: The first lines of the handler; may be empty.
     """
 
     file: str
@@ -21,14 +21,14 @@ class SourceLocation:
     snippet: str = ""
 
 
-# eq=False: registrations are compared and hashed by identity, which makes them cheap keys on the hot path. The store
-# recognises two registrations of the same listener by their natural key.
+# eq=False: registrations are compared and hashed by identity, so they are fast dictionary keys on the hot path. The
+# store recognises two registrations of the same listener by their natural key.
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ListenerRegistration:
     """A handler that listens to a topic.
 
-    The natural key is ``(app, instance, name, topic)``. History recorded under that key continues after a restart or
-    an edit.
+    The natural key is ``(app, instance, name, topic)``. After a restart or an edit, the history with the same key
+    continues.
 
     Attributes:
         kind: ``"listener"``.
@@ -38,9 +38,9 @@ class ListenerRegistration:
         topic: The topic, such as ``state_changed.light.*``.
         handler: The qualified name of the callable.
         settings: Options as the user wrote them, such as ``("debounce", "2 s")``.
-        source: Where the handler was registered, if known.
-        runs_in: ``"async"`` runs on the event loop, ``"sync"`` in a thread.
-        timeout_s: Deadline of one run in seconds. None takes the executor's default, 0 sets no deadline.
+        source: Where the handler is defined; None if unknown.
+        runs_in: ``"async"`` to run on the event loop, ``"sync"`` to run in a thread.
+        timeout_s: Deadline of one run in seconds; None for the executor's default, 0 for no deadline.
 
     Raises:
         SettingError: `timeout_s` is negative or not a number.
@@ -82,9 +82,9 @@ class JobRegistration:
         schedule: The schedule as text: ``every 30 s``, ``cron 0 7 * * *``, ``once``.
         handler: The qualified name of the callable.
         settings: Options as the user wrote them.
-        source: Where the job was registered, if known.
-        runs_in: ``"async"`` runs on the event loop, ``"sync"`` in a thread.
-        timeout_s: Deadline of one run in seconds. None takes the executor's default, 0 sets no deadline.
+        source: Where the handler is defined; None if unknown.
+        runs_in: ``"async"`` to run on the event loop, ``"sync"`` to run in a thread.
+        timeout_s: Deadline of one run in seconds; None for the executor's default, 0 for no deadline.
 
     Raises:
         SettingError: `timeout_s` is negative or not a number.
@@ -116,8 +116,8 @@ Registration = ListenerRegistration | JobRegistration
 
 
 def _replace_lone_surrogates(registration: Registration) -> None:
-    # A name derived from a file name may contain half a surrogate pair, which no database and no page accepts.
-    # Replaced here, the natural key is the same everywhere.
+    # A name derived from a file name may contain half a surrogate pair, which databases and pages reject. It is
+    # replaced here, so that the natural key is the same everywhere.
     for field in ("app", "instance", "name", "topic", "schedule", "handler"):
         text = getattr(registration, field, "")
         if not text.isascii() and (clean := text.encode("utf-8", "replace").decode("utf-8")) != text:
@@ -125,6 +125,6 @@ def _replace_lone_surrogates(registration: Registration) -> None:
 
 
 def _check_timeout(timeout_s: float | None) -> None:
-    # Written as `not (x >= 0)` so that NaN is rejected.
+    # A negated comparison, so that NaN is rejected: every comparison with NaN is false.
     if timeout_s is not None and not timeout_s >= 0:
         raise SettingError("timeout_s", timeout_s, "0 or more seconds")

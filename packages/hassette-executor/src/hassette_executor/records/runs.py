@@ -1,8 +1,11 @@
-"""Runs: why a run began, how it ended, and what it did.
+"""Runs: triggers, statuses, effects and records.
 
-The values are named tuples rather than frozen dataclasses, because they are made for every event or run on the event
-loop (docs/adr/0004-named-tuples-on-the-hot-path.md gives the figures). Times are wall-clock microseconds since the Unix
+The values are named tuples instead of frozen dataclasses, because the event loop makes them for every event or run
+(docs/adr/0004-named-tuples-on-the-hot-path.md gives the figures). Times are wall-clock microseconds since the Unix
 epoch (``_us``); durations are microseconds on the monotonic clock.
+
+The store does not import these classes. ``hassette_store.rows`` declares the fields that it reads, and
+tests/typing/joins.py compares both.
 """
 
 from enum import StrEnum
@@ -13,7 +16,7 @@ from hassette_executor.records.registrations import JobRegistration, ListenerReg
 
 
 class Status(StrEnum):
-    """How a run ended; docs/architecture.md has the table that decides it."""
+    """The end of a run. `classify` in ``running.classification`` decides it; docs/architecture.md shows the table."""
 
     SUCCESS = "success"
     ERROR = "error"
@@ -26,12 +29,13 @@ class EventTrigger(NamedTuple):
 
     Attributes:
         event_type: Home Assistant's event type, such as ``state_changed``.
-        entity_id: The entity of the event, if it names one.
+        entity_id: The entity of the event; None if the event names no entity.
         old_state: The entity's state before the event; None if there was none.
         new_state: The entity's state after the event; None if the entity was removed.
         context_id: Home Assistant's context id of the event.
-        parent_id: The id of that context's parent: an automation or script caused the event.
-        user_id: The id of the user who caused the event. For service calls made by Hassette this is Hassette's user.
+        parent_id: The id of the parent context; None unless another context, such as an automation's, caused the event.
+        user_id: The id of the user who caused the event. For service calls of Hassette, it is the id of Hassette's
+            user.
     """
 
     event_type: str
@@ -47,8 +51,8 @@ class DueTrigger(NamedTuple):
     """The time at which a job was due.
 
     Attributes:
-        due_us: Wall-clock time.
-        manual: True when a user or an app requested the run, outside the schedule.
+        due_us: Wall-clock time at which the job was due.
+        manual: Whether a user or an app requested the run; False if the schedule caused it.
     """
 
     due_us: int
@@ -59,10 +63,10 @@ class LogLine(NamedTuple):
     """One line that a run logged.
 
     Attributes:
-        at_us: When it was logged.
+        at_us: Time of the line.
         level: The `logging` level number.
         logger: The name of the logger.
-        message: The formatted message, truncated to the configured length.
+        message: The formatted message, truncated to 2,000 characters.
     """
 
     at_us: int
@@ -75,15 +79,15 @@ class ServiceCall(NamedTuple):
     """One Home Assistant service (action) that a run called.
 
     Attributes:
-        at_us: When it was sent.
+        at_us: Time of sending.
         domain: For example ``light``.
         service: For example ``turn_on``.
         target: The targeted entities, areas or devices, as compact JSON; empty if none.
-        data: The service data as compact JSON, truncated to the configured length; empty if none.
+        data: The service data as compact JSON; empty if none. Core truncates target and data to 2,000 characters each.
         duration_us: Time from sending to the response.
-        context_id: The context id in Home Assistant's response. Events with this id, as id or parent, are effects of
-            the call.
-        error: Why the call failed; None if it succeeded.
+        context_id: The context id in Home Assistant's response; None without a response. The events that the call
+            causes have it as context id or as parent id.
+        error: The reason of a failed call; None if the call succeeded.
     """
 
     at_us: int
@@ -97,13 +101,13 @@ class ServiceCall(NamedTuple):
 
 
 class Effects(NamedTuple):
-    """Side effects of a run: log lines and service calls. `None` on a record means there were none.
+    """Side effects of a run: log lines and service calls. Without any, a record contains None instead.
 
     Attributes:
         log_lines: Log lines within the configured bounds, oldest first.
         service_calls: Service calls in the order of their responses.
-        dropped_log_lines: How many lines exceeded the bounds.
-        dropped_service_calls: How many calls exceeded the bound.
+        dropped_log_lines: Number of further log lines, which exceeded the bounds.
+        dropped_service_calls: Number of further service calls, which exceeded the bound.
     """
 
     log_lines: tuple[LogLine, ...] = ()
@@ -116,16 +120,17 @@ class HandlerInvocation(NamedTuple):
     """One run of a listener's handler.
 
     Attributes:
-        id: 63 bits, assigned when the record is made: milliseconds since the Unix epoch above a 21-bit counter,
-            strictly increasing in a process. Serves as primary key, paging cursor and live sequence number.
+        id: Number of 63 bits, assigned when the record is made: milliseconds since the Unix epoch above a 21-bit
+            counter. Ids are strictly increasing in an executor. The store uses them as primary keys.
         registration: The listener.
         trigger: The event that the handler received.
         started_us: Wall-clock start.
-        duration_us: How long it ran.
-        waited_us: From receiving the event to the start; for a sync handler this includes waiting for a thread.
-        status: How it ended.
-        failure: The exception; None unless the status is ``error``, or the run timed out and also raised.
-        effects: Its log lines and service calls; None if there are none.
+        duration_us: Time from the start to the end.
+        waited_us: Time from the command's ``ready_ns`` to the start. For a sync handler it includes waiting for a
+            thread.
+        status: The end of the run.
+        failure: The failure; set exactly if the status is ``error`` or ``timed_out``.
+        effects: Log lines and service calls of the run; None if there are none.
     """
 
     id: int
@@ -140,7 +145,7 @@ class HandlerInvocation(NamedTuple):
 
 
 class JobExecution(NamedTuple):
-    """One run of a scheduled job. The fields are those of `HandlerInvocation`; the trigger is the due time."""
+    """One run of a scheduled job. The fields have the same meaning as in `HandlerInvocation`."""
 
     id: int
     registration: JobRegistration
@@ -157,12 +162,12 @@ Record = HandlerInvocation | JobExecution
 
 
 class RunningExecution(NamedTuple):
-    """A run that has begun and not ended. If the process dies now, the store records it as ``interrupted``.
+    """A run in progress. If the process dies now, the store records the run as ``interrupted``.
 
     Attributes:
-        run: Number of the run, unique in the process. It is not the record's id, which is assigned at the end.
+        run: Number of the run, unique in an executor. The record gets another number, its id, at the end of the run.
         registration: The listener or job.
-        trigger: Why it began.
+        trigger: The reason for the run.
         started_us: Wall-clock start.
     """
 

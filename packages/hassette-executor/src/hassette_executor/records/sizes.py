@@ -1,4 +1,4 @@
-"""Estimates of the memory that records hold, for the bounds in bytes."""
+"""Estimates of the memory that records use, for the bounds in bytes."""
 
 from collections.abc import Collection
 
@@ -6,13 +6,13 @@ from hassette_executor.records.failures import Failure
 from hassette_executor.records.runs import Record
 
 PLAIN_BYTES = 300
-"""Estimate for a record with neither failure nor effects: the tuple, its integers, its share of the trigger."""
+"""Estimate for a record without failure and effects: the tuple, its integers, and its share of the trigger."""
 _FRAME_BYTES = 120
 _ITEM_BYTES = 200
 
 
 def size_of(record: Record) -> int:
-    """Estimate the memory that a record holds, in bytes."""
+    """Return an estimate of the memory that a record uses, in bytes."""
     size = PLAIN_BYTES + (_size_of_failure(record.failure) if record.failure is not None else 0)
     if record.effects is not None:
         for line in record.effects.log_lines:
@@ -31,11 +31,11 @@ def _size_of_failure(failure: Failure) -> int:
 
 
 def total_size(records: Collection[Record], with_details: Collection[Record] | None = None) -> int:
-    """Estimate the memory that records hold together, in bytes.
+    """Return an estimate of the memory that records use together, in bytes.
 
     Args:
         records: The records.
-        with_details: The records among them that have a failure or effects, if the caller knows them already.
+        with_details: The records among them with a failure or effects; None to search them here.
     """
     if with_details is None:
         with_details = [record for record in records if record.failure is not None or record.effects is not None]

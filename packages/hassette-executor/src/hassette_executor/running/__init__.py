@@ -1,1 +1,1 @@
-"""A run in progress: what it collects, its deadline, its thread, how its end is classified, its error hook."""
+"""A run in progress: effects, deadline, thread, classification of its end, and error hook."""

@@ -1,4 +1,4 @@
-"""Classification: decide from a run's exception how the run ended.
+"""Classification: the status of a run, decided from its exception.
 
 `classify` is a pure function; docs/architecture.md shows it as a table.
 """
@@ -16,10 +16,10 @@ class Outcome(NamedTuple):
 
     Attributes:
         status: The status of the record.
-        kind: The kind of the failure; None when no failure is recorded.
-        with_frames: Whether the record keeps the traceback.
+        kind: The kind of the failure; None if no failure is recorded.
+        with_frames: Whether the record contains the traceback.
         reraise: Whether `CommandExecutor.execute` raises the exception again.
-        log_level: A `logging` level.
+        log_level: The `logging` level of the run's log line.
     """
 
     status: Status
@@ -37,11 +37,11 @@ TIMED_OUT = Outcome(Status.TIMED_OUT, "timeout", True, False, logging.WARNING)
 FAILED = Outcome(Status.ERROR, "exception", True, False, logging.ERROR)
 INTERPRETER_EXIT = Outcome(Status.ERROR, "exit", True, True, logging.ERROR)
 _LONGEST_CONTEXT = 32
-_ORDINARY = (Exception, asyncio.CancelledError)  # a union in the call would be created again for each run
+_ORDINARY = (Exception, asyncio.CancelledError)  # a union inside the function would be created again for each run
 
 
 def replaces_cancellation(raised: BaseException) -> bool:
-    """Return whether an exception was raised while its task was being cancelled, and so replaced the cancellation.
+    """Return whether an exception was raised during a cancellation of its task and replaced the CancelledError.
 
     The run failed with that exception, but the task must still end as cancelled.
     """
@@ -57,7 +57,7 @@ def replaces_cancellation(raised: BaseException) -> bool:
 
 
 def classify(raised: BaseException | None, *, expired: bool, cancelled: bool) -> Outcome:
-    """Return how a run ended.
+    """Return the outcome of a run.
 
     Args:
         raised: The exception that the callable raised; None if it returned.
@@ -67,7 +67,7 @@ def classify(raised: BaseException | None, *, expired: bool, cancelled: bool) ->
     if raised is not None and not isinstance(raised, _ORDINARY):
         return INTERPRETER_EXIT
     if expired and not (cancelled and isinstance(raised, asyncio.CancelledError)):
-        # The run exceeded its deadline, whether it then returned or raised in its clean-up.
+        # The run exceeded its deadline. Its clean-up after the cancellation may have returned or raised.
         return TIMED_OUT
     if raised is None:
         return SUCCEEDED

@@ -15,9 +15,9 @@ class GatheredEffects:
 
     Args:
         settings: The bounds.
-        late: Counts effects that are added after `take`.
-        lock: Guards the collected effects; must be reentrant, because garbage collection may log something while its
-            thread holds the lock.
+        late: Counter of late effects, which are added after `take`.
+        lock: Guards the collected effects. It must be reentrant: garbage collection may log a line in a thread that
+            already holds the lock.
     """
 
     __slots__ = (
@@ -41,8 +41,8 @@ class GatheredEffects:
         self._late = late
         self._lock = lock or threading.RLock()
         self._taken = False
-        # Each line with its position among all lines and its size. Two deques, so that lines below `log_keep_level`
-        # never push out a warning.
+        # Each item contains the position among all lines, the size, and the line. There are two deques, so that a line
+        # below `log_keep_level` never displaces a more important line.
         self._important: deque[tuple[int, int, LogLine]] = deque()
         self._other: deque[tuple[int, int, LogLine]] = deque()
         self._line_bytes = 0
@@ -52,7 +52,7 @@ class GatheredEffects:
         self._dropped_calls = 0
 
     def add_line(self, line: LogLine) -> None:
-        """Add a log line. Beyond the bounds the oldest less important lines are dropped first."""
+        """Add a log line. Above the bounds, the oldest lines below `log_keep_level` are dropped first."""
         settings = self._settings
         important = line.level >= settings.log_keep_level
         size = len(line.message.encode("utf-8", "replace"))
@@ -78,7 +78,10 @@ class GatheredEffects:
         self._line_bytes -= size
 
     def add_call(self, call: ServiceCall) -> None:
-        """Add a service call. Beyond the bound new calls are only counted: the first ones show what caused the rest."""
+        """Add a service call.
+
+        Above the bound, new calls are only counted, because the first calls of a faulty loop best show its cause.
+        """
         with self._lock:
             if self._taken:
                 self._late.add_call(call)
@@ -88,15 +91,15 @@ class GatheredEffects:
                 self._dropped_calls += 1
 
     def take(self, *, failed: bool) -> Effects | None:
-        """Return the effects for the record; None if there are none. Effects added later count as late.
+        """Return the effects for the record; None if there are none. Effects that are added after this call are late.
 
         Args:
-            failed: True keeps every line, False only the lines from `log_keep_level` on.
+            failed: True returns all lines, False only the lines at or above `log_keep_level`.
         """
         with self._lock:
             self._taken = True
         positioned, dropped = list(self._important), self._dropped_important
-        # Lines below that level are left out of a successful run on purpose, so they do not count as dropped.
+        # A successful run leaves out lines below `log_keep_level` on purpose, so they do not count as dropped.
         if failed:
             positioned = sorted(chain(positioned, self._other))
             dropped += self._dropped_other
@@ -106,10 +109,10 @@ class GatheredEffects:
 
 
 class LateEffects:
-    """Counts log lines and service calls that came after the record of their run was made. Thread-safe.
+    """Counts late effects: log lines and service calls of runs whose record is already made. Thread-safe.
 
-    A background task or a leaked thread keeps the context of the run that started it. Its effects have no record to
-    attach to, so they are counted and reported as a loss.
+    A background task or a leaked thread keeps the context of the run that started it, and may add effects after the run
+    has ended. No record can contain them, so they are counted and reported as a loss.
 
     Args:
         lock: Guards the counts; must be reentrant.
@@ -130,13 +133,13 @@ class LateEffects:
         self.count("service_calls")
 
     def count(self, what: str) -> None:
-        """Count one late effect of a kind."""
+        """Count one late effect: ``log_lines`` or ``service_calls``."""
         with self._lock:
             self._counts[what] += 1
 
     def take(self) -> Mapping[str, int]:
-        """Return the counts by kind since the last call."""
-        if not self._counts:  # the usual case; a count that is added right now is returned by the next call
+        """Return the counts since the last call, by kind of effect."""
+        if not self._counts:  # the usual case; if another thread is adding a count now, the next call returns it
             return {}
         with self._lock:
             taken, self._counts = self._counts, Counter()

@@ -1,4 +1,4 @@
-"""Error hooks: callables of the user that run when a run fails."""
+"""Error hooks: callables of the user, called when a run has failed."""
 
 import asyncio
 import inspect
@@ -15,7 +15,7 @@ from hassette_executor.records.registrations import Registration
 from hassette_executor.records.runs import Record
 from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.running.execution import enter
-from hassette_executor.running.threads import HandlerThreads
+from hassette_executor.running.threads import ThreadPool
 from hassette_executor.settings import ExecutorSettings
 
 logger = logging.getLogger(__name__)
@@ -26,9 +26,9 @@ class ErrorContext:
     """The argument of an error hook.
 
     Attributes:
-        exception: The exception of the run; an `ExecutionTimeoutError` if it exceeded its deadline.
-        command: The command that was run.
-        record: The record of the run; ``record.id`` finds it in the history.
+        exception: The exception of the run; an `ExecutionTimeoutError` if the run exceeded its deadline.
+        command: The command of the run.
+        record: The record of the run. Its id is also its id in the history.
     """
 
     exception: BaseException
@@ -37,7 +37,7 @@ class ErrorContext:
 
     @property
     def traceback(self) -> str:
-        """The full traceback, formatted on access."""
+        """The traceback of the exception, formatted when the property is read."""
         return "".join(traceback.format_exception(self.exception))
 
 
@@ -50,24 +50,25 @@ _in_hook: ContextVar[bool] = ContextVar("hassette_in_error_hook", default=False)
 
 
 class ErrorHooks:
-    """Selects and runs error hooks for runs that end as ``error`` or ``timed_out``.
+    """Selects and calls error hooks for runs that end as ``error`` or ``timed_out``.
 
-    The most specific hook runs: the hook of the registration, else of its app, else the global hook. Each hook has a
-    time limit and few run at the same time. A hook that fails or hangs is logged and counted; failures inside of a hook
-    call no hook.
+    The most specific hook is called: the hook of the registration, else of its app instance, else the global hook. Each
+    call has a time limit, and the number of calls in progress is limited. A hook that fails or exceeds the time limit
+    is logged and counted. A failed run that a hook started calls no hook.
 
     Attributes:
-        refused: How many hooks were not run because too many were running.
-        failed: How many raised, exceeded the time limit, or were cancelled by the stop.
+        refused: How many hooks were not called because too many hooks were running.
+        failed: How many hooks raised, exceeded the time limit, or were cancelled by the stop.
 
-    Example:
+    Example::
+
         async def notify(context: ErrorContext) -> None:
             print(context.record.registration.name, context.exception)
 
         executor.hooks.set(notify, app=("lights", "hall"))
     """
 
-    def __init__(self, settings: ExecutorSettings, threads: HandlerThreads) -> None:
+    def __init__(self, settings: ExecutorSettings, threads: ThreadPool) -> None:
         self.refused = 0
         self.failed = 0
         self._settings = settings
@@ -81,12 +82,12 @@ class ErrorHooks:
     def set(
         self, hook: ErrorHook | None, *, registration: Registration | None = None, app: tuple[str, str] | None = None
     ) -> None:
-        """Set the hook of a registration or of an app instance; without either, the global hook.
+        """Set the hook of a registration or of an app instance. Without `registration` and `app`, set the global hook.
 
         Args:
             hook: The hook; None removes it.
-            registration: Call it for failures of this registration.
-            app: Call it for failures of this ``(app, instance)``.
+            registration: Call the hook for failures of this registration.
+            app: Call the hook for failures of this ``(app, instance)``.
         """
         if registration is not None:
             _put(self._by_registration, registration, hook)
@@ -106,13 +107,16 @@ class ErrorHooks:
         )
 
     def call(self, hook: ErrorHook, context: ErrorContext) -> None:
-        """Start a hook in a task; refuse it if too many are running."""
+        """Call a hook in a new task; refuse it if too many hooks are running."""
         if _in_hook.get():
             return
         if len(self._running) >= self._settings.hooks_at_once:
             self.refused += 1
             self._log.log(
-                "refused", logging.WARNING, "Error hook was refused: too many are running", extra=_facts(context)
+                "refused",
+                logging.WARNING,
+                "Error hook was refused: too many error hooks are running",
+                extra=_facts(context),
             )
             return
         task = asyncio.create_task(self._run(hook, context), name="hassette-error-hook")
@@ -120,7 +124,7 @@ class ErrorHooks:
         task.add_done_callback(self._running.discard)
 
     async def close(self, timeout_s: float) -> None:
-        """Wait for running hooks as long as the timeout allows; then cancel, count and log them."""
+        """Wait for running hooks until the timeout; then cancel, count and log the rest."""
         if self._running:
             await asyncio.wait(self._running, timeout=timeout_s)
         if cancelled := tuple(self._running):
@@ -132,7 +136,7 @@ class ErrorHooks:
 
     async def _run(self, hook: ErrorHook, context: ErrorContext) -> None:
         _in_hook.set(True)
-        enter(None)  # log lines and calls of a hook are no effects of the run; its record is complete
+        enter(None)  # log lines and service calls of a hook are not effects of the run, whose record is already made
         try:
             async with asyncio.timeout(self._settings.hook_timeout_s):
                 if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(getattr(hook, "__call__", None)):  # noqa: B004  not a test of callability
@@ -140,7 +144,8 @@ class ErrorHooks:
                 elif inspect.isawaitable(outcome := await self._threads.run(partial(hook, context))):
                     await outcome
         except (Exception, asyncio.CancelledError) as error:
-            # A failing hook must not affect anything else. A CancelledError may come from something that it awaits.
+            # A failing hook must not affect other code. The hook may itself raise a CancelledError, for example when it
+            # awaits a cancelled task.
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise

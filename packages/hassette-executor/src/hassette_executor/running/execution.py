@@ -1,4 +1,4 @@
-"""The execution in progress: a context variable that tasks and threads inherit."""
+"""The execution in progress, in a context variable that tasks and threads inherit."""
 
 import asyncio
 import logging
@@ -12,9 +12,9 @@ from hassette_executor.running.effects import GatheredEffects, LateEffects
 from hassette_executor.settings import ExecutorSettings
 
 NEVER_NS = (1 << 63) - 1
-"""A time on the monotonic clock that is never reached."""
+"""A time that the monotonic clock never reaches."""
 LONGEST_S = 1e9
-"""Longest deadline, about thirty years: a deadline of ``inf`` seconds would break the sweeper's arithmetic."""
+"""Longest deadline in seconds, about thirty years: ``inf`` seconds cannot be converted to nanoseconds."""
 MAX_LINE = 2_000
 """Characters kept of one log line."""
 
@@ -26,7 +26,7 @@ class ExecutionScope:
         settings: The bounds of effects.
         redact: Masks secrets in log lines, service calls and failures.
         executions: The executions in progress.
-        late: Counts effects of runs that have ended.
+        late: Counter of late effects: effects of runs that have ended.
     """
 
     def __init__(self, settings: ExecutorSettings, redact: Callable[[str], str] = str) -> None:
@@ -34,17 +34,18 @@ class ExecutionScope:
         self.redact = redact
         self.executions: set[Execution] = set()
         self.late = LateEffects()
-        # Reentrant: garbage collection may log something while its thread holds the lock.
+        # Reentrant: garbage collection may log a line in a thread that already holds the lock.
         self._lock = threading.RLock()
 
     def effects_of(self, execution: "Execution") -> GatheredEffects | LateEffects:
-        """Return where effects of an execution go now: to its record, or once that is made, to the late effects."""
+        """Return the collector of an execution's effects; the counter of late effects if the execution has ended."""
         if execution not in self.executions:
             return self.late
-        with self._lock:  # two threads of one run may get here at the same time
+        with self._lock:  # two threads of one run may call this at the same time
             if execution.effects is None:
                 execution.effects = GatheredEffects(self.settings, self.late)
-        # The executor first removes an execution and then reads its effects. Still present here means: will be read.
+        # The executor removes an execution from the set before it reads the effects. If the execution is still in the
+        # set, its effects will be read.
         return execution.effects if execution in self.executions else self.late
 
 
@@ -53,14 +54,15 @@ class Execution:
 
     Attributes:
         command: The command.
-        started_ns: Start by the monotonic clock; for a sync handler the start in its thread, once it has one.
+        started_ns: Start by the monotonic clock. For a sync handler, this is the start in its thread, once it runs
+            there.
         timeout_s: The deadline in seconds from the start; 0 for none.
         task: The task to cancel at the deadline; None without a deadline.
         cancelling: Number of cancellation requests that were pending for the task at the start.
         expired: Whether the deadline has passed and the task was cancelled.
-        run: Number of the run, once it has been running long enough to be reported; 0 before.
-        waits_for_thread: Whether it is a sync handler that waits for a free thread.
-        effects: Its log lines and service calls so far; None if there are none.
+        run_number: Number of the run, once it has appeared in a list of runs in progress; 0 before.
+        waits_for_thread: Whether the run is of a sync handler and waits for a free thread.
+        effects: Collector of log lines and service calls; None if there are none so far.
         scope: State shared with the other executions of the executor.
     """
 
@@ -69,7 +71,7 @@ class Execution:
         "command",
         "effects",
         "expired",
-        "run",
+        "run_number",
         "scope",
         "started_ns",
         "task",
@@ -85,13 +87,13 @@ class Execution:
         self.task: asyncio.Task[object] | None = None
         self.cancelling = 0
         self.expired = False
-        self.run = 0
+        self.run_number = 0
         self.waits_for_thread = False
         self.effects: GatheredEffects | None = None
 
     @property
     def deadline_ns(self) -> int:
-        """The deadline by the monotonic clock; `NEVER_NS` without a deadline and once the run has been cancelled."""
+        """The deadline by the monotonic clock; `NEVER_NS` if there is none or if it has passed already."""
         if not self.timeout_s or self.expired:
             return NEVER_NS
         return self.started_ns + int(min(self.timeout_s, LONGEST_S) * 1e9)
@@ -104,9 +106,10 @@ current_execution = _current.get
 
 
 def record_service_call(call: ServiceCall) -> None:
-    """Attach a service call to the current run; outside of a run, do nothing.
+    """Attach a service call to the current run; do nothing outside a run.
 
-    Example:
+    Example::
+
         record_service_call(ServiceCall(sent_us, "light", "turn_on", "{}", "{}", 1_200, context_id, None))
     """
     if (execution := current_execution()) is not None:
@@ -119,11 +122,12 @@ def record_service_call(call: ServiceCall) -> None:
 class ExecutionLogHandler(logging.Handler):
     """Logging handler that attaches each log record to the run that logged it.
 
-    Log records from outside of a run are ignored. Lines below a logger's level never get here: ordinary `logging`
-    configuration decides first, `ExecutorSettings` second.
+    Log records from outside a run are ignored. This handler receives only lines at or above the level of their logger.
+    `ExecutorSettings` then limits them further.
 
     Args:
-        scope: Only executions of this scope are served; another executor in the process has its own handler.
+        scope: The scope of this executor. Runs of another executor in the process are ignored, because each executor
+            has a handler.
     """
 
     def __init__(self, scope: ExecutionScope) -> None:
@@ -140,10 +144,10 @@ class ExecutionLogHandler(logging.Handler):
             if record.exc_info and record.exc_info[1] is not None:
                 error = record.exc_info[1]
                 message = f"{message} [{type(error).__name__}: {error}]"
-        except Exception:  # noqa: BLE001  logging reports a bad format string or __str__ itself
+        except Exception:  # noqa: BLE001  handleError reports a wrong format string or a failing __str__
             self.handleError(record)
             return
-        message = self._scope.redact(message)  # before truncating: half a secret would not be recognised
+        message = self._scope.redact(message)  # before truncating, because half of a secret would not be recognised
         if len(message) > MAX_LINE:
             message = message[: MAX_LINE - 1] + "…"
         line = LogLine(int(record.created * 1_000_000), record.levelno, record.name, message)

@@ -1,6 +1,7 @@
-"""Executions in progress: one timer for all deadlines and for the report of long runs.
+"""Executions in progress: one timer for all deadlines and for the list of long runs.
 
-A timer per run (`asyncio.timeout`) takes about 6 µs; an entry in a set takes a twentieth of that.
+The timer calls the *sweeper* (`InFlight._sweep`), which cancels runs whose deadline has passed and reports the list. A
+timer per run (`asyncio.timeout`) takes about 6 µs; an entry in a set takes a twentieth of that.
 """
 
 import asyncio
@@ -12,10 +13,10 @@ from hassette_executor.records.runs import RunningExecution
 from hassette_executor.running.execution import NEVER_NS, Execution
 
 SWEEP_NS = 250_000_000
-"""A run is reported as running after this time, and the sweeper wakes up this often. Together with the flush interval,
-a run is in the store within a second of its start."""
+"""Interval of the sweeper, and the age at which a run is reported as in progress. This time plus the flush interval is
+below one second, so a run is in the store within a second of its start."""
 SHORT_S = SWEEP_NS / 1e9
-"""A run with a shorter deadline sets the timer for its own deadline."""
+"""If the deadline of a run is shorter than this, the timer is set for this deadline."""
 _DRAIN_POLL_NS = 10_000_000
 
 
@@ -23,16 +24,16 @@ class InFlight:
     """Executions in progress.
 
     Args:
-        executions: The executions; the executor's hot path adds to it and discards from it directly.
-        report: Called with the runs that have been running for `SWEEP_NS`, whenever that list has changed.
-        clock: The clocks.
+        executions: The executions. The executor's hot path adds and discards them directly.
+        report: Called with the runs in progress for at least `SWEEP_NS`, each time that this list has changed.
+        clock: Wall clock and monotonic clock.
 
     Attributes:
-        armed: Whether the sweeper is set to wake up within `SWEEP_NS`. While all executions are reported already, it
-            sleeps until the next deadline.
-        wall_offset_ns: Difference of the wall clock and the monotonic clock. It is read again whenever the timer is
-            set, so that a run that begins after a step of the wall clock sees it within `SWEEP_NS`. This saves the hot
-            path one clock read.
+        sweeps_regularly: Whether the timer calls the sweeper within `SWEEP_NS`. It is False if all executions are
+            already reported, because the sweeper then only has to run at the next deadline.
+        wall_offset_ns: Difference of the wall clock and the monotonic clock, which saves the hot path one clock read.
+            It is read again each time the timer is set, so it is right within `SWEEP_NS` after a step of the wall
+            clock.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class InFlight:
         self._executions = executions
         self._report = report
         self._clock = clock
-        self.armed = False
+        self.sweeps_regularly = False
         self.wall_offset_ns = clock.wall_ns() - clock.monotonic_ns()
         self._wake_ns = NEVER_NS
         self._reported: frozenset[int] = frozenset()
@@ -51,39 +52,44 @@ class InFlight:
         self._reporting = True
 
     def open(self) -> None:
-        """Report again, after `close`."""
+        """Report runs in progress again, after `close`."""
         self._reporting = True
 
     def watch(self, execution: Execution) -> None:
-        """Arm the sweeper for an execution that has just begun."""
+        """Set the timer for an execution that has just begun."""
         now = execution.started_ns
         wake_ns = min(now + SWEEP_NS, execution.deadline_ns)
         if wake_ns < self._wake_ns:
             self._arm(wake_ns, now)
 
     def reported_run_ended(self, now_ns: int) -> None:
-        """Arm the sweeper, to report the list without a run that has ended."""
-        if not self.armed and self._reporting:
+        """Set the timer, so that the next list is reported without the run that has ended."""
+        if not self.sweeps_regularly and self._reporting:
             self._arm(min(self._wake_ns, now_ns + SWEEP_NS), now_ns)
 
     def running(self) -> tuple[RunningExecution, ...]:
         """Return all runs in progress, oldest first."""
         return self._snapshot(self._executions)
 
-    async def wait_until_empty(self, timeout_s: float, but: Execution | None) -> None:
-        """Wait until no execution is in progress, except one, or until the timeout has passed."""
+    async def wait_until_empty(self, timeout_s: float, except_for: Execution | None) -> None:
+        """Wait until no other execution is in progress, or until the timeout has passed.
+
+        Args:
+            timeout_s: Timeout in seconds.
+            except_for: The execution that calls this, if any.
+        """
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_s
-        while self._executions - {but} and loop.time() < until:
+        while self._executions - {except_for} and loop.time() < until:
             self._swept = asyncio.Event()
             now = self._clock.monotonic_ns()
             self._arm(now + _DRAIN_POLL_NS, now)
             await self._swept.wait()
 
     def close(self) -> None:
-        """Report once more, so that the last list of running runs is right, and stop reporting.
+        """Report the list of runs in progress for the last time.
 
-        Runs that outlive the stop keep their deadlines.
+        Runs that are still in progress after the stop keep their deadlines.
         """
         self._report_long_runs(self._clock.monotonic_ns())
         self._reporting = False
@@ -92,7 +98,7 @@ class InFlight:
     def _arm(self, at_ns: int, now_ns: int) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self.armed = True
+        self.sweeps_regularly = True
         self._wake_ns = at_ns
         self.wall_offset_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
         self._timer = asyncio.get_running_loop().call_later(
@@ -103,7 +109,7 @@ class InFlight:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self.armed = False
+        self.sweeps_regularly = False
         self._wake_ns = NEVER_NS
 
     def _sweep(self) -> None:
@@ -120,14 +126,18 @@ class InFlight:
             self._report_long_runs(now)
         if self._swept is not None:
             self._swept.set()
-        if self._reporting and any(run.waits_for_thread or now - run.started_ns < SWEEP_NS for run in self._executions):
+        if self._reporting and any(
+            execution.waits_for_thread or now - execution.started_ns < SWEEP_NS for execution in self._executions
+        ):
             self._arm(min(next_ns, now + SWEEP_NS), now)
         elif next_ns != NEVER_NS:
             self._arm(next_ns, now)
-            self.armed = False
+            self.sweeps_regularly = False
 
     def _report_long_runs(self, now_ns: int) -> None:
-        running = self._snapshot({run for run in self._executions if now_ns - run.started_ns >= SWEEP_NS})
+        running = self._snapshot(
+            {execution for execution in self._executions if now_ns - execution.started_ns >= SWEEP_NS}
+        )
         if (numbers := frozenset(run.run for run in running)) != self._reported:
             self._reported = numbers
             self._report(running)
@@ -135,15 +145,15 @@ class InFlight:
     def _snapshot(self, executions: set[Execution]) -> tuple[RunningExecution, ...]:
         begun = [execution for execution in executions if not execution.waits_for_thread]
         for execution in sorted(begun, key=lambda execution: execution.started_ns):
-            if not execution.run:
+            if not execution.run_number:
                 self._last_run += 1
-                execution.run = self._last_run
+                execution.run_number = self._last_run
         return tuple(
             RunningExecution(
-                execution.run,
+                execution.run_number,
                 execution.command.registration,
                 execution.command.trigger,
                 (execution.started_ns + self.wall_offset_ns) // 1000,
             )
-            for execution in sorted(begun, key=lambda execution: execution.run)
+            for execution in sorted(begun, key=lambda execution: execution.run_number)
         )

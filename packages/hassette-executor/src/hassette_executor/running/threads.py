@@ -1,7 +1,7 @@
-"""Bounded pool of daemon threads for sync handlers, with a count of threads that are stuck.
+"""Bounded pool of daemon threads for blocking calls, with a count of stuck threads.
 
-`concurrent.futures.ThreadPoolExecutor` is not used, because the interpreter joins its threads at exit: one handler that
-is stuck in a socket call would keep a stopped Hassette process from ever ending.
+`concurrent.futures.ThreadPoolExecutor` is not used: the interpreter joins its threads at exit, so a handler that is
+stuck in a socket call would keep the process from ending.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ class _ThreadCall:
         self.abandoned = False
 
 
-class HandlerThreads:
-    """A bounded pool of daemon threads.
+class ThreadPool:
+    """A bounded pool of daemon threads. Sync handlers, error hooks, the log and OpenTelemetry use one pool each.
 
     Args:
         limit: Maximum number of threads; further calls wait for a free thread.
-        kind: Kind of the calls, for the names of the threads.
-        log: Logs that no thread is left; None logs nothing.
+        kind: Kind of the calls; part of the names of the threads.
+        log: The log for an error if all threads are stuck; None writes no log.
 
     Attributes:
         closed: Whether the pool refuses calls.
@@ -61,12 +61,12 @@ class HandlerThreads:
     async def run(self, function: Callable[[], object]) -> object:
         """Run a function in a thread, with the context variables of this task, and return its result.
 
-        Cancelling the caller cannot end the thread. A call that has not begun is dropped; a call that has begun counts
-        in `leaked` until it ends.
+        Cancelling the caller cannot end the thread. A call that has not begun is dropped. A call that has begun is
+        counted in `leaked` until it ends.
 
         Raises:
             ExecutorStoppedError: The pool is closed.
-            BaseException: The function's exception; ``StopIteration`` is raised as ``RuntimeError``.
+            BaseException: The exception of the function. ``StopIteration`` is replaced by ``RuntimeError``.
         """
         if self.closed:
             raise ExecutorStoppedError
@@ -84,11 +84,11 @@ class HandlerThreads:
             with self._lock:
                 call.abandoned = True
                 if not call.started:
-                    # If every thread is stuck, the call and everything it refers to would stay for ever.
+                    # If every thread is stuck, the queue would keep the call and its objects for ever.
                     calls.remove(call)
                     self.busy -= calls is self._calls
                 elif not call.ended:
-                    # A thread that has just ended its call does not decrement the count any more.
+                    # Only while the call runs: a thread that has ended its call no longer decrements `leaked`.
                     self.leaked += 1
             if self._log is not None and self.leaked >= self._limit:
                 self._log.log(
@@ -103,7 +103,7 @@ class HandlerThreads:
             del call
 
     def open(self) -> None:
-        """Accept calls again after `close`, in new threads: the old ones may be stuck."""
+        """Accept calls again after `close`, in new threads, because the old threads may be stuck."""
         with self._lock:
             if self.closed:
                 self._calls = deque()
@@ -132,7 +132,7 @@ class HandlerThreads:
                     self.busy -= 1
                 if call.abandoned:
                     self.leaked -= 1
-            del call  # its function and context must not live until the next call
+            del call  # or the thread would keep its function and context alive until the next call
 
     def _next(self, calls: "deque[_ThreadCall | None]") -> _ThreadCall | None:
         with self._lock:
@@ -146,17 +146,17 @@ class HandlerThreads:
     def _run(self, call: _ThreadCall) -> None:
         try:
             result, error = call.context.run(call.function), None
-        except StopIteration as stopped:  # a future cannot carry one (PEP 479)
-            result, error = None, RuntimeError(f"the handler raised StopIteration({stopped.value!r})")
-        except BaseException as raised:  # noqa: BLE001  passed to the loop, where the executor classifies it
+        except StopIteration as stopped:  # a future cannot raise it (PEP 479)
+            result, error = None, RuntimeError(f"the call raised StopIteration({stopped.value!r})")
+        except BaseException as raised:  # noqa: BLE001  raised again in the caller, whatever it is
             result, error = None, raised
         try:
             call.loop.call_soon_threadsafe(_settle, call.future, result, error)
         except RuntimeError:
-            # The loop was closed while this thread was stuck; the result has no recipient.
+            # The event loop was closed while this thread was stuck, so no caller waits for the result.
             return
         finally:
-            del call, error  # the same reference cycle, from the side of the thread
+            del call, error  # breaks the same reference cycle in the thread
 
 
 def _settle(future: asyncio.Future[object], result: object, error: BaseException | None) -> None:

@@ -1,7 +1,7 @@
-"""Eviction: drop individual records under memory pressure but keep their counts in summaries.
+"""Summaries of evicted records: their counts, without the individual records.
 
-Each evicted record is added to a summary of its registration and hour, so that totals, error counts and percentiles
-stay right.
+Each evicted or rejected record is added to a summary of its registration and hour, so that totals, error counts and
+percentiles stay right.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from hassette_executor.records.sketch import bucket_of
 
 
 class _Sums:
-    """Sums over the evicted runs of one registration and hour."""
+    """Sums over the evicted and rejected records of one registration and hour."""
 
     __slots__ = ("buckets", "counts", "max_us", "registration", "total_us", "waited_us")
 
@@ -41,10 +41,11 @@ class _Sums:
 
 
 class Summaries:
-    """Summaries of evicted records, collected for the next batch.
+    """Summaries of evicted and rejected records, collected for the next batch.
 
-    They are kept by natural key and hour: a job that is registered again for each run takes no more room than others.
-    In an outage of days the oldest hours are merged; every count is kept, only its hour becomes less precise.
+    There is one summary per natural key and hour, so a job that is registered again for each run uses no more memory
+    than other jobs. If the sink fails for days, the oldest hours are merged. All counts stay, but some belong to a
+    later hour.
 
     Args:
         limit: How many summaries to hold before the oldest hours are merged.
@@ -59,7 +60,7 @@ class Summaries:
         return bool(self._sums)
 
     def add(self, record: Record) -> None:
-        """Add the numbers of one record."""
+        """Add a record to the summary of its registration and hour."""
         self._sums_of(record.registration, hour_of(time_of(record.id))).add(record)
 
     def take(self) -> tuple[ShedSummary, ...]:
@@ -82,7 +83,7 @@ class Summaries:
     def _sums_of(self, registration: Registration, hour_us: int) -> _Sums:
         key = (registration.key, hour_us)
         if (sums := self._sums.get(key)) is None:
-            # Within one hour each key has one summary, however many there are: nothing is left to merge.
+            # With only one hour left there is nothing older to merge, so the limit may be exceeded.
             if len(self._sums) >= self._limit and len(self._hours) > 1:
                 self._merge_oldest_hours()
                 return self._sums_of(registration, hour_us)
