@@ -93,9 +93,9 @@ def test_wrong_setting_is_an_error_that_names_the_key(tmp_path, table, message):
 
 
 def test_headers_are_a_secret():
-    settings = OpenTelemetrySettings(endpoint=ENDPOINT, headers={"authorization": "Bearer abc"})
+    settings = OpenTelemetrySettings(endpoint=ENDPOINT, headers={"authorization": "Bearer token"})
 
-    assert "abc" not in repr(settings)
+    assert "Bearer" not in repr(settings)
 
 
 @pytest.mark.parametrize("missing", [None, ModuleNotFoundError("opentelemetry")])
