@@ -373,7 +373,7 @@ async def test_runs_page_names_its_filter_in_the_heading(client: httpx.AsyncClie
     text = (await client.get("/runs", params={"since": since_us, "until": since_us + hour_us})).text
     assert f"{since} to {until}" in text
     for asked, heading in (
-        ({"entity": "light.kitchen"}, "Runs about light.kitchen"),
+        ({"entity": "light.kitchen"}, "Runs triggered by light.kitchen"),
         ({"session": "2"}, "Runs in session 2"),
         ({"error_group": "1"}, 'Runs with <a href="/errors/1">error 1</a>'),
     ):

@@ -46,16 +46,16 @@ def verdict_of(overview: Overview) -> Verdict:
     bad = tuple(_problems(overview))
     warnings = tuple(_warnings(overview, incidents))
     # A recovery may have lost records, so it is a warning. An upgrade is only information.
-    news = (INCIDENT_LABELS["database_upgraded"],) if "database_upgraded" in incidents else ()
+    notes = (INCIDENT_LABELS["database_upgraded"],) if "database_upgraded" in incidents else ()
     if bad:
-        return Verdict(level="bad", title=f"Needs attention: {bad[0]}", reasons=(*bad[1:], *warnings, *news))
+        return Verdict(level="bad", title=f"Needs attention: {bad[0]}", reasons=(*bad[1:], *warnings, *notes))
     if warnings:
         title = f"Healthy, {plural(len(warnings), 'warning')}"
-        return Verdict(level="warning", title=title, reasons=(*warnings, *news))
+        return Verdict(level="warning", title=title, reasons=(*warnings, *notes))
     if not overview.counts.total:
-        return Verdict(level="good", title="Healthy, no runs", reasons=news)
+        return Verdict(level="good", title="Healthy, no runs", reasons=notes)
     return Verdict(
-        level="good", title="Healthy", reasons=(f"{plural(overview.counts.total, 'run')}, none failed", *news)
+        level="good", title="Healthy", reasons=(f"{plural(overview.counts.total, 'run')}, none failed", *notes)
     )
 
 

@@ -1,6 +1,6 @@
 """Kinds of registrations and of their runs: names, triggers, and words for display.
 
-`hassette_store.kinds` lists the kinds. This module has their types, and the words for the pages and the terminal.
+`hassette_store.kinds` lists the kinds. This module contains their types, and the words for the pages and the terminal.
 """
 
 # ruff: noqa: D102  `TriggerBase` documents the properties of the triggers
@@ -32,15 +32,15 @@ class KindLabels:
         name: Name of the kind: ``handler``.
         source: Label of the topic or schedule that triggers runs.
         is_scheduled: Whether the next run is known.
-        first_one: When the first registration of the kind appears.
-        first_run: When the first run of a registration appears.
+        no_registrations_advice: Advice shown while there is no registration of the kind.
+        no_runs_advice: Advice shown while a registration has no runs.
     """
 
     name: str
     source: str
     is_scheduled: bool
-    first_one: str
-    first_run: str
+    no_registrations_advice: str
+    no_runs_advice: str
 
     @property
     def plural(self) -> str:
@@ -60,17 +60,19 @@ LABELS: Final = {
             name=kinds.HANDLER.name,
             source="Topic",
             is_scheduled=False,
-            first_one=(
+            no_registrations_advice=(
                 'A handler appears when an app registers it: self.bus.on_state_change(self.on_light, "light.hall").'
             ),
-            first_run="Runs appear here once an event triggers this handler.",
+            no_runs_advice="Runs appear here when an event triggers this handler.",
         ),
         KindLabels(
             name=kinds.JOB.name,
             source="Schedule",
             is_scheduled=True,
-            first_one='A job appears when an app schedules it: self.scheduler.run_daily(self.good_night, at="22:30").',
-            first_run="Runs appear here once this job is due.",
+            no_registrations_advice=(
+                'A job appears when an app schedules it: self.scheduler.run_daily(self.good_night, at="22:30").'
+            ),
+            no_runs_advice="Runs appear here when this job is due.",
         ),
     )
 }
@@ -88,7 +90,7 @@ class RegistrationRef(Answer):
 
     @property
     def title(self) -> str:
-        """Name for display: ``app.instance.name``, or ``app.name`` for an app with one instance."""
+        """``app.instance.name``, without the instance if it is empty, ``default``, or the app's key."""
         return (
             f"{self.app}.{self.name}"
             if self.instance in ("", self.app, "default")
@@ -97,7 +99,7 @@ class RegistrationRef(Answer):
 
 
 class TriggerBase(Answer):
-    """Properties that pages and questions use for triggers of any kind. A trigger overrides those that it has."""
+    """Properties of triggers of any kind. Each type of trigger overrides the properties that it has."""
 
     def title(self, moment: Callable[[int], str]) -> str:
         """Short description, for display. ``moment`` formats a time."""
@@ -139,7 +141,7 @@ class TriggerBase(Answer):
         return ()
 
     def is_same_event(self, other: "Trigger") -> bool:
-        """Return whether the other trigger is the same event. One service call may cause events of many entities."""
+        """Return whether the other trigger is the same event. Events of several entities can have the same context."""
         return False
 
 

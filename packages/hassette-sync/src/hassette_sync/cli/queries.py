@@ -34,10 +34,10 @@ def _show(
 
     answer = asyncio.run(ask())
     if query.as_json:
-        # ASCII only, so that the encoding of the pipe cannot damage it.
+        # Only ASCII, so that the output does not depend on the encoding of the pipe.
         show_output(json.dumps(answer.model_dump(mode="json"), indent=2))
     else:
-        # Names from apps and entities may hold control characters, which would steer the terminal.
+        # Names of apps and entities may contain control characters, which the terminal would execute.
         show_output(plain_lines(to_text(answer)))
 
 
@@ -48,14 +48,14 @@ def _with_cursor(text: str, cursor: str | None) -> str:
 @click.command(epilog=EPILOG)
 @query_options(tables=False)
 def status(query: Query) -> None:
-    """Show overall status."""
+    """Show the overall status."""
     _show(query, lambda data: data.overview(query.time_range()), render.overview)
 
 
 @click.command(epilog=EPILOG)
 @query_options(since="30d ago", paged=True)
 def errors(query: Query) -> None:
-    """List errors, newest first."""
+    """List errors, most recently seen first."""
     time_range = query.time_range(default="30d")
     _show(
         query,
@@ -86,7 +86,7 @@ def runs(
     min_duration: int | None,
 ) -> None:
     """List runs, newest first."""
-    wanted = RunFilter(
+    run_filter = RunFilter(
         app=app,
         registration_id=parse_id(registration, "registration id") if registration else None,
         kind=kind,
@@ -99,7 +99,7 @@ def runs(
     time_range = query.time_range(default="0" if session else None)
     _show(
         query,
-        lambda data: data.runs(wanted, time_range, cursor=query.cursor, limit=query.limit),
+        lambda data: data.runs(run_filter, time_range, cursor=query.cursor, limit=query.limit),
         lambda page: _with_cursor(render.runs(page.runs, now_us(), query.table_width), page.next_cursor),
     )
 
@@ -134,7 +134,7 @@ registrations = [_registrations(kind) for kind in LABELS.values()]
 @click.command(epilog=EPILOG)
 @query_options(since="the first session", paged=True)
 def sessions(query: Query) -> None:
-    """List sessions: when Hassette was up."""
+    """List the sessions of Hassette, newest first."""
     time_range = query.time_range(default="0")
     filtered = bool(query.since or query.until or query.cursor)
     _show(

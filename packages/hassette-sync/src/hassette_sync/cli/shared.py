@@ -20,9 +20,9 @@ _LONGEST_S = 10 * 366 * 86_400
 
 EPILOG = """
 \b
-The database is --db PATH, a file or its directory. Without --db, it is the first of:
-hassette.db in $HASSETTE__DATA_DIR, hassette.db in the data_dir of ./hassette.toml,
-./hassette.db, ./data/hassette.db.
+The database is --db PATH, a file or its directory. Without --db, it is hassette.db in the
+first of: $HASSETTE__DATA_DIR, the data_dir of ./hassette.toml, the current directory if the
+file is there, ./data.
 
 \b
 Exit codes: 0 success, 1 failure (no history, damaged file, unknown id), 2 wrong usage.

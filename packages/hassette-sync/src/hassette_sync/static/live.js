@@ -112,13 +112,13 @@ function replaceLiveParts(page) {
   const newest = page.body.dataset.newest || "0"; // the page already shows runs up to this id
   if (isNewer(newest, lastId)) lastId = newest;
   const known = new Set([...document.querySelectorAll("tr[data-id]")].map((row) => row.dataset.id));
-  const wanted = [...page.querySelectorAll("[data-live]")];
-  const here = [...document.querySelectorAll("[data-live]")];
-  if (wanted.length !== here.length || wanted.some((part, index) => part.id !== here[index].id)) {
+  const freshParts = [...page.querySelectorAll("[data-live]")];
+  const parts = [...document.querySelectorAll("[data-live]")];
+  if (freshParts.length !== parts.length || freshParts.some((part, index) => part.id !== parts[index].id)) {
     // A part was added or removed, such as the first failure: replace the whole content.
     replace(document.getElementById("main"), page.getElementById("main"));
   } else {
-    here.forEach((part, index) => replace(part, wanted[index]));
+    parts.forEach((part, index) => replace(part, freshParts[index]));
   }
   if (known.size > 0) {
     for (const row of document.querySelectorAll("tr[data-id]")) {

@@ -1,4 +1,4 @@
-"""Render answers as text for the terminal. Tables are cut to ``width``; None cuts nothing."""
+"""Render answers as text for the terminal. Tables are cut to ``width``. None means no cut."""
 
 from collections.abc import Iterator
 
@@ -28,16 +28,16 @@ _MOST_RUNNING = 5
 _RUN_COLUMNS = (
     Column("ID"),
     Column("Ended"),
-    Column("Handler or job", stretch=True),
-    Column("Trigger", stretch=True),
+    Column("Handler or job", can_be_cut=True),
+    Column("Trigger", can_be_cut=True),
     Column("Duration", right=True),
     Column("Result"),
-    Column("Error", stretch=True),
+    Column("Error", can_be_cut=True),
 )
 _ERROR_COLUMNS = (
     Column("ID", right=True),
-    Column("Error", stretch=True),
-    Column("Runs", right=True),
+    Column("Error", can_be_cut=True),
+    Column("Failures", right=True),
     Column("Total", right=True),
     Column("First seen"),
     Column("Last seen"),
@@ -47,12 +47,12 @@ _SESSION_COLUMNS = (
     Column("ID", right=True),
     Column("Started"),
     Column("Ended"),
-    Column("Uptime", right=True),
+    Column("Duration", right=True),
     Column("State"),
-    Column("Reason", stretch=True),
+    Column("Reason", can_be_cut=True),
     Column("Runs", right=True),
-    Column("Failed", right=True),
-    Column("Lost", right=True),
+    Column("Failures", right=True),
+    Column("Lost records", right=True),
 )
 
 
@@ -90,21 +90,21 @@ def runs(found: tuple[Run, ...], now_us: int, width: int | None = None) -> str:
 def registrations(
     found: tuple[Registration, ...], kind: KindLabels, app: str | None = None, width: int | None = None
 ) -> str:
-    """Render handlers or jobs as a table; ``app`` is the filter, for the message if there are none."""
+    """Render handlers or jobs as a table; ``app`` is the filter; the message for an empty list contains it."""
     if not found and app:
         return f"There are no {kind.plural} of an app {app!r}. Without --app, the {kind.plural} of all apps are listed."
     if not found:
         return f"No {kind.plural} yet. They appear when an app registers them."
     columns = (
         Column("ID", right=True),
-        Column(kind.name.capitalize(), stretch=True),
-        Column(kind.source, stretch=True),
+        Column(kind.name.capitalize(), can_be_cut=True),
+        Column(kind.source, can_be_cut=True),
         Column("Runs", right=True),
-        Column("Failed", right=True),
+        Column("Failures", right=True),
         Column("p50", right=True),
         Column("p95", right=True),
         Column("Not run", right=True),
-        Column("Last"),
+        Column("Last result"),
     )
     rows = [
         (
@@ -143,7 +143,7 @@ def error_groups(found: tuple[ErrorGroup, ...], now_us: int, width: int | None =
 
 
 def sessions(found: tuple[Session, ...], now_us: int, width: int | None = None, *, filtered: bool = False) -> str:
-    """Render sessions as a table; ``filtered`` means that there may be others."""
+    """Render sessions as a table; ``filtered`` means that filters may hide others."""
     if not found and filtered:
         return "No session in this time range. Without --since and --until, all sessions are listed."
     if not found:
@@ -258,5 +258,5 @@ def _call_lines(call: ServiceCall, now_us: int, width: int | None) -> Iterator[s
     yield ""
     yield plain(f"Called {call.service}{target}{data}{error}")
     if call.caused:
-        yield "Caused"
+        yield "Triggered runs"
         yield runs(call.caused, now_us, width)

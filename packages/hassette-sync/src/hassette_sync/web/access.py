@@ -81,8 +81,8 @@ class AccessControl:
             await self._app(scope, receive, _with_headers(send))
         elif scope["type"] == "http" and "text/html" in headers.get("accept", ""):
             query = scope["query_string"].decode("latin-1")
-            wanted = scope["path"] + (f"?{query}" if query else "")
-            await _respond(send, 303, "", location=f"/login?next={quote(wanted, safe='/')}")
+            target = scope["path"] + (f"?{query}" if query else "")
+            await _respond(send, 303, "", location=f"/login?next={quote(target, safe='/')}")
         else:
             await _refuse(scope, receive, send, 401, "A token is required: send “Authorization: Bearer <token>”.")
 

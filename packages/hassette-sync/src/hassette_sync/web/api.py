@@ -61,10 +61,10 @@ async def registration(data: Data, time_range: Range, id_: Id) -> RegistrationDe
 
 @api.get("/runs")
 async def runs(
-    data: Data, time_range: Range, wanted: Filter, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+    data: Data, time_range: Range, run_filter: Filter, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> RunsPage:
     """Runs, newest first."""
-    return await data.runs(wanted, time_range, cursor=cursor, limit=limit)
+    return await data.runs(run_filter, time_range, cursor=cursor, limit=limit)
 
 
 @api.get("/runs/facets")

@@ -77,22 +77,26 @@ async def registration(request: Request, data: Data, time_range: Range, id_: Id)
 
 
 @pages.get("/runs")
-async def runs(request: Request, data: Data, time_range: Range, wanted: Filter, cursor: Cursor = None) -> Response:
+async def runs(request: Request, data: Data, time_range: Range, run_filter: Filter, cursor: Cursor = None) -> Response:
     """Runs, with filters."""
     time_range = await data.covered(time_range)
     # Only the first page of a range without an end gets new runs.
     follows = cursor is None and not request.query_params.get("until")
     follow_from = await data.newest_id() if follows else None
-    named = await data.registration(wanted.registration_id, time_range) if wanted.registration_id is not None else None
+    filtered_registration = (
+        await data.registration(run_filter.registration_id, time_range)
+        if run_filter.registration_id is not None
+        else None
+    )
     return await page(
         request,
         "runs.html",
         time_range=time_range,
         follow_from=follow_from,
-        answer=await data.runs(wanted, time_range, cursor=cursor, limit=100),
+        answer=await data.runs(run_filter, time_range, cursor=cursor, limit=100),
         facets=await data.run_facets(time_range),
-        wanted=wanted,
-        named=named,
+        run_filter=run_filter,
+        filtered_registration=filtered_registration,
         cursor=cursor,
     )
 

@@ -88,7 +88,7 @@ def _render(request: Request, template: str, /, **values: Any) -> str:
         query=query,
         since=since,
         # The time range for links to other lists.
-        span=urlencode({"since": since, "until": until} if until else {"since": since}),
+        range_query=urlencode({"since": since, "until": until} if until else {"since": since}),
         now_us=at_us,
         moment=functools.partial(formatting.moment, now_us=at_us),
         tick_label=functools.partial(_tick_label, at_us=at_us),
@@ -101,8 +101,8 @@ def _render(request: Request, template: str, /, **values: Any) -> str:
 def _link(path: str, query: Mapping[str, str], /, **changes: object) -> str:
     """Return the URL of this page with changed parameters. None removes a parameter."""
     merged = {**query, **changes}
-    wanted = {key: str(value) for key, value in merged.items() if value is not None}
-    return f"{path}?{urlencode(wanted)}" if wanted else path
+    query_items = {key: str(value) for key, value in merged.items() if value is not None}
+    return f"{path}?{urlencode(query_items)}" if query_items else path
 
 
 def _utc_offset_us(at_us: int) -> int:
