@@ -124,6 +124,18 @@ async def test_an_unknown_time_zone_is_logged_and_the_place_is_set_nevertheless(
     ) == 1
 
 
+async def test_home_facts_stop_while_home_assistant_is_absent() -> None:
+    executor = CommandExecutor()
+    link = HomeAssistantLink("http://127.0.0.1:1", "token", cache=StateCache(), on_event=lambda _: None)
+    facts = HomeFacts(link, executor, SchedulerService(executor))
+    await facts.start()
+    serving = asyncio.create_task(facts.serve())
+    await asyncio.sleep(0)
+    await facts.stop()
+    async with asyncio.timeout(patience(10)):
+        await serving
+
+
 async def test_a_session_has_versions_place_and_reason_of_its_end(
     make_config: Callable[..., HassetteConfig],
 ) -> None:

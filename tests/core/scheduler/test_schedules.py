@@ -117,7 +117,7 @@ def test_a_cron_expression_of_six_fields_has_seconds() -> None:
 
 @pytest.mark.parametrize("expression", ["", "7 * *", "61 * * * *", "0 0 30 2 *", "every day", 7])
 def test_a_cron_expression_that_never_matches_is_rejected(expression: str) -> None:
-    with pytest.raises(RegistrationError, match=r"expression must be a cron expression .* that matches some time"):
+    with pytest.raises(RegistrationError, match=r"expression must be a cron expression that matches some time"):
         Cron(expression).check()
 
 

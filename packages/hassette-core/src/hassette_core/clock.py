@@ -148,10 +148,7 @@ class ManualClock:
 
 
 STEP = timedelta(seconds=1)
-"""The wall clock counts as set when it moves by more than this relative to the monotonic clock.
-
-NTP also corrects a clock gradually. These corrections stay below this limit.
-"""
+"""The wall clock counts as set when it has moved by more than this relative to the monotonic clock."""
 
 
 class ClockDrift:
@@ -171,9 +168,10 @@ class ClockDrift:
         self._monotonic_ns = self._clock.monotonic_ns()
 
     def take_jump(self) -> timedelta:
-        """Return how far the wall clock has jumped since the last call, and measure later jumps from now on.
+        """Return a jump of the wall clock, and measure later jumps from now on.
 
-        The result is positive for a jump forward, negative for a jump back, and zero without a jump.
+        The result is positive for a jump forward, negative for a jump back, and zero if there is no jump of more than
+        `STEP`. In the last case, smaller differences are kept and add up.
         """
         passed = timedelta(microseconds=(self._clock.monotonic_ns() - self._monotonic_ns) / 1000)
         jump = self._clock.now() - self._wall - passed

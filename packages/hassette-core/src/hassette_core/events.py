@@ -29,7 +29,7 @@ class Context(NamedTuple):
 
     Attributes:
         id: A ULID of 26 characters, which Home Assistant creates.
-        parent_id: The id of the context that caused this one. None if there is no known cause.
+        parent_id: The id of the context that caused this context. None if the cause is unknown.
         user_id: The Home Assistant user who caused the state or event. None if no user did.
     """
 
@@ -74,7 +74,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event of Home Assistant. A change of state is a `StateChanged`, which is also an `Event`.
+    """An event of Home Assistant. A state change is a `StateChanged`, which is also an `Event`.
 
     Example:
         A handler receives the event if it has a parameter with this annotation::

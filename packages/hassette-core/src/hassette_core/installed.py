@@ -9,7 +9,7 @@ SERVICES = "hassette.services"
 COMMANDS = "hassette.commands"
 
 Command = Callable[[Sequence[str]], int]
-"""Type of an entry point in the group ``hassette.commands``: takes arguments, returns an exit code."""
+"""Type of an entry point in the group ``hassette.commands``. It takes arguments and returns an exit code."""
 
 
 FindEntryPoints = Callable[[str], Iterable[EntryPoint]]

@@ -102,7 +102,7 @@ def _create_all(
             plugin = create(point.load(), settings)
         except ValueError as error:
             problems.add_rejected(point.name, settings, redact(str(error)))
-        except Exception as error:  # noqa: BLE001  code of other packages may raise anything; the apps run without it
+        except Exception as error:  # noqa: BLE001  a plugin may raise any exception; the apps run without it
             _report_broken(point, error, board)
         else:
             if plugin is not None:

@@ -158,7 +158,7 @@ class Hold:
 
     def offer(self, delivery: Delivery) -> None:
         """Hold the change. If another change of this entity is held, drop that one."""
-        assert isinstance(delivery.event, StateChanged)  # only listeners to changes have a duration
+        assert isinstance(delivery.event, StateChanged)  # only a listener with a change filter has a duration
         entity_id = delivery.event.entity_id
         self.drop(entity_id)
         timer = self._clock.call_later(self._duration_s, lambda: self._fire(entity_id))

@@ -128,8 +128,8 @@ def check_entity(entity_id: object) -> str:
         return "*.*"
     if _ENTITY.fullmatch(entity_id) is None:
         raise RegistrationError(
-            "entity_id must be lower case letters, digits and underscores with one dot, such as 'light.hall', or a"
-            f" glob with * ? [abc], got {entity_id!r}; did you mean {_corrected(entity_id)!r}?"
+            "entity_id must consist of lower case letters, digits and underscores with one dot, such as 'light.hall',"
+            f" or be a glob with * ? [abc], got {entity_id!r}; did you mean {_corrected(entity_id)!r}?"
         )
     return entity_id
 

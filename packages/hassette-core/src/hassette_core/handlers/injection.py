@@ -101,7 +101,7 @@ def _parameters(handler: Handler) -> list[inspect.Parameter]:
     except Exception as error:  # noqa: BLE001  an annotation is code of the app and may raise any exception
         raise RegistrationError(
             f"handler {name_of(handler)} has an annotation that cannot be evaluated: {describe_error(error)};"
-            " write a type, with None inside the quotes if it is quoted: 'NewState | None'"
+            " write a type; in a quoted annotation, None must be inside the quotes: 'NewState | None'"
         ) from None
     ignored = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p for p in signature.parameters.values() if p.kind not in ignored]
@@ -143,7 +143,7 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
     """Return the annotation without ``| None``, and whether it had it: ``NewState | None`` gives (NewState, True)."""
     if get_origin(annotation) not in (Union, UnionType) or NoneType not in get_args(annotation):
         return annotation, False
-    return Union[tuple(arm for arm in get_args(annotation) if arm is not NoneType)], True  # noqa: UP007  known only now
+    return Union[tuple(arm for arm in get_args(annotation) if arm is not NoneType)], True  # noqa: UP007  the types are only known at runtime
 
 
 def _converter(

@@ -32,7 +32,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class ParameterMarker:
-    """Marks an annotated parameter that an event fills in. Most of them need a state change."""
+    """Marks a parameter that gets its value from the event. Most markers need a state change."""
 
     def provide(self, event: Any) -> object:
         """Return the value, or `Missing` with the reason."""
@@ -40,7 +40,7 @@ class ParameterMarker:
 
     @property
     def needs_change(self) -> bool:
-        """True when only a state change can fill it in."""
+        """True when only a state change contains the value."""
         return True
 
 
@@ -54,7 +54,7 @@ class WholeEvent(ParameterMarker):
 
     @property
     def needs_change(self) -> bool:
-        """Return False, because every event can fill it in."""
+        """Return False, because the value is the event itself."""
         return False
 
 
@@ -134,8 +134,8 @@ class Data(ParameterMarker):
 
 
 NewState = Annotated[State, _New()]
-"""The state after the change; there is none when the entity was removed."""
+"""The state after the change. When the entity was removed, there is no such state."""
 OldState = Annotated[State, _Old()]
-"""The state before the change; there is none when the entity was added."""
+"""The state before the change. When the entity was added, there is no such state."""
 EntityId = Annotated[str, _Entity()]
 """The id of the entity that changed."""

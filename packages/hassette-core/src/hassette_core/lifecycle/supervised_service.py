@@ -50,7 +50,7 @@ class SupervisedService:
     Attributes:
         name: Name of the service.
         spec: The service and its rules.
-        status: Its newest status.
+        status: Newest status of the service.
         attempted: Set once the service has started, or its first attempt to start has failed.
     """
 
@@ -122,7 +122,7 @@ class SupervisedService:
     async def _run_once(self) -> tuple[bool, str | None]:
         """Start the service and serve once. Return whether the start succeeded, and the problem.
 
-        Without a problem, the supervision of this service is over.
+        If the problem is None, the service must not be started again.
         """
         service, started = self.spec.service, False
         if not self._failed_starts:
@@ -158,7 +158,7 @@ class SupervisedService:
         self.attempted.set()
 
     def _pause_after(self, problem: str, *, at_start: bool) -> float | None:
-        """Return the pause before the next attempt, in seconds; None if there is none, because the process ends."""
+        """Return the pause before the next attempt, in seconds; None if there is no next attempt."""
         required = self.spec.required
         if at_start and not required:
             # Failed starts have no budget, because a missing resource, such as free disk space, may return after days.

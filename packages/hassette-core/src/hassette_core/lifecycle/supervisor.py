@@ -17,15 +17,15 @@ class SupervisorObserver(Protocol):
     """Receives the supervisor's events, on the event loop. No method may raise an exception."""
 
     def status_changed(self, report: StatusReport) -> None:
-        """Receive the new status of a service. The board already shows it."""
+        """Handle the new status of a service. The board already shows it."""
         ...
 
     def failed(self, cause: FatalError) -> None:
-        """Receive the reason why the process must end. All services are stopped afterwards."""
+        """Handle the failure that ends the process. All services are stopped afterwards."""
         ...
 
     def cancelled(self) -> None:
-        """Learn that `Supervisor.run` was cancelled without a request to stop. All services are stopped afterwards."""
+        """Handle a cancellation of `Supervisor.run` without a request to stop. All services are stopped afterwards."""
         ...
 
 

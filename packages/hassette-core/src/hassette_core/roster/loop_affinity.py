@@ -31,8 +31,8 @@ class LoopAffinity:
         """
         if self._foreign_loop() is not None:
             raise RegistrationError(
-                f"{subject} cannot be registered in a thread, and a handler that is a plain `def` (or a lambda) runs in"
-                " one: make that handler an `async def`, and await its blocking work with asyncio.to_thread"
+                f"{subject} cannot be registered in a thread. A handler that is a plain `def` (or a lambda) runs in a"
+                " thread: make that handler an `async def`, and await its blocking work with asyncio.to_thread"
             )
 
     def call(self, function: Callable[[], None]) -> None:

@@ -118,6 +118,6 @@ class Roster(Generic[EntryT]):
             number += 1
         where = "".join(f" on {topic}" for topic in topics)
         raise RegistrationError(
-            f"{app}.{instance} already has a {self._kind} named {name!r}{where}. The history finds it by that name:"
-            f' cancel it first, or choose another name, such as name="{name}_{number}"'
+            f"{app}.{instance} already has a {self._kind} named {name!r}{where}. The history needs unique names: cancel"
+            f' that {self._kind} first, or choose another name, such as name="{name}_{number}"'
         )

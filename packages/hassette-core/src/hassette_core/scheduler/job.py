@@ -38,7 +38,7 @@ class Job:
 
     @property
     def active(self) -> bool:
-        """False once the job is cancelled, or once the only run of a job without repetition has started."""
+        """False once the job is cancelled, or once the run of a job that runs only once has started."""
         return self._job.active
 
     @property
@@ -55,9 +55,9 @@ class Job:
         self._service.cancel(self._job)
 
     def run_now(self) -> None:
-        """Run the job once, as soon as possible. Its schedule does not change, and its mode applies.
+        """Run the job once, as soon as possible. The schedule does not change, and the option ``mode`` applies.
 
-        Has no effect when the job has ended.
+        The call has no effect if the job has ended.
         """
         self._service.run_now(self._job)
 

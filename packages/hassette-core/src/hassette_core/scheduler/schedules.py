@@ -166,8 +166,8 @@ class Cron:
         except (CronSimError, StopIteration, AttributeError) as error:
             problem = f" ({error})" if str(error) else ""
             raise RegistrationError(
-                "expression must be a cron expression of five fields (minute hour day month weekday, such as"
-                " '0 7 * * MON-FRI') or six, with seconds first, that matches some time,"
+                "expression must be a cron expression that matches some time, with five fields (minute hour day month"
+                " weekday, such as '0 7 * * MON-FRI') or six fields (seconds first),"
                 f" got {self.expression!r}{problem}"
             ) from None
 

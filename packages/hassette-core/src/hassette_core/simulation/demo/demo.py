@@ -122,7 +122,7 @@ class Demo:
 
         Raises:
             FatalError: A failure ended the framework.
-            OSError: The simulated home cannot listen.
+            OSError: The simulated home cannot open its port.
         """
         options = self.options
         async with AsyncExitStack() as stack:

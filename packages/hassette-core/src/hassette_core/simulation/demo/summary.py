@@ -80,7 +80,7 @@ def _lost_records(result: DemoResult) -> str:
 
 
 def _command(program: str, find_program: Callable[[str], str | None]) -> str:
-    """Return the command line that runs ``hassette``: its path if the environment of this program is not activated."""
+    """Return the command that runs ``hassette``, with its path if the shell would not find it."""
     path = Path(program)
     return str(path) if path.name == "hassette" and find_program("hassette") is None else "hassette"
 
