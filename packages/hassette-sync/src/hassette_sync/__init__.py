@@ -1,4 +1,4 @@
-"""Read the history of Hassette: questions in, typed answers out."""
+"""Read the history of Hassette: methods answer questions with typed values."""
 
 from hassette_sync.__about__ import __version__
 from hassette_sync.errors import (

@@ -1,4 +1,4 @@
-"""Present state of the framework: the protocol `LiveFeed`, and two implementations of it.
+"""Present state of the framework: the protocol `LiveFeed` and two implementations.
 
 The framework provides a `LiveFeed` in its process. In other processes, `NoFeed` takes its place. `MemoryFeed` is for
 tests. Runs and failures have the shapes of `hassette_store.rows`.

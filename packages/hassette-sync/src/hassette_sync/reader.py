@@ -222,7 +222,7 @@ class Connection:
     """Open connection with the identity of its file and the deadline of its question.
 
     Attributes:
-        aio: The connection itself.
+        aio: The open connection.
         identity: Device and inode of the file.
         version: Result of `_version` at the opening if SQLite treats the file as unchanging, otherwise None.
         deadline: Deadline of the current question, on the monotonic clock.

@@ -183,11 +183,11 @@ class DataSyncService:
                     yield update
 
     async def follow_limited(self, after: int, at_most: int) -> AsyncGenerator[Update]:
-        """Yield the runs as they end, like `follow`, but at most a number of runs at once.
+        """Yield the runs as they end, like `follow`, but replace many new runs at once by one `TooManyRuns`.
 
         Args:
             after: Id of the last run that the caller received.
-            at_most: Maximum number of new runs at once. If there are more, one `TooManyRuns` is sent in their place.
+            at_most: Maximum number of new runs that are yielded at once.
 
         Raises:
             DroppedError: The follower was too slow, or Hassette is stopping.

@@ -1,6 +1,7 @@
 """Kinds of registrations and of their runs: names, triggers, and words for display.
 
-`hassette_store.kinds` lists the kinds. This module contains their types, and the words for the pages and the terminal.
+`hassette_store.kinds` lists the kinds. This module contains the types of their triggers, and words for the pages and
+the terminal.
 """
 
 # ruff: noqa: D102  `TriggerBase` documents the properties of the triggers
@@ -204,7 +205,7 @@ class EventTrigger(TriggerBase):
 
 
 class DueTrigger(TriggerBase):
-    """Time at which a job was due."""
+    """Due time that triggered a job."""
 
     run_kind: ClassVar[Kind] = "job"
 

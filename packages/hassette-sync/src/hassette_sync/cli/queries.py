@@ -37,7 +37,7 @@ def _show(
         # Only ASCII, so that the output does not depend on the encoding of the pipe.
         show_output(json.dumps(answer.model_dump(mode="json"), indent=2))
     else:
-        # Names of apps and entities may contain control characters, which the terminal would execute.
+        # Names of apps and entities may contain control characters, which the terminal would interpret.
         show_output(plain_lines(to_text(answer)))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hassette_store.statuses import STATUS_NAMES
 
 PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-"""Share of the runs for each percentile in the answers."""
+"""Percentiles in the answers: the name and the share of the runs."""
 
 _SUMS = f"""
     {", ".join(f"coalesce(sum({status}), 0) AS {status}" for status in STATUS_NAMES)},

@@ -66,7 +66,7 @@ def _size_of(path: Path) -> int:
     for file in (path, path.with_name(f"{path.name}-wal")):
         try:
             size += file.stat().st_size
-        except OSError:  # SQLite creates and deletes the log as needed
+        except OSError:  # SQLite creates and deletes the write-ahead log as needed
             continue
     return size
 

@@ -20,7 +20,7 @@ _MAX_POINTS = 400
 
 
 async def end_of_now(transaction: ReadTransaction) -> int:
-    """Return the end of a range until now: one second from now, or after the newest run if its time is later.
+    """Return the end of a range until now: one second from now, or from the newest run if it is in the future.
 
     If a clock was ahead, the history contains runs with a future time. Ids only increase, so new runs also get a future
     id until the corrected clock reaches that time. Questions about the present must include these runs.

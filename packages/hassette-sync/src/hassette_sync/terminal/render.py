@@ -90,7 +90,7 @@ def runs(found: tuple[Run, ...], now_us: int, width: int | None = None) -> str:
 def registrations(
     found: tuple[Registration, ...], kind: KindLabels, app: str | None = None, width: int | None = None
 ) -> str:
-    """Render handlers or jobs as a table; ``app`` is the filter; the message for an empty list contains it."""
+    """Render handlers or jobs as a table. If there are none, the message names ``app``, the filter."""
     if not found and app:
         return f"There are no {kind.plural} of an app {app!r}. Without --app, the {kind.plural} of all apps are listed."
     if not found:
@@ -143,7 +143,7 @@ def error_groups(found: tuple[ErrorGroup, ...], now_us: int, width: int | None =
 
 
 def sessions(found: tuple[Session, ...], now_us: int, width: int | None = None, *, filtered: bool = False) -> str:
-    """Render sessions as a table; ``filtered`` means that filters may hide others."""
+    """Render sessions as a table. ``filtered`` means that filters may hide other sessions."""
     if not found and filtered:
         return "No session in this time range. Without --since and --until, all sessions are listed."
     if not found:

@@ -69,7 +69,7 @@ def _min_table_width(columns: Sequence[Column], cells: Sequence[Sequence[str]]) 
 
 
 def plain(text: str) -> str:
-    """Replace line breaks and control characters by spaces, so that the terminal does not execute them."""
+    """Replace line breaks and control characters by spaces, so that the terminal does not interpret them."""
     return "".join(" " if unicodedata.category(letter) in ("Cc", "Cf", "Zl", "Zp") else letter for letter in text)
 
 

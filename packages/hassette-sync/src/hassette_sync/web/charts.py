@@ -50,7 +50,7 @@ class Chart:
         columns: One column per period.
         grid: (y, count) of the horizontal lines.
         p95_lines: Points of each p95 line in SVG syntax. A line ends at a period without runs.
-        p95_top_us: The highest p95. The line has it at 92 % of the height.
+        p95_top_us: The highest p95, which is drawn at 92 % of the height.
     """
 
     columns: tuple[Column, ...]
