@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hassette_store.ids import first_id_at
 
+# Also `python benchmarks/NAME.py`, without nox or pytest, must find the shape of the rows.
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from support.rows import Batch, Due, Effects, Event, Failure, Frame, Job, Listener, LogLine, Run, ServiceCall

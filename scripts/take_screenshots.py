@@ -3,7 +3,7 @@
 Usage: python scripts/take_screenshots.py                 # docs/images/overview.png
        python scripts/take_screenshots.py --all FOLDER    # each page, wide and narrow, light and dark
 
-The pages show a simulated day, written by tests/support/history.py, and a live feed. The script needs Chromium,
+The pages show a simulated day (tests/support/plausible_history.py) and a live feed. The script needs Chromium,
 hassette-sync[web] and the dependency group ``browser``.
 """
 
@@ -22,14 +22,15 @@ from typing import Any
 from playwright.async_api import Browser, async_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests"))  # the script is run by hand, so no tool sets PYTHONPATH for it
 
 from hassette_sync import DataSyncService, MemoryFeed, RunFilter  # noqa: E402  after the path
 from hassette_sync.live import MemorySnapshot  # noqa: E402
 from hassette_sync.plugin import create_web_service  # noqa: E402
 from hassette_sync.settings import WebSettings  # noqa: E402
 from hassette_sync.web.menu import MENU  # noqa: E402
-from support.history import HOUR, MINUTE, SECOND, plausible  # noqa: E402
+from support.history import HOUR, MINUTE, SECOND  # noqa: E402
+from support.plausible_history import plausible  # noqa: E402
 
 README_PICTURE = ROOT / "docs" / "images" / "overview.png"
 README_SIZE = {"width": 1240, "height": 1180}

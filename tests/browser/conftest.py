@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from support.history import History, plausible
+from support.history import History
+from support.plausible_history import plausible
 from support.waiting import patience
 
 sync_api = pytest.importorskip("playwright.sync_api")

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.loops import ManualLoop, manual_loop
+
 
 @pytest.fixture
 def quiet_outcomes() -> Iterator[None]:
@@ -13,3 +15,10 @@ def quiet_outcomes() -> Iterator[None]:
     logger.setLevel(logging.CRITICAL + 1)
     yield
     logger.setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def loop() -> Iterator[ManualLoop]:
+    """Provide an event loop whose clock moves only while a test waits in it."""
+    with manual_loop() as loop:
+        yield loop

@@ -19,6 +19,7 @@ from hassette_executor import (
     ListenerRegistration,
 )
 from hassette_store import DatabaseService
+from support.records import nothing
 from support.waiting import patience
 
 RUNS = 5_000
@@ -26,10 +27,6 @@ AT_ONCE = 50
 TRIGGER = EventTrigger("state_changed", "light.hall", "off", "on", "ctx-1")
 LISTENER = ListenerRegistration(app="light", instance="hall", name="on_motion", topic="state_changed.*", handler="on")
 JOB = JobRegistration(app="heating", instance="0", name="night", schedule="every 1 s", handler="heating.Night.run")
-
-
-async def nothing() -> None:
-    pass
 
 
 def command(number: int) -> InvokeHandler | ExecuteJob:

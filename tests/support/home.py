@@ -3,8 +3,9 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from hassette_core.bus import AppBus, BusService
@@ -16,6 +17,11 @@ from support.waiting import eventually
 
 NOON = datetime(2026, 6, 1, 10, 0, tzinfo=UTC)
 """Noon in Berlin: the start of the clock."""
+
+
+def due_after_noon(record: Any) -> timedelta:
+    """Return when a run was due, counted from noon."""
+    return timedelta(microseconds=record.trigger.due_us) - (NOON - datetime(1970, 1, 1, tzinfo=UTC))
 
 
 class Home:

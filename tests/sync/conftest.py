@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hassette_sync import DataSyncService
-from support import history
+from support import plausible_history
 from support.history import History, NewHistory
 
 
@@ -23,7 +23,7 @@ def empty_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def plausible_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("plausible") / "hassette.db"
-    history.plausible(path)
+    plausible_history.plausible(path)
     return path
 
 

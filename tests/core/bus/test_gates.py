@@ -9,6 +9,7 @@ from hassette_core.clock import ManualClock
 from hassette_core.events import Context, Event
 from hassette_executor import EventTrigger
 from support.home import Home
+from support.records import nothing
 
 _CLOCK = ManualClock()
 
@@ -94,14 +95,10 @@ def test_a_closed_debounce_counts_its_held_event_and_stops_its_timer() -> None:
     assert gate.clock.waiting == 0
 
 
-async def noop() -> None:
-    pass
-
-
 async def test_a_debounced_handler_runs_once_with_the_last_event_and_without_waiting_time(
     home: Home,
 ) -> None:
-    home.bus.on_state_change(noop, "sensor.power", debounce=2)
+    home.bus.on_state_change(nothing, "sensor.power", debounce=2)
     for value in range(5):
         home.change("sensor.power", str(value))
         await home.pass_time(1)
@@ -113,7 +110,7 @@ async def test_a_debounced_handler_runs_once_with_the_last_event_and_without_wai
 
 
 async def test_a_throttled_handler_runs_at_once_and_other_events_are_counted(home: Home) -> None:
-    home.bus.on_state_change(noop, "sensor.power", throttle=10)
+    home.bus.on_state_change(nothing, "sensor.power", throttle=10)
     for value in range(25):
         home.change("sensor.power", str(value))
         await home.pass_time(1)
@@ -123,7 +120,7 @@ async def test_a_throttled_handler_runs_at_once_and_other_events_are_counted(hom
 
 
 async def test_stopping_the_bus_drops_a_debounced_event_and_counts_it(home: Home) -> None:
-    home.bus.on_state_change(noop, "sensor.power", debounce=2)
+    home.bus.on_state_change(nothing, "sensor.power", debounce=2)
     home.change("sensor.power", "1")
     await home.bus_service.stop()
     assert home.clock.waiting == 0
@@ -132,7 +129,7 @@ async def test_stopping_the_bus_drops_a_debounced_event_and_counts_it(home: Home
 
 async def test_duration_runs_the_handler_when_the_state_has_lasted(home: Home) -> None:
     home.set_state("binary_sensor.door", "off")
-    home.bus.on_state_change(noop, "binary_sensor.door", changed_to="on", duration=60)
+    home.bus.on_state_change(nothing, "binary_sensor.door", changed_to="on", duration=60)
     home.change("binary_sensor.door", "on")
     await home.pass_time(59)
     await home.records(0)
@@ -142,7 +139,7 @@ async def test_duration_runs_the_handler_when_the_state_has_lasted(home: Home) -
 
 
 async def test_a_state_that_does_not_last_starts_the_duration_again(home: Home) -> None:
-    home.bus.on_state_change(noop, "binary_sensor.door", changed_to="on", duration=60)
+    home.bus.on_state_change(nothing, "binary_sensor.door", changed_to="on", duration=60)
     home.change("binary_sensor.door", "on")
     await home.pass_time(59)
     home.change("binary_sensor.door", "off")
@@ -155,7 +152,7 @@ async def test_a_state_that_does_not_last_starts_the_duration_again(home: Home) 
 
 
 async def test_a_change_that_still_meets_changed_to_does_not_restart_the_duration(home: Home) -> None:
-    home.bus.on_state_change(noop, "sensor.t", changed_to=lambda s: float(s) > 20, duration=60)
+    home.bus.on_state_change(nothing, "sensor.t", changed_to=lambda s: float(s) > 20, duration=60)
     home.change("sensor.t", "21")
     await home.pass_time(30)
     home.change("sensor.t", "22")
@@ -165,7 +162,7 @@ async def test_a_change_that_still_meets_changed_to_does_not_restart_the_duratio
 
 
 async def test_new_states_but_not_new_attributes_restart_a_duration_without_changed_to(home: Home) -> None:
-    home.bus.on_state_change(noop, "sensor.t", duration=60)
+    home.bus.on_state_change(nothing, "sensor.t", duration=60)
     home.change("sensor.t", "21")
     await home.pass_time(30)
     home.change("sensor.t", "22")
@@ -177,7 +174,7 @@ async def test_new_states_but_not_new_attributes_restart_a_duration_without_chan
 
 
 async def test_each_entity_of_a_glob_has_its_own_duration(home: Home) -> None:
-    home.bus.on_state_change(noop, "binary_sensor.*", changed_to="on", duration=60)
+    home.bus.on_state_change(nothing, "binary_sensor.*", changed_to="on", duration=60)
     home.change("binary_sensor.a", "on")
     await home.pass_time(30)
     home.change("binary_sensor.b", "on")
@@ -189,7 +186,7 @@ async def test_each_entity_of_a_glob_has_its_own_duration(home: Home) -> None:
 
 
 async def test_an_event_missed_while_the_connection_was_down_ends_a_duration_too(home: Home) -> None:
-    home.bus.on_state_change(noop, "binary_sensor.door", changed_to="on", duration=60)
+    home.bus.on_state_change(nothing, "binary_sensor.door", changed_to="on", duration=60)
     home.change("binary_sensor.door", "on")
     home.set_state("binary_sensor.door", "off")
     await home.pass_time(60)
@@ -197,7 +194,7 @@ async def test_an_event_missed_while_the_connection_was_down_ends_a_duration_too
 
 
 async def test_a_condition_that_fails_at_the_end_of_a_duration_is_counted(home: Home) -> None:
-    home.bus.on_state_change(noop, "sensor.t", changed_to=lambda s: float(s) > 20, duration=60)
+    home.bus.on_state_change(nothing, "sensor.t", changed_to=lambda s: float(s) > 20, duration=60)
     home.change("sensor.t", "21")
     home.set_state("sensor.t", "unavailable")
     await home.pass_time(60)
@@ -206,14 +203,14 @@ async def test_a_condition_that_fails_at_the_end_of_a_duration_is_counted(home: 
 
 
 async def test_cancelling_ends_a_duration(home: Home) -> None:
-    subscription = home.bus.on_state_change(noop, "binary_sensor.door", duration=60)
+    subscription = home.bus.on_state_change(nothing, "binary_sensor.door", duration=60)
     home.change("binary_sensor.door", "on")
     subscription.cancel()
     assert home.clock.waiting == 0
 
 
 async def test_a_debounce_begins_at_the_end_of_a_duration(home: Home) -> None:
-    home.bus.on_state_change(noop, "light.*", changed_to="on", duration=10, debounce=5)
+    home.bus.on_state_change(nothing, "light.*", changed_to="on", duration=10, debounce=5)
     home.change("light.a", "on")
     await home.pass_time(3)
     home.change("light.b", "on")

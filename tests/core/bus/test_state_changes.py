@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import inspect
 from typing import Any
 
 import pytest
@@ -10,28 +11,25 @@ from hassette_core.errors import RegistrationError
 from hassette_core.events import StateChanged
 from hassette_executor import ErrorContext, EventTrigger, Status
 from support.home import Home
-
-
-async def noop() -> None:
-    pass
+from support.records import nothing
 
 
 async def test_a_change_runs_the_handler_once_and_is_recorded_as_its_trigger(home: Home) -> None:
     home.set_state("light.hall", "off")
-    home.bus.on_state_change(noop, "light.hall")
+    home.bus.on_state_change(nothing, "light.hall")
     home.change("light.hall", "on")
     (record,) = await home.records(1)
     assert record.status is Status.SUCCESS
     assert record.trigger == EventTrigger("state_changed", "light.hall", "off", "on", "C1", "P1", "U1")
-    assert record.registration.key == ("app", "one", "noop", "state_changed.light.hall")
-    assert record.registration.source.file == __file__
-    assert record.registration.source.snippet.startswith("async def noop()")
+    assert record.registration.key == ("app", "one", "nothing", "state_changed.light.hall")
+    assert record.registration.source.file == inspect.getsourcefile(nothing)
+    assert record.registration.source.snippet.startswith("async def nothing()")
 
 
 async def test_a_change_of_attributes_alone_counts_only_with_include_attributes(home: Home) -> None:
     home.set_state("light.hall", "on", brightness=1)
-    home.bus.on_state_change(noop, "light.hall", name="state")
-    home.bus.on_state_change(noop, "light.hall", name="all", include_attributes=True)
+    home.bus.on_state_change(nothing, "light.hall", name="state")
+    home.bus.on_state_change(nothing, "light.hall", name="all", include_attributes=True)
     home.change("light.hall", "on", brightness=2)
     home.change("light.hall", "on", brightness=2)
     (record,) = await home.records(1)
@@ -50,11 +48,11 @@ async def test_adding_and_removing_an_entity_are_changes(home: Home, calls: list
 
 
 async def test_a_condition_is_not_called_with_a_missing_value(home: Home) -> None:
-    home.bus.on_state_change(noop, "sensor.t", changed_to=lambda celsius: float(celsius) > 20)
-    home.bus.on_state_change(noop, "sensor.t", changed_from=lambda celsius: float(celsius) > 20, name="from")
+    home.bus.on_state_change(nothing, "sensor.t", changed_to=lambda celsius: float(celsius) > 20)
+    home.bus.on_state_change(nothing, "sensor.t", changed_from=lambda celsius: float(celsius) > 20, name="from")
     home.change("sensor.t", "21")
     home.change("sensor.t", None)
-    assert [record.registration.name for record in await home.records(2)] == ["noop", "from"]
+    assert [record.registration.name for record in await home.records(2)] == ["nothing", "from"]
     assert await home.skipped() == {}
 
 
@@ -76,7 +74,7 @@ async def test_changed_to_takes_a_value_a_collection_or_a_function(
 
 
 async def test_changed_from_checks_the_state_before_and_a_missing_one_does_not_match(home: Home) -> None:
-    home.bus.on_state_change(noop, "light.hall", changed_from=["off", "dim"])
+    home.bus.on_state_change(nothing, "light.hall", changed_from=["off", "dim"])
     for state in ("on", "off", "on", None, "off"):
         home.change("light.hall", state)
     (record,) = await home.records(1)
@@ -85,7 +83,7 @@ async def test_changed_from_checks_the_state_before_and_a_missing_one_does_not_m
 
 async def test_on_attribute_change_watches_one_attribute(home: Home) -> None:
     home.set_state("light.hall", "on", brightness=10, color="red")
-    home.bus.on_attribute_change(noop, "light.hall", "brightness", changed_to=lambda value: value > 50)
+    home.bus.on_attribute_change(nothing, "light.hall", "brightness", changed_to=lambda value: value > 50)
     home.change("light.hall", "on", brightness=10, color="blue")
     home.change("light.hall", "on", brightness=20)
     home.change("light.hall", "off", brightness=90)
@@ -110,7 +108,7 @@ async def test_an_attribute_of_another_type_is_not_the_expected_value(
     home: Home, option: str, expected: Any, others: list[Any], equal: Any
 ) -> None:
     home.set_state("climate.hall", "heat", target="something else")
-    home.bus.on_attribute_change(noop, "climate.hall", "target", **{option: expected})
+    home.bus.on_attribute_change(nothing, "climate.hall", "target", **{option: expected})
     for number, other in enumerate(others):
         home.change("climate.hall", "heat", target=other)
         home.change("climate.hall", "heat", target=f"something else {number}")
@@ -122,7 +120,7 @@ async def test_an_attribute_of_another_type_is_not_the_expected_value(
 
 
 async def test_where_is_called_only_for_events_of_the_topic(home: Home) -> None:
-    home.bus.on_state_change(noop, "light.*", where=lambda event: event.entity_id.endswith("hall"))
+    home.bus.on_state_change(nothing, "light.*", where=lambda event: event.entity_id.endswith("hall"))
     home.change("light.porch", "on")
     home.change("light.hall", "on")
     (record,) = await home.records(1)
@@ -135,8 +133,8 @@ async def test_a_failed_condition_affects_only_its_listener_and_is_counted(
 ) -> None:
     broken = {option: lambda _: 1 / 0}
     home.set_state("light.hall", "off")
-    subscription = home.bus.on_state_change(noop, "light.hall", name="broken", **broken)
-    home.bus.on_state_change(noop, "light.hall", name="sound")
+    subscription = home.bus.on_state_change(nothing, "light.hall", name="broken", **broken)
+    home.bus.on_state_change(nothing, "light.hall", name="sound")
     for state in ("on", "off", "on"):
         home.change("light.hall", state)
     records = await home.records(3)
@@ -147,9 +145,9 @@ async def test_a_failed_condition_affects_only_its_listener_and_is_counted(
 
 
 async def test_on_event_takes_a_type_or_a_glob(home: Home) -> None:
-    home.bus.on_event(noop, "button_pressed", name="exact")
-    home.bus.on_event(noop, "button_*", name="glob", where=lambda event: event.data["times"] == 2)
-    home.bus.on_event(noop, "*", name="all")
+    home.bus.on_event(nothing, "button_pressed", name="exact")
+    home.bus.on_event(nothing, "button_*", name="glob", where=lambda event: event.data["times"] == 2)
+    home.bus.on_event(nothing, "*", name="all")
     home.fire("button_pressed", times=1, entity_id="event.button")
     home.fire("button_pressed", times=2)
     home.change("light.hall", "on")
@@ -160,20 +158,20 @@ async def test_on_event_takes_a_type_or_a_glob(home: Home) -> None:
 
 async def test_on_event_with_state_changed_gets_every_message_about_an_entity(home: Home) -> None:
     home.set_state("light.hall", "on")
-    home.bus.on_event(noop, "state_changed")
+    home.bus.on_event(nothing, "state_changed")
     home.change("light.hall", "on")
     await home.records(1)
 
 
 async def test_a_cancelled_subscription_gets_no_event_and_is_retired(home: Home) -> None:
-    subscription = home.bus.on_state_change(noop, "light.hall")
+    subscription = home.bus.on_state_change(nothing, "light.hall")
     subscription.cancel()
     subscription.cancel()
     home.change("light.hall", "on")
     await home.records(0)
     assert not subscription.active
-    assert await home.retired() == ["noop"]
-    home.bus.on_state_change(noop, "light.hall")  # its name is free again
+    assert await home.retired() == ["nothing"]
+    home.bus.on_state_change(nothing, "light.hall")  # its name is free again
 
 
 async def test_a_listener_cancelled_by_another_during_the_same_event_is_not_run(home: Home) -> None:
@@ -181,16 +179,16 @@ async def test_a_listener_cancelled_by_another_during_the_same_event_is_not_run(
         second.cancel()
         return True
 
-    home.bus.on_state_change(noop, "light.hall", name="first", where=first)
-    second = home.bus.on_state_change(noop, "light.hall", name="second")
+    home.bus.on_state_change(nothing, "light.hall", name="first", where=first)
+    second = home.bus.on_state_change(nothing, "light.hall", name="second")
     home.change("light.hall", "on")
     (record,) = await home.records(1)
     assert record.registration.name == "first"
 
 
 async def test_one_trigger_is_shared_by_all_listeners_of_an_event(home: Home) -> None:
-    home.bus.on_state_change(noop, "light.hall", name="a")
-    home.bus.on_state_change(noop, "light.*", name="b")
+    home.bus.on_state_change(nothing, "light.hall", name="a")
+    home.bus.on_state_change(nothing, "light.*", name="b")
     home.change("light.hall", "on")
     a, b = await home.records(2)
     assert a.trigger is b.trigger
@@ -251,7 +249,7 @@ async def test_the_error_hook_of_a_once_listener_is_called_for_a_failed_run(home
 
 async def test_settings_list_the_options_that_differ_from_the_defaults(home: Home) -> None:
     subscription = home.bus.on_state_change(
-        noop,
+        nothing,
         "light.hall",
         changed_from=["off", "dim"],
         changed_to="on",
@@ -274,29 +272,29 @@ async def test_settings_list_the_options_that_differ_from_the_defaults(home: Hom
 
 
 async def test_a_duplicate_name_is_rejected_with_a_free_one(home: Home) -> None:
-    home.bus.on_state_change(noop, "light.hall")
-    home.bus.on_state_change(noop, "light.hall", name="noop_2")
-    with pytest.raises(RegistrationError, match='name="noop_3"'):
-        home.bus.on_state_change(noop, "light.hall")
-    home.bus.on_state_change(noop, "light.porch")  # another topic is another key
+    home.bus.on_state_change(nothing, "light.hall")
+    home.bus.on_state_change(nothing, "light.hall", name="nothing_2")
+    with pytest.raises(RegistrationError, match='name="nothing_3"'):
+        home.bus.on_state_change(nothing, "light.hall")
+    home.bus.on_state_change(nothing, "light.porch")  # another topic is another key
 
 
 async def test_an_attribute_without_a_name_is_rejected(home: Home) -> None:
     with pytest.raises(RegistrationError, match="must be the name of one attribute"):
-        home.bus.on_attribute_change(noop, "light.hall", "")
+        home.bus.on_attribute_change(nothing, "light.hall", "")
 
 
 @pytest.mark.parametrize(
     ("option", "text"), [(lambda _: True, "a function"), (str.isdigit, "isdigit()"), ({"on"}, "on")]
 )
 async def test_conditions_are_shown_by_name(home: Home, option: Any, text: str) -> None:
-    subscription = home.bus.on_state_change(noop, "light.hall", changed_to=option)
+    subscription = home.bus.on_state_change(nothing, "light.hall", changed_to=option)
     assert subscription.registration.settings == (("changed_to", text),)
 
 
 async def test_attribute_values_may_be_of_any_kind(home: Home) -> None:
     home.set_state("light.hall", "on", effect=True)
-    home.bus.on_attribute_change(noop, "light.hall", "effect", changed_from=True, changed_to=5)
+    home.bus.on_attribute_change(nothing, "light.hall", "effect", changed_from=True, changed_to=5)
     home.change("light.hall", "on", effect=5)
     (record,) = await home.records(1)
     assert record.registration.settings == (("changed_from", "True"), ("changed_to", "5"))
@@ -349,7 +347,7 @@ async def test_an_option_that_can_never_work_is_rejected_by_name(
     home: Home, entity_id: Any, options: dict[str, Any], text: str
 ) -> None:
     with pytest.raises(RegistrationError, match=text):
-        home.bus.on_state_change(noop, entity_id, **options)
+        home.bus.on_state_change(nothing, entity_id, **options)
     home.change("light.a", "on")
     await home.records(0)
 
@@ -362,7 +360,7 @@ async def test_the_result_of_a_call_is_rejected_as_a_handler(home: Home) -> None
 @pytest.mark.parametrize("event_type", ["call service", "", 4])
 async def test_an_event_type_that_can_never_match_is_rejected(home: Home, event_type: Any) -> None:
     with pytest.raises(RegistrationError, match="event_type must be one word"):
-        home.bus.on_event(noop, event_type)
+        home.bus.on_event(nothing, event_type)
 
 
 async def test_a_stopped_bus_ignores_events_cancels_after_the_grace_and_can_start_again(home: Home) -> None:

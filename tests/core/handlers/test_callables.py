@@ -10,9 +10,7 @@ from hassette_core.errors import RegistrationError
 from hassette_core.handlers import inspect_callable
 from hassette_executor import Status
 from support.home import Home
-
-
-async def noop() -> None: ...
+from support.records import nothing
 
 
 def steps(*rest: object) -> Iterator[int]:
@@ -56,13 +54,13 @@ async def test_a_generator_function_is_rejected_for_every_option(home: Home, gen
         home.bus.on_state_change(generator, "light.a")
     for option in ("where", "changed_from", "changed_to", "on_error"):
         with pytest.raises(RegistrationError, match=f"{option} must not contain a yield"):
-            home.bus.on_state_change(noop, "light.a", **{option: generator})
+            home.bus.on_state_change(nothing, "light.a", **{option: generator})
     with pytest.raises(RegistrationError, match=r"where must not contain a yield"):
-        home.bus.on_event(noop, "button", where=generator)
+        home.bus.on_event(nothing, "button", where=generator)
     with pytest.raises(RegistrationError, match=r"handler must not contain a yield"):
         home.scheduler.run_in(generator, 1)
     with pytest.raises(RegistrationError, match=r"on_error must not contain a yield"):
-        home.scheduler.run_every(noop, 1, on_error=generator)
+        home.scheduler.run_every(nothing, 1, on_error=generator)
     home.change("light.a", "on")
     await home.records(0)
 
@@ -103,10 +101,10 @@ async def test_a_class_is_a_handler_that_makes_an_object(home: Home) -> None:
 class Reminder:
     async def on_door(self) -> None:
         if self:
-            await noop()
+            await nothing()
 
 
 def test_the_snippet_of_a_method_is_dedented() -> None:
     source = inspect_callable("handler", Reminder().on_door).source
     assert source is not None
-    assert source.snippet == "async def on_door(self) -> None:\n    if self:\n        await noop()"
+    assert source.snippet == "async def on_door(self) -> None:\n    if self:\n        await nothing()"

@@ -12,18 +12,14 @@ from hassette_core.clock import ManualClock, Timer
 from hassette_core.scheduler import AppScheduler, SchedulerService
 from hassette_executor import CommandExecutor, Status
 from support.home import Home
+from support.records import nothing
 from support.waiting import eventually
 
-
-async def noop() -> None:
-    pass
-
-
 REGISTRATIONS: dict[str, Callable[[Any], object]] = {
-    "run_in": lambda home: home.scheduler.run_in(noop, 5),
-    "run_daily": lambda home: home.scheduler.run_daily(noop, "07:00"),
-    "on_state_change": lambda home: home.bus.on_state_change(noop, "light.hall", duration=5),
-    "on_event": lambda home: home.bus.on_event(noop, "button"),
+    "run_in": lambda home: home.scheduler.run_in(nothing, 5),
+    "run_daily": lambda home: home.scheduler.run_daily(nothing, "07:00"),
+    "on_state_change": lambda home: home.bus.on_state_change(nothing, "light.hall", duration=5),
+    "on_event": lambda home: home.bus.on_event(nothing, "button"),
 }
 
 
@@ -42,7 +38,7 @@ async def test_a_registration_in_a_thread_is_rejected_and_leaves_nothing_behind(
     (record,) = await home.records(1)
     assert record.status is Status.ERROR
     assert record.failure.type == "hassette_core.errors.RegistrationError"
-    assert "'noop' cannot be registered in a thread" in record.failure.message
+    assert "'nothing' cannot be registered in a thread" in record.failure.message
     assert "make that handler an `async def`" in record.failure.message
     assert home.scheduler_service.upcoming() == []
     assert [listener.registration.name for listener in home.bus_service.listeners("app", "one")] == ["in_a_thread"]
@@ -57,7 +53,7 @@ async def test_a_registration_in_a_thread_is_rejected_and_leaves_nothing_behind(
 
 async def test_a_registration_in_another_event_loop_is_rejected(home: Home) -> None:
     async def register() -> None:
-        home.scheduler.run_in(noop, 5)
+        home.scheduler.run_in(nothing, 5)
 
     def in_another_loop() -> None:
         asyncio.run(register())
@@ -72,13 +68,13 @@ async def test_a_registration_in_another_event_loop_is_rejected(home: Home) -> N
 def test_every_thread_may_register_before_the_start() -> None:
     executor = CommandExecutor()
     bus, planner = BusService(executor, states={}), SchedulerService(executor)
-    AppBus(bus, "app", "one").on_event(noop, "button")
-    AppScheduler(planner, "app", "one").run_in(noop, 5)
+    AppBus(bus, "app", "one").on_event(nothing, "button")
+    AppScheduler(planner, "app", "one").run_in(nothing, 5)
     assert len(bus.listeners("app", "one")) == len(planner.jobs("app", "one")) == 1
 
 
 async def test_a_sync_handler_may_cancel_and_the_call_takes_effect_by_the_end_of_its_run(home: Home) -> None:
-    job = home.scheduler.run_every(noop, 10, name="job")
+    job = home.scheduler.run_every(nothing, 10, name="job")
 
     def cancel() -> None:
         job.cancel()
@@ -93,14 +89,14 @@ async def test_a_sync_handler_may_cancel_and_the_call_takes_effect_by_the_end_of
 
 
 async def test_a_sync_handler_may_cancel_all_listeners_and_jobs_of_its_app(home: Home) -> None:
-    home.scheduler.run_every(noop, 10, name="job")
+    home.scheduler.run_every(nothing, 10, name="job")
 
     def cancel_all() -> None:
         home.scheduler.cancel_all()
         home.bus.cancel_all()
 
     home.bus.on_event(cancel_all, "button")
-    home.bus.on_event(noop, "other")
+    home.bus.on_event(nothing, "other")
     home.fire("button")
     await home.records(1)
     assert home.scheduler_service.upcoming() == []
@@ -143,7 +139,7 @@ class TimerThreads(ManualClock):
 async def test_a_cancel_from_a_thread_takes_effect_on_the_event_loop() -> None:
     clock = TimerThreads()
     async with SchedulerService(CommandExecutor(), clock=clock) as planner:
-        job = AppScheduler(planner, "app", "one").run_in(noop, 100)
+        job = AppScheduler(planner, "app", "one").run_in(nothing, 100)
         await asyncio.to_thread(job.cancel)
         await eventually(lambda: clock.threads)
     assert clock.threads == [threading.main_thread()]
@@ -152,7 +148,7 @@ async def test_a_cancel_from_a_thread_takes_effect_on_the_event_loop() -> None:
 def test_cancel_after_the_end_of_the_loop_has_no_effect_and_no_error() -> None:
     async def start_and_stop() -> Any:
         async with SchedulerService(CommandExecutor()) as planner:
-            return AppScheduler(planner, "app", "one").run_in(noop, 100)
+            return AppScheduler(planner, "app", "one").run_in(nothing, 100)
 
     job = asyncio.run(start_and_stop())
     job.cancel()

@@ -1,0 +1,86 @@
+"""An idle executor sets no timer and never wakes up."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from hassette_executor import (
+    Clock,
+    CommandExecutor,
+)
+from support.loops import manual_loop
+from support.records import failing, forever, invoke, nothing
+from support.sinks import FaultySink
+from support.waiting import eventually
+
+
+async def test_idle_executor_never_wakes_up(monkeypatch: pytest.MonkeyPatch):
+    async with CommandExecutor(FaultySink()) as executor:
+        serving = asyncio.ensure_future(executor.serve())
+        for call in (nothing, failing, lambda: asyncio.sleep(0.3)):
+            await executor.execute(invoke(call, timeout_s=5))
+        await executor.force_flush()
+        await assert_silence(monkeypatch)
+        assert not serving.done()
+    await serving
+
+
+async def assert_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail if the loop is used within a second.
+
+    Work started by earlier runs, such as a log line in its thread, ends a moment later. Periodic work happens in every
+    second.
+    """
+    requests = requests_to(asyncio.get_running_loop(), monkeypatch)
+    for _ in range(8):
+        requests.clear()
+        await asyncio.sleep(1.2)
+        if len(requests) == 2:  # the sleep of this test: its timer, and the end of it
+            monkeypatch.undo()
+            return
+    pytest.fail("the idle loop is still used within a second:\n" + "\n".join(requests))
+
+
+async def test_long_run_does_not_wake_up_the_executor(monkeypatch: pytest.MonkeyPatch):
+    go = asyncio.Event()
+    async with CommandExecutor(sink := FaultySink()) as executor:
+        long = asyncio.ensure_future(executor.execute(invoke(go.wait, timeout_s=600)))
+        await eventually(lambda: any(batch.running for batch in sink.batches))
+        await assert_silence(monkeypatch)
+        await executor.execute(invoke(nothing, timeout_s=0.01))
+        assert (await executor.execute(invoke(forever, timeout_s=0.05))).status == "timed_out"
+        go.set()
+        await long
+        await eventually(lambda: sink.batches[-1].running == () or any(b.running == () for b in sink.batches))
+
+
+def requests_to(loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that grows with each request to the loop from now on."""
+    requests: list[str] = []
+
+    def watch(name: str) -> None:
+        real = getattr(loop, name)
+
+        def noted(*args: Any, **options: Any) -> Any:
+            requests.append(f"{name}{args}")
+            return real(*args, **options)
+
+        monkeypatch.setattr(loop, name, noted)
+
+    for name in ("call_soon", "call_soon_threadsafe", "call_at"):
+        watch(name)
+    return requests
+
+
+def test_sweeper_sets_no_timer_while_nothing_runs():
+    with manual_loop() as loop:
+
+        async def scenario() -> None:
+            async with CommandExecutor(clock=Clock(monotonic_ns=loop.monotonic_ns)) as executor:
+                await executor.execute(invoke(nothing))
+                assert loop.count_timers() > 0
+                await asyncio.sleep(1)
+                assert loop.count_timers() == 0
+
+        loop.run_until_complete(scenario())

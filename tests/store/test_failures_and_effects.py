@@ -1,0 +1,111 @@
+"""Failures and the effects of runs are stored completely, and shared texts once."""
+
+from hassette_store import DatabaseService
+from hassette_store.writing.encoding import BatchEncoder
+from hassette_store.writing.row_ids import NameIds, RegistrationIds
+from support.rows import (
+    T0_US,
+    Batch,
+    Effects,
+    Event,
+    Failure,
+    Listener,
+    LogLine,
+    ServiceCall,
+    invocation,
+    run_id,
+)
+from support.stores import Reader
+
+
+async def test_failures_with_the_same_cause_share_a_group_and_its_traceback(
+    store: DatabaseService, read: Reader
+) -> None:
+    listener, other = Listener(), Listener("other")
+    first = Failure(message="light.hall did not answer after 3 s")
+    second = Failure(message="light.attic did not answer after 11 s")
+    await store.write(Batch(1, invocations=(invocation(1, listener, "error", failure=first),)))
+    await store.write(
+        Batch(
+            2,
+            invocations=(
+                invocation(2, other, "error", failure=second),
+                invocation(3, other, "error", failure=first),
+            ),
+        )
+    )
+    group = read.row("SELECT * FROM error_groups")
+    assert (group["count"], group["message"], group["traceback"]) == (3, first.message, first.traceback)
+    assert (group["first_seen_us"], group["last_seen_us"]) == (T0_US + 1_000, T0_US + 3_000)
+    assert group["last_run_id"] == run_id(3_000)
+    assert [row["message"] for row in read.rows("SELECT message FROM run_failures ORDER BY run_id")] == [
+        first.message,
+        second.message,
+        first.message,
+    ]
+
+
+async def test_traceback_is_rendered_once_per_group(store: DatabaseService) -> None:
+    class Watched(Failure):
+        asked = 0
+
+        @property
+        def traceback(self) -> str:
+            Watched.asked += 1
+            return "…"
+
+    for sequence in range(1, 4):
+        failing = [invocation(10 * sequence + n, Listener(), "error", failure=Watched()) for n in range(5)]
+        await store.write(Batch(sequence, invocations=tuple(failing)))
+    assert Watched.asked == 1
+
+
+def test_encoder_remembers_a_limited_number_of_error_groups() -> None:
+    encoder = BatchEncoder(1, NameIds(), RegistrationIds(), max_known_groups=1)
+
+    def traceback_of(sequence: int, error_type: str) -> object:
+        failing = invocation(sequence, status="error", failure=Failure(type=error_type))
+        (group,) = encoder.encode(Batch(sequence, invocations=(failing,)), T0_US).rows["error_groups"]
+        encoder.finish(stored=True)
+        return group[4]
+
+    assert traceback_of(1, "A")
+    assert not traceback_of(2, "A")
+    assert traceback_of(3, "B")
+    assert traceback_of(4, "C")
+    assert traceback_of(5, "A")
+
+
+async def test_effects_are_stored_in_order_with_dropped_counts(store: DatabaseService, read: Reader) -> None:
+    effects = Effects(
+        (LogLine(message="one"), LogLine(message="two", level=40)),
+        (ServiceCall(), ServiceCall(data='{"x":1}', error="no")),
+        7,
+        1,
+    )
+    await store.write(Batch(1, invocations=(invocation(1, Listener(), effects=effects),)))
+    assert [(row["position"], row["logger"], row["message"]) for row in read.rows("SELECT * FROM run_log_lines")] == [
+        (0, "hall.main", "one"),
+        (1, "hall.main", "two"),
+    ]
+    calls = read.rows("SELECT service, target, data, error FROM run_service_calls ORDER BY position")
+    assert calls[0] == {
+        "service": "light.turn_on",
+        "target": '{"entity_id":"light.hall"}',
+        "data": None,
+        "error": None,
+    }
+    assert (calls[1]["data"], calls[1]["error"]) == ('{"x":1}', "no")
+    assert read.row("SELECT log_lines, service_calls FROM dropped_effects") == {"log_lines": 7, "service_calls": 1}
+
+
+async def test_effects_and_causes_are_found_by_index(store: DatabaseService, read: Reader) -> None:
+    cause = invocation(1, Listener(), effects=Effects((), (ServiceCall(context_id="CTX"),)))
+    effect = invocation(2, Listener("other"), trigger=Event(context_id="CTX", user_id="hassette"))
+    await store.write(Batch(1, invocations=(cause, effect)))
+    forwards = "FROM runs WHERE context_id = 'CTX' AND (user_id IS NOT NULL OR parent_id IS NOT NULL)"
+    backwards = "FROM service_calls WHERE context_id = 'CTX'"
+    assert read.value(f"SELECT id {forwards}") == effect.id
+    assert read.value(f"SELECT run_id {backwards}") == cause.id
+    for query, index in ((forwards, "handler_invocations_by_context"), (backwards, "service_calls_by_context")):
+        assert index in str(read.rows(f"EXPLAIN QUERY PLAN SELECT 1 {query}"))

@@ -1,0 +1,52 @@
+"""Steps of a test that runs the store's retention."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from hassette_store import DatabaseService, StoreSettings
+from hassette_store.file.writer import Writer
+from hassette_store.retention.retention import Retention, RetentionSchedule
+from support.rows import (
+    Batch,
+    Run,
+)
+from support.stores import Clock
+
+DAY_S = 86_400
+DAY_MS = DAY_S * 1000
+
+
+AT_ONCE = RetentionSchedule(first_pass_s=0)
+
+
+@asynccontextmanager
+async def retention_of(
+    store: DatabaseService,
+    clock: Clock,
+    *,
+    schedule: RetentionSchedule | None = None,
+    trace: Callable[[str], None] | None = None,
+    **settings: Any,
+) -> AsyncGenerator[tuple[Retention, Writer]]:
+    """Yield a retention with another connection to the store's file; ``trace`` receives its statements."""
+    db = await Writer.open(store.path, synchronous="normal")
+    await db.run(lambda raw: raw.set_trace_callback(trace))
+    retention = Retention(db, StoreSettings(**settings), clock.now_us, clock.monotonic, schedule=schedule)
+    try:
+        yield retention, db
+    finally:
+        await retention.close()
+        await db.close()
+
+
+async def whole_pass(store: DatabaseService, clock: Clock, **options: Any) -> Retention:
+    async with retention_of(store, clock, **options) as (retention, _):
+        async for _ in retention.whole_pass():
+            pass
+    return retention
+
+
+async def fill(store: DatabaseService, runs: list[Run]) -> None:
+    for start in range(0, len(runs), 500):
+        await store.write(Batch(store.last_sequence + 1, invocations=tuple(runs[start : start + 500])))

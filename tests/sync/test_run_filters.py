@@ -1,0 +1,111 @@
+"""A filter finds the same runs as a scan of all runs."""
+
+from typing import Any
+
+import pytest
+
+from hassette_sync import DataSyncService, RunFilter, TimeRange
+from hassette_sync.answers.kinds import EventTrigger
+from support.history import HOUR, NewHistory
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        RunFilter(app="motion_light"),
+        RunFilter(kind="job"),
+        RunFilter(status="success"),
+        RunFilter(status="error"),
+        RunFilter(status="failed"),
+        RunFilter(app="motion_light", status="success"),
+        RunFilter(app="climate_guard", status="failed"),
+        RunFilter(session_id=2),
+        RunFilter(entity_id="light.kitchen"),
+        RunFilter(min_duration_us=10_000),
+        RunFilter(max_duration_us=1_000, kind="handler"),
+        RunFilter(text="UNAVAILABLE"),
+        RunFilter(text="kitchen"),
+        RunFilter(error_group_id=1),
+        RunFilter(registration_id=4, status="error", min_duration_us=500),
+    ],
+    ids=repr,
+)
+async def test_filter_finds_the_same_runs_as_a_scan_of_all_runs(data: DataSyncService, asked: RunFilter) -> None:
+    time_range = TimeRange.last("3d")
+
+    def matches(run: Any) -> bool:
+        trigger = run.trigger if isinstance(run.trigger, EventTrigger) else None
+        text = f"{run.registration.app}.{run.registration.instance}.{run.registration.name} "
+        text += f"{trigger.entity_id} " if trigger else ""
+        text += f"{run.failure.type}\n{run.failure.message}" if run.failure else ""
+        failed = ("error", "timed_out", "interrupted")
+        return (
+            asked.app in (None, run.registration.app)
+            and asked.kind in (None, run.kind)
+            and (asked.status in (None, run.status) or (asked.status == "failed" and run.status in failed))
+            and asked.session_id in (None, run.session_id)
+            and asked.registration_id in (None, run.registration.id)
+            and (asked.entity_id is None or (trigger is not None and trigger.entity_id == asked.entity_id))
+            and (asked.min_duration_us or 0) <= run.duration_us
+            and (asked.max_duration_us is None or run.duration_us <= asked.max_duration_us)
+            and (asked.text is None or asked.text.lower() in text.lower())
+            and (asked.error_group_id is None or (run.failure and run.failure.error_group_id == asked.error_group_id))
+        )
+
+    async def all_of(wanted: RunFilter) -> list[Any]:
+        found: list[Any] = []
+        cursor = None
+        while True:
+            page = await data.runs(wanted, time_range, cursor=cursor, limit=97)
+            found += page.runs
+            if (cursor := page.next_cursor) is None:
+                return found
+
+    everything = await all_of(RunFilter())
+    # The filter also searches topics and handlers, which `matches` does not know. Here they contain no other texts.
+    expected = [run.id for run in everything if matches(run)]
+    assert expected, "the filter must match at least one run"
+    assert [run.id for run in await all_of(asked)] == expected
+
+
+async def test_wildcards_in_a_text_filter_are_plain_text(data: DataSyncService) -> None:
+    assert (await data.runs(RunFilter(text="%"))).runs == ()
+    assert (await data.runs(RunFilter(text="on_motio_"))).runs == ()
+    assert (await data.runs(RunFilter(text="on_motion"))).runs != ()
+
+
+async def test_app_with_many_registrations_is_filtered(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        ids = [
+            history.run(
+                history.listener("big", f"h{n}", "t"), now_us - n * 1000, status="error" if n % 2 else "success"
+            )
+            for n in range(80)
+        ]
+        history.run(history.listener("small", "other", "t"), now_us - 500)
+    async with DataSyncService(history.path) as data:
+        page = await data.runs(RunFilter(app="big"), limit=500)
+        failed = await data.runs(RunFilter(app="big", status="failed"), limit=500)
+    assert [run.id for run in page.runs] == sorted(ids, reverse=True)
+    assert len(failed.runs) == 40
+
+
+@pytest.mark.parametrize(
+    "more", [{"app": "b"}, {"registration_id": 2}, {"text": "b.default"}, {"kind": "job"}, {"app": "b", "kind": "job"}]
+)
+async def test_error_group_with_another_filter_finds_older_runs(
+    new_history: NewHistory, now_us: int, more: dict[str, Any]
+) -> None:
+    boom = ("exception", "ValueError", "boom")
+    with new_history() as history:
+        history.session(now_us - 3_600_000_000)
+        newer, older = history.listener("a", "on_x", "t"), history.job("b", "check", "every 5 min")
+        wanted = [history.run(older, now_us - 90_000_000 + n, status="error", error=boom, job=True) for n in range(30)]
+        for n in range(100):
+            history.run(newer, now_us - 30_000_000 + n, status="error", error=boom)
+    async with DataSyncService(history.path) as data:
+        first = await data.runs(RunFilter(error_group_id=1, **more), limit=20)
+        second = await data.runs(RunFilter(error_group_id=1, **more), cursor=first.next_cursor, limit=20)
+    assert [run.id for run in (*first.runs, *second.runs)] == wanted[::-1]
+    assert (first.next_cursor is None, second.next_cursor) == (False, None)
