@@ -44,7 +44,7 @@ def test_kinds_of_runs_are_those_of_the_store() -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_trigger_has_a_field_for_each_column_of_its_kind(kind: hassette_store.kinds.RunKind) -> None:
     fields = set(TRIGGERS[kind.name].model_fields) - {"kind"}
-    assert len(fields) == len(kind.running)
+    assert len(fields) == len(kind.running_columns)
 
 
 def test_counts_have_a_field_for_each_status_of_the_store() -> None:

@@ -1,6 +1,7 @@
 """Kinds of runs: one table from which the store derives its loops, statements and columns.
 
-The schema (``migrations/sql/``), `hassette_store.rows` and the encoder are the only other places that know a kind.
+Within the store, only the schema (``migrations/sql/``), `hassette_store.rows` and the encoder also depend on a
+specific kind.
 """
 
 from dataclasses import dataclass
@@ -17,33 +18,34 @@ class RunKind:
         name: Value of the column ``kind`` in the view ``runs``.
         registration_name: Value of the column ``kind`` in the view ``registrations``.
         batch_field: Field of `BatchRow` that holds its runs.
-        runs: Table of its runs.
-        registrations: Table of its registrations.
-        owner: Column of ``runs`` that refers to ``registrations``.
-        trigger_source: Column of ``registrations``, and field of the registration, that names what triggers a run.
-        key: Columns of ``registrations`` that identify a registration over restarts; fields of the registration, too.
-        trigger: Columns of ``runs`` that describe the trigger.
-        running: Columns of ``running_executions`` that describe the trigger.
-        is_running: SQL condition that selects its rows in ``running_executions``.
-        interrupted: SQL expressions over ``running_executions`` for the columns in ``trigger``.
+        runs_table: Table of its runs.
+        registrations_table: Table of its registrations.
+        registration_column: Column of ``runs_table`` that refers to ``registrations_table``.
+        trigger_source: Column of ``registrations_table``, and field of a registration: the topic or the schedule.
+        key_columns: Columns of ``registrations_table`` that identify a registration after a restart. Fields of a
+            registration have the same names.
+        trigger_columns: Columns of ``runs_table`` that describe the trigger.
+        running_columns: Columns of ``running_executions`` that describe the trigger.
+        running_condition: SQL condition that selects its rows in ``running_executions``.
+        interrupted_values: SQL expressions over ``running_executions`` for ``trigger_columns``.
     """
 
     name: str
     registration_name: str
     batch_field: str
-    runs: str
-    registrations: str
-    owner: str
+    runs_table: str
+    registrations_table: str
+    registration_column: str
     trigger_source: str
-    key: tuple[str, ...]
-    trigger: tuple[str, ...]
-    running: tuple[str, ...]
-    is_running: str
-    interrupted: tuple[str, ...]
+    key_columns: tuple[str, ...]
+    trigger_columns: tuple[str, ...]
+    running_columns: tuple[str, ...]
+    running_condition: str
+    interrupted_values: tuple[str, ...]
 
     @property
     def registration_columns(self) -> tuple[str, ...]:
-        """The columns of ``registrations`` that describe a registration, in the order of the schema."""
+        """The columns of ``registrations_table`` that describe a registration, in the order of the schema."""
         return (
             "id",
             "app",
@@ -61,16 +63,16 @@ class RunKind:
 
     @property
     def run_columns(self) -> tuple[str, ...]:
-        """All columns of ``runs``, in the order of the schema."""
+        """All columns of ``runs_table``, in the order of the schema."""
         return (
             "id",
-            self.owner,
+            self.registration_column,
             "session_id",
             "status",
             "started_before",
             "duration_us",
             "waited_us",
-            *self.trigger,
+            *self.trigger_columns,
         )
 
 
@@ -80,15 +82,15 @@ HANDLER: Final = RunKind(
     name="handler",
     registration_name="listener",
     batch_field="invocations",
-    runs="handler_invocations",
-    registrations="listeners",
-    owner="listener_id",
+    runs_table="handler_invocations",
+    registrations_table="listeners",
+    registration_column="listener_id",
     trigger_source="topic",
-    key=("app", "instance", "name", "topic"),
-    trigger=_EVENT,
-    running=_EVENT,
-    is_running="event_type_id IS NOT NULL",
-    interrupted=_EVENT,
+    key_columns=("app", "instance", "name", "topic"),
+    trigger_columns=_EVENT,
+    running_columns=_EVENT,
+    running_condition="event_type_id IS NOT NULL",
+    interrupted_values=_EVENT,
 )
 """An event triggers a listener's handler."""
 
@@ -96,36 +98,36 @@ JOB: Final = RunKind(
     name="job",
     registration_name="job",
     batch_field="executions",
-    runs="job_executions",
-    registrations="scheduled_jobs",
-    owner="job_id",
+    runs_table="job_executions",
+    registrations_table="scheduled_jobs",
+    registration_column="job_id",
     trigger_source="schedule",
-    key=("app", "instance", "name"),
-    trigger=("due_before", "manual"),
-    running=("due_us", "manual"),
-    is_running="event_type_id IS NULL",
-    interrupted=("started_us - coalesce(due_us, started_us)", "coalesce(manual, 0)"),
+    key_columns=("app", "instance", "name"),
+    trigger_columns=("due_before", "manual"),
+    running_columns=("due_us", "manual"),
+    running_condition="event_type_id IS NULL",
+    interrupted_values=("started_us - coalesce(due_us, started_us)", "coalesce(manual, 0)"),
 )
 """A due time triggers a job."""
 
 KINDS: Final = (HANDLER, JOB)
 
 NAMED_COLUMNS: Final = {"event_type_id": "event_type", "entity_id": "entity_id", "user_id": "user_id"}
-"""Columns of triggers that refer to the table ``names``, and the fields of the trigger that have the name itself. Every
-other column of ``running`` has the name of its field."""
+"""Columns of triggers that refer to the table ``names``, and for each the field of the trigger that contains the name.
+Every other column in ``running_columns`` has the same name as its field."""
 
 RUNNING_COLUMNS: Final = (
     "session_id",
     "run",
     "registration_id",
     "started_us",
-    *(column for kind in KINDS for column in kind.running),
+    *(column for kind in KINDS for column in kind.running_columns),
 )
 """All columns of ``running_executions``."""
 
 
 def trigger_field(column: str) -> str:
-    """Return the field of a trigger that is stored in a column of ``running``."""
+    """Return the field of a trigger that is stored in one of the ``running_columns``."""
     return NAMED_COLUMNS.get(column, column)
 
 
@@ -133,7 +135,7 @@ def kind_of(registration: RegistrationRow) -> RunKind:
     """Return the kind of a registration's runs.
 
     Raises:
-        AttributeError: The object is no registration.
+        AttributeError: The object is not a registration.
     """
     for kind in KINDS:
         if hasattr(registration, kind.trigger_source):

@@ -11,7 +11,7 @@ COUNT_OPEN_SESSIONS: Final = "SELECT count(*) FROM sessions WHERE outcome = 'ope
 """Count the open sessions. At a start, an open session means that its process crashed."""
 
 _SOURCES_OF_IDS: Final = (
-    *((kind.runs, "id") for kind in KINDS),
+    *((kind.runs_table, "id") for kind in KINDS),
     ("lifecycle_events", "id"),
     ("sessions", "last_id"),
 )
@@ -23,10 +23,10 @@ LAST_ID: Final = (
 
 def _insert_interrupted(kind: RunKind) -> str:
     return f"""
-INSERT INTO {kind.runs} ({", ".join(kind.run_columns)})
+INSERT INTO {kind.runs_table} ({", ".join(kind.run_columns)})
 SELECT id, registration_id, session_id, {INTERRUPTED}, {time_sql("id")} - started_us, duration_us, 0,
-       {", ".join(kind.interrupted)}
-FROM interrupted WHERE {kind.is_running};
+       {", ".join(kind.interrupted_values)}
+FROM interrupted WHERE {kind.running_condition};
 """
 
 
@@ -77,7 +77,7 @@ WHERE outcome = 'open';
 
 # The apps of the new session register their listeners and jobs again.
 _RETIRE_ALL: Final = "\n".join(
-    f"UPDATE {kind.registrations} SET retired_us = (SELECT max(ended_us) FROM sessions) WHERE retired_us IS NULL;"
+    f"UPDATE {kind.registrations_table} SET retired_us = (SELECT max(ended_us) FROM sessions) WHERE retired_us IS NULL;"
     for kind in KINDS
 )
 

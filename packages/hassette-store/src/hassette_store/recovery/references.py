@@ -15,9 +15,9 @@ _NUMBERED: Final = "printf('(lost: %d)', lost.id)"
 
 
 def _registration(kind: RunKind) -> str:
-    of_it = f"FROM {kind.runs} WHERE {kind.owner} = lost.id"
+    of_it = f"FROM {kind.runs_table} WHERE {kind.registration_column} = lost.id"
     return f"""
-        INSERT OR IGNORE INTO {kind.registrations} (
+        INSERT OR IGNORE INTO {kind.registrations_table} (
             id, {kind.trigger_source}, app, instance, name, handler, settings, runs_in, first_registered_us,
             last_registered_us
         )
@@ -47,7 +47,7 @@ _PLACEHOLDERS: Final = {
             FROM runs GROUP BY session_id
         ) ON session_id = lost.id
         """,
-    **{kind.registrations: _registration(kind) for kind in KINDS},
+    **{kind.registrations_table: _registration(kind) for kind in KINDS},
     "error_groups": f"""
         INSERT OR IGNORE INTO error_groups (
             id, fingerprint, kind, type, message, traceback, first_seen_us, last_seen_us, last_run_id, count
@@ -79,11 +79,11 @@ def put_placeholders(history: sqlite3.Connection) -> None:
         history.execute(placeholders)
     _find_lost(
         history,
-        " UNION ALL ".join(f"SELECT id FROM {kind.registrations}" for kind in KINDS),
+        " UNION ALL ".join(f"SELECT id FROM {kind.registrations_table}" for kind in KINDS),
         ((table, "registration_id") for table in _STATISTICS),
     )
     # The kind of these registrations is unknown, so their placeholders are listeners.
-    history.execute(_PLACEHOLDERS[KINDS[0].registrations])
+    history.execute(_PLACEHOLDERS[KINDS[0].registrations_table])
     history.execute("DROP TABLE lost")
     history.execute("COMMIT")
 

@@ -16,7 +16,7 @@ from hassette_store.recovery.table_copy import TableCopy
 # The most valuable tables come first, in case the time runs out: registrations, then totals, then single runs.
 _TABLES: Final = (
     "names",
-    *(kind.registrations for kind in KINDS),
+    *(kind.registrations_table for kind in KINDS),
     "sessions",
     "statistics_daily",
     "statistics_hourly",
@@ -29,7 +29,7 @@ _TABLES: Final = (
     "lifecycle_events",
     "running_executions",
     "store_state",
-    *(kind.runs for kind in reversed(KINDS)),
+    *(kind.runs_table for kind in reversed(KINDS)),
     "failures",
     "service_calls",
     "log_lines",

@@ -56,7 +56,7 @@ class Deletions:
                     lambda db, sql=sql, parameters=parameters: db.execute(sql, parameters)
                 )
                 rows = await self._writer.db.rows(
-                    f"SELECT max(id), count(*) FROM (SELECT id FROM {kind.registrations} WHERE id > ? "
+                    f"SELECT max(id), count(*) FROM (SELECT id FROM {kind.registrations_table} WHERE id > ? "
                     "ORDER BY id LIMIT ?)",
                     (after, limit),
                 )
@@ -88,7 +88,7 @@ class Deletions:
                 end = below
                 for kind in KINDS:
                     row = db.execute(
-                        f"SELECT id FROM {kind.runs} WHERE id >= ? AND id < ? ORDER BY id LIMIT 1 OFFSET ?",
+                        f"SELECT id FROM {kind.runs_table} WHERE id >= ? AND id < ? ORDER BY id LIMIT 1 OFFSET ?",
                         (start, end, self._writer.size),
                     ).fetchone()
                     end = int(row[0]) if row else end
@@ -105,7 +105,7 @@ class Deletions:
         """
         for kind in KINDS:
             find = find_formerly_newest_sql(kind)
-            delete = f"DELETE FROM {kind.runs} WHERE {kind.owner} = ? AND id <= ? RETURNING id"
+            delete = f"DELETE FROM {kind.runs_table} WHERE {kind.registration_column} = ? AND id <= ? RETURNING id"
             after = 0
             while after >= 0:
 
@@ -200,7 +200,8 @@ def _delete_range(db: sqlite3.Connection, start: int, end: int, condition: str, 
     deleted = 0
     for kind in KINDS:
         deleted += db.execute(
-            f"DELETE FROM {kind.runs} WHERE id >= ? AND id < ? AND {condition} AND {older_than_newest_condition(kind)}",
+            f"DELETE FROM {kind.runs_table} WHERE id >= ? AND id < ? AND {condition} "
+            f"AND {older_than_newest_condition(kind)}",
             (start, end),
         ).rowcount
     if deleted:

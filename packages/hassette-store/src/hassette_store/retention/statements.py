@@ -27,7 +27,7 @@ DELETE FROM temp.newest
 
 def older_than_newest_condition(kind: RunKind) -> str:
     """Return the SQL condition that selects runs older than the newest runs of their registration, which are kept."""
-    return f"id < (SELECT floor FROM temp.newest WHERE registration_id = {kind.owner})"
+    return f"id < (SELECT floor FROM temp.newest WHERE registration_id = {kind.registration_column})"
 
 
 def find_newest_sql(kind: RunKind) -> str:
@@ -37,13 +37,14 @@ INSERT OR REPLACE INTO temp.newest (registration_id, floor)
 SELECT id,
        coalesce(
            (
-               SELECT id FROM {kind.runs}
-               WHERE {kind.owner} = {kind.registrations}.id ORDER BY id DESC LIMIT 1 OFFSET max(:keep - 1, 0)
+               SELECT id FROM {kind.runs_table}
+               WHERE {kind.registration_column} = {kind.registrations_table}.id
+               ORDER BY id DESC LIMIT 1 OFFSET max(:keep - 1, 0)
            ),
            0
        )
        + (:keep = 0) * 9223372036854775807
-FROM {kind.registrations} WHERE id > :after ORDER BY id LIMIT :limit
+FROM {kind.registrations_table} WHERE id > :after ORDER BY id LIMIT :limit
 """
 
 
@@ -55,8 +56,8 @@ def find_formerly_newest_sql(kind: RunKind) -> str:
     return f"""
 SELECT registration_id, (
     SELECT max(id) FROM (
-        SELECT id FROM {kind.runs}
-        WHERE {kind.owner} = registration_id
+        SELECT id FROM {kind.runs_table}
+        WHERE {kind.registration_column} = registration_id
           AND id < min(floor, (SELECT value FROM store_state WHERE name = 'all_runs_below'))
         ORDER BY id LIMIT :limit
     )
@@ -65,7 +66,7 @@ SELECT registration_id, (
 
 
 _RUNS_OF_SESSION: Final = " ".join(
-    f"AND NOT EXISTS (SELECT 1 FROM {kind.runs} WHERE id BETWEEN sessions.first_id AND sessions.last_id)"
+    f"AND NOT EXISTS (SELECT 1 FROM {kind.runs_table} WHERE id BETWEEN sessions.first_id AND sessions.last_id)"
     for kind in KINDS
 )
 
@@ -76,7 +77,9 @@ def _retired(kind: RunKind) -> str:
     # the statistics.
     return f"""
         retired_us < ? - {2 * DAY_US}
-        AND NOT EXISTS (SELECT 1 FROM {kind.runs} WHERE {kind.owner} = {kind.registrations}.id)
+        AND NOT EXISTS (
+            SELECT 1 FROM {kind.runs_table} WHERE {kind.registration_column} = {kind.registrations_table}.id
+        )
         """
 
 
@@ -90,11 +93,11 @@ CONDITIONS: Final = {
         AND NOT EXISTS (SELECT 1 FROM losses WHERE session_id = sessions.id)
         AND NOT EXISTS (SELECT 1 FROM lifecycle_events WHERE session_id = sessions.id)
         """,
-    **{kind.registrations: _retired(kind) for kind in KINDS},
+    **{kind.registrations_table: _retired(kind) for kind in KINDS},
 }
 """Condition for the deletion of a row, by table; ``?`` is a time. Runs and statistics have separate statements."""
 
-_HAS_NO_RUN: Final = " AND ".join(f"NOT EXISTS (SELECT 1 FROM {kind.runs} WHERE id = run_id)" for kind in KINDS)
+_HAS_NO_RUN: Final = " AND ".join(f"NOT EXISTS (SELECT 1 FROM {kind.runs_table} WHERE id = run_id)" for kind in KINDS)
 
 
 def delete_details(db: sqlite3.Connection, start: int, end: int) -> None:

@@ -49,7 +49,7 @@ class BatchEncoder:
         self.names = names
         self.registrations = registrations
         self._max_known_groups = max_known_groups
-        # Fingerprints whose traceback is in the file: rendering a traceback costs as much as writing a hundred rows.
+        # Fingerprints of groups with a stored traceback. Rendering a traceback costs as much as writing a hundred rows.
         self._known_groups: set[str] = set()
         self._new_groups: set[str] = set()
 
@@ -58,7 +58,7 @@ class BatchEncoder:
 
         Args:
             batch: The batch.
-            now_us: The session's new heartbeat.
+            now_us: Time of the session's new heartbeat.
 
         Raises:
             RejectedBatchError: A value does not fit the protocols in `hassette_store.rows`.
@@ -66,7 +66,7 @@ class BatchEncoder:
         try:
             return self._encode(batch, now_us)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            # The value breaks its protocol, for example an unknown status or text in place of a id_.
+            # The value breaks its protocol, for example an unknown status or text in place of a number.
             raise RejectedBatchError(f"{type(error).__name__}: {error}") from error
 
     def finish(self, *, stored: bool) -> None:
@@ -92,13 +92,13 @@ class BatchEncoder:
         ids.register(batch.registered)
         totals = BatchTotals(session_id, names)
         rows: dict[str, Sequence[Row]] = {
-            kind.runs: self._runs(kind, getattr(batch, kind.batch_field), totals) for kind in KINDS
+            kind.runs_table: self._runs(kind, getattr(batch, kind.batch_field), totals) for kind in KINDS
         }
         for summary in batch.summaries:
             totals.add_summary(summary, ids[summary.registration])
         rows |= {
             "error_groups": self._groups(totals.failures),
-            "failures": [(run_id, key, failure.message) for run_id, key, failure in totals.failures],
+            "failures": [(run_id, fingerprint, failure.message) for run_id, fingerprint, failure in totals.failures],
             "service_calls": totals.service_calls,
             "log_lines": totals.log_lines,
             "dropped_effects": totals.dropped,
@@ -140,39 +140,39 @@ class BatchEncoder:
         trigger = _TRIGGER_ENCODERS[kind.name].of_running(row.trigger, self.names)
         columns: list[object] = []
         for other in KINDS:
-            columns.extend(trigger if other is kind else (None,) * len(other.running))
+            columns.extend(trigger if other is kind else (None,) * len(other.running_columns))
         return (self.session_id, row.run, self.registrations[row.registration], row.started_us, *columns)
 
     def _registrations(self, now_us: int) -> dict[str, Sequence[Row]]:
-        rows: dict[str, list[Row]] = {kind.registrations: [] for kind in KINDS}
+        rows: dict[str, list[Row]] = {kind.registrations_table: [] for kind in KINDS}
         for id_, registration in self.registrations.new.items():
             kind = kind_of(registration)
-            rows[kind.registrations].append(_registration_row(id_, registration, kind, now_us))
+            rows[kind.registrations_table].append(_registration_row(id_, registration, kind, now_us))
         return dict(rows)
 
     def _groups(self, failures: Sequence[tuple[int, str, FailureRow]]) -> list[Row]:
         groups: dict[str, _Group] = {}
-        for run_id, key, failure in failures:
-            group = groups.get(key)
+        for run_id, fingerprint, failure in failures:
+            group = groups.get(fingerprint)
             if group is None:
-                groups[key] = _Group(failure, first_id=run_id, last_id=run_id)
+                groups[fingerprint] = _Group(failure, first_id=run_id, last_id=run_id)
             else:
                 group.last_id = run_id
                 group.count += 1
         self._new_groups.update(groups)
         return [
             (
-                key,
+                fingerprint,
                 group.failure.kind,
                 group.failure.type,
                 group.failure.message,
-                "" if key in self._known_groups else group.failure.traceback,
+                "" if fingerprint in self._known_groups else group.failure.traceback,
                 time_of(group.first_id),
                 time_of(group.last_id),
                 group.last_id,
                 group.count,
             )
-            for key, group in groups.items()
+            for fingerprint, group in groups.items()
         ]
 
     def _session_update(self, batch: BatchRow, totals: BatchTotals, now_us: int) -> Mapping[str, object]:
@@ -208,16 +208,16 @@ class _TriggerEncoder:
     """Encoder of the triggers of one kind of run.
 
     Attributes:
-        of_runs: Yields the columns ``trigger`` of the kind for each run.
-        of_running: Returns the columns ``running`` of the kind for a run in progress.
+        of_runs: Yields the values of the kind's ``trigger_columns`` for each run.
+        of_running: Returns the values of the kind's ``running_columns`` for a run in progress.
     """
 
     of_runs: Callable[[Any, NameIds], Iterator[Row]]
     of_running: Callable[[Any, NameIds], Row]
 
 
-_event_fields: Final = attrgetter(*map(trigger_field, HANDLER.running))
-_EVENT_NAMES: Final = tuple(place for place, column in enumerate(HANDLER.running) if column in NAMED_COLUMNS)
+_event_fields: Final = attrgetter(*map(trigger_field, HANDLER.running_columns))
+_EVENT_NAMES: Final = tuple(place for place, column in enumerate(HANDLER.running_columns) if column in NAMED_COLUMNS)
 
 
 def _event(trigger: EventTriggerRow, names: NameIds) -> Row:

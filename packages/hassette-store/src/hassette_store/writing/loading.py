@@ -25,8 +25,10 @@ async def load_encoder(
     names = await db.rows("SELECT name, id FROM names")
     known: list[tuple[Key, int]] = []
     for kind in KINDS:
-        rows = await db.rows(f"SELECT {', '.join(kind.key)}, id FROM {kind.registrations}")
+        rows = await db.rows(f"SELECT {', '.join(kind.key_columns)}, id FROM {kind.registrations_table}")
         known += [((kind.name, *row[:-1]), row[-1]) for row in rows]
     (sequence,) = (await db.rows("SELECT last_sequence FROM sessions WHERE id = ?", (session_id,)))[0]
-    encoder = BatchEncoder(session_id, NameIds(map(tuple, names)), RegistrationIds(known, registrations))
+    encoder = BatchEncoder(
+        session_id, NameIds((name, id_) for name, id_ in names), RegistrationIds(known, registrations)
+    )
     return encoder, int(sequence)

@@ -18,7 +18,7 @@ Key = tuple[str, ...]
 def key_of(registration: RegistrationRow) -> Key:
     """Return the natural key of a registration as it is in the file, preceded by the name of its kind."""
     kind = kind_of(registration)
-    return (kind.name, *(cleaned_text(getattr(registration, field)) for field in kind.key))
+    return (kind.name, *(cleaned_text(getattr(registration, field)) for field in kind.key_columns))
 
 
 class NameIds(dict[str | None, int | None]):

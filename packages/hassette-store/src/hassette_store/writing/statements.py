@@ -67,10 +67,10 @@ def _add(*columns: str) -> str:
 
 def _registrations(kind: RunKind) -> Insertion:
     columns = kind.registration_columns
-    updated = [column for column in columns if column != "id" and column not in kind.key]
+    updated = [column for column in columns if column != "id" and column not in kind.key_columns]
     return Insertion(
-        kind.registrations,
-        kind.registrations,
+        kind.registrations_table,
+        kind.registrations_table,
         (*columns, "first_registered_us", "last_registered_us"),
         conflict=f"ON CONFLICT DO UPDATE SET {_set(*updated, 'last_registered_us')}, retired_us = NULL",
     )
@@ -92,7 +92,7 @@ def _hourly_and_daily(rows: str, key: str, *values: str, update: str) -> tuple[I
 INSERTIONS: Final[tuple[Insertion, ...]] = (
     Insertion("names", "names", ("id", "name")),
     *(_registrations(kind) for kind in KINDS),
-    *(Insertion(kind.runs, kind.runs, kind.run_columns) for kind in KINDS),
+    *(Insertion(kind.runs_table, kind.runs_table, kind.run_columns) for kind in KINDS),
     Insertion(
         "error_groups",
         "error_groups",
@@ -141,7 +141,7 @@ INSERTIONS: Final[tuple[Insertion, ...]] = (
     *_hourly_and_daily("skips", "reason_id", "count", update=_add("count")),
 )
 
-RETIRE: Final = tuple(f"UPDATE {kind.registrations} SET retired_us = ? WHERE id = ?" for kind in KINDS)
+RETIRE: Final = tuple(f"UPDATE {kind.registrations_table} SET retired_us = ? WHERE id = ?" for kind in KINDS)
 DELETE_RUNNING: Final = "DELETE FROM running_executions WHERE session_id = ?"
 
 UPDATE_SESSION: Final = """

@@ -29,11 +29,18 @@ SELECT count(*) AS count FROM failures WHERE error_group_id = :id AND run_id >= 
 """
 """Number of failures of one error group in a range of run ids."""
 
+_REGISTRATIONS_OF_NEWEST = union(
+    lambda kind: (
+        f"SELECT {kind.registration_column} FROM newest CROSS JOIN {kind.runs_table} ON {kind.runs_table}.id = run_id"
+    ),
+    "UNION",
+)
+
 AFFECTED_REGISTRATIONS = f"""
 WITH newest (run_id) AS (SELECT run_id FROM failures WHERE error_group_id = :id ORDER BY run_id DESC LIMIT 500)
 SELECT id, {KIND} AS kind, app, instance, name FROM registrations
 WHERE id IN (
-    {union(lambda kind: f"SELECT {kind.owner} FROM newest CROSS JOIN {kind.runs} ON {kind.runs}.id = run_id", "UNION")})
+    {_REGISTRATIONS_OF_NEWEST})
 ORDER BY app, instance, name
 LIMIT 50
 """

@@ -6,7 +6,7 @@ from hassette_store.kinds import KINDS, NAMED_COLUMNS, RunKind, trigger_field
 
 # A damaged file may lack values that each trigger of a kind must have.
 _FALLBACKS = {"event_type_id": "'?'", "due_us": "{table}.started_us", "manual": "0"}
-_TRIGGER_COLUMNS = tuple(column for kind in KINDS for column in kind.running)
+_TRIGGER_COLUMNS = tuple(column for kind in KINDS for column in kind.running_columns)
 
 _KINDS_OF_REGISTRATIONS = " ".join(f"WHEN '{kind.registration_name}' THEN '{kind.name}'" for kind in KINDS)
 KIND = f"CASE kind {_KINDS_OF_REGISTRATIONS} END"
@@ -24,7 +24,7 @@ LISTENS_TO = f"coalesce({', '.join(kind.trigger_source for kind in KINDS)}) AS l
 
 def registration_columns(*names: str) -> str:
     """Return columns of a run's registration; `registration_joins` provides the tables."""
-    values = {name: ", ".join(f"{kind.registrations}.{name}" for kind in KINDS) for name in names}
+    values = {name: ", ".join(f"{kind.registrations_table}.{name}" for kind in KINDS) for name in names}
     return ", ".join(f"coalesce({value}) AS {name}" for name, value in values.items())
 
 
@@ -35,8 +35,8 @@ def registration_joins(runs: str) -> str:
         runs: Name of a table or subquery with the columns of the view ``runs``.
     """
     return " ".join(
-        f"LEFT JOIN {kind.registrations} "
-        f"ON {runs}.kind = '{kind.name}' AND {kind.registrations}.id = {runs}.registration_id"
+        f"LEFT JOIN {kind.registrations_table} "
+        f"ON {runs}.kind = '{kind.name}' AND {kind.registrations_table}.id = {runs}.registration_id"
         for kind in KINDS
     )
 

@@ -38,8 +38,8 @@ FROM runs WHERE registration_id = :registration_id ORDER BY id DESC LIMIT 1
 # One index lookup for each registration takes a few microseconds. It reads only the newest run.
 _NEWEST_IDS = union(
     lambda kind: (
-        f"SELECT id AS registration_id, (SELECT max(id) FROM {kind.runs} WHERE {kind.owner} = {kind.registrations}.id)"
-        f" AS run_id FROM {kind.registrations}"
+        f"SELECT id AS registration_id, (SELECT max(id) FROM {kind.runs_table} "
+        f"WHERE {kind.registration_column} = {kind.registrations_table}.id) AS run_id FROM {kind.registrations_table}"
     )
 )
 

@@ -43,7 +43,9 @@ RUN = _with_names("SELECT * FROM runs WHERE id = :id")
 RUNS_AFTER = _with_names("SELECT * FROM runs WHERE id > :after ORDER BY id LIMIT :limit", "ASC")
 """Runs with an id above a known one, oldest first: the runs that a live client has missed."""
 
-NEWEST_ID = f"SELECT coalesce(max(id), 0) AS id FROM ({union(lambda kind: f'SELECT max(id) AS id FROM {kind.runs}')})"
+NEWEST_ID = (
+    f"SELECT coalesce(max(id), 0) AS id FROM ({union(lambda kind: f'SELECT max(id) AS id FROM {kind.runs_table}')})"
+)
 """Id of the newest run, or 0 if there are no runs."""
 
 CONDITIONS = {
@@ -111,10 +113,10 @@ DROPPED_EFFECTS = "SELECT log_lines, service_calls FROM dropped_effects WHERE ru
 CAUSED_BY_CONTEXT = _with_names(
     f"""
     SELECT * FROM runs WHERE id IN (
-        SELECT id FROM {HANDLER.runs}
+        SELECT id FROM {HANDLER.runs_table}
         WHERE context_id = :context_id AND (user_id IS NOT NULL OR parent_id IS NOT NULL)
         UNION
-        SELECT id FROM {HANDLER.runs} WHERE parent_id = :context_id AND parent_id IS NOT NULL
+        SELECT id FROM {HANDLER.runs_table} WHERE parent_id = :context_id AND parent_id IS NOT NULL
         ORDER BY 1 LIMIT :limit)
 """,
     "ASC",

@@ -6,7 +6,7 @@ from hassette_store.kinds import KINDS
 from hassette_store.statuses import INTERRUPTED
 
 _INTERRUPTED_RUNS = " + ".join(
-    f"(SELECT count(*) FROM {kind.runs} WHERE id BETWEEN first_id AND last_id"
+    f"(SELECT count(*) FROM {kind.runs_table} WHERE id BETWEEN first_id AND last_id"
     f" AND status <> 0 AND status = {INTERRUPTED} AND session_id = sessions.id)"
     for kind in KINDS
 )
