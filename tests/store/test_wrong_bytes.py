@@ -142,7 +142,7 @@ async def test_foreign_database_without_a_revision_is_rejected(
     path.unlink()
     spoil("CREATE TABLE alembic_version (version_num)")
     before = path.read_bytes()
-    with pytest.raises(UnusableFileError, match="without a revision"):
+    with pytest.raises(UnusableFileError, match="without a schema revision"):
         await start_and_stop(make_store)
     assert path.read_bytes() == before
 

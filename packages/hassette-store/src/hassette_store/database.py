@@ -58,8 +58,8 @@ def wall_clock_us() -> int:
 class DatabaseService:
     """Service that stores the history in one SQLite file, and a sink for records.
 
-    The service owns the file from `start` to `stop`. Its methods raise a `StoreError` for every
-    failure. The framework keeps running then and may start the service again.
+    The service owns the file from `start` to `stop`. Its methods raise a `StoreError` for every failure. The framework
+    keeps running after such an error and may start the service again.
 
     Example::
 
@@ -101,7 +101,7 @@ class DatabaseService:
         self._db: Writer | None = None
         self._ownership: Ownership | None = None
         self._encoder: BatchEncoder | None = None
-        # The session and its registrations remain after a restart of the service within one process.
+        # The next three fields keep their values when the service is restarted within one process.
         # Id and start time of the session.
         self._session: tuple[int, int] | None = None
         self._registrations: list[RegistrationRow] = []
@@ -390,7 +390,7 @@ class DatabaseService:
 def _facts() -> dict[str, str]:
     facts = {"hassette_store": __version__, "sqlite": sqlite3.sqlite_version}
     if sqlite3.sqlite_version_info < SQLITE_WITHOUT_WAL_RESET_BUG:
-        facts["sqlite_note"] = "older than 3.51.3: no other program may write to the history"
+        facts["sqlite_note"] = "older than 3.51.3: no other program may write to the database"
     return facts
 
 

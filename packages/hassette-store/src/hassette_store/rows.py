@@ -95,7 +95,7 @@ TriggerRow = EventTriggerRow | DueTriggerRow
 
 
 class FrameRow(Protocol):
-    """One frame of a traceback, in order from the outermost to the innermost."""
+    """One frame of a traceback."""
 
     @property
     def file(self) -> str: ...

@@ -64,7 +64,7 @@ def require_usable(path: Path) -> None:
 
 
 def require_writable_file_system(path: Path, place: Path) -> None:
-    """Check that a file system is not mounted read-only. Then a change of owner or mode would not help.
+    """Check that a file system is not mounted read-only: that needs another fix than a wrong owner or mode.
 
     Args:
         path: The database file.

@@ -1,4 +1,7 @@
-"""Ownership of the database file: a lock that the system releases when the process ends, and a note with its id."""
+"""Ownership of the database file: a lock, and a note that names the process with the lock.
+
+The system releases the lock when the process ends.
+"""
 
 import errno
 import json
@@ -19,7 +22,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-# A byte after the note: on Windows, a lock also forbids reading, and other processes must be able to read the note.
+# The locked byte is after the note: on Windows, a lock also forbids reading, and other processes must be able to read
+# the note.
 _LOCKED_BYTE = 4096
 # Limit for opening the note again if it was removed. On a file system without stable file identities, the loop would
 # otherwise not end.
@@ -132,7 +136,7 @@ class Ownership:
         return ownership
 
     def release(self) -> None:
-        """Release the lock. The note stays: later starts recognize the file as a history by it."""
+        """Release the lock. The note stays and shows later starts that the file is a history."""
         if self._file is not None:
             self._lock.release(self._file)
             self._file.close()

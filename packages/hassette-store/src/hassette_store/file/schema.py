@@ -57,7 +57,7 @@ def revision_of(connection: sqlite3.Connection, path: Path, *, latest: str = LAT
     if row is None or not isinstance(row[0], str):
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise UnusableFileError(
-                path, "it is an SQLite database without a revision, and not a history of Hassette", _FIX
+                path, "it is an SQLite database without a schema revision, so it is not a history of Hassette", _FIX
             )
         # `create` writes the revision in one transaction with the tables, so a history without a revision is damaged.
         error = sqlite3.DatabaseError("the revision of its schema is lost")

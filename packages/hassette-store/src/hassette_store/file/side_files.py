@@ -15,7 +15,7 @@ def with_suffix(path: Path, suffix: str) -> Path:
 
 
 def new_file_path(path: Path) -> Path:
-    """Return the path of a new, complete file before it replaces the database file."""
+    """Return the temporary path of a complete file that will replace the database file."""
     return with_suffix(path, ".new")
 
 
@@ -37,8 +37,9 @@ def free_path(path: Path) -> Path:
 def move(path: Path, to: Path) -> None:
     """Move a file and its side files.
 
-    The database file moves first. After a crash in between, the next start keeps a write-ahead log without its database
-    file. But a database file without its log would look like a complete, older history.
+    The database file moves before its side files. If a crash comes in between, the write-ahead log is left without its
+    database file, and the next start recognizes that. A database file without its log would look like a complete, older
+    history.
     """
     for suffix in _ALL:
         file = with_suffix(path, suffix)

@@ -30,7 +30,7 @@ _VERSIONS: Final = (b"\x01\x01", b"\x02\x02")
 
 
 def find_header_damage(header: bytes) -> str | None:
-    """Return the damage of a history's header that keeps SQLite from opening the file, or None.
+    """Return the damage in a header that keeps SQLite from opening the file, or None.
 
     Args:
         header: The first 100 bytes.

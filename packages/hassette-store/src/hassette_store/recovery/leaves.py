@@ -41,7 +41,7 @@ def leaves_of(path: Path, page_bytes: int) -> Iterator[bytes]:
 
 
 def row_count(leaf: bytes) -> int:
-    """Return the number of rows in a leaf page, limited to the number that fits: a damaged page may have any number."""
+    """Return the number of rows in a leaf page, limited to the number that fits into the page."""
     return min(int.from_bytes(leaf[3:5], "big"), len(leaf) // _SMALLEST_CELL_BYTES)
 
 

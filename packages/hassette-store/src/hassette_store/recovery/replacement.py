@@ -1,8 +1,8 @@
 """Replacement of a damaged file: move it aside and put a new file with its readable rows in its place.
 
 The order of the steps makes sure that a crash between two of them loses no data. The damaged file stays in place until
-the new file is complete. Then the damaged file is renamed, and its write-ahead log after it: a database file never
-stays at its path without its log. If the next start finds a new file but no database file, a crash interrupted a
+the new file is complete. Then the damaged file is renamed first and its write-ahead log second, so that the file
+is never at the old path without its log. If the next start finds a new file but no database file, a crash interrupted a
 replacement. The start then moves the log to its renamed file, and the new file to the path of the database file.
 """
 

@@ -20,7 +20,7 @@ class TableCopy:
         source: The damaged file.
         target: The new file, which has the correct columns and key.
         name: The table.
-        ends: Time of `time.monotonic` at which to stop.
+        ends: Value of `time.monotonic` at which to stop.
 
     Attributes:
         name: As given.
@@ -58,7 +58,7 @@ class TableCopy:
                 self.unread_ranges.append((low, high))
 
     def has_unread_between(self, first: tuple[int, ...], last: tuple[int, ...]) -> bool:
-        """Return whether there are unread rows between two keys, or at one of them; also if a key could not be read."""
+        """Return whether there may be unread rows from one key to another, also if a key could not be read."""
         start, end = self._as_key(first), self._as_key(last)
         if start is None or end is None:
             return not first or not last

@@ -99,9 +99,9 @@ class Deletions:
             yield await self._writer.run_and_adapt(work)
 
     async def delete_formerly_newest(self) -> Steps:
-        """Delete old runs that were kept because they were among the newest, and no longer are.
+        """Delete old runs that were among the newest when they reached their age limit, but no longer are.
 
-        The progress of `delete_runs` is already beyond them. They are few, and are found through their registrations.
+        The progress of `delete_runs` is already beyond them. There are few such runs, so search by registration.
         """
         for kind in KINDS:
             find = find_formerly_newest_sql(kind)

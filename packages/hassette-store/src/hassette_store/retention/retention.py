@@ -1,6 +1,6 @@
 """Deletion of old history in small steps between writes, so that no write waits long.
 
-A pass deletes, in this order: successful runs by age; all other runs by a greater age; statistics, lifecycle events,
+A pass deletes, in this order: successful runs by age; all runs by a greater age; statistics, lifecycle events,
 losses, error groups, sessions and registrations by age, once nothing refers to them. The newest runs of each
 registration stay. If the pages in use still exceed the limit, the oldest successes are deleted early, then the oldest
 failures, then error groups without runs, then the oldest hours of statistics. At the end, free pages are returned to

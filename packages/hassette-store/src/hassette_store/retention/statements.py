@@ -31,7 +31,7 @@ def older_than_newest_condition(kind: RunKind) -> str:
 
 
 def find_newest_sql(kind: RunKind) -> str:
-    """Return the statement that stores the lowest kept run id of each of some registrations."""
+    """Return the statement that stores the lowest kept run id of each registration, for some registrations."""
     return f"""
 INSERT OR REPLACE INTO temp.newest (registration_id, floor)
 SELECT id,
@@ -49,7 +49,7 @@ FROM {kind.registrations_table} WHERE id > :after ORDER BY id LIMIT :limit
 
 
 def find_formerly_newest_sql(kind: RunKind) -> str:
-    """Return the statement that finds old runs that were kept because they were among the newest, and no longer are.
+    """Return the statement that finds the runs for `Deletions.delete_formerly_newest`.
 
     For each of some registrations, it returns the highest id of a first batch of deletable runs.
     """

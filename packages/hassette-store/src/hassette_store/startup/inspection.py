@@ -27,7 +27,7 @@ def find_damage(
         path: The file.
         schema: The schema that it should have.
         check_limit_s: Time limit for a check, in seconds.
-        was_ours: Whether this store has owned the file before.
+        was_ours: Whether a store has owned the file before.
         known_damage: Damage that SQLite found while the file was in use.
 
     Raises:

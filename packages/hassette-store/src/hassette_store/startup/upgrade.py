@@ -58,4 +58,4 @@ def upgrade(path: Path, *, limit_s: float, schema: Schema = SCHEMA) -> None:
         if raw.in_transaction:
             raw.rollback()
         raw.close()
-    logger.info("History upgraded to a new schema revision", extra={"path": str(path), "revision": schema.revision})
+    logger.info("Database upgraded to a new schema revision", extra={"path": str(path), "revision": schema.revision})

@@ -38,7 +38,7 @@ class BatchTotals:
         errors_and_timeouts: Number of runs with the status ``error`` or ``timed_out``.
         statistics: Statistics by hour and registration.
         latency: Number of runs by hour, registration and bucket.
-        failures: Run id, fingerprint and failure of each run that raised.
+        failures: Run id, fingerprint and failure of each run that has a failure.
         service_calls: Rows of ``service_calls``.
         log_lines: Rows of ``log_lines``.
         dropped: Rows of ``dropped_effects``.
