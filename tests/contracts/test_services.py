@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from hassette_core.bus import BusService
 from hassette_core.lifecycle import Resource, Service
 from hassette_core.link import HomeAssistantLink
 from hassette_core.scheduler import SchedulerService
+from hassette_core.session import HomeFacts
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.states import StateCache
 from hassette_executor import CommandExecutor, MemorySink
@@ -48,12 +50,18 @@ def make_apps(folder: Path) -> AppService:
     return AppService({}, folder, executor=executor, bus=bus, scheduler=scheduler, api=Api(link), states=states)
 
 
+def make_home_facts(folder: Path) -> HomeFacts:
+    executor = CommandExecutor(MemorySink())
+    return HomeFacts(make_link(folder), executor, SchedulerService(executor))
+
+
 SERVICES: dict[str, Make] = {
     "executor": lambda _: CommandExecutor(MemorySink()),
     "bus": make_bus,
     "scheduler": lambda _: SchedulerService(CommandExecutor(MemorySink())),
     "apps": make_apps,
     "link": make_link,
+    "home facts": make_home_facts,
     "simulated home": lambda _: SimulatedHome(speed=0),
     "database": lambda folder: DatabaseService(folder / "hassette.db"),
     "opentelemetry": lambda _: OpenTelemetrySink(OpenTelemetrySettings(endpoint="http://127.0.0.1:9")),
@@ -169,6 +177,44 @@ async def test_database_starts_after_a_failed_start_once_its_folder_is_free(tmp_
         await service.start()
     await service.stop()
     folder.unlink()
+    await service.start()
+    async with serving(service):
+        pass
+    await service.stop()
+
+
+async def test_opentelemetry_starts_after_a_failed_start_once_its_exporter_can_be_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = SERVICES["opentelemetry"](Path())
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "hassette_executor.otel.otlp", None)
+        with pytest.raises(ImportError):
+            await service.start()
+        await service.stop()
+    await service.start()
+    async with serving(service):
+        pass
+    await service.stop()
+
+
+async def test_executor_starts_after_a_cancelled_start() -> None:
+    class SlowAtFirst(MemorySink):
+        slow = True
+
+        async def last_id(self) -> int:
+            if self.slow:
+                await asyncio.Event().wait()
+            return await super().last_id()
+
+    service = CommandExecutor(sink := SlowAtFirst())
+    starting = asyncio.create_task(service.start())
+    await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    await service.stop()
+    sink.slow = False
     await service.start()
     async with serving(service):
         pass

@@ -19,14 +19,8 @@ from hassette_executor import (
     Batch,
     CommandExecutor,
     DueTrigger,
-    EventTrigger,
     ExecuteJob,
-    Failure,
-    HandlerInvocation,
     InvokeHandler,
-    JobExecution,
-    JobRegistration,
-    ListenerRegistration,
     MemorySink,
     NullSink,
     Record,
@@ -36,13 +30,8 @@ from hassette_executor import (
 from hassette_executor.otel.settings import OpenTelemetrySettings
 from hassette_executor.otel.sink import OpenTelemetrySink
 from hassette_store import DatabaseService
+from support.records import HALL, T0_US, TIDY, TRIGGER, batch, record
 
-LISTENER = ListenerRegistration(
-    app="hall", instance="main", name="on_motion", topic="state_changed.*", handler="Hall.on"
-)
-JOB = JobRegistration(app="hall", instance="main", name="tidy", schedule="every 30 s", handler="Hall.tidy")
-EVENT = EventTrigger("state_changed", "binary_sensor.hall", "off", "on", "01JD", None, None)
-START_US = 1_795_392_000_000_000
 SECRET = "hunter2hunter2"
 
 
@@ -66,46 +55,13 @@ class Case:
         return [record.id for record in records] if self.stores else []
 
 
-def run(number: int, *, failed: bool = False) -> HandlerInvocation:
+def run(number: int, *, failed: bool = False) -> Record:
     """Return the record of a handler's run; the number determines its id and time."""
-    status, failure = (Status.ERROR, Failure("exception", "ValueError", "no")) if failed else (Status.SUCCESS, None)
-    return HandlerInvocation(
-        id=_id(number),
-        registration=LISTENER,
-        trigger=EVENT,
-        started_us=START_US + number * 1_000,
-        duration_us=1_000,
-        waited_us=10,
-        status=status,
-        failure=failure,
-    )
+    return record(number, Status.ERROR if failed else Status.SUCCESS)
 
 
-def job_run(number: int) -> JobExecution:
-    started_us = START_US + number * 1_000
-    return JobExecution(
-        id=_id(number),
-        registration=JOB,
-        trigger=DueTrigger(started_us),
-        started_us=started_us,
-        duration_us=1_000,
-        waited_us=10,
-        status=Status.SUCCESS,
-    )
-
-
-def batch(sequence: int, *records: Record) -> Batch:
-    return Batch(
-        sequence,
-        START_US,
-        invocations=tuple(record for record in records if isinstance(record, HandlerInvocation)),
-        executions=tuple(record for record in records if isinstance(record, JobExecution)),
-        registered=(LISTENER, JOB),
-    )
-
-
-def _id(number: int) -> int:
-    return (START_US // 1_000 + number) << 21
+def job_run(number: int) -> Record:
+    return record(number, registration=TIDY)
 
 
 # ---- the sinks --------------------------------------------------------------------------------------------------
@@ -222,11 +178,11 @@ async def test_last_id_is_the_highest_stored_id(case: Case) -> None:
     assert await case.sink.last_id() == 0
     await case.sink.write(batch(1, run(7), job_run(9)))
     await case.sink.write(batch(2))
-    assert await case.sink.last_id() == (_id(9) if case.stores else 0)
+    assert await case.sink.last_id() == (job_run(9).id if case.stores else 0)
 
 
 async def test_empty_batch_is_accepted(case: Case) -> None:
-    await case.sink.write(Batch(1, START_US))
+    await case.sink.write(Batch(1, T0_US))
     assert case.run_ids() == []
 
 
@@ -252,8 +208,8 @@ def command(number: int, call: Any) -> InvokeHandler | ExecuteJob:
     """Return a command: a handler for odd numbers, a job for even numbers."""
     ready_ns = time.monotonic_ns()
     if number % 2:
-        return InvokeHandler(registration=LISTENER, call=call, trigger=EVENT, ready_ns=ready_ns)
-    return ExecuteJob(registration=JOB, call=call, trigger=DueTrigger(START_US), ready_ns=ready_ns)
+        return InvokeHandler(registration=HALL, call=call, trigger=TRIGGER, ready_ns=ready_ns)
+    return ExecuteJob(registration=TIDY, call=call, trigger=DueTrigger(T0_US), ready_ns=ready_ns)
 
 
 async def succeeds() -> None:

@@ -9,17 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from hassette_executor import Batch, CommandExecutor, MemorySink, NullSink, Record, RecordSink
-from support.records import HALL, TIDY, invoke, nothing, record
-
-
-def batch(sequence: int, *records: Record) -> Batch:
-    return Batch(
-        sequence,
-        records[-1].started_us if records else 0,
-        invocations=tuple(one for one in records if one.registration is HALL),
-        executions=tuple(one for one in records if one.registration is TIDY),
-        registered=(HALL, TIDY),
-    )
+from support.records import HALL, TIDY, batch, invoke, nothing, record
 
 
 class SinkContract:

@@ -8,6 +8,7 @@ from math import ceil
 from typing import Any
 
 from hassette_executor import (
+    Batch,
     Clock,
     CommandExecutor,
     DueTrigger,
@@ -106,6 +107,17 @@ def record(number: int, status: Status = Status.SUCCESS, **facts: Any) -> Record
     if isinstance(registration, JobRegistration):
         return JobExecution(trigger=DueTrigger(T0_US), **all_facts)
     return HandlerInvocation(trigger=TRIGGER, **all_facts)
+
+
+def batch(sequence: int, *records: Record) -> Batch:
+    """Return a batch of records that also registers `HALL` and `TIDY`."""
+    return Batch(
+        sequence,
+        records[-1].started_us if records else T0_US,
+        invocations=tuple(one for one in records if isinstance(one, HandlerInvocation)),
+        executions=tuple(one for one in records if isinstance(one, JobExecution)),
+        registered=(HALL, TIDY),
+    )
 
 
 def sized(records: list[Record]) -> tuple[list[Record], int]:

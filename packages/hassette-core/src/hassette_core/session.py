@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hassette_core.errors import FatalError
 from hassette_core.installed import installed_versions
-from hassette_core.lifecycle import Resource, ServiceStatus, StatusBoard, StatusReport
+from hassette_core.lifecycle import AsyncWithService, Resource, ServiceStatus, StatusBoard, StatusReport
 from hassette_core.link import HomeAssistantLink, HomeConfiguration
 from hassette_core.redaction import Redaction
 from hassette_core.scheduler import SchedulerService
@@ -100,7 +100,7 @@ class SessionReporter:
         self._executor.set_session_facts(reason=UNREQUESTED_END, outcome="failed")
 
 
-class HomeFacts:
+class HomeFacts(AsyncWithService):
     """Service that records Home Assistant's version, and passes the home's location and time zone to the scheduler.
 
     Args:
