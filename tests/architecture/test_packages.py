@@ -96,7 +96,7 @@ def test_module_is_short_and_has_a_specific_name(module: Path) -> None:
     assert module.stem not in VAGUE_NAMES
 
 
-def test_the_median_module_is_about_a_hundred_lines() -> None:
+def test_median_module_is_about_a_hundred_lines() -> None:
     lengths = sorted(len(module.read_text().splitlines()) for module in MODULES if module.name != "__init__.py")
 
     assert lengths[len(lengths) // 2] <= 130

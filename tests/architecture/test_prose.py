@@ -67,7 +67,7 @@ def test_each_proof_is_a_test_that_runs(proof: str) -> None:
     assert not re.search(r"skip|xfail|torture", match[1])
 
 
-def test_the_loss_table_is_the_same_on_both_pages() -> None:
+def test_loss_table_is_the_same_on_both_pages() -> None:
     assert loss_table(ROOT / "README.md") == loss_table(ROOT / "docs/what-can-be-lost.md")
 
 

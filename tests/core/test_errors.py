@@ -25,12 +25,12 @@ from hassette_core.errors import UnknownEntityError, describe_error
     ],
     ids=["two lines", "no message", "system error", "system error with a file"],
 )
-def test_an_error_is_described_in_one_line(error: Exception, with_type: str, without_type: str) -> None:
+def test_error_is_described_in_one_line(error: Exception, with_type: str, without_type: str) -> None:
     assert describe_error(error) == with_type
     assert describe_error(error, with_type=False) == without_type
 
 
-def test_an_unknown_entity_is_a_key_error_with_a_readable_message() -> None:
+def test_unknown_entity_is_a_key_error_with_a_readable_message() -> None:
     error = UnknownEntityError("light.hall")
     assert isinstance(error, KeyError)
     assert str(error) == "Home Assistant has no entity 'light.hall'; states.get() returns None instead"

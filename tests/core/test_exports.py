@@ -23,7 +23,7 @@ def lazy_table() -> dict[str, str]:
     return {name: module for module, names in table.items() for name in names}
 
 
-def test_the_three_lists_of_public_names_agree() -> None:
+def test_three_lists_of_public_names_agree() -> None:
     assert imported_for_type_checkers() == lazy_table()
     assert sorted(hassette_core.__all__) == sorted([*lazy_table(), "__version__"])
 

@@ -91,13 +91,13 @@ def gathering(meeting: Meeting, late: LateEffects, **settings: int) -> GatheredE
     return GatheredEffects(HoldingSettings(meeting, ExecutorSettings(**settings)), late, ReportingLock(meeting))
 
 
-def test_a_call_added_while_the_effects_are_taken_is_kept_or_late(meeting):
+def test_call_added_while_the_effects_are_taken_is_kept_or_late(meeting):
     gathered = gathering(meeting, late := LateEffects())
     taken = at_once(meeting, lambda: gathered.add_call(CALL), lambda: gathered.take(failed=False))
     assert len(taken.service_calls if taken else ()) + late.take().get("service_calls", 0) == 1
 
 
-def test_a_line_added_while_the_effects_are_taken_is_kept_or_late(meeting):
+def test_line_added_while_the_effects_are_taken_is_kept_or_late(meeting):
     gathered = gathering(meeting, late := LateEffects())
     taken = at_once(meeting, lambda: gathered.add_line(LONG), lambda: gathered.take(failed=False))
     assert len(taken.log_lines if taken else ()) + late.take().get("log_lines", 0) == 1
@@ -116,7 +116,7 @@ def test_lines_added_by_two_threads_at_once_keep_their_order(meeting):
     assert gathered.take(failed=True).log_lines == (LONG, SHORT)
 
 
-def test_a_late_effect_counted_while_the_counts_are_taken_is_in_these_or_the_next(meeting):
+def test_late_effect_counted_while_the_counts_are_taken_is_in_these_or_the_next(meeting):
     late = LateEffects(ReportingLock(meeting))
     late.count("service_calls")
     name = HoldingName("service_calls")

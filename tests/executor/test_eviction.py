@@ -61,7 +61,7 @@ def test_value_of_a_bucket_is_within_one_percent_of_its_durations(duration_us):
     assert value_of(bucket_of(duration_us)) == pytest.approx(duration_us, rel=0.0101)
 
 
-def test_the_shortest_durations_share_the_first_bucket():
+def test_shortest_durations_share_the_first_bucket():
     assert (bucket_of(0), bucket_of(1), value_of(0)) == (0, 0, 1.0)
 
 

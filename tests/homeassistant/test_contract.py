@@ -76,7 +76,7 @@ async def ask(home: Endpoint, query: Callable[[HomeClient], Awaitable[Any]]) -> 
 
 
 @pytest.mark.parametrize("query", QUERIES)
-async def test_the_home_gives_the_recorded_answers(home: Endpoint, query: str) -> None:
+async def test_home_gives_the_recorded_answers(home: Endpoint, query: str) -> None:
     answer = await ask(home, QUERIES[query])
     recorded = json.loads(ANSWERS.read_text())
     if os.environ.get("HASSETTE_RECORD_ANSWERS") and home.names.boolean == "input_boolean.test_1":
@@ -86,7 +86,7 @@ async def test_the_home_gives_the_recorded_answers(home: Endpoint, query: str) -
 
 
 @pytest.mark.homeassistant
-async def test_the_simulated_home_has_only_the_known_differences(
+async def test_simulated_home_has_only_the_known_differences(
     simulated: Endpoint, real: RealHomeAssistant, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = {query: (await ask(real.home, QUERIES[query]), await ask(simulated, QUERIES[query])) for query in QUERIES}

@@ -56,7 +56,7 @@ async def linked(real: RealHomeAssistant) -> AsyncIterator[RealLink]:
         yield linked
 
 
-async def test_a_toggle_through_the_rest_api_arrives_with_states_and_context(
+async def test_toggle_through_the_rest_api_arrives_with_states_and_context(
     real: RealHomeAssistant, linked: RealLink
 ) -> None:
     await linked.api.call_service("input_boolean", "turn_off", target="input_boolean.test_1")
@@ -80,7 +80,7 @@ async def test_a_toggle_through_the_rest_api_arrives_with_states_and_context(
     assert linked.states["input_boolean.test_1"] is change.new_state
 
 
-async def test_a_service_call_returns_the_context_id_of_the_change(linked: RealLink) -> None:
+async def test_service_call_returns_the_context_id_of_the_change(linked: RealLink) -> None:
     await linked.api.call_service("input_number", "set_value", target="input_number.level", value=1)
     result = await linked.api.call_service("input_number", "set_value", target="input_number.level", value=77)
     change = await linked.change_of("input_number.level", "77.0")
@@ -88,7 +88,7 @@ async def test_a_service_call_returns_the_context_id_of_the_change(linked: RealL
     assert len(result.context_id) == 26
 
 
-async def test_the_actions_of_an_automation_have_the_context_of_the_call_as_parent(linked: RealLink) -> None:
+async def test_actions_of_an_automation_have_the_context_of_the_call_as_parent(linked: RealLink) -> None:
     await linked.api.call_service("input_boolean", "turn_off", target="input_boolean.source")
     await eventually(lambda: linked.states["input_boolean.mirror"].state == "off")
     linked.events.clear()
@@ -97,7 +97,7 @@ async def test_the_actions_of_an_automation_have_the_context_of_the_call_as_pare
     assert change.context.parent_id == result.context_id
 
 
-async def test_a_script_receives_fields_named_like_our_own_parameters(linked: RealLink) -> None:
+async def test_script_receives_fields_named_like_our_own_parameters(linked: RealLink) -> None:
     await linked.api.call_service(
         "script", "burst", domain="light", service="turn_on", count=0, data={"target": "hall", "return_response": True}
     )
@@ -112,7 +112,7 @@ async def test_a_script_receives_fields_named_like_our_own_parameters(linked: Re
     }
 
 
-async def test_a_burst_of_4000_events_arrives_complete_and_in_order(linked: RealLink) -> None:
+async def test_burst_of_4000_events_arrives_complete_and_in_order(linked: RealLink) -> None:
     await linked.api.call_service("script", "turn_on", target="script.burst", variables={"count": 4_000})
 
     def numbers() -> list[int]:
@@ -123,7 +123,7 @@ async def test_a_burst_of_4000_events_arrives_complete_and_in_order(linked: Real
     assert linked.reports == []
 
 
-async def test_the_link_reconnects_after_home_assistant_was_killed_and_restarted(
+async def test_link_reconnects_after_home_assistant_was_killed_and_restarted(
     real: RealHomeAssistant, linked: RealLink
 ) -> None:
     real.kill()
@@ -146,7 +146,7 @@ async def test_the_link_reconnects_after_home_assistant_was_killed_and_restarted
     assert change.context.id == result.context_id
 
 
-async def test_a_hanging_home_assistant_is_detected_within_20_s_and_reconnected(
+async def test_hanging_home_assistant_is_detected_within_20_s_and_reconnected(
     real: RealHomeAssistant, linked: RealLink
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -165,7 +165,7 @@ async def test_a_hanging_home_assistant_is_detected_within_20_s_and_reconnected(
     await eventually(lambda: linked.events[-1].event_type == "back")
 
 
-async def test_the_error_for_a_wrong_token_does_not_contain_it(
+async def test_error_for_a_wrong_token_does_not_contain_it(
     real: RealHomeAssistant, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -77,7 +77,7 @@ def runs(ask: Callable[..., Any], database: Path, name: str) -> list[dict[str, A
     return [run for run in found if run["registration"]["name"] == name]
 
 
-def test_the_record_of_a_run_names_its_cause_and_its_effect(
+def test_record_of_a_run_names_its_cause_and_its_effect(
     start: Any, home: MirroredHome, history: Any, ask: Callable[..., Any]
 ) -> None:
     before = home.state("input_boolean.test_1")["state"]
@@ -127,7 +127,7 @@ def test_handlers_run_again_after_home_assistant_was_killed_and_restarted(
     assert len(history.sessions()) == 1
 
 
-def test_a_wrong_token_ends_the_process_with_one_sentence_and_exit_code_3(
+def test_wrong_token_ends_the_process_with_one_sentence_and_exit_code_3(
     start: Any, home: MirroredHome, tmp_path: Path
 ) -> None:
     home.write(tmp_path, "not-the-token-at-all")

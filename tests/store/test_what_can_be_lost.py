@@ -170,7 +170,7 @@ async def test_sigkill_loses_only_unwritten_batches(path: Path, make_store: Make
 
 @pytest.mark.torture
 @pytest.mark.timeout(3_600)
-async def test_a_thousand_kills_lose_only_unwritten_batches(path: Path, make_store: MakeStore, clock: Clock) -> None:
+async def test_thousand_kills_lose_only_unwritten_batches(path: Path, make_store: MakeStore, clock: Clock) -> None:
     await kill_and_look(path, make_store, clock, 1_000)
 
 

@@ -44,7 +44,7 @@ async def home() -> AsyncIterator[ApiHome]:
         yield ApiHome(simulated.core, link, cache.states, events, recorded, api)
 
 
-async def test_a_call_takes_effect_and_is_recorded_with_its_context(home: ApiHome) -> None:
+async def test_call_takes_effect_and_is_recorded_with_its_context(home: ApiHome) -> None:
     result = await home.api.call_service("light", "turn_on", target="light.hall", brightness=120)
     assert home.core.states["light.hall"]["attributes"]["brightness"] == 120
     assert home.core.states["light.hall"]["context"]["id"] == result.context_id
@@ -74,7 +74,7 @@ async def test_a_call_takes_effect_and_is_recorded_with_its_context(home: ApiHom
     ],
     ids=str,
 )
-async def test_a_target_may_be_an_id_a_list_of_ids_or_a_dict(home: ApiHome, target: Any) -> None:
+async def test_target_may_be_an_id_a_list_of_ids_or_a_dict(home: ApiHome, target: Any) -> None:
     await home.api.call_service("light", "turn_on", target=target)
     lit = [
         entity_id for entity_id, state in home.core.states.items() if state["state"] == "on" and "light." in entity_id
@@ -83,7 +83,7 @@ async def test_a_target_may_be_an_id_a_list_of_ids_or_a_dict(home: ApiHome, targ
 
 
 @pytest.mark.parametrize("wrong", [5, True, [5], [["light.hall"]], {"a": 1}, "hall", ""], ids=repr)
-async def test_a_target_of_a_wrong_type_is_refused_and_the_connection_stays(home: ApiHome, wrong: Any) -> None:
+async def test_target_of_a_wrong_type_is_refused_and_the_connection_stays(home: ApiHome, wrong: Any) -> None:
     for call, where in (
         ({"target": {"entity_id": wrong}}, r"@ data\['target'\]\['entity_id'\]. Got"),
         ({"entity_id": wrong}, r"@ data\['entity_id'\]$"),
@@ -98,7 +98,7 @@ async def test_a_target_of_a_wrong_type_is_refused_and_the_connection_stays(home
 
 
 @pytest.mark.parametrize(("message", "reason"), [(None, "string value is None"), ([], "value should be a string")])
-async def test_a_message_that_is_not_text_is_refused(home: ApiHome, message: Any, reason: str) -> None:
+async def test_message_that_is_not_text_is_refused(home: ApiHome, message: Any, reason: str) -> None:
     with pytest.raises(CallFailedError, match=rf"{reason} for dictionary value @ data\['message'\]$"):
         await home.api.call_service("persistent_notification", "create", message=message)
 
@@ -108,7 +108,7 @@ async def test_entities_in_the_data_are_recorded_as_the_target(home: ApiHome) ->
     assert (home.recorded[0].target, home.recorded[0].data) == ('{"entity_id":"light.hall"}', '{"brightness":9}')
 
 
-async def test_a_refused_call_raises_home_assistants_message_and_is_recorded(home: ApiHome) -> None:
+async def test_refused_call_raises_home_assistants_message_and_is_recorded(home: ApiHome) -> None:
     with pytest.raises(CallFailedError, match=r"cannot call light.dance: .* Service light.dance not found."):
         await home.api.call_service("light", "dance")
     assert (home.recorded[0].context_id, home.recorded[0].error) == (
@@ -117,7 +117,7 @@ async def test_a_refused_call_raises_home_assistants_message_and_is_recorded(hom
     )
 
 
-async def test_a_call_with_data_that_json_cannot_hold_is_recorded(home: ApiHome) -> None:
+async def test_call_with_data_that_json_cannot_hold_is_recorded(home: ApiHome) -> None:
     with pytest.raises(TypeError):
         await home.api.call_service("light", "turn_on", target="light.hall", brightness=object())
     assert home.recorded[0].error is not None
@@ -125,7 +125,7 @@ async def test_a_call_with_data_that_json_cannot_hold_is_recorded(home: ApiHome)
     assert home.link.connected
 
 
-async def test_a_call_without_a_connection_is_recorded() -> None:
+async def test_call_without_a_connection_is_recorded() -> None:
     recorded: list[ServiceCall] = []
     link = HomeAssistantLink("http://127.0.0.1:1", "token", cache=StateCache(), on_event=lambda event: None)
     with pytest.raises(NotConnectedError):
@@ -134,7 +134,7 @@ async def test_a_call_without_a_connection_is_recorded() -> None:
 
 
 @pytest.mark.parametrize("name", ["self", "domain", "service", "target", "data", "return_response"])
-async def test_a_field_of_any_name_can_be_sent_in_data(home: ApiHome, name: str) -> None:
+async def test_field_of_any_name_can_be_sent_in_data(home: ApiHome, name: str) -> None:
     # light.turn_off has no such field: Home Assistant's refusal shows that it arrived as a field of the service.
     with pytest.raises(CallFailedError, match=rf"extra keys not allowed @ data\['{name}'\]"):
         await home.api.call_service("light", "turn_off", target="light.hall", data={name: "x"})
@@ -142,7 +142,7 @@ async def test_a_field_of_any_name_can_be_sent_in_data(home: ApiHome, name: str)
 
 
 @pytest.mark.parametrize("name", ["self", "domain", "service"])
-async def test_a_field_named_like_a_positional_parameter_can_be_a_keyword(home: ApiHome, name: str) -> None:
+async def test_field_named_like_a_positional_parameter_can_be_a_keyword(home: ApiHome, name: str) -> None:
     with pytest.raises(CallFailedError, match=rf"extra keys not allowed @ data\['{name}'\]"):
         await home.api.call_service("light", "turn_off", target="light.hall", **{name: "x"})  # pyright: ignore[reportArgumentType]  names are not known here
 
@@ -154,7 +154,7 @@ async def test_data_and_keywords_are_merged(home: ApiHome) -> None:
     assert call["service_data"] == {"target": ["alex"], "title": "Hall", "message": "The door is open"}
 
 
-async def test_a_field_given_twice_is_refused_by_name(home: ApiHome) -> None:
+async def test_field_given_twice_is_refused_by_name(home: ApiHome) -> None:
     with pytest.raises(TypeError, match="brightness must be given in data or as a keyword, got both"):
         await home.api.call_service("light", "turn_on", target="light.hall", data={"brightness": 1}, brightness=2)
     assert home.core.states["light.hall"]["state"] == "off"
@@ -182,7 +182,7 @@ async def test_long_data_is_cut_in_the_record(home: ApiHome) -> None:
     assert (len(home.recorded[0].data), home.recorded[0].data[-1]) == (2_000, "…")
 
 
-async def test_a_secret_at_the_cut_of_long_data_is_masked(home: ApiHome) -> None:
+async def test_secret_at_the_cut_of_long_data_is_masked(home: ApiHome) -> None:
     recorded: list[ServiceCall] = []
     api = Api(home.link, record=recorded.append, redact=Redaction({"Sesame-Open99"}))
     await api.call_service("notify", "notify", message="x" * 1_980 + "Sesame-Open99" + "y" * 100)
@@ -190,14 +190,14 @@ async def test_a_secret_at_the_cut_of_long_data_is_masked(home: ApiHome) -> None
     assert "Sesame" not in recorded[0].data
 
 
-async def test_a_response_is_returned(home: ApiHome) -> None:
+async def test_response_is_returned(home: ApiHome) -> None:
     result = await home.api.call_service(
         "weather", "get_forecasts", target="weather.home", type="daily", return_response=True
     )
     assert [day["condition"] for day in result.response["weather.home"]["forecast"]] == ["rainy", "cloudy", "sunny"]
 
 
-async def test_a_call_without_a_response_returns_none(home: ApiHome) -> None:
+async def test_call_without_a_response_returns_none(home: ApiHome) -> None:
     result = await home.api.call_service("light", "turn_off", target="light.hall")
     assert result == ServiceResult(result.context_id, None)
 
@@ -208,7 +208,7 @@ async def test_one_state_and_all_states_are_fetched(home: ApiHome) -> None:
     assert await home.api.get_state("light.nowhere") is None
 
 
-async def test_a_state_is_written_and_removed(home: ApiHome) -> None:
+async def test_state_is_written_and_removed(home: ApiHome) -> None:
     made = await home.api.set_state("sensor.made_up", 1.5, {"unit_of_measurement": "m"})
     assert (made.state, made.attributes) == ("1.5", {"unit_of_measurement": "m"})
     assert (await home.api.set_state("sensor.made_up", "2")).attributes == {}
@@ -216,7 +216,7 @@ async def test_a_state_is_written_and_removed(home: ApiHome) -> None:
     assert await home.api.remove_state("sensor.made_up") is False
 
 
-async def test_a_refused_state_raises_home_assistants_message(home: ApiHome) -> None:
+async def test_refused_state_raises_home_assistants_message(home: ApiHome) -> None:
     with pytest.raises(CallFailedError, match=r"cannot set the state of Wrong: .* Invalid entity ID specified."):
         await home.api.set_state("Wrong", 1)
     with pytest.raises(CallFailedError, match="Invalid state specified"):
@@ -224,11 +224,11 @@ async def test_a_refused_state_raises_home_assistants_message(home: ApiHome) -> 
 
 
 @pytest.mark.parametrize("entity_id", ["../config", "a/b", "sensor.x?y", "sensor.ü"])
-async def test_an_entity_id_cannot_address_another_path(home: ApiHome, entity_id: str) -> None:
+async def test_entity_id_cannot_address_another_path(home: ApiHome, entity_id: str) -> None:
     assert await home.api.get_state(entity_id) is None
 
 
-async def test_a_fired_event_has_its_data_and_the_returned_context(home: ApiHome) -> None:
+async def test_fired_event_has_its_data_and_the_returned_context(home: ApiHome) -> None:
     context_id = await home.api.fire_event("my_event", {"n": 1})
     await home.api.get_states()
     heard = home.events[-1]
@@ -236,12 +236,12 @@ async def test_a_fired_event_has_its_data_and_the_returned_context(home: ApiHome
     assert (heard.event_type, heard.data, heard.context.id) == ("my_event", {"n": 1}, context_id)
 
 
-async def test_an_answer_without_a_context_is_reported(home: ApiHome) -> None:
+async def test_answer_without_a_context_is_reported(home: ApiHome) -> None:
     with pytest.raises(UnexpectedAnswerError, match=r"cannot call light.turn_on: .*'context'"):
         await Api(StrangeLink()).call_service("light", "turn_on")
 
 
-async def test_a_state_without_a_field_is_reported(home: ApiHome) -> None:
+async def test_state_without_a_field_is_reported(home: ApiHome) -> None:
     del home.core.states["light.hall"]["state"]
     with pytest.raises(UnexpectedAnswerError, match="cannot read the states"):
         await home.api.get_states()

@@ -77,7 +77,7 @@ async def test_stop_ends_listeners_and_jobs_before_on_shutdown_and_retires_none(
     assert await home.lifecycle() == [("app_started", "lamp.lamp", ""), ("app_stopped", "lamp.lamp", "")]
 
 
-async def test_a_listener_with_a_run_in_progress_is_not_retired_by_stop(
+async def test_listener_with_a_run_in_progress_is_not_retired_by_stop(
     home: Home, apps: AppRunner, app_dir: AppDirectory
 ) -> None:
     app_dir.write(
@@ -93,7 +93,7 @@ async def test_a_listener_with_a_run_in_progress_is_not_retired_by_stop(
     assert await home.retired() == []
 
 
-async def test_a_listener_that_an_app_cancels_after_a_restart_is_retired(
+async def test_listener_that_an_app_cancels_after_a_restart_is_retired(
     home: Home, apps: AppRunner, app_dir: AppDirectory
 ) -> None:
     app_dir.write("lamp", LAMP)
@@ -116,7 +116,7 @@ async def test_a_listener_that_an_app_cancels_after_a_restart_is_retired(
         ("self.bus.on_state_change(3, 'light.a')", "handler must be callable, got 3"),
     ],
 )
-async def test_an_app_that_fails_to_initialize_has_no_listeners_and_the_others_run(
+async def test_app_that_fails_to_initialize_has_no_listeners_and_the_others_run(
     home: Home, apps: AppRunner, app_dir: AppDirectory, caplog: pytest.LogCaptureFixture, body: str, detail: str
 ) -> None:
     app_dir.write("lamp", LAMP)
@@ -144,7 +144,7 @@ async def test_an_app_that_fails_to_initialize_has_no_listeners_and_the_others_r
     assert [vars(line)["app"] for line in caplog.records if line.message == "App failed"] == ["bad.bad"]
 
 
-async def test_an_app_that_cannot_be_loaded_is_reported_and_the_others_run(
+async def test_app_that_cannot_be_loaded_is_reported_and_the_others_run(
     home: Home, apps: AppRunner, app_dir: AppDirectory, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -160,7 +160,7 @@ async def test_an_app_that_cannot_be_loaded_is_reported_and_the_others_run(
 
 
 @pytest.mark.parametrize("body", ["raise ValueError('stuck')", "await asyncio.Event().wait()", "raise SystemExit(1)"])
-async def test_an_app_that_fails_to_shut_down_is_stopped(
+async def test_app_that_fails_to_shut_down_is_stopped(
     home: Home, apps: AppRunner, app_dir: AppDirectory, body: str
 ) -> None:
     app_dir.write(
@@ -200,7 +200,7 @@ async def test_on_error_is_called_for_the_failures_of_its_instance_only(
     assert home.executor.hooks.find(home.bus.on_event(service.stop, "x").registration) is None
 
 
-async def test_an_on_error_with_a_yield_is_refused(home: Home, apps: AppRunner, app_dir: AppDirectory) -> None:
+async def test_on_error_with_a_yield_is_refused(home: Home, apps: AppRunner, app_dir: AppDirectory) -> None:
     app_dir.write("bad", "class Bad(App[AppConfig]):\n    async def on_error(self, context):\n        yield\n")
     assert statuses(await apps.start({"bad": entry("bad", "Bad")})) == {"bad.bad": "failed"}
     assert "yield" in (await home.lifecycle())[-1][2]
@@ -228,7 +228,7 @@ async def test_apps_wait_for_home_assistant_and_start_once(home: Home, apps: App
     await asyncio.wait_for(serving, patience(5))
 
 
-async def test_a_service_stopped_before_home_assistant_is_ready_starts_no_app(
+async def test_service_stopped_before_home_assistant_is_ready_starts_no_app(
     home: Home, apps: AppRunner, app_dir: AppDirectory
 ) -> None:
     app_dir.write("lamp", LAMP)
@@ -240,7 +240,7 @@ async def test_a_service_stopped_before_home_assistant_is_ready_starts_no_app(
     assert log() == []
 
 
-async def test_an_app_that_starts_while_others_shut_down_is_shut_down_too(
+async def test_app_that_starts_while_others_shut_down_is_shut_down_too(
     home: Home, apps: AppRunner, app_dir: AppDirectory
 ) -> None:
     app_dir.write(
@@ -303,7 +303,7 @@ async def test_no_run_starts_while_an_app_shuts_down(home: Home, apps: AppRunner
     await home.records(0)
 
 
-async def test_a_cancelled_start_leaves_no_listener(home: Home, apps: AppRunner, app_dir: AppDirectory) -> None:
+async def test_cancelled_start_leaves_no_listener(home: Home, apps: AppRunner, app_dir: AppDirectory) -> None:
     app_dir.write(
         "slow",
         """

@@ -42,7 +42,7 @@ async def test_example_apps_of_the_documentation_run_with_its_settings(app_dir: 
     assert runs == dict.fromkeys(("door_opened", "light_changed", "report"), ("success", None))
 
 
-async def test_the_script_that_tries_an_app_out_works() -> None:
+async def test_script_that_tries_an_app_out_works() -> None:
     *_, text = blocks("python")
     # In a thread, because the script calls asyncio.run.
     await asyncio.to_thread(exec, compile(text, "writing-apps.md", "exec"), {"__name__": "__main__"})

@@ -31,7 +31,7 @@ def only_error(failed: list[LoadFailure]) -> str:
     return text
 
 
-def test_an_app_is_loaded_with_its_settings_checked(app_dir: AppDirectory) -> None:
+def test_app_is_loaded_with_its_settings_checked(app_dir: AppDirectory) -> None:
     app_dir.write("good", GOOD)
     loaded, failed = load(app_dir.path, lamp=entry("good", "Good", config={"light": "light.a", "minutes": 7}))
     assert failed == []
@@ -50,11 +50,11 @@ def test_instances_have_names_and_share_the_config_table(app_dir: AppDirectory) 
     ]
 
 
-def test_a_disabled_app_is_not_loaded(app_dir: AppDirectory) -> None:
+def test_disabled_app_is_not_loaded(app_dir: AppDirectory) -> None:
     assert load(app_dir.path, lamp=entry("missing", "Missing", enabled=False)) == ([], [])
 
 
-def test_a_broken_app_does_not_affect_the_others(app_dir: AppDirectory) -> None:
+def test_broken_app_does_not_affect_the_others(app_dir: AppDirectory) -> None:
     app_dir.write("good", GOOD)
     app_dir.write("broken", "1 / 0")
     loaded, failed = load(
@@ -64,7 +64,7 @@ def test_a_broken_app_does_not_affect_the_others(app_dir: AppDirectory) -> None:
     assert [failure.app_key for failure in failed] == ["broken"]
 
 
-def test_a_module_that_cannot_be_looked_up_does_not_affect_the_others(app_dir: AppDirectory) -> None:
+def test_module_that_cannot_be_looked_up_does_not_affect_the_others(app_dir: AppDirectory) -> None:
     """A name that is too long for any file fails for every user, root included, like an unreadable directory."""
     app_dir.write("good", GOOD)
     broken = entry("a" * 300, "X")
@@ -83,7 +83,7 @@ def test_a_module_that_cannot_be_looked_up_does_not_affect_the_others(app_dir: A
         ("raise SystemExit(3)", "SystemExit: 3"),
     ],
 )
-def test_an_import_error_names_the_file_and_the_line(app_dir: AppDirectory, text: str, message: str) -> None:
+def test_import_error_names_the_file_and_the_line(app_dir: AppDirectory, text: str, message: str) -> None:
     path = app_dir.write("broken", text)
     _, failed = load(app_dir.path, x=entry("broken", "X"))
     error = only_error(failed)
@@ -108,7 +108,7 @@ def test_an_import_error_names_the_file_and_the_line(app_dir: AppDirectory, text
         ("good", "App", "is not an App"),
     ],
 )
-def test_an_error_for_a_wrong_module_or_class_proposes_right_ones(
+def test_error_for_a_wrong_module_or_class_proposes_right_ones(
     app_dir: AppDirectory, module: str, class_name: str, message: str
 ) -> None:
     app_dir.write("good", GOOD)
@@ -116,12 +116,12 @@ def test_an_error_for_a_wrong_module_or_class_proposes_right_ones(
     assert message in only_error(failed)
 
 
-def test_the_error_names_a_missing_app_dir(tmp_path: Path) -> None:
+def test_error_names_a_missing_app_dir(tmp_path: Path) -> None:
     _, failed = load(tmp_path / "nowhere", x=entry("good", "Good"))
     assert "does not exist; create it" in only_error(failed)
 
 
-def test_the_error_for_a_class_without_settings_shows_how_to_write_it(app_dir: AppDirectory) -> None:
+def test_error_for_a_class_without_settings_shows_how_to_write_it(app_dir: AppDirectory) -> None:
     app_dir.write("bare", "class Bare(App): pass")
     _, failed = load(app_dir.path, x=entry("bare", "Bare"))
     message = only_error(failed)
@@ -138,7 +138,7 @@ def test_the_error_for_a_class_without_settings_shows_how_to_write_it(app_dir: A
         ("SystemExit('no config')", "failed: SystemExit: no config (line 9 of"),
     ],
 )
-def test_the_error_names_a_settings_class_that_fails_and_the_others_load(
+def test_error_names_a_settings_class_that_fails_and_the_others_load(
     app_dir: AppDirectory, raised: str, message: str
 ) -> None:
     path = app_dir.write(
@@ -165,7 +165,7 @@ def test_the_error_names_a_settings_class_that_fails_and_the_others_load(
     assert f"{message} {path})" in text
 
 
-def test_the_error_for_an_unknown_annotation_contains_no_web_address(app_dir: AppDirectory) -> None:
+def test_error_for_an_unknown_annotation_contains_no_web_address(app_dir: AppDirectory) -> None:
     text = "class Config(AppConfig):\n    light: 'Lihgt'\n\nclass Broken(App[Config]):\n    pass\n"
     app_dir.write("broken", text)
     _, failed = load(app_dir.path, x=entry("broken", "Broken"))
@@ -174,7 +174,7 @@ def test_the_error_for_an_unknown_annotation_contains_no_web_address(app_dir: Ap
     assert "http" not in message
 
 
-def test_the_settings_class_is_inherited(app_dir: AppDirectory) -> None:
+def test_settings_class_is_inherited(app_dir: AppDirectory) -> None:
     app_dir.write("good", GOOD + "\nclass Better(Good):\n    pass\n")
     loaded, _ = load(app_dir.path, x=entry("good", "Better", config={"light": "light.a"}))
     assert loaded[0].config.light == "light.a"
@@ -211,7 +211,7 @@ def test_wrong_settings_name_the_key_and_the_expected_value(
         {"whole": "hunter2hunter2"},
     ],
 )
-def test_an_error_for_settings_contains_no_secret(app_dir: AppDirectory, config: dict[str, Any]) -> None:
+def test_error_for_settings_contains_no_secret(app_dir: AppDirectory, config: dict[str, Any]) -> None:
     app_dir.write(
         "guard",
         """
@@ -240,7 +240,7 @@ def test_an_error_for_settings_contains_no_secret(app_dir: AppDirectory, config:
     assert "12345678" not in message
 
 
-def test_the_first_of_two_instances_with_one_name_is_loaded(app_dir: AppDirectory) -> None:
+def test_first_of_two_instances_with_one_name_is_loaded(app_dir: AppDirectory) -> None:
     app_dir.write("good", GOOD)
     instances = [{"name": "hall", "light": "light.a"}, {"name": "hall", "light": "light.b"}]
     loaded, failed = load(app_dir.path, lamp=entry("good", "Good", instances=instances))
@@ -249,7 +249,7 @@ def test_the_first_of_two_instances_with_one_name_is_loaded(app_dir: AppDirector
 
 
 @pytest.mark.parametrize("name", ["", "  "])
-def test_an_instance_with_an_empty_name_is_refused_and_the_others_load(app_dir: AppDirectory, name: str) -> None:
+def test_instance_with_an_empty_name_is_refused_and_the_others_load(app_dir: AppDirectory, name: str) -> None:
     app_dir.write("good", GOOD)
     instances = [{"name": name, "light": "light.a"}, {"name": "hall", "light": "light.b"}]
     loaded, failed = load(app_dir.path, lamp=entry("good", "Good", instances=instances))
@@ -257,7 +257,7 @@ def test_an_instance_with_an_empty_name_is_refused_and_the_others_load(app_dir: 
     assert only_error(failed) == "app lamp: the name of instance 1 must not be empty; set `name` or leave it out."
 
 
-def test_an_app_module_may_have_the_name_of_a_python_module(app_dir: AppDirectory) -> None:
+def test_app_module_may_have_the_name_of_a_python_module(app_dir: AppDirectory) -> None:
     app_dir.write("calendar", GOOD)
     loaded, failed = load(app_dir.path, x=entry("calendar", "Good", config={"light": "light.a"}))
     assert failed == []

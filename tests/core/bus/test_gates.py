@@ -85,7 +85,7 @@ def test_throttle_always_passes_an_event_at_once_and_none_within_the_interval(ga
     assert gate.clock.waiting == 0
 
 
-def test_a_closed_debounce_counts_its_held_event_and_stops_its_timer() -> None:
+def test_closed_debounce_counts_its_held_event_and_stops_its_timer() -> None:
     gate = GateRecorder(Debounce, 1.0)
     gate.gate.offer(delivery(0))
     gate.gate.drop_held()
@@ -95,7 +95,7 @@ def test_a_closed_debounce_counts_its_held_event_and_stops_its_timer() -> None:
     assert gate.clock.waiting == 0
 
 
-async def test_a_debounced_handler_runs_once_with_the_last_event_and_without_waiting_time(
+async def test_debounced_handler_runs_once_with_the_last_event_and_without_waiting_time(
     home: Home,
 ) -> None:
     home.bus.on_state_change(nothing, "sensor.power", debounce=2)
@@ -109,7 +109,7 @@ async def test_a_debounced_handler_runs_once_with_the_last_event_and_without_wai
     assert await home.skipped() == {"rate_limited": 4}
 
 
-async def test_a_throttled_handler_runs_at_once_and_other_events_are_counted(home: Home) -> None:
+async def test_throttled_handler_runs_at_once_and_other_events_are_counted(home: Home) -> None:
     home.bus.on_state_change(nothing, "sensor.power", throttle=10)
     for value in range(25):
         home.change("sensor.power", str(value))
@@ -138,7 +138,7 @@ async def test_duration_runs_the_handler_when_the_state_has_lasted(home: Home) -
     assert (record.trigger.old_state, record.trigger.new_state) == ("off", "on")
 
 
-async def test_a_state_that_does_not_last_starts_the_duration_again(home: Home) -> None:
+async def test_state_that_does_not_last_starts_the_duration_again(home: Home) -> None:
     home.bus.on_state_change(nothing, "binary_sensor.door", changed_to="on", duration=60)
     home.change("binary_sensor.door", "on")
     await home.pass_time(59)
@@ -151,7 +151,7 @@ async def test_a_state_that_does_not_last_starts_the_duration_again(home: Home) 
     await home.records(1)
 
 
-async def test_a_change_that_still_meets_changed_to_does_not_restart_the_duration(home: Home) -> None:
+async def test_change_that_still_meets_changed_to_does_not_restart_the_duration(home: Home) -> None:
     home.bus.on_state_change(nothing, "sensor.t", changed_to=lambda s: float(s) > 20, duration=60)
     home.change("sensor.t", "21")
     await home.pass_time(30)
@@ -185,7 +185,7 @@ async def test_each_entity_of_a_glob_has_its_own_duration(home: Home) -> None:
     await home.records(2)
 
 
-async def test_an_event_missed_while_the_connection_was_down_ends_a_duration_too(home: Home) -> None:
+async def test_event_missed_while_the_connection_was_down_ends_a_duration_too(home: Home) -> None:
     home.bus.on_state_change(nothing, "binary_sensor.door", changed_to="on", duration=60)
     home.change("binary_sensor.door", "on")
     home.set_state("binary_sensor.door", "off")
@@ -193,7 +193,7 @@ async def test_an_event_missed_while_the_connection_was_down_ends_a_duration_too
     await home.records(0)
 
 
-async def test_a_condition_that_fails_at_the_end_of_a_duration_is_counted(home: Home) -> None:
+async def test_condition_that_fails_at_the_end_of_a_duration_is_counted(home: Home) -> None:
     home.bus.on_state_change(nothing, "sensor.t", changed_to=lambda s: float(s) > 20, duration=60)
     home.change("sensor.t", "21")
     home.set_state("sensor.t", "unavailable")
@@ -209,7 +209,7 @@ async def test_cancelling_ends_a_duration(home: Home) -> None:
     assert home.clock.waiting == 0
 
 
-async def test_a_debounce_begins_at_the_end_of_a_duration(home: Home) -> None:
+async def test_debounce_begins_at_the_end_of_a_duration(home: Home) -> None:
     home.bus.on_state_change(nothing, "light.*", changed_to="on", duration=10, debounce=5)
     home.change("light.a", "on")
     await home.pass_time(3)

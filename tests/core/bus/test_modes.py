@@ -127,7 +127,7 @@ async def test_cancelling_a_queue_counts_waiting_runs_and_retires_after_the_last
     assert await home.skipped() == {"back_pressure": 2}
 
 
-async def test_a_stopping_bus_starts_no_waiting_run(home: Home, slow: Slow) -> None:
+async def test_stopping_bus_starts_no_waiting_run(home: Home, slow: Slow) -> None:
     """A run that starts during the grace period would be cancelled soon, or rejected by a stopped executor."""
     home.bus.on_state_change(slow.handler, "light.hall", mode="queued")
     for state in ("a", "b", "c"):
@@ -145,7 +145,7 @@ async def test_a_stopping_bus_starts_no_waiting_run(home: Home, slow: Slow) -> N
     await home.records(2)
 
 
-async def test_a_listener_is_retired_when_its_last_run_has_ended(home: Home) -> None:
+async def test_listener_is_retired_when_its_last_run_has_ended(home: Home) -> None:
     ends: list[asyncio.Event] = []
 
     async def handler() -> None:
@@ -176,7 +176,7 @@ async def test_once_runs_once_even_for_a_burst_of_events(home: Home, slow: Slow)
     assert await home.retired() == ["handler"]
 
 
-async def test_a_once_listener_whose_run_is_cancelled_is_removed_and_retired(home: Home, slow: Slow) -> None:
+async def test_once_listener_whose_run_is_cancelled_is_removed_and_retired(home: Home, slow: Slow) -> None:
     subscription = home.bus.on_state_change(slow.handler, "light.hall", once=True)
     home.change("light.hall", "a")
     await home.settle()
@@ -187,7 +187,7 @@ async def test_a_once_listener_whose_run_is_cancelled_is_removed_and_retired(hom
     assert await home.retired() == ["handler"]
 
 
-async def test_a_once_listener_cancelled_before_its_first_step_is_removed_and_retired(home: Home, slow: Slow) -> None:
+async def test_once_listener_cancelled_before_its_first_step_is_removed_and_retired(home: Home, slow: Slow) -> None:
     home.bus.on_state_change(slow.handler, "light.hall", once=True)
     before = asyncio.all_tasks()
     home.change("light.hall", "a")
@@ -198,7 +198,7 @@ async def test_a_once_listener_cancelled_before_its_first_step_is_removed_and_re
     assert await home.retired() == ["handler"]
 
 
-async def test_a_once_listener_that_fails_is_removed(home: Home) -> None:
+async def test_once_listener_that_fails_is_removed(home: Home) -> None:
     async def broken() -> None:
         raise ValueError
 
@@ -210,7 +210,7 @@ async def test_a_once_listener_that_fails_is_removed(home: Home) -> None:
     assert await home.retired() == ["broken"]
 
 
-async def test_a_once_handler_may_register_itself_again(home: Home) -> None:
+async def test_once_handler_may_register_itself_again(home: Home) -> None:
     runs: list[int] = []
 
     async def again() -> None:
@@ -225,7 +225,7 @@ async def test_a_once_handler_may_register_itself_again(home: Home) -> None:
     await home.records(3)
 
 
-async def test_a_debounced_once_listener_runs_once(home: Home, slow: Slow) -> None:
+async def test_debounced_once_listener_runs_once(home: Home, slow: Slow) -> None:
     slow.go.set()
     home.bus.on_state_change(slow.handler, "light.hall", once=True, debounce=1)
     home.change("light.hall", "a")
@@ -235,7 +235,7 @@ async def test_a_debounced_once_listener_runs_once(home: Home, slow: Slow) -> No
     await home.records(1)
 
 
-async def test_a_timer_does_not_inherit_the_execution_of_the_handler_that_set_it(
+async def test_timer_does_not_inherit_the_execution_of_the_handler_that_set_it(
     home: Home,
 ) -> None:
     """A timer that inherits a handler's context would attach log lines to a run that has ended."""

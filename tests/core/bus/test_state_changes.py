@@ -14,7 +14,7 @@ from support.home import Home
 from support.records import nothing
 
 
-async def test_a_change_runs_the_handler_once_and_is_recorded_as_its_trigger(home: Home) -> None:
+async def test_change_runs_the_handler_once_and_is_recorded_as_its_trigger(home: Home) -> None:
     home.set_state("light.hall", "off")
     home.bus.on_state_change(nothing, "light.hall")
     home.change("light.hall", "on")
@@ -26,7 +26,7 @@ async def test_a_change_runs_the_handler_once_and_is_recorded_as_its_trigger(hom
     assert record.registration.source.snippet.startswith("async def nothing()")
 
 
-async def test_a_change_of_attributes_alone_counts_only_with_include_attributes(home: Home) -> None:
+async def test_change_of_attributes_alone_counts_only_with_include_attributes(home: Home) -> None:
     home.set_state("light.hall", "on", brightness=1)
     home.bus.on_state_change(nothing, "light.hall", name="state")
     home.bus.on_state_change(nothing, "light.hall", name="all", include_attributes=True)
@@ -47,7 +47,7 @@ async def test_adding_and_removing_an_entity_are_changes(home: Home, calls: list
     assert calls == [(True, False), (False, True)]
 
 
-async def test_a_condition_is_not_called_with_a_missing_value(home: Home) -> None:
+async def test_condition_is_not_called_with_a_missing_value(home: Home) -> None:
     home.bus.on_state_change(nothing, "sensor.t", changed_to=lambda celsius: float(celsius) > 20)
     home.bus.on_state_change(nothing, "sensor.t", changed_from=lambda celsius: float(celsius) > 20, name="from")
     home.change("sensor.t", "21")
@@ -104,7 +104,7 @@ async def test_on_attribute_change_watches_one_attribute(home: Home) -> None:
     ],
 )
 @pytest.mark.parametrize("option", ["changed_from", "changed_to"])
-async def test_an_attribute_of_another_type_is_not_the_expected_value(
+async def test_attribute_of_another_type_is_not_the_expected_value(
     home: Home, option: str, expected: Any, others: list[Any], equal: Any
 ) -> None:
     home.set_state("climate.hall", "heat", target="something else")
@@ -128,7 +128,7 @@ async def test_where_is_called_only_for_events_of_the_topic(home: Home) -> None:
 
 
 @pytest.mark.parametrize("option", ["where", "changed_to", "changed_from"])
-async def test_a_failed_condition_affects_only_its_listener_and_is_counted(
+async def test_failed_condition_affects_only_its_listener_and_is_counted(
     home: Home, caplog: pytest.LogCaptureFixture, option: str
 ) -> None:
     broken = {option: lambda _: 1 / 0}
@@ -163,7 +163,7 @@ async def test_on_event_with_state_changed_gets_every_message_about_an_entity(ho
     await home.records(1)
 
 
-async def test_a_cancelled_subscription_gets_no_event_and_is_retired(home: Home) -> None:
+async def test_cancelled_subscription_gets_no_event_and_is_retired(home: Home) -> None:
     subscription = home.bus.on_state_change(nothing, "light.hall")
     subscription.cancel()
     subscription.cancel()
@@ -174,7 +174,7 @@ async def test_a_cancelled_subscription_gets_no_event_and_is_retired(home: Home)
     home.bus.on_state_change(nothing, "light.hall")  # its name is free again
 
 
-async def test_a_listener_cancelled_by_another_during_the_same_event_is_not_run(home: Home) -> None:
+async def test_listener_cancelled_by_another_during_the_same_event_is_not_run(home: Home) -> None:
     def first(_: object) -> bool:
         second.cancel()
         return True
@@ -194,7 +194,7 @@ async def test_one_trigger_is_shared_by_all_listeners_of_an_event(home: Home) ->
     assert a.trigger is b.trigger
 
 
-async def test_a_sync_handler_runs_in_a_thread(home: Home, calls: list[Any]) -> None:
+async def test_sync_handler_runs_in_a_thread(home: Home, calls: list[Any]) -> None:
     import threading
 
     def handler() -> None:
@@ -222,7 +222,7 @@ async def test_partials_methods_and_callable_objects_are_handlers_with_their_own
     assert [record.status for record in await home.records(3)] == [Status.SUCCESS] * 3
 
 
-async def test_the_error_hook_of_a_listener_is_called_for_a_failed_run(home: Home, calls: list[Any]) -> None:
+async def test_error_hook_of_a_listener_is_called_for_a_failed_run(home: Home, calls: list[Any]) -> None:
     async def broken() -> None:
         raise ValueError("no bulb")
 
@@ -235,7 +235,7 @@ async def test_the_error_hook_of_a_listener_is_called_for_a_failed_run(home: Hom
     assert calls == ["no bulb"]
 
 
-async def test_the_error_hook_of_a_once_listener_is_called_for_a_failed_run(home: Home, calls: list[Any]) -> None:
+async def test_error_hook_of_a_once_listener_is_called_for_a_failed_run(home: Home, calls: list[Any]) -> None:
     async def broken() -> None:
         raise ValueError("no bulb")
 
@@ -271,7 +271,7 @@ async def test_settings_list_the_options_that_differ_from_the_defaults(home: Hom
     assert subscription.registration.timeout_s == 0
 
 
-async def test_a_duplicate_name_is_rejected_with_a_free_one(home: Home) -> None:
+async def test_duplicate_name_is_rejected_with_a_free_one(home: Home) -> None:
     home.bus.on_state_change(nothing, "light.hall")
     home.bus.on_state_change(nothing, "light.hall", name="nothing_2")
     with pytest.raises(RegistrationError, match='name="nothing_3"'):
@@ -279,7 +279,7 @@ async def test_a_duplicate_name_is_rejected_with_a_free_one(home: Home) -> None:
     home.bus.on_state_change(nothing, "light.porch")  # another topic is another key
 
 
-async def test_an_attribute_without_a_name_is_rejected(home: Home) -> None:
+async def test_attribute_without_a_name_is_rejected(home: Home) -> None:
     with pytest.raises(RegistrationError, match="must be the name of one attribute"):
         home.bus.on_attribute_change(nothing, "light.hall", "")
 
@@ -343,7 +343,7 @@ async def coroutine() -> None: ...
         ("light.a", {"name": " "}, "name must be a non-blank string"),
     ],
 )
-async def test_an_option_that_can_never_work_is_rejected_by_name(
+async def test_option_that_can_never_work_is_rejected_by_name(
     home: Home, entity_id: Any, options: dict[str, Any], text: str
 ) -> None:
     with pytest.raises(RegistrationError, match=text):
@@ -352,18 +352,18 @@ async def test_an_option_that_can_never_work_is_rejected_by_name(
     await home.records(0)
 
 
-async def test_the_result_of_a_call_is_rejected_as_a_handler(home: Home) -> None:
+async def test_result_of_a_call_is_rejected_as_a_handler(home: Home) -> None:
     with pytest.raises(RegistrationError, match="leave out the parentheses"):
         home.bus.on_state_change(coroutine(), "light.a")
 
 
 @pytest.mark.parametrize("event_type", ["call service", "", 4])
-async def test_an_event_type_that_can_never_match_is_rejected(home: Home, event_type: Any) -> None:
+async def test_event_type_that_can_never_match_is_rejected(home: Home, event_type: Any) -> None:
     with pytest.raises(RegistrationError, match="event_type must be one word"):
         home.bus.on_event(nothing, event_type)
 
 
-async def test_a_stopped_bus_ignores_events_cancels_after_the_grace_and_can_start_again(home: Home) -> None:
+async def test_stopped_bus_ignores_events_cancels_after_the_grace_and_can_start_again(home: Home) -> None:
     started = asyncio.Event()
 
     async def endless() -> None:

@@ -19,7 +19,7 @@ patterns = st.one_of(
 
 
 @given(st.lists(st.tuples(st.sampled_from(["add", "remove", "find"]), patterns, entities), max_size=40))
-def test_the_index_always_finds_what_a_plain_scan_finds(steps: list[tuple[str, str, str]]) -> None:
+def test_index_always_finds_what_a_plain_scan_finds(steps: list[tuple[str, str, str]]) -> None:
     index: TopicIndex[int] = TopicIndex(domain_of)
     present: list[tuple[str, int]] = []
     for number, (step, pattern, entity) in enumerate(steps):
@@ -72,7 +72,7 @@ def test_globs_of_other_domains_are_never_tried() -> None:
     assert matcher.tried == ["sensor.*"]
 
 
-def test_the_cache_of_resolved_topics_is_bounded() -> None:
+def test_cache_of_resolved_topics_is_bounded() -> None:
     matcher = CountingMatcher()
     index: TopicIndex[int] = TopicIndex(domain_of, matcher=matcher, max_cached=10)
     index.add("light.*", 1)
@@ -82,11 +82,11 @@ def test_the_cache_of_resolved_topics_is_bounded() -> None:
     assert len(matcher.tried) == 12
 
 
-def test_a_star_alone_matches_every_entity() -> None:
+def test_star_alone_matches_every_entity() -> None:
     assert check_entity("*") == "*.*"
 
 
-def test_a_set_of_letters_in_a_glob_matches_these_letters_only() -> None:
+def test_set_of_letters_in_a_glob_matches_these_letters_only() -> None:
     index: TopicIndex[int] = TopicIndex(domain_of)
     index.add(check_entity("light.[!b-d]_desk"), 1)
     assert [index.find(f"light.{letter}_desk") for letter in "abcde"] == [(1,), (), (), (), (1,)]

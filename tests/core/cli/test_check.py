@@ -114,7 +114,7 @@ async def test_check_online_connects_even_if_an_app_is_broken(
         assert f"Home Assistant 2025.4.4 at {home.url}" in output.out
 
 
-async def test_a_refused_token_has_exit_code_3_and_one_sentence_without_the_token(
+async def test_refused_token_has_exit_code_3_and_one_sentence_without_the_token(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "hassette.toml").write_text("")
@@ -142,7 +142,7 @@ async def test_check_online_reports_the_reason_if_there_is_no_connection(
     assert sentence.endswith("Check that the address is right and that Home Assistant is running.")
 
 
-def test_the_files_of_init_pass_check(
+def test_files_of_init_pass_check(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"

@@ -41,14 +41,14 @@ def run(argv: list[str], **targets: object) -> int:
     return execute(argv, plugin_commands=lambda: points)
 
 
-def test_a_plugins_command_gets_all_its_arguments_and_returns_its_exit_code(
+def test_plugins_command_gets_all_its_arguments_and_returns_its_exit_code(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run(["hello", "--help", "-x", "--", "--db", "file"], hello=print_hello) == 7
     assert capsys.readouterr().out.startswith("hello --help -x")
 
 
-def test_a_plugins_command_is_in_the_help_with_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_plugins_command_is_in_the_help_with_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"], hello=print_hello) == 0
     output = capsys.readouterr().out
     assert "hello      Print hello." in output
@@ -67,7 +67,7 @@ def test_telemetry_without_its_package_explains_in_one_line_how_to_install_it(
     )
 
 
-def test_a_command_that_cannot_be_loaded_breaks_neither_the_help_nor_other_commands(
+def test_command_that_cannot_be_loaded_breaks_neither_the_help_nor_other_commands(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     error = ImportError("no module named numpy")
@@ -78,7 +78,7 @@ def test_a_command_that_cannot_be_loaded_breaks_neither_the_help_nor_other_comma
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_command_that_the_help_names_prints_the_completion_script(shell: str) -> None:
+def test_command_that_the_help_names_prints_the_completion_script(shell: str) -> None:
     program = "from hassette_core.cli import main; main()"
     script = subprocess.run(
         [sys.executable, "-c", program],
@@ -112,9 +112,7 @@ def test_version_does_not_import_large_libraries() -> None:
 
 @pytest.mark.parametrize("option", ["--seconds", "--speed", "--events-per-second"])
 @pytest.mark.parametrize("number", ["nan", "inf", "1e999"])
-def test_the_demo_rejects_numbers_that_are_not_finite(
-    option: str, number: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_demo_rejects_numbers_that_are_not_finite(option: str, number: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(["demo", option, number]) == 2
     assert f"Invalid value for '{option}': {number} is not a finite number." in capsys.readouterr().err
 

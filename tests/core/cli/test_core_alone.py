@@ -34,7 +34,7 @@ def run_demo(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.timeout(patience(150))
-def test_the_demo_runs_without_a_store_and_explains_once_how_to_install_it(tmp_path: Path) -> None:
+def test_demo_runs_without_a_store_and_explains_once_how_to_install_it(tmp_path: Path) -> None:
     ended = run_demo(tmp_path)
     assert ended.returncode == 0, ended.stderr
     (line,) = [line for line in ended.stderr.splitlines() if "Runs are not recorded" in line]

@@ -44,12 +44,12 @@ def test_facts_follow_the_message(out: Out) -> None:
     assert "warning  link.test  Connection lost  url=http://ha:8123  waited_s=1.5  reason='it hung up'" in line
 
 
-def test_a_problem_follows_the_message_after_a_colon(out: Out) -> None:
+def test_problem_follows_the_message_after_a_colon(out: Out) -> None:
     out.logger.warning("Service failed to start", extra={"service": "sync", "problem": "the port is in use"})
     assert "Service failed to start: the port is in use  service=sync" in out.ours.getvalue()
 
 
-def test_a_token_in_a_message_its_arguments_or_a_traceback_reaches_no_handler(out: Out) -> None:
+def test_token_in_a_message_its_arguments_or_a_traceback_reaches_no_handler(out: Out) -> None:
     out.logger.error("sent %s to %s", {"token": TOKEN}, "ha")
     out.logger.error(f"Bearer {TOKEN}")
     out.logger.error("it failed", exc_info=ValueError(f"bad header {TOKEN}"))
@@ -58,7 +58,7 @@ def test_a_token_in_a_message_its_arguments_or_a_traceback_reaches_no_handler(ou
     assert "ValueError: bad header" in out.foreign.getvalue()
 
 
-def test_a_token_among_the_facts_is_masked_by_our_formatter(out: Out) -> None:
+def test_token_among_the_facts_is_masked_by_our_formatter(out: Out) -> None:
     out.logger.info("connecting", extra={"header": f"Bearer {TOKEN}"})
     assert TOKEN not in out.text
     assert MASK in out.ours.getvalue()
@@ -70,26 +70,26 @@ def test_without_secrets_the_record_factory_is_unchanged() -> None:
         assert logging.getLogRecordFactory() is before
 
 
-def test_the_record_factory_is_restored_after_redaction() -> None:
+def test_record_factory_is_restored_after_redaction() -> None:
     before = logging.getLogRecordFactory()
     with redacted_logging(Redaction({TOKEN})):
         assert logging.getLogRecordFactory() is not before
     assert logging.getLogRecordFactory() is before
 
 
-def test_a_wrong_format_string_is_left_to_the_handler() -> None:
+def test_wrong_format_string_is_left_to_the_handler() -> None:
     with redacted_logging(Redaction({TOKEN})):
         record = logging.getLogRecordFactory()("x", logging.ERROR, "f", 1, "%d", ("no number",), None)
     assert record.args == ("no number",)
 
 
-def test_a_terminal_gets_colour_and_a_file_does_not() -> None:
+def test_terminal_gets_colour_and_a_file_does_not() -> None:
     record = logging.makeLogRecord({"levelno": logging.ERROR, "levelname": "ERROR", "name": "x", "msg": "no"})
     assert "\x1b[31m" in FactsFormatter(Redaction(()), colour=True).format(record)
     assert "\x1b" not in FactsFormatter(Redaction(())).format(record)
 
 
-def test_a_traceback_follows_its_line(out: Out) -> None:
+def test_traceback_follows_its_line(out: Out) -> None:
     out.logger.warning("odd", exc_info=KeyError("hall"))
     first, *rest = out.ours.getvalue().splitlines()
     assert first.endswith("link.test  odd")

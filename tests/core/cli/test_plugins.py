@@ -55,7 +55,7 @@ def config(tmp_path: Path) -> HassetteConfig:
     )
 
 
-def test_a_sink_is_created_with_the_settings_of_its_table(packages: Installed, config: HassetteConfig) -> None:
+def test_sink_is_created_with_the_settings_of_its_table(packages: Installed, config: HassetteConfig) -> None:
     given: list[Any] = []
 
     def create(*, data_dir: Path, settings: Mapping[str, object]) -> MemorySink:
@@ -70,7 +70,7 @@ def test_a_sink_is_created_with_the_settings_of_its_table(packages: Installed, c
     assert board.statuses == ()
 
 
-def test_a_rejected_setting_is_reported_with_file_and_table(packages: Installed, config: HassetteConfig) -> None:
+def test_rejected_setting_is_reported_with_file_and_table(packages: Installed, config: HassetteConfig) -> None:
     def create(**_: object) -> MemorySink:
         raise ValueError("level must be at most 2, got 3")
 
@@ -80,7 +80,7 @@ def test_a_rejected_setting_is_reported_with_file_and_table(packages: Installed,
 
 
 @pytest.mark.parametrize("error", [ImportError("no apsw"), SyntaxError("bad"), RuntimeError("at import")])
-def test_a_plugin_that_cannot_be_imported_is_degraded_and_the_others_are_created(
+def test_plugin_that_cannot_be_imported_is_degraded_and_the_others_are_created(
     packages: Installed, config: HassetteConfig, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     packages.add("hassette.sinks", "broken", error)
@@ -95,7 +95,7 @@ def test_a_plugin_that_cannot_be_imported_is_degraded_and_the_others_are_created
     ]
 
 
-def test_a_plugin_that_cannot_be_created_is_degraded(packages: Installed, config: HassetteConfig) -> None:
+def test_plugin_that_cannot_be_created_is_degraded(packages: Installed, config: HassetteConfig) -> None:
     def create(**_: object) -> MemorySink:
         raise RuntimeError("no web framework")
 
@@ -113,12 +113,12 @@ def test_plugin_tables_have_the_names_of_sinks_and_services(packages: Installed)
     assert plugin_tables(packages.find) == {"mine", "page"}
 
 
-def test_a_factory_may_create_nothing(packages: Installed, config: HassetteConfig) -> None:
+def test_factory_may_create_nothing(packages: Installed, config: HassetteConfig) -> None:
     packages.add("hassette.sinks", "mine", lambda **_: None)
     assert plugins.load_sinks(config, StatusBoard(), packages.find) == ()
 
 
-def test_the_store_is_the_first_of_several_sinks(packages: Installed, config: HassetteConfig) -> None:
+def test_store_is_the_first_of_several_sinks(packages: Installed, config: HassetteConfig) -> None:
     other, store = MemorySink(), MemorySink()
     packages.add("hassette.sinks", "archive", lambda **_: other)
     packages.add("hassette.sinks", "store", lambda **_: store)

@@ -19,13 +19,13 @@ sys.exit(run_to_the_end(main))
 """
 
 
-def test_the_switch_interval_is_shorter_and_the_exit_code_is_that_of_main() -> None:
+def test_switch_interval_is_shorter_and_the_exit_code_is_that_of_main() -> None:
     ended = subprocess.run([sys.executable, "-c", PRINT_SWITCH_INTERVAL], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (7, "")
     assert float(ended.stdout) == SWITCH_INTERVAL_S < sys.getswitchinterval()
 
 
-def test_a_process_without_standard_error_runs(tmp_path: Path) -> None:
+def test_process_without_standard_error_runs(tmp_path: Path) -> None:
     """Some service managers close it; without care the process would end immediately and without a message."""
     options = ["demo", "--seconds", "0.1", "--speed", "0", "--port", "0", "--data-dir", str(tmp_path)]
     demo = f"from hassette_core.cli import main; main({options})"

@@ -33,7 +33,7 @@ def problem(file: Path, text: str) -> str:
     return str(caught.value).replace(str(file), "FILE")
 
 
-def test_an_empty_file_is_a_configuration(file: Path) -> None:
+def test_empty_file_is_a_configuration(file: Path) -> None:
     config = load(file, "")
     assert config.data_dir == file.parent / "data"
     assert config.app_dir == file.parent / "apps"
@@ -50,7 +50,7 @@ def test_paths_are_relative_to_the_file_and_not_to_the_working_directory(
     assert config.app_dir == Path("/srv/apps")
 
 
-def test_the_environment_takes_precedence_over_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_takes_precedence_over_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", "from-the-environment")
     monkeypatch.setenv("HASSETTE__LOG_LEVEL", "debug")
     monkeypatch.setenv("HASSETTE__EXECUTOR__TIMEOUT_S", "2.5")
@@ -72,12 +72,12 @@ def test_values_of_a_plugins_table_keep_their_types(file: Path, monkeypatch: pyt
     }
 
 
-def test_a_numeric_token_in_the_environment_stays_text(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numeric_token_in_the_environment_stays_text(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", "123456")
     assert load(file, "").secrets == {"123456"}
 
 
-def test_a_plugins_token_in_the_environment_stays_text_and_is_a_secret(
+def test_plugins_token_in_the_environment_stays_text_and_is_a_secret(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HASSETTE__SYNC__TOKEN", "0012345678901234")
@@ -105,14 +105,14 @@ def test_values_of_secret_keys_are_secrets_and_not_in_the_repr(file: Path) -> No
     assert not [secret for secret in (*secrets, "1234") if secret in repr(config)]
 
 
-def test_a_token_can_be_in_a_separate_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_can_be_in_a_separate_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = file.parent / "secret"
     secret.write_text("hush\n", encoding="utf-8")
     monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN_FILE", str(secret))
     assert load(file, "").secrets == {"hush"}
 
 
-def test_a_token_file_is_relative_to_the_file_and_not_to_the_working_directory(
+def test_token_file_is_relative_to_the_file_and_not_to_the_working_directory(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (file.parent / "secret").write_text("hush\n", encoding="utf-8")
@@ -120,7 +120,7 @@ def test_a_token_file_is_relative_to_the_file_and_not_to_the_working_directory(
     assert load(file, '[home_assistant]\ntoken_file = "secret"').secrets == {"hush"}
 
 
-def test_a_token_file_of_the_environment_takes_precedence_over_a_token_of_the_file(
+def test_token_file_of_the_environment_takes_precedence_over_a_token_of_the_file(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (file.parent / "secret").write_text("new", encoding="utf-8")
@@ -128,7 +128,7 @@ def test_a_token_file_of_the_environment_takes_precedence_over_a_token_of_the_fi
     assert load(file, '[home_assistant]\ntoken = "old"').secrets == {"new"}
 
 
-def test_a_token_of_the_environment_takes_precedence_over_every_token_file(
+def test_token_of_the_environment_takes_precedence_over_every_token_file(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", "new")
@@ -136,14 +136,14 @@ def test_a_token_of_the_environment_takes_precedence_over_every_token_file(
     assert load(file, '[home_assistant]\ntoken_file = "/nowhere/at/all"').secrets == {"new"}
 
 
-def test_a_byte_order_mark_is_ignored(file: Path) -> None:
+def test_byte_order_mark_is_ignored(file: Path) -> None:
     (file.parent / "secret").write_text("hush\n", encoding="utf-8-sig")
     file.write_text('[home_assistant]\ntoken_file = "secret"\n', encoding="utf-8-sig")
     assert load_config(file).secrets == {"hush"}
     assert Lines("\ufeff[store]\nx = 1").find(("store",)) == 1
 
 
-def test_a_token_is_not_in_the_repr_or_dump(file: Path) -> None:
+def test_token_is_not_in_the_repr_or_dump(file: Path) -> None:
     config = load(file, '[home_assistant]\ntoken = "hush-hush"')
     assert "hush-hush" not in f"{config!r} {config} {config.model_dump()} {config.model_dump_json()}"
 
@@ -215,11 +215,11 @@ def test_apps_have_their_instances_and_settings(file: Path) -> None:
         ),
     ],
 )
-def test_an_error_names_file_line_key_expected_value_and_actual_value(file: Path, text: str, message: str) -> None:
+def test_error_names_file_line_key_expected_value_and_actual_value(file: Path, text: str, message: str) -> None:
     assert problem(file, text) == message
 
 
-def test_an_unknown_key_of_the_executor_suggests_the_closest_one(file: Path) -> None:
+def test_unknown_key_of_the_executor_suggests_the_closest_one(file: Path) -> None:
     text = problem(file, "[executor]\ntimeout = 5")
     assert text.startswith("FILE, line 2: executor.timeout is not a known key; did you mean 'timeout_s'?")
 
@@ -232,7 +232,7 @@ def test_all_errors_are_reported_at_once(file: Path) -> None:
     ]
 
 
-def test_an_error_in_the_environment_names_the_variable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_in_the_environment_names_the_variable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HASSETTE__LOG_LEVEL", "loud")
     monkeypatch.setenv("HASSETTE__STROE__X", "1")
     lines = problem(file, '[hassette]\nlog_level = "info"').splitlines()
@@ -264,7 +264,7 @@ def test_two_contradicting_variables_are_both_named_in_any_order(
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_variable_can_add_a_key_to_a_table_of_another_variable(
+def test_variable_can_add_a_key_to_a_table_of_another_variable(
     file: Path, monkeypatch: pytest.MonkeyPatch, turned: bool
 ) -> None:
     variables = [("HASSETTE__STORE__X", "{ a = 1 }"), ("HASSETTE__STORE__X__B", "2")]
@@ -281,7 +281,7 @@ def test_a_variable_can_add_a_key_to_a_table_of_another_variable(
         ("apps.hall = 3", {"APPS__HALL__MODULE": "hall", "APPS__HALL__CLASS": "Hall"}, "apps.hall"),
     ],
 )
-def test_the_environment_does_not_hide_a_wrong_table_in_the_file(
+def test_environment_does_not_hide_a_wrong_table_in_the_file(
     file: Path, monkeypatch: pytest.MonkeyPatch, text: str, variables: dict[str, str], key: str
 ) -> None:
     for name, value in variables.items():
@@ -289,32 +289,32 @@ def test_the_environment_does_not_hide_a_wrong_table_in_the_file(
     assert problem(file, text) == f"FILE, line 1: {key} must be a table, got 3"
 
 
-def test_an_error_does_not_show_a_token(file: Path) -> None:
+def test_error_does_not_show_a_token(file: Path) -> None:
     assert "hush" not in problem(file, '[home_assistant]\ntoken = ["hush"]')
 
 
-def test_a_missing_file_is_an_error_that_explains_how_to_create_one(file: Path) -> None:
+def test_missing_file_is_an_error_that_explains_how_to_create_one(file: Path) -> None:
     with pytest.raises(ConfigError, match=r"there is no .*hassette\.toml .*hassette init.* --config"):
         load_config(file)
 
 
-def test_a_directory_instead_of_the_file_is_a_clear_error(tmp_path: Path) -> None:
+def test_directory_instead_of_the_file_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot be read: Is a directory\."):
         load_config(tmp_path)
 
 
-def test_an_error_about_invalid_toml_names_the_line(file: Path) -> None:
+def test_error_about_invalid_toml_names_the_line(file: Path) -> None:
     assert "(at line 2, column 5)" in problem(file, "[hassette]\nnot a key")
 
 
-def test_a_file_that_is_not_utf_8_is_a_clear_error(file: Path) -> None:
+def test_file_that_is_not_utf_8_is_a_clear_error(file: Path) -> None:
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=r"is not UTF-8 text"):
         load_config(file)
 
 
 @pytest.mark.parametrize("name", ["/nowhere/token", "~no-such-user/token"])
-def test_an_unreadable_token_file_is_named(file: Path, name: str) -> None:
+def test_unreadable_token_file_is_named(file: Path, name: str) -> None:
     assert problem(file, f'[home_assistant]\ntoken_file = "{name}"') == (
         f"FILE, line 2: home_assistant.token_file must be a readable file, got '{name}': No such file or directory"
     )

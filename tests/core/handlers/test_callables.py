@@ -49,7 +49,7 @@ GENERATORS = [
 
 
 @pytest.mark.parametrize("generator", GENERATORS)
-async def test_a_generator_function_is_rejected_for_every_option(home: Home, generator: Callable[..., Any]) -> None:
+async def test_generator_function_is_rejected_for_every_option(home: Home, generator: Callable[..., Any]) -> None:
     with pytest.raises(RegistrationError, match=r"handler must not contain a yield, got .*: calling it runs nothing"):
         home.bus.on_state_change(generator, "light.a")
     for option in ("where", "changed_from", "changed_to", "on_error"):
@@ -65,14 +65,14 @@ async def test_a_generator_function_is_rejected_for_every_option(home: Home, gen
     await home.records(0)
 
 
-def test_the_error_names_the_generator_function() -> None:
+def test_error_names_the_generator_function() -> None:
     with pytest.raises(RegistrationError, match=r"^handler must not contain a yield, got .*Holder\.steps"):
         inspect_callable("handler", Holder().steps)
     with pytest.raises(RegistrationError, match=r"^handler must not contain a yield, got .*Stepwise"):
         inspect_callable("handler", Stepwise())
 
 
-async def test_a_decorated_generator_function_is_accepted(home: Home, calls: list[Any]) -> None:
+async def test_decorated_generator_function_is_accepted(home: Home, calls: list[Any]) -> None:
     def stepped(function: Callable[[], Iterator[int]]) -> Callable[[], None]:
         @functools.wraps(function)
         def run_all() -> None:
@@ -91,7 +91,7 @@ async def test_a_decorated_generator_function_is_accepted(home: Home, calls: lis
     assert calls == [1, 2, 3]
 
 
-async def test_a_class_is_a_handler_that_makes_an_object(home: Home) -> None:
+async def test_class_is_a_handler_that_makes_an_object(home: Home) -> None:
     home.bus.on_state_change(Stepwise, "light.a")
     home.change("light.a", "on")
     (record,) = await home.records(1)
@@ -104,7 +104,7 @@ class Reminder:
             await nothing()
 
 
-def test_the_snippet_of_a_method_is_dedented() -> None:
+def test_snippet_of_a_method_is_dedented() -> None:
     source = inspect_callable("handler", Reminder().on_door).source
     assert source is not None
     assert source.snippet == "async def on_door(self) -> None:\n    if self:\n        await nothing()"

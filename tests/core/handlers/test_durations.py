@@ -23,25 +23,25 @@ from hassette_core.handlers import describe_duration, seconds
         (-90, "-1 min 30 s"),
     ],
 )
-def test_a_duration_is_shown_in_the_largest_units(value: float, text: str) -> None:
+def test_duration_is_shown_in_the_largest_units(value: float, text: str) -> None:
     assert describe_duration(value) == text
 
 
 @given(st.integers(0, 10**7))
-def test_the_text_always_adds_up_to_the_duration(value: int) -> None:
+def test_text_always_adds_up_to_the_duration(value: int) -> None:
     sizes = {"d": 86_400, "h": 3_600, "min": 60, "s": 1}
     parts = describe_duration(value).split()
     assert sum(float(n) * sizes[unit] for n, unit in zip(parts[::2], parts[1::2], strict=True)) == pytest.approx(value)
 
 
 @pytest.mark.parametrize("value", [True, "5", None, float("inf"), float("nan"), [1]])
-def test_a_value_that_is_not_a_duration_is_rejected(value: Any) -> None:
+def test_value_that_is_not_a_duration_is_rejected(value: Any) -> None:
     with pytest.raises(RegistrationError, match="must be a duration"):
         seconds("delay", value)
 
 
 @pytest.mark.parametrize("value", [1e15, -1e15, 1e308, 10**400, -(10**400), timedelta.max, timedelta.min], ids=range(7))
-def test_a_duration_over_100_years_is_rejected(value: Any) -> None:
+def test_duration_over_100_years_is_rejected(value: Any) -> None:
     with pytest.raises(RegistrationError, match=r"delay must be at most 3155760000 seconds \(100 years\), got"):
         seconds("delay", value, negative=True)
 

@@ -41,7 +41,7 @@ async def test_every_kind_of_parameter_is_filled_in(home: Home, calls: list[Any]
     assert calls == [("sensor.t", "sensor.t", "21.5", "20.5", 21.5, "20.5", "C", None, 7, {})]
 
 
-async def test_an_event_fills_in_itself_and_its_data(home: Home, calls: list[Any]) -> None:
+async def test_event_fills_in_itself_and_its_data(home: Home, calls: list[Any]) -> None:
     async def handler(
         event: Event, device: Annotated[str, Data("device")], times: Annotated[int, Data("n")] = 1
     ) -> None:
@@ -54,7 +54,7 @@ async def test_an_event_fills_in_itself_and_its_data(home: Home, calls: list[Any
     assert calls == [("button", "b1", 1), ("button", "b1", 3)]
 
 
-async def test_a_parameter_named_event_needs_no_annotation(home: Home, calls: list[Any]) -> None:
+async def test_parameter_named_event_needs_no_annotation(home: Home, calls: list[Any]) -> None:
     async def handler(event) -> None:  # type: ignore[no-untyped-def]
         calls.append(event.entity_id)
 
@@ -90,7 +90,7 @@ def needs_new_in_a_thread(new: NewState) -> None: ...
         (needs_old_value, [None, "on"], "sensor.t was added"),
     ],
 )
-async def test_a_missing_value_is_a_dependency_error_and_the_handler_is_not_called(
+async def test_missing_value_is_a_dependency_error_and_the_handler_is_not_called(
     home: Home, handler: Callable[..., Any], states: list[str | None], text: str
 ) -> None:
     home.set_state("sensor.t", states[0])
@@ -173,7 +173,7 @@ async def custom_schema(value: Annotated[CustomSchema, NewValue()]) -> None: ...
         (custom_schema, "no value can be converted to its type: KeyError: 'schema'"),
     ],
 )
-async def test_a_parameter_that_can_never_be_filled_in_is_rejected_at_registration(
+async def test_parameter_that_can_never_be_filled_in_is_rejected_at_registration(
     home: Home, handler: Callable[..., Any], text: str
 ) -> None:
     with pytest.raises(RegistrationError, match=text):
@@ -181,7 +181,7 @@ async def test_a_parameter_that_can_never_be_filled_in_is_rejected_at_registrati
 
 
 @pytest.mark.parametrize("handler", [needs_new, needs_text, needs_old])
-async def test_a_parameter_that_needs_a_state_change_is_rejected_for_other_events(
+async def test_parameter_that_needs_a_state_change_is_rejected_for_other_events(
     home: Home, handler: Callable[..., Any]
 ) -> None:
     with pytest.raises(RegistrationError, match="which only a state change can fill in"):
@@ -189,7 +189,7 @@ async def test_a_parameter_that_needs_a_state_change_is_rejected_for_other_event
     home.bus.on_event(handler, "state_changed")  # a state change
 
 
-async def test_a_parameter_with_a_default_may_be_annotated_with_anything(home: Home) -> None:
+async def test_parameter_with_a_default_may_be_annotated_with_anything(home: Home) -> None:
     async def handler(event: StateChanged, notify: Callable[[str], None] = print) -> None: ...
 
     home.bus.on_state_change(handler, "light.a")
@@ -208,7 +208,7 @@ async def test_parameters_after_a_kept_default_are_passed_by_keyword(home: Home,
     assert calls == [("light.a", 50, "on")]
 
 
-async def test_a_c_function_without_a_signature_is_called_without_arguments(home: Home) -> None:
+async def test_c_function_without_a_signature_is_called_without_arguments(home: Home) -> None:
     subscription = home.bus.on_state_change(dict, "light.a")
     assert subscription.name == "dict"
     home.change("light.a", "on")

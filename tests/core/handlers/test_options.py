@@ -40,12 +40,12 @@ def test_every_option_is_in_the_signature_and_in_the_docstring(method: Callable[
 
 
 @pytest.mark.parametrize("method", BUS_METHODS + JOB_METHODS, ids=lambda method: method.__name__)
-def test_the_handler_is_the_first_argument_of_every_method(method: Callable[..., Any]) -> None:
+def test_handler_is_the_first_argument_of_every_method(method: Callable[..., Any]) -> None:
     first = list(inspect.signature(method).parameters.values())[1]
     assert (first.name, first.kind) == ("handler", inspect.Parameter.POSITIONAL_ONLY)
 
 
-def test_the_signature_has_the_defaults() -> None:
+def test_signature_has_the_defaults() -> None:
     bus, scheduler = inspect.signature(AppBus.on_event).parameters, inspect.signature(AppScheduler.run_in).parameters
     assert (bus["mode"].default, bus["once"].default, bus["where"].default) == ("parallel", False, None)
     assert (scheduler["mode"].default, scheduler["jitter"].default) == ("single", 0)
@@ -81,7 +81,7 @@ WRONG_CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
 
 
 @pytest.mark.parametrize(("call", "text"), WRONG_CALLS.values(), ids=WRONG_CALLS)
-async def test_the_error_for_a_call_in_a_wrong_form_contains_the_right_form(
+async def test_error_for_a_call_in_a_wrong_form_contains_the_right_form(
     home: Home, call: Callable[[Any], object], text: str
 ) -> None:
     with pytest.raises(RegistrationError, match=text):
@@ -90,7 +90,7 @@ async def test_the_error_for_a_call_in_a_wrong_form_contains_the_right_form(
 
 
 @pytest.mark.parametrize("method", BUS_METHODS + JOB_METHODS, ids=lambda method: method.__name__)
-def test_the_page_on_writing_apps_describes_every_option(method: Callable[..., Any]) -> None:
+def test_page_on_writing_apps_describes_every_option(method: Callable[..., Any]) -> None:
     page = (Path(__file__).parents[3] / "docs/writing-apps.md").read_text(encoding="utf-8")
     options = [p.name for p in inspect.signature(method).parameters.values() if p.kind is p.KEYWORD_ONLY]
     assert [name for name in options if not re.search(rf"`{name}(=True)?`", page)] == []

@@ -29,7 +29,7 @@ class Counter(AsyncWithService):
         self.calls.append("stop")
 
 
-async def test_the_service_runs_during_the_block() -> None:
+async def test_service_runs_during_the_block() -> None:
     async with Counter() as service:
         await service.served.wait()
         task = service.serve_task
@@ -40,14 +40,14 @@ async def test_the_service_runs_during_the_block() -> None:
     assert service.serve_task is None
 
 
-async def test_the_end_of_the_block_raises_the_error_of_serve() -> None:
+async def test_end_of_the_block_raises_the_error_of_serve() -> None:
     with pytest.raises(OSError, match="the port is in use"):
         async with Counter(OSError("the port is in use")) as service:
             await service.served.wait()
     assert service.calls[-1] == "stop"
 
 
-async def test_an_error_of_the_block_is_not_replaced_by_the_error_of_serve() -> None:
+async def test_error_of_the_block_is_not_replaced_by_the_error_of_serve() -> None:
     service = Counter(OSError("serve"))
 
     async def fail() -> None:

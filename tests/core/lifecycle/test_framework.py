@@ -61,7 +61,7 @@ def facts(batches: Any) -> dict[str, str]:
     return found
 
 
-async def test_an_event_leads_to_a_record_and_a_service_call(
+async def test_event_leads_to_a_record_and_a_service_call(
     make_config: Callable[..., HassetteConfig],
 ) -> None:
     sink = MemorySink()
@@ -84,7 +84,7 @@ async def test_an_event_leads_to_a_record_and_a_service_call(
     assert (account.executed, account.persisted, account.waiting) == (1, 1, 0)
 
 
-async def test_a_running_handler_can_call_services_during_shutdown(
+async def test_running_handler_can_call_services_during_shutdown(
     make_config: Callable[..., HassetteConfig], tmp_path: Path
 ) -> None:
     slow = APP.replace("    async def hear(self):", "    async def hear(self):\n        await asyncio.sleep(0.3)")
@@ -100,7 +100,7 @@ async def test_a_running_handler_can_call_services_during_shutdown(
     assert (record.status, record.failure) == ("success", None)
 
 
-async def test_an_unknown_time_zone_is_logged_and_the_place_is_set_nevertheless(
+async def test_unknown_time_zone_is_logged_and_the_place_is_set_nevertheless(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def unknown(name: str) -> ZoneInfo:
@@ -136,7 +136,7 @@ async def test_home_facts_stop_while_home_assistant_is_absent() -> None:
         await serving
 
 
-async def test_a_session_has_versions_place_and_reason_of_its_end(
+async def test_session_has_versions_place_and_reason_of_its_end(
     make_config: Callable[..., HassetteConfig],
 ) -> None:
     sink = MemorySink()
@@ -148,7 +148,7 @@ async def test_a_session_has_versions_place_and_reason_of_its_end(
     assert (known["outcome"], known["reason"]) == ("clean", "stopped by the program")
 
 
-async def test_a_configured_time_zone_takes_precedence_over_home_assistants(
+async def test_configured_time_zone_takes_precedence_over_home_assistants(
     make_config: Callable[..., HassetteConfig],
 ) -> None:
     sink = MemorySink()
@@ -169,7 +169,7 @@ async def test_without_a_store_one_log_line_explains_how_to_install_it(
     assert [vars(record)["to_record_them"] for record in lines] == ['pip install "hassette-core[telemetry]"']
 
 
-async def test_a_wrong_token_ends_the_run_and_is_the_reason_of_the_session(
+async def test_wrong_token_ends_the_run_and_is_the_reason_of_the_session(
     make_config: Callable[..., HassetteConfig],
 ) -> None:
     sink = MemorySink()
@@ -188,7 +188,7 @@ async def test_a_wrong_token_ends_the_run_and_is_the_reason_of_the_session(
     [(None, ("failed", UNREQUESTED_END)), ("SIGTERM", ("clean", "SIGTERM"))],
     ids=["without a request", "during a requested stop"],
 )
-async def test_a_cancelled_run_has_failed_unless_a_stop_was_requested_before(
+async def test_cancelled_run_has_failed_unless_a_stop_was_requested_before(
     make_config: Callable[..., HassetteConfig], requested: str | None, expected: tuple[str, str]
 ) -> None:
     sink = MemorySink()
@@ -205,7 +205,7 @@ async def test_a_cancelled_run_has_failed_unless_a_stop_was_requested_before(
     assert (known["outcome"], known["reason"]) == expected
 
 
-async def test_the_framework_waits_for_an_absent_home_assistant(make_config: Callable[..., HassetteConfig]) -> None:
+async def test_framework_waits_for_an_absent_home_assistant(make_config: Callable[..., HassetteConfig]) -> None:
     home = SimulatedHome(speed=0)
     await home.start()
     url = home.url
@@ -249,7 +249,7 @@ async def test_wait_ready_raises_if_hassette_stops_first(make_config: Callable[.
             await ready
 
 
-async def test_a_clean_session_has_no_warnings_and_records_the_stop_of_each_service(
+async def test_clean_session_has_no_warnings_and_records_the_stop_of_each_service(
     make_config: Callable[..., HassetteConfig], caplog: pytest.LogCaptureFixture
 ) -> None:
     sink = MemorySink()
@@ -261,7 +261,7 @@ async def test_a_clean_session_has_no_warnings_and_records_the_stop_of_each_serv
     assert {event.subject for event in events if event.kind == "service_stopped"} == services - {hassette.executor.name}
 
 
-async def test_a_sink_that_cannot_start_is_degraded_until_it_starts(make_config: Callable[..., HassetteConfig]) -> None:
+async def test_sink_that_cannot_start_is_degraded_until_it_starts(make_config: Callable[..., HassetteConfig]) -> None:
     class SinkService(MemorySink):
         name = "flaky sink"
         failures = 1
@@ -287,7 +287,7 @@ async def test_a_sink_that_cannot_start_is_degraded_until_it_starts(make_config:
     assert "service_restarted" in {kind for kind, _ in kinds}
 
 
-async def test_the_token_is_in_no_log_line_and_no_record(
+async def test_token_is_in_no_log_line_and_no_record(
     make_config: Callable[..., HassetteConfig], caplog: pytest.LogCaptureFixture
 ) -> None:
     token = "simulated-home"
@@ -367,6 +367,6 @@ async def test_secrets_that_an_app_leaks_are_in_no_record_and_not_in_the_live_fe
     assert record.registration in registered, "sinks distinguish registrations by identity"
 
 
-def test_a_missing_token_is_an_error_that_explains_where_to_get_one() -> None:
+def test_missing_token_is_an_error_that_explains_where_to_get_one() -> None:
     with pytest.raises(ConfigError, match=r"home_assistant\.token is missing\. Create a long-lived access token"):
         Hassette(HassetteConfig(), plugins=False)

@@ -33,7 +33,7 @@ async def test_services_start_in_dependency_order_and_stop_in_reverse_order() ->
     ]
 
 
-async def test_a_service_serves_before_the_next_one_starts() -> None:
+async def test_service_serves_before_the_next_one_starts() -> None:
     diary: list[str] = []
     link, apps = FakeService("link", diary), FakeService("apps", diary)
 
@@ -54,7 +54,7 @@ async def test_stop_is_called_while_serve_still_runs() -> None:
     assert diary == ["start executor", "stop executor", "served executor"]
 
 
-async def test_a_crashed_service_is_stopped_and_started_again() -> None:
+async def test_crashed_service_is_stopped_and_started_again() -> None:
     diary: list[str] = []
     service = FakeService("bus", diary)
     crashes = iter([ValueError("no route")])
@@ -81,7 +81,7 @@ async def test_pauses_grow_and_have_jitter() -> None:
     assert len({pause / bound for pause, bound in zip(watch.clock.pauses, bounds, strict=True)}) == len(bounds)
 
 
-async def test_a_required_service_that_keeps_crashing_exhausts_its_budget_and_ends_the_process() -> None:
+async def test_required_service_that_keeps_crashing_exhausts_its_budget_and_ends_the_process() -> None:
     service = FakeService("bus", [])
 
     async def crash() -> None:
@@ -97,7 +97,7 @@ async def test_a_required_service_that_keeps_crashing_exhausts_its_budget_and_en
     assert watch.kinds("bus")[-3:] == ["service_exhausted", "service_stopping", "service_stopped"]
 
 
-async def test_an_exhausted_optional_service_pauses_and_all_others_keep_running() -> None:
+async def test_exhausted_optional_service_pauses_and_all_others_keep_running() -> None:
     diary: list[str] = []
     sync, bus = FakeService("sync", diary), FakeService("bus", diary)
     crashes = itertools.chain([ValueError("again")] * 3)
@@ -132,7 +132,7 @@ async def test_crashes_outside_of_the_window_are_forgotten() -> None:
     assert "service_exhausted" not in watch.kinds("bus")
 
 
-async def test_an_optional_service_that_cannot_start_degrades_and_is_retried_until_it_starts() -> None:
+async def test_optional_service_that_cannot_start_degrades_and_is_retried_until_it_starts() -> None:
     store, bus = FakeService("store", []), FakeService("bus", [])
     store.starts = [OSError("the disk is full")] * 20
     async with Watch(ServiceSpec(store), ServiceSpec(bus, after=("store",), required=True)) as watch:
@@ -145,7 +145,7 @@ async def test_an_optional_service_that_cannot_start_degrades_and_is_retried_unt
         )
 
 
-async def test_a_required_service_that_cannot_start_stops_all_started_services() -> None:
+async def test_required_service_that_cannot_start_stops_all_started_services() -> None:
     diary: list[str] = []
     executor, bus, apps = FakeService("executor", diary), FakeService("bus", diary), FakeService("apps", diary)
     bus.starts = [OSError("no room")]
@@ -160,7 +160,7 @@ async def test_a_required_service_that_cannot_start_stops_all_started_services()
     assert diary[-2:] == ["stop executor", "served executor"]
 
 
-async def test_a_fatal_error_is_raised_after_all_services_have_stopped_in_order() -> None:
+async def test_fatal_error_is_raised_after_all_services_have_stopped_in_order() -> None:
     diary: list[str] = []
     store, link = FakeService("store", diary), FakeService("link", diary)
 
@@ -173,7 +173,7 @@ async def test_a_fatal_error_is_raised_after_all_services_have_stopped_in_order(
     assert [line for line in diary if line.startswith("stop ")] == ["stop link", "stop store"]
 
 
-async def test_the_first_fatal_error_is_raised() -> None:
+async def test_first_fatal_error_is_raised() -> None:
     first, second = FakeService("first", []), FakeService("second", [])
 
     async def fail(text: str) -> None:
@@ -185,7 +185,7 @@ async def test_the_first_fatal_error_is_raised() -> None:
         await run_to_end(Watch(ServiceSpec(first), ServiceSpec(second)))
 
 
-async def test_a_service_that_ends_without_a_request_has_crashed() -> None:
+async def test_service_that_ends_without_a_request_has_crashed() -> None:
     service = FakeService("link", [])
     ends = iter([None])
 
@@ -200,7 +200,7 @@ async def test_a_service_that_ends_without_a_request_has_crashed() -> None:
         await watch.until("link", "service_restarted")
 
 
-async def test_a_cancellation_from_inside_counts_as_a_crash() -> None:
+async def test_cancellation_from_inside_counts_as_a_crash() -> None:
     service = FakeService("link", [])
     strays = iter([None])
 
@@ -215,7 +215,7 @@ async def test_a_cancellation_from_inside_counts_as_a_crash() -> None:
         await watch.until("link", "service_restarted")
 
 
-async def test_a_hung_service_cannot_use_up_the_stop_time_of_later_services() -> None:
+async def test_hung_service_cannot_use_up_the_stop_time_of_later_services() -> None:
     diary: list[str] = []
     apps, store = FakeService("apps", diary), FakeService("store", diary)
 
@@ -237,7 +237,7 @@ async def test_a_hung_service_cannot_use_up_the_stop_time_of_later_services() ->
     assert stopped.detail == "did not stop within 0.1 s and was cancelled"
 
 
-async def test_a_failed_stop_does_not_keep_other_services_from_stopping(
+async def test_failed_stop_does_not_keep_other_services_from_stopping(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     diary: list[str] = []
@@ -254,7 +254,7 @@ async def test_a_failed_stop_does_not_keep_other_services_from_stopping(
     assert [record.message for record in caplog.records] == ["Service failed while stopping"]
 
 
-async def test_a_stop_during_the_start_of_a_service_ends_the_start_first() -> None:
+async def test_stop_during_the_start_of_a_service_ends_the_start_first() -> None:
     diary: list[str] = []
     service = FakeService("link", diary)
     began = asyncio.Event()
@@ -273,7 +273,7 @@ async def test_a_stop_during_the_start_of_a_service_ends_the_start_first() -> No
     assert not watch.supervisor.started.is_set()
 
 
-async def test_a_cancelled_run_still_stops_all_services_in_order() -> None:
+async def test_cancelled_run_still_stops_all_services_in_order() -> None:
     diary: list[str] = []
     async with Watch(
         ServiceSpec(FakeService("store", diary)), ServiceSpec(FakeService("bus", diary), after=("store",))
@@ -292,7 +292,7 @@ async def test_no_task_outlives_run() -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_a_resource_without_serve_is_started_once_and_stopped() -> None:
+async def test_resource_without_serve_is_started_once_and_stopped() -> None:
     diary: list[str] = []
 
     class File:
@@ -310,7 +310,7 @@ async def test_a_resource_without_serve_is_started_once_and_stopped() -> None:
     assert diary == ["start", "stop"]
 
 
-async def test_a_start_that_fails_is_followed_by_a_stop() -> None:
+async def test_start_that_fails_is_followed_by_a_stop() -> None:
     diary: list[str] = []
     service = FakeService("store", diary)
     service.starts = [OSError("no")]
@@ -324,7 +324,7 @@ def test_two_services_with_one_name_are_rejected() -> None:
         Supervisor([ServiceSpec(FakeService("bus", [])), ServiceSpec(FakeService("bus", []))])
 
 
-def test_an_unknown_dependency_is_rejected() -> None:
+def test_unknown_dependency_is_rejected() -> None:
     with pytest.raises(ValueError, match="bus depends on stroe, but no service has that name"):
         Supervisor([ServiceSpec(FakeService("bus", []), after=("stroe",))])
 
@@ -335,6 +335,6 @@ def test_services_that_depend_on_each_other_are_rejected() -> None:
 
 
 @pytest.mark.parametrize("attempt", [1, 2, 7, 1000, 10**9])
-def test_a_pause_never_exceeds_its_bound_however_many_attempts_fail(attempt: int) -> None:
+def test_pause_never_exceeds_its_bound_however_many_attempts_fail(attempt: int) -> None:
     policy = RestartPolicy(first_pause_s=1, longest_pause_s=30)
     assert 0.5 <= policy.pause_s(attempt, Random(attempt)) <= 30

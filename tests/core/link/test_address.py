@@ -25,7 +25,7 @@ from hassette_core.link import parse_address
         ("https://proxy.example/http/ha", "https://proxy.example/http/ha", "wss://proxy.example/http/ha/api/websocket"),
     ],
 )
-def test_the_address_of_the_websocket_api_is_derived(url: str, clean: str, websocket: str) -> None:
+def test_address_of_the_websocket_api_is_derived(url: str, clean: str, websocket: str) -> None:
     assert parse_address(url) == (clean, websocket)
 
 
@@ -48,7 +48,7 @@ def test_the_address_of_the_websocket_api_is_derived(url: str, clean: str, webso
         ("http://me:hunter2@host:8123", "user name or password"),
     ],
 )
-def test_an_invalid_address_is_refused_with_the_reason_and_an_example(url: str, problem: str) -> None:
+def test_invalid_address_is_refused_with_the_reason_and_an_example(url: str, problem: str) -> None:
     with pytest.raises(UrlError) as raised:
         parse_address(url)
     text = str(raised.value)

@@ -79,7 +79,7 @@ async def sends_no_json(socket: web.WebSocketResponse) -> None:
 @pytest.mark.parametrize(
     "talk", [None, sends_another_message, sends_a_list, disconnects, disconnects_after_the_token, sends_no_json]
 )
-async def test_a_server_that_is_not_home_assistant_is_a_link_error_with_its_address(talk: Talk | None) -> None:
+async def test_server_that_is_not_home_assistant_is_a_link_error_with_its_address(talk: Talk | None) -> None:
     async with server(talk) as url:
         with pytest.raises(LinkError, match=f"cannot connect to {url}: ") as raised:
             async with Connection(parse_address(url), "hunter2"):
@@ -87,14 +87,14 @@ async def test_a_server_that_is_not_home_assistant_is_a_link_error_with_its_addr
         assert "hunter2" not in repr(raised.value) + repr(raised.value.__context__)
 
 
-async def test_a_closed_port_is_a_link_error() -> None:
+async def test_closed_port_is_a_link_error() -> None:
     with pytest.raises(LinkError, match="cannot connect to"):
         async with asyncio.timeout(patience(10)), Connection(parse_address("http://127.0.0.1:1"), "token"):
             pytest.fail("it connected")
 
 
 @pytest.mark.parametrize("message", ["<html>", "[]", '{"no": "type"}', '{"type": "pong"}'])
-async def test_an_invalid_message_ends_the_connection_and_pending_commands_raise(message: str) -> None:
+async def test_invalid_message_ends_the_connection_and_pending_commands_raise(message: str) -> None:
     async def talk(socket: web.WebSocketResponse) -> None:
         await greet(socket)
         await socket.receive()
@@ -118,7 +118,7 @@ async def test_an_invalid_message_ends_the_connection_and_pending_commands_raise
             await connection.rest("look", "GET", "/api/")
 
 
-async def test_a_refused_ping_is_an_answer() -> None:
+async def test_refused_ping_is_an_answer() -> None:
     async def talk(socket: web.WebSocketResponse) -> None:
         await greet(socket)
         message = json.loads((await socket.receive()).data)

@@ -33,7 +33,7 @@ CHANGE: dict[str, Any] = {
 }
 
 
-def test_a_change_of_state_is_parsed() -> None:
+def test_change_of_state_is_parsed() -> None:
     event = parse_event(CHANGE, 42)
     assert isinstance(event, StateChanged)
     assert (event.entity_id, event.domain, event.old_state, event.received_ns) == ("light.hall", "light", None, 42)
@@ -53,7 +53,7 @@ def test_another_event_keeps_its_data() -> None:
     assert (event.event_type, event.data, event.received_ns) == ("my_event", {"n": 1}, 42)
 
 
-def test_an_event_cannot_be_changed() -> None:
+def test_event_cannot_be_changed() -> None:
     event = parse_event(copy.deepcopy(CHANGE), 0)
     assert isinstance(event, StateChanged)
     assert event.new_state is not None
@@ -74,7 +74,7 @@ NEEDED = [path for path in paths(CHANGE) if path[-1] not in ("origin", "last_rep
 
 
 @pytest.mark.parametrize("path", NEEDED, ids=".".join)
-def test_an_event_without_a_required_field_is_unreadable(path: tuple[str, ...]) -> None:
+def test_event_without_a_required_field_is_unreadable(path: tuple[str, ...]) -> None:
     raw = copy.deepcopy(CHANGE)
     part = raw
     for key in path[:-1]:
@@ -92,7 +92,7 @@ JSON = st.recursive(
 
 
 @given(path=st.sampled_from(NEEDED), value=JSON)
-def test_an_event_with_any_value_in_a_field_is_parsed_or_unreadable(path: tuple[str, ...], value: Any) -> None:
+def test_event_with_any_value_in_a_field_is_parsed_or_unreadable(path: tuple[str, ...], value: Any) -> None:
     raw = json.loads(json.dumps(CHANGE))
     part = raw
     for key in path[:-1]:

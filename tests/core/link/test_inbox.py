@@ -21,7 +21,7 @@ def light(state: str) -> dict[str, Any]:
     }
 
 
-def test_a_change_that_arrives_before_the_fetched_states_is_newer_and_is_passed_on_after_them() -> None:
+def test_change_that_arrives_before_the_fetched_states_is_newer_and_is_passed_on_after_them() -> None:
     cache, passed_on = StateCache(), list[tuple[str, str]]()
 
     def on_event(event: Event) -> None:

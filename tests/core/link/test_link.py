@@ -14,7 +14,7 @@ from support.linked_home import LinkedHome, MakeLinked
 from support.waiting import eventually, patience
 
 
-async def test_a_ready_link_knows_all_states_and_the_configuration(linked: LinkedHome) -> None:
+async def test_ready_link_knows_all_states_and_the_configuration(linked: LinkedHome) -> None:
     link = linked.link
     assert len(linked.states) == len(linked.home.core.states) > 30
     assert linked.states["climate.living_room"].attributes["temperature"] == 21.0
@@ -24,7 +24,7 @@ async def test_a_ready_link_knows_all_states_and_the_configuration(linked: Linke
     assert (link.configuration.latitude, link.configuration.longitude) == (52.37, 4.89)
 
 
-async def test_the_states_change_before_the_event_is_passed_on(linked: LinkedHome) -> None:
+async def test_states_change_before_the_event_is_passed_on(linked: LinkedHome) -> None:
     linked.home.core.change("light.hall", "on")
     linked.home.core.remove("light.kitchen")
     await linked.settle()
@@ -32,7 +32,7 @@ async def test_the_states_change_before_the_event_is_passed_on(linked: LinkedHom
     assert linked.states_at_event == ["on", None]
 
 
-async def test_a_changed_configuration_of_home_assistant_is_applied(linked: LinkedHome) -> None:
+async def test_changed_configuration_of_home_assistant_is_applied(linked: LinkedHome) -> None:
     linked.home.core.fire("core_config_updated", {"time_zone": "Asia/Tokyo", "latitude": 35.7})
     await linked.settle()
     configuration = linked.link.configuration
@@ -40,7 +40,7 @@ async def test_a_changed_configuration_of_home_assistant_is_applied(linked: Link
     assert (configuration.time_zone, configuration.latitude, configuration.longitude) == ("Asia/Tokyo", 35.7, 4.89)
 
 
-async def test_a_reconnect_updates_states_continues_events_and_invents_none(linked: LinkedHome) -> None:
+async def test_reconnect_updates_states_continues_events_and_invents_none(linked: LinkedHome) -> None:
     core = linked.home.core
     linked.home.drop_connections()
     core.change("light.hall", "on")
@@ -59,7 +59,7 @@ async def test_a_reconnect_updates_states_continues_events_and_invents_none(link
     ]
 
 
-async def test_the_link_waits_for_an_absent_home_assistant_and_connects_when_it_starts(
+async def test_link_waits_for_an_absent_home_assistant_and_connects_when_it_starts(
     make_linked: MakeLinked, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -110,7 +110,7 @@ async def test_repeated_failures_of_the_first_connection_are_logged_once_and_not
     assert len([record for record in caplog.records if record.name.startswith("hassette_core")]) == 1
 
 
-async def test_the_wait_grows_if_connections_break_at_once(make_linked: MakeLinked, home: SimulatedHome) -> None:
+async def test_wait_grows_if_connections_break_at_once(make_linked: MakeLinked, home: SimulatedHome) -> None:
     """Otherwise the link would fetch all states twice a second."""
     waits: list[float] = []
 
@@ -128,7 +128,7 @@ async def test_the_wait_grows_if_connections_break_at_once(make_linked: MakeLink
     assert waits[:4] == [0.5, 1.0, 2.0, 4.0]
 
 
-async def test_a_lasting_loss_is_reported_once(
+async def test_lasting_loss_is_reported_once(
     make_linked: MakeLinked, home: SimulatedHome, caplog: pytest.LogCaptureFixture
 ) -> None:
     attempts = Attempts(20)
@@ -164,7 +164,7 @@ async def test_while_home_assistant_starts_changes_are_applied_but_not_passed_on
         assert linked.events[1].event_type == "homeassistant_started"
 
 
-async def test_a_hanging_home_assistant_is_detected(
+async def test_hanging_home_assistant_is_detected(
     make_linked: MakeLinked, home: SimulatedHome, quick_liveness_check: Callable[..., LivenessCheck]
 ) -> None:
     linked = make_linked(home, make_liveness_check=quick_liveness_check)
@@ -177,7 +177,7 @@ async def test_a_hanging_home_assistant_is_detected(
         await linked.restored()
 
 
-async def test_a_home_assistant_that_hangs_before_it_sends_the_states_is_detected(
+async def test_home_assistant_that_hangs_before_it_sends_the_states_is_detected(
     make_linked: MakeLinked, home: SimulatedHome, quick_liveness_check: Callable[..., LivenessCheck]
 ) -> None:
     home.hang()
@@ -189,7 +189,7 @@ async def test_a_home_assistant_that_hangs_before_it_sends_the_states_is_detecte
         await link.wait_ready()
 
 
-async def test_a_call_whose_connection_is_lost_raises_and_is_not_cancelled(linked: LinkedHome) -> None:
+async def test_call_whose_connection_is_lost_raises_and_is_not_cancelled(linked: LinkedHome) -> None:
     linked.home.hang()
     calling = asyncio.create_task(linked.api.call_service("light", "turn_on", target="light.hall"))
     await asyncio.sleep(0)
@@ -201,7 +201,7 @@ async def test_a_call_whose_connection_is_lost_raises_and_is_not_cancelled(linke
     linked.home.wake()
 
 
-async def test_a_cancelled_caller_does_not_end_the_connection(linked: LinkedHome) -> None:
+async def test_cancelled_caller_does_not_end_the_connection(linked: LinkedHome) -> None:
     """hass-client stops listening when the result of a cancelled future arrives."""
     linked.home.hang()
     calling = asyncio.create_task(linked.api.call_service("light", "turn_on", target="light.hall"))
@@ -215,7 +215,7 @@ async def test_a_cancelled_caller_does_not_end_the_connection(linked: LinkedHome
     assert linked.reports == []
 
 
-async def test_a_burst_of_4000_events_arrives_complete_and_in_order(linked: LinkedHome) -> None:
+async def test_burst_of_4000_events_arrives_complete_and_in_order(linked: LinkedHome) -> None:
     for n in range(4_000):
         linked.home.core.fire("burst", {"n": n})
     await linked.settle()
@@ -223,7 +223,7 @@ async def test_a_burst_of_4000_events_arrives_complete_and_in_order(linked: Link
     assert linked.reports == []
 
 
-async def test_the_link_reconnects_after_home_assistant_disconnects_a_slow_client(linked: LinkedHome) -> None:
+async def test_link_reconnects_after_home_assistant_disconnects_a_slow_client(linked: LinkedHome) -> None:
     for n in range(5_000):
         linked.home.core.fire("burst", {"n": n})
     await linked.restored()
@@ -246,14 +246,14 @@ async def test_events_of_an_unknown_form_are_ignored_and_logged_once(
     assert [record.message for record in caplog.records].count("Event has an unknown shape; the event is ignored") == 1
 
 
-async def test_the_report_names_an_answer_that_is_too_large(make_linked: MakeLinked, home: SimulatedHome) -> None:
+async def test_report_names_an_answer_that_is_too_large(make_linked: MakeLinked, home: SimulatedHome) -> None:
     linked = make_linked(home, max_message_bytes=5_000)
     async with linked.link:
         await linked.lost()
     assert "exceeded the maximum message size (5000 bytes)" in linked.reports[0][2]
 
 
-async def test_a_wrong_token_ends_serve_and_is_in_no_log_or_error(
+async def test_wrong_token_ends_serve_and_is_in_no_log_or_error(
     home: SimulatedHome, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -268,12 +268,12 @@ async def test_a_wrong_token_ends_serve_and_is_in_no_log_or_error(
 
 
 @pytest.mark.parametrize("token", ["", "  "])
-def test_an_empty_token_is_refused_before_anything_is_sent(token: str) -> None:
+def test_empty_token_is_refused_before_anything_is_sent(token: str) -> None:
     with pytest.raises(ValueError, match="token for Home Assistant must not be empty"):
         HomeAssistantLink("http://127.0.0.1:1", token, cache=StateCache(), on_event=lambda event: None)
 
 
-def test_a_wrong_address_is_refused_at_once() -> None:
+def test_wrong_address_is_refused_at_once() -> None:
     with pytest.raises(UrlError):
         HomeAssistantLink("127.0.0.1:8123", "token", cache=StateCache(), on_event=lambda event: None)
 
@@ -292,7 +292,7 @@ async def test_stop_ends_serve_without_cancelling_its_caller_and_may_be_called_t
     assert (link.connected, link.ready.is_set()) == (False, False)
 
 
-async def test_a_cancelled_serve_closes_its_connection(home: SimulatedHome) -> None:
+async def test_cancelled_serve_closes_its_connection(home: SimulatedHome) -> None:
     link = HomeAssistantLink(home.url, home.token, cache=StateCache(), on_event=lambda event: None)
     serving = asyncio.create_task(link.serve())
     async with asyncio.timeout(patience(10)):

@@ -54,7 +54,7 @@ async def test_events_are_not_silence_even_if_the_answer_is_late() -> None:
     assert calls > 40, "silence began after the last event"
 
 
-async def test_a_blocked_event_loop_does_not_count_as_silence() -> None:
+async def test_blocked_event_loop_does_not_count_as_silence() -> None:
     """If the limit counted seconds, a handler that blocks the event loop would end the connection."""
     reader, answer = asyncio.Queue[None](), asyncio.Event()
     answered = 0
@@ -77,7 +77,7 @@ async def test_a_blocked_event_loop_does_not_count_as_silence() -> None:
     checking.cancel()
 
 
-async def test_the_error_of_a_ping_that_cannot_be_sent_is_raised() -> None:
+async def test_error_of_a_ping_that_cannot_be_sent_is_raised() -> None:
     async def ping() -> None:
         raise NotConnectedError("ping Home Assistant")
 

@@ -13,7 +13,7 @@ from hassette_core.redaction import MASK, find_secrets, is_secret_key, mask_secr
         *["headers", "Authorization", "passphrase", "private key"],
     ],
 )
-def test_a_secret_key_is_recognised_in_any_spelling(key: str) -> None:
+def test_secret_key_is_recognised_in_any_spelling(key: str) -> None:
     assert is_secret_key(key)
     assert mask_secret_values({key: "hunter2"}) == {key: MASK}
     assert list(find_secrets({"deep": [{key: "hunter2"}]})) == ["hunter2"]
@@ -28,6 +28,6 @@ def test_values_of_other_keys_are_not_masked(key: object) -> None:
     assert list(find_secrets({key: "a value"})) == []
 
 
-def test_a_code_that_is_a_number_in_toml_is_found_as_text() -> None:
+def test_code_that_is_a_number_in_toml_is_found_as_text() -> None:
     data = {"alarm_code": 12345678, "pin": 1234, "secret": True, "deep": {"headers": {"X-Scope": 987654}}}
     assert list(find_secrets(data)) == ["12345678", "987654"]

@@ -7,24 +7,24 @@ import pytest
 from hassette_core.redaction import MASK, Redaction
 
 
-def test_the_longer_of_two_overlapping_secrets_is_masked_whole() -> None:
+def test_longer_of_two_overlapping_secrets_is_masked_whole() -> None:
     assert Redaction({"abc", "abcdef"})("x abcdef y abc") == f"x {MASK} y {MASK}"
 
 
 @pytest.mark.parametrize("secret", ['hunter"2"', "it's\\so", "größer🔑"])
-def test_a_secret_is_masked_in_quoted_texts_too(secret: str) -> None:
+def test_secret_is_masked_in_quoted_texts_too(secret: str) -> None:
     redact = Redaction({secret})
     for text in (json.dumps({"a": secret}), json.dumps({"a": secret}, ensure_ascii=False), repr([secret]), secret):
         assert MASK in redact(text)
 
 
 @pytest.mark.parametrize("text", ["", "x", "Sesame-Open9", "a text without any secret"])
-def test_a_text_without_a_secret_is_unchanged(text: str) -> None:
+def test_text_without_a_secret_is_unchanged(text: str) -> None:
     assert Redaction({"Sesame-Open99"})(text) is text
     assert Redaction(())(text) is text
 
 
-def test_a_redaction_for_records_leaves_short_secrets() -> None:
+def test_redaction_for_records_leaves_short_secrets() -> None:
     redact = Redaction.for_records({"1234", "123456"})
     assert redact("1234 and 123456") == f"1234 and {MASK}"
     assert not Redaction.for_records({"1234"})

@@ -31,7 +31,7 @@ async def test_stop_waits_for_tasks_and_cancels_late_ones() -> None:
     assert await tasks.stop(0.05) == 0
 
 
-async def test_a_task_does_not_inherit_the_context_of_its_caller() -> None:
+async def test_task_does_not_inherit_the_context_of_its_caller() -> None:
     owner: ContextVar[str] = ContextVar("owner", default="the service's")
     tasks, seen = OwnedTasks(), list[str]()
 
@@ -54,7 +54,7 @@ async def test_stop_does_not_wait_for_the_task_that_calls_it() -> None:
     assert stopped == [0]
 
 
-async def test_a_task_that_ignores_its_cancellation_is_logged_and_left(
+async def test_task_that_ignores_its_cancellation_is_logged_and_left(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     tasks, go = OwnedTasks(cancel_s=0.01), asyncio.Event()
@@ -73,7 +73,7 @@ async def test_a_task_that_ignores_its_cancellation_is_logged_and_left(
     await task
 
 
-async def test_a_task_that_fails_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+async def test_task_that_fails_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
     async def broken() -> None:
         raise ValueError("no bulb")
 

@@ -24,7 +24,7 @@ REGISTRATIONS: dict[str, Callable[[Any], object]] = {
 
 
 @pytest.mark.parametrize("register", REGISTRATIONS.values(), ids=REGISTRATIONS)
-async def test_a_registration_in_a_thread_is_rejected_and_leaves_nothing_behind(
+async def test_registration_in_a_thread_is_rejected_and_leaves_nothing_behind(
     home: Home, register: Callable[[Any], object]
 ) -> None:
     def in_a_thread() -> None:
@@ -51,7 +51,7 @@ async def test_a_registration_in_a_thread_is_rejected_and_leaves_nothing_behind(
     assert [record.status for record in await home.records(2)] == [Status.ERROR, Status.SUCCESS]
 
 
-async def test_a_registration_in_another_event_loop_is_rejected(home: Home) -> None:
+async def test_registration_in_another_event_loop_is_rejected(home: Home) -> None:
     async def register() -> None:
         home.scheduler.run_in(nothing, 5)
 
@@ -73,7 +73,7 @@ def test_every_thread_may_register_before_the_start() -> None:
     assert len(bus.listeners("app", "one")) == len(planner.jobs("app", "one")) == 1
 
 
-async def test_a_sync_handler_may_cancel_and_the_call_takes_effect_by_the_end_of_its_run(home: Home) -> None:
+async def test_sync_handler_may_cancel_and_the_call_takes_effect_by_the_end_of_its_run(home: Home) -> None:
     job = home.scheduler.run_every(nothing, 10, name="job")
 
     def cancel() -> None:
@@ -88,7 +88,7 @@ async def test_a_sync_handler_may_cancel_and_the_call_takes_effect_by_the_end_of
     assert await home.retired() == ["job", "cancel"]
 
 
-async def test_a_sync_handler_may_cancel_all_listeners_and_jobs_of_its_app(home: Home) -> None:
+async def test_sync_handler_may_cancel_all_listeners_and_jobs_of_its_app(home: Home) -> None:
     home.scheduler.run_every(nothing, 10, name="job")
 
     def cancel_all() -> None:
@@ -103,7 +103,7 @@ async def test_a_sync_handler_may_cancel_all_listeners_and_jobs_of_its_app(home:
     assert home.bus_service.listeners("app", "one") == ()
 
 
-async def test_a_sync_handler_may_run_a_job_now(home: Home, calls: list[Any]) -> None:
+async def test_sync_handler_may_run_a_job_now(home: Home, calls: list[Any]) -> None:
     async def job() -> None:
         calls.append(threading.current_thread() is threading.main_thread())
 
@@ -136,7 +136,7 @@ class TimerThreads(ManualClock):
         return Noted()
 
 
-async def test_a_cancel_from_a_thread_takes_effect_on_the_event_loop() -> None:
+async def test_cancel_from_a_thread_takes_effect_on_the_event_loop() -> None:
     clock = TimerThreads()
     async with SchedulerService(CommandExecutor(), clock=clock) as planner:
         job = AppScheduler(planner, "app", "one").run_in(nothing, 100)

@@ -35,7 +35,7 @@ class SlowMachine(ManualClock):
         return super().monotonic_ns()
 
 
-async def test_a_job_that_is_due_again_while_it_starts_does_not_block_the_loop() -> None:
+async def test_job_that_is_due_again_while_it_starts_does_not_block_the_loop() -> None:
     clock, executor = SlowMachine(), CommandExecutor(MemorySink())
     async with executor, SchedulerService(executor, clock=clock, grace_s=0) as planner:
         AppScheduler(planner, "app", "one").run_every(nothing, 0.001, mode="parallel")
@@ -60,7 +60,7 @@ async def test_after_a_suspend_a_calendar_job_runs_once_late_and_counts_missed_r
     assert "Job runs late" in caplog.text
 
 
-async def test_a_clock_set_forward_does_not_move_an_interval(home: Home) -> None:
+async def test_clock_set_forward_does_not_move_an_interval(home: Home) -> None:
     home.scheduler.run_every(nothing, 100)
     home.clock.step(5 * HOUR)
     await home.pass_time(99)
@@ -70,7 +70,7 @@ async def test_a_clock_set_forward_does_not_move_an_interval(home: Home) -> None
     assert await home.skipped() == {}
 
 
-async def test_a_clock_set_back_a_little_does_not_repeat_runs(home: Home) -> None:
+async def test_clock_set_back_a_little_does_not_repeat_runs(home: Home) -> None:
     job = home.scheduler.run_daily(nothing, time(12, 30))
     await home.pass_time(31 * 60, step=10)
     await home.records(1)
@@ -80,7 +80,7 @@ async def test_a_clock_set_back_a_little_does_not_repeat_runs(home: Home) -> Non
     assert job.next_run == NOON + timedelta(days=1, minutes=30)
 
 
-async def test_a_clock_set_back_delays_a_job_until_its_time_comes(home: Home) -> None:
+async def test_clock_set_back_delays_a_job_until_its_time_comes(home: Home) -> None:
     home.scheduler.run_daily(nothing, time(12, 30))
     home.clock.step(-HOUR)
     await home.pass_time(89 * 60, step=10)
@@ -98,7 +98,7 @@ async def test_jobs_are_planned_again_after_a_clock_was_years_ahead(home: Home) 
     assert job.next_run == NOON + timedelta(minutes=30)
 
 
-async def test_a_clock_set_forward_by_decades_counts_a_bounded_number_of_misfires(home: Home) -> None:
+async def test_clock_set_forward_by_decades_counts_a_bounded_number_of_misfires(home: Home) -> None:
     job = home.scheduler.run_cron(nothing, "* * * * *")
     home.clock.step(56 * 365 * 24 * HOUR)
     await home.pass_time(61)
@@ -107,7 +107,7 @@ async def test_a_clock_set_forward_by_decades_counts_a_bounded_number_of_misfire
     assert job.next_run - home.clock.now() <= timedelta(minutes=1)
 
 
-async def test_a_drifting_clock_starts_no_run_early(home: Home) -> None:
+async def test_drifting_clock_starts_no_run_early(home: Home) -> None:
     home.scheduler.run_once(nothing, NOON + timedelta(seconds=30))
     home.clock.step(-0.5)  # too little to count as set
     await home.pass_time(30)

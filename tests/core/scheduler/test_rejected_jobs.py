@@ -59,7 +59,7 @@ async def needs_argument(what: str) -> None: ...
         ("run_in", (1,), {"name": ""}, "name must be a non-blank string"),
     ],
 )
-async def test_an_option_that_can_never_work_is_rejected_by_name(
+async def test_option_that_can_never_work_is_rejected_by_name(
     home: Home, method: str, arguments: Any, options: Any, text: str
 ) -> None:
     with pytest.raises(RegistrationError, match=text):
@@ -71,7 +71,7 @@ async def test_an_option_that_can_never_work_is_rejected_by_name(
     ("method", "arguments", "advice"),
     [("run_once", (), "use run_in for a delay"), ("run_every", (10,), "leave it out to start after one interval")],
 )
-async def test_the_error_for_a_naive_datetime_in_the_past_contains_the_time_zone(
+async def test_error_for_a_naive_datetime_in_the_past_contains_the_time_zone(
     home: Home, method: str, arguments: Any, advice: str
 ) -> None:
     # The machine is in UTC and the home in Berlin: ten minutes from now by the machine is in the past for the home.
@@ -88,12 +88,12 @@ async def test_the_error_for_a_naive_datetime_in_the_past_contains_the_time_zone
     assert "local time" not in str(refused.value)
 
 
-async def test_a_job_with_a_parameter_is_rejected(home: Home) -> None:
+async def test_job_with_a_parameter_is_rejected(home: Home) -> None:
     with pytest.raises(RegistrationError, match=r"functools\.partial"):
         home.scheduler.run_in(needs_argument, 1)
 
 
-async def test_a_duplicate_name_is_rejected_with_a_free_one(home: Home) -> None:
+async def test_duplicate_name_is_rejected_with_a_free_one(home: Home) -> None:
     home.scheduler.run_in(nothing, 1)
     with pytest.raises(RegistrationError, match='name="nothing_2"'):
         home.scheduler.run_in(nothing, 1)

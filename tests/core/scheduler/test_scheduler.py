@@ -87,7 +87,7 @@ async def test_run_daily_cron_and_sun_follow_the_place(home: Home) -> None:
     assert due_after_noon(records[3]) == timedelta(hours=20, minutes=15)
 
 
-async def test_a_sun_job_waits_until_the_place_is_known(home: Home) -> None:
+async def test_sun_job_waits_until_the_place_is_known(home: Home) -> None:
     job = home.scheduler.run_at_sunset(nothing)
     assert job.next_run is None
     assert home.scheduler_service.upcoming() == []
@@ -97,7 +97,7 @@ async def test_a_sun_job_waits_until_the_place_is_known(home: Home) -> None:
     await home.records(1)
 
 
-async def test_a_new_time_zone_moves_calendar_jobs_and_no_others(home: Home) -> None:
+async def test_new_time_zone_moves_calendar_jobs_and_no_others(home: Home) -> None:
     daily = home.scheduler.run_daily(nothing, time(12, 30), name="daily")
     hourly = home.scheduler.run_every(nothing, HOUR, name="hourly")
     home.scheduler_service.set_place(time_zone=ZoneInfo("America/New_York"))
@@ -107,7 +107,7 @@ async def test_a_new_time_zone_moves_calendar_jobs_and_no_others(home: Home) -> 
     assert [r.registration.name for r in await home.records(8)].count("daily") == 1
 
 
-async def test_a_cancelled_run_does_not_end_the_series(
+async def test_cancelled_run_does_not_end_the_series(
     home: Home,
 ) -> None:
     planned: list[datetime | None] = []
@@ -123,7 +123,7 @@ async def test_a_cancelled_run_does_not_end_the_series(
     assert planned == [NOON + timedelta(seconds=s) for s in (20, 30, 40)]
 
 
-async def test_a_failing_job_continues_and_its_hook_is_called(home: Home, calls: list[Any]) -> None:
+async def test_failing_job_continues_and_its_hook_is_called(home: Home, calls: list[Any]) -> None:
     async def broken() -> None:
         raise ValueError("no water")
 
@@ -136,7 +136,7 @@ async def test_a_failing_job_continues_and_its_hook_is_called(home: Home, calls:
     await home.until(lambda: len(calls) == 2)
 
 
-async def test_a_run_that_is_due_while_the_job_runs_is_skipped_by_default(home: Home) -> None:
+async def test_run_that_is_due_while_the_job_runs_is_skipped_by_default(home: Home) -> None:
     release = asyncio.Event()
     home.scheduler.run_every(release.wait, 10, name="slow")
     await home.pass_time(30)
@@ -145,7 +145,7 @@ async def test_a_run_that_is_due_while_the_job_runs_is_skipped_by_default(home: 
     assert await home.skipped() == {"overlap": 2}
 
 
-async def test_a_cancelled_job_does_not_run_and_sets_no_timer(home: Home) -> None:
+async def test_cancelled_job_does_not_run_and_sets_no_timer(home: Home) -> None:
     job = home.scheduler.run_every(nothing, 10)
     job.cancel()
     job.cancel()
@@ -157,7 +157,7 @@ async def test_a_cancelled_job_does_not_run_and_sets_no_timer(home: Home) -> Non
     home.scheduler.run_every(nothing, 10)
 
 
-async def test_a_job_may_cancel_itself(home: Home) -> None:
+async def test_job_may_cancel_itself(home: Home) -> None:
     async def last() -> None:
         job.cancel()
 
@@ -167,7 +167,7 @@ async def test_a_job_may_cancel_itself(home: Home) -> None:
     assert record.status is Status.SUCCESS
 
 
-async def test_a_one_time_job_may_register_itself_again(home: Home) -> None:
+async def test_one_time_job_may_register_itself_again(home: Home) -> None:
     async def again() -> None:
         home.scheduler.run_in(again, 10)
 
@@ -210,7 +210,7 @@ async def test_jitter_of_a_one_time_job_has_no_limit(home: Home) -> None:
     assert home.scheduler.run_cron(nothing, "0 0 29 2 *", jitter=100 * HOUR, name="leap day").active
 
 
-async def test_a_run_that_waits_for_its_jitter_survives_a_new_place(home: Home) -> None:
+async def test_run_that_waits_for_its_jitter_survives_a_new_place(home: Home) -> None:
     job = home.scheduler.run_cron(nothing, "10 * * * *", jitter=600)
     due, planned = NOON + timedelta(minutes=10), job.next_run
     await home.pass_time((due - NOON + (planned - due) / 2).total_seconds())
@@ -230,7 +230,7 @@ async def test_all_jobs_share_one_timer_and_no_jobs_set_none(home: Home) -> None
     assert home.clock.waiting == 0
 
 
-async def test_the_agenda_does_not_grow_with_jobs_that_come_and_go() -> None:
+async def test_agenda_does_not_grow_with_jobs_that_come_and_go() -> None:
     clock, runner = ManualClock(), CommandRunner(CommandExecutor())
     agenda = Agenda()
 
@@ -296,7 +296,7 @@ async def test_stop_cancels_late_runs_and_a_restart_continues(home: Home) -> Non
     await home.records(2)
 
 
-async def test_a_stopping_scheduler_starts_no_waiting_run(home: Home) -> None:
+async def test_stopping_scheduler_starts_no_waiting_run(home: Home) -> None:
     go = asyncio.Event()
     home.scheduler.run_every(go.wait, 1, name="slow", mode="queued")
     await home.pass_time(3)
@@ -329,7 +329,7 @@ class FailingSchedule:
         return moment + timedelta(seconds=10)
 
 
-async def test_a_defect_in_a_schedule_is_raised_by_serve_and_a_restart_continues(home: Home) -> None:
+async def test_defect_in_a_schedule_is_raised_by_serve_and_a_restart_continues(home: Home) -> None:
     scheduler = SchedulerService(home.executor, clock=home.clock)
     await scheduler.start()
     serving = asyncio.create_task(scheduler.serve())
@@ -344,7 +344,7 @@ async def test_a_defect_in_a_schedule_is_raised_by_serve_and_a_restart_continues
     assert len(await home.records()) >= 1
 
 
-async def test_a_defect_in_a_schedule_is_raised_at_the_end_of_the_with_block(home: Home) -> None:
+async def test_defect_in_a_schedule_is_raised_at_the_end_of_the_with_block(home: Home) -> None:
     async def run_into_the_defect() -> None:
         async with SchedulerService(home.executor, clock=home.clock) as scheduler:
             scheduler.add("app", "one", nothing, FailingSchedule(), {})

@@ -40,7 +40,7 @@ def utc(text: str) -> datetime:
 
 
 @given(calendars, moments, places)
-def test_the_next_run_is_always_later_and_there_is_no_run_in_between(
+def test_next_run_is_always_later_and_there_is_no_run_in_between(
     schedule: Calendar, moment: datetime, place: Place
 ) -> None:
     found = schedule.next_after(moment, place)
@@ -53,7 +53,7 @@ def test_the_next_run_is_always_later_and_there_is_no_run_in_between(
 
 
 @given(times, moments, places)
-def test_a_daily_job_always_runs_exactly_once_on_every_local_day(at: time, moment: datetime, place: Place) -> None:
+def test_daily_job_always_runs_exactly_once_on_every_local_day(at: time, moment: datetime, place: Place) -> None:
     schedule = Daily(at)
     days: list[date] = []
     for _ in range(20):
@@ -66,7 +66,7 @@ def test_a_daily_job_always_runs_exactly_once_on_every_local_day(at: time, momen
 
 
 @pytest.mark.parametrize("schedule", [Daily(time(2, 30)), Cron("30 2 * * *"), Cron("0 30 2 * * *")])
-def test_a_skipped_local_time_runs_right_after_the_gap(schedule: Calendar) -> None:
+def test_skipped_local_time_runs_right_after_the_gap(schedule: Calendar) -> None:
     # Berlin, 29 March 2026: 02:00 is followed by 03:00.
     found = schedule.next_after(utc("2026-03-28 12:00"), BERLIN)
     assert found == utc("2026-03-29 01:00")
@@ -75,7 +75,7 @@ def test_a_skipped_local_time_runs_right_after_the_gap(schedule: Calendar) -> No
 
 
 @pytest.mark.parametrize("schedule", [Daily(time(2, 30)), Cron("30 2 * * *"), Cron("0 30 2 * * *")])
-def test_a_repeated_local_time_runs_once_the_first_time(schedule: Calendar) -> None:
+def test_repeated_local_time_runs_once_the_first_time(schedule: Calendar) -> None:
     # Berlin, 25 October 2026: 02:00 to 03:00 is shown twice.
     first = schedule.next_after(utc("2026-10-24 12:00"), BERLIN)
     assert first == utc("2026-10-25 00:30")
@@ -95,13 +95,13 @@ def runs(expression: str, since: str, until: str) -> list[datetime]:
 
 
 @pytest.mark.parametrize("expression", ["*/10 * * * *", "0 */10 * * * *"])
-def test_a_cron_job_with_a_star_follows_the_clock_in_a_repeated_hour(expression: str) -> None:
+def test_cron_job_with_a_star_follows_the_clock_in_a_repeated_hour(expression: str) -> None:
     # 02:10 to 02:50, then 02:00 to 02:50 again
     assert len(runs(expression, "2026-10-25 00:00", "2026-10-25 02:00")) == 11
 
 
 @pytest.mark.parametrize("expression", ["*/30 2 * * *", "0 */30 2 * * *"])
-def test_a_cron_job_with_a_step_runs_twice_in_a_repeated_hour_and_not_in_a_skipped_one(expression: str) -> None:
+def test_cron_job_with_a_step_runs_twice_in_a_repeated_hour_and_not_in_a_skipped_one(expression: str) -> None:
     assert len(runs(expression, "2026-10-24 12:00", "2026-10-25 12:00")) == 4
     assert runs(expression, "2026-03-28 12:00", "2026-03-29 12:00") == []
 
@@ -111,12 +111,12 @@ def test_several_skipped_times_of_one_cron_job_are_one_run_after_the_gap() -> No
     assert len(runs("15,45 0,30 2 * * *", "2026-10-24 12:00", "2026-10-25 12:00")) == 4
 
 
-def test_a_cron_expression_of_six_fields_has_seconds() -> None:
+def test_cron_expression_of_six_fields_has_seconds() -> None:
     assert Cron("30 0 7 * * *").next_after(utc("2026-06-01 00:00"), BERLIN) == utc("2026-06-01 05:00:30")
 
 
 @pytest.mark.parametrize("expression", ["", "7 * *", "61 * * * *", "0 0 30 2 *", "every day", 7])
-def test_a_cron_expression_that_never_matches_is_rejected(expression: str) -> None:
+def test_cron_expression_that_never_matches_is_rejected(expression: str) -> None:
     with pytest.raises(RegistrationError, match=r"expression must be a cron expression that matches some time"):
         Cron(expression).check()
 
@@ -138,7 +138,7 @@ def test_a_cron_expression_that_never_matches_is_rejected(expression: str) -> No
         (Cron("0 0 29 2 *"), None),
     ],
 )
-def test_the_shortest_gap_is_the_least_time_between_runs(schedule: Interval | Calendar, gap_s: float | None) -> None:
+def test_shortest_gap_is_the_least_time_between_runs(schedule: Interval | Calendar, gap_s: float | None) -> None:
     assert schedule.shortest_gap_s() == gap_s
 
 

@@ -28,7 +28,7 @@ def values(states: States) -> dict[str, str]:
     return {entity_id: each.state for entity_id, each in states.items()}
 
 
-def test_a_change_is_seen_by_entity_and_by_domain() -> None:
+def test_change_is_seen_by_entity_and_by_domain() -> None:
     cache = StateCache()
     cache.apply(change("light.hall", "on"))
     cache.apply(change("switch.pump", "off"))
@@ -39,7 +39,7 @@ def test_a_change_is_seen_by_entity_and_by_domain() -> None:
     assert (len(cache.states), "light.hall" in cache.states, cache.states.get("light.cellar")) == (3, True, None)
 
 
-def test_a_removed_entity_is_gone_and_so_is_its_empty_domain() -> None:
+def test_removed_entity_is_gone_and_so_is_its_empty_domain() -> None:
     cache = StateCache()
     cache.apply(change("light.hall", "on"))
     cache.apply(change("light.hall", None))
@@ -47,14 +47,14 @@ def test_a_removed_entity_is_gone_and_so_is_its_empty_domain() -> None:
     assert (dict(cache.states), dict(cache.states.domain("light"))) == ({}, {})
 
 
-def test_an_unknown_entity_is_a_key_error_that_proposes_get() -> None:
+def test_unknown_entity_is_a_key_error_that_proposes_get() -> None:
     with pytest.raises(KeyError) as raised:
         StateCache().states["light.hal"]
     assert isinstance(raised.value, UnknownEntityError)
     assert str(raised.value) == "Home Assistant has no entity 'light.hal'; states.get() returns None instead"
 
 
-def test_the_view_is_read_only() -> None:
+def test_view_is_read_only() -> None:
     cache = StateCache()
     cache.apply(change("light.hall", "on"))
     with pytest.raises(TypeError):
@@ -76,7 +76,7 @@ CHANGES = st.lists(st.tuples(ENTITIES, st.sampled_from(["on", "off", None])), ma
 
 
 @given(before=CHANGES, during=CHANGES, answered_after=st.integers(0, 12), after=CHANGES)
-def test_a_fetch_during_changes_always_ends_in_the_newest_states(
+def test_fetch_during_changes_always_ends_in_the_newest_states(
     before: list[tuple[str, str | None]],
     during: list[tuple[str, str | None]],
     answered_after: int,

@@ -20,7 +20,7 @@ class FailingFramework(Hassette):
         raise StartFailedError("bus", "no")
 
 
-async def test_the_demo_raises_a_fatal_error_unchanged(tmp_path: Path) -> None:
+async def test_demo_raises_a_fatal_error_unchanged(tmp_path: Path) -> None:
     demo = Demo(DemoOptions(data_dir=tmp_path, port=0), make_framework=FailingFramework)
     with pytest.raises(StartFailedError, match=r"^the bus could not start: no$"):
         await demo.run(lambda _: None)

@@ -17,7 +17,7 @@ from hassette_executor import CommandExecutor
 
 
 @pytest.mark.parametrize("error", [KeyError("uid not found: 4711"), OSError("No username set"), ImportError("pwd")])
-def test_a_user_without_a_name_has_a_data_directory(error: Exception) -> None:
+def test_user_without_a_name_has_a_data_directory(error: Exception) -> None:
     def get_user() -> str:
         raise error
 
@@ -78,7 +78,7 @@ def test_failures_lost_records_and_degraded_services_are_named(result: DemoResul
         ("/usr/lib/python3/pytest/__main__.py", None, "hassette"),
     ],
 )
-def test_the_proposed_command_has_a_path_if_it_is_not_on_the_search_path(
+def test_proposed_command_has_a_path_if_it_is_not_on_the_search_path(
     program: str, in_search_path: str | None, command: str, result: DemoResult, tmp_path: Path
 ) -> None:
     summary = summarise(result, 1.0, telemetry=lambda _: 1, program=program, find_program=lambda _: in_search_path)

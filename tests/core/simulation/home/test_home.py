@@ -37,7 +37,7 @@ def simulate(
     return seen
 
 
-def test_the_same_seed_leads_to_the_same_activity_and_another_seed_to_another() -> None:
+def test_same_seed_leads_to_the_same_activity_and_another_seed_to_another() -> None:
     day = 86_400
     assert simulate(1, day) == simulate(1, day)
     assert simulate(1, day) != simulate(2, day)
@@ -70,7 +70,7 @@ def test_rooms_stay_between_5_and_26_degrees_for_a_day() -> None:
     assert 5 < min(temperatures) < max(temperatures) < 26
 
 
-def test_a_room_without_heating_cools_down() -> None:
+def test_room_without_heating_cools_down() -> None:
     def turn_off(core: HomeCore) -> None:
         core.change("climate.bedroom", "off", hvac_action="off")
 
@@ -92,7 +92,7 @@ def test_lights_and_the_coffee_machine_add_to_the_power() -> None:
     assert first_watts(switch_on) == pytest.approx(first_watts(None) + 959, abs=1)
 
 
-def test_the_home_has_30_to_40_entities_and_every_domain_that_an_example_needs() -> None:
+def test_home_has_30_to_40_entities_and_every_domain_that_an_example_needs() -> None:
     core = HomeCore(Random(0))
     add_entities(core)
     assert 30 <= len(core.states) <= 40
@@ -136,12 +136,12 @@ def test_setting_the_same_state_fires_no_event_and_attributes_do_not_change_last
 @pytest.mark.parametrize(
     "entity_id", ["", "light", "Light.hall", "light.", ".hall", "light.a.b", "light._a", "light.a__b"]
 )
-def test_an_invalid_entity_id_is_refused(entity_id: str) -> None:
+def test_invalid_entity_id_is_refused(entity_id: str) -> None:
     with pytest.raises(ValueError, match="Invalid entity ID specified"):
         HomeCore(Random(0)).set(entity_id, 1)
 
 
-async def test_the_load_has_the_given_rate() -> None:
+async def test_load_has_the_given_rate() -> None:
     core = HomeCore(Random(0))
     heard: list[Any] = []
     core.listen("state_changed", heard.append)
@@ -159,7 +159,7 @@ async def test_the_load_has_the_given_rate() -> None:
     assert {event["data"]["entity_id"] for event in heard} == {f"sensor.load_{n}" for n in range(1, 11)}
 
 
-async def test_a_home_has_activity_except_at_speed_zero() -> None:
+async def test_home_has_activity_except_at_speed_zero() -> None:
     async with SimulatedHome(speed=1_000) as active, SimulatedHome(speed=0) as still:
         heard = asyncio.Event()
         active.core.listen("state_changed", lambda event: heard.set())
@@ -168,7 +168,7 @@ async def test_a_home_has_activity_except_at_speed_zero() -> None:
             await heard.wait()
 
 
-async def test_the_error_for_a_taken_port_names_it() -> None:
+async def test_error_for_a_taken_port_names_it() -> None:
     async with SimulatedHome(speed=0) as home:
         other = SimulatedHome(port=home.port, speed=0)
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{home.port}: ") as raised:
@@ -177,7 +177,7 @@ async def test_the_error_for_a_taken_port_names_it() -> None:
         await other.stop()
 
 
-async def test_a_restart_keeps_the_port_and_the_states() -> None:
+async def test_restart_keeps_the_port_and_the_states() -> None:
     home = SimulatedHome(speed=0)
     await home.start()
     port = home.port
