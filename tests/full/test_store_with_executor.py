@@ -11,26 +11,15 @@ import pytest
 from hassette_executor import (
     CommandExecutor,
     DueTrigger,
-    EventTrigger,
     ExecuteJob,
     ExecutorSettings,
-    InvokeHandler,
     JobRegistration,
-    ListenerRegistration,
     RecordSink,
     ServiceCall,
     record_service_call,
 )
 from hassette_store import DatabaseService, check
-
-
-def listener(name: str = "on_motion") -> ListenerRegistration:
-    return ListenerRegistration(app="hall", instance="main", name=name, topic="state_changed.*", handler="Hall.on")
-
-
-def command(registration: ListenerRegistration, call: Any) -> InvokeHandler:
-    trigger = EventTrigger("state_changed", "binary_sensor.hall", "off", "on", "01HZX3ABCDEFGHJKMNPQRSTVWX")
-    return InvokeHandler(registration=registration, call=call, trigger=trigger, ready_ns=time.monotonic_ns())
+from support.records import invoke, listener
 
 
 def first_row(path: Path, sql: str) -> Any:
@@ -57,7 +46,7 @@ async def test_five_thousand_executions_are_all_in_the_file(tmp_path: Path) -> N
 
         async def many() -> None:
             for _ in range(100):
-                await executor.execute(command(registration, nothing))
+                await executor.execute(invoke(nothing, registration))
 
         await asyncio.gather(*(many() for _ in range(50)))
         executor.set_session_facts(reason="SIGTERM", outcome="clean")
@@ -78,7 +67,7 @@ async def test_failure_call_and_job_are_stored_unchanged(tmp_path: Path) -> None
         pass
 
     async with DatabaseService(path) as store, CommandExecutor(store) as executor:
-        failed = await executor.execute(command(listener(), fails))
+        failed = await executor.execute(invoke(fails, listener()))
         job = JobRegistration(app="hall", instance="main", name="tidy", schedule="every 30 s", handler="Hall.tidy")
         due = DueTrigger(time.time_ns() // 1000)
         await executor.execute(ExecuteJob(registration=job, call=works, trigger=due, ready_ns=time.monotonic_ns()))
@@ -105,7 +94,7 @@ async def test_ids_rise_after_a_restart_although_the_clock_went_back(tmp_path: P
     ids: list[int] = []
     for _ in range(2):
         async with DatabaseService(path) as store, CommandExecutor(store) as executor:
-            ids.append((await executor.execute(command(listener(), nothing))).id)
+            ids.append((await executor.execute(invoke(nothing, listener()))).id)
         db = sqlite3.connect(path)
         # Simulates a clock that was an hour ahead.
         db.execute("UPDATE sessions SET last_id = last_id + (3600000 << 21)")
@@ -129,7 +118,7 @@ async def test_lock_of_another_process_delays_records_and_loses_none(tmp_path: P
         ends = time.monotonic() + seconds
         runs = 0
         while time.monotonic() < ends:
-            await executor.execute(command(registration, nothing))
+            await executor.execute(invoke(nothing, registration))
             runs += 1
             await asyncio.sleep(0.005)
         other.execute("ROLLBACK")

@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 
 import pytest
 import requests
@@ -19,9 +18,7 @@ from hassette_executor import (
     Batch,
     CommandExecutor,
     DueTrigger,
-    EventTrigger,
     ExecutorSettings,
-    InvokeHandler,
     JobExecution,
     JobRegistration,
     ListenerRegistration,
@@ -32,12 +29,12 @@ from hassette_executor import (
 )
 from hassette_executor.otel import OpenTelemetrySettings, OpenTelemetrySink
 from hassette_executor.otel.errors import ExportFailedError, ExportRejectedError
+from support.records import invoke
 from support.waiting import eventually, patience
 
 AT_US = 1_790_000_000_000_000
 JOB = JobRegistration(app="heating", instance="0", name="night", schedule="every 1 s", handler="heating.Night.run")
 LISTENER = ListenerRegistration(app="light", instance="hall", name="on_motion", topic="state_changed.*", handler="on")
-TRIGGER = EventTrigger("state_changed", "light.hall", "off", "on", "ctx-1")
 
 
 def batch(sequence: int, *numbers: int) -> Batch:
@@ -48,10 +45,6 @@ def batch(sequence: int, *numbers: int) -> Batch:
 def sink_of(receiver, **further) -> OpenTelemetrySink:
     values = {"endpoint": receiver.endpoint, "metrics_interval_s": 3_600, **further}
     return OpenTelemetrySink(OpenTelemetrySettings(**values))
-
-
-def command(call: Callable) -> InvokeHandler:
-    return InvokeHandler(registration=LISTENER, call=call, trigger=TRIGGER, ready_ns=time.monotonic_ns())
 
 
 def ids_of(spans: list[dict]) -> list[int]:
@@ -337,11 +330,9 @@ async def test_all_runs_of_the_executor_arrive(receiver):
     async with sink_of(receiver, timeout_s=5) as sink:
         async with CommandExecutor(sink) as executor:
             executor.set_session_facts(home_assistant="2026.11.1")
-            good = await executor.execute(command(works))
-            bad = await executor.execute(command(fails))
-            late = await executor.execute(
-                InvokeHandler(registration=hanging, call=hangs, trigger=TRIGGER, ready_ns=time.monotonic_ns())
-            )
+            good = await executor.execute(invoke(works, LISTENER))
+            bad = await executor.execute(invoke(fails, LISTENER))
+            late = await executor.execute(invoke(hangs, hanging))
             executor.count_skip(LISTENER, "rate_limited", 4)
         account = executor.accounting()
 
@@ -369,13 +360,13 @@ async def test_receiver_that_was_down_gets_everything_once_and_in_order(receiver
 
     settings = ExecutorSettings(flush_interval_s=0.05, retry_min_s=0.05, retry_max_s=0.1, batch_records=40)
     async with sink_of(receiver, timeout_s=5) as sink, CommandExecutor(sink, settings=settings) as executor:
-        before = [(await executor.execute(command(works))).id for _ in range(50)]
+        before = [(await executor.execute(invoke(works, LISTENER))).id for _ in range(50)]
         assert await executor.force_flush()
         assert ids_of(receiver.spans) == before
         receiver.kill()
         during: list[int] = []
         for _ in range(10):
-            during += [(await executor.execute(command(works))).id for _ in range(30)]
+            during += [(await executor.execute(invoke(works, LISTENER))).id for _ in range(30)]
             await asyncio.sleep(0.02)
         account = executor.accounting()
         assert (account.persisted, account.waiting) == (50, 300)
@@ -395,7 +386,7 @@ async def test_batch_that_is_too_large_arrives_in_pieces(receiver):
     receiver.behave(traces=[413, 413])
     async with sink_of(receiver) as sink:
         async with CommandExecutor(sink) as executor:
-            ids = [(await executor.execute(command(works))).id for _ in range(8)]
+            ids = [(await executor.execute(invoke(works, LISTENER))).id for _ in range(8)]
         account = executor.accounting()
 
     assert (account.persisted, account.shed) == (8, {})
