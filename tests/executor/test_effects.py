@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import threading
+from contextlib import suppress
 
 import pytest
 
 from hassette_executor import (
     CommandExecutor,
+    DependencyError,
     Effects,
     ExecutorSettings,
     LogLine,
@@ -17,7 +19,7 @@ from hassette_executor import (
 )
 from hassette_executor.running.effects import GatheredEffects, LateEffects
 from hassette_executor.running.execution import MAX_LINE, Execution, ExecutionScope
-from support.records import failing, invoke, listener, nothing
+from support.records import failing, invoke, listener, nothing, raising
 from support.sinks import FaultySink
 from support.waiting import eventually, patience
 
@@ -289,7 +291,7 @@ def test_effects_after_take_are_late():
     late = LateEffects()
     gathered = GatheredEffects(ExecutorSettings(), late)
     gathered.add_call(called())
-    assert gathered.take(failed=False).service_calls == (called(),)
+    assert gathered.take(all_lines=False).service_calls == (called(),)
     gathered.add_line(LogLine(1, logging.WARNING, "apps.hall", "too late"))
     gathered.add_call(called())
     assert late.take() == {"log_lines": 1, "service_calls": 1}
@@ -365,14 +367,20 @@ async def test_outcomes_are_logged_by_status_in_a_thread(caplog):
             await executor.execute(invoke(failing))
         await executor.execute(invoke(lambda: asyncio.sleep(5), listener("slow", timeout_s=0.01)))
         await executor.execute(invoke(nothing, listener("fine")))
+        errors = {"missing": DependencyError(), "cancelled": asyncio.CancelledError(), "exit": SystemExit()}
+        for name, error in errors.items():
+            with suppress(asyncio.CancelledError, SystemExit):
+                await executor.execute(invoke(raising(error), listener(name)))
         await executor.force_flush()
-        await eventually(lambda: len(caplog.records) >= 3)
+        await eventually(lambda: len(caplog.records) >= 6)
     lines = {line.registration: line for line in caplog.records if line.name == "hassette_executor.outcome"}
-    assert len(lines) == 3
     assert {name: line.levelname for name, line in lines.items()} == {
         "on_motion": "ERROR",
         "slow": "WARNING",
         "fine": "DEBUG",
+        "missing": "ERROR",
+        "cancelled": "DEBUG",
+        "exit": "ERROR",
     }
     assert "ValueError: the sensor did not respond\nTraceback" in lines["on_motion"].getMessage()
     assert lines["on_motion"].threadName != threading.current_thread().name

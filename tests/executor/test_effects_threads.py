@@ -93,27 +93,27 @@ def gathering(meeting: Meeting, late: LateEffects, **settings: int) -> GatheredE
 
 def test_call_added_while_the_effects_are_taken_is_kept_or_late(meeting):
     gathered = gathering(meeting, late := LateEffects())
-    taken = at_once(meeting, lambda: gathered.add_call(CALL), lambda: gathered.take(failed=False))
+    taken = at_once(meeting, lambda: gathered.add_call(CALL), lambda: gathered.take(all_lines=False))
     assert len(taken.service_calls if taken else ()) + late.take().get("service_calls", 0) == 1
 
 
 def test_line_added_while_the_effects_are_taken_is_kept_or_late(meeting):
     gathered = gathering(meeting, late := LateEffects())
-    taken = at_once(meeting, lambda: gathered.add_line(LONG), lambda: gathered.take(failed=False))
+    taken = at_once(meeting, lambda: gathered.add_line(LONG), lambda: gathered.take(all_lines=False))
     assert len(taken.log_lines if taken else ()) + late.take().get("log_lines", 0) == 1
 
 
 def test_calls_added_by_two_threads_at_once_stay_within_the_bound(meeting):
     gathered = gathering(meeting, LateEffects(), service_calls=1)
     at_once(meeting, lambda: gathered.add_call(CALL), lambda: gathered.add_call(CALL))
-    taken = gathered.take(failed=False)
+    taken = gathered.take(all_lines=False)
     assert (len(taken.service_calls), taken.dropped_service_calls) == (1, 1)
 
 
 def test_lines_added_by_two_threads_at_once_keep_their_order(meeting):
     gathered = gathering(meeting, LateEffects())
     at_once(meeting, lambda: gathered.add_line(LONG), lambda: gathered.add_line(SHORT))
-    assert gathered.take(failed=True).log_lines == (LONG, SHORT)
+    assert gathered.take(all_lines=True).log_lines == (LONG, SHORT)
 
 
 def test_late_effect_counted_while_the_counts_are_taken_is_in_these_or_the_next(meeting):

@@ -91,6 +91,16 @@ async def test_next_export_includes_failed_metrics_and_no_span_is_sent_twice(rec
     ) == 1
 
 
+async def test_metrics_that_cannot_be_sent_at_the_stop_are_logged_as_lost(receiver, caplog):
+    receiver.behave(metrics=[403])
+    async with sink_of(receiver) as sink:
+        await sink.write(batch(1, 5))
+
+    (line,) = [line for line in caplog.records if line.name == "hassette_executor.otel.sink"]
+    assert line.getMessage() == "Last metrics could not be sent and are lost"
+    assert "403" in line.error  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
 async def test_error_that_the_user_can_fix_is_reported_and_can_be_retried(receiver, status):
     receiver.behave(traces=[status])

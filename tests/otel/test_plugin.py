@@ -78,7 +78,7 @@ def test_machine_without_an_id_gets_a_random_id(tmp_path, content):
         ({"metrics_interval_s": True}, "metrics_interval_s must be a number of seconds"),
         ({"metrics_interval_s": 4_000}, "at most 3600"),
         ({"service_data": 1}, "service_data must be true or false"),
-        ({"instance_id": ""}, "instance_id must be a text"),
+        ({"instance_id": ""}, "instance_id must be a non-empty text, got ''"),
         ({"headers": "a=b"}, "headers must be a table of texts"),
         ({"resource": {"floor": 3}}, "resource must be a table of texts"),
     ],

@@ -37,6 +37,21 @@ class Echo(App[AppConfig]):
         pass
 """
 
+SLOW_START = """
+import asyncio
+from hassette_core import App, AppConfig
+
+class Echo(App[AppConfig]):
+    async def on_initialize(self):
+        self.go = asyncio.Event()
+        self.bus.on_state_change(self.hear, "sensor.power")
+        await self.api.call_service("light", "turn_on", target="light.hall")
+        await self.go.wait()
+
+    async def hear(self):
+        self.go.set()
+"""
+
 
 @pytest.fixture
 def make_config(tmp_path: Path) -> Callable[..., HassetteConfig]:
@@ -82,6 +97,23 @@ async def test_event_leads_to_a_record_and_a_service_call(
     assert record.effects.service_calls[0].context_id == home.core.states["light.hall"]["context"]["id"]
     account = hassette.executor.accounting()
     assert (account.executed, account.persisted, account.waiting) == (1, 1, 0)
+
+
+async def test_framework_is_ready_only_after_its_apps_have_started(
+    make_config: Callable[..., HassetteConfig], tmp_path: Path
+) -> None:
+    (tmp_path / "echo.py").write_text(SLOW_START, encoding="utf-8")
+    async with (
+        SimulatedHome(speed=0) as home,
+        Hassette(make_config(home.url), plugins=False) as hassette,
+    ):
+        await eventually(lambda: home.core.states["light.hall"]["state"] == "on")
+        snapshot = hassette.live.snapshot()
+        assert (snapshot.connection, snapshot.ready) == ("connected", False)
+        home.core.change("sensor.power", "777")
+        await hassette.wait_ready()
+        assert hassette.live.snapshot().ready
+        assert hassette.apps.statuses[0].status == "running"
 
 
 async def test_running_handler_can_call_services_during_shutdown(

@@ -50,7 +50,9 @@ async def needs_argument(what: str) -> None: ...
         ("run_once", ("tomorrow",), {}, "at must be a datetime or a time of day"),
         ("run_daily", ("7 am",), {}, "at must be a time of day"),
         ("run_daily", (7,), {}, "at must be a time of day"),
-        ("run_daily", (time(7, tzinfo=UTC),), {}, "local time without a time zone"),
+        ("run_daily", (time(7, tzinfo=UTC),), {}, "at must be a local time without a time zone"),
+        ("run_once", (time(7, tzinfo=UTC),), {}, "at must be a local time without a time zone"),
+        ("run_every", (10, time(7, tzinfo=UTC)), {}, "start must be a local time without a time zone"),
         ("run_cron", ("61 * * * *",), {}, "cron expression"),
         ("run_in", (1,), {"mode": "twice"}, "mode must be one of single, restart, queued, parallel, got 'twice'"),
         ("run_in", (1,), {"once": True}, "run_in has no option 'once'"),
@@ -69,7 +71,10 @@ async def test_option_that_can_never_work_is_rejected_by_name(
 
 @pytest.mark.parametrize(
     ("method", "arguments", "advice"),
-    [("run_once", (), "use run_in for a delay"), ("run_every", (10,), "leave it out to start after one interval")],
+    [
+        ("run_once", (), "at.astimezone()); use run_in for a delay, or run_daily for every day"),
+        ("run_every", (10,), "start.astimezone()); leave it out to start after one interval"),
+    ],
 )
 async def test_error_for_a_naive_datetime_in_the_past_contains_the_time_zone(
     home: Home, method: str, arguments: Any, advice: str
@@ -80,8 +85,7 @@ async def test_error_for_a_naive_datetime_in_the_past_contains_the_time_zone(
         getattr(home.scheduler, method)(nothing, *arguments, soon)
     assert str(refused.value).endswith(
         " (2026-06-01 08:10:00 UTC, read as local time of Europe/Berlin; now it is 2026-06-01 10:00:00 UTC;"
-        f" for the machine's time write datetime.now().astimezone()); {advice}"
-        + (", or run_daily for every day" if method == "run_once" else "")
+        f" if you meant the machine's time, pass an aware datetime: {advice}"
     )
     with pytest.raises(RegistrationError) as refused:
         getattr(home.scheduler, method)(nothing, *arguments, NOON - timedelta(1))

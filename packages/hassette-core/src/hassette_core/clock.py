@@ -1,6 +1,6 @@
 """Clocks: the machine's clock, and a manual clock for tests.
 
-Everything in core that waits (debounce, throttle, durations, schedules) takes a `Clock`, so that no test has to sleep.
+Gates (debounce, throttle, durations) and schedules take a `Clock`, so that their tests need not sleep.
 """
 
 import asyncio
@@ -42,8 +42,9 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clocks. `call_later` needs a running event loop.
 
-    Timers run in the context (`contextvars`) in which this object was created. In the context of the caller, a job that
-    a handler registers would belong to the handler's run, and its log lines would be recorded with that run.
+    Timers run in the context (`contextvars`) in which this object was created. If they ran in the caller's context
+    instead, log lines about a timer that a handler has set would be recorded with that handler's run, or would count as
+    lost after the run.
     """
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ class Context(NamedTuple):
     for the actions of the automation. The parent of that context is the context of the event.
 
     Example:
-        Ignore changes that a person made, in Home Assistant's user interface or through an API::
+        Ignore changes made by a user, including Hassette's own service calls::
 
             if event.context.user_id is not None:
                 return

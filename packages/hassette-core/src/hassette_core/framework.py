@@ -90,7 +90,9 @@ class Hassette:
             ready=self.link.ready,
             stop_timeout_s=grace_s,
         )
-        self.live = LiveView(self.executor, self.scheduler, self.link, board, redact=redact)
+        self.live = LiveView(
+            self.executor, self.scheduler, self.link, board, apps_started=self.apps.started, redact=redact
+        )
         services = load_services(config, self.live, board) if plugins else ()
 
         self._has_sinks = bool(all_sinks)

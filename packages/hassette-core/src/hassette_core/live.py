@@ -3,6 +3,7 @@
 ``hassette_sync.live`` declares the protocols that these classes satisfy, so that neither package imports the other.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,8 +19,8 @@ class LiveSnapshot:
     """The status of the framework at one moment.
 
     Attributes:
-        ready: Whether Home Assistant is connected and the apps have started.
-        connection: ``connected``, ``starting`` (Home Assistant is starting) or ``connecting``.
+        ready: Whether Home Assistant is connected, and every app is running or has failed to start.
+        connection: ``connected``, ``starting`` or ``connecting``, as `HomeAssistantLink.connection`.
         services: Status of every service of the framework.
         running: Runs in progress.
         upcoming: Next run of each job.
@@ -42,6 +43,7 @@ class LiveView:
         scheduler: Provides the next run of each job.
         link: Provides the state of the connection.
         board: Provides the status of every service.
+        apps_started: Set when every app is running or has failed to start.
         redact: Masks secrets in error messages of services.
     """
 
@@ -52,12 +54,14 @@ class LiveView:
         link: HomeAssistantLink,
         board: StatusBoard,
         *,
+        apps_started: asyncio.Event,
         redact: Redaction,
     ) -> None:
         self._executor = executor
         self._scheduler = scheduler
         self._link = link
         self._board = board
+        self._apps_started = apps_started
         self._redact = redact
 
     def subscribe(self, after: int) -> FeedSubscription:
@@ -72,7 +76,7 @@ class LiveView:
         connection = self._link.connection
         services = tuple([one._replace(detail=self._redact(one.detail)) for one in self._board.statuses])
         return LiveSnapshot(
-            ready=connection == "connected" and not any(one.status == "waiting" for one in services),
+            ready=connection == "connected" and self._apps_started.is_set(),
             connection=connection,
             services=services,
             running=self._executor.running(),

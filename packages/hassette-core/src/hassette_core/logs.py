@@ -48,7 +48,8 @@ def configure_logging(level: str, redact: Redaction) -> None:
     """Write the process's log to standard error.
 
     Args:
-        level: ``debug``, ``info``, ``warning`` or ``error``. Libraries log warnings and errors only.
+        level: ``debug``, ``info``, ``warning`` or ``error``. aiohttp, aiosqlite, alembic, hass_client and uvicorn log
+            only warnings and errors.
         redact: Masks secrets.
     """
     errors: TextIO | None = sys.stderr  # None in a process without a standard error stream

@@ -109,7 +109,7 @@ class HomeFacts(AsyncWithService):
         scheduler: Plans jobs by the location and the time zone.
         time_zone: The configured time zone, which takes precedence. None uses Home Assistant's time zone.
         interval_s: Seconds between two checks for a new version, location or time zone. These change only when Home
-            Assistant restarts or a person edits them.
+            Assistant restarts or a user edits them.
         find_zone: Finds a time zone by its name.
     """
 

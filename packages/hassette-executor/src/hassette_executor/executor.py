@@ -169,8 +169,8 @@ class CommandExecutor:
     async def execute(self, command: Command) -> Record:
         """Run a command and return its record.
 
-        An exception of the callable is classified, recorded and logged. It is raised again only in the first two cases
-        below, after the record is made.
+        An exception of the callable is classified, recorded and logged. `execute` raises only in the following cases;
+        in the first two, the record has been made.
 
         Raises:
             asyncio.CancelledError: The callable raised it, or the task was cancelled from outside and the callable then
@@ -252,7 +252,7 @@ class CommandExecutor:
         started_us = (started_ns + self._inflight.wall_offset_ns) // 1000
         waited_us = (started_ns - command.ready_ns) // 1000
         status, failure, reraise = self._judge(execution, raised)
-        effects = execution.effects.take(failed=status is not _SUCCESS) if execution.effects is not None else None
+        effects = execution.effects.take(all_lines=status is not _SUCCESS) if execution.effects is not None else None
         record_id = self._next_id(started_us + duration_us)
         registration, trigger = command.registration, command.trigger
         record = command.make_record(

@@ -26,15 +26,16 @@ class ExecutorSettings:
             the interval.
         max_records: How many records may wait for a sink. Above this number, records are evicted and counted.
         max_bytes: How many bytes the waiting records may use, by estimate. Above it, records are evicted and counted.
-        retry_min_s: Pause after the first failed write, in seconds. The pause doubles with each further failure.
+        retry_min_s: Upper bound of the pause after the first failed write, in seconds. It doubles with each further
+            failure. The pause is random, at least half of the bound.
         retry_max_s: The longest pause between two attempts to write, in seconds. A write that takes longer is logged.
         stop_timeout_s: How long `stop` waits for runs (half of this time), error hooks and the flush together, in
             seconds. Records that are not written by then are counted and logged.
         log_lines: How many log lines a record keeps. The newest lines are kept. Lines below `log_keep_level` are
             dropped first.
         log_bytes: How many bytes the log lines of a record may use.
-        log_keep_level: A run that did not fail keeps only lines at or above this `logging` level; a failed run keeps
-            all lines.
+        log_keep_level: A successful run keeps only lines at or above this `logging` level; any other run keeps all
+            lines.
         service_calls: How many service calls a record keeps; the first calls are kept.
         hook_timeout_s: Time limit of an error hook, in seconds.
         hooks_at_once: How many error hooks run at the same time; further hooks are refused and counted.

@@ -118,7 +118,7 @@ def check_entity(entity_id: object) -> str:
     """Check an entity id or glob, and return it in the form that the index stores: ``*`` becomes ``*.*``.
 
     Raises:
-        RegistrationError: The value can match no entity. The message contains a corrected value.
+        RegistrationError: The value can match no entity. For a string, the message contains a corrected value.
     """
     if not isinstance(entity_id, str):
         raise RegistrationError(

@@ -57,7 +57,11 @@ async def _connect(config: HassetteConfig, timeout_s: float) -> str:
         async with link, asyncio.timeout(timeout_s):
             await link.wait_ready()
     except TimeoutError:
-        reason = "it is still starting" if link.connected else link.problem or "it does not answer"
+        reason = (
+            "it is still starting, or its states are not loaded"
+            if link.connected
+            else link.problem or "it does not answer"
+        )
         raise LinkError(
             f"Home Assistant at {link.url} was not ready within {timeout_s:g} s: {reason}."
             " Check that the address is right and that Home Assistant is running."

@@ -45,8 +45,9 @@ def exit_code_for(error: Exception) -> ExitCode:
 def run_to_the_end(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run the coroutine, and make sure that the process exits afterwards.
 
-    A hung thread of a handler cannot be stopped, and Python would wait for it without a limit. Then systemd or Docker
-    would kill the process, and a clean stop would look like a crash.
+    A hung thread that app code started, for example with ``asyncio.to_thread``, cannot be stopped, and Python would
+    wait for it. Then systemd or Docker would kill the process, and a clean stop would look like a crash. Threads of
+    sync handlers are daemon threads, and Python does not wait for them.
 
     This function also sets the switch interval of the process, so that threads yield to the event loop after half a
     millisecond.

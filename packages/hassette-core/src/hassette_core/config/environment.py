@@ -78,8 +78,8 @@ def _contradiction(path: tuple[str, ...], depth: int, names: Mapping[tuple[str, 
 def _value(text: str, *, typed: bool) -> Any:
     """Parse a value.
 
-    Values of core stay text, and pydantic converts them to the type of the key. Values of plugins are parsed as in the
-    file.
+    Values of core stay text, except lists and inline tables; pydantic converts the text to the type of the key. Lists,
+    inline tables and values of plugins are parsed as in the file.
     """
     if not typed or text.lstrip()[:1] in {"[", "{"}:
         try:

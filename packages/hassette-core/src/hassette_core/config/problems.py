@@ -76,7 +76,8 @@ class Problems:
         if key in settings:
             self._add((table, key), text)
         elif self._lines.find((table,)):
-            self._add_line((table,), text)  # a key is missing, so a variable that sets another key is not the cause
+            # The sentence names no key that is set. `_add` would blame a variable that sets another key of this table.
+            self._add_line((table,), text)
         else:
             self._add((table,), text)
 

@@ -14,9 +14,9 @@ Handler = Callable[..., Any]
 """The callable of a listener or a job: an ``async def`` runs on the event loop, a plain ``def`` in a thread."""
 
 SNIPPET_LINES = 8
-"""Number of source lines that are stored with a registration."""
+"""Maximum number of source lines that are stored with a registration."""
 SNIPPET_CHARS = 600
-"""Maximum length of those lines, in characters."""
+"""Maximum length of the whole snippet, in characters."""
 
 
 class CallableInfo(NamedTuple):

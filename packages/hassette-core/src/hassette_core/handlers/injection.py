@@ -18,8 +18,8 @@ Provides = Literal["change", "event", "nothing"]
 """The kind of trigger: a state change, another event, or a due job. A due job provides no values."""
 
 _KNOWN = (
-    "event: StateChanged, EntityId, NewState, OldState, and"
-    " Annotated[type, NewValue() | OldValue() | Attr(name) | Data(key)]"
+    "name it event, or annotate it with Event, StateChanged, EntityId, NewState, OldState or Annotated[type, marker],"
+    " where marker is NewValue(), OldValue(), Attr(name) or Data(key)"
 )
 
 
@@ -114,7 +114,7 @@ def _slot(handler: Handler, parameter: inspect.Parameter, provides: Provides) ->
     if marker is None or provides == "nothing":
         if has_default:
             return None
-        advice = "bind it with functools.partial or a lambda" if provides == "nothing" else f"use one of {_KNOWN}"
+        advice = "bind it with functools.partial or a lambda" if provides == "nothing" else _KNOWN
         raise RegistrationError(
             f"handler {name_of(handler)} has the parameter {str(parameter)!r}, which cannot be filled in; {advice}"
         )

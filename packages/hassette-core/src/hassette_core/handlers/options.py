@@ -88,7 +88,11 @@ class RunOptions(TypedDict, total=False):
     ]
     name: Annotated[
         str | None,
-        Option("The name in the history, unique in the app instance. By default the handler's name.", check_name),
+        Option(
+            "The name in the history, unique in the app instance; for a listener, per topic. By default the handler's"
+            " name.",
+            check_name,
+        ),
     ]
 
 

@@ -107,7 +107,11 @@ class HomeAssistantLink(AsyncWithService):
 
     @property
     def connection(self) -> str:
-        """State of the connection: ``connected``, ``starting`` (Home Assistant is starting) or ``connecting``."""
+        """State of the connection.
+
+        ``connected``, ``starting`` (connected, but Home Assistant is starting or its states are not loaded) or
+        ``connecting``.
+        """
         if self.ready.is_set():
             return "connected"
         return "starting" if self.connected else "connecting"

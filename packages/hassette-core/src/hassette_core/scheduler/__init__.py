@@ -7,7 +7,7 @@ The path of one run, all on the event loop:
 3. The timetable (`timetable`) puts the job into the agenda (`agenda`), which orders all jobs by their next run, and
    sets one timer for the earliest run. It plans calendar jobs again when the wall clock was set or the place has
    changed.
-4. When the timer fires, the timetable plans the next run of the job and offers this run to the job's lane
+4. When the timer fires, the timetable plans the job's following run, and offers the run that is due to the job's lane
    (`hassette_core.roster`), which starts, queues or skips it. The executor calls the handler.
 """
 

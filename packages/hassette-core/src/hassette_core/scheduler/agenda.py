@@ -12,7 +12,7 @@ class Agenda:
     Void entries are removed when they reach the top, or all at once when there are too many of them.
 
     Args:
-        slack: Number of void entries that are always allowed, so that a small heap is not rebuilt too often.
+        slack: The heap is not rebuilt while it has at most this many entries.
     """
 
     def __init__(self, *, slack: int = 64) -> None:

@@ -22,7 +22,7 @@ class AppScheduler:
 
     The next run of a recurring job is planned before each run, so that a failed or cancelled run does not end the
     series. If several runs are missed, because the machine was suspended or the event loop was blocked, the job runs
-    once, late. The other missed runs are not repeated but counted as ``misfire``.
+    once, late. The other missed runs do not run later; they are counted as ``misfire``.
 
     Example:
         ::
@@ -83,7 +83,7 @@ class AppScheduler:
                 thread. The message explains how to fix it.
         """
         if isinstance(at, time):
-            moment = Daily(_local_time(at)).next_after(self._service.clock.now(), self._service.place)
+            moment = Daily(_local_time("at", at)).next_after(self._service.clock.now(), self._service.place)
             assert moment is not None  # a time of day always comes again
         else:
             moment = self._moment("at", at, "use run_in for a delay, or run_daily for every day")
@@ -146,7 +146,7 @@ class AppScheduler:
             RegistrationError: The job cannot work, its name is taken, or the caller runs in a thread. The message
                 explains how to fix it.
         """
-        return self._add(handler, Daily(_local_time(at)), options)
+        return self._add(handler, Daily(_local_time("at", at)), options)
 
     @keyword_options
     def run_cron(self, handler: Handler, /, expression: str, **options: Unpack[JobOptions]) -> Job:
@@ -229,7 +229,7 @@ class AppScheduler:
             return every_s
         now = self._service.clock.now()
         if isinstance(start, time):
-            moment = Daily(_local_time(start)).next_after(now, self._service.place)
+            moment = Daily(_local_time("start", start)).next_after(now, self._service.place)
             assert moment is not None  # a time of day always comes again
         elif isinstance(start, datetime):
             moment = self._moment("start", start, "leave it out to start after one interval")
@@ -256,21 +256,22 @@ class AppScheduler:
             # If machine and home have different time zones, the caller may have passed the machine's time.
             reading = (
                 f" ({moment:%Y-%m-%d %H:%M:%S} UTC, read as local time of {place.zone}; now it is"
-                f" {now:%Y-%m-%d %H:%M:%S} UTC; for the machine's time write datetime.now().astimezone())"
+                f" {now:%Y-%m-%d %H:%M:%S} UTC; if you meant the machine's time, pass an aware datetime:"
+                f" {option}.astimezone())"
             )
         raise RegistrationError(f"{option} must be in the future, got {at!r}{reading}; {advice}")
 
 
-def _local_time(at: object) -> time:
+def _local_time(option: str, at: object) -> time:
     if isinstance(at, str):
         try:
             at = time.fromisoformat(at)
         except ValueError:
-            raise RegistrationError(f"at must be a time of day, such as '07:00', got {at!r}") from None
+            raise RegistrationError(f"{option} must be a time of day, such as '07:00', got {at!r}") from None
     if not isinstance(at, time):
-        raise RegistrationError(f"at must be a time of day, such as time(7, 0) or '07:00', got {at!r}")
+        raise RegistrationError(f"{option} must be a time of day, such as time(7, 0) or '07:00', got {at!r}")
     if at.tzinfo is not None:
-        raise RegistrationError(f"at must be a local time without a time zone, got {at!r}")
+        raise RegistrationError(f"{option} must be a local time without a time zone, got {at!r}")
     return at
 
 

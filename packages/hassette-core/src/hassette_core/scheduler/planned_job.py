@@ -121,7 +121,7 @@ class PlannedJob:
     def plan_next(self, place: Place) -> int:
         """Plan the run after the run that is due now. Return the number of runs in between that were missed.
 
-        Missed runs are not repeated, because the run that is due now replaces all of them.
+        Missed runs do not run later, because the run that is due now replaces all of them.
         """
         assert self.plan is not None  # the job is due
         if isinstance(self.schedule, Interval):

@@ -187,8 +187,8 @@ class Cron:
         """Return the first run after a moment."""
         shown = moment.astimezone(place.zone)
         if self._has_fixed_times():
-            # Without a time zone, the library computes in local time. With a time zone, it handles fixed times in this
-            # way for expressions of five fields only.
+            # With a time zone, cronsim applies Debian's rule for fixed times only to expressions of five fields. So
+            # compute in local time, and let `Place.moment` apply the rule.
             found = (place.moment(local) for local in CronSim(self.expression, shown.replace(tzinfo=None)))
         else:
             found = (local.astimezone(UTC) for local in CronSim(self.expression, shown))

@@ -36,9 +36,9 @@ class StateCache:
     def load(self, states: Iterable[State]) -> None:
         """Replace all states, except those of entities that have changed since `begin_load`.
 
-        Home Assistant sends the state changes and the answer to ``get_states`` in order. But the answer reaches this
-        object through a future, so changes that were sent after the answer may arrive before it. So a change since
-        `begin_load` is always at least as new as the fetched state of the entity.
+        The answer to ``get_states`` already contains the changes that Home Assistant sent before it. Changes sent
+        after the answer are newer. Both may arrive before `load`, because the answer reaches this object through a
+        future. So a change since `begin_load` is never older than the fetched state of the entity.
         """
         changed = self._changed_while_loading or set()
         fetched = {state.entity_id: state for state in states}

@@ -108,7 +108,8 @@ class Feed:
     def __init__(self, retain: int, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._retained: deque[Record] = deque(maxlen=retain)
-        # Pairs of the last record's id and the bytes of failures and effects, one per call of `publish` with any.
+        # Pairs of the last record's id and the bytes of failures and effects. One pair for each call of `publish` whose
+        # records have failures or effects.
         self._details: deque[tuple[int, int]] = deque()
         self._details_bytes = 0
         self._subscriptions: set[FeedSubscription] = set()

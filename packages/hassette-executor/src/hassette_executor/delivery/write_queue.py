@@ -265,7 +265,10 @@ class WriteQueue:
         self._log.log(("rejected", bool(records)), logging.ERROR, message, extra=extra)
 
     def _evict(self) -> None:
-        """Evict the least important runs until 1/256 of the bound is free, so that few records evict again."""
+        """Evict the least important runs until 1/256 of the bound is free.
+
+        Without this room, every new record would cause another eviction.
+        """
         for records, size in reversed(self._unsettled.take_records()):
             self._backlog.put_back(records, size)
         max_records, max_bytes = self._settings.max_records, self._settings.max_bytes

@@ -56,7 +56,7 @@ class OpenTelemetrySettings:
         if not isinstance(self.service_data, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise SettingError("service_data", self.service_data, "true or false")
         if not isinstance(self.instance_id, str) or not self.instance_id:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise SettingError("instance_id", self.instance_id, "a text")
+            raise SettingError("instance_id", self.instance_id, "a non-empty text")
         for key in ("headers", "resource"):
             if not _is_table_of_texts(getattr(self, key)):
                 raise ValueError(f"{key} must be a table of texts")  # without the value: headers may contain a token

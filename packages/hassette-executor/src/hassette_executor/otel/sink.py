@@ -29,6 +29,7 @@ LAST_METRICS_S = 2.0
 """How long `stop` waits for the last export, in seconds."""
 _END_FACTS = frozenset({"outcome", "reason"})
 """Session facts about the end of a session. They are not attributes of the resource, which describes the sender."""
+_METRICS_ERRORS = (ExportFailedError, ExportRejectedError, ExecutorStoppedError)
 
 
 class OpenTelemetrySink:
@@ -94,11 +95,13 @@ class OpenTelemetrySink:
             return
         try:
             async with asyncio.timeout(LAST_METRICS_S):
-                await self._try_send_metrics()
+                await self._thread.run(partial(self._send_metrics, otlp))
         except TimeoutError:
             logger.warning(
                 "Last metrics were not sent in time and are lost", extra={"endpoint": self.settings.endpoint}
             )
+        except _METRICS_ERRORS as error:
+            logger.warning("Last metrics could not be sent and are lost", extra={"error": str(error)})
         self._otlp = None
         otlp.close()
         self._thread.close()
@@ -174,7 +177,7 @@ class OpenTelemetrySink:
             return
         try:
             await self._thread.run(partial(self._send_metrics, otlp))
-        except (ExportFailedError, ExportRejectedError, ExecutorStoppedError) as error:
+        except _METRICS_ERRORS as error:
             self._log.log(
                 "metrics",
                 logging.WARNING,

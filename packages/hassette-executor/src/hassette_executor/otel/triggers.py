@@ -1,4 +1,7 @@
-"""Triggers of runs as attributes of spans. The names of these attributes are defined here, near their fields."""
+"""Triggers of runs as attributes of spans.
+
+Names that only this module uses are defined here, except names of OpenTelemetry's conventions, which are in `names`.
+"""
 
 from datetime import UTC, datetime
 from typing import NamedTuple

@@ -83,7 +83,7 @@ class LifecycleEvent(NamedTuple):
     Attributes:
         id: Ids of lifecycle events and of records come from one sequence.
         at_us: Time of the event.
-        kind: A name in the past tense, for example ``connection_lost``, ``app_failed`` or ``service_crashed``.
+        kind: A name such as ``connection_lost``, ``app_failed`` or ``service_starting``.
         subject: The app instance, service or address.
         detail: One sentence; may be empty.
     """

@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 MAX_FRAMES = 32
 """Frames kept per exception: half of them from the outer end, half from the inner end."""
 MAX_CHAIN = 8
-"""Exceptions kept of a chain of causes."""
+"""Causes kept of a failure."""
 MAX_GROUP = 8
 """Exceptions kept of an exception group."""
 MAX_MESSAGE = 2_000

@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import logging
 from typing import NamedTuple
 
 from hassette_executor.errors import DependencyError, HassetteError
@@ -19,23 +18,21 @@ class Outcome(NamedTuple):
         kind: The kind of the failure; None if no failure is recorded.
         with_frames: Whether the record contains the traceback.
         reraise: Whether `CommandExecutor.execute` raises the exception again.
-        log_level: The `logging` level of the run's log line.
     """
 
     status: Status
     kind: str | None
     with_frames: bool
     reraise: bool
-    log_level: int
 
 
-SUCCEEDED = Outcome(Status.SUCCESS, None, False, False, logging.DEBUG)
-CANCELLED = Outcome(Status.CANCELLED, None, False, True, logging.DEBUG)
-DEPENDENCY_MISSING = Outcome(Status.ERROR, "dependency", False, False, logging.ERROR)
-EXPECTED_ERROR = Outcome(Status.ERROR, "hassette", False, False, logging.ERROR)
-TIMED_OUT = Outcome(Status.TIMED_OUT, "timeout", True, False, logging.WARNING)
-FAILED = Outcome(Status.ERROR, "exception", True, False, logging.ERROR)
-INTERPRETER_EXIT = Outcome(Status.ERROR, "exit", True, True, logging.ERROR)
+SUCCEEDED = Outcome(Status.SUCCESS, None, False, False)
+CANCELLED = Outcome(Status.CANCELLED, None, False, True)
+DEPENDENCY_MISSING = Outcome(Status.ERROR, "dependency", False, False)
+EXPECTED_ERROR = Outcome(Status.ERROR, "hassette", False, False)
+TIMED_OUT = Outcome(Status.TIMED_OUT, "timeout", True, False)
+FAILED = Outcome(Status.ERROR, "exception", True, False)
+INTERPRETER_EXIT = Outcome(Status.ERROR, "exit", True, True)
 _LONGEST_CONTEXT = 32
 _ORDINARY = (Exception, asyncio.CancelledError)  # a union inside the function would be created again for each run
 

@@ -90,17 +90,17 @@ class GatheredEffects:
             else:
                 self._dropped_calls += 1
 
-    def take(self, *, failed: bool) -> Effects | None:
+    def take(self, *, all_lines: bool) -> Effects | None:
         """Return the effects for the record; None if there are none. Effects that are added after this call are late.
 
         Args:
-            failed: True returns all lines, False only the lines at or above `log_keep_level`.
+            all_lines: False returns only the lines at or above `log_keep_level`, as for a successful run.
         """
         with self._lock:
             self._taken = True
         positioned, dropped = list(self._important), self._dropped_important
         # A successful run leaves out lines below `log_keep_level` on purpose, so they do not count as dropped.
-        if failed:
+        if all_lines:
             positioned = sorted(chain(positioned, self._other))
             dropped += self._dropped_other
         if not (positioned or self._calls or dropped or self._dropped_calls):

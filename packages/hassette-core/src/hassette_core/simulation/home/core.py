@@ -142,7 +142,7 @@ class HomeCore:
     def change(
         self, entity_id: str, state: object = None, *, context: HomeContext | None = None, **attributes: Any
     ) -> None:
-        """Change the state of an existing entity (unless it is None) and some attributes. Other attributes remain.
+        """Change attributes of an existing entity, and its state unless ``state`` is None. Other attributes remain.
 
         Example:
             ::

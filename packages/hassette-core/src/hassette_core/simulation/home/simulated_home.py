@@ -41,7 +41,8 @@ class SimulatedHome(AsyncWithService):
         seed: The same seed leads to the same activity.
         speed: Simulated seconds per second. At 60, fifteen seconds show a quarter of an hour. At 0 there is no
             activity, and only `core` and requests of clients change states.
-        events_per_second: Additional state changes of ``sensor.load_1`` to ``sensor.load_10``.
+        events_per_second: Additional state changes per second, of the ten sensors ``sensor.load_1`` …
+            ``sensor.load_10`` in turn.
         token: The access token that clients must send.
 
     Attributes:
@@ -142,7 +143,10 @@ class SimulatedHome(AsyncWithService):
             client.drop()
 
     def hang(self) -> None:
-        """Stop reading and sending, but keep the connections open, like Home Assistant with a blocked event loop."""
+        """Stop reading from WebSocket clients and sending to them, but keep their connections open.
+
+        REST requests are still answered.
+        """
         self._awake.clear()
 
     def wake(self) -> None:
