@@ -15,7 +15,6 @@ from hassette_store import (
     DatabaseService,
     MaintenanceError,
     NewerDatabaseError,
-    StoreError,
     backup,
     check,
     restore,
@@ -134,6 +133,18 @@ def test_damaged_backup_is_not_restored(path: Path, tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_database_of_another_program_is_not_a_history(path: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.db"
+    db = sqlite3.connect(foreign)
+    db.execute("CREATE TABLE mine (a)")
+    db.close()
+    before = path.read_bytes()
+    for operation in (lambda: restore(path, foreign), lambda: check(foreign), lambda: vacuum(foreign)):
+        with pytest.raises(MaintenanceError, match=r"foreign\.db is not a history of Hassette$"):
+            operation()
+    assert path.read_bytes() == before
+
+
 def test_failed_operation_leaves_no_owner_note_next_to_a_foreign_file(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,7 +152,7 @@ def test_failed_operation_leaves_no_owner_note_next_to_a_foreign_file(
     db = sqlite3.connect(foreign)
     db.execute("CREATE TABLE mine (a)")
     db.close()
-    with pytest.raises(StoreError, match="not a history"):
+    with pytest.raises(MaintenanceError, match="not a history"):
         vacuum(foreign)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))

@@ -26,7 +26,7 @@ CREATE TABLE error_groups (
     first_seen_us INTEGER NOT NULL,
     last_seen_us  INTEGER NOT NULL,
     last_run_id   INTEGER NOT NULL,      -- the newest run with this failure
-    count         INTEGER NOT NULL       -- number of runs with this failure, with deleted runs
+    count         INTEGER NOT NULL       -- number of runs with this failure, including deleted runs
 ) STRICT;
 INSERT INTO "error_groups" VALUES(1,'1:0330ebf6b12ce18d22aab478','exception','ZeroDivisionError','division by zero','Traceback (most recent call last):
   File "/config/apps/hall.py", line 12, in Hall.on_motion
@@ -255,7 +255,7 @@ CREATE TABLE sessions (
     last_sequence INTEGER NOT NULL DEFAULT 0,  -- number of the last stored batch: a retried batch is not stored twice
     first_id      INTEGER,                     -- the lowest run id of the session; NULL while it has none
     last_id       INTEGER,                     -- the highest run id of the session; evicted runs do not count
-    runs          INTEGER NOT NULL DEFAULT 0,  -- number of runs that ended in the session, with evicted runs
+    runs          INTEGER NOT NULL DEFAULT 0,  -- number of runs that ended in the session, including evicted runs
     failures      INTEGER NOT NULL DEFAULT 0,  -- number of errors and timeouts; a normal stop adds interrupted runs
     lost_runs     INTEGER NOT NULL DEFAULT 0,  -- number of runs without a row (the statistics count them)
     lost_details  INTEGER NOT NULL DEFAULT 0   -- number of log lines, service calls and other details that were lost
@@ -297,7 +297,7 @@ INSERT INTO "statistics_daily" VALUES(20717,3,4,0,0,0,0,0,1600,400,2000);
 CREATE TABLE statistics_hourly (
     hour            INTEGER NOT NULL,            -- since the epoch
     registration_id INTEGER NOT NULL,
-    success         INTEGER NOT NULL DEFAULT 0,  -- number of runs by status, with evicted runs
+    success         INTEGER NOT NULL DEFAULT 0,  -- number of runs by status, including evicted runs
     error           INTEGER NOT NULL DEFAULT 0,
     cancelled       INTEGER NOT NULL DEFAULT 0,
     timed_out       INTEGER NOT NULL DEFAULT 0,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from hassette_store.errors import DamagedSourceError, MaintenanceError
+from hassette_store.errors import DamagedSourceError, MaintenanceError, UnusableFileError
 from hassette_store.file.connections import connect_read_only, connect_to_read, connect_to_write, replace_invalid_text
 from hassette_store.file.damage import SQLITE_ERRORS, findings_of, is_damage
 from hassette_store.file.location import make_empty, resolve_links
@@ -118,13 +118,13 @@ def restore(path: Path, source: Path) -> Path | None:
 
 
 def check(path: Path) -> list[str]:
-    """Check a complete database file for damage. Return the findings: an empty list if there is no damage.
+    """Check a whole database file for damage. Return the findings: an empty list if there is no damage.
 
     A framework may be writing to the file.
 
     Raises:
-        MaintenanceError: The file does not exist or cannot be read.
-        StoreError: The file is not a history, or a newer hassette-store wrote it.
+        MaintenanceError: The file does not exist, cannot be read, or is another program's database.
+        NewerDatabaseError: A newer hassette-store wrote the file.
     """
     return _findings(path, references=True)
 
@@ -133,8 +133,8 @@ def vacuum(path: Path) -> tuple[int, int]:
     """Rewrite a database file without free pages. Return its size in bytes before and after.
 
     Raises:
-        MaintenanceError: There is no database file, its schema is older, the disk is too full, or the rewrite failed.
-            The history is unchanged.
+        MaintenanceError: There is no database file, the file is another program's database, its schema is older, the
+            disk is too full, or the rewrite failed. The history is unchanged.
         DatabaseInUseError: A framework owns the file. (A running framework returns free pages to the file system.)
         NewerDatabaseError: A newer hassette-store wrote the file.
     """
@@ -146,7 +146,7 @@ def vacuum(path: Path) -> tuple[int, int]:
         try:
             reader = connect_read_only(path)
             try:
-                if revision_of(reader, path) != LATEST_REVISION:
+                if _revision_of(reader, path) != LATEST_REVISION:
                     raise MaintenanceError(f"{path} has an older schema; start Hassette once to upgrade it")
             finally:
                 reader.close()
@@ -201,13 +201,21 @@ def _copy(path: Path, to: Path, progress: Progress | None, pages_at_once: int) -
         source.close()
 
 
+def _revision_of(connection: sqlite3.Connection, path: Path) -> str | None:
+    try:
+        return revision_of(connection, path)
+    except UnusableFileError as error:
+        # Its message advises moving the file away, which is wrong for a backup or another file that the user named.
+        raise MaintenanceError(f"{path} is not a history of Hassette") from error
+
+
 def _findings(path: Path, *, references: bool) -> list[str]:
     if not path.is_file():
         raise MaintenanceError(f"there is no history at {path}")
     try:
         connection = connect_to_read(path)
         try:
-            if revision_of(connection, path) is None:
+            if _revision_of(connection, path) is None:
                 return ["it has no tables"]
             findings = list(findings_of(connection, "integrity_check(20)"))
             if references:

@@ -8,4 +8,7 @@ DAY_US: Final = 24 * HOUR_US
 HOURS_A_DAY: Final = 24
 
 PERIODS_US: Final = {"hour": HOUR_US, "day": DAY_US}
-"""Length of each period in microseconds, by the name of the column in the statistics that counts them."""
+"""Length of each period in microseconds, by name.
+
+The name is also the column for the period in the statistics tables.
+"""

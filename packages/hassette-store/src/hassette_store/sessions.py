@@ -1,4 +1,4 @@
-"""SQL that opens, resumes and closes sessions, and closes the sessions and runs that a crash left open."""
+"""SQL that opens, resumes and closes sessions, closes those that a crash left open, and retires registrations."""
 
 from typing import Final
 
@@ -82,7 +82,11 @@ _RETIRE_ALL: Final = "\n".join(
 )
 
 CLOSE_CRASHED: Final = f"BEGIN IMMEDIATE;{_INTERRUPT_RUNS}{_MARK_AS_CRASHED}{_RETIRE_ALL}COMMIT;"
-"""Close the sessions that a crash left open: store their runs as interrupted and retire their registrations."""
+"""Script for the start of a new session.
+
+It closes sessions that a crash left open, stores their runs as interrupted, and retires all registrations until the
+apps register them again.
+"""
 
 INSERT_SESSION: Final = """
 INSERT INTO sessions (started_us, heartbeat_us, outcome, pid, host) VALUES (?, ?, 'open', ?, ?) RETURNING id

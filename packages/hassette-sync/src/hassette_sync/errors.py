@@ -22,7 +22,7 @@ import hassette_store
 
 
 class SyncError(Exception):
-    """Base class of all errors of hassette-sync. The message is one or two sentences for the user."""
+    """Base class of all errors of hassette-sync. The message is a short text for the user."""
 
 
 class HistoryUnavailableError(SyncError):
@@ -81,7 +81,7 @@ class BadQuestionError(SyncError):
 class DroppedError(SyncError):
     """The live stream ended for one follower: it was too slow, or Hassette is stopping.
 
-    It may follow again, after the last id that it received.
+    The follower may follow again, after the last id that it received.
     """
 
 

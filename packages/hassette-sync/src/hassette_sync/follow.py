@@ -21,7 +21,10 @@ _logger = logging.getLogger(__name__)
 
 _PAGE = 500
 POLL_INTERVAL_S = 0.2
-"""Interval between checks for changes of the file. A check only compares a counter in shared memory."""
+"""Interval between checks for changes of the file.
+
+A check is cheap: it reads the file's status and a counter in shared memory.
+"""
 _RETRY_INTERVAL_S = 5 * POLL_INTERVAL_S
 
 

@@ -99,13 +99,14 @@ def connect_to_read(
     """Open a database file for reading, even on a read-only medium or in a directory of another user.
 
     For a file with a write-ahead log, SQLite creates a ``-shm`` file next to it. If this user may not create that file,
-    the result is an `ImmutableFileConnection`. Close it soon, because a framework may start and change the file.
+    the result is an `ImmutableFileConnection` if the log is empty or ``ignore_wal`` is true; otherwise this raises an
+    error. Close such a connection soon, because a framework may start and change the file.
 
     Args:
         path: The file.
         busy_timeout_s: Seconds to wait for a lock.
-        ignore_wal: Whether to return an `ImmutableFileConnection` even if there is a write-ahead log. The connection
-            ignores the log, so the newest runs are missing.
+        ignore_wal: Whether an `ImmutableFileConnection` may ignore a write-ahead log that is not empty. The newest runs
+            are then missing.
 
     Raises:
         sqlite3.Error: The file cannot be read.

@@ -58,7 +58,10 @@ class TableCopy:
                 self.unread_ranges.append((low, high))
 
     def has_unread_between(self, first: tuple[int, ...], last: tuple[int, ...]) -> bool:
-        """Return whether there may be unread rows from one key to another, also if a key could not be read."""
+        """Return whether there may be unread rows between two keys.
+
+        If one of the keys could not be read, return True.
+        """
         start, end = self._as_key(first), self._as_key(last)
         if start is None or end is None:
             return not first or not last
@@ -158,9 +161,9 @@ class TableCopy:
         return rows, "limit" if len(rows) == limit else "end"
 
     def _drop_wrong_last(self, rows: list[Row], following: Row, *, descending: bool) -> None:
-        """Drop the last row if the rows before and after it are in order, which means that its key is wrong.
+        """If the rows before and after the last row are in order with each other, drop the last row: its key is wrong.
 
-        Otherwise, reading would continue from the wrong key and skip rows.
+        If it were kept, reading would continue from the wrong key and skip rows.
         """
         if len(rows) > 1:
             before = self._key_of(rows[-2])

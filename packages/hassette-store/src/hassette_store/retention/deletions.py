@@ -134,7 +134,7 @@ class Deletions:
                 yield took_s
 
     async def delete_periods(self, table: str, period: str, below: int) -> Steps:
-        """Delete the rows of periods before ``below``, oldest first, for some registrations at a time."""
+        """Delete the rows of periods before ``below``, oldest first, a limited number of registrations at a time."""
         done = False
         while not done:
 

@@ -31,7 +31,7 @@ def older_than_newest_condition(kind: RunKind) -> str:
 
 
 def find_newest_sql(kind: RunKind) -> str:
-    """Return the statement that stores the lowest kept run id of each registration, for some registrations."""
+    """Return a statement that stores the lowest kept run id for each of a limited number of registrations."""
     return f"""
 INSERT OR REPLACE INTO temp.newest (registration_id, floor)
 SELECT id,
@@ -49,9 +49,9 @@ FROM {kind.registrations_table} WHERE id > :after ORDER BY id LIMIT :limit
 
 
 def find_formerly_newest_sql(kind: RunKind) -> str:
-    """Return the statement that finds the runs for `Deletions.delete_formerly_newest`.
+    """Return a statement that handles a limited number of registrations, for `Deletions.delete_formerly_newest`.
 
-    For each of some registrations, it returns the highest id of a first batch of deletable runs.
+    For each, take its oldest deletable runs, at most ``:limit``, and return the highest id among them, or NULL.
     """
     return f"""
 SELECT registration_id, (

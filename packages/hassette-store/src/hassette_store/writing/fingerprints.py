@@ -6,8 +6,8 @@ Version 1 of a fingerprint is a hash of
 * the file names (without directories) and functions of the innermost 5 frames outside the standard library and
   installed packages, or of the innermost 5 frames if there are no others; no line numbers, so that an edit further up
   in the file does not form a new group,
-* the first 200 characters of the first line of the message, with numbers, hexadecimal ids, quoted text and entity ids
-  replaced by ``#``, so that the same failure for another lamp joins the same group.
+* the first line of the message (at most 400 characters), with numbers, hexadecimal ids, quoted text and entity ids
+  replaced by ``#``, then cut to 200 characters, so that the same failure for another lamp joins the same group.
 
 A fingerprint contains its version, so a later version forms new groups and does not change the old ones.
 """
@@ -44,7 +44,7 @@ def fingerprint(failure: FailureRow) -> str:
 
 
 def normalised(message: str) -> str:
-    """Return the first line of a message with its variable parts replaced by ``#``."""
+    """Return the first line of a message with its variable parts replaced by ``#``, cut to 200 characters."""
     return _VARIABLE.sub("#", message[:400].partition("\n")[0])[:200]
 
 

@@ -164,7 +164,8 @@ class EncodedBatch:
     Attributes:
         rows: Rows by `Insertion.rows`.
         retired: Times and ids of retired registrations.
-        running_session_id: The session if the batch has a list of runs in progress, which replaces the stored one.
+        running_session_id: Id of the session if the batch has a list of runs in progress, which replaces the stored
+            list; otherwise None.
         session_values: Parameters of `UPDATE_SESSION`.
     """
 
@@ -182,7 +183,7 @@ def write_batch(db: sqlite3.Connection, encode: Callable[[], EncodedBatch]) -> N
         encode: Returns the rows.
 
     Raises:
-        sqlite3.Error: A statement failed. Nothing was stored; only after a failed COMMIT, this is not certain.
+        sqlite3.Error: A statement failed. Nothing was stored, unless COMMIT itself failed: then it is unknown.
     """
     encoded = encode()
     db.execute("BEGIN IMMEDIATE")

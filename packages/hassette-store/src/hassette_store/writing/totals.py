@@ -34,7 +34,7 @@ class BatchTotals:
     """Totals of one batch.
 
     Attributes:
-        runs: Number of runs, with evicted runs.
+        runs: Number of runs, including evicted runs.
         errors_and_timeouts: Number of runs with the status ``error`` or ``timed_out``.
         statistics: Statistics by hour and registration.
         latency: Number of runs by hour, registration and bucket.

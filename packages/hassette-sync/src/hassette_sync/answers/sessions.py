@@ -12,7 +12,7 @@ class Session(Answer):
         ended_us: End, or the last heartbeat before a crash; None for an open session.
         facts: Versions and similar facts.
         runs: Number of runs that ended in the session.
-        failures: Number of failed runs, without runs that a crash interrupted and whose rows have been deleted.
+        failures: Number of failed runs. A run that a crash interrupted counts only while its row exists.
         lost_runs: Number of runs without a row. The counts include them.
         lost_details: Number of lost log lines, service calls and other details.
     """
@@ -55,7 +55,7 @@ class Uptime(Answer):
             before the first session is not known.
         starts: Number of sessions that began in the range.
         crashes: Number of sessions that crashed in the range.
-        spans: Sessions in the range, oldest first, for a chart: the newest 500.
+        spans: The newest 500 sessions in the range, in ascending order, for a chart.
     """
 
     up_us: int

@@ -10,7 +10,10 @@ _TRIGGER_COLUMNS = tuple(column for kind in KINDS for column in kind.running_col
 
 _KINDS_OF_REGISTRATIONS = " ".join(f"WHEN '{kind.registration_name}' THEN '{kind.name}'" for kind in KINDS)
 KIND = f"CASE kind {_KINDS_OF_REGISTRATIONS} END"
-"""Expression for the kind of run in the view ``registrations``, where the registration of a handler is a listener."""
+"""Expression for the kind of run in the view ``registrations``.
+
+In that view, the value for a handler is ``listener``.
+"""
 
 
 def union(part: Callable[[RunKind], str], operator: str = "UNION ALL") -> str:

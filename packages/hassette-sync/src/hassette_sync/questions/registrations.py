@@ -96,7 +96,7 @@ async def _with_figures(
 
 def _registration(row: Row, sums: Row | None, ranks: Row | None, newest: Row | None, skipped: int) -> Registration:
     counts = counts_of(sums)
-    # Interrupted runs have no duration.
+    # The statistics do not contain the durations of interrupted runs.
     timed = counts.total - counts.interrupted
     return Registration(
         id=row["id"],

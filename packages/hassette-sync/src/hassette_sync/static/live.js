@@ -98,7 +98,7 @@ async function refresh() {
     // The server is down. The page is fetched again when the WebSocket has reconnected.
   } finally {
     busy = false;
-    // This way, rendering takes at most a sixth of the server's time, even on a slow machine.
+    // This way, rendering takes at most a fifth of the server's time, even on a slow machine.
     pause = Math.max(MIN_PAUSE_MS, 5 * (Date.now() - lastRefresh));
     if (refreshAgain) {
       refreshAgain = false;

@@ -17,7 +17,7 @@ class Problem(BaseModel):
 
     Attributes:
         error: Code of the error, such as ``bad_question`` or ``not_found``.
-        detail: One or two sentences for the user.
+        detail: Short text for the user.
     """
 
     error: str

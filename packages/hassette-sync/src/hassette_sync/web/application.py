@@ -69,7 +69,7 @@ async def _healthz() -> dict[str, str]:
 
 
 async def _readyz(request: Request) -> Response:
-    """Report whether the framework is ready, or outside its process, whether the history can be read."""
+    """Report whether the framework is ready. Outside its process, report whether the history can be read."""
     data: DataSyncService = request.app.state.data
     if (live := data.live_state()) is not None:
         connection = live.connection or "unknown"

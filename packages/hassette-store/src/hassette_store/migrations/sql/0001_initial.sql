@@ -44,7 +44,7 @@ CREATE TABLE sessions (
     last_sequence INTEGER NOT NULL DEFAULT 0,  -- number of the last stored batch: a retried batch is not stored twice
     first_id      INTEGER,                     -- the lowest run id of the session; NULL while it has none
     last_id       INTEGER,                     -- the highest run id of the session; evicted runs do not count
-    runs          INTEGER NOT NULL DEFAULT 0,  -- number of runs that ended in the session, with evicted runs
+    runs          INTEGER NOT NULL DEFAULT 0,  -- number of runs that ended in the session, including evicted runs
     failures      INTEGER NOT NULL DEFAULT 0,  -- number of errors and timeouts; a normal stop adds interrupted runs
     lost_runs     INTEGER NOT NULL DEFAULT 0,  -- number of runs without a row (the statistics count them)
     lost_details  INTEGER NOT NULL DEFAULT 0   -- number of log lines, service calls and other details that were lost
@@ -171,7 +171,7 @@ CREATE TABLE error_groups (
     first_seen_us INTEGER NOT NULL,
     last_seen_us  INTEGER NOT NULL,
     last_run_id   INTEGER NOT NULL,      -- the newest run with this failure
-    count         INTEGER NOT NULL       -- number of runs with this failure, with deleted runs
+    count         INTEGER NOT NULL       -- number of runs with this failure, including deleted runs
 ) STRICT;
 
 -- Failures of runs.
@@ -246,7 +246,7 @@ CREATE TABLE losses (
 CREATE TABLE statistics_hourly (
     hour            INTEGER NOT NULL,            -- since the epoch
     registration_id INTEGER NOT NULL,
-    success         INTEGER NOT NULL DEFAULT 0,  -- number of runs by status, with evicted runs
+    success         INTEGER NOT NULL DEFAULT 0,  -- number of runs by status, including evicted runs
     error           INTEGER NOT NULL DEFAULT 0,
     cancelled       INTEGER NOT NULL DEFAULT 0,
     timed_out       INTEGER NOT NULL DEFAULT 0,
@@ -319,8 +319,9 @@ CREATE TABLE store_state (
 ) WITHOUT ROWID, STRICT;
 
 -- Section 9: views for readers, with plain columns. A query with `WHERE id < ? ORDER BY id DESC LIMIT ?` on a view
--- reads along the primary keys, if both halves of the union have the same affinity in each column. This is the reason
--- for the casts of NULL. due_us needs no cast, because an expression has no affinity.
+-- reads along the primary keys, if both halves of the union have the same affinity in each column: so NULL is cast to
+-- the type of the other half. `due_us` needs no cast: the other half is an expression, and neither an expression nor
+-- NULL has an affinity.
 
 -- Listeners and jobs in one list.
 CREATE VIEW registrations (
