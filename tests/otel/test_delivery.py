@@ -29,7 +29,7 @@ from hassette_executor import (
 )
 from hassette_executor.otel import OpenTelemetrySettings, OpenTelemetrySink
 from hassette_executor.otel.errors import ExportFailedError, ExportRejectedError
-from support.records import invoke
+from support.records import invoke, nothing
 from support.waiting import eventually, patience
 
 AT_US = 1_790_000_000_000_000
@@ -318,9 +318,6 @@ async def test_no_request_is_made_on_the_event_loop(receiver, monkeypatch):
     assert threading.current_thread().name not in threads
 
 
-# ---- with the executor ----------------------------------------------------------------------------------------
-
-
 async def test_all_runs_of_the_executor_arrive(receiver):
     async def works() -> None:
         call = ServiceCall(time.time_ns() // 1000, "light", "turn_on", "", "", 10, "ctx-2", None)
@@ -365,18 +362,15 @@ async def test_all_runs_of_the_executor_arrive(receiver):
 
 
 async def test_receiver_that_was_down_gets_everything_once_and_in_order(receiver):
-    async def works() -> None:
-        pass
-
     settings = ExecutorSettings(flush_interval_s=0.05, retry_min_s=0.05, retry_max_s=0.1, batch_records=40)
     async with sink_of(receiver, timeout_s=5) as sink, CommandExecutor(sink, settings=settings) as executor:
-        before = [(await executor.execute(invoke(works, LISTENER))).id for _ in range(50)]
+        before = [(await executor.execute(invoke(nothing, LISTENER))).id for _ in range(50)]
         assert await executor.force_flush()
         assert ids_of(receiver.spans) == before
         receiver.kill()
         during: list[int] = []
         for _ in range(10):
-            during += [(await executor.execute(invoke(works, LISTENER))).id for _ in range(30)]
+            during += [(await executor.execute(invoke(nothing, LISTENER))).id for _ in range(30)]
             await asyncio.sleep(0.02)
         account = executor.accounting()
         assert (account.persisted, account.waiting) == (50, 300)
@@ -390,13 +384,10 @@ async def test_receiver_that_was_down_gets_everything_once_and_in_order(receiver
 
 
 async def test_batch_that_is_too_large_arrives_in_pieces(receiver):
-    async def works() -> None:
-        pass
-
     receiver.behave(traces=[413, 413])
     async with sink_of(receiver) as sink:
         async with CommandExecutor(sink) as executor:
-            ids = [(await executor.execute(invoke(works, LISTENER))).id for _ in range(8)]
+            ids = [(await executor.execute(invoke(nothing, LISTENER))).id for _ in range(8)]
         account = executor.accounting()
 
     assert (account.persisted, account.shed) == (8, {})

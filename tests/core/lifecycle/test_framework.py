@@ -22,21 +22,6 @@ from support.waiting import eventually, patience
 
 DEADLINE_S = patience(20.0)
 
-APP = """
-from hassette_core import App, AppConfig
-
-class Echo(App[AppConfig]):
-    async def on_initialize(self):
-        self.bus.on_state_change(self.hear, "sensor.power")
-        self.scheduler.run_every(self.tick, 3600)
-
-    async def hear(self):
-        await self.api.call_service("light", "turn_on", target="light.hall")
-
-    async def tick(self):
-        pass
-"""
-
 SLOW_START = """
 import asyncio
 from hassette_core import App, AppConfig
@@ -51,22 +36,6 @@ class Echo(App[AppConfig]):
     async def hear(self):
         self.go.set()
 """
-
-
-@pytest.fixture
-def make_config(tmp_path: Path) -> Callable[..., HassetteConfig]:
-    (tmp_path / "echo.py").write_text(APP, encoding="utf-8")
-
-    def make(url: str, token: str = "simulated-home", **framework: Any) -> HassetteConfig:
-        return HassetteConfig.model_validate(
-            {
-                "hassette": {"app_dir": tmp_path, "data_dir": tmp_path / "data", **framework},
-                "home_assistant": {"url": url, "token": token},
-                "apps": {"echo": {"module": "echo", "class": "Echo"}},
-            }
-        )
-
-    return make
 
 
 def facts(batches: Any) -> dict[str, str]:
@@ -119,8 +88,9 @@ async def test_framework_is_ready_only_after_its_apps_have_started(
 async def test_running_handler_can_call_services_during_shutdown(
     make_config: Callable[..., HassetteConfig], tmp_path: Path
 ) -> None:
-    slow = APP.replace("    async def hear(self):", "    async def hear(self):\n        await asyncio.sleep(0.3)")
-    (tmp_path / "echo.py").write_text("import asyncio\n" + slow, encoding="utf-8")
+    app = tmp_path / "echo.py"
+    slow = app.read_text().replace("async def hear(self):", "async def hear(self):\n        await asyncio.sleep(0.3)")
+    app.write_text("import asyncio\n" + slow, encoding="utf-8")
     sink = MemorySink()
     async with SimulatedHome(speed=0) as home:
         async with Hassette(make_config(home.url), sinks=[sink], plugins=False) as hassette:

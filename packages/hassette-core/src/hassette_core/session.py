@@ -22,7 +22,10 @@ from hassette_executor import CommandExecutor
 
 logger = logging.getLogger(__name__)
 
-UNREQUESTED_END = "the program ended without a request to stop, for example by sys.exit() in a handler (see its run)"
+UNREQUESTED_END = (
+    "the program ended without a request to stop, for example because a handler called sys.exit() "
+    "(the history then shows the run of that handler)"
+)
 
 _MESSAGES = {
     "service_degraded": (logging.WARNING, "Service failed to start; retrying, all other services keep running"),

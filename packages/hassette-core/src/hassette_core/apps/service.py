@@ -50,7 +50,10 @@ class AppStatus:
 
 
 class _RunningApp(NamedTuple):
-    """A started instance, with its bus and scheduler, because the app may have replaced its attributes."""
+    """A started instance.
+
+    Its bus and scheduler are kept here, because code of the app may have replaced `app.bus` or `app.scheduler`.
+    """
 
     app: App[Any]
     bus: AppBus

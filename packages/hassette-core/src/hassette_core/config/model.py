@@ -155,7 +155,7 @@ class HassetteConfig(BaseSettings):
             return tables
         try:
             absolute = _relative_to(file, Path(path))
-        except RuntimeError:  # for "~user" without a home directory; reading the file reports that it does not exist
+        except RuntimeError:  # "~user", and that user has no home directory; reading the file reports the error
             return tables
         return {**tables, "home_assistant": {**given, "token_file": absolute}}
 

@@ -76,7 +76,8 @@ class Problems:
         if key in settings:
             self._add((table, key), text)
         elif self._lines.find((table,)):
-            # The sentence names no key that is set. `_add` would blame a variable that sets another key of this table.
+            # The sentence names no key, so report the line of the table. `_add` is not used here, because it could
+            # blame an environment variable that sets some other key of this table.
             self._add_line((table,), text)
         else:
             self._add((table,), text)
@@ -125,7 +126,7 @@ def _table(model: type[BaseModel], path: tuple[str | int, ...]) -> type[Any]:
     table: type[Any] = model
     for part in path:
         field = table.model_fields.get(str(part)) if issubclass(table, BaseModel) else None
-        # If there is no such field, the part is an app key, and `table` is already the class of its table.
+        # A part that is no field is an app key: the field `apps` before it has already set `table` to `AppEntry`.
         for kind in (field.annotation, *get_args(field.annotation)) if field is not None else ():
             if isinstance(kind, type) and (is_dataclass(kind) or issubclass(kind, BaseModel)):
                 table = kind

@@ -239,8 +239,8 @@ class HomeAssistantLink(AsyncWithService):
         self.configuration = parse_configuration(await connection.command("read the configuration", "get_config"))
         states = parse_states(await connection.command("fetch the states", "get_states"))
         running = self.configuration.state == RUNNING
-        # Set `ready` first, so that listeners which load() calls find it set. There is no await before load(), so that
-        # tasks which wait for `ready` find all states.
+        # Set `ready` before load(): load() calls listeners, and they must see that `ready` is set. There is no await
+        # before load(), so that tasks which wait for `ready` find all states.
         if running:
             self._report_ready()
         self._inbox.load(states, running=running)

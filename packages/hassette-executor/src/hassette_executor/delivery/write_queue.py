@@ -24,7 +24,8 @@ from hassette_executor.settings import ExecutorLimits, ExecutorSettings
 
 logger = logging.getLogger(__name__)
 
-# Shared by all queues of the process, so that the numbers also increase for a sink that a second executor uses.
+# Batch numbers. All queues of the process share one counter: if a second executor later uses the same sink, its batches
+# still get higher numbers.
 _sequences = itertools.count(1)
 
 
@@ -248,8 +249,9 @@ class WriteQueue:
     def _isolate(self, batch: Batch, error: ValueError) -> None:
         """Find the row that the sink rejects by splitting the batch; drop the batch if it is a single row."""
         if pieces := batch.split():
-            # A piece gets its number when it is written. If it got its number now, smaller pieces with higher numbers
-            # would be written before later pieces, and the sink would ignore those as already stored.
+            # A piece gets its number when it is written. If all pieces got their numbers now and the first piece were
+            # split again, its parts would get higher numbers than the remaining pieces but be written before them. The
+            # sink would then ignore the remaining pieces as already stored.
             self._unsettled.put_back([piece._replace(sequence=0) for piece in pieces])
             return
         if records := batch.records():

@@ -2,8 +2,8 @@
 
 A *series* is the sum for one set of attributes; an export sends one *point* of each series. Sums are cumulative, so the
 next point corrects a point that was lost or sent twice. The instruments of the SDK are not used for two reasons: they
-can only record the thousands of runs in a summary of evicted records one by one, and they never drop the series of
-retired registrations.
+accept only one run per call, but a summary of evicted records may count thousands of runs; and they never drop the
+series of retired registrations.
 """
 
 from bisect import bisect_left

@@ -1,4 +1,4 @@
-"""Names of attributes and metrics, except those that only `triggers` uses and no convention defines.
+"""Names of attributes and metrics. Hassette's own names that only `triggers` uses are defined there.
 
 The first group contains names of OpenTelemetry's semantic conventions, and a test compares each name with
 ``opentelemetry.semconv``. They are repeated here because half of them are in a module of that package that may change

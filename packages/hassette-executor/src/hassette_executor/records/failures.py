@@ -19,7 +19,7 @@ MAX_GROUP = 8
 MAX_MESSAGE = 2_000
 """Characters kept of an exception's message and notes."""
 _GROUP_DEPTH = MAX_CHAIN // 2
-"""Number of causes that one level of groups uses up of `MAX_CHAIN`, so that nested groups stay bounded."""
+"""One level of exception groups counts as this many causes toward `MAX_CHAIN`, so that nested groups stay bounded."""
 
 
 class Frame(NamedTuple):

@@ -1,7 +1,8 @@
 """Ids of records, and the hours of counts.
 
-An id is a 63-bit integer: milliseconds since the Unix epoch, above a counter. Ids are strictly increasing in an
-executor. `CommandExecutor` assigns an id when it makes the record, so the time in the id is the end of the run.
+An id is a 63-bit integer: the high bits are milliseconds since the Unix epoch, the low 21 bits are a counter. Ids are
+strictly increasing in an executor. `CommandExecutor` assigns an id when it makes the record, so the time in the id is
+the end of the run.
 """
 
 COUNTER_BITS = 21

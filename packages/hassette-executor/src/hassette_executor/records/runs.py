@@ -33,7 +33,8 @@ class EventTrigger(NamedTuple):
         old_state: The entity's state before the event; None if there was none.
         new_state: The entity's state after the event; None if the entity was removed.
         context_id: Home Assistant's context id of the event.
-        parent_id: The id of the parent context; None unless another context, such as an automation's, caused the event.
+        parent_id: The id of the parent context, if another context caused the event, for example the context of an
+            automation; otherwise None.
         user_id: The id of the user who caused the event. For service calls of Hassette, it is the id of Hassette's
             user.
     """
@@ -120,8 +121,8 @@ class HandlerInvocation(NamedTuple):
     """One run of a listener's handler.
 
     Attributes:
-        id: Number of 63 bits, assigned when the record is made: milliseconds since the Unix epoch above a 21-bit
-            counter. Ids are strictly increasing in an executor. The store uses them as primary keys.
+        id: Number of 63 bits, assigned when the record is made: the high bits are milliseconds since the Unix epoch,
+            the low 21 bits a counter. Ids are strictly increasing in an executor. The store uses them as primary keys.
         registration: The listener.
         trigger: The event that the handler received.
         started_us: Wall-clock start.

@@ -16,7 +16,7 @@ SWEEP_NS = 250_000_000
 """Interval of the sweeper, and the age at which a run is reported as in progress. This time plus the flush interval is
 below one second, so a run is in the store within a second of its start."""
 SHORT_S = SWEEP_NS / 1e9
-"""If the deadline of a run is shorter than this, the timer is set for this deadline."""
+"""A run with a shorter deadline sets the timer to its own deadline."""
 _DRAIN_POLL_NS = 10_000_000
 
 

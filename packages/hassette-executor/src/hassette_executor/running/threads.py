@@ -88,7 +88,7 @@ class ThreadPool:
                     calls.remove(call)
                     self.busy -= calls is self._calls
                 elif not call.ended:
-                    # Only while the call runs: a thread that has ended its call no longer decrements `leaked`.
+                    # Count it only if the call still runs: a thread whose call has ended never decrements `leaked`.
                     self.leaked += 1
             if self._log is not None and self.leaked >= self._limit:
                 self._log.log(

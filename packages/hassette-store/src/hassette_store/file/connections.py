@@ -98,9 +98,9 @@ def connect_to_read(
 ) -> sqlite3.Connection:
     """Open a database file for reading, even on a read-only medium or in a directory of another user.
 
-    For a file with a write-ahead log, SQLite creates a ``-shm`` file next to it. If this user may not create that file,
-    the result is an `ImmutableFileConnection` if the log is empty or ``ignore_wal`` is true; otherwise this raises an
-    error. Close such a connection soon, because a framework may start and change the file.
+    For a file with a write-ahead log, SQLite creates a ``-shm`` file next to it. A user who may not create that file
+    gets an `ImmutableFileConnection`, provided that the log is empty or ``ignore_wal`` is true. In any other case,
+    this raises an error. Close an `ImmutableFileConnection` soon, because a framework may start and change the file.
 
     Args:
         path: The file.

@@ -89,8 +89,8 @@ def make_empty(file: Path, *, like: Path) -> None:
 
     Args:
         file: The file; it must not exist.
-        like: The file that the new file copies or replaces. If it does not exist, the new file gets the owner of the
-            directory, and the default mode without permissions that the directory lacks.
+        like: The file that the new file copies or replaces. If it does not exist, the new file gets the owner of its
+            directory and the default mode, but no permission that the directory does not have.
 
     Raises:
         OSError: The file cannot be created.

@@ -12,7 +12,8 @@ from hassette_store.settings import Synchronous
 
 Result = TypeVar("Result")
 
-# Enough for 19 insertions in 4 sizes and for the other statements, so that SQLite compiles each only once.
+# Enough for all statements of a batch: each of the 19 insertions exists for 1, 8, 64 and 512 rows. So SQLite compiles
+# each statement only once.
 _CACHED_STATEMENTS: Final = 128
 # `Writer.run` passes this statement to aiosqlite's executemany, which accepts only writing statements. It never runs.
 _NEVER_RUN: Final = "DELETE FROM sessions WHERE false"

@@ -52,7 +52,7 @@ def missing_bytes(path: Path, header: bytes) -> int:
     page_bytes = 65_536 if page_bytes == 1 else page_bytes
     pages = int.from_bytes(header[28:32], "big")
     if header[24:28] != header[92:96]:
-        # An old version of SQLite wrote the file last and did not update the number of pages.
+        # The last program that wrote to the file used an old SQLite, which does not update the number of pages.
         return 0
     return pages * page_bytes - path.stat().st_size
 

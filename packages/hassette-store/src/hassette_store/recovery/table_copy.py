@@ -122,7 +122,8 @@ class TableCopy:
             if stopped_at == "damage":
                 if limit == 1:
                     return first, last, False
-                # Python reads one row ahead and loses the row before the damage, so read single rows from here on.
+                # Python fetches the next row before it returns the current one. If the next row is damaged, the
+                # current row is lost, too. So read the rows one by one from here on.
                 limit = 1
         return first, last, False
 
@@ -161,7 +162,7 @@ class TableCopy:
         return rows, "limit" if len(rows) == limit else "end"
 
     def _drop_wrong_last(self, rows: list[Row], following: Row, *, descending: bool) -> None:
-        """If the rows before and after the last row are in order with each other, drop the last row: its key is wrong.
+        """If ``following`` fits after the last row but one, drop the last row of ``rows``: its key is wrong.
 
         If it were kept, reading would continue from the wrong key and skip rows.
         """

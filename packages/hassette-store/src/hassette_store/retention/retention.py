@@ -32,7 +32,8 @@ logger = logging.getLogger(__name__)
 _PAUSE_FACTOR: Final = 4
 _MIN_PAUSE_S: Final = 0.005
 _STEPS_A_CHECKPOINT: Final = 16
-# Rows of `store_state`. Runs with lower ids have been processed: successes for the first row, all runs for the second.
+# Names of two rows of `store_state`. The value of each is a run id. All successes below the first value, and all runs
+# below the second value, have been processed.
 _PROGRESS: Final = ("successes_below", "all_runs_below")
 _CONDITIONS_OF_RUNS: Final = ("status = 0", "true")
 

@@ -31,7 +31,7 @@ class Insertion:
         rows: Key of the rows in `EncodedBatch.rows`.
         table: The table.
         columns: Its columns. The first value of a row is never NULL, because NULL marks an unused place.
-        select: Expressions over ``column1``, ``column2``… of the rows, if they are not inserted unchanged.
+        select: Expressions over ``column1``, ``column2``… of the rows; by default the values are inserted as they are.
         join: ``JOIN`` clause with another table, if the rows need one.
         conflict: ``ON CONFLICT`` clause. Without one, a row that exists already is an error.
     """

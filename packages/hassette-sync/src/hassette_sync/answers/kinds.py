@@ -91,7 +91,7 @@ class RegistrationRef(Answer):
 
     @property
     def title(self) -> str:
-        """``app.instance.name``, without the instance if it is empty, ``default``, or the app's key."""
+        """``app.instance.name``; ``app.name`` if the instance has no name or is named ``default`` or like the app."""
         return (
             f"{self.app}.{self.name}"
             if self.instance in ("", self.app, "default")

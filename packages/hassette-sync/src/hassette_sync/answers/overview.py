@@ -14,7 +14,7 @@ class Accounting(Answer):
         executed: Runs that have ended.
         persisted: Runs that the history contains.
         waiting: Runs that are not stored yet.
-        shed: Runs without a row, by reason. The counts include them.
+        shed: Runs without a row, by reason. ``executed`` includes them.
     """
 
     executed: int

@@ -13,7 +13,7 @@ class Session(Answer):
         facts: Versions and similar facts.
         runs: Number of runs that ended in the session.
         failures: Number of failed runs. A run that a crash interrupted counts only while its row exists.
-        lost_runs: Number of runs without a row. The counts include them.
+        lost_runs: Number of runs without a row. ``runs`` and ``failures`` include them.
         lost_details: Number of lost log lines, service calls and other details.
     """
 

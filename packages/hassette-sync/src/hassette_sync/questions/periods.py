@@ -76,7 +76,7 @@ def _known_since(kept: Row, until_us: int) -> int:
 
 
 async def _has_expired(transaction: ReadTransaction, kept: Row, hour: int) -> bool:
-    """Return whether there is a time since this hour that has daily statistics, but no longer hourly ones."""
+    """Return whether hourly statistics from this hour on have been deleted, while the daily ones still exist."""
     if kept["first_hour"] is not None and hour >= kept["first_hour"]:
         return False
     below = kept["first_hour"] // 24 if kept["first_hour"] is not None else None

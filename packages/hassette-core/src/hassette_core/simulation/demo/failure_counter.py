@@ -37,7 +37,8 @@ class FailureCounter:
     async def catch_up(self, feed: Feed) -> None:
         """Count the failed runs that ended after `follow` was cancelled, for example the last one of the process."""
         async with feed.subscribe(after=self._last_id, limit=MAX_BUFFERED_RUNS) as rest:
-            # The feed returns the records in memory at once. Close the subscription after them.
+            # The feed returns the retained records immediately. `call_soon` closes the subscription after them, so that
+            # the loop ends.
             asyncio.get_running_loop().call_soon(rest.close)
             async for records in rest:
                 for record in records:

@@ -10,6 +10,7 @@
 --   * Tables are STRICT: SQLite rejects a value of the wrong type.
 --   * References are declared but not enforced (foreign_keys is off): a check would cost a look-up per row. The only
 --     writer keeps them valid, and `hassette telemetry check` checks them.
+--   * An evicted run was dropped from the full write queue before it got a row. Only the statistics count it.
 --   * Readers can use the views at the end, which have plain columns and hide the encoding.
 
 -- Section 1: repeated texts, stored once.
@@ -43,7 +44,7 @@ CREATE TABLE sessions (
     facts         TEXT NOT NULL DEFAULT '{}',  -- JSON object: versions, time zone and other facts from the framework
     last_sequence INTEGER NOT NULL DEFAULT 0,  -- number of the last stored batch: a retried batch is not stored twice
     first_id      INTEGER,                     -- the lowest run id of the session; NULL while it has none
-    last_id       INTEGER,                     -- the highest run id of the session; evicted runs do not count
+    last_id       INTEGER,                     -- the highest run id of the session, of the runs that have a row
     runs          INTEGER NOT NULL DEFAULT 0,  -- number of runs that ended in the session, including evicted runs
     failures      INTEGER NOT NULL DEFAULT 0,  -- number of errors and timeouts; a normal stop adds interrupted runs
     lost_runs     INTEGER NOT NULL DEFAULT 0,  -- number of runs without a row (the statistics count them)
