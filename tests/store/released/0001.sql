@@ -256,7 +256,7 @@ CREATE TABLE sessions (
     first_id      INTEGER,                     -- the lowest run id of the session; NULL while it has none
     last_id       INTEGER,                     -- the highest run id of the session, of the runs that have a row
     runs          INTEGER NOT NULL DEFAULT 0,  -- number of runs that ended in the session, including evicted runs
-    failures      INTEGER NOT NULL DEFAULT 0,  -- number of errors and timeouts; a normal stop adds interrupted runs
+    failures      INTEGER NOT NULL DEFAULT 0,  -- number of errors and timeouts; after a normal stop, interrupted runs too
     lost_runs     INTEGER NOT NULL DEFAULT 0,  -- number of runs without a row (the statistics count them)
     lost_details  INTEGER NOT NULL DEFAULT 0   -- number of log lines, service calls and other details that were lost
 ) STRICT;

@@ -42,9 +42,9 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clocks. `call_later` needs a running event loop.
 
-    Timers run in the context (`contextvars`) in which this object was created. If they ran in the caller's context
-    instead, log lines about a timer that a handler has set would be recorded with that handler's run, or would count as
-    lost after the run.
+    Timers run in the context (`contextvars`) in which this object was created. Otherwise log lines of
+    a timer that a handler has set would be added to that handler's run. After the end of the run, they would count as
+    lost.
     """
 
     def __init__(self) -> None:

@@ -293,12 +293,12 @@ class CommandExecutor:
         if outcome.kind is None:
             return outcome.status, None, outcome.reraise
         if outcome.status is not Status.TIMED_OUT:
-            assert raised is not None  # only an exception gives an outcome with a kind
+            assert raised is not None  # a failure that is not a timeout always has an exception
             failure = take_failure(outcome.kind, raised, with_frames=outcome.with_frames, redact=self._scope.redact)
             return outcome.status, failure, outcome.reraise
         text = str(ExecutionTimeoutError(execution.timeout_s))
         if execution.waits_for_thread:
-            text = f"no thread became free within its deadline of {execution.timeout_s:g} s"
+            text = f"the deadline of {execution.timeout_s:g} s passed before a thread became free"
         # The frames of the CancelledError show where the run was stopped. Another exception is recorded as the cause.
         taken = take_failure(outcome.kind, raised, redact=self._scope.redact) if raised is not None else None
         failure = Failure(

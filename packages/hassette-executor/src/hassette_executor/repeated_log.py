@@ -45,7 +45,7 @@ class RepeatedLog:
         """Write the line, or count it.
 
         Args:
-            kind: Key of the interval: one line per kind and interval is written.
+            kind: Groups the lines. At most one line of each kind is written per interval.
             level: A `logging` level.
             message: A constant message; ``extra`` holds the facts.
             args: Arguments of the message, formatted only if the line is written.

@@ -40,9 +40,9 @@ class ExecutorSettings:
         hook_timeout_s: Time limit of an error hook, in seconds.
         hooks_at_once: How many error hooks run at the same time; further hooks are refused and counted.
         log_interval_s: A repeated log line is written once in this many seconds, with a count.
-        feed_records: How many records the live feed retains for subscribers that return, as long as these records use
-            no more than a quarter of `max_bytes`. A subscriber with waiting records of more than half of `max_bytes` is
-            disconnected.
+        feed_records: How many records the live feed retains for subscribers that reconnect, as long as these records
+            use no more than a quarter of `max_bytes`. A subscriber with waiting records of more than half of
+            `max_bytes` is disconnected.
 
     Raises:
         SettingError: A value is out of range; the message names the key.

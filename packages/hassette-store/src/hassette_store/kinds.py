@@ -1,4 +1,4 @@
-"""Kinds of runs: one table from which the store derives its loops, statements and columns.
+"""Kinds of runs. The store makes its loops, SQL statements and lists of columns from one tuple, `KINDS`.
 
 Within the store, only the schema (``migrations/sql/``), `hassette_store.rows` and the encoder also depend on a
 specific kind.

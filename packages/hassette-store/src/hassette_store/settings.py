@@ -15,8 +15,7 @@ class StoreSettings:
         synchronous: ``"full"``: each batch is on the disk before it counts as written, so a power cut loses at most
             the last flush interval. ``"normal"``: a power cut may lose all batches since the last checkpoint. Neither
             damages the file.
-        keep_successes_days: Days for which successful runs are kept. If ``keep_failures_days`` is lower, it applies to
-            them as well.
+        keep_successes_days: Days for which successful runs are kept. Never longer than ``keep_failures_days``.
         keep_failures_days: Days for which all other runs are kept.
         keep_newest: Number of runs of each registration that are kept at any age, at most 10,000.
         keep_hourly_days: Days for which hourly statistics are kept.
@@ -51,7 +50,7 @@ class StoreSettings:
             if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
                 raise ValueError(f"{key} must be a number from {least:g} to {most:g}, got {value!r}")
         if not isinstance(self.keep_newest, int):  # pyright: ignore[reportUnnecessaryIsInstance]  it comes from a file
-            raise ValueError(f"keep_newest must be a whole number, got {self.keep_newest!r}")  # noqa: TRY004  a setting is a value
+            raise ValueError(f"keep_newest must be a whole number, got {self.keep_newest!r}")  # noqa: TRY004  a wrong type in a setting is a ValueError, too
         if self.keep_hourly_days > self.keep_daily_days:
             raise ValueError(
                 f"keep_hourly_days must be at most keep_daily_days ({self.keep_daily_days:g}), "

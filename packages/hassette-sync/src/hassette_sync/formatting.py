@@ -16,7 +16,7 @@ _REASON_LABELS = {
     "queue_full_bytes": "queue full (memory)",
     "rejected_row": "rejected by the database",
     "stop_deadline": "shutdown deadline",
-    "late_effect": "after the run was recorded",
+    "late_effect": "arrived after the run was recorded",
     "predicate_failed": "condition raised an error",
 }
 INCIDENT_LABELS = {

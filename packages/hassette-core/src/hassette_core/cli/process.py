@@ -1,4 +1,4 @@
-"""Run the framework as a process: exit codes, signals, and an exit that hung threads cannot prevent."""
+"""Run the framework as a process: exit codes, signals, and an exit that is not blocked by hung threads."""
 
 import asyncio
 import os

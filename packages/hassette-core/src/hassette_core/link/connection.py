@@ -129,7 +129,7 @@ class Connection:
             self._listening.cancel()
             await asyncio.wait((self._listening,))
             if not self._listening.cancelled():
-                self._listening.exception()  # wait_until_lost has returned it
+                self._listening.exception()  # otherwise asyncio logs it; `wait_until_lost` has already returned it
 
     async def command(self, action: str, command: str, **fields: Any) -> Any:
         """Send a command and return the ``result`` of the answer.
@@ -184,7 +184,8 @@ class Connection:
             answered.set()
 
         # hass-client's send_command waits for a result, and Home Assistant answers a ping with a pong instead. The pong
-        # has the id of the ping, as an event has the id of its subscription. So the ping is sent as a subscription.
+        # has the id of the ping, in the same way that an event has the id of its subscription. So the ping is sent as a
+        # subscription.
         pinging = self._start(self._client.subscribe(receive_answer, "ping"))
         waiting = self._start(answered.wait())
         try:

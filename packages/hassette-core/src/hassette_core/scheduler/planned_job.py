@@ -149,10 +149,11 @@ class PlannedJob:
         now = self._clock.now()
         if self.plan is not None and self.plan.base is not None and self.plan.base <= now:
             if self.plan.at <= now:
-                self._plan_calendar(
-                    self.plan.base
-                )  # the clock was set forward past the run, so it is late and runs now
-            else:  # the run waits for its jitter; a search from now would skip it
+                # The clock was set forward past the run, so it is late and runs now.
+                self._plan_calendar(self.plan.base)
+            else:
+                # The scheduled time has passed, and the run only waits for its jitter. A new plan from now would skip
+                # this run.
                 self.plan = self._at(self.plan.at, self.plan.base)
             return
         self._plan_calendar(self.schedule.next_after(now if last is None else max(now, last), place))

@@ -143,9 +143,9 @@ class Cron:
     """A cron expression of five fields, or of six fields, the first of which is seconds.
 
     On days on which daylight saving time begins or ends, the rules of Debian's cron apply. An expression with fixed
-    times (neither the second, the minute nor the hour field begins with ``*``) runs like a daily job: the first time if
-    clocks show the time twice, and in the first minute after the skipped time if clocks skip it. Any other expression
-    runs in both passes of a repeated hour, and not in a skipped hour.
+    times (neither the second, the minute nor the hour field begins with ``*``) runs like a daily job. If clocks show
+    the time twice, it runs only at the first of the two. If clocks skip the time, it runs in the first minute after the
+    skipped time. Any other expression runs in both passes of a repeated hour, and not in a skipped hour.
 
     Attributes:
         expression: The expression, such as ``0 7 * * MON-FRI``.

@@ -37,8 +37,9 @@ class StateCache:
         """Replace all states, except those of entities that have changed since `begin_load`.
 
         The answer to ``get_states`` already contains the changes that Home Assistant sent before it. Changes sent
-        after the answer are newer. Both may arrive before `load`, because the answer reaches this object through a
-        future. So a change since `begin_load` is never older than the fetched state of the entity.
+        after the answer are newer. Changes of both kinds may be applied before `load` is called, because the answer
+        reaches this object through a future. So a change since `begin_load` is never older than the fetched state of
+        the entity.
         """
         changed = self._changed_while_loading or set()
         fetched = {state.entity_id: state for state in states}

@@ -67,7 +67,7 @@ class BatchBuilder:
         if (counted := self._skipped.get(key)) is not None:
             count += counted.count
         else:
-            # With only one hour left there is nothing older to merge, so the limit may be exceeded.
+            # If all counts belong to the same hour, there is no older hour to merge, so the limit may be exceeded.
             if len(self._skipped) >= self._limits.skip_counts and len(self._skip_hours) > 1:
                 self._merge_oldest_hours()
                 self.count_skip(registration, hour_us, reason, count)

@@ -94,7 +94,7 @@ class FeedSubscription:
 
 
 class Feed:
-    """Passes records to live subscribers, and retains the newest records for subscribers that return.
+    """Passes records to live subscribers, and retains the newest records for subscribers that reconnect.
 
     Publishing never waits. Each subscriber has a bounded buffer. If the buffer of a subscriber is full, the subscriber
     is disconnected with an error.

@@ -21,7 +21,7 @@ class FlushWaiters:
 
         Args:
             newest_id: Id of the newest record of this flush.
-            sequence: The batch with the announcements that wait now gets this number or a higher number.
+            sequence: Lowest number that the batch with the currently waiting announcements can get.
         """
         flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiter = (newest_id, sequence, flushed)

@@ -65,7 +65,7 @@ class OutcomeLog:
     async def close(self) -> None:
         """Wait up to one second for waiting lines, then stop the thread.
 
-        After that second, `close` does not wait for the log. Records without a line count as skipped.
+        After that second, `close` does not wait for the log. Records whose line was not written are counted as skipped.
         """
         if self._writing is not None:
             await asyncio.wait({self._writing}, timeout=1)

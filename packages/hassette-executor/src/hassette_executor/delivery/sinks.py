@@ -21,8 +21,8 @@ class RecordSink(Protocol):
         A batch whose ``sequence`` is already stored is ignored.
 
         Raises:
-            ValueError: The sink can never store a row of the batch. The queue splits the batch until the row is alone,
-                counts it as lost, and sends the rest again.
+            ValueError: The batch contains a row that the sink can never store. The queue splits the batch until the row
+                is alone, counts it as lost, and sends the rest again.
             Exception: Any other error. The queue retries the same batch later.
         """
         ...

@@ -83,7 +83,7 @@ class Summaries:
     def _sums_of(self, registration: Registration, hour_us: int) -> _Sums:
         key = (registration.key, hour_us)
         if (sums := self._sums.get(key)) is None:
-            # With only one hour left there is nothing older to merge, so the limit may be exceeded.
+            # If all counts belong to the same hour, there is no older hour to merge, so the limit may be exceeded.
             if len(self._sums) >= self._limit and len(self._hours) > 1:
                 self._merge_oldest_hours()
                 return self._sums_of(registration, hour_us)

@@ -179,8 +179,8 @@ class WriteQueue:
         if left:
             self.shed["stop_deadline"] += left
         summarised = self.builder.drop_summaries() + sum(batch.summarised_runs for batch in unsettled)
-        # The other announcements stay in batches with their old numbers. If the sink has stored such a batch, it
-        # ignores the batch after the next start.
+        # Summaries are dropped; all other announcements stay in batches with their old numbers. If the sink has stored
+        # such a batch, it ignores the batch after the next start.
         self._unsettled.keep_announcements(batch._replace(summaries=()) for batch in unsettled)
         facts: dict[str, object] = {"waiting": self._announcement_counts(), "deadline_s": timeout_s}
         if left or summarised:

@@ -184,7 +184,7 @@ class Batch(NamedTuple):
     def announcement_counts(self) -> dict[str, int]:
         """Return the number of announcements by field, except summaries and the list of runs in progress.
 
-        A skip or loss adds its own count.
+        A `SkipCount` or `Loss` counts as many announcements as its ``count``.
         """
         counts = {
             "registered": len(self.registered),

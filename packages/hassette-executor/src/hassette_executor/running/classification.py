@@ -34,7 +34,8 @@ TIMED_OUT = Outcome(Status.TIMED_OUT, "timeout", True, False)
 FAILED = Outcome(Status.ERROR, "exception", True, False)
 INTERPRETER_EXIT = Outcome(Status.ERROR, "exit", True, True)
 _LONGEST_CONTEXT = 32
-_ORDINARY = (Exception, asyncio.CancelledError)  # a union inside the function would be created again for each run
+# A constant, because `Exception | CancelledError` in the function would be created again for each run.
+_ORDINARY = (Exception, asyncio.CancelledError)
 
 
 def replaces_cancellation(raised: BaseException) -> bool:

@@ -32,8 +32,8 @@ class InFlight:
         sweeps_regularly: Whether the timer calls the sweeper within `SWEEP_NS`. It is False if all executions are
             already reported, because the sweeper then only has to run at the next deadline.
         wall_offset_ns: Difference of the wall clock and the monotonic clock, which saves the hot path one clock read.
-            It is read again each time the timer is set, so it is right within `SWEEP_NS` after a step of the wall
-            clock.
+            It is read again each time the timer is set, so after a step of the wall clock it is correct again within
+            `SWEEP_NS`.
     """
 
     def __init__(

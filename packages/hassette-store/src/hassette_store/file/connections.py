@@ -99,8 +99,9 @@ def connect_to_read(
     """Open a database file for reading, even on a read-only medium or in a directory of another user.
 
     For a file with a write-ahead log, SQLite creates a ``-shm`` file next to it. A user who may not create that file
-    gets an `ImmutableFileConnection`, provided that the log is empty or ``ignore_wal`` is true. In any other case,
-    this raises an error. Close an `ImmutableFileConnection` soon, because a framework may start and change the file.
+    gets an `ImmutableFileConnection`, provided that the log is empty or ``ignore_wal`` is true. If the log is not empty
+    and ``ignore_wal`` is false, such a user gets an error. Close an `ImmutableFileConnection` soon, because a framework
+    may start and change the file.
 
     Args:
         path: The file.

@@ -27,7 +27,7 @@ def _registration(kind: RunKind) -> str:
         """
 
 
-# Each statement inserts placeholders for the ids in the table `lost`, with the values that follow from other rows.
+# Each statement inserts placeholders for the ids in the table `lost`, with values that can be computed from other rows.
 _PLACEHOLDERS: Final = {
     "names": f"INSERT OR IGNORE INTO names (id, name) SELECT id, {_NUMBERED} FROM lost",
     "sessions": f"""

@@ -148,9 +148,9 @@ class TableCopy:
                 this = self._key_of(row)
                 if this == until:
                     return rows, "end"
-                # A damaged page may look undamaged but contain a wrong key. A key that is too low would make reading
-                # go back and never end; a key that is too high would make it stop early. So compare the keys here
-                # instead of putting the end into the statement.
+                # A damaged page may look undamaged but contain a wrong key. A key that is too low would make reading go
+                # back and never end; a key that is too high would make it stop early. So compare the keys here, instead
+                # of adding the upper limit of the range to the statement.
                 lower, upper = (until, previous) if descending else (previous, until)
                 if (lower and not _is_less(lower, this)) or (upper and not _is_less(this, upper)):
                     self._drop_wrong_last(rows, this, descending=descending)
@@ -162,7 +162,7 @@ class TableCopy:
         return rows, "limit" if len(rows) == limit else "end"
 
     def _drop_wrong_last(self, rows: list[Row], following: Row, *, descending: bool) -> None:
-        """If ``following`` fits after the last row but one, drop the last row of ``rows``: its key is wrong.
+        """If ``following`` fits after the second-to-last row of ``rows``, drop the last row: its key is wrong.
 
         If it were kept, reading would continue from the wrong key and skip rows.
         """

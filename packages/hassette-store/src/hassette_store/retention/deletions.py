@@ -99,9 +99,10 @@ class Deletions:
             yield await self._writer.run_and_adapt(work)
 
     async def delete_formerly_newest(self) -> Steps:
-        """Delete old runs that were among the newest when they reached their age limit, but no longer are.
+        """Delete runs that were among the newest when `delete_runs` passed them, and no longer are.
 
-        The progress of `delete_runs` is already beyond them. There are few such runs, so search by registration.
+        Newer runs have taken their places since. `delete_runs` does not look at them again. There are few such runs, so
+        search by registration.
         """
         for kind in KINDS:
             find = find_formerly_newest_sql(kind)

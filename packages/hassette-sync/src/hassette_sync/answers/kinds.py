@@ -91,7 +91,7 @@ class RegistrationRef(Answer):
 
     @property
     def title(self) -> str:
-        """``app.instance.name``; ``app.name`` if the instance has no name or is named ``default`` or like the app."""
+        """``app.instance.name``; ``app.name`` if the instance has no name, or the name ``default`` or the app's."""
         return (
             f"{self.app}.{self.name}"
             if self.instance in ("", self.app, "default")

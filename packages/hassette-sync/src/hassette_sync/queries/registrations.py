@@ -4,10 +4,9 @@
 
 from hassette_sync.queries.kinds import KIND, LISTENS_TO, union
 
-# A stop of the framework does not mean that an app removed its handlers and jobs. But the next start sets retired_us to
-# the end of the session, and earlier versions wrote retired_us during a shutdown. So take the newest session in which
-# an app has registered something. Ignore each retired_us in the last 30 seconds of that session or after its end. A
-# later session whose apps have not started yet does not count.
+# A stop of the framework also sets retired_us, although no app removed anything: the next start sets it to the end of
+# the session, and earlier versions set it during a shutdown. So a retired_us counts only if it is more than 30 seconds
+# before the end of the newest session in which an app registered something.
 _RETIRED = """
 CASE WHEN retired_us < coalesce(
     (SELECT ended_us - 30000000 FROM sessions WHERE started_us <= (SELECT max(last_registered_us) FROM registrations)

@@ -20,7 +20,9 @@ _MAX_POINTS = 400
 
 
 async def end_of_now(transaction: ReadTransaction) -> int:
-    """Return the end of a range until now: one second from now, or from the newest run if it is in the future.
+    """Return the end of a range that lasts until now.
+
+    This is one second after the present time, or one second after the newest run if that run is in the future.
 
     If a clock was ahead, the history contains runs with a future time. Ids only increase, so new runs also get a future
     id until the corrected clock reaches that time. Questions about the present must include these runs.
@@ -51,8 +53,9 @@ async def covered_range(transaction: ReadTransaction, time_range: TimeRange | No
 async def periods_of(transaction: ReadTransaction, time_range: TimeRange | None) -> Periods:
     """Return the whole hours that cover a range, or the days if it is long or its hourly statistics have expired.
 
-    A range that ends in the future is cut to `end_of_now`. A range of more than 400 days that begins before the history
-    is cut to the history. Calling this function with the range of the returned periods returns the same periods.
+    A range that ends in the future is cut to `end_of_now`. If a range is longer than 400 days and begins before the
+    history, its start moves to the start of the history. Calling this function with the range of the returned periods
+    returns the same periods.
     """
     now = await end_of_now(transaction)
     asked = await resolve(transaction, time_range)

@@ -114,7 +114,7 @@ def _lines(points: tuple[TimelinePoint, ...], step: float, slowest: int) -> tupl
 
 
 def _round_up(value: int) -> int:
-    """Round up to a number whose half is a round number, such as 2, 4, 10, 20, 40 or 100."""
+    """Round up to 2, 4, 10, 20, 40, 100 and so on, so that half of the number is round, too."""
     if value <= 2:
         return 2
     magnitude = 10 ** int(math.log10(value))

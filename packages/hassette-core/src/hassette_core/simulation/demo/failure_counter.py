@@ -37,8 +37,8 @@ class FailureCounter:
     async def catch_up(self, feed: Feed) -> None:
         """Count the failed runs that ended after `follow` was cancelled, for example the last one of the process."""
         async with feed.subscribe(after=self._last_id, limit=MAX_BUFFERED_RUNS) as rest:
-            # The feed returns the retained records immediately. `call_soon` closes the subscription after them, so that
-            # the loop ends.
+            # The feed returns the retained records immediately. `call_soon` closes the subscription after they are
+            # read, so that the `async for` below ends.
             asyncio.get_running_loop().call_soon(rest.close)
             async for records in rest:
                 for record in records:

@@ -46,7 +46,7 @@ CREATE TABLE sessions (
     first_id      INTEGER,                     -- the lowest run id of the session; NULL while it has none
     last_id       INTEGER,                     -- the highest run id of the session, of the runs that have a row
     runs          INTEGER NOT NULL DEFAULT 0,  -- number of runs that ended in the session, including evicted runs
-    failures      INTEGER NOT NULL DEFAULT 0,  -- number of errors and timeouts; a normal stop adds interrupted runs
+    failures      INTEGER NOT NULL DEFAULT 0,  -- number of errors and timeouts; after a normal stop, interrupted runs too
     lost_runs     INTEGER NOT NULL DEFAULT 0,  -- number of runs without a row (the statistics count them)
     lost_details  INTEGER NOT NULL DEFAULT 0   -- number of log lines, service calls and other details that were lost
 ) STRICT;
@@ -114,7 +114,7 @@ CREATE TABLE handler_invocations (
 ) STRICT;
 -- Index for the runs of one registration, newest first (each index entry contains the id).
 CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
--- Indexes for the runs without success, newest first, of all registrations and of one. Successes have no entry. A query
+-- Two indexes for unsuccessful runs, newest first: one for all registrations, one for a single registration. A query
 -- must repeat the condition to use an index: `status <> 0 AND status = ?`.
 CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (id, status) WHERE status <> 0;
 CREATE INDEX handler_invocations_unsuccessful_by_listener ON handler_invocations (listener_id) WHERE status <> 0;
@@ -320,9 +320,9 @@ CREATE TABLE store_state (
 ) WITHOUT ROWID, STRICT;
 
 -- Section 9: views for readers, with plain columns. A query with `WHERE id < ? ORDER BY id DESC LIMIT ?` on a view
--- reads along the primary keys, if both halves of the union have the same affinity in each column: so NULL is cast to
--- the type of the other half. `due_us` needs no cast: the other half is an expression, and neither an expression nor
--- NULL has an affinity.
+-- reads along the primary keys only if each column has the same affinity in both SELECTs of the union. Therefore a NULL
+-- column is cast to the type of the column in the other SELECT. `due_us` needs no cast, because it is an expression in
+-- one SELECT and NULL in the other, and both have no affinity.
 
 -- Listeners and jobs in one list.
 CREATE VIEW registrations (
