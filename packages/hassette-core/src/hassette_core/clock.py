@@ -149,7 +149,7 @@ class ManualClock:
 
 
 STEP = timedelta(seconds=1)
-"""The wall clock counts as set when it has moved by more than this relative to the monotonic clock."""
+"""If the wall clock moves by more than this relative to the monotonic clock, it is assumed to have been set."""
 
 
 class ClockDrift:
@@ -164,7 +164,7 @@ class ClockDrift:
         self.reset()
 
     def reset(self) -> None:
-        """Measure later jumps from the current difference of the clocks."""
+        """Use the current difference of the clocks as the new reference; only later changes count as jumps."""
         self._wall = self._clock.now()
         self._monotonic_ns = self._clock.monotonic_ns()
 
@@ -172,7 +172,7 @@ class ClockDrift:
         """Return a jump of the wall clock, and measure later jumps from now on.
 
         The result is positive for a jump forward, negative for a jump back, and zero if there is no jump of more than
-        `STEP`. In the last case, smaller differences are kept and add up.
+        `STEP`. Differences below `STEP` add up until they exceed it.
         """
         passed = timedelta(microseconds=(self._clock.monotonic_ns() - self._monotonic_ns) / 1000)
         jump = self._clock.now() - self._wall - passed

@@ -13,8 +13,8 @@ parameter that cannot be provided. With ``runs_in="async"``, the callable return
 executor calls it in a thread, and the call does the work."""
 
 
-# Commands are not frozen: a frozen dataclass of four fields takes three times as long to create, once per event and
-# listener. No code changes a command after it is created.
+# Commands are not frozen. Creating a frozen dataclass with four fields takes three times as long, and a command is
+# created for each event and listener. No code changes a command after it is created.
 @dataclass(slots=True, kw_only=True, eq=False)
 class InvokeHandler:
     """Run a listener's handler for one event.

@@ -26,8 +26,8 @@ class ExecutorSettings:
             the interval.
         max_records: How many records may wait for a sink. Above this number, records are evicted and counted.
         max_bytes: How many bytes the waiting records may use, by estimate. Above it, records are evicted and counted.
-        retry_min_s: Upper bound of the pause after the first failed write, in seconds. It doubles with each further
-            failure. The pause is random, at least half of the bound.
+        retry_min_s: The first pause after a failed write is random, between half of this value and this value, in
+            seconds. Both bounds double with each further failure, up to `retry_max_s`.
         retry_max_s: The longest pause between two attempts to write, in seconds. A write that takes longer is logged.
         stop_timeout_s: How long `stop` waits for runs (half of this time), error hooks and the flush together, in
             seconds. Records that are not written by then are counted and logged.
@@ -41,8 +41,8 @@ class ExecutorSettings:
         hooks_at_once: How many error hooks run at the same time; further hooks are refused and counted.
         log_interval_s: A repeated log line is written once in this many seconds, with a count.
         feed_records: How many records the live feed retains for subscribers that reconnect, as long as these records
-            use no more than a quarter of `max_bytes`. A subscriber with waiting records of more than half of
-            `max_bytes` is disconnected.
+            use no more than a quarter of `max_bytes`. A subscriber is disconnected when its waiting records use
+            more than half of `max_bytes`.
 
     Raises:
         SettingError: A value is out of range; the message names the key.
@@ -86,7 +86,8 @@ class ExecutorLimits:
     """Fixed limits of an executor. Users have no reason to change them; tests make them small.
 
     Attributes:
-        last_id_s: How long a sink may take to return its last id at startup, in seconds. Automations start after it.
+        last_id_s: How long a sink may take to return its last id at startup, in seconds. Automations
+            start only after the ids are returned, or after this time.
         skip_counts: How many counts of skipped triggers the next batch may hold, by registration, hour and reason.
             Above this number, the oldest hours are merged.
         summaries: How many summaries of evicted records the next batch may hold, about 1 kB each. Enough for 200

@@ -184,7 +184,8 @@ def _copy(path: Path, to: Path, progress: Progress | None, pages_at_once: int) -
     try:
         target = replace_invalid_text(sqlite3.connect(to))
         try:
-            # One read transaction for the whole copy. Without it, SQLite would restart after each commit.
+            # One read transaction for the whole copy. Without it, SQLite would start the copy again after each commit
+            # of the framework.
             source.execute("BEGIN")
             source.execute("SELECT 1 FROM sqlite_master").fetchone()
             source.backup(

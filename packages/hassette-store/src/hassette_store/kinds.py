@@ -113,7 +113,7 @@ JOB: Final = RunKind(
 KINDS: Final = (HANDLER, JOB)
 
 NAMED_COLUMNS: Final = {"event_type_id": "event_type", "entity_id": "entity_id", "user_id": "user_id"}
-"""Columns of triggers that refer to the table ``names``, and for each the field of the trigger that contains the name.
+"""Maps each trigger column that holds an id of the table ``names`` to the trigger's field that holds the name itself.
 Every other column in ``running_columns`` has the same name as its field."""
 
 RUNNING_COLUMNS: Final = (

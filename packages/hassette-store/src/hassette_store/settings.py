@@ -25,7 +25,7 @@ class StoreSettings:
         heartbeat_s: Seconds between heartbeats when nothing else is written, at most 5. The time of a crash is known
             to within this interval.
         check_limit_s: Time limit for a check of the file, in seconds. The file is checked after a crash, before an
-            upgrade, and after damage was found in use.
+            upgrade, and after SQLite found damage while the file was in use.
         salvage_limit_s: Time limit for copying the readable rows of a damaged file, in seconds.
         upgrade_limit_s: Time limit for a schema upgrade, in seconds. An upgrade that takes longer is undone.
     """

@@ -67,7 +67,8 @@ def _read(file: Path) -> str:
 
 
 def _remove_non_tables(tables: dict[str, Any], path: tuple[str, ...], problems: Problems) -> None:
-    # Check this before tables of the environment replace tables of the file, because that would hide the problem.
+    # Check this before tables of the environment replace tables of the file, because the replacement would hide the
+    # problem.
     for name in [name for name, table in tables.items() if not isinstance(table, dict)]:
         problems.add_not_a_table((*path, name), tables.pop(name))
 

@@ -23,7 +23,7 @@ def _known_time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("a time zone such as 'Europe/Vienna'") from None
+        raise ValueError("a time zone such as 'Europe/Vienna'") from None  # the end of "<key> must be ..."
     return name
 
 

@@ -126,7 +126,8 @@ def _table(model: type[BaseModel], path: tuple[str | int, ...]) -> type[Any]:
     table: type[Any] = model
     for part in path:
         field = table.model_fields.get(str(part)) if issubclass(table, BaseModel) else None
-        # A part that is not a field is an app key. The previous part, `apps`, has already set `table` to `AppEntry`.
+        # If a part is not a field, it is an app key. Then `table` needs no change, because the previous part, `apps`,
+        # has already set it to `AppEntry`.
         for kind in (field.annotation, *get_args(field.annotation)) if field is not None else ():
             if isinstance(kind, type) and (is_dataclass(kind) or issubclass(kind, BaseModel)):
                 table = kind

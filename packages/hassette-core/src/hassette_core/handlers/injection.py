@@ -140,7 +140,10 @@ def _marker(parameter: inspect.Parameter, annotation: Any) -> ParameterMarker | 
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:
-    """Return the annotation without ``| None``, and whether it had it: ``NewState | None`` gives (NewState, True)."""
+    """Return the annotation without ``| None``, and whether it contained ``None``.
+
+    ``NewState | None`` gives (NewState, True).
+    """
     if get_origin(annotation) not in (Union, UnionType) or NoneType not in get_args(annotation):
         return annotation, False
     return Union[tuple(arm for arm in get_args(annotation) if arm is not NoneType)], True  # noqa: UP007  the types are only known at runtime

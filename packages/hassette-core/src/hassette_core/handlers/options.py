@@ -25,7 +25,7 @@ from hassette_executor import ErrorHook
 
 _DOC_WIDTH = 110
 _PLACEHOLDER = "    **options:"
-"""Start of the line in a docstring that the documentation of the options replaces."""
+"""The documentation of the options replaces the docstring line that starts with this text."""
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -218,7 +218,7 @@ class HomeAssistantLink(AsyncWithService):
             if setting_up in done:
                 setting_up.result()
                 done, _ = await asyncio.wait((lost, silent), return_when=asyncio.FIRST_COMPLETED)
-            # If both have ended, the loss is the cause of the unanswered ping.
+            # If both have ended, return `lost`: the ping was not answered because the connection was lost.
             return (lost if lost in done else silent).result()
         except NotConnectedError as error:
             # The failed command does not know why the connection was lost. The reader task reports it a little later.

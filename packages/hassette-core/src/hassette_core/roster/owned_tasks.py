@@ -14,9 +14,9 @@ Task = asyncio.Task[Any]
 class OwnedTasks:
     """The tasks of one service. It keeps a reference to each task until the task ends, and `stop` ends all tasks.
 
-    Each task starts in the context (`contextvars`) in which this object was created. Otherwise log lines and
-    service calls of a task that a handler has caused would be added to that handler's run. After the end of the run,
-    they would count as lost.
+    Each task starts in the context (`contextvars`) in which this object was created. Otherwise a
+    task started by a handler would inherit the handler's context. Its log lines and service calls would be added to
+    that handler's run or, after the end of the run, count as lost.
 
     Args:
         cancel_s: How long cancelled tasks may take to end, in seconds. A task that takes longer is logged.

@@ -29,7 +29,8 @@ class Plan(NamedTuple):
         base: The time that the schedule returned, without jitter. The search for the following run starts here. None
             for an interval.
         due_ns: The time of the run by the monotonic clock, including jitter.
-        base_ns: For an interval, the time by the monotonic clock without jitter; otherwise the same as `due_ns`.
+        base_ns: Used only for an interval: its time by the monotonic clock, without jitter. Otherwise equal to
+            `due_ns`.
     """
 
     at: datetime
@@ -143,7 +144,8 @@ class PlannedJob:
 
         Args:
             place: The home's time zone and location.
-            last: Runs up to this moment are not planned again. None allows all runs after now.
+            last: Plan only runs after this moment, because earlier runs have already started. None: plan any run after
+                now.
         """
         assert not isinstance(self.schedule, Interval)  # the wall clock does not move an interval
         now = self._clock.now()

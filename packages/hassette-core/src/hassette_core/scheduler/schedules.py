@@ -176,7 +176,10 @@ class Cron:
         return f"cron {self.expression}"
 
     def shortest_gap_s(self) -> float | None:
-        """Return the shortest gap between the runs of a year, or between the first runs if there are many."""
+        """Return the shortest gap between the runs of one year.
+
+        If there are more than `_SAMPLE_RUNS` runs, only the first are examined.
+        """
         until = _SAMPLE_START + _SAMPLE_DAYS * _DAY
         first = islice(CronSim(self.expression, _SAMPLE_START), _SAMPLE_RUNS)
         gaps = (after - before for before, after in pairwise(takewhile(lambda run: run < until, first)))
@@ -192,7 +195,7 @@ class Cron:
             found = (place.moment(local) for local in CronSim(self.expression, shown.replace(tzinfo=None)))
         else:
             found = (local.astimezone(UTC) for local in CronSim(self.expression, shown))
-        # During the second pass of a repeated hour, both generators may yield times of the first pass.
+        # In the second half of a repeated hour, either generator may yield times of the first half. Skip them.
         return next((answer for answer in found if answer > moment), None)
 
     def _has_fixed_times(self) -> bool:

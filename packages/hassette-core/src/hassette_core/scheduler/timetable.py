@@ -146,7 +146,7 @@ class Timetable:
             self._disarm()
             return
         if self._timer is not None and now_ns < self._timer_ns <= due_ns:
-            return  # the timer fires early enough, and is then set again
+            return  # the current timer fires in time; when it fires, it is set for the remaining time
         self._disarm()
         self._timer_ns = due_ns
         self._timer = self._clock.call_later((due_ns - now_ns) / 1e9, self._wake)

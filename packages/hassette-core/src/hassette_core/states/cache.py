@@ -36,10 +36,9 @@ class StateCache:
     def load(self, states: Iterable[State]) -> None:
         """Replace all states, except those of entities that have changed since `begin_load`.
 
-        The answer to ``get_states`` already contains the changes that Home Assistant sent before it. Changes sent
-        after the answer are newer. Changes of both kinds may be applied before `load` is called, because the answer
-        reaches this object through a future. So a change since `begin_load` is never older than the fetched state of
-        the entity.
+        The answer to ``get_states`` contains the changes that Home Assistant sent before it; changes sent after it are
+        newer. Both may have been applied when `load` is called. In either case, the applied state is at least as new
+        as the fetched one, so it stays.
         """
         changed = self._changed_while_loading or set()
         fetched = {state.entity_id: state for state in states}

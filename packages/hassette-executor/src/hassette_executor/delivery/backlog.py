@@ -1,7 +1,7 @@
 """Backlog: runs that wait for a sink, ordered by age. If there are many, they are also indexed for eviction.
 
 The least important runs are evicted first. Their order is by status: successes, cancelled runs, timed-out runs, errors.
-Within a status, each evicted run is the oldest run of the registration with the most waiting runs.
+Within a status, the next run to evict is the oldest run of the registration that has the most waiting runs then.
 """
 
 from collections import defaultdict, deque

@@ -110,7 +110,7 @@ class BatchBuilder:
         return self._peek(0).announcement_counts()
 
     def build(self, at_us: int) -> Batch:
-        """Return a batch of all announcements, without runs and number, and start to collect the next batch."""
+        """Return a batch of all announcements, with no runs and no number yet, and start to collect the next batch."""
         batch = self._peek(at_us)._replace(summaries=self._summaries.take())
         for collected in (self._registered, self._retired, self._lifecycle, self._skipped, self._losses, self._facts):
             collected.clear()

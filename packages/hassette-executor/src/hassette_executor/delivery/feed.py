@@ -108,8 +108,8 @@ class Feed:
     def __init__(self, retain: int, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._retained: deque[Record] = deque(maxlen=retain)
-        # Pairs of the last record's id and the bytes of failures and effects. One pair for each call of `publish` whose
-        # records have failures or effects.
+        # For each `publish` whose records have failures or effects: the id of its last record, and the bytes of these
+        # failures and effects. They are subtracted when the records are dropped.
         self._details: deque[tuple[int, int]] = deque()
         self._details_bytes = 0
         self._subscriptions: set[FeedSubscription] = set()

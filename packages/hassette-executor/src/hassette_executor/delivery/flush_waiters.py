@@ -21,7 +21,7 @@ class FlushWaiters:
 
         Args:
             newest_id: Id of the newest record of this flush.
-            sequence: Lowest number that the batch with the currently waiting announcements can get.
+            sequence: The announcements that wait now will be in a batch with this number or a higher one.
         """
         flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiter = (newest_id, sequence, flushed)
@@ -38,7 +38,7 @@ class FlushWaiters:
 
         Args:
             oldest_id: Id of the oldest waiting record.
-            stored: Number of the newest stored batch.
+            stored: Sequence number of the newest stored batch.
             announcements: Whether announcements wait.
         """
         unsettled: list[tuple[int, int, asyncio.Future[None]]] = []

@@ -139,7 +139,7 @@ class WriteQueue:
                 extra={"waiting": self._announcement_counts()},
             )
         elif self._timer is None and not self._flush_now and not self._pausing:
-            # Records wait in the dispatcher for up to 0.2 of the interval, so the timer takes only 0.8 of it.
+            # A record may have waited in the dispatcher for 0.2 of the interval, so the timer is set to the other 0.8.
             self._timer = asyncio.get_running_loop().call_later(self._settings.flush_interval_s * 0.8, self._flush_due)
 
     async def flush(self) -> None:
@@ -249,9 +249,9 @@ class WriteQueue:
     def _isolate(self, batch: Batch, error: ValueError) -> None:
         """Find the row that the sink rejects by splitting the batch; drop the batch if it is a single row."""
         if pieces := batch.split():
-            # A piece gets its number when it is written. If all pieces got their numbers now and the first piece were
-            # split again, its parts would get higher numbers than the remaining pieces but be written before them. The
-            # sink would then ignore the remaining pieces as already stored.
+            # A piece gets its number when it is written. Suppose all pieces got their numbers now.
+            # If the first piece is then split again, its parts get new, higher numbers, but they are written before the
+            # remaining pieces. The sink would then ignore the remaining pieces as already stored.
             self._unsettled.put_back([piece._replace(sequence=0) for piece in pieces])
             return
         if records := batch.records():

@@ -132,7 +132,8 @@ class Measures:
         began_us = min(at_us, summary.hour_us)
         for status, count in summary.counts:
             self._executions.at(_with_status(summary.registration, status), began_us).value += count
-        # The sketch covers all statuses together. If there are several, the durations go to a series without a status.
+        # The sketch does not separate the statuses. If the runs had more than one status, their durations go to a
+        # series without a status.
         status = summary.counts[0][0] if len(summary.counts) == 1 else None
         durations = self._durations.at(_with_status(summary.registration, status), began_us)
         for bucket, count in summary.buckets:

@@ -1,8 +1,9 @@
 """Names of attributes and metrics. Hassette's own names that only `triggers` uses are defined there.
 
 The first group contains names of OpenTelemetry's semantic conventions, and a test compares each name with
-``opentelemetry.semconv``. They are repeated here because half of them are in a module of that package that may change
-at any time. Names that the conventions do not define are in the namespaces ``homeassistant`` and ``hassette``.
+``opentelemetry.semconv``. They are copied here because half of them come from an unstable module of that package, which
+may change at any time. Names that the conventions do not define are in the namespaces ``homeassistant`` and
+``hassette``.
 """
 
 # Semantic conventions.

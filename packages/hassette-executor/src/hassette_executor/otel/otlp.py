@@ -104,8 +104,8 @@ class Otlp:
                 sent = export()
             except (OSError, UnicodeError) as error:
                 # The address or the certificate is missing, or a header is not ASCII. Some of these errors are a
-                # ValueError, which the queue would treat as a row that can never be stored. The data does not cause
-                # them.
+                # ValueError, which the queue would treat as a row that can never be stored. The data is not their
+                # cause.
                 raise ExportFailedError(what, self._endpoint, str(error)) from error
         if sent:
             return
@@ -122,7 +122,7 @@ class Otlp:
         try:
             answer.ParseFromString(self._answer.content)
         except DecodeError:
-            # A proxy may answer with text or JSON. The status code has confirmed the request already.
+            # A proxy may answer with text or JSON. The status code already shows success, so ignore the body.
             return False
         return True
 

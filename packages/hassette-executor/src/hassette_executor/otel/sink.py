@@ -148,8 +148,8 @@ class OpenTelemetrySink:
         self._otlp = Otlp(self.settings)
 
     def _write(self, otlp: "Otlp", batch: Batch) -> None:
-        # Checked and set in the thread: after a cancelled write, the retry may start while the first attempt still
-        # runs.
+        # `_last_sequence` is checked and set in the thread, because after a cancelled write the retry may start while
+        # the first attempt still runs.
         if batch.sequence <= self._last_sequence:
             return
         assert self._spans is not None  # set by `start`
@@ -190,7 +190,7 @@ class OpenTelemetrySink:
         assert measures is not None  # set by `start`
         if not measures.changed:
             return
-        # The resource has no session facts here: with a changed fact, the receiver would start all series again.
+        # The resource has no session facts here: if a fact changed, the receiver would treat all series as new ones.
         try:
             self._note_partial_success(otlp.send_metrics(measures.points(self._now_us(), otlp.resource)))
         except BaseException:

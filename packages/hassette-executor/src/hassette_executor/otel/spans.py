@@ -45,7 +45,8 @@ class SpanMaker:
     def spans_of(self, batch: Batch, resource: Resource) -> list[ReadableSpan]:
         """Return the spans of a batch."""
         records = batch.records()
-        # A service call of a run can start another run that ends first. So make the spans of all calls before any link.
+        # A service call can cause another run that ends, and comes in the batch, before the run that made the call. So
+        # make the spans of all calls before any link.
         calls = [span for record in records for span in self._call_spans(record, resource)]
         runs = [self._run_span(record, resource) for record in records]
         return [*runs, *calls, *(self._lifecycle_span(event, resource) for event in batch.lifecycle)]

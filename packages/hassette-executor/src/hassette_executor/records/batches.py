@@ -62,9 +62,8 @@ class Loss:
     Attributes:
         reason: ``queue_full_count`` or ``queue_full_bytes`` (evicted), ``rejected_row`` (the sink can never store it)
             or ``late_effect`` (the record of the run was already made).
-        what: ``runs`` (their counts are in a `ShedSummary`); ``log_lines`` or ``service_calls``, if late;
-            ``lifecycle``, if the queue is full. With ``rejected_row``, it can also be the name of the field of `Batch`
-            that contained the announcement.
+        what: ``runs`` (their counts are in a `ShedSummary`); ``log_lines`` or ``service_calls`` with ``late_effect``;
+            ``lifecycle`` with ``queue_full_count``; another field of `Batch` with ``rejected_row``.
         count: Number of lost items.
         first_us: Time of the first lost item.
         last_us: Time of the last lost item.

@@ -19,7 +19,7 @@ MAX_GROUP = 8
 MAX_MESSAGE = 2_000
 """Characters kept of an exception's message and notes."""
 _GROUP_DEPTH = MAX_CHAIN // 2
-"""One level of exception groups counts as this many causes toward `MAX_CHAIN`, so that nested groups stay bounded."""
+"""Each level of nested exception groups uses this many of the `MAX_CHAIN` causes, which limits nested groups, too."""
 
 
 class Frame(NamedTuple):

@@ -54,7 +54,8 @@ class ErrorHooks:
 
     The most specific hook is called: the hook of the registration, else of its app instance, else the global hook. Each
     call has a time limit, and the number of calls in progress is limited. A hook that fails or exceeds the time limit
-    is logged and counted. A failed run that a hook started calls no hook.
+    is logged and counted. If a hook starts a run and that
+    run fails, no hook is called for it.
 
     Attributes:
         refused: How many hooks were not called because too many hooks were running.

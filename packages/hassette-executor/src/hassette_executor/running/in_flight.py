@@ -16,7 +16,7 @@ SWEEP_NS = 250_000_000
 """Interval of the sweeper, and the age at which a run is reported as in progress. This time plus the flush interval is
 below one second, so a run is in the store within a second of its start."""
 SHORT_S = SWEEP_NS / 1e9
-"""A run with a shorter deadline sets the timer to its own deadline."""
+"""If the deadline of a run is shorter than this, in seconds, the timer is set to that deadline."""
 _DRAIN_POLL_NS = 10_000_000
 
 
@@ -31,8 +31,8 @@ class InFlight:
     Attributes:
         sweeps_regularly: Whether the timer calls the sweeper within `SWEEP_NS`. It is False if all executions are
             already reported, because the sweeper then only has to run at the next deadline.
-        wall_offset_ns: Difference of the wall clock and the monotonic clock, which saves the hot path one clock read.
-            It is read again each time the timer is set, so after a step of the wall clock it is correct again within
+        wall_offset_ns: Wall clock minus monotonic clock. It is stored so that the hot path reads only one clock. It is
+            read again each time the timer is set, so after a step of the wall clock it is correct again within
             `SWEEP_NS`.
     """
 

@@ -88,7 +88,8 @@ class ThreadPool:
                     calls.remove(call)
                     self.busy -= calls is self._calls
                 elif not call.ended:
-                    # Count it only if the call still runs: a thread whose call has ended never decrements `leaked`.
+                    # Only a thread whose call still runs is counted: after the call, no code decrements `leaked`, and
+                    # the count would stay too high.
                     self.leaked += 1
             if self._log is not None and self.leaked >= self._limit:
                 self._log.log(

@@ -90,7 +90,7 @@ def make_empty(file: Path, *, like: Path) -> None:
     Args:
         file: The file; it must not exist.
         like: The file that the new file copies or replaces. If it does not exist, the new file gets the owner of its
-            directory and the default mode, without the permissions that the directory lacks.
+            directory and, of the default permissions, only those that the directory also has.
 
     Raises:
         OSError: The file cannot be created.

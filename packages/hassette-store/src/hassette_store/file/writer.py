@@ -12,8 +12,8 @@ from hassette_store.settings import Synchronous
 
 Result = TypeVar("Result")
 
-# Enough for all statements of a batch: each of the 19 insertions exists for 1, 8, 64 and 512 rows. So SQLite compiles
-# each statement only once.
+# Size of the statement cache: enough for all statements of a batch (19 insertions, each in a variant for 1, 8, 64 and
+# 512 rows), so that SQLite compiles each one only once.
 _CACHED_STATEMENTS: Final = 128
 # `Writer.run` passes this statement to aiosqlite's executemany, which accepts only writing statements. It never runs.
 _NEVER_RUN: Final = "DELETE FROM sessions WHERE false"

@@ -99,10 +99,10 @@ class Deletions:
             yield await self._writer.run_and_adapt(work)
 
     async def delete_formerly_newest(self) -> Steps:
-        """Delete runs that were among the newest when `delete_runs` passed them, and no longer are.
+        """Delete runs that `delete_runs` kept because they were among the newest, and that no longer are.
 
-        Newer runs have taken their places since. `delete_runs` does not look at them again. There are few such runs, so
-        search by registration.
+        `delete_runs` does not come back to their ids. They are few, so look for them in each registration instead of
+        scanning all ids again.
         """
         for kind in KINDS:
             find = find_formerly_newest_sql(kind)

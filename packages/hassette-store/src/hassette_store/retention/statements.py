@@ -51,7 +51,8 @@ FROM {kind.registrations_table} WHERE id > :after ORDER BY id LIMIT :limit
 def find_formerly_newest_sql(kind: RunKind) -> str:
     """Return a statement that handles a limited number of registrations, for `Deletions.delete_formerly_newest`.
 
-    For each, take its oldest deletable runs, at most ``:limit``, and return the highest id among them, or NULL.
+    For each registration, the statement returns the highest id among its oldest ``:limit`` deletable runs, or NULL if
+    it has none.
     """
     return f"""
 SELECT registration_id, (
@@ -72,9 +73,9 @@ _RUNS_OF_SESSION: Final = " ".join(
 
 
 def _retired(kind: RunKind) -> str:
-    # A registration stays two days longer than its last statistics. They are deleted by whole days, and a run may end
-    # on the day after the retirement. If the registration were deleted earlier, a new one could get its id and inherit
-    # the statistics.
+    # A registration stays two days longer than its last statistics. Two days: statistics are deleted only by whole
+    # days, and a run may end on the day after the retirement. If the registration were deleted earlier, a new one could
+    # get its id and inherit the statistics.
     return f"""
         retired_us < ? - {2 * DAY_US}
         AND NOT EXISTS (

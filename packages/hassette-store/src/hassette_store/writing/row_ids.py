@@ -40,8 +40,8 @@ class NameIds(dict[str | None, int | None]):
     def __missing__(self, name: str | None) -> int:
         assert name is not None
         if (clean := cleaned_text(name)) != name:
-            # Add an entry for the clean name only, so that `finish` has one entry to remove. Names with surrogates are
-            # rare, so the extra look-up does not matter.
+            # A name with lone surrogates gets no entry, only its cleaned form does, so `finish` has one entry to remove
+            # per id. Lone surrogates are rare, so the extra look-up does not matter.
             return cast("int", self[clean])
         id_ = self._next
         self._next += 1

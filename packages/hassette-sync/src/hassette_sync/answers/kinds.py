@@ -91,7 +91,7 @@ class RegistrationRef(Answer):
 
     @property
     def title(self) -> str:
-        """``app.instance.name``; ``app.name`` if the instance has no name, or the name ``default`` or the app's."""
+        """``app.instance.name``; ``app.name`` if the instance is unnamed, ``default``, or named as the app."""
         return (
             f"{self.app}.{self.name}"
             if self.instance in ("", self.app, "default")

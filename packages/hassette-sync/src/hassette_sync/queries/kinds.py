@@ -45,7 +45,9 @@ def registration_joins(runs: str) -> str:
 
 
 def trigger_columns(table: str) -> str:
-    """Return the columns of all triggers, named like the fields of the answers; `trigger_joins` provides the names.
+    """Return the columns of all triggers, with the fields of the answers as aliases.
+
+    The statement also needs `trigger_joins`.
 
     Args:
         table: Name of a table or subquery with the columns of the view ``runs``.

@@ -124,7 +124,7 @@ SELECT (SELECT min(hour) FROM statistics_hourly) AS first_hour, (SELECT min(day)
 """First hour and first day with statistics, and the start of the oldest known session."""
 
 ONLY_IN_DAYS = "SELECT day FROM statistics_daily WHERE day >= :first AND day < coalesce(:below, day + 1) LIMIT 1"
-"""Any one day with daily statistics, not before ``:first`` and before ``:below``. NULL as ``:below`` means no end."""
+"""Any one day with daily statistics, from ``:first`` (included) to ``:below`` (excluded; NULL for no end)."""
 
 
 def by_unit(unit: str) -> StatisticsStatements:

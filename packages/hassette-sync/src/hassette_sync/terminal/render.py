@@ -90,7 +90,7 @@ def runs(found: tuple[Run, ...], now_us: int, width: int | None = None) -> str:
 def registrations(
     found: tuple[Registration, ...], kind: KindLabels, app: str | None = None, width: int | None = None
 ) -> str:
-    """Render handlers or jobs as a table. If there are none, the message names ``app``, the filter."""
+    """Render handlers or jobs as a table. ``app`` is the filter; if it leaves no rows, the message names it."""
     if not found and app:
         return f"There are no {kind.plural} of an app {app!r}. Without --app, the {kind.plural} of all apps are listed."
     if not found:

@@ -90,7 +90,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
 
 
 async def _answer_invalid_parameter(request: Request, error: Exception) -> Response:
-    """Report a parameter that FastAPI rejected in the form of a `BadQuestionError`."""
+    """Answer as for a `BadQuestionError` when FastAPI has rejected a parameter."""
     found = cast("RequestValidationError", error).errors()
     message = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in found)
     return await _answer_error(request, BadQuestionError(f"{message}."))

@@ -101,7 +101,7 @@ CREATE TABLE handler_invocations (
     listener_id    INTEGER NOT NULL REFERENCES listeners (id),  -- the registration
     session_id     INTEGER NOT NULL REFERENCES sessions (id),   -- the session in which it ended
     status         INTEGER NOT NULL REFERENCES statuses (id),   -- how it ended
-    started_before INTEGER NOT NULL,  -- microseconds from the start to the time in the id (3 bytes; a time needs 8)
+    started_before INTEGER NOT NULL,  -- microseconds from the start to the time in the id: 3 bytes; a start time would need 8
     duration_us    INTEGER NOT NULL,  -- how long it ran
     waited_us      INTEGER NOT NULL,  -- from the receipt of the event to the start
     event_type_id  INTEGER NOT NULL REFERENCES names (id),      -- type of the event
@@ -252,7 +252,7 @@ CREATE TABLE statistics_hourly (
     cancelled       INTEGER NOT NULL DEFAULT 0,
     timed_out       INTEGER NOT NULL DEFAULT 0,
     interrupted     INTEGER NOT NULL DEFAULT 0,
-    shed            INTEGER NOT NULL DEFAULT 0,  -- of these, the runs without a row
+    shed            INTEGER NOT NULL DEFAULT 0,  -- number of runs without a row; the columns above include them
     total_us        INTEGER NOT NULL DEFAULT 0,  -- total duration
     max_us          INTEGER NOT NULL DEFAULT 0,  -- the longest duration
     waited_us       INTEGER NOT NULL DEFAULT 0,  -- total waiting time
