@@ -173,7 +173,7 @@ def test_handler_that_calls_sys_exit_ends_the_process_and_fails_the_session(
     assert "failures      1 (exits.exits.end 1×)" in process.output, "the summary and the history agree"
     (session,) = history.sessions()
     assert session["outcome"] == "failed"
-    assert "sys.exit() in a handler" in session["reason"]
+    assert "a handler called sys.exit()" in session["reason"]
     assert len(history.run_ids()) == 1, "the run that ended the process is in the history"
 
 
