@@ -76,5 +76,5 @@ async def test_outcome_log_can_be_switched_off(quiet_outcomes, caplog):
     async with CommandExecutor() as executor:
         await executor.execute(invoke(failing))
         await executor.force_flush()
-        assert set(threading.enumerate()) == before
+        assert set(threading.enumerate()) <= before, "a thread of an earlier test may end meanwhile"
     assert not [line for line in caplog.records if line.levelno >= logging.ERROR]
