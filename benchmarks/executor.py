@@ -159,6 +159,7 @@ async def measure(rounds: int, count: int) -> tuple[list[float], dict[str, list[
         figures: dict[str, list[tuple[float, float]]] = {name: [] for name in subjects}
         for _ in range(rounds):
             gc.collect()
+            gc.freeze()  # otherwise each collection also visits the objects of OpenTelemetry's modules
             before = await floor_ns(count)
             for name, subject in subjects.items():
                 figure = await subject()

@@ -1,5 +1,6 @@
 """An exception that cannot be read costs its details, never the record of its run."""
 
+import asyncio
 import importlib
 import linecache
 import os
@@ -103,6 +104,25 @@ async def test_run_is_recorded_whatever_reading_its_exception_raises(which):
     assert failure == Failure("exception", name, f"<the exception could not be read: {why}>", (failure.frames[0],))
     assert failure.frames[0].function == "raising.<locals>.handler"
     assert f"{name}: {failure.message}" in failure.traceback
+
+
+async def test_exception_with_unreadable_context_ends_a_cancelled_task():
+    async def handler() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise NoContextError
+
+    sink = MemorySink()
+    async with CommandExecutor(sink) as executor:
+        task = asyncio.create_task(executor.execute(invoke(handler)))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    (record,) = sink.records
+    assert record.failure is not None
+    assert record.failure.type == f"{__name__}.NoContextError"
 
 
 def test_unreadable_expected_error_has_no_traceback():

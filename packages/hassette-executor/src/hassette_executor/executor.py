@@ -17,7 +17,7 @@ from hassette_executor.delivery.sinks import NullSink, RecordSink
 from hassette_executor.errors import ExecutionTimeoutError, ExecutorStoppedError
 from hassette_executor.records.batches import LifecycleEvent
 from hassette_executor.records.failures import Failure, leave_out_frames_of, take_failure
-from hassette_executor.records.ids import COUNTER_BITS, hour_of, id_at
+from hassette_executor.records.ids import hour_of, id_at
 from hassette_executor.records.registrations import Registration
 from hassette_executor.records.runs import Record, RunningExecution, Status
 from hassette_executor.repeated_log import RepeatedLog
@@ -97,6 +97,7 @@ class CommandExecutor:
         self._hook_threads = ThreadPool(settings.hooks_at_once, "hook", RepeatedLog(logger, settings.log_interval_s))
         self.hooks = ErrorHooks(settings, self._hook_threads)
         self._last_id = 0
+        self._millisecond_ends_us = 0  # end of the millisecond that the last id contains
         self._active: dict[tuple[str, ...], Registration] = {}
         self._log_handler = ExecutionLogHandler(self._scope)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -187,9 +188,7 @@ class CommandExecutor:
         registration = command.registration
         started_ns = self._monotonic_ns()
         execution = Execution(command, started_ns, self._scope)
-        timeout_s = registration.timeout_s
-        if timeout_s is None:
-            timeout_s = self._timeout_s
+        timeout_s = self._timeout_s if registration.timeout_s is None else registration.timeout_s
         if timeout_s:
             execution.timeout_s = timeout_s
             execution.task = task = _current_task(loop)
@@ -220,13 +219,14 @@ class CommandExecutor:
         executions.discard(execution)
         if execution.expired or execution.effects is not None or execution.run_number:
             return self._end(execution, None)[0]
-        # No await until the record is in the buffer, so that a cancellation cannot lose the record.
+        # No await until the record is in the buffer: a cancellation cannot lose the record.
         duration_us = (self._monotonic_ns() - started_ns) // 1000
         started_us = (started_ns + self._inflight.wall_offset_ns) // 1000
-        record_id = (started_us + duration_us) // 1000 << COUNTER_BITS
-        if record_id <= self._last_id:
-            record_id = self._last_id + 1
-        self._last_id = record_id
+        ended_us = started_us + duration_us
+        if ended_us < self._millisecond_ends_us:
+            self._last_id = record_id = self._last_id + 1  # as _next_id does, without the call and two divisions
+        else:
+            record_id = self._next_id(ended_us)
         waited_us = (started_ns - command.ready_ns) // 1000
         record = command.make_record(
             (record_id, registration, command.trigger, started_us, duration_us, waited_us, _SUCCESS, None, None)
@@ -263,7 +263,7 @@ class CommandExecutor:
             self._dispatcher.with_details.append(record)
         if len(self._buffer) >= self._dispatcher.notify_at:
             self._dispatcher.record_added()
-        if failure is not None and not reraise and (hook := self.hooks.find(command.registration)) is not None:
+        if failure is not None and not reraise and (hook := self.hooks.find(registration)) is not None:
             self._run_error_hooks(hook, raised, execution, record)
         return record, reraise
 
@@ -361,8 +361,11 @@ class CommandExecutor:
         self._dispatcher.announce(lambda builder: builder.set_running(running))
 
     def _next_id(self, at_us: int) -> int:
-        # If the clock stands still or goes back, ids count up from the last id, so that they always increase.
-        self._last_id = max(id_at(at_us), self._last_id + 1)
+        # Within one millisecond, or if the clock goes back, ids count up from the last id: they always increase.
+        if at_us >= self._millisecond_ends_us:
+            self._millisecond_ends_us = (at_us // 1000 + 1) * 1000
+            self._last_id = max(id_at(at_us) - 1, self._last_id)
+        self._last_id += 1
         return self._last_id
 
     @property
