@@ -258,7 +258,11 @@ class History:
             "UPDATE sessions SET runs = (SELECT count(*) FROM runs WHERE session_id = sessions.id),"
             " failures = (SELECT count(*) FROM runs WHERE session_id = sessions.id AND status_id IN (1, 3)),"
             " first_id = (SELECT min(id) FROM runs WHERE session_id = sessions.id),"
-            " last_id = (SELECT max(id) FROM runs WHERE session_id = sessions.id)"
+            " last_id = (SELECT max(id) FROM runs WHERE session_id = sessions.id),"
+            " lost_runs = (SELECT coalesce(sum(count), 0) FROM losses"
+            " WHERE session_id = sessions.id AND what = 'runs'),"
+            " lost_details = (SELECT coalesce(sum(count), 0) FROM losses"
+            " WHERE session_id = sessions.id AND what != 'runs')"
         )
 
 
