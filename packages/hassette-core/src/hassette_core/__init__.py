@@ -6,7 +6,8 @@ One event takes this path, all on the event loop:
 2. `hassette_core.bus` finds the listeners that match it. The other source of runs is `hassette_core.scheduler`, which
    starts jobs when they are due.
 3. `hassette_core.roster` starts, queues or skips the run, depending on the mode of the listener or job.
-4. hassette-executor calls the handler and records the run. It runs a plain ``def`` handler in a thread.
+4. hassette-executor calls the handler and records the run. It runs a plain ``def`` handler in a thread. The record then
+   takes the path that `hassette_executor` describes.
 
 `hassette_core.framework` creates these services and connects them. `hassette_core.lifecycle` starts, supervises and
 stops them.

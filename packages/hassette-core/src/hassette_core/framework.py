@@ -32,6 +32,8 @@ SINK_RESERVE_S = 1.0
 class Hassette:
     """The framework. It creates all services, connects them, and runs them under a supervisor.
 
+    It passes the events of the link to the bus, and the installed sinks, such as the store, to the executor.
+
     Example:
         >>> hassette = Hassette(load_config(Path("hassette.toml")))
         >>> await hassette.run()

@@ -1,4 +1,14 @@
-"""Run a command and record the result: commands, `CommandExecutor`, records, and sinks."""
+"""Run a command and record the result: commands, `CommandExecutor`, records, and sinks.
+
+One run takes this path, on the event loop:
+
+1. `CommandExecutor.execute` (`executor`) calls the callable of the command. `running` supervises it: deadline, thread,
+   log lines and service calls, classification of its error.
+2. `execute` makes an immutable record (`records`) and adds it to a buffer.
+3. Within 100 ms, the dispatcher (`delivery`) passes the records in the buffer to the live feed, to the log, and to one
+   write queue per sink.
+4. Within the flush interval, each write queue passes a `Batch` to its `RecordSink`, and repeats failed writes.
+"""
 
 from hassette_executor.__about__ import __version__
 from hassette_executor.clock import Clock

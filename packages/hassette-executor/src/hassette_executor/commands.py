@@ -25,6 +25,7 @@ class InvokeHandler:
         trigger: The event.
         ready_ns: When the event was received, or when ``debounce`` or ``duration`` released it, by `time.monotonic_ns`.
             The waiting time of the run starts here.
+        make_record: Makes the record of the run from its fields.
 
     Example::
 
@@ -49,6 +50,7 @@ class ExecuteJob:
         call: The job's callable with its arguments bound.
         trigger: When the job was due, and whether a user or an app requested the run.
         ready_ns: When the job became due, by `time.monotonic_ns`. The waiting time of the run starts here.
+        make_record: Makes the record of the run from its fields.
     """
 
     make_record: ClassVar[Callable[[tuple[object, ...]], JobExecution]] = JobExecution._make

@@ -18,7 +18,7 @@ class RunKind:
         name: Value of the column ``kind`` in the view ``runs``.
         registration_name: Value of the column ``kind`` in the view ``registrations``.
         batch_field: Field of `BatchRow` that holds its runs.
-        runs_table: Table of its runs.
+        runs_table: Table of its runs, such as ``handler_invocations``.
         registrations_table: Table of its registrations.
         registration_column: Column of ``runs_table`` that refers to ``registrations_table``.
         trigger_source: Column of ``registrations_table``, and field of a registration: the topic or the schedule.

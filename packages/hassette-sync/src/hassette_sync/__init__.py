@@ -1,4 +1,12 @@
-"""Read the history of Hassette: methods answer questions with typed values."""
+"""Read the history of Hassette: methods answer questions with typed values.
+
+One question takes this path:
+
+1. A page or the HTTP API (`web`), or a command (`cli`), calls a method of `DataSyncService` (`service`).
+2. The method opens a read transaction (`reader`) and calls a function of `questions`.
+3. That function runs SQL statements of `queries` and returns a typed answer (`answers`).
+4. `web.rendering` makes HTML from the answer with ``templates``; `terminal` makes text.
+"""
 
 from hassette_sync.__about__ import __version__
 from hassette_sync.errors import (

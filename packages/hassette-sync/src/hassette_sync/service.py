@@ -58,6 +58,8 @@ def question(
 class DataSyncService:
     """Answers questions about the history, in the framework's process or in any other process.
 
+    Most methods are made by `question` from functions of `hassette_sync.questions`, which document their parameters.
+
     The service only reads. Use it as an async context manager, or call `close` at the end::
 
         async with DataSyncService(Path("data/hassette.db")) as data:
@@ -103,7 +105,6 @@ class DataSyncService:
     ) -> None:
         await self.close()
 
-    # Each question below is a function of `hassette_sync.questions`, which documents its parameters.
     apps = question("apps", app_summaries)
     registrations = question("registrations", registration_list)
     registration = question("registration", registration_detail)

@@ -1,8 +1,8 @@
 """The connection to Home Assistant.
 
-`HomeAssistantLink` opens a `Connection`, checks it (`LivenessCheck`) and opens a new one after a loss (`backoff`). The
-inbox parses each event, applies it to the states, and passes it to the bus. `hassette_core.api` sends commands and REST
-requests through the open connection.
+`HomeAssistantLink` opens a `Connection`, checks it (`LivenessCheck`) and opens a new one after a loss (`backoff`).
+`inbox` parses each event, applies it to the states, and returns it to the link, which passes it to the bus.
+`hassette_core.api` sends commands and REST requests through the open connection.
 """
 
 from hassette_core.link.address import Address, parse_address

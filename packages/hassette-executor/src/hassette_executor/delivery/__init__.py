@@ -1,1 +1,10 @@
-"""Delivery of records: to the live feed, to the sinks through write queues, and to the log."""
+"""Delivery of records: to the live feed, to the sinks through write queues, and to the log.
+
+1. `dispatcher` takes the records from the executor's buffer. It passes them to `feed`, to a `write_queue` for each
+   sink, and to `outcome_log`.
+2. The write queue keeps records in `backlog` and announcements in `batch_builder`, which keeps the counts of evicted
+   records as `summaries`. From both it makes the next batch.
+3. `unsettled` keeps each batch until it is stored or lost.
+4. `attempts` passes the batch to the sink (`sinks`) and decides how long to wait after a failure.
+5. `flush_waiters` wakes the callers of a flush when their batch is settled.
+"""

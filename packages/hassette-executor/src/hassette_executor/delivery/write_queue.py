@@ -15,8 +15,8 @@ from hassette_executor.delivery.attempts import WriteAttempts
 from hassette_executor.delivery.backlog import Backlog
 from hassette_executor.delivery.batch_builder import BatchBuilder
 from hassette_executor.delivery.flush_waiters import FlushWaiters
-from hassette_executor.delivery.retrying import UnsettledBatches
 from hassette_executor.delivery.sinks import RecordSink
+from hassette_executor.delivery.unsettled import UnsettledBatches
 from hassette_executor.records.batches import Batch
 from hassette_executor.records.runs import Record
 from hassette_executor.repeated_log import RepeatedLog
@@ -191,6 +191,7 @@ class WriteQueue:
             self._log.write(logging.ERROR, message, extra=facts)
 
     async def _write_until_closed(self, generation: int) -> None:
+        """Wait for work, then write batches until none is due. This is the task of the queue."""
         while generation == self._generation and not self._closed and not (self._closing and self._is_empty()):
             await self._work.wait()
             self._work.clear()
@@ -200,6 +201,7 @@ class WriteQueue:
             self._wake_flushed()
 
     def _next_batch(self) -> Batch | None:
+        """Return the batch to write now: first a batch to retry, else a new one; None if none is due."""
         if self._closed:
             return None
         if (batch := self._unsettled.next_retry()) is not None:
@@ -226,6 +228,7 @@ class WriteQueue:
         return batch._replace(sequence=self._sequence)
 
     async def _write(self, batch: Batch, generation: int) -> None:
+        """Try once to write a batch. After a failure, keep it for a retry, or split it if the sink rejects a row."""
         error = await self._attempts.write(batch)
         if generation != self._generation or not self._unsettled.is_current(batch):
             # The sink ignored a cancellation. Meanwhile `close` has counted this batch, or a new task of `start` has

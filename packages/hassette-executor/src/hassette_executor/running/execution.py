@@ -100,9 +100,12 @@ class Execution:
 
 
 _current: ContextVar[Execution | None] = ContextVar("hassette_current_execution", default=None)
-enter = _current.set
-leave = _current.reset
 current_execution = _current.get
+"""Return the execution that the calling code belongs to; None outside a run."""
+enter = _current.set
+"""Make an execution the current one, and return a token for `leave`."""
+leave = _current.reset
+"""Make the execution before `enter` the current one again."""
 
 
 def record_service_call(call: ServiceCall) -> None:

@@ -46,7 +46,11 @@ async def resolve(transaction: ReadTransaction, time_range: TimeRange | None) ->
 
 
 async def covered_range(transaction: ReadTransaction, time_range: TimeRange | None = None) -> TimeRange:
-    """Return the time range that the figures of a range cover: whole hours or days. Lists must use this range, too."""
+    """Return the time range that the figures of a range cover: whole hours or days.
+
+    A page asks this first and passes the returned range to its other questions. Its lists and its figures then cover
+    the same time.
+    """
     return (await periods_of(transaction, time_range)).time_range
 
 

@@ -10,19 +10,19 @@ from hassette_store.kinds import KINDS
 from hassette_store.statuses import FAILED_STATUSES, STATUS_NAMES, STATUS_NUMBERS
 from hassette_sync.answers.runs import Facet, LogLine, Run, RunDetail, RunFacets, RunsPage, ServiceCall
 from hassette_sync.errors import BadQuestionError, NotFoundError
-from hassette_sync.ids import parse_id
 from hassette_sync.queries import runs as queries
 from hassette_sync.queries.registrations import REGISTRATIONS
 from hassette_sync.queries.statistics import by_unit
-from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit
+from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, id_below
 from hassette_sync.questions.periods import periods_of, resolve
 from hassette_sync.questions.rows import counts_of, run_of, sum_of
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import TimeRange
 
-# Runs of several registrations or statuses are read as separate streams, each through an index, and merged. The time
-# for this does not depend on the length of the history. For more streams than this, one scan of all ids is faster.
-_MAX_STREAMS = 60
+# Runs of several registrations or statuses are read by separate statements, each through an index, and merged. The
+# time for this does not depend on the length of the history. For more selections than this, one scan of all ids is
+# faster.
+_MAX_SELECTIONS = 60
 _MAX_RELATED = 50
 
 
@@ -81,14 +81,17 @@ async def runs_page(
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
 ) -> RunsPage:
-    """Return one page of runs, newest first."""
+    """Return one page of runs, newest first.
+
+    It reads the newest runs of each selection with one statement, and merges the results.
+    """
     check_limit(limit)
     time_range = await resolve(transaction, time_range)
-    below = min(parse_id(cursor, "cursor"), time_range.end_id) if cursor else time_range.end_id
+    below = min(id_below(cursor), time_range.end_id)
     parameters: Parameters = {"cursor": below, "first_id": time_range.first_id, "limit": limit + 1}
     conditions = _conditions(run_filter, parameters)
     pages: list[list[Run]] = []
-    for extra, values in await _streams(transaction, run_filter):
+    for extra, values in await _selections(transaction, run_filter):
         rows = await transaction.all(queries.runs_page([*conditions, *extra]), {**parameters, **values})
         pages.append([run_of(row) for row in rows])
     merged = list(islice(heapq.merge(*pages, key=lambda run: -run.id), limit + 1))
@@ -103,7 +106,7 @@ async def runs_page(
 
 
 def _conditions(run_filter: RunFilter, parameters: Parameters) -> list[str]:
-    """Return the names of the conditions that apply to all streams. Add their values to ``parameters``."""
+    """Return the names of the conditions that apply to all selections. Add their values to ``parameters``."""
     values = {
         ("kind", "kind"): run_filter.kind,
         ("text", "text"): f"%{_escaped(run_filter.text)}%" if run_filter.text else None,
@@ -122,24 +125,24 @@ def _escaped(text: str) -> str:
     return text.strip()[:200].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-async def _streams(transaction: ReadTransaction, run_filter: RunFilter) -> list[tuple[list[str], Parameters]]:
-    """Return the conditions and parameters of each stream: one for each registration and status."""
+async def _selections(transaction: ReadTransaction, run_filter: RunFilter) -> list[tuple[list[str], Parameters]]:
+    """Return the conditions and parameters of each selection: one for each registration and status."""
     registrations: list[int | None] = [run_filter.registration_id]
     if run_filter.registration_id is None and run_filter.app is not None:
         rows = await transaction.all(REGISTRATIONS, {"kind": None, "app": run_filter.app})
         registrations = [row["id"] for row in rows]
     statuses: list[str | None] = list(FAILED_STATUSES) if run_filter.status == "failed" else [run_filter.status]
-    if len(registrations) * len(statuses) > _MAX_STREAMS:
+    if len(registrations) * len(statuses) > _MAX_SELECTIONS:
         values: Parameters = {"registrations": json.dumps(registrations)}
         names = ["registrations"]
         if run_filter.status is not None:
             names.append("statuses")
             values["statuses"] = json.dumps([STATUS_NUMBERS[name] for name in statuses if name])
         return [(names, values)]
-    return [_stream(registration, status) for registration in registrations for status in statuses]
+    return [_selection(registration, status) for registration in registrations for status in statuses]
 
 
-def _stream(registration_id: int | None, status: str | None) -> tuple[list[str], Parameters]:
+def _selection(registration_id: int | None, status: str | None) -> tuple[list[str], Parameters]:
     names: list[str] = []
     values: Parameters = {}
     if registration_id is not None:

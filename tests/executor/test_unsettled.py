@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hassette_executor import Batch, Record
-from hassette_executor.delivery.retrying import UnsettledBatches
+from hassette_executor.delivery.unsettled import UnsettledBatches
 from hassette_executor.records.sizes import total_size
 from support.records import HALL, T0_US, TIDY, record
 
