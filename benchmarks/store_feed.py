@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hassette_store.ids import first_id_at
 
-# Also `python benchmarks/NAME.py`, without nox or pytest, must find the shape of the rows.
+# `python benchmarks/NAME.py` must find tests/support/rows.py without the help of nox or pytest.
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from support.rows import Batch, Due, Effects, Event, Failure, Frame, Job, Listener, LogLine, Run, ServiceCall

@@ -66,7 +66,7 @@ def test_machine_without_an_id_gets_a_random_id(tmp_path, content):
     [
         (
             {"endpont": ENDPOINT},
-            "endpont is not a setting of OpenTelemetry; known settings: compression, endpoint, headers,",
+            "endpont is not a setting of OpenTelemetry; the settings are: compression, endpoint, headers,",
         ),
         ({"timeout_s": 3}, "endpoint is missing"),
         ({"endpoint": "collector:4318"}, "endpoint must be an address"),

@@ -326,7 +326,7 @@ async def test_live_client_with_an_invalid_id_gets_the_reason(plausible: Path) -
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"prot": 1}, "prot is not a setting of sync; there are: host, port, token"),
+        ({"prot": 1}, "prot is not a setting of sync; the settings are: host, port, token"),
         ({"port": "80"}, "port must be a whole number, got '80'"),
         ({"port": True}, "port must be a whole number"),
         ({"port": 70_000}, "port must be from 1 to 65535, or 0 for any free port, got 70000"),

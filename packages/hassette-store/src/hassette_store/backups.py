@@ -135,7 +135,7 @@ def vacuum(path: Path) -> tuple[int, int]:
     Raises:
         MaintenanceError: There is no database file, the file is another program's database, its schema is older, the
             disk is too full, or the rewrite failed. The history is unchanged.
-        DatabaseInUseError: A framework owns the file. (A running framework returns free pages to the file system.)
+        DatabaseInUseError: A running framework owns the file. It returns free pages to the file system by itself.
         NewerDatabaseError: A newer hassette-store wrote the file.
     """
     if not path.is_file():

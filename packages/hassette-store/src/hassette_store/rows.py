@@ -303,7 +303,8 @@ class LossRow(Protocol):
     """Lost records or details.
 
     Attributes:
-        what: ``runs``, ``log_lines``, ``service_calls`` or ``lifecycle``.
+        what: ``runs``, ``log_lines``, ``service_calls`` or ``lifecycle``. For rows that the store rejects, any field of
+            `BatchRow`.
         count: Number of lost records or details.
         first_us: Start of the time range of the losses, in microseconds since the Unix epoch.
         last_us: End of the time range.

@@ -15,7 +15,6 @@ _REASON_LABELS = {
     "queue_full_count": "queue full",
     "queue_full_bytes": "queue full (memory)",
     "rejected_row": "rejected by the database",
-    "stop_deadline": "shutdown deadline",
     "late_effect": "arrived after the run was recorded",
     "predicate_failed": "condition raised an error",
 }

@@ -58,7 +58,7 @@ class WebSettings:
         """
         known = [field.name for field in fields(cls)]
         if unknown := sorted(set(settings) - set(known)):
-            raise ValueError(f"{unknown[0]} is not a setting of sync; there are: {', '.join(known)}")
+            raise ValueError(f"{unknown[0]} is not a setting of sync; the settings are: {', '.join(known)}")
         values: dict[str, object] = dict(settings)
         _check_type(values, "host", str, "text")
         _check_type(values, "port", int, "a whole number")

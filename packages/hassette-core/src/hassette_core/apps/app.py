@@ -63,7 +63,8 @@ class App(Generic[ConfigT]):
     Attributes:
         config: The settings of this instance.
         app_key: The key of the app in ``hassette.toml``: ``hall`` for ``[apps.hall]``.
-        instance: The name of the instance. By default it is the app key.
+        instance: The name of the instance. By default it is the app key, or ``hall_1``, ``hall_2`` and so on if the
+            app has several instances.
         bus: Registers listeners: ``self.bus.on_state_change(self.turn_on, "binary_sensor.door")``.
         scheduler: Registers jobs: ``self.scheduler.run_daily(…)``.
         api: Calls services and more: ``await self.api.call_service(…)``.

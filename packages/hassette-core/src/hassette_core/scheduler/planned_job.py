@@ -29,8 +29,8 @@ class Plan(NamedTuple):
         base: The time that the schedule returned, without jitter. The search for the following run starts here. None
             for an interval.
         due_ns: The time of the run by the monotonic clock, including jitter.
-        base_ns: Used only for an interval: its time by the monotonic clock, without jitter. Otherwise equal to
-            `due_ns`.
+        base_ns: For an interval, the time of the run by the monotonic clock, without jitter. Otherwise equal to
+            `due_ns`, and not used.
     """
 
     at: datetime

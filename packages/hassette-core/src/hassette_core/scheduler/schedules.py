@@ -195,7 +195,7 @@ class Cron:
             found = (place.moment(local) for local in CronSim(self.expression, shown.replace(tzinfo=None)))
         else:
             found = (local.astimezone(UTC) for local in CronSim(self.expression, shown))
-        # In the second half of a repeated hour, either generator may yield times of the first half. Skip them.
+        # In the second pass of a repeated hour, either generator may yield times of the first pass. Skip them.
         return next((answer for answer in found if answer > moment), None)
 
     def _has_fixed_times(self) -> bool:

@@ -133,7 +133,8 @@ class Backlog:
             self._queues[record.status][record.registration.key].append(record)
 
     def _compact(self) -> None:
-        # Remove evicted runs from the order by age if it is cheap: at its head, or all of them if they use much memory.
+        # Removing an evicted run from the head of the deque is cheap. The others are removed together, when they use
+        # more than a sixteenth of the memory of the waiting runs.
         records, evicted = self._records, self._evicted
         while evicted and records[0].id in evicted:
             self._evicted_bytes -= evicted.pop(records.popleft().id)

@@ -153,7 +153,9 @@ class RecordDispatcher:
         self._loop = None
 
     def announce(self, add: Callable[[BatchBuilder], None]) -> None:
-        """Add an announcement to the next batch of every sink. May be called in a thread: sync handlers register too.
+        """Add an announcement to the next batch of every sink.
+
+        May be called in a thread, because a program without hassette-core may register in a sync handler.
 
         Args:
             add: Adds the announcement to the batch builder of one queue.

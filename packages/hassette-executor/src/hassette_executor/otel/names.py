@@ -1,4 +1,4 @@
-"""Names of attributes and metrics. Hassette's own names that only `triggers` uses are defined there.
+"""Names of attributes and metrics. The module `triggers` defines the names that only it uses.
 
 The first group contains names of OpenTelemetry's semantic conventions, and a test compares each name with
 ``opentelemetry.semconv``. They are copied here because half of them come from an unstable module of that package, which

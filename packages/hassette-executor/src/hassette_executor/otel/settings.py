@@ -71,7 +71,9 @@ class OpenTelemetrySettings:
         known = [setting.name for setting in fields(cls)]
         for key in table:
             if key not in known:
-                raise ValueError(f"{key} is not a setting of OpenTelemetry; known settings: {', '.join(sorted(known))}")
+                raise ValueError(
+                    f"{key} is not a setting of OpenTelemetry; the settings are: {', '.join(sorted(known))}"
+                )
         if "endpoint" not in table:
             raise ValueError('endpoint is missing: the address of the receiver, such as "http://collector:4318"')
         return cls(**cast("dict[str, Any]", dict(table)))

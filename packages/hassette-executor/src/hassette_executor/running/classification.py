@@ -47,8 +47,8 @@ def replaces_cancellation(raised: BaseException) -> bool:
     The run failed with that exception, but the task must still end as cancelled.
     """
     found = _read_context(raised)
-    if found is None:
-        return False  # most failures end here, because reading the current task takes 0.4 µs on Python 3.11
+    if found is None:  # checked first: most failures have no context, and current_task takes 0.4 µs on Python 3.11
+        return False
     task = asyncio.current_task()
     if task is None or not task.cancelling():
         return False

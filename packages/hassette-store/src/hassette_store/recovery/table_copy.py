@@ -162,10 +162,10 @@ class TableCopy:
         return rows, "limit" if len(rows) == limit else "end"
 
     def _drop_wrong_last(self, rows: list[Row], following: Row, *, descending: bool) -> None:
-        """Drop the last row if its key is wrong, and not the key of ``following``, which is out of order.
+        """Drop the last row if its key is the wrong one of two keys that are out of order.
 
-        That is so if ``following`` would fit after the second-to-last row of ``rows``. If the last row were kept,
-        reading would continue from the wrong key and skip rows.
+        The key of the last row is wrong if ``following``, the next row, would fit after the second-to-last row. If the
+        last row were kept, reading would continue from the wrong key and skip rows.
         """
         if len(rows) > 1:
             before = self._key_of(rows[-2])

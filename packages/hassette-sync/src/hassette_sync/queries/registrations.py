@@ -4,9 +4,10 @@
 
 from hassette_sync.queries.kinds import KIND, LISTENS_TO, union
 
-# retired_us is also set when the framework stops, although no app removed anything: now at the next start (to the end
-# of the session), in earlier versions during the shutdown (some seconds before that end). So a retired_us counts only
-# if it is more than 30 seconds before the end of the newest session in which an app registered something.
+# A stop of the framework also sets retired_us, although no app removed anything. The next start sets it to the time at
+# which the stopped session ended; earlier versions set it during the shutdown, some seconds before that time. So a
+# retired_us counts only if it is more than 30 seconds before the end of the newest session in which an app registered
+# something.
 _RETIRED = """
 CASE WHEN retired_us < coalesce(
     (SELECT ended_us - 30000000 FROM sessions WHERE started_us <= (SELECT max(last_registered_us) FROM registrations)

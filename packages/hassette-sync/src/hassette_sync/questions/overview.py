@@ -86,8 +86,8 @@ def _notices(
     if newest_run_us > at_us + _CLOCK_TOLERANCE_US:
         notices.append(
             f"The newest run has a time in the future ({moment(newest_run_us, now_us=at_us)}), because a clock was "
-            f"ahead by {rough_duration(newest_run_us - at_us)} or more. Lists and figures for a time range until "
-            "now also include these runs."
+            f"ahead by {rough_duration(newest_run_us - at_us)} or more. A time range that ends now also includes "
+            "these runs."
         )
     if newest is not None and newest.lost_runs:
         notices.append(

@@ -134,7 +134,7 @@ CREATE TABLE job_executions (
     duration_us    INTEGER NOT NULL,  -- how long it ran
     waited_us      INTEGER NOT NULL,  -- from the due time to the start, on the monotonic clock
     due_before     INTEGER NOT NULL,  -- the start minus due_us, on the wall clock
-    manual         INTEGER NOT NULL   -- 1 if a user started the run outside the schedule
+    manual         INTEGER NOT NULL   -- 1 if a user or an app started the run outside the schedule
 ) STRICT;
 CREATE INDEX job_executions_by_job ON job_executions (job_id);
 CREATE INDEX job_executions_unsuccessful ON job_executions (id, status) WHERE status <> 0;
@@ -233,8 +233,8 @@ CREATE TABLE lifecycle_events (
 CREATE TABLE losses (
     id         INTEGER PRIMARY KEY,
     session_id INTEGER NOT NULL REFERENCES sessions (id),
-    reason     TEXT NOT NULL,     -- queue_full_count, rejected_row, stop_deadline, …
-    what       TEXT NOT NULL,     -- runs, log_lines, service_calls, lifecycle
+    reason     TEXT NOT NULL,     -- queue_full_count, queue_full_bytes, rejected_row or late_effect
+    what       TEXT NOT NULL,     -- runs, log_lines, service_calls, lifecycle; for rejected_row, any part of a batch
     count      INTEGER NOT NULL,
     first_us   INTEGER NOT NULL,  -- start of the time range of the losses
     last_us    INTEGER NOT NULL   -- end of the time range of the losses
