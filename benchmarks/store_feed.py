@@ -1,20 +1,15 @@
 """Batches of a busy home, for the store's benchmarks.
 
-The records come from tests/support/rows.py and not from the executor, because they cost little to create. The figures
-should contain only the cost of the store, and not the cost of the executor, such as a rendered traceback.
+The records come from support/rows.py and not from the executor, because they cost little to create. The figures should
+contain only the cost of the store, and not the cost of the executor, such as a rendered traceback. `support` is a link
+to tests/support, so that ``python benchmarks/NAME.py`` finds it.
 """
 
 import itertools
 import random
-import sys
 import time
-from pathlib import Path
 
 from hassette_store.ids import first_id_at
-
-# `python benchmarks/NAME.py` must find tests/support/rows.py without the help of nox or pytest.
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-
 from support.rows import Batch, Due, Effects, Event, Failure, Frame, Job, Listener, LogLine, Run, ServiceCall
 
 __all__ = ["Batch", "Home"]

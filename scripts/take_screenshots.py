@@ -3,15 +3,14 @@
 Usage: python scripts/take_screenshots.py                 # docs/images/overview.png
        python scripts/take_screenshots.py --all FOLDER    # each page, wide and narrow, light and dark
 
-The pages show a simulated day (tests/support/plausible_history.py) and a live feed. The script needs Chromium,
-hassette-sync[web] and the dependency group ``browser``.
+The pages show a simulated day (support/plausible_history.py) and a live feed. `support` is a link to tests/support. The
+script needs Chromium, hassette-sync[web] and the dependency group ``browser``.
 """
 
 import argparse
 import asyncio
 import contextlib
 import sqlite3
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -21,17 +20,15 @@ from typing import Any
 
 from playwright.async_api import Browser, async_playwright
 
+from hassette_sync import DataSyncService, MemoryFeed, RunFilter
+from hassette_sync.live import MemorySnapshot
+from hassette_sync.plugin import create_web_service
+from hassette_sync.settings import WebSettings
+from hassette_sync.web.menu import MENU
+from support.history import HOUR, MINUTE, SECOND
+from support.plausible_history import plausible
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))  # the script is run by hand, so no tool sets PYTHONPATH for it
-
-from hassette_sync import DataSyncService, MemoryFeed, RunFilter  # noqa: E402  after the path
-from hassette_sync.live import MemorySnapshot  # noqa: E402
-from hassette_sync.plugin import create_web_service  # noqa: E402
-from hassette_sync.settings import WebSettings  # noqa: E402
-from hassette_sync.web.menu import MENU  # noqa: E402
-from support.history import HOUR, MINUTE, SECOND  # noqa: E402
-from support.plausible_history import plausible  # noqa: E402
-
 README_PICTURE = ROOT / "docs" / "images" / "overview.png"
 README_SIZE = {"width": 1240, "height": 1180}
 WIDTHS = {"wide": 1280, "narrow": 390}
