@@ -137,7 +137,7 @@ class HomeFacts(AsyncWithService):
         self._stopped = asyncio.Event()
 
     async def start(self) -> None:
-        """Prepare `serve`."""
+        """Forget an earlier `stop`, so that `serve` runs again."""
         self._stopped.clear()
 
     async def serve(self) -> None:

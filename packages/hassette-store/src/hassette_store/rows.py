@@ -1,4 +1,3 @@
-# ruff: noqa: D102  the classes and the schema describe the fields
 """Protocols of the values that the store accepts. An object only needs the fields; it need not inherit from one.
 
 The records of hassette-executor match these protocols, although neither package imports the other

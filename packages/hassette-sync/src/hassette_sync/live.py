@@ -4,7 +4,6 @@ The framework provides a `LiveFeed` in its process. In other processes, `NoFeed`
 tests. Runs and failures have the shapes of `hassette_store.rows`.
 """
 
-# ruff: noqa: D102  the docstring of a protocol explains its properties
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -166,7 +165,6 @@ class MemoryFeed:
             follower.push(rows)
 
     def snapshot(self) -> MemorySnapshot:
-        """Return `state`."""
         return self.state
 
     @asynccontextmanager

@@ -39,7 +39,7 @@ class Verdict:
 
 
 def verdict_of(overview: Overview) -> Verdict:
-    """Return the verdict on an overview."""
+    """Judge an overview. The worst finding sets the level, and the other findings are reasons, too."""
     incidents = {
         event.kind for event in overview.status.incidents if overview.since_us <= event.at_us < overview.until_us
     }

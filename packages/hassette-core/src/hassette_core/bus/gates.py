@@ -78,7 +78,7 @@ class Debounce:
             self._timer = self._clock.call_later(self._quiet_ns / 1e9, self._fire)
 
     def drop_held(self) -> None:
-        """Drop the held event."""
+        """Drop the held event, and count it as ``rate_limited``."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

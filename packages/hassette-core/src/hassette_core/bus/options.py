@@ -11,7 +11,7 @@ DEFAULT_MODE: Mode = "parallel"
 
 
 class ListenerOptions(RunOptions, total=False):
-    """The options of every listener."""
+    """The keyword options of the `AppBus` methods that register a listener."""
 
     where: Annotated[
         Condition | None,

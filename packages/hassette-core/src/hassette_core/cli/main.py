@@ -35,11 +35,9 @@ class Commands(click.Group):
         self._plugin_commands = plugin_commands
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands."""
         return sorted({*CORE_COMMANDS, *self._plugin_commands(), "telemetry"})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command by its name."""
         if cmd_name in CORE_COMMANDS:
             return getattr(import_module(f"hassette_core.cli.{cmd_name}"), cmd_name)
         if (point := self._plugin_commands().get(cmd_name)) is not None:

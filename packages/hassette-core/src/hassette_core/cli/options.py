@@ -24,7 +24,6 @@ class FiniteRange(click.FloatRange):
     """A finite number in a range. Without this class, ``nan`` and ``inf`` would be accepted as numbers."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Parse the number."""
         number: float = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number.", param, ctx)

@@ -23,7 +23,7 @@ SWITCH_INTERVAL_S = 0.0005
 
 
 class ExitCode(IntEnum):
-    """Exit codes of ``hassette``."""
+    """Exit codes of the ``hassette`` commands, for service managers and scripts."""
 
     OK = 0
     """Success, including a clean stop by a signal."""
@@ -36,7 +36,7 @@ class ExitCode(IntEnum):
 
 
 def exit_code_for(error: Exception) -> ExitCode:
-    """Return the exit code for an error."""
+    """Return the exit code of a command that ended with the error."""
     if isinstance(error, AuthenticationError):
         return ExitCode.AUTHENTICATION
     return ExitCode.USAGE if isinstance(error, ConfigError | UrlError) else ExitCode.FAILURE

@@ -49,7 +49,6 @@ class WholeEvent(ParameterMarker):
     """The event itself, for the annotations `Event` and `StateChanged` and a parameter called ``event``."""
 
     def provide(self, event: Event) -> object:
-        """Return the event."""
         return event
 
     @property
@@ -81,7 +80,6 @@ class NewValue(ParameterMarker):
     """The new state's string, converted to the annotated type: ``Annotated[float, NewValue()]``."""
 
     def provide(self, event: StateChanged) -> object:
-        """Return the string of the new state."""
         return event.new_state.state if event.new_state else Missing(f"{event.entity_id} was removed")
 
 
@@ -90,7 +88,6 @@ class OldValue(ParameterMarker):
     """The old state's string, converted to the annotated type."""
 
     def provide(self, event: StateChanged) -> object:
-        """Return the string of the old state."""
         return event.old_state.state if event.old_state else Missing(f"{event.entity_id} was added")
 
 
@@ -105,7 +102,6 @@ class Attr(ParameterMarker):
     name: str
 
     def provide(self, event: StateChanged) -> object:
-        """Return the attribute."""
         if event.new_state is None:
             return Missing(f"{event.entity_id} was removed")
         value = event.new_state.attributes.get(self.name)
@@ -123,7 +119,6 @@ class Data(ParameterMarker):
     key: str
 
     def provide(self, event: Event) -> object:
-        """Return the entry."""
         value = event.data.get(self.key)
         return Missing(f"the event's data has no {self.key!r}") if value is None else value
 

@@ -9,6 +9,8 @@ from typing import Self
 class AsyncWithService(ABC):
     """A service that an ``async with`` block can start and stop.
 
+    A subclass defines ``start``, ``serve`` and ``stop`` as `Service` describes them.
+
     ``serve`` runs in a task during the block. If ``serve`` fails, the end of the block raises its error, unless the
     block itself has failed.
 
@@ -23,16 +25,13 @@ class AsyncWithService(ABC):
     serve_task: "asyncio.Task[None] | None" = None
 
     @abstractmethod
-    async def start(self) -> None:
-        """See `Service`."""
+    async def start(self) -> None: ...
 
     @abstractmethod
-    async def serve(self) -> None:
-        """See `Service`."""
+    async def serve(self) -> None: ...
 
     @abstractmethod
-    async def stop(self) -> None:
-        """See `Service`."""
+    async def stop(self) -> None: ...
 
     async def __aenter__(self) -> Self:
         await self.start()

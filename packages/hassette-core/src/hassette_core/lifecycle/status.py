@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class ServiceStatus(StrEnum):
-    """Status of a service."""
+    """Phase in the lifecycle of a supervised service."""
 
     WAITING = "waiting"
     """Not started yet, because a service that it depends on starts first."""

@@ -97,7 +97,7 @@ class HomeAssistantLink(AsyncWithService):
 
     @property
     def url(self) -> str:
-        """The address of Home Assistant."""
+        """The address of Home Assistant, without a slash or ``/api`` at the end."""
         return self._address.url
 
     @property

@@ -16,7 +16,7 @@ def _check_jitter(option: str, jitter: Duration) -> str | None:
 
 
 class JobOptions(RunOptions, total=False):
-    """The options of every job."""
+    """The keyword options of the `AppScheduler` methods that register a job."""
 
     mode: Annotated[
         Mode,
@@ -57,5 +57,5 @@ def settings_of(options: JobOptions, schedule: Schedule) -> tuple[tuple[str, str
 
 
 def jitter_s_of(options: JobOptions) -> float:
-    """Return the jitter in seconds."""
+    """Return the maximum random delay of each run, in seconds; 0 for none."""
     return seconds("jitter", options.get("jitter", 0), zero=True)

@@ -76,7 +76,6 @@ class Interval:
         )
 
     def shortest_gap_s(self) -> float | None:
-        """Return the interval."""
         return self.every_s
 
 
@@ -127,7 +126,6 @@ class Daily:
         return f"daily at {self.at:%H:%M:%S}" if self.at.second else f"daily at {self.at:%H:%M}"
 
     def shortest_gap_s(self) -> float | None:
-        """Return one day."""
         return _DAY.total_seconds()
 
     def next_after(self, moment: datetime, place: Place) -> datetime | None:

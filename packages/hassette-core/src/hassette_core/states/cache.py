@@ -20,7 +20,7 @@ class StateCache:
         self.states = States(self._by_entity, self._by_domain)
 
     def apply(self, change: StateChanged) -> None:
-        """Apply one state change."""
+        """Store the new state of one entity, or remove the entity if the change removed it."""
         entity_id = change.entity_id
         if self._changed_while_loading is not None:
             self._changed_while_loading.add(entity_id)

@@ -116,7 +116,6 @@ class Feed:
 
     @property
     def subscribers(self) -> int:
-        """Number of subscribers."""
         return len(self._subscriptions)
 
     @property

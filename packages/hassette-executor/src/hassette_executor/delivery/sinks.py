@@ -42,7 +42,6 @@ class NullSink:
         """Discard the batch."""
 
     async def last_id(self) -> int:
-        """Return 0."""
         return 0
 
 

@@ -43,7 +43,7 @@ class SpanMaker:
         self._causes: OrderedDict[str, SpanContext] = OrderedDict()
 
     def spans_of(self, batch: Batch, resource: Resource) -> list[ReadableSpan]:
-        """Return the spans of a batch."""
+        """Return the spans of the runs, service calls and lifecycle events in a batch."""
         records = batch.records()
         # A service call can cause another run that ends, and comes in the batch, before the run that made the call. So
         # make the spans of all calls before any link.

@@ -4,7 +4,6 @@
 the terminal.
 """
 
-# ruff: noqa: D102  `TriggerBase` documents the properties of the triggers
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, Literal

@@ -27,7 +27,6 @@ class _InOrder(click.Group):
     """Group that lists its commands in the order in which they were added: most used first."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands."""
         return list(self.commands)
 
 

@@ -58,7 +58,7 @@ def counts_of(row: Row | None) -> Counts:
 
 
 def sum_of(counts: Iterable[Counts]) -> Counts:
-    """Return the sum of counts."""
+    """Add up counts, status by status."""
     counts = list(counts)
     return Counts(**{status: sum(getattr(one, status) for one in counts) for status in STATUS_NAMES})
 

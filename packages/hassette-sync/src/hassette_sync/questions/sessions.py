@@ -87,7 +87,11 @@ async def newest_session(transaction: ReadTransaction) -> Session | None:
 
 
 async def session_by_id(transaction: ReadTransaction, session_id: int) -> Session:
-    """Return one session."""
+    """Return one session.
+
+    Raises:
+        NotFoundError: The history has no session with this id.
+    """
     row = await transaction.one(queries.SESSION, {"id": session_id})
     if row is None:
         raise NotFoundError("session", session_id)

@@ -113,7 +113,7 @@ async def sessions(
 
 @api.get("/sessions/{id}")
 async def session(data: Data, id_: Id) -> Session:
-    """One session."""
+    """One session: its start and end, how it ended, its versions, and what was lost."""
     return await data.session(id_)
 
 

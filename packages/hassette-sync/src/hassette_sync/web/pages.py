@@ -78,7 +78,7 @@ async def registration(request: Request, data: Data, time_range: Range, id_: Id)
 
 @pages.get("/runs")
 async def runs(request: Request, data: Data, time_range: Range, run_filter: Filter, cursor: Cursor = None) -> Response:
-    """Runs, with filters."""
+    """Runs, newest first, with the filters of `RunFilter`."""
     time_range = await data.covered(time_range)
     # Only the first page of a range without an end gets new runs.
     follows = cursor is None and not request.query_params.get("until")
@@ -103,13 +103,13 @@ async def runs(request: Request, data: Data, time_range: Range, run_filter: Filt
 
 @pages.get("/runs/{id}")
 async def run(request: Request, data: Data, id_: Id) -> Response:
-    """One run in detail."""
+    """One run: its trigger, failure, log lines, service calls, causes, and the runs that it triggered."""
     return await page(request, "run.html", detail=await data.run(id_))
 
 
 @pages.get("/errors")
 async def errors(request: Request, data: Data, time_range: Range, cursor: Cursor = None) -> Response:
-    """Error groups."""
+    """Error groups, most recently seen first."""
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id() if cursor is None else None
     answer = await data.error_groups(time_range, cursor=cursor)
@@ -120,7 +120,7 @@ async def errors(request: Request, data: Data, time_range: Range, cursor: Cursor
 
 @pages.get("/errors/{id}")
 async def error_group(request: Request, data: Data, time_range: Range, id_: Id) -> Response:
-    """One error group."""
+    """One error group: its traceback, the affected handlers and jobs, and its newest runs."""
     time_range = await data.covered(time_range)
     return await page(request, "error_group.html", answer=await data.error_group(id_, time_range))
 

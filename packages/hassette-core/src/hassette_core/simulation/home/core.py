@@ -33,7 +33,6 @@ class UlidSource:
         self._time_ns = time_ns
 
     def __call__(self) -> str:
-        """Return a new ULID."""
         value = (self._time_ns() // 1_000_000) << 80 | self._random.getrandbits(80)
         return "".join(_ULID_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
 
@@ -85,7 +84,7 @@ class HomeCore:
         return lambda: callbacks.remove(callback)
 
     def fire(self, event_type: str, data: Json | None = None, context: HomeContext | None = None) -> Json:
-        """Fire an event and return it."""
+        """Pass an event to the callbacks of its type, and return the event."""
         event: Json = {
             "event_type": event_type,
             "data": data or {},
