@@ -1,6 +1,6 @@
 """Clocks: the machine's clock, and a manual clock for tests.
 
-Gates (debounce, throttle, durations) and schedules take a `Clock`, so that their tests need not sleep.
+Gates (debounce, throttle, durations) and schedules take a `TimerClock`, so that their tests need not sleep.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ class Timer(Protocol):
         ...
 
 
-class Clock(Protocol):
+class TimerClock(Protocol):
     """A wall clock, a monotonic clock, and timers."""
 
     def now(self) -> datetime:
@@ -159,7 +159,7 @@ class ClockDrift:
         clock: The two clocks that are compared.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: TimerClock) -> None:
         self._clock = clock
         self.reset()
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 
 PACKAGES = ("hassette-executor", "hassette-core", "hassette-store", "hassette-sync")
-SINKS = "hassette.sinks"
-SERVICES = "hassette.services"
-COMMANDS = "hassette.commands"
+SINK_GROUP = "hassette.sinks"
+SERVICE_GROUP = "hassette.services"
+COMMAND_GROUP = "hassette.commands"
 
-Command = Callable[[Sequence[str]], int]
+PluginCommand = Callable[[Sequence[str]], int]
 """Type of an entry point in the group ``hassette.commands``. It takes arguments and returns an exit code."""
 
 
@@ -34,9 +34,9 @@ def installed_versions() -> dict[str, str]:
 
 def plugin_tables(find: FindEntryPoints = find_entry_points) -> frozenset[str]:
     """Return the names of the tables in ``hassette.toml`` that belong to installed plugins."""
-    return frozenset(point.name for group in (SINKS, SERVICES) for point in find(group))
+    return frozenset(point.name for group in (SINK_GROUP, SERVICE_GROUP) for point in find(group))
 
 
 def commands() -> dict[str, EntryPoint]:
     """Return the commands of plugins by name."""
-    return {point.name: point for point in find_entry_points(COMMANDS)}
+    return {point.name: point for point in find_entry_points(COMMAND_GROUP)}

@@ -11,7 +11,7 @@ from hassette_core.config.lines import Lines
 from hassette_core.config.loading import OUR_PLUGINS
 from hassette_core.config.problems import Problems
 from hassette_core.errors import describe_error
-from hassette_core.installed import SERVICES, SINKS, FindEntryPoints, find_entry_points
+from hassette_core.installed import SERVICE_GROUP, SINK_GROUP, FindEntryPoints, find_entry_points
 from hassette_core.lifecycle import Service, ServiceStatus, StatusBoard, StatusReport
 from hassette_core.live import LiveView
 from hassette_core.redaction import Redaction
@@ -72,7 +72,7 @@ def load_sinks(
     def create(factory: SinkFactory, settings: Mapping[str, object]) -> SinkService | None:
         return factory(data_dir=config.data_dir, settings=settings)
 
-    return _create_all(find(SINKS), create, config, board)
+    return _create_all(find(SINK_GROUP), create, config, board)
 
 
 def load_services(
@@ -83,7 +83,7 @@ def load_services(
     def create(factory: ServiceFactory, settings: Mapping[str, object]) -> Service | None:
         return factory(data_dir=config.data_dir, settings=settings, live=live)
 
-    return _create_all(find(SERVICES), create, config, board)
+    return _create_all(find(SERVICE_GROUP), create, config, board)
 
 
 def _create_all(

@@ -10,9 +10,9 @@ from hassette_core.handlers import check_body, describe_duration, is_async, name
 
 Condition = Callable[[Any], object]
 """A function that returns a true value when the handler should run. It must be fast and must not block."""
-Value = str | float | bool | None
+StateValue = str | float | bool | None
 """The string of a state, or the value of an attribute."""
-Expected = Value | Collection[Value] | Condition
+Expected = StateValue | Collection[StateValue] | Condition
 """A value, a collection of values, or a condition that receives the value. None accepts every value."""
 
 
@@ -116,7 +116,7 @@ def value_condition(option: str, expected: Expected, *, strings_only: bool) -> V
     if callable(expected):
         return ValueCondition(expected, check_condition(option, expected))
     if isinstance(expected, str | int | float):
-        accepted: list[Value] = [expected]
+        accepted: list[StateValue] = [expected]
     elif isinstance(cast("object", expected), Collection):
         accepted = list(expected)
     else:
@@ -154,7 +154,7 @@ def check_condition(option: str, condition: object) -> str:
     return "a function" if name == "<lambda>" else f"{name}()"
 
 
-def _as_state(value: Value) -> str:
+def _as_state(value: StateValue) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return "unknown" if value is None else f"{value}"

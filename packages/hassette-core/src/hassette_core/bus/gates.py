@@ -7,7 +7,7 @@ later, or never.
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from hassette_core.clock import Clock, Timer
+from hassette_core.clock import Timer, TimerClock
 from hassette_core.events import Event, StateChanged
 from hassette_executor import EventTrigger
 
@@ -57,7 +57,7 @@ class Debounce:
         skip: Counts dropped events.
     """
 
-    def __init__(self, quiet_s: float, clock: Clock, release: Release, skip: Skip) -> None:
+    def __init__(self, quiet_s: float, clock: TimerClock, release: Release, skip: Skip) -> None:
         self._quiet_ns = round(quiet_s * 1e9)
         self._clock = clock
         self._release = release
@@ -110,7 +110,7 @@ class Throttle:
         skip: Counts dropped events.
     """
 
-    def __init__(self, interval_s: float, clock: Clock, release: Release, skip: Skip) -> None:
+    def __init__(self, interval_s: float, clock: TimerClock, release: Release, skip: Skip) -> None:
         self._interval_ns = round(interval_s * 1e9)
         self._clock = clock
         self._release = release
@@ -143,7 +143,7 @@ class Hold:
     """
 
     def __init__(
-        self, duration_s: float, clock: Clock, still_applies: Callable[[Delivery], bool], release: Release
+        self, duration_s: float, clock: TimerClock, still_applies: Callable[[Delivery], bool], release: Release
     ) -> None:
         self._duration_s = duration_s
         self._clock = clock

@@ -8,7 +8,7 @@ from hassette_core.bus.conditions import ChangeFilter
 from hassette_core.bus.gates import Debounce, Delivery, DeliveryGate, Hold, Throttle
 from hassette_core.bus.options import ListenerOptions
 from hassette_core.bus.topics import TopicIndex
-from hassette_core.clock import Clock
+from hassette_core.clock import TimerClock
 from hassette_core.errors import describe_error
 from hassette_core.events import Event, State, StateChanged
 from hassette_core.handlers import InjectionPlan, optional_seconds
@@ -28,7 +28,7 @@ class ConditionFailures:
         clock: Measures the minute.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: TimerClock) -> None:
         self._log = RepeatedLog(logger, WARN_INTERVAL_S, clock.monotonic_ns)
 
     def report(self, registration: ListenerRegistration, lane: RunLane, error: Exception) -> None:
@@ -54,7 +54,7 @@ class ListenerContext(NamedTuple):
 
     roster: "Roster[Listener]"
     states: Mapping[str, State]
-    clock: Clock
+    clock: TimerClock
     failures: ConditionFailures
 
 

@@ -9,7 +9,7 @@ from hassette_core.config import DEFAULT_FILE
 
 HERE = Path(__file__).parent
 TEMPLATE = HERE / "hassette.toml.template"
-APP = HERE.parent / "simulation" / "demo" / "examples" / "motion_light.py"
+EXAMPLE_APP = HERE.parent / "simulation" / "demo" / "examples" / "motion_light.py"
 
 
 @click.command()
@@ -20,7 +20,7 @@ def init(directory: Path) -> int:
     Writes hassette.toml and apps/motion_light.py into DIRECTORY, by default the current one. Existing files are not
     overwritten.
     """
-    sources = {directory / DEFAULT_FILE: TEMPLATE, directory / "apps" / APP.name: APP}
+    sources = {directory / DEFAULT_FILE: TEMPLATE, directory / "apps" / EXAMPLE_APP.name: EXAMPLE_APP}
     if existing := [str(file) for file in sources if file.exists()]:
         click.echo(
             f"hassette: {' and '.join(existing)} already exist{'s' if len(existing) == 1 else ''}; nothing was written",

@@ -120,7 +120,7 @@ def execute(
 
 def _plugin_command(point: EntryPoint) -> click.Command:
     try:
-        function: installed.Command = point.load()
+        function: installed.PluginCommand = point.load()
     except Exception as error:  # noqa: BLE001  code of other packages may raise any exception when it is imported
         problem = describe_error(error)
         message = f"hassette: the command {point.name} could not be loaded ({point.value}): {problem}"

@@ -15,7 +15,7 @@ from hassette_core.handlers.callables import (
     is_async,
     name_of,
 )
-from hassette_core.handlers.durations import LONGEST_S, Duration, describe_duration, optional_seconds, seconds
+from hassette_core.handlers.durations import LONGEST_DURATION_S, Duration, describe_duration, optional_seconds, seconds
 from hassette_core.handlers.injection import InjectionPlan
 from hassette_core.handlers.options import (
     Option,
@@ -28,7 +28,7 @@ from hassette_core.handlers.options import (
 from hassette_core.handlers.parameters import Attr, Data, EntityId, NewState, NewValue, OldState, OldValue
 
 __all__ = [
-    "LONGEST_S",
+    "LONGEST_DURATION_S",
     "Attr",
     "CallableInfo",
     "Data",

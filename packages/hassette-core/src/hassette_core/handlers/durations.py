@@ -8,7 +8,7 @@ from hassette_core.errors import RegistrationError
 Duration = float | timedelta
 """Seconds, or a `timedelta`."""
 
-LONGEST_S = 36_525 * 86_400
+LONGEST_DURATION_S = 36_525 * 86_400
 """The longest duration, in seconds: 100 years. A datetime overflows only far beyond this."""
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -30,8 +30,8 @@ def seconds(option: str, value: object, *, zero: bool = False, negative: bool = 
     endless = isinstance(number, float) and not math.isfinite(number)
     if endless or isinstance(number, bool) or not isinstance(number, int | float):
         raise RegistrationError(f"{option} must be a duration (seconds, such as 2.5, or a timedelta), got {value!r}")
-    if abs(number) > LONGEST_S:
-        raise RegistrationError(f"{option} must be at most {LONGEST_S} seconds (100 years), got {value!r}")
+    if abs(number) > LONGEST_DURATION_S:
+        raise RegistrationError(f"{option} must be at most {LONGEST_DURATION_S} seconds (100 years), got {value!r}")
     if negative or number > 0 or (zero and number == 0):
         return float(number)
     raise RegistrationError(f"{option} must be {'0 or more' if zero else 'more than 0'} seconds, got {value!r}")

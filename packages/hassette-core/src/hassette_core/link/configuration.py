@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from hassette_core.errors import UnexpectedAnswerError
 
-RUNNING = "RUNNING"
+RUNNING_STATE = "RUNNING"
 
 
 class HomeConfiguration(NamedTuple):
@@ -51,7 +51,7 @@ def parse_configuration(raw: object) -> HomeConfiguration:
             float(fields["latitude"]),
             float(fields["longitude"]),
             float(fields.get("elevation", 0)),
-            fields.get("state", RUNNING),
+            fields.get("state", RUNNING_STATE),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UnexpectedAnswerError("read Home Assistant's configuration", repr(error)) from None

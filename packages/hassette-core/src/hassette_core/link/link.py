@@ -11,7 +11,7 @@ from hassette_core.events import Event, State, parse_state
 from hassette_core.lifecycle import AsyncWithService
 from hassette_core.link.address import parse_address
 from hassette_core.link.backoff import MAX_S, Backoff
-from hassette_core.link.configuration import RUNNING, HomeConfiguration, parse_configuration
+from hassette_core.link.configuration import RUNNING_STATE, HomeConfiguration, parse_configuration
 from hassette_core.link.connection import CLOSE_TIMEOUT_S, MAX_MESSAGE_BYTES, Connection, limit_hass_client_logging
 from hassette_core.link.inbox import Inbox
 from hassette_core.link.liveness import LivenessCheck
@@ -238,7 +238,7 @@ class HomeAssistantLink(AsyncWithService):
         await connection.subscribe(self._inbox.receive)
         self.configuration = parse_configuration(await connection.command("read the configuration", "get_config"))
         states = parse_states(await connection.command("fetch the states", "get_states"))
-        running = self.configuration.state == RUNNING
+        running = self.configuration.state == RUNNING_STATE
         # Set `ready` before load(): load() calls listeners, and they must see that `ready` is set. There is no await
         # before load(), so that tasks which wait for `ready` find all states.
         if running:
@@ -255,7 +255,7 @@ class HomeAssistantLink(AsyncWithService):
 
     def _report_ready(self) -> None:
         if self.configuration is not None:
-            self.configuration = self.configuration._replace(state=RUNNING)
+            self.configuration = self.configuration._replace(state=RUNNING_STATE)
         if self.ready.is_set():
             return
         self.ready.set()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Unpack
 
 from hassette_core.errors import RegistrationError
-from hassette_core.handlers import LONGEST_S, Duration, Handler, keyword_options, seconds
+from hassette_core.handlers import LONGEST_DURATION_S, Duration, Handler, keyword_options, seconds
 from hassette_core.scheduler.job import Job
 from hassette_core.scheduler.options import JobOptions
 from hassette_core.scheduler.schedules import Cron, Daily, Interval, Once, Schedule, Sun
@@ -244,7 +244,7 @@ class AppScheduler:
         now, place = self._service.clock.now(), self._service.place
         try:
             moment = place.moment(at) if at.tzinfo is None else at.astimezone(UTC)
-            too_far = moment - now > timedelta(seconds=LONGEST_S)
+            too_far = moment - now > timedelta(seconds=LONGEST_DURATION_S)
         except OverflowError:  # on the first or last day of the calendar, the conversion to UTC can leave its range
             moment, too_far = now, True
         if too_far:

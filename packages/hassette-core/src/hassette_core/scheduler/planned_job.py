@@ -4,7 +4,7 @@ import random
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from hassette_core.clock import Clock
+from hassette_core.clock import TimerClock
 from hassette_core.handlers import Handler
 from hassette_core.roster import RunLane
 from hassette_core.scheduler.place import Place
@@ -68,7 +68,7 @@ class PlannedJob:
         handler: Handler,
         schedule: Schedule,
         jitter_s: float,
-        clock: Clock,
+        clock: TimerClock,
     ) -> None:
         self.registration = registration
         self.schedule = schedule

@@ -10,7 +10,7 @@ from random import Random
 from hassette_core.simulation.home.climate import Climate
 from hassette_core.simulation.home.core import HomeCore
 
-Steps = Iterator[float]
+StepGenerator = Iterator[float]
 """A generator that performs one step at a time, and yields the simulated seconds until its next step."""
 
 DAY_S = 86_400.0
@@ -47,7 +47,7 @@ class HomeActivity:
         self._speed = speed
         self._now_s = 0.0
         self._order = count()
-        self._due: list[tuple[float, int, Steps]] = []
+        self._due: list[tuple[float, int, StepGenerator]] = []
         for steps in (self._walk(), Climate(core, random).steps(), Daylight(core).steps()):
             self._add(0.0, steps)
 
@@ -67,10 +67,10 @@ class HomeActivity:
             self._add(wait_s, steps)
         return self._now_s
 
-    def _add(self, after_s: float, steps: Steps) -> None:
+    def _add(self, after_s: float, steps: StepGenerator) -> None:
         heapq.heappush(self._due, (self._now_s + after_s, next(self._order), steps))
 
-    def _walk(self) -> Steps:
+    def _walk(self) -> StepGenerator:
         yield from self._come_home()
         room = "hall"
         while True:
@@ -82,7 +82,7 @@ class HomeActivity:
             if room == "hall" and self._random.random() < 0.15:
                 yield from self._go_out()
 
-    def _come_home(self) -> Steps:
+    def _come_home(self) -> StepGenerator:
         """Begin with changes that are useful for a demo: an open door, and heating with an open window."""
         yield 15
         self._turn("binary_sensor.front_door", "on")
@@ -100,7 +100,7 @@ class HomeActivity:
         yield 60
         self._later(20, "binary_sensor.hall_motion", "off")
 
-    def _stay_in(self, room: str) -> Steps:
+    def _stay_in(self, room: str) -> StepGenerator:
         chance = self._random.random()
         window = f"binary_sensor.{room}_window"
         if window in self._core.states and chance < 0.25:
@@ -116,7 +116,7 @@ class HomeActivity:
             self._later(self._random.uniform(400, 900) if forgotten else 20, "binary_sensor.back_door", "off")
         yield self._random.uniform(60, 200)
 
-    def _go_out(self) -> Steps:
+    def _go_out(self) -> StepGenerator:
         yield from self._through_the_front_door()
         self._turn("person.alex", "not_home")
         self._turn("zone.home", "0")
@@ -125,7 +125,7 @@ class HomeActivity:
         self._turn("zone.home", "1")
         yield from self._through_the_front_door()
 
-    def _through_the_front_door(self) -> Steps:
+    def _through_the_front_door(self) -> StepGenerator:
         self._turn("binary_sensor.front_door", "on")
         yield 10
         self._turn("binary_sensor.front_door", "off")
@@ -135,7 +135,7 @@ class HomeActivity:
             self._core.change(entity_id, state)
 
     def _later(self, after_s: float, entity_id: str, state: str) -> None:
-        def once() -> Steps:
+        def once() -> StepGenerator:
             self._turn(entity_id, state)
             yield from ()
 
@@ -152,7 +152,7 @@ class Daylight:
     def __init__(self, core: HomeCore) -> None:
         self._core = core
 
-    def steps(self) -> Steps:
+    def steps(self) -> StepGenerator:
         """Advance by five minutes of simulated time per step."""
         time_of_day_s = START_OF_DAY_S
         while True:

@@ -10,7 +10,7 @@ from hassette_core.simulation.home.core import HomeCore, Json
 from hassette_core.simulation.home.json_parsing import parse_json
 from hassette_core.simulation.home.services import ServiceRegistry
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class RestApi:
@@ -45,7 +45,7 @@ class RestApi:
             web.post("/api/services/{domain}/{service}", self._authenticated(self._call_service)),
         ]
 
-    def _authenticated(self, handler: Handler) -> Handler:
+    def _authenticated(self, handler: RequestHandler) -> RequestHandler:
         async def check(request: web.Request) -> web.StreamResponse:
             if request.headers.get("Authorization") != f"Bearer {self._token}":
                 raise web.HTTPUnauthorized

@@ -16,7 +16,7 @@ from hassette_core.simulation.home.service_table import SERVICES
 from hassette_core.simulation.home.services import ServiceRegistry
 from hassette_core.simulation.home.websocket import ClientConnection
 
-VERSION = "2025.4.4"
+HOME_ASSISTANT_VERSION = "2025.4.4"
 """The version of the real Home Assistant in the contract tests, which compare its behaviour with the simulated home."""
 HOST = "127.0.0.1"
 
@@ -197,7 +197,7 @@ class SimulatedHome(AsyncWithService):
                 "volume": "L",
                 "wind_speed": "m/s",
             },
-            "version": VERSION,
+            "version": HOME_ASSISTANT_VERSION,
             "whitelist_external_dirs": [],
         }
 
