@@ -100,7 +100,7 @@ async def test_listener_that_an_app_cancels_after_a_restart_is_retired(
     service = await apps.start({"lamp": entry("lamp", "Lamp")})
     await service.stop()
     await service.start()
-    (listener,) = home.bus_service.listeners("lamp", "lamp")
+    (listener,) = home.bus_service.roster.entries_of("lamp", "lamp")
     listener.cancel()
     assert await home.retired() == ["heard"]
 

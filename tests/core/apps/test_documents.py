@@ -35,7 +35,7 @@ async def test_example_apps_of_the_documentation_run_with_its_settings(app_dir: 
             assert [status.detail for status in hassette.apps.statuses] == [""] * len(apps)
             home.core.change("sun.sun", "below_horizon")
             home.core.change("binary_sensor.front_door", "on")
-            for job in hassette.scheduler.jobs("nightwatch", "nightwatch"):
+            for job in hassette.scheduler.roster.entries_of("nightwatch", "nightwatch"):
                 hassette.scheduler.run_now(job)
             await eventually(lambda: hassette.executor.accounting().executed >= 3)
     runs = {record.registration.name: (record.status, record.failure) for record in sink.records}

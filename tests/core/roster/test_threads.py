@@ -41,7 +41,8 @@ async def test_registration_in_a_thread_is_rejected_and_leaves_nothing_behind(
     assert "'nothing' cannot be registered in a thread" in record.failure.message
     assert "make that handler an `async def`" in record.failure.message
     assert home.scheduler_service.upcoming() == []
-    assert [listener.registration.name for listener in home.bus_service.listeners("app", "one")] == ["in_a_thread"]
+    (listener,) = home.bus_service.roster.entries_of("app", "one")
+    assert listener.registration.name == "in_a_thread"
     registered = [registration.name for batch in home.sink.batches for registration in batch.registered]
     assert registered == ["in_a_thread"]
 
@@ -70,7 +71,7 @@ def test_every_thread_may_register_before_the_start() -> None:
     bus, planner = BusService(executor, states={}), SchedulerService(executor)
     AppBus(bus, "app", "one").on_event(nothing, "button")
     AppScheduler(planner, "app", "one").run_in(nothing, 5)
-    assert len(bus.listeners("app", "one")) == len(planner.jobs("app", "one")) == 1
+    assert len(bus.roster.entries_of("app", "one")) == len(planner.roster.entries_of("app", "one")) == 1
 
 
 async def test_sync_handler_may_cancel_and_the_call_takes_effect_by_the_end_of_its_run(home: Home) -> None:
@@ -100,7 +101,7 @@ async def test_sync_handler_may_cancel_all_listeners_and_jobs_of_its_app(home: H
     home.fire("button")
     await home.records(1)
     assert home.scheduler_service.upcoming() == []
-    assert home.bus_service.listeners("app", "one") == ()
+    assert home.bus_service.roster.entries_of("app", "one") == ()
 
 
 async def test_sync_handler_may_run_a_job_now(home: Home, calls: list[Any]) -> None:

@@ -119,7 +119,7 @@ class AppService:
         """Load the apps and, without ``ready``, start them. A failed app is logged and recorded, not raised."""
         self._stopped.clear()
         self.started.clear()
-        self._bus.retire_ended = self._scheduler.retire_ended = True
+        self._bus.roster.retire_ended = self._scheduler.roster.retire_ended = True
         loaded, failed = load_apps(self._entries, self._app_dir)
         self._loaded = [(app, AppStatus(app_key=app.app_key, instance=app.instance, status="loaded")) for app in loaded]
         self.statuses = [status for _, status in self._loaded]
@@ -151,7 +151,7 @@ class AppService:
         that are not made again count as ended at the next start, as after a crash.
         """
         self._loaded = []
-        self._bus.retire_ended = self._scheduler.retire_ended = False
+        self._bus.roster.retire_ended = self._scheduler.roster.retire_ended = False
         while self._running:  # an app may have finished its start while others shut down
             running, self._running = self._running, []
             await asyncio.gather(*(self._stop_app(app) for app in running))

@@ -2,17 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from functools import partial
 
 from hassette_core.bus.conditions import ChangeFilter
 from hassette_core.bus.listener import ConditionFailures, Listener, ListenerContext
 from hassette_core.bus.options import DEFAULT_MODE, ListenerOptions, settings_of
 from hassette_core.bus.topics import TopicIndex, any_group, domain_of
-from hassette_core.clock import Clock, SystemClock
+from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.events import Event, State, StateChanged
-from hassette_core.handlers import Handler, InjectionPlan, inspect_callable, optional_seconds
+from hassette_core.handlers import Handler, InjectionPlan
 from hassette_core.lifecycle import AsyncWithService
-from hassette_core.roster import Roster
+from hassette_core.roster import Roster, registration_fields
 from hassette_executor import CommandExecutor, EventTrigger, ListenerRegistration
 
 STATE_CHANGED = "state_changed"
@@ -32,6 +31,7 @@ class BusService(AsyncWithService):
 
     Attributes:
         name: ``"bus"``.
+        roster: The registered listeners.
     """
 
     name = "bus"
@@ -41,7 +41,7 @@ class BusService(AsyncWithService):
         executor: CommandExecutor,
         *,
         states: Mapping[str, State],
-        clock: Clock | None = None,
+        clock: TimerClock | None = None,
         grace_s: float = 5.0,
         redact: Callable[[str], str] = str,
     ) -> None:
@@ -49,15 +49,15 @@ class BusService(AsyncWithService):
         self._grace_s = grace_s
         self._changes: TopicIndex[Listener] = TopicIndex(domain_of)
         self._events: TopicIndex[Listener] = TopicIndex(any_group)
-        self._roster: Roster[Listener] = Roster("listener", executor)
+        self.roster: Roster[Listener] = Roster("listener", executor)
         clock = clock or SystemClock()
-        self._context = ListenerContext(self._roster, states, clock, ConditionFailures(clock))
+        self._context = ListenerContext(self.roster, states, clock, ConditionFailures(clock))
         self._open = False
         self._stopped = asyncio.Event()
 
     async def start(self) -> None:
         """Accept events from now on. Listeners may be registered before the start."""
-        self._roster.bind()
+        self.roster.bind()
         self._open = True
         self._stopped.clear()
 
@@ -72,20 +72,8 @@ class BusService(AsyncWithService):
         """
         if self._open:
             self._open = False
-            await self._roster.stop(self._grace_s)
+            await self.roster.stop(self._grace_s)
         self._stopped.set()
-
-    @property
-    def retire_ended(self) -> bool:
-        """Whether the registration of a listener that ends is reported to the executor as retired.
-
-        `AppService` sets this to False while it stops the apps, because the next start registers their listeners again.
-        """
-        return self._roster.runner.retire_ended
-
-    @retire_ended.setter
-    def retire_ended(self, retire_ended: bool) -> None:
-        self._roster.runner.retire_ended = retire_ended
 
     def dispatch(self, event: Event) -> None:
         """Pass an event to the listeners that match it. The link calls this on the event loop.
@@ -127,41 +115,24 @@ class BusService(AsyncWithService):
         settings = settings_of(options)
         if change is not None:
             settings = change.settings() + settings
-        info = inspect_callable("handler", handler)
-        registration = ListenerRegistration(
-            app=app,
-            instance=instance,
-            name=options.get("name") or info.name,
-            topic=_recorded_topic(topic, change),
-            handler=info.qualified,
-            settings=tuple((key, self._redact(text)) for key, text in settings),
-            source=info.source,
-            runs_in=info.runs_in,
-            timeout_s=optional_seconds("timeout", options.get("timeout"), zero=True),
-        )
-        lane = self._roster.prepare(registration, options.get("mode", DEFAULT_MODE))
+        settings = tuple((key, self._redact(text)) for key, text in settings)
+        fields = registration_fields(app, instance, handler, options, settings)
+        registration = ListenerRegistration(topic=_recorded_topic(topic, change), **fields)
+        lane = self.roster.prepare(registration, options.get("mode", DEFAULT_MODE))
         plan = InjectionPlan(handler, "change" if change is not None or topic == STATE_CHANGED else "event")
         index = self._events if change is None else self._changes
         listener = Listener(registration, lane, plan, change, options, topic=topic, index=index, context=self._context)
-        self._roster.add(listener, options.get("on_error"))
+        self.roster.add(listener, options.get("on_error"))
         index.add(topic, listener)
         return listener
 
     def cancel(self, listener: Listener) -> None:
         """End a listener. Its runs continue. May be called in a thread."""
-        self._roster.call(listener.cancel)
+        self.roster.call(listener.cancel)
 
     def cancel_all(self, app: str, instance: str) -> None:
         """End all listeners of one app instance. Their runs continue. May be called in a thread."""
-        self._roster.call(partial(self._cancel_all, app, instance))
-
-    def listeners(self, app: str, instance: str) -> tuple[Listener, ...]:
-        """Return the listeners of one app instance."""
-        return self._roster.entries_of(app, instance)
-
-    def _cancel_all(self, app: str, instance: str) -> None:
-        for listener in self.listeners(app, instance):
-            listener.cancel()
+        self.roster.call_each(app, instance, Listener.cancel)
 
 
 def trigger_of(event: Event, redact: Callable[[str], str] = str) -> EventTrigger:

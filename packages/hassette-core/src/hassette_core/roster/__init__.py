@@ -6,7 +6,18 @@ is due, the lane starts, queues or skips the run, depending on the mode. To star
 the `CommandRunner`, which calls the executor in a new task. All of this runs on the event loop (`loop_affinity`).
 """
 
+from hassette_core.roster.registration_fields import RegistrationFields, registration_fields
 from hassette_core.roster.roster import Roster
 from hassette_core.roster.run_lanes import AT_ONCE, MAX_WAITING, CommandRunner, Mode, RunLane, check_mode
 
-__all__ = ["AT_ONCE", "MAX_WAITING", "CommandRunner", "Mode", "Roster", "RunLane", "check_mode"]
+__all__ = [
+    "AT_ONCE",
+    "MAX_WAITING",
+    "CommandRunner",
+    "Mode",
+    "RegistrationFields",
+    "Roster",
+    "RunLane",
+    "check_mode",
+    "registration_fields",
+]

@@ -37,9 +37,6 @@ class Roster(Generic[EntryT]):
     Args:
         kind: ``listener`` or ``job``, for error messages.
         executor: Runs the commands and records the registrations.
-
-    Attributes:
-        runner: Runs the commands of all entries.
     """
 
     def __init__(self, kind: str, executor: CommandExecutor) -> None:
@@ -47,11 +44,24 @@ class Roster(Generic[EntryT]):
         self._executor = executor
         self._loop = LoopAffinity()
         self._entries: dict[tuple[str, ...], EntryT] = {}
-        self.runner = CommandRunner(executor)
+        self._runner = CommandRunner(executor)
 
     def bind(self) -> None:
         """Bind to the running event loop. From now on, entries can only be added on this loop."""
         self._loop.bind()
+
+    @property
+    def retire_ended(self) -> bool:
+        """Whether the registration of an entry that ends is reported to the executor as retired.
+
+        `AppService` sets this to False while it stops the apps, because the next start registers their listeners and
+        jobs again.
+        """
+        return self._runner.retire_ended
+
+    @retire_ended.setter
+    def retire_ended(self, retire_ended: bool) -> None:
+        self._runner.retire_ended = retire_ended
 
     async def stop(self, grace_s: float) -> None:
         """Drop waiting runs, wait for runs in progress, and cancel those that do not end within the grace period.
@@ -63,7 +73,7 @@ class Roster(Generic[EntryT]):
         """
         for entry in self.entries():
             entry.drop_waiting()
-        cancelled = await self.runner.stop(grace_s)
+        cancelled = await self._runner.stop(grace_s)
         if cancelled:
             logger.warning(
                 "Runs were cancelled because their service stops",
@@ -78,7 +88,7 @@ class Roster(Generic[EntryT]):
         """
         self._loop.check(f"the {self._kind} {registration.name!r}")
         self._check_free(registration)
-        return RunLane(registration, mode, self.runner)
+        return RunLane(registration, mode, self._runner)
 
     def add(self, entry: EntryT, on_error: ErrorHook | None) -> None:
         """Add an entry, and report its registration to the executor.
@@ -108,6 +118,15 @@ class Roster(Generic[EntryT]):
     def call(self, function: Callable[[], None]) -> None:
         """Call a function on the event loop; see `LoopAffinity.call`."""
         self._loop.call(function)
+
+    def call_each(self, app: str, instance: str, function: Callable[[EntryT], None]) -> None:
+        """Call a function on the event loop with each entry of one app instance. The function may remove the entry."""
+
+        def call_all() -> None:
+            for entry in self.entries_of(app, instance):
+                function(entry)
+
+        self._loop.call(call_all)
 
     def _check_free(self, registration: Registration) -> None:
         if registration.key not in self._entries:

@@ -52,8 +52,7 @@ class CommandRunner:
         executor: Runs the commands.
 
     Attributes:
-        retire_ended: Whether `retire` reports registrations to the executor. `AppService` sets this to False while it
-            stops the apps, because the next start registers their listeners and jobs again.
+        retire_ended: Whether `retire` reports registrations to the executor. See `Roster.retire_ended`.
     """
 
     def __init__(self, executor: CommandExecutor) -> None:

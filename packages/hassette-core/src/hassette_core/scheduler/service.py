@@ -4,10 +4,10 @@ from datetime import UTC, tzinfo
 from functools import partial
 from typing import NamedTuple
 
-from hassette_core.clock import Clock, SystemClock
-from hassette_core.handlers import Handler, InjectionPlan, inspect_callable, optional_seconds
+from hassette_core.clock import SystemClock, TimerClock
+from hassette_core.handlers import Handler, InjectionPlan
 from hassette_core.lifecycle import AsyncWithService
-from hassette_core.roster import Roster
+from hassette_core.roster import Roster, registration_fields
 from hassette_core.scheduler.options import DEFAULT_MODE, JobOptions, jitter_s_of, settings_of
 from hassette_core.scheduler.place import Place
 from hassette_core.scheduler.planned_job import PlannedJob
@@ -45,6 +45,7 @@ class SchedulerService(AsyncWithService):
     Attributes:
         name: ``"scheduler"``.
         clock: Wall clock, monotonic clock and timers.
+        roster: The registered jobs.
     """
 
     name = "scheduler"
@@ -53,18 +54,18 @@ class SchedulerService(AsyncWithService):
         self,
         executor: CommandExecutor,
         *,
-        clock: Clock | None = None,
+        clock: TimerClock | None = None,
         time_zone: tzinfo = UTC,
         grace_s: float = 5.0,
     ) -> None:
         self.clock = clock or SystemClock()
         self._grace_s = grace_s
-        self._roster: Roster[PlannedJob] = Roster("job", executor)
-        self._timetable = Timetable(self._roster, self.clock, Place(zone=time_zone))
+        self.roster: Roster[PlannedJob] = Roster("job", executor)
+        self._timetable = Timetable(self.roster, self.clock, Place(zone=time_zone))
 
     async def start(self) -> None:
         """Run jobs from now on. Jobs may be registered before the start. A job that is already due runs now, once."""
-        self._roster.bind()
+        self.roster.bind()
         self._timetable.start()
 
     async def serve(self) -> None:
@@ -83,20 +84,8 @@ class SchedulerService(AsyncWithService):
         Every run is recorded. Jobs stay registered and run again when the scheduler is started again.
         """
         if self._timetable.stop():
-            await self._roster.stop(self._grace_s)
+            await self.roster.stop(self._grace_s)
         self._timetable.ended.set()
-
-    @property
-    def retire_ended(self) -> bool:
-        """Whether the registration of a job that ends is reported to the executor as retired.
-
-        `AppService` sets this to False while it stops the apps, because the next start registers their jobs again.
-        """
-        return self._roster.runner.retire_ended
-
-    @retire_ended.setter
-    def retire_ended(self, retire_ended: bool) -> None:
-        self._roster.runner.retire_ended = retire_ended
 
     def add(self, app: str, instance: str, handler: Handler, schedule: Schedule, options: JobOptions) -> PlannedJob:
         """Register a job and plan its first run. Apps use their `AppScheduler`.
@@ -112,60 +101,34 @@ class SchedulerService(AsyncWithService):
             RegistrationError: The job cannot work, or its name is taken. The message explains how to fix it.
         """
         settings = settings_of(options, schedule)
-        info = inspect_callable("handler", handler)
+        fields = registration_fields(app, instance, handler, options, settings)
         InjectionPlan(handler, "nothing")  # raises for a parameter without a default
-        registration = JobRegistration(
-            app=app,
-            instance=instance,
-            name=options.get("name") or info.name,
-            schedule=schedule.describe(),
-            handler=info.qualified,
-            settings=settings,
-            source=info.source,
-            runs_in=info.runs_in,
-            timeout_s=optional_seconds("timeout", options.get("timeout"), zero=True),
-        )
-        lane = self._roster.prepare(registration, options.get("mode", DEFAULT_MODE))
+        registration = JobRegistration(schedule=schedule.describe(), **fields)
+        lane = self.roster.prepare(registration, options.get("mode", DEFAULT_MODE))
         job = PlannedJob(registration, lane, handler, schedule, jitter_s_of(options), self.clock)
         self._timetable.plan_first(job)
-        self._roster.add(job, options.get("on_error"))
+        self.roster.add(job, options.get("on_error"))
         self._timetable.add(job)
         return job
 
     def run_now(self, job: PlannedJob) -> None:
         """Run a job once, now. Its schedule does not change. May be called in a thread."""
-        self._roster.call(partial(self._timetable.run_now, job))
+        self.roster.call(partial(self._timetable.run_now, job))
 
     def cancel(self, job: PlannedJob) -> None:
         """End a job. Its runs continue. May be called in a thread."""
-        self._roster.call(partial(self._cancel, job))
+        self.roster.call(partial(self._timetable.cancel, job))
 
     def cancel_all(self, app: str, instance: str) -> None:
         """End all jobs of one app instance. Their runs continue. May be called in a thread."""
-        self._roster.call(partial(self._cancel_all, app, instance))
-
-    def jobs(self, app: str, instance: str) -> tuple[PlannedJob, ...]:
-        """Return the jobs of one app instance."""
-        return self._roster.entries_of(app, instance)
+        self.roster.call_each(app, instance, self._timetable.cancel)
 
     def upcoming(self) -> list[UpcomingJob]:
         """Return the next run of every job that has a planned run, the earliest first."""
         found = [
-            UpcomingJob(*job.registration.key, job.plan.due_us)
-            for job in self._roster.entries()
-            if job.plan is not None
+            UpcomingJob(*job.registration.key, job.plan.due_us) for job in self.roster.entries() if job.plan is not None
         ]
         return sorted(found, key=lambda upcoming: upcoming.due_us)
-
-    def _cancel(self, job: PlannedJob) -> None:
-        if job.active:
-            self._roster.remove(job)
-            job.end()
-            self._timetable.remove(job)
-
-    def _cancel_all(self, app: str, instance: str) -> None:
-        for job in self.jobs(app, instance):
-            self._cancel(job)
 
     @property
     def place(self) -> Place:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from datetime import datetime, timedelta
 
-from hassette_core.clock import Clock, ClockDrift, Timer
+from hassette_core.clock import ClockDrift, Timer, TimerClock
 from hassette_core.roster import Roster
 from hassette_core.scheduler.agenda import Agenda
 from hassette_core.scheduler.place import Place
@@ -35,7 +35,7 @@ class Timetable:
         ended: Set when a failure has ended the timetable, or when the scheduler stops.
     """
 
-    def __init__(self, roster: Roster[PlannedJob], clock: Clock, place: Place) -> None:
+    def __init__(self, roster: Roster[PlannedJob], clock: TimerClock, place: Place) -> None:
         self.place = place
         self.failure: Exception | None = None
         self.ended = asyncio.Event()
@@ -70,10 +70,13 @@ class Timetable:
         self._agenda.put(job)
         self._arm()
 
-    def remove(self, job: PlannedJob) -> None:
-        """Remove a job that has ended."""
-        self._calendar_jobs -= job.by_calendar
-        self._arm()
+    def cancel(self, job: PlannedJob) -> None:
+        """End a job. Its runs continue."""
+        if job.active:
+            self._roster.remove(job)
+            self._calendar_jobs -= job.by_calendar
+            job.end()
+            self._arm()
 
     def run_now(self, job: PlannedJob) -> None:
         """Start a job at once. Its schedule does not change."""

@@ -1,0 +1,47 @@
+"""`registration_fields`: the fields that the registrations of listeners and jobs have in common."""
+
+from typing import Literal, TypedDict
+
+from hassette_core.handlers import Handler, RunOptions, inspect_callable, optional_seconds
+from hassette_executor import SourceLocation
+
+
+class RegistrationFields(TypedDict):
+    """The common fields of `ListenerRegistration` and `JobRegistration`, which describe them."""
+
+    app: str
+    instance: str
+    name: str
+    handler: str
+    settings: tuple[tuple[str, str], ...]
+    source: SourceLocation | None
+    runs_in: Literal["async", "sync"]
+    timeout_s: float | None
+
+
+def registration_fields(
+    app: str, instance: str, handler: Handler, options: RunOptions, settings: tuple[tuple[str, str], ...]
+) -> RegistrationFields:
+    """Return the common fields of a registration.
+
+    Args:
+        app: The app's key.
+        instance: The app's instance.
+        handler: The callable to run.
+        options: The options of the listener or job, already checked.
+        settings: The options that differ from their defaults, as strings.
+
+    Raises:
+        RegistrationError: The handler is not callable, or it contains a ``yield``.
+    """
+    info = inspect_callable("handler", handler)
+    return RegistrationFields(
+        app=app,
+        instance=instance,
+        name=options.get("name") or info.name,
+        handler=info.qualified,
+        settings=settings,
+        source=info.source,
+        runs_in=info.runs_in,
+        timeout_s=optional_seconds("timeout", options.get("timeout"), zero=True),
+    )
