@@ -37,7 +37,7 @@ def broken_log(text: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("text", ["are written again", "could not be written"])
-async def test_failing_log_handler_costs_no_record_and_counts_none_twice(text):
+async def test_failing_log_handler_loses_no_record_and_counts_none_twice(text):
     sink = FaultySink("fail")
     executor = CommandExecutor(sink, settings=QUICK)
     with broken_log(text):

@@ -172,7 +172,7 @@ async def test_service_calls_are_attached_in_order_and_the_first_stay():
     assert record.effects.dropped_service_calls == 2
 
 
-async def test_run_that_may_keep_no_calls_counts_them():
+async def test_run_with_a_limit_of_no_service_calls_counts_them():
     async with CommandExecutor(settings=ExecutorSettings(service_calls=0)) as executor:
         record = await executor.execute(invoke(lambda: record_service_call(called()), runs_in="sync"))
     assert record.effects == Effects(dropped_service_calls=1)
@@ -327,7 +327,7 @@ async def test_successful_run_counts_dropped_warnings_but_no_debug_lines():
         assert (await executor.execute(invoke(warns))).effects.dropped_log_lines == 12
 
 
-async def test_bound_of_lines_in_bytes_counts_bytes():
+async def test_limit_of_log_lines_counts_bytes_and_not_characters():
     async def handler() -> None:
         for _ in range(100):
             app_log.warning("€" * 100)

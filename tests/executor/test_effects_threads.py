@@ -116,7 +116,7 @@ def test_lines_added_by_two_threads_at_once_keep_their_order(meeting):
     assert gathered.take(all_lines=True).log_lines == (LONG, SHORT)
 
 
-def test_late_effect_counted_while_the_counts_are_taken_is_in_these_or_the_next(meeting):
+def test_late_effect_counted_while_the_counts_are_taken_is_in_exactly_one_of_two_takes(meeting):
     late = LateEffects(ReportingLock(meeting))
     late.count("service_calls")
     name = HoldingName("service_calls")

@@ -17,7 +17,7 @@ def noting(seen: list[str], name: str):
     return hook
 
 
-async def test_only_the_most_specific_hook_runs():
+async def test_only_the_most_specific_error_hook_runs():
     seen: list[str] = []
     one, other, elsewhere = listener("one"), listener("other"), listener("x", app="garden")
     async with CommandExecutor() as executor:
@@ -157,10 +157,8 @@ async def test_hung_sync_hooks_take_no_threads_of_handlers():
             await executor.execute(invoke(failing))
         await eventually(lambda: executor.hooks.failed == 2)
         assert len(began) == 2
-        assert executor.leaked_threads == 2
         assert (await executor.execute(invoke(lambda: None, runs_in="sync", timeout_s=10))).status == "success"
         go.set()
-        await eventually(lambda: executor.leaked_threads == 0)
 
 
 async def test_hooks_beyond_the_limit_are_refused_and_counted(caplog):

@@ -78,7 +78,7 @@ def test_sizes_include_failures_and_effects():
 
 
 @pytest.mark.parametrize("field", ["domain", "service", "target", "data", "error"])
-def test_every_text_of_a_service_call_counts(field):
+def test_size_includes_every_text_of_a_service_call(field):
     call = TALK.service_calls[0]
     longer = call._replace(**{field: (getattr(call, field) or "") + "x" * 1_000_000})
     size = size_of(record(1, effects=Effects(service_calls=(call,))))
@@ -86,14 +86,14 @@ def test_every_text_of_a_service_call_counts(field):
 
 
 @pytest.mark.parametrize("field", ["logger", "message"])
-def test_every_text_of_a_log_line_counts(field):
+def test_size_includes_every_text_of_a_log_line(field):
     line = TALK.log_lines[0]
     longer = line._replace(**{field: getattr(line, field) + "x" * 1_000_000})
     size = size_of(record(1, effects=Effects((line,))))
     assert size_of(record(1, effects=Effects((longer,)))) == size + 1_000_000
 
 
-def test_hour_of_a_time_is_its_start():
+def test_hour_of_rounds_down_to_the_full_hour():
     assert hour_of(T0_US) == hour_of(T0_US + HOUR_US - 1) == T0_US
 
 

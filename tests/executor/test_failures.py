@@ -115,7 +115,7 @@ def test_falsy_cause_is_recorded():
     assert failure.cause.message == "inside"
 
 
-def test_unreadable_message_does_not_cost_the_record():
+def test_failure_with_an_unreadable_message_is_recorded():
     class UnspeakableError(Exception):
         def __str__(self) -> str:
             raise RuntimeError("no words")
@@ -134,7 +134,7 @@ class LampLookupError(LookupError):
     pass
 
 
-def test_without_frames_there_is_no_traceback_and_no_cause():
+def test_failure_taken_without_frames_has_no_traceback_and_no_cause():
     failure = take_failure("hassette", caught(chained), with_frames=False)
     assert (failure.frames, failure.cause, failure.traceback) == ((), None, "")
 
@@ -144,7 +144,7 @@ def test_frame_without_source_and_error_without_message_are_rendered():
     assert failure.traceback == ('Traceback (most recent call last):\n  File "<string>", line 3, in f\nKeyError\n')
 
 
-def test_group_is_recorded_and_rendered_with_its_exceptions():
+def test_exception_group_is_recorded_with_each_member_and_its_traceback():
     def no_lamp() -> None:
         try:
             {}["lamp"]
@@ -184,7 +184,7 @@ def test_groups_are_bounded_in_number_and_depth():
     assert count(failure) == 1 + MAX_GROUP + MAX_GROUP**2
 
 
-def test_notes_belong_to_the_message_and_its_bound():
+def test_message_includes_the_notes_of_the_exception_and_is_truncated():
     error = ValueError("no lamp")
     error.add_note("in the hall")
     error.add_note("since noon")

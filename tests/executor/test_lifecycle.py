@@ -71,7 +71,7 @@ async def test_cancelling_stop_does_not_lose_the_flush_and_a_second_stop_waits_f
     await executor.stop()
 
 
-async def test_run_in_progress_at_the_stop_may_end_and_is_kept():
+async def test_run_in_progress_at_the_stop_may_end_and_is_stored():
     executor = CommandExecutor(sink := MemorySink())
     await executor.start()
     running = asyncio.ensure_future(executor.execute(invoke(lambda: asyncio.sleep(0.05))))

@@ -59,7 +59,7 @@ def through_the_outage(max_records: int, caplog) -> tuple[list[Record], FaultySi
         return sent, *loop.run_until_complete(scenario())
 
 
-def test_nothing_is_lost_below_the_bound(caplog):
+def test_outage_below_the_bound_loses_nothing(caplog):
     sent, sink, queue = through_the_outage(50_000, caplog)
     assert sink.records == sent
     assert (queue.persisted, dict(queue.shed)) == (len(sent), {})

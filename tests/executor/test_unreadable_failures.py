@@ -98,7 +98,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("which", UNREADABLE)
-async def test_run_is_recorded_whatever_reading_its_exception_raises(which):
+async def test_failure_with_an_unreadable_exception_is_recorded_with_the_type_of_the_reading_error(which):
     make, name, why = UNREADABLE[which]
     failure = (await recorded(make())).failure
     assert failure == Failure("exception", name, f"<the exception could not be read: {why}>", (failure.frames[0],))
@@ -132,7 +132,7 @@ def test_unreadable_expected_error_has_no_traceback():
 
 
 @pytest.mark.parametrize(("kind", "why"), [(LastWordsError, "SystemExit"), (NamelessWordsError, "NamelessError")])
-async def test_message_that_raises_system_exit_costs_only_the_message(kind, why):
+async def test_failure_whose_message_raises_system_exit_is_recorded_without_it(kind, why):
     error = kind()
     error.__cause__ = ValueError("the bulb is broken")
     failure = (await recorded(error)).failure
@@ -194,7 +194,7 @@ def test_each_file_is_checked_once_per_traceback(monkeypatch):
     assert looked_at == ["a.py", "b.py"] * 2
 
 
-def test_file_dropped_by_linecache_costs_only_its_lines(monkeypatch):
+def test_traceback_is_complete_except_for_lines_that_linecache_dropped(monkeypatch):
     getline = linecache.getline
 
     def forgetting(file: str, line: int) -> str:

@@ -96,7 +96,7 @@ def test_failed_batch_is_retried_with_the_same_number(loop):
     assert (queue.persisted, queue.waiting, queue.failures) == (5, 0, 0)
 
 
-def test_batch_that_was_kept_although_the_write_failed_is_not_kept_twice(loop):
+def test_batch_stored_by_a_failed_write_is_not_stored_twice(loop):
     queue = started(loop, sink := FaultySink("keep_then_fail"))
     extend(loop, queue, records(3))
     pass_time(loop, 5)
@@ -161,7 +161,7 @@ def test_sink_that_raises_a_cancelled_error_is_retried(loop):
     assert sink.records == records(3)
 
 
-def test_rejected_row_is_isolated_and_the_rest_kept_in_order(loop, caplog):
+def test_rejected_row_is_isolated_and_the_rest_stored_in_order(loop, caplog):
     queue = started(loop, sink := FaultySink())
     bad = {record(17).id, record(63).id}
     sink.rejects = lambda item: getattr(item, "id", None) in bad
@@ -260,7 +260,7 @@ def test_registration_that_replaces_another_is_not_retired_with_it(loop):
     assert sum(batch.running == () for batch in sink.batches) == 1
 
 
-def test_announcements_that_were_kept_although_the_write_failed_are_not_kept_twice(loop):
+def test_announcements_stored_by_a_failed_write_are_not_stored_twice(loop):
     queue = started(loop, sink := FaultySink("keep_then_fail"), max_records=10, batch_records=5)
     announce(loop, queue, "count_skip", HALL, T0_US, "overlap", 5)
     extend(loop, queue, records(3))

@@ -52,7 +52,7 @@ def test_flush_does_not_wait_for_later_records(loop):
     assert queue.waiting == 10
 
 
-def test_flush_ends_exactly_when_earlier_announcements_are_kept(loop):
+def test_flush_ends_exactly_when_earlier_announcements_are_stored(loop):
     queue = started(loop, sink := FaultySink("slow", slow_s=0.5))
 
     async def scenario() -> None:

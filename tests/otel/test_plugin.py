@@ -41,7 +41,7 @@ def test_given_instance_id_is_used(tmp_path):
     assert sink.settings.instance_id == "cabin"
 
 
-def test_instance_id_is_lasting_differs_by_home_and_hides_the_machine_id(tmp_path):
+def test_instance_id_is_stable_differs_by_home_and_hides_the_machine_id(tmp_path):
     machine, other_machine = tmp_path / "machine-id", tmp_path / "other"
     machine.write_text("2a6f0f6b5f5e4f0f8d3f\n")
     other_machine.write_text("9b1d\n")

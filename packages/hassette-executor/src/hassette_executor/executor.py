@@ -368,11 +368,6 @@ class CommandExecutor:
         self._last_id += 1
         return self._last_id
 
-    @property
-    def leaked_threads(self) -> int:
-        """How many threads still run a handler or an error hook whose caller has timed out or was cancelled."""
-        return self._threads.leaked + self._hook_threads.leaked
-
     def running(self) -> tuple[RunningExecution, ...]:
         """Return all runs in progress, oldest first."""
         return self._inflight.running()

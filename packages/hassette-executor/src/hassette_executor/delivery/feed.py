@@ -115,10 +115,6 @@ class Feed:
         self._subscriptions: set[FeedSubscription] = set()
 
     @property
-    def subscribers(self) -> int:
-        return len(self._subscriptions)
-
-    @property
     def retained(self) -> tuple[Record, ...]:
         """The retained records, oldest first."""
         return tuple(self._retained)
