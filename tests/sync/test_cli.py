@@ -18,7 +18,7 @@ from rich.cells import cell_len
 
 from hassette_sync.cli import main
 from hassette_sync.terminal.database import database_path
-from hassette_sync.terminal.tables import Column, table
+from hassette_sync.terminal.tables import TableColumn, table
 from support.waiting import patience
 
 COMPLETE = "_HASSETTE_TELEMETRY_COMPLETE"
@@ -312,7 +312,7 @@ def test_permission_error_names_the_file(
 
 
 def test_table_keeps_its_width_and_marks_cut_cells() -> None:
-    columns = (Column("Name", can_be_cut=True), Column("n", right=True))
+    columns = (TableColumn("Name", can_be_cut=True), TableColumn("n", right=True))
     laid_out = table(columns, [("a" * 50, "1"), ("東京タワー", "22"), ("x\ny\tz", "333")], width=30)
     lines = laid_out.splitlines()
     assert {cell_len(line) for line in lines} == {30}

@@ -51,7 +51,7 @@ PARAMETERS = {
     "last_seen_us": 1,
     "below": 2,
 }
-PAGES = {name: runs.runs_page([name]) for name in runs.CONDITIONS}
+PAGES = {name: runs.runs_sql([name]) for name in runs.CONDITIONS}
 OTHERS = {
     name: value
     for module in (runs, registrations, errors, sessions, statistics)
@@ -75,7 +75,7 @@ def _plan(path: Path, statement: str) -> list[str]:
 
 @pytest.mark.parametrize("name", [*PAGES, "no filter", *OTHERS, *STATISTICS])
 def test_statement_scans_no_large_table(plausible: Path, name: str) -> None:
-    statement = {**PAGES, "no filter": runs.runs_page([]), **OTHERS, **STATISTICS}[name]
+    statement = {**PAGES, "no filter": runs.runs_sql([]), **OTHERS, **STATISTICS}[name]
     plan = _plan(plausible, statement)
     scans = [step for step in plan if step.startswith("SCAN") and step.split()[1] in LARGE]
     assert scans == [], plan
@@ -95,5 +95,5 @@ def test_selective_filter_uses_its_index(plausible: Path, name: str, index: str)
 @pytest.mark.parametrize("name", ["no filter", "registration", "status", "success", "session", "kind"])
 def test_page_is_read_in_order_without_sorting(plausible: Path, name: str) -> None:
     # The inner statement must read the keys in order. SQLite may sort only the 51 rows of the page at the end.
-    inner = {**PAGES, "no filter": runs.runs_page([])}[name].split("FROM (", 1)[1].split(") AS page")[0]
+    inner = {**PAGES, "no filter": runs.runs_sql([])}[name].split("FROM (", 1)[1].split(") AS page")[0]
     assert not any("TEMP B-TREE" in step for step in _plan(plausible, inner))

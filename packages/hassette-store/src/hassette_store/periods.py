@@ -3,7 +3,8 @@
 from typing import Final
 
 SECOND_US: Final = 1_000_000
-HOUR_US: Final = 3_600 * SECOND_US
+MINUTE_US: Final = 60 * SECOND_US
+HOUR_US: Final = 60 * MINUTE_US
 DAY_US: Final = 24 * HOUR_US
 HOURS_A_DAY: Final = 24
 

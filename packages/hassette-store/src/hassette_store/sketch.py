@@ -7,8 +7,8 @@ Adding the counts of two sketches merges them: 24 hourly sketches make a daily o
 All percentiles in Hassette use one definition, the nearest rank: the q-quantile of n durations is the
 ``ceil(q * n)``-th shortest one.
 
-    >>> round(quantile([(bucket_of(100), 1), (bucket_of(100_000), 1)], 0.95))
-    99741
+    >>> [round(value) for value in quantiles([(bucket_of(100), 1), (bucket_of(100_000), 1)], (0.5, 0.95))]
+    [99, 99741]
 """
 
 from bisect import bisect_left
@@ -43,26 +43,12 @@ def nearest_rank(q: float, count: int) -> int:
     return max(1, ceil(q * count))
 
 
-def quantile(buckets: Iterable[tuple[int, int]], q: float) -> float | None:
-    """Return the q-quantile (nearest rank) of a sketch in microseconds, or None for an empty sketch.
-
-    Args:
-        buckets: (bucket, count) pairs in any order. A bucket may occur more than once.
-        q: From 0 (the shortest duration) to 1 (the longest).
-
-    Raises:
-        ValueError: ``q`` is not between 0 and 1.
-    """
-    found = quantiles(buckets, (q,))
-    return found[0] if found else None
-
-
 def quantiles(buckets: Iterable[tuple[int, int]], shares: Sequence[float]) -> list[float]:
     """Return several quantiles (nearest rank) of a sketch in microseconds, or an empty list for an empty sketch.
 
     Args:
-        buckets: As for `quantile`.
-        shares: The quantiles to compute, each from 0 to 1.
+        buckets: (bucket, count) pairs in any order. A bucket may occur more than once.
+        shares: The quantiles to compute, each from 0 (the shortest duration) to 1 (the longest).
 
     Raises:
         ValueError: A share is not between 0 and 1.

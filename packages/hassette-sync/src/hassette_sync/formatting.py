@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-SECOND_US = 1_000_000
+from hassette_store.periods import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+
 _STATUS_LABELS = {
     "success": "ok",
     "error": "error",
@@ -36,14 +37,13 @@ def duration(us: int | None) -> str:
         return f"{us / 1_000:.1f} ms"
     if us < 999_500:
         return f"{us / 1_000:.0f} ms"
-    if us < 60 * SECOND_US:
+    if us < MINUTE_US:
         return f"{us / SECOND_US:.1f} s"
-    seconds = us // SECOND_US
-    if seconds < 3_600:
-        return _two_units(seconds // 60, "min", seconds % 60, "s")
-    if seconds < 86_400:
-        return _two_units(seconds // 3_600, "h", seconds % 3_600 // 60, "min")
-    return _two_units(seconds // 86_400, "d", seconds % 86_400 // 3_600, "h")
+    if us < HOUR_US:
+        return _two_units(us // MINUTE_US, "min", us % MINUTE_US // SECOND_US, "s")
+    if us < DAY_US:
+        return _two_units(us // HOUR_US, "h", us % HOUR_US // MINUTE_US, "min")
+    return _two_units(us // DAY_US, "d", us % DAY_US // HOUR_US, "h")
 
 
 def _two_units(large: int, large_unit: str, small: int, small_unit: str) -> str:
@@ -81,11 +81,10 @@ def ago(us: int | None, *, now_us: int) -> str:
 
 def rough_duration(us: int) -> str:
     """Format a duration in one unit: ``12 s``, ``3 min``, ``5 h``, ``2 d``."""
-    seconds = us // SECOND_US
-    for limit, unit, name in ((120, 1, "s"), (120 * 60, 60, "min"), (48 * 3_600, 3_600, "h")):
-        if seconds < limit:
-            return f"{seconds // unit} {name}"
-    return f"{seconds // 86_400} d"
+    for unit, name, next_unit in ((SECOND_US, "s", MINUTE_US), (MINUTE_US, "min", HOUR_US), (HOUR_US, "h", DAY_US)):
+        if us < 2 * next_unit:
+            return f"{us // unit} {name}"
+    return f"{us // DAY_US} d"
 
 
 def number(value: int) -> str:

@@ -90,7 +90,7 @@ class Reader:
         self.deadline_s = deadline_s
         self._open_file = open_file
         self._free = asyncio.Semaphore(connections)
-        self._idle: list[Connection] = []
+        self._idle: list[PooledConnection] = []
         self._closing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -111,7 +111,7 @@ class Reader:
                 await self._free.acquire()
         except TimeoutError:
             raise QueryTimeoutError(question, self.deadline_s) from None
-        connection: Connection | None = None
+        connection: PooledConnection | None = None
         try:
             connection = await self._connection()
             connection.deadline = deadline
@@ -138,15 +138,15 @@ class Reader:
             finally:
                 self._free.release()
 
-    async def open_separate(self) -> "Connection":
+    async def open_separate(self) -> "PooledConnection":
         """Open a connection outside of the pool, to watch the file for changes. The caller must release it."""
         return await self._open_shielded()
 
-    async def release(self, connection: "Connection") -> None:
+    async def release(self, connection: "PooledConnection") -> None:
         """Close a connection, even if the caller is cancelled in the meantime."""
         await asyncio.shield(self._in_background(connection.aio.close()))
 
-    def is_current(self, connection: "Connection") -> bool:
+    def is_current(self, connection: "PooledConnection") -> bool:
         """Return whether the connection can see all changes to the file that is now at the path."""
         if connection.version is not None and connection.version != _version(self.path):
             return False
@@ -159,7 +159,7 @@ class Reader:
         if self._closing:
             await asyncio.wait(self._closing)
 
-    async def _give_back(self, connection: "Connection") -> None:
+    async def _give_back(self, connection: "PooledConnection") -> None:
         await connection.aio.execute("ROLLBACK")
         if connection.version is not None:
             # A connection that opened the file as unchanging would never see later changes.
@@ -167,11 +167,11 @@ class Reader:
             return
         self._idle.append(connection)
 
-    def _drain(self) -> Iterable["Connection"]:
+    def _drain(self) -> Iterable["PooledConnection"]:
         while self._idle:
             yield self._idle.pop()
 
-    async def _connection(self) -> "Connection":
+    async def _connection(self) -> "PooledConnection":
         identity = _identity(self.path)
         while self._idle:
             connection = self._idle.pop()
@@ -181,7 +181,7 @@ class Reader:
             await connection.aio.close()
         return await self._open_shielded()
 
-    async def _open_shielded(self) -> "Connection":
+    async def _open_shielded(self) -> "PooledConnection":
         # The thread of a connection is not a daemon thread. If a cancelled caller left a half-open connection behind,
         # the process could not end. So the opening always completes, and then the connection is closed.
         opening = asyncio.ensure_future(self._open())
@@ -197,13 +197,13 @@ class Reader:
         task.add_done_callback(self._closing.discard)
         return task
 
-    async def _open(self) -> "Connection":
+    async def _open(self) -> "PooledConnection":
         identity, version = _identity(self.path), _version(self.path)
         try:
             aio, unchanging = await _connect(self.path, self._open_file)
             # A file that SQLite treats as unchanging can still change, for example because another machine writes it.
             # So such a connection serves only one question.
-            connection = Connection(aio, identity, version if unchanging else None)
+            connection = PooledConnection(aio, identity, version if unchanging else None)
             try:
                 await _check_schema(self.path, aio)
                 await aio.set_progress_handler(connection.is_overdue, _STEPS_BETWEEN_CHECKS)
@@ -218,7 +218,7 @@ class Reader:
         return connection
 
 
-class Connection:
+class PooledConnection:
     """Open connection with the identity of its file and the deadline of its question.
 
     Attributes:
@@ -239,7 +239,7 @@ class Connection:
         return time.monotonic() > self.deadline
 
 
-async def _close_when_open(opening: "asyncio.Future[Connection]") -> None:
+async def _close_when_open(opening: "asyncio.Future[PooledConnection]") -> None:
     try:
         connection = await opening
     except (SyncError, asyncio.CancelledError):

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from hassette_sync.answers.overview import Live, Overview, Status, Timeline, Upcoming
+from hassette_sync.answers.overview import Live, Overview, SystemStatus, Timeline, Upcoming
 from hassette_sync.answers.runs import RunningNow
 from hassette_sync.answers.stream import LiveRun
 from hassette_sync.follow import TooManyRuns, Update, follow_feed, follow_file
@@ -123,7 +123,7 @@ class DataSyncService:
     covered = question("covered", covered_range)
 
     # These questions also need the live feed or the cached sketches.
-    async def status(self) -> Status:
+    async def status(self) -> SystemStatus:
         """Return the status of the file and of the framework."""
         async with self._reader.transaction("status") as transaction:
             return await overview.status(transaction, self.path, self.live_state())

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Self
 
 from hassette_store.ids import first_id_at
-from hassette_store.periods import DAY_US, HOUR_US, PERIODS_US, SECOND_US
+from hassette_store.periods import DAY_US, HOUR_US, MINUTE_US, PERIODS_US, SECOND_US
 from hassette_sync.errors import BadQuestionError
 
 DEFAULT_AGE = "24h"
 
-_UNITS_US = {"s": SECOND_US, "m": 60 * SECOND_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
+_UNITS_US = {"s": SECOND_US, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
 _AGE = re.compile(r"(\d{1,6})\s*([smhdw])")
 _MIN_NUMBER_US = 100_000_000 * SECOND_US  # March 1973
 _MAX_US = 4_102_444_800 * SECOND_US  # the year 2100

@@ -6,6 +6,7 @@ from typing import Final
 
 from hassette_store.ids import time_sql
 from hassette_store.kinds import KINDS, RunKind
+from hassette_store.statuses import ERROR, TIMED_OUT
 
 # New ids start above the highest one, so a very large false id from a damaged page would use up the ids.
 _HIGHEST_ID: Final = 1 << 31
@@ -43,7 +44,7 @@ _PLACEHOLDERS: Final = {
         ) AS lost
         LEFT JOIN (
             SELECT session_id, min(started_us) AS first_us, {time_sql("max(id)")} AS last_us, min(id) AS first_id,
-                   max(id) AS last_id, count(*) AS runs, sum(status_id IN (1, 3)) AS failures
+                   max(id) AS last_id, count(*) AS runs, sum(status_id IN ({ERROR}, {TIMED_OUT})) AS failures
             FROM runs GROUP BY session_id
         ) ON session_id = lost.id
         """,

@@ -6,8 +6,9 @@ from typing import Final, Literal
 
 from hassette_store.file.damage import SQLITE_ERRORS
 
-Row = tuple[object, ...]
-UnreadRange = tuple[Row | None, Row | None]
+CopiedRow = tuple[object, ...]
+"""One row of the damaged file, or the columns of its key."""
+UnreadRange = tuple[CopiedRow | None, CopiedRow | None]
 """The keys before and after unread rows. None stands for the beginning or the end of the table."""
 
 _ROWS_PER_QUERY: Final = 500
@@ -80,12 +81,12 @@ class TableCopy:
                 self.unread_ranges[number : number + 1] = self._read_in_range(low, start, high)
                 return
 
-    def _as_key(self, key: tuple[int, ...]) -> Row | None:
+    def _as_key(self, key: tuple[int, ...]) -> CopiedRow | None:
         """Return the key, cut to this table's number of key columns, or None if it cannot be a key of this table."""
         length = len(self._key)
         return key[:length] if len(key) >= length and (len(key) == 1) == (length == 1) else None
 
-    def _read_in_range(self, low: Row | None, start: Row, high: Row | None) -> list[UnreadRange]:
+    def _read_in_range(self, low: CopiedRow | None, start: CopiedRow, high: CopiedRow | None) -> list[UnreadRange]:
         """Copy rows in both directions from a key in an unread range; return the ranges that are still unread."""
         first_above, last_above, complete_above = self._read(start, high, inclusive=True)
         first_below, last_below, complete_below = self._read(start, low, descending=True)
@@ -99,14 +100,14 @@ class TableCopy:
         return unread_ranges
 
     def _read(
-        self, start: Row | None, until: Row | None, *, descending: bool = False, inclusive: bool = False
-    ) -> tuple[Row | None, Row | None, bool]:
+        self, start: CopiedRow | None, until: CopiedRow | None, *, descending: bool = False, inclusive: bool = False
+    ) -> tuple[CopiedRow | None, CopiedRow | None, bool]:
         """Copy the rows between two keys.
 
         Return the keys of the first and the last copied row, and whether reading reached the end without damage.
         """
-        first: Row | None = None
-        last: Row | None = None
+        first: CopiedRow | None = None
+        last: CopiedRow | None = None
         limit = _ROWS_PER_QUERY
         while time.monotonic() < self._ends:
             rows, stopped_at = self._next_rows(start, until, limit, descending=descending, inclusive=inclusive)
@@ -128,8 +129,8 @@ class TableCopy:
         return first, last, False
 
     def _next_rows(
-        self, start: Row | None, until: Row | None, limit: int, *, descending: bool, inclusive: bool
-    ) -> tuple[list[Row], Literal["limit", "end", "damage", "wrong order"]]:
+        self, start: CopiedRow | None, until: CopiedRow | None, limit: int, *, descending: bool, inclusive: bool
+    ) -> tuple[list[CopiedRow], Literal["limit", "end", "damage", "wrong order"]]:
         """Return rows in the order of their keys, and why reading stopped."""
         placeholders = ", ".join("?" * len(self._key))
         sign = "<" if descending else ">=" if inclusive else ">"
@@ -141,7 +142,7 @@ class TableCopy:
             f"SELECT {', '.join(self._source_names[one] for one in self._columns)} FROM {self.name} NOT INDEXED "
             f"{where} ORDER BY {order} LIMIT {limit}"
         )
-        rows: list[Row] = []
+        rows: list[CopiedRow] = []
         previous = None if inclusive else start
         try:
             for row in self._source.execute(sql, start or ()):
@@ -161,7 +162,7 @@ class TableCopy:
             return rows, "damage"
         return rows, "limit" if len(rows) == limit else "end"
 
-    def _drop_wrong_last(self, rows: list[Row], following: Row, *, descending: bool) -> None:
+    def _drop_wrong_last(self, rows: list[CopiedRow], following: CopiedRow, *, descending: bool) -> None:
         """Drop the last row if its key is the wrong one of two keys that are out of order.
 
         The key of the last row is wrong if ``following``, the next row, would fit after the second-to-last row. If the
@@ -172,7 +173,7 @@ class TableCopy:
             if _is_less(following, before) if descending else _is_less(before, following):
                 rows.pop()
 
-    def _insert(self, rows: list[Row]) -> None:
+    def _insert(self, rows: list[CopiedRow]) -> None:
         placeholders = ", ".join("?" * len(self._columns))
         sql = f"INSERT OR IGNORE INTO {self.name} ({', '.join(self._columns)}) VALUES ({placeholders})"
         try:
@@ -186,7 +187,7 @@ class TableCopy:
                 except sqlite3.IntegrityError:
                     self.has_rejected_rows = True
 
-    def _key_of(self, row: Row) -> Row:
+    def _key_of(self, row: CopiedRow) -> CopiedRow:
         return tuple(row[at] for at in self._key_positions)
 
 
@@ -199,7 +200,7 @@ def _match_columns(columns: list[str], in_source: list[str]) -> dict[str, str]:
     return names
 
 
-def _is_less(one: Row, other: Row) -> bool:
+def _is_less(one: CopiedRow, other: CopiedRow) -> bool:
     try:
         return one < other
     except TypeError:

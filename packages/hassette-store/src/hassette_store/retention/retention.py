@@ -25,6 +25,7 @@ from hassette_store.retention.pace import MAX_ROWS, PacedWriter
 from hassette_store.retention.statements import CONDITIONS, STATISTICS, used_bytes
 from hassette_store.sessions import LAST_ID
 from hassette_store.settings import StoreSettings
+from hassette_store.statuses import SUCCESS
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ _STEPS_A_CHECKPOINT: Final = 16
 # Names of two rows of `store_state`. The value of each is a run id. All successes below the first value, and all runs
 # below the second value, have been processed.
 _PROGRESS: Final = ("successes_below", "all_runs_below")
-_CONDITIONS_OF_RUNS: Final = ("status = 0", "true")
+_CONDITIONS_OF_RUNS: Final = (f"status = {SUCCESS}", "true")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

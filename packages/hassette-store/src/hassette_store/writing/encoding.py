@@ -21,7 +21,7 @@ from hassette_store.rows import (
     RunRow,
 )
 from hassette_store.writing.row_ids import NameIds, RegistrationIds
-from hassette_store.writing.statements import EncodedBatch, Row
+from hassette_store.writing.statements import EncodedBatch, RowValues
 from hassette_store.writing.texts import json_object
 from hassette_store.writing.totals import BatchTotals
 
@@ -91,7 +91,7 @@ class BatchEncoder:
         names, ids, session_id = self.names, self.registrations, self.session_id
         ids.register(batch.registered)
         totals = BatchTotals(session_id, names)
-        rows: dict[str, Sequence[Row]] = {
+        rows: dict[str, Sequence[RowValues]] = {
             kind.runs_table: self._runs(kind, getattr(batch, kind.batch_field), totals) for kind in KINDS
         }
         for summary in batch.summaries:
@@ -128,14 +128,14 @@ class BatchEncoder:
             self._session_update(batch, totals, now_us),
         )
 
-    def _runs(self, kind: RunKind, runs: Sequence[RunRow], totals: BatchTotals) -> list[Row]:
+    def _runs(self, kind: RunKind, runs: Sequence[RunRow], totals: BatchTotals) -> list[RowValues]:
         ids = self.registrations
         triggers = _TRIGGER_ENCODERS[kind.name].of_runs(runs, self.names)
         return [
             (*totals.add_run(run, ids[run.registration]), *trigger) for run, trigger in zip(runs, triggers, strict=True)
         ]
 
-    def _running(self, row: RunningRow) -> Row:
+    def _running(self, row: RunningRow) -> RowValues:
         kind = kind_of(row.registration)
         trigger = _TRIGGER_ENCODERS[kind.name].of_running(row.trigger, self.names)
         columns: list[object] = []
@@ -143,14 +143,14 @@ class BatchEncoder:
             columns.extend(trigger if other is kind else (None,) * len(other.running_columns))
         return (self.session_id, row.run, self.registrations[row.registration], row.started_us, *columns)
 
-    def _registrations(self, now_us: int) -> dict[str, Sequence[Row]]:
-        rows: dict[str, list[Row]] = {kind.registrations_table: [] for kind in KINDS}
+    def _registrations(self, now_us: int) -> dict[str, Sequence[RowValues]]:
+        rows: dict[str, list[RowValues]] = {kind.registrations_table: [] for kind in KINDS}
         for id_, registration in self.registrations.new.items():
             kind = kind_of(registration)
             rows[kind.registrations_table].append(_registration_row(id_, registration, kind, now_us))
         return dict(rows)
 
-    def _groups(self, failures: Sequence[tuple[int, str, FailureRow]]) -> list[Row]:
+    def _groups(self, failures: Sequence[tuple[int, str, FailureRow]]) -> list[RowValues]:
         groups: dict[str, _Group] = {}
         for run_id, fingerprint, failure in failures:
             group = groups.get(fingerprint)
@@ -212,25 +212,25 @@ class _TriggerEncoder:
         of_running: Returns the values of the kind's ``running_columns`` for a run in progress.
     """
 
-    of_runs: Callable[[Any, NameIds], Iterator[Row]]
-    of_running: Callable[[Any, NameIds], Row]
+    of_runs: Callable[[Any, NameIds], Iterator[RowValues]]
+    of_running: Callable[[Any, NameIds], RowValues]
 
 
 _event_fields: Final = attrgetter(*map(trigger_field, HANDLER.running_columns))
 _EVENT_NAMES: Final = tuple(place for place, column in enumerate(HANDLER.running_columns) if column in NAMED_COLUMNS)
 
 
-def _event(trigger: EventTriggerRow, names: NameIds) -> Row:
+def _event(trigger: EventTriggerRow, names: NameIds) -> RowValues:
     columns = list(_event_fields(trigger))
     for place in _EVENT_NAMES:
         columns[place] = names[columns[place]]
     return columns
 
 
-def _events(runs: Iterable[InvocationRow], names: NameIds) -> Iterator[Row]:
+def _events(runs: Iterable[InvocationRow], names: NameIds) -> Iterator[RowValues]:
     # Several handlers often receive the same event: encode it once.
     trigger: EventTriggerRow | None = None
-    columns: Row = ()
+    columns: RowValues = ()
     for run in runs:
         if run.trigger is not trigger:
             trigger = run.trigger
@@ -238,12 +238,12 @@ def _events(runs: Iterable[InvocationRow], names: NameIds) -> Iterator[Row]:
         yield columns
 
 
-def _due(trigger: DueTriggerRow, names: NameIds) -> Row:
+def _due(trigger: DueTriggerRow, names: NameIds) -> RowValues:
     del names
     return (trigger.due_us, 1 if trigger.manual else 0)
 
 
-def _due_before(runs: Iterable[ExecutionRow], names: NameIds) -> Iterator[Row]:
+def _due_before(runs: Iterable[ExecutionRow], names: NameIds) -> Iterator[RowValues]:
     del names
     return ((run.started_us - run.trigger.due_us, 1 if run.trigger.manual else 0) for run in runs)
 
@@ -254,7 +254,7 @@ _TRIGGER_ENCODERS: Final = {
 }
 
 
-def _registration_row(id_: int, registration: RegistrationRow, kind: RunKind, now_us: int) -> Row:
+def _registration_row(id_: int, registration: RegistrationRow, kind: RunKind, now_us: int) -> RowValues:
     source = registration.source
     return (
         id_,

@@ -17,7 +17,8 @@ from hassette_store.kinds import KINDS, RUNNING_COLUMNS, RunKind
 from hassette_store.statuses import STATUS_NAMES
 from hassette_store.writing.texts import cleaned_text
 
-Row = Sequence[object]
+RowValues = Sequence[object]
+"""The values of one row, in the order of `Insertion.columns`."""
 
 SIZES: Final = (1, 8, 64, 512)
 """Rows per statement. 512 rows of the widest table use about a quarter of the parameters that SQLite allows."""
@@ -169,7 +170,7 @@ class EncodedBatch:
         session_values: Parameters of `UPDATE_SESSION`.
     """
 
-    rows: Mapping[str, Sequence[Row]]
+    rows: Mapping[str, Sequence[RowValues]]
     retired: list[tuple[int, int]]
     running_session_id: int | None
     session_values: Mapping[str, object]
@@ -215,7 +216,7 @@ def _insert_all(db: sqlite3.Connection, encoded: EncodedBatch) -> None:
         db.executemany(statement, encoded.retired)
 
 
-def _insert(db: sqlite3.Connection, insertion: Insertion, rows: Sequence[Row]) -> None:
+def _insert(db: sqlite3.Connection, insertion: Insertion, rows: Sequence[RowValues]) -> None:
     for start in range(0, len(rows), SIZES[-1]):
         some = rows[start : start + SIZES[-1]]
         size = next(size for size in SIZES if size >= len(some))
@@ -224,7 +225,7 @@ def _insert(db: sqlite3.Connection, insertion: Insertion, rows: Sequence[Row]) -
         db.execute(_statement(insertion, size), places)
 
 
-def _with_clean_texts(rows: Mapping[str, Sequence[Row]]) -> Mapping[str, Sequence[Row]]:
+def _with_clean_texts(rows: Mapping[str, Sequence[RowValues]]) -> Mapping[str, Sequence[RowValues]]:
     return {
         table: [[cleaned_text(value) if isinstance(value, str) else value for value in row] for row in some]
         for table, some in rows.items()

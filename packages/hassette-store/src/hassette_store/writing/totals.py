@@ -10,7 +10,7 @@ from hassette_store.sketch import bucket_of
 from hassette_store.statuses import ERROR, STATUS_NAMES, STATUS_NUMBERS, TIMED_OUT
 from hassette_store.writing.fingerprints import fingerprint
 from hassette_store.writing.row_ids import NameIds
-from hassette_store.writing.statements import Row
+from hassette_store.writing.statements import RowValues
 
 _ERRORS_AND_TIMEOUTS: Final = (ERROR, TIMED_OUT)
 
@@ -25,7 +25,7 @@ class HourTotals:
     max_us: int = 0
     waited_us: int = 0
 
-    def columns(self) -> Row:
+    def columns(self) -> RowValues:
         """Return the counts in the order of the columns of ``statistics_hourly``."""
         return (*self.by_status, self.shed, self.total_us, self.max_us, self.waited_us)
 
@@ -52,11 +52,11 @@ class BatchTotals:
         self.statistics: dict[tuple[int, int], HourTotals] = {}
         self.latency: dict[tuple[int, int, int], int] = {}
         self.failures: list[tuple[int, str, FailureRow]] = []
-        self.service_calls: list[Row] = []
-        self.log_lines: list[Row] = []
-        self.dropped: list[Row] = []
+        self.service_calls: list[RowValues] = []
+        self.log_lines: list[RowValues] = []
+        self.dropped: list[RowValues] = []
 
-    def add_run(self, run: RunRow, registration_id: int) -> Row:
+    def add_run(self, run: RunRow, registration_id: int) -> RowValues:
         """Count a run; return the columns that runs of all kinds have in common."""
         run_id, duration_us, waited_us = run.id, run.duration_us, run.waited_us
         status = STATUS_NUMBERS[run.status]

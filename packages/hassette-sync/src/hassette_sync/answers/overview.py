@@ -40,7 +40,7 @@ class Live(Answer):
     accounting: Accounting
 
 
-class Status(Answer):
+class SystemStatus(Answer):
     """Status of the database file and of the framework.
 
     Attributes:
@@ -109,7 +109,7 @@ class Overview(Answer):
         lost: Number of all lost records in the time range.
     """
 
-    status: Status
+    status: SystemStatus
     counts: Counts
     percentiles: Percentiles
     timeline: Timeline

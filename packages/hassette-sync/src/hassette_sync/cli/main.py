@@ -9,7 +9,7 @@ import click
 
 from hassette_store import StoreError
 from hassette_sync.cli.files import backup, check, restore, vacuum
-from hassette_sync.cli.queries import errors, registrations, runs, sessions, show, status
+from hassette_sync.cli.history import errors, registrations, runs, sessions, show, status
 from hassette_sync.cli.serve import serve
 from hassette_sync.cli.shared import EPILOG, ExitCode
 from hassette_sync.errors import BadQuestionError, SyncError

@@ -42,8 +42,8 @@ class ExitCode(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """Values of the options that the query commands share. Each command has some of them.
+class HistoryOptions:
+    """Values of the options that the commands about the history share. Each command has some of them.
 
     Attributes:
         db: The database file or its directory; None for the default.
@@ -90,10 +90,10 @@ _PAGE = [
 ]
 
 
-def query_options(
+def history_options(
     *, tables: bool = True, since: str | None = "24h ago", paged: bool = False
 ) -> Callable[[CommandT], CommandT]:
-    """Add the shared options to a command. Its first argument is a `Query` with their values.
+    """Add the shared options to a command. Its first argument is a `HistoryOptions` with their values.
 
     Args:
         tables: The command prints tables, so it has ``--wide``.
@@ -104,13 +104,13 @@ def query_options(
     options += [_WIDE] if tables else []
     options += _range_options(since) if since else []
     options += _PAGE if paged else []
-    shared = {field.name for field in fields(Query)}
+    shared = {field.name for field in fields(HistoryOptions)}
 
     def decorate(command: CommandT) -> CommandT:
         @wraps(command)
         def call(**values: Any) -> Any:
-            query = Query(**{name: values.pop(name) for name in shared & values.keys()})
-            return command(query, **values)
+            given = HistoryOptions(**{name: values.pop(name) for name in shared & values.keys()})
+            return command(given, **values)
 
         decorated: Any = call
         for option in reversed(options):

@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608  the statements contain only text from this package and from the store's table of kinds
 
-from hassette_sync.queries.kinds import KIND, union
+from hassette_sync.queries.kinds import KIND, union_sql
 
 _GROUP = "id, kind, type, message, traceback, first_seen_us, last_seen_us, last_run_id, count"
 
@@ -29,7 +29,7 @@ SELECT count(*) AS count FROM failures WHERE error_group_id = :id AND run_id >= 
 """
 """Number of failures of one error group in a range of run ids."""
 
-_REGISTRATIONS_OF_NEWEST = union(
+_REGISTRATIONS_OF_NEWEST = union_sql(
     lambda kind: (
         f"SELECT {kind.registration_column} FROM newest CROSS JOIN {kind.runs_table} ON {kind.runs_table}.id = run_id"
     ),

@@ -16,7 +16,7 @@ In that view, the value for a handler is ``listener``.
 """
 
 
-def union(part: Callable[[RunKind], str], operator: str = "UNION ALL") -> str:
+def union_sql(part: Callable[[RunKind], str], operator: str = "UNION ALL") -> str:
     """Return a compound SELECT with one part for each kind."""
     return f" {operator} ".join(part(kind) for kind in KINDS)
 
@@ -25,13 +25,13 @@ LISTENS_TO = f"coalesce({', '.join(kind.trigger_source for kind in KINDS)}) AS l
 """Column with the topic or the schedule, in the view ``registrations``."""
 
 
-def registration_columns(*names: str) -> str:
-    """Return columns of a run's registration; `registration_joins` provides the tables."""
+def registration_columns_sql(*names: str) -> str:
+    """Return columns of a run's registration; `registration_joins_sql` provides the tables."""
     values = {name: ", ".join(f"{kind.registrations_table}.{name}" for kind in KINDS) for name in names}
     return ", ".join(f"coalesce({value}) AS {name}" for name, value in values.items())
 
 
-def registration_joins(runs: str) -> str:
+def registration_joins_sql(runs: str) -> str:
     """Return the joins from runs to their registrations.
 
     Args:
@@ -44,10 +44,10 @@ def registration_joins(runs: str) -> str:
     )
 
 
-def trigger_columns(table: str) -> str:
+def trigger_columns_sql(table: str) -> str:
     """Return the columns of all triggers, with the fields of the answers as aliases.
 
-    The statement also needs `trigger_joins`.
+    The statement also needs `trigger_joins_sql`.
 
     Args:
         table: Name of a table or subquery with the columns of the view ``runs``.
@@ -62,7 +62,7 @@ def _trigger_column(table: str, column: str) -> str:
     return f"{value} AS {trigger_field(column)}"
 
 
-def trigger_joins(table: str) -> str:
+def trigger_joins_sql(table: str) -> str:
     """Return the joins from the columns of triggers to the names that they refer to."""
     return " ".join(
         f"LEFT JOIN names AS {column}_names ON {column}_names.id = {table}.{column}"

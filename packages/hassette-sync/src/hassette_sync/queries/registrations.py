@@ -2,16 +2,18 @@
 
 # ruff: noqa: S608  the statements contain only text from this package and from the store's table of kinds
 
-from hassette_sync.queries.kinds import KIND, LISTENS_TO, union
+from hassette_store.periods import SECOND_US
+from hassette_sync.queries.kinds import KIND, LISTENS_TO, union_sql
 
 # A stop of the framework also sets retired_us, although no app removed anything. The next start sets it to the time at
 # which the stopped session ended; earlier versions set it during the shutdown, some seconds before that time. So a
 # retired_us counts only if it is more than 30 seconds before the end of the newest session in which an app registered
 # something.
-_RETIRED = """
+_SHUTDOWN_US = 30 * SECOND_US
+_RETIRED = f"""
 CASE WHEN retired_us < coalesce(
-    (SELECT ended_us - 30000000 FROM sessions WHERE started_us <= (SELECT max(last_registered_us) FROM registrations)
-     ORDER BY id DESC LIMIT 1),
+    (SELECT ended_us - {_SHUTDOWN_US} FROM sessions
+     WHERE started_us <= (SELECT max(last_registered_us) FROM registrations) ORDER BY id DESC LIMIT 1),
     9223372036854775807) THEN retired_us END AS retired_us
 """
 
@@ -37,7 +39,7 @@ FROM runs WHERE registration_id = :registration_id ORDER BY id DESC LIMIT 1
 """Newest run of one handler or job."""
 
 # One index lookup for each registration takes a few microseconds. It reads only the newest run.
-_NEWEST_IDS = union(
+_NEWEST_IDS = union_sql(
     lambda kind: (
         f"SELECT id AS registration_id, (SELECT max(id) FROM {kind.runs_table} "
         f"WHERE {kind.registration_column} = {kind.registrations_table}.id) AS run_id FROM {kind.registrations_table}"

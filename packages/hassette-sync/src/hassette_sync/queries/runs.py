@@ -5,19 +5,20 @@
 from collections.abc import Collection
 
 from hassette_store.kinds import HANDLER
+from hassette_store.statuses import SUCCESS
 from hassette_sync.queries.kinds import (
     KIND,
-    registration_columns,
-    registration_joins,
-    trigger_columns,
-    trigger_joins,
-    union,
+    registration_columns_sql,
+    registration_joins_sql,
+    trigger_columns_sql,
+    trigger_joins_sql,
+    union_sql,
 )
 
 _COLUMNS = f"""
     page.id, page.kind, page.registration_id, page.session_id, statuses.name AS status,
-    page.started_us, page.duration_us, page.waited_us, {trigger_columns("page")},
-    {registration_columns("app", "instance", "name")},
+    page.started_us, page.duration_us, page.waited_us, {trigger_columns_sql("page")},
+    {registration_columns_sql("app", "instance", "name")},
     error_groups.type AS failure_type, coalesce(failures.message, error_groups.message) AS failure_message,
     failures.error_group_id
 """
@@ -26,8 +27,8 @@ _COLUMNS = f"""
 # side of an outer join.
 _JOINS = f"""
 LEFT JOIN statuses ON statuses.id = page.status_id
-{trigger_joins("page")}
-{registration_joins("page")}
+{trigger_joins_sql("page")}
+{registration_joins_sql("page")}
 LEFT JOIN failures ON failures.run_id = page.id
 LEFT JOIN error_groups ON error_groups.id = failures.error_group_id
 """
@@ -44,16 +45,16 @@ RUNS_AFTER = _with_names("SELECT * FROM runs WHERE id > :after ORDER BY id LIMIT
 """Runs with an id above a known one, oldest first: the runs that a live client has missed."""
 
 NEWEST_ID = (
-    f"SELECT coalesce(max(id), 0) AS id FROM ({union(lambda kind: f'SELECT max(id) AS id FROM {kind.runs_table}')})"
+    f"SELECT coalesce(max(id), 0) AS id FROM ({union_sql(lambda kind: f'SELECT max(id) AS id FROM {kind.runs_table}')})"
 )
 """Id of the newest run, or 0 if there are no runs."""
 
 CONDITIONS = {
     "registration": "registration_id = :registration_id",
     "registrations": "registration_id IN (SELECT value FROM json_each(:registrations))",
-    # SQLite uses the partial indexes on unsuccessful runs only for a statement that repeats their `<> 0`.
-    "status": "status_id <> 0 AND status_id = :status_id",
-    "success": "status_id = 0",
+    # SQLite uses the partial indexes on unsuccessful runs only for a statement that repeats their condition.
+    "status": f"status_id <> {SUCCESS} AND status_id = :status_id",
+    "success": f"status_id = {SUCCESS}",
     "statuses": "status_id IN (SELECT value FROM json_each(:statuses))",
     "session": "session_id = :session_id",
     "min_duration": "duration_us >= :min_duration_us",
@@ -86,7 +87,7 @@ CONDITIONS = {
 _ERROR_GROUP_ALONE = CONDITIONS["error_group"].removesuffix(")") + " ORDER BY run_id DESC LIMIT :limit)"
 
 
-def runs_page(conditions: Collection[str]) -> str:
+def runs_sql(conditions: Collection[str]) -> str:
     """Return the statement for the newest runs below ``:cursor`` that meet the named conditions."""
     filters = [CONDITIONS[name] for name in conditions] if list(conditions) != ["error_group"] else [_ERROR_GROUP_ALONE]
     where = " AND ".join(["id < :cursor", "id >= :first_id", *filters])
@@ -134,11 +135,11 @@ CALLERS_OF_CONTEXTS = _with_names(
 """Runs with a service call in one of these contexts: the runs that caused an event."""
 
 RUNNING = f"""
-SELECT running_executions.started_us, {trigger_columns("running_executions")},
+SELECT running_executions.started_us, {trigger_columns_sql("running_executions")},
        registrations.app, registrations.instance, registrations.name, {KIND} AS kind
 FROM running_executions
 JOIN registrations ON registrations.id = registration_id
-{trigger_joins("running_executions")}
+{trigger_joins_sql("running_executions")}
 WHERE session_id = :session_id
 ORDER BY running_executions.started_us
 LIMIT 200

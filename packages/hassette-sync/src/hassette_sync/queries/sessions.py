@@ -3,11 +3,11 @@
 # ruff: noqa: S608  the statements contain only text from this package and from the store's tables
 
 from hassette_store.kinds import KINDS
-from hassette_store.statuses import INTERRUPTED
+from hassette_store.statuses import INTERRUPTED, SUCCESS
 
 _INTERRUPTED_RUNS = " + ".join(
     f"(SELECT count(*) FROM {kind.runs_table} WHERE id BETWEEN first_id AND last_id"
-    f" AND status <> 0 AND status = {INTERRUPTED} AND session_id = sessions.id)"
+    f" AND status <> {SUCCESS} AND status = {INTERRUPTED} AND session_id = sessions.id)"
     for kind in KINDS
 )
 

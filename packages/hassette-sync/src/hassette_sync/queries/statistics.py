@@ -1,7 +1,7 @@
 """Statements about statistics: sums over whole hours or days, never over the rows of runs.
 
-Each statement exists for hours and for days, and `by_unit` selects one set. The period comes first in the keys, so a
-statement about one registration over time does one index lookup for each period.
+Each statement exists for hours and for days, and `statistics_sql` selects one set. The period comes first in the keys,
+so a statement about one registration over time does one index lookup for each period.
 """
 
 # ruff: noqa: S608  the statements contain only text from this package and from the store's tables
@@ -27,7 +27,7 @@ WITH RECURSIVE periods (period) AS (
 def _percentiles(inner: str, key: str) -> str:
     """Return a statement for the bucket of each percentile.
 
-    It computes the nearest rank, like `hassette_store.sketch.quantile`: the first bucket at which the cumulative count
+    It computes the nearest rank, like `hassette_store.sketch.quantiles`: the first bucket at which the cumulative count
     reaches the share. Counts are whole numbers, so this is the bucket of the ``ceil(share * total)``-th shortest run.
 
     Args:
@@ -127,6 +127,6 @@ ONLY_IN_DAYS = "SELECT day FROM statistics_daily WHERE day >= :first AND day < c
 """Any one day with daily statistics, from ``:first`` (included) to ``:below`` (excluded; NULL for no end)."""
 
 
-def by_unit(unit: str) -> StatisticsStatements:
+def statistics_sql(unit: str) -> StatisticsStatements:
     """Return the statements for ``hour`` or ``day``."""
     return HOURLY if unit == "hour" else DAILY

@@ -4,13 +4,13 @@ import sqlite3
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from hassette_sync.answers.overview import Live, Overview, Status, Timeline, TimelinePoint, Upcoming
+from hassette_sync.answers.overview import Live, Overview, SystemStatus, Timeline, TimelinePoint, Upcoming
 from hassette_sync.answers.runs import RunningNow
 from hassette_sync.answers.sessions import LifecycleEvent, Session
 from hassette_sync.answers.values import Counts, Percentiles
 from hassette_sync.formatting import INCIDENT_LABELS, moment, replace_surrogates, rough_duration
 from hassette_sync.queries.sessions import SCHEMA_REVISION
-from hassette_sync.queries.statistics import by_unit
+from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.errors import error_groups_page
 from hassette_sync.questions.periods import newest_run_us, periods_of
 from hassette_sync.questions.registrations import app_summaries, failing_registrations, skip_reasons
@@ -26,7 +26,7 @@ from hassette_sync.questions.sessions import (
 )
 from hassette_sync.questions.sketches import Sketch, Sketches, percentiles
 from hassette_sync.reader import Parameters, ReadTransaction
-from hassette_sync.time_range import SECOND_US, Periods, TimeRange
+from hassette_sync.time_range import MINUTE_US, SECOND_US, Periods, TimeRange
 
 # https://sqlite.org/wal.html: in earlier versions, two connections that write or checkpoint at the same time can damage
 # a file in WAL mode. Hassette has only one writer, but another program might also write.
@@ -35,10 +35,10 @@ _RECENT_RUNS = 15
 _MAX_FAILING = 8
 _MAX_LISTED = 6
 # The clocks of two machines may differ by seconds. This needs no notice.
-_CLOCK_TOLERANCE_US = 60 * SECOND_US
+_CLOCK_TOLERANCE_US = MINUTE_US
 
 
-async def status(transaction: ReadTransaction, path: Path, live: Live | None) -> Status:
+async def status(transaction: ReadTransaction, path: Path, live: Live | None) -> SystemStatus:
     """Return the status of the file and of the framework."""
     at_us = transaction.at_us
     revision = await transaction.one(SCHEMA_REVISION)
@@ -47,7 +47,7 @@ async def status(transaction: ReadTransaction, path: Path, live: Live | None) ->
     ever = TimeRange(0, max(at_us, newest_us) + SECOND_US)
     last = await runs_page(transaction, RunFilter(), ever, limit=1)
     recent_incidents = await incidents(transaction)
-    return Status(
+    return SystemStatus(
         path=replace_surrogates(str(path)),
         size_bytes=_size_of(path),
         schema_revision=str(revision[0]) if revision else "",
@@ -134,7 +134,7 @@ _TimelineParts = tuple[dict[int, Counts], dict[int, Sketch], Counter[int]]
 
 
 async def _timeline_of_all(transaction: ReadTransaction, sketches: Sketches, periods: Periods) -> _TimelineParts:
-    statements = by_unit(periods.unit)
+    statements = statistics_sql(periods.unit)
     within: Parameters = {"first": periods.first, "last": periods.last}
     counts = {row["period"]: counts_of(row) for row in await transaction.all(statements.by_period, within)}
     totals = {period: one.total for period, one in counts.items()}
@@ -145,7 +145,7 @@ async def _timeline_of_all(transaction: ReadTransaction, sketches: Sketches, per
 async def _timeline_of_registration(
     transaction: ReadTransaction, periods: Periods, registration_id: int
 ) -> _TimelineParts:
-    statements = by_unit(periods.unit)
+    statements = statistics_sql(periods.unit)
     within: Parameters = {"first": periods.first, "last": periods.last, "registration_id": registration_id}
     counts = {row["period"]: counts_of(row) for row in await transaction.all(statements.of_one_by_period, within)}
     found: defaultdict[int, Counter[int]] = defaultdict(Counter)
@@ -163,7 +163,7 @@ def _sum_by_period(rows: list[sqlite3.Row]) -> Counter[int]:
 
 async def _percentiles_of_all(transaction: ReadTransaction, sketches: Sketches, periods: Periods) -> Percentiles:
     within: Parameters = {"first": periods.first, "last": periods.last}
-    rows = await transaction.all(by_unit(periods.unit).by_period, within)
+    rows = await transaction.all(statistics_sql(periods.unit).by_period, within)
     totals = {row["period"]: counts_of(row).total for row in rows}
     return percentiles((await sketches.by_period(transaction, periods, totals)).values())
 
@@ -173,7 +173,7 @@ async def overview(
     sketches: Sketches,
     *,
     time_range: TimeRange | None,
-    status: Status,
+    status: SystemStatus,
     running: RunningNow,
     upcoming: tuple[Upcoming, ...],
 ) -> Overview:

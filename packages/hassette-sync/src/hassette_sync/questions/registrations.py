@@ -19,7 +19,7 @@ from hassette_sync.answers.registrations import (
 )
 from hassette_sync.errors import NotFoundError
 from hassette_sync.queries import registrations as queries
-from hassette_sync.queries.statistics import by_unit
+from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.periods import periods_of
 from hassette_sync.questions.rows import (
     bucket_value_us,
@@ -54,7 +54,7 @@ async def registration_list(
     check_kind(kind)
     periods = await periods_of(transaction, time_range)
     within: Parameters = {"first": periods.first, "last": periods.last}
-    percentiles = await transaction.all(by_unit(periods.unit).percentiles_by_registration, within)
+    percentiles = await transaction.all(statistics_sql(periods.unit).percentiles_by_registration, within)
     ranks = {row["registration_id"]: row for row in percentiles}
     rows = await transaction.all(queries.REGISTRATIONS, {"kind": kind, "app": app})
     listed = [row for row in rows if retired or row["retired_us"] is None][:_MAX_LISTED]
@@ -81,7 +81,7 @@ async def failing_registrations(transaction: ReadTransaction, time_range: TimeRa
 async def _with_figures(
     transaction: ReadTransaction, periods: Periods, rows: list[Row], ranks: dict[int, Row]
 ) -> tuple[Registration, ...]:
-    statements = by_unit(periods.unit)
+    statements = statistics_sql(periods.unit)
     within: Parameters = {"first": periods.first, "last": periods.last}
     sums = {row["registration_id"]: row for row in await transaction.all(statements.by_registration, within)}
     newest = {row["registration_id"]: row for row in await transaction.all(queries.NEWEST_RUNS)}
@@ -125,7 +125,7 @@ async def registration_detail(
     if row is None:
         raise NotFoundError("handler or job", registration_id)
     periods = await periods_of(transaction, time_range)
-    statements = by_unit(periods.unit)
+    statements = statistics_sql(periods.unit)
     within: Parameters = {"first": periods.first, "last": periods.last, "registration_id": registration_id}
     by_period = await transaction.all(statements.of_one_by_period, within)
     newest = await transaction.one(queries.NEWEST_RUN, within)
@@ -188,7 +188,7 @@ async def skip_reasons(
     """Return how many triggers did not lead to a run, by registration and reason, most frequent first."""
     periods = await periods_of(transaction, time_range)
     names = await _names(transaction)
-    rows = await transaction.all(by_unit(periods.unit).skips, {"first": periods.first, "last": periods.last})
+    rows = await transaction.all(statistics_sql(periods.unit).skips, {"first": periods.first, "last": periods.last})
     return tuple(
         SkipReason(registration=names[row["registration_id"]], reason=row["reason"], count=row["count"])
         for row in rows[:limit]
@@ -204,7 +204,9 @@ async def _names(transaction: ReadTransaction) -> dict[int, RegistrationRef]:
 async def app_summaries(transaction: ReadTransaction, time_range: TimeRange | None = None) -> tuple[AppSummary, ...]:
     """Return the apps with their figures. An app without current registrations is listed only if it has runs."""
     periods = await periods_of(transaction, time_range)
-    rows = await transaction.all(by_unit(periods.unit).by_registration, {"first": periods.first, "last": periods.last})
+    rows = await transaction.all(
+        statistics_sql(periods.unit).by_registration, {"first": periods.first, "last": periods.last}
+    )
     sums = {row["registration_id"]: row for row in rows}
     by_app: dict[str, list[Row]] = defaultdict(list)
     for row in await transaction.all(queries.REGISTRATIONS, {"kind": None, "app": None}):

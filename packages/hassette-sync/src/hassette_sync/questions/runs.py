@@ -12,7 +12,7 @@ from hassette_sync.answers.runs import Facet, LogLine, Run, RunDetail, RunFacets
 from hassette_sync.errors import BadQuestionError, NotFoundError
 from hassette_sync.queries import runs as queries
 from hassette_sync.queries.registrations import REGISTRATIONS
-from hassette_sync.queries.statistics import by_unit
+from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, id_below
 from hassette_sync.questions.periods import periods_of, resolve
 from hassette_sync.questions.rows import counts_of, run_of, sum_of
@@ -92,7 +92,7 @@ async def runs_page(
     conditions = _conditions(run_filter, parameters)
     pages: list[list[Run]] = []
     for extra, values in await _selections(transaction, run_filter):
-        rows = await transaction.all(queries.runs_page([*conditions, *extra]), {**parameters, **values})
+        rows = await transaction.all(queries.runs_sql([*conditions, *extra]), {**parameters, **values})
         pages.append([run_of(row) for row in rows])
     merged = list(islice(heapq.merge(*pages, key=lambda run: -run.id), limit + 1))
     more = len(merged) > limit
@@ -159,7 +159,9 @@ def _selection(registration_id: int | None, status: str | None) -> tuple[list[st
 async def facets_of_runs(transaction: ReadTransaction, time_range: TimeRange | None = None) -> RunFacets:
     """Return the values of the filters on runs, with numbers of runs from the statistics."""
     periods = await periods_of(transaction, time_range)
-    rows = await transaction.all(by_unit(periods.unit).by_registration, {"first": periods.first, "last": periods.last})
+    rows = await transaction.all(
+        statistics_sql(periods.unit).by_registration, {"first": periods.first, "last": periods.last}
+    )
     apps = {row["id"]: row["app"] for row in await transaction.all(REGISTRATIONS, {"kind": None, "app": None})}
     by_app: dict[str, int] = dict.fromkeys(apps.values(), 0)
     for row in rows:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from hassette_store.sketch import quantiles
 from hassette_sync.answers.values import Percentiles
-from hassette_sync.queries.statistics import PERCENTILES, by_unit
+from hassette_sync.queries.statistics import PERCENTILES, statistics_sql
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import Periods
 
@@ -49,7 +49,7 @@ class Sketches:
         if missing:
             read: dict[int, Counter[int]] = {period: Counter() for period in missing}
             within = {"first": min(missing), "last": max(missing)}
-            for row in await transaction.all(by_unit(periods.unit).sketch_by_period, dict(within)):
+            for row in await transaction.all(statistics_sql(periods.unit).sketch_by_period, dict(within)):
                 if row["period"] in read:
                     read[row["period"]][row["bucket"]] = row["count"]
             for period, sketch in read.items():

@@ -20,39 +20,39 @@ from hassette_sync.formatting import (
     size,
     status_label,
 )
-from hassette_sync.terminal.tables import Column, plain, plain_lines, table
+from hassette_sync.terminal.tables import TableColumn, plain, plain_lines, table
 from hassette_sync.verdict import verdict_of
 
 _MARKS = {"good": "✓", "warning": "!", "bad": "✗"}
 _MOST_RUNNING = 5
 _RUN_COLUMNS = (
-    Column("ID"),
-    Column("Ended"),
-    Column("Handler or job", can_be_cut=True),
-    Column("Trigger", can_be_cut=True),
-    Column("Duration", right=True),
-    Column("Result"),
-    Column("Error", can_be_cut=True),
+    TableColumn("ID"),
+    TableColumn("Ended"),
+    TableColumn("Handler or job", can_be_cut=True),
+    TableColumn("Trigger", can_be_cut=True),
+    TableColumn("Duration", right=True),
+    TableColumn("Result"),
+    TableColumn("Error", can_be_cut=True),
 )
 _ERROR_COLUMNS = (
-    Column("ID", right=True),
-    Column("Error", can_be_cut=True),
-    Column("Failures", right=True),
-    Column("Total", right=True),
-    Column("First seen"),
-    Column("Last seen"),
-    Column("Last run"),
+    TableColumn("ID", right=True),
+    TableColumn("Error", can_be_cut=True),
+    TableColumn("Failures", right=True),
+    TableColumn("Total", right=True),
+    TableColumn("First seen"),
+    TableColumn("Last seen"),
+    TableColumn("Last run"),
 )
 _SESSION_COLUMNS = (
-    Column("ID", right=True),
-    Column("Started"),
-    Column("Ended"),
-    Column("Duration", right=True),
-    Column("State"),
-    Column("Reason", can_be_cut=True),
-    Column("Runs", right=True),
-    Column("Failures", right=True),
-    Column("Lost records", right=True),
+    TableColumn("ID", right=True),
+    TableColumn("Started"),
+    TableColumn("Ended"),
+    TableColumn("Duration", right=True),
+    TableColumn("State"),
+    TableColumn("Reason", can_be_cut=True),
+    TableColumn("Runs", right=True),
+    TableColumn("Failures", right=True),
+    TableColumn("Lost records", right=True),
 )
 
 
@@ -96,15 +96,15 @@ def registrations(
     if not found:
         return f"No {kind.plural} yet. They appear when an app registers them."
     columns = (
-        Column("ID", right=True),
-        Column(kind.name.capitalize(), can_be_cut=True),
-        Column(kind.source, can_be_cut=True),
-        Column("Runs", right=True),
-        Column("Failures", right=True),
-        Column("p50", right=True),
-        Column("p95", right=True),
-        Column("Not run", right=True),
-        Column("Last result"),
+        TableColumn("ID", right=True),
+        TableColumn(kind.name.capitalize(), can_be_cut=True),
+        TableColumn(kind.source, can_be_cut=True),
+        TableColumn("Runs", right=True),
+        TableColumn("Failures", right=True),
+        TableColumn("p50", right=True),
+        TableColumn("p95", right=True),
+        TableColumn("Not run", right=True),
+        TableColumn("Last result"),
     )
     rows = [
         (

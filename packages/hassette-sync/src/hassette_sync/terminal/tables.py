@@ -11,7 +11,7 @@ _UNLIMITED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """One column.
 
     Attributes:
@@ -25,7 +25,7 @@ class Column:
     can_be_cut: bool = False
 
 
-def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None = None) -> str:
+def table(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], width: int | None = None) -> str:
     """Lay out a table.
 
     Args:
@@ -57,7 +57,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int |
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
-def _min_table_width(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> int:
+def _min_table_width(columns: Sequence[TableColumn], cells: Sequence[Sequence[str]]) -> int:
     """Return the width of the table if its cells are cut as far as possible."""
     from rich.cells import cell_len
 

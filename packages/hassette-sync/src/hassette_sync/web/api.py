@@ -4,12 +4,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from hassette_sync.answers.errors import ErrorGroupDetail, ErrorGroupsPage
-from hassette_sync.answers.overview import Overview, Status, Timeline, Upcoming
+from hassette_sync.answers.overview import Overview, SystemStatus, Timeline, Upcoming
 from hassette_sync.answers.registrations import AppSummary, RegistrationDetail, Registrations, SkipReason
 from hassette_sync.answers.runs import RunDetail, RunFacets, RunningNow, RunsPage
 from hassette_sync.answers.sessions import LifecyclePage, LossesPage, Session, SessionsPage, Uptime
 from hassette_sync.ids import parse_id
-from hassette_sync.web.parameters import DEFAULT_LIMIT, Cursor, Data, Filter, Id, Limit, Range, RangeOrAll
+from hassette_sync.web.parameters import DEFAULT_LIMIT, Cursor, Filter, History, Id, Limit, Range, RangeOrAll
 
 
 class Problem(BaseModel):
@@ -28,122 +28,124 @@ api = APIRouter(prefix="/api", responses={"4XX": {"model": Problem}, 503: {"mode
 
 
 @api.get("/status")
-async def status(data: Data) -> Status:
+async def status(data: History) -> SystemStatus:
     """Status of the database file and of the framework."""
     return await data.status()
 
 
 @api.get("/overview")
-async def overview(data: Data, time_range: Range) -> Overview:
+async def overview(data: History, time_range: Range) -> Overview:
     """Status, figures, failing handlers and jobs, errors and recent runs."""
     return await data.overview(time_range)
 
 
 @api.get("/apps")
-async def apps(data: Data, time_range: Range) -> tuple[AppSummary, ...]:
+async def apps(data: History, time_range: Range) -> tuple[AppSummary, ...]:
     """Apps with their runs and failures."""
     return await data.apps(time_range)
 
 
 @api.get("/registrations")
 async def registrations(
-    data: Data, time_range: Range, kind: str | None = None, app: str | None = None, retired: bool = True
+    data: History, time_range: Range, kind: str | None = None, app: str | None = None, retired: bool = True
 ) -> Registrations:
     """Handlers and jobs with their runs, failures and durations."""
     return await data.registrations(time_range, kind=kind, app=app, retired=retired)
 
 
 @api.get("/registrations/{id}")
-async def registration(data: Data, time_range: Range, id_: Id) -> RegistrationDetail:
+async def registration(data: History, time_range: Range, id_: Id) -> RegistrationDetail:
     """One handler or job: settings, source, statistics, heat map, and why triggers led to no run."""
     return await data.registration(id_, time_range)
 
 
 @api.get("/runs")
 async def runs(
-    data: Data, time_range: Range, run_filter: Filter, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+    data: History, time_range: Range, run_filter: Filter, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> RunsPage:
     """Runs, newest first."""
     return await data.runs(run_filter, time_range, cursor=cursor, limit=limit)
 
 
 @api.get("/runs/facets")
-async def run_facets(data: Data, time_range: Range) -> RunFacets:
+async def run_facets(data: History, time_range: Range) -> RunFacets:
     """Values of the filters on runs, with numbers of runs."""
     return await data.run_facets(time_range)
 
 
 @api.get("/runs/{id}")
-async def run(data: Data, id_: Id) -> RunDetail:
+async def run(data: History, id_: Id) -> RunDetail:
     """One run in detail: trigger, failure, log lines, service calls, causes, and the runs that it triggered."""
     return await data.run(id_)
 
 
 @api.get("/running")
-async def running(data: Data) -> RunningNow:
+async def running(data: History) -> RunningNow:
     """Runs in progress."""
     return await data.running()
 
 
 @api.get("/upcoming")
-async def upcoming(data: Data) -> tuple[Upcoming, ...]:
+async def upcoming(data: History) -> tuple[Upcoming, ...]:
     """Next runs of jobs; empty outside the framework's process."""
     return data.upcoming()
 
 
 @api.get("/errors")
-async def errors(data: Data, time_range: Range, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> ErrorGroupsPage:
+async def errors(
+    data: History, time_range: Range, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+) -> ErrorGroupsPage:
     """Error groups, most recently seen first."""
     return await data.error_groups(time_range, cursor=cursor, limit=limit)
 
 
 @api.get("/errors/{id}")
-async def error_group(data: Data, time_range: Range, id_: Id) -> ErrorGroupDetail:
+async def error_group(data: History, time_range: Range, id_: Id) -> ErrorGroupDetail:
     """One error group: its traceback, the affected handlers and jobs, and its newest runs."""
     return await data.error_group(id_, time_range)
 
 
 @api.get("/sessions")
 async def sessions(
-    data: Data, time_range: RangeOrAll, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+    data: History, time_range: RangeOrAll, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> SessionsPage:
     """Sessions, newest first."""
     return await data.sessions(time_range, cursor=cursor, limit=limit)
 
 
 @api.get("/sessions/{id}")
-async def session(data: Data, id_: Id) -> Session:
+async def session(data: History, id_: Id) -> Session:
     """One session: its start and end, how it ended, its versions, and what was lost."""
     return await data.session(id_)
 
 
 @api.get("/uptime")
-async def uptime(data: Data, time_range: Range) -> Uptime:
+async def uptime(data: History, time_range: Range) -> Uptime:
     """Share of the time range in which the framework was up."""
     return await data.uptime(time_range)
 
 
 @api.get("/timeline")
-async def timeline(data: Data, time_range: Range, registration: str | None = None) -> Timeline:
+async def timeline(data: History, time_range: Range, registration: str | None = None) -> Timeline:
     """Runs, failures and durations over time, of all apps or of one handler or job."""
     return await data.timeline(time_range, parse_id(registration, "registration id") if registration else None)
 
 
 @api.get("/skips")
-async def skips(data: Data, time_range: Range) -> tuple[SkipReason, ...]:
+async def skips(data: History, time_range: Range) -> tuple[SkipReason, ...]:
     """Numbers of triggers that led to no run, by reason."""
     return await data.skips(time_range)
 
 
 @api.get("/lifecycle")
 async def lifecycle(
-    data: Data, time_range: Range, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT, routine: bool = True
+    data: History, time_range: Range, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT, routine: bool = True
 ) -> LifecyclePage:
     """Lifecycle events of the framework, newest first; ``routine=false`` leaves out ordinary starts and stops."""
     return await data.lifecycle(time_range, cursor=cursor, limit=limit, routine=routine)
 
 
 @api.get("/losses")
-async def losses(data: Data, time_range: Range, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> LossesPage:
+async def losses(data: History, time_range: Range, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> LossesPage:
     """Lost records, newest first."""
     return await data.losses(time_range, cursor=cursor, limit=limit)

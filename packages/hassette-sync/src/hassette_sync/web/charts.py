@@ -30,7 +30,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class PeriodColumn:
     """One period of the timeline: a bar of successful runs with the failed ones on top."""
 
     point: TimelinePoint
@@ -53,7 +53,7 @@ class Chart:
         p95_top_us: The highest p95, which is drawn at 92 % of the height.
     """
 
-    columns: tuple[Column, ...]
+    columns: tuple[PeriodColumn, ...]
     grid: tuple[tuple[float, int], ...]
     p95_lines: tuple[str, ...]
     p95_top_us: int
@@ -73,7 +73,7 @@ def timeline_chart(timeline: Timeline) -> Chart:
     )
 
 
-def _columns(timeline: Timeline, top: int, step: float) -> Iterator[Column]:
+def _columns(timeline: Timeline, top: int, step: float) -> Iterator[PeriodColumn]:
     points = timeline.points
     hourly = timeline.period_length_us == HOUR_US
     tick_every = 3 if hourly and len(points) <= 30 else math.ceil(len(points) / 8)
@@ -81,7 +81,7 @@ def _columns(timeline: Timeline, top: int, step: float) -> Iterator[Column]:
     for index, point in enumerate(points):
         good, failed = _bar_heights(point.counts, top)
         x, width = index * step + gap / 2, step - gap
-        yield Column(
+        yield PeriodColumn(
             point=point,
             until_us=point.start_us + timeline.period_length_us,
             area=Box(index * step, 0, step, HEIGHT),

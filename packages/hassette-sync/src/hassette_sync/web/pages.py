@@ -9,14 +9,14 @@ from hassette_sync.answers.kinds import LABELS
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.time_range import TimeRange
 from hassette_sync.verdict import verdict_of
-from hassette_sync.web.parameters import Cursor, Data, Filter, Id, Range, RangeOrAll
+from hassette_sync.web.parameters import Cursor, Filter, History, Id, Range, RangeOrAll
 from hassette_sync.web.rendering import axis_ticks, page
 
 pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @pages.get("/")
-async def overview(request: Request, data: Data, time_range: Range) -> Response:
+async def overview(request: Request, data: History, time_range: Range) -> Response:
     """Overall health, figures and the latest runs."""
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id()
@@ -32,7 +32,7 @@ async def overview(request: Request, data: Data, time_range: Range) -> Response:
     )
 
 
-async def registrations(request: Request, data: Data, time_range: Range, app: str | None = None) -> Response:
+async def registrations(request: Request, data: History, time_range: Range, app: str | None = None) -> Response:
     """Handlers or jobs by app; jobs with their next runs."""
     kind = LABELS[request.scope["route"].name]
     time_range = await data.covered(time_range)
@@ -57,7 +57,7 @@ for _kind in LABELS.values():
 
 
 @pages.get("/registrations/{id}")
-async def registration(request: Request, data: Data, time_range: Range, id_: Id) -> Response:
+async def registration(request: Request, data: History, time_range: Range, id_: Id) -> Response:
     """One handler or job."""
     time_range = await data.covered(time_range)
     until_now = TimeRange(0, time_range.until_us)
@@ -77,7 +77,9 @@ async def registration(request: Request, data: Data, time_range: Range, id_: Id)
 
 
 @pages.get("/runs")
-async def runs(request: Request, data: Data, time_range: Range, run_filter: Filter, cursor: Cursor = None) -> Response:
+async def runs(
+    request: Request, data: History, time_range: Range, run_filter: Filter, cursor: Cursor = None
+) -> Response:
     """Runs, newest first, with the filters of `RunFilter`."""
     time_range = await data.covered(time_range)
     # Only the first page of a range without an end gets new runs.
@@ -102,13 +104,13 @@ async def runs(request: Request, data: Data, time_range: Range, run_filter: Filt
 
 
 @pages.get("/runs/{id}")
-async def run(request: Request, data: Data, id_: Id) -> Response:
+async def run(request: Request, data: History, id_: Id) -> Response:
     """One run: its trigger, failure, log lines, service calls, causes, and the runs that it triggered."""
     return await page(request, "run.html", detail=await data.run(id_))
 
 
 @pages.get("/errors")
-async def errors(request: Request, data: Data, time_range: Range, cursor: Cursor = None) -> Response:
+async def errors(request: Request, data: History, time_range: Range, cursor: Cursor = None) -> Response:
     """Error groups, most recently seen first."""
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id() if cursor is None else None
@@ -119,7 +121,7 @@ async def errors(request: Request, data: Data, time_range: Range, cursor: Cursor
 
 
 @pages.get("/errors/{id}")
-async def error_group(request: Request, data: Data, time_range: Range, id_: Id) -> Response:
+async def error_group(request: Request, data: History, time_range: Range, id_: Id) -> Response:
     """One error group: its traceback, the affected handlers and jobs, and its newest runs."""
     time_range = await data.covered(time_range)
     return await page(request, "error_group.html", answer=await data.error_group(id_, time_range))
@@ -128,7 +130,7 @@ async def error_group(request: Request, data: Data, time_range: Range, id_: Id) 
 @pages.get("/sessions")
 async def sessions(
     request: Request,
-    data: Data,
+    data: History,
     time_range: RangeOrAll,
     cursor: Cursor = None,
     events: Annotated[str | None, Query()] = None,

@@ -64,7 +64,7 @@ def _id(id: Annotated[str, Path(description="An id from another answer.")]) -> i
     return parse_id(id)
 
 
-Data = Annotated[DataSyncService, Depends(_data)]
+History = Annotated[DataSyncService, Depends(_data)]
 Range = Annotated[TimeRange, Depends(_time_range)]
 RangeOrAll = Annotated[TimeRange, Depends(_all_time)]
 Filter = Annotated[RunFilter, Depends(_filter)]
@@ -72,4 +72,4 @@ Id = Annotated[int, Depends(_id)]
 Cursor = Annotated[str | None, Query(description="next_cursor of the previous page.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Maximum number of entries.")]
 
-__all__ = ["DEFAULT_AGE", "DEFAULT_LIMIT", "Cursor", "Data", "Filter", "Id", "Limit", "Range", "RangeOrAll"]
+__all__ = ["DEFAULT_AGE", "DEFAULT_LIMIT", "Cursor", "Filter", "History", "Id", "Limit", "Range", "RangeOrAll"]

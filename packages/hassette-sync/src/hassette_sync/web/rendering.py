@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from hassette_sync import formatting
 from hassette_sync.__about__ import __version__
 from hassette_sync.answers.kinds import LABELS
-from hassette_sync.time_range import SECOND_US, TimeRange, now_us
+from hassette_sync.time_range import DAY_US, HOUR_US, SECOND_US, TimeRange, now_us
 from hassette_sync.web import charts
 from hassette_sync.web.menu import MENU
 from hassette_sync.web.parameters import DEFAULT_AGE
@@ -69,6 +69,9 @@ def _environment() -> jinja2.Environment:
         "menu": MENU,
         "kinds": LABELS,
         "ranges": RANGES,
+        "SECOND_US": SECOND_US,
+        "HOUR_US": HOUR_US,
+        "DAY_US": DAY_US,
         "chart_width": charts.WIDTH,
         "chart_height": charts.HEIGHT,
         "timeline_chart": charts.timeline_chart,

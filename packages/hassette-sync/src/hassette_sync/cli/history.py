@@ -9,7 +9,7 @@ import click
 from pydantic import BaseModel
 
 from hassette_sync.answers.kinds import LABELS, KindLabels
-from hassette_sync.cli.shared import EPILOG, Query, parse_seconds, query_options, show_output
+from hassette_sync.cli.shared import EPILOG, HistoryOptions, history_options, parse_seconds, show_output
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.service import DataSyncService
@@ -22,18 +22,18 @@ AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 
 def _show(
-    query: Query,
+    options: HistoryOptions,
     question: Callable[[DataSyncService], Awaitable[AnswerT]],
     to_text: Callable[[AnswerT], str],
 ) -> None:
     """Answer a question from the database and print the answer, as JSON or as text."""
 
     async def ask() -> AnswerT:
-        async with DataSyncService(database_path(query.db)) as data:
+        async with DataSyncService(database_path(options.db)) as data:
             return await question(data)
 
     answer = asyncio.run(ask())
-    if query.as_json:
+    if options.as_json:
         # Only ASCII, so that the output does not depend on the encoding of the pipe.
         show_output(json.dumps(answer.model_dump(mode="json"), indent=2))
     else:
@@ -46,26 +46,26 @@ def _with_cursor(text: str, cursor: str | None) -> str:
 
 
 @click.command(epilog=EPILOG)
-@query_options(tables=False)
-def status(query: Query) -> None:
+@history_options(tables=False)
+def status(options: HistoryOptions) -> None:
     """Show the overall status."""
-    _show(query, lambda data: data.overview(query.time_range()), render.overview)
+    _show(options, lambda data: data.overview(options.time_range()), render.overview)
 
 
 @click.command(epilog=EPILOG)
-@query_options(since="30d ago", paged=True)
-def errors(query: Query) -> None:
+@history_options(since="30d ago", paged=True)
+def errors(options: HistoryOptions) -> None:
     """List errors, most recently seen first."""
-    time_range = query.time_range(default="30d")
+    time_range = options.time_range(default="30d")
     _show(
-        query,
-        lambda data: data.error_groups(time_range, cursor=query.cursor, limit=query.limit),
-        lambda page: _with_cursor(render.error_groups(page.groups, now_us(), query.table_width), page.next_cursor),
+        options,
+        lambda data: data.error_groups(time_range, cursor=options.cursor, limit=options.limit),
+        lambda page: _with_cursor(render.error_groups(page.groups, now_us(), options.table_width), page.next_cursor),
     )
 
 
 @click.command(epilog=EPILOG)
-@query_options(paged=True)
+@history_options(paged=True)
 @click.option("--app", help="Only runs of this app.")
 @click.option("--registration", metavar="ID", help="Only runs of this handler or job.")
 @click.option("--kind", type=click.Choice(list(LABELS)), help="Only runs of this kind.")
@@ -75,7 +75,7 @@ def errors(query: Query) -> None:
 @click.option("--session", metavar="ID", help="Only runs of this session.")
 @click.option("--min-duration", type=parse_seconds, metavar="SECONDS", help="Only runs that took at least this long.")
 def runs(
-    query: Query,
+    options: HistoryOptions,
     app: str | None,
     registration: str | None,
     kind: str | None,
@@ -96,32 +96,32 @@ def runs(
         session_id=parse_id(session, "session id") if session else None,
         min_duration_us=min_duration,
     )
-    time_range = query.time_range(default="0" if session else None)
+    time_range = options.time_range(default="0" if session else None)
     _show(
-        query,
-        lambda data: data.runs(run_filter, time_range, cursor=query.cursor, limit=query.limit),
-        lambda page: _with_cursor(render.runs(page.runs, now_us(), query.table_width), page.next_cursor),
+        options,
+        lambda data: data.runs(run_filter, time_range, cursor=options.cursor, limit=options.limit),
+        lambda page: _with_cursor(render.runs(page.runs, now_us(), options.table_width), page.next_cursor),
     )
 
 
 @click.command(epilog=EPILOG)
-@query_options(since=None)
+@history_options(since=None)
 @click.argument("id_", metavar="ID")
-def show(query: Query, id_: str) -> None:
+def show(options: HistoryOptions, id_: str) -> None:
     """Show one run in detail."""
     run_id = parse_id(id_, "run id")
-    _show(query, lambda data: data.run(run_id), lambda run: render.run_detail(run, now_us(), query.table_width))
+    _show(options, lambda data: data.run(run_id), lambda run: render.run_detail(run, now_us(), options.table_width))
 
 
 def _registrations(kind: KindLabels) -> click.Command:
     @click.command(kind.plural, epilog=EPILOG, help=f"List {kind.plural} with their runs, failures and durations.")
-    @query_options()
+    @history_options()
     @click.option("--app", help=f"Only {kind.plural} of this app.")
-    def command(query: Query, app: str | None) -> None:
+    def command(options: HistoryOptions, app: str | None) -> None:
         _show(
-            query,
-            lambda data: data.registrations(query.time_range(), kind=kind.name, app=app),
-            lambda found: render.registrations(found.registrations, kind, app, query.table_width),
+            options,
+            lambda data: data.registrations(options.time_range(), kind=kind.name, app=app),
+            lambda found: render.registrations(found.registrations, kind, app, options.table_width),
         )
 
     return command
@@ -132,15 +132,15 @@ registrations = [_registrations(kind) for kind in LABELS.values()]
 
 
 @click.command(epilog=EPILOG)
-@query_options(since="the first session", paged=True)
-def sessions(query: Query) -> None:
+@history_options(since="the first session", paged=True)
+def sessions(options: HistoryOptions) -> None:
     """List the sessions of Hassette, newest first."""
-    time_range = query.time_range(default="0")
-    filtered = bool(query.since or query.until or query.cursor)
+    time_range = options.time_range(default="0")
+    filtered = bool(options.since or options.until or options.cursor)
     _show(
-        query,
-        lambda data: data.sessions(time_range, cursor=query.cursor, limit=query.limit),
+        options,
+        lambda data: data.sessions(time_range, cursor=options.cursor, limit=options.limit),
         lambda page: _with_cursor(
-            render.sessions(page.sessions, now_us(), query.table_width, filtered=filtered), page.next_cursor
+            render.sessions(page.sessions, now_us(), options.table_width, filtered=filtered), page.next_cursor
         ),
     )
