@@ -7,7 +7,7 @@ The executor, the store and sync do not import each other's counterparts, so no 
 from pathlib import Path
 
 from hassette_core.bus import BusService
-from hassette_core.installed import PluginCommand
+from hassette_core.installed import CompletingPluginCommand, PluginCommand
 from hassette_core.lifecycle import Resource, Service
 from hassette_core.link import HomeAssistantLink
 from hassette_core.live import LiveView
@@ -121,4 +121,8 @@ def sync_provides_a_service_factory() -> ServiceFactory:
 
 
 def sync_provides_a_command() -> PluginCommand:
+    return telemetry
+
+
+def sync_completes_its_command() -> CompletingPluginCommand:
     return telemetry

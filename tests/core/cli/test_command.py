@@ -77,6 +77,40 @@ def test_command_that_cannot_be_loaded_breaks_neither_the_help_nor_other_command
     assert "could not be loaded (somewhere:main): ImportError: no module named numpy" in capsys.readouterr().err
 
 
+class Greeting:
+    """Print a greeting."""
+
+    def __call__(self, argv: Sequence[str], /) -> int:
+        return len(argv)
+
+    def complete(self, argv: Sequence[str], incomplete: str, /) -> list[tuple[str, str, str]]:
+        return [("plain", f"{'+'.join(argv)}:{incomplete}", "Words so far.")]
+
+
+@pytest.mark.parametrize("incomplete", ["", "wo", "--lo"])
+def test_plugins_command_completes_its_own_arguments(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, incomplete: str
+) -> None:
+    words = ["hassette", "hello", "a", "--loud", incomplete]
+    monkeypatch.setenv("_HASSETTE_COMPLETE", "fish_complete")
+    monkeypatch.setenv("COMP_WORDS", " ".join(words[:-1]))
+    monkeypatch.setenv("COMP_CWORD", incomplete)
+    with pytest.raises(SystemExit):
+        run([], hello=Greeting())
+    assert capsys.readouterr().out == f"plain,a+--loud:{incomplete}\tWords so far.\n"
+
+
+def test_plugins_command_without_completion_completes_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_HASSETTE_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "hassette hello ")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    with pytest.raises(SystemExit):
+        run([], hello=print_hello)
+    assert capsys.readouterr().out.strip() == ""
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_command_that_the_help_names_prints_the_completion_script(shell: str) -> None:
     program = "from hassette_core.cli import main; main()"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from typing import Protocol, runtime_checkable
 
 PACKAGES = ("hassette-executor", "hassette-core", "hassette-store", "hassette-sync")
 SINK_GROUP = "hassette.sinks"
@@ -10,6 +11,28 @@ COMMAND_GROUP = "hassette.commands"
 
 PluginCommand = Callable[[Sequence[str]], int]
 """Type of an entry point in the group ``hassette.commands``. It takes arguments and returns an exit code."""
+
+
+@runtime_checkable
+class CompletingPluginCommand(Protocol):
+    """Command that also completes its arguments in a shell."""
+
+    def __call__(self, argv: Sequence[str], /) -> int:
+        """Run the command with the given arguments, and return its exit code."""
+        ...
+
+    def complete(self, argv: Sequence[str], incomplete: str, /) -> Iterable[tuple[str, str, str]]:
+        """Return the words that can follow.
+
+        Args:
+            argv: The complete words after the name of the command.
+            incomplete: The beginning of the next word; may be empty.
+
+        Returns:
+            For each word its type, its text and a help line. The type is ``plain``, or ``file`` or ``dir`` if the shell
+            must complete a path that begins with the text. The help line may be empty.
+        """
+        ...
 
 
 FindEntryPoints = Callable[[str], Iterable[EntryPoint]]

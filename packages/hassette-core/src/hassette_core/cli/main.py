@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from hassette_core import installed
 from hassette_core.cli.process import ExitCode, exit_code_for
@@ -118,6 +119,21 @@ def execute(
     return int(code or 0)
 
 
+class _ForwardingCommand(click.Command):
+    """Command that passes its arguments to a function of a plugin, which may also complete them in a shell."""
+
+    def __init__(self, *args: Any, function: installed.PluginCommand, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._function = function
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the words that can follow. click asks here for an option, and the argument ``argv`` asks here, too."""
+        if not isinstance(self._function, installed.CompletingPluginCommand):
+            return []
+        words = self._function.complete(ctx.params["argv"], incomplete)
+        return [CompletionItem(text, type=type_, help=help_ or None) for type_, text, help_ in words]
+
+
 def _plugin_command(point: EntryPoint) -> click.Command:
     try:
         function: installed.PluginCommand = point.load()
@@ -142,10 +158,14 @@ def _forwarding_command(name: str, short_help: str, function: Callable[[Sequence
     def call(argv: tuple[str, ...]) -> int:
         return function(argv)
 
-    return click.Command(
+    def complete(ctx: click.Context, _argument: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return ctx.command.shell_complete(ctx, incomplete)
+
+    return _ForwardingCommand(
         name,
         callback=call,
-        params=[click.Argument(["argv"], nargs=-1, type=click.UNPROCESSED)],
+        function=function,
+        params=[click.Argument(["argv"], nargs=-1, type=click.UNPROCESSED, shell_complete=complete)],
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
         short_help=short_help,
         add_help_option=False,

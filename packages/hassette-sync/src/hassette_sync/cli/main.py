@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.shell_completion import ShellComplete
 
 from hassette_store import StoreError
 from hassette_sync.cli.files import backup, check, restore, vacuum
@@ -43,29 +44,44 @@ for _command in (status, errors, runs, show, *registrations, sessions, serve, ch
     telemetry.add_command(_command)
 
 
-def main(argv: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
-    """Run the command line.
+class TelemetryCommand:
+    """Show and maintain the recorded history.
 
-    Args:
-        argv: Arguments after the program's name; None reads those of the process.
-        program: The name of the program in help texts and error messages.
-
-    Returns:
-        The exit code, see `ExitCode`.
+    hassette-core runs this command as ``hassette telemetry``, with the first line as its help
+    (docs/adr/0006-commands-of-plugins-take-argv.md).
     """
-    _replace_unencodable_characters()
-    try:
-        code: Any = telemetry.main(None if argv is None else list(argv), prog_name=program, standalone_mode=False)
-    except click.ClickException as error:  # click also raises it, with the help text, if there are no arguments
-        error.show()
-        return ExitCode.USAGE
-    except (BadQuestionError, ValueError) as error:
-        return _report(program, error, ExitCode.USAGE)
-    except (SyncError, StoreError, OSError) as error:
-        return _report(program, error, ExitCode.FAILURE)
-    except click.Abort:
-        return ExitCode.FAILURE
-    return int(code or ExitCode.OK)
+
+    def __call__(self, argv: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
+        """Run a subcommand. Write the message of an expected error to stderr.
+
+        Args:
+            argv: Arguments after the program's name; None reads those of the process.
+            program: The name of the program in help texts and error messages.
+
+        Returns:
+            The exit code, see `ExitCode`.
+        """
+        _replace_unencodable_characters()
+        try:
+            code: Any = telemetry.main(None if argv is None else list(argv), prog_name=program, standalone_mode=False)
+        except click.ClickException as error:  # click also raises it, with the help text, if there are no arguments
+            error.show()
+            return ExitCode.USAGE
+        except (BadQuestionError, ValueError) as error:
+            return _report(program, error, ExitCode.USAGE)
+        except (SyncError, StoreError, OSError) as error:
+            return _report(program, error, ExitCode.FAILURE)
+        except click.Abort:
+            return ExitCode.FAILURE
+        return int(code or ExitCode.OK)
+
+    def complete(self, argv: Sequence[str], incomplete: str) -> list[tuple[str, str, str]]:
+        """Return the words that can follow in a shell: type (``plain``, ``file`` or ``dir``), text and help line."""
+        found = ShellComplete(telemetry, {}, PROGRAM, "").get_completions(list(argv), incomplete)
+        return [(item.type, item.value, item.help or "") for item in found]
+
+
+main = TelemetryCommand()
 
 
 def script() -> None:
