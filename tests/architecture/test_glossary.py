@@ -1,4 +1,4 @@
-"""The glossary and the public names of the packages agree."""
+"""The glossary agrees with the names of the packages: public classes, modules and folders."""
 
 import importlib
 import re
@@ -13,6 +13,17 @@ PACKAGES = ["hassette_core", "hassette_executor", "hassette_store", "hassette_sy
 REPLACED = {
     *("bite", "circle", "handover", "keeper", "lane", "member", "mend", "mistake", "part", "pending", "piece"),
     *("predicate", "question", "story", "thing", "word"),
+}
+# Words in names of modules that need no entry: ordinary words of programming, and names of formats and tools.
+ORDINARY = {
+    *("access", "activity", "address", "application", "async", "attempts", "backoff", "backups", "cache"),
+    *("callables", "charts", "check", "cli", "climate", "config", "configuration", "copy", "counter", "creation"),
+    *("encoding", "env", "environment", "examples", "follow", "formatting", "header", "init", "initial"),
+    *("inspection", "json", "lazy", "leaves", "load", "loading", "login", "main", "measures", "menu", "model"),
+    *("otel", "otlp", "overview", "owned", "pace", "paging", "parsing", "planned", "preparation", "problems"),
+    *("reader", "references", "render", "rendering", "rest", "scripts", "simulation", "spans", "startup"),
+    *("statements", "static", "stream", "tasks", "templates", "terminal", "texts", "threads", "totals", "upgrade"),
+    *("versions", "waiters", "web", "websocket", "writer"),
 }
 ALLOWED = {"BadQuestionError": "sync answers questions; it is the word of its users"}
 ENTRY = re.compile(
@@ -37,6 +48,11 @@ def words(name: str) -> list[str]:
     return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
 
 
+def forms(noun: str) -> set[str]:
+    """Return the singular and the plural of a noun in either form, and some forms that do not exist."""
+    return {noun, f"{noun}s", noun.removesuffix("s"), noun.removesuffix("es"), re.sub(r"ies$", "y", noun)}
+
+
 def test_each_term_has_one_entry() -> None:
     terms = [term.strip().lower() for entry in entries() for term in entry["terms"].split(",")]
 
@@ -57,6 +73,16 @@ def test_each_class_in_parentheses_is_public() -> None:
     named = {name for entry in entries() for name in re.findall(r"`(\w+)`", entry["names"] or "")}
 
     assert named - public_classes() == set()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_each_module_name_is_an_ordinary_word_or_in_the_glossary(package: str) -> None:
+    (source,) = ROOT.glob(f"packages/*/src/{package}")
+    named = {path.stem for path in source.rglob("*") if path.suffix == ".py" or path.is_dir()}
+    parts = {part for name in named if name[0] != "_" for part in re.findall(r"[a-z]{2,}", name)}
+    glossary = set(re.findall(r"[a-z]+", (ROOT / "docs/glossary.md").read_text().lower()))
+
+    assert {part for part in parts - ORDINARY if not forms(part) & glossary} == set()
 
 
 @pytest.mark.parametrize("package", PACKAGES)
