@@ -135,7 +135,7 @@ def test_problems_are_printed_with_the_name_of_the_commit(
     assert summary == "1 commit messages checked, 1 problems"
 
 
-def test_exceptions_are_not_checked(
+def test_commits_in_the_list_of_exceptions_are_not_checked(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start = git(repository, "rev-parse", "HEAD")

@@ -31,7 +31,7 @@ def path_of(module: Path) -> str:
 
 
 @each_package
-def test_all_is_sorted_and_every_name_in_it_exists(package: Path) -> None:
+def test_dunder_all_is_sorted_and_every_name_in_it_exists(package: Path) -> None:
     module = imported(package)
 
     constants_then_classes = sorted(module.__all__, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
@@ -40,7 +40,7 @@ def test_all_is_sorted_and_every_name_in_it_exists(package: Path) -> None:
 
 
 @each_package
-def test_all_contains_every_public_name_of_the_package(package: Path) -> None:
+def test_dunder_all_contains_every_public_name_of_the_package(package: Path) -> None:
     module = imported(package)
     exported = {name for name in dir(module) if name[0] != "_" and not isinstance(getattr(module, name), ModuleType)}
 
@@ -96,7 +96,7 @@ def test_module_is_short_and_has_a_specific_name(module: Path) -> None:
     assert module.stem not in VAGUE_NAMES
 
 
-def test_median_module_is_about_a_hundred_lines() -> None:
+def test_median_module_has_at_most_130_lines() -> None:
     lengths = sorted(len(module.read_text().splitlines()) for module in MODULES if module.name != "__init__.py")
 
     assert lengths[len(lengths) // 2] <= 130
