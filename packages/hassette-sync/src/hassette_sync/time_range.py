@@ -100,8 +100,8 @@ class TimeRange:
         """
         # The extra second is for runs that end right now.
         at = now_us() if at_us is None else at_us
-        end = parse_moment(until, at_us=at) if until else at + SECOND_US
-        start = parse_moment(since, at_us=at) if since else end - DAY_US
+        end = parse_moment(until, at_us=at, key="until") if until else at + SECOND_US
+        start = parse_moment(since, at_us=at, key="since") if since else end - DAY_US
         return cls(start, end, ends_now=not until)
 
     @property
@@ -115,7 +115,7 @@ class TimeRange:
         return first_id_at(self.until_us)
 
 
-def parse_moment(text: str, *, at_us: int) -> int:
+def parse_moment(text: str, *, at_us: int, key: str = "time") -> int:
     """Parse an age (``90s``, ``15m``, ``24h``, ``7d``, ``2w``), an ISO time, or microseconds since the Unix epoch.
 
     An ISO time without an offset is local time. A number must be 0 or a time after March 1973: a smaller number is
@@ -124,6 +124,7 @@ def parse_moment(text: str, *, at_us: int) -> int:
     Args:
         text: Text to parse.
         at_us: Present time.
+        key: Name of the value in the error message.
 
     Raises:
         BadQuestionError: The text has another form, or the time is outside 1970 to 2100.
@@ -135,16 +136,16 @@ def parse_moment(text: str, *, at_us: int) -> int:
         moment = int(text[:20])
         if 0 < moment < _MIN_NUMBER_US:
             raise BadQuestionError(
-                f"{text[:40]} would mean microseconds since 1970, a time before March 1973. Write a day as 2026-01-31, "
-                "a time as 2026-01-31T18:00, or 0 for the beginning."
+                f"{key} must be 0 or a number of microseconds after March 1973, got {text[:40]!r}. "
+                "Write a day as 2026-01-31, a time as 2026-01-31T18:00."
             )
     else:
         try:
             moment = int(datetime.fromisoformat(text).timestamp() * SECOND_US)
         except (ValueError, OverflowError, OSError):
             raise BadQuestionError(
-                f"{text[:40]!r} is not a time. Write an age such as 24h or 7d, or a time such as 2026-01-31T18:00."
+                f"{key} must be an age such as 24h or 7d, or a time such as 2026-01-31T18:00, got {text[:40]!r}."
             ) from None
     if not 0 <= moment <= _MAX_US:
-        raise BadQuestionError(f"{text[:40]!r} is outside the years 1970 to 2100.")
+        raise BadQuestionError(f"{key} must be in the years 1970 to 2100, got {text[:40]!r}.")
     return moment

@@ -9,7 +9,7 @@ import click
 from pydantic import BaseModel
 
 from hassette_sync.answers.kinds import LABELS, KindLabels
-from hassette_sync.cli.shared import EPILOG, HistoryOptions, history_options, parse_seconds, show_output
+from hassette_sync.cli.shared import EPILOG, HistoryOptions, history_options, parse_min_duration, show_output
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.service import DataSyncService
@@ -73,7 +73,9 @@ def errors(options: HistoryOptions) -> None:
 @click.option("--text", help="Only runs with this text in a name, topic, entity, event type or error.")
 @click.option("--entity", help="Only runs triggered by this entity.")
 @click.option("--session", metavar="ID", help="Only runs of this session.")
-@click.option("--min-duration", type=parse_seconds, metavar="SECONDS", help="Only runs that took at least this long.")
+@click.option(
+    "--min-duration", type=parse_min_duration, metavar="SECONDS", help="Only runs that took at least this long."
+)
 def runs(
     options: HistoryOptions,
     app: str | None,

@@ -33,8 +33,8 @@ def serve(db: Path | None, host: str, port: int) -> None:
     token = os.environ.get(TOKEN_VARIABLE)
     if token is None and not is_loopback(host):
         raise BadQuestionError(
-            f"--host {host} can be reached from other machines, so a token is needed: "
-            f"set ${TOKEN_VARIABLE} to a secret of at least {MIN_TOKEN_LENGTH} characters."
+            f"host must be a loopback address such as {DEFAULT_HOST!r} unless a token is set, got {host!r}. "
+            f"Set ${TOKEN_VARIABLE} to a secret of at least {MIN_TOKEN_LENGTH} characters."
         )
     settings = WebSettings(host=host, port=port, token=token)
     asyncio.run(_serve(database_path(db), settings))

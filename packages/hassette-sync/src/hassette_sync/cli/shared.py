@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 import click
 
-from hassette_sync.time_range import TimeRange
+from hassette_sync.errors import BadQuestionError
+from hassette_sync.time_range import SECOND_US, TimeRange
 
 _DEFAULT_LIMIT = 20
 _LONGEST_S = 10 * 366 * 86_400
@@ -128,16 +129,20 @@ def _range_options(default: str) -> list[Callable[[Any], Any]]:
     ]
 
 
-def parse_seconds(text: str) -> int:
-    """Convert a number of seconds to microseconds."""
+def parse_min_duration(text: str) -> int:
+    """Convert a number of seconds to microseconds.
+
+    Raises:
+        BadQuestionError: Not a number, or out of range.
+    """
     try:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
     # This form also rejects NaN.
     if not 0 <= seconds <= _LONGEST_S:
-        raise click.BadParameter(f"{text[:40]!r} is not a number of seconds from 0 to {_LONGEST_S:,}")
-    return round(seconds * 1_000_000)
+        raise BadQuestionError(f"min-duration must be a number of seconds from 0 to {_LONGEST_S:,}, got {text[:40]!r}.")
+    return round(seconds * SECOND_US)
 
 
 def show_output(text: str) -> None:

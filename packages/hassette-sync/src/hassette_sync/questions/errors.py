@@ -4,7 +4,7 @@ from sqlite3 import Row
 
 from hassette_store.ids import MAX_ID
 from hassette_sync.answers.errors import ErrorGroup, ErrorGroupDetail, ErrorGroupsPage
-from hassette_sync.errors import NotFoundError
+from hassette_sync.errors import BadQuestionError, NotFoundError
 from hassette_sync.ids import parse_id
 from hassette_sync.queries import errors as queries
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit
@@ -28,7 +28,9 @@ async def error_groups_page(
     """
     check_limit(limit)
     time_range = await resolve(transaction, time_range)
-    last_seen, _, id_ = (cursor or f"{MAX_ID}-{MAX_ID}").partition("-")
+    last_seen, dash, id_ = (cursor or f"{MAX_ID}-{MAX_ID}").partition("-")
+    if not dash:
+        raise BadQuestionError(f"cursor must be the next_cursor of a page of errors, got {last_seen[:40]!r}.")
     recent = {
         row["error_group_id"]: row["count"]
         for row in await transaction.all(

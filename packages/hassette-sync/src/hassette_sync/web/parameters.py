@@ -55,8 +55,8 @@ def _filter(
         entity_id=entity or None,
         session_id=parse_id(session, "session id") if session else None,
         error_group_id=parse_id(error_group, "error group id") if error_group else None,
-        min_duration_us=parse_id(min_duration_us, "duration in microseconds") if min_duration_us else None,
-        max_duration_us=parse_id(max_duration_us, "duration in microseconds") if max_duration_us else None,
+        min_duration_us=parse_id(min_duration_us, "min_duration_us") if min_duration_us else None,
+        max_duration_us=parse_id(max_duration_us, "max_duration_us") if max_duration_us else None,
     )
 
 

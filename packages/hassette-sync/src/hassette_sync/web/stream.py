@@ -37,8 +37,8 @@ async def live(websocket: WebSocket, after: str = "0", at_most: str | None = Non
     """
     await websocket.accept()
     try:
-        last_id = parse_id(after)
-        batch_limit = min(parse_id(at_most, "number of runs"), MAX_LIMIT) if at_most is not None else None
+        last_id = parse_id(after, "after")
+        batch_limit = min(parse_id(at_most, "at_most"), MAX_LIMIT) if at_most is not None else None
     except BadQuestionError as error:
         await websocket.close(BAD_DATA, str(error)[:100])
         return
