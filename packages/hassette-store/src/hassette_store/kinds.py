@@ -28,6 +28,9 @@ class RunKind:
         running_columns: Columns of ``running_executions`` that describe the trigger.
         running_condition: SQL condition that selects its rows in ``running_executions``.
         interrupted_values: SQL expressions over ``running_executions`` for ``trigger_columns``.
+        context_conditions: SQL conditions that select the runs whose event has the Home Assistant context
+            ``:context_id`` or a child of it. Each repeats the condition of a partial index; otherwise SQLite would not
+            use the index.
     """
 
     name: str
@@ -42,6 +45,7 @@ class RunKind:
     running_columns: tuple[str, ...]
     running_condition: str
     interrupted_values: tuple[str, ...]
+    context_conditions: tuple[str, ...] = ()
 
     @property
     def registration_columns(self) -> tuple[str, ...]:
@@ -91,6 +95,10 @@ HANDLER: Final = RunKind(
     running_columns=_EVENT,
     running_condition="event_type_id IS NOT NULL",
     interrupted_values=_EVENT,
+    context_conditions=(
+        "context_id = :context_id AND (user_id IS NOT NULL OR parent_id IS NOT NULL)",
+        "parent_id = :context_id AND parent_id IS NOT NULL",
+    ),
 )
 """An event triggers a listener's handler."""
 

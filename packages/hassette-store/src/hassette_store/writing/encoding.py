@@ -11,8 +11,6 @@ from hassette_store.kinds import HANDLER, JOB, KINDS, NAMED_COLUMNS, RunKind, ki
 from hassette_store.periods import HOUR_US
 from hassette_store.rows import (
     BatchRow,
-    DueTriggerRow,
-    EventTriggerRow,
     ExecutionRow,
     FailureRow,
     InvocationRow,
@@ -130,14 +128,14 @@ class BatchEncoder:
 
     def _runs(self, kind: RunKind, runs: Sequence[RunRow], totals: BatchTotals) -> list[RowValues]:
         ids = self.registrations
-        triggers = _TRIGGER_ENCODERS[kind.name].of_runs(runs, self.names)
+        triggers = _ENCODE_TRIGGERS_OF_RUNS[kind.name](runs, self.names)
         return [
             (*totals.add_run(run, ids[run.registration]), *trigger) for run, trigger in zip(runs, triggers, strict=True)
         ]
 
     def _running(self, row: RunningRow) -> RowValues:
         kind = kind_of(row.registration)
-        trigger = _TRIGGER_ENCODERS[kind.name].of_running(row.trigger, self.names)
+        trigger = _ENCODE_TRIGGER[kind.name](row.trigger, self.names)
         columns: list[object] = []
         for other in KINDS:
             columns.extend(trigger if other is kind else (None,) * len(other.running_columns))
@@ -203,54 +201,44 @@ class _Group:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class _TriggerEncoder:
-    """Encoder of the triggers of one kind of run.
+def _trigger_encoder(kind: RunKind) -> Callable[[object, NameIds], RowValues]:
+    """Return a function that encodes a trigger as the values of the kind's ``running_columns``."""
+    fields = attrgetter(*map(trigger_field, kind.running_columns))
+    places_of_names = tuple(place for place, column in enumerate(kind.running_columns) if column in NAMED_COLUMNS)
 
-    Attributes:
-        of_runs: Yields the values of the kind's ``trigger_columns`` for each run.
-        of_running: Returns the values of the kind's ``running_columns`` for a run in progress.
-    """
+    def encode(trigger: object, names: NameIds) -> RowValues:
+        values = list(fields(trigger))
+        for place in places_of_names:
+            values[place] = names[values[place]]
+        return values
 
-    of_runs: Callable[[Any, NameIds], Iterator[RowValues]]
-    of_running: Callable[[Any, NameIds], RowValues]
-
-
-_event_fields: Final = attrgetter(*map(trigger_field, HANDLER.running_columns))
-_EVENT_NAMES: Final = tuple(place for place, column in enumerate(HANDLER.running_columns) if column in NAMED_COLUMNS)
+    return encode
 
 
-def _event(trigger: EventTriggerRow, names: NameIds) -> RowValues:
-    columns = list(_event_fields(trigger))
-    for place in _EVENT_NAMES:
-        columns[place] = names[columns[place]]
-    return columns
+_ENCODE_TRIGGER: Final = {kind.name: _trigger_encoder(kind) for kind in KINDS}
 
 
 def _events(runs: Iterable[InvocationRow], names: NameIds) -> Iterator[RowValues]:
     # Several handlers often receive the same event: encode it once.
-    trigger: EventTriggerRow | None = None
-    columns: RowValues = ()
+    encode = _ENCODE_TRIGGER[HANDLER.name]
+    trigger: object = None
+    values: RowValues = ()
     for run in runs:
         if run.trigger is not trigger:
             trigger = run.trigger
-            columns = _event(trigger, names)
-        yield columns
-
-
-def _due(trigger: DueTriggerRow, names: NameIds) -> RowValues:
-    del names
-    return (trigger.due_us, 1 if trigger.manual else 0)
+            values = encode(trigger, names)
+        yield values
 
 
 def _due_before(runs: Iterable[ExecutionRow], names: NameIds) -> Iterator[RowValues]:
     del names
-    return ((run.started_us - run.trigger.due_us, 1 if run.trigger.manual else 0) for run in runs)
+    return ((run.started_us - run.trigger.due_us, run.trigger.manual) for run in runs)
 
 
-_TRIGGER_ENCODERS: Final = {
-    HANDLER.name: _TriggerEncoder(_events, _event),
-    JOB.name: _TriggerEncoder(_due_before, _due),
+# For each kind, a function that returns the values of its ``trigger_columns`` for each run.
+_ENCODE_TRIGGERS_OF_RUNS: Final[dict[str, Callable[[Any, NameIds], Iterator[RowValues]]]] = {
+    HANDLER.name: _events,
+    JOB.name: _due_before,
 }
 
 

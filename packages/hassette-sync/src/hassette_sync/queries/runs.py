@@ -4,7 +4,7 @@
 
 from collections.abc import Collection
 
-from hassette_store.kinds import HANDLER
+from hassette_store.kinds import KINDS
 from hassette_store.statuses import SUCCESS
 from hassette_sync.queries.kinds import (
     KIND,
@@ -109,16 +109,13 @@ LOG_LINES = "SELECT at_us, level, logger, message FROM run_log_lines WHERE run_i
 DROPPED_EFFECTS = "SELECT log_lines, service_calls FROM dropped_effects WHERE run_id = :id"
 """Numbers of log lines and service calls of a run that were not recorded because of the limits."""
 
-# Only events have a context, so a context can trigger only handlers. The conditions on user_id and parent_id repeat
-# those of the partial indexes. Otherwise SQLite would not use the indexes.
+_IDS_IN_CONTEXT = " UNION ".join(
+    f"SELECT id FROM {kind.runs_table} WHERE {condition}" for kind in KINDS for condition in kind.context_conditions
+)
+
 CAUSED_BY_CONTEXT = _with_names(
     f"""
-    SELECT * FROM runs WHERE id IN (
-        SELECT id FROM {HANDLER.runs_table}
-        WHERE context_id = :context_id AND (user_id IS NOT NULL OR parent_id IS NOT NULL)
-        UNION
-        SELECT id FROM {HANDLER.runs_table} WHERE parent_id = :context_id AND parent_id IS NOT NULL
-        ORDER BY 1 LIMIT :limit)
+    SELECT * FROM runs WHERE id IN ({_IDS_IN_CONTEXT} ORDER BY 1 LIMIT :limit)
 """,
     "ASC",
 )
