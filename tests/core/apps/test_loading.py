@@ -104,8 +104,8 @@ def test_import_error_names_the_file_and_the_line(app_dir: AppDirectory, text: s
         ("good.py", "Good", "module must be a name without .py (light, or garden.light), got 'good.py'"),
         ("../good", "Good", "got '../good'"),
         ("good", "Goood", "has no class 'Goood'; it has Good. Set `class` in [apps.x]"),
-        ("good", "Config", "Config in"),
-        ("good", "App", "is not an App"),
+        ("good", "Config", "class must be an App, got 'Config' of"),
+        ("good", "App", "class must be an App, got 'App' of"),
     ],
 )
 def test_error_for_a_wrong_module_or_class_proposes_right_ones(
@@ -186,10 +186,13 @@ def test_settings_class_is_inherited(app_dir: AppDirectory) -> None:
         ({}, "light is missing"),
         (
             {"light": "light.a", "minutes": "many"},
-            "unable to parse string as an integer, got 'many'",
+            "minutes must be a whole number, got 'many'",
         ),
-        ({"light": "light.a", "minuts": 1}, "minuts is not a setting; did you mean 'minutes'?"),
-        ({"light": "light.a", "xyz": 1}, "xyz is not a setting; the settings are light, minutes"),
+        (
+            {"light": "light.a", "minuts": 1},
+            "minuts is not a known key; did you mean 'minutes'? Known keys: light, minutes",
+        ),
+        ({"light": "light.a", "xyz": 1}, "xyz is not a known key. Known keys: light, minutes"),
     ],
 )
 def test_wrong_settings_name_the_key_and_the_expected_value(
@@ -254,7 +257,10 @@ def test_instance_with_an_empty_name_is_refused_and_the_others_load(app_dir: App
     instances = [{"name": name, "light": "light.a"}, {"name": "hall", "light": "light.b"}]
     loaded, failed = load(app_dir.path, lamp=entry("good", "Good", instances=instances))
     assert [app.instance for app in loaded] == ["hall"]
-    assert only_error(failed) == "app lamp: the name of instance 1 must not be empty; set `name` or leave it out."
+    assert (
+        only_error(failed)
+        == f"app lamp: the name of instance 1 must be non-blank, got {name!r}; set it or leave it out."
+    )
 
 
 def test_app_module_may_have_the_name_of_a_python_module(app_dir: AppDirectory) -> None:

@@ -325,7 +325,7 @@ async def coroutine() -> None: ...
         ("light.a", {"where": "on"}, "where must be a function that returns True or False, got 'on'"),
         ("light.a", {"changed_to": True}, "write 'on'"),
         ("light.a", {"changed_to": 5}, "write '5'"),
-        ("light.a", {"changed_to": []}, "changed_to must not be empty"),
+        ("light.a", {"changed_to": []}, "changed_to must be a non-empty collection"),
         ("light.a", {"changed_to": object()}, "changed_to must be a value, a collection of values or a function"),
         ("light.a", {"on_error": 1}, "on_error must be callable, got 1"),
         ("light.a", {"once": "yes"}, "once must be True or False, got 'yes'"),

@@ -58,7 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (None, ["does not exist", "broken.py", "[apps.broken]"]),
         ("import nowhere_to_be_found", ["cannot import", "broken.py", "nowhere_to_be_found"]),
         ("def (", ["cannot import", "broken.py", "SyntaxError"]),
-        ("class Broken: pass", ["Broken", "is not an App"]),
+        ("class Broken: pass", ["Broken", "class must be an App, got 'Broken'"]),
         ("x = 1", ["has no class 'Broken'", "`class` in [apps.broken]"]),
         ("from hassette_core import App\nclass Broken(App): pass", ["app broken: class Broken", "App[AppConfig]"]),
         (UNBUILDABLE, ["app broken.broken: Settings", "TypeError: not today", "line 7 of", "broken.py"]),

@@ -269,7 +269,7 @@ async def test_wrong_token_ends_serve_and_is_in_no_log_or_error(
 
 @pytest.mark.parametrize("token", ["", "  "])
 def test_empty_token_is_refused_before_anything_is_sent(token: str) -> None:
-    with pytest.raises(ValueError, match="token for Home Assistant must not be empty"):
+    with pytest.raises(ValueError, match="token must be a non-empty string, got "):
         HomeAssistantLink("http://127.0.0.1:1", token, cache=StateCache(), on_event=lambda event: None)
 
 

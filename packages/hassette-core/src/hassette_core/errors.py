@@ -94,14 +94,12 @@ class UrlError(LinkError, FatalError):
     """The configured address of Home Assistant is not valid.
 
     Args:
-        url: The configured address, without the password in it.
-        problem: The problem, as the end of the sentence "Home Assistant's address …".
+        url: The configured address, without parts that may contain a password or token.
+        expected: A valid address, as the end of the sentence "home_assistant.url must be …".
     """
 
-    def __init__(self, url: str, problem: str) -> None:
-        super().__init__(
-            f"Home Assistant's address {url!r} {problem}; it should look like http://homeassistant.local:8123"
-        )
+    def __init__(self, url: str, expected: str) -> None:
+        super().__init__(f"home_assistant.url must be {expected}, such as http://homeassistant.local:8123, got {url!r}")
 
 
 class AuthenticationError(LinkError, FatalError):

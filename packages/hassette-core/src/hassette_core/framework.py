@@ -187,7 +187,7 @@ class Hassette:
             reason: The reason that the history shows, such as ``SIGTERM`` or ``stopped by the program``.
         """
         if not self._supervisor.stopping:
-            logger.info("Stopping", extra={"reason": reason})
+            logger.info("Hassette is stopping", extra={"reason": reason})
             self._reporter.stop_requested(reason)
             self._supervisor.request_stop()
 

@@ -18,6 +18,7 @@ from pydantic.errors import PydanticErrorMixin
 
 from hassette_core.apps.app import App, AppConfig
 from hassette_core.config import AppEntry
+from hassette_core.config.problems import expected_of
 from hassette_core.errors import AppLoadError
 from hassette_core.redaction import is_secret_key, mask_secret_values
 
@@ -82,7 +83,8 @@ def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[Load
             try:
                 if not name.strip():
                     raise _error(
-                        app_key, f"the name of instance {number} must not be empty; set `name` or leave it out"
+                        app_key,
+                        f"the name of instance {number} must be non-blank, got {name!r}; set it or leave it out",
                     )
                 if name in seen:
                     raise _error(app_key, f"the name of instance {number} must be unique, got {name!r} again")
@@ -126,7 +128,9 @@ def _load_class(app_key: str, entry: AppEntry, app_dir: Path) -> type[App[Any]]:
         )
     if not _is_app(found):
         raise _error(
-            app_key, f"{entry.class_name} in {where} is not an App: write class {entry.class_name}(App[YourConfig])"
+            app_key,
+            f"class must be an App, got {entry.class_name!r} of {where}: write class"
+            f" {entry.class_name}(App[YourConfig])",
         )
     return found
 
@@ -213,13 +217,14 @@ def _problem(details: Any, config_class: type[AppConfig]) -> str:
     if details["type"] == "extra_forbidden":
         known = list(config_class.model_fields)
         close = difflib.get_close_matches(path, known, n=1)
-        return f"{path} is not a setting" + (
-            f"; did you mean {close[0]!r}?" if close else f"; the settings are {', '.join(known) or 'none'}"
-        )
+        hint = f"; did you mean {close[0]!r}?" if close else "."
+        return f"{path} is not a known key{hint} Known keys: {', '.join(sorted(known)) or 'none'}"
     if details["type"] == "missing":
         return f"{path} is missing"
     hidden = _is_secret(details, config_class) or isinstance(details["input"], Mapping)
-    return f"{path}: {details['msg']}" + ("" if hidden else f", got {mask_secret_values(details['input'])!r}")
+    expected = expected_of(details)
+    problem = f"{path}: {details['msg']}" if expected is None else f"{path} must be {expected}"
+    return problem + ("" if hidden else f", got {mask_secret_values(details['input'])!r}")
 
 
 def _is_secret(details: Any, config_class: type[AppConfig]) -> bool:

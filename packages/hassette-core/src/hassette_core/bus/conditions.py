@@ -122,7 +122,9 @@ def value_condition(option: str, expected: Expected, *, strings_only: bool) -> V
     else:
         raise RegistrationError(f"{option} must be a value, a collection of values or a function, got {expected!r}")
     if not accepted:
-        raise RegistrationError(f"{option} must not be empty, got {expected!r}; leave it out to accept every value")
+        raise RegistrationError(
+            f"{option} must be a non-empty collection, got {expected!r}; leave it out to accept every value"
+        )
     if strings_only:
         for value in accepted:
             if not isinstance(value, str):

@@ -30,6 +30,10 @@ _EXPECTED = {
 }
 
 
+_SHOULD_BE = "Input should be "
+"""The start of most messages of pydantic."""
+
+
 class Problems:
     """Collects the problems of a configuration, in order to report all of them at once.
 
@@ -66,8 +70,14 @@ class Problems:
             # This error comes from the validator of a whole table, and its message begins with the key.
             key = str(error).partition(" ")[0]
             self._add((*path, key), f"{_dotted(path)}.{error}")
+        elif kind == "value_error":
+            self._add(path, _must_be(path, str(error), details["input"]))  # raised by a validator of `HassetteConfig`
         else:
-            self._add(path, _must_be(path, _expected(details), details["input"]))
+            expected = expected_of(details)
+            text = (
+                f"{_dotted(path)}: {details['msg']}" if expected is None else _must_be(path, expected, details["input"])
+            )
+            self._add(path, text)
 
     def add_rejected(self, table: str, settings: Mapping[str, object], sentence: str) -> None:
         """Add the problem that a plugin has rejected its table. The sentence usually begins with the key."""
@@ -121,6 +131,21 @@ def known_keys(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]
     return [field.alias or name for name, field in table.model_fields.items()]
 
 
+def expected_of(details: ErrorDetails) -> str | None:
+    """Return the allowed values, as the end of the sentence "<key> must be …".
+
+    None if the error is not about allowed values, for example if a validator of an app has raised it.
+    """
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == "literal_error":
+        return f"one of {context['expected']}"
+    stem = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float")
+    if (text := _EXPECTED.get(stem) or _EXPECTED.get(kind)) is not None:
+        return text
+    message = details["msg"]
+    return message.removeprefix(_SHOULD_BE) if message.startswith(_SHOULD_BE) else None
+
+
 def _table(model: type[BaseModel], path: tuple[str | int, ...]) -> type[Any]:
     """Return the class of the table at the path."""
     table: type[Any] = model
@@ -151,14 +176,3 @@ def _must_be(path: tuple[str | int, ...], expected: str, value: Any) -> str:
     value = mask_secret_values(value)
     found = "true" if value is True else "false" if value is False else repr(value)
     return f"{text}, got {found if len(found) <= 80 else found[:79] + '…'}"
-
-
-def _expected(details: ErrorDetails) -> str:
-    kind, context = details["type"], details.get("ctx", {})
-    if kind == "literal_error":
-        return f"one of {context['expected']}"
-    if kind == "value_error":
-        return str(context["error"])
-    stem = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float")
-    text = _EXPECTED.get(stem) or _EXPECTED.get(kind)
-    return text or details["msg"].removeprefix("Input should be ").lower()

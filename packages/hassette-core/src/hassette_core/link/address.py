@@ -1,9 +1,12 @@
 """Parse the configured address of Home Assistant, and derive the address of its WebSocket API."""
 
+import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from hassette_core.errors import UrlError
+
+_PARTS = re.compile(r"((?:[a-z]+://)?)([^?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 class Address(NamedTuple):
@@ -26,30 +29,36 @@ def parse_address(url: str) -> Address:
             prefix of a proxy.
 
     Raises:
-        UrlError: The address is not valid. The message names the problem.
+        UrlError: The address is not valid. The message describes a valid one, and shows no password or token.
     """
     try:
         parts = urlsplit(url.strip())
         port = parts.port
     except ValueError:
-        raise UrlError(_without_password(url), "cannot be parsed (is the port a number up to 65535?)") from None
+        raise UrlError(_without_secrets(url), "an address with a valid host, and a port from 1 to 65535") from None
     if parts.username is not None or parts.password is not None:
         # Logs and errors contain the address, so they would also contain the password.
-        raise UrlError(_without_password(url), "contains a user name or password")
+        raise UrlError(_without_secrets(url), "an address without a user name and password")
     if parts.scheme not in ("http", "https"):
-        raise UrlError(url, "does not start with http:// or https://")
+        raise UrlError(_without_secrets(url), "an address that starts with http:// or https://")
     if not parts.hostname or any(character.isspace() for character in parts.netloc):
-        raise UrlError(url, "has no host")
+        raise UrlError(_without_secrets(url), "an address with a host")
     if parts.query or parts.fragment:
-        raise UrlError(url, "contains a ? or a #")
+        raise UrlError(_without_secrets(url), "an address without a ? and a #")
     if port == 0:
-        raise UrlError(url, "has port 0")
+        raise UrlError(_without_secrets(url), "an address with a port from 1 to 65535")
     path = parts.path.rstrip("/").removesuffix("/api")
     rest = f"://{parts.netloc}{path}"
     return Address(parts.scheme + rest, ("wss" if parts.scheme == "https" else "ws") + rest + "/api/websocket")
 
 
-def _without_password(url: str) -> str:
-    before, at, after = url.rpartition("@")
-    scheme, separator, _ = before.partition("://")
-    return f"{scheme}{separator}…@{after}" if at else url
+def _without_secrets(url: str) -> str:
+    # Replace the user name and password, the query and the fragment by "…".
+    parts = _PARTS.fullmatch(url.strip())
+    assert parts is not None  # each part may be empty, so every string matches
+    scheme, address, end = parts.groups()
+    if "@" in end:
+        # The ? or # may be part of a password, so even the first part may contain half of it.
+        return f"{scheme}…"
+    _, at, host = address.rpartition("@")
+    return f"{scheme}{'…' if at else ''}{at}{host}{end[:1]}{'…' if end[1:] else ''}"

@@ -78,7 +78,7 @@ class HomeAssistantLink(AsyncWithService):
         self._address = parse_address(url)
         if not token.strip():
             # With an empty token, hass-client would look for a token in the environment.
-            raise ValueError("the access token for Home Assistant must not be empty")
+            raise ValueError(f"token must be a non-empty string, got {token!r}")
         self._token = token.strip()
         self.ready = asyncio.Event()
         self.configuration: HomeConfiguration | None = None
