@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -76,6 +77,13 @@ def test_each_name_in_the_glossary_is_in_the_code() -> None:
     code = "\n".join(source.read_text() for source in SOURCES)
 
     assert {name for name in names if not re.search(rf"^(?:class |){name}\b", code, re.MULTILINE)} == set()
+
+
+def test_model_docstring_in_contributing_is_the_real_one() -> None:
+    (model,) = [example for example in fenced(ROOT / "CONTRIBUTING.md", "python") if example.startswith("def run_in(")]
+    source = ROOT / "packages/hassette-core/src/hassette_core/scheduler/app_scheduler.py"
+
+    assert textwrap.indent(model, "    ") in source.read_text()
 
 
 @each_page

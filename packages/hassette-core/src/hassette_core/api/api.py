@@ -107,10 +107,14 @@ class Api:
             return_response: True requests a response. Only some services have one, and some require this option.
             fields: Fields of the service, for example ``brightness=120``.
 
+        Returns:
+            The id of the call's context, and the response if one was requested.
+
         Raises:
             CallFailedError: Home Assistant refused the call: the service does not exist, a field is wrong, or a device
                 failed.
             NotConnectedError: There is no connection, or it was lost before the answer.
+            UnexpectedAnswerError: The answer has an unknown shape.
             TypeError, ValueError: A field is passed twice, a value cannot be written as JSON, or the call is too large.
         """
         given = _merge_fields(f"call {domain}.{service}", data, fields)
@@ -169,12 +173,34 @@ class Api:
         return text if len(text) <= MAX_DATA_CHARACTERS else text[: MAX_DATA_CHARACTERS - 1] + "…"
 
     async def get_states(self) -> list[State]:
-        """Fetch all states from Home Assistant. `App.states` provides the same states without a request."""
+        """Fetch all states from Home Assistant. `App.states` provides the same states without a request.
+
+        Returns:
+            One state for each entity.
+
+        Raises:
+            CallFailedError: Home Assistant refused the request.
+            NotConnectedError: There is no connection, or it was lost before the answer.
+            UnexpectedAnswerError: The answer has an unknown shape.
+        """
         action = "fetch the states"
         return parse_states(await self._link.require_connection(action).command(action, "get_states"))
 
     async def get_state(self, entity_id: str) -> State | None:
-        """Fetch one state from Home Assistant. Return None if there is no such entity."""
+        """Fetch one state from Home Assistant. `App.states` provides the same state without a request.
+
+        Args:
+            entity_id: For example ``light.hall``.
+
+        Returns:
+            The state; None if there is no such entity.
+
+        Raises:
+            CallFailedError: Home Assistant refused the request.
+            NoAnswerError: Home Assistant did not answer within 30 s.
+            NotConnectedError: There is no connection, or it was lost before the answer.
+            UnexpectedAnswerError: The answer has an unknown shape.
+        """
         action = f"fetch the state of {entity_id}"
         answer = await self._rest(action, "GET", f"/api/states/{quote(entity_id, safe='')}", missing_is_none=True)
         return None if answer.status == 404 else parse_states([answer.body])[0]
@@ -196,6 +222,13 @@ class Api:
 
         Returns:
             The state as Home Assistant stored it.
+
+        Raises:
+            CallFailedError: Home Assistant refused the state: the entity id is not valid, or the state is too long.
+            NoAnswerError: Home Assistant did not answer within 30 s. It may still write the state.
+            NotConnectedError: There is no connection, or it was lost before the answer.
+            UnexpectedAnswerError: The answer has an unknown shape.
+            TypeError: An attribute cannot be written as JSON.
         """
         action = f"set the state of {entity_id}"
         body = {"state": str(state), "attributes": dict(attributes or {})}
@@ -203,17 +236,43 @@ class Api:
         return parse_states([answer.body])[0]
 
     async def remove_state(self, entity_id: str) -> bool:
-        """Remove a state that `set_state` created. Return False if there is no such state."""
+        """Remove a state that `set_state` created. An entity of an integration appears again with its next change.
+
+        Args:
+            entity_id: For example ``sensor.rain_today``.
+
+        Returns:
+            False if there was no such state.
+
+        Raises:
+            CallFailedError: Home Assistant refused the request.
+            NoAnswerError: Home Assistant did not answer within 30 s. It may still remove the state.
+            NotConnectedError: There is no connection, or it was lost before the answer.
+        """
         action = f"remove the state of {entity_id}"
         path = f"/api/states/{quote(entity_id, safe='')}"
         return (await self._rest(action, "DELETE", path, missing_is_none=True)).status != 404
 
     async def fire_event(self, event_type: str, data: Mapping[str, Any] | None = None) -> str:
-        """Fire an event in Home Assistant, for automations and other apps, and return its context id.
+        """Fire an event in Home Assistant, for automations and other apps.
+
+        Example:
+            ::
+
+                await self.api.fire_event("my_app_decided", {"heating": "off"})
 
         Args:
             event_type: For example ``my_app_decided``.
-            data: The event's data.
+            data: The event's data, up to 4 MB of JSON. None sends an empty object.
+
+        Returns:
+            The id of the event's context. `Event.context` of the fired event has the same id.
+
+        Raises:
+            CallFailedError: Home Assistant refused the event.
+            NotConnectedError: There is no connection, or it was lost before the answer.
+            UnexpectedAnswerError: The answer has an unknown shape.
+            TypeError, ValueError: The data cannot be written as JSON, or is too large.
         """
         action = f"fire {event_type}"
         connection = self._link.require_connection(action)

@@ -68,6 +68,9 @@ class AppBus:
                 state stays the same. Each entity of a glob is timed separately.
             **options: The options of every listener, `ListenerOptions`.
 
+        Returns:
+            The subscription. `Subscription.cancel` ends the listener.
+
         Raises:
             RegistrationError: The listener cannot work, its name is taken, or the caller runs in a thread. The message
                 explains how to fix it.
@@ -109,8 +112,12 @@ class AppBus:
             changed_from: The attribute before the change: a value, a collection of values, or a function that receives
                 the value. Values are compared with ``==``. A missing attribute does not match.
             changed_to: The attribute after the change, in the same form.
-            duration: Seconds (or a timedelta) for which the change must last before the handler runs.
+            duration: Seconds (or a timedelta) for which the change must last before the handler runs, as in
+                `on_state_change`.
             **options: The options of every listener, `ListenerOptions`.
+
+        Returns:
+            The subscription. `Subscription.cancel` ends the listener.
 
         Raises:
             RegistrationError: The listener cannot work, its name is taken, or the caller runs in a thread. The message
@@ -144,6 +151,9 @@ class AppBus:
                 or a time stamp has changed.
             **options: The options of every listener, `ListenerOptions`.
 
+        Returns:
+            The subscription. `Subscription.cancel` ends the listener.
+
         Raises:
             RegistrationError: The listener cannot work, its name is taken, or the caller runs in a thread. The message
                 explains how to fix it.
@@ -151,7 +161,7 @@ class AppBus:
         return self._listen(handler, check_event_type(event_type), options)
 
     def cancel_all(self) -> None:
-        """Cancel every listener of this app instance. Runs that have started continue."""
+        """Cancel every listener of this app instance. Runs that have started continue. May be called in a thread."""
         self._service.cancel_all(self._app, self._instance)
 
     def _listen(

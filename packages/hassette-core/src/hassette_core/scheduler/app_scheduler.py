@@ -52,13 +52,17 @@ class AppScheduler:
                 self.off = self.scheduler.run_in(self.turn_off, 300)
 
         Args:
-            handler: The callable to run, without arguments.
-            delay: Seconds (or a timedelta), 0 or more.
+            handler: The callable to run, without arguments. An ``async def`` runs on the event loop, a plain ``def`` in
+                a thread.
+            delay: Seconds (or a timedelta) from now, 0 or more. A change of the wall clock does not affect it.
             **options: The options of every job, `JobOptions`.
 
+        Returns:
+            The job. `Job.cancel` ends it before its run, and `Job.run_now` adds a run at once.
+
         Raises:
-            RegistrationError: The job cannot work, its name is taken, or the caller runs in a thread. The message
-                explains how to fix it.
+            RegistrationError: The delay is negative, another option cannot work, the name is taken, or the caller runs
+                in a thread. The message explains how to fix it.
         """
         return self._add(handler, Interval(seconds("delay", delay, zero=True)), options)
 
@@ -72,11 +76,14 @@ class AppScheduler:
                 self.scheduler.run_once(self.lights_out, time(22, 30))
 
         Args:
-            handler: The callable to run, without arguments.
+            handler: The callable to run, as in `run_in`.
             at: A datetime, or a time of day: today, or tomorrow if this time has passed. A naive datetime is in the
                 home's time zone, which may differ from the machine's. ``datetime.now().astimezone()`` is the current
                 time in the machine's time zone.
             **options: The options of every job, `JobOptions`.
+
+        Returns:
+            The job, which ends with its run.
 
         Raises:
             RegistrationError: The moment has passed, the job cannot work, its name is taken, or the caller runs in a
@@ -109,11 +116,14 @@ class AppScheduler:
                 self.scheduler.run_every(self.poll, 600, start=0)
 
         Args:
-            handler: The callable to run, without arguments.
+            handler: The callable to run, as in `run_in`.
             interval: Seconds (or a timedelta) from one run to the next, at least 0.001.
             start: The first run: seconds from now (0 for now), or a datetime or a time of day as in `run_once`.
                 Default: after one interval.
             **options: The options of every job, `JobOptions`.
+
+        Returns:
+            The job, which runs until `Job.cancel` is called or the app instance stops.
 
         Raises:
             RegistrationError: The job cannot work, its name is taken, or the caller runs in a thread. The message
@@ -138,9 +148,12 @@ class AppScheduler:
                 self.scheduler.run_daily(self.open_blinds, "07:00")
 
         Args:
-            handler: The callable to run, without arguments.
+            handler: The callable to run, as in `run_in`.
             at: A time of day in the home's time zone, as a `time` or a string such as ``"07:00"``.
             **options: The options of every job, `JobOptions`.
+
+        Returns:
+            The job, which runs until `Job.cancel` is called or the app instance stops.
 
         Raises:
             RegistrationError: The job cannot work, its name is taken, or the caller runs in a thread. The message
@@ -160,9 +173,13 @@ class AppScheduler:
                 self.scheduler.run_cron(self.heat_up, "0 7 * * MON-FRI")
 
         Args:
-            handler: The callable to run, without arguments.
+            handler: The callable to run, as in `run_in`.
             expression: Five fields (minute, hour, day, month, weekday), or six fields, the first of which is seconds.
+                They are compared with the time in the home's time zone.
             **options: The options of every job, `JobOptions`.
+
+        Returns:
+            The job, which runs until `Job.cancel` is called or the app instance stops.
 
         Raises:
             RegistrationError: The expression never matches, the job cannot work, its name is taken, or the caller runs
@@ -184,9 +201,12 @@ class AppScheduler:
                 self.scheduler.run_at_sunset(self.lights_on, offset=-1800)
 
         Args:
-            handler: The callable to run, without arguments.
+            handler: The callable to run, as in `run_in`.
             offset: Seconds (or a timedelta) after sunset; negative for a time before sunset.
             **options: The options of every job, `JobOptions`.
+
+        Returns:
+            The job, which runs until `Job.cancel` is called or the app instance stops.
 
         Raises:
             RegistrationError: The job cannot work, its name is taken, or the caller runs in a thread. The message
@@ -206,9 +226,12 @@ class AppScheduler:
                 self.scheduler.run_at_sunrise(self.lights_off)
 
         Args:
-            handler: The callable to run, without arguments.
+            handler: The callable to run, as in `run_in`.
             offset: Seconds (or a timedelta) after sunrise; negative for a time before sunrise.
             **options: The options of every job, `JobOptions`.
+
+        Returns:
+            The job, which runs until `Job.cancel` is called or the app instance stops.
 
         Raises:
             RegistrationError: The job cannot work, its name is taken, or the caller runs in a thread. The message
@@ -217,7 +240,7 @@ class AppScheduler:
         return self._add(handler, Sun("sunrise", _offset(offset)), options)
 
     def cancel_all(self) -> None:
-        """Cancel every job of this app instance. Runs that have started continue."""
+        """Cancel every job of this app instance. Runs that have started continue. May be called in a thread."""
         self._service.cancel_all(self._app, self._instance)
 
     def _add(self, handler: Handler, schedule: Schedule, options: JobOptions) -> Job:

@@ -54,10 +54,14 @@ class States(Mapping[str, State]):
         return entity_id in self._by_entity
 
     def domain(self, domain: str) -> Mapping[str, State]:
-        """Return a view of the states of one domain, by entity id. It is empty if the domain has no entity.
+        """Return the states of one domain, by entity id.
 
         Args:
             domain: For example ``light``.
+
+        Returns:
+            A read-only view, empty if the domain has no entity. Do not keep it: it may miss entities that are added
+            later.
         """
         found = self._by_domain.get(domain)
         return _NO_STATES if found is None else MappingProxyType(found)
