@@ -1,4 +1,4 @@
-"""Annotations that select a value of the event for a parameter of a handler.
+"""Annotations for the parameters of a handler. Each one selects the value of the event that the handler receives.
 
 Each of these handlers can be registered::
 
@@ -20,7 +20,7 @@ from hassette_core.events import Event, State, StateChanged
 
 
 class Missing:
-    """The result of `ParameterMarker.provide` for an event without a value.
+    """The result of `ParameterMarker.provide` when the event does not contain the value.
 
     Args:
         why: The reason, such as ``light.hall was removed``.
@@ -32,7 +32,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class ParameterMarker:
-    """Marks a parameter that gets its value from the event. Most markers need a state change."""
+    """Base class of the annotations. It marks a parameter that receives a value of the event.
+
+    Most markers need a state change.
+    """
 
     def provide(self, event: Any) -> object:
         """Return the value, or `Missing` with the reason."""

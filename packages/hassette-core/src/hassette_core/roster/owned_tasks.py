@@ -1,4 +1,4 @@
-"""`OwnedTasks`: the tasks of one service."""
+"""`OwnedTasks`: the asyncio tasks of one service, so that the stop of the service can end them."""
 
 import asyncio
 import contextvars

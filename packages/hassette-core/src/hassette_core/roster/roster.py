@@ -1,4 +1,4 @@
-"""`Roster`: all listeners of the bus, or all jobs of the scheduler."""
+"""`Roster`: the listeners or the jobs that apps have registered, by app, instance and name."""
 
 import logging
 from collections.abc import Callable
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class Entry(Protocol):
-    """A listener or job in a roster."""
+    """A registered listener or job."""
 
     @property
     def registration(self) -> Registration:
@@ -29,7 +29,7 @@ EntryT = TypeVar("EntryT", bound=Entry)
 
 
 class Roster(Generic[EntryT]):
-    """All registered listeners, or all registered jobs, by the keys of their registrations.
+    """The listeners or the jobs that apps have registered, by app, instance and name.
 
     To add a listener or job, call `prepare` with its registration, create the entry with the returned lane, and pass
     the entry to `add`.

@@ -1,4 +1,7 @@
-"""`RunLane`: start, queue or skip the runs of one listener or job, by one of Home Assistant's four modes."""
+"""`RunLane`: decide whether a new run of one listener or job starts, waits or is skipped while an earlier run lasts.
+
+The decision follows the ``mode`` of the listener or job. The four modes are those of Home Assistant's automations.
+"""
 
 import asyncio
 import inspect
@@ -79,7 +82,9 @@ class CommandRunner:
 
 
 class RunLane:
-    """Starts, queues or skips the runs of one listener or job, depending on its mode. All its runs pass through here.
+    """The queue of the runs of one listener or job. It starts, queues or skips each new run, depending on the mode.
+
+    A lane is no thread: all lanes work on the event loop, and each run is a task.
 
     Args:
         registration: The listener or job.
