@@ -14,8 +14,8 @@ actions = st.lists(
 )
 
 
-def batch_of(sequence: int, records: list[Record]) -> Batch:
-    return Batch(sequence, T0_US, registered=(HALL,)).with_records(records)
+def batch_of(records: list[Record]) -> Batch:
+    return Batch(0, T0_US, registered=(HALL,)).with_records(records)
 
 
 @given(actions)
@@ -23,26 +23,30 @@ def test_bytes_cover_all_unsettled_runs_and_parts_of_a_batch_have_no_sequence(ac
     unsettled = UnsettledBatches()
     current: Batch | None = None
     waiting: list[Batch] = []
-    sequence = 0
+    count = last_sequence = 0
     for action in actions:
         if action == "write" and current is None:
-            new_bytes = 0
-            current = unsettled.next_retry()
-            assert current == (waiting.pop(0) if waiting else None)
+            current = unsettled.begin_retry()
+            expected = waiting.pop(0) if waiting else None
             if current is None:
-                sequence += 1
-                records = [record(10 * sequence + number) for number in range(sequence % 4)]
-                current, new_bytes = batch_of(sequence, records), total_size(records)
-            unsettled.begin(current, new_bytes)
+                count += 1
+                records = [record(10 * count + number) for number in range(count % 4)]
+                expected = batch_of(records)
+                current = unsettled.begin(expected, total_size(records))
+            assert expected is not None
+            if expected.sequence:
+                assert current == expected, "a retry repeats the number of its batch"
+            else:
+                assert current == expected._replace(sequence=current.sequence)
+                assert last_sequence < current.sequence == unsettled.newest_sequence
+                last_sequence = current.sequence
             assert unsettled.is_current(current)
         elif action in {"keep", "retry", "split"} and current is not None:
             pieces = current.split() if action == "split" else ()
-            put_back = [piece._replace(sequence=0) for piece in pieces] if pieces else [current]
-            if action == "keep":
-                put_back = []
-            unsettled.put_back(put_back)
-            unsettled.settle_current()
-            waiting, current = put_back + waiting, None
+            assert all(piece.sequence == 0 for piece in pieces)
+            remaining = [] if action == "keep" else list(pieces) or [current]
+            unsettled.settle_current(remaining)
+            waiting, current = remaining + waiting, None
         elif action == "take_records":
             taken = unsettled.take_records()
             assert [records for records, _ in taken] == [batch.records() for batch in waiting]
@@ -54,8 +58,15 @@ def test_bytes_cover_all_unsettled_runs_and_parts_of_a_batch_have_no_sequence(ac
         assert unsettled.bytes == sum(total_size(batch.records()) for batch in batches)
         assert bool(unsettled) == bool(batches)
         assert unsettled.has_waiting == bool(waiting)
-    assert unsettled.take_all() == [*([current] if current is not None else []), *waiting]
+    left = [*([current] if current is not None else []), *waiting]
+    assert unsettled.drop_runs() == (sum(batch.run_count for batch in left), 0)
     assert unsettled.bytes == 0
+    announcements = [batch.without_records() for batch in left if batch.has_announcements]
+    for announced in announcements:
+        retried = unsettled.begin_retry()
+        assert retried is not None
+        assert retried == (announced if announced.sequence else announced._replace(sequence=retried.sequence))
+    assert unsettled.begin_retry() is None
 
 
 def test_every_field_of_a_batch_is_a_run_or_an_announcement():

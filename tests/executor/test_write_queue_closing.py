@@ -10,7 +10,7 @@ from hassette_executor import (
     LifecycleEvent,
     MemorySink,
 )
-from hassette_executor.delivery.flush_waiters import FlushWaiters
+from hassette_executor.delivery.flush_schedule import FlushSchedule
 from hassette_executor.delivery.write_queue import WriteQueue
 from support.records import HALL, T0_US, TIDY, sized
 from support.sinks import FaultySink
@@ -88,13 +88,13 @@ def test_flush_during_an_outage_writes_at_once_and_respects_its_timeout(loop):
 
 def test_cancelled_flush_is_forgotten_while_the_sink_hangs(loop):
     async def scenario() -> None:
-        waiters = FlushWaiters()
-        waiting = asyncio.ensure_future(waiters.wait(newest_id=1, sequence=1))
+        schedule = FlushSchedule(interval_s=1)
+        waiting = asyncio.ensure_future(schedule.wait_until_settled(newest_id=1, sequence=1))
         await asyncio.sleep(0)
-        assert waiters
+        assert schedule.has_waiters
         waiting.cancel()
         await asyncio.wait({waiting})
-        assert not waiters
+        assert not schedule.has_waiters
 
     loop.run_until_complete(scenario())
 

@@ -6,5 +6,6 @@
    records as `summaries`. From both it makes the next batch.
 3. `unsettled` keeps each batch until it is stored or lost.
 4. `attempts` passes the batch to the sink (`sinks`) and decides how long to wait after a failure.
-5. `flush_waiters` wakes the callers of a flush when their batch is settled.
+5. `flush_schedule` wakes the queue when a batch is due, and the callers of a flush when their records are settled.
+6. `loss_counter` counts and logs records that do not reach the sink.
 """

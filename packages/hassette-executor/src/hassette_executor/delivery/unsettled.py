@@ -1,11 +1,16 @@
 """Unsettled batches: the batch that is being written, and the batches that wait for a retry."""
 
+import itertools
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
 from hassette_executor.records.batches import Batch
 from hassette_executor.records.runs import Record
 from hassette_executor.records.sizes import total_size
+
+# Batch numbers. All queues of the process share one counter: if a second executor later uses the same sink, its batches
+# still get higher numbers.
+_sequences = itertools.count(1)
 
 
 class UnsettledBatches:
@@ -16,10 +21,12 @@ class UnsettledBatches:
 
     Attributes:
         bytes: The memory that their runs use together, by estimate.
+        newest_sequence: The highest number of a batch so far.
     """
 
     def __init__(self) -> None:
         self.bytes = 0
+        self.newest_sequence = 0
         self._current: Batch | None = None
         self._waiting: deque[Batch] = deque()
 
@@ -31,30 +38,42 @@ class UnsettledBatches:
         """Whether a batch waits for a retry."""
         return bool(self._waiting)
 
-    def next_retry(self) -> Batch | None:
-        """Remove and return the first batch that waits for a retry; None if there is none."""
-        return self._waiting.popleft() if self._waiting else None
-
-    def begin(self, batch: Batch, new_bytes: int) -> None:
-        """Make a batch the current write.
+    def begin(self, batch: Batch, size: int) -> Batch:
+        """Make a new batch the current write.
 
         Args:
-            batch: The batch.
-            new_bytes: The memory of its runs, in bytes; 0 for a retry, because `bytes` already includes its runs.
+            batch: The batch, without a number.
+            size: The memory of its runs, in bytes.
+
+        Returns:
+            The batch with its number.
         """
+        self.bytes += size
+        return self._begin(batch)
+
+    def begin_retry(self) -> Batch | None:
+        """Make the first batch that waits for a retry the current write, and return it; None if there is none."""
+        return self._begin(self._waiting.popleft()) if self._waiting else None
+
+    def _begin(self, batch: Batch) -> Batch:
+        if not batch.sequence:
+            self.newest_sequence = next(_sequences)
+            batch = batch._replace(sequence=self.newest_sequence)
         self._current = batch
-        self.bytes += new_bytes
+        return batch
 
     def is_current(self, batch: Batch) -> bool:
         """Return whether a batch is still the current write. A stop or restart may have ended the write."""
         return self._current is batch
 
-    def put_back(self, batches: Sequence[Batch]) -> None:
-        """Put batches at the head of the retries, in this order."""
-        self._waiting.extendleft(reversed(batches))
+    def settle_current(self, remaining: Sequence[Batch] = ()) -> None:
+        """End the current write.
 
-    def settle_current(self) -> None:
-        """End the current write: the batch was stored, dropped, or put back for a retry."""
+        Args:
+            remaining: The batches to retry first: the same batch, or the pieces of a split batch. Empty if the batch is
+                stored or lost.
+        """
+        self._waiting.extendleft(reversed(remaining))
         self._current = None
         self.bytes = sum(total_size(batch.records()) for batch in self._waiting)
 
@@ -63,14 +82,6 @@ class UnsettledBatches:
         if self._current is not None:
             self._waiting.appendleft(self._current)
             self._current = None
-
-    def take_all(self) -> list[Batch]:
-        """Remove and return all batches, in order."""
-        self.recover_current()
-        batches = list(self._waiting)
-        self._waiting.clear()
-        self.bytes = 0
-        return batches
 
     def take_records(self) -> list[tuple[list[Record], int]]:
         """Remove the runs from all batches that wait for a retry, so that the caller can evict some.
@@ -82,15 +93,28 @@ class UnsettledBatches:
             The runs of each batch and their memory in bytes, in order.
         """
         batches = tuple(self._waiting)
-        self._waiting.clear()
-        self.keep_announcements(batches)
+        self._keep_announcements(batches)
         taken = [(records, total_size(records)) for records in (batch.records() for batch in batches)]
         self.bytes -= sum(size for _, size in taken)
         return taken
 
-    def keep_announcements(self, batches: Iterable[Batch]) -> None:
-        """Add batches with their announcements and numbers, but without their runs, to the retries."""
-        self._waiting.extend(batch.without_records() for batch in batches if batch.has_announcements)
+    def drop_runs(self) -> tuple[int, int]:
+        """Drop the runs and summaries of all batches, because the queue is closed.
+
+        All other announcements stay in batches with their old numbers. If the sink has stored such a batch, it ignores
+        the batch after the next start.
+
+        Returns:
+            The number of dropped runs, and the number of runs in the dropped summaries.
+        """
+        self.recover_current()
+        batches = tuple(self._waiting)
+        self._keep_announcements(batch._replace(summaries=()) for batch in batches)
+        self.bytes = 0
+        return sum(batch.run_count for batch in batches), sum(batch.summarised_runs for batch in batches)
+
+    def _keep_announcements(self, batches: Iterable[Batch]) -> None:
+        self._waiting = deque(batch.without_records() for batch in batches if batch.has_announcements)
 
     def announcement_counts(self) -> Counter[str]:
         """Return the number of announcements that wait for a retry, by field."""

@@ -5,7 +5,6 @@ itself. Therefore cancelling the service that waits for the queue does not cance
 """
 
 import asyncio
-import itertools
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +13,8 @@ from hassette_executor.clock import Clock
 from hassette_executor.delivery.attempts import WriteAttempts
 from hassette_executor.delivery.backlog import Backlog
 from hassette_executor.delivery.batch_builder import BatchBuilder
-from hassette_executor.delivery.flush_waiters import FlushWaiters
+from hassette_executor.delivery.flush_schedule import FlushSchedule
+from hassette_executor.delivery.loss_counter import LossCounter
 from hassette_executor.delivery.sinks import RecordSink
 from hassette_executor.delivery.unsettled import UnsettledBatches
 from hassette_executor.records.batches import Batch
@@ -23,10 +23,6 @@ from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.settings import ExecutorLimits, ExecutorSettings
 
 logger = logging.getLogger(__name__)
-
-# Batch numbers. All queues of the process share one counter: if a second executor later uses the same sink, its batches
-# still get higher numbers.
-_sequences = itertools.count(1)
 
 
 class WriteQueue:
@@ -54,31 +50,22 @@ class WriteQueue:
         clock = clock or Clock()
         self.builder = BatchBuilder(limits or ExecutorLimits())
         self.persisted = 0
-        self.shed: Counter[str] = Counter()
         self._settings = settings
         self._wall_ns = clock.wall_ns
+        self._log = RepeatedLog(logger, settings.log_interval_s, clock.monotonic_ns)
+        self._losses = LossCounter(self.builder, self._log)
+        self.shed = self._losses.shed
         self._backlog = Backlog(index_above=settings.max_records // 8)
         self._unsettled = UnsettledBatches()
+        # A record may have waited in the dispatcher for 0.2 of the interval, so the schedule gets the other 0.8.
+        self._schedule = FlushSchedule(settings.flush_interval_s * 0.8)
+        self._attempts = WriteAttempts(sink, settings, self._log, lambda: self.waiting)
+        self._writer: asyncio.Task[None] | None = None
         self._accepted = 0
         self._newest_id = 0
-        self._sequence = 0
         self._stored_sequence = 0
-        self._work = asyncio.Event()
-        self._flush_now = False
-        self._pausing = False
         self._closing = False
         self._closed = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._flushes = FlushWaiters()
-        self._writer: asyncio.Task[None] | None = None
-        self._generation = 0
-        self._log = RepeatedLog(logger, settings.log_interval_s, clock.monotonic_ns)
-        self._attempts = WriteAttempts(sink, settings, self._log, lambda: self.waiting)
-
-    @property
-    def failures(self) -> int:
-        """Number of failed writes in a row."""
-        return self._attempts.failures
 
     @property
     def waiting(self) -> int:
@@ -91,15 +78,12 @@ class WriteQueue:
         A closed queue is opened again. A failed task is replaced; the new task retries the batch of the failed task.
         """
         if self._closed:
-            self._closing = self._closed = self._pausing = False
+            self._closing = self._closed = False
         # A task that was cancelled may still wait for a sink that ignores the cancellation.
         if self._writer is None or self._writer.done() or self._writer.cancelling():
             self._unsettled.recover_current()
-            # A new event: an event cannot be used in a second event loop, and the first may have ended.
-            self._work = asyncio.Event()
-            self._work.set()
-            self._generation += 1
-            self._writer = asyncio.create_task(self._write_until_closed(self._generation), name="hassette-write-queue")
+            work = self._schedule.start()
+            self._writer = asyncio.create_task(self._write_until_closed(work), name="hassette-write-queue")
         return self._writer
 
     def extend(self, records: Sequence[Record], size: int) -> None:
@@ -111,43 +95,33 @@ class WriteQueue:
         """
         self._accepted += len(records)
         if self._closed:
-            self.shed["after_stop"] += len(records)
-            self._log.log(
-                "after_stop",
-                logging.ERROR,
-                "Runs that ended after the stop are lost",
-                extra={"lost": self.shed["after_stop"]},
-            )
+            self._losses.count_after_stop(len(records))
             return
         self._newest_id = records[-1].id
         self._backlog.extend(records, size)
         settings = self._settings
         if self.waiting > settings.max_records or self._backlog.bytes + self._unsettled.bytes > settings.max_bytes:
             self._evict()
-        if len(self._backlog) >= settings.batch_records and not self._pausing:
-            self._work.set()
+        if len(self._backlog) >= settings.batch_records and not self._schedule.pausing:
+            self._schedule.work.set()
         else:
-            self.schedule_flush()
+            self._schedule.set_timer()
 
     def schedule_flush(self) -> None:
         """Set the timer, so that waiting records and announcements are written within the flush interval."""
         if self._closed:
-            self._log.log(
-                "late",
-                logging.WARNING,
-                "Announcements after the stop wait for the next start",
-                extra={"waiting": self._announcement_counts()},
-            )
-        elif self._timer is None and not self._flush_now and not self._pausing:
-            # A record may have waited in the dispatcher for 0.2 of the interval, so the timer is set to the other 0.8.
-            self._timer = asyncio.get_running_loop().call_later(self._settings.flush_interval_s * 0.8, self._flush_due)
+            message, extra = "Announcements after the stop wait for the next start", self._announcement_counts()
+            self._log.log("late", logging.WARNING, message, extra={"waiting": extra})
+        else:
+            self._schedule.set_timer()
 
     async def flush(self) -> None:
         """Write waiting records and announcements without waiting for the interval; return when they are settled."""
         if self._closed or self._is_empty():
             return
-        self._flush_due()
-        await self._flushes.wait(self._newest_id, self._sequence + bool(self.builder))
+        self._schedule.request_flush()
+        newest_sequence = self._unsettled.newest_sequence + bool(self.builder)
+        await self._schedule.wait_until_settled(self._newest_id, newest_sequence)
 
     async def close(self, timeout_s: float) -> None:
         """Write until the queue is empty or the timeout has passed, then count and log the rest.
@@ -158,7 +132,7 @@ class WriteQueue:
         if self._closed:
             return
         self._closing = True
-        self._flush_due()
+        self._schedule.request_flush()
         if self._writer is not None:
             # If all tasks of the process were cancelled before this, a new task has to write the rest.
             self.start()
@@ -167,36 +141,26 @@ class WriteQueue:
                 self._writer.cancel()
                 await asyncio.wait({self._writer}, timeout=1)
         self._closed = True
-        self._cancel_timer()
+        self._schedule.stop()
         self._attempts.stop_watching()
-        self._count_rest(timeout_s)
-        self._flushes.release()
+        runs, summarised = self._unsettled.drop_runs()
+        runs += len(self._backlog.take(len(self._backlog))[0])
+        summarised += self.builder.drop_summaries()
+        self._losses.count_left(runs, summarised, self._announcement_counts(), timeout_s)
 
-    def _count_rest(self, timeout_s: float) -> None:
-        unsettled = self._unsettled.take_all()
-        left = sum(batch.run_count for batch in unsettled) + len(self._backlog)
-        self._backlog.take(left)
-        if left:
-            self.shed["stop_deadline"] += left
-        summarised = self.builder.drop_summaries() + sum(batch.summarised_runs for batch in unsettled)
-        # Summaries are dropped; all other announcements stay in batches with their old numbers. If the sink has stored
-        # such a batch, it ignores the batch after the next start.
-        self._unsettled.keep_announcements(batch._replace(summaries=()) for batch in unsettled)
-        facts: dict[str, object] = {"waiting": self._announcement_counts(), "deadline_s": timeout_s}
-        if left or summarised:
-            message = "Records were not written before the stop deadline and are lost"
-            self._log.write(logging.ERROR, message, extra={"lost": left, "lost_counts": summarised, **facts})
-        elif facts["waiting"]:
-            message = "Announcements were not written before the stop deadline; they wait for the next start"
-            self._log.write(logging.ERROR, message, extra=facts)
+    async def _write_until_closed(self, work: asyncio.Event) -> None:
+        """Wait for work, then write batches until none is due. This is the task of the queue.
 
-    async def _write_until_closed(self, generation: int) -> None:
-        """Wait for work, then write batches until none is due. This is the task of the queue."""
-        while generation == self._generation and not self._closed and not (self._closing and self._is_empty()):
-            await self._work.wait()
-            self._work.clear()
-            while generation == self._generation and not self._pausing and (batch := self._next_batch()) is not None:
-                await self._write(batch, generation)
+        Args:
+            work: Wakes this task. If the schedule has another event, a new task has replaced this task.
+        """
+        while work is self._schedule.work and not self._closed and not (self._closing and self._is_empty()):
+            await work.wait()
+            work.clear()
+            while (
+                work is self._schedule.work and not self._schedule.pausing and (batch := self._next_batch()) is not None
+            ):
+                await self._write(batch, work)
                 self._wake_flushed()
             self._wake_flushed()
 
@@ -204,70 +168,40 @@ class WriteQueue:
         """Return the batch to write now: first a batch to retry, else a new one; None if none is due."""
         if self._closed:
             return None
-        if (batch := self._unsettled.next_retry()) is not None:
-            batch = batch if batch.sequence else self._numbered(batch)
-            self._unsettled.begin(batch, 0)
+        if (batch := self._unsettled.begin_retry()) is not None:
             return batch
         waiting, full = len(self._backlog), self._settings.batch_records
-        if waiting < full and not (self._flush_now or self._closing):
+        if waiting < full and not (self._schedule.flush_now or self._closing):
             if waiting or self.builder:
-                self.schedule_flush()
+                self._schedule.set_timer()
             return None
         records, size = self._backlog.take(full)
         if waiting <= full:
-            self._flush_now = False
+            self._schedule.flush_now = False
         batch = self.builder.build(self._wall_ns() // 1000).with_records(records)
-        if batch.is_empty:
-            return None
-        batch = self._numbered(batch)
-        self._unsettled.begin(batch, size)
-        return batch
+        return None if batch.is_empty else self._unsettled.begin(batch, size)
 
-    def _numbered(self, batch: Batch) -> Batch:
-        self._sequence = next(_sequences)
-        return batch._replace(sequence=self._sequence)
-
-    async def _write(self, batch: Batch, generation: int) -> None:
+    async def _write(self, batch: Batch, work: asyncio.Event) -> None:
         """Try once to write a batch. After a failure, keep it for a retry, or split it if the sink rejects a row."""
         error = await self._attempts.write(batch)
-        if generation != self._generation or not self._unsettled.is_current(batch):
+        if work is not self._schedule.work or not self._unsettled.is_current(batch):
             # The sink ignored a cancellation. Meanwhile `close` has counted this batch, or a new task of `start` has
             # taken it over.
             return
+        remaining: Sequence[Batch] = ()
         if error is None:
             self.persisted += batch.run_count
             self._stored_sequence = batch.sequence
             self._attempts.succeeded()
         elif isinstance(error, ValueError):
-            self._isolate(batch, error)
+            remaining = batch.split()
+            if not remaining:
+                self._losses.count_rejected(batch, error)
         else:
-            pause_s = self._attempts.failed(error, closing=self._closing)
-            self._cancel_timer()
-            self._pausing, self._flush_now = True, False
-            self._timer = asyncio.get_running_loop().call_later(pause_s, self._flush_due)
-            self._unsettled.put_back([batch])
+            remaining = (batch,)
+            self._schedule.pause(self._attempts.failed(error, closing=self._closing))
         # The last step: if an error above ends this task, the next task must find the batch.
-        self._unsettled.settle_current()
-
-    def _isolate(self, batch: Batch, error: ValueError) -> None:
-        """Find the row that the sink rejects by splitting the batch; drop the batch if it is a single row."""
-        if pieces := batch.split():
-            # A piece gets its number when it is written. Suppose all pieces got their numbers now.
-            # If the first piece is then split again, its parts get new, higher numbers, but they are written before the
-            # remaining pieces. The sink would then ignore the remaining pieces as already stored.
-            self._unsettled.put_back([piece._replace(sequence=0) for piece in pieces])
-            return
-        if records := batch.records():
-            message, count = "Row was rejected by the sink and is lost; it still counts in the totals", 1
-            row = repr(records[0].registration.key)
-            self._count_shed("rejected_row", records)
-        else:
-            message = "Announcement was rejected by the sink and is lost"
-            row, count = batch.only_announcement()
-            if not batch.losses:
-                self.builder.count_loss("rejected_row", row, count, batch.at_us, batch.at_us)
-        extra = {"error": str(error), "row": row, "lost": count}
-        self._log.log(("rejected", bool(records)), logging.ERROR, message, extra=extra)
+        self._unsettled.settle_current(remaining)
 
     def _evict(self) -> None:
         """Evict the least important runs until 1/256 of the bound is free.
@@ -283,17 +217,7 @@ class WriteQueue:
             max(0, max_records - max_records // 256 - being_written),
             max(0, max_bytes - max_bytes // 256 - self._unsettled.bytes),
         )
-        self._count_shed(reason, evicted)
-        self._log.log(
-            "full",
-            logging.WARNING,
-            "Write queue is full; records are evicted but still count in the totals",
-            extra={"evicted": self.shed[reason], "reason": reason, "waiting": self.waiting},
-        )
-
-    def _count_shed(self, reason: str, records: Sequence[Record]) -> None:
-        self.builder.count_shed(reason, records)
-        self.shed[reason] += len(records)
+        self._losses.count_evicted(reason, evicted, waiting=self.waiting - len(evicted))
 
     def _announcement_counts(self) -> dict[str, int]:
         return dict(self._unsettled.announcement_counts() + Counter(self.builder.announcement_counts()))
@@ -301,19 +225,8 @@ class WriteQueue:
     def _is_empty(self) -> bool:
         return not (self.waiting or self._unsettled or self.builder)
 
-    def _flush_due(self) -> None:
-        self._cancel_timer()
-        self._pausing = False
-        self._flush_now = True
-        self._work.set()
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _wake_flushed(self) -> None:
         # While a batch waits for a retry, no flush is complete.
-        if self._flushes and not self._unsettled.has_waiting:
+        if self._schedule.has_waiters and not self._unsettled.has_waiting:
             oldest_id = self._backlog.oldest_id or self._newest_id + 1
-            self._flushes.settle(oldest_id, self._stored_sequence, announcements=bool(self.builder))
+            self._schedule.wake_settled(oldest_id, self._stored_sequence, announcements=bool(self.builder))

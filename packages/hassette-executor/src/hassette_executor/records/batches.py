@@ -165,16 +165,19 @@ class Batch(NamedTuple):
 
         First announcements are separated from runs. Then runs are halved. Announcements are few, so each gets a
         separate batch.
+
+        Each piece gets its number when it is written; until then, ``sequence`` is 0. Suppose all pieces got their
+        numbers now. If the first piece is then split again, its parts get new, higher numbers, but they are written
+        before the remaining pieces. The sink would then ignore the remaining pieces as already stored.
         """
-        records = self.records()
+        records, empty = self.records(), Batch(0, self.at_us)
         if records and self.has_announcements:
-            return self.without_records(), Batch(0, self.at_us).with_records(records)
+            return self.without_records()._replace(sequence=0), empty.with_records(records)
         if len(records) > 1:
             middle = len(records) // 2
-            return self.with_records(records[:middle]), self.with_records(records[middle:])
+            return empty.with_records(records[:middle]), empty.with_records(records[middle:])
         if records:
             return ()
-        empty = Batch(0, self.at_us)
         pieces = [empty._replace(**{field: (item,)}) for field in _ANNOUNCEMENTS for item in getattr(self, field)]
         if self.running is not None:
             pieces.append(empty._replace(running=self.running))
