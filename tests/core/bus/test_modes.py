@@ -34,7 +34,7 @@ async def slow() -> Slow:
     return Slow()
 
 
-async def test_parallel_is_the_default_and_runs_at_the_same_time(home: Home, slow: Slow) -> None:
+async def test_parallel_mode_is_the_default_and_runs_a_handler_several_times_at_once(home: Home, slow: Slow) -> None:
     home.bus.on_state_change(slow.handler, "light.hall")
     for state in ("a", "b", "c"):
         home.change("light.hall", state)
@@ -58,7 +58,7 @@ async def test_parallel_runs_wait_above_one_limit_and_are_skipped_above_another(
     assert await home.skipped() == {"back_pressure": 7}
 
 
-async def test_single_skips_events_while_it_runs(home: Home, slow: Slow) -> None:
+async def test_single_mode_skips_events_while_the_handler_runs(home: Home, slow: Slow) -> None:
     home.bus.on_state_change(slow.handler, "light.hall", mode="single")
     for state in ("a", "b", "c"):
         home.change("light.hall", state)
@@ -71,7 +71,7 @@ async def test_single_skips_events_while_it_runs(home: Home, slow: Slow) -> None
     assert await home.skipped() == {"overlap": 2}
 
 
-async def test_restart_cancels_the_current_run_and_records_it(home: Home, slow: Slow) -> None:
+async def test_restart_mode_cancels_the_current_run_and_records_it(home: Home, slow: Slow) -> None:
     home.bus.on_state_change(slow.handler, "light.hall", mode="restart")
     for state in ("a", "b"):
         home.change("light.hall", state)
@@ -83,7 +83,7 @@ async def test_restart_cancels_the_current_run_and_records_it(home: Home, slow: 
     assert slow.seen == ["a", "b"]
 
 
-async def test_restart_within_one_burst_runs_the_last_and_accounts_for_every_event(home: Home, slow: Slow) -> None:
+async def test_restart_mode_runs_the_last_event_of_a_burst_and_counts_the_others(home: Home, slow: Slow) -> None:
     home.bus.on_state_change(slow.handler, "light.hall", mode="restart")
     for number in range(10):
         home.change("light.hall", str(number))
@@ -95,7 +95,7 @@ async def test_restart_within_one_burst_runs_the_last_and_accounts_for_every_eve
     assert len(records) + skipped["overlap"] == 10
 
 
-async def test_queued_runs_in_order_one_at_a_time(home: Home, slow: Slow) -> None:
+async def test_queued_mode_runs_events_in_order_one_at_a_time(home: Home, slow: Slow) -> None:
     home.bus.on_state_change(slow.handler, "light.hall", mode="queued")
     for number in range(20):
         home.change("light.hall", str(number))
@@ -165,7 +165,7 @@ async def test_listener_is_retired_when_its_last_run_has_ended(home: Home) -> No
     assert await home.retired() == ["handler"]
 
 
-async def test_once_runs_once_even_for_a_burst_of_events(home: Home, slow: Slow) -> None:
+async def test_once_listener_runs_once_for_a_burst_of_events(home: Home, slow: Slow) -> None:
     slow.go.set()
     subscription = home.bus.on_state_change(slow.handler, "light.hall", once=True)
     for state in ("a", "b"):

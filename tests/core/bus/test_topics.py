@@ -19,7 +19,7 @@ patterns = st.one_of(
 
 
 @given(st.lists(st.tuples(st.sampled_from(["add", "remove", "find"]), patterns, entities), max_size=40))
-def test_index_always_finds_what_a_plain_scan_finds(steps: list[tuple[str, str, str]]) -> None:
+def test_index_always_finds_the_same_listeners_as_a_plain_scan(steps: list[tuple[str, str, str]]) -> None:
     index: TopicIndex[int] = TopicIndex(domain_of)
     present: list[tuple[str, int]] = []
     for number, (step, pattern, entity) in enumerate(steps):

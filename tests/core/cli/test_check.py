@@ -142,7 +142,7 @@ async def test_check_online_reports_the_reason_if_there_is_no_connection(
     assert sentence.endswith("Check that the address is right and that Home Assistant is running.")
 
 
-def test_files_of_init_pass_check(
+def test_files_that_init_creates_pass_check(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"

@@ -38,13 +38,13 @@ def out() -> Iterator[Out]:
     out.logger.handlers = []
 
 
-def test_facts_follow_the_message(out: Out) -> None:
+def test_log_line_ends_with_its_facts(out: Out) -> None:
     out.logger.warning("Connection lost", extra={"url": "http://ha:8123", "waited_s": 1.5, "reason": "it hung up"})
     line = out.ours.getvalue()
     assert "warning  link.test  Connection lost  url=http://ha:8123  waited_s=1.5  reason='it hung up'" in line
 
 
-def test_problem_follows_the_message_after_a_colon(out: Out) -> None:
+def test_log_line_shows_the_problem_after_a_colon(out: Out) -> None:
     out.logger.warning("Service failed to start", extra={"service": "sync", "problem": "the port is in use"})
     assert "Service failed to start: the port is in use  service=sync" in out.ours.getvalue()
 

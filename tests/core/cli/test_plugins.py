@@ -113,7 +113,7 @@ def test_plugin_tables_have_the_names_of_sinks_and_services(packages: Installed)
     assert plugin_tables(packages.find) == {"mine", "page"}
 
 
-def test_factory_may_create_nothing(packages: Installed, config: HassetteConfig) -> None:
+def test_plugin_factory_may_return_none(packages: Installed, config: HassetteConfig) -> None:
     packages.add("hassette.sinks", "mine", lambda **_: None)
     assert plugins.load_sinks(config, StatusBoard(), packages.find) == ()
 

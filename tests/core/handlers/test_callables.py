@@ -91,7 +91,7 @@ async def test_decorated_generator_function_is_accepted(home: Home, calls: list[
     assert calls == [1, 2, 3]
 
 
-async def test_class_is_a_handler_that_makes_an_object(home: Home) -> None:
+async def test_class_may_be_a_handler_and_each_run_creates_an_object(home: Home) -> None:
     home.bus.on_state_change(Stepwise, "light.a")
     home.change("light.a", "on")
     (record,) = await home.records(1)

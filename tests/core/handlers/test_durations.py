@@ -28,7 +28,7 @@ def test_duration_is_shown_in_the_largest_units(value: float, text: str) -> None
 
 
 @given(st.integers(0, 10**7))
-def test_text_always_adds_up_to_the_duration(value: int) -> None:
+def test_units_in_the_text_always_add_up_to_the_duration(value: int) -> None:
     sizes = {"d": 86_400, "h": 3_600, "min": 60, "s": 1}
     parts = describe_duration(value).split()
     assert sum(float(n) * sizes[unit] for n, unit in zip(parts[::2], parts[1::2], strict=True)) == pytest.approx(value)

@@ -41,7 +41,7 @@ async def test_every_kind_of_parameter_is_filled_in(home: Home, calls: list[Any]
     assert calls == [("sensor.t", "sensor.t", "21.5", "20.5", 21.5, "20.5", "C", None, 7, {})]
 
 
-async def test_event_fills_in_itself_and_its_data(home: Home, calls: list[Any]) -> None:
+async def test_event_and_its_data_are_passed_to_the_handler(home: Home, calls: list[Any]) -> None:
     async def handler(
         event: Event, device: Annotated[str, Data("device")], times: Annotated[int, Data("n")] = 1
     ) -> None:

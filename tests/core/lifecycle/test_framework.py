@@ -89,14 +89,19 @@ async def test_running_handler_can_call_services_during_shutdown(
     make_config: Callable[..., HassetteConfig], tmp_path: Path
 ) -> None:
     app = tmp_path / "echo.py"
-    slow = app.read_text().replace("async def hear(self):", "async def hear(self):\n        await asyncio.sleep(0.3)")
-    app.write_text("import asyncio\n" + slow, encoding="utf-8")
+    wait = "while self.states['sensor.power'].state != 'stopping':\n            await asyncio.sleep(0.001)"
+    waiting = app.read_text().replace("async def hear(self):", f"async def hear(self):\n        {wait}")
+    app.write_text("import asyncio\n" + waiting, encoding="utf-8")
     sink = MemorySink()
     async with SimulatedHome(speed=0) as home:
-        async with Hassette(make_config(home.url), sinks=[sink], plugins=False) as hassette:
+        config = make_config(home.url, stop_budget_s=patience(9))
+        async with Hassette(config, sinks=[sink], plugins=False) as hassette:
             await eventually(lambda: hassette.apps.statuses[0].status == "running")
             home.core.change("sensor.power", "777")
             await eventually(lambda: hassette.executor.running())
+            hassette.request_stop("test")
+            await eventually(lambda: hassette.apps.statuses[0].status == "stopped")
+            home.core.change("sensor.power", "stopping")
         assert home.core.states["light.hall"]["state"] == "on", "otherwise each restart would leave lights as they are"
     (record,) = sink.records
     assert (record.status, record.failure) == ("success", None)

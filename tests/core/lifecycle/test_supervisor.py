@@ -10,6 +10,7 @@ import pytest
 from hassette_core.errors import AuthenticationError, FatalError, ServiceExhaustedError, StartFailedError
 from hassette_core.lifecycle import RestartPolicy, ServiceSpec, ServiceStatus, StatusReport, Supervisor
 from support.supervision import DEADLINE_S, FakeService, Watch, run_to_end
+from support.waiting import patience
 
 
 async def test_services_start_in_dependency_order_and_stop_in_reverse_order() -> None:
@@ -228,13 +229,15 @@ async def test_hung_service_cannot_use_up_the_stop_time_of_later_services() -> N
 
     apps.on_stop, store.on_stop = hang, flush
     async with Watch(
-        ServiceSpec(store, reserve_s=0.3), ServiceSpec(apps, after=("store",), reserve_s=0.01), stop_budget_s=0.4
+        ServiceSpec(store, reserve_s=patience(0.3)),
+        ServiceSpec(apps, after=("store",), reserve_s=0.01),
+        stop_budget_s=patience(0.4),
     ) as watch:
         await asyncio.wait_for(watch.supervisor.started.wait(), DEADLINE_S)
     assert watch.task.done()
     assert diary[-2:] == ["stop store", "served store"]
     stopped = await watch.until("apps", "service_stopped")
-    assert stopped.detail == "did not stop within 0.1 s and was cancelled"
+    assert stopped.detail == f"did not stop within {patience(0.1):g} s and was cancelled"
 
 
 async def test_failed_stop_does_not_keep_other_services_from_stopping(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hassette_core.link.backoff import Backoff
 
 
-def test_upper_bound_doubles_from_half_a_second_to_thirty() -> None:
+def test_upper_bound_of_the_wait_doubles_from_half_a_second_to_thirty() -> None:
     backoff = Backoff(random=lambda: 1.0)
     assert [backoff.next_s() for _ in range(9)] == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
     backoff.reset()

@@ -118,7 +118,7 @@ async def test_invalid_message_ends_the_connection_and_pending_commands_raise(me
             await connection.rest("look", "GET", "/api/")
 
 
-async def test_refused_ping_is_an_answer() -> None:
+async def test_refused_ping_counts_as_an_answer() -> None:
     async def talk(socket: web.WebSocketResponse) -> None:
         await greet(socket)
         message = json.loads((await socket.receive()).data)

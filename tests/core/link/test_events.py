@@ -47,7 +47,7 @@ def test_change_of_state_is_parsed() -> None:
     assert event.context == event.new_state.context == Context(CONTEXT["id"], None, CONTEXT["user_id"])
 
 
-def test_another_event_keeps_its_data() -> None:
+def test_event_of_another_type_keeps_its_data() -> None:
     event = parse_event({**CHANGE, "event_type": "my_event", "data": {"n": 1}}, 42)
     assert type(event) is Event
     assert (event.event_type, event.data, event.received_ns) == ("my_event", {"n": 1}, 42)

@@ -40,7 +40,7 @@ async def test_changed_configuration_of_home_assistant_is_applied(linked: Linked
     assert (configuration.time_zone, configuration.latitude, configuration.longitude) == ("Asia/Tokyo", 35.7, 4.89)
 
 
-async def test_reconnect_updates_states_continues_events_and_invents_none(linked: LinkedHome) -> None:
+async def test_reconnect_updates_states_and_passes_on_only_real_events(linked: LinkedHome) -> None:
     core = linked.home.core
     linked.home.drop_connections()
     core.change("light.hall", "on")

@@ -28,6 +28,6 @@ def test_values_of_other_keys_are_not_masked(key: object) -> None:
     assert list(find_secrets({key: "a value"})) == []
 
 
-def test_code_that_is_a_number_in_toml_is_found_as_text() -> None:
+def test_secret_that_is_a_number_in_toml_is_found_as_text() -> None:
     data = {"alarm_code": 12345678, "pin": 1234, "secret": True, "deep": {"headers": {"X-Scope": 987654}}}
     assert list(find_secrets(data)) == ["12345678", "987654"]

@@ -24,7 +24,7 @@ def test_text_without_a_secret_is_unchanged(text: str) -> None:
     assert Redaction(())(text) is text
 
 
-def test_redaction_for_records_leaves_short_secrets() -> None:
+def test_redaction_for_records_does_not_mask_short_secrets() -> None:
     redact = Redaction.for_records({"1234", "123456"})
     assert redact("1234 and 123456") == f"1234 and {MASK}"
     assert not Redaction.for_records({"1234"})

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 import pytest
 
 from hassette_core.roster.owned_tasks import OwnedTasks
+from support.waiting import patience
 
 
 def ignore(_: asyncio.Task[None]) -> None:
@@ -23,12 +24,12 @@ async def test_stop_waits_for_tasks_and_cancels_late_ones() -> None:
         await asyncio.Event().wait()
 
     first, second = tasks.start(soon(), ignore), tasks.start(never(), ignore)
-    assert await tasks.stop(0.05) == 1
+    assert await tasks.stop(patience(0.1)) == 1
     assert first.done()
     assert not first.cancelled()
     assert second.cancelled()
     assert len(tasks) == 0
-    assert await tasks.stop(0.05) == 0
+    assert await tasks.stop(patience(0.1)) == 0
 
 
 async def test_task_does_not_inherit_the_context_of_its_caller() -> None:

@@ -28,7 +28,7 @@ def values(states: States) -> dict[str, str]:
     return {entity_id: each.state for entity_id, each in states.items()}
 
 
-def test_change_is_seen_by_entity_and_by_domain() -> None:
+def test_changed_state_is_found_by_entity_and_by_domain() -> None:
     cache = StateCache()
     cache.apply(change("light.hall", "on"))
     cache.apply(change("switch.pump", "off"))
@@ -54,7 +54,7 @@ def test_unknown_entity_is_a_key_error_that_proposes_get() -> None:
     assert str(raised.value) == "Home Assistant has no entity 'light.hal'; states.get() returns None instead"
 
 
-def test_view_is_read_only() -> None:
+def test_states_are_read_only() -> None:
     cache = StateCache()
     cache.apply(change("light.hall", "on"))
     with pytest.raises(TypeError):

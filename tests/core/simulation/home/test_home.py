@@ -141,7 +141,7 @@ def test_invalid_entity_id_is_refused(entity_id: str) -> None:
         HomeCore(Random(0)).set(entity_id, 1)
 
 
-async def test_load_has_the_given_rate() -> None:
+async def test_load_generator_keeps_the_given_rate() -> None:
     core = HomeCore(Random(0))
     heard: list[Any] = []
     core.listen("state_changed", heard.append)
