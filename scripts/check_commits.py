@@ -26,7 +26,7 @@ cover create cut date decide declare decode deduplicate default defer define del
 derive describe detect disable disconnect display distinguish document drop emit enable encode end enforce ensure escape
 evict exclude execute exercise exit expand expect explain export expose extend extract fail find finish fix flush fold
 follow forbid format freeze generate get give group guard handle hide highlight hold ignore implement import improve
-include increase index inline insert install introduce isolate join keep label land let lift limit link list load
+include increase index inline insert install introduce isolate join keep label land leave let lift limit link list load
 localize lock log make map mark mask match measure mention merge migrate mirror mock move name narrow normalize note
 number offer open optimize order pack page parse pass pause pin place plan point polish prefer prepare preserve prevent
 print promote protect prove provide publish pull push put queue quote raise re-export reach read rebuild recognize
