@@ -9,7 +9,7 @@ from hassette_sync.answers.registrations import AppSummary, RegistrationDetail, 
 from hassette_sync.answers.runs import RunDetail, RunFacets, RunningNow, RunsPage
 from hassette_sync.answers.sessions import LifecyclePage, LossesPage, Session, SessionsPage, Uptime
 from hassette_sync.ids import parse_id
-from hassette_sync.web.parameters import DEFAULT_LIMIT, Cursor, Filter, History, Id, Limit, Range, RangeOrAll
+from hassette_sync.web.parameters import DEFAULT_LIMIT, Cursor, Filter, History, Limit, PathId, Range, RangeOrAll
 
 
 class Problem(BaseModel):
@@ -29,7 +29,7 @@ api = APIRouter(prefix="/api", responses={"4XX": {"model": Problem}, 503: {"mode
 
 @api.get("/status")
 async def status(data: History) -> SystemStatus:
-    """Status of the database file and of the framework."""
+    """Size, schema and incidents of the file, the newest session and run, and the framework's present state."""
     return await data.status()
 
 
@@ -54,7 +54,7 @@ async def registrations(
 
 
 @api.get("/registrations/{id}")
-async def registration(data: History, time_range: Range, id_: Id) -> RegistrationDetail:
+async def registration(data: History, time_range: Range, id_: PathId) -> RegistrationDetail:
     """One handler or job: settings, source, statistics, heat map, and why triggers led to no run."""
     return await data.registration(id_, time_range)
 
@@ -74,7 +74,7 @@ async def run_facets(data: History, time_range: Range) -> RunFacets:
 
 
 @api.get("/runs/{id}")
-async def run(data: History, id_: Id) -> RunDetail:
+async def run(data: History, id_: PathId) -> RunDetail:
     """One run in detail: trigger, failure, log lines, service calls, causes, and the runs that it triggered."""
     return await data.run(id_)
 
@@ -100,7 +100,7 @@ async def errors(
 
 
 @api.get("/errors/{id}")
-async def error_group(data: History, time_range: Range, id_: Id) -> ErrorGroupDetail:
+async def error_group(data: History, time_range: Range, id_: PathId) -> ErrorGroupDetail:
     """One error group: its traceback, the affected handlers and jobs, and its newest runs."""
     return await data.error_group(id_, time_range)
 
@@ -114,7 +114,7 @@ async def sessions(
 
 
 @api.get("/sessions/{id}")
-async def session(data: History, id_: Id) -> Session:
+async def session(data: History, id_: PathId) -> Session:
     """One session: its start and end, how it ended, its versions, and what was lost."""
     return await data.session(id_)
 

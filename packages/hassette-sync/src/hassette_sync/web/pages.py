@@ -9,7 +9,7 @@ from hassette_sync.answers.kinds import LABELS
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.time_range import TimeRange
 from hassette_sync.verdict import verdict_of
-from hassette_sync.web.parameters import Cursor, Filter, History, Id, Range, RangeOrAll
+from hassette_sync.web.parameters import Cursor, Filter, History, PathId, Range, RangeOrAll
 from hassette_sync.web.rendering import axis_ticks, page
 
 pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -57,8 +57,8 @@ for _kind in LABELS.values():
 
 
 @pages.get("/registrations/{id}")
-async def registration(request: Request, data: History, time_range: Range, id_: Id) -> Response:
-    """One handler or job."""
+async def registration(request: Request, data: History, time_range: Range, id_: PathId) -> Response:
+    """One handler or job: settings, source, figures, heat map, and why triggers led to no run."""
     time_range = await data.covered(time_range)
     until_now = TimeRange(0, time_range.until_us)
     follow_from = await data.newest_id()
@@ -104,7 +104,7 @@ async def runs(
 
 
 @pages.get("/runs/{id}")
-async def run(request: Request, data: History, id_: Id) -> Response:
+async def run(request: Request, data: History, id_: PathId) -> Response:
     """One run: its trigger, failure, log lines, service calls, causes, and the runs that it triggered."""
     return await page(request, "run.html", detail=await data.run(id_))
 
@@ -121,7 +121,7 @@ async def errors(request: Request, data: History, time_range: Range, cursor: Cur
 
 
 @pages.get("/errors/{id}")
-async def error_group(request: Request, data: History, time_range: Range, id_: Id) -> Response:
+async def error_group(request: Request, data: History, time_range: Range, id_: PathId) -> Response:
     """One error group: its traceback, the affected handlers and jobs, and its newest runs."""
     time_range = await data.covered(time_range)
     return await page(request, "error_group.html", answer=await data.error_group(id_, time_range))
