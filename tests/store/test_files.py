@@ -227,7 +227,7 @@ async def test_missing_directory_is_created_or_reported(make_store: MakeStore, t
         await start_and_stop(make_store, tmp_path / "file" / "data" / "hassette.db")
 
 
-async def test_log_without_its_database_is_kept(make_store: MakeStore, path: Path, read: Reader) -> None:
+async def test_write_ahead_log_without_its_database_is_kept(make_store: MakeStore, path: Path, read: Reader) -> None:
     log = path.with_name("hassette.db-wal")
     shutil.move(path, log)
     before = text_of(log)

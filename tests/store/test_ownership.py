@@ -102,7 +102,7 @@ class TakenAtOnce(FileLock):
             self.next_owner = Ownership.take(self.path)
 
 
-def test_note_is_removed_before_the_lock_is_released(path: Path) -> None:
+def test_owner_note_is_removed_before_the_lock_is_released(path: Path) -> None:
     lock = TakenAtOnce(path)
     with pytest.raises(DatabaseAccessError), owned(path, lock=lock):
         raise DatabaseAccessError(path, OSError("no space"))
@@ -113,7 +113,7 @@ def test_note_is_removed_before_the_lock_is_released(path: Path) -> None:
     lock.next_owner.release()
 
 
-def test_rejected_foreign_file_has_only_its_next_owner(path: Path) -> None:
+def test_rejected_foreign_file_can_have_another_owner_at_once(path: Path) -> None:
     lock = TakenAtOnce(path)
     path.write_bytes(b"another program's file, which is longer than a hundred bytes" * 100)
     with pytest.raises(UnusableFileError, match="it is not an SQLite database"):

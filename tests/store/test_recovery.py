@@ -58,7 +58,7 @@ async def test_recovery_interrupted_after_any_move_keeps_the_file_and_its_log(
     assert file.with_name(file.name + "-wal").read_bytes() == log
 
 
-async def test_row_of_the_wrong_type_is_skipped_and_its_table_reported(
+async def test_row_of_the_wrong_type_is_skipped_and_its_table_is_reported(
     make_store: MakeStore, path: Path, read: Reader
 ) -> None:
     await a_run(make_store)

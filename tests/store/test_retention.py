@@ -93,7 +93,7 @@ async def test_run_is_deleted_once_it_is_not_among_the_newest(
     assert read.value("SELECT min(id) FROM runs") == run_id(12_000)
 
 
-async def test_second_pass_skips_the_range_of_the_first(store: DatabaseService, clock: Clock) -> None:
+async def test_second_retention_pass_skips_the_range_of_the_first(store: DatabaseService, clock: Clock) -> None:
     await fill(store, [invocation(n, Listener()) for n in range(600)])
     clock.advance(100 * DAY_S)
     first = await whole_pass(store, clock)
@@ -104,7 +104,7 @@ async def test_second_pass_skips_the_range_of_the_first(store: DatabaseService, 
 
 
 @pytest.mark.parametrize("ahead_s", [400 * DAY_S, 30 * DAY_S + 90])
-async def test_pass_with_a_clock_ahead_does_not_delete_later_runs(
+async def test_retention_with_a_clock_ahead_does_not_delete_later_runs(
     store: DatabaseService, read: Reader, clock: Clock, ahead_s: float
 ) -> None:
     listener = Listener()

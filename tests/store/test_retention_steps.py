@@ -84,7 +84,7 @@ async def test_free_pages_return_to_the_file_system(
     assert after["freelist_count"] <= 256
 
 
-async def test_pass_runs_checkpoints_between_its_steps(store: DatabaseService, path: Path, clock: Clock) -> None:
+async def test_retention_runs_checkpoints_between_its_steps(store: DatabaseService, path: Path, clock: Clock) -> None:
     effects = Effects((LogLine(message="x" * 900),))
     await fill(store, [invocation(n, Listener(), effects=effects) for n in range(8_000)])
     clock.advance(100 * DAY_S)
@@ -102,7 +102,7 @@ async def test_pass_runs_checkpoints_between_its_steps(store: DatabaseService, p
     assert steps // 20 <= checkpoints <= steps // 10
 
 
-async def test_step_waits_for_its_schedule(store: DatabaseService, read: Reader, clock: Clock) -> None:
+async def test_retention_step_waits_for_its_scheduled_time(store: DatabaseService, read: Reader, clock: Clock) -> None:
     await fill(store, [invocation(n, Listener()) for n in range(300)])
     schedule = RetentionSchedule()
     async with retention_of(store, clock, keep_newest=0) as (retention, _):
@@ -116,7 +116,7 @@ async def test_step_waits_for_its_schedule(store: DatabaseService, read: Reader,
         assert await retention.step() == schedule.interval_s
 
 
-async def test_locked_file_postpones_the_pass(store: DatabaseService, read: Reader, clock: Clock) -> None:
+async def test_locked_file_postpones_the_retention_pass(store: DatabaseService, read: Reader, clock: Clock) -> None:
     await fill(store, [invocation(n, Listener()) for n in range(3)])
     clock.advance(100 * DAY_S)
     schedule = RetentionSchedule()

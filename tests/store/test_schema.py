@@ -22,7 +22,7 @@ from support.stores import MakeStore
 from support.waiting import patience
 
 
-def test_all_is_sorted_and_complete() -> None:
+def test_exported_names_exist_and_are_sorted() -> None:
     names = hassette_store.__all__
     assert set(names) <= set(dir(hassette_store))
     upper = [name for name in names if name.isupper()]
@@ -31,7 +31,7 @@ def test_all_is_sorted_and_complete() -> None:
     assert rest == sorted(rest)
 
 
-def test_head_is_the_newest_script() -> None:
+def test_latest_revision_is_the_newest_script() -> None:
     scripts = sorted(one.name for one in (files("hassette_store") / "migrations" / "sql").iterdir())
     assert scripts[-1].split("_")[0] == LATEST_REVISION
 
@@ -82,13 +82,13 @@ print(*[name for name in ("alembic", "sqlalchemy", "mako") if name in sys.module
 """
 
 
-def test_file_at_head_is_opened_without_alembic(path: Path) -> None:
+def test_file_with_the_latest_schema_is_opened_without_alembic(path: Path) -> None:
     command = [sys.executable, "-c", OPEN_AND_CLOSE, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=patience(30))
     assert done.stdout.strip() == ""
 
 
-async def test_file_at_head_opens_quickly(make_store: MakeStore) -> None:
+async def test_file_with_the_latest_schema_opens_quickly(make_store: MakeStore) -> None:
     store = make_store()
     await store.start()
     await store.stop()

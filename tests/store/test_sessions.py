@@ -63,7 +63,7 @@ async def test_each_batch_is_a_heartbeat(store: DatabaseService, read: Reader, c
     assert read.value("SELECT heartbeat_us - started_us FROM sessions") == 30_000_000
 
 
-async def test_quiet_home_has_a_heartbeat(make_store: MakeStore, read: Reader, clock: Clock) -> None:
+async def test_session_without_runs_has_a_heartbeat(make_store: MakeStore, read: Reader, clock: Clock) -> None:
     store = make_store(heartbeat_s=0.05)
     await store.start()
     serving = asyncio.create_task(store.serve())

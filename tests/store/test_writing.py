@@ -186,7 +186,7 @@ async def test_evicted_runs_count_in_the_statistics(store: DatabaseService, read
     }
 
 
-async def test_skips_are_summed_by_hour_and_reason(store: DatabaseService, read: Reader) -> None:
+async def test_skips_are_added_up_by_hour_and_reason(store: DatabaseService, read: Reader) -> None:
     listener = Listener()
     hour_us = T0_US // HOUR_US * HOUR_US
     for sequence in (1, 2):

@@ -73,7 +73,7 @@ async def test_wrong_byte_in_the_header_loses_no_row(
 
 
 @pytest.mark.parametrize("what", ["the format that writers need", "the schema format"])
-async def test_header_of_a_later_sqlite_is_damage_after_a_clean_stop(
+async def test_header_of_a_later_sqlite_version_counts_as_damage_after_a_clean_stop(
     make_store: MakeStore, path: Path, read: Reader, what: str
 ) -> None:
     await a_history(make_store)

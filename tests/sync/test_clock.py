@@ -52,7 +52,7 @@ async def test_range_until_now_includes_runs_in_the_future(ahead: tuple[History,
         assert sum("a clock was ahead" in notice for notice in status.notices) == 1
 
 
-async def test_covered_range_in_the_future_covers_itself(ahead: tuple[History, int]) -> None:
+async def test_covered_range_of_a_covered_range_is_the_same_range(ahead: tuple[History, int]) -> None:
     history, _ = ahead
     async with DataSyncService(history.path) as data:
         covered = await data.covered(TimeRange.last())

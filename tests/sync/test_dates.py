@@ -35,7 +35,7 @@ def in_time_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], No
         ("Pacific/Auckland", "20 {month} 13:00 to 21 {month} 13:00", "17"),
     ],
 )
-async def test_column_of_a_day_has_the_local_date_that_covers_most_of_it(
+async def test_day_in_a_chart_has_the_local_date_that_covers_most_of_it(
     new_history: NewHistory, in_time_zone: Callable[[str], None], zone: str, title: str, first: str
 ) -> None:
     from hassette_sync.web.application import create_app
@@ -64,7 +64,7 @@ async def test_column_of_a_day_has_the_local_date_that_covers_most_of_it(
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe"])
-def test_axis_has_midnights_also_after_a_change_of_clocks(zone: str) -> None:
+def test_axis_has_midnights_after_a_change_of_clocks(zone: str) -> None:
     from hassette_sync.web import charts
 
     def offset_us(at_us: int) -> int:

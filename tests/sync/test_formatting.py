@@ -60,7 +60,7 @@ def test_share_is_0_or_100_percent_only_when_exact(value: float | None, text: st
     assert formatting.share(value) == text
 
 
-def test_moments_distances_and_sizes_are_short() -> None:
+def test_moments_distances_and_sizes_have_short_texts() -> None:
     noon = int(datetime(2026, 6, 15, 12, 0, 0).timestamp()) * SECOND  # noqa: DTZ001  local time is meant
     assert formatting.moment(noon, now_us=noon) == "12:00:00"
     assert formatting.moment(noon - 86_400 * SECOND, now_us=noon, seconds=False) == "14 Jun 12:00"
@@ -92,7 +92,7 @@ def test_invalid_id_is_refused(text: str) -> None:
         parse_id(text)
 
 
-def test_times_are_parsed() -> None:
+def test_ages_iso_times_and_microseconds_are_parsed() -> None:
     at_us = 1_800_000_000 * SECOND
     assert parse_moment("90s", at_us=at_us) == at_us - 90 * SECOND
     assert parse_moment("7d", at_us=at_us) == at_us - 7 * 86_400 * SECOND

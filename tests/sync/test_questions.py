@@ -187,7 +187,7 @@ async def test_run_that_a_crash_ended_is_interrupted(data: DataSyncService) -> N
     assert page.runs[0].duration_us == 42 * SECOND
 
 
-async def test_running_runs_come_from_the_last_heartbeat(data: DataSyncService) -> None:
+async def test_runs_in_progress_come_from_the_last_heartbeat(data: DataSyncService) -> None:
     running = await data.running()
     assert running.source == "heartbeat"
     assert [(one.name, one.kind) for one in running.running] == [("hourly_report", "job")]

@@ -124,7 +124,7 @@ class DataSyncService:
 
     # These questions also need the live feed or the cached sketches.
     async def status(self) -> SystemStatus:
-        """Return the status of the file and of the framework."""
+        """Return facts about the file, its incidents, the newest session and run, and the present state."""
         async with self._reader.transaction("status") as transaction:
             return await overview.status(transaction, self.path, self.live_state())
 

@@ -96,7 +96,19 @@ class SkipReason(Answer):
 
 
 class RegistrationDetail(Answer):
-    """One handler or job in detail."""
+    """One handler or job in detail.
+
+    Attributes:
+        registration: Names and figures.
+        settings: Options of the registration.
+        source: Place of the handler in the source code; None if unknown.
+        runs_in: ``async`` for the event loop, ``sync`` for a thread.
+        timeout_s: Timeout of one run; None for the executor's default, 0 for none.
+        first_registered_us: Time of the first registration.
+        last_registered_us: Time of the newest registration, for example at the last start.
+        heat_map: Durations over time.
+        skips: Numbers of triggers that did not lead to a run, by reason.
+    """
 
     registration: Registration
     settings: tuple[Setting, ...]

@@ -61,7 +61,11 @@ async def error_groups_page(
 async def error_group_detail(
     transaction: ReadTransaction, group_id: int, time_range: TimeRange | None = None
 ) -> ErrorGroupDetail:
-    """Return one error group with its traceback, the affected handlers and jobs, and its newest runs."""
+    """Return one error group with its traceback, the affected handlers and jobs, and its newest runs.
+
+    Raises:
+        NotFoundError: The history has no error group with this id.
+    """
     row = await transaction.one(queries.ERROR_GROUP, {"id": group_id})
     if row is None:
         raise NotFoundError("error group", group_id)

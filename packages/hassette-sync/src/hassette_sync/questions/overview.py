@@ -39,7 +39,7 @@ _CLOCK_TOLERANCE_US = MINUTE_US
 
 
 async def status(transaction: ReadTransaction, path: Path, live: Live | None) -> SystemStatus:
-    """Return the status of the file and of the framework."""
+    """Return facts about the file, its incidents, the newest session and run, and the present state."""
     at_us = transaction.at_us
     revision = await transaction.one(SCHEMA_REVISION)
     newest = await newest_session(transaction)

@@ -120,7 +120,11 @@ def _registration(row: Row, sums: Row | None, ranks: Row | None, newest: Row | N
 async def registration_detail(
     transaction: ReadTransaction, registration_id: int, time_range: TimeRange | None = None
 ) -> RegistrationDetail:
-    """Return one handler or job in detail."""
+    """Return one handler or job: settings, source, figures, heat map, and why triggers led to no run.
+
+    Raises:
+        NotFoundError: The history has no registration with this id.
+    """
     row = await transaction.one(queries.REGISTRATION, {"registration_id": registration_id})
     if row is None:
         raise NotFoundError("handler or job", registration_id)

@@ -190,7 +190,11 @@ async def newest_id(transaction: ReadTransaction) -> int:
 
 
 async def run_detail(transaction: ReadTransaction, run_id: int) -> RunDetail:
-    """Return one run in detail: its causes, failure, log lines, and service calls with the runs that they triggered."""
+    """Return one run in detail: its causes, failure, log lines, and service calls with the runs that they triggered.
+
+    Raises:
+        NotFoundError: The history has no run with this id.
+    """
     row = await transaction.one(queries.RUN, {"id": run_id})
     if row is None:
         raise NotFoundError("run", run_id)
