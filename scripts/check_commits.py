@@ -20,9 +20,9 @@ MAX_SUBJECT = 72
 MAX_FILES_WITHOUT_BODY = 3
 # A list, because no rule distinguishes "Handle" from "Docs" or "Overview". Add missing verbs.
 IMPERATIVE_VERBS = """
-accept adapt add adjust adopt align allow apply ask avoid block bound bring build bump cache call cancel catch change
-check clarify classify clean clear close collect combine compare complete compute configure connect copy correct count
-cover create cut date decide declare decode deduplicate default defer define delay delete deliver depend deprecate
+accept adapt add adjust adopt align allow apply ask avoid begin block bound bring build bump cache call cancel catch
+change check clarify classify clean clear close collect combine compare complete compute configure connect copy correct
+count cover create cut date decide declare decode deduplicate default defer define delay delete deliver depend deprecate
 derive describe detect disable disconnect display distinguish document drop emit enable encode end enforce ensure escape
 evict exclude execute exercise exit expand expect explain export expose extend extract fail find finish fix flush fold
 follow forbid format freeze generate get give group guard handle hide highlight hold ignore implement import improve
@@ -32,10 +32,10 @@ number offer open optimize order pack page parse pass pause pin place plan point
 print promote protect prove provide publish pull push put queue quote raise re-export reach read rebuild recognize
 record recover redact redirect reduce refactor refresh refuse register reject relax release reload remove rename render
 reopen reorder reorganize repair repeat replace report request require reset resolve respect restart restore restrict
-restructure retain retire retry return reuse revert review revise reword rework rewrite round run salvage sample save
-scale scan schedule search select send separate serialize serve set share shorten show shrink simplify skip sort speed
-split stamp start state stop store stream strengthen strip style subscribe support suppress swap switch sync take teach
-test throttle tidy time tolerate trace track translate treat trigger trim truncate try turn type unify retake unpin
+restructure retain retake retire retry return reuse revert review revise reword rework rewrite round run salvage sample
+save scale scan schedule search select send separate serialize serve set share shorten show shrink simplify skip sort
+speed split stamp start state stop store stream strengthen strip style subscribe support suppress swap switch sync take
+teach test throttle tidy time tolerate trace track translate treat trigger trim truncate try turn type unify unpin
 update upgrade use validate verify wait warn watch widen wire wrap write yield
 """
 VERBS = frozenset(IMPERATIVE_VERBS.split())
