@@ -8,6 +8,7 @@ from typing import TypeVar
 import click
 from pydantic import BaseModel
 
+from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import LABELS, KindLabels
 from hassette_sync.cli.shared import EPILOG, HistoryOptions, history_options, parse_min_duration, show_output
 from hassette_sync.ids import parse_id
@@ -69,7 +70,7 @@ def errors(options: HistoryOptions) -> None:
 @click.option("--app", help="Only runs of this app.")
 @click.option("--registration", metavar="ID", help="Only runs of this handler or job.")
 @click.option("--kind", type=click.Choice(list(LABELS)), help="Only runs of this kind.")
-@click.option("--status", help="success, error, cancelled, timed_out, interrupted, or failed for all failures.")
+@click.option("--status", help=f"{', '.join(STATUS_NAMES)}, or failed for all failures.")
 @click.option("--text", help="Only runs with this text in a name, topic, entity, event type or error.")
 @click.option("--entity", help="Only runs triggered by this entity.")
 @click.option("--session", metavar="ID", help="Only runs of this session.")

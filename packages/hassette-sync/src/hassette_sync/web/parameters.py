@@ -4,6 +4,8 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
 
+from hassette_store.statuses import STATUS_NAMES
+from hassette_sync.answers.kinds import LABELS
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.paging import DEFAULT_LIMIT, MAX_LIMIT
 from hassette_sync.questions.runs import RunFilter
@@ -34,10 +36,8 @@ def _all_time(
 def _filter(
     app: Annotated[str | None, Query(description="The app's key.")] = None,
     registration: Annotated[str | None, Query(description="The id of a handler or job.")] = None,
-    kind: Annotated[str | None, Query(description="handler or job.")] = None,
-    status: Annotated[
-        str | None, Query(description="success, error, cancelled, timed_out, interrupted, or failed for all failures.")
-    ] = None,
+    kind: Annotated[str | None, Query(description=f"{' or '.join(LABELS)}.")] = None,
+    status: Annotated[str | None, Query(description=f"{', '.join(STATUS_NAMES)}, or failed for all failures.")] = None,
     text: Annotated[str | None, Query(description="Text in a name, topic, entity, event type or error.")] = None,
     entity: Annotated[str | None, Query(description="The entity of the event.")] = None,
     session: Annotated[str | None, Query(description="The id of a session.")] = None,
