@@ -1,6 +1,7 @@
 """Every long-lived component keeps the promises of `Service`: it can be stopped at any time, and started again."""
 
 import asyncio
+import inspect
 import socket
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -19,15 +20,16 @@ from hassette_core.scheduler import SchedulerService
 from hassette_core.session import HomeFacts
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.states import StateCache
-from hassette_executor import CommandExecutor, MemorySink
+from hassette_executor import CommandExecutor, MemorySink, Record
 from hassette_executor.otel.settings import OpenTelemetrySettings
 from hassette_executor.otel.sink import OpenTelemetrySink
 from hassette_store import DatabaseService
 from hassette_sync import DataSyncService
 from hassette_sync.settings import WebSettings
 from hassette_sync.web.service import WebService
+from support.records import invoke, nothing
 from support.sinks import FaultySink
-from support.waiting import patience
+from support.waiting import eventually, patience
 
 Make = Callable[[Path], Any]
 """Makes a service in a folder."""
@@ -74,12 +76,17 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Service:
     return SERVICES[request.param](tmp_path)
 
 
+def waits(task: asyncio.Task[None]) -> bool:
+    """Return whether a task has begun and waits."""
+    coroutine: Any = task.get_coro()
+    return inspect.getcoroutinestate(coroutine) == inspect.CORO_SUSPENDED
+
+
 @asynccontextmanager
 async def serving(service: Service) -> AsyncGenerator[asyncio.Task[None]]:
     """Run ``serve`` in a task, cancel it at the end, and expect no other end."""
     task = asyncio.create_task(service.serve())
-    # Let the task reach its first real wait.
-    await asyncio.wait({task}, timeout=0.05)
+    await eventually(lambda: task.done() or waits(task))
     assert not task.done(), "serve() ended by itself"
     yield task
     task.cancel()
@@ -128,6 +135,21 @@ async def test_cancelled_serve_ends_and_the_service_can_be_restarted(service: Se
         async with asyncio.timeout(patience(10)):
             with pytest.raises(asyncio.CancelledError):
                 await task
+    await service.stop()
+    await service.start()
+    async with serving(service):
+        pass
+    await service.stop()
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 4, 8, 32, 128, 512])
+async def test_service_can_be_started_after_a_cancelled_start(service: Service, steps: int) -> None:
+    starting = asyncio.create_task(service.start())
+    for _ in range(steps):
+        if not starting.done():
+            await asyncio.sleep(0)
+    starting.cancel()
+    await asyncio.wait({starting})
     await service.stop()
     await service.start()
     async with serving(service):
@@ -222,8 +244,13 @@ async def test_executor_starts_after_a_cancelled_start() -> None:
 
 
 async def test_executor_starts_while_its_sink_cannot_be_read() -> None:
-    sink = FaultySink("fail")
-    service = CommandExecutor(sink)
+    service = CommandExecutor(sink := FaultySink())
+    made: list[Record] = []
     for _ in range(2):
+        sink.mode = "fail"
         await service.start()
+        made.append(await service.execute(invoke(nothing)))
+        sink.mode = "ok"
         await service.stop()
+    assert [record.status for record in made] == ["success"] * 2
+    assert sink.records == made

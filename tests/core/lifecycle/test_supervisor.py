@@ -71,6 +71,23 @@ async def test_crashed_service_is_stopped_and_started_again() -> None:
         assert (await watch.until("bus", "service_crashed")).detail == "no route"
 
 
+async def test_service_is_stopped_before_each_further_start() -> None:
+    service = FakeService("store", diary := [])
+    service.starts = [OSError("disk full")] * 3
+    crashes = iter([ValueError("no route")])
+
+    async def crash_once() -> None:
+        for error in crashes:
+            raise error
+
+    service.on_serve = crash_once
+    async with Watch(ServiceSpec(service)) as watch:
+        await watch.until("store", "service_restarted", times=2)
+    assert diary.count("start store") == 5
+    calls = [call for call in diary if call != "served store"]
+    assert calls[: 2 * 5] == ["start store", "stop store"] * 5
+
+
 async def test_pauses_grow_and_have_jitter() -> None:
     service = FakeService("store", [])
     service.starts = [OSError("disk full")] * 8

@@ -31,7 +31,7 @@ from hassette_store.ids import first_id_at
 from hassette_store.retention.retention import Retention, RetentionSchedule
 from hassette_store.rows import BatchRow, RegistrationRow
 from hassette_store.settings import StoreSettings
-from hassette_store.startup.preparation import Incident, Prepared, prepare
+from hassette_store.startup.preparation import Incident, Prepared, prepare, release_when_prepared
 from hassette_store.writing.encoding import BatchEncoder
 from hassette_store.writing.loading import load_encoder
 from hassette_store.writing.statements import write_batch
@@ -100,6 +100,7 @@ class DatabaseService:
         self._schema = schema
         self._db: Writer | None = None
         self._ownership: Ownership | None = None
+        self._abandoned: asyncio.Task[None] | None = None
         self._encoder: BatchEncoder | None = None
         # The next three fields keep their values when the service is restarted within one process.
         # Id and start time of the session.
@@ -133,6 +134,9 @@ class DatabaseService:
         """
         if self._db is not None:
             return
+        if self._abandoned is not None:
+            # The thread of a cancelled start may still own the file.
+            await asyncio.wait({self._abandoned})
         prepared = await self._prepare()
         try:
             db = await Writer.open(self.path, synchronous=self.settings.synchronous)
@@ -276,7 +280,7 @@ class DatabaseService:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             # The thread continues and may still become the owner of the file.
-            work.add_done_callback(_release)
+            self._abandoned = asyncio.ensure_future(release_when_prepared(work))
             raise
 
     async def _open_session(self, db: Writer, incidents: Iterable[Incident]) -> None:
@@ -392,8 +396,3 @@ def _facts() -> dict[str, str]:
     if sqlite3.sqlite_version_info < SQLITE_WITHOUT_WAL_RESET_BUG:
         facts["sqlite_note"] = "older than 3.51.3: no other program may write to the database"
     return facts
-
-
-def _release(work: "asyncio.Future[Prepared]") -> None:
-    if not work.cancelled() and work.exception() is None:
-        work.result().ownership.release()

@@ -15,6 +15,8 @@ class Resource(Protocol):
     async def start(self) -> None:
         """Start the resource. Services that depend on it start after this method has returned.
 
+        Between two calls of `start`, the caller calls `stop`, also after a start that failed or was cancelled.
+
         Raises:
             FatalError: The start failed, and a retry cannot help. The process ends.
             Exception: The start failed. The process ends if the service is required and has never run; otherwise the
@@ -23,7 +25,7 @@ class Resource(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Release all resources. May be called twice, and after a failed `start`."""
+        """Release all resources. May be called twice, and after a `start` that failed or was cancelled."""
         ...
 
 

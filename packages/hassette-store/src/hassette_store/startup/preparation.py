@@ -4,6 +4,7 @@ The preparation never deletes a history. A file that cannot be used stays unchan
 moved aside.
 """
 
+import asyncio
 import glob
 import sqlite3
 from collections.abc import Callable
@@ -174,3 +175,10 @@ class _Preparation:
             "database_upgraded",
             f"From schema revision {revision} to {head}; {backup.name} is a copy from before the upgrade.",
         )
+
+
+async def release_when_prepared(work: asyncio.Future[Prepared]) -> None:
+    """Release the file after a cancelled start, whose thread continues and may still become the owner."""
+    await asyncio.wait({work})
+    if not work.cancelled() and work.exception() is None:
+        work.result().ownership.release()

@@ -97,16 +97,21 @@ class SimulatedHome(AsyncWithService):
         app = web.Application()
         app.router.add_get("/api/websocket", self._serve_client)
         app.add_routes(RestApi(self.core, self._services, self.configuration, self.token).routes())
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        # Set first: if this start is cancelled, `stop` closes the port.
+        self._runner = runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
-            await web.TCPSite(runner, HOST, self._port).start()
+            opening = asyncio.ensure_future(web.TCPSite(runner, HOST, self._port).start())
+            try:
+                await asyncio.shield(opening)
+            finally:
+                # If this start is cancelled, the port is opened completely. Otherwise `stop` could not close it.
+                await asyncio.wait({opening})
         except OSError as error:
-            await runner.cleanup()
+            await self.stop()
             raise OSError(
                 error.errno, f"the simulated home cannot listen on {HOST}:{self._port}: the port is taken"
             ) from None
-        self._runner = runner
         self._port = runner.addresses[0][1]
 
     async def serve(self) -> None:
