@@ -11,11 +11,12 @@ import pytest
 
 from hassette_executor import ExecutorSettings, LogLine, ServiceCall
 from hassette_executor.running.effects import GatheredEffects, LateEffects
+from support.waiting import patience
 
 CALL = ServiceCall(1, "light", "turn_on", "", "", 9, None, None)
 LONG = LogLine(1, logging.WARNING, "apps.hall", "the lamp is slow")
 SHORT = LogLine(2, logging.WARNING, "apps.hall", "slow")
-DEADLINE_S = 10
+DEADLINE_S = patience(10)
 
 
 class Meeting:

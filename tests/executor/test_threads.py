@@ -13,7 +13,7 @@ import pytest
 
 from hassette_executor import Clock, CommandExecutor, ExecutorSettings, ExecutorStoppedError, RepeatedLog
 from hassette_executor.running.threads import ThreadPool
-from support.records import MovableClock, invoke
+from support.records import MovableClock, forever, invoke
 from support.sinks import FaultySink
 from support.waiting import eventually, patience
 
@@ -55,18 +55,30 @@ async def test_threads_are_limited_and_further_calls_wait():
 
 
 async def test_waiting_for_a_thread_is_waiting_time_and_not_running_time():
-    go = threading.Event()
-    async with CommandExecutor(settings=ExecutorSettings(threads=1)) as executor:
+    go, began, leave = threading.Event(), threading.Event(), threading.Event()
+
+    def handler() -> None:
+        began.set()
+        leave.wait(patience(20))
+
+    moved = MovableClock()
+    settings = ExecutorSettings(threads=1, timeout_s=0)
+    async with CommandExecutor(settings=settings, clock=moved.clock()) as executor:
         first = asyncio.ensure_future(executor.execute(invoke(lambda: go.wait(patience(20)), runs_in="sync")))
         await eventually(executor.running)
-        command = invoke(lambda: time.sleep(1.4), runs_in="sync", timeout_s=2.5)
-        asyncio.get_running_loop().call_later(1.4, go.set)
-        second = await executor.execute(command)
+        second = asyncio.ensure_future(executor.execute(invoke(handler, runs_in="sync", timeout_s=6_000)))
+        await asyncio.sleep(0)
+        moved.monotonic_s += 4_000
+        go.set()
         await first
-    assert second.status == "success", "its deadline counts from its start, not from when it wanted to start"
-    assert second.waited_us >= 1_300_000
-    assert 1_400_000 <= second.duration_us < 2_500_000
-    assert second.waited_us + second.duration_us > 2_500_000
+        await eventually(began.is_set)
+        moved.monotonic_s += 4_000
+        await executor.execute(invoke(forever, timeout_s=0.001))  # checks the deadlines of all runs
+        leave.set()
+        record = await second
+    assert record.status == "success", "its deadline counts from its start, not from when it wanted to start"
+    assert record.waited_us >= 4_000_000_000
+    assert 4_000_000_000 <= record.duration_us < 6_000_000_000
 
 
 async def test_run_without_a_thread_before_its_deadline_never_runs():
