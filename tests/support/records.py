@@ -128,7 +128,7 @@ def sized(records: list[Record]) -> tuple[list[Record], int]:
 def percentile(buckets: Counter[int], share: float) -> float:
     """Return the duration in microseconds at or below which a share of the counted durations lies.
 
-    The executor's tests also run without hassette-store, so they cannot use `hassette_store.sketch.quantile`.
+    The executor's tests also run without hassette-store, so they cannot use `hassette_store.sketch.quantiles`.
     """
     rank = ceil(share * buckets.total())
     counted = 0
