@@ -50,7 +50,7 @@ def test_every_page_fits_its_window(
         look = f"{name}-{'wide' if wide else 'narrow'}-{'dark' if dark else 'light'}"
         page.screenshot(path=screenshots / f"{look}.png", full_page=True)
         assert wider_by <= 0, f"{look} is {wider_by} px too wide"
-        # A column beyond the edge of a phone is not found.
+        # On a phone, a column beyond the edge would not be noticed.
         assert wide or page.evaluate(CUT_OFF) == [], look
         grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert grounds == ({"rgb(18, 22, 23)"} if dark else {"rgb(244, 245, 244)"})
@@ -61,7 +61,7 @@ LONG = "an_app_with_a_very_long_name_for_all_lights_and_pumps_in_the_garden"
 
 @pytest.fixture
 def long_history(history_path: Path) -> dict[str, str]:
-    """Add long names and messages, and 40 sessions with all the facts that a framework states; return the pages."""
+    """Add long names and messages, and 40 sessions with ten long facts each. Return the paths of the pages."""
     facts = {f"fact_number_{n}": "of quite some length, as a platform's name has it" for n in range(10)}
     with History(history_path) as history:
         now_us = int(time.time() * 1_000_000)
@@ -92,7 +92,7 @@ def test_long_names_and_many_facts_fit_the_window(
         page.screenshot(path=screenshots / f"long-{name}-{'wide' if wide else 'narrow'}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
         assert wide or page.evaluate(CUT_OFF) == [], name
-        # The other columns must not squeeze a cell that may break its text anywhere to a few letters.
+        # If a cell may break its text anywhere, the other columns must not squeeze it to the width of a few letters.
         squeezed = page.evaluate(
             "[...document.querySelectorAll('.who, .problem, .why')].filter((one) => one.offsetParent)"
             ".map((one) => one.parentElement.clientWidth).filter((width) => width < 140)"
@@ -164,7 +164,7 @@ def test_page_that_missed_many_runs_announces_no_old_failure(open_page: Callable
     page.locator("#connection[data-state=on]").wait_for(timeout=LIMIT_MS)
     with History(history_path) as history:
         now_us = int(time.time() * 1_000_000)
-        history.begin()  # the follower sees all runs at once, as after a night asleep
+        history.begin()  # the follower gets all runs at once, as after a computer slept
         for n in range(300):
             history.run(
                 5, now_us - 400 + n, session_id=3, status="error", error=("exception", "GateError", "the gate is stuck")

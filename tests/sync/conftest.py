@@ -29,7 +29,7 @@ def plausible_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def new_history(tmp_path: Path, empty_template: Path) -> NewHistory:
-    """Create empty histories; a test writes each in its own ``with`` block."""
+    """Return a function that creates an empty history. A test writes each history in its own ``with`` block."""
 
     def make(name: str = "hassette.db") -> History:
         return History(Path(shutil.copy(empty_template, tmp_path / name)))

@@ -31,7 +31,7 @@ def test_pages_of_runs_contain_each_run_once(plausible: Path, asked: RunFilter, 
             cursor: str | None = None
             turn = 0
             while True:
-                # After the given lengths, pages are long. Pages of one run would take thousands of queries.
+                # Only the first pages have the given lengths. All pages of one run would take thousands of queries.
                 limit = limits[turn] if turn < len(limits) else 500
                 page = await data.runs(asked, time_range, cursor=cursor, limit=limit)
                 assert len(page.runs) <= limit

@@ -30,7 +30,7 @@ def _damage_schema(path: Path) -> None:
 
 
 def _threads_left(before: set[threading.Thread]) -> list[threading.Thread]:
-    """Return the new threads that do not end. A thread may take a moment to end."""
+    """Wait for the new threads to end, and return those that do not."""
     new = set(threading.enumerate()) - before
     for thread in new:
         thread.join(patience(5))

@@ -41,7 +41,7 @@ async def test_day_in_a_chart_has_the_local_date_that_covers_most_of_it(
     from hassette_sync.web.application import create_app
 
     in_time_zone(zone)
-    # Ten in the morning of 20 January in California; two in the afternoon of the 20th, UTC and in Auckland.
+    # The runs are on 20 January at 10:00 in California, and at 14:00 in all other zones, in local time.
     hour = 10 if zone == "America/Los_Angeles" else 14
     ran = int(datetime(2025, 1, 20, hour, tzinfo=ZoneInfo(zone)).timestamp() * SECOND)
     with new_history() as history:

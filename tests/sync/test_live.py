@@ -139,7 +139,7 @@ async def test_followers_without_a_feed_follow_the_file(new_history: NewHistory,
             aclosing(data.follow()) as newcomer,
         ):
             waiting = [asyncio.ensure_future(anext(returning)), asyncio.ensure_future(anext(newcomer))]
-            # Both followers have read the file by then. The new run must wake them.
+            # After this wait, both followers have read the file. The new run must wake them.
             done, _ = await asyncio.wait(waiting, timeout=0.5)
             assert not done
             new = [history.run(listener, now_us - 8 * SECOND)]

@@ -55,7 +55,7 @@ def test_percentiles_of_a_sketch_are_within_one_percent_of_the_nearest_rank(dura
     found = percentiles([sketch])
     for share, value_us in ((0.50, found.p50_us), (0.95, found.p95_us), (0.99, found.p99_us)):
         exact_us = nearest_rank(durations_us, share)
-        # One percent, and up to one microsecond because the answer is rounded.
+        # The limit is 1 % plus one microsecond, because the answer is rounded.
         assert value_us == pytest.approx(exact_us, abs=0.01 * exact_us + 1)
 
 

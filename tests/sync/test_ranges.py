@@ -16,7 +16,8 @@ async def test_figures_and_lists_cover_the_same_whole_periods(new_history: NewHi
     with new_history() as history:
         history.session(now_us - 30 * DAY)
         handler = history.listener("app", "on_x", "t")
-        # One second after the start of the first whole period, usually before the range, and in the period before.
+        # The first 20 runs are at the start of the first period, which is usually before the start of the range itself.
+        # The other 20 runs are in the period before.
         for at_us in (asked.since_us // length * length + SECOND, asked.since_us // length * length - SECOND):
             for number in range(20):
                 history.run(handler, at_us + number * 1_000, status="error", error=BOOM)
@@ -35,7 +36,7 @@ async def test_figures_and_lists_cover_the_same_whole_periods(new_history: NewHi
     assert overview.since_us == asked.since_us // length * length
     spans = {(it.since_us, it.until_us // HOUR) for it in (overview, overview.uptime, facets, one, covered)}
     assert len(spans) == 1
-    # The present time has moved on.
+    # The present time has moved on, so the ends are compared as days.
     assert (again.since_us, again.until_us // DAY) == (covered.since_us, covered.until_us // DAY)
 
 
@@ -114,7 +115,8 @@ def test_terminal_shows_the_start_of_its_figures(
 ) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
-    # In UTC, because figures cover UTC hours. These begin at half past in a time zone with a half-hour offset.
+    # The range is in UTC, because figures cover UTC hours. In a time zone with a half-hour offset, a UTC hour begins at
+    # half past.
     since, until = "2026-01-01T10:30+00:00", "2026-01-01T11:30+00:00"
     assert main(["status", "--since", since, "--until", until, "--db", str(history.path)]) == 0
     output = capsys.readouterr().out

@@ -14,7 +14,7 @@ from support.waiting import patience
 def open_unchanging(path: Path) -> sqlite3.Connection:
     """Open a file as `hassette_store.connect_to_read` does in a directory without the right to write.
 
-    The rights of a directory would not do: tests may run as root, which may write everywhere.
+    A directory without this right would not be enough, because tests may run as root, which may write everywhere.
     """
     return sqlite3.connect(
         f"{path.as_uri()}?mode=ro&immutable=1",
@@ -47,7 +47,7 @@ async def test_follower_receives_later_writes(new_history: NewHistory, now_us: i
         aclosing(data.follow(first)) as batches,
     ):
         next_batch = asyncio.ensure_future(anext(batches))
-        # The follower may have read the file by then or not; both must work.
+        # After this wait, the follower may have read the file or not. Both cases must work.
         await asyncio.wait([next_batch], timeout=0.05)
         with History(history.path) as later:
             second = later.run(handler, now_us - 2 * SECOND)

@@ -62,7 +62,7 @@ async def test_filter_finds_the_same_runs_as_a_scan_of_all_runs(data: DataSyncSe
                 return found
 
     everything = await all_of(RunFilter())
-    # The filter also searches topics and handlers, which `matches` does not know. Here they contain no other texts.
+    # The filter also searches topics and handlers, and `matches` does not. In this history they lead to no other match.
     expected = [run.id for run in everything if matches(run)]
     assert expected, "the filter must match at least one run"
     assert [run.id for run in await all_of(asked)] == expected

@@ -1,4 +1,4 @@
-"""A missing, foreign, newer, damaged or slow history is a clear error, and an empty one has empty answers."""
+"""A missing, foreign, newer, damaged or slow history gives a clear error. An empty history gives empty answers."""
 
 # ruff: noqa: ASYNC240  a test may read its small file in the event loop
 
@@ -124,7 +124,7 @@ async def test_slow_question_is_stopped_and_the_next_one_is_answered(plausible: 
             " '' AS handler, NULL AS retired_us, 0 AS last_registered_us FROM forever"
         )
     db.close()
-    # The next question must meet the same deadline, so the deadline grows with the patience of the tests.
+    # The next question must meet the same deadline, so a slow machine needs a longer deadline.
     deadline_s = patience(0.25)
     async with DataSyncService(plausible, deadline_s=deadline_s) as data:
         for _ in range(3):

@@ -115,7 +115,7 @@ async def test_live_updates_start_at_the_newest_run_of_all_apps(
 
 
 class BlockingApps(tuple[AppSummary, ...]):
-    """The apps of an overview, whose number the template gets only once ``released`` is set."""
+    """The apps of an overview. Counting them, as the template does, blocks until ``released`` is set."""
 
     rendering = threading.Event()
     released = threading.Event()

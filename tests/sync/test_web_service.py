@@ -91,7 +91,8 @@ async def test_stop_with_connected_clients_takes_less_than_a_second(
             await asyncio.sleep(0)
 
     if at_once:
-        # uvicorn polls every 0.1 s, so it rarely notices the stop before the clients are closed. Here it always does.
+        # uvicorn polls every 0.1 s, so it rarely notices the stop before the clients are closed. With this loop,
+        # it always does.
         monkeypatch.setattr("uvicorn.Server.main_loop", poll_without_pause)
     service = create_web_service(DataSyncService(plausible, MemoryFeed()), WebSettings(port=0))
     await service.start()
@@ -149,7 +150,7 @@ async def test_client_that_never_reads_uses_bounded_memory_and_does_not_delay_st
 def transport_to(client: socket.socket) -> asyncio.WriteTransport | None:
     """Return the server's transport for a client that is connected in this process."""
     for one in gc.get_objects():
-        # By type() and not by isinstance(), which asks the objects behind weak proxies, which may be gone.
+        # isinstance() would access the object behind a weak proxy, which may no longer exist. type() does not.
         if not issubclass(type(one), asyncio.WriteTransport):
             continue
         if one.get_extra_info("peername") == client.getsockname():
@@ -270,7 +271,7 @@ async def test_page_without_history_reloads_when_a_history_appears(tmp_path: Pat
         websockets.connect(live_address(service.url) + "&at_most=100") as client,
     ):
         assert json.loads(await client.recv())["type"] == "hello"
-        # By then it has looked for the file.
+        # During this wait, the server looks for the file and does not find it.
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(client.recv(), 0.3)
         with contextlib.closing(sqlite3.connect(plausible)) as source:

@@ -5,7 +5,7 @@
         ├── HistoryUnavailableError  the history cannot be read
         │   ├── DatabaseMissingError     the file does not exist
         │   ├── NotADatabaseError        the file is not a Hassette history
-        │   ├── NewerDatabaseError       a newer hassette-store wrote the file; also an error of hassette-store
+        │   ├── NewerDatabaseError       a newer hassette-store wrote the file (a subclass of the store's error)
         │   └── DatabaseUnreadableError  SQLite cannot read the file: permission, lock, damage
         ├── QueryTimeoutError        a question exceeded its deadline
         ├── NotFoundError            no run, registration, session or error group has this id
@@ -47,7 +47,7 @@ class NotADatabaseError(HistoryUnavailableError):
 
 
 class NewerDatabaseError(HistoryUnavailableError, hassette_store.NewerDatabaseError):
-    """A newer hassette-store wrote the file. This version could misinterpret it."""
+    """A newer hassette-store wrote the file. The installed version could misinterpret the file."""
 
 
 class DatabaseUnreadableError(HistoryUnavailableError):
@@ -68,7 +68,7 @@ class QueryTimeoutError(SyncError):
 
 
 class NotFoundError(SyncError):
-    """No record has this id."""
+    """No run, registration, session or error group has this id."""
 
     def __init__(self, what: str, id_: int) -> None:
         super().__init__(f"There is no {what} with the id {id_}. It may have been deleted because of its age.")
@@ -81,7 +81,7 @@ class BadQuestionError(SyncError):
 class DroppedError(SyncError):
     """The live stream ended for one follower: it was too slow, or Hassette is stopping.
 
-    The follower may follow again, after the last id that it received.
+    The follower may start again with the last id that it received.
     """
 
 

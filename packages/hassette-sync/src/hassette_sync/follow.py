@@ -30,7 +30,7 @@ _RETRY_INTERVAL_S = 5 * POLL_INTERVAL_S
 
 @dataclass(frozen=True, slots=True)
 class TooManyRuns:
-    """Sent in place of the new runs if there are more than the follower accepts at once.
+    """Update in place of new runs: there are more of them than the follower accepts at once.
 
     Attributes:
         last_id: Id of the newest of these runs.
@@ -46,14 +46,15 @@ Update = tuple[LiveRun, ...] | TooManyRuns
 async def follow_feed(reader: Reader, feed: LiveFeed, after: int, at_most: int | None = None) -> AsyncGenerator[Update]:
     """Follow the framework's own feed.
 
-    The subscription starts before the history is read, so each run that ends in between is in at least one of the two.
-    A run that is in both is recognized by its id.
+    The function subscribes to the feed before it reads the history. So a run that ends in between is in the history,
+    in the feed, or in both. The function recognizes a run by its id and yields it only once.
 
     Args:
         reader: Reader of the history, for runs that the feed no longer retains.
         feed: Feed of the framework.
         after: Id of the last run that the follower received, or 0 to begin with the runs that the feed retains.
-        at_most: Maximum number of new runs at once; for more, the follower gets one `TooManyRuns`. None for no limit.
+        at_most: Maximum number of new runs at once. If there are more, the follower gets one `TooManyRuns`. None means
+            no limit.
 
     Raises:
         DroppedError: The feed dropped the follower, or Hassette is stopping.
@@ -62,8 +63,8 @@ async def follow_feed(reader: Reader, feed: LiveFeed, after: int, at_most: int |
         subscription = await stack.enter_async_context(feed.subscribe(after))
         last = after
         if after:
-            # The missed runs come from the history, oldest first. If it cannot be read, the follower gets only those
-            # missed runs that the feed still retains.
+            # The missed runs come from the history, oldest first. If the history cannot be read, the follower gets
+            # only those missed runs that the feed still retains.
             try:
                 while update := await _next_from_history(reader, last, at_most):
                     last = _last_id(update)
@@ -94,7 +95,7 @@ async def _next_batch(subscription: AsyncIterator[Sequence[LiveRow]]) -> Sequenc
 
 
 async def _next_from_history(reader: Reader, after: int, at_most: int | None) -> Update:
-    """Return the runs after an id from the history, oldest first, or no runs at its end."""
+    """Return the next runs of the history after an id, oldest first. An empty tuple means that there are none."""
     async with reader.transaction("live") as transaction:
         runs = await runs_after(transaction, after, _PAGE if at_most is None else at_most + 1)
         if at_most is not None and len(runs) > at_most:
@@ -115,7 +116,8 @@ async def follow_file(reader: Reader, after: int, at_most: int | None = None) ->
     Args:
         reader: Reader of the history.
         after: Id of the last run that the follower received, or 0 to begin with the next run.
-        at_most: Maximum number of new runs at once; for more, the follower gets one `TooManyRuns`. None for no limit.
+        at_most: Maximum number of new runs at once. If there are more, the follower gets one `TooManyRuns`. None means
+            no limit.
     """
     last = after
     started = bool(after)

@@ -146,7 +146,7 @@ class MemoryFeed:
 
     Args:
         retained: Number of runs that new followers can still receive.
-        bound: Number of runs that a follower may be behind before the feed drops it.
+        bound: Number of runs by which a follower may be behind. The feed drops a follower that is further behind.
 
     Attributes:
         state: State that `snapshot` returns. A test may replace it.

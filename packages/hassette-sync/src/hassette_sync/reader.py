@@ -23,8 +23,8 @@ from hassette_sync.errors import (
 from hassette_sync.queries.sessions import SCHEMA_REVISION
 from hassette_sync.time_range import now_us
 
-# SQLite checks the deadline after this many steps of its virtual machine. This stops a statement within a few
-# milliseconds of its deadline, and does not slow down statements.
+# SQLite checks the deadline after this many steps of its virtual machine. With this number, a statement stops within a
+# few milliseconds of its deadline, and the checks do not slow it down.
 _STEPS_BETWEEN_CHECKS = 20_000
 _BUSY_TIMEOUT_S = 1.0
 
@@ -37,7 +37,7 @@ OpenFile = Callable[[Path], sqlite3.Connection]
 def open_history(path: Path) -> sqlite3.Connection:
     """Open a history for reading, even if this user may not write to its directory.
 
-    In that case, changes that are only in the write-ahead log are missing.
+    Without the right to write, changes that are only in the write-ahead log are missing.
     """
     return connect_to_read(path, busy_timeout_s=_BUSY_TIMEOUT_S, ignore_wal=True)
 
@@ -70,7 +70,7 @@ class ReadTransaction:
 class Reader:
     """Pool of read-only connections to one file.
 
-    It opens the file for the first question, and again after another file has replaced it.
+    The pool opens the file for the first question. If another file replaces it, the next question opens the new file.
 
     Args:
         path: Path of the database file.
@@ -103,7 +103,7 @@ class Reader:
         Raises:
             HistoryUnavailableError: The file is missing, is not a Hassette history, was written by a newer version, or
                 cannot be read.
-            QueryTimeoutError: The deadline has passed. It includes the wait for a connection.
+            QueryTimeoutError: The deadline has passed. The wait for a connection counts, too.
         """
         deadline = time.monotonic() + self.deadline_s
         try:
@@ -202,7 +202,7 @@ class Reader:
         try:
             aio, unchanging = await _connect(self.path, self._open_file)
             # A file that SQLite treats as unchanging can still change, for example because another machine writes it.
-            # So such a connection serves only one question.
+            # So a connection to such a file serves only one question.
             connection = PooledConnection(aio, identity, version if unchanging else None)
             try:
                 await _check_schema(self.path, aio)
@@ -224,7 +224,7 @@ class PooledConnection:
     Attributes:
         aio: The open connection.
         identity: Device and inode of the file.
-        version: Result of `_version` at the opening if SQLite treats the file as unchanging, otherwise None.
+        version: If SQLite treats the file as unchanging, the result of `_version` before the opening; otherwise None.
         deadline: Deadline of the current question, on the monotonic clock.
     """
 

@@ -34,8 +34,8 @@ def question(
 ) -> Callable[Concatenate["DataSyncService", Asked], Coroutine[Any, Any, AnswerT]]:
     """Make a method of `DataSyncService` from a function that answers a question.
 
-    The method calls the function with a new read transaction. It has the docstring of the function, and the same
-    parameters without the transaction.
+    The method calls the function with a new read transaction. The method has the docstring of the
+    function, and its parameters except the transaction.
 
     Args:
         name: Name of the method, also for error messages.
@@ -172,8 +172,8 @@ class DataSyncService:
         """Yield the runs as they end, in the order of their ids.
 
         Args:
-            after: Id of the last run that the caller received; the runs since then come first. 0 begins with the runs
-                that the live feed retains, or with the next run if there is no live feed.
+            after: Id of the last run that the caller received. The runs since then come first. With 0, the runs that
+                the live feed retains come first. Without a live feed, 0 begins with the next run.
 
         Raises:
             DroppedError: The follower was too slow, or Hassette is stopping.
@@ -184,7 +184,7 @@ class DataSyncService:
                     yield update
 
     async def follow_limited(self, after: int, at_most: int) -> AsyncGenerator[Update]:
-        """Yield the runs as they end, like `follow`, but replace many new runs at once by one `TooManyRuns`.
+        """Yield the runs as they end, like `follow`. If too many are new at once, yield one `TooManyRuns` instead.
 
         Args:
             after: Id of the last run that the caller received.

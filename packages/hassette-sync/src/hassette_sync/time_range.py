@@ -64,13 +64,13 @@ class Periods:
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """Time range in microseconds since the Unix epoch. It contains the runs that ended within it.
+    """Time range in microseconds since the Unix epoch. A run belongs to the range in which it ended.
 
     Attributes:
         since_us: Start, included.
         until_us: End, excluded.
-        ends_now: Whether the range ends at the present time. It then also includes runs with a future time, which exist
-            if a clock was ahead (`hassette_sync.questions.periods.end_of_now`).
+        ends_now: Whether the range ends at the present time. If so, it also includes runs with a future time. Those
+            exist if a clock was ahead (`hassette_sync.questions.periods.end_of_now`).
     """
 
     since_us: int
@@ -98,7 +98,7 @@ class TimeRange:
         Raises:
             BadQuestionError: A text is not a time, or the range is empty.
         """
-        # The extra second is for runs that end right now.
+        # The end is excluded. Without the extra second, a run that ends at this moment would be missing.
         at = now_us() if at_us is None else at_us
         end = parse_moment(until, at_us=at, key="until") if until else at + SECOND_US
         start = parse_moment(since, at_us=at, key="since") if since else end - DAY_US

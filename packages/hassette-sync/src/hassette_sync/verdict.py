@@ -30,7 +30,7 @@ class Verdict:
     Attributes:
         level: ``good``, ``warning`` (not urgent) or ``bad`` (needs attention now).
         title: Short summary: ``Healthy, 2 warnings``.
-        reasons: Further findings, the most important first.
+        reasons: Findings that the title does not name, the most important first.
     """
 
     level: Literal["good", "warning", "bad"]
@@ -39,7 +39,7 @@ class Verdict:
 
 
 def verdict_of(overview: Overview) -> Verdict:
-    """Judge an overview. The worst finding sets the level, and the other findings are reasons, too."""
+    """Judge an overview. The worst finding sets the level. The title names the worst problem, if there is one."""
     incidents = {
         event.kind for event in overview.status.incidents if overview.since_us <= event.at_us < overview.until_us
     }

@@ -12,7 +12,7 @@ class ErrorGroup(Answer):
         kind: ``exception``, ``hassette``, ``dependency``, ``timeout`` or ``exit``.
         message: Message of the first failure, as a sample.
         count: Number of failures since the first one.
-        recent: Number of failures in the time range, without those whose rows have been deleted.
+        recent: Number of failures in the time range whose rows still exist.
         last_run_id: Id of the newest run with this failure.
     """
 
@@ -43,7 +43,7 @@ class ErrorGroupDetail(Answer):
 
     Attributes:
         group: The error group.
-        traceback: Traceback of the first failure, as Python prints it; empty if there was none.
+        traceback: Traceback of the first failure, as Python prints it; empty if it had none.
         registrations: Handlers and jobs of the newest failures.
         runs: Newest failed runs.
     """

@@ -44,7 +44,7 @@ class KindLabels:
 
     @property
     def plural(self) -> str:
-        """Plural of the name, also the path of the page and the name of the command: ``handlers``."""
+        """Plural of the name: ``handlers``. It is also the path of the page and the name of the command."""
         return f"{self.name}s"
 
     @property
@@ -90,7 +90,7 @@ class RegistrationRef(Answer):
 
     @property
     def title(self) -> str:
-        """``app.instance.name``; ``app.name`` if the instance is unnamed, ``default``, or named as the app."""
+        """``app.instance.name``; ``app.name`` if the instance is unnamed or has the name ``default`` or the app's."""
         return (
             f"{self.app}.{self.name}"
             if self.instance in ("", self.app, "default")
@@ -141,7 +141,7 @@ class TriggerBase(Answer):
         return ()
 
     def is_same_event(self, other: "Trigger") -> bool:
-        """Return whether the other trigger is the same event. Events of several entities can have the same context."""
+        """Return whether both triggers are one event. Several events can have the same context."""
         return False
 
 

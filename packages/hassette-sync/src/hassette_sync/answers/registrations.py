@@ -17,7 +17,8 @@ class Registration(Answer):
         skipped: Number of triggers that did not lead to a run.
         last_run_id: Id of the newest run, even if it is outside the time range; None if no run is stored.
         last_status: Status of that run.
-        retired_us: End of the registration; None for a current one. A stop of the framework does not end it.
+        retired_us: End of the registration; None for a current one. A stop of the framework does not end a
+            registration.
     """
 
     id: Id

@@ -93,7 +93,7 @@ class RunDetail(Answer):
     Attributes:
         run: The run.
         failure_kind: ``exception``, ``hassette``, ``dependency``, ``timeout`` or ``exit``; None without a failure.
-        traceback: Traceback of the first failure in the error group, as Python prints it; empty if there was none.
+        traceback: Traceback of the first failure in the error group, as Python prints it; empty if it had none.
         caused_by: Runs whose service call led to the event that triggered this run.
         service_calls: Service calls in order, each with the runs that it triggered.
         log_lines: Log lines, oldest first.
@@ -129,8 +129,8 @@ class RunningNow(Answer):
 
     Attributes:
         running: Runs, longest first.
-        source: ``live`` for the present state, or ``heartbeat`` for the state at the last heartbeat. The latter has
-            only the runs that had lasted longer than about 0.25 s.
+        source: ``live`` for the present state, or ``heartbeat`` for the state at the last heartbeat. A heartbeat
+            contains only the runs that had lasted longer than about 0.25 s.
         at_us: Time of this state.
     """
 

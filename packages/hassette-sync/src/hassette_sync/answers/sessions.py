@@ -50,7 +50,7 @@ class Uptime(Answer):
     """Uptime of the framework in a time range.
 
     Attributes:
-        up_us: Sum of the durations of the sessions within the range.
+        up_us: Time within the range in which a session was open. Time that two sessions share counts once.
         share: ``up_us`` as a share of the known time, from 0 to 1; None if no time in the range is known. The time
             before the first session is not known.
         starts: Number of sessions that began in the range.

@@ -64,7 +64,7 @@ class TelemetryCommand:
         _replace_unencodable_characters()
         try:
             code: Any = telemetry.main(None if argv is None else list(argv), prog_name=program, standalone_mode=False)
-        except click.ClickException as error:  # click also raises it, with the help text, if there are no arguments
+        except click.ClickException as error:  # without arguments, click raises an error with the help
             error.show()
             return ExitCode.USAGE
         except (BadQuestionError, ValueError) as error:
@@ -76,7 +76,7 @@ class TelemetryCommand:
         return int(code or ExitCode.OK)
 
     def complete(self, argv: Sequence[str], incomplete: str) -> list[tuple[str, str, str]]:
-        """Return the words that can follow in a shell: type (``plain``, ``file`` or ``dir``), text and help line."""
+        """Return the shell's completions, each as type (``plain``, ``file`` or ``dir``), text and help line."""
         found = ShellComplete(telemetry, {}, PROGRAM, "").get_completions(list(argv), incomplete)
         return [(item.type, item.value, item.help or "") for item in found]
 

@@ -76,7 +76,7 @@ class HistoryOptions:
 
 database_option = click.option(
     "--db",
-    # click does not check whether the file can be read. Opening the file does, and leads to exit code 1.
+    # With readable=False, click accepts a file that cannot be read. The command then fails with exit code 1, not 2.
     type=click.Path(path_type=Path, readable=False),
     metavar="PATH",
     help="The database file or its directory.",
@@ -87,7 +87,7 @@ _PAGE = [
     click.option(
         "--limit", type=int, default=_DEFAULT_LIMIT, show_default=True, metavar="N", help="Maximum number of rows."
     ),
-    click.option("--cursor", metavar="CURSOR", help="Show the next page: the cursor that the previous page printed."),
+    click.option("--cursor", metavar="CURSOR", help="Continue a list: the cursor that the previous page printed."),
 ]
 
 

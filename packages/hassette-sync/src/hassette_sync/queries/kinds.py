@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from hassette_store.kinds import KINDS, NAMED_COLUMNS, RunKind, trigger_field
 
-# A damaged file may lack values that each trigger of a kind must have.
+# Each trigger must have these values, but a damaged file may lack them. The answers then contain these fallbacks.
 _FALLBACKS = {"event_type_id": "'?'", "due_us": "{table}.started_us", "manual": "0"}
 _TRIGGER_COLUMNS = tuple(column for kind in KINDS for column in kind.running_columns)
 

@@ -60,9 +60,9 @@ class StatisticsStatements:
         sketch_by_period: Latency sketch of all apps, for each period.
         percentiles_of_one: Percentiles of one registration.
         sketch_of_one: Latency sketch of one registration, for each period.
-        skips: Number of triggers of each handler and job that did not lead to a run, by reason.
-        skips_by_period: Number of triggers of all apps that did not lead to a run, for each period.
-        skips_of_one: Number of triggers of one registration that did not lead to a run, by period and reason.
+        skips: Triggers that did not lead to a run: their number for each registration and reason.
+        skips_by_period: Triggers that did not lead to a run: their number in all apps, for each period.
+        skips_of_one: Triggers of one registration that did not lead to a run: their number by period and reason.
     """
 
     by_registration: str

@@ -24,7 +24,7 @@ async def error_groups_page(
 ) -> ErrorGroupsPage:
     """Return one page of error groups, most recently seen first.
 
-    A new failure moves its group to the first page. A reader who is on a later page does not see the group there.
+    A new failure moves its group to the first page. A reader who is on a later page by then can miss the group.
     """
     check_limit(limit)
     time_range = await resolve(transaction, time_range)

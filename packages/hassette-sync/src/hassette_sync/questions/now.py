@@ -1,7 +1,7 @@
 """Questions about the present, answered from the live feed or from the last heartbeat in the file.
 
 Texts of an app may contain lone surrogates, for example from a file name that is not UTF-8. JSON cannot contain them.
-The store replaces them when it writes, but live values have not been written, so this module replaces them.
+The store replaces them when it writes a value. Live values do not pass through the store, so this module replaces them.
 """
 
 from typing import cast

@@ -34,7 +34,7 @@ _SAFE_SQLITE = (3, 51, 3)
 _RECENT_RUNS = 15
 _MAX_FAILING = 8
 _MAX_LISTED = 6
-# The clocks of two machines may differ by seconds. This needs no notice.
+# The clocks of two machines may differ by a few seconds. A notice about so small a difference would only disturb.
 _CLOCK_TOLERANCE_US = MINUTE_US
 
 
@@ -87,7 +87,7 @@ def _notices(
         notices.append(
             f"The newest run has a time in the future ({moment(newest_run_us, now_us=at_us)}), because a clock was "
             f"ahead by {rough_duration(newest_run_us - at_us)} or more. A time range that ends now also includes "
-            "these runs."
+            "runs with a future time."
         )
     if newest is not None and newest.lost_runs:
         notices.append(
@@ -95,8 +95,8 @@ def _notices(
         )
     if sqlite3.sqlite_version_info < _SAFE_SQLITE:
         notices.append(
-            f"Python has SQLite {sqlite3.sqlite_version}. With a version before 3.51.3, another program that writes "
-            f"to the history while Hassette runs can damage it. Hassette itself has only one writer."
+            f"Python uses SQLite {sqlite3.sqlite_version}. Before SQLite 3.51.3, another program that writes to the "
+            f"history while Hassette runs can damage the file. Hassette alone cannot: it has only one writer."
         )
     return tuple(notices)
 

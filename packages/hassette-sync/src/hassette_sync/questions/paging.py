@@ -19,7 +19,7 @@ def check_limit(limit: int) -> None:
 
 
 def id_below(cursor: str | None) -> int:
-    """Return the id below which the ids of a page begin: the cursor, or the highest possible id without a cursor.
+    """Return the exclusive upper limit of the ids on a page: the cursor, or the highest possible id without a cursor.
 
     Raises:
         BadQuestionError: The cursor is not an id.

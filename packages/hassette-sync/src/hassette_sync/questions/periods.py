@@ -27,7 +27,7 @@ async def end_of_now(transaction: ReadTransaction) -> int:
     If a clock was ahead, the history contains runs with a future time. Ids only increase, so new runs also get a future
     id until the corrected clock reaches that time. Questions about the present must include these runs.
     """
-    # The extra second is for runs that end right now.
+    # The end is excluded. Without the extra second, a run that ends at this moment would be missing.
     return max(transaction.at_us, await newest_run_us(transaction)) + SECOND_US
 
 
@@ -55,7 +55,7 @@ async def covered_range(transaction: ReadTransaction, time_range: TimeRange | No
 
 
 async def periods_of(transaction: ReadTransaction, time_range: TimeRange | None) -> Periods:
-    """Return the whole hours that cover a range, or the days if it is long or its hourly statistics have expired.
+    """Return the whole hours that cover a range, or whole days for a long range or if hourly statistics have expired.
 
     A range that ends in the future is cut to `end_of_now`. If a range is longer than 400 days and begins before the
     history, its start moves to the start of the history. Calling this function with the range of the returned periods
@@ -83,7 +83,10 @@ def _known_since(kept: Row, until_us: int) -> int:
 
 
 async def _has_expired(transaction: ReadTransaction, kept: Row, hour: int) -> bool:
-    """Return whether hourly statistics from this hour on have been deleted, while the daily ones still exist."""
+    """Return whether a range that begins with this hour needs daily statistics.
+
+    It needs them if hourly statistics of the range have been deleted and daily ones for that time still exist.
+    """
     if kept["first_hour"] is not None and hour >= kept["first_hour"]:
         return False
     below = kept["first_hour"] // 24 if kept["first_hour"] is not None else None

@@ -96,7 +96,7 @@ async def _with_figures(
 
 def _registration(row: Row, sums: Row | None, ranks: Row | None, newest: Row | None, skipped: int) -> Registration:
     counts = counts_of(sums)
-    # The statistics do not contain the durations of interrupted runs.
+    # Interrupted runs do not count for the mean, because the statistics do not contain their durations.
     timed = counts.total - counts.interrupted
     return Registration(
         id=row["id"],

@@ -64,7 +64,7 @@ def sum_of(counts: Iterable[Counts]) -> Counts:
 
 
 def bucket_value_us(bucket: int) -> int:
-    """Return the duration of a bucket of a latency sketch, within 1 % of all durations in the bucket."""
+    """Return a duration that stands for one bucket of a latency sketch: within 1 % of each duration in the bucket."""
     return round(value_of(bucket))
 
 

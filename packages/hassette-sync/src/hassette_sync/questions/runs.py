@@ -19,9 +19,9 @@ from hassette_sync.questions.rows import counts_of, run_of, sum_of
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import TimeRange
 
-# Runs of several registrations or statuses are read by separate statements, each through an index, and merged. The
-# time for this does not depend on the length of the history. For more selections than this, one scan of all ids is
-# faster.
+# A selection is one registration, one status, or both. One statement reads the runs of each selection through an index,
+# and the results are merged. The time for this does not depend on the length of the history. For more selections than
+# this limit, one scan of all ids is faster.
 _MAX_SELECTIONS = 60
 _MAX_RELATED = 50
 
@@ -83,7 +83,7 @@ async def runs_page(
 ) -> RunsPage:
     """Return one page of runs, newest first.
 
-    It reads the newest runs of each selection with one statement, and merges the results.
+    The function reads the newest runs of each selection with one statement, and merges the results.
     """
     check_limit(limit)
     time_range = await resolve(transaction, time_range)

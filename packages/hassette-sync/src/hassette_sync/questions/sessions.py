@@ -19,7 +19,7 @@ from hassette_sync.questions.rows import facts_of
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import DAY_US, SECOND_US, TimeRange
 
-# Hassette writes a heartbeat at least every 5 s, so three are missing after this time.
+# Hassette writes a heartbeat at least every 5 s, so after this time three heartbeats are missing.
 HEARTBEAT_OVERDUE_US = 15 * SECOND_US
 _MAX_SPANS = 500
 _INCIDENTS_FOR_US = 30 * DAY_US

@@ -1,5 +1,5 @@
-// Keeps a page up to date. A WebSocket reports runs that have ended; the page is fetched again and its live parts are
-// replaced. Only the server renders HTML. Without JavaScript the page works but does not update.
+// Keeps a page up to date. When a WebSocket reports runs that have ended, the script fetches the page again and
+// replaces its live parts. Only the server renders HTML. Without JavaScript the page works but does not update.
 
 const connection = document.getElementById("connection");
 const connectionText = document.getElementById("connection-text");
@@ -9,7 +9,7 @@ const SETTLE_MS = 120; // several runs often end at the same time
 const HISTORY_LAG_MS = 600; // a run is in the database at most 500 ms after its end
 const MIN_PAUSE_MS = 1000;
 const MAX_RECONNECT_MS = 30_000;
-const MAX_RUNS = 100; // for more new runs at once, for example after the computer slept, the server sends "reload"
+const MAX_RUNS = 100; // instead of more runs at once, such as after the computer slept, the server sends "reload"
 const STALE_US = 60_000_000; // failures older than this are not announced
 
 let lastId = document.body.dataset.newest || "0";
@@ -98,7 +98,7 @@ async function refresh() {
     // The server is down. The page is fetched again when the WebSocket has reconnected.
   } finally {
     busy = false;
-    // This way, rendering takes at most a fifth of the server's time, even on a slow machine.
+    // With this pause, rendering takes at most a fifth of the server's time, even on a slow machine.
     pause = Math.max(MIN_PAUSE_MS, 5 * (Date.now() - lastRefresh));
     if (refreshAgain) {
       refreshAgain = false;
@@ -142,7 +142,7 @@ function replace(part, fresh) {
   if (selector) part.querySelector(selector)?.focus({ preventScroll: true });
 }
 
-// On a narrow screen the tabs scroll; make the tab of this page visible.
+// On a narrow screen the navigation scrolls; make the entry of this page visible.
 document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 
 if ("follow" in document.body.dataset) {

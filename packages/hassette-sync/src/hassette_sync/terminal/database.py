@@ -39,7 +39,7 @@ def _configured() -> Path | None:
     try:
         settings: dict[str, object] = tomllib.loads(Path("hassette.toml").read_text("utf-8-sig"))
     except (OSError, ValueError):
-        # `hassette check` reports what is wrong with the file.
+        # Reading the history must not depend on a valid configuration. `hassette check` reports the error.
         return None
     table = settings.get("hassette")
     data_dir = cast("dict[str, object]", table).get("data_dir") if isinstance(table, dict) else None

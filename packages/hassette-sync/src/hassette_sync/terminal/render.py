@@ -1,4 +1,4 @@
-"""Render answers as text for the terminal. Tables are cut to ``width``. None means no cut."""
+"""Render answers as text for the terminal. Tables are cut to ``width``, or not cut if it is None."""
 
 from collections.abc import Iterator
 
@@ -90,7 +90,7 @@ def runs(found: tuple[Run, ...], now_us: int, width: int | None = None) -> str:
 def registrations(
     found: tuple[Registration, ...], kind: KindLabels, app: str | None = None, width: int | None = None
 ) -> str:
-    """Render handlers or jobs as a table. ``app`` is the filter; if it leaves no rows, the message names it."""
+    """Render handlers or jobs as a table. ``app`` is the filter. If no rows pass it, the message names the app."""
     if not found and app:
         return f"There are no {kind.plural} of an app {app!r}. Without --app, the {kind.plural} of all apps are listed."
     if not found:

@@ -56,7 +56,7 @@ class AccessControl:
             await self._app(scope, receive, send)
             return
         if scope["type"] == "http" and scope["method"] == "HEAD":
-            # Monitoring programs send HEAD requests, but the routes accept only GET. The server omits the body.
+            # Monitoring programs send HEAD requests, but the routes accept only GET. uvicorn sends no body for HEAD.
             scope = {**scope, "method": "GET"}
         headers = Headers(scope=scope)
         if not self._is_known_host(headers.get("host", "")):
@@ -72,8 +72,8 @@ class AccessControl:
         name = _host_name(host)
         if name in self._names:
             return True
-        # DNS rebinding needs a name in public DNS, so an IP address or a .local name is safe. It is accepted only with
-        # a token, because without a token only loopback is served.
+        # DNS rebinding needs a name in public DNS, so an IP address or a .local name is safe. Without a token, neither
+        # is accepted, because the pages are then available on loopback only.
         return self._token is not None and (name.endswith(".local") or _is_address(name))
 
     async def _check_token(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:

@@ -90,7 +90,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
 
 
 async def _answer_invalid_parameter(request: Request, error: Exception) -> Response:
-    """Answer as for a `BadQuestionError` when FastAPI has rejected a parameter."""
+    """When FastAPI has rejected a parameter, send the same response as for a `BadQuestionError`."""
     found = cast("RequestValidationError", error).errors()
     message = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in found)
     return await _answer_error(request, BadQuestionError(f"{message}."))

@@ -95,7 +95,7 @@ def _columns(timeline: Timeline, top: int, step: float) -> Iterator[PeriodColumn
 def _bar_heights(counts: Counts, top: int) -> tuple[float, float]:
     """Return the heights for the successful and for the failed runs."""
     successful = counts.total - counts.failed
-    # At least three units high, so that a single failure among many runs is visible.
+    # The bar is at least three units high, so that a single failure among many runs is visible.
     failed = max(counts.failed / top * HEIGHT, 3) if counts.failed else 0.0
     good = max(successful / top * HEIGHT, 1) if successful else 0.0
     return min(good, HEIGHT - failed), failed
@@ -114,7 +114,7 @@ def _lines(points: tuple[TimelinePoint, ...], step: float, slowest: int) -> tupl
 
 
 def _round_up(value: int) -> int:
-    """Round up to 2, 4, 10, 20, 40, 100 and so on, so that half of the number is round, too."""
+    """Round up to 2, 4, 6, 8 or 10 times a power of ten, so that half of the number is a round number, too."""
     if value <= 2:
         return 2
     magnitude = 10 ** int(math.log10(value))
@@ -162,7 +162,7 @@ def ticks(since_us: int, until_us: int, utc_offset_us: Callable[[int], int]) -> 
     step = next((step for step in steps if length / step <= 9), 365 * DAY_US)
     offset = utc_offset_us(since_us)
     first = -(-(since_us + offset) // step) * step - offset
-    # After a change to or from summer time, local midnight is an hour earlier or later.
+    # After a change to or from summer time, local midnight is an hour earlier or later in UTC.
     moments = {moment + offset - utc_offset_us(moment) for moment in range(first, until_us + HOUR_US, step)}
     return tuple(
         Tick((moment - since_us) / length * WIDTH, moment)
@@ -209,7 +209,7 @@ def heat_chart(heat: HeatMap, since_us: int, until_us: int, row: float = 18) -> 
     cells = [
         HeatBox(
             Box((cell.period_us // heat.period_length_us - first) * step, (high - cell.band) * row, step - 1, row - 1),
-            # On a logarithmic scale, so that one slow run among thousands is visible.
+            # The scale is logarithmic, so that one slow run among thousands is visible.
             1 + round((HEAT_STEPS - 1) * math.log1p(cell.count) / math.log1p(most)) if most > 1 else HEAT_STEPS,
             cell.count,
             cell.period_us,

@@ -90,7 +90,7 @@ def _render(request: Request, template: str, /, **values: Any) -> str:
         path=request.url.path,
         query=query,
         since=since,
-        # The time range for links to other lists.
+        # Links to other lists contain this time range.
         range_query=urlencode({"since": since, "until": until} if until else {"since": since}),
         now_us=at_us,
         moment=functools.partial(formatting.moment, now_us=at_us),

@@ -53,7 +53,7 @@ async def _serve(websocket: WebSocket, after: int, at_most: int | None) -> None:
     """Send to the client until it disconnects, is dropped, or the server stops; then close the connection."""
     stopping: asyncio.Event = websocket.app.state.stopping
     sending = asyncio.create_task(_send(websocket, after, at_most), name="hassette-sync live client")
-    # Clients send no messages, but a disconnect is noticed only by reading.
+    # Clients send no messages, but the server notices a disconnect only while it reads.
     disconnected = asyncio.create_task(_wait_for_disconnect(websocket), name="hassette-sync live client end")
     closing = asyncio.create_task(stopping.wait(), name="hassette-sync live closing")
     tasks = (sending, disconnected, closing)
