@@ -36,8 +36,8 @@ class ClimateGuard(App[ClimateGuardConfig]):
 
     async def watch_humidity(self, new: NewState) -> None:
         # The battery of this sensor is weak: sometimes its state is "unknown", and float() raises ValueError.
-        # The app does not handle that. The run is recorded as failed, with the value in its message, and the next
-        # reading is handled as usual. The page shows how often it happens.
+        # The app does not handle this error. The run is recorded as failed, with the value in the error message. The
+        # next reading is handled as usual. The page shows how often the run fails.
         humidity = float(new.state)
         if humidity > self.config.max_humidity:
             self.logger.warning("Humidity is too high: open a window", extra={"percent": humidity})

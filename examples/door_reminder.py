@@ -1,10 +1,10 @@
-"""Send a reminder while a door is open, again and again until it is closed."""
+"""Send a reminder every few minutes while a door is open."""
 
 from hassette_core import App, AppConfig, Job
 
 
 class DoorReminderConfig(AppConfig):
-    """The door, and how long it may be open before each reminder."""
+    """The door, and the time between two reminders."""
 
     door: str
     remind_after_s: float = 300

@@ -1,4 +1,4 @@
-"""`docs/configuration.md` names every key that there is, with the default that it has."""
+"""`docs/configuration.md` lists every key with its default."""
 
 import json
 import re
@@ -18,17 +18,17 @@ from hassette_sync.settings import WebSettings
 PAGE = Path(__file__).parents[2] / "docs/configuration.md"
 PYDANTIC = {"hassette": FrameworkSettings, "home_assistant": HomeAssistantSettings, "apps.<key>": AppEntry}
 DATACLASSES = {"executor": ExecutorSettings, "store": StoreSettings, "sync": WebSettings, "otel": OpenTelemetrySettings}
-MADE_UP = {"instance_id": "made for this home"}  # a default that is no fixed value
+MADE_UP = {"instance_id": "made for this home"}  # keys whose default is not a fixed value
 
 
 def documented(table: str) -> dict[str, str]:
-    """Return the keys of a table on the page, with their defaults."""
+    """Return the keys that the page lists for a table, with their defaults."""
     section = PAGE.read_text().partition(f"## `[{table}]`\n")[2].partition("\n## ")[0]
     return {key: default.strip("`") for key, default in re.findall(r"^\| `(\w+)` \| (.+?) \|", section, re.MULTILINE)}
 
 
 def actual(table: str) -> Iterator[tuple[str, str]]:
-    """Yield the keys that a table has, and their defaults as TOML."""
+    """Yield the keys of a table in the code, with their defaults as TOML."""
     if model := PYDANTIC.get(table):
         for name, field in model.model_fields.items():
             default = field.get_default(call_default_factory=True)

@@ -9,12 +9,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ["hassette_core", "hassette_executor", "hassette_store", "hassette_sync"]
-# Words that the glossary replaces. No public name may contain one: style has one word for one meaning.
+# The glossary has other words for these. No public name may contain one, because each meaning has only one word.
 REPLACED = {
     *("bite", "circle", "handover", "keeper", "lane", "member", "mend", "mistake", "part", "pending", "piece"),
     *("predicate", "question", "story", "thing", "word"),
 }
-# Words in names of modules that need no entry: ordinary words of programming, and names of formats and tools.
+# Words that a module's name may contain without an entry in the glossary: ordinary words of programming, and names of
+# formats and tools.
 ORDINARY = {
     *("access", "activity", "address", "application", "async", "attempts", "backoff", "backups", "cache"),
     *("callables", "charts", "check", "cli", "climate", "config", "configuration", "copy", "counter", "creation"),
@@ -44,12 +45,12 @@ def public_classes() -> set[str]:
 
 
 def words(name: str) -> list[str]:
-    """Return the words of a name in either spelling, in lower case."""
+    """Return the words of a name such as ``AppConfig`` or ``app_config``, in lower case."""
     return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
 
 
 def forms(noun: str) -> set[str]:
-    """Return the singular and the plural of a noun in either form, and some forms that do not exist."""
+    """Return the singular and the plural of a noun that is given in one of them. Some returned words do not exist."""
     return {noun, f"{noun}s", noun.removesuffix("s"), noun.removesuffix("es"), re.sub(r"ies$", "y", noun)}
 
 

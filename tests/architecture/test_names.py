@@ -1,4 +1,4 @@
-"""A public name of a class or type stands for one idea in all packages."""
+"""The public name of a class or type has one meaning in all packages."""
 
 import ast
 from collections import defaultdict

@@ -75,7 +75,7 @@ def test_package_has_a_type_marker_and_the_license(package: Path) -> None:
 @each_package
 def test_our_other_packages_are_required_as_ranges(package: Path) -> None:
     described = project(package)
-    lines = [*described["dependencies"], *sum(described.get("optional-dependencies", {}).values(), [])]  # noqa: RUF017  a handful
+    lines = [*described["dependencies"], *sum(described.get("optional-dependencies", {}).values(), [])]  # noqa: RUF017  the lists are short
 
     for line in lines:
         if line.startswith("hassette-"):
@@ -114,7 +114,7 @@ def test_lint_rule_is_ignored_only_with_a_reason(module: Path) -> None:
     asides = re.findall(r"# (?:ruff: )?noqa: ([A-Z]+\d+)(.*)", module.read_text())
     explained = {rule for rule, reason in asides if re.search(r"\w \w|\w{4}", reason)}
 
-    assert {rule for rule, _ in asides} - explained == set()  # once in a module is enough
+    assert {rule for rule, _ in asides} - explained == set()  # one reason per rule and module is enough
 
 
 def test_sql_is_in_the_store_and_in_the_queries_of_sync_alone() -> None:

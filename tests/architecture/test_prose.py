@@ -21,7 +21,7 @@ SOURCES = sorted(ROOT.glob("packages/*/src/**/*.py"))
 PROOFS = {
     "clean stop": "store/test_what_can_be_lost.py::test_clean_stop_loses_nothing",
     "SIGKILL": "store/test_what_can_be_lost.py::test_sigkill_loses_only_unwritten_batches",
-    # For the file these are the same: the process ends at any point, without a shutdown.
+    # These two have the same effect on the file as SIGKILL: the process ends at any point, without a shutdown.
     "segfault": "store/test_what_can_be_lost.py::test_sigkill_loses_only_unwritten_batches",
     "out of memory": "store/test_what_can_be_lost.py::test_sigkill_loses_only_unwritten_batches",
     "power loss": "store/test_what_can_be_lost.py::test_power_loss_never_loses_the_file",
@@ -38,7 +38,7 @@ each_page = pytest.mark.parametrize("page", PROSE, ids=lambda path: path.relativ
 
 
 def loss_table(page: Path) -> list[str]:
-    """Return the rows of a page's table of what can be lost."""
+    """Return the rows of the table of losses on a page."""
     match = re.search(r"\| event \| what is lost \|\n\|[-|]+\|\n((?:\|.+\|\n)+)", page.read_text())
     assert match is not None
     return match[1].splitlines()
@@ -50,7 +50,7 @@ def fenced(page: Path, language: str) -> list[str]:
 
 
 def events(page: Path) -> list[str]:
-    """Return the events in the table, one by one: ``disk full``, ``corrupt file``."""
+    """Return each event in the table of losses, such as ``disk full`` and ``corrupt file``."""
     cells = [re.sub(r" \(.*?\)", "", row.split("|")[1]) for row in loss_table(page)]
     return [event.strip() for cell in cells for event in cell.split(",")]
 
@@ -104,7 +104,7 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
 def test_python_examples_compile_and_complete_programs_run(page: Path, tmp_path: Path) -> None:
     for example in fenced(page, "python"):
         compile(example, page.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        if re.search(r"^(class |asyncio\.run)", example, re.MULTILINE):  # else it is a fragment of something larger
+        if re.search(r"^(class |asyncio\.run)", example, re.MULTILINE):  # any other example is not a complete program
             command = [sys.executable, "-W", "error", "-c", example]
             done = subprocess.run(
                 command, cwd=tmp_path, capture_output=True, text=True, timeout=patience(30), check=False

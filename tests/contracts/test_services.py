@@ -1,4 +1,4 @@
-"""Every long-lived component keeps the promises of `Service`: it can be stopped at any time, and started again."""
+"""Every long-lived component keeps the promises of `Service`. It can be stopped at any time and started again."""
 
 import asyncio
 import inspect
@@ -32,7 +32,7 @@ from support.sinks import FaultySink
 from support.waiting import eventually, patience
 
 Make = Callable[[Path], Any]
-"""Makes a service in a folder."""
+"""A function that creates a service, whose files are in the given folder."""
 
 
 def make_link(_: Path) -> HomeAssistantLink:
@@ -84,7 +84,7 @@ def waits(task: asyncio.Task[None]) -> bool:
 
 @asynccontextmanager
 async def serving(service: Service) -> AsyncGenerator[asyncio.Task[None]]:
-    """Run ``serve`` in a task, cancel it at the end, and expect no other end."""
+    """Run ``serve`` in a task, and cancel the task at the end. Fail if the task ends at once by itself."""
     task = asyncio.create_task(service.serve())
     await eventually(lambda: task.done() or waits(task))
     assert not task.done(), "serve() ended by itself"

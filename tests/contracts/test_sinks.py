@@ -1,4 +1,7 @@
-"""The sinks of all packages keep the promises of `RecordSink`. tests/executor/test_sinks.py tests null and memory."""
+"""The sinks of all packages keep the promises of `RecordSink`.
+
+`tests/executor/test_sinks.py` contains the same tests for `NullSink` and `MemorySink`.
+"""
 
 import gzip
 import sqlite3
@@ -46,8 +49,8 @@ def opentelemetry_case() -> Generator[SinkCase]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the name in the base class
-            """Keep the test's output clean."""
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class has this name
+            """Do nothing. The base class would print each request."""
 
     def run_ids() -> list[int]:
         spans = [

@@ -1,4 +1,4 @@
-"""Hassette with a simulated home under load, for the SIGKILL test: ``python busy_home.py DATA_DIR``.
+"""Run Hassette with a simulated home that sends many events: ``python busy_home.py DATA_DIR``. For `test_killed.py`.
 
 The configuration and its apps are in the parent folder of DATA_DIR.
 """

@@ -1,4 +1,4 @@
-"""Errors of the user and of apps: one paragraph that names the cause and the fix, and no traceback."""
+"""An error of the user or of an app is reported in one paragraph, with the cause and the fix, without a traceback."""
 
 import os
 import signal
@@ -68,7 +68,7 @@ def apps(tmp_path: Path) -> Path:
 
 
 def stopped_after(process: Process, text: str) -> str:
-    """Wait for a line with the text, stop the process, and return the line; no second line contains the text."""
+    """Wait for a line with the text, stop the process, and return the line. Fail if the output has the text twice."""
     line = process.wait_for(text)
     process.signal(signal.SIGTERM)
     assert process.end() == 0

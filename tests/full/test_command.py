@@ -17,7 +17,7 @@ def run_hassette(*arguments: str, **environment: str) -> str:
 
 
 def completions(*words: str) -> list[str]:
-    """Return ``type,text`` of each completion of the last word that bash gets."""
+    """Return the completions of the last word, as bash gets them: ``type,text``."""
     return run_hassette(
         _HASSETTE_COMPLETE="bash_complete", COMP_WORDS=" ".join(words), COMP_CWORD=str(len(words) - 1)
     ).splitlines()

@@ -30,7 +30,7 @@ JOB = JobRegistration(app="heating", instance="0", name="night", schedule="every
 
 
 def command(number: int) -> InvokeHandler | ExecuteJob:
-    """Return a command; every fifth one is a job."""
+    """Return a command. Every fifth number gives a job."""
     ready_ns = time.monotonic_ns()
     if number % 5 == 0:
         return ExecuteJob(registration=JOB, call=nothing, trigger=DueTrigger(number), ready_ns=ready_ns)

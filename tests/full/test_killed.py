@@ -12,13 +12,14 @@ from support.waiting import patience, wait_until
 
 KILLS = 20
 GRACE_US = 1_000_000
-"""A run that ended this long before the kill must be in the history: twice the flush interval.
+"""A run that ended at least this long before the kill must be in the history. The time is twice the flush interval.
 
-This is the product's promise, so it does not grow with the patience of the tests.
+The product promises this time, so it does not grow with the patience of the tests.
 """
 TICK_US = 100_000
 MAX_STARVED_US = int(patience(4) * 1_000_000)
-"""Limit of the measured delay that is added to the grace; a product that blocks the event loop must not pass."""
+"""The grace grows by the measured delay of the process, up to this limit. Without a limit, the test would accept that
+the product blocks the event loop."""
 MARGIN_US = 500_000
 HEARTBEAT_US = 5_000_000
 PROGRAM = Path(__file__).with_name("busy_home.py")
@@ -35,7 +36,7 @@ class Listener(App[AppConfig]):
         self.ticks = asyncio.create_task(self.measure_delay())
 
     async def note(self, event: StateChanged) -> None:
-        # The kernel has the line after a plain write, so a SIGKILL cannot take it back.
+        # After os.write, the kernel has the line, so the line survives a SIGKILL.
         os.write(JOURNAL, f"{{event.context.id}} {{time.time_ns() // 1000}}\\n".encode())
 
     async def measure_delay(self) -> None:
@@ -44,7 +45,8 @@ class Listener(App[AppConfig]):
             await asyncio.sleep(0.1)
             os.write(JOURNAL, f"late {{int((time.monotonic() - due) * 1e6)}} {{time.time_ns() // 1000}}\\n".encode())
 """
-"""Writes two kinds of lines: the context of an event and the end of its run, or the delay and the end of a timer."""
+"""App that writes two kinds of lines to the journal. One has the context of an event and the time at which its run
+ended. The other has ``late``, the delay of a timer, and the time at which the timer ended."""
 
 
 @pytest.mark.long
@@ -59,14 +61,15 @@ def test_sigkill_loses_no_run_older_than_a_second_and_the_session_is_marked_as_c
     graces_us: list[int] = []
     for number in range(KILLS):
         process = start(history.file.parent, program=PROGRAM)
-        # Most runs are older than the grace. The kills hit different moments of the flush interval.
+        # Wait for so many runs that most are older than the grace. The number differs for each kill, so that the kills
+        # come at different moments of the flush interval.
         _wait_for_runs(journal, more=400 + number * 7)
         process.signal(signal.SIGKILL)
         kills_us.append(time.time_ns() // 1000)
         assert process.end() == -signal.SIGKILL
         graces_us.append(_grace_us(journal, kills_us[-1]))
         _check(history, journal, kills_us, graces_us[-1])
-    # The next start marks the last killed session.
+    # The last killed session is marked as crashed by one more start.
     process = start(history.file.parent, program=PROGRAM)
     _wait_for_runs(journal, more=50)
     process.signal(signal.SIGKILL)
@@ -80,7 +83,7 @@ def test_sigkill_loses_no_run_older_than_a_second_and_the_session_is_marked_as_c
 
 def _check(history: HistoryFile, journal: Path, kills_us: list[int], grace_us: int) -> None:
     stored = {row["context_id"] for row in history.rows("SELECT context_id FROM handler_invocations")}
-    # Runs from before the previous kill were checked then, and the lost ones stay missing.
+    # Check only the runs since the previous kill. The earlier runs were checked after that kill, and some were lost.
     previous_us = kills_us[-2] if len(kills_us) > 1 else 0
     latest_us = kills_us[-1] - grace_us
     expected = [context for context, ended_us in _runs(journal) if previous_us < ended_us < latest_us]
@@ -92,7 +95,7 @@ def _check(history: HistoryFile, journal: Path, kills_us: list[int], grace_us: i
 
 
 def _grace_us(journal: Path, at_us: int) -> int:
-    """Return the grace, plus the time for which a busy machine did not let the process run before the given time."""
+    """Return the grace plus the delay before the given time, in which a busy machine did not let the process run."""
     ticks = [(int(line[1]), int(line[2])) for line in _lines(journal) if line[0] == "late"][-20:]
     if not ticks:
         return GRACE_US
@@ -101,7 +104,7 @@ def _grace_us(journal: Path, at_us: int) -> int:
 
 
 def _wait_for_runs(journal: Path, more: int) -> None:
-    """Wait for more runs, of which at least one is older than the grace."""
+    """Wait until there are this many new runs, and at least one of them is older than the grace."""
     before = len(_runs(journal))
 
     def enough() -> bool:
@@ -113,12 +116,12 @@ def _wait_for_runs(journal: Path, more: int) -> None:
 
 
 def _runs(journal: Path) -> list[tuple[str, int]]:
-    """Return the context and the time of the end of each run, in microseconds."""
+    """Return the context of each run, and the time at which the run ended, in microseconds."""
     return [(line[0], int(line[1])) for line in _lines(journal) if line[0] != "late"]
 
 
 def _lines(journal: Path) -> list[list[str]]:
     if not journal.exists():
         return []
-    # Without the last line, which may be incomplete.
+    # The last line is left out, because it may be incomplete.
     return [line.split() for line in journal.read_text(encoding="utf-8").split("\n")[:-1]]

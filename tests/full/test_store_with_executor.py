@@ -97,7 +97,7 @@ async def test_ids_rise_after_a_restart_although_the_clock_went_back(tmp_path: P
         async with DatabaseService(path) as store, CommandExecutor(store) as executor:
             ids.append((await executor.execute(invoke(nothing, listener()))).id)
         db = sqlite3.connect(path)
-        # Simulates a clock that was an hour ahead.
+        # Change the file as if the clock had been an hour ahead.
         db.execute("UPDATE sessions SET last_id = last_id + (3600000 << 21)")
         db.commit()
         db.close()

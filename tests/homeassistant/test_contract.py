@@ -1,8 +1,8 @@
-"""One suite for the simulated home and a real Home Assistant, and the list of their differences.
+"""The same tests for the simulated home and a real Home Assistant, and the list of the differences between the two.
 
-Each query goes through the code of the link (`HomeAssistantLink`, `Connection`, `Api`), except messages that the link
-never sends. In the answers, everything that differs between runs is replaced: ids, times, users, and the entity ids of
-comparable entities. `ANSWERS` contains the answers of Home Assistant 2025.4.4.
+The queries use the code of the link (`HomeAssistantLink`, `Connection`, `Api`). Only messages that the link never sends
+bypass this code. Before answers are compared, everything that differs between runs is replaced: ids, times, users, and
+the entity ids of comparable entities. `ANSWERS` contains the answers of Home Assistant 2025.4.4.
 """
 
 import json
@@ -20,7 +20,8 @@ from support.home_queries import QUERIES, HomeClient, Normaliser, connected
 pytestmark = pytest.mark.timeout(120)
 
 ANSWERS = Path(__file__).with_name("answers_2025.4.4.json")
-"""Recorded by HASSETTE_RECORD_ANSWERS=1 pytest tests/homeassistant/test_contract.py -m homeassistant."""
+"""The answers of the real Home Assistant. This command records them:
+``HASSETTE_RECORD_ANSWERS=1 pytest tests/homeassistant/test_contract.py -m homeassistant``."""
 
 # Features of Home Assistant that the simulated home does not have. Hassette uses none of them.
 KNOWN_DIFFERENCES = {
@@ -37,7 +38,7 @@ KNOWN_DIFFERENCES = {
 
 
 async def unused_features(client: HomeClient) -> dict[str, bool]:
-    """Return whether the home has each feature that Hassette does not use."""
+    """Return the features that Hassette does not use, and for each whether the home has it."""
     connection = client.link.require_connection("check features")
     can: dict[str, bool] = {}
     for command in (
@@ -98,7 +99,7 @@ async def test_simulated_home_has_only_the_known_differences(
 
 
 def table(rows: dict[str, tuple[Any, Any]]) -> str:
-    """Return a Markdown table. It shows booleans, and for longer answers whether they are the same."""
+    """Return a Markdown table. It shows boolean answers. For other answers, it shows whether the two are the same."""
     lines = ["| query | Home Assistant 2025.4.4 | simulated home |", "|---|---|---|"]
     answers = {True: "yes", False: "no"}
     for name, (real_answer, simulated_answer) in rows.items():

@@ -33,7 +33,7 @@ class RealLink:
         self.reports.append((kind, subject, detail))
 
     async def change_of(self, entity_id: str, state: str) -> StateChanged:
-        """Wait for the newest change of an entity to a state."""
+        """Wait until an entity changes to a state, and return the newest such change."""
 
         def find() -> list[StateChanged]:
             return [
@@ -138,8 +138,8 @@ async def test_link_reconnects_after_home_assistant_was_killed_and_restarted(
     await eventually(lambda: len(linked.reports) == 2, within_s=60)
     assert linked.reports[1][0] == "connection_restored"
     assert linked.link.ready.is_set()
-    # A new entity can appear after the start: Home Assistant adds its backup sensors then, unless it had saved them
-    # before it was killed. The link passes such an entity on.
+    # The link passes on new entities that appear after the startup. Home Assistant adds its backup sensors at that time
+    # if it was killed before it had saved them. So check only the events from before the end of the startup.
     started = [event.time_fired for event in linked.events if event.event_type == "homeassistant_started"]
     while_starting = [
         event.entity_id

@@ -81,7 +81,8 @@ def test_record_of_a_run_names_its_cause_and_its_effect(
     start: Any, home: MirroredHome, history: Any, ask: Callable[..., Any]
 ) -> None:
     before = home.state("input_boolean.test_1")["state"]
-    # An earlier test may have left both booleans equal. Then the call would not change anything.
+    # The app will copy the toggled state of the first boolean to the second one. If the second boolean already had this
+    # state, the call would change nothing.
     home.post(f"/api/services/input_boolean/turn_{before}", entity_id="input_boolean.test_2")
     process = start("run")
     process.wait_for("mirror started")

@@ -1,7 +1,7 @@
-"""All joins between the packages, stated for the type checker. Nothing here runs.
+"""All joins between the packages, for the type checker. The code of this module is never run.
 
-The executor, the store and sync do not import each other's counterparts, so no other file would notice a mismatch
-(docs/adr/0002-dependency-direction.md). `test_joins.py` proves that this file does.
+The two sides of a join are in different packages that do not import each other (docs/adr/0002-dependency-direction.md).
+Only in this file, the type checker finds a mismatch between them. `test_joins.py` proves that it does.
 """
 
 from pathlib import Path
@@ -35,7 +35,7 @@ from hassette_sync.live import LiveFeed, LiveRow, LiveSnapshot, MemoryFeed, NoFe
 from hassette_sync.plugin import create_service
 from hassette_sync.web.service import WebService
 
-# Executor to store: records, by their shape.
+# The store accepts records by their shape, and does not import the classes of the executor.
 
 
 def the_store_accepts_a_batch_of_the_executor(batch: Batch) -> BatchRow:
@@ -60,7 +60,7 @@ def the_executor_accepts_the_database(database: DatabaseService) -> CommandExecu
     return CommandExecutor(database)
 
 
-# All packages to core: lifecycle.
+# Core starts and stops the services of all packages.
 
 
 def core_accepts_these_services(
@@ -82,7 +82,7 @@ def the_database_is_the_sink_service_that_core_expects(database: DatabaseService
     return database
 
 
-# Core to sync: the present state.
+# Sync shows the present state, which core provides.
 
 
 def the_live_view_of_core_is_a_live_feed(view: LiveView) -> LiveFeed:

@@ -1,4 +1,4 @@
-"""`joins.py` type-checks today, and would not if one side of a join renamed something."""
+"""`joins.py` has no type errors. A rename on only one side of a join would cause an error."""
 
 import json
 import re
@@ -12,8 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 JOINS = Path("tests/typing/joins.py")
 
-# A definition to rename on one side only, and the statement of joins.py that must then fail. A definition is a class
-# with the text that begins one of its members; the file may move.
+# Each entry has a member of a class that is renamed on one side only, and the function of joins.py in which pyright
+# must then find an error. The member is found by its package, its class and the text with which it begins, so the
+# class may move to another file.
 RENAMES = {
     "Batch.skipped": ("hassette_executor", "skipped: tuple", "the_store_accepts_a_batch_of_the_executor"),
     "SkipRow.reason": ("hassette_store", "reason(self)", "the_store_accepts_a_batch_of_the_executor"),
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    """A copy of all files that pyright reads, to be changed."""
+    """A copy of all files that pyright reads. A test can change the copy."""
     for source in ROOT.glob("packages/*/src"):
         shutil.copytree(source, tmp_path / source.relative_to(ROOT), ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / JOINS).parent.mkdir(parents=True)
@@ -51,12 +52,12 @@ def failing_statements(workspace: Path) -> set[str]:
 
 
 def enclosing_statement(lines: list[str]) -> str:
-    """Return the name of the last function that begins in the lines, or the last line without a function."""
+    """Return the name of the last function that begins in the lines. If there is none, return the last line."""
     return next((match[1] for line in reversed(lines) if (match := re.match(r"def (\w+)", line))), lines[-1])
 
 
 def file_of(workspace: Path, package: str, class_name: str) -> tuple[Path, int]:
-    """Return the file that defines a class, and the place of the class in its text."""
+    """Return the file that defines a class, and the position of the class in the text of the file."""
     definition = re.compile(rf"^class {class_name}\b", re.MULTILINE)
     found = [
         (path, match.start())

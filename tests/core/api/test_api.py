@@ -135,7 +135,7 @@ async def test_call_without_a_connection_is_recorded() -> None:
 
 @pytest.mark.parametrize("name", ["self", "domain", "service", "target", "data", "return_response"])
 async def test_field_of_any_name_can_be_sent_in_data(home: ApiHome, name: str) -> None:
-    # light.turn_off has no such field: Home Assistant's refusal shows that it arrived as a field of the service.
+    # light.turn_off has no field of this name. The error shows that the name was sent as a field of the service.
     with pytest.raises(CallFailedError, match=rf"extra keys not allowed @ data\['{name}'\]"):
         await home.api.call_service("light", "turn_off", target="light.hall", data={name: "x"})
     assert home.recorded[0].data == f'{{"{name}":"x"}}'
@@ -144,12 +144,12 @@ async def test_field_of_any_name_can_be_sent_in_data(home: ApiHome, name: str) -
 @pytest.mark.parametrize("name", ["self", "domain", "service"])
 async def test_field_named_like_a_positional_parameter_can_be_a_keyword(home: ApiHome, name: str) -> None:
     with pytest.raises(CallFailedError, match=rf"extra keys not allowed @ data\['{name}'\]"):
-        await home.api.call_service("light", "turn_off", target="light.hall", **{name: "x"})  # pyright: ignore[reportArgumentType]  names are not known here
+        await home.api.call_service("light", "turn_off", target="light.hall", **{name: "x"})  # pyright: ignore[reportArgumentType]  the type checker does not know the name
 
 
 async def test_data_and_keywords_are_merged(home: ApiHome) -> None:
     await home.api.call_service("notify", "notify", data={"target": ["alex"]}, title="Hall", message="The door is open")
-    await home.api.get_states()  # its answer comes after the event
+    await home.api.get_states()  # the answer arrives after the event of the first call
     (call,) = [event.data for event in home.events if event.event_type == "call_service"]
     assert call["service_data"] == {"target": ["alex"], "title": "Hall", "message": "The door is open"}
 

@@ -44,5 +44,5 @@ async def test_example_apps_of_the_documentation_run_with_its_settings(app_dir: 
 
 async def test_script_that_tries_an_app_out_works() -> None:
     *_, text = blocks("python")
-    # In a thread, because the script calls asyncio.run.
+    # The script runs in a thread, because it calls asyncio.run, which fails while this thread runs an event loop.
     await asyncio.to_thread(exec, compile(text, "writing-apps.md", "exec"), {"__name__": "__main__"})

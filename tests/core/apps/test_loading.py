@@ -65,7 +65,7 @@ def test_broken_app_does_not_affect_the_others(app_dir: AppDirectory) -> None:
 
 
 def test_module_that_cannot_be_looked_up_does_not_affect_the_others(app_dir: AppDirectory) -> None:
-    """A name that is too long for any file fails for every user, root included, like an unreadable directory."""
+    """An unreadable directory has no effect for root. A name that is too long for a file fails for every user."""
     app_dir.write("good", GOOD)
     broken = entry("a" * 300, "X")
     loaded, failed = load(app_dir.path, broken=broken, lamp=entry("good", "Good", config={"light": "light.a"}))
@@ -293,5 +293,5 @@ def test_loading_again_reads_edited_modules(app_dir: AppDirectory) -> None:
 
 @pytest.fixture(autouse=True)
 def restore_imports(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", list(sys.path))  # loading appends to it
+    monkeypatch.setattr(sys, "path", list(sys.path))  # load_apps() changes sys.path
     monkeypatch.delitem(sys.modules, "shared", raising=False)

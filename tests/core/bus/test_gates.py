@@ -56,7 +56,7 @@ def test_debounce_always_passes_the_last_event_of_each_burst_and_counts_the_othe
         times.append(at)
         gate.gate.offer(delivery(number))
     gate.clock.advance(10)
-    # The definition: an event passes if the next one comes at least one second later.
+    # The definition of debounce: an event passes if the next event arrives at least one second later.
     last = len(times) - 1
     expected = [
         (number, time / 1000 + 1.0)

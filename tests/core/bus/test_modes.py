@@ -1,4 +1,4 @@
-"""Modes: an event while the handler still runs; and handlers that run once."""
+"""Each mode handles an event that arrives while the handler still runs. With ``once``, a handler runs once."""
 
 import asyncio
 from typing import Any
@@ -128,7 +128,7 @@ async def test_cancelling_a_queue_counts_waiting_runs_and_retires_after_the_last
 
 
 async def test_stopping_bus_starts_no_waiting_run(home: Home, slow: Slow) -> None:
-    """A run that starts during the grace period would be cancelled soon, or rejected by a stopped executor."""
+    """If a waiting run started while the bus stops, it would be cancelled, or a stopped executor would reject it."""
     home.bus.on_state_change(slow.handler, "light.hall", mode="queued")
     for state in ("a", "b", "c"):
         home.change("light.hall", state)
@@ -238,7 +238,7 @@ async def test_debounced_once_listener_runs_once(home: Home, slow: Slow) -> None
 async def test_timer_does_not_inherit_the_execution_of_the_handler_that_set_it(
     home: Home,
 ) -> None:
-    """A timer that inherits a handler's context would attach log lines to a run that has ended."""
+    """If a timer inherited the handler's context, log lines would be attached to a run that has ended."""
     from hassette_executor.running.execution import current_execution
 
     seen: list[object] = []

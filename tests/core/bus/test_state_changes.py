@@ -171,7 +171,7 @@ async def test_cancelled_subscription_gets_no_event_and_is_retired(home: Home) -
     await home.records(0)
     assert not subscription.active
     assert await home.retired() == ["nothing"]
-    home.bus.on_state_change(nothing, "light.hall")  # its name is free again
+    home.bus.on_state_change(nothing, "light.hall")  # the name is free again
 
 
 async def test_listener_cancelled_by_another_during_the_same_event_is_not_run(home: Home) -> None:
@@ -276,7 +276,7 @@ async def test_duplicate_name_is_rejected_with_a_free_one(home: Home) -> None:
     home.bus.on_state_change(nothing, "light.hall", name="nothing_2")
     with pytest.raises(RegistrationError, match='name="nothing_3"'):
         home.bus.on_state_change(nothing, "light.hall")
-    home.bus.on_state_change(nothing, "light.porch")  # another topic is another key
+    home.bus.on_state_change(nothing, "light.porch")  # the same name is free for another topic
 
 
 async def test_attribute_without_a_name_is_rejected(home: Home) -> None:

@@ -135,7 +135,7 @@ async def test_check_online_reports_the_reason_if_there_is_no_connection(
     async with SimulatedHome(speed=0) as home:
         url = home.url.replace("http:", f"{scheme}:")
         if scheme == "http":
-            await home.stop()  # its port is free now
+            await home.stop()  # then the server refuses connections to this port
         assert await check_online(url, "a-token", monkeypatch, timeout_s=2) == 1
     (sentence,) = capsys.readouterr().err.splitlines()
     assert [word for word in words if word not in sentence] == []

@@ -19,7 +19,7 @@ metadata.entry_points = lambda **wanted: () if ours(**wanted) else entry_points(
 
 
 def run_demo(folder: Path) -> subprocess.CompletedProcess[str]:
-    # Hide the other packages from the process, in case they are installed.
+    # If the other packages are installed, hide their plugins from the process.
     (folder / "sitecustomize.py").write_text(HIDE_PLUGINS, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     command = [Path(sys.executable).parent / "hassette", "demo", "--data-dir", folder / "data"]

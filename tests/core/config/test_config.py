@@ -259,7 +259,7 @@ def test_two_contradicting_variables_are_both_named_in_any_order(
         monkeypatch.setenv(name, value)
     assert problem(file, "") == (
         f"HASSETTE__{setting} and HASSETTE__{below} in the environment contradict each other: the first makes {key} a"
-        " value, the second a table. Remove one of them."
+        " value, and the second makes it a table. Remove one of them."
     )
 
 

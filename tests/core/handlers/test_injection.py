@@ -111,7 +111,7 @@ async def test_none_is_passed_where_the_annotation_allows_it(home: Home) -> None
 
 
 async def number_or_none(value: Annotated[int | float | None, Attr("nope")]) -> None: ...
-async def optional_number(value: Optional[Annotated[Union[int, float], Attr("nope")]]) -> None: ...  # noqa: UP007, UP045  as some write it
+async def optional_number(value: Optional[Annotated[Union[int, float], Attr("nope")]]) -> None: ...  # noqa: UP007, UP045  the older syntax also works
 async def none_first(value: Annotated[None | str | int, Attr("nope")]) -> None: ...  # noqa: RUF036
 async def whole_event(event: Event) -> None: ...
 async def any_event(event: Event | StateChanged | None) -> None: ...
@@ -186,7 +186,7 @@ async def test_parameter_that_needs_a_state_change_is_rejected_for_other_events(
 ) -> None:
     with pytest.raises(RegistrationError, match="which only a state change can fill in"):
         home.bus.on_event(handler, "button")
-    home.bus.on_event(handler, "state_changed")  # a state change
+    home.bus.on_event(handler, "state_changed")  # this event type is a state change
 
 
 async def test_parameter_with_a_default_may_be_annotated_with_anything(home: Home) -> None:

@@ -43,8 +43,8 @@ def test_address_of_the_websocket_api_is_derived(url: str, clean: str, websocket
         ("http://host:99999", "with a valid host, and a port from 1 to 65535", "http://host:99999"),
         ("http://[::1", "with a valid host, and a port from 1 to 65535", "http://[::1"),
         ("http://host:0", "with a port from 1 to 65535", "http://host:0"),
-        ("http://host/?kiosk", "without a ? and a #", "http://host/?…"),
-        ("http://host/#lovelace", "without a ? and a #", "http://host/#…"),
+        ("http://host/?kiosk", "without a ? or #", "http://host/?…"),
+        ("http://host/#lovelace", "without a ? or #", "http://host/#…"),
     ],
 )
 def test_invalid_address_is_refused_with_a_valid_form_and_an_example(url: str, expected: str, shown: str) -> None:

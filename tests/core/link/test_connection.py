@@ -19,7 +19,7 @@ Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 @asynccontextmanager
 async def server(talk: Talk | None) -> AsyncIterator[str]:
-    """Serve one conversation at ``/api/websocket``. None: the path does not exist."""
+    """Serve a conversation at ``/api/websocket``. If ``talk`` is None, this path does not exist."""
 
     async def converse(request: web.Request) -> web.WebSocketResponse:
         assert talk is not None
@@ -43,7 +43,7 @@ async def server(talk: Talk | None) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def connected_to(talk: Talk) -> AsyncIterator[Connection]:
-    """Connect to a server that holds a conversation."""
+    """Connect to a server that runs ``talk`` with its client."""
     limit = asyncio.timeout(patience(10))
     async with limit, server(talk) as url, Connection(parse_address(url), "token") as connection:
         yield connection

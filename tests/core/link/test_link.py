@@ -65,7 +65,7 @@ async def test_link_waits_for_an_absent_home_assistant_and_connects_when_it_star
     caplog.set_level(logging.INFO)
     home = SimulatedHome(speed=0)
     await home.start()
-    await home.stop()  # the port is known now, and free
+    await home.stop()  # the home keeps its port number for the next start
     linked = make_linked(home)
     async with linked.link as link:
         await eventually(lambda: link.problem)
@@ -83,7 +83,7 @@ async def test_link_waits_for_an_absent_home_assistant_and_connects_when_it_star
 
 
 class Attempts:
-    """Replaces the link's waits by short ones, and counts them."""
+    """Replaces each wait of the link by a short one, and counts the waits."""
 
     def __init__(self, enough: int) -> None:
         self.left = enough
@@ -111,7 +111,7 @@ async def test_repeated_failures_of_the_first_connection_are_logged_once_and_not
 
 
 async def test_wait_grows_if_connections_break_at_once(make_linked: MakeLinked, home: SimulatedHome) -> None:
-    """Otherwise the link would fetch all states twice a second."""
+    """If the wait did not grow, the link would fetch all states twice a second."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -202,7 +202,7 @@ async def test_call_whose_connection_is_lost_raises_and_is_not_cancelled(linked:
 
 
 async def test_cancelled_caller_does_not_end_the_connection(linked: LinkedHome) -> None:
-    """hass-client stops listening when the result of a cancelled future arrives."""
+    """hass-client stops reading messages when the result of a cancelled command arrives. The link prevents this."""
     linked.home.hang()
     calling = asyncio.create_task(linked.api.call_service("light", "turn_on", target="light.hall"))
     while not calling.cancelling():

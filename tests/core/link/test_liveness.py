@@ -64,7 +64,7 @@ async def test_blocked_event_loop_does_not_count_as_silence() -> None:
         asyncio.get_running_loop().call_later(0.005, reader.put_nowait, None)
         asyncio.get_running_loop().call_soon(time.sleep, 0.1)
         await reader.get()
-        await asyncio.sleep(0)  # a real answer needs some turns of the event loop to be read
+        await asyncio.sleep(0)  # the event loop also needs several turns to read a real answer
         answered += 1
         if answered == 3:
             answer.set()

@@ -51,7 +51,7 @@ async def test_stop_does_not_wait_for_the_task_that_calls_it() -> None:
     async def stopper() -> None:
         stopped.append(await tasks.stop(5))
 
-    await tasks.start(stopper(), ignore)  # a stop that waits for itself would fail at the time limit of the test
+    await tasks.start(stopper(), ignore)  # if stop() waited for this task, the test would exceed its time limit
     assert stopped == [0]
 
 

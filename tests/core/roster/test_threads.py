@@ -46,7 +46,7 @@ async def test_registration_in_a_thread_is_rejected_and_leaves_nothing_behind(
     registered = [registration.name for batch in home.sink.batches for registration in batch.registered]
     assert registered == ["in_a_thread"]
 
-    # The name is still free: the registration works in an async handler.
+    # The rejected registration did not take the name, so an async handler can still use it.
     home.bus.on_event(on_the_loop, "second")
     home.fire("second")
     assert [record.status for record in await home.records(2)] == [Status.ERROR, Status.SUCCESS]

@@ -41,7 +41,7 @@ async def test_job_that_is_due_again_while_it_starts_does_not_block_the_loop() -
         AppScheduler(planner, "app", "one").run_every(nothing, 0.001, mode="parallel")
         clock.slow = True
         clock.stall(0.001)
-        clock.advance(0)  # a loop that never returns would fail here, at the test's time limit
+        clock.advance(0)  # if this never returned, the test would exceed its time limit
         clock.slow = False
         assert clock.waiting == 1
 
@@ -90,7 +90,7 @@ async def test_clock_set_back_delays_a_job_until_its_time_comes(home: Home) -> N
 
 
 async def test_jobs_are_planned_again_after_a_clock_was_years_ahead(home: Home) -> None:
-    """A Raspberry Pi without a battery may start in 2040 and get the date from the network."""
+    """A computer without a battery for its clock may start with a date in 2040, and get the real date later."""
     home.clock.step(14 * 365 * 24 * HOUR)
     job = home.scheduler.run_daily(nothing, time(12, 30))
     home.clock.step(-14 * 365 * 24 * HOUR)
@@ -109,7 +109,7 @@ async def test_clock_set_forward_by_decades_counts_a_bounded_number_of_misfires(
 
 async def test_drifting_clock_starts_no_run_early(home: Home) -> None:
     home.scheduler.run_once(nothing, NOON + timedelta(seconds=30))
-    home.clock.step(-0.5)  # too little to count as set
+    home.clock.step(-0.5)  # such a small step does not count as setting the clock
     await home.pass_time(30)
     await home.records(0)
     await home.pass_time(0.5)

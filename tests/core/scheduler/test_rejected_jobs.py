@@ -79,7 +79,8 @@ async def test_option_that_can_never_work_is_rejected_by_name(
 async def test_error_for_a_naive_datetime_in_the_past_contains_the_time_zone(
     home: Home, method: str, arguments: Any, advice: str
 ) -> None:
-    # The machine is in UTC and the home in Berlin: ten minutes from now by the machine is in the past for the home.
+    # The machine uses UTC, and the home uses the time of Berlin. `soon` is ten minutes from now in UTC. As a time of
+    # Berlin, it is in the past.
     soon = (home.clock.now() + timedelta(minutes=10)).replace(tzinfo=None)
     with pytest.raises(RegistrationError) as refused:
         getattr(home.scheduler, method)(nothing, *arguments, soon)

@@ -12,7 +12,7 @@ from hassette_core.scheduler.place import Place
 from hassette_core.scheduler.schedules import Calendar, Cron, Daily, Interval, Once, Sun
 
 BERLIN = Place(zone=ZoneInfo("Europe/Berlin"), latitude=52.5, longitude=13.4)
-# Half an hour of summer time; clocks that change at midnight; a skipped day; no clock changes.
+# Lord Howe changes its clocks by half an hour, Havana at midnight. Apia skipped a day. UTC has no clock changes.
 ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Havana", "Pacific/Apia", "UTC"]
 places = st.builds(lambda name: Place(zone=ZoneInfo(name), latitude=40.0, longitude=10.0), st.sampled_from(ZONES))
 moments = st.integers(0, 19 * 365 * 86_400).map(lambda s: datetime(2011, 1, 1, tzinfo=UTC) + timedelta(seconds=s))
@@ -47,7 +47,7 @@ def test_next_run_is_always_later_and_there_is_no_run_in_between(
     assert found is not None
     assert found > moment
     assert found.tzinfo is UTC
-    # The result is the same for every earlier moment: a plan does not depend on the time of planning.
+    # There is no run between `moment` and `found`, so every moment between them has the same next run.
     between = moment + (found - moment) / 2
     assert schedule.next_after(between, place) == found
 
@@ -59,7 +59,7 @@ def test_daily_job_always_runs_exactly_once_on_every_local_day(at: time, moment:
     for _ in range(20):
         moment = schedule.next_after(moment, place)  # type: ignore[assignment]
         days.append(moment.astimezone(place.zone).date())
-    # Samoa crossed the date line and skipped 30 December 2011. The run of that day is at the first minute of the next.
+    # Samoa crossed the date line and skipped 30 December 2011. The run of this day is in the first minute of the 31st.
     skipped = date(2011, 12, 30) if place.zone == ZoneInfo("Pacific/Apia") else None
     expected = [days[0] + timedelta(days=number) for number in range(20)]
     assert days == [day if day != skipped else day + timedelta(days=1) for day in expected]
@@ -67,7 +67,7 @@ def test_daily_job_always_runs_exactly_once_on_every_local_day(at: time, moment:
 
 @pytest.mark.parametrize("schedule", [Daily(time(2, 30)), Cron("30 2 * * *"), Cron("0 30 2 * * *")])
 def test_skipped_local_time_runs_right_after_the_gap(schedule: Calendar) -> None:
-    # Berlin, 29 March 2026: 02:00 is followed by 03:00.
+    # In Berlin, the clock changes from 02:00 to 03:00 on 29 March 2026.
     found = schedule.next_after(utc("2026-03-28 12:00"), BERLIN)
     assert found == utc("2026-03-29 01:00")
     assert found.astimezone(BERLIN.zone).time() == time(3, 0)
@@ -76,11 +76,11 @@ def test_skipped_local_time_runs_right_after_the_gap(schedule: Calendar) -> None
 
 @pytest.mark.parametrize("schedule", [Daily(time(2, 30)), Cron("30 2 * * *"), Cron("0 30 2 * * *")])
 def test_repeated_local_time_runs_once_the_first_time(schedule: Calendar) -> None:
-    # Berlin, 25 October 2026: 02:00 to 03:00 is shown twice.
+    # In Berlin, the hour from 02:00 to 03:00 occurs twice on 25 October 2026.
     first = schedule.next_after(utc("2026-10-24 12:00"), BERLIN)
     assert first == utc("2026-10-25 00:30")
     assert schedule.next_after(first, BERLIN) == utc("2026-10-26 01:30")
-    # A plan made between the two times does not run at the second one, either.
+    # A job that is planned between the first and the second 02:30 does not run at the second 02:30.
     assert schedule.next_after(utc("2026-10-25 01:15"), BERLIN) == utc("2026-10-26 01:30")
 
 
@@ -96,7 +96,7 @@ def runs(expression: str, since: str, until: str) -> list[datetime]:
 
 @pytest.mark.parametrize("expression", ["*/10 * * * *", "0 */10 * * * *"])
 def test_cron_job_with_a_star_follows_the_clock_in_a_repeated_hour(expression: str) -> None:
-    # 02:10 to 02:50, then 02:00 to 02:50 again
+    # The 11 runs are at 02:10 to 02:50, and in the repeated hour at 02:00 to 02:50.
     assert len(runs(expression, "2026-10-25 00:00", "2026-10-25 02:00")) == 11
 
 
@@ -131,7 +131,7 @@ def test_cron_expression_that_never_matches_is_rejected(expression: str) -> None
         (Sun("sunset"), 86_400),
         (Cron("* * * * *"), 60),
         (Cron("* * * * * *"), 1),
-        (Cron("*/7 * * * *"), 240),  # from 56 to the full hour
+        (Cron("*/7 * * * *"), 240),  # from minute 56 to the full hour
         (Cron("55 23,0 * * *"), 3_600),
         (Cron("0 7 * * MON-FRI"), 86_400),
         (Cron("0 0 1 * *"), 29 * 86_400),
@@ -145,10 +145,10 @@ def test_shortest_gap_is_the_least_time_between_runs(schedule: Interval | Calend
 def test_sunset_depends_on_the_location() -> None:
     found = Sun("sunset").next_after(utc("2026-06-21 12:00"), BERLIN)
     assert found is not None
-    assert abs(found - utc("2026-06-21 19:33")) < timedelta(minutes=2)  # timeanddate.com: 21:33 local
+    assert abs(found - utc("2026-06-21 19:33")) < timedelta(minutes=2)  # timeanddate.com gives 21:33 local time
     sunrise = Sun("sunrise", timedelta(minutes=-30)).next_after(utc("2026-06-21 12:00"), BERLIN)
     assert sunrise is not None
-    assert abs(sunrise - utc("2026-06-22 02:13")) < timedelta(minutes=2)  # 04:43 local, half an hour before
+    assert abs(sunrise - utc("2026-06-22 02:13")) < timedelta(minutes=2)  # sunrise is at 04:43 local time
 
 
 @pytest.mark.parametrize("longitude", [-170.0, -120.0, 0.0, 120.0, 175.0])

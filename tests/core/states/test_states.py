@@ -82,7 +82,7 @@ def test_fetch_during_changes_always_ends_in_the_newest_states(
     answered_after: int,
     after: list[tuple[str, str | None]],
 ) -> None:
-    """Home Assistant answers between the changes; the cache loads the answer after all of `during`."""
+    """Home Assistant answers after some changes of `during`. The cache loads the answer after all of these changes."""
     truth: dict[str, str] = {}
 
     def happen(changes: list[tuple[str, str | None]]) -> None:

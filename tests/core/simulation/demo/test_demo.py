@@ -1,4 +1,4 @@
-"""The demonstration: how it ends, and the count of its runs."""
+"""The end of a demo, and the count of its failed runs."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ class FailingFramework(Hassette):
     """A framework that fails while it starts."""
 
     async def run(self) -> None:
-        await asyncio.sleep(0)  # the other tasks of the demonstration have started
+        await asyncio.sleep(0)  # lets the other tasks of the demo start
         raise StartFailedError("bus", "no")
 
 
@@ -42,7 +42,7 @@ async def test_every_failure_is_counted_once_also_during_the_shutdown(late: int)
         following = asyncio.create_task(counter.follow(executor.feed))
         await executor.execute(failing_run())
         await executor.execute(failing_run())
-        while counter.failures.total() < 2:  # noqa: ASYNC110  the counter notifies of no count
+        while counter.failures.total() < 2:  # noqa: ASYNC110  the counter has no event to wait for
             await asyncio.sleep(0)
         following.cancel()
         await asyncio.wait({following})

@@ -26,7 +26,7 @@ def test_user_without_a_name_has_a_data_directory(error: Exception) -> None:
 
 @pytest.fixture
 def result(tmp_path: Path) -> DemoResult:
-    """A demonstration that has ended, with one recorded run."""
+    """A demo that has ended, with one recorded run."""
     return DemoResult(
         data_dir=tmp_path,
         accounting=replace(CommandExecutor().accounting(), executed=1, persisted=1),

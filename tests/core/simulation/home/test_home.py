@@ -45,7 +45,7 @@ def test_same_seed_leads_to_the_same_activity_and_another_seed_to_another() -> N
 
 @pytest.mark.parametrize("seed", range(5))
 def test_fifteen_minutes_have_a_change_for_every_example_app(seed: int) -> None:
-    """Fifteen seconds of the demo: motion that ends, a door that stays open, a heated room with an open window."""
+    """In fifteen seconds of the demo, motion ends, a door stays open, and a window is open in a heated room."""
     seen = simulate(seed, 900)
 
     def when(entity_id: str, state: str) -> list[float]:
@@ -150,7 +150,7 @@ async def test_load_generator_keeps_the_given_rate() -> None:
     began = loop.time()
     running = asyncio.create_task(load.run())
     async with asyncio.timeout(patience(10)):
-        while load.sent < 300:  # noqa: ASYNC110  it notifies of no count
+        while load.sent < 300:  # noqa: ASYNC110  the load has no event to wait for
             await asyncio.sleep(0.01)
     took = loop.time() - began
     running.cancel()

@@ -41,7 +41,8 @@ def check(file: Path, online: bool, timeout_s: float) -> int:
         click.echo(f"ok      {app.app_key}.{app.instance}: {app.app_class.__name__}")
     for app in failed:
         click.echo(f"failed  {redact(str(app.error))}", err=True)
-    Hassette(config)  # this starts nothing, but plugins check their tables, and the address is parsed
+    # Creating the framework starts nothing, but it parses the address, and each plugin checks its table.
+    Hassette(config)
     if online:
         click.echo(asyncio.run(_connect(config, timeout_s)))
     if failed:

@@ -20,7 +20,9 @@ STOP_BUDGET_S = 9.0
 
 
 def default_data_dir(get_user: Callable[[], str] = getpass.getuser) -> Path:
-    """Return a temporary directory for the current user, because other users may run the demo on the same machine.
+    """Return a directory for the history of the demo, in the system's temporary directory.
+
+    The directory's name contains the name of the user, because several users may run the demo on one machine.
 
     Args:
         get_user: Returns the name of the user.
@@ -33,7 +35,9 @@ def default_data_dir(get_user: Callable[[], str] = getpass.getuser) -> Path:
 
 
 @click.command()
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Directory of the history; by default temporary.")
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="Directory of the history; by default a temporary directory."
+)
 @click.option("--seconds", type=FiniteRange(min=0, min_open=True), help="Stop after this time.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the page; 0 for any free port.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed; the same seed gives the same events.")
@@ -48,7 +52,7 @@ def default_data_dir(get_user: Callable[[], str] = getpass.getuser) -> Path:
     "--events-per-second", type=FiniteRange(min=0), default=0.0, show_default=True, help="Additional events, as load."
 )
 @click.option(
-    "--config", type=click.Path(path_type=Path), help="Configuration whose apps run in place of the examples."
+    "--config", type=click.Path(path_type=Path), help="Configuration file whose apps replace the example apps."
 )
 def demo(
     data_dir: Path | None,

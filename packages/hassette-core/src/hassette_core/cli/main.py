@@ -20,7 +20,7 @@ TELEMETRY_MISSING = 'hassette telemetry needs more packages; install them with: 
 
 
 class Commands(click.Group):
-    """Commands of core and plugins. Each command is imported only when needed, because some import large libraries.
+    """Commands of core and plugins. A command is imported only when needed, because some import large libraries.
 
     Args:
         plugin_commands: Returns the entry points of plugins' commands by name.
@@ -120,14 +120,18 @@ def execute(
 
 
 class _ForwardingCommand(click.Command):
-    """Command that passes its arguments to a function of a plugin, which may also complete them in a shell."""
+    """Command that passes its arguments to a function of a plugin. The function may also offer shell completion."""
 
     def __init__(self, *args: Any, function: installed.PluginCommand, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._function = function
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the words that can follow. click asks here for an option, and the argument ``argv`` asks here, too."""
+        """Return the words that can complete ``incomplete``.
+
+        click calls this method if ``incomplete`` is an option. If it is an argument, `_forwarding_command` makes click
+        call this method, too.
+        """
         if not isinstance(self._function, installed.CompletingPluginCommand):
             return []
         words = self._function.complete(ctx.params["argv"], incomplete)
@@ -153,7 +157,7 @@ def _failing_command(name: str, short_help: str, message: str, code: ExitCode) -
 
 
 def _forwarding_command(name: str, short_help: str, function: Callable[[Sequence[str]], int]) -> click.Command:
-    """Return a command that passes all arguments after its name to a function, including ``--help``."""
+    """Return a command that passes all arguments after its name, including ``--help``, to a function."""
 
     def call(argv: tuple[str, ...]) -> int:
         return function(argv)

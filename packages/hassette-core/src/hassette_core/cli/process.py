@@ -16,7 +16,7 @@ from hassette_executor import HassetteError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 EXIT_LIMIT_S = 3.0
-"""Seconds that hung threads get to end before the process exits."""
+"""Seconds that the process waits for hung threads before it exits."""
 SWITCH_INTERVAL_S = 0.0005
 """Seconds that a thread may keep the interpreter lock while another thread waits for it
 (docs/adr/0014-switch-interval.md)."""
@@ -45,9 +45,9 @@ def exit_code_for(error: Exception) -> ExitCode:
 def run_to_the_end(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run the coroutine, and make sure that the process exits afterwards.
 
-    A hung thread that app code started, for example with ``asyncio.to_thread``, cannot be stopped, and Python would
-    wait for it. Then systemd or Docker would kill the process, and a clean stop would look like a crash. Threads of
-    sync handlers are daemon threads, and Python does not wait for them.
+    App code can start threads, for example with ``asyncio.to_thread``. If such a thread hangs, it cannot be stopped,
+    and Python would wait for it. Then systemd or Docker would kill the process, and a clean stop would look like a
+    crash. Python does not wait for the threads of sync handlers, because they are daemon threads.
 
     This function also sets the switch interval of the process, so that threads yield to the event loop after half a
     millisecond.
@@ -74,12 +74,13 @@ def stop_on_signals(request_stop: Callable[[str], None], budget_s: float) -> Gen
 
     Args:
         request_stop: Called on the event loop with the name of the signal.
-        budget_s: Seconds for the stop. If the stop takes more than `EXIT_LIMIT_S` longer, the process is ended.
+        budget_s: Time limit of the stop, in seconds. The process is ended `EXIT_LIMIT_S` after this limit.
     """
     loop = asyncio.get_running_loop()
     received: list[int] = []
 
-    # loop.add_signal_handler is not used: while a handler blocks the event loop, a second signal would have no effect.
+    # loop.add_signal_handler is not used, because it calls `receive` on the event loop. While the handler of an app
+    # blocks the event loop, a second signal would have no effect.
     def receive(number: int, _frame: FrameType | None) -> None:
         received.append(number)
         name = signal.Signals(number).name
@@ -108,7 +109,7 @@ def _end_within(seconds: float, code: int) -> None:
         )
         _end_now(code, f"ended without waiting for hung threads: {names or 'the event loop'}")
 
-    never = threading.Event()  # it is never set; the daemon thread ends together with the process
+    never = threading.Event()  # this event is never set; the daemon thread ends together with the process
     threading.Thread(target=end, name="end of the process", daemon=True).start()
 
 

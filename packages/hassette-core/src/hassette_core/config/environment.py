@@ -12,7 +12,7 @@ from hassette_core.errors import ConfigError
 
 PREFIX = "HASSETTE__"
 TOKEN_KEYS = frozenset({"token"})
-"""Keys whose values are always read as text, even if they look like a number. The values are secrets."""
+"""Keys whose values are secrets. These values are always read as text, even if they look like numbers."""
 
 
 def variable_for(path: tuple[str, ...]) -> str:
@@ -21,7 +21,7 @@ def variable_for(path: tuple[str, ...]) -> str:
 
 
 def set_by(path: tuple[str, ...]) -> str | None:
-    """Return the variable that sets the key at the given path, or a key below it; None if no variable does."""
+    """Return a variable that sets the key at the given path or a key below it. Return None if there is none."""
     wanted = [variable_for(path)]
     if path[:1] == ("hassette",):
         wanted.append(variable_for(path[1:]))
@@ -31,8 +31,8 @@ def set_by(path: tuple[str, ...]) -> str | None:
 class EnvironmentTables(PydanticBaseSettingsSource):
     """Reads every variable that begins with ``HASSETTE__``.
 
-    A single name such as ``HASSETTE__DATA_DIR`` is a key of ``[hassette]``. Tables that core does not know go to
-    ``plugins``. Lists and inline tables have the same syntax as in the file:
+    A variable without a table, such as ``HASSETTE__DATA_DIR``, sets a key of ``[hassette]``. Tables that core does not
+    know become entries of ``plugins``. Lists and inline tables have the same syntax as in the file:
     ``HASSETTE__APPS__HALL__INSTANCES='[{…}]'``. The value of a key in `TOKEN_KEYS` is always read as text.
     """
 
@@ -71,15 +71,19 @@ def _contradiction(path: tuple[str, ...], depth: int, names: Mapping[tuple[str, 
     value = next(path[:end] for end in range(depth, 0, -1) if path[:end] in names)
     return ConfigError(
         f"{names[value]} and {names[path]} in the environment contradict each other: the first makes"
-        f" {'.'.join(path[:depth])} a value, the second a table. Remove one of them."
+        f" {'.'.join(path[:depth])} a value, and the second makes it a table. Remove one of them."
     )
 
 
 def _value(text: str, *, typed: bool) -> Any:
-    """Parse a value.
+    """Parse the value of a variable.
 
-    Values of core stay text, except lists and inline tables; pydantic converts the text to the type of the key. Lists,
-    inline tables and values of plugins are parsed as in the file.
+    Lists, inline tables and all values of plugins are parsed as in the file. If that fails, the value stays text. Other
+    values of core also stay text, and pydantic converts them to the type of the key.
+
+    Args:
+        text: The value of the variable.
+        typed: Whether the key belongs to core. Then pydantic knows its type.
     """
     if not typed or text.lstrip()[:1] in {"[", "{"}:
         try:

@@ -16,7 +16,8 @@ from hassette_core.errors import ConfigError
 DEFAULT_FILE = Path("hassette.toml")
 TABLES = ("hassette", "home_assistant", "executor", "apps")
 OUR_PLUGINS = ("store", "sync")
-"""Tables that are allowed even if the packages are not installed, so that one file works for all installations."""
+"""Tables of hassette-store and hassette-sync. They are allowed even if these packages are not installed, so that one
+file works for all installations."""
 
 
 def load_config(file: Path = DEFAULT_FILE, *, plugin_tables: Collection[str] = ()) -> HassetteConfig:
@@ -48,7 +49,7 @@ def load_config(file: Path = DEFAULT_FILE, *, plugin_tables: Collection[str] = (
     for name in EnvironmentTables(HassetteConfig)().get("plugins", {}).keys() - plugins:
         problems.add_unknown_key((name,), [*TABLES, *plugins])
     problems.raise_any()
-    assert config is not None  # raise_any has raised otherwise
+    assert config is not None  # if there were no config, raise_any would have raised
     return config
 
 
@@ -67,8 +68,8 @@ def _read(file: Path) -> str:
 
 
 def _remove_non_tables(tables: dict[str, Any], path: tuple[str, ...], problems: Problems) -> None:
-    # Check this before tables of the environment replace tables of the file, because the replacement would hide the
-    # problem.
+    # This check runs before the environment is read. A table that the environment sets would replace the wrong value of
+    # the file and hide the problem.
     for name in [name for name, table in tables.items() if not isinstance(table, dict)]:
         problems.add_not_a_table((*path, name), tables.pop(name))
 

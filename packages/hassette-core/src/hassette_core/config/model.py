@@ -16,14 +16,15 @@ from hassette_executor import ExecutorSettings
 EXECUTOR_SHARE = 0.5
 """Share of the stop budget for the executor, which waits for runs in progress and writes the last records."""
 GRACE_SHARE = 0.15
-"""Share of the stop budget in which jobs may finish before they are cancelled. Handlers then get the same share."""
+"""Share of the stop budget in which running jobs may finish before they are cancelled. Then the handlers of events
+get the same share."""
 
 
 def _known_time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("a time zone such as 'Europe/Vienna'") from None  # the end of "<key> must be ..."
+        raise ValueError("a time zone such as 'Europe/Vienna'") from None  # after "<key> must be"
     return name
 
 
@@ -57,7 +58,7 @@ class FrameworkSettings(Table):
 
     @property
     def grace_s(self) -> float:
-        """Seconds in which jobs may finish before they are cancelled. Handlers then get the same time."""
+        """Seconds in which running jobs may finish before they are cancelled. Then handlers get the same time."""
         return self.stop_budget_s * GRACE_SHARE
 
 
@@ -98,12 +99,12 @@ class AppEntry(Table):
         module: Module in ``app_dir`` that contains the class.
         class_name: Name of the class; the key in the file is ``class``.
         enabled: False disables the app.
-        config: Settings of the app. If there are ``instances``, the settings that all instances share.
+        config: Settings of the app. If there are ``instances``, these settings apply to all of them.
         instances: Settings of each instance, with its ``name``.
     """
 
     module: str = Field(description="the module in app_dir, such as 'motion_light'")
-    class_name: str = Field(alias="class", description="the name of the class in it, such as 'MotionLight'")
+    class_name: str = Field(alias="class", description="the name of the class in the module, such as 'MotionLight'")
     enabled: bool = True
     config: dict[str, Any] = Field(default_factory=dict[str, Any], repr=False)
     instances: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]], repr=False)
@@ -155,7 +156,9 @@ class HassetteConfig(BaseSettings):
             return tables
         try:
             absolute = _relative_to(file, Path(path))
-        except RuntimeError:  # "~user", and that user has no home directory; reading the file reports the error
+        except RuntimeError:
+            # The path starts with "~user", and there is no home directory of that user. The error is reported later,
+            # when the file cannot be read.
             return tables
         return {**tables, "home_assistant": {**given, "token_file": absolute}}
 
@@ -182,7 +185,7 @@ class HassetteConfig(BaseSettings):
 
     @property
     def secrets(self) -> frozenset[str]:
-        """Texts that must not appear in any log: tokens and the values of secret keys, also in the settings of apps."""
+        """Tokens, and the values of secret keys in the settings of plugins and apps. No log may contain these texts."""
         token = self.home_assistant.token
         found = [table.get(key) for table in self.plugins.values() for key in TOKEN_KEYS]
         found.append(token.get_secret_value() if token is not None else None)
@@ -193,7 +196,7 @@ class HassetteConfig(BaseSettings):
 
     @property
     def executor_settings(self) -> ExecutorSettings:
-        """The executor's settings. Their stop timeout is reduced to the executor's share of the stop budget."""
+        """The executor's settings. Their stop timeout is at most the executor's share of the stop budget."""
         stop_timeout_s = min(self.executor.stop_timeout_s, self.hassette.executor_stop_s)
         return replace(self.executor, stop_timeout_s=stop_timeout_s)
 

@@ -71,7 +71,7 @@ class Problems:
             key = str(error).partition(" ")[0]
             self._add((*path, key), f"{_dotted(path)}.{error}")
         elif kind == "value_error":
-            self._add(path, _must_be(path, str(error), details["input"]))  # raised by a validator of `HassetteConfig`
+            self._add(path, _must_be(path, str(error), details["input"]))  # raised by the validator of one key
         else:
             expected = expected_of(details)
             text = (
@@ -134,7 +134,7 @@ def known_keys(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]
 def expected_of(details: ErrorDetails) -> str | None:
     """Return the allowed values, as the end of the sentence "<key> must be …".
 
-    None if the error is not about allowed values, for example if a validator of an app has raised it.
+    Return None if the error is not about allowed values, for example if a validator of an app has raised it.
     """
     kind, context = details["type"], details.get("ctx", {})
     if kind == "literal_error":
@@ -169,7 +169,7 @@ def _dotted(path: tuple[str | int, ...]) -> str:
 
 
 def _must_be(path: tuple[str | int, ...], expected: str, value: Any) -> str:
-    """Return the text of a problem in the form that all packages use. It does not show secrets or whole tables."""
+    """Return the text of a problem in the form that all packages use. The text shows no secrets and no whole tables."""
     text = f"{_dotted(path)} must be {expected}"
     if any(is_secret_key(part) for part in path) or isinstance(value, dict):
         return text

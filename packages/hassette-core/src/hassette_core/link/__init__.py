@@ -1,7 +1,8 @@
 """The connection to Home Assistant.
 
-`HomeAssistantLink` opens a `Connection`, checks it (`LivenessCheck`) and opens a new one after a loss (`backoff`).
-`inbox` parses each event, applies it to the states, and returns it to the link, which passes it to the bus.
+`HomeAssistantLink` opens a `Connection` and checks it (`LivenessCheck`). After a loss, the link waits (`backoff`) and
+opens a new connection. `inbox` parses each event, applies it to the states, and returns it to the link. The link passes
+it to the bus.
 `hassette_core.api` sends commands and REST requests through the open connection.
 """
 

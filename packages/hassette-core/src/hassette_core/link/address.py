@@ -29,7 +29,7 @@ def parse_address(url: str) -> Address:
             prefix of a proxy.
 
     Raises:
-        UrlError: The address is not valid. The message describes a valid one, and shows no password or token.
+        UrlError: The address is not valid. The message describes a valid address and shows no secrets.
     """
     try:
         parts = urlsplit(url.strip())
@@ -44,7 +44,7 @@ def parse_address(url: str) -> Address:
     if not parts.hostname or any(character.isspace() for character in parts.netloc):
         raise UrlError(_without_secrets(url), "an address with a host")
     if parts.query or parts.fragment:
-        raise UrlError(_without_secrets(url), "an address without a ? and a #")
+        raise UrlError(_without_secrets(url), "an address without a ? or #")
     if port == 0:
         raise UrlError(_without_secrets(url), "an address with a port from 1 to 65535")
     path = parts.path.rstrip("/").removesuffix("/api")
@@ -58,7 +58,8 @@ def _without_secrets(url: str) -> str:
     assert parts is not None  # each part may be empty, so every string matches
     scheme, address, end = parts.groups()
     if "@" in end:
-        # The ? or # may be part of a password, so even the first part may contain half of it.
+        # The ? or # may be a character of the password. Then the text before this character contains half of the
+        # password.
         return f"{scheme}…"
     _, at, host = address.rpartition("@")
     return f"{scheme}{'…' if at else ''}{at}{host}{end[:1]}{'…' if end[1:] else ''}"

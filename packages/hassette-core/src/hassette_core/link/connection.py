@@ -53,9 +53,11 @@ class RestAnswer(NamedTuple):
 class Connection:
     """A connection. It is opened once and closed once.
 
-    It hides two properties of hass-client from apps. When the connection is lost, hass-client cancels pending commands.
-    Here, they raise `NotConnectedError` instead. When the caller of a command is cancelled, hass-client stops reading
-    messages as soon as the result arrives. Here, each command runs in a separate task, which is not cancelled.
+    It hides two properties of hass-client from apps:
+
+    - When the connection is lost, hass-client cancels pending commands. `command` raises `NotConnectedError` instead.
+    - When the caller of a command is cancelled, hass-client stops reading messages as soon as the result arrives.
+      `command` therefore runs each command in a separate task, and does not cancel this task.
 
     Args:
         address: The address of Home Assistant.
@@ -89,7 +91,7 @@ class Connection:
             await self.close()
             raise NoAnswerError(f"connect to {self._address.url}", OPEN_TIMEOUT_S) from None
         except _HANDSHAKE_ERRORS as error:
-            # `from None`, because aiohttp's exceptions contain the request, and its headers contain the token.
+            # `from None` removes aiohttp's exception from the error, because it can contain the whole request.
             await self.close()
             raise LinkError(f"cannot connect to {self._address.url}: {_first_line(error)}") from None
         except BaseException:
@@ -129,7 +131,7 @@ class Connection:
             self._listening.cancel()
             await asyncio.wait((self._listening,))
             if not self._listening.cancelled():
-                self._listening.exception()  # otherwise asyncio logs it; `wait_until_lost` has already returned it
+                self._listening.exception()  # if the exception were never read, asyncio would log it
 
     async def command(self, action: str, command: str, **fields: Any) -> Any:
         """Send a command and return the ``result`` of the answer.
@@ -161,7 +163,7 @@ class Connection:
         """Subscribe to all events of Home Assistant, and call ``receive`` with the message of each event.
 
         Raises:
-            LinkError: As for `command`.
+            CallFailedError, NotConnectedError: See `command`.
         """
         action = "subscribe to events"
         # hass-client's subscribe_events is not used, because it takes two turns of the event loop per event.
@@ -183,15 +185,15 @@ class Connection:
         def receive_answer(_message: Any) -> None:
             answered.set()
 
-        # hass-client's send_command waits for a result, and Home Assistant answers a ping with a pong instead. The pong
-        # has the id of the ping, in the same way that an event has the id of its subscription. So the ping is sent as a
+        # hass-client's send_command cannot send a ping, because it waits for a result and Home Assistant sends a pong.
+        # A pong has the id of its ping, just as an event has the id of its subscription. So the ping is sent as a
         # subscription.
         pinging = self._start(self._client.subscribe(receive_answer, "ping"))
         waiting = self._start(answered.wait())
         try:
             await asyncio.wait((pinging, waiting), return_when=asyncio.FIRST_COMPLETED)
             if pinging.done():
-                with suppress(CallFailedError):  # a refusal is an answer, too
+                with suppress(CallFailedError):  # a refusal also shows that Home Assistant answers
                     _outcome(pinging, action)
         finally:
             pinging.cancel()
@@ -213,7 +215,8 @@ class Connection:
         if not self.open:
             raise NotConnectedError(action)
         try:
-            # The token is not a header of the HTTP session, because aiohttp's exceptions would contain it.
+            # The token is a header of this request and not of the HTTP session. aiohttp would also send the headers of
+            # the session in the WebSocket handshake, and an exception of the handshake would contain them.
             async with self._session.request(
                 method,
                 self._address.url + path,
@@ -241,7 +244,7 @@ class Connection:
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # otherwise asyncio logs the exception of a command whose caller was cancelled
+            task.exception()  # if the exception were never read, asyncio would log it
 
 
 def _outcome(sending: asyncio.Task[Any], action: str) -> Any:

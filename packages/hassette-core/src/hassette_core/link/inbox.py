@@ -22,8 +22,8 @@ class Phase(Enum):
     LOADING = auto()
     """The states have not been fetched yet. Events are buffered, so that handlers find all states."""
     STARTING = auto()
-    """Home Assistant is starting. A state change now only means that an entity has appeared. The change is applied to
-    the states but not passed on. All other events are passed on."""
+    """Home Assistant is starting. In this phase, a state change only shows that an entity has appeared. The change is
+    applied to the states but not passed on. All other events are passed on."""
     RUNNING = auto()
     """All events are passed on."""
 
@@ -68,7 +68,7 @@ class Inbox:
 
         Args:
             states: All states, fetched after subscribing.
-            running: Whether Home Assistant has completely started. If not, call `home_started` once it has.
+            running: Whether Home Assistant has completely started. If False, call `home_started` later, once it has.
         """
         self._cache.load(states)
         self._phase = Phase.RUNNING if running else Phase.STARTING

@@ -118,7 +118,7 @@ class HomeAssistantLink(AsyncWithService):
 
     @property
     def home_assistant_version(self) -> str | None:
-        """For example ``2025.4.4``. None before the first connection."""
+        """The version of Home Assistant, for example ``2025.4.4``. None before the first connection."""
         return self.configuration and self.configuration.version
 
     def require_connection(self, action: str) -> Connection:
@@ -142,7 +142,8 @@ class HomeAssistantLink(AsyncWithService):
         """Stay connected until stopped.
 
         Raises:
-            AuthenticationError: Home Assistant refused the token. After more attempts, it would ban this machine.
+            AuthenticationError: Home Assistant refused the token. The link does not try again, because Home Assistant
+                can ban a machine after several refused attempts.
         """
         # The work runs in a task, so that stop() can cancel it without cancelling the caller of serve().
         self._serving = serving = asyncio.create_task(self._stay_connected(), name=self.name)
@@ -165,7 +166,7 @@ class HomeAssistantLink(AsyncWithService):
         """Return once Home Assistant is ready.
 
         Raises:
-            AuthenticationError: Home Assistant refused the token. It is only raised inside ``async with``.
+            AuthenticationError: Home Assistant refused the token. Only raised if the link is used in ``async with``.
         """
         if self.serve_task is None:
             await self.ready.wait()
@@ -199,8 +200,9 @@ class HomeAssistantLink(AsyncWithService):
             self._connection = None
             self.ready.clear()
         if loop.time() - began > MAX_S:
-            # Only a connection that lasted for a while resets the wait. Otherwise, if each connection breaks at once,
-            # for example because this client is too slow, the link would fetch all states twice a second.
+            # Reset the wait only after a connection that lasted for a while. Each connection may break at once, for
+            # example because this client is too slow. With a reset after each connection, the link would then fetch all
+            # states twice a second.
             self._backoff.reset()
         self._report_loss(problem)
 
@@ -218,10 +220,10 @@ class HomeAssistantLink(AsyncWithService):
             if setting_up in done:
                 setting_up.result()
                 done, _ = await asyncio.wait((lost, silent), return_when=asyncio.FIRST_COMPLETED)
-            # If both have ended, return `lost`: the ping was not answered because the connection was lost.
+            # If both tasks have ended, return the cause from `lost`. The lost connection is the reason for the silence.
             return (lost if lost in done else silent).result()
         except NotConnectedError as error:
-            # The failed command does not know why the connection was lost. The reader task reports it a little later.
+            # The failed command does not know why the connection was lost. `lost` returns the cause a little later.
             await asyncio.wait((lost,), timeout=CLOSE_TIMEOUT_S)
             return lost.result() if lost.done() else str(error)
         finally:
@@ -230,17 +232,17 @@ class HomeAssistantLink(AsyncWithService):
             await asyncio.wait(tasks)
             for task in tasks:
                 if not task.cancelled():
-                    task.exception()  # otherwise asyncio logs it, in addition to the cause that is returned
+                    task.exception()  # if the exception were never read, asyncio would log it
 
     async def _set_up(self, connection: Connection) -> None:
         self._inbox.begin()
-        # Subscribe before fetching the states; otherwise changes in between would be missed.
+        # Subscribe before fetching the states, so that no change between the two is missed.
         await connection.subscribe(self._inbox.receive)
         self.configuration = parse_configuration(await connection.command("read the configuration", "get_config"))
         states = parse_states(await connection.command("fetch the states", "get_states"))
         running = self.configuration.state == RUNNING_STATE
-        # Set `ready` before load(): load() calls listeners, and they must see that `ready` is set. There is no await
-        # before load(), so that tasks which wait for `ready` find all states.
+        # Set `ready` before load(), because load() calls listeners, which must see that `ready` is set. There is no
+        # await between the two, so that a task that waits for `ready` finds all states.
         if running:
             self._report_ready()
         self._inbox.load(states, running=running)

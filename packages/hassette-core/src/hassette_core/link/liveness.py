@@ -21,7 +21,7 @@ class LivenessCheck:
         count_received: Returns the number of events received so far. While this number grows, Home Assistant works,
             even if its answer waits behind thousands of events.
         interval_s: Pause between pings, in seconds.
-        max_silent_ticks: The number of ticks without an answer or an event after which Home Assistant counts as silent.
+        max_silent_ticks: Home Assistant counts as silent after this many ticks without an answer or an event.
         tick_s: Length of a tick, in seconds.
     """
 

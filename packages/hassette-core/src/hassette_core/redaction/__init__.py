@@ -1,10 +1,10 @@
 """Keep secrets out of logs, records, pages and error messages.
 
-A value is a secret if its key looks like one, such as ``token`` (`keys`). `HassetteConfig.secrets` collects the secrets
-of the configuration with `find_secrets`. A `Redaction` masks these secrets in texts: the framework passes one to each
-component that records or logs (bus, api, executor, live view, session). The api also masks secret fields of service
-calls by their keys (`mask_secret_values`). While the framework runs, `redacted_logging` masks every log record of the
-process.
+A value is a secret if its key looks like the name of a secret, such as ``token`` (`keys`). `HassetteConfig.secrets`
+collects the secrets of the configuration with `find_secrets`. A `Redaction` masks these secrets in texts. The framework
+passes a `Redaction` to each component that records or logs (bus, api, executor, live view, session). In the data of a
+service call, the api also masks the value of each secret key (`mask_secret_values`). While the framework runs,
+`redacted_logging` masks every log record of the process.
 """
 
 from hassette_core.redaction.keys import MASK, MIN_LENGTH, find_secrets, is_secret_key, mask_secret_values

@@ -58,7 +58,7 @@ def mask_secret_values(data: Any) -> Any:
 
 
 def find_secrets(data: Any, *, all_values: bool = False) -> Iterator[str]:
-    """Yield the value of each secret key, at any depth, if it has at least `MIN_LENGTH` characters.
+    """Yield the values of secret keys, at any depth. Values with fewer than `MIN_LENGTH` characters are left out.
 
     Args:
         data: Tables, lists and values, such as a configuration.

@@ -12,8 +12,8 @@ from hassette_core.redaction.texts import Redaction
 def redacted_logging(redact: Redaction) -> Generator[None]:
     """Mask secrets in the message and traceback of each log record that is created inside the ``with`` block.
 
-    This covers the loggers and handlers of all libraries. It does not cover ``extra``, because Python adds these facts
-    to the log record later. For this reason, `hassette_core.logs.FactsFormatter` also masks the finished line.
+    This covers the loggers and handlers of all libraries. It does not cover ``extra``, because Python adds the values
+    of ``extra`` to the log record later. Therefore `hassette_core.logs.FactsFormatter` also masks the finished line.
     """
     if not redact:
         yield

@@ -28,7 +28,8 @@ class Redaction:
     def for_records(cls, secrets: Collection[str]) -> "Redaction":
         """Return a redaction for records, which does not mask secrets shorter than `MIN_LENGTH`.
 
-        A short secret, such as an alarm code, is part of many numbers. Records would be full of masks.
+        A short secret, such as an alarm code, is part of many numbers. If short secrets were masked, records would be
+        full of masks.
         """
         return cls([secret for secret in secrets if len(secret) >= MIN_LENGTH])
 

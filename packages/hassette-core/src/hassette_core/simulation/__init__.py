@@ -1,4 +1,4 @@
 """A simulated Home Assistant (`home`), and the demo that runs the framework and example apps with it (`demo`).
 
-Tests of apps and of the framework use `SimulatedHome`, too. The command ``hassette demo`` runs a `Demo`.
+Tests of apps and of the framework also use `SimulatedHome`. The command ``hassette demo`` runs a `Demo`.
 """

@@ -190,7 +190,7 @@ OUTAGE_INTERVAL_S = (150.0, 420.0)
 async def simulate_weak_battery(home: SimulatedHome, seed: int, speed: float) -> None:
     """Set the bathroom's humidity to ``unknown`` from time to time, until cancelled. The next value is a number again.
 
-    The example app does not handle ``unknown``, so that the demo shows failed runs.
+    The example app fails when it reads ``unknown``, so that the demo shows failed runs.
 
     Args:
         home: The simulated home.

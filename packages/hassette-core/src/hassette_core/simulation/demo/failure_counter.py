@@ -6,7 +6,7 @@ from collections import Counter
 from hassette_executor import Feed, Record
 
 MAX_BUFFERED_RUNS = 1_000_000
-"""Large enough that no run is dropped before it is counted, because counting is quick."""
+"""Counting is quick, so with this limit no run is dropped before it is counted."""
 
 
 class FailureCounter:
@@ -35,10 +35,10 @@ class FailureCounter:
                     self.count(record)
 
     async def catch_up(self, feed: Feed) -> None:
-        """Count the failed runs that ended after `follow` was cancelled, for example the last one of the process."""
+        """Count the failed runs that ended after `follow` was cancelled, for example the last run of the process."""
         async with feed.subscribe(after=self._last_id, limit=MAX_BUFFERED_RUNS) as rest:
-            # The feed returns the retained records immediately. `call_soon` closes the subscription after they are
-            # read, so that the `async for` below ends.
+            # The feed returns the retained records immediately. After the loop below has read them, `call_soon` closes
+            # the subscription, so that the loop ends.
             asyncio.get_running_loop().call_soon(rest.close)
             async for records in rest:
                 for record in records:

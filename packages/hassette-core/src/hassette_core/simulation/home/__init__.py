@@ -1,7 +1,7 @@
 """A simulated home: a server with Home Assistant's WebSocket and REST API on a loopback port.
 
-A client's request passes these modules: `websocket` or `rest` receives it, `services` validates and carries out a
-service call, and `core` changes states and fires events. `websocket` sends the events to the clients. `activity` and
+`websocket` or `rest` receives the request of a client, `services` validates and carries out a service call, and `core`
+changes states and fires events. `websocket` sends the events to the clients. `activity` and
 `climate` change states without a request. ``tests/homeassistant`` compares this behaviour with a real Home Assistant.
 """
 

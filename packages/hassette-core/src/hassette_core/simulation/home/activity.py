@@ -32,8 +32,8 @@ NEIGHBOURS = {
 class HomeActivity:
     """Performs all changes that happen without a service call, in simulated time.
 
-    The same seed leads to the same changes in the same order, if no app acts. Apps that switch lights or heating change
-    the power and the temperatures.
+    If no app acts, the same seed leads to the same changes in the same order. An app that switches lights or heating
+    changes the power and the temperatures.
 
     Args:
         core: The states and events of the home.
@@ -83,7 +83,7 @@ class HomeActivity:
                 yield from self._go_out()
 
     def _come_home(self) -> StepGenerator:
-        """Begin with changes that are useful for a demo: an open door, and heating with an open window."""
+        """Begin with changes for the example apps: a door stays open, and a window is opened in a heated room."""
         yield 15
         self._turn("binary_sensor.front_door", "on")
         self._turn("binary_sensor.hall_motion", "on")

@@ -14,9 +14,9 @@ SWITCH = "switch.guest_wifi"
 class GuestWifi:
     """Switches ``switch.guest_wifi`` on and off together with ``input_boolean.guests``.
 
-    As for an automation in Home Assistant, the actions have a new context, whose parent is the context of the trigger.
-    The automation runs in a later turn of the event loop, so that the client that changed the boolean gets its answer
-    first.
+    As in Home Assistant, the actions of the automation have a new context, whose parent is the context of the trigger.
+    The automation runs in a later turn of the event loop. So the client that changed the boolean gets its answer before
+    the automation acts.
 
     Args:
         core: The states and events of the home.

@@ -78,7 +78,7 @@ class HomeCore:
         return HomeContext(self._new_id(), parent and parent.id, self.user_id if user else None)
 
     def listen(self, event_type: str, callback: EventCallback) -> Callable[[], None]:
-        """Call ``callback`` with every event of a type (``*`` for all types). Return a function that removes it."""
+        """Call ``callback`` with every event of a type, or of all types (``*``). Return a function that removes it."""
         callbacks = self._callbacks.setdefault(event_type, [])
         callbacks.append(callback)
         return lambda: callbacks.remove(callback)
@@ -103,7 +103,7 @@ class HomeCore:
         attributes: Mapping[str, Any] | None = None,
         context: HomeContext | None = None,
     ) -> bool:
-        """Set a state, and fire ``state_changed`` if the state or an attribute differs. Return whether it is new.
+        """Set a state, and fire ``state_changed`` if the state or an attribute differs. Return True for a new entity.
 
         Args:
             entity_id: For example ``light.hall``.
@@ -141,7 +141,7 @@ class HomeCore:
     def change(
         self, entity_id: str, state: object = None, *, context: HomeContext | None = None, **attributes: Any
     ) -> None:
-        """Change attributes of an existing entity, and its state unless ``state`` is None. Other attributes remain.
+        """Change the given attributes of an existing entity, and its state if one is given. Keep all other attributes.
 
         Example:
             ::

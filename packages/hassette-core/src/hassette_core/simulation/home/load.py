@@ -10,7 +10,7 @@ TICK_S = 0.02
 
 
 class LoadGenerator:
-    """Changes the ten sensors ``sensor.load_1`` … ``sensor.load_10`` in turn. Each state is the number of the change.
+    """Changes the ten sensors ``sensor.load_1`` … ``sensor.load_10`` in turn. The n-th change sets the state n.
 
     Args:
         core: The states and events of the home.

@@ -85,7 +85,7 @@ def _forecast(_: EntityCall) -> Json:
 
 
 def _of_any_domain(service: str) -> Callable[[EntityCall], None]:
-    """Return the action of a service such as ``homeassistant.turn_on``, which calls the service of each domain."""
+    """Return the action of ``homeassistant.turn_on`` and similar. It calls ``turn_on`` of the domain of each entity."""
 
     def act(call: EntityCall) -> None:
         for entity_id in call.data.get("entity_id", []):

@@ -17,7 +17,7 @@ from hassette_core.simulation.home.services import ServiceRegistry
 from hassette_core.simulation.home.websocket import ClientConnection
 
 HOME_ASSISTANT_VERSION = "2025.4.4"
-"""The version of the real Home Assistant in the contract tests, which compare its behaviour with the simulated home."""
+"""The contract tests compare the simulated home with a real Home Assistant of this version."""
 HOST = "127.0.0.1"
 
 
@@ -41,7 +41,7 @@ class SimulatedHome(AsyncWithService):
         seed: The same seed leads to the same activity.
         speed: Simulated seconds per second. At 60, fifteen seconds show a quarter of an hour. At 0 there is no
             activity, and only `core` and requests of clients change states.
-        events_per_second: Additional state changes per second, of the ten sensors ``sensor.load_1`` …
+        events_per_second: Additional state changes per second. They change the ten sensors ``sensor.load_1`` …
             ``sensor.load_10`` in turn.
         token: The access token that clients must send.
 
@@ -85,7 +85,7 @@ class SimulatedHome(AsyncWithService):
 
     @property
     def url(self) -> str:
-        """The address. It is only valid after the start if `start` chooses the port."""
+        """The address. If `start` chooses the port, the address is only valid after the start."""
         return f"http://{HOST}:{self._port}"
 
     async def start(self) -> None:
@@ -97,7 +97,7 @@ class SimulatedHome(AsyncWithService):
         app = web.Application()
         app.router.add_get("/api/websocket", self._serve_client)
         app.add_routes(RestApi(self.core, self._services, self.configuration, self.token).routes())
-        # Set first: if this start is cancelled, `stop` closes the port.
+        # `_runner` is set before the first `await`, so that `stop` can close the port of a cancelled start.
         self._runner = runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
@@ -105,7 +105,7 @@ class SimulatedHome(AsyncWithService):
             try:
                 await asyncio.shield(opening)
             finally:
-                # If this start is cancelled, the port is opened completely. Otherwise `stop` could not close it.
+                # A cancelled start also waits here until the port is open, because `stop` can only close an open port.
                 await asyncio.wait({opening})
         except OSError as error:
             await self.stop()

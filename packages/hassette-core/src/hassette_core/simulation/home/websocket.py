@@ -26,7 +26,7 @@ class ClientConnection:
         services: The services of the home.
         configuration: Returns the answer to ``get_config``.
         token: The access token that the client must send.
-        awake: While this event is not set, no message is read or sent, as if Home Assistant hangs.
+        awake: While this event is not set, no message is read or sent, as if Home Assistant had hung.
     """
 
     def __init__(
@@ -193,7 +193,7 @@ class ClientConnection:
 
 
 def _check(message: Json, **fields: tuple[type, bool]) -> None:
-    """Raise a `RefusedError` if a field is wrong. Each field is given by its type and whether it is required."""
+    """Raise a `RefusedError` if a field is wrong. ``fields`` has the type of each field, and whether it is required."""
     for name, (kind, required) in fields.items():
         if name not in message:
             if required:
