@@ -1,18 +1,18 @@
 """The framework that runs apps for Home Assistant. It decides which handlers run, and when.
 
-One event takes this path, all on the event loop:
+An event takes this path. All steps run on the event loop, except plain ``def`` handlers, which run in threads:
 
 1. `hassette_core.link` receives it from Home Assistant and updates `hassette_core.states`.
-2. `hassette_core.bus` finds the listeners that match it. The other source of runs is `hassette_core.scheduler`, which
-   starts jobs when they are due.
+2. `hassette_core.bus` finds the listeners that match the event. The other source of runs is `hassette_core.scheduler`,
+   which starts jobs when they are due.
 3. `hassette_core.roster` starts, queues or skips the run, depending on the mode of the listener or job.
-4. hassette-executor calls the handler and records the run. It runs a plain ``def`` handler in a thread. The record then
-   takes the path that `hassette_executor` describes.
+4. hassette-executor calls the handler and records the run. The record then takes the path that `hassette_executor`
+   describes.
 
 `hassette_core.framework` creates these services and connects them. `hassette_core.lifecycle` starts, supervises and
 stops them.
 
-Apps need no other import::
+Apps import all names from this package::
 
     from hassette_core import App, AppConfig, NewState
 

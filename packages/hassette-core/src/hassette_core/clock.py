@@ -42,9 +42,9 @@ class TimerClock(Protocol):
 class SystemClock:
     """The machine's clocks. `call_later` needs a running event loop.
 
-    Timers run in the context (`contextvars`) in which this object was created. Otherwise log lines of
-    a timer that a handler has set would be added to that handler's run. After the end of the run, they would count as
-    lost.
+    Timers run in the context (`contextvars`) in which this object was created. Otherwise a timer that a handler sets
+    would run in the handler's context. The log lines of the timer would be added to the handler's run. After the end of
+    that run, they would count as lost.
     """
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class ManualClock:
         return sum(timer.callback is not None for timer in self._timers)
 
     def advance(self, seconds: float) -> None:
-        """Move both clocks forward, and fire each timer that becomes due at its time, in order.
+        """Move both clocks forward. Fire each timer when the clocks reach its due time.
 
         Raises:
             ValueError: ``seconds`` is negative. Use `step` to set the wall clock back.
@@ -131,13 +131,16 @@ class ManualClock:
         self._move_to(until_ns)
 
     def step(self, seconds: float) -> None:
-        """Set the wall clock forward or back, as a user, NTP or a suspended machine does. No timer fires."""
+        """Move only the wall clock, forward or back, as if a user or NTP had set it. No timer fires.
+
+        The monotonic clock may stop while the machine sleeps, so this method also simulates a suspended machine.
+        """
         self._now += timedelta(seconds=seconds)
 
     def stall(self, seconds: float) -> None:
-        """Move both clocks forward without firing timers, as if the event loop was blocked.
+        """Move both clocks forward without firing timers, as if the event loop were blocked.
 
-        The next call of `advance` fires the timers, late.
+        The next call of `advance` fires the overdue timers.
         """
         self._move_to(self._monotonic_ns + round(seconds * 1e9))
 
@@ -149,7 +152,7 @@ class ManualClock:
 
 
 STEP = timedelta(seconds=1)
-"""If the wall clock moves by more than this relative to the monotonic clock, it is assumed to have been set."""
+"""`ClockDrift` reports a jump when the movements of the wall clock and the monotonic clock differ by more than this."""
 
 
 class ClockDrift:
@@ -164,15 +167,15 @@ class ClockDrift:
         self.reset()
 
     def reset(self) -> None:
-        """Use the current difference of the clocks as the new reference; only later changes count as jumps."""
+        """Use the current difference between the clocks as the reference, so that only later jumps are found."""
         self._wall = self._clock.now()
         self._monotonic_ns = self._clock.monotonic_ns()
 
     def take_jump(self) -> timedelta:
-        """Return a jump of the wall clock, and measure later jumps from now on.
+        """Return the jump of the wall clock since the last returned jump, or since `reset`.
 
         The result is positive for a jump forward, negative for a jump back, and zero if there is no jump of more than
-        `STEP`. Differences below `STEP` add up until they exceed it.
+        `STEP`. Smaller differences add up. Once their sum exceeds `STEP`, the method returns the sum as a jump.
         """
         passed = timedelta(microseconds=(self._clock.monotonic_ns() - self._monotonic_ns) / 1000)
         jump = self._clock.now() - self._wall - passed

@@ -1,6 +1,7 @@
 """Errors that core raises, named by situation.
 
-Each is a `HassetteError`, which is recorded without a traceback, because its message is enough::
+All errors are subclasses of `HassetteError`. If a handler raises one, it is recorded without a traceback, because the
+message explains the failure completely::
 
     HassetteError (in hassette-executor)
     └── CoreError
@@ -15,7 +16,7 @@ Each is a `HassetteError`, which is recorded without a traceback, because its me
         └── LinkError                     communication with Home Assistant failed
             ├── UrlError                  the configured address is not valid (also a FatalError)
             ├── AuthenticationError       Home Assistant refused the token (also a FatalError)
-            ├── NotConnectedError         there is no connection, or it was lost before the answer
+            ├── NotConnectedError         not connected, or the connection was lost before the answer
             ├── CallFailedError           Home Assistant answered with an error
             ├── NoAnswerError             Home Assistant did not answer in time
             ├── UnexpectedAnswerError     the answer has an unknown shape
@@ -72,7 +73,9 @@ class RegistrationError(CoreError):
 
 
 class UnknownEntityError(CoreError, KeyError):
-    """``states[…]`` has no such entity. It is also a `KeyError`, as for any mapping.
+    """``states[…]`` has no such entity.
+
+    The error is also a `KeyError`, because a mapping raises a `KeyError` for an unknown key.
 
     Args:
         entity_id: The requested entity.
@@ -95,7 +98,7 @@ class UrlError(LinkError, FatalError):
 
     Args:
         url: The configured address, without parts that may contain a password or token.
-        expected: A valid address, as the end of the sentence "home_assistant.url must be …".
+        expected: Description of a valid address. The message contains it after "home_assistant.url must be".
     """
 
     def __init__(self, url: str, expected: str) -> None:
@@ -103,7 +106,9 @@ class UrlError(LinkError, FatalError):
 
 
 class AuthenticationError(LinkError, FatalError):
-    """Home Assistant refused the token. After more attempts, Home Assistant would ban this machine.
+    """Home Assistant refused the token.
+
+    The link does not try again, because Home Assistant can ban this machine after several failed attempts.
 
     Args:
         url: Home Assistant's address.
@@ -117,7 +122,7 @@ class AuthenticationError(LinkError, FatalError):
 
 
 class NotConnectedError(LinkError):
-    """There is no connection to Home Assistant, or it was lost before the answer.
+    """There is no connection to Home Assistant, or the connection was lost before the answer.
 
     Args:
         action: The requested action, such as ``call light.turn_on``.
@@ -184,7 +189,7 @@ class UnreadableEventError(LinkError):
 
 
 class RefusedError(CoreError):
-    """The simulated home rejects a command. The client receives an error result like Home Assistant's.
+    """The simulated home rejects a command. The client receives an error result in Home Assistant's form.
 
     Args:
         code: Error code, such as ``not_found``.
@@ -210,7 +215,7 @@ def describe_error(error: BaseException, *, with_type: bool = True) -> str:
     """
     message = " ".join(str(error).split())
     if not with_type and isinstance(error, OSError) and error.strerror:
-        # Without "[Errno 98]", which adds nothing to the message.
+        # Leave out "[Errno 98]", because it does not help the reader of the message.
         message = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     name = type(error).__name__
     if not message:

@@ -32,7 +32,7 @@ SINK_RESERVE_S = 1.0
 class Hassette:
     """The framework. It creates all services, connects them, and runs them under a supervisor.
 
-    It passes the events of the link to the bus, and the installed sinks, such as the store, to the executor.
+    The link passes events to the bus. The executor writes records to the installed sinks, such as the store.
 
     Example:
         >>> hassette = Hassette(load_config(Path("hassette.toml")))
@@ -114,8 +114,8 @@ class Hassette:
         return [
             *(ServiceSpec(sink, reserve_s=SINK_RESERVE_S) for sink in sinks),
             ServiceSpec(self.executor, after=sink_names, required=True, reserve_s=self.config.hassette.executor_stop_s),
-            # The link stops after bus and scheduler, because handlers that finish in their grace period still need it
-            # to call services.
+            # The link stops after bus and scheduler, because handlers that finish in their grace period still need the
+            # link to call services.
             ServiceSpec(self.link, after=(self.executor.name,), required=True),
             ServiceSpec(self.bus, after=(self.link.name,), required=True),
             ServiceSpec(self.scheduler, after=(self.bus.name,), required=True),
@@ -140,7 +140,7 @@ class Hassette:
         return self._has_sinks
 
     async def run(self) -> None:
-        """Run until `request_stop`, then stop all services in order.
+        """Run until `request_stop` is called, then stop all services in order.
 
         Raises:
             FatalError: A failure ended the run. All services have been stopped.
@@ -157,13 +157,13 @@ class Hassette:
             await self._supervisor.run()
 
     async def wait_started(self) -> None:
-        """Wait until every required service has started and every optional service has been tried once."""
+        """Wait until every required service has started, and every optional service has started or failed to start."""
         await self._supervisor.started.wait()
 
     async def wait_ready(self) -> None:
         """Return once Home Assistant is connected, and every app is running or has failed to start.
 
-        `apps.statuses` has the status of each app. Call this in a test of an app, before the first event.
+        In a test of an app, call this before the first event. `apps.statuses` has the status of each app.
 
         Example:
             ::
@@ -192,7 +192,7 @@ class Hassette:
             self._supervisor.request_stop()
 
     async def __aenter__(self) -> Self:
-        """Call `run` in a task. Return once every required service has started and every other one has been tried.
+        """Call `run` in a task, and wait as `wait_started` does.
 
         Raises:
             FatalError: A required service could not start.
@@ -207,7 +207,7 @@ class Hassette:
         return self
 
     async def _wait_for(self, event: asyncio.Event) -> None:
-        """Wait for the event. Inside ``async with``, return also when `run` has ended, or raise its error."""
+        """Wait for the event. Inside ``async with``, wait at most until `run` ends. If `run` fails, raise its error."""
         if self._task is None:
             await event.wait()
             return

@@ -15,22 +15,22 @@ PluginCommand = Callable[[Sequence[str]], int]
 
 @runtime_checkable
 class CompletingPluginCommand(Protocol):
-    """Command that also completes its arguments in a shell."""
+    """A command that can also complete its own arguments in a shell."""
 
     def __call__(self, argv: Sequence[str], /) -> int:
         """Run the command with the given arguments, and return its exit code."""
         ...
 
     def complete(self, argv: Sequence[str], incomplete: str, /) -> Iterable[tuple[str, str, str]]:
-        """Return the words that can follow.
+        """Return the possible completions of the next word.
 
         Args:
             argv: The complete words after the name of the command.
             incomplete: The beginning of the next word; may be empty.
 
         Returns:
-            For each word its type, its text and a help line. The type is ``plain``, or ``file`` or ``dir`` if the shell
-            must complete a path that begins with the text. The help line may be empty.
+            For each completion, its type, its text and a help line. If the shell must complete a path that begins with
+            the text, the type is ``file`` or ``dir``. For all other words, it is ``plain``. The help line may be empty.
         """
         ...
 

@@ -20,7 +20,7 @@ class LiveSnapshot:
 
     Attributes:
         ready: Whether Home Assistant is connected, and every app is running or has failed to start.
-        connection: ``connected``, ``starting`` or ``connecting``, as `HomeAssistantLink.connection`.
+        connection: The value of `HomeAssistantLink.connection`: ``connected``, ``starting`` or ``connecting``.
         services: Status of every service of the framework.
         running: Runs in progress.
         upcoming: Next run of each job.

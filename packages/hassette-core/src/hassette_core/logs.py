@@ -36,7 +36,7 @@ class FactsFormatter(logging.Formatter):
         facts = [f"{key}={_short(value)}" for key, value in vars(record).items() if key not in _NO_FACTS]
         message = record.getMessage()
         if problem := vars(record).get("problem"):
-            message = f"{message}: {problem}"  # a sentence, so it reads best after the message
+            message = f"{message}: {problem}"  # the problem is a sentence, so it reads best after the message
         lines = ["  ".join((f"{self.formatTime(record, self.datefmt)} {level}", where, message, *facts))]
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)

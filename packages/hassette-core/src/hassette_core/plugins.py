@@ -30,7 +30,7 @@ class SinkFactory(Protocol):
     """Type of an entry point in the group ``hassette.sinks``."""
 
     def __call__(self, *, data_dir: Path, settings: Mapping[str, object]) -> SinkService | None:
-        """Create a sink. Return None if the settings turn it off.
+        """Create a sink. Return None if the settings turn the sink off.
 
         Raises:
             ValueError: A setting is wrong. The message is one sentence that begins with the key of the setting.
@@ -42,7 +42,7 @@ class ServiceFactory(Protocol):
     """Type of an entry point in the group ``hassette.services``."""
 
     def __call__(self, *, data_dir: Path, settings: Mapping[str, object], live: LiveView) -> Service | None:
-        """Create a service. Return None if the settings turn it off.
+        """Create a service. Return None if the settings turn the service off.
 
         A service that serves a page has an attribute ``url`` with the address of the page.
 
@@ -57,7 +57,7 @@ def load_sinks(
 ) -> tuple[SinkService, ...]:
     """Create the sinks of all installed packages.
 
-    A plugin that cannot be loaded is logged and added to the board as degraded.
+    If a plugin cannot be loaded, the function logs the failure, and the board shows the plugin as degraded.
 
     Args:
         config: Contains the directory of the history and the tables of the plugins.
@@ -65,8 +65,8 @@ def load_sinks(
         find: Returns the entry points of a group.
 
     Raises:
-        ConfigError: Plugins rejected their settings. The message has one line per plugin, with the file and line or
-            the environment variable.
+        ConfigError: Plugins rejected their settings. The message has one line per plugin. The line names the place of
+            the wrong setting: the file and the line, or the environment variable.
     """
 
     def create(factory: SinkFactory, settings: Mapping[str, object]) -> SinkService | None:
@@ -95,7 +95,8 @@ def _create_all(
     created: list[_T] = []
     problems = Problems(config.file or "the configuration", Lines(_text_of(config.file)))
     redact = Redaction(config.secrets)
-    # The store comes first, because pages show the accounting of the first sink.
+    # The project's own plugins come before those of others, so that the store is the first sink. Pages show the
+    # accounting of the first sink.
     for point in sorted(points, key=lambda point: (point.name not in OUR_PLUGINS, point.name)):
         settings = config.plugins.get(point.name, {})
         try:

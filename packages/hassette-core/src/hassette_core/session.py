@@ -1,4 +1,4 @@
-"""Record facts with the session.
+"""Facts that are recorded with the session, and the classes that record them.
 
 `session_facts` returns the versions and the platform. `SessionReporter` records status changes of services and the
 reason for the end of the session. `HomeFacts` records Home Assistant's version and time zone.
@@ -42,7 +42,7 @@ def session_facts() -> dict[str, str]:
     facts["python"] = platform.python_version()
     facts["platform"] = platform.platform(terse=True)
     try:
-        import sqlite3  # imported here, because some Pythons are built without it and core does not need it
+        import sqlite3  # imported here, because some builds of Python lack it, and core does not need it
     except ImportError:
         return facts
     facts["sqlite"] = sqlite3.sqlite_version
@@ -76,7 +76,7 @@ class SessionReporter:
         return None
 
     def stop_requested(self, reason: str) -> None:
-        """Record that the session ends normally, and the reason."""
+        """Record that the session ends normally, with the reason for the stop."""
         self._executor.set_session_facts(reason=reason, outcome="clean")
 
     def status_changed(self, report: StatusReport) -> None:
@@ -88,12 +88,13 @@ class SessionReporter:
             for service in self._services:
                 if service.name == report.name and (url := _url_of(service)):
                     logger.info("Page is available", extra={"url": url})
-        # After the stop of the executor nothing can be recorded. The sinks stop later than the executor.
+        # After the executor has stopped, nothing can be recorded. The sinks stop after the executor, so their last
+        # status changes are only logged.
         if self._board.status_of(self._executor.name) is not ServiceStatus.STOPPED:
             self._executor.report(report.kind, report.name, self._redact(report.detail))
 
     def failed(self, cause: FatalError) -> None:
-        """Record that a failure ends the session, and the cause."""
+        """Record that a failure ends the session, with the cause of the failure."""
         self._executor.set_session_facts(reason=self._redact(str(cause)), outcome="failed")
 
     def cancelled(self) -> None:
@@ -157,7 +158,7 @@ class HomeFacts(AsyncWithService):
         self._stopped.set()
 
     async def _wait_ready(self) -> bool:
-        """Wait for Home Assistant. Return False once `stop` was called."""
+        """Wait until Home Assistant is ready and return True. If `stop` is called, return False."""
         tasks = [asyncio.ensure_future(event.wait()) for event in (self._link.ready, self._stopped)]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -17,15 +17,15 @@ Target = str | Iterable[str] | Mapping[str, Any]
 """One entity id, several entity ids, or Home Assistant's form, for example ``{"area_id": "hall"}``."""
 
 MAX_DATA_CHARACTERS = 2_000
-"""A call's data and its target are each cut to this length in the record of the run."""
+"""In the record of a run, the data and the target of a service call are each cut to this length."""
 
 
 class ServiceResult(NamedTuple):
     """The result of a service call.
 
     Attributes:
-        context_id: The id of the call's context. The contexts of the events that the call causes have this id, or have
-            it as parent id.
+        context_id: The id of the call's context. When the call causes an event, the event's context has this id, or has
+            this id as its ``parent_id``.
         response: The response of the service if the call has ``return_response=True``, else None.
     """
 
@@ -34,12 +34,12 @@ class ServiceResult(NamedTuple):
 
 
 class Api:
-    """Home Assistant's API, as `App.api`. All apps share one object.
+    """Home Assistant's API. Apps use it as `App.api`, and all apps share one object.
 
     The methods can raise:
 
-    - `NotConnectedError`: there is no connection, or it was lost before the answer. In the second case, its `sent` is
-      True, and Home Assistant may have carried out the request.
+    - `NotConnectedError`: there is no connection, or the connection was lost before the answer. If the connection was
+      lost, the attribute `sent` of the error is True, and Home Assistant may have carried out the request.
     - `CallFailedError`: Home Assistant refused the request. Its `reason` is Home Assistant's message.
     - `NoAnswerError`: Home Assistant did not answer a request for one state (`get_state`, `set_state`, `remove_state`)
       within 30 s.
@@ -47,7 +47,8 @@ class Api:
     - `TypeError` or `ValueError`: the data cannot be written as JSON. Service calls and events must not contain a NaN
       and must not be larger than 4 MB.
 
-    An app rarely needs to catch these errors. The run fails and is recorded, and the next event is handled as usual.
+    An app rarely needs to catch these errors. If an app does not catch an error, the run fails and is recorded, and the
+    next event is handled as usual.
 
     Args:
         link: The connection.
@@ -113,7 +114,7 @@ class Api:
         Raises:
             CallFailedError: Home Assistant refused the call: the service does not exist, a field is wrong, or a device
                 failed.
-            NotConnectedError: There is no connection, or it was lost before the answer.
+            NotConnectedError: There is no connection, or the connection was lost before the answer.
             UnexpectedAnswerError: The answer has an unknown shape.
             TypeError, ValueError: A field is passed twice, a value cannot be written as JSON, or the call is too large.
         """
@@ -180,7 +181,7 @@ class Api:
 
         Raises:
             CallFailedError: Home Assistant refused the request.
-            NotConnectedError: There is no connection, or it was lost before the answer.
+            NotConnectedError: There is no connection, or the connection was lost before the answer.
             UnexpectedAnswerError: The answer has an unknown shape.
         """
         action = "fetch the states"
@@ -198,7 +199,7 @@ class Api:
         Raises:
             CallFailedError: Home Assistant refused the request.
             NoAnswerError: Home Assistant did not answer within 30 s.
-            NotConnectedError: There is no connection, or it was lost before the answer.
+            NotConnectedError: There is no connection, or the connection was lost before the answer.
             UnexpectedAnswerError: The answer has an unknown shape.
         """
         action = f"fetch the state of {entity_id}"
@@ -226,7 +227,7 @@ class Api:
         Raises:
             CallFailedError: Home Assistant refused the state: the entity id is not valid, or the state is too long.
             NoAnswerError: Home Assistant did not answer within 30 s. It may still write the state.
-            NotConnectedError: There is no connection, or it was lost before the answer.
+            NotConnectedError: There is no connection, or the connection was lost before the answer.
             UnexpectedAnswerError: The answer has an unknown shape.
             TypeError: An attribute cannot be written as JSON.
         """
@@ -236,7 +237,7 @@ class Api:
         return parse_states([answer.body])[0]
 
     async def remove_state(self, entity_id: str) -> bool:
-        """Remove a state that `set_state` created. An entity of an integration appears again with its next change.
+        """Remove a state that `set_state` created. The entity of an integration reappears with its next state change.
 
         Args:
             entity_id: For example ``sensor.rain_today``.
@@ -247,7 +248,7 @@ class Api:
         Raises:
             CallFailedError: Home Assistant refused the request.
             NoAnswerError: Home Assistant did not answer within 30 s. It may still remove the state.
-            NotConnectedError: There is no connection, or it was lost before the answer.
+            NotConnectedError: There is no connection, or the connection was lost before the answer.
         """
         action = f"remove the state of {entity_id}"
         path = f"/api/states/{quote(entity_id, safe='')}"
@@ -270,7 +271,7 @@ class Api:
 
         Raises:
             CallFailedError: Home Assistant refused the event.
-            NotConnectedError: There is no connection, or it was lost before the answer.
+            NotConnectedError: There is no connection, or the connection was lost before the answer.
             UnexpectedAnswerError: The answer has an unknown shape.
             TypeError, ValueError: The data cannot be written as JSON, or is too large.
         """

@@ -17,8 +17,8 @@ from hassette_executor import ErrorContext
 class AppConfig(BaseModel):
     """Settings of an app: a pydantic model. Subclass it and declare the fields.
 
-    The values come from ``[apps.<key>.config]`` or ``instances`` in ``hassette.toml``. An unknown or missing key is an
-    error, which names the key. The values cannot be changed.
+    The values come from ``[apps.<key>.config]`` or ``instances`` in ``hassette.toml``. An unknown key is an error, and
+    so is a missing key of a field without a default. The error message names the key. An app cannot change the values.
 
     Example:
         ::
@@ -67,7 +67,7 @@ class App(Generic[ConfigT]):
             app has several instances.
         bus: Registers listeners: ``self.bus.on_state_change(self.turn_on, "binary_sensor.door")``.
         scheduler: Registers jobs: ``self.scheduler.run_daily(…)``.
-        api: Calls services and more: ``await self.api.call_service(…)``.
+        api: Sends requests to Home Assistant: ``await self.api.call_service(…)``.
         states: The current states of all entities: ``self.states["light.hall"].state``.
         logger: The logger ``hassette.apps.<app_key>.<instance>``. The log lines of a handler are kept with its run.
     """
@@ -95,8 +95,8 @@ class App(Generic[ConfigT]):
     async def on_initialize(self) -> None:
         """Register listeners and jobs. Override this.
 
-        The framework calls this method when Home Assistant is connected and all states are known. The method may take
-        up to 30 s. If it raises an exception, this instance fails, and the other apps keep running.
+        The framework calls this method when Home Assistant is connected and all states are known. If the method takes
+        longer than 30 s or raises an exception, this instance fails. The other apps keep running.
         """
 
     async def on_shutdown(self) -> None:

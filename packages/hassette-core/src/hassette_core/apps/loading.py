@@ -23,11 +23,11 @@ from hassette_core.errors import AppLoadError
 from hassette_core.redaction import is_secret_key, mask_secret_values
 
 PACKAGE = "hassette_apps"
-"""``app_dir`` is imported as this package, so that an app module ``calendar`` does not hide Python's module."""
+"""``app_dir`` is imported as this package. Otherwise an app module ``calendar`` would hide Python's module."""
 
 
 class LoadedInstance(NamedTuple):
-    """An instance of an app that can be started.
+    """An instance that can be started.
 
     Attributes:
         app_key: The key of the app in ``hassette.toml``.
@@ -43,7 +43,7 @@ class LoadedInstance(NamedTuple):
 
 
 class LoadFailure(NamedTuple):
-    """The failure to load an app, or one instance of an app.
+    """The failure to load an app or one of its instances.
 
     Attributes:
         app_key: The key of the app in ``hassette.toml``.
@@ -172,7 +172,7 @@ def _config_class(app_key: str, app_class: type[App[Any]]) -> type[AppConfig]:
 
 def _describe(error: BaseException, app_dir: Path) -> str:
     """Return the type and message of an exception, with the line of the app that raised it."""
-    # The str of a pydantic error ends with a web address.
+    # Use `message`, because the str of a pydantic error ends with a web address.
     message = error.message if isinstance(error, PydanticErrorMixin) else str(error)
     text = f"{type(error).__name__}: {message}"
     if isinstance(error, SyntaxError):
@@ -184,8 +184,8 @@ def _describe(error: BaseException, app_dir: Path) -> str:
 def _instances(app_key: str, entry: AppEntry) -> list[tuple[str, dict[str, Any]]]:
     """Return the name and settings of each instance.
 
-    If an app has one instance, its default name is the app key. The default names of several instances are numbered
-    from 1.
+    If an app has only one instance, the default name of that instance is the app key. If an app has several instances,
+    their default names are the app key with a number, which counts from 1.
     """
     if not entry.instances:
         return [(app_key, dict(entry.config))]
@@ -228,7 +228,7 @@ def _problem(details: Any, config_class: type[AppConfig]) -> str:
 
 
 def _is_secret(details: Any, config_class: type[AppConfig]) -> bool:
-    """Return whether the rejected value is a secret, by the name of its key or by its type."""
+    """Return whether the name of the key, or the type of the field, shows that the rejected value is a secret."""
     if any(is_secret_key(part) for part in details["loc"]):
         return True
     field = config_class.model_fields.get(str(details["loc"][0])) if details["loc"] else None

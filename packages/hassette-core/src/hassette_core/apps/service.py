@@ -35,7 +35,7 @@ class AppStatus:
         app_key: The key of the app in ``hassette.toml``.
         instance: The name of the instance. Empty if the app's class could not be loaded.
         status: ``loaded`` (waits for Home Assistant), ``running``, ``failed`` or ``stopped``.
-        detail: The reason of a failure; otherwise empty.
+        detail: The reason for the failure; empty if there is none.
     """
 
     app_key: str
@@ -62,7 +62,7 @@ class _RunningApp(NamedTuple):
 
 
 class AppService:
-    """Runs the apps of ``hassette.toml``. A service (`start`, `serve`, `stop`) and an async context manager.
+    """Runs the apps of ``hassette.toml``. It is a service (`start`, `serve`, `stop`) and an async context manager.
 
     Args:
         entries: The tables ``[apps.<key>]``, by app key.
@@ -116,7 +116,10 @@ class AppService:
         self.statuses: list[AppStatus] = []
 
     async def start(self) -> None:
-        """Load the apps and, without ``ready``, start them. A failed app is logged and recorded, not raised."""
+        """Load the apps. If ``ready`` is None, also start them.
+
+        The failure of an app is logged and recorded. It does not raise an exception.
+        """
         self._stopped.clear()
         self.started.clear()
         self._bus.roster.retire_ended = self._scheduler.roster.retire_ended = True
@@ -145,10 +148,12 @@ class AppService:
             stopped.cancel()
 
     async def stop(self) -> None:
-        """End the listeners and jobs of every app, and call its ``on_shutdown``. The bus waits for running handlers.
+        """End the listeners and jobs of every app, and call the app's ``on_shutdown``.
 
-        The registrations are not reported as retired, because the next start makes most of them again. Registrations
-        that are not made again count as ended at the next start, as after a crash.
+        This method does not wait for running handlers; the bus and the scheduler do, when they stop.
+
+        The registrations are not reported as retired, because the next start registers most of these listeners and jobs
+        again. Those that the next start does not register again then count as ended, as after a crash.
         """
         self._loaded = []
         self._bus.roster.retire_ended = self._scheduler.roster.retire_ended = False

@@ -1,13 +1,14 @@
-"""The event bus: find the listeners that match an event, and offer a run to each of them.
+"""The event bus: pass each event to the listeners that match it.
 
-The path of one event, all on the event loop:
+An event takes this path. All steps run on the event loop, except plain ``def`` handlers, which run in threads:
 
 1. The link calls `BusService.dispatch` with the event.
-2. `topics` finds the listeners of its event type and entity.
+2. `topics` finds the listeners of the event's type and entity.
 3. Each listener (`listener`) checks its conditions (`conditions`).
-4. Its gates (`gates`) pass the event on at once, later or never: ``duration``, ``debounce`` and ``throttle``.
-5. The listener binds the parameters of the handler (`hassette_core.handlers`) and offers the command to its run lane
-   (`hassette_core.roster`), which starts, queues or skips the run. The executor calls the handler.
+4. The listener's gates (`gates`) pass the event on at once, later or never. The options ``duration``, ``debounce`` and
+   ``throttle`` each create a gate.
+5. The listener binds the parameters of the handler (`hassette_core.handlers`) and offers a command to its run lane
+   (`hassette_core.roster`). The lane starts, queues or skips the run. The executor calls the handler.
 
 Apps register listeners with an `AppBus`, which returns a `Subscription` for each.
 """

@@ -61,11 +61,12 @@ class AppBus:
             entity_id: An entity id, or a glob such as ``light.*`` or ``*.kitchen_*``; ``*`` for all entities.
             changed_from: The state before the change: a string, a collection of strings, or a function that receives
                 the string. A change that adds the entity does not match, because there was no state before.
-            changed_to: The state after the change, in the same form. A change that removes the entity does not match.
-            include_attributes: True to run also when only attributes have changed.
+            changed_to: The state after the change: a string, a collection of strings, or a function that receives the
+                string. A change that removes the entity does not match.
+            include_attributes: True also runs the handler when attributes have changed but the state string has not.
             duration: Seconds (or a timedelta) for which the change must last before the handler runs. With
-                ``changed_to``, the change lasts while the state meets that condition; otherwise it lasts while the
-                state stays the same. Each entity of a glob is timed separately.
+                ``changed_to``, the change lasts while the state meets that condition. Without ``changed_to``, it lasts
+                while the state string stays the same. Each entity of a glob is timed separately.
             **options: The options of every listener, `ListenerOptions`.
 
         Returns:
@@ -111,7 +112,8 @@ class AppBus:
             attribute: The name of the attribute, such as ``brightness``.
             changed_from: The attribute before the change: a value, a collection of values, or a function that receives
                 the value. Values are compared with ``==``. A missing attribute does not match.
-            changed_to: The attribute after the change, in the same form.
+            changed_to: The attribute after the change: a value, a collection of values, or a function, as in
+                ``changed_from``.
             duration: Seconds (or a timedelta) for which the change must last before the handler runs, as in
                 `on_state_change`.
             **options: The options of every listener, `ListenerOptions`.
@@ -146,9 +148,9 @@ class AppBus:
 
         Args:
             handler: The callable to run, as in `on_state_change`.
-            event_type: An event type such as ``call_service``, or a glob such as ``mobile_app_*``; ``*`` for all.
-                With ``state_changed``, the handler runs for every change of every entity, even when only an attribute
-                or a time stamp has changed.
+            event_type: An event type such as ``call_service``, or a glob such as ``mobile_app_*``; ``*`` for all event
+                types. With ``state_changed``, the handler runs for every change of every entity, even when only an
+                attribute or a time stamp has changed.
             **options: The options of every listener, `ListenerOptions`.
 
         Returns:

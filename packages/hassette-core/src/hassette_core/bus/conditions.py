@@ -34,7 +34,7 @@ class ChangeFilter:
 
     Attributes:
         attribute: The watched attribute; None watches the state.
-        include_attributes: True accepts also a change of attributes without a change of the state.
+        include_attributes: True also accepts a change of the attributes that leaves the state string unchanged.
         changed_from: Condition for the value before the change; None accepts every value.
         changed_to: Condition for the value after the change; None accepts every value.
         duration_s: How long the change must last, in seconds; None for a handler that runs at once.
@@ -53,7 +53,7 @@ class ChangeFilter:
         return state.state if self.attribute is None else state.attributes.get(self.attribute)
 
     def matches(self, event: StateChanged) -> bool:
-        """Return whether a change meets all conditions. Raise the exception of a failed condition."""
+        """Return whether a change meets all conditions. An exception that a condition raises is not caught."""
         old, new = self.value_of(event.old_state), self.value_of(event.new_state)
         if old == new and not (
             self.include_attributes and _attributes(event.old_state) != _attributes(event.new_state)
@@ -64,8 +64,8 @@ class ChangeFilter:
     def still_applies(self, change: StateChanged, state: State | None) -> bool:
         """Return whether the change that started the ``duration`` still applies.
 
-        With ``changed_to``, the value must still meet that condition. Otherwise, the value must be the same as directly
-        after the change.
+        With ``changed_to``, the value must still meet that condition. Without ``changed_to``, the value must be the
+        same as directly after the change.
 
         Args:
             change: The event that started the duration.
@@ -96,7 +96,7 @@ def _attributes(state: State | None) -> object:
 
 def _accepts(condition: ValueCondition | None, value: Any) -> bool:
     # A missing value meets no condition, and the condition is not called. Otherwise a condition such as
-    # `lambda celsius: float(celsius) > 20` would fail for an entity that is removed.
+    # `lambda celsius: float(celsius) > 20` would raise an exception when the entity is removed.
     return condition is None or (value is not None and bool(condition.accepts(value)))
 
 

@@ -1,7 +1,7 @@
 """Gates between a matching event and its run: `Hold`, `Debounce` and `Throttle`.
 
-A gate implements an option of a listener: ``duration``, ``debounce`` or ``throttle``. It passes a delivery on at once,
-later, or never.
+A gate implements an option of a listener: ``duration``, ``debounce`` or ``throttle``. It receives a `Delivery`, which
+is an event on its way to one handler, and passes it on at once, later, or never.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class Delivery(NamedTuple):
         event: The event.
         trigger: The event in the form that is recorded. All listeners of an event share one trigger.
         ready_ns: When the event was received, or when a gate released it, in nanoseconds of the monotonic clock. The
-            record of the run counts its waiting time from here, so the time in a gate does not count as waiting.
+            waiting time in the record of the run begins here, so it does not include the time in a gate.
     """
 
     event: Event
@@ -46,7 +46,7 @@ class DeliveryGate(Protocol):
 
 
 class Debounce:
-    """Passes on the last of several events, after a pause without events.
+    """Waits for a pause without events, and then passes on the last event.
 
     Dropped events are counted as ``rate_limited``.
 
@@ -67,7 +67,7 @@ class Debounce:
         self._timer: Timer | None = None
 
     def offer(self, delivery: Delivery) -> None:
-        """Hold the event, and drop the previously held event."""
+        """Hold the event. If an earlier event is held, drop the earlier event."""
         if self._held is not None:
             self._skip("rate_limited")
         self._held = delivery
@@ -131,7 +131,7 @@ class Throttle:
 
 
 class Hold:
-    """Passes a change on if it has lasted for the duration. Each entity is timed separately.
+    """Holds a change for the duration, and then passes it on if it still applies. Each entity is timed separately.
 
     A change that does not last is not counted as skipped, because it does not meet the conditions of the listener.
 
@@ -157,7 +157,7 @@ class Hold:
         return None if held is None else held[0]
 
     def offer(self, delivery: Delivery) -> None:
-        """Hold the change. If another change of this entity is held, drop that one."""
+        """Hold the change. If an earlier change of this entity is held, drop the earlier change."""
         assert isinstance(delivery.event, StateChanged)  # only a listener with a change filter has a duration
         entity_id = delivery.event.entity_id
         self.drop(entity_id)

@@ -18,7 +18,7 @@ from hassette_executor import EventTrigger, InvokeHandler, ListenerRegistration,
 logger = logging.getLogger(__name__)
 
 WARN_INTERVAL_S = 60.0
-"""A condition that fails repeatedly is logged once per listener in this many seconds."""
+"""Failures of a listener's conditions are logged at most once in this many seconds."""
 
 
 class ConditionFailures:
@@ -115,7 +115,7 @@ class Listener:
             self._release = self._hold.offer
 
     def offer(self, event: Event, trigger: EventTrigger) -> None:
-        """Check the conditions for an event of the topic. If they are met, pass the event to the gates or the lane."""
+        """Check an event of the topic. If it meets the conditions, pass it to the first gate, or else to the lane."""
         if not self.active:
             return
         try:
@@ -164,7 +164,7 @@ class Listener:
         if self._once:
             if not self.active:
                 return
-            self._end()  # before the run starts, so that no second event finds this listener
+            self._end()  # before the run starts, so that a second event does not find this listener
         self._lane.offer(
             InvokeHandler(
                 registration=self.registration,
@@ -174,7 +174,7 @@ class Listener:
             )
         )
         if self._once:
-            self._lane.close()  # after the offer, so that the registration is retired when that run has ended
+            self._lane.close()  # after the offer, so that the registration is retired only when the run has ended
 
     def _end(self) -> None:
         self.active = False

@@ -25,29 +25,31 @@ class ListenerOptions(RunOptions, total=False):
     debounce: Annotated[
         Duration | None,
         Option(
-            "Wait until no event has matched for this many seconds, then run with the last one. All entities of a glob"
-            " share one timer. Replaced events are counted as ``rate_limited``.",
+            "Wait until no event has matched for this many seconds, and then run the handler with the last event. The"
+            " earlier events are counted as ``rate_limited``. All entities of a glob share one timer.",
             check_wait,
         ),
     ]
     throttle: Annotated[
         Duration | None,
         Option(
-            "Run at once, and then ignore events for this many seconds. Ignored events are counted as"
-            " ``rate_limited``.",
+            "Run the handler at once, and then ignore further events for this many seconds. The ignored events are"
+            " counted as ``rate_limited``.",
             check_wait,
         ),
     ]
-    once: Annotated[bool, Option("True to run once. The listener ends before that run starts.", check_flag, False)]
+    once: Annotated[
+        bool, Option("True runs the handler only once. The listener ends before the run starts.", check_flag, False)
+    ]
     mode: Annotated[
         Mode,
         Option(
-            "How to treat an event while the handler still runs. ``parallel`` starts another run at the same time; at"
-            f" most {AT_ONCE} runs are in progress, and at most {MAX_WAITING:,} wait. ``single`` skips the event and"
-            " counts it as ``overlap``; this is the default of Home Assistant's automations. ``restart`` cancels the"
-            " current run, records it as cancelled, and then runs. ``queued`` runs after the current run, in order; at"
-            f" most {MAX_WAITING:,} runs wait. Events beyond these limits are skipped and counted as"
-            " ``back_pressure``.",
+            "The rule for an event that matches while a run is in progress. With ``parallel``, the bus starts"
+            f" a second run at once; at most {AT_ONCE} runs are in progress, and at most {MAX_WAITING:,} wait. With"
+            " ``single``, the bus skips the event and counts it as ``overlap``; this is the default of Home Assistant's"
+            " automations. With ``restart``, the bus cancels the current run, which is recorded as cancelled, and then"
+            " starts the new run. With ``queued``, the new run starts after all earlier runs have ended; at most"
+            f" {MAX_WAITING:,} runs wait. Events beyond these limits are skipped and counted as ``back_pressure``.",
             check_mode,
             DEFAULT_MODE,
         ),
@@ -63,7 +65,7 @@ def settings_of(options: ListenerOptions) -> tuple[tuple[str, str], ...]:
     settings = check_options(ListenerOptions, options)
     if options.get("debounce") is not None and options.get("throttle") is not None:
         raise RegistrationError(
-            "debounce and throttle exclude each other: debounce runs after the last event of a burst, throttle after"
-            " the first. Use one of them"
+            "debounce and throttle exclude each other: with debounce, the handler runs after the last event of a burst,"
+            " and with throttle, after the first event. Use only one of them"
         )
     return settings

@@ -24,10 +24,9 @@ class BusService(AsyncWithService):
         executor: Runs the handlers.
         states: The current states of all entities. The link updates them before it calls `dispatch`.
         clock: Clock of the gates; the machine's clock by default.
-        grace_s: How long running handlers may take to end when the bus stops, in seconds. After that they are
-            cancelled.
-        redact: Masks secrets in settings and triggers. A listener may wait for the code of an alarm, and an event of a
-            keypad may contain a code.
+        grace_s: Seconds that running handlers have to end when the bus stops. After this time, the bus cancels them.
+        redact: Masks secrets in settings and triggers. The settings of a listener may contain the code of an alarm, and
+            so may the event of a keypad.
 
     Attributes:
         name: ``"bus"``.
@@ -66,7 +65,7 @@ class BusService(AsyncWithService):
         await self._stopped.wait()
 
     async def stop(self) -> None:
-        """Ignore further events, wait for the running handlers, and cancel those that do not end in the grace period.
+        """Ignore further events, wait for running handlers, and cancel handlers that do not end in the grace period.
 
         Every run is recorded. Listeners stay registered and receive events again when the bus is started again.
         """
@@ -78,7 +77,7 @@ class BusService(AsyncWithService):
     def dispatch(self, event: Event) -> None:
         """Pass an event to the listeners that match it. The link calls this on the event loop.
 
-        It does not wait for the handlers.
+        This method does not wait for the handlers.
         """
         if not self._open:
             return
@@ -127,11 +126,11 @@ class BusService(AsyncWithService):
         return listener
 
     def cancel(self, listener: Listener) -> None:
-        """End a listener. Its runs continue. May be called in a thread."""
+        """End a listener. Runs in progress continue. May be called in a thread."""
         self.roster.call(listener.cancel)
 
     def cancel_all(self, app: str, instance: str) -> None:
-        """End all listeners of one app instance. Their runs continue. May be called in a thread."""
+        """End all listeners of one app instance. Runs in progress continue. May be called in a thread."""
         self.roster.call_each(app, instance, Listener.cancel)
 
 

@@ -1,4 +1,4 @@
-"""`Subscription`: an app's handle of a listener."""
+"""`Subscription`: the object with which an app controls one of its listeners."""
 
 from hassette_core.bus.listener import Listener
 from hassette_core.bus.service import BusService
@@ -26,7 +26,7 @@ class Subscription:
 
     @property
     def registration(self) -> ListenerRegistration:
-        """The description of the listener that is recorded: name, topic, settings, source."""
+        """The recorded description of the listener: name, topic, settings, source."""
         return self._listener.registration
 
     @property
@@ -42,8 +42,8 @@ class Subscription:
     def cancel(self) -> None:
         """End the listener. Runs that have started continue. A second call has no effect.
 
-        A handler may cancel its listener. A plain ``def`` handler runs in a thread, so its call takes effect a little
-        later, when the event loop is free.
+        A handler may cancel its own listener. A plain ``def`` handler runs in a thread, so its call of `cancel` takes
+        effect a little later, when the event loop is free.
         """
         self._service.cancel(self._listener)
 

@@ -26,8 +26,8 @@ def glob_matcher(glob: str) -> Matches:
 class TopicIndex(Generic[_Listener]):
     """Listeners by topic. Exact topics are in a dictionary, and globs are grouped by their literal prefix.
 
-    The first search for a topic tries each distinct glob of its group. Later searches for this topic are one dictionary
-    access.
+    The first search for a topic tries each distinct glob of the topic's group, and each distinct glob without a group.
+    A later search for the same topic is a single dictionary access.
 
     Args:
         group: Returns the group of a topic or glob: its literal prefix, such as the domain of an entity id. Returns an

@@ -1,9 +1,11 @@
 """The code that bus and scheduler share to register a handler and to call it with the right arguments.
 
-At registration, `keyword_options` and `check_options` check the options of the call (`options`, `durations`),
-`inspect_callable` finds the name and source location of the handler (`callables`), and an `InjectionPlan` reads its
-parameters (`injection`). For each event, the bus calls `InjectionPlan.bind`. The executor then calls the result, which
-reads the values of the parameters from the event (`parameters`) and calls the handler.
+At registration, `keyword_options` and `check_options` check the options of the call (`options`, `durations`). Then
+`inspect_callable` finds the name and source location of the handler (`callables`), and an `InjectionPlan` reads the
+handler's parameters (`injection`).
+
+For each event, the bus calls `InjectionPlan.bind`, which returns a callable for the executor. When the executor calls
+it, the callable reads the values of the parameters from the event (`parameters`) and calls the handler.
 """
 
 from hassette_core.handlers.callables import (

@@ -81,7 +81,7 @@ def check_body(option: str, target: Callable[..., object]) -> None:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise RegistrationError(
                 f"{option} must not contain a yield, got {name_of(inner)}: calling it runs nothing. Remove the yield,"
-                " or pass a function that iterates over it"
+                " or pass a function that iterates over the generator"
             )
 
 

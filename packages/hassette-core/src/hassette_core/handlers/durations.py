@@ -9,7 +9,7 @@ Duration = float | timedelta
 """Seconds, or a `timedelta`."""
 
 LONGEST_DURATION_S = 36_525 * 86_400
-"""The longest duration, in seconds: 100 years. A datetime overflows only far beyond this."""
+"""The longest duration, in seconds: 100 years. A `datetime` this far in the future is still valid."""
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 

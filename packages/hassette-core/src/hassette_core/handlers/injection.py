@@ -29,7 +29,7 @@ class _Slot(NamedTuple):
     Attributes:
         name: Name of the parameter.
         marker: Reads the value from the event.
-        convert: Converts the value to the annotated type; None when no conversion is needed.
+        convert: Function that converts the value to the annotated type; None when no conversion is needed.
         optional: True when the annotation allows None.
         default: Default of the parameter, or `inspect.Parameter.empty`.
         by_name: True when the value is passed by keyword, because the parameter is keyword-only, or because an earlier

@@ -66,7 +66,7 @@ def check_flag(option: str, value: object) -> str:
 
 
 def check_name(option: str, name: object) -> None:
-    """Check the name of a listener or job. It returns None, because the settings do not repeat the name."""
+    """Check the name of a listener or job. Return None, because the settings do not repeat the name."""
     if not isinstance(name, str) or not name.strip():
         raise RegistrationError(f"{option} must be a non-blank string, got {name!r}")
 
@@ -77,20 +77,24 @@ class RunOptions(TypedDict, total=False):
     timeout: Annotated[
         Duration | None,
         Option(
-            "Deadline of one run, in seconds or as a timedelta. None uses ``timeout_s`` of ``[executor]``; 0 sets no"
-            " deadline.",
+            "Deadline of one run, in seconds or as a timedelta. With None, ``timeout_s`` of ``[executor]`` applies."
+            " With 0, a run has no deadline.",
             check_timeout,
         ),
     ]
     on_error: Annotated[
         ErrorHook | None,
-        Option("Called with an `ErrorContext` when a run fails, in place of the app's ``on_error``.", check_hook),
+        Option(
+            "A function that is called with an `ErrorContext` when a run fails. The app's ``on_error`` is then not"
+            " called.",
+            check_hook,
+        ),
     ]
     name: Annotated[
         str | None,
         Option(
-            "The name in the history, unique in the app instance; for a listener, per topic. By default the handler's"
-            " name.",
+            "The name in the history; by default, the name of the handler. All jobs of an app instance need different"
+            " names, and so do all listeners of an app instance to the same topic.",
             check_name,
         ),
     ]

@@ -1,4 +1,4 @@
-"""Annotations for the parameters of a handler. Each one selects the value of the event that the handler receives.
+"""Annotations for the parameters of a handler. Each annotation selects the value that the parameter receives.
 
 Each of these handlers can be registered::
 
@@ -9,8 +9,9 @@ Each of these handlers can be registered::
     async def on_dimmed(self, brightness: Annotated[int | None, Attr("brightness")]) -> None: ...
     async def on_button(self, device: Annotated[str, Data("device_id")]) -> None: ...
 
-When the event has no value for a parameter, the parameter keeps its default, or is None if its annotation allows None.
-Otherwise the handler is not called and the run fails with a `DependencyError`.
+When the event has no value for a parameter, the parameter keeps its default. A parameter without a default is None if
+its annotation allows None. If the annotation does not allow None, the handler is not called, and the run fails with a
+`DependencyError`.
 """
 
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class Missing:
 class ParameterMarker:
     """Base class of the annotations. It marks a parameter that receives a value of the event.
 
-    Most markers need a state change.
+    Most markers read a value that only a state change contains.
     """
 
     def provide(self, event: Any) -> object:
@@ -49,7 +50,7 @@ class ParameterMarker:
 
 @dataclass(frozen=True, slots=True)
 class WholeEvent(ParameterMarker):
-    """The event itself, for the annotations `Event` and `StateChanged` and a parameter called ``event``."""
+    """Selects the event itself, for a parameter annotated with `Event` or `StateChanged`, or called ``event``."""
 
     def provide(self, event: Event) -> object:
         return event

@@ -11,8 +11,8 @@ class AsyncWithService(ABC):
 
     A subclass defines ``start``, ``serve`` and ``stop`` as `Service` describes them.
 
-    ``serve`` runs in a task during the block. If ``serve`` fails, the end of the block raises its error, unless the
-    block itself has failed.
+    ``serve`` runs in a task during the block. If ``serve`` fails, the end of the block raises the error of ``serve``.
+    If the block itself has also failed, only the error of the block is raised.
 
     Example:
         >>> async with HomeAssistantLink(url, token, cache=cache, on_event=print) as link:

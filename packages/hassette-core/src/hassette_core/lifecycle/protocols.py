@@ -15,12 +15,12 @@ class Resource(Protocol):
     async def start(self) -> None:
         """Start the resource. Services that depend on it start after this method has returned.
 
-        Between two calls of `start`, the caller calls `stop`, also after a start that failed or was cancelled.
+        Before the caller calls `start` again, it calls `stop`, even if the previous start failed or was cancelled.
 
         Raises:
             FatalError: The start failed, and a retry cannot help. The process ends.
-            Exception: The start failed. The process ends if the service is required and has never run; otherwise the
-                supervisor retries.
+            Exception: The start failed. If the service is required and has never run, the process ends. In all other
+                cases the supervisor retries; a failed start of a required service then counts as a crash.
         """
         ...
 

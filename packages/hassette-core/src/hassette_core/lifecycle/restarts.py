@@ -29,7 +29,8 @@ class RestartPolicy:
         The pause is random, between half of the upper bound and the upper bound. Otherwise services that crashed
         together would all restart in the same instant.
         """
-        # The exponent is limited, because 2.0 ** 1100 overflows. A store that fails for days makes that many attempts.
+        # The exponent is limited, because 2.0 ** 1100 overflows. A store that cannot start for days makes so many
+        # attempts.
         bound = min(self.longest_pause_s, self.first_pause_s * 2.0 ** min(attempt - 1, 32))
         return bound * random.uniform(0.5, 1.0)
 
@@ -46,7 +47,7 @@ class CrashBudget:
         self._crashes: deque[float] = deque()
 
     def spend(self, now_s: float) -> int | None:
-        """Count a crash. Return the number of crashes in the window, or None if it exceeds the budget."""
+        """Count a crash. Return the number of crashes in the window, or None if this number exceeds the budget."""
         self._crashes.append(now_s)
         while self._crashes[0] <= now_s - self._policy.window_s:
             self._crashes.popleft()

@@ -22,13 +22,13 @@ class ServiceStatus(StrEnum):
 
 
 class StatusReport(NamedTuple):
-    """The status of a service, with the event that led to it.
+    """The status of a service, with the event that led to this status.
 
     Attributes:
         name: Name of the service.
-        status: Status since that event.
-        kind: Kind of the lifecycle event, such as ``service_crashed``.
-        detail: Reason, in one sentence; may be empty.
+        status: The status.
+        kind: Kind of the lifecycle event that led to the status, such as ``service_crashed``.
+        detail: Reason for the status, in one sentence; may be empty.
     """
 
     name: str
@@ -38,7 +38,7 @@ class StatusReport(NamedTuple):
 
 
 class StatusBoard:
-    """Newest status of every service, in the order of their start, followed by the plugins that could not be loaded."""
+    """Newest status of every service, in start order. The plugins that could not be loaded come last."""
 
     def __init__(self) -> None:
         self._services: dict[str, StatusReport] = {}

@@ -24,8 +24,8 @@ class ServiceSpec:
     Attributes:
         service: The service. A resource without ``serve`` is only started and stopped.
         after: Names of the services that start before this one and stop after it.
-        required: Whether the process ends when this service cannot start or crashes too often. If a service that is
-            not required fails, the other services keep running.
+        required: If True, the process ends when this service cannot start or crashes too often. If False, the other
+            services keep running.
         reserve_s: Seconds of the stop budget that are reserved for this service.
     """
 
@@ -87,7 +87,7 @@ class SupervisedService:
         self._task = tasks.create_task(self._supervise(), name=f"supervise {self.name}")
 
     async def end(self, tasks: asyncio.TaskGroup, allowed_s: float) -> None:
-        """Stop the service, and do not start it again. If that takes longer than ``allowed_s``, cancel its tasks.
+        """Stop the service, and do not start it again. If the stop takes more than ``allowed_s`` s, cancel its tasks.
 
         ``stop`` is called while ``serve`` still runs, so that the service can finish its work first.
         """
@@ -96,7 +96,8 @@ class SupervisedService:
         self._stopping = True
         self._publish(ServiceStatus.STOPPING, "service_stopping")
         if not self._serving:
-            # The service is starting or waits for a retry. End this first, so that stop() does not run during start().
+            # The service is starting, or waits for a retry. Cancel its task first, so that stop() does not run during
+            # start().
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=allowed_s)
         stop = tasks.create_task(self._stop_service(), name=f"stop {self.name}")
@@ -139,8 +140,8 @@ class SupervisedService:
             self._on_fatal(error)
             return started, None
         except asyncio.CancelledError as error:
-            # A client library may cancel its futures when a connection ends. This looks like a cancellation of the
-            # current task, and would silently stop the service.
+            # A client library may cancel its futures when a connection ends. For the current task, this looks like its
+            # own cancellation. Without this check, the service would silently stop.
             if is_being_cancelled():
                 raise
             return started, describe_error(error, with_type=False)
@@ -188,7 +189,7 @@ class SupervisedService:
 
     def _publish(self, status: ServiceStatus, kind: str, detail: str = "") -> None:
         report = StatusReport(self.name, status, kind, detail)
-        if report != self.status:  # further retries with the same failure are not reported again
+        if report != self.status:  # a retry that fails in the same way is not reported again
             self.status = report
             self._on_change(report)
 
@@ -196,7 +197,8 @@ class SupervisedService:
 def is_being_cancelled() -> bool:
     """Return whether a request to cancel the current task is pending.
 
-    In ``except CancelledError``, False means that the task was not cancelled: a library cancelled one of its futures.
+    In ``except CancelledError``, False means that the task itself was not cancelled: a library cancelled a future for
+    which the task waited.
     """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -46,7 +46,7 @@ class Supervisor:
 
     Attributes:
         board: Shows the status of each service.
-        started: Set once every required service has started and every optional service has been tried once.
+        started: Set once every required service has started, and every optional service has started or failed to start.
 
     Raises:
         ValueError: Two services have the same name, or a service depends on a name that does not exist.

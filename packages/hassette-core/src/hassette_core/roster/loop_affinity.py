@@ -48,11 +48,11 @@ class LoopAffinity:
         try:
             loop.call_soon_threadsafe(function)
         except RuntimeError:
-            # The loop is closed, because the framework has ended before the thread. All listeners and jobs are gone.
+            # The framework has ended before the thread, and has closed the loop. No listener or job exists any more.
             return
 
     def _foreign_loop(self) -> asyncio.AbstractEventLoop | None:
-        """Return the service's loop, or None when the caller runs on this loop."""
+        """Return the service's loop. Return None when the caller runs on this loop, or before the service starts."""
         try:
             running = asyncio.get_running_loop()
         except RuntimeError:

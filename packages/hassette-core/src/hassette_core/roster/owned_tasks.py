@@ -14,9 +14,9 @@ Task = asyncio.Task[Any]
 class OwnedTasks:
     """The tasks of one service. It keeps a reference to each task until the task ends, and `stop` ends all tasks.
 
-    Each task starts in the context (`contextvars`) in which this object was created. Otherwise a
-    task started by a handler would inherit the handler's context. Its log lines and service calls would be added to
-    that handler's run or, after the end of the run, count as lost.
+    Each task starts in the context (`contextvars`) in which this object was created. Otherwise a task that a handler
+    starts would inherit the handler's context. The log lines and service calls of the task would be added to the
+    handler's run. After the end of that run, they would count as lost.
 
     Args:
         cancel_s: How long cancelled tasks may take to end, in seconds. A task that takes longer is logged.
@@ -70,6 +70,6 @@ class OwnedTasks:
         self._tasks.discard(task)
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
             # The executor records exceptions of handlers and does not raise them. So this is an error of the framework:
-            # the executor was stopped before, or has a defect. A BaseException, such as sys.exit() in a handler, is
-            # not handled here, because it ends the process.
+            # the executor has already stopped, or has a defect. A BaseException, such as SystemExit in a handler, is
+            # not logged here, because it ends the process.
             logger.error("Run could not be passed to the executor", extra={"error": repr(error)}, exc_info=error)

@@ -7,7 +7,7 @@ from hassette_executor import SourceLocation
 
 
 class RegistrationFields(TypedDict):
-    """The common fields of `ListenerRegistration` and `JobRegistration`, which describe them."""
+    """The fields that `ListenerRegistration` and `JobRegistration` have in common. These classes document them."""
 
     app: str
     instance: str

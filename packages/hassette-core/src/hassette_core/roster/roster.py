@@ -17,7 +17,7 @@ class Entry(Protocol):
 
     @property
     def registration(self) -> Registration:
-        """The description of the listener or job that is recorded."""
+        """The recorded description of the listener or job."""
         ...
 
     def drop_waiting(self) -> None:
@@ -52,7 +52,7 @@ class Roster(Generic[EntryT]):
 
     @property
     def retire_ended(self) -> bool:
-        """Whether the registration of an entry that ends is reported to the executor as retired.
+        """Whether the roster reports the registration of an ended listener or job to the executor as retired.
 
         `AppService` sets this to False while it stops the apps, because the next start registers their listeners and
         jobs again.
@@ -64,7 +64,7 @@ class Roster(Generic[EntryT]):
         self._runner.retire_ended = retire_ended
 
     async def stop(self, grace_s: float) -> None:
-        """Drop waiting runs, wait for runs in progress, and cancel those that do not end within the grace period.
+        """Drop waiting runs, wait for runs in progress, and cancel runs that do not end within the grace period.
 
         The entries stay registered.
 
@@ -104,7 +104,7 @@ class Roster(Generic[EntryT]):
         self._entries[registration.key] = entry
 
     def remove(self, entry: EntryT) -> None:
-        """Remove an entry, so that its name is free again. Its runs continue."""
+        """Remove an entry, so that its name is free again. Runs in progress continue."""
         del self._entries[entry.registration.key]
 
     def entries(self) -> list[EntryT]:

@@ -1,6 +1,6 @@
-"""`RunLane`: decide whether a new run of one listener or job starts, waits or is skipped while an earlier run lasts.
+"""`RunLane`: start, queue or skip a new run of one listener or job while an earlier run is in progress.
 
-The decision follows the ``mode`` of the listener or job. The four modes are those of Home Assistant's automations.
+The decision depends on the ``mode`` of the listener or job. Home Assistant's automations have the same four modes.
 """
 
 import asyncio
@@ -14,11 +14,12 @@ from hassette_core.roster.owned_tasks import OwnedTasks, Task
 from hassette_executor import Command, CommandExecutor, Registration
 
 Mode = Literal["single", "restart", "queued", "parallel"]
-"""How to treat a new run while the previous run has not ended. ``single`` skips the new run. ``restart`` cancels the
-previous run first. ``queued`` starts the new run after the previous one. ``parallel`` starts it at once."""
+"""The rule for a new run while an earlier run is in progress. With ``single``, the lane skips the new run. With
+``restart``, the lane cancels the earlier run, and then starts the new run. With ``queued``, the new run starts after
+all earlier runs have ended. With ``parallel``, the new run starts at once."""
 
 AT_ONCE = 50
-"""Maximum number of runs in progress of one ``parallel`` listener or job. Further runs wait."""
+"""Maximum number of runs of one ``parallel`` listener or job that are in progress at once. Further runs wait."""
 MAX_WAITING = 1_000
 """Maximum number of waiting runs of one listener or job. Further runs are skipped and counted as ``back_pressure``."""
 
@@ -84,7 +85,7 @@ class CommandRunner:
 class RunLane:
     """The queue of the runs of one listener or job. It starts, queues or skips each new run, depending on the mode.
 
-    A lane is no thread: all lanes work on the event loop, and each run is a task.
+    A lane is not a thread: all lanes work on the event loop, and each run is a task.
 
     Args:
         registration: The listener or job.

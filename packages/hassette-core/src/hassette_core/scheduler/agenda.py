@@ -12,7 +12,7 @@ class Agenda:
     Void entries are removed when they reach the top, or all at once when there are too many of them.
 
     Args:
-        slack: The heap is not rebuilt while it has at most this many entries.
+        slack: The heap is rebuilt when its entries outnumber twice the entries after the last rebuild, plus this many.
     """
 
     def __init__(self, *, slack: int = 64) -> None:

@@ -11,7 +11,7 @@ from hassette_core.scheduler.schedules import Cron, Daily, Interval, Once, Sched
 from hassette_core.scheduler.service import SchedulerService
 
 SHORTEST_S = 0.001
-"""The shortest interval between two runs, in seconds. Timers of the event loop are not precise enough for less."""
+"""The shortest interval of `run_every`, in seconds. The event loop's timers are not precise enough for less."""
 
 
 class AppScheduler:
@@ -20,9 +20,9 @@ class AppScheduler:
     The handler of a job is called without arguments. Use `functools.partial` or a lambda to pass arguments. Jobs end
     when the app instance stops. A plain ``def`` handler runs in a thread and cannot register jobs.
 
-    The next run of a recurring job is planned before each run, so that a failed or cancelled run does not end the
-    series. If several runs are missed, because the machine was suspended or the event loop was blocked, the job runs
-    once, late. The other missed runs do not run later; they are counted as ``misfire``.
+    Before each run of a recurring job, the scheduler plans the next run, so that a failed or cancelled run does not end
+    the series. While the machine is suspended or the event loop is blocked, a job may miss several runs. Afterwards the
+    job runs once, late, and the other missed runs are counted as ``misfire``.
 
     Example:
         ::
@@ -77,13 +77,13 @@ class AppScheduler:
 
         Args:
             handler: The callable to run, as in `run_in`.
-            at: A datetime, or a time of day: today, or tomorrow if this time has passed. A naive datetime is in the
-                home's time zone, which may differ from the machine's. ``datetime.now().astimezone()`` is the current
-                time in the machine's time zone.
+            at: A datetime or a time of day. If a time of day has passed today, the handler runs tomorrow. A naive
+                datetime is in the home's time zone, which may differ from the machine's. For the machine's time zone,
+                pass an aware datetime, such as ``datetime.now().astimezone() + timedelta(hours=1)``.
             **options: The options of every job, `JobOptions`.
 
         Returns:
-            The job, which ends with its run.
+            The job, which ends when its run starts.
 
         Raises:
             RegistrationError: The moment has passed, the job cannot work, its name is taken, or the caller runs in a
@@ -107,8 +107,8 @@ class AppScheduler:
     ) -> Job:
         """Run a handler repeatedly, at a fixed interval.
 
-        The interval is counted from due time to due time, however long the runs take. A change of the wall clock does
-        not affect it.
+        The interval is the time between the due times of two runs. The duration of the runs and a change of the wall
+        clock do not affect it.
 
         Example:
             Run at once, and then every ten minutes::
@@ -118,8 +118,8 @@ class AppScheduler:
         Args:
             handler: The callable to run, as in `run_in`.
             interval: Seconds (or a timedelta) from one run to the next, at least 0.001.
-            start: The first run: seconds from now (0 for now), or a datetime or a time of day as in `run_once`.
-                Default: after one interval.
+            start: When the first run is due: seconds (or a timedelta) from now, a datetime, or a time of day, as in
+                `run_once`. 0 means at once. None means after one interval.
             **options: The options of every job, `JobOptions`.
 
         Returns:
@@ -140,7 +140,7 @@ class AppScheduler:
 
         When daylight saving time begins, clocks skip an hour. If they skip the time of the job, the handler runs in the
         first minute after the skipped hour. When daylight saving time ends, clocks show an hour twice. If they show the
-        time of the job twice, the handler runs the first time.
+        time of the job twice, the handler runs only the first time.
 
         Example:
             ::
@@ -165,7 +165,7 @@ class AppScheduler:
     def run_cron(self, handler: Handler, /, expression: str, **options: Unpack[JobOptions]) -> Job:
         """Run a handler when a cron expression matches the local time.
 
-        `hassette_core.scheduler.schedules.Cron` describes the runs when daylight saving time begins or ends.
+        For the days on which daylight saving time begins or ends, see `hassette_core.scheduler.schedules.Cron`.
 
         Example:
             Run at seven on working days::
@@ -174,8 +174,8 @@ class AppScheduler:
 
         Args:
             handler: The callable to run, as in `run_in`.
-            expression: Five fields (minute, hour, day, month, weekday), or six fields, the first of which is seconds.
-                They are compared with the time in the home's time zone.
+            expression: Five fields (minute, hour, day, month, weekday), or six fields, where the first field is the
+                second. The scheduler compares the fields with the time in the home's time zone.
             **options: The options of every job, `JobOptions`.
 
         Returns:

@@ -1,4 +1,4 @@
-"""`Job`: an app's handle of a job."""
+"""`Job`: the object with which an app controls one of its jobs."""
 
 from datetime import datetime
 
@@ -18,7 +18,7 @@ class Job:
             self.off.cancel()
 
     Args:
-        job: The job.
+        job: The job in the scheduler.
         service: The scheduler in which the job is registered.
     """
 
@@ -28,7 +28,7 @@ class Job:
 
     @property
     def registration(self) -> JobRegistration:
-        """The description of the job that is recorded: name, schedule, settings, source."""
+        """The recorded description of the job: name, schedule, settings, source."""
         return self._job.registration
 
     @property
@@ -38,19 +38,22 @@ class Job:
 
     @property
     def active(self) -> bool:
-        """False once the job is cancelled, or once the run of a job that runs only once has started."""
+        """False once the job is cancelled. If the job runs only once, False as soon as its run has started."""
         return self._job.active
 
     @property
     def next_run(self) -> datetime | None:
-        """The time of the next run (aware, UTC). None if the job has ended, or while it waits for the location."""
+        """The time of the next run (aware, UTC).
+
+        None if the job has ended, or if a job at sunrise or sunset still waits for the home's location.
+        """
         return None if self._job.plan is None or not self._job.active else self._job.plan.at
 
     def cancel(self) -> None:
         """End the job. Runs that have started continue. A second call has no effect.
 
-        A job may cancel itself. A plain ``def`` handler runs in a thread, so its call takes effect a little later, when
-        the event loop is free. The same is true for `run_now`.
+        A handler may cancel its own job. A plain ``def`` handler runs in a thread, so its call of `cancel` or `run_now`
+        takes effect a little later, when the event loop is free.
         """
         self._service.cancel(self._job)
 

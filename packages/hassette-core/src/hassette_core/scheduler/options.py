@@ -21,9 +21,10 @@ class JobOptions(RunOptions, total=False):
     mode: Annotated[
         Mode,
         Option(
-            "How to treat a run that is due while the previous run is still in progress. ``single`` skips the new run"
-            " and counts it as ``overlap``. ``restart`` cancels the previous run, records it as cancelled, and then"
-            " runs. ``queued`` runs after the previous run. ``parallel`` runs at the same time.",
+            "The rule for a run that is due while the previous run is still in progress. With ``single``, the scheduler"
+            " skips the new run and counts it as ``overlap``. With ``restart``, the scheduler cancels the previous run,"
+            " which is recorded as cancelled, and then starts the new run. With ``queued``, the new run starts after"
+            " all earlier runs have ended. With ``parallel``, the new run starts at once.",
             check_mode,
             DEFAULT_MODE,
         ),
@@ -31,8 +32,8 @@ class JobOptions(RunOptions, total=False):
     jitter: Annotated[
         Duration,
         Option(
-            "Delay each run by a random time of up to this many seconds, so that not all devices switch at once. It"
-            " must be less than the time between two runs.",
+            "Delay each run by a random time of up to this many seconds, so that not all devices switch at once."
+            " The delay must be less than the time between two runs.",
             _check_jitter,
             0,
         ),
@@ -47,7 +48,7 @@ def settings_of(options: JobOptions, schedule: Schedule) -> tuple[tuple[str, str
     """
     settings = check_options(JobOptions, options)
     gap_s = schedule.shortest_gap_s()
-    # A run that is delayed past the next run would be skipped.
+    # If a run is delayed past the due time of the next run, the next run counts as missed.
     if gap_s is not None and jitter_s_of(options) >= gap_s:
         raise RegistrationError(
             f"jitter must be less than the time between two runs ({describe_duration(gap_s)}),"

@@ -1,4 +1,4 @@
-"""`Place`: the time zone and location that are needed to compute the moment of ``07:00`` or sunset."""
+"""`Place`: the time zone and location from which the scheduler computes the moment of ``07:00`` or of sunset."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
@@ -21,7 +21,7 @@ class Place:
     longitude: float | None = None
 
     def moment(self, local: datetime) -> datetime:
-        """Return the moment (UTC) at which local clocks show a time.
+        """Return the moment (UTC) at which local clocks show the given time.
 
         If clocks show the time twice, because daylight saving time ends, return the first moment. If clocks skip the
         time, because daylight saving time begins, return the first minute after the skipped time.

@@ -29,8 +29,8 @@ class Plan(NamedTuple):
         base: The time that the schedule returned, without jitter. The search for the following run starts here. None
             for an interval.
         due_ns: The time of the run by the monotonic clock, including jitter.
-        base_ns: For an interval, the time of the run by the monotonic clock, without jitter. Otherwise equal to
-            `due_ns`, and not used.
+        base_ns: For an interval, the time of the run by the monotonic clock, without jitter. For a calendar job, it is
+            equal to `due_ns` and is not used.
     """
 
     at: datetime
@@ -82,7 +82,7 @@ class PlannedJob:
 
     @property
     def by_calendar(self) -> bool:
-        """True for a rule of the wall clock, False for an interval of the monotonic clock."""
+        """True if the schedule is a rule of the wall clock, False if it is an interval of the monotonic clock."""
         return not isinstance(self.schedule, Interval)
 
     def run(self, plan: Plan) -> None:
@@ -120,9 +120,9 @@ class PlannedJob:
             self._plan_calendar(self.schedule.next_after(self._clock.now(), place))
 
     def plan_next(self, place: Place) -> int:
-        """Plan the run after the run that is due now. Return the number of runs in between that were missed.
+        """Plan the run that follows the due run. Return the number of missed runs between these two.
 
-        Missed runs do not run later, because the run that is due now replaces all of them.
+        Missed runs do not run later, because the due run replaces all of them.
         """
         assert self.plan is not None  # the job is due
         if isinstance(self.schedule, Interval):
@@ -144,18 +144,18 @@ class PlannedJob:
 
         Args:
             place: The home's time zone and location.
-            last: Plan only runs after this moment, because earlier runs have already started. None: plan any run after
-                now.
+            last: The new plan must be after this moment, because earlier runs have already started. None allows any
+                moment after now.
         """
         assert not isinstance(self.schedule, Interval)  # the wall clock does not move an interval
         now = self._clock.now()
         if self.plan is not None and self.plan.base is not None and self.plan.base <= now:
             if self.plan.at <= now:
-                # The clock was set forward past the run, so it is late and runs now.
+                # The clock was set forward past the planned run, so the run is late and starts now.
                 self._plan_calendar(self.plan.base)
             else:
-                # The scheduled time has passed, and the run only waits for its jitter. A new plan from now would skip
-                # this run.
+                # The scheduled time has passed, and the run waits only because of its jitter. A search for the next
+                # run after now would skip this run.
                 self.plan = self._at(self.plan.at, self.plan.base)
             return
         self._plan_calendar(self.schedule.next_after(now if last is None else max(now, last), place))
@@ -163,8 +163,8 @@ class PlannedJob:
     def postpone_if_early(self) -> bool:
         """If the wall clock has not reached the planned time yet, plan the rest of the wait and return True.
 
-        NTP slows the wall clock down or speeds it up. Over a day, the difference to the monotonic clock is large enough
-        that a timer fires too early.
+        NTP may set the wall clock back by less than `hassette_core.clock.STEP`, which does not count as a jump. It may
+        also slow the wall clock down. In both cases, a timer of the monotonic clock fires too early.
         """
         if self.plan is None or self.plan.base is None or self.plan.at - self._clock.now() <= EARLY:
             return False

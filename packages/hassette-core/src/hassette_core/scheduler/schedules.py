@@ -104,7 +104,10 @@ class Once:
         return None
 
     def next_after(self, moment: datetime, place: Place) -> datetime | None:
-        """Return the time of the run, even if it has passed. If the clock is set forward past it, the job runs late."""
+        """Return the time of the run, even if this time has passed.
+
+        If the wall clock is set forward past this time, the job therefore runs late.
+        """
         return self.at.astimezone(UTC)
 
 
@@ -138,12 +141,12 @@ class Daily:
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """A cron expression of five fields, or of six fields, the first of which is seconds.
+    """A cron expression of five fields, or of six fields, where the first field is the second.
 
-    On days on which daylight saving time begins or ends, the rules of Debian's cron apply. An expression with fixed
-    times (neither the second, the minute nor the hour field begins with ``*``) runs like a daily job. If clocks show
-    the time twice, it runs only at the first of the two. If clocks skip the time, it runs in the first minute after the
-    skipped time. Any other expression runs in both passes of a repeated hour, and not in a skipped hour.
+    On days on which daylight saving time begins or ends, the rules of Debian's cron apply. An expression has *fixed
+    times* if ``*`` does not begin its second, minute or hour field. A job with fixed times runs like a daily job: if
+    clocks show its time twice, it runs only the first time; if clocks skip its time, it runs in the first minute after
+    the skipped time. Any other cron job runs in both passes of a repeated hour, and does not run in a skipped hour.
 
     Attributes:
         expression: The expression, such as ``0 7 * * MON-FRI``.
@@ -176,7 +179,7 @@ class Cron:
     def shortest_gap_s(self) -> float | None:
         """Return the shortest gap between the runs of one year.
 
-        If there are more than `_SAMPLE_RUNS` runs, only the first are examined.
+        The method examines only the first `_SAMPLE_RUNS` runs of the year.
         """
         until = _SAMPLE_START + _SAMPLE_DAYS * _DAY
         first = islice(CronSim(self.expression, _SAMPLE_START), _SAMPLE_RUNS)
@@ -229,8 +232,8 @@ class Sun:
         """Return the first run after a moment; None if the location is unknown, or the sun does not rise or set."""
         if place.latitude is None or place.longitude is None:
             return None
-        # Depending on the longitude, the UTC date of a sunset is the day before or after the local date. So the search
-        # starts earlier. The results are in order, so the first result after the moment is correct.
+        # The UTC date of a sunset may be the day before or after the local date, depending on the longitude. So the
+        # search starts two days early. The results are in order, so the first result after the moment is correct.
         for found in self._all(moment - self.offset - 2 * _DAY, place.latitude, place.longitude):
             if found > moment:
                 return found

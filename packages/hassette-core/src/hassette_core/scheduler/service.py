@@ -39,8 +39,8 @@ class SchedulerService(AsyncWithService):
         executor: Runs the jobs.
         clock: Wall clock, monotonic clock and timers; the machine's clock by default.
         time_zone: Time zone of schedules until `set_place` provides the home's time zone.
-        grace_s: How long running jobs may take to end when the scheduler stops, in seconds. After that they are
-            cancelled.
+        grace_s: Seconds that running jobs have to end when the scheduler stops. After this time, the scheduler cancels
+            them.
 
     Attributes:
         name: ``"scheduler"``.
@@ -72,14 +72,15 @@ class SchedulerService(AsyncWithService):
         """Wait until the scheduler is stopped.
 
         Raises:
-            Exception: A schedule failed because of a defect. A restart plans all jobs again.
+            Exception: A schedule failed because of a defect. A restart of the scheduler puts all jobs with a planned
+                run back into the agenda.
         """
         await self._timetable.ended.wait()
         if self._timetable.failure is not None:
             raise self._timetable.failure
 
     async def stop(self) -> None:
-        """Start no further run, wait for runs in progress, and cancel those that do not end in the grace period.
+        """Start no further run, wait for runs in progress, and cancel runs that do not end in the grace period.
 
         Every run is recorded. Jobs stay registered and run again when the scheduler is started again.
         """
@@ -116,15 +117,15 @@ class SchedulerService(AsyncWithService):
         self.roster.call(partial(self._timetable.run_now, job))
 
     def cancel(self, job: PlannedJob) -> None:
-        """End a job. Its runs continue. May be called in a thread."""
+        """End a job. Runs in progress continue. May be called in a thread."""
         self.roster.call(partial(self._timetable.cancel, job))
 
     def cancel_all(self, app: str, instance: str) -> None:
-        """End all jobs of one app instance. Their runs continue. May be called in a thread."""
+        """End all jobs of one app instance. Runs in progress continue. May be called in a thread."""
         self.roster.call_each(app, instance, self._timetable.cancel)
 
     def upcoming(self) -> list[UpcomingJob]:
-        """Return the next run of every job that has a planned run, the earliest first."""
+        """Return the next run of every job that has a planned run, in the order of their due times."""
         found = [
             UpcomingJob(*job.registration.key, job.plan.due_us) for job in self.roster.entries() if job.plan is not None
         ]

@@ -13,12 +13,12 @@ from hassette_core.scheduler.planned_job import Plan, PlannedJob
 logger = logging.getLogger(__name__)
 
 WATCH_S = 60.0
-"""While a calendar job is planned, the timer fires at least once in this many seconds, to detect that the wall clock
-was set or the machine was suspended. The operating system does not report either."""
+"""While there is a calendar job, the timer fires at least once in this many seconds. Then the timetable checks whether
+the wall clock was set or the machine was suspended, because the operating system reports neither."""
 REPEAT_GUARD = timedelta(hours=3)
 """When the clock is set back by less than this, runs that have started are not repeated (the rule of Vixie cron)."""
 LATE_S = 60.0
-"""Runs that start later than their due time by more than this, in seconds, are logged."""
+"""A run that starts more than this many seconds after its due time is logged."""
 
 
 class Timetable:
@@ -71,7 +71,7 @@ class Timetable:
         self._arm()
 
     def cancel(self, job: PlannedJob) -> None:
-        """End a job. Its runs continue."""
+        """End a job. Runs in progress continue."""
         if job.active:
             self._roster.remove(job)
             self._calendar_jobs -= job.by_calendar
@@ -149,7 +149,7 @@ class Timetable:
             self._disarm()
             return
         if self._timer is not None and now_ns < self._timer_ns <= due_ns:
-            return  # the current timer fires in time; when it fires, it is set for the remaining time
+            return  # the current timer fires in time; `_wake` then sets a timer for the rest of the wait
         self._disarm()
         self._timer_ns = due_ns
         self._timer = self._clock.call_later((due_ns - now_ns) / 1e9, self._wake)

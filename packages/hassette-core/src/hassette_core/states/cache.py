@@ -1,4 +1,4 @@
-"""`StateCache`: the link (or a test) writes all states through it."""
+"""`StateCache`: all states, with the methods by which the link (or a test) updates them."""
 
 from collections.abc import Iterable
 
@@ -36,9 +36,10 @@ class StateCache:
     def load(self, states: Iterable[State]) -> None:
         """Replace all states, except those of entities that have changed since `begin_load`.
 
-        The answer to ``get_states`` contains the changes that Home Assistant sent before it; changes sent after it are
-        newer. Both may have been applied when `load` is called. In either case, the applied state is at least as new
-        as the fetched one, so it stays.
+        Home Assistant may send changes before and after its answer to ``get_states``. The answer contains the changes
+        that were sent before it. The changes that were sent after it are newer than the answer. `apply` may have stored
+        changes of both kinds before `load` is called. A stored state is therefore at least as new as the fetched
+        state, and `load` keeps the stored state.
         """
         changed = self._changed_while_loading or set()
         fetched = {state.entity_id: state for state in states}

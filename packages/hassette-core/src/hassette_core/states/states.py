@@ -24,7 +24,7 @@ class States(Mapping[str, State]):
                 lights_on = [id for id, state in self.states.domain("light").items() if state.state == "on"]
 
     Args:
-        by_entity: All states. This object is a view of it.
+        by_entity: All states by entity id. A `States` object is a view of this mapping.
         by_domain: The same states, grouped by domain.
     """
 
@@ -60,8 +60,8 @@ class States(Mapping[str, State]):
             domain: For example ``light``.
 
         Returns:
-            A read-only view, empty if the domain has no entity. Do not keep it: it may miss entities that are added
-            later.
+            A read-only view, empty if the domain has no entity. Do not keep the view, because it may not contain
+            entities that are added later.
         """
         found = self._by_domain.get(domain)
         return _NO_STATES if found is None else MappingProxyType(found)
