@@ -49,7 +49,7 @@ LISTENER = ListenerRegistration(
     app="bench", instance="0", name="handler", topic="state_changed.*", handler="handler", timeout_s=0
 )
 BATCH = 500
-WARM_UP_ROUNDS = 20  # they start the first thread and fill the feed
+WARM_UP_ROUNDS = 20  # these rounds start the first thread and fill the feed
 RUNS_PER_SECOND = 5_000
 TARGET_RATIO = 500 / 490
 TARGET_EVICTION_MS = 5
@@ -59,7 +59,7 @@ TICK_S = 0.001
 
 @dataclass(slots=True)
 class TenFields:
-    """Object whose creation is the floor: plain and mutable, a possible form of a record."""
+    """A mutable object, as a record could be. The time to create it is the floor."""
 
     id: int
     registration: object

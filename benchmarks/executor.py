@@ -4,13 +4,13 @@
 
 Exits with 1 if a target is missed. CI machines are noisy: with --quick, the limits are 25 % above the targets.
 
-The floor of a run is the awaited handler with two clock reads, the creation of one object with slots, and one append
-to a deque. The figures are CPU time of the event loop's thread, because the load of the machine affects it little. Each
-figure is compared with floors measured just before and just after it. `dispatching.py` measures the later cost of
-delivering the records.
+The floor of a run is the least possible work: await the handler, read the clock twice, create one object with slots,
+and append it to a deque. The figures are CPU time of the event loop's thread, because the load of the machine affects
+this time little. Each figure is compared with floors measured just before and just after it. `dispatching.py` measures
+the later cost of delivering the records.
 
-For comparison it also measures a span of OpenTelemetry's SDK around the same handler, with a batch processor whose
-exporter does nothing.
+For comparison, this benchmark also measures a span of OpenTelemetry's SDK around the same handler, with a batch
+processor whose exporter does nothing.
 """
 
 import argparse

@@ -4,7 +4,7 @@
 
 Exits with 1 if the target is missed. CI machines are noisy: with --quick, the limit is 25 % above the target.
 
-The floor is the memory of the same process after its first 100,000 runs, when each buffer has been full once.
+The floor is the memory of the same process after its first 100,000 runs, because by then each buffer has been full.
 """
 
 import argparse

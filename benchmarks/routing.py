@@ -5,9 +5,9 @@
 Exits with 1 if the target is missed: with 10,000 other listeners, an event costs at most 1.5 times as much as with 10.
 Both are measured in the same process, so the ratio is valid on any machine.
 
-The output also contains the cost of the first event of an entity, which has no target. The bus compares that event with
-each glob of its domain and each glob with a wildcard in the domain: 4,000 of the 10,000 here, far more than in a real
-home.
+The output also contains the cost of the first event of an entity; this cost has no target. The bus compares such an
+event with each glob of the entity's domain and with each glob whose domain is a wildcard. Here these are 4,000 of the
+10,000 listeners, far more than in a real home.
 """
 
 import argparse

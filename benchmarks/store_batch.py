@@ -7,8 +7,8 @@ Exits with 1 if a target is missed. CI machines are noisy: with --quick, the lim
 
 The floor is one thread and one connection that write prepared tuples: BEGIN, one `executemany` per table with the same
 upserts, COMMIT. It is compared with `DatabaseService.write`, which also switches threads, encodes records, updates
-statistics and computes fingerprints. Both are measured alternately in CPU time of the whole process, with files on the
-same disk. The ratio is that of the medians.
+statistics and computes fingerprints. The store and the floor are measured alternately, in CPU time of the whole
+process, with files on the same disk. The ratio is the median of the store divided by the median of the floor.
 """
 
 import asyncio
@@ -105,7 +105,7 @@ async def measure(runs: int, rounds: int, *, plain: bool, synchronous: Any = "no
 def index_costs(rounds: int) -> None:
     """Print the cost of each index: the difference between the floor with and without it.
 
-    Both are measured alternately. The mean of the fastest quarter of the rounds counts.
+    The two are measured alternately. The result is the mean of the fastest quarter of the rounds.
     """
     with tempfile.TemporaryDirectory() as directory:
         template = Path(directory, "template.db")

@@ -52,7 +52,8 @@ async def simulate(path: Path, hours: int) -> list[str]:
     async with DatabaseService(path, settings, now_us=lambda: home.now_us) as store:
         second, next_pass = 0, 600
         while second < hours * 3_600:
-            # Every half hour, a burst of 10 s with 500 events a second; otherwise one batch for 10 s.
+            # Each half hour starts with a burst: for 10 s, a batch of 500 runs each second. After the burst, a batch of
+            # 100 runs covers 10 s.
             burst = second % 1_800 < 10
             batch = home.batch(500 if burst else 100, over_us=1_000_000 if burst else 10_000_000)
             second += 1 if burst else 10

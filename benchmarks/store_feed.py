@@ -1,8 +1,8 @@
 """Batches of a busy home, for the store's benchmarks.
 
-The records come from support/rows.py and not from the executor, because they cost little to create. The figures should
-contain only the cost of the store, and not the cost of the executor, such as a rendered traceback. `support` is a link
-to tests/support, so that ``python benchmarks/NAME.py`` finds it.
+The records come from support/rows.py, because the executor would add its cost to the figures, such as the cost of
+rendering a traceback. The figures should contain only the cost of the store. The folder `support` is a link to
+tests/support, so that ``python benchmarks/NAME.py`` finds it.
 """
 
 import itertools

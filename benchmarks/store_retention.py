@@ -5,9 +5,9 @@
 
 Exits with 1 if a target is missed. CI machines are noisy: with --quick, the figures are only printed.
 
-The file contains 5,000,000 runs of 250 handlers over 14 days, with --quick 300,000. A pass deletes the older half, of
-which the first 1,000,000 rows are measured. Meanwhile a batch of 100 runs is written every 500 ms. After each tenth
-batch the pause is only 13 ms, so that some writes follow each other closely.
+The file contains 5,000,000 runs of 250 handlers over 14 days; with --quick, it contains 300,000 runs. A pass deletes
+the older half of the runs, and the deletion of the first 1,000,000 rows is measured. Meanwhile a batch of 100 runs is
+written every 500 ms. After each tenth batch, the pause is only 13 ms, so that some writes follow each other closely.
 """
 
 import asyncio
@@ -100,8 +100,8 @@ async def measure(path: Path, max_rows: int) -> list[str]:
             await asyncio.sleep(0.5 if len(writes) % 10 else 0.013)
 
     writing = asyncio.create_task(write_batches())
-    # Private, because there is no public access: the retention must use the same writer thread as the batches, and the
-    # service reports neither its steps nor their durations. With a second writer, the batches would wait for file locks.
+    # The private writer, because the retention must use the same writer thread as the batches: with a second writer,
+    # the batches would wait for file locks. The public service does not report the steps of its retention.
     writer = store._db
     assert writer is not None
     retention = Retention(writer, store.settings, lambda: now_us)
@@ -115,7 +115,7 @@ async def measure(path: Path, max_rows: int) -> list[str]:
     retention.checkpoint = timed_checkpoint
 
     async def durations_of(steps: AsyncGenerator[float], shortest_pause_s: float, max_rows: int) -> list[float]:
-        """Do steps until this many rows are changed; return their durations without those of checkpoints."""
+        """Do steps until ``max_rows`` rows are changed; return the durations of the steps, without the checkpoints."""
         durations: list[float] = []
         async with aclosing(steps):
             async for took in steps:

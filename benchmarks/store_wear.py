@@ -5,8 +5,9 @@
 
 Exits with 1 if a target is missed. CI machines are noisy: with --quick, the times have no target.
 
-The written bytes are those that the process passed to the file system, for the write-ahead log and the database file
-(/proc/self/io). They are compared with one commit per record. In a quiet home, no handler runs.
+The written bytes are all bytes that the process passed to the file system, for the write-ahead log and the database
+file (/proc/self/io). The benchmark compares them with the written bytes of a store that commits each record separately.
+It also measures the written bytes of a quiet home, in which no handler runs.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from hassette_store import DatabaseService
 from hassette_store.file.creation import create
 
 TARGET_WRITTEN = 0.5
-"""Highest share of the bytes that one commit per record writes."""
+"""Highest share of the bytes that a store with one commit per record would write."""
 TARGET_STORED_BYTES = 100
 TARGET_OPEN_MS = 50
 TARGET_CREATE_MS = 1_500
@@ -62,7 +63,7 @@ async def cost_per_record(path: Path, per_second: float, *, commit_each: bool, r
             await store.write(home.batch(runs, over_us=int(runs / per_second * 1e6)))
             done += runs
         cpu = time.process_time() - cpu
-    # Closing copies the write-ahead log into the file. These bytes were caused by the records, too.
+    # Closing the store has copied the write-ahead log into the file. The records have caused these bytes, too.
     return (written_bytes() - before) / done, cpu / done * 1e3
 
 

@@ -1,8 +1,8 @@
 """At every moment ``executed == persisted + sum(shed) + waiting``, whatever the sink does.
 
-A state machine uses an executor as a home does (runs that end in every way, bursts, registrations, skips) while
-its sink fails, hangs, is slow, cancels itself and rejects rows, in any order that hypothesis can think of. The clock is
-moved by hand, so an hour of failures takes a moment.
+A state machine uses an executor as a home does (runs that end in every way, bursts, registrations, skips). Meanwhile
+the sink fails, hangs, is slow, cancels itself and rejects rows, in an order that hypothesis chooses. The clock is moved
+by hand, so an hour of failures takes a moment.
 """
 
 import asyncio
@@ -121,8 +121,8 @@ class Accounting(RuleBasedStateMachine):
     @rule(mode=st.sampled_from(["ok", "fail", "hang", "slow", "cancel", "keep_then_fail"]))
     def set_sink_mode(self, mode: str) -> None:
         taken["steps"] += 1
-        # A sink recognises a batch that it kept although the write failed only if the whole batch comes again. Eviction
-        # takes batches apart, so a sink that raises after it has kept a batch is not combined with a full queue.
+        # A sink may store a batch and then raise. It recognises the retry only if the whole batch comes again, but
+        # eviction takes batches apart. So this test does not combine such a sink with a full queue.
         self.sink.mode = "fail" if mode == "keep_then_fail" and self.bounded else mode
         self.kept_and_failed = self.kept_and_failed or self.sink.mode == "keep_then_fail"
         if mode != "hang":
@@ -172,13 +172,13 @@ class Accounting(RuleBasedStateMachine):
         self.every_run_is_somewhere()
         account = self.executor.accounting()
         assert account.waiting == 0
-        # If a sink kept a batch, raised an error and stayed down, the account counts a loss too many.
+        # If a sink stored a batch, raised an error and stayed down, the accounting counts the stored runs as lost.
         assert len(self.sink.records) == account.persisted or (self.kept_and_failed and "stop_deadline" in account.shed)
         if "stop_deadline" in account.shed:
             assert self.sink.mode in {"fail", "cancel", "slow"}
             return
         if account.shed and self.sink.mode in {"fail", "cancel"}:
-            return  # the summaries of evicted records were not written either, and the stop has logged them
+            return  # the summaries of evicted records were not written, and the stop has logged this loss
         ended = Counter(record.status for record in self.sink.records)
         for summary in self.sink.stored("summaries"):
             ended.update(dict(summary.counts))

@@ -52,7 +52,7 @@ def test_long_run_is_in_the_batches_until_its_end_and_a_short_run_never_is():
                 go = asyncio.Event()
                 running = asyncio.ensure_future(executor.execute(invoke(go.wait, listener("long"))))
                 await asyncio.sleep(0.2)
-                # The sweeper looks at the short run while it runs: it is too young to be reported.
+                # The sweeper finds the short run in progress, but the run is too young to be reported.
                 await executor.execute(invoke(lambda: asyncio.sleep(0.1), listener("short")))
                 await asyncio.sleep(1)
                 assert [run.registration.name for run in sink.stored("running")] == ["long"]
@@ -88,7 +88,7 @@ async def test_failures_of_different_kinds_have_a_line_each(caplog):
 
 
 async def test_last_list_of_running_runs_is_empty_after_the_stop():
-    # Otherwise a run that ends just before the stop would be "interrupted" after a clean session.
+    # With a run left in the last list, the store would record the run as "interrupted" after a clean session.
     executor = CommandExecutor(sink := FaultySink())
     await executor.start()
     go = asyncio.Event()
@@ -108,7 +108,7 @@ async def test_skips_are_counted_by_registration_and_reason_in_their_hour():
         executor.count_skip(one, "overlap")
         executor.count_skip(two, "misfire")
     skips: Counter[tuple[object, str]] = Counter()
-    for skip in sink.stored("skipped"):  # in two hours, if an hour has just begun
+    for skip in sink.stored("skipped"):  # the counts are in two hours if a new hour began between the calls
         skips[skip.registration, skip.reason] += skip.count
     assert skips == {(one, "rate_limited"): 4, (one, "overlap"): 1, (two, "misfire"): 1}
     assert all(skip.hour_us % 3_600_000_000 == 0 for skip in sink.stored("skipped"))

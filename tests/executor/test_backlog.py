@@ -107,7 +107,7 @@ steps = st.lists(
 
 @given(steps, st.sampled_from([0, 5, 100]))
 def test_records_stay_in_order_when_some_are_taken_put_back_or_evicted(steps, index_above):
-    # Many records with few cheap ones between them: evicted records are removed from the order later.
+    # Few successes among many errors: the evicted successes are not at the head, so they are removed later.
     first = made(
         [(Status.ERROR if number % 9 else Status.SUCCESS, number % 3, number % 2 == 0) for number in range(90)]
     )

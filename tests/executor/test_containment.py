@@ -1,4 +1,4 @@
-"""Errors elsewhere cost no record: a broken log handler, an abandoned stop, a lost cancellation."""
+"""Errors in other code lead to no lost record: a broken log handler, an abandoned stop, a lost cancellation."""
 
 import asyncio
 import logging

@@ -1,6 +1,6 @@
 """Threads that add effects while a run ends: each effect is either in the record or counted as late.
 
-The threads meet inside of the operation that must not be divided, so that a missing lock fails every time.
+The threads meet inside the operation that must be atomic, so that the test fails every time if the lock is missing.
 """
 
 import logging
@@ -20,7 +20,7 @@ DEADLINE_S = patience(10)
 
 
 class Meeting:
-    """Holds one thread where it is until another thread is finished or has to wait for it."""
+    """Holds one thread in `hold_up` until another thread has finished or has to wait for a lock of the held thread."""
 
     def __init__(self) -> None:
         self.inside = threading.Event()
@@ -49,7 +49,7 @@ class ReportingLock:
 
 
 class HoldingSettings:
-    """Settings that hold up the first thread that reads a bound, which is just before it adds an effect."""
+    """Settings that hold up the first thread that reads a bound. A thread reads it just before it adds an effect."""
 
     def __init__(self, meeting: Meeting, settings: ExecutorSettings) -> None:
         self._meeting = meeting
@@ -77,7 +77,7 @@ def meeting() -> Meeting:
 
 
 def at_once(meeting: Meeting, held_up, other):
-    """Run one function in a thread until it is held up, then the other one; return the result of the other one."""
+    """Run ``held_up`` in a thread until it is held up, then run ``other`` and return its result."""
     thread = threading.Thread(target=held_up)
     thread.start()
     assert meeting.inside.wait(DEADLINE_S)

@@ -86,7 +86,7 @@ def test_frames_are_right_when_more_places_fail_than_the_cache_holds():
     cache = FrameCache(limit=50)
     for number in range(500):
         space: dict[str, Any] = {}
-        # Compiled, raised in and dropped: the next function may be at the same address.
+        # The function is dropped after it has raised, so the next function may be at the same address.
         exec(compile("\n" * number + f"def fail_{number}(): raise ValueError", f"app_{number}.py", "exec"), space)
         frames = cache.frames_of(caught(space[f"fail_{number}"]).__traceback__)
         assert frames[-1] == Frame(f"app_{number}.py", number + 1, f"fail_{number}")

@@ -29,14 +29,14 @@ async def test_idle_executor_never_wakes_up(monkeypatch: pytest.MonkeyPatch):
 async def assert_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail if the loop is used within a second.
 
-    Work started by earlier runs, such as a log line in its thread, ends a moment later. Periodic work happens in every
-    second.
+    The check is repeated a few times. Work of earlier runs, such as a log line in its thread, ends after a moment.
+    Periodic work would be found in every second.
     """
     requests = requests_to(asyncio.get_running_loop(), monkeypatch)
     for _ in range(8):
         requests.clear()
         await asyncio.sleep(1.2)
-        if len(requests) == 2:  # the sleep of this test: its timer, and the end of it
+        if len(requests) == 2:  # both belong to the sleep of this test: its timer, and its end
             monkeypatch.undo()
             return
     pytest.fail("the idle loop is still used within a second:\n" + "\n".join(requests))

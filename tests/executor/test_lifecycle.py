@@ -82,7 +82,7 @@ async def test_run_in_progress_at_the_stop_may_end_and_is_stored():
 
 
 async def test_run_can_stop_the_executor_without_waiting_for_itself(caplog):
-    # A stop that waits for its caller would take the timeout.
+    # If the stop waited for the run that calls it, the stop would take the whole timeout.
     executor = CommandExecutor(sink := MemorySink(), settings=ExecutorSettings(stop_timeout_s=600))
     await executor.start()
 

@@ -35,7 +35,7 @@ def a_minute_of_runs() -> list[Record]:
 
 
 def through_the_outage(max_records: int, caplog) -> tuple[list[Record], FaultySink, WriteQueue]:
-    """Queue a minute of runs while the sink is down, then let it recover; on a clock moved by hand."""
+    """Queue a minute of runs while the sink is down, then let the sink recover. The clock is moved by hand."""
     sent = a_minute_of_runs()
     with manual_loop() as loop:
 
@@ -83,7 +83,7 @@ def test_outage_above_the_bound_keeps_totals_p95_and_failures(caplog):
         durations = sorted(one.duration_us for one in mine)
         assert percentile(buckets, 0.95) == pytest.approx(durations[ceil(0.95 * len(durations)) - 1], rel=0.01)
     errors = [one for one in sent if one.status is Status.ERROR]
-    assert 500 < len(errors) < 900  # they all fit
+    assert 500 < len(errors) < 900  # all errors fit into the queue
     assert [one for one in sink.records if one.status is Status.ERROR] == errors
     lines = Counter(line.msg.partition(" (")[0] for line in caplog.records)
     assert lines["Write queue is full; records are evicted but still count in the totals"] <= 2

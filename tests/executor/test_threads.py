@@ -128,7 +128,7 @@ async def test_one_thread_serves_calls_that_follow_each_other():
     threads = ThreadPool(16)
     for _ in range(20):
         await threads.run(lambda: names.add(threading.current_thread().name))
-        await eventually(lambda: not threads.busy)  # the thread decrements the count after it has reported the result
+        await eventually(lambda: not threads.busy)  # the thread decrements `busy` after it has reported the result
     assert len(names) == 1
     threads.close()
 
@@ -240,14 +240,14 @@ async def test_cancelled_calls_leave_nothing_behind_and_one_line_reports_that_no
 
 
 async def test_call_cancelled_after_it_has_ended_is_not_leaked():
-    # Otherwise the count would never return to zero: the thread has decremented it already.
+    # The thread decrements `leaked` only while it ends a call. A call that is counted later would stay counted.
     threads = ThreadPool(1)
     ended = threading.Event()
     running = asyncio.ensure_future(threads.run(ended.set))
     await asyncio.sleep(0)
     assert ended.wait(patience(20))
     deadline = time.monotonic() + patience(20)
-    while threads.busy and time.monotonic() < deadline:  # the loop must not run, or it would process the result
+    while threads.busy and time.monotonic() < deadline:  # without await: the event loop must not process the result
         time.sleep(0.001)  # noqa: ASYNC251  see above
     assert not threads.busy
     running.cancel()

@@ -1,4 +1,4 @@
-"""An exception that cannot be read costs its details, never the record of its run."""
+"""If an exception cannot be read, its details are lost, but never the record of its run."""
 
 import asyncio
 import importlib
@@ -72,7 +72,7 @@ class NamelessWordsError(Exception):
 
 
 async def recorded(error: BaseException) -> Record:
-    """Return the record of a run that raises this error; pytest could not read the error itself."""
+    """Return the record of a run that raises this error. Never raise the error: pytest could not read it."""
     record = None
     async with CommandExecutor(sink := MemorySink()) as executor:
         with suppress(BaseException):

@@ -70,7 +70,7 @@ def test_bytes_cover_all_unsettled_runs_and_parts_of_a_batch_have_no_sequence(ac
 
 
 def test_every_field_of_a_batch_is_a_run_or_an_announcement():
-    # Otherwise a new field would get lost when a sink rejects a batch with it.
+    # A new field that is neither would be lost when a sink rejects a batch and the queue splits it.
     for field in set(Batch._fields) - {"sequence", "at_us"}:
         batch = Batch(1, T0_US)._replace(**{field: ("item",)})
         assert not batch.is_empty, field

@@ -110,7 +110,7 @@ def test_retries_back_off_to_the_longest_pause_and_never_spin(loop):
     queue = started(loop, sink := FaultySink("fail"), retry_min_s=0.5, retry_max_s=30)
     extend(loop, queue, records(3))
     pass_time(loop, 3_600)
-    # Doubling from half a second takes about 7 tries to get to 30 s; from then on pauses last 15 to 30 s.
+    # The pauses double from half a second and reach 30 s after about 7 tries. All later pauses last 15 to 30 s.
     assert 3_600 / 30 <= sink.calls <= 3_600 / 15 + 10
 
 
@@ -172,7 +172,7 @@ def test_rejected_row_is_isolated_and_the_rest_stored_in_order(loop, caplog):
     assert sink.stored("registered") == [HALL]
     assert sum(count for summary in sink.stored("summaries") for _, count in summary.counts) == 2
     assert [(loss.reason, loss.what, loss.count) for loss in sink.stored("losses")] == [("rejected_row", "runs", 2)]
-    # Halving a hundred down to one row takes about seven cuts; each writes two pieces.
+    # For each rejected row, the queue halves the batch about seven times, and writes two pieces each time.
     assert sink.calls < 50
     assert caplog.records[0].row == repr(HALL.key)
 

@@ -75,7 +75,7 @@ def test_healthy_sink_gets_many_times_the_bound_in_bytes_without_eviction(loop):
 def test_announcements_survive_eviction_during_an_outage_within_bounds(loop):
     queue = started(loop, sink := FaultySink("fail"), max_records=100, batch_records=20)
     for number in range(2_000):
-        one_shot = job("once")  # registered again for each run, as `run_in` does
+        one_shot = job("once")  # `run_in` also registers a job again for each run
         announce(loop, queue, "register", one_shot)
         extend(loop, queue, [record(number, registration=one_shot)])
         announce(loop, queue, "count_skip", one_shot, T0_US, "misfire", 1)

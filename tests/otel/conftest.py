@@ -30,7 +30,7 @@ class Receiver:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start to receive, at the previous port if there was one. Earlier requests are dropped."""
+        """Start to receive, at the previous port if there was one. Drop earlier requests."""
         self._process = subprocess.Popen(
             [sys.executable, str(RECEIVER), str(self.port)], stdout=subprocess.PIPE, text=True
         )
@@ -52,7 +52,7 @@ class Receiver:
         self._post("forget", {})
 
     def behave(self, **how: object) -> None:
-        """See `receiver.py`."""
+        """Set the behaviour of the receiver: the body of ``POST /behave`` in `receiver.py`."""
         self._post("behave", how)
 
     def _post(self, what: str, how: dict[str, object]) -> None:

@@ -1,14 +1,14 @@
 """A small OTLP/HTTP receiver for a separate process: ``python receiver.py PORT`` (0 picks a port and prints it).
 
-It decodes what it gets with OpenTelemetry's own protobuf classes and returns it as JSON:
+It decodes requests with OpenTelemetry's protobuf classes and returns their content as JSON:
 
-    POST /v1/traces, /v1/metrics   as a collector does
+    POST /v1/traces, /v1/metrics   receive spans or metrics, as a collector does
     GET  /received                 {"requests": [...], "spans": [...], "metrics": [...]}
     POST /behave                   {"traces": [503, 200, ...], "metrics": [...]}: status codes of the next answers;
                                    "partial": n: report that n spans, or points, were rejected;
                                    "lose_answers": n: take the next n requests, and hang up instead of answering;
                                    "words": text to answer in place of protobuf
-    POST /forget                   forget all of that
+    POST /forget                   forget all received data and behaviour
 """
 
 import gzip

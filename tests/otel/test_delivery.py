@@ -77,7 +77,7 @@ async def test_batch_is_neither_sent_nor_counted_twice(receiver):
 
 
 async def test_next_export_includes_failed_metrics_and_no_span_is_sent_twice(receiver, caplog):
-    receiver.behave(metrics=[403, 403])  # the exporter itself would retry a 503, and in older versions a 500
+    receiver.behave(metrics=[403, 403])  # not a 503, which the exporter itself retries, as older versions do a 500
     async with sink_of(receiver, metrics_interval_s=0.05) as sink:
         await sink.write(batch(1, 5))
         await eventually(lambda: [r["status"] for r in receiver.requests if r["signal"] == "metrics"][-1:] == [200])
@@ -104,7 +104,7 @@ async def test_metrics_that_cannot_be_sent_at_the_stop_are_logged_as_lost(receiv
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
 async def test_error_that_the_user_can_fix_is_reported_and_can_be_retried(receiver, status):
     receiver.behave(traces=[status])
-    # Older exporters retry after a 500. Here the timeout is shorter than their pause.
+    # Older exporters retry after a 500. The timeout of 0.7 s is shorter than the pause before such a retry.
     async with sink_of(receiver, timeout_s=0.7 if status == 500 else 10) as sink:
         with pytest.raises(ExportFailedError, match=str(status)) as failed:
             await sink.write(batch(1, 5))
@@ -192,7 +192,7 @@ async def test_invalid_request_options_do_not_reject_a_row(receiver, monkeypatch
             with pytest.raises(ExportFailedError, match=re.escape(str(error))) as failed:
                 await sink.write(batch(1, 5))
             assert not isinstance(failed.value, ValueError)
-            await sink.write(batch(1))  # nothing to send, and something to count
+            await sink.write(batch(1))  # a batch without spans, which changes the metrics
             await sink.stop()
         await sink.start()
         await sink.write(batch(2, 5))
@@ -284,7 +284,7 @@ async def test_headers_and_compression_are_as_set(receiver):
 
 
 async def test_slow_receiver_does_not_block_the_event_loop():
-    # A listening socket that accepts no connection: its backlog takes the connection and never responds.
+    # The socket listens but accepts no connection. So the client is connected but never gets a response.
     with socket.create_server(("127.0.0.1", 0)) as mute:
         endpoint = f"http://127.0.0.1:{mute.getsockname()[1]}"
         sink = OpenTelemetrySink(OpenTelemetrySettings(endpoint=endpoint, timeout_s=patience(10)))
@@ -293,7 +293,7 @@ async def test_slow_receiver_does_not_block_the_event_loop():
         began = time.monotonic()
         for _ in range(20):
             await asyncio.sleep(0.005)
-        assert time.monotonic() - began < patience(5)  # the receiver has twice as long
+        assert time.monotonic() - began < patience(5)  # half of the timeout of the write, which still waits
         assert not writing.done()
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):

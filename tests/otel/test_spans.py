@@ -203,7 +203,7 @@ async def test_failed_service_call_is_an_error(sink, receiver):
 
 
 async def test_run_links_to_the_service_call_that_caused_it_even_in_one_batch(sink, receiver):
-    # The calling run waited for the effects of its call, so it ended last.
+    # The run that made the call waited for the effects of the call, so it ended last.
     effect = invocation(7, trigger=EventTrigger("state_changed", "light.hall", "off", "on", "ctx-2"))
     cause = invocation(8, effects=Effects((), (call("ctx-2"),)))
     later = invocation(9, trigger=EventTrigger("state_changed", "light.hall", "off", "on", "ctx-3", "ctx-2"))

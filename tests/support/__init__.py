@@ -1,5 +1,5 @@
 """Helpers that the tests share, imported as ``support.…``.
 
-A module imports only packages that are installed wherever its users run: tests/executor runs with hassette-executor
-alone, tests/store with hassette-store alone, tests/sync without core and executor.
+A module may import only packages that are installed for all tests that use the module: tests/executor runs with
+hassette-executor alone, tests/store with hassette-store alone, tests/sync without core and executor.
 """

@@ -40,7 +40,7 @@ def entry(module: str, class_name: str, **more: object) -> AppEntry:
 
 
 class AppRunner:
-    """Makes app services, and stops the started ones at the end of the test."""
+    """Makes app services, and stops the running services at the end of the test."""
 
     def __init__(self, home: Home, app_dir: Path, stack: AsyncExitStack) -> None:
         self._home = home

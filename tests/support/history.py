@@ -1,4 +1,4 @@
-"""Write a history row by row, as the store would, for tests that read it without an executor and a framework."""
+"""Write a history row by row, as the store would, for tests that read a history without executor and framework."""
 
 import json
 import math
@@ -27,10 +27,10 @@ def schema() -> str:
 
 @dataclass
 class History:
-    """Writer of a history file. Close it, or use it in ``with``, before another connection needs the file whole.
+    """Writer of a history file. Close the writer, or use it in ``with``, before another connection reads the file.
 
-    Numbers and names are those of the store, but nothing here imports its code: a test must not compare the store with
-    itself. A writer for an existing file continues it.
+    Numbers and names are those of the store, but this module does not import the code of the store: a test must not
+    compare the store with itself. A writer for an existing file adds rows to the file.
     """
 
     path: Path

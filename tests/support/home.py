@@ -20,7 +20,7 @@ NOON = datetime(2026, 6, 1, 10, 0, tzinfo=UTC)
 
 
 def due_after_noon(record: Any) -> timedelta:
-    """Return when a run was due, counted from noon."""
+    """Return the time from noon to the due time of a run."""
     return timedelta(microseconds=record.trigger.due_us) - (NOON - datetime(1970, 1, 1, tzinfo=UTC))
 
 
@@ -98,7 +98,7 @@ class Home:
             await self.settle()
 
     async def records(self, count: int | None = None) -> list[Record]:
-        """Return all records. With a count, wait for that many, and fail if there are more."""
+        """Return all records. With ``count``, wait until there are that many records, and fail if there are more."""
         if count is not None:
             await self.until(lambda: self.executor.accounting().executed >= count)
         await self.settle()

@@ -19,7 +19,7 @@ from support.waiting import eventually
 
 
 class HomeClient:
-    """A link to a home, and the events that it passed on."""
+    """A link to a home, and the events that the link passed on."""
 
     def __init__(self, home: Endpoint) -> None:
         self.home = home
@@ -208,7 +208,7 @@ async def refused_calls(client: HomeClient) -> Any:
 
 
 async def fields_of_any_name(client: HomeClient) -> Any:
-    """Send fields that are named like parameters of call_service. Each refusal proves that the field arrived."""
+    """Send fields that are named like parameters of call_service. The refusal of a field proves that it arrived."""
     boolean, call = client.names.boolean, client.api.call_service
     return [
         *[

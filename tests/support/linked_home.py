@@ -1,4 +1,4 @@
-"""A link to a simulated home, and a list of everything that it passes on."""
+"""A link to a simulated home, and a list of everything that the link passes on."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -24,7 +24,8 @@ class LinkedHome:
 
     Attributes:
         events: The events, in order.
-        states_at_event: The state of the entity that `states` had when each change of state was passed on.
+        states_at_event: One item for each change of state: the entity's state in `states` when the link passed the
+            change on.
         reports: The calls of ``report``: kind, address, sentence.
     """
 

@@ -1,6 +1,6 @@
 """A plausible history of a small home, for tests of pages and questions.
 
-As a script it fills a file: ``PYTHONPATH=tests python -m support.plausible_history hassette.db``.
+Run as a script, this module fills a file: ``PYTHONPATH=tests python -m support.plausible_history hassette.db``.
 """
 
 import json
@@ -53,7 +53,8 @@ class _PlausibleHome:
 
     Args:
         history: Receives the rows.
-        rng: Random values. Their order decides the history, so the methods must be called in one order.
+        rng: Source of the random values. The history depends on the order of these values, so the methods must always
+            be called in the same order.
         start: Start of the history in microseconds.
         now: End of the history in microseconds.
     """
@@ -116,7 +117,7 @@ class _PlausibleHome:
                 self.history.skip(self.motion, at, "rate_limited", rng.randint(1, 4))
 
     def _write_motion(self, at: int, session: int) -> None:
-        """Write the run that turns the light on, the run that this caused, and the job that turns it off."""
+        """Write the run that turns the light on, the run that the light triggers, and the job that turns it off."""
         history, rng = self.history, self.rng
         listener, room = (self.motion, "hall") if rng.random() < 0.6 else (self.kitchen, "kitchen")
         call, cause = f"01JC{rng.getrandbits(60):016X}", f"01JB{rng.getrandbits(60):016X}"

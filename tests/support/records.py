@@ -126,7 +126,7 @@ def sized(records: list[Record]) -> tuple[list[Record], int]:
 
 
 def percentile(buckets: Counter[int], share: float) -> float:
-    """Return the duration in microseconds at or below which a share of the counted durations lies.
+    """Return a percentile of the counted durations, in microseconds; ``share`` is 0.95 for p95.
 
     The executor's tests also run without hassette-store, so they cannot use `hassette_store.sketch.quantiles`.
     """
@@ -160,8 +160,9 @@ class MovableClock:
     async def let_deadlines_pass(self, executor: CommandExecutor) -> None:
         """Let the deadlines of all runs in progress pass, and return once the executor has cancelled these runs.
 
-        For tests of the time after a deadline: a short deadline could pass too early on a busy machine.
+        A test uses this if it must decide when a deadline passes: on a busy machine, a short deadline could pass too
+        early.
         """
         self.monotonic_s += 86_400
-        # A run with a deadline this short wakes up the sweeper, which looks at all runs.
+        # The short deadline of this extra run wakes up the sweeper, which looks at all runs.
         await executor.execute(invoke(forever, name="short", timeout_s=0.001))

@@ -180,17 +180,17 @@ class Batch(NamedTuple):
 
 
 def run_id(after_us: int = 0, counter: int = 0) -> int:
-    """Return an id whose time is so many microseconds after `T0_US`."""
+    """Return an id whose time is ``after_us`` microseconds after `T0_US`."""
     return first_id_at(T0_US + after_us) + counter
 
 
 def invocation(number: int = 0, registration: Listener | None = None, status: str = "success", **changes: Any) -> Run:
-    """Return a run of a listener that ended ``number`` milliseconds after `T0_US`; an error has a failure."""
+    """Return a run of a listener that ended ``number`` ms after `T0_US`. With status ``error``, it has a failure."""
     return _run(number, registration or Listener(), status, changes.pop("trigger", Event()), changes)
 
 
 def execution(number: int = 0, registration: Job | None = None, status: str = "success", **changes: Any) -> Run:
-    """Return a run of a job that ended ``number`` milliseconds after `T0_US`; an error has a failure."""
+    """Return a run of a job that ended ``number`` ms after `T0_US`. With status ``error``, it has a failure."""
     return _run(number, registration or Job(), status, changes.pop("trigger", Due()), changes)
 
 

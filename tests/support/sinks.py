@@ -50,7 +50,8 @@ class FaultySink:
             raise ValueError("this row can never be stored")
         if batch.running is not None and self.rejects(batch.running):
             raise ValueError("this list can never be stored")
-        # Only the last stored batch may come again. A lower number would be counted as stored, and lost.
+        # A sink ignores a batch with a lower number, so the batch would be lost. The queue may only repeat the number
+        # of the last stored batch.
         assert batch.sequence >= self._last_sequence, "sequence numbers must rise"
         if batch.sequence > self._last_sequence:
             self._last_sequence = batch.sequence

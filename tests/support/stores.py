@@ -30,7 +30,7 @@ class Clock:
 
 
 class MakeStore(Protocol):
-    """Returns a store on a file, by default the test's file. It is stopped after the test."""
+    """Returns a store on a file, by default the test's file. The store is stopped after the test."""
 
     def __call__(
         self,

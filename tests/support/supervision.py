@@ -12,7 +12,7 @@ DEADLINE_S = patience(10.0)
 
 
 class FakeService:
-    """Records its calls in a diary, and fails or hangs as the test requires."""
+    """Notes its calls in a list, the diary, and fails or hangs as the test requires."""
 
     def __init__(self, name: str, diary: list[str]) -> None:
         self.name = name
@@ -45,7 +45,7 @@ class FakeService:
 
 
 class HandClock:
-    """A clock that only a pause moves forward, without waiting."""
+    """A clock that moves forward only in `sleep`, which does not wait."""
 
     def __init__(self) -> None:
         self.now_s = 0.0

@@ -17,7 +17,7 @@ T = TypeVar("T")
 VARIABLE = "HASSETTE_TEST_PATIENCE"
 FIRST_PAUSE_S = 0.001
 LONGEST_PAUSE_S = 0.05
-"""Many tests wait at the same time on a busy machine: frequent polling would slow down what they wait for."""
+"""On a busy machine, many tests wait at the same time. Frequent polling would slow down the code that they wait for."""
 
 
 def patience(seconds: float) -> float:
@@ -37,9 +37,9 @@ def patience(seconds: float) -> float:
 
 
 async def eventually(condition: Callable[[], T], within_s: float = 10, what: str = "") -> T:
-    """Wait until a condition holds and return its value, which is true.
+    """Wait until a condition returns a true value, and return this value.
 
-    The event loop goes on while this waits, and its clock measures the limit.
+    The event loop keeps running meanwhile, and its clock measures the limit.
 
     Args:
         condition: Called again and again until it returns something true.
@@ -58,7 +58,7 @@ async def eventually(condition: Callable[[], T], within_s: float = 10, what: str
 
 
 def wait_until(condition: Callable[[], T], within_s: float = 10, what: str = "") -> T:
-    """Wait in a thread or a test without an event loop; otherwise like `eventually`."""
+    """Wait for a condition as `eventually` does, but in a thread or in a test without an event loop."""
     deadline = time.monotonic() + patience(within_s)
     for pause_s in _pauses():
         if value := condition():

@@ -8,13 +8,13 @@ from hassette_executor.records.registrations import JobRegistration, ListenerReg
 from hassette_executor.records.runs import DueTrigger, EventTrigger, HandlerInvocation, JobExecution
 
 Call = Callable[[], Awaitable[object] | object]
-"""The callable of a command, with every argument bound. The executor calls it and classifies all its errors, such as a
-parameter that cannot be provided. With ``runs_in="async"``, the callable returns an awaitable. With ``"sync"``, the
-executor calls it in a thread, and the call does the work."""
+"""The callable of a command, with every argument bound. The executor calls it and classifies each error that it raises,
+such as a `DependencyError`. With ``runs_in="async"``, the callable returns an awaitable. With ``"sync"``, the executor
+calls it in a thread, and the call does the work."""
 
 
-# Commands are not frozen. Creating a frozen dataclass with four fields takes three times as long, and a command is
-# created for each event and listener. No code changes a command after it is created.
+# Commands are not frozen. Creating a frozen dataclass with four fields takes three times as long as creating a mutable
+# one, and a command is created for each event and listener. No code changes a command after it is created.
 @dataclass(slots=True, kw_only=True, eq=False)
 class InvokeHandler:
     """Run a listener's handler for one event.
@@ -23,8 +23,8 @@ class InvokeHandler:
         registration: The listener, as registered.
         call: The handler with its arguments bound.
         trigger: The event.
-        ready_ns: When the event was received, or when ``debounce`` or ``duration`` released it, by `time.monotonic_ns`.
-            The waiting time of the run starts here.
+        ready_ns: The time at which the event was received, or at which ``debounce`` or ``duration`` passed it on, by
+            `time.monotonic_ns`. The waiting time of the run starts at this time.
         make_record: Makes the record of the run from its fields.
 
     Example::
@@ -49,7 +49,8 @@ class ExecuteJob:
         registration: The job, as registered.
         call: The job's callable with its arguments bound.
         trigger: When the job was due, and whether a user or an app requested the run.
-        ready_ns: When the job became due, by `time.monotonic_ns`. The waiting time of the run starts here.
+        ready_ns: The time at which the job became due, by `time.monotonic_ns`. The waiting time of the run starts at
+            this time.
         make_record: Makes the record of the run from its fields.
     """
 

@@ -13,8 +13,8 @@ Exception
 class HassetteError(Exception):
     """Root of every error that Hassette raises on purpose.
 
-    A handler that raises a `HassetteError` is recorded as an ``error`` without a traceback, so the message must explain
-    the failure completely.
+    If a handler raises a `HassetteError`, its run is recorded as an ``error`` without a traceback. Therefore the
+    message must explain the failure completely.
     """
 
 
@@ -62,7 +62,8 @@ class SubscriberTooSlowError(HassetteError):
     """A live subscriber was too slow and was disconnected.
 
     Args:
-        limit: How many records may wait for one subscriber.
+        limit: How many records could wait for this subscriber. The number is lower if the limit in bytes was exceeded
+            first.
     """
 
     def __init__(self, limit: int) -> None:

@@ -48,13 +48,14 @@ class CommandExecutor:
     Each `execute` makes exactly one record, however the run ends. The live feed receives the record within 0.1 s, and
     every sink within the flush interval. `execute` waits for neither.
 
-    Call all methods on the event loop. Only announcements (`register`, `retire`, `count_skip`, `report`,
-    `set_session_facts`) may also be made in a thread.
+    Call all methods on the event loop. Only the methods that announce (`register`, `retire`, `count_skip`, `report`,
+    `set_session_facts`) may also be called in a thread.
 
     Args:
         sinks: Receivers of the records. Without a sink, records are not stored.
         settings: Bounds, intervals, deadlines.
-        redact: Masks secrets in log lines, service calls, failures and reports, before they are truncated.
+        redact: Masks secrets in the texts of log lines, service calls, failures and reports, before the executor
+            truncates the texts.
         limits: Fixed limits; tests make them small.
         clock: Wall clock and monotonic clock; tests replace them.
 
@@ -139,7 +140,7 @@ class CommandExecutor:
             self._stopping = asyncio.create_task(self._stop(), name="hassette-executor-stop")
         if self._stopping is not None:
             # The stop runs in a task, so that cancelling a caller does not cancel the flush. A second caller waits for
-            # the same task. Otherwise the second caller returns at once, and its event loop may end during the flush.
+            # the same task. If it returned at once, its event loop could end during the flush.
             await asyncio.shield(self._stopping)
         self._stopped.set()
 
@@ -170,8 +171,8 @@ class CommandExecutor:
     async def execute(self, command: Command) -> Record:
         """Run a command and return its record.
 
-        An exception of the callable is classified, recorded and logged. `execute` raises only in the following cases;
-        in the first two, the record has been made.
+        An exception of the callable is classified, recorded and logged. `execute` raises only in the following cases.
+        In the first two cases, the record of the run has been made.
 
         Raises:
             asyncio.CancelledError: The callable raised it, or the task was cancelled from outside and the callable then
@@ -202,7 +203,8 @@ class CommandExecutor:
         token = enter(execution)
         try:
             if registration.runs_in == "async":
-                await command.call()  # pyright: ignore[reportGeneralTypeIssues]  Call promises an awaitable for "async"
+                # The callable returns an awaitable if `runs_in` is "async". The type `Call` cannot express this.
+                await command.call()  # pyright: ignore[reportGeneralTypeIssues]
             else:
                 await self._run_in_thread(execution)
                 started_ns = execution.started_ns
@@ -224,7 +226,7 @@ class CommandExecutor:
         started_us = (started_ns + self._inflight.wall_offset_ns) // 1000
         ended_us = started_us + duration_us
         if ended_us < self._millisecond_ends_us:
-            self._last_id = record_id = self._last_id + 1  # as _next_id does, without the call and two divisions
+            self._last_id = record_id = self._last_id + 1  # like _next_id, but without a call and two divisions
         else:
             record_id = self._next_id(ended_us)
         waited_us = (started_ns - command.ready_ns) // 1000
@@ -241,7 +243,7 @@ class CommandExecutor:
         """Make the record of a run that failed, expired, was listed as in progress, or has effects.
 
         Returns:
-            The record, and whether the caller raises the exception again.
+            The record, and whether the caller must raise the exception again.
         """
         self._executions.discard(execution)
         command, now_ns = execution.command, self._monotonic_ns()
@@ -271,7 +273,7 @@ class CommandExecutor:
         def begin() -> object:
             if execution.expired:
                 return None  # the deadline passed while the call waited; the task is being cancelled
-            # Waiting for a thread does not count as running time. The deadline starts again here.
+            # Waiting for a thread does not count as running time. The time until the deadline starts again here.
             execution.started_ns = self._monotonic_ns()
             execution.waits_for_thread = False
             return execution.command.call()
@@ -286,8 +288,8 @@ class CommandExecutor:
         cancelled_too = False
         if execution.expired:
             assert execution.task is not None  # only a run with a deadline expires
-            # Withdraw the sweeper's request to cancel, as asyncio.timeout does. If another request is left, the caller
-            # raises CancelledError again.
+            # Withdraw the sweeper's request to cancel, as asyncio.timeout does. If another request is left, the task
+            # was also cancelled from outside.
             cancelled_too = execution.task.uncancel() > execution.cancelling
         outcome = classify(raised, expired=execution.expired, cancelled=cancelled_too)
         if outcome.kind is None:
@@ -299,7 +301,8 @@ class CommandExecutor:
         text = str(ExecutionTimeoutError(execution.timeout_s))
         if execution.waits_for_thread:
             text = f"the deadline of {execution.timeout_s:g} s passed before a thread became free"
-        # The frames of the CancelledError show where the run was stopped. Another exception is recorded as the cause.
+        # The frames of the CancelledError show where the run was stopped. If the run replaced the CancelledError by
+        # another exception, that exception is recorded as the cause.
         taken = take_failure(outcome.kind, raised, redact=self._scope.redact) if raised is not None else None
         failure = Failure(
             outcome.kind,
@@ -321,14 +324,15 @@ class CommandExecutor:
         self.hooks.call(hook, ErrorContext(exception=exception, command=execution.command, record=record))
 
     def register(self, registration: Registration) -> None:
-        """Announce a listener or job, before any command refers to it. Replaces a registration with the same key."""
+        """Announce a listener or job, before its first command. A registration with the same key is replaced."""
         self._active[registration.key] = registration
         self._dispatcher.announce(lambda builder: builder.register(registration))
 
     def retire(self, registration: Registration) -> None:
         """Announce that a listener or job is no longer registered.
 
-        If another registration has replaced it, only its error hook is removed.
+        If another registration with the same key has replaced this registration, only the error hook of this
+        registration is removed.
         """
         self.hooks.set(None, registration=registration)
         if self._active.get(registration.key) is not registration:
@@ -361,7 +365,7 @@ class CommandExecutor:
         self._dispatcher.announce(lambda builder: builder.set_running(running))
 
     def _next_id(self, at_us: int) -> int:
-        # Within one millisecond, or if the clock goes back, ids count up from the last id: they always increase.
+        # Ids always increase: within one millisecond, or after the clock has gone back, they count up from the last id.
         if at_us >= self._millisecond_ends_us:
             self._millisecond_ends_us = (at_us // 1000 + 1) * 1000
             self._last_id = max(id_at(at_us) - 1, self._last_id)
@@ -369,7 +373,7 @@ class CommandExecutor:
         return self._last_id
 
     def running(self) -> tuple[RunningExecution, ...]:
-        """Return all runs in progress, oldest first."""
+        """Return all runs in progress, oldest first, except runs of sync handlers that still wait for a thread."""
         return self._inflight.running()
 
     def accounting(self, sink: int = 0) -> Accounting:
@@ -381,7 +385,7 @@ class CommandExecutor:
         return self._dispatcher.accounting(sink)
 
     async def force_flush(self, timeout_s: float = 5.0) -> bool:
-        """Write all records and announcements that wait now; return whether all were written or dropped in time.
+        """Write all records and announcements that wait now; return whether all were written or lost in time.
 
         Args:
             timeout_s: How long to wait, in seconds.

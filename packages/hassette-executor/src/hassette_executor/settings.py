@@ -16,23 +16,24 @@ class ExecutorSettings:
     """Settings of a `CommandExecutor` and of its write queues.
 
     Attributes:
-        timeout_s: Deadline of a run if its registration sets none, in seconds; 0 for no deadline. The default of ten
-            minutes is long enough for a handler that waits on purpose, and short enough to find a hung handler the
-            same day.
+        timeout_s: Deadline, in seconds, of a run whose registration sets no deadline; 0 means no deadline. The default
+            of ten minutes is long enough for a handler that waits on purpose, and short enough to find a hung handler
+            the same day.
         threads: How many sync handlers run at the same time; further handlers wait for a thread.
         flush_interval_s: Longest time from the end of a run to the first attempt to write its record, in seconds
             (ADR-0001).
         batch_records: Largest batch, in records. When this many records wait, they are written without waiting for
             the interval.
         max_records: How many records may wait for a sink. Above this number, records are evicted and counted.
-        max_bytes: How many bytes the waiting records may use, by estimate. Above it, records are evicted and counted.
+        max_bytes: How many bytes the waiting records may use, by estimate. Above this number, records are evicted and
+            counted.
         retry_min_s: The first pause after a failed write is random, between half of this value and this value, in
             seconds. Both bounds double with each further failure, up to `retry_max_s`.
         retry_max_s: The longest pause between two attempts to write, in seconds. A write that takes longer is logged.
-        stop_timeout_s: How long `stop` waits for runs (half of this time), error hooks and the flush together, in
-            seconds. Records that are not written by then are counted and logged.
-        log_lines: How many log lines a record keeps. The newest lines are kept. Lines below `log_keep_level` are
-            dropped first.
+        stop_timeout_s: How long `stop` waits, in seconds, first for runs (at most half of this time), then for error
+            hooks and the flush. Records that are not written by then are counted and logged.
+        log_lines: How many log lines a record keeps. Above this number, lines below `log_keep_level` are dropped
+            first, and older lines before newer lines.
         log_bytes: How many bytes the log lines of a record may use.
         log_keep_level: A successful run keeps only lines at or above this `logging` level; any other run keeps all
             lines.
@@ -40,9 +41,9 @@ class ExecutorSettings:
         hook_timeout_s: Time limit of an error hook, in seconds.
         hooks_at_once: How many error hooks run at the same time; further hooks are refused and counted.
         log_interval_s: A repeated log line is written once in this many seconds, with a count.
-        feed_records: How many records the live feed retains for subscribers that reconnect, as long as these records
-            use no more than a quarter of `max_bytes`. A subscriber is disconnected when its waiting records use
-            more than half of `max_bytes`.
+        feed_records: How many records the live feed retains for subscribers that reconnect. The retained records use
+            at most a quarter of `max_bytes`. A subscriber is disconnected when its waiting records would use more than
+            half of `max_bytes`.
 
     Raises:
         SettingError: A value is out of range; the message names the key.
@@ -67,7 +68,7 @@ class ExecutorSettings:
     feed_records: int = 2_000
 
     def __post_init__(self) -> None:
-        # Negated comparisons, so that NaN is rejected: every comparison with NaN is false.
+        # The comparisons are negated, so that NaN is rejected: every comparison with NaN is false.
         for key in _NOT_NEGATIVE:
             if not 0 <= getattr(self, key) < inf:
                 raise SettingError(key, getattr(self, key), "0 or more")
@@ -90,8 +91,8 @@ class ExecutorLimits:
             start only after the ids are returned, or after this time.
         skip_counts: How many counts of skipped triggers the next batch may hold, by registration, hour and reason.
             Above this number, the oldest hours are merged.
-        summaries: How many summaries of evicted records the next batch may hold, about 1 kB each. Enough for 200
-            handlers over 48 hours. Above this number, the oldest hours are merged.
+        summaries: How many summaries of evicted records the next batch may hold, about 1 kB each. The default is
+            enough for 200 handlers over 48 hours. Above this number, the oldest hours are merged.
         lifecycle_events: How many lifecycle events the next batch may hold. Above this number, the oldest events are
             dropped and counted as a loss.
         outcome_lines: How many records may wait for their log line while the log is slow. Further records are counted

@@ -58,7 +58,7 @@ class WriteAttempts:
         return None
 
     def stop_watching(self) -> None:
-        """Stop the warnings about the write in progress, if any, because the queue no longer waits for it."""
+        """Stop the warnings about a slow write, because the write has ended or the queue no longer waits for it."""
         if self._slow_timer is not None:
             self._slow_timer.cancel()
             self._slow_timer = None
@@ -66,7 +66,8 @@ class WriteAttempts:
     def succeeded(self) -> None:
         """Log the recovery after failures, and reset the number of failures."""
         if self.failures:
-            # Rate-limited like failures, because a sink may fail and recover with every batch.
+            # This line is limited to one per interval, as the line about failures is: a sink may fail and recover with
+            # every batch.
             facts = {"failed_writes": self.failures, "waiting": self._waiting()}
             self._log.log("recovered", logging.WARNING, "Sink stores records again", extra=facts)
         self.failures = 0
@@ -93,7 +94,7 @@ class WriteAttempts:
         )
         if closing:
             pause_s = min(pause_s, settings.retry_min_s)
-        # A random part of the pause, so that several queues do not retry at the same moment.
+        # The pause is partly random, so that several queues do not retry at the same moment.
         return pause_s * random.uniform(0.5, 1)  # noqa: S311  no secret
 
     def _warn_slow(self, since: float) -> None:

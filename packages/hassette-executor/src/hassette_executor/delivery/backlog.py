@@ -1,7 +1,7 @@
 """Backlog: runs that wait for a sink, ordered by age. If there are many, they are also indexed for eviction.
 
-The least important runs are evicted first. Their order is by status: successes, cancelled runs, timed-out runs, errors.
-Within a status, the next run to evict is the oldest run of the registration that has the most waiting runs then.
+The least important runs are evicted first: successes, then cancelled runs, then timed-out runs, then errors. Within a
+status, the registration that has the most waiting runs at that moment loses its oldest run.
 """
 
 from collections import defaultdict, deque
@@ -19,7 +19,7 @@ class Backlog:
 
     The backlog is used on the event loop, so an eviction must not search all records. Above `index_above` runs, the
     runs are also in queues, one for each status and natural key. The runs to evict are at the heads of the longest
-    queues. An evicted run stays in the order by age until removing it is cheap.
+    queues. The main list, in which all runs are ordered by age, keeps an evicted run until removing it is cheap.
 
     Args:
         index_above: Above this number of runs, they are indexed.
@@ -51,11 +51,11 @@ class Backlog:
 
     @property
     def held_bytes(self) -> int:
-        """Memory of the backlog in bytes, including evicted runs that are not yet removed from the order by age."""
+        """Memory of the backlog in bytes, including evicted runs that are still in the main list."""
         return self.bytes + self._evicted_bytes
 
     def extend(self, records: Sequence[Record], size: int) -> None:
-        """Add runs at the end, which are newer than all others; ``size`` is their memory in bytes (`total_size`)."""
+        """Add runs that are newer than all others; ``size`` is their memory in bytes (`total_size`)."""
         self._records.extend(records)
         self.bytes += size
         if self._queues:
@@ -64,7 +64,7 @@ class Backlog:
             self._index(self._records)
 
     def put_back(self, records: Sequence[Record], size: int) -> None:
-        """Add runs at the head, which are older than all others; ``size`` is their memory in bytes (`total_size`)."""
+        """Add runs that are older than all others; ``size`` is their memory in bytes (`total_size`)."""
         self._records.extendleft(reversed(records))
         self.bytes += size
         if self._queues:
@@ -98,7 +98,7 @@ class Backlog:
         return record
 
     def evict(self, max_records: int, max_bytes: int) -> list[Record]:
-        """Remove the least important runs until the rest is within the limits; return the removed runs by age.
+        """Remove the least important runs until the rest is within the limits; return the removed runs, oldest first.
 
         Args:
             max_records: How many runs may stay.
@@ -133,8 +133,8 @@ class Backlog:
             self._queues[record.status][record.registration.key].append(record)
 
     def _compact(self) -> None:
-        # Removing an evicted run from the head of the deque is cheap. The others are removed together, when they use
-        # more than a sixteenth of the memory of the waiting runs.
+        # Removing an evicted run from the head of the main list is cheap. The other evicted runs are removed together,
+        # when they use more than a sixteenth of the memory of the waiting runs.
         records, evicted = self._records, self._evicted
         while evicted and records[0].id in evicted:
             self._evicted_bytes -= evicted.pop(records.popleft().id)

@@ -12,9 +12,9 @@ from hassette_executor.settings import ExecutorLimits
 
 
 class BatchBuilder:
-    """Collects announcements within bounds. Waiting counts are added up, so no count is dropped.
+    """Collects announcements within bounds. Counts of the same kind are added up, so no count is dropped.
 
-    Registrations are collected by natural key. A registration that is replaced many times while the sink is down is
+    Registrations are collected by natural key. If a registration is replaced many times while the sink is down, it is
     announced once.
 
     Args:

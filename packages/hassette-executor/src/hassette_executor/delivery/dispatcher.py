@@ -22,8 +22,8 @@ from hassette_executor.settings import ExecutorLimits, ExecutorSettings
 logger = logging.getLogger(__name__)
 
 DISPATCH_S = 0.1
-"""How long a record stays in the buffer, in seconds. Live pages must show a record within 250 ms. Dispatching many
-records together takes a fraction of the time of dispatching each record."""
+"""Longest time that a record stays in the buffer, in seconds. Live pages must show a record within 250 ms. Dispatching
+many records together takes a fraction of the time of dispatching them one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class RecordDispatcher:
         buffer: New records. The executor's hot path appends to it directly.
         with_details: The records in the buffer with a failure or effects. They are collected when they are made, so
             that no later step has to search for them.
-        notify_at: Call `record_added` after adding a record if the buffer has at least this length.
+        notify_at: If the buffer has at least this length after a record was added, the executor calls `record_added`.
         feed: The live feed.
     """
 
@@ -124,7 +124,7 @@ class RecordDispatcher:
         """Wait until ``stopped`` is set.
 
         Raises:
-            RuntimeError: The task of a write queue has failed; `start` replaces it.
+            RuntimeError: The task of a write queue has failed or was cancelled; `start` replaces it.
         """
         waiting = asyncio.ensure_future(stopped.wait())
         try:
@@ -199,7 +199,7 @@ class RecordDispatcher:
 
     def dispatch(self) -> None:
         """Pass the records in the buffer to the feed, the write queues and the log."""
-        # In an empty context, so that log lines are not attached to the run that calls this.
+        # The empty context keeps log lines of the dispatch out of the run that has added the last record.
         Context().run(self._dispatch)
 
     def _dispatch(self) -> None:

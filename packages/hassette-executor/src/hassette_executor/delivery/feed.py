@@ -101,15 +101,15 @@ class Feed:
 
     Args:
         retain: How many records to retain.
-        max_bytes: How many bytes the retained records may use, by estimate; above it, the oldest are dropped. The
-            records that wait for one subscriber may use twice as many bytes.
+        max_bytes: How many bytes the retained records may use, by estimate. Above this number, the oldest records are
+            dropped. The records that wait for one subscriber may use twice as many bytes.
     """
 
     def __init__(self, retain: int, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._retained: deque[Record] = deque(maxlen=retain)
-        # For each `publish` whose records have failures or effects: the id of its last record, and the bytes of these
-        # failures and effects. They are subtracted when the records are dropped.
+        # One item for each `publish` whose records have failures or effects: the id of the last record, and the bytes
+        # of these failures and effects. The bytes are subtracted when the last record is dropped.
         self._details: deque[tuple[int, int]] = deque()
         self._details_bytes = 0
         self._subscriptions: set[FeedSubscription] = set()
@@ -154,7 +154,8 @@ class Feed:
         """Subscribe from now on.
 
         Args:
-            after: First pass all retained records with a higher id than this; None passes only new records.
+            after: An id. The subscriber first gets all retained records with a higher id. With None, it gets only new
+                records.
             limit: How many records may wait for this subscriber. Above this number it is disconnected. If no records
                 wait, new records are always accepted, however many there are.
         """

@@ -1,4 +1,4 @@
-"""Schedule of a write queue: when it writes the next batch, and who waits for a flush."""
+"""Schedule of a write queue: when the queue writes the next batch, and which callers wait for a flush."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ class FlushSchedule:
 
     Attributes:
         work: Set when the writing task has work.
-        flush_now: Whether waiting records are written now, although they fill no batch.
+        flush_now: Whether waiting records are written now, even if they do not fill a batch.
         pausing: Whether the queue waits before the next attempt, because a write has failed.
     """
 
@@ -33,8 +33,8 @@ class FlushSchedule:
         return bool(self._waiters)
 
     def start(self) -> asyncio.Event:
-        """Return a new `work` for a new writing task. It is set, because records may wait already."""
-        # An event cannot be used in a second event loop, and the first may have ended.
+        """Replace `work` by a new event for a new writing task, and return it. It is set: records may wait already."""
+        # An `asyncio.Event` cannot be used in a second event loop, and the first loop may have ended.
         self.work = asyncio.Event()
         self.work.set()
         return self.work
@@ -48,7 +48,7 @@ class FlushSchedule:
         self._waiters = []
 
     def set_timer(self) -> None:
-        """Request a flush within the interval, unless a flush is due or will be."""
+        """Set a timer that requests a flush after the interval. Do nothing if a timer or a flush request is pending."""
         if self._timer is None and not self.flush_now and not self.pausing:
             self._timer = asyncio.get_running_loop().call_later(self._interval_s, self.request_flush)
 
@@ -78,7 +78,7 @@ class FlushSchedule:
         try:
             await flushed
         finally:
-            # A cancelled waiter would otherwise stay in the list for as long as the sink hangs.
+            # Without this step, a cancelled waiter would stay in the list for as long as the sink hangs.
             with contextlib.suppress(ValueError):
                 self._waiters.remove(waiter)
 

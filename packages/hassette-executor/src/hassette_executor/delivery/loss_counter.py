@@ -45,7 +45,7 @@ class LossCounter:
         )
 
     def count_rejected(self, batch: Batch, error: ValueError) -> None:
-        """Count the single row of a batch that the sink has rejected."""
+        """Count the loss of a batch that contains a single row, and that the sink has rejected."""
         if records := batch.records():
             message, count = "Row was rejected by the sink and is lost; it still counts in the totals", 1
             row = repr(records[0].registration.key)
@@ -59,7 +59,7 @@ class LossCounter:
         self._log.log(("rejected", bool(records)), logging.ERROR, message, extra=extra)
 
     def count_left(self, runs: int, summarised: int, announcements: Mapping[str, int], deadline_s: float) -> None:
-        """Count runs that were not written before the stop deadline.
+        """Count and log the runs and announcements that were not written before the stop deadline.
 
         Args:
             runs: Number of these runs.

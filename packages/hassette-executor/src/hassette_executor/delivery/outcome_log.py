@@ -65,7 +65,8 @@ class OutcomeLog:
     async def close(self) -> None:
         """Wait up to one second for waiting lines, then stop the thread.
 
-        After that second, `close` does not wait for the log. Records whose line was not written are counted as skipped.
+        After that second, `close` does not wait for the log. Records that still wait for their line are counted as
+        skipped.
         """
         if self._writing is not None:
             await asyncio.wait({self._writing}, timeout=1)
@@ -114,7 +115,7 @@ class OutcomeLog:
 
 
 class _LazyTraceback:
-    """A traceback that is formatted only when its line is written, so only once for many repeated failures."""
+    """A traceback that is formatted when its line is written. Repeated failures without a line are never formatted."""
 
     def __init__(self, failure: Failure) -> None:
         self._failure = failure

@@ -30,7 +30,7 @@ class RecordSink(Protocol):
     async def last_id(self) -> int:
         """Return the highest stored record id, 0 for none.
 
-        The executor makes new ids higher than this, even if the wall clock has gone back.
+        The executor makes new ids higher than this id, even if the wall clock has gone back.
         """
         ...
 

@@ -44,8 +44,8 @@ class Summaries:
     """Summaries of evicted and rejected records, collected for the next batch.
 
     There is one summary per natural key and hour, so a job that is registered again for each run uses no more memory
-    than other jobs. If the sink fails for days, the oldest hours are merged. All counts stay, but some belong to a
-    later hour.
+    than other jobs. If the sink fails for days, the oldest hours are merged. No count is lost, but some runs are then
+    counted in a later hour.
 
     Args:
         limit: How many summaries to hold before the oldest hours are merged.

@@ -14,10 +14,10 @@ _sequences = itertools.count(1)
 
 
 class UnsettledBatches:
-    """Batches that were passed to the sink and are not settled: neither stored nor lost. They are in order.
+    """Batches, in order, that were passed to the sink and are not settled: they are neither stored nor lost.
 
-    They are written before new batches. A retry repeats the number of the batch, because a write may fail after the
-    sink has stored the batch. The number lets the sink ignore the batch then.
+    They are written before new batches. A retry repeats the number of the batch. If a write has failed after the sink
+    has stored the batch, the sink recognises the number and ignores the retry.
 
     Attributes:
         bytes: The memory that their runs use together, by estimate.
@@ -86,8 +86,8 @@ class UnsettledBatches:
     def take_records(self) -> list[tuple[list[Record], int]]:
         """Remove the runs from all batches that wait for a retry, so that the caller can evict some.
 
-        The announcements stay in batches with their old numbers. The sink may have stored them although the write
-        failed, and a count that is stored twice is wrong.
+        The announcements stay in their batches, which keep their numbers. The sink may have stored a batch although the
+        write failed. With a new number, the sink would store the counts in that batch twice.
 
         Returns:
             The runs of each batch and their memory in bytes, in order.
@@ -101,8 +101,8 @@ class UnsettledBatches:
     def drop_runs(self) -> tuple[int, int]:
         """Drop the runs and summaries of all batches, because the queue is closed.
 
-        All other announcements stay in batches with their old numbers. If the sink has stored such a batch, it ignores
-        the batch after the next start.
+        All other announcements stay in their batches, which keep their numbers. If the sink has already stored such a
+        batch, it ignores the batch after the next start.
 
         Returns:
             The number of dropped runs, and the number of runs in the dropped summaries.

@@ -79,7 +79,7 @@ class WriteQueue:
         """
         if self._closed:
             self._closing = self._closed = False
-        # A task that was cancelled may still wait for a sink that ignores the cancellation.
+        # A cancelled task is replaced, too, because it may still wait for a sink that ignores the cancellation.
         if self._writer is None or self._writer.done() or self._writer.cancelling():
             self._unsettled.recover_current()
             work = self._schedule.start()
@@ -200,7 +200,7 @@ class WriteQueue:
         else:
             remaining = (batch,)
             self._schedule.pause(self._attempts.failed(error, closing=self._closing))
-        # The last step: if an error above ends this task, the next task must find the batch.
+        # This is the last step on purpose. If an error above ends this task, the next task must still find the batch.
         self._unsettled.settle_current(remaining)
 
     def _evict(self) -> None:

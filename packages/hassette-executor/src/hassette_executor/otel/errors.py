@@ -1,4 +1,4 @@
-"""Errors between the OpenTelemetry sink and the receiver.
+"""Errors of sending data from the OpenTelemetry sink to the receiver.
 
 HassetteError
 ├── ExportFailedError             the data could not be sent now; sending can be retried

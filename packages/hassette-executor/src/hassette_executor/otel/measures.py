@@ -90,7 +90,8 @@ class Measures:
     """Sums since the start of the process.
 
     Attributes:
-        changed: Whether a batch was added since the last call of `points`.
+        changed: Whether the next export is due: a batch was added since the last call of `points`, or the last export
+            failed.
     """
 
     def __init__(self) -> None:

@@ -24,7 +24,8 @@ from hassette_executor.otel.errors import ExportFailedError, ExportRejectedError
 from hassette_executor.otel.settings import OpenTelemetrySettings
 
 # Status codes for data that can never be sent. 400: the data is invalid, and OTLP forbids sending it again. 413: the
-# request is too large. After any other code the data waits, because the user can fix the cause, such as a wrong token.
+# request is too large. After any other status code the data is kept and sent again, because the user can fix the cause,
+# such as a wrong token.
 _UNSENDABLE = (400, 413)
 _REASON_CHARACTERS = 300
 
@@ -85,7 +86,7 @@ class Otlp:
         return f"{answer.partial_success.rejected_data_points} points: {answer.partial_success.error_message}"
 
     def close(self) -> None:
-        """Close the exporters, also while one waits for a retry. May be called from another thread."""
+        """Close the exporters, even while one of them waits for a retry. May be called from another thread."""
         self._spans.shutdown()
         self._metrics.shutdown()
 
@@ -104,8 +105,8 @@ class Otlp:
                 sent = export()
             except (OSError, UnicodeError) as error:
                 # The address or the certificate is missing, or a header is not ASCII. Some of these errors are a
-                # ValueError, which the queue would treat as a row that can never be stored. The data is not their
-                # cause.
+                # ValueError. The queue would treat a ValueError as a row that can never be stored, but the data is not
+                # the cause.
                 raise ExportFailedError(what, self._endpoint, str(error)) from error
         if sent:
             return

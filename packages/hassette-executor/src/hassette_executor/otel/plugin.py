@@ -40,7 +40,7 @@ def instance_id(data_dir: Path, machine_id: Path = _MACHINE_ID) -> str:
 
     Args:
         data_dir: The framework's data directory.
-        machine_id: The file with the machine id. The id is hashed, as the conventions recommend.
+        machine_id: The file with the machine id. The machine id is hashed, as the conventions recommend.
     """
     try:
         machine = machine_id.read_text().strip()

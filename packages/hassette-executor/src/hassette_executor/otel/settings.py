@@ -27,8 +27,8 @@ class OpenTelemetrySettings:
         metrics_interval_s: Seconds between two exports of the metrics.
         service_data: Whether the data of service calls is sent. The data may contain secrets, such as the code of an
             alarm panel.
-        instance_id: The resource attribute ``service.instance.id``, which distinguishes this home from others. A random
-            id by default, so set it if it must be the same after a restart.
+        instance_id: The resource attribute ``service.instance.id``, which distinguishes this home from others. The
+            default is a new random id, so set an id if it must be the same after a restart.
         resource: Further attributes of the resource, such as ``deployment.environment.name``.
 
     Raises:

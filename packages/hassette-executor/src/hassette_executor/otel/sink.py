@@ -36,7 +36,7 @@ class OpenTelemetrySink:
     """Sends each run as a span, and counts of runs as metrics. It is both a service and a record sink.
 
     `write` sends spans. `serve` sends metrics at a separate interval. Metrics are cumulative, so the next export also
-    contains the counts of a failed export. Both are sent in one thread, never on the event loop.
+    contains the counts of a failed export. Spans and metrics are sent in one thread, never on the event loop.
 
     Args:
         settings: Address and options of the receiver.
@@ -64,7 +64,8 @@ class OpenTelemetrySink:
         self._serving: asyncio.Task[None] | None = None
         self._log = RepeatedLog(logger, LOG_INTERVAL_S)
         self._otlp: Otlp | None = None
-        # The attributes below are written in the thread only. They stay after a restart of the service in one process.
+        # Only the thread writes the attributes below. They keep their values when the service is stopped and started
+        # again in the same process.
         self._spans: SpanMaker | None = None
         self._measures: Measures | None = None
         self._facts: dict[str, str] = {}

@@ -32,8 +32,8 @@ class SpanMaker:
     Args:
         instance_id: Part of each hash, so that the ids of two homes differ.
         service_data: Whether the data of service calls is sent.
-        max_causes: How many context ids of service calls to remember. If an event has such an id, the span of its run
-            gets a link to the span of the service call.
+        max_causes: How many context ids of service calls to remember. If the event that triggered a run has such an id,
+            the span of the run gets a link to the span of the service call.
     """
 
     def __init__(self, instance_id: str, *, service_data: bool, max_causes: int = 10_000) -> None:
@@ -45,8 +45,8 @@ class SpanMaker:
     def spans_of(self, batch: Batch, resource: Resource) -> list[ReadableSpan]:
         """Return the spans of the runs, service calls and lifecycle events in a batch."""
         records = batch.records()
-        # A service call can cause another run that ends, and comes in the batch, before the run that made the call. So
-        # make the spans of all calls before any link.
+        # A service call can cause a second run, which may end before the run that made the call. It then comes first in
+        # the batch. So make the spans of all calls before any link.
         calls = [span for record in records for span in self._call_spans(record, resource)]
         runs = [self._run_span(record, resource) for record in records]
         return [*runs, *calls, *(self._lifecycle_span(event, resource) for event in batch.lifecycle)]
@@ -111,8 +111,8 @@ class SpanMaker:
                 names.SERVICE_TARGET: call.target or None,
                 names.SERVICE_DATA: (call.data or None) if self._service_data else None,
                 names.CONTEXT_ID: call.context_id,
-                # The conventions' value for an error of unknown type: a service call records only the text of its
-                # error.
+                # The conventions define "_OTHER" for an error of unknown type. A service call records only the text of
+                # its error.
                 names.ERROR_TYPE: None if call.error is None else "_OTHER",
             }
             spans.append(

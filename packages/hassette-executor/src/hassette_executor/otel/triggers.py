@@ -30,7 +30,7 @@ class TriggerFacts(NamedTuple):
     Attributes:
         span_kind: The kind of the span.
         attributes: Attributes of the trigger; None values are left out.
-        context_ids: Context id and parent id of the event. If a service call has one of them, it caused the run.
+        context_ids: Context id and parent id of the event. A service call with one of these ids caused the run.
     """
 
     span_kind: SpanKind

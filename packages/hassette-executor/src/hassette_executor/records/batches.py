@@ -39,9 +39,9 @@ class ShedSummary(NamedTuple):
         registration: The listener or job.
         hour_us: Start of the hour (UTC) in which the runs ended, by their ids.
         counts: Number of runs by status.
-        total_us: Sum of their durations.
+        total_us: Sum of the durations of these runs.
         max_us: Longest duration.
-        waited_us: Sum of their waiting times.
+        waited_us: Sum of the waiting times of these runs.
         buckets: Latency sketch with 1 % relative accuracy, as pairs of bucket and count. A duration of d microseconds
             is in bucket ``ceil(log(max(d, 1), 101/99))`` (DDSketch, Masson et al. 2019).
     """
@@ -80,7 +80,7 @@ class LifecycleEvent(NamedTuple):
     """An event of the framework itself.
 
     Attributes:
-        id: Ids of lifecycle events and of records come from one sequence.
+        id: Id of the event. Lifecycle events and records share one sequence of ids.
         at_us: Time of the event.
         kind: A name such as ``connection_lost``, ``app_failed`` or ``service_starting``.
         subject: The app instance, service or address.
@@ -149,7 +149,7 @@ class Batch(NamedTuple):
         return sorted((*self.invocations, *self.executions), key=lambda record: record.id)
 
     def with_records(self, records: Sequence[Record]) -> "Batch":
-        """Return a copy that contains these runs instead; ``records`` must be ordered by id."""
+        """Return a copy with ``records`` in place of the runs of this batch; ``records`` must be ordered by id."""
         invocations = tuple([record for record in records if isinstance(record, HandlerInvocation)])
         executions: tuple[JobExecution, ...] = ()
         if len(invocations) < len(records):
@@ -163,12 +163,13 @@ class Batch(NamedTuple):
     def split(self) -> "tuple[Batch, ...]":
         """Return smaller batches, to find a row that the sink rejects; an empty tuple if this batch is a single row.
 
-        First announcements are separated from runs. Then runs are halved. Announcements are few, so each gets a
-        separate batch.
+        The first split separates the announcements from the runs. Further splits halve the runs. Announcements are few,
+        so each announcement gets a separate batch.
 
         Each piece gets its number when it is written; until then, ``sequence`` is 0. Suppose all pieces got their
-        numbers now. If the first piece is then split again, its parts get new, higher numbers, but they are written
-        before the remaining pieces. The sink would then ignore the remaining pieces as already stored.
+        numbers in this method, and the sink rejected the first piece. The parts of the first piece would get higher
+        numbers than the remaining pieces, but would be written first. The sink would then ignore the remaining pieces
+        as already stored.
         """
         records, empty = self.records(), Batch(0, self.at_us)
         if records and self.has_announcements:
@@ -199,7 +200,7 @@ class Batch(NamedTuple):
         return {field: count for field, count in counts.items() if count}
 
     def only_announcement(self) -> tuple[str, int]:
-        """Return the field of the single announcement in this batch, and the number of items or runs that it counts."""
+        """Return the field of the single announcement in this batch, and how many items or runs it stands for."""
         field = next((field for field in _ANNOUNCEMENTS if getattr(self, field)), "running")
         stands_for = sum(item.count for item in (*self.skipped, *self.losses)) + self.summarised_runs
         return field, stands_for or 1

@@ -27,8 +27,8 @@ class SourceLocation:
 class ListenerRegistration:
     """A handler that listens to a topic.
 
-    The natural key is ``(app, instance, name, topic)``. After a restart or an edit, the history with the same key
-    continues.
+    The natural key is ``(app, instance, name, topic)``. After a restart or an edit, a registration continues the
+    history of the registration with the same key.
 
     Attributes:
         kind: ``"listener"``.

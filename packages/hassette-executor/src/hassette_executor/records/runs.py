@@ -16,7 +16,7 @@ from hassette_executor.records.registrations import JobRegistration, ListenerReg
 
 
 class Status(StrEnum):
-    """The end of a run. `classify` in ``running.classification`` decides it; docs/architecture.md shows the table."""
+    """How a run ended. `classify` in ``running.classification`` decides it; docs/architecture.md shows the table."""
 
     SUCCESS = "success"
     ERROR = "error"
@@ -33,8 +33,8 @@ class EventTrigger(NamedTuple):
         old_state: The entity's state before the event; None if there was none.
         new_state: The entity's state after the event; None if the entity was removed.
         context_id: Home Assistant's context id of the event.
-        parent_id: The id of the parent context, if another context caused the event, for example the context of an
-            automation; otherwise None.
+        parent_id: The id of the context that caused the event, for example the context of an automation; None if no
+            other context caused the event.
         user_id: The id of the user who caused the event. For service calls of Hassette, it is the id of Hassette's
             user.
     """
@@ -87,8 +87,8 @@ class ServiceCall(NamedTuple):
         data: The service data as compact JSON; empty if none. Core truncates target and data to 2,000 characters each.
         duration_us: Time from sending to the response.
         context_id: The context id in Home Assistant's response; None without a response. The events that the call
-            causes have it as context id or as parent id.
-        error: The reason of a failed call; None if the call succeeded.
+            causes have this id as their context id or parent id.
+        error: Why the call failed; None if it succeeded.
     """
 
     at_us: int
@@ -102,13 +102,13 @@ class ServiceCall(NamedTuple):
 
 
 class Effects(NamedTuple):
-    """Side effects of a run: log lines and service calls. Without any, a record contains None instead.
+    """Side effects of a run: log lines and service calls. The record of a run without effects contains None instead.
 
     Attributes:
         log_lines: Log lines within the configured bounds, oldest first.
         service_calls: Service calls in the order of their responses.
-        dropped_log_lines: Number of further log lines, which exceeded the bounds.
-        dropped_service_calls: Number of further service calls, which exceeded the bound.
+        dropped_log_lines: Number of log lines that were dropped because of the bounds.
+        dropped_service_calls: Number of service calls that were dropped because of the bound.
     """
 
     log_lines: tuple[LogLine, ...] = ()
@@ -129,7 +129,7 @@ class HandlerInvocation(NamedTuple):
         duration_us: Time from the start to the end.
         waited_us: Time from the command's ``ready_ns`` to the start. For a sync handler it includes waiting for a
             thread.
-        status: The end of the run.
+        status: How the run ended.
         failure: The failure; set exactly if the status is ``error`` or ``timed_out``.
         effects: Log lines and service calls of the run; None if there are none.
     """

@@ -35,7 +35,7 @@ def total_size(records: Collection[Record], with_details: Collection[Record] | N
 
     Args:
         records: The records.
-        with_details: The records among them with a failure or effects; None to search them here.
+        with_details: Those of the records that have a failure or effects. With None, this function finds them.
     """
     if with_details is None:
         with_details = [record for record in records if record.failure is not None or record.effects is not None]

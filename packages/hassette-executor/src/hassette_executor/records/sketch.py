@@ -17,5 +17,5 @@ def bucket_of(duration_us: int) -> int:
 
 
 def value_of(bucket: int) -> float:
-    """Return the middle of a bucket, in microseconds, within 1 % of each duration in the bucket; 0 counts as 1."""
+    """Return the middle of a bucket in microseconds. Each duration in the bucket is within 1 % of it; 0 counts as 1."""
     return 2 * GROWTH**bucket / (GROWTH + 1) if bucket else 1.0

@@ -37,14 +37,14 @@ INTERPRETER_EXIT = Outcome(Status.ERROR, "exit", True, True)
 _LONGEST_CONTEXT = 32
 # A constant, because `Exception | CancelledError` in the function would be created again for each run.
 _ORDINARY = (Exception, asyncio.CancelledError)
-# Read the built-in attribute directly: a class may override it by code that raises.
+# Read the built-in attribute directly: a class may override the attribute with code that raises.
 _read_context = cast("Callable[[BaseException], BaseException | None]", BaseException.__dict__["__context__"].__get__)
 
 
 def replaces_cancellation(raised: BaseException) -> bool:
-    """Return whether an exception was raised during a cancellation of its task and replaced the CancelledError.
+    """Return whether the current task is being cancelled, and this exception has replaced the CancelledError.
 
-    The run failed with that exception, but the task must still end as cancelled.
+    The run failed with this exception, but the task must still end as cancelled.
     """
     found = _read_context(raised)
     if found is None:  # checked first: most failures have no context, and current_task takes 0.4 µs on Python 3.11
@@ -70,7 +70,7 @@ def classify(raised: BaseException | None, *, expired: bool, cancelled: bool) ->
     if raised is not None and not isinstance(raised, _ORDINARY):
         return INTERPRETER_EXIT
     if expired and not (cancelled and isinstance(raised, asyncio.CancelledError)):
-        # The run exceeded its deadline. Its clean-up after the cancellation may have returned or raised.
+        # The run exceeded its deadline, whatever its clean-up after the cancellation has returned or raised.
         return TIMED_OUT
     if raised is None:
         return SUCCEEDED

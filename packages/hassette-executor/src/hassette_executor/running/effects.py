@@ -15,7 +15,7 @@ class GatheredEffects:
 
     Args:
         settings: The bounds.
-        late: Counter of late effects, which are added after `take`.
+        late: Counter of late effects: effects that are added after `take`.
         lock: Guards the collected effects. It must be reentrant: garbage collection may log a line in a thread that
             already holds the lock.
     """

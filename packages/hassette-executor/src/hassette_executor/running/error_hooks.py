@@ -28,7 +28,7 @@ class ErrorContext:
     Attributes:
         exception: The exception of the run; an `ExecutionTimeoutError` if the run exceeded its deadline.
         command: The command of the run.
-        record: The record of the run. Its id is also its id in the history.
+        record: The record of the run. The history shows the run under the same id, `record.id`.
     """
 
     exception: BaseException
@@ -52,10 +52,12 @@ _in_hook: ContextVar[bool] = ContextVar("hassette_in_error_hook", default=False)
 class ErrorHooks:
     """Selects and calls error hooks for runs that end as ``error`` or ``timed_out``.
 
-    The most specific hook is called: the hook of the registration, else of its app instance, else the global hook. Each
-    call has a time limit, and the number of calls in progress is limited. A hook that fails or exceeds the time limit
-    is logged and counted. If a hook starts a run and that
-    run fails, no hook is called for it.
+    The most specific hook is called: the hook of the registration; if there is none, the hook of its app instance; if
+    there is none either, the global hook. Each call has a time limit, and the number of calls in progress is limited. A
+    hook that fails or exceeds the time limit is logged and counted.
+
+    For two kinds of failed runs, no hook is called: runs that a hook has started, and runs whose exception is not an
+    `Exception`, such as ``KeyboardInterrupt`` or ``SystemExit``.
 
     Attributes:
         refused: How many hooks were not called because too many hooks were running.
@@ -125,7 +127,7 @@ class ErrorHooks:
         task.add_done_callback(self._running.discard)
 
     async def close(self, timeout_s: float) -> None:
-        """Wait for running hooks until the timeout; then cancel, count and log the rest."""
+        """Wait for running hooks until the timeout; then cancel, count and log the hooks that are still running."""
         if self._running:
             await asyncio.wait(self._running, timeout=timeout_s)
         if cancelled := tuple(self._running):

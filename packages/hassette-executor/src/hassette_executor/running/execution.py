@@ -14,7 +14,8 @@ from hassette_executor.settings import ExecutorSettings
 NEVER_NS = (1 << 63) - 1
 """A time that the monotonic clock never reaches."""
 LONGEST_S = 1e9
-"""Longest deadline in seconds, about thirty years: ``inf`` seconds cannot be converted to nanoseconds."""
+"""Longest deadline in seconds, about thirty years. A longer deadline counts as this one, because ``inf`` seconds cannot
+be converted to nanoseconds."""
 MAX_LINE = 2_000
 """Characters kept of one log line."""
 
@@ -54,14 +55,14 @@ class Execution:
 
     Attributes:
         command: The command.
-        started_ns: Start by the monotonic clock. For a sync handler, this is the start in its thread, once it runs
-            there.
+        started_ns: Start of the run by the monotonic clock. When a sync handler begins to run in its thread, this value
+            is set again.
         timeout_s: The deadline in seconds from the start; 0 for none.
         task: The task to cancel at the deadline; None without a deadline.
         cancelling: Number of cancellation requests that were pending for the task at the start.
         expired: Whether the deadline has passed and the task was cancelled.
         run_number: Number of the run, once it has appeared in a list of runs in progress; 0 before.
-        waits_for_thread: Whether the run is of a sync handler and waits for a free thread.
+        waits_for_thread: Whether this is a run of a sync handler that still waits for a thread.
         effects: Collector of log lines and service calls; None if there are none so far.
         scope: State shared with the other executions of the executor.
     """
@@ -105,7 +106,7 @@ current_execution = _current.get
 enter = _current.set
 """Make an execution the current one, and return a token for `leave`."""
 leave = _current.reset
-"""Make the execution before `enter` the current one again."""
+"""Restore the execution that was current before `enter`; the argument is the token of `enter`."""
 
 
 def record_service_call(call: ServiceCall) -> None:
@@ -129,8 +130,8 @@ class ExecutionLogHandler(logging.Handler):
     `ExecutorSettings` then limits them further.
 
     Args:
-        scope: The scope of this executor. Runs of another executor in the process are ignored, because each executor
-            has a handler.
+        scope: The scope of this executor. This handler ignores the runs of other executors in the process, because
+            those executors have handlers themselves.
     """
 
     def __init__(self, scope: ExecutionScope) -> None:

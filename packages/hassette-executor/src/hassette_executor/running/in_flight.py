@@ -1,7 +1,7 @@
 """Executions in progress: one timer for all deadlines and for the list of long runs.
 
 The timer calls the *sweeper* (`InFlight._sweep`), which cancels runs whose deadline has passed and reports the list. A
-timer per run (`asyncio.timeout`) takes about 6 µs; an entry in a set takes a twentieth of that.
+timer per run (`asyncio.timeout`) takes about 6 µs; an entry in a set takes a twentieth of that time.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ SWEEP_NS = 250_000_000
 """Interval of the sweeper, and the age at which a run is reported as in progress. This time plus the flush interval is
 below one second, so a run is in the store within a second of its start."""
 SHORT_S = SWEEP_NS / 1e9
-"""If the deadline of a run is shorter than this, in seconds, the timer is set to that deadline."""
+"""The same interval in seconds. If a run has a shorter deadline, the timer is set to that deadline."""
 _DRAIN_POLL_NS = 10_000_000
 
 
@@ -25,15 +25,16 @@ class InFlight:
 
     Args:
         executions: The executions. The executor's hot path adds and discards them directly.
-        report: Called with the runs in progress for at least `SWEEP_NS`, each time that this list has changed.
+        report: Called each time that the list of runs in progress for at least `SWEEP_NS` has changed. Its argument is
+            the new list.
         clock: Wall clock and monotonic clock.
 
     Attributes:
         sweeps_regularly: Whether the timer calls the sweeper within `SWEEP_NS`. It is False if all executions are
-            already reported, because the sweeper then only has to run at the next deadline.
-        wall_offset_ns: Wall clock minus monotonic clock. It is stored so that the hot path reads only one clock. It is
-            read again each time the timer is set, so after a step of the wall clock it is correct again within
-            `SWEEP_NS`.
+            already reported, because then the sweeper need not run before the next deadline.
+        wall_offset_ns: Wall clock minus monotonic clock. The difference is stored, so that the hot path reads only one
+            clock. It is computed again each time the timer is set. After a step of the wall clock, it is therefore
+            correct again within `SWEEP_NS`.
     """
 
     def __init__(
@@ -63,12 +64,12 @@ class InFlight:
             self._arm(wake_ns, now)
 
     def reported_run_ended(self, now_ns: int) -> None:
-        """Set the timer, so that the next list is reported without the run that has ended."""
+        """Set the timer, so that a list without the ended run is reported."""
         if not self.sweeps_regularly and self._reporting:
             self._arm(min(self._wake_ns, now_ns + SWEEP_NS), now_ns)
 
     def running(self) -> tuple[RunningExecution, ...]:
-        """Return all runs in progress, oldest first."""
+        """Return all runs in progress, oldest first, except runs of sync handlers that still wait for a thread."""
         return self._snapshot(self._executions)
 
     async def wait_until_empty(self, timeout_s: float, except_for: Execution | None) -> None:
@@ -76,7 +77,7 @@ class InFlight:
 
         Args:
             timeout_s: Timeout in seconds.
-            except_for: The execution that calls this, if any.
+            except_for: The execution in which the caller runs, if any. The caller must not wait for itself.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_s

@@ -39,7 +39,7 @@ class ThreadPool:
     Args:
         limit: Maximum number of threads; further calls wait for a free thread.
         kind: Kind of the calls; part of the names of the threads.
-        log: The log for an error if all threads are stuck; None writes no log.
+        log: Receives an error message if all threads are stuck; None for no message.
 
     Attributes:
         closed: Whether the pool refuses calls.
@@ -88,8 +88,8 @@ class ThreadPool:
                     calls.remove(call)
                     self.busy -= calls is self._calls
                 elif not call.ended:
-                    # Only a thread whose call still runs is counted: after the call, no code decrements `leaked`, and
-                    # the count would stay too high.
+                    # Count the thread only if its call still runs. After the call, no code decrements `leaked`, so the
+                    # count would stay too high.
                     self.leaked += 1
             if self._log is not None and self.leaked >= self._limit:
                 self._log.log(
@@ -133,7 +133,7 @@ class ThreadPool:
                     self.busy -= 1
                 if call.abandoned:
                     self.leaked -= 1
-            del call  # or the thread would keep its function and context alive until the next call
+            del call  # otherwise the thread would keep the call's function and context alive until the next call
 
     def _next(self, calls: "deque[_ThreadCall | None]") -> _ThreadCall | None:
         with self._lock:
@@ -147,7 +147,7 @@ class ThreadPool:
     def _run(self, call: _ThreadCall) -> None:
         try:
             result, error = call.context.run(call.function), None
-        except StopIteration as stopped:  # a future cannot raise it (PEP 479)
+        except StopIteration as stopped:  # a future cannot raise a StopIteration (PEP 479)
             result, error = None, RuntimeError(f"the call raised StopIteration({stopped.value!r})")
         except BaseException as raised:  # noqa: BLE001  raised again in the caller, whatever it is
             result, error = None, raised
