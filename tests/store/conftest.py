@@ -87,9 +87,10 @@ def spoil(path: Path) -> RunScript:
 
 @pytest.fixture
 def crash_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContextManager[list[Path]]]:
-    """Return a context manager in which the process seems to die at a move of a file: `KeyboardInterrupt`.
+    """Return a function that makes a context manager, in which the move of a file raises `KeyboardInterrupt`.
 
-    Its argument is the number of moves that succeed before; its value is the list of moved files.
+    The exception simulates a crash of the process. The argument of the function is the number of moves that succeed
+    before the crash. The value of the context manager is the list of the moved files.
     """
     really_replace = Path.replace
 

@@ -1,5 +1,6 @@
-/* A disk that fails: preloaded into a process, it makes every FAULT_EVERY-th write to a history fail with FAULT_ERRNO,
-   and counts syncs of the write-ahead log in the file FAULT_SYNCS. Only files whose path contains FAULT_PATH count. */
+/* Simulation of a failing disk, preloaded into a process. Every FAULT_EVERY-th write to a history fails with
+   FAULT_ERRNO. The file FAULT_SYNCS counts the syncs of the write-ahead log. Files whose path does not contain
+   FAULT_PATH are not affected. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -276,14 +276,16 @@ async def test_restore_interrupted_after_any_move_is_finished_or_undone(
     backup(path, tmp_path / "copy.db")
     await some_runs(store, 5, 2)
     await store.stop()
-    # SQLite leaves a log next to a file that was not closed. It is empty here, so that the runs can be counted.
+    # After a crash, SQLite leaves a log next to the file. This test creates an empty log, so that all runs are in the
+    # file and can be counted there.
     log = path.with_name("hassette.db-wal")
     log.touch()
     with pytest.raises(KeyboardInterrupt), crash_after(moves):
         restore(path, tmp_path / "copy.db")
     again = make_store()
     await again.start()
-    # First the copy gets its name, then the history moves, then its log. Once the history has moved, the copy wins.
+    # There are three moves before the last one: the copy gets its name, the history moves, and the log of the history
+    # moves. If the crash comes after the history has moved, the next start completes the restore from the copy.
     assert count(path) == (8 if moves < 2 else 3)
     if moves >= 2:
         (kept,) = (one for one in path.parent.glob("hassette.db.replaced-*") if not one.name.endswith("-wal"))

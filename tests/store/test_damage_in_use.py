@@ -28,7 +28,7 @@ async def history(make_store: MakeStore) -> Any:
 
 
 def lose_index_entries(spoil: Callable[[str], None], read: Reader) -> None:
-    """Insert five rows that an index lacks, as after a write that an SD card lost."""
+    """Insert five rows without their entries in an index, as if an SD card had lost a write to the index."""
     sql = read.value("SELECT sql FROM sqlite_master WHERE name = ?", INDEX)
     root = read.value("SELECT rootpage FROM sqlite_master WHERE name = ?", INDEX)
     spoil(f"PRAGMA writable_schema = ON; DELETE FROM sqlite_master WHERE name = '{INDEX}'")
@@ -87,7 +87,7 @@ async def test_every_check_finds_a_damaged_list_of_free_pages(
 async def test_wrong_byte_in_the_name_of_a_column_loses_no_row(
     history: Any, read: Reader, clock: Clock, spoil: RunScript, table: str, column: str
 ) -> None:
-    """No check finds the damage, because the schema is valid."""
+    """The damaged schema is still valid, so no check finds the damage."""
     spoil(
         "PRAGMA writable_schema = ON; "
         f"UPDATE sqlite_master SET sql = replace(sql, ' {column} ', ' {column[:-1]}x ') WHERE name = '{table}'"

@@ -262,7 +262,7 @@ async def test_file_or_directory_of_another_user_is_reported_with_its_owner(
     what: str, tmp_path: Path, empty_file: Path
 ) -> None:
     other = shutil.copyfile(empty_file, tmp_path / "other.db")
-    # Not below the directory of pytest, because each run of pytest removes the access of other users.
+    # Use a directory outside pytest's own, because each run of pytest removes the access of other users to its own.
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         path = shutil.copyfile(empty_file, directory / "hassette.db")
@@ -281,7 +281,8 @@ async def test_file_or_directory_of_another_user_is_reported_with_its_owner(
 
 async def test_read_only_file_raises_a_write_error(make_store: MakeStore, path: Path) -> None:
     with path.open("r+b") as file:
-        # A write version of the format that SQLite does not know: it opens the file for reading only.
+        # Byte 18 is the version that a program needs for writing. SQLite does not know this version, so it opens the
+        # file only for reading.
         file.seek(18)
         file.write(b"\x77")
     with pytest.raises(DatabaseAccessError, match="readonly"):
@@ -334,7 +335,8 @@ async def test_two_processes_that_create_the_file_at_once_create_one(tmp_path: P
         for _ in range(2)
     ]
     outputs = [holder.communicate(timeout=patience(50)) for holder in holders]
-    # Their input is at its end, so the first one stops at once; the other is rejected or starts after it.
+    # The input of both processes is at its end, so the first process stops as soon as it has opened the file. The other
+    # process is rejected, or it starts after the first one has stopped.
     assert sum(out == "open\n" for out, _ in outputs) >= 1
     for out, err in outputs:
         assert out == "open\n" or "DatabaseInUseError" in err

@@ -38,7 +38,7 @@ async def test_link_to_a_history_has_the_same_owner(
 
 
 class SharedWithChild(FileLock):
-    """A lock on a file that a forked child shares: the child has a descriptor of the same open file."""
+    """A lock on a file that a forked child shares. A second descriptor of the open file stands for the child."""
 
     def acquire(self, file: IO[str]) -> None:
         super().acquire(file)
@@ -74,7 +74,7 @@ def test_file_stays_free_if_its_note_cannot_be_written(path: Path, monkeypatch: 
 async def test_restart_does_not_drop_the_locks_of_this_process(
     make_store: MakeStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Closing a file drops all POSIX locks of the process on it, so only SQLite may open the history."""
+    """When a process closes a file, it loses all its POSIX locks on that file. So only SQLite may open the history."""
     opened: list[Path] = []
     really_open = Path.open
 
@@ -90,7 +90,7 @@ async def test_restart_does_not_drop_the_locks_of_this_process(
 
 
 class TakenAtOnce(FileLock):
-    """A lock that another owner takes at the moment of its first release."""
+    """A lock that another owner takes as soon as the lock is released for the first time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -146,7 +146,7 @@ def test_note_removed_between_opening_and_locking_is_created_again(path: Path) -
 async def test_directory_without_access_is_an_error(
     make_store: MakeStore, path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    """Simulates a directory of another user: the tests run as root, which may read any directory."""
+    """The test simulates a directory of another user, because the tests run as root, which may read any directory."""
 
     def refuse(file: Path, *_: Any) -> bool:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))

@@ -130,7 +130,7 @@ async def test_lost_rows_with_references_get_placeholders(
 ) -> None:
     await a_history_of_all_kinds(make_store)
     with sqlite3.connect(path) as db:
-        # The same result as after reading around a zeroed leaf.
+        # Delete the rows that a recovery would lose if a leaf page were overwritten with zeros.
         db.executescript(LOST[lost])
     db.close()
     assert check(path) != []

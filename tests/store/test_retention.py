@@ -99,7 +99,7 @@ async def test_second_retention_pass_skips_the_range_of_the_first(store: Databas
     first = await whole_pass(store, clock)
     again = await whole_pass(store, clock)
     assert first.changed_rows >= 580
-    # The remaining changes note the newest runs.
+    # The second pass changes only the few rows that hold the newest runs of each registration.
     assert again.changed_rows <= 10
 
 
@@ -112,12 +112,12 @@ async def test_retention_with_a_clock_ahead_does_not_delete_later_runs(
     clock.advance(ahead_s)
     await whole_pass(store, clock, keep_newest=0)
     clock.advance(-ahead_s)
-    # Even if the newest of them is later than all runs that the pass considered.
+    # Later runs must stay, even if the newest of them is later than all runs that the pass considered.
     later = [60_000 + 1_000 * n for n in range(50)]
     await fill(store, [invocation(n, listener, "error" if n % 2_000 else "success") for n in later])
     await whole_pass(store, clock, keep_newest=0)
     assert read.value("SELECT count(*) FROM runs") == 50
-    # Runs with the right clock are deleted at the right time.
+    # Once the clock is right, runs are deleted at the right time.
     clock.advance(10 * DAY_S)
     await whole_pass(store, clock, keep_newest=0)
     assert read.value("SELECT count(*) FROM runs WHERE status_id <> 0") == read.value("SELECT count(*) FROM runs") == 25

@@ -47,7 +47,7 @@ async def test_size_limit_deletes_the_oldest_successes_before_failures(
 async def test_error_groups_without_runs_are_deleted_in_small_steps(
     make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
-    """An app whose messages all differ, for example by a token in an address, makes a group with each failure."""
+    """If each error message of an app differs, for example by a token in an address, each failure makes a new group."""
     store = make_store()
     await store.start()
     listener = Listener()

@@ -12,7 +12,7 @@ from hassette_store.recovery import replacement
 
 PAGE = 4096
 FILL = "WITH RECURSIVE c (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i < 19999) "
-# A table with gaps between its row ids, as after quiet nights, and tables with keys of two and three columns.
+# The first table has gaps between its row ids, as after quiet nights. The other tables have keys of several columns.
 TABLES = {
     "handler_invocations": (
         (
@@ -54,7 +54,7 @@ def two_spots_in_a_page(page: bytearray) -> None:
 
 
 def leaves(content: bytearray, empty_pages: int) -> list[int]:
-    """Return the numbers of the leaf pages after those of the empty history."""
+    """Return the numbers of the leaf pages, except pages that the empty history has as well."""
     numbers = range(empty_pages + 1, len(content) // PAGE + 1)
     return [one for one in numbers if content[(one - 1) * PAGE] in (0x0A, 0x0D)]
 
@@ -123,7 +123,7 @@ def test_rows_in_a_damaged_log_are_copied(path: Path) -> None:
     written = keys(path, "statistics_hourly", key)
     db.close()
     content = bytearray(log.read_bytes())
-    # SQLite reads the log up to the first frame with a wrong checksum.
+    # The log must be long, so that many rows are only in the log.
     assert len(content) > 100 * (PAGE + 24)
     readable = readable_one_by_one(copy, "statistics_hourly", key, written)
     replacement.recover(copy, "a test", stamp="20260101T000000Z", limit_s=60)

@@ -19,7 +19,7 @@ from support.waiting import eventually
 
 
 async def crash(store: DatabaseService) -> None:
-    """Stop a store, and put its file back as it was before: nothing in it is closed."""
+    """Stop a store, and then restore the content that its files had before the stop, as if the process had crashed."""
     files = [store.path, store.path.with_name(store.path.name + "-wal")]
     contents = [file.read_bytes() for file in files]
     await store.stop()
@@ -177,7 +177,7 @@ async def test_runs_in_progress_at_a_clean_stop_are_interrupted(
     assert (of_job["due_us"], of_job["manual"], of_job["duration_us"]) == (T0_US + 1_999_000, 1, 3_000_000)
     for table in ("statistics_hourly", "statistics_daily"):
         assert read.row(f"SELECT sum(interrupted) AS i, sum(error) AS e FROM {table}") == {"i": 2, "e": 1}
-    # The next session does not count them again.
+    # The next session does not count the interrupted runs again.
     await make_store().start()
     assert read.value("SELECT count(*) FROM runs") == 3
     assert read.value("SELECT count(*) FROM running_executions") == 0

@@ -16,7 +16,7 @@ RELEASED = sorted((Path(__file__).parent / "released").glob("*.sql"))
 
 
 def as_released(script: Path, path: Path) -> dict[str, int]:
-    """Create a file as a release left it; return the number of rows in each table."""
+    """Create a file with the schema and the rows of a release; return the number of rows in each table."""
     db = sqlite3.connect(path)
     try:
         db.executescript(script.read_text("utf-8"))
@@ -50,7 +50,7 @@ async def test_every_upgrade_keeps_every_row(make_store: MakeStore, tmp_path: Pa
 
 
 def next_schema(tmp_path: Path, body: str) -> Schema:
-    """Return a schema with a revision 0002 after the present one."""
+    """Return a schema with a revision 0002, which follows the latest revision 0001."""
     scripts = tmp_path / "migrations"
     shutil.copytree(str(SCHEMA.scripts), scripts, ignore=shutil.ignore_patterns("__pycache__"))
     text = f"from alembic import op\nrevision = '0002'\ndown_revision = '0001'\ndef upgrade():\n    {body}\n"

@@ -64,7 +64,7 @@ async def write(path, pause_s, settings, count):
 
 ONE = "\nasyncio.run(write(sys.argv[1], float(sys.argv[2]), json.loads(sys.argv[3]), int(sys.argv[4])))\n"
 
-# A process that has imported everything and forks once per cycle, which is faster than starting Python.
+# This process imports everything once and then forks once per cycle. A fork is faster than a new start of Python.
 FORKING = """
 import concurrent.futures.thread, sqlite3, json.decoder
 for line in sys.stdin:
@@ -132,7 +132,7 @@ async def kill_and_look(path: Path, make_store: MakeStore, clock: Clock, cycles:
             forking.stdin.flush()
             pid = int(forking.stdout.readline().split()[1])
             acknowledged = [int(forking.stdout.readline().split()[0]) for _ in range(1 + cycle % 7)]
-            # Kill at any moment of a write, not only after it.
+            # The delay differs from cycle to cycle, so that some kills come during a write, and not only after a write.
             time.sleep(cycle % 5 * 0.0007)
             killed_us = time.time_ns() // 1000
             os.kill(pid, signal.SIGKILL)
@@ -176,7 +176,7 @@ async def test_thousand_kills_lose_only_unwritten_batches(path: Path, make_store
 
 @pytest.mark.parametrize("cut", range(7))
 async def test_power_loss_never_loses_the_file(store: DatabaseService, path: Path, tmp_path: Path, cut: int) -> None:
-    """A power cut leaves the file and a part of the log, which may end in the middle of a page."""
+    """After a power cut, the file and a part of the log exist. The part may end in the middle of a page."""
     for sequence in range(1, 40):
         await store.write(Batch(sequence, invocations=(invocation(sequence, Listener()),)))
     left = tmp_path / "after" / "hassette.db"
@@ -334,7 +334,7 @@ async def test_read_only_disk_loses_nothing_that_is_retried(
     store = make_store(path)
     await store.start()
     batch = Batch(1, invocations=(invocation(1, Listener()),))
-    # A file that is open for writing prevents the remount, so the store is stopped before and started after it.
+    # The disk cannot be remounted while a file on it is open for writing. So stop the store before the remount.
     await store.stop()
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     with pytest.raises(StoreError, match=r"file system of .* is mounted read-only\. Mount it read-write"):
@@ -350,7 +350,7 @@ async def test_read_only_disk_loses_nothing_that_is_retried(
     assert len(kept_ids(path)) == 1
 
 
-# A batch takes about twenty writes, so that some batches fail and others do not.
+# A batch takes about twenty writes, so with these numbers some batches fail and others do not.
 @pytest.mark.parametrize("every", [41, 97, 211])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
 def test_disk_that_fails_every_nth_write_loses_nothing(

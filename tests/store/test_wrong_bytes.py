@@ -57,7 +57,7 @@ async def test_wrong_byte_in_the_header_loses_no_row(
     make_store: MakeStore, path: Path, read: Reader, what: str, spoil: RunScript
 ) -> None:
     await a_history(make_store)
-    # After a crash, a file that SQLite can open is checked.
+    # Simulate a crash, because only after a crash does the store check a file that SQLite can open.
     spoil("UPDATE sessions SET outcome = 'open'")
     set_byte(path, *HEADER[what])
     damaged = path.read_bytes()
@@ -85,7 +85,7 @@ async def test_header_of_a_later_sqlite_version_counts_as_damage_after_a_clean_s
 
 async def test_rows_in_the_log_survive_a_header_repair(make_store: MakeStore, path: Path, read: Reader) -> None:
     await start_and_stop(make_store)
-    # Closing the connection removes the log, so copy both files before, as a crash would leave them.
+    # Copy both files before the connection is closed, because closing it removes the log. A crash would leave both.
     db = sqlite3.connect(path)
     db.execute("PRAGMA wal_autocheckpoint = 0")
     db.execute("INSERT INTO names (id, name) VALUES (4711, 'only in the log')")
@@ -150,12 +150,12 @@ async def test_foreign_database_without_a_revision_is_rejected(
 async def test_wrong_key_loses_only_its_row(make_store: MakeStore, path: Path, read: Reader, spoil: RunScript) -> None:
     await a_history(make_store)
     spoil("UPDATE sessions SET outcome = 'open'")
-    # The id of a row takes 9 bytes in its leaf, with 7 bits in each of the first eight.
+    # The leaf page stores the id of a row in 9 bytes: 7 bits in each of the first eight bytes, and 8 bits in the last.
     wanted = run_id(301_000)
     key = bytes([0x80 | wanted >> (8 + 7 * place) & 0x7F for place in range(7, -1, -1)] + [wanted & 0xFF])
     content = path.read_bytes()
     (at,) = [i for i in range(len(content)) if content.startswith(key, i)]
-    # With one more bit, the key is the highest one.
+    # Set one more bit, so that this key becomes the highest key.
     set_byte(path, at, content[at] | 0x20)
     await start_and_stop(make_store)
     assert read.value("SELECT count(*) FROM runs") == RUNS - 1

@@ -71,7 +71,7 @@ def backup(path: Path, to: Path, *, progress: Progress | None = None, pages_at_o
         pages_at_once: Number of pages to copy between two calls of ``progress``.
 
     Raises:
-        MaintenanceError: There is no database file, the copy exists already, or it could not be made.
+        MaintenanceError: There is no database file, a file exists at ``to`` already, or the copy could not be made.
     """
     if not path.is_file():
         raise MaintenanceError(f"there is no history at {path}")
@@ -85,7 +85,7 @@ def backup(path: Path, to: Path, *, progress: Progress | None = None, pages_at_o
 
 
 def restore(path: Path, source: Path) -> Path | None:
-    """Replace a database file by a backup. Return the new path of the replaced file, or None if there was none.
+    """Replace a database file by a backup. Return the new path of the replaced file, or None if there was no file.
 
     Args:
         path: The database file. No framework may be using it.
@@ -106,8 +106,8 @@ def restore(path: Path, source: Path) -> Path | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with owned(path):
             finish_interrupted(path, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-            # If a crash comes between the two moves below, the next start finds the copy at this path and finishes the
-            # restore.
+            # If a crash comes between the two moves below, the next start finds the copy at the path `new` and finishes
+            # the restore.
             new = new_file_path(path)
             verified_copy(source, new, like=path)
             replaced = move_aside(path, "replaced")
@@ -135,7 +135,8 @@ def vacuum(path: Path) -> tuple[int, int]:
     Raises:
         MaintenanceError: There is no database file, the file is another program's database, its schema is older, the
             disk is too full, or the rewrite failed. The history is unchanged.
-        DatabaseInUseError: A running framework owns the file. It returns free pages to the file system by itself.
+        DatabaseInUseError: A running framework owns the file. A vacuum is not needed then, because the framework itself
+            returns free pages to the file system.
         NewerDatabaseError: A newer hassette-store wrote the file.
     """
     if not path.is_file():
@@ -184,8 +185,8 @@ def _copy(path: Path, to: Path, progress: Progress | None, pages_at_once: int) -
     try:
         target = replace_invalid_text(sqlite3.connect(to))
         try:
-            # One read transaction for the whole copy. Without it, SQLite would start the copy again after each commit
-            # of the framework.
+            # Use one read transaction for the whole copy. Without the transaction, SQLite would start the copy again
+            # after each commit of the framework.
             source.execute("BEGIN")
             source.execute("SELECT 1 FROM sqlite_master").fetchone()
             source.backup(
@@ -206,7 +207,8 @@ def _revision_of(connection: sqlite3.Connection, path: Path) -> str | None:
     try:
         return revision_of(connection, path)
     except UnusableFileError as error:
-        # Its message advises moving the file away, which is wrong for a backup or another file that the user named.
+        # The message of the UnusableFileError advises the user to move the file away. That advice is wrong for a backup
+        # or another file that the user named.
         raise MaintenanceError(f"{path} is not a history of Hassette") from error
 
 

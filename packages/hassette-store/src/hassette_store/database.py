@@ -38,8 +38,8 @@ from hassette_store.writing.statements import write_batch
 
 logger = logging.getLogger(__name__)
 
-# Errors for a row that SQLite will never accept: it has a number beyond 64 bits, text without a UTF-8 form, or a value
-# of the wrong type, or it exists already.
+# Errors for a row that SQLite will never accept: the row contains a number beyond 64 bits, a text without a UTF-8 form
+# or a value of the wrong type, or a row with the same key exists already.
 _ROW_ERRORS = (
     OverflowError,
     UnicodeError,
@@ -102,12 +102,12 @@ class DatabaseService:
         self._ownership: Ownership | None = None
         self._abandoned: asyncio.Task[None] | None = None
         self._encoder: BatchEncoder | None = None
-        # The next three fields keep their values when the service is restarted within one process.
-        # Id and start time of the session.
+        # The next three fields keep their values when the service is restarted within one process. `_session` holds the
+        # id and the start time of the session.
         self._session: tuple[int, int] | None = None
         self._registrations: list[RegistrationRow] = []
         self._last_sequence = 0
-        # Whether the last write failed in such a way that the batch may or may not be stored.
+        # Whether the last write ended, or was cancelled, in such a way that the batch may or may not be stored.
         self._outcome_unknown = False
         self._damage: CorruptDatabaseError | None = None
         self._damaged = asyncio.Event()
@@ -185,7 +185,7 @@ class DatabaseService:
             await retention.close()
 
     async def stop(self) -> None:
-        """Close the session and the file. This is safe at any time, and more than once."""
+        """Close the session and the file. You may call this at any time, and more than once."""
         db, self._db = self._db, None
         ownership, self._ownership = self._ownership, None
         try:
@@ -211,7 +211,7 @@ class DatabaseService:
             await self.stop()
 
     async def write(self, batch: BatchRow) -> None:
-        """Store a batch in one transaction. A batch that is stored already is not stored again.
+        """Store a batch in one transaction. If the batch is stored already, do nothing.
 
         Raises:
             RejectedBatchError: A row can never be stored (also a ValueError).
@@ -219,7 +219,7 @@ class DatabaseService:
             CorruptDatabaseError: The file is damaged. `serve` ends with the same error, and the next start
                 recovers the file.
             DatabaseAccessError: Any other failure, such as a lock or a full disk. It is unknown whether the batch is
-                stored. Retry it: a stored batch is not stored twice.
+                stored. Retry the batch: the store does not store it twice.
         """
         db, encoder = self._require(), self._encoder
         try:
@@ -251,7 +251,9 @@ class DatabaseService:
         self._last_heartbeat_s = self._monotonic()
 
     async def last_id(self) -> int:
-        """Return the highest record id stored so far, even if its row has been deleted since; 0 if there is none.
+        """Return the highest record id stored so far, even if the row of that record has been deleted since.
+
+        If no record has been stored yet, return 0.
 
         Raises:
             StoreUnavailableError: The database is not open.
@@ -322,7 +324,7 @@ class DatabaseService:
         return encoder
 
     async def _reload_encoder(self, db: Writer) -> BatchEncoder:
-        """Load the encoder again, because the last batch may or may not be stored."""
+        """Load the encoder from the file again, because it is unknown whether the last batch is stored."""
         assert self._encoder is not None
         self._encoder.finish(stored=False)
         self._registrations = self._encoder.registrations.current()

@@ -38,7 +38,7 @@ class StoreUnavailableError(StoreError):
 class DatabaseAccessError(StoreError):
     """The database could not be read or written, for example because of a lock, a full disk or an I/O error.
 
-    After a failed write, it is unknown whether the batch is stored. Retry it: a stored batch is not stored twice.
+    After a failed write, it is unknown whether the batch is stored. Retry the batch: the store does not store it twice.
     """
 
     def __init__(self, path: Path, reason: object) -> None:

@@ -30,10 +30,10 @@ def time_of(record_id: int) -> int:
 
 
 def first_id_sql(at_us: str) -> str:
-    """Return `first_id_at` in SQL, for a time that is an SQL expression. It does not limit times out of range."""
+    """Return `first_id_at` in SQL, for an SQL expression of a time. A time out of range is not limited."""
     return f"({at_us} / 1000 << {COUNTER_BITS})"
 
 
 def time_sql(record_id: str) -> str:
-    """Return `time_of` in SQL, for an id that is an SQL expression."""
+    """Return `time_of` in SQL, for an SQL expression of an id."""
     return f"(({record_id} >> {COUNTER_BITS}) * 1000)"

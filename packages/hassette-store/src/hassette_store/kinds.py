@@ -1,6 +1,6 @@
-"""Kinds of runs. The store makes its loops, SQL statements and lists of columns from one tuple, `KINDS`.
+"""Kinds of runs. The store loops over one tuple, `KINDS`, to build its SQL statements and its lists of columns.
 
-Within the store, only the schema (``migrations/sql/``), `hassette_store.rows` and the encoder also depend on a
+Except for this module, only the schema (``migrations/sql/``), `hassette_store.rows` and the encoder depend on a
 specific kind.
 """
 
@@ -17,16 +17,16 @@ class RunKind:
     Attributes:
         name: Value of the column ``kind`` in the view ``runs``.
         registration_name: Value of the column ``kind`` in the view ``registrations``.
-        batch_field: Field of `BatchRow` that holds its runs.
-        runs_table: Table of its runs, such as ``handler_invocations``.
-        registrations_table: Table of its registrations.
+        batch_field: Field of `BatchRow` that holds the runs of this kind.
+        runs_table: Table of the runs of this kind, such as ``handler_invocations``.
+        registrations_table: Table of the registrations of this kind.
         registration_column: Column of ``runs_table`` that refers to ``registrations_table``.
-        trigger_source: Column of ``registrations_table``, and field of a registration: the topic or the schedule.
-        key_columns: Columns of ``registrations_table`` that identify a registration after a restart. Fields of a
-            registration have the same names.
+        trigger_source: ``topic`` or ``schedule``: a column of ``registrations_table`` and a field of a registration.
+        key_columns: Columns of ``registrations_table`` that identify a registration after a restart. The fields of a
+            registration have the same names as these columns.
         trigger_columns: Columns of ``runs_table`` that describe the trigger.
         running_columns: Columns of ``running_executions`` that describe the trigger.
-        running_condition: SQL condition that selects its rows in ``running_executions``.
+        running_condition: SQL condition that selects the rows of this kind in ``running_executions``.
         interrupted_values: SQL expressions over ``running_executions`` for ``trigger_columns``.
         context_conditions: SQL conditions that select the runs whose event has the Home Assistant context
             ``:context_id`` or a child of it. Each repeats the condition of a partial index; otherwise SQLite would not
@@ -135,7 +135,7 @@ RUNNING_COLUMNS: Final = (
 
 
 def trigger_field(column: str) -> str:
-    """Return the field of a trigger that is stored in one of the ``running_columns``."""
+    """Return the name of the trigger's field whose value is stored in a column, one of the ``running_columns``."""
     return NAMED_COLUMNS.get(column, column)
 
 

@@ -1,8 +1,8 @@
-"""Protocols of the values that the store accepts. An object only needs the fields; it need not inherit from one.
+"""Protocols of the values that the store accepts. An object needs the fields of its protocol, but need not inherit it.
 
 The records of hassette-executor match these protocols, although neither package imports the other
 (tests/typing/joins.py checks that). Most fields have the meaning of the column with the same name in the schema
-(migrations/sql/0001_initial.sql). The classes describe the others.
+(migrations/sql/0001_initial.sql). The docstrings of the classes describe the other fields.
 """
 
 from collections.abc import Sequence
@@ -107,7 +107,8 @@ class FrameRow(Protocol):
 class FailureRow(Protocol):
     """The exception of a failed run.
 
-    The store usually reads ``traceback``, which is costly to render, once per error group and session.
+    A traceback is costly to render. Therefore the store usually reads ``traceback`` only once per error group and
+    session.
 
     Attributes:
         frames: Frames of the traceback, innermost last.
@@ -170,8 +171,8 @@ class EffectsRow(Protocol):
     """Side effects of a run: log lines and service calls.
 
     Attributes:
-        dropped_log_lines: Number of log lines that were not recorded because of the limits.
-        dropped_service_calls: Number of service calls that were not recorded because of the limits.
+        dropped_log_lines: Number of log lines that were not recorded because the run exceeded the executor's limits.
+        dropped_service_calls: Number of service calls that were not recorded for the same reason.
     """
 
     @property
@@ -253,7 +254,7 @@ class RunningRow(Protocol):
 
 
 class SkipRow(Protocol):
-    """Number of triggers of a registration that led to no run within one hour, for one reason.
+    """Number of triggers that led to no run: for one registration, one hour and one reason.
 
     Attributes:
         hour_us: Start of the hour, in microseconds since the Unix epoch.
@@ -302,8 +303,8 @@ class LossRow(Protocol):
     """Lost records or details.
 
     Attributes:
-        what: ``runs``, ``log_lines``, ``service_calls`` or ``lifecycle``. For rows that the store rejects, any field of
-            `BatchRow`.
+        what: ``runs``, ``log_lines``, ``service_calls`` or ``lifecycle``. For rows that the store rejected, it can be
+            any field of `BatchRow`.
         count: Number of lost records or details.
         first_us: Start of the time range of the losses, in microseconds since the Unix epoch.
         last_us: End of the time range.
@@ -340,7 +341,8 @@ class BatchRow(Protocol):
     """The records that `DatabaseService.write` stores in one transaction.
 
     Attributes:
-        sequence: Number of the batch in its session. A batch is stored only if its number is higher than the last one.
+        sequence: Number of the batch in its session. A batch is stored only if its number is higher than the number of
+            the last stored batch.
         at_us: Time at which the batch was made.
         invocations: Runs of handlers, by increasing id.
         executions: Runs of jobs, by increasing id.
@@ -350,8 +352,10 @@ class BatchRow(Protocol):
         skipped: Counts of triggers that led to no run.
         summaries: Totals of runs whose records were evicted.
         losses: Lost records and details.
-        running: Runs in progress, without short ones. The list replaces the stored list; None leaves that unchanged.
-        session_facts: (name, value) pairs to add to the facts of the session, or to replace there.
+        running: Runs that have been in progress for longer than about 0.25 s. The list replaces the stored list. None
+            leaves the stored list unchanged.
+        session_facts: (name, value) pairs for the facts of the session. A pair replaces the stored fact with the same
+            name.
     """
 
     @property

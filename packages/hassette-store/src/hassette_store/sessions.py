@@ -1,4 +1,4 @@
-"""SQL that opens, resumes and closes sessions, closes those that a crash left open, and retires registrations."""
+"""SQL that opens, resumes and closes sessions, closes sessions that a crash left open, and retires registrations."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ _SOURCES_OF_IDS: Final = (
 LAST_ID: Final = (
     "SELECT max(" + ", ".join(f"coalesce((SELECT max({id_}) FROM {table}), 0)" for table, id_ in _SOURCES_OF_IDS) + ")"
 )
-"""The highest id stored so far, even if its row has been deleted since."""
+"""Select the highest record id stored so far, even if the retention has deleted the row of that record since."""
 
 
 def _insert_interrupted(kind: RunKind) -> str:
@@ -38,8 +38,9 @@ ON CONFLICT DO UPDATE SET interrupted = interrupted + excluded.interrupted;
 """
 
 
-# An interrupted run ends with its session: its id contains the time of the last heartbeat and is higher than all stored
-# ids. The run counts in the statistics, but not in the latency sketch, because its duration is unknown.
+# An interrupted run counts as ended at the last heartbeat of its session, so its id contains that time. If a higher id
+# is already stored, the id of the run follows the highest stored id. The run counts in the statistics, but not in the
+# latency sketch, because its duration is unknown.
 _INTERRUPT_RUNS: Final = f"""
 CREATE TEMP TABLE interrupted AS
 SELECT max({first_id_sql("heartbeat_us")}, ({LAST_ID})) + row_number() OVER (ORDER BY session_id, run) AS id,
@@ -60,8 +61,8 @@ DROP TABLE interrupted;
 DELETE FROM running_executions;
 """
 
-# Only for a session that is closed normally. For a crashed session, hassette-sync adds the interrupted runs to the
-# failures.
+# This statement runs only when a session is closed normally. For a crashed session, hassette-sync adds the interrupted
+# runs to the failures.
 _COUNT_RUNNING_AS_FAILURES: Final = """
 UPDATE sessions
 SET failures = failures + (SELECT count(*) FROM running_executions WHERE session_id = sessions.id)
@@ -75,7 +76,7 @@ SET outcome = 'crashed', reason = coalesce(reason, 'the process ended without cl
 WHERE outcome = 'open';
 """
 
-# The apps of the new session register their listeners and jobs again.
+# All listeners and jobs stay retired until the apps of the new session register them again.
 _RETIRE_ALL: Final = "\n".join(
     f"UPDATE {kind.registrations_table} SET retired_us = (SELECT max(ended_us) FROM sessions) WHERE retired_us IS NULL;"
     for kind in KINDS
@@ -84,8 +85,8 @@ _RETIRE_ALL: Final = "\n".join(
 CLOSE_CRASHED: Final = f"BEGIN IMMEDIATE;{_INTERRUPT_RUNS}{_MARK_AS_CRASHED}{_RETIRE_ALL}COMMIT;"
 """Script for the start of a new session.
 
-It closes sessions that a crash left open, stores their runs as interrupted, and retires all registrations until the
-apps register them again.
+The script closes the sessions that a crash left open, stores their runs in progress as interrupted, and retires all
+registrations. When an app registers one of its listeners or jobs again, the retirement of that registration ends.
 """
 
 INSERT_SESSION: Final = """
@@ -95,7 +96,8 @@ RESUME_SESSION: Final = """
 UPDATE sessions SET outcome = 'open', reason = NULL, ended_us = NULL, heartbeat_us = ?
 WHERE id = ? AND pid = ? AND host = ? AND started_us = ? RETURNING id
 """
-"""Open a session again after a restart of the service within one process: a session lasts as long as the framework."""
+"""Open the same session again after the service was restarted within one process. A session lasts until the framework
+ends, even if the service restarts in between."""
 HEARTBEAT: Final = "UPDATE sessions SET heartbeat_us = ? WHERE id = ?"
 _CLOSE: Final = """
 UPDATE sessions
@@ -110,8 +112,8 @@ def closing(session_id: int, now_us: int, *, process_ends: bool) -> str:
     Args:
         session_id: The session.
         now_us: The time.
-        process_ends: Whether the process ends, so that the runs in progress are stored as interrupted. Otherwise the
-            service starts again in this process, and the runs continue.
+        process_ends: True if the process ends: the runs in progress are stored as interrupted. False if the service
+            will start again in this process: the runs continue.
     """
     running = _COUNT_RUNNING_AS_FAILURES + _INTERRUPT_RUNS if process_ends else "DELETE FROM running_executions;"
     heartbeat = f"UPDATE sessions SET heartbeat_us = {now_us:d} WHERE id = {session_id:d};"

@@ -12,18 +12,19 @@ class StoreSettings:
     """Settings of the history.
 
     Attributes:
-        synchronous: ``"full"``: each batch is on the disk before it counts as written, so a power cut loses at most
-            the last flush interval. ``"normal"``: a power cut may lose all batches since the last checkpoint. Neither
-            damages the file.
-        keep_successes_days: Days for which successful runs are kept. Never longer than ``keep_failures_days``.
+        synchronous: With ``"full"``, each batch is on the disk before it counts as written, so a power cut loses at
+            most the last flush interval. With ``"normal"``, a power cut may lose all batches since the last checkpoint.
+            With both values, a power cut does not damage the file.
+        keep_successes_days: Days for which successful runs are kept. A lower ``keep_failures_days`` limits successful
+            runs as well.
         keep_failures_days: Days for which all other runs are kept.
         keep_newest: Number of runs of each registration that are kept at any age, at most 10,000.
         keep_hourly_days: Days for which hourly statistics are kept.
         keep_daily_days: Days for which daily statistics, sessions and error groups are kept.
-        max_size_mb: Limit for the pages in use, in megabytes. Above it, the oldest successes are deleted early, then
-            the oldest failures, then error groups without runs, then the oldest hours of statistics.
-        heartbeat_s: Seconds between heartbeats when nothing else is written, at most 5. The time of a crash is known
-            to within this interval.
+        max_size_mb: Limit for the pages in use, in megabytes. Above this limit, the store deletes the oldest successes
+            early, then the oldest failures, then error groups without runs, then the oldest hours of statistics.
+        heartbeat_s: Seconds between heartbeats while no batch is written, at most 5. The time of a crash is known to
+            within this interval.
         check_limit_s: Time limit for a check of the file, in seconds. The file is checked after a crash, before an
             upgrade, and after SQLite found damage while the file was in use.
         salvage_limit_s: Time limit for copying the readable rows of a damaged file, in seconds.

@@ -28,7 +28,10 @@ def bucket_of(duration_us: int) -> int:
 
 
 def value_of(bucket: int) -> float:
-    """Return the duration that represents a bucket, in microseconds: within 1 % of each duration in it."""
+    """Return the duration that represents a bucket, in microseconds.
+
+    The returned duration is within 1 % of each duration in the bucket.
+    """
     return 2 * GAMMA**bucket / (1 + GAMMA)
 
 

@@ -7,8 +7,8 @@ ERROR: Final = 1
 CANCELLED: Final = 2
 TIMED_OUT: Final = 3
 INTERRUPTED: Final = 4
-"""The run had not ended when the process stopped or crashed. Only the store writes this status: at the stop, or at the
-next start."""
+"""The run had not ended when the process stopped or crashed. Only the store writes this status: at a stop, or at the
+first start after a crash."""
 
 STATUS_NUMBERS: Final[dict[str, int]] = {
     "success": SUCCESS,

@@ -98,16 +98,16 @@ def connect_to_read(
 ) -> sqlite3.Connection:
     """Open a database file for reading, even on a read-only medium or in a directory of another user.
 
-    For a file with a write-ahead log, SQLite creates a ``-shm`` file next to it. A user who may not create that file
-    gets an `ImmutableFileConnection`, provided that the log is empty or ``ignore_wal`` is true. If the log is not empty
-    and ``ignore_wal`` is false, such a user gets an error. Close an `ImmutableFileConnection` soon, because a framework
-    may start and change the file.
+    For a file with a write-ahead log, SQLite creates a ``-shm`` file next to the file. If the user may not create the
+    ``-shm`` file, there are two cases. If the log is empty or ``ignore_wal`` is true, the function returns an
+    `ImmutableFileConnection`. If not, the function raises an error. Close an `ImmutableFileConnection` soon, because a
+    framework may start and change the file.
 
     Args:
         path: The file.
         busy_timeout_s: Seconds to wait for a lock.
-        ignore_wal: Whether an `ImmutableFileConnection` may ignore a write-ahead log that is not empty. The newest runs
-            are then missing.
+        ignore_wal: Whether an `ImmutableFileConnection` may ignore a write-ahead log that is not empty. A connection
+            that ignores the log does not see the newest runs.
 
     Raises:
         sqlite3.Error: The file cannot be read.
@@ -145,7 +145,7 @@ def deadline(connection: sqlite3.Connection, seconds: float) -> Generator[None]:
         seconds: Time from the start of the ``with`` block.
 
     Raises:
-        sqlite3.OperationalError: A statement was interrupted; the text is ``interrupted``.
+        sqlite3.OperationalError: A statement was interrupted. The message is ``interrupted``.
     """
     ends = time.monotonic() + seconds
     connection.set_progress_handler(lambda: time.monotonic() > ends, 2_000)

@@ -1,7 +1,7 @@
 """Creation of a new file from the SQL files that Alembic runs, but without Alembic.
 
-Importing Alembic and SQLAlchemy takes half a second on a desktop and several on a Raspberry Pi. A new file needs
-neither. A test checks that both ways give the same schema.
+Importing Alembic and SQLAlchemy takes half a second on a desktop and several seconds on a Raspberry Pi. The creation of
+a file needs neither. A test checks that this module and Alembic create the same schema.
 """
 
 from collections.abc import Iterator

@@ -28,8 +28,8 @@ def is_lost_schema(error: BaseException) -> bool:
 def findings_of(connection: sqlite3.Connection, check: str) -> Iterator[str]:
     """Yield the findings of a check.
 
-    The list of free pages needs a second check, because ``check`` does not look at it if the newest object of the
-    schema is a view, as in this schema (seen with SQLite 3.40).
+    If the newest object of a schema is a view, as in this schema, ``check`` does not look at the list of free pages
+    (seen with SQLite 3.40). Therefore a second check looks at that list.
 
     Args:
         connection: A connection to the file.

@@ -64,7 +64,7 @@ def require_usable(path: Path) -> None:
 
 
 def require_writable_file_system(path: Path, place: Path) -> None:
-    """Check that a file system is not mounted read-only: that needs another fix than a wrong owner or mode.
+    """Check that a file system is not mounted read-only. The fix is not the same as for a wrong owner or mode.
 
     Args:
         path: The database file.
@@ -84,13 +84,13 @@ def require_writable_file_system(path: Path, place: Path) -> None:
 def make_empty(file: Path, *, like: Path) -> None:
     """Create an empty file with the owner and the mode of another one.
 
-    The mode is set before private content is written. The owner matters if root runs a command (sudo): the user
+    The mode is set before private content is written. The owner matters if root runs a command (sudo), because the user
     that runs Hassette must be able to use the new file.
 
     Args:
         file: The file; it must not exist.
-        like: The file that the new file copies or replaces. If it does not exist, the new file gets the owner of its
-            directory and, of the default permissions, only those that the directory also has.
+        like: The file that the new file copies or replaces. If that file does not exist, the new file gets the owner of
+            the directory. It then keeps only those default permissions that the mode of the directory contains as well.
 
     Raises:
         OSError: The file cannot be created.

@@ -25,18 +25,18 @@ else:
 # The locked byte is after the note: on Windows, a lock also forbids reading, and other processes must be able to read
 # the note.
 _LOCKED_BYTE = 4096
-# Limit for opening the note again if it was removed. On a file system without stable file identities, the loop would
-# otherwise not end.
+# How often `Ownership.take` tries to open the note, if other processes remove the note meanwhile. Without a limit, the
+# loop would not end on a file system without stable file identities.
 _MAX_TRIES = 10
 
 
 def owner_note(path: Path) -> Path:
-    """Return the path of the note that names the owner of a database file. It is also the file that is locked."""
+    """Return the path of the note that names the owner of a database file. The owner's lock is on this note."""
     return path.with_name(path.name + ".owner")
 
 
 class FileLock:
-    """An exclusive lock on an open file. The system releases it when its process ends."""
+    """An exclusive lock on an open file. The operating system releases the lock when the process ends."""
 
     def acquire(self, file: IO[str]) -> None:
         """Lock a file, or raise an error at once.
@@ -55,8 +55,8 @@ class FileLock:
     def release(self, file: IO[str]) -> None:
         """Unlock a file before it is closed.
 
-        A forked child shares the open file. If this process only closed the file, the child would keep the lock until
-        it ends. Windows has no forked children, so closing the file is enough there.
+        A forked child shares the open file. If this process only closed the file, the lock would last until the child
+        ends. Windows has no forked children, so closing the file is enough there.
         """
         if sys.platform != "win32":
             fcntl.flock(file, fcntl.LOCK_UN)
@@ -121,8 +121,8 @@ class Ownership:
             file = _open_locked(path, note, lock)
         ownership._file = file
         try:
-            # Write without a buffer: buffered text would be written when the file is closed, and another process may
-            # already be the owner then.
+            # Write without a buffer. Python would write buffered text when it closes the file, and by that time another
+            # process may be the owner.
             os.ftruncate(file.fileno(), 0)
             copy_owner_and_mode(note, path)
             os.write(file.fileno(), json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
@@ -145,7 +145,8 @@ class Ownership:
     def remove_note_and_release(self) -> None:
         """Remove the note and release the lock, for a file that turned out not to be a history.
 
-        Except on Windows, the note is removed first: once the lock is free, the note may belong to another process.
+        Except on Windows, remove the note before the lock is released: once the lock is free, the note may belong to
+        another process.
         """
         if sys.platform == "win32":
             # Windows cannot remove an open file.
@@ -176,8 +177,8 @@ def _close_all_in_child() -> None:
 
 
 if sys.platform != "win32":
-    # If the framework is killed, a forked child process of an app would otherwise keep the lock, and a new framework
-    # could not start.
+    # Without this hook, a child process that an app forked would keep the lock after the framework was killed, and a
+    # new framework could not start.
     os.register_at_fork(after_in_child=_close_all_in_child)
 
 
@@ -209,7 +210,10 @@ def _open_locked(path: Path, note: Path, lock: FileLock) -> IO[str]:
 
 
 def _is_current(file: IO[str], note: Path) -> bool:
-    """Return whether the locked file is still the note. The previous owner may have removed it before it was locked."""
+    """Return whether the locked file is still the note.
+
+    The previous owner may have removed the note after this process opened it and before this process locked it.
+    """
     try:
         return sys.platform == "win32" or os.path.samestat(os.fstat(file.fileno()), note.stat())
     except FileNotFoundError:

@@ -20,12 +20,12 @@ def new_file_path(path: Path) -> Path:
 
 
 def partial_path(path: Path) -> Path:
-    """Return the path of a file while it is being written."""
+    """Return the temporary path at which a file is written before it gets its final path."""
     return with_suffix(path, ".partial")
 
 
 def free_path(path: Path) -> Path:
-    """Return an unused path: the given one or the first free ``<name>-<n>``, counted from 2."""
+    """Return the path itself if it is unused, or else the first unused ``<name>-<n>``, counted from 2."""
     number = 1
     candidate = path
     while _is_taken(candidate):
@@ -37,9 +37,9 @@ def free_path(path: Path) -> Path:
 def move(path: Path, to: Path) -> None:
     """Move a file and its side files.
 
-    The database file moves before its side files. If a crash comes in between, the write-ahead log is left without its
-    database file, and the next start recognizes that. A database file without its log would look like a complete, older
-    history.
+    The database file moves before its side files. If a crash comes in between, the old path has a write-ahead log
+    without a database file, and the next start recognizes that. In the opposite order, a crash could leave a database
+    file without its log, which would look like a complete, older history.
     """
     for suffix in _ALL:
         file = with_suffix(path, suffix)

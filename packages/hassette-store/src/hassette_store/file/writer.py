@@ -15,14 +15,16 @@ Result = TypeVar("Result")
 # Size of the statement cache: enough for all statements of a batch (19 insertions, each in a variant for 1, 8, 64 and
 # 512 rows), so that SQLite compiles each one only once.
 _CACHED_STATEMENTS: Final = 128
-# `Writer.run` passes this statement to aiosqlite's executemany, which accepts only writing statements. It never runs.
+# `Writer.run` passes this statement to aiosqlite's executemany, which accepts only statements that write. SQLite never
+# runs the statement.
 _NEVER_RUN: Final = "DELETE FROM sessions WHERE false"
 
 
 class Writer:
     """The only connection that writes, and its thread.
 
-    The caller of `open` must call `close`: since aiosqlite 0.22, the thread keeps the process from ending.
+    The caller of `open` must call `close`. Otherwise, with aiosqlite 0.22 or newer, the thread keeps the process from
+    ending.
     """
 
     def __init__(self, connection: aiosqlite.Connection, raw: sqlite3.Connection) -> None:
@@ -55,9 +57,9 @@ class Writer:
     async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Call a function in the writer's thread and return its result.
 
-        All statements of the function together cost one switch to the thread and back. aiosqlite has no public
-        method for that. But its ``executemany`` iterates over the parameters in the thread: this method passes a
-        generator that calls the function and yields no parameters, so that the statement itself never runs.
+        All statements of the function together cost one switch to the thread and back. aiosqlite has no public method
+        that calls a function in its thread. But ``executemany`` iterates over the parameters in that thread. So this
+        method passes a generator that calls the function and yields no parameters. The statement itself never runs.
 
         Args:
             work: Called with the connection, which is in autocommit mode.

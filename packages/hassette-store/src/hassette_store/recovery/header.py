@@ -25,7 +25,8 @@ _CONSTANTS: Final = {
     56: b"\x00\x00\x00\x01",  # UTF-8
 }
 _VERSIONS_AT: Final = 18
-# Format versions (write, read): of a file with a rollback journal, such as a backup, and of one with a write-ahead log.
+# Pairs of format versions (for writing, for reading). A file with a rollback journal, such as a backup, has the first
+# pair. A file with a write-ahead log has the second pair.
 _VERSIONS: Final = (b"\x01\x01", b"\x02\x02")
 
 
@@ -66,7 +67,8 @@ def repaired(header: bytes, size: int) -> bytes:
     """
     sound = _with_constants(header)
     pages = size // _PAGE_BYTES
-    # If this number of pages is too high, SQLite can still read the file. If it is too low, SQLite ignores pages.
+    # If the number of pages in the header is too high, SQLite can still read the file. If the number is too low, SQLite
+    # ignores the pages after it.
     if int.from_bytes(sound[28:32], "big") < pages:
         sound[28:32] = pages.to_bytes(4, "big")
     return bytes(sound)
@@ -74,7 +76,9 @@ def repaired(header: bytes, size: int) -> bytes:
 
 @contextmanager
 def with_sound_header(path: Path) -> Generator[Path]:
-    """Yield the path of the file or, if its header needs repair, of a repaired copy, which is removed at the end.
+    """Yield the path of the file. If its header needs repair, yield the path of a repaired copy instead.
+
+    The copy is removed at the end.
 
     Raises:
         OSError: The copy cannot be written.

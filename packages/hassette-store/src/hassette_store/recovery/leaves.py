@@ -1,6 +1,7 @@
 """Keys in the leaf pages of a damaged file, read without SQLite, because SQLite stops at a damaged page.
 
-The keys are only hints for places where SQLite may find more rows: a page may be stale, or belong to another table.
+The keys are only hints about places where SQLite may find more rows: a page may be out of use, or may belong to another
+table.
 """
 
 from collections.abc import Iterator

@@ -8,7 +8,8 @@ from hassette_store.ids import time_sql
 from hassette_store.kinds import KINDS, RunKind
 from hassette_store.statuses import ERROR, TIMED_OUT
 
-# New ids start above the highest one, so a very large false id from a damaged page would use up the ids.
+# An id above this limit gets no placeholder. New ids start above the highest stored id, so a very large wrong id from a
+# damaged page would leave no ids for new rows.
 _HIGHEST_ID: Final = 1 << 31
 
 _LOST: Final = "(lost)"
@@ -59,8 +60,8 @@ _PLACEHOLDERS: Final = {
         """,
 }
 
-# Rows of these tables belong to a registration, but do not show its kind. The id of the registration must not be
-# assigned again.
+# Each row of these tables belongs to a registration, but does not show the kind of the registration. If the
+# registration is lost, it needs a placeholder, so that no new registration gets its id.
 _STATISTICS: Final = ("statistics_daily", "statistics_hourly", "skips_daily", "skips_hourly")
 
 
@@ -90,7 +91,7 @@ def put_placeholders(history: sqlite3.Connection) -> None:
 
 
 def _find_lost(history: sqlite3.Connection, existing: str, referring: Iterable[tuple[str, str]]) -> None:
-    """Fill the table `lost` with ids that the columns refer to and that do not exist."""
+    """Fill the table `lost` with each id that is in a referring column, but not in the result of ``existing``."""
     history.execute("DELETE FROM lost")
     for table, column in referring:
         history.execute(

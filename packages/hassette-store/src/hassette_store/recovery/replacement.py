@@ -3,7 +3,7 @@
 The order of the steps makes sure that a crash between two of them loses no data. The damaged file stays in place until
 the new file is complete. Then the damaged file is renamed first and its write-ahead log second, so that the file
 is never at the old path without its log. If the next start finds a new file but no database file, a crash interrupted a
-replacement. The start then moves the log to its renamed file, and the new file to the path of the database file.
+replacement. That start then moves the log next to the renamed file, and the new file to the path of the database file.
 """
 
 import glob
@@ -25,8 +25,8 @@ def recover(path: Path, damage: str, *, stamp: str, limit_s: float) -> str:
     """Replace a damaged file by a new one with all its readable rows; return one sentence about the recovery.
 
     Args:
-        path: The damaged file. It and its side files are renamed to ``<name>.damaged-<stamp>``, followed by a number if
-            that name exists.
+        path: The damaged file. The file and its side files are renamed to ``<name>.damaged-<stamp>``. If that name
+            exists, a number follows.
         damage: The damage that was found.
         stamp: A time for the name.
         limit_s: Time limit for copying rows, in seconds.
@@ -75,8 +75,9 @@ def finish_interrupted(path: Path, stamp: str) -> None:
             for file in path.parent.glob(f"{glob.escape(path.name)}.{reason}-*")
             if not file.name.endswith(SIDE_FILES) and not with_suffix(file, "-wal").exists()
         ]
-        # SQLite would apply the old file's write-ahead log to the new file, so move the log. It belongs to the file
-        # that was moved last. The stamps do not show which file that is: the machine may have no battery-backed clock.
+        # SQLite would apply the old file's write-ahead log to the new file, so move the log. The log belongs to the
+        # file that was moved last. The stamps in the names do not show which file that is, because a machine whose
+        # clock has no battery may have used a wrong time.
         last = max(moved, key=lambda file: (file.stat().st_ctime_ns, file.name), default=None)
         move(path, last or free_path(path.with_name(f"{path.name}.damaged-{stamp}")))
         new.replace(path)

@@ -13,7 +13,8 @@ from hassette_store.recovery.leaves import key_in, leaves_of, row_count
 from hassette_store.recovery.references import put_placeholders
 from hassette_store.recovery.table_copy import TableCopy
 
-# The most valuable tables come first, in case the time runs out: registrations, then totals, then single runs.
+# If the time runs out, the last tables are not copied. So the most valuable tables come first: registrations, then
+# totals, then single runs.
 _TABLES: Final = (
     "names",
     *(kind.registrations_table for kind in KINDS),
@@ -62,7 +63,8 @@ def _salvage(damaged: Path, new: Path, limit_s: float) -> tuple[int, list[str]]:
     except SQLITE_ERRORS:
         return 0, ["all of them"]
     try:
-        # This makes SQLite use as much of a damaged schema as it can read. It writes nothing (mode=ro).
+        # With this pragma, SQLite uses as much of a damaged schema as it can read. The pragma does not write to the
+        # file, which is open with mode=ro.
         source.execute("PRAGMA writable_schema = ON")
         source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
         page_bytes = int(source.execute("PRAGMA page_size").fetchone()[0])

@@ -149,9 +149,9 @@ class TableCopy:
                 this = self._key_of(row)
                 if this == until:
                     return rows, "end"
-                # A damaged page may look undamaged but contain a wrong key. A key that is too low would make reading go
-                # back and never end; a key that is too high would make it stop early. So compare the keys here, instead
-                # of adding the upper limit of the range to the statement.
+                # A damaged page may look undamaged but contain a wrong key. After a key that is too low, reading would
+                # go back and never end. After a key that is too high, reading would stop early. So compare the keys
+                # here, instead of adding the limit of the range to the statement.
                 lower, upper = (until, previous) if descending else (previous, until)
                 if (lower and not _is_less(lower, this)) or (upper and not _is_less(this, upper)):
                     self._drop_wrong_last(rows, this, descending=descending)
@@ -163,10 +163,11 @@ class TableCopy:
         return rows, "limit" if len(rows) == limit else "end"
 
     def _drop_wrong_last(self, rows: list[CopiedRow], following: CopiedRow, *, descending: bool) -> None:
-        """Drop the last row if its key is the wrong one of two keys that are out of order.
+        """Drop the last row if its key is wrong.
 
-        The key of the last row is wrong if ``following``, the next row, would fit after the second-to-last row. If the
-        last row were kept, reading would continue from the wrong key and skip rows.
+        The key of the last row and ``following``, the key of the next row, are out of order, so one of them is wrong.
+        It is the key of the last row if ``following`` fits after the second-to-last row. If a row with a wrong key were
+        kept, reading would continue from that key and skip rows.
         """
         if len(rows) > 1:
             before = self._key_of(rows[-2])
@@ -179,8 +180,8 @@ class TableCopy:
         try:
             self._target.executemany(sql, rows)
         except sqlite3.IntegrityError:
-            # OR IGNORE does not apply to a value of the wrong type. Insert the rows one by one; rows that exist already
-            # are ignored.
+            # OR IGNORE does not apply to a value of the wrong type. So insert the rows one by one. SQLite ignores rows
+            # that `executemany` has inserted already.
             for row in rows:
                 try:
                     self._target.execute(sql, row)
@@ -192,7 +193,7 @@ class TableCopy:
 
 
 def _match_columns(columns: list[str], in_source: list[str]) -> dict[str, str]:
-    """Return the name that each column has in the damaged file, where a byte of the name may be wrong."""
+    """Return, for each column, its name in the damaged file. A byte of that name may be wrong."""
     names = {column: column for column in columns if column in in_source}
     for column, other in zip(columns, in_source, strict=False):
         if column not in names and other not in columns:

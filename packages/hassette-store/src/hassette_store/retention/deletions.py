@@ -1,4 +1,4 @@
-"""Deletions of the retention. Each method is a generator that deletes in small steps and yields their durations."""
+"""Deletions of the retention. Each method is a generator that deletes in small steps and yields the time of each."""
 
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
@@ -24,7 +24,8 @@ Steps = AsyncGenerator[float]
 
 StopCondition = Callable[[sqlite3.Connection], bool]
 
-# Free pages that stay in the file for the next rows. Without them, the file would shrink and grow all the time.
+# Number of free pages that stay in the file for new rows. If the retention returned all free pages to the file system,
+# the file would shrink and grow all the time.
 _SPARE_PAGES: Final = 256
 _MAX_PAGES_A_STEP: Final = 128
 
@@ -44,7 +45,10 @@ class Deletions:
         self._groups_deleted = groups_deleted
 
     async def find_newest(self) -> Steps:
-        """Store, for each registration, the lowest run id that is kept. Only runs with lower ids may be deleted."""
+        """Find the newest runs of each registration and store the lowest of their ids.
+
+        Only runs with lower ids may be deleted.
+        """
         yield await self._writer.run_timed(lambda db: db.executescript(CREATE_NEWEST))
         for kind in KINDS:
             sql = find_newest_sql(kind)
@@ -99,10 +103,10 @@ class Deletions:
             yield await self._writer.run_and_adapt(work)
 
     async def delete_formerly_newest(self) -> Steps:
-        """Delete runs that `delete_runs` kept because they were among the newest, and that no longer are.
+        """Delete runs that `delete_runs` kept because they were among the newest runs, but that are not any more.
 
-        `delete_runs` does not come back to their ids. They are few, so look for them in each registration instead of
-        scanning all ids again.
+        `delete_runs` does not process the ids of these runs again. The runs are few, so this method looks for them in
+        each registration instead of scanning all ids again.
         """
         for kind in KINDS:
             find = find_formerly_newest_sql(kind)
@@ -121,7 +125,7 @@ class Deletions:
                         for (run_id,) in db.execute(delete, (registration_id, last)).fetchall():
                             delete_details(db, run_id, run_id + 1)
                         db.execute("COMMIT")
-                        # The registration may have more such runs: continue with it.
+                        # The registration may have more such runs: the next step continues with the same registration.
                         after = min(after, registration_id - 1)
 
                 yield await self._writer.run_timed(work)
@@ -135,7 +139,10 @@ class Deletions:
                 yield took_s
 
     async def delete_periods(self, table: str, period: str, below: int) -> Steps:
-        """Delete the rows of periods before ``below``, oldest first, a limited number of registrations at a time."""
+        """Delete the rows of all periods before ``below``, oldest first.
+
+        Each step deletes the rows of a limited number of registrations.
+        """
         done = False
         while not done:
 
@@ -155,10 +162,10 @@ class Deletions:
             yield await self._writer.run_and_adapt(work)
 
     async def delete_unreferenced(self, table: str, before_us: int, *, stop_when: StopCondition | None = None) -> Steps:
-        """Delete the old rows of a table in `CONDITIONS` that no other row refers to.
+        """Delete the old rows of a table, except rows that other rows refer to.
 
         Args:
-            table: The table.
+            table: A table in `CONDITIONS`.
             before_us: Only rows older than this time are deleted.
             stop_when: Returns whether to stop early.
         """
@@ -185,7 +192,7 @@ class Deletions:
             (free,) = (await self._writer.db.rows("PRAGMA freelist_count"))[0]
             if int(free) <= _SPARE_PAGES:
                 return
-            # `execute` would free only one page, so run it as a script.
+            # `execute` would free only one page, so run the pragma as a script.
             took_s = await self._writer.run_timed(
                 lambda db, pages=pages: db.executescript(f"PRAGMA incremental_vacuum({pages})")
             )

@@ -1,10 +1,13 @@
 """Deletion of old history in small steps between writes, so that no write waits long.
 
-A pass deletes, in this order: successful runs by age; all runs by a greater age; statistics, lifecycle events,
-losses, error groups, sessions and registrations by age, once nothing refers to them. The newest runs of each
-registration stay. If the pages in use still exceed the limit, the oldest successes are deleted early, then the oldest
-failures, then error groups without runs, then the oldest hours of statistics. At the end, free pages are returned to
-the file system.
+A pass has these steps:
+
+1. It deletes old successful runs, and then old runs of any status. The newest runs of each registration stay.
+2. It deletes old statistics. Then it deletes old lifecycle events, losses, error groups, sessions and retired
+   registrations that no other row refers to.
+3. If the pages in use still exceed the limit, it deletes the oldest successes early, then the oldest failures, then
+   error groups without runs, then the oldest hours of statistics.
+4. It returns free pages to the file system.
 """
 
 import contextlib
@@ -95,7 +98,8 @@ class Retention:
         """Do one step if it is due; return the seconds until the next one.
 
         Raises:
-            sqlite3.DatabaseError: The file is damaged. After any other error, such as a lock, the next pass continues.
+            sqlite3.DatabaseError: The file is damaged. If a step fails for another reason, such as a lock, the method
+                raises nothing, and the next pass continues.
         """
         if self._pass is None:
             wait_s = self._next_pass_s - self._monotonic()
@@ -115,7 +119,7 @@ class Retention:
         return self.schedule.interval_s
 
     async def close(self) -> None:
-        """Stop, even in the middle of a pass. The next pass continues from there."""
+        """End the current pass, if there is one. The next pass continues where this pass ended."""
         if self._pass is not None:
             # The connection may be closed already, or the file removed.
             with contextlib.suppress(sqlite3.Error, ValueError):
@@ -127,7 +131,9 @@ class Retention:
         return self.with_checkpoints(self._steps())
 
     async def with_checkpoints(self, steps: Steps) -> Steps:
-        """Run steps, with separate checkpoints between them. Yield the seconds that each occupied the writer.
+        """Run steps, with separate checkpoints between them.
+
+        Yield the seconds that each step and each checkpoint occupied the writer.
 
         An automatic checkpoint would run inside the commit of a step and take several times as long as the step. With
         separate checkpoints, a flush waits for a step or for a checkpoint, but not for both.
@@ -175,7 +181,8 @@ class Retention:
         ):
             async for took_s in steps:
                 yield took_s
-        # Update the query planner's statistics. The work is limited, and done only for tables that have changed much.
+        # Update the query planner's statistics. SQLite does a limited amount of work, and only for tables that have
+        # changed much.
         yield await self._writer.run_timed(lambda db: db.executescript("PRAGMA analysis_limit = 200; PRAGMA optimize"))
 
     async def _shrink_to_size(self) -> Steps:

@@ -26,12 +26,15 @@ DELETE FROM temp.newest
 
 
 def older_than_newest_condition(kind: RunKind) -> str:
-    """Return the SQL condition that selects runs older than the newest runs of their registration, which are kept."""
+    """Return the SQL condition that selects all runs except the newest runs of each registration, which are kept."""
     return f"id < (SELECT floor FROM temp.newest WHERE registration_id = {kind.registration_column})"
 
 
 def find_newest_sql(kind: RunKind) -> str:
-    """Return a statement that stores the lowest kept run id for each of a limited number of registrations."""
+    """Return a statement that stores the lowest id of the newest runs of a registration.
+
+    The statement does this for a limited number of registrations.
+    """
     return f"""
 INSERT OR REPLACE INTO temp.newest (registration_id, floor)
 SELECT id,
@@ -49,10 +52,10 @@ FROM {kind.registrations_table} WHERE id > :after ORDER BY id LIMIT :limit
 
 
 def find_formerly_newest_sql(kind: RunKind) -> str:
-    """Return a statement that handles a limited number of registrations, for `Deletions.delete_formerly_newest`.
+    """Return the statement that finds the runs for `Deletions.delete_formerly_newest` to delete.
 
-    For each registration, the statement returns the highest id among its oldest ``:limit`` deletable runs, or NULL if
-    it has none.
+    The statement handles ``:limit`` registrations. For each registration, it takes the oldest runs that may be deleted,
+    at most ``:limit`` of them, and returns the highest id among these runs. If there are none, it returns NULL.
     """
     return f"""
 SELECT registration_id, (
@@ -73,9 +76,10 @@ _RUNS_OF_SESSION: Final = " ".join(
 
 
 def _retired(kind: RunKind) -> str:
-    # A registration stays two days longer than its last statistics. Two days: statistics are deleted only by whole
-    # days, and a run may end on the day after the retirement. If the registration were deleted earlier, a new one could
-    # get its id and inherit the statistics.
+    # A retired registration is kept for two days longer than `keep_daily_days`, so that its statistics are deleted
+    # first. The first extra day is necessary because statistics are deleted only by whole days. The second is necessary
+    # because a run may end on the day after the retirement. If a registration were deleted before its statistics, a new
+    # registration could get the same id and inherit the statistics.
     return f"""
         retired_us < ? - {2 * DAY_US}
         AND NOT EXISTS (
@@ -96,7 +100,9 @@ CONDITIONS: Final = {
         """,
     **{kind.registrations_table: _retired(kind) for kind in KINDS},
 }
-"""Condition for the deletion of a row, by table; ``?`` is a time. Runs and statistics have separate statements."""
+"""For each table, the condition under which a row is deleted. ``?`` is a time: only rows before it are old enough.
+
+Runs and statistics have separate statements."""
 
 _HAS_NO_RUN: Final = " AND ".join(f"NOT EXISTS (SELECT 1 FROM {kind.runs_table} WHERE id = run_id)" for kind in KINDS)
 

@@ -62,7 +62,7 @@ def find_damage(
 def open_to_inspect(path: Path) -> sqlite3.Connection:
     """Open a file read-only or, if that fails, for reading and writing.
 
-    SQLite must write to the file if a crash left an unfinished transaction.
+    If a crash left an unfinished transaction, SQLite must write to the file before it can read it.
     """
     connection = connect_read_only(path)
     try:
@@ -102,7 +102,7 @@ def _quick_check(connection: sqlite3.Connection, limit_s: float) -> str | None:
 
 
 def _require_writable(path: Path) -> None:
-    """Begin a write transaction and roll it back: a wrong byte in the header may allow reading but not writing.
+    """Begin a write transaction and roll it back, because a wrong byte in the header may prevent only writing.
 
     The caller keeps another connection open, so that closing this one does not checkpoint the write-ahead log.
     """
@@ -131,8 +131,8 @@ def _describe_damage(path: Path, error: BaseException, *, was_ours: bool) -> str
 def _header(path: Path) -> bytes:
     """Read the header. Call this only if SQLite rejects the file.
 
-    When Python closes the file, the system drops all POSIX locks of this process on it, including those of other
-    connections. Another program could then truncate the write-ahead log while a connection uses it.
+    When Python closes the file, the system drops all POSIX locks of this process on the file, including the locks of
+    SQLite's connections. Another program could then truncate the write-ahead log while a connection uses the log.
     """
     with path.open("rb") as file:
         return file.read(header.HEADER_BYTES)

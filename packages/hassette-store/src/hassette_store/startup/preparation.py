@@ -1,7 +1,7 @@
-"""Preparation of the database file at each start: create, upgrade or recover it, so that it can be written.
+"""Preparation of the database file at each start: create, upgrade or recover the file, so that it can be written.
 
-The preparation never deletes a history. A file that cannot be used stays unchanged and is named in an error, or is
-moved aside.
+The preparation never deletes a history. If it cannot use a file, it either moves the file aside, or leaves the file
+unchanged and raises an error that names the file.
 """
 
 import asyncio
@@ -67,8 +67,9 @@ def prepare(
         path: The file.
         settings: Time limits.
         now_us: Wall clock.
-        known_damage: Damage that SQLite found while the file was in use. The file is recovered even if a check finds
-            no damage: a check does not find all damage, and each session would find the same damage again.
+        known_damage: Damage that SQLite found while the file was in use. The file is then recovered even if a check
+            finds no damage, because a check does not find all damage. Without the recovery, each session would find the
+            same damage again.
         schema: The schema.
         lock: Lock for the ownership.
 
@@ -161,8 +162,8 @@ class _Preparation:
         try:
             upgrade(path, limit_s=self.settings.upgrade_limit_s, schema=self.schema)
         except Exception as error:
-            # An upgrade is one transaction, so the file should be unchanged after an error. If it was damaged
-            # nevertheless, the copy replaces it.
+            # An upgrade is one transaction, so the file should be unchanged after an error. If the file is damaged
+            # nevertheless, the content of the copy replaces it.
             if not is_undamaged(path):
                 replacement.put_back(backup, path)
             elif earlier:
@@ -178,7 +179,7 @@ class _Preparation:
 
 
 async def release_when_prepared(work: asyncio.Future[Prepared]) -> None:
-    """Release the file after a cancelled start, whose thread continues and may still become the owner."""
+    """Release the file after a cancelled start. The thread of that start continues and may still become the owner."""
     await asyncio.wait({work})
     if not work.cancelled() and work.exception() is None:
         work.result().ownership.release()

@@ -1,4 +1,4 @@
-"""Schema upgrades with Alembic. Its import takes half a second, so only a file with an older schema causes it."""
+"""Schema upgrades with Alembic. Importing Alembic takes half a second, so only an upgrade of an older file does it."""
 
 import logging
 import sqlite3
@@ -44,7 +44,8 @@ def upgrade(path: Path, *, limit_s: float, schema: Schema = SCHEMA) -> None:
             config.set_main_option("path_separator", "os")
             try:
                 with engine.connect() as connection:
-                    # The driver is in autocommit mode, so this one BEGIN spans all revisions, DDL included.
+                    # The driver is in autocommit mode, so all statements of all revisions run in the transaction that
+                    # this BEGIN starts.
                     connection.exec_driver_sql("BEGIN IMMEDIATE")
                     config.attributes["connection"] = connection
                     command.upgrade(config, schema.revision)

@@ -1,4 +1,4 @@
-"""Encoding of a batch as rows for each table. It runs in the writer's thread, to keep the event loop free."""
+"""Encoding of a batch as rows for each table. The encoder runs in the writer's thread, to keep the event loop free."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ class BatchEncoder:
         session_id: The session.
         names: Ids of the names in the file.
         registrations: Ids of the registrations in the file.
-        max_known_groups: Number of stored error groups to remember. Above it, all are forgotten, and their tracebacks
-            are rendered again.
+        max_known_groups: Number of stored error groups that the encoder remembers. Above this number, it forgets all
+            of them, and renders their tracebacks again when they occur again.
     """
 
     def __init__(
@@ -47,7 +47,8 @@ class BatchEncoder:
         self.names = names
         self.registrations = registrations
         self._max_known_groups = max_known_groups
-        # Fingerprints of groups with a stored traceback. Rendering a traceback costs as much as writing a hundred rows.
+        # Fingerprints of groups whose traceback is stored, and need not be rendered again. Rendering a traceback costs
+        # as much as writing a hundred rows.
         self._known_groups: set[str] = set()
         self._new_groups: set[str] = set()
 
@@ -175,7 +176,7 @@ class BatchEncoder:
 
     def _session_update(self, batch: BatchRow, totals: BatchTotals, now_us: int) -> Mapping[str, object]:
         runs: Iterable[Sequence[RunRow]] = (getattr(batch, kind.batch_field) for kind in KINDS)
-        # Ids increase within a batch, so the first and the last run have the lowest and the highest one.
+        # Within each list of runs, ids increase. So the first run has the lowest id, and the last run the highest.
         ids = [run.id for some in runs for run in (*some[:1], *some[-1:])]
         return {
             "heartbeat_us": now_us,

@@ -3,13 +3,15 @@
 Version 1 of a fingerprint is a hash of
 
 * the failure's kind and exception class,
-* the file names (without directories) and functions of the innermost 5 frames outside the standard library and
-  installed packages, or of the innermost 5 frames if there are no others; no line numbers, so that an edit further up
-  in the file does not form a new group,
-* the first line of the message (at most 400 characters), with numbers, hexadecimal ids, quoted text and entity ids
-  replaced by ``#``, then cut to 200 characters, so that the same failure for another lamp joins the same group.
+* the file names (without directories) and functions of the innermost 5 frames of app code,
+* the first line of the message, with numbers, hexadecimal ids, quoted text and entity ids replaced by ``#``.
 
-A fingerprint contains its version, so a later version forms new groups and does not change the old ones.
+App code is all code outside the standard library and installed packages. If no frame is of app code, the innermost 5 of
+all frames count. Line numbers do not count, so that an edit further up in the file does not form a new group. The
+message is cut to 400 characters before the replacement, and to 200 characters after it. The replacement has the effect
+that the same failure for another lamp joins the same group.
+
+A fingerprint contains its version. A later version will therefore form new groups, and will not change the old groups.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Ids of names and registrations.
 
-The file has one writer, so the writer itself assigns the ids before the transaction that stores them, and needs no
-SQL query per row. Ids that a batch adds become permanent if the batch is stored, and are free again if it is not.
+The file has one writer. So the writer itself assigns the ids before the transaction that stores them, and needs no
+SQL query per row. If a batch is stored, the ids that it adds become permanent. If not, the ids are free again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,8 +40,8 @@ class NameIds(dict[str | None, int | None]):
     def __missing__(self, name: str | None) -> int:
         assert name is not None
         if (clean := cleaned_text(name)) != name:
-            # A name with lone surrogates gets no entry, only its cleaned form does, so `finish` has one entry to remove
-            # per id. Lone surrogates are rare, so the extra look-up does not matter.
+            # Only the cleaned form of a name gets an entry, so that `finish` has one entry to remove per id. Names with
+            # lone surrogates are rare, so the extra look-up does not matter.
             return cast("int", self[clean])
         id_ = self._next
         self._next += 1
@@ -59,15 +59,15 @@ class NameIds(dict[str | None, int | None]):
 
 
 class RegistrationIds(dict[RegistrationRow, int]):
-    """Ids by registration. The look-up uses the object first and, for a new object, the natural key.
+    """Ids by registration. The look-up first uses the registration object and, if that is new, its natural key.
 
     Args:
         known: Natural keys and ids in the file.
         pending: Registrations of this process that may be missing in the file. The next batch writes them.
 
     Attributes:
-        new: Registrations to write with the batch, by id: the batch registers them, or its records refer to them
-            although they were never registered.
+        new: Registrations to write with the batch, by id. The batch registers them, or a record of the batch refers to
+            a registration that was never registered.
     """
 
     def __init__(self, known: Iterable[tuple[Key, int]] = (), pending: Sequence[RegistrationRow] = ()) -> None:

@@ -1,8 +1,8 @@
 """The statements that store one batch in one transaction.
 
-A statement inserts many rows at once: its ``VALUES`` have places for 1, 8, 64 or 512 rows. That costs less than
-``executemany``, which runs a statement once per row, and it releases the interpreter lock once per statement instead of
-once per row. While the event loop is busy, getting the lock back takes up to 5 ms each time
+A statement inserts many rows at once: its ``VALUES`` have places for 1, 8, 64 or 512 rows. ``executemany`` would cost
+more, because it runs a statement once per row. Each time a statement runs, Python releases the interpreter lock. While
+the event loop is busy, the writer's thread waits up to 5 ms each time until it gets the lock back
 (docs/adr/0010-many-rows-per-statement.md).
 """
 
@@ -31,8 +31,9 @@ class Insertion:
     Attributes:
         rows: Key of the rows in `EncodedBatch.rows`.
         table: The table.
-        columns: Its columns. The first value of a row is never NULL, because NULL marks an unused place.
-        select: Expressions over ``column1``, ``column2``… of the rows; by default the values are inserted as they are.
+        columns: Columns of the table. The first value of a row is never NULL, because NULL marks an unused place.
+        select: SQL expressions that compute the inserted values from ``column1``, ``column2``… of the rows. By default
+            the values are inserted as they are.
         join: ``JOIN`` clause with another table, if the rows need one.
         conflict: ``ON CONFLICT`` clause. Without one, a row that exists already is an error.
     """
@@ -89,7 +90,7 @@ def _hourly_and_daily(rows: str, key: str, *values: str, update: str) -> tuple[I
     )
 
 
-# A row is inserted after the rows that it refers to.
+# The order matters: a row is inserted after the rows that it refers to.
 INSERTIONS: Final[tuple[Insertion, ...]] = (
     Insertion("names", "names", ("id", "name")),
     *(_registrations(kind) for kind in KINDS),
@@ -163,10 +164,10 @@ class EncodedBatch:
     """A batch as rows.
 
     Attributes:
-        rows: Rows by `Insertion.rows`.
+        rows: Rows of each insertion, by the key in `Insertion.rows`.
         retired: Times and ids of retired registrations.
-        running_session_id: Id of the session if the batch has a list of runs in progress, which replaces the stored
-            list; otherwise None.
+        running_session_id: Id of the session whose stored list of runs in progress is replaced; None if the batch
+            contains no such list.
         session_values: Parameters of `UPDATE_SESSION`.
     """
 
@@ -184,7 +185,8 @@ def write_batch(db: sqlite3.Connection, encode: Callable[[], EncodedBatch]) -> N
         encode: Returns the rows.
 
     Raises:
-        sqlite3.Error: A statement failed. Nothing was stored, unless COMMIT itself failed: then it is unknown.
+        sqlite3.Error: A statement failed. If COMMIT failed, it is unknown whether the batch is stored. If another
+            statement failed, nothing is stored.
     """
     encoded = encode()
     db.execute("BEGIN IMMEDIATE")
@@ -192,8 +194,8 @@ def write_batch(db: sqlite3.Connection, encode: Callable[[], EncodedBatch]) -> N
         try:
             _insert_all(db, encoded)
         except UnicodeEncodeError:
-            # A text contains lone surrogates, for example the name of an entity or the message of an exception. This is
-            # too rare to check each batch for it.
+            # A text, for example the message of an exception, contains lone surrogates. Lone surrogates are too rare to
+            # check each batch for them.
             db.execute("ROLLBACK")
             db.execute("BEGIN IMMEDIATE")
             _insert_all(db, replace(encoded, rows=_with_clean_texts(encoded.rows)))

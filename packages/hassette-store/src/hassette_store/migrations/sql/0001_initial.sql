@@ -2,20 +2,22 @@
 --
 -- Conventions
 --   * Times end in _us: microseconds since the Unix epoch, UTC. Durations end in _us as well.
---   * A run's id has 63 bits: milliseconds since the epoch at the END of the run, shifted left by 21, and a counter.
---     So ids order runs by time, a time range is an id range, and no index on a time is needed.
+--   * A run's id has 63 bits. The upper 42 bits hold the millisecond at which the run ENDED, counted from the epoch.
+--     The lower 21 bits hold a counter. So ids order runs by time, a time range is an id range, and no index on a time
+--     is needed.
 --     Ids are unique over handler_invocations, job_executions and lifecycle_events together.
 --   * registration_id is listeners.id or scheduled_jobs.id: both tables take their ids from one sequence.
 --   * Hours and days are whole UTC hours and days since the epoch. A run counts in the hour that its id contains.
 --   * Tables are STRICT: SQLite rejects a value of the wrong type.
---   * References are declared but not enforced (foreign_keys is off): a check would cost a look-up per row. The only
---     writer keeps them valid, and `hassette telemetry check` checks them.
---   * An evicted run was dropped from the full write queue before it got a row. Only the statistics count it.
+--   * References are declared but not enforced (foreign_keys is off): a check would cost a look-up per row. The store,
+--     which is the only writer, keeps the references valid, and `hassette telemetry check` checks them.
+--   * An evicted run was dropped from the full write queue before it got a row. The statistics and the counts in its
+--     session include it.
 --   * Readers can use the views at the end, which have plain columns and hide the encoding.
 
 -- Section 1: repeated texts, stored once.
 
--- Statuses of a run. SQLite needs no data byte for 0 and 1, so they stand for the two most common statuses.
+-- Statuses of a run. SQLite needs no data byte for 0 and 1, so these numbers stand for the two most common statuses.
 CREATE TABLE statuses (
     id   INTEGER PRIMARY KEY,    -- the value of `status` in runs
     name TEXT NOT NULL UNIQUE    -- the name in pages and in the API
@@ -35,7 +37,7 @@ CREATE TABLE names (
 CREATE TABLE sessions (
     id            INTEGER PRIMARY KEY,         -- higher with each start of the framework
     started_us    INTEGER NOT NULL,            -- when the session began
-    heartbeat_us  INTEGER NOT NULL,            -- the last heartbeat: written with each batch, and at least every 5 s
+    heartbeat_us  INTEGER NOT NULL,            -- the last heartbeat; updated by each batch, and at least every 5 s
     ended_us      INTEGER,                     -- when it ended, or the last heartbeat before a crash; NULL while open
     outcome       TEXT NOT NULL,               -- open, clean, crashed, or the outcome that the framework reported
     reason        TEXT,                        -- why it ended, for example SIGTERM
@@ -44,18 +46,19 @@ CREATE TABLE sessions (
     facts         TEXT NOT NULL DEFAULT '{}',  -- JSON object: versions, time zone and other facts from the framework
     last_sequence INTEGER NOT NULL DEFAULT 0,  -- number of the last stored batch: a retried batch is not stored twice
     first_id      INTEGER,                     -- the lowest run id of the session; NULL while it has none
-    last_id       INTEGER,                     -- the highest run id of the session, of the runs that have a row
+    last_id       INTEGER,                     -- the highest run id of the session; evicted runs do not count
     runs          INTEGER NOT NULL DEFAULT 0,  -- number of runs that ended in the session, including evicted runs
-    failures      INTEGER NOT NULL DEFAULT 0,  -- number of errors and timeouts; after a normal stop, interrupted runs too
+    failures      INTEGER NOT NULL DEFAULT 0,  -- number of errors and timeouts; a normal stop adds interrupted runs
     lost_runs     INTEGER NOT NULL DEFAULT 0,  -- number of runs without a row (the statistics count them)
     lost_details  INTEGER NOT NULL DEFAULT 0   -- number of log lines, service calls and other details that were lost
 ) STRICT;
 
--- Section 3: registrations. The UNIQUE columns identify them, so that their history continues after a restart or edit.
+-- Section 3: registrations. The UNIQUE columns identify a registration, so that its history continues after a restart
+-- or an edit of the app.
 
 -- Handlers that listen to a topic.
 CREATE TABLE listeners (
-    id                  INTEGER PRIMARY KEY,   -- the registration_id, from one sequence with scheduled_jobs
+    id                  INTEGER PRIMARY KEY,   -- the registration_id; scheduled_jobs takes ids from the same sequence
     app                 TEXT NOT NULL,         -- the app's key in hassette.toml
     instance            TEXT NOT NULL,         -- the instance's name within the app
     name                TEXT NOT NULL,         -- the listener's name within the instance
@@ -75,7 +78,7 @@ CREATE TABLE listeners (
 
 -- Jobs on a schedule.
 CREATE TABLE scheduled_jobs (
-    id                  INTEGER PRIMARY KEY,   -- the registration_id, from one sequence with listeners
+    id                  INTEGER PRIMARY KEY,   -- the registration_id; listeners takes ids from the same sequence
     app                 TEXT NOT NULL,         -- the app's key in hassette.toml
     instance            TEXT NOT NULL,         -- the instance's name within the app
     name                TEXT NOT NULL,         -- the job's name within the instance
@@ -101,7 +104,7 @@ CREATE TABLE handler_invocations (
     listener_id    INTEGER NOT NULL REFERENCES listeners (id),  -- the registration
     session_id     INTEGER NOT NULL REFERENCES sessions (id),   -- the session in which it ended
     status         INTEGER NOT NULL REFERENCES statuses (id),   -- how it ended
-    started_before INTEGER NOT NULL,  -- microseconds from the start to the time in the id: 3 bytes; a start time would need 8
+    started_before INTEGER NOT NULL,  -- microseconds from the start to the time in the id (3 bytes instead of 8)
     duration_us    INTEGER NOT NULL,  -- how long it ran
     waited_us      INTEGER NOT NULL,  -- from the receipt of the event to the start
     event_type_id  INTEGER NOT NULL REFERENCES names (id),      -- type of the event
@@ -118,8 +121,9 @@ CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id
 -- must repeat the condition to use an index: `status <> 0 AND status = ?`.
 CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (id, status) WHERE status <> 0;
 CREATE INDEX handler_invocations_unsuccessful_by_listener ON handler_invocations (listener_id) WHERE status <> 0;
--- Indexes for finding the runs that a service call triggered. A service call causes only events with a user or a
--- parent, so most events of sensors have no entry. A query must repeat the condition to use an index.
+-- Indexes for finding the runs that a service call triggered. Each event that a service call causes has a user or a
+-- parent. So the indexes leave out all other events, which include most events of sensors. A query must repeat the
+-- condition to use an index.
 CREATE INDEX handler_invocations_by_context ON handler_invocations (context_id)
     WHERE user_id IS NOT NULL OR parent_id IS NOT NULL;
 CREATE INDEX handler_invocations_by_parent ON handler_invocations (parent_id) WHERE parent_id IS NOT NULL;
@@ -140,8 +144,8 @@ CREATE INDEX job_executions_by_job ON job_executions (job_id);
 CREATE INDEX job_executions_unsuccessful ON job_executions (id, status) WHERE status <> 0;
 CREATE INDEX job_executions_unsuccessful_by_job ON job_executions (job_id) WHERE status <> 0;
 
--- Runs in progress at the last flush that had lasted longer than about 0.25 s. If the process stops or crashes, they
--- become runs with the status `interrupted`.
+-- Runs that, at the last flush, had been in progress for longer than about 0.25 s. If the process stops or crashes,
+-- the store moves these runs to the tables above, with the status `interrupted`.
 CREATE TABLE running_executions (
     session_id      INTEGER NOT NULL REFERENCES sessions (id),
     run             INTEGER NOT NULL,  -- number of the run in its process, not its id
@@ -161,10 +165,11 @@ CREATE TABLE running_executions (
 
 -- Section 5: failures, log lines and service calls of runs.
 
--- Failures with the same cause, which have the same fingerprint (see hassette_store/writing/fingerprints.py).
+-- Groups of failures with the same cause. The failures of a group have the same fingerprint (see
+-- hassette_store/writing/fingerprints.py).
 CREATE TABLE error_groups (
     id            INTEGER PRIMARY KEY,
-    fingerprint   TEXT NOT NULL UNIQUE,  -- its version, a colon, and a hash of kind, type, innermost frames and message
+    fingerprint   TEXT NOT NULL UNIQUE,  -- version, a colon, and hash of kind, type, innermost frames and message
     kind          TEXT NOT NULL,         -- exception, hassette, dependency, timeout, exit
     type          TEXT NOT NULL,         -- the exception's class
     message       TEXT NOT NULL,         -- message of the first failure, as a sample
@@ -192,7 +197,7 @@ CREATE TABLE service_calls (
     target      TEXT,              -- compact JSON: entities, areas, devices; NULL for no target
     data        TEXT,              -- compact JSON; NULL for no data
     duration_us INTEGER NOT NULL,  -- from the request to the response
-    context_id  TEXT,              -- context from the response; the events that the call causes have the same context
+    context_id  TEXT,              -- context in the response; the events that the call causes have the same context
     error       TEXT,              -- error message; NULL if the call succeeded
     PRIMARY KEY (run_id, position)
 ) WITHOUT ROWID, STRICT;
@@ -210,7 +215,8 @@ CREATE TABLE log_lines (
     PRIMARY KEY (run_id, position)
 ) WITHOUT ROWID, STRICT;
 
--- Counts of log lines and service calls of a run that were not recorded because of the limits; only for runs with any.
+-- Number of log lines and service calls that were not recorded, because a run exceeded the executor's limits. A run
+-- within the limits has no row.
 CREATE TABLE dropped_effects (
     run_id        INTEGER PRIMARY KEY,
     log_lines     INTEGER NOT NULL,
@@ -240,9 +246,10 @@ CREATE TABLE losses (
     last_us    INTEGER NOT NULL   -- end of the time range of the losses
 ) STRICT;
 
--- Section 7: statistics. They are written in the same transaction as the rows that they count, and outlive them.
--- The period comes first in each key. A batch then changes one or two pages of a table instead of one page for each
--- registration, which reduces wear of the SD card. But a query for one registration seeks once for each period.
+-- Section 7: statistics. The store writes them in the same transaction as the rows that they count, and keeps them for
+-- longer than those rows. The period comes first in each key. A batch then changes one or two pages of a table instead
+-- of one page for each registration, which reduces wear of the SD card. The cost of this order is that a query for one
+-- registration seeks once for each period.
 
 CREATE TABLE statistics_hourly (
     hour            INTEGER NOT NULL,            -- since the epoch
@@ -274,10 +281,10 @@ CREATE TABLE statistics_daily (
     PRIMARY KEY (day, registration_id)
 ) WITHOUT ROWID, STRICT;
 
--- Latency sketches: a duration of d microseconds falls into bucket ceil(log(max(d, 1), 101/99)), whose value
--- 2 * (101/99)^bucket / (1 + 101/99) is within 1 % of d. Adding the counts of sketches merges them, so a running sum
--- gives a percentile over any range and any set of registrations. The sketches leave out interrupted runs, because
--- their duration is unknown.
+-- Latency sketches. A duration of d microseconds belongs to the bucket with the number ceil(log(max(d, 1), 101/99)).
+-- The value of a bucket is 2 * (101/99)^bucket / (1 + 101/99), which is within 1 % of each d in the bucket. Adding the
+-- counts of sketches merges the sketches, so a running sum gives a percentile over any range and any set of
+-- registrations. The sketches leave out interrupted runs, because the duration of such a run is unknown.
 CREATE TABLE latency_hourly (
     hour            INTEGER NOT NULL,
     registration_id INTEGER NOT NULL,
@@ -321,8 +328,8 @@ CREATE TABLE store_state (
 
 -- Section 9: views for readers, with plain columns. A query with `WHERE id < ? ORDER BY id DESC LIMIT ?` on a view
 -- reads along the primary keys only if each column has the same affinity in both SELECTs of the union. Therefore a NULL
--- column is cast to the type of the column in the other SELECT. `due_us` needs no cast, because it is an expression in
--- one SELECT and NULL in the other, and both have no affinity.
+-- column is cast to the type of the column in the other SELECT. `due_us` needs no cast: it is an expression in one
+-- SELECT and NULL in the other, and neither an expression nor NULL has an affinity.
 
 -- Listeners and jobs in one list.
 CREATE VIEW registrations (
@@ -337,8 +344,8 @@ SELECT id, 'job', app, instance, name, CAST(NULL AS TEXT), schedule, handler, se
        runs_in, timeout_s, first_registered_us, last_registered_us, retired_us
 FROM scheduled_jobs;
 
--- Runs of both kinds, with ids in place of names: for filters. For runs of one status other than success, use
--- `status_id <> 0 AND status_id = ?`.
+-- Runs of both kinds, with ids in place of names. Use this view for filters. To filter by a status other than success,
+-- write `status_id <> 0 AND status_id = ?`, so that SQLite uses an index.
 CREATE VIEW runs (
     id, kind, registration_id, session_id, status_id, started_us, duration_us, waited_us,
     event_type_id, entity_id, old_state, new_state, context_id, parent_id, user_id, due_us, manual
