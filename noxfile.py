@@ -1,10 +1,11 @@
-"""All checks, one session each. ``nox -l`` lists them; run ``nox -s test`` every day.
+"""All checks, one session each. ``nox -l`` lists the sessions; run ``nox -s test`` every day.
 
 The sessions test installed wheels, as users have them. The wheels are built from this tree for a new environment.
 `.ci/run` runs the sessions that a change must pass.
 
-All sessions install the versions in constraints.txt, except `minimums`, `maximums` and `newest`. A release of a
-dependency therefore cannot turn a clean clone red. ``nox -s pin`` updates the files.
+All sessions install the versions in constraints.txt, except `minimums`, `maximums`, `newest` and `pin`. `minimums`
+installs the versions in constraints-minimums.txt. A new release of a dependency therefore cannot make a required check
+of a clean clone fail. ``nox -s pin`` updates both files.
 """
 
 import hashlib
@@ -21,9 +22,9 @@ import nox.command
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.error_on_missing_interpreters = True  # otherwise nox skips the session and exits with 0
+nox.options.error_on_missing_interpreters = True  # by default nox skips the session and exits with 0
 nox.options.download_python = "never"  # test the user's Python, not a downloaded one
-nox.options.allow_parallel = True  # ``nox -j 2``; the session that measures time forbids it
+nox.options.allow_parallel = True  # ``nox -j 2``; the session `bench` measures time and forbids this
 nox.options.sessions = ["test"]
 os.environ["UV_PYTHON_DOWNLOADS"] = "never"
 if any(ssl.get_default_verify_paths()[:2]):
@@ -44,8 +45,8 @@ PARTS = {
 }
 EVERY_PART = [nox.param(part, id=part) for part in PARTS]
 QUICK = "not homeassistant and not browser and not torture"
-IN_EACH_ENVIRONMENT = f"{QUICK} and not long"  # the session `test` runs tests marked `long`, once per CI run
-# Parallel, because most tests wait for processes and timers. ``-n 0`` after ``--`` runs them one after the other.
+IN_EACH_ENVIRONMENT = f"{QUICK} and not long"  # tests marked `long` run once per CI run, in the session `test`
+# Tests run in parallel, because most of them wait for processes and timers. ``-- -n 0`` runs one test after the other.
 PARALLEL = ["--numprocesses=logical", "--dist=worksteal"]
 CONSTRAINTS = ROOT / "constraints.txt"
 LOWEST_CONSTRAINTS = ROOT / "constraints-minimums.txt"
@@ -117,7 +118,7 @@ def pin(session: nox.Session) -> None:
         "# Tested versions of tools and dependencies, for Python 3.11 and later. Written by ``nox -s pin``.\n"
         + resolve(session, folder, groups | build | dependencies)
     )
-    # The packages' dependencies first, without the tools: only their lowest versions are of interest.
+    # First resolve the packages' dependencies without the tools, because only the dependencies need lowest versions.
     lowest = resolve(session, folder, dependencies, "--resolution=lowest-direct")
     LOWEST_CONSTRAINTS.write_text(
         "# The lowest versions of our dependencies, and test tools that work with them. Written by ``nox -s pin``.\n"
@@ -215,7 +216,7 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def release(session: nox.Session) -> None:
-    """Check and build one release: ``nox -s release -- hassette-store 0.2.0``; ``--publish`` uploads it, too."""
+    """Check and build one release: ``nox -s release -- hassette-store 0.2.0``; ``--publish`` also uploads it."""
     session.install(*PINNED, *group("release"))
     session.run("python", "scripts/release.py", *session.posargs)
 
@@ -245,7 +246,7 @@ def resolve(session: nox.Session, folder: Path, requirements: set[str], *options
     """Return pinned versions of requirements and their dependencies for all platforms, one per line."""
     requested, found = folder / "requirements.txt", folder / "resolved.txt"
     requested.write_text("\n".join(sorted(requirements)))
-    found.unlink(missing_ok=True)  # otherwise uv would keep the versions in it
+    found.unlink(missing_ok=True)  # uv would keep the versions in an existing file
     compile_ = ["uv", "pip", "compile", "--quiet", "--universal", f"--python-version={LOWEST}", "--no-header"]
     session.run(*compile_, "--no-annotate", *options, "--output-file", str(found), str(requested))
     return found.read_text()
@@ -283,9 +284,9 @@ def requirement(package: str, folder: Path) -> str:
 
 
 def wheels(session: nox.Session) -> Path:
-    """Build wheels of this tree, unless wheels of the same files exist already, and return their folder.
+    """Return a folder with wheels of this tree. Build them if there are no wheels of the same files.
 
-    uv's cache checks only pyproject.toml and would return wheels of older code.
+    The wheels do not come from uv's cache, which checks only pyproject.toml and would return wheels of older code.
     """
     digest = hashlib.sha256()
     for file in sorted(ROOT.glob("packages/*/**/*")):
@@ -311,7 +312,7 @@ def build_wheel(session: nox.Session, package: str, folder: str) -> None:
         options = ["--build-constraints", str(CONSTRAINTS), "--out-dir", folder]
         session.run_install("uv", "build", "--quiet", "--wheel", *options, package)
     else:
-        # For the build requirements, older versions of pip read the first variable, newer versions the second.
+        # Older versions of pip read the first variable for the build requirements, newer versions read the second.
         pinned = {"PIP_CONSTRAINT": str(CONSTRAINTS), "PIP_BUILD_CONSTRAINT": str(CONSTRAINTS)}
         options = ["--quiet", "--no-deps", "--wheel-dir", folder]
         session.run_install("python", "-m", "pip", "wheel", *options, package, env=pinned)

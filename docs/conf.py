@@ -22,10 +22,10 @@ autodoc_class_signature = "separated"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
-# Types of other libraries are named, and not linked: the build must not need a network.
+# Types of other libraries are named but not linked, because the build must not need a network.
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!hassette_).*"),
-    # Types of single settings and options, described where they are used.
+    # These types of single settings and options are described where they are used.
     (r"py:class", r".*\.(JobOptions|StatusReport|HomeAssistantSettings|FrameworkSettings|AppEntry)"),
 ]
 
@@ -33,7 +33,7 @@ nitpick_ignore_regex = [
 def skip_names_of_other_packages(
     app: Sphinx, _what: str, _name: str, documented: object, _skip: bool, _options: object
 ) -> bool | None:
-    """Leave out a name that another package defines: its own page describes it."""
+    """Leave out a name that another package defines, because the page of that package describes it."""
     defined_in = getattr(documented, "__module__", None)
     page = app.env.current_document.autodoc_module
     return True if defined_in and page and defined_in.partition(".")[0] != page.partition(".")[0] else None

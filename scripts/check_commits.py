@@ -1,7 +1,7 @@
 """Check the commit messages since the last release: ``python scripts/check_commits.py``.
 
 CONTRIBUTING.md shows a good message. A subject has at most 72 characters, starts with a verb in the imperative and
-has no full stop. A change of more than a few files explains its reason in a body. Merge commits are not checked.
+has no full stop. A commit that changes more than three files has a body with the reason. Merge commits are not checked.
 
 The check starts after the last release tag. Before the first release it starts after the commit ``since`` in the table
 ``[tool.check-commits]`` of pyproject.toml. The list ``exceptions`` there contains commits whose messages break these
@@ -87,7 +87,8 @@ def commits(root: Path, since: str) -> list[Commit]:
         since: Commit after which the check starts if there is no release tag.
 
     Raises:
-        MissingHistoryError: There is no repository, or its history lacks the commit before the first to check.
+        MissingHistoryError: There is no repository, or its history does not contain the commit after which the check
+            starts.
     """
     if git(root, "rev-parse", "--git-dir") is None:
         raise MissingHistoryError(f"{root} is not a git repository")
@@ -96,8 +97,8 @@ def commits(root: Path, since: str) -> list[Commit]:
     if git(root, "merge-base", "--is-ancestor", start, "HEAD") is None:
         if git(root, "rev-parse", "--is-shallow-repository") != "true":
             raise MissingHistoryError(f"commit {start}, after which the check starts, is not in the history of HEAD")
-        # All commits of a shallow clone are newer. The changes of its oldest commits are unknown, because their parents
-        # are missing.
+        # A shallow clone contains only commits after `start`. Check all of them except the oldest commits. The changes
+        # of the oldest commits are unknown, because their parents are missing.
         boundary = git(root, "rev-parse", "--path-format=absolute", "--git-path", "shallow")
         assert boundary is not None
         excluded = Path(boundary).read_text().split()
@@ -114,7 +115,7 @@ def read_commit(root: Path, name: str) -> Commit:
 
 
 def git(root: Path, *arguments: str) -> str | None:
-    """Return the output of a git command, None if the command fails."""
+    """Return the output of a git command; None if the command fails or git is not installed."""
     try:
         done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError:

@@ -2,7 +2,7 @@
 
 Usage: python scripts/check_distributions.py DIST_DIR
 
-Our packages come from DIST_DIR, other dependencies from the package index.
+Our packages come from DIST_DIR, and all other packages from the package index.
 """
 
 import subprocess

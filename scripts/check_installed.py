@@ -37,7 +37,7 @@ INSTALLERS = {"pip", "setuptools"}  # a new virtual environment may contain them
 
 
 def problems(part: str) -> list[str]:
-    """Return a line for each module that is missing, must not be importable, or is not from an installed wheel."""
+    """Return a line for each module that is missing, is not from an installed wheel, or must not be importable."""
     found: list[str] = []
     for name in sorted(PRESENT[part]):
         try:

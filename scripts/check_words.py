@@ -1,7 +1,8 @@
-"""Report words and phrases that CONTRIBUTING.md bans: ``python scripts/check_words.py [PATH ...]``.
+"""Report words and phrases that we do not use: ``python scripts/check_words.py [PATH ...]``.
 
-The section "How we write" explains them. The check covers source, tests, names, SQL, templates, scripts and docs. The
-exit code is 1 if it finds a phrase. `ALLOWED` lists the places where a phrase is right, with the reasons.
+The section "How we write" of CONTRIBUTING.md gives the rules behind this list. The check covers source, tests, names,
+SQL, templates, scripts and docs. The exit code is 1 if the check finds a phrase. `PHRASES` lists the phrases with words
+to use instead. `ALLOWED` lists the places where a phrase is right, with the reasons.
 """
 
 import argparse
@@ -17,7 +18,7 @@ SUFFIXES = {".py", ".md", ".sql", ".html", ".js", ".css", ".toml", ".template", 
 # The licence is a standard text, and check_words.py contains all phrases.
 SKIPPED = {"LICENSE", "check_words.py"}
 
-# Each phrase, and words to use instead. An underscore counts as the end of a word, so names are covered.
+# Each phrase with words to use instead. An underscore counts as the end of a word, so the check also covers names.
 PHRASES = {
     r"say|says|said|saying|unsaid": "report, log, state, show",
     r"tell|tells|told|telling|untold": "report, log, inform, distinguish",
@@ -52,7 +53,7 @@ OPENING = re.compile(
 )
 QUESTION = re.compile(r"\?$")
 
-# (path, found phrase in lower case) -> why it is right there.
+# (path, found phrase in lower case) -> the reason why the phrase is right there.
 _GLOSSARY_TEST = "tests/architecture/test_glossary.py"
 _WORDS_TEST = "tests/architecture/test_words.py"
 ALLOWED: dict[tuple[str, str], str] = {

@@ -1,8 +1,8 @@
 """Count the imports between the members of each folder: ``python scripts/count_imports.py [PACKAGE ...]``.
 
-The members of a folder are its modules and its subfolders. An import counts once for each pair of members, however many
-modules of a subfolder contain it. Imports under ``TYPE_CHECKING`` count. Fewer imports make a folder easier to
-understand.
+The members of a folder are its modules and its subfolders. All imports from one member to another count as one import,
+even if several modules of a subfolder contain them. Imports under ``TYPE_CHECKING`` also count. Fewer imports make a
+folder easier to understand.
 """
 
 import ast
@@ -23,7 +23,7 @@ def module_name(file: Path, package: Path) -> str:
 
 
 def imported_modules(file: Path, modules: set[str]) -> set[str]:
-    """Return those of the modules that a file imports. All imports are absolute."""
+    """Return the names in ``modules`` that a file imports. All imports are absolute."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

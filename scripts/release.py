@@ -1,12 +1,12 @@
-"""Check and build a release of one package, and publish it if requested.
+"""Check and build a release of one package. With ``--publish``, also tag and upload it.
 
 Usage: nox -s release -- PACKAGE VERSION [--publish]
 
     nox -s release -- hassette-store 0.2.0             check and build only
-    nox -s release -- hassette-store 0.2.0 --publish   the same, then tag and upload
+    nox -s release -- hassette-store 0.2.0 --publish   check, build, tag and upload
 
 First set ``__about__.__version__``, date the version's section in the package's CHANGELOG.md, and commit. The tag is
-``PACKAGE-vVERSION``. Twine uploads the files, with configured credentials or after a prompt.
+``PACKAGE-vVERSION``. Twine uploads the files with configured credentials, or asks for credentials.
 """
 
 import argparse
@@ -25,14 +25,14 @@ ROOT = Path(__file__).parents[1]
 
 
 def version_of(package: Path) -> str:
-    """Return the version in a package's ``__about__.py``, empty if there is none."""
+    """Return the version in a package's ``__about__.py``; an empty text if there is none."""
     (about,) = package.glob("src/*/__about__.py")
     match = re.search(r'^__version__ = "(.+)"$', about.read_text(), re.MULTILINE)
     return match[1] if match else ""
 
 
 def notes_of(package: Path, version: str) -> str:
-    """Return the changelog's text for a version, empty if there is no dated section for it."""
+    """Return the changelog's text for a version; an empty text if it has no dated section for that version."""
     section = rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$\n(.*?)(?=^## |^\[|\Z)"
     match = re.search(section, (package / "CHANGELOG.md").read_text(), re.MULTILINE | re.DOTALL)
     return match[1].strip() if match else ""
@@ -83,7 +83,7 @@ def git(root: Path, *arguments: str) -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Check and build the package, tag and upload it with --publish, and return the exit code."""
+    """Check and build the package. With ``--publish``, also tag and upload it. Return the exit code."""
     parser = argparse.ArgumentParser(prog="nox -s release --", description="Release one package.")
     parser.add_argument("package", help="name of the package, such as hassette-store")
     parser.add_argument("version", help="version to release, such as 0.2.0")

@@ -50,7 +50,7 @@ async def main(folder: Path | None, chromium: str) -> None:
 
 @contextlib.asynccontextmanager
 async def serve(path: Path, *, with_markup: bool) -> AsyncIterator[tuple[str, DataSyncService]]:
-    """Serve the pages of a simulated day; ``with_markup`` adds names and texts that contain HTML."""
+    """Serve the pages of a simulated day. ``with_markup`` adds names and texts that contain HTML."""
     plausible(path, hostile=with_markup)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
         # No process writes heartbeats here. Without a later heartbeat, the last pictures would show a silent session.
@@ -98,7 +98,7 @@ async def take_readme_picture(browser: Browser, url: str) -> None:
 
 
 async def pages(data: DataSyncService) -> dict[str, str]:
-    """Return the URL paths of all pages by the name of the picture."""
+    """Return the URL path of each page, by the name of its picture."""
     run = (await data.runs(RunFilter(app="motion_light", text="kitchen"))).runs[0]
     failed = (await data.runs(RunFilter(app="climate_guard", status="failed"))).runs[0]
     return {
