@@ -100,7 +100,7 @@ def test_import_error_names_the_file_and_the_line(app_dir: AppDirectory, text: s
             "Good",
             "Set `module` in [apps.x] to a file name without .py: did you mean 'good'?",
         ),
-        ("other", "Good", "without .py: the directory has good."),
+        ("other", "Good", "without .py: the directory contains good."),
         ("good.py", "Good", "module must be a name without .py (light, or garden.light), got 'good.py'"),
         ("../good", "Good", "got '../good'"),
         ("good", "Goood", "has no class 'Goood'; it has Good. Set `class` in [apps.x]"),

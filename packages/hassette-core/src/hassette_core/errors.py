@@ -1,7 +1,7 @@
 """Errors that core raises, named by situation.
 
-All errors are subclasses of `HassetteError`. If a handler raises one, it is recorded without a traceback, because the
-message explains the failure completely::
+All errors are subclasses of `HassetteError`. If a handler raises such an error, the run is recorded without a
+traceback, because the message explains the failure completely::
 
     HassetteError (in hassette-executor)
     └── CoreError

@@ -136,7 +136,7 @@ class Hassette:
 
     @property
     def has_sinks(self) -> bool:
-        """Whether there is a sink. Without a sink, runs are not recorded."""
+        """True if there is at least one sink. Without a sink, runs are not recorded."""
         return self._has_sinks
 
     async def run(self) -> None:

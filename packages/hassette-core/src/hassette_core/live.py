@@ -24,7 +24,8 @@ class LiveSnapshot:
         services: Status of every service of the framework.
         running: Runs in progress.
         upcoming: Next run of each job.
-        accounting: Numbers of executed, stored, lost and waiting runs of this process.
+        accounting: How many runs of this process were executed, and how many of their records are stored, shed and
+            waiting.
     """
 
     ready: bool
@@ -65,7 +66,7 @@ class LiveView:
         self._redact = redact
 
     def subscribe(self, after: int) -> FeedSubscription:
-        """Follow new records. The iteration begins with the records in memory whose id is above ``after``.
+        """Follow new records. The iteration begins with those records in memory whose ids are above ``after``.
 
         The iteration raises `SubscriberTooSlowError` when the subscriber reads too slowly.
         """

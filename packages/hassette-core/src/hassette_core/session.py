@@ -37,7 +37,7 @@ _OTHER_MESSAGE = (logging.DEBUG, "Service status changed")
 
 
 def session_facts() -> dict[str, str]:
-    """Return the facts that are known before the start: platform, and versions of packages, Python and SQLite."""
+    """Return the facts that are known before the start: the platform, and versions of packages, Python and SQLite."""
     facts = {package.replace("-", "_"): number for package, number in installed_versions().items()}
     facts["python"] = platform.python_version()
     facts["platform"] = platform.platform(terse=True)
@@ -112,8 +112,8 @@ class HomeFacts(AsyncWithService):
         executor: Records the facts.
         scheduler: Plans jobs by the location and the time zone.
         time_zone: The configured time zone, which takes precedence. None uses Home Assistant's time zone.
-        interval_s: Seconds between two checks for a new version, location or time zone. These change only when Home
-            Assistant restarts or a user edits them.
+        interval_s: Seconds between two checks for a new version, location or time zone. The version changes only when
+            Home Assistant restarts, and the other two change only when a user edits them.
         find_zone: Finds a time zone by its name.
     """
 
@@ -138,7 +138,7 @@ class HomeFacts(AsyncWithService):
         self._stopped = asyncio.Event()
 
     async def start(self) -> None:
-        """Forget an earlier `stop`, so that `serve` runs again."""
+        """Forget an earlier call of `stop`, so that `serve` does not end at once."""
         self._stopped.clear()
 
     async def serve(self) -> None:

@@ -218,7 +218,7 @@ class Api:
 
         Args:
             entity_id: For example ``sensor.rain_today``.
-            state: At most 255 characters as text.
+            state: The new state. As a string, it has at most 255 characters.
             attributes: The new attributes, which replace all attributes of the entity. None removes all attributes.
 
         Returns:

@@ -100,17 +100,17 @@ class App(Generic[ConfigT]):
         """
 
     async def on_shutdown(self) -> None:
-        """Release resources that the framework does not know, for example files. Override this if the app has any.
+        """Release resources that the framework does not know, such as open files. Override this if the app has any.
 
-        The framework ends listeners and jobs before it calls this method. The method may take 15 % of
-        ``hassette.stop_budget_s``, by default 1.35 s. If it raises an exception, the exception is logged and recorded.
+        The framework ends listeners and jobs before it calls this method. It cancels the method after 15 % of
+        ``hassette.stop_budget_s``, by default 1.35 s. An exception that the method raises is logged and recorded.
         """
 
     def on_error(self, context: ErrorContext) -> Awaitable[None] | None:
         """Handle a failed run of this instance. Override this, as ``def`` or ``async def``, to be notified.
 
-        The framework does not call this method for a listener or job with an ``on_error`` option. The method may take
-        up to 5 s. If it raises an exception, the exception is logged.
+        The framework does not call this method for a listener or job that has its own ``on_error`` option. The method
+        may take up to 5 s. An exception that the method raises is logged.
 
         Example:
             ::
@@ -132,7 +132,7 @@ class App(Generic[ConfigT]):
         The framework validates the settings with this class before it creates the app.
 
         Raises:
-            AppLoadError: The definition of the app does not name the class of its settings.
+            AppLoadError: The app does not name the class of its settings, as ``App[MotionConfig]`` does.
         """
         for base in cls.__mro__:
             for generic in base.__dict__.get("__orig_bases__", ()):

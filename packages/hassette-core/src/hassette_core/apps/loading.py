@@ -149,7 +149,7 @@ def _check_module(app_key: str, module: str, app_dir: Path) -> None:
     if not path.with_suffix(".py").is_file() and not (path / "__init__.py").is_file():
         modules = sorted(file.stem for file in app_dir.glob("*.py"))
         close = difflib.get_close_matches(module, modules, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"the directory has {', '.join(modules) or 'none'}"
+        hint = f"did you mean {close[0]!r}?" if close else f"the directory contains {', '.join(modules) or 'no module'}"
         raise _error(
             app_key, f"{path}.py does not exist. Set `module` in [apps.{app_key}] to a file name without .py: {hint}"
         )

@@ -153,7 +153,7 @@ class AppService:
         This method does not wait for running handlers; the bus and the scheduler do, when they stop.
 
         The registrations are not reported as retired, because the next start registers most of these listeners and jobs
-        again. Those that the next start does not register again then count as ended, as after a crash.
+        again. A listener or job that the next start does not register then counts as ended, as after a crash.
         """
         self._loaded = []
         self._bus.roster.retire_ended = self._scheduler.roster.retire_ended = False

@@ -47,7 +47,7 @@ class AppBus:
     ) -> Subscription:
         """Run a handler when the state of an entity changes.
 
-        The handler runs when the state string has changed, and when the entity was added or removed.
+        The handler runs when the state string changes, and when the entity is added or removed.
 
         Example:
             Warn when a door stays open for five minutes::

@@ -1,7 +1,7 @@
 """Gates between a matching event and its run: `Hold`, `Debounce` and `Throttle`.
 
 A gate implements an option of a listener: ``duration``, ``debounce`` or ``throttle``. It receives a `Delivery`, which
-is an event on its way to one handler, and passes it on at once, later, or never.
+is an event on its way to one handler. The gate passes the delivery on at once, later, or never.
 """
 
 from collections.abc import Callable

@@ -30,9 +30,10 @@ class TopicIndex(Generic[_Listener]):
     A later search for the same topic is a single dictionary access.
 
     Args:
-        group: Returns the group of a topic or glob: its literal prefix, such as the domain of an entity id. Returns an
-            empty string for a glob that may match topics of any group.
-        matcher: Returns a function that compares a topic with a glob. Called once for each distinct glob.
+        group: Function that returns the group of a topic or glob. The group is a literal prefix, such as the domain of
+            an entity id. For a glob that may match topics of any group, the function returns an empty string.
+        matcher: Function that takes a glob, and returns a function that compares a topic with this glob. The index
+            calls it once for each distinct glob.
         max_cached: Number of topics whose listeners are cached. When the cache is full, it is cleared.
     """
 

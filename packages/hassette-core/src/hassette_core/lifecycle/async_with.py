@@ -9,7 +9,7 @@ from typing import Self
 class AsyncWithService(ABC):
     """A service that an ``async with`` block can start and stop.
 
-    A subclass defines ``start``, ``serve`` and ``stop`` as `Service` describes them.
+    A subclass implements the methods ``start``, ``serve`` and ``stop`` of the protocol `Service`.
 
     ``serve`` runs in a task during the block. If ``serve`` fails, the end of the block raises the error of ``serve``.
     If the block itself has also failed, only the error of the block is raised.

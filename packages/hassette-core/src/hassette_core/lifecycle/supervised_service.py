@@ -87,7 +87,7 @@ class SupervisedService:
         self._task = tasks.create_task(self._supervise(), name=f"supervise {self.name}")
 
     async def end(self, tasks: asyncio.TaskGroup, allowed_s: float) -> None:
-        """Stop the service, and do not start it again. If the stop takes more than ``allowed_s`` s, cancel its tasks.
+        """Stop the service for good. If the stop takes longer than ``allowed_s`` seconds, cancel the service's tasks.
 
         ``stop`` is called while ``serve`` still runs, so that the service can finish its work first.
         """

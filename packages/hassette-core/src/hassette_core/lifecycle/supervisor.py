@@ -37,7 +37,8 @@ class Supervisor:
     Args:
         specs: The services, in any order.
         policy: When to restart a service, and when to stop retrying; None for the default.
-        stop_budget_s: Seconds for stopping all services. By default, Docker kills the process after 10 s.
+        stop_budget_s: Seconds for stopping all services. By default, Docker kills a process 10 s after it has requested
+            the stop.
         board: Receives the status of each service; None for a new board.
         observer: Receives events; None for no observer.
         monotonic: Returns the time of a crash, in seconds.

@@ -31,8 +31,8 @@ EntryT = TypeVar("EntryT", bound=Entry)
 class Roster(Generic[EntryT]):
     """The listeners or the jobs that apps have registered, by app, instance and name.
 
-    To add a listener or job, call `prepare` with its registration, create the entry with the returned lane, and pass
-    the entry to `add`.
+    To add a listener or job, first call `prepare` with its registration. Then create the listener or job with the lane
+    that `prepare` returned, and pass it to `add`.
 
     Args:
         kind: ``listener`` or ``job``, for error messages.

@@ -12,7 +12,8 @@ class Agenda:
     Void entries are removed when they reach the top, or all at once when there are too many of them.
 
     Args:
-        slack: The heap is rebuilt when its entries outnumber twice the entries after the last rebuild, plus this many.
+        slack: The heap is rebuilt when the number of its entries exceeds twice the number after the last rebuild, plus
+            ``slack``.
     """
 
     def __init__(self, *, slack: int = 64) -> None:

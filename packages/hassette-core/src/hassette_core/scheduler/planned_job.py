@@ -163,8 +163,9 @@ class PlannedJob:
     def postpone_if_early(self) -> bool:
         """If the wall clock has not reached the planned time yet, plan the rest of the wait and return True.
 
-        NTP may set the wall clock back by less than `hassette_core.clock.STEP`, which does not count as a jump. It may
-        also slow the wall clock down. In both cases, a timer of the monotonic clock fires too early.
+        NTP may set the wall clock back by a step that is too small to count as a jump (at most
+        `hassette_core.clock.STEP`). It may also slow the wall clock down relative to the monotonic clock. In both
+        cases, a timer of the monotonic clock fires too early.
         """
         if self.plan is None or self.plan.base is None or self.plan.at - self._clock.now() <= EARLY:
             return False

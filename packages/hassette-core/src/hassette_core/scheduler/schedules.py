@@ -1,8 +1,8 @@
 """Schedules: rules that compute the time of the next run. They have no state and read no clock.
 
-There are two kinds. An *interval* is a number of seconds of the monotonic clock; a change of the wall clock does not
-affect it. A *calendar* rule describes times of the wall clock. The timetable evaluates it again when the wall clock is
-set or the place changes.
+There are two kinds of schedule. An *interval* is a number of seconds of the monotonic clock; a change of the wall clock
+does not affect an interval. A *calendar* rule describes times of the wall clock. When the wall clock is set or the
+place changes, the timetable evaluates all calendar rules again.
 """
 
 from collections.abc import Iterator
@@ -46,7 +46,10 @@ class Calendar(Protocol):
         ...
 
     def next_after(self, moment: datetime, place: Place) -> datetime | None:
-        """Return the first run (UTC) after a moment; None if there is none, or if a needed location is unknown."""
+        """Return the first run (UTC) after a moment.
+
+        Return None if there is no such run, or if the rule needs the location and the location is unknown.
+        """
         ...
 
 
@@ -144,9 +147,10 @@ class Cron:
     """A cron expression of five fields, or of six fields, where the first field is the second.
 
     On days on which daylight saving time begins or ends, the rules of Debian's cron apply. An expression has *fixed
-    times* if ``*`` does not begin its second, minute or hour field. A job with fixed times runs like a daily job: if
-    clocks show its time twice, it runs only the first time; if clocks skip its time, it runs in the first minute after
-    the skipped time. Any other cron job runs in both passes of a repeated hour, and does not run in a skipped hour.
+    times* if none of its second, minute and hour fields begins with ``*``. A job with fixed times runs like a daily
+    job: if clocks show its time twice, it runs only the first time; if clocks skip its time, it runs in the first
+    minute after the skipped time. Any other cron job runs in both passes of a repeated hour, and does not run in a
+    skipped hour.
 
     Attributes:
         expression: The expression, such as ``0 7 * * MON-FRI``.

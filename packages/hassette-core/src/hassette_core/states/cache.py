@@ -30,7 +30,7 @@ class StateCache:
             self._put(change.new_state)
 
     def begin_load(self) -> None:
-        """Prepare for `load`, which will not overwrite entities that `apply` changes from now on."""
+        """Prepare for `load`. From now on, `apply` notes changed entities, so that `load` does not overwrite them."""
         self._changed_while_loading = set()
 
     def load(self, states: Iterable[State]) -> None:
