@@ -100,8 +100,8 @@ async def measure(path: Path, max_rows: int) -> list[str]:
             await asyncio.sleep(0.5 if len(writes) % 10 else 0.013)
 
     writing = asyncio.create_task(write_batches())
-    # The private writer, because the retention must use the same writer thread as the batches: with a second writer,
-    # the batches would wait for file locks. The public service does not report the steps of its retention.
+    # This uses the private writer, because the retention must share a writer thread with the batches. With a second
+    # writer, the batches would wait for file locks. The service does not report the steps of the retention.
     writer = store._db
     assert writer is not None
     retention = Retention(writer, store.settings, lambda: now_us)

@@ -56,7 +56,7 @@ def test_long_run_is_in_the_batches_until_its_end_and_a_short_run_never_is():
                 await executor.execute(invoke(lambda: asyncio.sleep(0.1), listener("short")))
                 await asyncio.sleep(1)
                 assert [run.registration.name for run in sink.stored("running")] == ["long"]
-                assert loop.count_timers() == 1, "the deadline of the long run"
+                assert loop.count_timers() == 1, "only the timer for the deadline of the long run"
                 go.set()
                 await running
                 await asyncio.sleep(1)

@@ -68,7 +68,7 @@ def test_eviction_by_count_takes_the_least_valuable_status_and_its_busiest_regis
         assert all(left_of_status[loser] >= count - 1 for count in left_of_status.values())
         lost = [one.id for one in go if one.registration is loser and one.status is LEAST_IMPORTANT_FIRST[dearest]]
         kept = [one.id for one in stay if one.registration is loser and one.status is LEAST_IMPORTANT_FIRST[dearest]]
-        assert not kept or max(lost) < min(kept), "the oldest go"
+        assert not kept or max(lost) < min(kept), "the oldest runs are evicted"
 
 
 def test_busiest_registrations_are_evicted_down_to_a_common_number():

@@ -200,7 +200,7 @@ async def test_replaced_cancellation_is_found_a_few_failures_back(between, found
         answers.append(replaces_cancellation(error))
 
     await asyncio.wait({asyncio.create_task(look())})
-    assert answers == [False, found], "without a cancellation of the task there is none to replace"
+    assert answers == [False, found], "if the task is not cancelled, no cancellation is replaced"
 
 
 async def test_run_that_outlives_the_stop_keeps_its_deadline():

@@ -20,7 +20,7 @@ DEADLINE_S = patience(10)
 
 
 class Meeting:
-    """Holds one thread in `hold_up` until another thread has finished or has to wait for a lock of the held thread."""
+    """Holds one thread in `hold_up` until another thread has finished or has to wait for the `ReportingLock`."""
 
     def __init__(self) -> None:
         self.inside = threading.Event()

@@ -241,7 +241,7 @@ def test_kinds_without_recent_lines_are_forgotten_and_their_left_out_lines_are_r
     now = 22
     before = len(caplog.records)
     log.log("one more", logging.WARNING, "again")
-    assert len(caplog.records) == before + 1, "kinds without left out lines are not reported"
+    assert len(caplog.records) == before + 1, "only kinds with left-out lines are reported"
 
 
 def test_secrets_are_masked_in_messages_causes_and_groups_before_truncation() -> None:

@@ -29,7 +29,7 @@ async def test_ids_continue_when_the_clock_goes_back_a_day():
     async with CommandExecutor(MemorySink(), clock=Clock(wall_ns=lambda: time.time_ns() - back_ns)) as executor:
         before = await executor.execute(invoke(nothing))
         back_ns = 86_400_000_000_000
-        await executor.execute(invoke(lambda: asyncio.sleep(5), timeout_s=0.01))  # sets a timer, which reads the clock
+        await executor.execute(invoke(lambda: asyncio.sleep(5), timeout_s=0.01))  # setting a timer reads the clock
         after = [await executor.execute(invoke(call)) for call in (nothing, failing, nothing)]
     assert after[0].started_us < before.started_us - 80_000_000_000
     assert [one.id for one in after] == [before.id + 2, before.id + 3, before.id + 4]

@@ -72,7 +72,7 @@ class NamelessWordsError(Exception):
 
 
 async def recorded(error: BaseException) -> Record:
-    """Return the record of a run that raises this error. Never raise the error: pytest could not read it."""
+    """Return the record of a run that raises this error. The error never reaches pytest, which could not read it."""
     record = None
     async with CommandExecutor(sink := MemorySink()) as executor:
         with suppress(BaseException):

@@ -254,7 +254,7 @@ def test_registration_that_replaces_another_is_not_retired_with_it(loop):
     pass_time(loop, 60)
     assert sink.stored("registered") == [old, new]
     assert sink.stored("retired") == [old, gone]
-    assert new not in sink.batches[0].registered, "it is registered after its key was retired"
+    assert new not in sink.batches[0].registered, "the new registration is written after the retirement of its key"
     assert old in sink.batches[0].retired
     assert sum(batch.running == () for batch in sink.batches) == 1
 
@@ -283,7 +283,7 @@ def test_hung_sink_is_logged_once_per_interval(loop, caplog):
     extend(loop, queue, records(3))
     pass_time(loop, 3_600)
     lines = [line for line in caplog.records if line.getMessage().startswith("Sink has not responded for a while")]
-    assert len(lines) == 59, "the first after half a minute"
+    assert len(lines) == 59, "the first line is logged after half a minute"
     assert (lines[-1].waiting, round(lines[-1].seconds, -2)) == (3, 3_600)
     sink.released.set()
     pass_time(loop, 1)

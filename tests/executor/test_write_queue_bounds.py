@@ -138,4 +138,4 @@ def test_bound_in_bytes_includes_batches_that_wait_for_a_retry(loop):
     extend(loop, queue, records(39, start=100))
     assert (queue.waiting, queue.shed.total()) == (99, 0)
     extend(loop, queue, records(20, start=200))
-    assert queue.waiting == 99, "a little is free, so that the next few need no look"
+    assert queue.waiting == 99, "one place is free, so that the next record causes no eviction"

@@ -64,7 +64,7 @@ def test_flush_ends_exactly_when_earlier_announcements_are_stored(loop):
         await asyncio.sleep(0.6)
         assert first.done()
         assert sink.records == records(3)
-        assert not second.done(), "the registration is in the sink's hands"
+        assert not second.done(), "the sink is still writing the registration"
         queue.builder.register(TIDY)
         await second
 

@@ -77,7 +77,7 @@ async def test_batch_is_neither_sent_nor_counted_twice(receiver):
 
 
 async def test_next_export_includes_failed_metrics_and_no_span_is_sent_twice(receiver, caplog):
-    receiver.behave(metrics=[403, 403])  # not a 503, which the exporter itself retries, as older versions do a 500
+    receiver.behave(metrics=[403, 403])  # the exporter itself retries a 503, and an older exporter also retries a 500
     async with sink_of(receiver, metrics_interval_s=0.05) as sink:
         await sink.write(batch(1, 5))
         await eventually(lambda: [r["status"] for r in receiver.requests if r["signal"] == "metrics"][-1:] == [200])
