@@ -84,7 +84,7 @@ def address(history_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def open_page(chromium: Any, address: str) -> Iterator[Callable[..., Any]]:
-    """Open pages; at the end fail on console messages, script errors and requests to other hosts."""
+    """Open pages. At the end, fail if there was a console message, a script error or a request to another host."""
     contexts: list[Any] = []
     problems: list[str] = []
 

@@ -1,4 +1,4 @@
-"""An unreadable file gives one sentence for all questions, and leaves no thread and no connection."""
+"""All questions about an unreadable file raise an error of one sentence, and leave no thread and no connection open."""
 
 import asyncio
 import sqlite3

@@ -96,7 +96,7 @@ async def test_uptime_counts_all_sessions_of_a_framework_that_restarts_every_min
         earlier = await data.uptime(TimeRange(now_us - many * 60 * SECOND, now_us - 10 * SECOND))
     assert (uptime.starts, uptime.crashes, len(uptime.spans)) == (many, many, 500)
     assert uptime.share == pytest.approx(0.9, abs=0.01)
-    assert earlier.crashes == many - 1, "the last one crashed later than this time"
+    assert earlier.crashes == many - 1, "the last crash is after the end of this range"
 
 
 async def test_failing_handler_is_found_among_thousands_of_registrations(new_history: NewHistory, now_us: int) -> None:

@@ -30,7 +30,7 @@ async def test_figures_and_lists_cover_the_same_whole_periods(new_history: NewHi
         one = await data.registration(handler, asked)
         again = await data.covered(covered)
     assert overview.counts.failed == 20
-    assert len(listed.runs) == len(overview.recent) + 5 == 20, "the overview lists the newest 15"
+    assert len(listed.runs) == len(overview.recent) + 5 == 20, "the overview lists only the newest 15"
     assert [group.recent for group in overview.errors] == [20]
     assert [event.kind for event in overview.lifecycle] == ["connection_lost"]
     assert overview.since_us == asked.since_us // length * length

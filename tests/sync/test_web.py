@@ -1,4 +1,4 @@
-"""The pages and the API: answers, errors, access control, and text that stays text."""
+"""The pages and the API: answers, errors, access control, and texts that must never become markup."""
 
 import asyncio
 import html

@@ -132,8 +132,8 @@ async def follow_file(reader: Reader, after: int, at_most: int | None = None) ->
                         last = _last_id(update)
                         yield update
         except (HistoryUnavailableError, QueryTimeoutError):
-            # The file does not exist yet, or is being replaced. The pages show the reason, and the follower waits. All
-            # runs of a file that appears later are new.
+            # The file does not exist yet, or is being replaced. The pages show the reason, and the follower waits. If a
+            # file appears later, all its runs are new to the follower.
             started = True
             await asyncio.sleep(_RETRY_INTERVAL_S)
 

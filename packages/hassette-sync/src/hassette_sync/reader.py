@@ -147,7 +147,7 @@ class Reader:
         await asyncio.shield(self._in_background(connection.aio.close()))
 
     def is_current(self, connection: "PooledConnection") -> bool:
-        """Return whether the connection can see all changes to the file that is now at the path."""
+        """Return whether the path still has the file of the connection, and the connection can see all its changes."""
         if connection.version is not None and connection.version != _version(self.path):
             return False
         return connection.identity == _identity(self.path)
@@ -162,7 +162,7 @@ class Reader:
     async def _give_back(self, connection: "PooledConnection") -> None:
         await connection.aio.execute("ROLLBACK")
         if connection.version is not None:
-            # A connection that opened the file as unchanging would never see later changes.
+            # SQLite treats the file of this connection as unchanging, so the connection would never see later changes.
             await self.release(connection)
             return
         self._idle.append(connection)
@@ -183,7 +183,7 @@ class Reader:
 
     async def _open_shielded(self) -> "PooledConnection":
         # The thread of a connection is not a daemon thread. If a cancelled caller left a half-open connection behind,
-        # the process could not end. So the opening always completes, and then the connection is closed.
+        # the process could not end. So the opening continues after a cancellation, and then the connection is closed.
         opening = asyncio.ensure_future(self._open())
         try:
             return await asyncio.shield(opening)
@@ -305,7 +305,7 @@ async def _check_schema(path: Path, connection: aiosqlite.Connection) -> None:
     except sqlite3.OperationalError as error:
         if "no such table" not in str(error):
             raise
-        raise NotADatabaseError(path, "it does not have Hassette's tables (yet)") from None
+        raise NotADatabaseError(path, "it does not have Hassette's tables, or not yet") from None
     if not rows:
         raise NotADatabaseError(path, "its schema has no revision")
     # All revisions have four digits, so they can be compared as text.

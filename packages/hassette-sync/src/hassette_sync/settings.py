@@ -46,7 +46,7 @@ class WebSettings:
         if self.token is None and not is_loopback(self.host):
             raise ValueError(
                 f"host must be a loopback address such as {DEFAULT_HOST!r} unless token is set, got {self.host!r}. "
-                f"Other machines can reach it: set token to a secret of at least {MIN_TOKEN_LENGTH} characters"
+                f"Other machines can reach this host: set token to a secret of at least {MIN_TOKEN_LENGTH} characters"
             )
 
     @classmethod

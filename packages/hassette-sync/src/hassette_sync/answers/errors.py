@@ -44,7 +44,7 @@ class ErrorGroupDetail(Answer):
     Attributes:
         group: The error group.
         traceback: Traceback of the first failure, as Python prints it; empty if it had none.
-        registrations: Handlers and jobs of the newest failures.
+        registrations: Handlers and jobs in which the newest 500 failures occurred.
         runs: Newest failed runs.
     """
 

@@ -16,7 +16,7 @@ class Registration(Answer):
         max_us: Longest duration.
         skipped: Number of triggers that did not lead to a run.
         last_run_id: Id of the newest run, even if it is outside the time range; None if no run is stored.
-        last_status: Status of that run.
+        last_status: Status of the newest run.
         retired_us: End of the registration; None for a current one. A stop of the framework does not end a
             registration.
     """

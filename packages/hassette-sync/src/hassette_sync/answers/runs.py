@@ -99,7 +99,7 @@ class RunDetail(Answer):
         log_lines: Log lines, oldest first.
         dropped_log_lines: Number of log lines that were not recorded because of the limit for one run.
         dropped_service_calls: Number of service calls that were not recorded because of the limit for one run.
-        heard_by: Other runs that the same event triggered.
+        heard_by: Other runs that the event of this run triggered.
     """
 
     run: Run

@@ -46,7 +46,7 @@ class LiveMessage(Answer):
     Attributes:
         type: ``hello`` once at the beginning; ``runs``; ``reload`` in place of more new runs than the client
             accepts at once; ``dropped`` before the server closes the connection.
-        last_id: Highest id sent so far: the value of ``after`` for the next connection.
+        last_id: Highest id sent so far. The client sends it as ``after`` when it reconnects.
         at_us: Time of sending.
         source: ``feed`` (live from the framework) or ``file`` (read from the history).
         runs: New runs with ascending ids.

@@ -150,5 +150,5 @@ def show_output(text: str) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        # The interpreter flushes the output again at exit. This must not fail.
+        # The interpreter flushes the output again at exit, and that flush must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -39,7 +39,7 @@ _EVENT = "SELECT id, session_id, at_us, kind, subject, detail FROM lifecycle_eve
 LIFECYCLE = f"{_EVENT} WHERE id < :cursor AND id >= :first_id ORDER BY id DESC LIMIT :limit"
 """Lifecycle events, newest first."""
 
-# Each session writes about forty events for the start and stop of services and apps, which would hide the others.
+# In each session, services and apps start and stop with about forty events. These would hide the other events.
 NOTABLE_LIFECYCLE = f"""
 {_EVENT}
 WHERE id < :cursor AND id >= :first_id

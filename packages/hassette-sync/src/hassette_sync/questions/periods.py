@@ -22,10 +22,11 @@ _MAX_POINTS = 400
 async def end_of_now(transaction: ReadTransaction) -> int:
     """Return the end of a range that lasts until now.
 
-    This is one second after the present time, or one second after the newest run if that run is in the future.
+    The end is one second after the present time. If the newest run is in the future, it is one second after that run.
 
-    If a clock was ahead, the history contains runs with a future time. Ids only increase, so new runs also get a future
-    id until the corrected clock reaches that time. Questions about the present must include these runs.
+    If a clock was ahead, the history contains runs with a future time. Ids only increase, so until the
+    corrected clock reaches that time, new runs get an id of that time, too. Questions about the present must include
+    these runs.
     """
     # The end is excluded. Without the extra second, a run that ends at this moment would be missing.
     return max(transaction.at_us, await newest_run_us(transaction)) + SECOND_US

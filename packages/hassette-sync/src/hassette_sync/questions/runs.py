@@ -262,8 +262,8 @@ async def _service_calls(transaction: ReadTransaction, run_id: int) -> tuple[Ser
 
 
 async def _other_runs_of_event(transaction: ReadTransaction, run: Run) -> tuple[Run, ...]:
-    # The index on contexts covers only events that a user or another event caused. So this finds no other runs for the
-    # event of a sensor.
+    # The index on contexts covers only events that a user or another event caused. So the answer for an event of a
+    # sensor has no other runs.
     if run.trigger.own_context is None:
         return ()
     found = await _runs_triggered_by(transaction, run.trigger.own_context, run.id)

@@ -1,7 +1,7 @@
 """Latency sketches of all apps by period, cached until the number of runs changes.
 
-Adding the sketches of 250 busy handlers over a day takes half a second, and more on a Raspberry Pi, but a live page
-needs the result every second. A sketch changes only if the number of runs in its period changes, and this number is
+A live page needs the result every second, but adding the sketches of 250 busy handlers over a day takes half a second,
+and more on a Raspberry Pi. A sketch changes only if the number of runs in its period changes, and this number is
 cheap to read. So the cache stores each sketch with that number. When the number differs, it reads the sketch again.
 """
 

@@ -36,7 +36,7 @@ def table(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], width: 
     Returns:
         Lines without a trailing newline. A cell that was cut ends with an ellipsis.
     """
-    # Imported here because it takes 50 ms, which most commands do not need.
+    # The import of rich takes 50 ms. Commands without a table need not wait for it.
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

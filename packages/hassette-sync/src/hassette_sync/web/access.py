@@ -34,7 +34,7 @@ _SECURITY_HEADERS = {
 class AccessControl:
     """Middleware that refuses unknown host names, foreign origins, and requests without the token.
 
-    `Host` is checked because another site can point its own name at this server (DNS rebinding). `Origin` is checked
+    It checks `Host`, because another site can point its own name at this server (DNS rebinding). It checks `Origin`,
     because browsers let any site open a WebSocket to this server.
 
     Args:

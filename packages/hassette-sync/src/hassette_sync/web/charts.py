@@ -1,6 +1,6 @@
 """Geometry of the charts. Functions convert answers to boxes, which the templates render as SVG.
 
-Sizes are in SVG units, which the browser scales. The style sheet sets the colours, by class.
+Sizes are in SVG units, which the browser scales. Colours come from the classes of the style sheet.
 """
 
 import math

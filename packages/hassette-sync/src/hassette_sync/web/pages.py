@@ -47,7 +47,7 @@ async def registrations(request: Request, data: History, time_range: Range, app:
         kind=kind,
         shown=shown,
         hidden=len(answer.registrations) - len(shown),
-        # Reversed, so that the earliest run of each job overwrites the later ones.
+        # The order is reversed, so that the earliest run of each job overwrites its later runs.
         upcoming={(one.app, one.instance, one.name): one.due_us for one in reversed(data.upcoming())},
     )
 
@@ -82,7 +82,7 @@ async def runs(
 ) -> Response:
     """Runs, newest first, with the filters of `RunFilter`."""
     time_range = await data.covered(time_range)
-    # Only the first page of a range without an end gets new runs.
+    # New runs appear only on the first page of a range without an end.
     follows = cursor is None and not request.query_params.get("until")
     follow_from = await data.newest_id() if follows else None
     filtered_registration = (

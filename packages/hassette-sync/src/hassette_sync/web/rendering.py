@@ -37,7 +37,7 @@ async def page(
             a page without live updates.
         values: Variables of the template.
     """
-    # Render in a thread: a range of a year takes a while, and the automations run on this event loop.
+    # Rendering a range of a year takes a while. It happens in a thread, because automations run on this event loop.
     text = await asyncio.to_thread(_render, request, template, follow_from=follow_from, **values)
     return HTMLResponse(text, code)
 

@@ -93,7 +93,7 @@ class WebService:
 
     async def stop(self) -> None:
         """Close all connections and release the port, within about a second. Idempotent."""
-        # A second caller waits for the first. Otherwise it would close the socket while the server still uses it.
+        # A second caller waits for the first one. Without the wait, it would close the socket while the server uses it.
         async with self._stop_lock:
             await self._stop()
 
