@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    """A repository with our four packages at version 0.1.7, everything committed."""
+    """A repository with our four packages at version 0.1.7. All files are committed."""
     for package in ROOT.glob("packages/*"):
         name = package.name
         source = tmp_path / "packages" / name / "src" / name.replace("-", "_")

@@ -1,4 +1,4 @@
-"""The process stops on a signal, ends immediately on a second one, and ends in spite of hung threads."""
+"""The process stops on a signal, ends immediately on a second signal, and ends even if threads hang."""
 
 import re
 import signal

@@ -21,7 +21,7 @@ def home_assistant_process() -> Iterator[RealHomeAssistant]:
 
 @pytest.fixture
 def real(home_assistant_process: RealHomeAssistant) -> RealHomeAssistant:
-    """Return the real Home Assistant, and start it again if the previous test has killed it."""
+    """Return the real Home Assistant, and start it again if an earlier test has killed it."""
     if not home_assistant_process.up:
         home_assistant_process.bring_back()
     return home_assistant_process

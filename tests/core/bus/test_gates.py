@@ -20,7 +20,7 @@ def delivery(number: int) -> Delivery:
 
 
 class GateRecorder:
-    """A gate with a manual clock. It lists the events that passed (number, second) and counts skipped ones."""
+    """A gate with a manual clock. It lists the passed events as (number, second), and counts the skipped events."""
 
     def __init__(self, kind: type[Debounce] | type[Throttle], seconds: float) -> None:
         self.clock = ManualClock()

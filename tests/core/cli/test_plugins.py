@@ -1,4 +1,4 @@
-"""Plugins: found through entry points, with checked settings, and unable to stop the framework."""
+"""Plugins are found through entry points, their settings are checked, and their failures do not stop the framework."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

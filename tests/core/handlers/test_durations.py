@@ -1,4 +1,4 @@
-"""Durations: checked, and shown as text."""
+"""Durations are checked, and shown as text."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Parameters of handlers: which are filled in, and what happens without a value."""
+"""Handlers get the values of their parameters. A missing value is an error, unless the annotation allows None."""
 
 from __future__ import annotations
 

@@ -309,7 +309,7 @@ async def test_stopping_scheduler_starts_no_waiting_run(home: Home) -> None:
 
 
 class FailingSchedule:
-    """A schedule that names one moment and then fails once."""
+    """A schedule whose second call of ``next_after`` fails."""
 
     recurring = True
 

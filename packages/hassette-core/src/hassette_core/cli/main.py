@@ -129,8 +129,8 @@ class _ForwardingCommand(click.Command):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the words that can complete ``incomplete``.
 
-        click calls this method if ``incomplete`` is an option. If it is an argument, `_forwarding_command` makes click
-        call this method, too.
+        click calls this method when the user completes an option. For any other word, click calls ``complete`` in
+        `_forwarding_command`, which calls this method.
         """
         if not isinstance(self._function, installed.CompletingPluginCommand):
             return []

@@ -74,13 +74,13 @@ def stop_on_signals(request_stop: Callable[[str], None], budget_s: float) -> Gen
 
     Args:
         request_stop: Called on the event loop with the name of the signal.
-        budget_s: Time limit of the stop, in seconds. The process is ended `EXIT_LIMIT_S` after this limit.
+        budget_s: Time limit of the stop, in seconds. A process that still runs `EXIT_LIMIT_S` later is ended.
     """
     loop = asyncio.get_running_loop()
     received: list[int] = []
 
-    # loop.add_signal_handler is not used, because it calls `receive` on the event loop. While the handler of an app
-    # blocks the event loop, a second signal would have no effect.
+    # loop.add_signal_handler is not used, because it would call `receive` on the event loop. While a handler of an
+    # app blocks the event loop, a second signal would have no effect.
     def receive(number: int, _frame: FrameType | None) -> None:
         received.append(number)
         name = signal.Signals(number).name

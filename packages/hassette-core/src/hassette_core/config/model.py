@@ -24,7 +24,7 @@ def _known_time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("a time zone such as 'Europe/Vienna'") from None  # after "<key> must be"
+        raise ValueError("a time zone such as 'Europe/Vienna'") from None  # this text follows "<key> must be"
     return name
 
 

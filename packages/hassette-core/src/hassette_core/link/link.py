@@ -200,9 +200,8 @@ class HomeAssistantLink(AsyncWithService):
             self._connection = None
             self.ready.clear()
         if loop.time() - began > MAX_S:
-            # Reset the wait only after a connection that lasted for a while. Each connection may break at once, for
-            # example because this client is too slow. With a reset after each connection, the link would then fetch all
-            # states twice a second.
+            # Reset the wait only after a connection that lasted for a while. If every connection breaks at once, for
+            # example because this client is too slow, a reset would make the link fetch all states twice a second.
             self._backoff.reset()
         self._report_loss(problem)
 

@@ -85,7 +85,7 @@ def _forecast(_: EntityCall) -> Json:
 
 
 def _of_any_domain(service: str) -> Callable[[EntityCall], None]:
-    """Return the action of ``homeassistant.turn_on`` and similar. It calls ``turn_on`` of the domain of each entity."""
+    """Return the action of ``homeassistant.<service>``. It calls ``<service>`` in the domain of each entity."""
 
     def act(call: EntityCall) -> None:
         for entity_id in call.data.get("entity_id", []):

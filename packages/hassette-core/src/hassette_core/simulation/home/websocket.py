@@ -26,7 +26,7 @@ class ClientConnection:
         services: The services of the home.
         configuration: Returns the answer to ``get_config``.
         token: The access token that the client must send.
-        awake: While this event is not set, no message is read or sent, as if Home Assistant had hung.
+        awake: While this event is not set, no message is read or sent. The home then seems to hang.
     """
 
     def __init__(
