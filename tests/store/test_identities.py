@@ -1,4 +1,4 @@
-"""Names and registrations with lone surrogates have one number in every session."""
+"""Names and registrations with lone surrogates keep the same id in every session."""
 
 from hassette_store import DatabaseService
 from hassette_store.writing.row_ids import NameIds, key_of

@@ -191,7 +191,7 @@ async def test_power_loss_never_loses_the_file(store: DatabaseService, path: Pat
         assert runs == 39
     else:
         assert (0 if cut < 5 else 1) <= runs <= 39
-    # Only complete batches are stored, oldest first.
+    # Each stored batch is complete, and all batches before it are stored as well.
     db = sqlite3.connect(left)
     sequence, counted = db.execute(
         "SELECT last_sequence, (SELECT coalesce(sum(success), 0) FROM statistics_hourly) FROM sessions"

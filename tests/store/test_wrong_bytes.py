@@ -96,7 +96,7 @@ async def test_rows_in_the_log_survive_a_header_repair(make_store: MakeStore, pa
     for suffix in ("", "-wal"):
         path.with_name("copy.db" + suffix).replace(path.with_name(path.name + suffix))
     set_byte(path, 21, 0x41)
-    # The log lacks the first page, so SQLite reads it from the file.
+    # The log does not contain the first page, so SQLite reads the header from the file.
     await start_and_stop(make_store)
     assert read.value("SELECT name FROM names WHERE id = 4711") == "only in the log"
 

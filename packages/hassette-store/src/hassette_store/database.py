@@ -56,7 +56,7 @@ def wall_clock_us() -> int:
 
 
 class DatabaseService:
-    """Service that stores the history in one SQLite file, and a sink for records.
+    """Service that stores the history in one SQLite file. It is also a sink, which accepts batches of records.
 
     The service owns the file from `start` to `stop`. Its methods raise a `StoreError` for every failure. The framework
     keeps running after such an error and may start the service again.

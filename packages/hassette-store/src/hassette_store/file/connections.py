@@ -23,16 +23,17 @@ SQLITE_NEEDED: Final = (3, 37, 0)
 SQLITE_WITHOUT_WAL_RESET_BUG: Final = (3, 51, 3)
 
 BUSY_TIMEOUT_S: Final = 0.5
-"""How long a statement waits for a lock: short, because the write queue retries anyway."""
+"""Seconds that a statement waits for a lock. The wait is short, because the write queue retries a failed write."""
 CHECKPOINT_PAGES: Final = 1000
 """Number of pages in the write-ahead log at which SQLite copies them into the file."""
 
 _NOT_WRITABLE: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 _PAGE_BYTES: Final = 4096
-# Enough for the newest leaf page of each table and index, so that the writer rarely reads pages back from an SD card.
+# The cache has space for the newest leaf page of each table and index, so that the writer rarely reads pages from an SD
+# card.
 _CACHE_KIB: Final = 8192
 
-# page_size and auto_vacuum come first: they only take effect before the first page is written.
+# page_size and auto_vacuum come first, because they have no effect after the first page is written.
 _PRAGMAS: Final = f"""
 PRAGMA page_size = {_PAGE_BYTES};
 PRAGMA auto_vacuum = INCREMENTAL;

@@ -59,7 +59,7 @@ def missing_bytes(path: Path, header: bytes) -> int:
 
 
 def repaired(header: bytes, size: int) -> bytes:
-    """Return a header with the known bytes repaired, or the same header if there is nothing to repair.
+    """Return the header with the correct value in each byte for which that value is known.
 
     Args:
         header: The first 100 bytes.

@@ -77,7 +77,7 @@ class Deletions:
             progress: Name of the row in ``store_state`` that contains the progress.
             below: Only runs with lower ids are deleted.
             condition: SQL condition that selects the runs to delete.
-            stop_when: Returns whether to stop early.
+            stop_when: Function that returns whether to stop early. Each step calls it first.
         """
         done = False
         while not done:
@@ -167,7 +167,7 @@ class Deletions:
         Args:
             table: A table in `CONDITIONS`.
             before_us: Only rows older than this time are deleted.
-            stop_when: Returns whether to stop early.
+            stop_when: Function that returns whether to stop early. It is called before each step.
         """
         after = 0
         while after < MAX_ID and not (stop_when and await self._writer.db.run(stop_when)):

@@ -164,8 +164,8 @@ class Retention:
         async for took_s in deletions.find_newest():
             yield took_s
         end = await self._first_unused_id()
-        # Progress beyond the newest id comes from a clock that was ahead. If it were kept, later runs with lower ids
-        # would not be deleted.
+        # Progress beyond the newest id comes from a clock that was ahead. If that progress were kept, later runs with
+        # lower ids would not be deleted.
         await self._db.rows("DELETE FROM store_state WHERE name IN (?, ?) AND value > ?", (*_PROGRESS, end))
         failures_end = min(end, first_id_at(now_us - int(settings.keep_failures_days * DAY_US)))
         successes_end = max(failures_end, min(end, first_id_at(now_us - int(settings.keep_successes_days * DAY_US))))

@@ -69,7 +69,7 @@ class BatchEncoder:
             raise RejectedBatchError(f"{type(error).__name__}: {error}") from error
 
     def finish(self, *, stored: bool) -> None:
-        """Keep the new names, registrations and error groups of the last batch if it was stored; otherwise forget them.
+        """End the last batch: keep its new names, registrations and error groups if it was stored, or else forget them.
 
         Args:
             stored: Whether the batch was stored.
@@ -117,7 +117,7 @@ class BatchEncoder:
             ],
         }
         retired = [(now_us, id_) for id_ in ids.retire(batch.retired)]
-        # Encode new names and registrations last: the rows above may have added some.
+        # Encode new names and registrations last, because the encoding of the rows above may have added some.
         rows |= self._registrations(now_us)
         rows["names"] = tuple(names.new)
         return EncodedBatch(

@@ -75,8 +75,8 @@ class RegistrationIds(dict[RegistrationRow, int]):
         self._pending = tuple(pending)
         self._by_key = dict(known)
         self._next = max(self._by_key.values(), default=0) + 1
-        # The current object for each id. A reloaded app registers a new object before or after it retires the old one;
-        # only the retirement of the current object counts.
+        # The current registration object for each id. A reloaded app registers a new object, and retires the old object
+        # before or after that. Only the retirement of the current object counts.
         self._current: dict[int, RegistrationRow] = {}
         self.new: dict[int, RegistrationRow] = {}
         self._added: list[RegistrationRow] = []
@@ -102,7 +102,7 @@ class RegistrationIds(dict[RegistrationRow, int]):
             self.new[self[registration]] = registration
 
     def retire(self, registrations: Iterable[RegistrationRow]) -> list[int]:
-        """Return the ids of these registrations, except ids that another object has registered again."""
+        """Return the ids of these registrations, except each id that a newer registration object uses."""
         retired: list[int] = []
         for registration in registrations:
             id_ = self[registration]

@@ -27,7 +27,7 @@ VALUES (0, 'success'), (1, 'error'), (2, 'cancelled'), (3, 'timed_out'), (4, 'in
 
 -- Event types, entity ids, user ids, services, loggers and reasons.
 CREATE TABLE names (
-    id   INTEGER PRIMARY KEY,    -- the value of the columns that refer to the name
+    id   INTEGER PRIMARY KEY,    -- the number that other columns store in place of the name
     name TEXT NOT NULL UNIQUE    -- the text
 ) STRICT;
 
@@ -115,15 +115,15 @@ CREATE TABLE handler_invocations (
     parent_id      TEXT,              -- parent of that context, if it has one
     user_id        INTEGER REFERENCES names (id)                -- the user who caused the event, if known
 ) STRICT;
--- Index for the runs of one registration, newest first (each index entry contains the id).
+-- Index for reading the runs of one registration, newest first. Each index entry also contains the id of the run.
 CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
--- Two indexes for unsuccessful runs, newest first: one for all registrations, one for a single registration. A query
--- must repeat the condition to use an index: `status <> 0 AND status = ?`.
+-- Two indexes for reading unsuccessful runs, newest first: one for all registrations, one for a single registration.
+-- SQLite uses an index only if the query repeats its condition: `status <> 0 AND status = ?`.
 CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (id, status) WHERE status <> 0;
 CREATE INDEX handler_invocations_unsuccessful_by_listener ON handler_invocations (listener_id) WHERE status <> 0;
 -- Indexes for finding the runs that a service call triggered. Each event that a service call causes has a user or a
--- parent. So the indexes leave out all other events, which include most events of sensors. A query must repeat the
--- condition to use an index.
+-- parent. So the indexes leave out all other events, which include most events of sensors. SQLite uses an index
+-- only if the query repeats the condition of that index.
 CREATE INDEX handler_invocations_by_context ON handler_invocations (context_id)
     WHERE user_id IS NOT NULL OR parent_id IS NOT NULL;
 CREATE INDEX handler_invocations_by_parent ON handler_invocations (parent_id) WHERE parent_id IS NOT NULL;
