@@ -1,6 +1,7 @@
 """Ids of records: order, time and continuation after a restart."""
 
 import asyncio
+import threading
 import time
 
 from hassette_executor import (
@@ -50,3 +51,13 @@ def test_id_contains_its_time_to_the_millisecond():
     assert time_of(id_at(at_us)) == 1_795_392_000_123_000
     assert time_of(id_at(at_us) + (1 << COUNTER_BITS) - 1) == 1_795_392_000_123_000
     assert id_at(4_102_444_800_000_000).bit_length() <= 63
+
+
+async def test_only_the_event_loop_assigns_ids():
+    async with CommandExecutor(sink := FaultySink()) as executor:
+        thread = threading.Thread(target=executor.report, args=("app_failed", "hall"))
+        thread.start()
+        thread.join()
+        record = await executor.execute(invoke(nothing))
+    (event,) = sink.stored("lifecycle")
+    assert event.id > record.id

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
 import pytest
 
@@ -12,6 +13,7 @@ from hassette_executor import (
     ExecutorSettings,
     ExecutorStoppedError,
     MemorySink,
+    Record,
     ServiceCall,
     record_service_call,
 )
@@ -304,3 +306,71 @@ def test_record_of_each_kind_has_the_key_of_its_registration():
 def test_commands_before_the_start_are_refused_with_an_explanation():
     with pytest.raises(ExecutorStoppedError, match="accepts no commands"):
         asyncio.run(CommandExecutor().execute(invoke(nothing)))
+
+
+async def test_flush_waits_for_the_new_write_when_an_older_write_ends_late():
+    class Deaf:
+        """Each write ignores its cancellation until its gate is opened. The first write then fails."""
+
+        def __init__(self) -> None:
+            self.gates: list[asyncio.Event] = []
+            self.stored: list[Record] = []
+
+        async def last_id(self) -> int:
+            return 0
+
+        async def write(self, batch: Batch) -> None:
+            self.gates.append(gate := asyncio.Event())
+            first = len(self.gates) == 1
+            while not gate.is_set():
+                with suppress(asyncio.CancelledError):
+                    await gate.wait()
+            if first:
+                raise OSError("the old connection was lost")
+            self.stored += batch.records()
+
+    executor = CommandExecutor(sink := Deaf(), settings=ExecutorSettings(flush_interval_s=0.1, stop_timeout_s=0.2))
+    await executor.start()
+    await executor.execute(invoke(nothing))
+    await eventually(lambda: len(sink.gates) == 1)
+    await executor.stop()
+    await executor.start()
+    made = await executor.execute(invoke(nothing))
+    flushing = asyncio.ensure_future(executor.force_flush(patience(10)))
+    await eventually(lambda: len(sink.gates) == 2)
+    sink.gates[0].set()
+    await asyncio.wait({flushing}, timeout=0.1)
+    assert not flushing.done()
+    sink.gates[1].set()
+    assert await flushing
+    assert sink.stored == [made]
+    await executor.stop()
+
+
+@pytest.mark.parametrize("stop_first", [True, False])
+def test_executor_works_again_after_its_stop_was_cancelled_by_the_end_of_the_loop(stop_first):
+    executor = CommandExecutor(sink := FaultySink("slow", slow_s=0.2))
+
+    async def end_during_the_stop() -> Record:
+        await executor.start()
+        made = await executor.execute(invoke(nothing))
+        stopping = asyncio.ensure_future(executor.stop())
+        await eventually(lambda: sink.calls)
+        assert not stopping.done()
+        return made  # `asyncio.run` cancels all tasks, also the task of the stop
+
+    async def run_again() -> Record:
+        if stop_first:
+            await executor.stop()
+        await executor.start()
+        serving = asyncio.ensure_future(executor.serve())
+        made = await executor.execute(invoke(nothing))
+        assert await executor.force_flush(patience(10))
+        assert not serving.done()
+        await executor.stop()
+        await serving
+        return made
+
+    made = [asyncio.run(end_during_the_stop()), asyncio.run(run_again())]
+    assert sink.records == made
+    assert executor.accounting().shed == {}

@@ -13,7 +13,7 @@ from support.write_queue import announce, extend, pass_time, records, settled, s
 
 
 def test_successes_of_the_busiest_are_evicted_first_and_failures_stay(loop):
-    queue = started(loop, sink := FaultySink("fail"), max_records=160, batch_records=40)
+    queue = started(loop, sink := FaultySink("fail"), max_records=160, batch_records=4)
     chatty, rare = listener("chatty"), listener("rare")
     sent: list[Record] = []
     for number in range(1_000):
@@ -43,6 +43,21 @@ def test_successes_of_the_busiest_are_evicted_first_and_failures_stay(loop):
     assert total_us == sum(one.duration_us for one in sent)
     losses = [loss for loss in sink.stored("losses") if loss.what == "runs"]
     assert sum(loss.count for loss in losses) == queue.shed.total()
+
+
+def test_runs_that_may_be_stored_are_neither_evicted_nor_sent_again_with_another_number(loop):
+    queue = started(loop, sink := FaultySink("keep_then_fail"), max_records=100, batch_records=40)
+    extend(loop, queue, records(40))
+    pass_time(loop, 0.1)
+    sink.mode = "fail"
+    extend(loop, queue, records(200, start=41))
+    pass_time(loop, 5)
+    sink.mode = "ok"
+    pass_time(loop, 60)
+    assert sink.records[:40] == records(40), "the batch whose outcome was unknown is stored once"
+    assert len(sink.records) == len({one.id for one in sink.records}) == queue.persisted
+    summarised = sum(count for summary in sink.stored("summaries") for _, count in summary.counts)
+    assert (queue.persisted + summarised, dict(queue.shed)) == (240, {"queue_full_count": summarised})
 
 
 def test_bound_of_one_keeps_one_record(loop):

@@ -1,6 +1,7 @@
 """Flushing, closing and restarting the write queue."""
 
 import asyncio
+import contextlib
 import logging
 
 import pytest
@@ -251,3 +252,31 @@ def test_queue_that_was_never_started_closes_and_counts(loop):
 
     queue = loop.run_until_complete(scenario())
     assert queue.shed == {"stop_deadline": 2}
+
+
+def test_slow_write_that_ignored_its_cancellation_is_not_reported_after_the_close(loop, caplog):
+    class Deaf(FaultySink):
+        async def write(self, batch):
+            if self.calls == 0:
+                self.calls = 1
+                while not self.released.is_set():
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await self.released.wait()
+            await super().write(batch)
+
+    async def replace_writer() -> None:
+        queue.start().cancel()
+        await asyncio.sleep(0)
+        queue.start()
+
+    queue = started(loop, sink := Deaf(), retry_min_s=0.5, retry_max_s=1, log_interval_s=1)
+    extend(loop, queue, records(1))
+    pass_time(loop, 0.6)
+    assert sink.calls == 1
+    loop.run_until_complete(replace_writer())
+    assert close(loop, queue, 5) < 5
+    caplog.clear()
+    pass_time(loop, 60)
+    assert not caplog.records
+    sink.released.set()
+    pass_time(loop, 1)

@@ -92,7 +92,7 @@ class CommandExecutor:
         self._dispatcher = RecordDispatcher(sinks or (NullSink(),), settings, self._scope.late, limits, clock)
         self._buffer = self._dispatcher.buffer
         self.feed = self._dispatcher.feed
-        self._inflight = InFlight(self._executions, self._announce_running, clock)
+        self._inflight = InFlight(self._executions, self._dispatcher.announce_running, clock)
         self._threads = ThreadPool(settings.threads, log=RepeatedLog(logger, settings.log_interval_s))
         # Hooks have their own pool, so that a hung hook cannot starve handlers.
         self._hook_threads = ThreadPool(settings.hooks_at_once, "hook", RepeatedLog(logger, settings.log_interval_s))
@@ -135,7 +135,7 @@ class CommandExecutor:
 
         Safe to call twice and after a failed start. Records that cannot be written in time are counted and logged.
         """
-        if self._loop is not None:
+        if self._loop is not None or (self._stopping is not None and self._stopping.cancelled()):
             self._loop = None
             self._stopping = asyncio.create_task(self._stop(), name="hassette-executor-stop")
         if self._stopping is not None:
@@ -353,16 +353,18 @@ class CommandExecutor:
 
     def report(self, kind: str, subject: str, detail: str = "") -> None:
         """Announce an event of the framework itself. The arguments are fields of `LifecycleEvent`."""
-        at_us = self._clock.wall_ns() // 1000
-        event = LifecycleEvent(self._next_id(at_us), at_us, kind, subject, self._scope.redact(detail))
-        self._dispatcher.announce(lambda builder: builder.report(event))
+        at_us, text = self._clock.wall_ns() // 1000, self._scope.redact(detail)
+
+        def announce() -> None:
+            # On the event loop, because only code there may assign ids.
+            event = LifecycleEvent(self._next_id(at_us), at_us, kind, subject, text)
+            self._dispatcher.announce(lambda builder: builder.report(event))
+
+        self._dispatcher.call_on_loop(announce)
 
     def set_session_facts(self, **facts: str) -> None:
         """Add or change facts about the session, such as ``home_assistant="2025.4.4"`` or ``reason="SIGTERM"``."""
         self._dispatcher.announce(lambda builder: builder.set_facts(facts))
-
-    def _announce_running(self, running: tuple[RunningExecution, ...]) -> None:
-        self._dispatcher.announce(lambda builder: builder.set_running(running))
 
     def _next_id(self, at_us: int) -> int:
         # Ids always increase: within one millisecond, or after the clock has gone back, they count up from the last id.

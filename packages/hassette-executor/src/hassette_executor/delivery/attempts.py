@@ -43,6 +43,7 @@ class WriteAttempts:
             asyncio.CancelledError: The writing task was cancelled.
         """
         loop = asyncio.get_running_loop()
+        self.stop_watching()  # an earlier write that ignored its cancellation may still be in progress
         self._slow_timer = loop.call_later(self._settings.retry_max_s, self._warn_slow, loop.time())
         try:
             await self._sink.write(batch)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 
 from hassette_executor.clock import Clock
@@ -14,7 +15,7 @@ from hassette_executor.delivery.feed import Feed
 from hassette_executor.delivery.outcome_log import OutcomeLog
 from hassette_executor.delivery.sinks import RecordSink
 from hassette_executor.delivery.write_queue import WriteQueue
-from hassette_executor.records.runs import Record
+from hassette_executor.records.runs import Record, RunningExecution
 from hassette_executor.records.sizes import total_size
 from hassette_executor.running.effects import LateEffects
 from hassette_executor.settings import ExecutorLimits, ExecutorSettings
@@ -160,10 +161,18 @@ class RecordDispatcher:
         Args:
             add: Adds the announcement to the batch builder of one queue.
         """
+        self.call_on_loop(partial(self._announce, add))
+
+    def announce_running(self, running: tuple[RunningExecution, ...]) -> None:
+        """Announce the list of runs in progress. It replaces the previous list."""
+        self.announce(lambda builder: builder.set_running(running))
+
+    def call_on_loop(self, call: Callable[[], None]) -> None:
+        """Call a function on the event loop: at once if the caller is there, soon if the caller is another thread."""
         if self._loop is None or _is_running_here(self._loop):
-            self._announce(add)
+            call()
         else:
-            self._loop.call_soon_threadsafe(self._announce, add, context=Context())
+            self._loop.call_soon_threadsafe(call, context=Context())
 
     def _announce(self, add: Callable[[BatchBuilder], None]) -> None:
         for queue in self._queues:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from hassette_executor.records.batches import Batch
 from hassette_executor.records.runs import Record
@@ -32,11 +32,6 @@ class UnsettledBatches:
 
     def __bool__(self) -> bool:
         return bool(self._waiting) or self._current is not None
-
-    @property
-    def has_waiting(self) -> bool:
-        """Whether a batch waits for a retry."""
-        return bool(self._waiting)
 
     def begin(self, batch: Batch, size: int) -> Batch:
         """Make a new batch the current write.
@@ -84,17 +79,22 @@ class UnsettledBatches:
             self._current = None
 
     def take_records(self) -> list[tuple[list[Record], int]]:
-        """Remove the runs from all batches that wait for a retry, so that the caller can evict some.
+        """Remove the runs from the pieces that wait for a retry, so that the caller can evict some.
 
-        The announcements stay in their batches, which keep their numbers. The sink may have stored a batch although the
-        write failed. With a new number, the sink would store the counts in that batch twice.
+        Only pieces of a split batch lose their runs, because the sink has never seen a piece. A batch with a number
+        may be stored although its write failed. If its runs were evicted or got another number, they would be counted
+        twice.
 
         Returns:
-            The runs of each batch and their memory in bytes, in order.
+            The runs of each piece and their memory in bytes, in order.
         """
-        batches = tuple(self._waiting)
-        self._keep_announcements(batches)
-        taken = [(records, total_size(records)) for records in (batch.records() for batch in batches)]
+        pieces = [batch for batch in self._waiting if not batch.sequence]
+        self._waiting = deque(
+            batch if batch.sequence else batch.without_records()
+            for batch in self._waiting
+            if batch.sequence or batch.has_announcements
+        )
+        taken = [(records, total_size(records)) for records in (piece.records() for piece in pieces)]
         self.bytes -= sum(size for _, size in taken)
         return taken
 
@@ -109,12 +109,10 @@ class UnsettledBatches:
         """
         self.recover_current()
         batches = tuple(self._waiting)
-        self._keep_announcements(batch._replace(summaries=()) for batch in batches)
+        without_summaries = (batch._replace(summaries=()) for batch in batches)
+        self._waiting = deque(batch.without_records() for batch in without_summaries if batch.has_announcements)
         self.bytes = 0
         return sum(batch.run_count for batch in batches), sum(batch.summarised_runs for batch in batches)
-
-    def _keep_announcements(self, batches: Iterable[Batch]) -> None:
-        self._waiting = deque(batch.without_records() for batch in batches if batch.has_announcements)
 
     def announcement_counts(self) -> Counter[str]:
         """Return the number of announcements that wait for a retry, by field."""

@@ -77,8 +77,7 @@ class WriteQueue:
 
         A closed queue is opened again. A failed task is replaced; the new task retries the batch of the failed task.
         """
-        if self._closed:
-            self._closing = self._closed = False
+        self._closing = self._closed = False
         # A cancelled task is replaced, too, because it may still wait for a sink that ignores the cancellation.
         if self._writer is None or self._writer.done() or self._writer.cancelling():
             self._unsettled.recover_current()
@@ -131,11 +130,12 @@ class WriteQueue:
         """
         if self._closed:
             return
-        self._closing = True
-        self._schedule.request_flush()
         if self._writer is not None:
             # If all tasks of the process were cancelled before this, a new task has to write the rest.
             self.start()
+        self._closing = True
+        self._schedule.request_flush()
+        if self._writer is not None:
             await asyncio.wait({self._writer}, timeout=timeout_s)
             if not self._writer.done():
                 self._writer.cancel()
@@ -226,7 +226,7 @@ class WriteQueue:
         return not (self.waiting or self._unsettled or self.builder)
 
     def _wake_flushed(self) -> None:
-        # While a batch waits for a retry, no flush is complete.
-        if self._schedule.has_waiters and not self._unsettled.has_waiting:
+        # While a batch is unsettled, no flush is complete. Another task may write it, if it has replaced this task.
+        if self._schedule.has_waiters and not self._unsettled:
             oldest_id = self._backlog.oldest_id or self._newest_id + 1
             self._schedule.wake_settled(oldest_id, self._stored_sequence, announcements=bool(self.builder))
