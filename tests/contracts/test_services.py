@@ -142,13 +142,16 @@ async def test_cancelled_serve_ends_and_the_service_can_be_restarted(service: Se
     await service.stop()
 
 
+@pytest.mark.parametrize("cancellations", [1, 2])
 @pytest.mark.parametrize("steps", [0, 1, 2, 4, 8, 32, 128, 512])
-async def test_service_can_be_started_after_a_cancelled_start(service: Service, steps: int) -> None:
+async def test_service_can_be_started_after_a_cancelled_start(service: Service, steps: int, cancellations: int) -> None:
     starting = asyncio.create_task(service.start())
     for _ in range(steps):
         if not starting.done():
             await asyncio.sleep(0)
-    starting.cancel()
+    for _ in range(cancellations):
+        starting.cancel()
+        await asyncio.sleep(0)
     await asyncio.wait({starting})
     await service.stop()
     await service.start()

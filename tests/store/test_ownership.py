@@ -1,5 +1,6 @@
 """A file has one owner, on any path to it, until the owner releases it or ends."""
 
+import asyncio
 import errno
 import os
 import subprocess
@@ -222,3 +223,25 @@ def test_file_system_without_locks_is_reported_and_leaves_no_note(path: Path) ->
         Ownership.take(path, lock=NoLocks())
     assert not owner_note(path).exists()
     Ownership.take(path).release()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_service_starts_in_another_event_loop_after_a_cancelled_start(path: Path, steps: int) -> None:
+    store = DatabaseService(path)
+
+    async def cancel_start() -> None:
+        starting = asyncio.create_task(store.start())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        # `stop` is not called. `asyncio.run` waits for the thread of the start, which then owns the file.
+
+    async def start_again() -> None:
+        async with asyncio.timeout(patience(10)):
+            await store.start()
+            await store.stop()
+
+    asyncio.run(cancel_start())
+    asyncio.run(start_again())

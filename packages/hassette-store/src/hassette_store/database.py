@@ -31,7 +31,7 @@ from hassette_store.ids import first_id_at
 from hassette_store.retention.retention import Retention, RetentionSchedule
 from hassette_store.rows import BatchRow, RegistrationRow
 from hassette_store.settings import StoreSettings
-from hassette_store.startup.preparation import Incident, Prepared, prepare, release_when_prepared
+from hassette_store.startup.preparation import Incident, Prepared, ThreadedPreparation, prepare
 from hassette_store.writing.encoding import BatchEncoder
 from hassette_store.writing.loading import load_encoder
 from hassette_store.writing.statements import write_batch
@@ -100,11 +100,10 @@ class DatabaseService:
         self._schema = schema
         self._db: Writer | None = None
         self._ownership: Ownership | None = None
-        self._abandoned: asyncio.Task[None] | None = None
+        self._abandoned: asyncio.Future[Prepared] | None = None
         self._encoder: BatchEncoder | None = None
-        # The next three fields keep their values when the service is restarted within one process. `_session` holds the
-        # id and the start time of the session.
-        self._session: tuple[int, int] | None = None
+        # The next three fields keep their values when the service is restarted within one process.
+        self._session: tuple[int, int] | None = None  # its id and start time
         self._registrations: list[RegistrationRow] = []
         self._last_sequence = 0
         # Whether the last write ended, or was cancelled, in such a way that the batch may or may not be stored.
@@ -134,9 +133,7 @@ class DatabaseService:
         """
         if self._db is not None:
             return
-        if self._abandoned is not None:
-            # The thread of a cancelled start may still own the file.
-            await asyncio.wait({self._abandoned})
+        await self._wait_for_abandoned_start()
         prepared = await self._prepare()
         try:
             db = await Writer.open(self.path, synchronous=self.settings.synchronous)
@@ -194,6 +191,7 @@ class DatabaseService:
         finally:
             if ownership is not None:
                 ownership.release()
+        await self._wait_for_abandoned_start()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -268,22 +266,24 @@ class DatabaseService:
             raise StoreUnavailableError(self.path) from error
 
     async def _prepare(self) -> Prepared:
-        work = asyncio.ensure_future(
-            asyncio.to_thread(
-                prepare,
-                self.path,
-                self.settings,
-                self._now_us,
-                known_damage=self._damage and self._damage.finding,
-                schema=self._schema,
-            )
+        damage = self._damage and self._damage.finding
+        preparation = ThreadedPreparation(
+            partial(prepare, self.path, self.settings, self._now_us, known_damage=damage, schema=self._schema)
         )
+        work = asyncio.ensure_future(asyncio.to_thread(preparation.run))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             # The thread continues and may still become the owner of the file.
-            self._abandoned = asyncio.ensure_future(release_when_prepared(work))
+            preparation.abandon()
+            self._abandoned = work
             raise
+
+    async def _wait_for_abandoned_start(self) -> None:
+        """Wait until the thread of a cancelled start has released the file, unless its event loop has ended."""
+        work, self._abandoned = self._abandoned, None
+        if work is not None and work.get_loop() is asyncio.get_running_loop():
+            await asyncio.gather(work, return_exceptions=True)  # the error of a cancelled start does not matter
 
     async def _open_session(self, db: Writer, incidents: Iterable[Incident]) -> None:
         now_us = self._now_us()

@@ -4,9 +4,9 @@ The preparation never deletes a history. If it cannot use a file, it either move
 unchanged and raises an error that names the file.
 """
 
-import asyncio
 import glob
 import sqlite3
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -178,8 +178,31 @@ class _Preparation:
         )
 
 
-async def release_when_prepared(work: asyncio.Future[Prepared]) -> None:
-    """Release the file after a cancelled start. The thread of that start continues and may still become the owner."""
-    await asyncio.wait({work})
-    if not work.cancelled() and work.exception() is None:
-        work.result().ownership.release()
+class ThreadedPreparation:
+    """Preparation of a file in a thread, by a start that may be cancelled while the thread continues.
+
+    Args:
+        prepare: Prepares the file, and returns it with its ownership.
+    """
+
+    def __init__(self, prepare: Callable[[], Prepared]) -> None:
+        self._prepare = prepare
+        self._lock = threading.Lock()
+        self._prepared: Prepared | None = None
+        self._abandoned = False
+
+    def run(self) -> Prepared:
+        """Prepare the file in the calling thread. If the start was abandoned in the meantime, release the file."""
+        prepared = self._prepare()
+        with self._lock:
+            self._prepared = prepared
+            if self._abandoned:
+                prepared.ownership.release()
+        return prepared
+
+    def abandon(self) -> None:
+        """Release the file, at once or in the thread, because the start was cancelled."""
+        with self._lock:
+            self._abandoned = True
+            if self._prepared is not None:
+                self._prepared.ownership.release()
