@@ -111,6 +111,21 @@ def test_plugins_command_without_completion_completes_nothing(
     assert capsys.readouterr().out.strip() == ""
 
 
+def test_failure_of_a_plugins_completion_completes_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(Greeting):
+        def complete(self, argv: Sequence[str], incomplete: str, /) -> list[tuple[str, str, str]]:
+            raise LookupError("no history")
+
+    monkeypatch.setenv("_HASSETTE_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "hassette hello ")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    with pytest.raises(SystemExit):
+        run([], hello=Broken())
+    assert capsys.readouterr().out.strip() == ""
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_command_that_the_help_names_prints_the_completion_script(shell: str) -> None:
     program = "from hassette_core.cli import main; main()"

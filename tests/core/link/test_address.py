@@ -64,6 +64,7 @@ def test_invalid_address_is_refused_with_a_valid_form_and_an_example(url: str, e
         ("http://me:hunter2@host:99999", "http://…@host:99999"),
         (" http://me:hunter2@host:8123/?token=hunter2", "http://…@host:8123/?…"),
         ("http://me:hun@ter2@host", "http://…@host"),
+        ("http://me:123/hunter2@host", "http://…@host"),
         ("http://me:hunter2?hunter2@host", "http://…"),
         ("http://host/?token=hunter2", "http://host/?…"),
         ("http://host/#token=hunter2", "http://host/#…"),

@@ -134,8 +134,11 @@ class _ForwardingCommand(click.Command):
         """
         if not isinstance(self._function, installed.CompletingPluginCommand):
             return []
-        words = self._function.complete(ctx.params["argv"], incomplete)
-        return [CompletionItem(text, type=type_, help=help_ or None) for type_, text, help_ in words]
+        try:
+            words = self._function.complete(ctx.params["argv"], incomplete)
+            return [CompletionItem(text, type=type_, help=help_ or None) for type_, text, help_ in words]
+        except Exception:  # noqa: BLE001  code of other packages; a traceback would disturb the line that the user types
+            return []
 
 
 def _plugin_command(point: EntryPoint) -> click.Command:

@@ -36,7 +36,8 @@ def parse_address(url: str) -> Address:
         port = parts.port
     except ValueError:
         raise UrlError(_without_secrets(url), "an address with a valid host, and a port from 1 to 65535") from None
-    if parts.username is not None or parts.password is not None:
+    if "@" in url:
+        # urlsplit finds a user name only before the first slash, which may be part of a password.
         # Logs and errors contain the address, so they would also contain the password.
         raise UrlError(_without_secrets(url), "an address without a user name and password")
     if parts.scheme not in ("http", "https"):

@@ -74,6 +74,7 @@ class SimulatedHome(AsyncWithService):
         self._awake = asyncio.Event()
         self._awake.set()
         self._runner: web.AppRunner | None = None
+        self._opening: asyncio.Task[None] | None = None
         self._serving: asyncio.Task[None] | None = None
         add_entities(self.core)
         GuestWifi(self.core, self._services)
@@ -101,12 +102,9 @@ class SimulatedHome(AsyncWithService):
         self._runner = runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
-            opening = asyncio.ensure_future(web.TCPSite(runner, HOST, self._port).start())
-            try:
-                await asyncio.shield(opening)
-            finally:
-                # A cancelled start also waits here until the port is open, because `stop` can only close an open port.
-                await asyncio.wait({opening})
+            # A task, so that the port is opened completely even if this start is cancelled. `stop` then closes it.
+            self._opening = asyncio.create_task(web.TCPSite(runner, HOST, self._port).start())
+            await asyncio.shield(self._opening)
         except OSError as error:
             await self.stop()
             raise OSError(
@@ -131,6 +129,11 @@ class SimulatedHome(AsyncWithService):
         self._awake.set()
         self.drop_connections()
         runner, self._runner = self._runner, None
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            await asyncio.wait((opening,))
+            if not opening.cancelled():
+                opening.exception()  # `start` raises it unless it was cancelled; otherwise asyncio would log it
         if runner is not None:
             await runner.cleanup()
 
