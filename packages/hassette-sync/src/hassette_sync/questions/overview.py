@@ -8,7 +8,7 @@ from hassette_sync.answers.overview import Live, Overview, SystemStatus, Timelin
 from hassette_sync.answers.runs import RunningNow
 from hassette_sync.answers.sessions import LifecycleEvent, Session
 from hassette_sync.answers.values import Counts, Percentiles
-from hassette_sync.formatting import INCIDENT_LABELS, moment, replace_surrogates, rough_duration
+from hassette_sync.formatting import INCIDENT_LABELS, moment, plural, replace_surrogates, rough_duration
 from hassette_sync.queries.sessions import SCHEMA_REVISION
 from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.errors import error_groups_page
@@ -91,7 +91,8 @@ def _notices(
         )
     if newest is not None and newest.lost_runs:
         notices.append(
-            f"{newest.lost_runs:,} runs of this session could not be recorded in detail. All figures include them."
+            f"The details of {plural(newest.lost_runs, 'run')} of this session could not be recorded. "
+            "All figures are complete."
         )
     if sqlite3.sqlite_version_info < _SAFE_SQLITE:
         notices.append(
