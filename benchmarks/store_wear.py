@@ -102,7 +102,7 @@ def main() -> None:
             return path
 
         print(f"Wear and size, SQLite {sqlite3.sqlite_version}, Python {sys.version.split()[0]}")
-        print("  records/s   written bytes per record (share of those of one commit per record)   CPU ms per record")
+        print("  records/s   written bytes per record (ratio to one commit per record)   CPU ms per record")
         for rate in (1, 5, 50, 500):
             records = max(20, min(rate * (20 if quick else 120), 2_000 if quick else 20_000))
             one_by_one, _ = asyncio.run(

@@ -66,7 +66,7 @@ async def test_file_without_tables_of_hassette_is_not_a_history(tmp_path: Path, 
             db.execute(statement)
         db.close()
     async with DataSyncService(path) as data:
-        with pytest.raises(NotADatabaseError, match="does not have Hassette's tables"):
+        with pytest.raises(NotADatabaseError, match="Hassette's tables do not exist"):
             await data.status()
 
 

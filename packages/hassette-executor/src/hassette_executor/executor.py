@@ -387,10 +387,10 @@ class CommandExecutor:
         return self._dispatcher.accounting(sink)
 
     async def force_flush(self, timeout_s: float = 5.0) -> bool:
-        """Write all records and announcements that wait now; return whether all were written or lost in time.
+        """Write all waiting records and announcements. Return False if this takes longer than the timeout.
 
         Args:
-            timeout_s: How long to wait, in seconds.
+            timeout_s: Timeout in seconds.
         """
         try:
             async with asyncio.timeout(timeout_s):

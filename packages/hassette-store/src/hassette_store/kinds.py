@@ -1,7 +1,7 @@
 """Kinds of runs. The store loops over one tuple, `KINDS`, to build its SQL statements and its lists of columns.
 
-Except for this module, only the schema (``migrations/sql/``), `hassette_store.rows` and the encoder depend on a
-specific kind.
+Except for this module, only the schema (``migrations/sql/``), `hassette_store.rows`, the encoder and the placeholders
+of lost registrations depend on a specific kind.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,8 @@ class RunKind:
         trigger_columns: Columns of ``runs_table`` that describe the trigger.
         running_columns: Columns of ``running_executions`` that describe the trigger.
         running_condition: SQL condition that selects the rows of this kind in ``running_executions``.
-        interrupted_values: SQL expressions over ``running_executions`` for ``trigger_columns``.
+        interrupted_values: SQL expressions that compute the ``trigger_columns`` of an interrupted run from its row in
+            ``running_executions``.
         context_conditions: SQL conditions that select the runs whose event has the Home Assistant context
             ``:context_id`` or a child of it. Each repeats the condition of a partial index; otherwise SQLite would not
             use the index.

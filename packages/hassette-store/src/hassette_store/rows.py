@@ -24,7 +24,7 @@ class CommonRegistrationRow(Protocol):
     """Common fields of listeners and jobs.
 
     Attributes:
-        settings: (option, value) pairs, as written in the app.
+        settings: (option, value) pairs with readable values, such as ``2 s``.
     """
 
     @property

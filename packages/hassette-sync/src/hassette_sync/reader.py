@@ -147,7 +147,7 @@ class Reader:
         await asyncio.shield(self._in_background(connection.aio.close()))
 
     def is_current(self, connection: "PooledConnection") -> bool:
-        """Return whether the path still has the file of the connection, and the connection can see all its changes."""
+        """Return whether the file of the connection is still at the path, and the connection sees all its changes."""
         if connection.version is not None and connection.version != _version(self.path):
             return False
         return connection.identity == _identity(self.path)
@@ -305,7 +305,7 @@ async def _check_schema(path: Path, connection: aiosqlite.Connection) -> None:
     except sqlite3.OperationalError as error:
         if "no such table" not in str(error):
             raise
-        raise NotADatabaseError(path, "it does not have Hassette's tables, or not yet") from None
+        raise NotADatabaseError(path, "Hassette's tables do not exist, or do not exist yet") from None
     if not rows:
         raise NotADatabaseError(path, "its schema has no revision")
     # All revisions have four digits, so they can be compared as text.

@@ -115,7 +115,10 @@ class Listener:
             self._release = self._hold.offer
 
     def offer(self, event: Event, trigger: EventTrigger) -> None:
-        """Check an event of the topic. If it meets the conditions, pass it to the first gate, or else to the lane."""
+        """Check an event of the topic. If it meets the conditions, pass it on.
+
+        It goes to the first gate. If the listener has no gate, it goes to the lane.
+        """
         if not self.active:
             return
         try:

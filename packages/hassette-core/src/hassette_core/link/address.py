@@ -37,8 +37,8 @@ def parse_address(url: str) -> Address:
     except ValueError:
         raise UrlError(_without_secrets(url), "an address with a valid host, and a port from 1 to 65535") from None
     if "@" in url:
-        # urlsplit finds a user name only before the first slash, which may be part of a password.
-        # Logs and errors contain the address, so they would also contain the password.
+        # Logs and errors contain the address, so they would also contain the password. `parts.username` is not enough:
+        # urlsplit looks for a user name only before the first slash, and a password may contain a slash.
         raise UrlError(_without_secrets(url), "an address without a user name and password")
     if parts.scheme not in ("http", "https"):
         raise UrlError(_without_secrets(url), "an address that starts with http:// or https://")

@@ -150,7 +150,8 @@ class RecordDispatcher:
         await self._outcomes.close()
         if self._timer is not None:
             self._timer.cancel()
-        self._tick()  # the closed queues count and log records and late effects that were added during the close
+        # Records and late effects that were added during the close are lost. The closed queues count and report them.
+        self._tick()
         self._loop = None
 
     def announce(self, add: Callable[[BatchBuilder], None]) -> None:

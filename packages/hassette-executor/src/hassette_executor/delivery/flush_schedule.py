@@ -33,7 +33,10 @@ class FlushSchedule:
         return bool(self._waiters)
 
     def start(self) -> asyncio.Event:
-        """Replace `work` by a new event for a new writing task, and return it. It is set: records may wait already."""
+        """Replace `work` by a new event for a new writing task, and return the event.
+
+        The event is already set, because records may be waiting.
+        """
         # An `asyncio.Event` cannot be used in a second event loop, and the first loop may have ended.
         self.work = asyncio.Event()
         self.work.set()

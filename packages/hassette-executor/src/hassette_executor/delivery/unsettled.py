@@ -81,9 +81,9 @@ class UnsettledBatches:
     def take_records(self) -> list[tuple[list[Record], int]]:
         """Remove the runs from the pieces that wait for a retry, so that the caller can evict some.
 
-        Only pieces of a split batch lose their runs, because the sink has never seen a piece. A batch with a number
-        may be stored although its write failed. If its runs were evicted or got another number, they would be counted
-        twice.
+        Only the pieces of a split batch that have no number yet lose their runs, because they were never passed to the
+        sink. A batch with a number may be stored although its write failed. If its runs were evicted or got another
+        number, they would be counted twice.
 
         Returns:
             The runs of each piece and their memory in bytes, in order.

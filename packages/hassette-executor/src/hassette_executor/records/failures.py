@@ -11,13 +11,13 @@ from types import CodeType, TracebackType
 from typing import NamedTuple, cast
 
 MAX_FRAMES = 32
-"""Frames kept per exception: half of them from the outer end, half from the inner end."""
+"""Maximum number of frames of an exception: half of them from the outer end, half from the inner end."""
 MAX_CHAIN = 8
-"""Causes kept of a failure."""
+"""Maximum number of causes of a failure."""
 MAX_GROUP = 8
-"""Exceptions kept of an exception group."""
+"""Maximum number of exceptions of an exception group."""
 MAX_MESSAGE = 2_000
-"""Characters kept of an exception's message and notes."""
+"""Maximum number of characters of an exception's message and notes."""
 _GROUP_DEPTH = MAX_CHAIN // 2
 """Each level of nested exception groups counts as this many of the `MAX_CHAIN` causes. So `MAX_CHAIN` also limits the
 depth of nested groups."""

@@ -37,7 +37,7 @@ class ListenerRegistration:
         name: The name of the listener, unique within the instance and topic; the handler's name by default.
         topic: The topic, such as ``state_changed.light.*``.
         handler: The qualified name of the callable.
-        settings: Options as the user wrote them, such as ``("debounce", "2 s")``.
+        settings: Names and readable values of the options, such as ``("debounce", "2 s")``.
         source: Where the handler is defined; None if unknown.
         runs_in: ``"async"`` to run on the event loop, ``"sync"`` to run in a thread.
         timeout_s: Deadline of one run in seconds; None for the executor's default, 0 for no deadline.
@@ -81,7 +81,7 @@ class JobRegistration:
         name: The name of the job, unique within the instance; the callable's name by default.
         schedule: The schedule as text: ``every 30 s``, ``cron 0 7 * * *``, ``once``.
         handler: The qualified name of the callable.
-        settings: Options as the user wrote them.
+        settings: Names and readable values of the options.
         source: Where the handler is defined; None if unknown.
         runs_in: ``"async"`` to run on the event loop, ``"sync"`` to run in a thread.
         timeout_s: Deadline of one run in seconds; None for the executor's default, 0 for no deadline.

@@ -103,7 +103,7 @@ class Deletions:
             yield await self._writer.run_and_adapt(work)
 
     async def delete_formerly_newest(self) -> Steps:
-        """Delete runs that `delete_runs` kept because they were among the newest runs, but that are not any more.
+        """Delete runs that `delete_runs` kept as newest runs and that are no longer among the newest.
 
         `delete_runs` does not process the ids of these runs again. The runs are few, so this method looks for them in
         each registration instead of scanning all ids again.

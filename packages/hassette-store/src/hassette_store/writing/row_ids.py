@@ -66,8 +66,8 @@ class RegistrationIds(dict[RegistrationRow, int]):
         pending: Registrations of this process that may be missing in the file. The next batch writes them.
 
     Attributes:
-        new: Registrations to write with the batch, by id. The batch registers them, or a record of the batch refers to
-            a registration that was never registered.
+        new: Registrations to write with the batch, by id: those that the batch announces, and those that its runs use
+            although they were never announced.
     """
 
     def __init__(self, known: Iterable[tuple[Key, int]] = (), pending: Sequence[RegistrationRow] = ()) -> None:

@@ -52,7 +52,7 @@ class Registrations(Answer):
 
 
 class Setting(Answer):
-    """Option of a registration, as the user wrote it."""
+    """Option of a registration, with a readable value such as ``2 s``."""
 
     name: str
     value: str

@@ -129,8 +129,8 @@ class RunningNow(Answer):
 
     Attributes:
         running: Runs, longest first.
-        source: ``live`` for the present state, or ``heartbeat`` for the state at the last heartbeat. A heartbeat
-            contains only the runs that had lasted longer than about 0.25 s.
+        source: ``live`` for the present state, or ``heartbeat`` for the state that the history contains. The
+            history contains only the runs in progress that have lasted longer than about 0.25 s.
         at_us: Time of this state.
     """
 

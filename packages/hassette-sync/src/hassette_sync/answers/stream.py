@@ -44,8 +44,8 @@ class LiveMessage(Answer):
     """One message of the live stream.
 
     Attributes:
-        type: ``hello`` once at the beginning; ``runs``; ``reload`` in place of more new runs than the client
-            accepts at once; ``dropped`` before the server closes the connection.
+        type: ``hello`` once at the beginning; ``runs``; ``reload`` instead of the runs, if there are more new runs than
+            the client accepts at once; ``dropped`` before the server closes the connection.
         last_id: Highest id sent so far. The client sends it as ``after`` when it reconnects.
         at_us: Time of sending.
         source: ``feed`` (live from the framework) or ``file`` (read from the history).

@@ -5,10 +5,9 @@
 from hassette_store.periods import SECOND_US
 from hassette_sync.queries.kinds import KIND, LISTENS_TO, union_sql
 
-# A registration can have a retired_us although no app removed it, because the framework was stopped. The next start
-# writes the end of the stopped session into it. Earlier versions wrote it during the shutdown, some seconds before that
-# end. So a retired_us counts only if it is more than 30 seconds before the end of the newest session in which an app
-# registered something.
+# A stop of the framework also sets retired_us: to the end of the session, or to a time some seconds before that end. So
+# a retired_us means that an app removed the registration only if it is more than 30 seconds before that end. The
+# session is the newest one in which an app registered something.
 _SHUTDOWN_US = 30 * SECOND_US
 _RETIRED = f"""
 CASE WHEN retired_us < coalesce(

@@ -9,7 +9,7 @@ const SETTLE_MS = 120; // several runs often end at the same time
 const HISTORY_LAG_MS = 600; // a run is in the database at most 500 ms after its end
 const MIN_PAUSE_MS = 1000;
 const MAX_RECONNECT_MS = 30_000;
-const MAX_RUNS = 100; // instead of more runs at once, such as after the computer slept, the server sends "reload"
+const MAX_RUNS = 100; // if more runs are new at once, for example after the computer slept, the server sends "reload"
 const STALE_US = 60_000_000; // failures older than this are not announced
 
 let lastId = document.body.dataset.newest || "0";

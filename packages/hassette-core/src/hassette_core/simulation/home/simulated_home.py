@@ -133,7 +133,7 @@ class SimulatedHome(AsyncWithService):
         if opening is not None:
             await asyncio.wait((opening,))
             if not opening.cancelled():
-                opening.exception()  # `start` raises it unless it was cancelled; otherwise asyncio would log it
+                opening.exception()  # if nothing reads the exception after a cancelled start, asyncio logs it
         if runner is not None:
             await runner.cleanup()
 

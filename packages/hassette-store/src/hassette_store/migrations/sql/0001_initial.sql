@@ -64,7 +64,7 @@ CREATE TABLE listeners (
     name                TEXT NOT NULL,         -- the listener's name within the instance
     topic               TEXT NOT NULL,         -- the events that it receives, for example state_changed.light.*
     handler             TEXT NOT NULL,         -- the callable's qualified name
-    settings            TEXT NOT NULL,         -- JSON object: options as written in the app
+    settings            TEXT NOT NULL,         -- JSON object: readable values of the options
     source_file         TEXT,                  -- file with the handler's source code
     source_line         INTEGER,               -- line number, from 1
     source_snippet      TEXT,                  -- the first lines of the source code
@@ -84,7 +84,7 @@ CREATE TABLE scheduled_jobs (
     name                TEXT NOT NULL,         -- the job's name within the instance
     schedule            TEXT NOT NULL,         -- description of the schedule
     handler             TEXT NOT NULL,         -- the callable's qualified name
-    settings            TEXT NOT NULL,         -- JSON object: options as written in the app
+    settings            TEXT NOT NULL,         -- JSON object: readable values of the options
     source_file         TEXT,                  -- file with the job's source code
     source_line         INTEGER,               -- line number, from 1
     source_snippet      TEXT,                  -- the first lines of the source code
