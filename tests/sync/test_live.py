@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hassette_sync import DataSyncService, DroppedError, LiveFeed, MemoryFeed, NoFeed, RunFilter, TimeRange
-from hassette_sync.live import FollowerTooSlowError, MemoryAccounting, MemorySnapshot
+from hassette_sync.errors import FollowerTooSlowError
+from hassette_sync.live import MemoryAccounting, MemorySnapshot
 from support.history import HOUR, SECOND, NewHistory
 from support.live_runs import (
     Due,

@@ -14,7 +14,7 @@ class FactsFormatter(logging.Formatter):
     """Formats a log record as a message followed by the facts from ``extra``.
 
     Example:
-        ``12:00:01 warning  link  Connection lost  url=http://…``
+        ``12:00:01 warning  link.link  Connection to Home Assistant lost  url=http://…``
 
     Args:
         redact: Masks secrets in the finished line.

@@ -11,6 +11,7 @@
         ├── NotFoundError            no run, registration, session or error group has this id
         ├── BadQuestionError         a filter, cursor or time is invalid
         ├── DroppedError             the live stream ended for one follower
+        ├── FollowerTooSlowError     a follower of a `MemoryFeed` is too far behind
         └── WebNotInstalledError     the pages need hassette-sync[web]
 
 The terminal and the pages show the messages unchanged.
@@ -83,6 +84,13 @@ class DroppedError(SyncError):
 
     The follower may start again with the last id that it received.
     """
+
+
+class FollowerTooSlowError(SyncError):
+    """A follower of `MemoryFeed` is too far behind."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"The follower was dropped: it fell {waiting} runs behind.")
 
 
 class WebNotInstalledError(SyncError, ImportError):

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from hassette_store.rows import AnyRunRow, RunningRow
-from hassette_sync.errors import SyncError
+from hassette_sync.errors import FollowerTooSlowError
 
 LiveRow = AnyRunRow
 """A run that has just ended."""
@@ -114,13 +114,6 @@ class MemorySnapshot:
     running: Sequence[RunningRow] = ()
     upcoming: Sequence[LiveUpcoming] = ()
     accounting: LiveAccounting = MemoryAccounting()
-
-
-class FollowerTooSlowError(SyncError):
-    """A follower of `MemoryFeed` is too far behind."""
-
-    def __init__(self, waiting: int) -> None:
-        super().__init__(f"The follower was dropped: it fell {waiting} runs behind.")
 
 
 class NoFeed:

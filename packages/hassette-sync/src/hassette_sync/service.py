@@ -67,7 +67,8 @@ class DataSyncService:
 
     A question opens the file if necessary, so it raises an error if the file is missing or damaged. The same question
     succeeds once the file can be read. All questions can raise `HistoryUnavailableError`, `QueryTimeoutError` and
-    `BadQuestionError`; questions about one id can raise `NotFoundError`. A time range of None means the last 24 hours.
+    `BadQuestionError`; questions about one id can raise `NotFoundError`. A time range of None means the last 24 hours;
+    for sessions, it means all sessions.
 
     Args:
         path: Path of the database file, usually ``data_dir/hassette.db``.

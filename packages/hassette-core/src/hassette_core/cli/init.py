@@ -17,8 +17,8 @@ EXAMPLE_APP = HERE.parent / "simulation" / "demo" / "examples" / "motion_light.p
 def init(directory: Path) -> int:
     """Create a configuration and a first app.
 
-    Writes hassette.toml and apps/motion_light.py into DIRECTORY, by default the current one. Existing files are not
-    overwritten.
+    Writes hassette.toml and apps/motion_light.py into DIRECTORY, by default the current one. If one of these files
+    exists already, the command writes nothing.
     """
     sources = {directory / DEFAULT_FILE: TEMPLATE, directory / "apps" / EXAMPLE_APP.name: EXAMPLE_APP}
     if existing := [str(file) for file in sources if file.exists()]:

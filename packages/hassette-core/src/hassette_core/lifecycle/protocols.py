@@ -9,7 +9,7 @@ class Resource(Protocol):
 
     @property
     def name(self) -> str:
-        """Name in logs and pages, in a few lowercase words: ``store``, ``home assistant link``."""
+        """Name in logs and pages, in a few lowercase words: ``database``, ``home assistant link``."""
         ...
 
     async def start(self) -> None:

@@ -5,9 +5,10 @@
 from hassette_store.periods import SECOND_US
 from hassette_sync.queries.kinds import KIND, LISTENS_TO, union_sql
 
-# A stop of the framework also sets retired_us: to the end of the session, or to a time some seconds before that end. So
-# a retired_us means that an app removed the registration only if it is more than 30 seconds before that end. The
-# session is the newest one in which an app registered something.
+# Each start sets the retired_us of all registrations to the end of the last session, until the apps register again.
+# Older frameworks set it during their stop, some seconds before that end. So a retired_us means that an app removed the
+# registration only if it is more than 30 seconds before the end of the newest session in which an app registered
+# something.
 _SHUTDOWN_US = 30 * SECOND_US
 _RETIRED = f"""
 CASE WHEN retired_us < coalesce(
