@@ -35,7 +35,8 @@ ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13"]
 LOWEST, NEWEST = PYTHONS[0], PYTHONS[-1]
 
-# The packages that each kind of user installs. `scripts/check_installed.py` checks that no other package is installed.
+# The packages that each kind of user installs. `scripts/check_installed.py` checks that the packages of other
+# users are not installed.
 PARTS = {
     "executor": ["hassette-executor"],
     "core": ["hassette-executor", "hassette-core"],

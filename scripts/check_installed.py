@@ -59,4 +59,4 @@ def problems(part: str) -> list[str]:
 if __name__ == "__main__":
     if found := problems(sys.argv[1]):
         sys.exit(f"{sys.argv[1]}: " + "; ".join(found))
-    print(f"{sys.argv[1]}: all its modules are installed, and no others")
+    print(f"{sys.argv[1]}: all its modules are installed, and no module that it must not have")

@@ -98,7 +98,6 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("extend"), st.lists(rows, min_size=1, max_size=12)),
         st.tuples(st.just("take"), st.sampled_from([0, 3, 40, 200])),
-        st.tuples(st.just("put_back"), st.none()),
         st.tuples(st.just("evict"), st.integers(0, 8)),
     ),
     max_size=40,
@@ -106,13 +105,12 @@ steps = st.lists(
 
 
 @given(steps, st.sampled_from([0, 5, 100]))
-def test_records_stay_in_order_when_some_are_taken_put_back_or_evicted(steps, index_above):
+def test_records_stay_in_order_when_some_are_taken_or_evicted(steps, index_above):
     # Few successes among many errors: the evicted successes are not at the head, so they are removed later.
     first = made(
         [(Status.ERROR if number % 9 else Status.SUCCESS, number % 3, number % 2 == 0) for number in range(90)]
     )
     backlog, expected = filled(first, index_above), deque(first)
-    taken: tuple[Record, ...] = ()
     number = len(first)
     for action, detail in steps:
         if action == "extend":
@@ -124,10 +122,6 @@ def test_records_stay_in_order_when_some_are_taken_put_back_or_evicted(steps, in
             taken, size = backlog.take(detail)
             assert list(taken) == [expected.popleft() for _ in range(min(detail, len(expected)))]
             assert size == total_size(taken)
-        elif action == "put_back":
-            backlog.put_back(taken, total_size(taken))
-            expected.extendleft(reversed(taken))
-            taken = ()
         else:
             evicted = {one.id for one in backlog.evict(max(0, len(expected) - detail), 1 << 40)}
             assert len(evicted) == min(detail, len(expected))

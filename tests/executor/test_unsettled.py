@@ -9,7 +9,7 @@ from hassette_executor.records.sizes import total_size
 from support.records import HALL, T0_US, TIDY, record
 
 actions = st.lists(
-    st.sampled_from(["write", "keep", "retry", "split", "take_records", "recover"]),
+    st.sampled_from(["write", "keep", "retry", "split", "recover"]),
     max_size=40,
 )
 
@@ -47,14 +47,6 @@ def test_bytes_cover_all_unsettled_runs_and_parts_of_a_batch_have_no_sequence(ac
             remaining = [] if action == "keep" else list(pieces) or [current]
             unsettled.settle_current(remaining)
             waiting, current = remaining + waiting, None
-        elif action == "take_records":
-            taken = unsettled.take_records()
-            assert [records for records, _ in taken] == [batch.records() for batch in waiting if not batch.sequence]
-            waiting = [
-                batch if batch.sequence else batch.without_records()
-                for batch in waiting
-                if batch.sequence or batch.has_announcements
-            ]
         elif action == "recover" and current is not None:
             unsettled.recover_current()
             waiting, current = [current, *waiting], None

@@ -189,7 +189,7 @@ class _PlausibleHome:
                 history.run(
                     self.report, due, session_id=session, job=True, duration_us=10_000_000 if late else 420_000,
                     status="timed_out" if late else "success",
-                    error=("timeout", "TimeoutError", "ran longer than its timeout of 10 s") if late else None,
+                    error=("timeout", "TimeoutError", "did not end within its deadline of 10 s") if late else None,
                 )  # fmt: skip
 
     def write_incidents(self) -> None:

@@ -95,8 +95,7 @@ def _create_all(
     created: list[_T] = []
     problems = Problems(config.file or "the configuration", Lines(_text_of(config.file)))
     redact = Redaction(config.secrets)
-    # The project's own plugins come before those of others, so that the store is the first sink. Pages show the
-    # accounting of the first sink.
+    # The store and sync come first, so that the store is the first sink. Pages show the accounting of the first sink.
     for point in sorted(points, key=lambda point: (point.name not in OUR_PLUGINS, point.name)):
         settings = config.plugins.get(point.name, {})
         try:

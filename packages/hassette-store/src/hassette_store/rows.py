@@ -190,7 +190,7 @@ class RunRow(Protocol):
 
     Attributes:
         status: Name of the status, as in the table ``statuses``.
-        failure: The exception, for a run that raised one.
+        failure: The exception or the exceeded deadline, for a run with the status ``error`` or ``timed_out``.
         effects: Log lines and service calls; None if there were none.
     """
 

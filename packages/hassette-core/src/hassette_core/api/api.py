@@ -24,8 +24,8 @@ class ServiceResult(NamedTuple):
     """The result of a service call.
 
     Attributes:
-        context_id: The id of the call's context. When the call causes an event, the event's context has this id, or has
-            this id as its ``parent_id``.
+        context_id: The id of the call's context. When the call causes an event, the event's context has this id, or is
+            a child of the context with this id.
         response: The response of the service if the call has ``return_response=True``, else None.
     """
 

@@ -63,14 +63,6 @@ class Backlog:
         elif len(self._records) > self._index_above:
             self._index(self._records)
 
-    def put_back(self, records: Sequence[Record], size: int) -> None:
-        """Add runs that are older than all others; ``size`` is their memory in bytes (`total_size`)."""
-        self._records.extendleft(reversed(records))
-        self.bytes += size
-        if self._queues:
-            for record in reversed(records):
-                self._queues[record.status][record.registration.key].appendleft(record)
-
     def take(self, count: int) -> tuple[tuple[Record, ...], int]:
         """Remove the oldest runs, at most ``count``; return them and their memory in bytes."""
         records, evicted = self._records, self._evicted

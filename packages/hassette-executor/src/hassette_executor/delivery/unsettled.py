@@ -5,7 +5,6 @@ from collections import Counter, deque
 from collections.abc import Sequence
 
 from hassette_executor.records.batches import Batch
-from hassette_executor.records.runs import Record
 from hassette_executor.records.sizes import total_size
 
 # Batch numbers. All queues of the process share one counter: if a second executor later uses the same sink, its batches
@@ -77,26 +76,6 @@ class UnsettledBatches:
         if self._current is not None:
             self._waiting.appendleft(self._current)
             self._current = None
-
-    def take_records(self) -> list[tuple[list[Record], int]]:
-        """Remove the runs from the pieces that wait for a retry, so that the caller can evict some.
-
-        Only the pieces of a split batch that have no number yet lose their runs, because they were never passed to the
-        sink. A batch with a number may be stored although its write failed. If its runs were evicted or got another
-        number, they would be counted twice.
-
-        Returns:
-            The runs of each piece and their memory in bytes, in order.
-        """
-        pieces = [batch for batch in self._waiting if not batch.sequence]
-        self._waiting = deque(
-            batch if batch.sequence else batch.without_records()
-            for batch in self._waiting
-            if batch.sequence or batch.has_announcements
-        )
-        taken = [(records, total_size(records)) for records in (piece.records() for piece in pieces)]
-        self.bytes -= sum(size for _, size in taken)
-        return taken
 
     def drop_runs(self) -> tuple[int, int]:
         """Drop the runs and summaries of all batches, because the queue is closed.

@@ -206,10 +206,9 @@ class WriteQueue:
     def _evict(self) -> None:
         """Evict the least important runs until 1/256 of the bound is free.
 
-        Without this room, every new record would cause another eviction.
+        Without this room, every new record would cause another eviction. The runs of unsettled batches stay, because
+        they may be stored although a write failed. If they were evicted, they would be counted twice.
         """
-        for records, size in reversed(self._unsettled.take_records()):
-            self._backlog.put_back(records, size)
         max_records, max_bytes = self._settings.max_records, self._settings.max_bytes
         reason = "queue_full_count" if self.waiting > max_records else "queue_full_bytes"
         being_written = self.waiting - len(self._backlog)

@@ -6,9 +6,9 @@ from hassette_store.periods import SECOND_US
 from hassette_sync.queries.kinds import KIND, LISTENS_TO, union_sql
 
 # Each start sets the retired_us of all registrations to the end of the last session, until the apps register again.
-# Older frameworks set it during their stop, some seconds before that end. So a retired_us means that an app removed the
-# registration only if it is more than 30 seconds before the end of the newest session in which an app registered
-# something.
+# Older frameworks set it during their stop, some seconds before that end. Take the newest session in which an app
+# registered something. If it is still open, each retired_us means that an app removed the registration. If it has
+# ended, only a retired_us more than 30 seconds before its end means this.
 _SHUTDOWN_US = 30 * SECOND_US
 _RETIRED = f"""
 CASE WHEN retired_us < coalesce(

@@ -96,8 +96,8 @@ def _notices(
         )
     if sqlite3.sqlite_version_info < _SAFE_SQLITE:
         notices.append(
-            f"Python uses SQLite {sqlite3.sqlite_version}. With a version before 3.51.3, another program that writes to "
-            "the history while Hassette runs can damage the file. Hassette itself has only one writer."
+            f"Python uses SQLite {sqlite3.sqlite_version}. With a version before 3.51.3, another program that writes "
+            "to the history while Hassette runs can damage the file. Hassette itself has only one writer."
         )
     return tuple(notices)
 

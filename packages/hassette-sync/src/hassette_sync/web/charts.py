@@ -31,7 +31,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class PeriodColumn:
-    """One period of the timeline: a bar of successful runs with the failed ones on top."""
+    """One period of the timeline: a bar of the runs that did not fail, with the failed runs on top."""
 
     point: TimelinePoint
     until_us: int
@@ -93,11 +93,11 @@ def _columns(timeline: Timeline, top: int, step: float) -> Iterator[PeriodColumn
 
 
 def _bar_heights(counts: Counts, top: int) -> tuple[float, float]:
-    """Return the heights for the successful and for the failed runs."""
-    successful = counts.total - counts.failed
+    """Return the heights for the runs that did not fail, and for the failed runs."""
+    not_failed = counts.total - counts.failed
     # The bar is at least three units high, so that a single failure among many runs is visible.
     failed = max(counts.failed / top * HEIGHT, 3) if counts.failed else 0.0
-    good = max(successful / top * HEIGHT, 1) if successful else 0.0
+    good = max(not_failed / top * HEIGHT, 1) if not_failed else 0.0
     return min(good, HEIGHT - failed), failed
 
 

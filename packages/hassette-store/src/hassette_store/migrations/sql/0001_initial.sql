@@ -106,7 +106,7 @@ CREATE TABLE handler_invocations (
     status         INTEGER NOT NULL REFERENCES statuses (id),   -- how it ended
     started_before INTEGER NOT NULL,  -- microseconds from the start to the time in the id (3 bytes instead of 8)
     duration_us    INTEGER NOT NULL,  -- how long it ran
-    waited_us      INTEGER NOT NULL,  -- from the receipt of the event to the start
+    waited_us      INTEGER NOT NULL,  -- from the event to the start, without the time in debounce or duration
     event_type_id  INTEGER NOT NULL REFERENCES names (id),      -- type of the event
     entity_id      INTEGER REFERENCES names (id),               -- entity of the event (names.id)
     old_state      TEXT,              -- state before the event
@@ -197,7 +197,7 @@ CREATE TABLE service_calls (
     target      TEXT,              -- compact JSON: entities, areas, devices; NULL for no target
     data        TEXT,              -- compact JSON; NULL for no data
     duration_us INTEGER NOT NULL,  -- from the request to the response
-    context_id  TEXT,              -- context in the response; the events that the call causes have the same context
+    context_id  TEXT,              -- context in the response; the events that it causes have this context or a child of it
     error       TEXT,              -- error message; NULL if the call succeeded
     PRIMARY KEY (run_id, position)
 ) WITHOUT ROWID, STRICT;
