@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import IO, Any
 
@@ -245,3 +246,29 @@ def test_service_starts_in_another_event_loop_after_a_cancelled_start(path: Path
 
     asyncio.run(cancel_start())
     asyncio.run(start_again())
+
+
+async def test_service_starts_after_its_start_and_its_stop_were_cancelled(path: Path) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def now_us() -> int:
+        if threading.current_thread() is not threading.main_thread():  # the thread that prepares the file
+            entered.set()
+            leave.wait(patience(10))
+        return 1_800_000_000_000_000
+
+    store = DatabaseService(path, now_us=now_us)
+    starting = asyncio.create_task(store.start())
+    await asyncio.to_thread(entered.wait, patience(10))
+    starting.cancel()
+    await asyncio.wait({starting})
+    stopping = asyncio.create_task(store.stop())
+    await asyncio.sleep(0)
+    stopping.cancel()
+    await asyncio.wait({stopping})
+    restarting = asyncio.create_task(store.start())
+    await asyncio.sleep(0)
+    leave.set()
+    async with asyncio.timeout(patience(10)):
+        await restarting
+        await store.stop()

@@ -274,16 +274,16 @@ class DatabaseService:
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
-            # The thread continues and may still become the owner of the file.
+            # The thread continues and may still become the owner. If nothing reads its error, asyncio logs the error.
             preparation.abandon()
+            work.add_done_callback(lambda work: work.cancelled() or work.exception())
             self._abandoned = work
             raise
 
     async def _wait_for_abandoned_start(self) -> None:
         """Wait until the thread of a cancelled start has released the file, unless its event loop has ended."""
-        work, self._abandoned = self._abandoned, None
-        if work is not None and work.get_loop() is asyncio.get_running_loop():
-            await asyncio.gather(work, return_exceptions=True)  # the error of a cancelled start does not matter
+        if (work := self._abandoned) is not None and work.get_loop() is asyncio.get_running_loop():
+            await asyncio.wait({work})
 
     async def _open_session(self, db: Writer, incidents: Iterable[Incident]) -> None:
         now_us = self._now_us()

@@ -14,6 +14,7 @@ its annotation allows None. If the annotation does not allow None, the handler i
 `DependencyError`.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -32,15 +33,15 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class ParameterMarker:
+class ParameterMarker(ABC):
     """Base class of the annotations. It marks a parameter that receives a value of the event.
 
     Most markers read a value that only a state change contains.
     """
 
+    @abstractmethod
     def provide(self, event: Any) -> object:
         """Return the value, or `Missing` with the reason."""
-        raise NotImplementedError
 
     @property
     def needs_change(self) -> bool:

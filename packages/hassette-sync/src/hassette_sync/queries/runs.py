@@ -23,8 +23,8 @@ _COLUMNS = f"""
     failures.error_group_id
 """
 
-# The joins use the two tables of the view run_failures: If the view were on the right side of an
-# outer join, SQLite would first read the whole view.
+# The joins use the two tables of the view run_failures. If the view were on the right side of an outer join, SQLite
+# would first read the whole view.
 _JOINS = f"""
 LEFT JOIN statuses ON statuses.id = page.status_id
 {trigger_joins_sql("page")}

@@ -115,7 +115,7 @@ async def sessions(
 
 @api.get("/sessions/{id}")
 async def session(data: History, id_: PathId) -> Session:
-    """One session: its start and end, how it ended, its versions, and what was lost."""
+    """One session: start, end, outcome, versions and lost records."""
     return await data.session(id_)
 
 

@@ -128,12 +128,11 @@ class SimulatedHome(AsyncWithService):
             self._serving.cancel()
         self._awake.set()
         self.drop_connections()
-        runner, self._runner = self._runner, None
-        opening, self._opening = self._opening, None
-        if opening is not None:
+        if (opening := self._opening) is not None:
             await asyncio.wait((opening,))
             if not opening.cancelled():
                 opening.exception()  # if nothing reads the exception after a cancelled start, asyncio logs it
+        runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
 
