@@ -10,11 +10,19 @@ from support.home_assistant import SIMULATED_NAMES, Endpoint, RealHomeAssistant,
 from support.waiting import patience
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Install Home Assistant before the first test starts.
+
+    The installation takes minutes on a new machine. In a fixture it would count against the first test's time limit.
+    """
+    if session.config.option.collectonly or not any(item.get_closest_marker("homeassistant") for item in session.items):
+        return
+    subprocess.run([home_assistant_folder() / "setup"], check=True, stdout=subprocess.DEVNULL, timeout=patience(900))
+
+
 @pytest.fixture(scope="session")
 def home_assistant_process() -> Iterator[RealHomeAssistant]:
-    folder = home_assistant_folder()
-    subprocess.run([folder / "setup"], check=True, stdout=subprocess.DEVNULL, timeout=patience(900))
-    real = RealHomeAssistant(folder)
+    real = RealHomeAssistant(home_assistant_folder())
     yield real
     real.close()
 

@@ -1,0 +1,50 @@
+"""The fixtures of this folder, with stand-ins for the scripts that set up and start Home Assistant."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from support.waiting import patience
+
+TESTS = Path(__file__).parents[1]
+LIMIT_S = patience(5)  # the time limit of the inner test
+SETUP = f"""#!{sys.executable}
+import threading
+threading.Event().wait({LIMIT_S + 1})
+open(__file__ + ".done", "w").close()
+"""
+START = f"""#!{sys.executable}
+import json, sys
+print(json.dumps({{"url": "http://127.0.0.1:1", "token": "token", "pid": 1}}), flush=True)
+sys.stdin.read()
+"""
+INNER_TEST = """
+import pytest
+
+@pytest.mark.homeassistant
+def test_home_assistant_is_up(real):
+    assert real.up
+"""
+
+
+def test_setup_of_home_assistant_may_take_longer_than_a_test(tmp_path: Path) -> None:
+    scripts, inner = tmp_path / "scripts", tmp_path / "inner"
+    for folder in (scripts, inner):
+        folder.mkdir()
+    for name, text in (("setup", SETUP), ("start", START)):
+        (scripts / name).write_text(text)
+        (scripts / name).chmod(0o755)
+    shutil.copy(Path(__file__).with_name("conftest.py"), inner)
+    (inner / "test_inner.py").write_text(INNER_TEST)
+    (inner / "pytest.ini").write_text("[pytest]\nmarkers =\n    homeassistant: needs the stand-in\n")
+    environment = {**os.environ, "HASS_TEST_DIR": str(scripts), "PYTHONPATH": str(TESTS)}
+    answer = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--timeout={LIMIT_S}", str(inner)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert "1 passed" in answer.stdout, answer.stdout + answer.stderr
+    assert (scripts / "setup.done").exists()
