@@ -100,7 +100,7 @@ async def test_on_attribute_change_watches_one_attribute(home: Home) -> None:
         (19.5, [21, "19.5", False, [19.5]], 19.5),
         ("heat", [1, 0.5, True, ["heat"], "cool"], "heat"),
         (True, ["on", 0, 2, "True", [True]], True),
-        ([21, "auto"], [19.5, "21", [21, "auto"]], "auto"),
+        ([21, "auto"], [19.5, "21", ["auto", 21], [21], [[21, "auto"]]], "auto"),
     ],
 )
 @pytest.mark.parametrize("option", ["changed_from", "changed_to"])
@@ -357,10 +357,46 @@ async def test_result_of_a_call_is_rejected_as_a_handler(home: Home) -> None:
         home.bus.on_state_change(coroutine(), "light.a")
 
 
-@pytest.mark.parametrize("event_type", ["call service", "", 4])
-async def test_event_type_that_can_never_match_is_rejected(home: Home, event_type: Any) -> None:
-    with pytest.raises(RegistrationError, match="event_type must be one word"):
+@pytest.mark.parametrize(
+    ("event_type", "text"),
+    [
+        ("", "event_type must be an event type, such as 'call_service', or a glob"),
+        (4, "event_type must be an event type, .*, got 4"),
+        (["a", "b"], "event_type must be an event type"),
+        ("x" * 65, "event_type must have at most 64 characters, .*, got 65"),
+        (f"*{'x' * 65}", "event_type must have at most 64 characters"),
+    ],
+)
+async def test_event_type_that_can_never_match_is_rejected(home: Home, event_type: Any, text: str) -> None:
+    with pytest.raises(RegistrationError, match=text):
         home.bus.on_event(nothing, event_type)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "fired"),
+    [
+        ("Doorbell pressed", "Doorbell pressed"),
+        ("esphome.button Küche", "esphome.button Küche"),
+        (" ", " "),
+        ("tab\tand\nline", "tab\tand\nline"),
+        ("按钮", "按钮"),
+        ("x" * 64, "x" * 64),
+        ("Doorbell *", "Doorbell pressed"),
+        ("* pressed", "Doorbell pressed"),
+        ("alert[1]", "alert[1]"),
+        ("alert[1]", "alert1"),
+        ("really?", "really?"),
+        (f"{'[ab]' * 30}*", "ab" * 15),
+    ],
+)
+async def test_every_event_type_that_home_assistant_fires_can_be_listened_to(
+    home: Home, event_type: str, fired: str
+) -> None:
+    home.bus.on_event(nothing, event_type)
+    home.fire("another")
+    home.fire(fired)
+    (record,) = await home.records(1)
+    assert record.trigger.event_type == fired
 
 
 async def test_stopped_bus_ignores_events_cancels_after_the_grace_and_can_start_again(home: Home) -> None:

@@ -2,11 +2,12 @@
 
 from typing import Unpack
 
-from hassette_core.bus.conditions import ChangeFilter, Expected, value_condition
+from hassette_core.bus.conditions import ChangeFilter, Expected
 from hassette_core.bus.options import ListenerOptions
 from hassette_core.bus.service import BusService
 from hassette_core.bus.subscription import Subscription
 from hassette_core.bus.topics import check_entity, check_event_type
+from hassette_core.bus.value_conditions import attribute_condition, state_condition
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import Duration, Handler, check_flag, keyword_options, optional_seconds
 
@@ -80,8 +81,8 @@ class AppBus:
             check_flag("include_attributes", include_attributes)
         change = ChangeFilter(
             include_attributes=include_attributes,
-            changed_from=value_condition("changed_from", changed_from, strings_only=True),
-            changed_to=value_condition("changed_to", changed_to, strings_only=True),
+            changed_from=state_condition("changed_from", changed_from),
+            changed_to=state_condition("changed_to", changed_to),
             duration_s=optional_seconds("duration", duration),
         )
         return self._listen(handler, check_entity(entity_id), options, change)
@@ -111,7 +112,9 @@ class AppBus:
             entity_id: An entity id or a glob, as in `on_state_change`.
             attribute: The name of the attribute, such as ``brightness``.
             changed_from: The attribute before the change: a value, a collection of values, or a function that receives
-                the value. Values are compared with ``==``. A missing attribute does not match.
+                the value. Values are compared with ``==``. If the attribute is a list, a list or tuple is compared with
+                the whole attribute: ``(255, 0, 0)`` matches the colour ``[255, 0, 0]``, and ``[(255, 0, 0), (0, 0,
+                255)]`` matches two colours. A missing attribute does not match.
             changed_to: The attribute after the change: a value, a collection of values, or a function, as in
                 ``changed_from``.
             duration: Seconds (or a timedelta) for which the change must last before the handler runs, as in
@@ -131,8 +134,8 @@ class AppBus:
             )
         change = ChangeFilter(
             attribute=attribute,
-            changed_from=value_condition("changed_from", changed_from, strings_only=False),
-            changed_to=value_condition("changed_to", changed_to, strings_only=False),
+            changed_from=attribute_condition("changed_from", changed_from),
+            changed_to=attribute_condition("changed_to", changed_to),
             duration_s=optional_seconds("duration", duration),
         )
         return self._listen(handler, check_entity(entity_id), options, change)
@@ -149,8 +152,8 @@ class AppBus:
         Args:
             handler: The callable to run, as in `on_state_change`.
             event_type: An event type such as ``call_service``, or a glob such as ``mobile_app_*``; ``*`` for all event
-                types. With ``state_changed``, the handler runs for every change of every entity, even when only an
-                attribute or a time stamp has changed.
+                types. Spaces and capital letters are allowed, as in Home Assistant. With ``state_changed``, the handler
+                runs for every change of every entity, even when only an attribute or a time stamp has changed.
             **options: The options of every listener, `ListenerOptions`.
 
         Returns:

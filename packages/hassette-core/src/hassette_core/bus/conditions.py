@@ -1,8 +1,8 @@
 """Conditions of a listener: they decide whether an event leads to a run."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from hassette_core.errors import RegistrationError
 from hassette_core.events import State, StateChanged
@@ -10,9 +10,9 @@ from hassette_core.handlers import check_body, describe_duration, is_async, name
 
 Condition = Callable[[Any], object]
 """A function that returns a true value when the handler should run. It must be fast and must not block."""
-StateValue = str | float | bool | None
-"""The string of a state, or the value of an attribute."""
-Expected = StateValue | Collection[StateValue] | Condition
+AttributeValue = str | float | bool | Sequence["AttributeValue"] | Mapping[str, "AttributeValue"] | None
+"""The string of a state, or the value of an attribute, which may be a list or an object."""
+Expected = AttributeValue | Collection[AttributeValue] | Condition
 """A value, a collection of values, or a condition that receives the value. None accepts every value."""
 
 
@@ -100,44 +100,6 @@ def _accepts(condition: ValueCondition | None, value: Any) -> bool:
     return condition is None or (value is not None and bool(condition.accepts(value)))
 
 
-def value_condition(option: str, expected: Expected, *, strings_only: bool) -> ValueCondition | None:
-    """Return the condition for a ``changed_from`` or ``changed_to`` option.
-
-    Args:
-        option: The name of the option, for the error message.
-        expected: The value of the option.
-        strings_only: True for a state, which is always a string.
-
-    Raises:
-        RegistrationError: No value could meet the condition. The message suggests a fix.
-    """
-    if expected is None:
-        return None
-    if callable(expected):
-        return ValueCondition(expected, check_condition(option, expected))
-    if isinstance(expected, str | int | float):
-        accepted: list[StateValue] = [expected]
-    elif isinstance(cast("object", expected), Collection):
-        accepted = list(expected)
-    else:
-        raise RegistrationError(f"{option} must be a value, a collection of values or a function, got {expected!r}")
-    if not accepted:
-        raise RegistrationError(
-            f"{option} must be a non-empty collection, got {expected!r}; leave it out to accept every value"
-        )
-    if strings_only:
-        for value in accepted:
-            if not isinstance(value, str):
-                raise RegistrationError(
-                    f"{option} must be a string, as every state is, got {value!r}; write {_as_state(value)!r}"
-                )
-
-    def accepts(value: object) -> bool:
-        return value in accepted
-
-    return ValueCondition(accepts, ", ".join(str(value) for value in accepted))
-
-
 def check_condition(option: str, condition: object) -> str:
     """Check a condition and return its name, for the registration's settings.
 
@@ -154,9 +116,3 @@ def check_condition(option: str, condition: object) -> str:
         )
     name = getattr(condition, "__name__", type(condition).__name__)
     return "a function" if name == "<lambda>" else f"{name}()"
-
-
-def _as_state(value: StateValue) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return "unknown" if value is None else f"{value}"

@@ -1,0 +1,150 @@
+"""The values that ``changed_from`` and ``changed_to`` accept: check them at registration, compare them with a state."""
+
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, cast
+
+from hassette_core.bus.conditions import Expected, ValueCondition, check_condition
+from hassette_core.errors import RegistrationError
+
+MAX_STATE_CHARACTERS = 255
+"""Home Assistant accepts no longer state."""
+
+
+def state_condition(option: str, expected: Expected) -> ValueCondition | None:
+    """Return the condition for a state, which is always a string.
+
+    Args:
+        option: The name of the option, for the error message.
+        expected: A string, a collection of strings, or a function. None accepts every state.
+
+    Raises:
+        RegistrationError: No state could meet the condition. The message suggests a fix.
+    """
+
+    def check(value: object) -> object:
+        if not isinstance(value, str):
+            hint = f"; write {_as_state(value)!r}" if value is None or isinstance(value, int | float) else ""
+            raise RegistrationError(f"{option} must be a string, as every state is, got {value!r}{hint}")
+        if len(value) > MAX_STATE_CHARACTERS:
+            raise RegistrationError(
+                f"{option} must have at most {MAX_STATE_CHARACTERS} characters, as every state has,"
+                f" got {len(value)} characters"
+            )
+        return value
+
+    return _condition(option, expected, check, _elements)
+
+
+def attribute_condition(option: str, expected: Expected) -> ValueCondition | None:
+    """Return the condition for an attribute, which may be any JSON value.
+
+    A list or tuple matches an attribute that is one of its elements, and an attribute that is a list with the same
+    elements. An attribute does not change between the two forms, so that only one of the two readings can match.
+
+    Args:
+        option: The name of the option, for the error message.
+        expected: A value, a collection of values, or a function. None accepts every value.
+
+    Raises:
+        RegistrationError: No attribute could meet the condition, or the condition has two meanings. The message
+            suggests a fix.
+    """
+
+    def check(value: object) -> object:
+        problem = _json_problem(value)
+        if problem:
+            raise RegistrationError(f"{option} must be a JSON value, as every attribute is, got {value!r}: {problem}")
+        return _as_json(value)
+
+    def values(option: str, expected: Any) -> list[Any]:
+        if isinstance(expected, Mapping):
+            return [cast("object", expected)]
+        found = _elements(option, expected)
+        if any(value is None for value in found):
+            raise RegistrationError(
+                f"{option} must be a collection without None, got {expected!r}: a missing attribute never matches."
+                f" Leave {option} out and check the attribute in the handler"
+            )
+        if isinstance(expected, list | tuple):
+            lists = [isinstance(value, list | tuple) for value in found]
+            if any(lists) and not all(lists):
+                whole = _as_json(cast("object", expected))
+                raise RegistrationError(
+                    f"{option} must be one list, or a collection in which either all values or no values are lists, got"
+                    f" {expected!r}; pass a function, such as lambda value: value == {whole!r}"
+                )
+            found = [*found, cast("object", expected)]
+        return found
+
+    return _condition(option, expected, check, values)
+
+
+def _condition(
+    option: str, expected: Any, check: Callable[[object], object], values: Callable[[str, Any], list[Any]]
+) -> ValueCondition | None:
+    if expected is None:
+        return None
+    if callable(expected):
+        return ValueCondition(expected, check_condition(option, expected))
+    if isinstance(expected, str | int | float):
+        given: list[Any] = [expected]
+    elif isinstance(expected, Collection) and not isinstance(expected, bytes | bytearray | memoryview):
+        given = values(option, expected)
+    else:
+        raise RegistrationError(f"{option} must be a value, a collection of values or a function, got {expected!r}")
+    accepted = [check(value) for value in given]
+    shown = [value for value in given if value is not expected] or given
+
+    def accepts(value: object) -> bool:
+        return _as_json(value) in accepted
+
+    return ValueCondition(accepts, ", ".join(str(value) for value in shown))
+
+
+def _elements(option: str, expected: Collection[Any]) -> list[Any]:
+    if not expected:
+        raise RegistrationError(
+            f"{option} must be a non-empty collection, got {expected!r}; leave it out to accept every value, or pass a"
+            " function to compare with an empty list"
+        )
+    return list(expected)
+
+
+def _as_json(value: object) -> object:
+    """Return a value with lists in place of tuples, because JSON has only lists and Python's list equals no tuple."""
+    if value is None or isinstance(value, str | int | float):
+        return value  # nearly all values
+    if isinstance(value, list | tuple):
+        return [_as_json(each) for each in cast("list[object]", value)]
+    if isinstance(value, Mapping):
+        return {key: _as_json(each) for key, each in cast("Mapping[object, object]", value).items()}
+    return value
+
+
+def _json_problem(value: object) -> str:
+    """Return why a value can equal no JSON value, or an empty string."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"JSON cannot express {value!r}"
+    if value is None or isinstance(value, str | int | float):
+        return ""
+    parts: Iterable[object]
+    if isinstance(value, list | tuple):
+        parts = cast("list[object]", value)
+    elif isinstance(value, Mapping):
+        entries = cast("Mapping[object, object]", value)
+        if bad := [key for key in entries if not isinstance(key, str)]:
+            return f"the key {bad[0]!r} is not a string"
+        parts = entries.values()
+    else:
+        return f"JSON has no {type(value).__name__}"
+    for part in parts:
+        if problem := _json_problem(part):
+            return problem
+    return ""
+
+
+def _as_state(value: float | None) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "unknown" if value is None else f"{value}"
