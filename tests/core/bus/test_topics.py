@@ -1,11 +1,14 @@
 """Routing finds exactly the listeners that match, without trying the others."""
 
 import fnmatch
+import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hassette_core.bus.topics import Matches, TopicIndex, check_entity, domain_of, glob_matcher
+from hassette_core.errors import RegistrationError
 
 names = st.sampled_from(["a", "b", "ab", "ba", "kitchen_a", "kitchen_b"])
 domains = st.sampled_from(["light", "switch", "sensor"])
@@ -90,3 +93,41 @@ def test_set_of_letters_in_a_glob_matches_these_letters_only() -> None:
     index: TopicIndex[int] = TopicIndex(domain_of)
     index.add(check_entity("light.[!b-d]_desk"), 1)
     assert [index.find(f"light.{letter}_desk") for letter in "abcde"] == [(1,), (), (), (), (1,)]
+
+
+def suggestion(entity_id: str) -> str | None:
+    """Return the entity id or glob that the error suggests; None if the value is accepted."""
+    try:
+        check_entity(entity_id)
+    except RegistrationError as error:
+        found = re.search(r"did you mean '(.*)'\?$", str(error))
+        assert found is not None
+        return found[1]
+    return None
+
+
+@pytest.mark.parametrize(
+    ("given", "suggested"),
+    [
+        ("*_motion", "*.*_motion"),
+        ("*motion*", "*.*motion*"),
+        ("kitchen_*", "*.kitchen_*"),
+        ("kitchen_?", "*.kitchen_?"),
+        ("light*", "light.*"),
+        ("light_*", "light.*"),
+        ("binary_sensor*", "binary_sensor.*"),
+        ("light", "light.*"),
+        ("*.", "*.*"),
+        (".*", "*.*"),
+        ("Kitchen *", "*.kitchen_*"),
+        ("light.kitchen.*", "light.kitchen_*"),
+    ],
+)
+def test_glob_without_a_dot_gets_a_suggestion_for_names(given: str, suggested: str) -> None:
+    assert suggestion(given) == suggested
+
+
+@given(st.text(alphabet="ab_.*?[]!- Ä1", max_size=12))
+def test_suggested_entity_is_always_accepted(given_text: str) -> None:
+    suggested = suggestion(given_text)
+    assert suggested is None or suggestion(suggested) is None

@@ -1,6 +1,5 @@
 """`TopicIndex`: find the listeners of a topic quickly, for any number of listeners."""
 
-import difflib
 import fnmatch
 import re
 from collections.abc import Callable
@@ -11,6 +10,11 @@ from hassette_core.errors import RegistrationError
 _PART = r"(?:[a-z0-9_*?]|\[!?[a-z0-9_-]+\])+"
 _ENTITY = re.compile(rf"{_PART}\.{_PART}")
 _WILD = re.compile(r"[*?\[]")
+_SET = re.compile(r"\[[^\]]+\]")
+# The commonest domains. A glob that begins with one of them (`light*`) is meant for a domain, not for names (`hall*`).
+_DOMAINS = {"binary_sensor", "climate", "cover", "input_boolean", "light", "media_player", "person", "sensor", "switch"}
+MAX_EVENT_TYPE_CHARACTERS = 64
+"""Home Assistant fires no event whose type is longer."""
 
 _Listener = TypeVar("_Listener")
 
@@ -19,8 +23,12 @@ Matches = Callable[[str], object]
 
 
 def glob_matcher(glob: str) -> Matches:
-    """Return a function that compares a topic with a glob."""
-    return re.compile(fnmatch.translate(glob)).match
+    """Return a function that compares a topic with a glob. A topic that equals the glob also matches.
+
+    An event type may contain the characters of a glob. Otherwise a listener to ``alert[1]`` would miss that event.
+    """
+    pattern = re.compile(fnmatch.translate(glob))
+    return lambda topic: topic == glob or pattern.match(topic)
 
 
 class TopicIndex(Generic[_Listener]):
@@ -139,18 +147,28 @@ def check_event_type(event_type: object) -> str:
     """Check an event type or glob, and return it.
 
     Raises:
-        RegistrationError: The value can match no event, because it is not a string, is empty, or contains a space.
+        RegistrationError: The value can match no event, because it is not a string, is empty, or is longer than Home
+            Assistant allows.
     """
-    if isinstance(event_type, str) and event_type and not re.search(r"\s", event_type):
-        return event_type
-    hint = difflib.get_close_matches(re.sub(r"\s+", "_", str(event_type).strip()), ("state_changed", "call_service"))
-    raise RegistrationError(
-        f"event_type must be one word, such as {hint[0] if hint else 'call_service'!r}, or a glob such as"
-        f" 'mobile_app_*', got {event_type!r}"
-    )
+    if not isinstance(event_type, str) or not event_type:
+        raise RegistrationError(
+            f"event_type must be an event type, such as 'call_service', or a glob, such as 'mobile_app_*', got"
+            f" {event_type!r}"
+        )
+    shortest = len(_SET.sub("?", event_type).replace("*", ""))
+    if shortest > MAX_EVENT_TYPE_CHARACTERS:
+        raise RegistrationError(
+            f"event_type must have at most {MAX_EVENT_TYPE_CHARACTERS} characters, as every event type of Home"
+            f" Assistant has, got {shortest}: {event_type!r}"
+        )
+    return event_type
 
 
 def _corrected(entity: str) -> str:
     cleaned = re.sub(r"[^a-z0-9_.*?]+", "_", re.sub(r"[\[\]!]", "", entity.strip().lower())).strip(".") or "*"
-    domain, _, name = cleaned.partition(".")
+    domain, dot, name = cleaned.partition(".")
+    if not dot and is_glob(domain):
+        # A glob without a dot selects names (`*_motion`, `kitchen_*`), unless it begins with a known domain.
+        known = domain.rstrip("*?_")
+        return f"{known}.*" if known in _DOMAINS else f"*.{domain}"
     return f"{domain}.{name.replace('.', '_') or '*'}"
