@@ -21,6 +21,11 @@ BOOM = ("exception", "ValueError", "boom")
 """A failure: kind, type and message."""
 
 
+def facts(**more: str) -> str:
+    """Return the facts of a session as JSON: versions and ``more``, such as ``time_zone``."""
+    return json.dumps({"hassette": "0.1.0", "python": "3.12.4", "home_assistant": "2025.4.4", **more})
+
+
 def schema() -> str:
     return files("hassette_store").joinpath("migrations/sql/0001_initial.sql").read_text()
 
@@ -87,7 +92,7 @@ class History:
             "outcome": outcome,
             "pid": 4711,
             "host": "casa",
-            "facts": json.dumps({"hassette": "0.1.0", "python": "3.12.4", "home_assistant": "2025.4.4"}),
+            "facts": facts(),
         }
         return self._insert("sessions", **{**values, **more})
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import hassette_sync
 from hassette_store.ids import first_id_at, time_of
 from hassette_sync import BadQuestionError, DataSyncService, MemoryFeed, formatting
+from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.ids import parse_id
 from hassette_sync.live import MemorySnapshot
 from hassette_sync.time_range import parse_moment
@@ -62,9 +63,10 @@ def test_share_is_0_or_100_percent_only_when_exact(value: float | None, text: st
 
 def test_moments_distances_and_sizes_have_short_texts() -> None:
     noon = int(datetime(2026, 6, 15, 12, 0, 0).timestamp()) * SECOND  # noqa: DTZ001  local time is meant
-    assert formatting.moment(noon, now_us=noon) == "12:00:00"
-    assert formatting.moment(noon - 86_400 * SECOND, now_us=noon, seconds=False) == "14 Jun 12:00"
-    assert formatting.moment(noon - 400 * 86_400 * SECOND, now_us=noon).startswith("11 May 2025")
+    shown = ShownTimes(HomeTime(), noon)
+    assert shown(noon) == "12:00:00"
+    assert shown(noon - 86_400 * SECOND, seconds=False) == "14 Jun 12:00"
+    assert shown(noon - 400 * 86_400 * SECOND).startswith("11 May 2025")
     assert formatting.ago(noon - 5 * SECOND, now_us=noon) == "5 s ago"
     assert formatting.ago(noon + 180 * SECOND, now_us=noon) == "in 3 min"
     assert formatting.ago(noon, now_us=noon) == "just now"

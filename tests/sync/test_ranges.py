@@ -4,7 +4,7 @@ import pytest
 
 from hassette_sync import DataSyncService, RunFilter, TimeRange
 from hassette_sync.cli import main
-from hassette_sync.formatting import moment
+from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.settings import WebSettings
 from support.history import BOOM, DAY, HOUR, SECOND, NewHistory
 
@@ -121,7 +121,7 @@ def test_terminal_shows_the_start_of_its_figures(
     assert main(["status", "--since", since, "--until", until, "--db", str(history.path)]) == 0
     output = capsys.readouterr().out
     ten = TimeRange.parse("2026-01-01T10:00+00:00", until).since_us
-    assert f"Since      {moment(ten, now_us=now_us, seconds=False)}" in output
+    assert f"Since      {ShownTimes(HomeTime(), now_us)(ten, seconds=False)}" in output
 
 
 async def test_page_of_runs_lists_the_runs_that_its_figures_count(new_history: NewHistory, now_us: int) -> None:
@@ -143,7 +143,7 @@ async def test_page_of_runs_lists_the_runs_that_its_figures_count(new_history: N
     assert [str(id_) in runs for id_ in ids] == [True] * 7
     assert runs.count("ValueError") == 7
     assert "all failures (7)" in runs
-    begin, end = (moment(us, now_us=now_us, seconds=False) for us in (hour_us, hour_us + HOUR))
+    begin, end = (ShownTimes(HomeTime(), now_us)(us, seconds=False) for us in (hour_us, hour_us + HOUR))
     for page in (runs, errors):
         assert f"{begin} to {end}" in page
     assert len(long.content) < 100_000

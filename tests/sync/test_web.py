@@ -13,9 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from hassette_sync import DataSyncService, MemoryFeed, RunFilter, TimeRange, formatting
+from hassette_sync import DataSyncService, MemoryFeed, RunFilter, TimeRange
 from hassette_sync.answers.overview import Overview
 from hassette_sync.answers.registrations import AppSummary
+from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.live import MemorySnapshot
 from hassette_sync.settings import WebSettings
 from support.waiting import patience
@@ -368,8 +369,9 @@ async def test_filter_form_keeps_its_values(client: httpx.AsyncClient) -> None:
 async def test_runs_page_names_its_filter_in_the_heading(client: httpx.AsyncClient, now_us: int) -> None:
     hour_us = 3_600_000_000
     since_us = (now_us // hour_us - 2) * hour_us
-    since = formatting.moment(since_us, now_us=now_us, seconds=False)
-    until = formatting.moment(since_us + hour_us, now_us=now_us, seconds=False)
+    shown = ShownTimes(HomeTime(), now_us)
+    since = shown(since_us, seconds=False)
+    until = shown(since_us + hour_us, seconds=False)
     text = (await client.get("/runs", params={"since": since_us, "until": since_us + hour_us})).text
     assert f"{since} to {until}" in text
     for asked, heading in (

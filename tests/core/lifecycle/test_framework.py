@@ -155,6 +155,15 @@ async def test_session_has_versions_place_and_reason_of_its_end(
     assert (known["outcome"], known["reason"]) == ("clean", "stopped by the program")
 
 
+async def test_configured_time_zone_is_recorded_before_home_assistant_is_connected(
+    make_config: Callable[..., HassetteConfig],
+) -> None:
+    sink = MemorySink()
+    config = make_config("http://127.0.0.1:1", time_zone="Asia/Tokyo")
+    async with Hassette(config, sinks=[sink], plugins=False):
+        await eventually(lambda: facts(sink.batches).get("time_zone") == "Asia/Tokyo")
+
+
 async def test_configured_time_zone_takes_precedence_over_home_assistants(
     make_config: Callable[..., HassetteConfig],
 ) -> None:

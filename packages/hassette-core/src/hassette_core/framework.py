@@ -149,6 +149,9 @@ class Hassette:
         """
         with redacted_logging(self._redact):
             self.executor.set_session_facts(**session_facts(), home_assistant_url=self.link.url)
+            if self.config.hassette.time_zone:
+                # Without the setting, the time zone is known only after the connection to Home Assistant.
+                self.executor.set_session_facts(time_zone=self.config.hassette.time_zone)
             if not self._has_sinks:
                 logger.warning(
                     "Runs are not recorded: there is no sink",

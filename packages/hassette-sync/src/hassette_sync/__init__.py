@@ -22,6 +22,7 @@ from hassette_sync.errors import (
     SyncError,
     WebNotInstalledError,
 )
+from hassette_sync.home_time import HomeTime
 from hassette_sync.live import LiveFeed, LiveRow, LiveSnapshot, MemoryFeed, NoFeed
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.service import DataSyncService
@@ -34,6 +35,7 @@ __all__ = [
     "DatabaseUnreadableError",
     "DroppedError",
     "HistoryUnavailableError",
+    "HomeTime",
     "LiveFeed",
     "LiveRow",
     "LiveSnapshot",

@@ -1,6 +1,4 @@
-"""Format numbers, times and names for the terminal and the pages."""
-
-from datetime import datetime
+"""Format numbers, durations and names for the terminal and the pages. `hassette_sync.home_time` formats times."""
 
 from hassette_store.periods import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
@@ -48,24 +46,6 @@ def duration(us: int | None) -> str:
 
 def _two_units(large: int, large_unit: str, small: int, small_unit: str) -> str:
     return f"{large} {large_unit}" + (f" {small} {small_unit}" if small else "")
-
-
-def moment(us: int | None, *, now_us: int, seconds: bool = True) -> str:
-    """Format a moment in local time, with the date unless it is today."""
-    if us is None:
-        return "–"
-    local, today = datetime.fromtimestamp(us / SECOND_US), datetime.fromtimestamp(now_us / SECOND_US)  # noqa: DTZ006  local time is meant
-    clock = local.strftime("%H:%M:%S" if seconds else "%H:%M")
-    if local.date() == today.date():
-        return clock
-    if local.year == today.year:
-        return f"{local.day} {local:%b} {clock}"
-    return f"{local.day} {local:%b} {local.year} {clock}"
-
-
-def iso(us: int) -> str:
-    """Format a moment in ISO form: local time with its UTC offset, to the millisecond."""
-    return datetime.fromtimestamp(us / SECOND_US).astimezone().isoformat(timespec="milliseconds")
 
 
 def ago(us: int | None, *, now_us: int) -> str:

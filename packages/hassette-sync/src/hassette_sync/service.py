@@ -18,7 +18,14 @@ from hassette_sync.questions.errors import error_group_detail, error_groups_page
 from hassette_sync.questions.periods import covered_range
 from hassette_sync.questions.registrations import app_summaries, registration_detail, registration_list, skip_reasons
 from hassette_sync.questions.runs import facets_of_runs, newest_id, run_detail, runs_page
-from hassette_sync.questions.sessions import lifecycle_page, losses_page, session_by_id, sessions_page, uptime_in
+from hassette_sync.questions.sessions import (
+    home_time,
+    lifecycle_page,
+    losses_page,
+    session_by_id,
+    sessions_page,
+    uptime_in,
+)
 from hassette_sync.questions.sketches import Sketches
 from hassette_sync.reader import OpenFile, Reader, ReadTransaction, open_history
 from hassette_sync.time_range import TimeRange
@@ -122,6 +129,7 @@ class DataSyncService:
     lifecycle = question("lifecycle", lifecycle_page)
     losses = question("losses", losses_page)
     covered = question("covered", covered_range)
+    home_time = question("home_time", home_time)
 
     # These questions also need the live feed or the cached sketches.
     async def status(self) -> SystemStatus:

@@ -3,17 +3,22 @@
 import re
 import time
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Self
+from datetime import date, datetime, timedelta
+from datetime import time as time_of_day
+from typing import Final, Self
 
 from hassette_store.ids import first_id_at
 from hassette_store.periods import DAY_US, HOUR_US, MINUTE_US, PERIODS_US, SECOND_US
 from hassette_sync.errors import BadQuestionError
+from hassette_sync.home_time import HomeTime
 
 DEFAULT_AGE = "24h"
 
 _UNITS_US = {"s": SECOND_US, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
 _AGE = re.compile(r"(\d{1,6})\s*([smhdw])")
+_CLOCK = re.compile(r"(?:(today|yesterday)(?:\s+|$))?(\d{1,2}:\d{2}(?::\d{2})?)?", re.IGNORECASE)
+_DAYS_AGO: Final = {"today": 0, "yesterday": 1}
+_MACHINE: Final = HomeTime()
 _MIN_NUMBER_US = 100_000_000 * SECOND_US  # March 1973
 _MAX_US = 4_102_444_800 * SECOND_US  # the year 2100
 
@@ -87,21 +92,27 @@ class TimeRange:
         return cls.parse(age, None, at_us=at_us)
 
     @classmethod
-    def parse(cls, since: str | None, until: str | None, *, at_us: int | None = None) -> Self:
+    def parse(
+        cls, since: str | None, until: str | None, *, at_us: int | None = None, home: HomeTime = _MACHINE
+    ) -> Self:
         """Parse a range; `parse_moment` describes the texts.
 
         Args:
             since: Start; None for 24 hours before the end.
-            until: End; None for now.
+            until: End; None for now. A time of day without a date is the first one after the start, if the range would
+                be empty otherwise.
             at_us: Present time; None for the clock.
+            home: Time zone of the texts, from `DataSyncService.home_time`. By default, it is that of this machine.
 
         Raises:
             BadQuestionError: A text is not a time, or the range is empty.
         """
         # The end is excluded. Without the extra second, a run that ends at this moment would be missing.
         at = now_us() if at_us is None else at_us
-        end = parse_moment(until, at_us=at, key="until") if until else at + SECOND_US
-        start = parse_moment(since, at_us=at, key="since") if since else end - DAY_US
+        end = parse_moment(until, at_us=at, key="until", home=home) if until else at + SECOND_US
+        start = parse_moment(since, at_us=at, key="since", home=home) if since else end - DAY_US
+        if until and start >= end and (clock := _clock_of(until)) is not None and clock[0] is None:
+            end = _next_clock(clock[1], after_us=start, home=home)
         return cls(start, end, ends_now=not until)
 
     @property
@@ -115,37 +126,75 @@ class TimeRange:
         return first_id_at(self.until_us)
 
 
-def parse_moment(text: str, *, at_us: int, key: str = "time") -> int:
-    """Parse an age (``90s``, ``15m``, ``24h``, ``7d``, ``2w``), an ISO time, or microseconds since the Unix epoch.
+def parse_moment(text: str, *, at_us: int, key: str = "time", home: HomeTime = _MACHINE) -> int:
+    """Parse a moment.
 
-    An ISO time without an offset is local time. A number must be 0 or a time after March 1973: a smaller number is
-    probably a date without dashes, or a number of seconds.
+    - An age: ``90s``, ``15m``, ``24h``, ``7d``, ``2w``.
+    - A time of day: ``07:00`` is the last 07:00 that is not in the future. ``yesterday 07:00`` names the day.
+    - ``now``; ``today`` and ``yesterday``, which begin at midnight.
+    - An ISO date or time: ``2026-01-31``, ``2026-01-31T18:00``. Without an offset, it is local time.
+    - Microseconds since the Unix epoch: 0 or a time after March 1973. A smaller number is probably a date without
+      dashes, or a number of seconds.
 
     Args:
         text: Text to parse.
         at_us: Present time.
         key: Name of the value in the error message.
+        home: Time zone of local times.
 
     Raises:
         BadQuestionError: The text has another form, or the time is outside 1970 to 2100.
     """
     text = text.strip()
+    try:
+        moment = _moment(text, at_us, key, home)
+    except (ValueError, OverflowError, OSError):
+        raise BadQuestionError(
+            f"{key} must be an age such as 24h or 7d, or a time such as 07:00, yesterday or 2026-01-31T18:00, "
+            f"got {text[:40]!r}."
+        ) from None
+    if not 0 <= moment <= _MAX_US:
+        raise BadQuestionError(f"{key} must be in the years 1970 to 2100, got {text[:40]!r}.")
+    return moment
+
+
+def _moment(text: str, at_us: int, key: str, home: HomeTime) -> int:
+    if text.lower() == "now":
+        return at_us
     if age := _AGE.fullmatch(text):
-        moment = max(at_us - int(age[1]) * _UNITS_US[age[2]], 0)
-    elif text.isascii() and text.isdigit():
+        return max(at_us - int(age[1]) * _UNITS_US[age[2]], 0)
+    if text.isascii() and text.isdigit():
         moment = int(text[:20])
         if 0 < moment < _MIN_NUMBER_US:
             raise BadQuestionError(
                 f"{key} must be 0 or a number of microseconds after March 1973, got {text[:40]!r}. "
                 "Write a day as 2026-01-31, a time as 2026-01-31T18:00."
             )
-    else:
-        try:
-            moment = int(datetime.fromisoformat(text).timestamp() * SECOND_US)
-        except (ValueError, OverflowError, OSError):
-            raise BadQuestionError(
-                f"{key} must be an age such as 24h or 7d, or a time such as 2026-01-31T18:00, got {text[:40]!r}."
-            ) from None
-    if not 0 <= moment <= _MAX_US:
-        raise BadQuestionError(f"{key} must be in the years 1970 to 2100, got {text[:40]!r}.")
-    return moment
+        return moment
+    if (clock := _clock_of(text)) is not None:
+        day, at = clock
+        today = home.local(at_us).date()
+        moment = _at(today - timedelta(days=_DAYS_AGO.get(day or "today", 0)), at, home)
+        return moment if day or moment <= at_us else _at(today - timedelta(days=1), at, home)
+    return home.moment_us(datetime.fromisoformat(text))
+
+
+def _clock_of(text: str) -> tuple[str | None, time_of_day] | None:
+    """Return the day, if the text names one, and the time of day; None if the text has another form."""
+    found = _CLOCK.fullmatch(text.strip())
+    if found is None or not any(found.groups()):
+        return None
+    day, clock = found.groups()
+    if clock and clock[1] == ":":
+        clock = f"0{clock}"
+    return (day.lower() if day else None, time_of_day.fromisoformat(clock or "00:00"))
+
+
+def _next_clock(at: time_of_day, *, after_us: int, home: HomeTime) -> int:
+    day = home.local(after_us).date()
+    moment = _at(day, at, home)
+    return moment if moment > after_us else _at(day + timedelta(days=1), at, home)
+
+
+def _at(day: date, at: time_of_day, home: HomeTime) -> int:
+    return home.moment_us(datetime.combine(day, at))

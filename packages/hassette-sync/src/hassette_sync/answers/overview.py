@@ -1,5 +1,7 @@
 """Answers about all apps together and about the framework."""
 
+from typing import Literal
+
 from hassette_sync.answers.errors import ErrorGroup
 from hassette_sync.answers.registrations import AppSummary, Registration, SkipReason
 from hassette_sync.answers.runs import Run, RunningNow
@@ -40,6 +42,20 @@ class Live(Answer):
     accounting: Accounting
 
 
+class ShownTimeZone(Answer):
+    """Time zone in which pages and terminal show times.
+
+    Attributes:
+        name: Name such as ``Europe/Berlin``, or a short name such as ``CET`` for the time zone of the reader's machine.
+        source: ``home`` for the home's time zone; ``machine`` if the history does not contain a known one.
+        utc_offset_us: Offset from UTC at the time of the question.
+    """
+
+    name: str
+    source: Literal["home", "machine"]
+    utc_offset_us: int
+
+
 class SystemStatus(Answer):
     """Status of the database file and of the framework.
 
@@ -53,6 +69,7 @@ class SystemStatus(Answer):
         session: Newest session; None for an empty history.
         last_run: Newest run; None for an empty history.
         live: Present state of the framework; None outside of its process.
+        time_zone: Time zone in which pages and terminal show times.
         at_us: Time of the question.
     """
 
@@ -65,6 +82,7 @@ class SystemStatus(Answer):
     session: Session | None
     last_run: Run | None
     live: Live | None
+    time_zone: ShownTimeZone
     at_us: int
 
 

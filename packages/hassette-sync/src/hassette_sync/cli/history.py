@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import LABELS, KindLabels
 from hassette_sync.cli.shared import EPILOG, HistoryOptions, history_options, parse_min_duration, show_output
+from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.service import DataSyncService
@@ -24,44 +25,50 @@ AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 def _show(
     options: HistoryOptions,
-    question: Callable[[DataSyncService], Awaitable[AnswerT]],
-    to_text: Callable[[AnswerT], str],
+    question: Callable[[DataSyncService, HomeTime], Awaitable[AnswerT]],
+    to_text: Callable[[AnswerT, ShownTimes], str],
 ) -> None:
     """Answer a question from the database and print the answer, as JSON or as text."""
 
-    async def ask() -> AnswerT:
+    async def ask() -> tuple[AnswerT, ShownTimes]:
         async with DataSyncService(database_path(options.db)) as data:
-            return await question(data)
+            home = await data.home_time()
+            return await question(data, home), ShownTimes(home, now_us())
 
-    answer = asyncio.run(ask())
+    answer, shown = asyncio.run(ask())
     if options.as_json:
         # Only ASCII, so that the output does not depend on the encoding of the pipe.
         show_output(json.dumps(answer.model_dump(mode="json"), indent=2))
     else:
         # Names of apps and entities may contain control characters, which the terminal would interpret.
-        show_output(plain_lines(to_text(answer)))
+        show_output(plain_lines(to_text(answer, shown)))
 
 
-def _with_cursor(text: str, cursor: str | None) -> str:
-    return f"{text}\n\nMore: --cursor {cursor}" if cursor else text
+def _page(text: str, shown: ShownTimes, cursor: str | None) -> str:
+    """Add the name of the time zone to a list, and the cursor of the next page."""
+    more = f"\nMore: --cursor {cursor}" if cursor else ""
+    return f"{text}\n\nTimes: {shown.home.label}{more}"
 
 
 @click.command(epilog=EPILOG)
 @history_options(tables=False)
 def status(options: HistoryOptions) -> None:
     """Show the overall status."""
-    _show(options, lambda data: data.overview(options.time_range()), render.overview)
+    _show(options, lambda data, home: data.overview(options.time_range(home)), render.overview)
 
 
 @click.command(epilog=EPILOG)
 @history_options(since="30d ago", paged=True)
 def errors(options: HistoryOptions) -> None:
     """List errors, most recently seen first."""
-    time_range = options.time_range(default="30d")
     _show(
         options,
-        lambda data: data.error_groups(time_range, cursor=options.cursor, limit=options.limit),
-        lambda page: _with_cursor(render.error_groups(page.groups, now_us(), options.table_width), page.next_cursor),
+        lambda data, home: data.error_groups(
+            options.time_range(home, default="30d"), cursor=options.cursor, limit=options.limit
+        ),
+        lambda page, shown: _page(
+            render.error_groups(page.groups, shown, options.table_width), shown, page.next_cursor
+        ),
     )
 
 
@@ -99,11 +106,13 @@ def runs(
         session_id=parse_id(session, "session id") if session else None,
         min_duration_us=min_duration,
     )
-    time_range = options.time_range(default="0" if session else None)
+    default = "0" if session else None
     _show(
         options,
-        lambda data: data.runs(run_filter, time_range, cursor=options.cursor, limit=options.limit),
-        lambda page: _with_cursor(render.runs(page.runs, now_us(), options.table_width), page.next_cursor),
+        lambda data, home: data.runs(
+            run_filter, options.time_range(home, default), cursor=options.cursor, limit=options.limit
+        ),
+        lambda page, shown: _page(render.runs(page.runs, shown, options.table_width), shown, page.next_cursor),
     )
 
 
@@ -113,7 +122,11 @@ def runs(
 def show(options: HistoryOptions, id_: str) -> None:
     """Show one run in detail."""
     run_id = parse_id(id_, "run id")
-    _show(options, lambda data: data.run(run_id), lambda run: render.run_detail(run, now_us(), options.table_width))
+    _show(
+        options,
+        lambda data, _: data.run(run_id),
+        lambda run, shown: render.run_detail(run, shown, options.table_width),
+    )
 
 
 def _registrations(kind: KindLabels) -> click.Command:
@@ -123,8 +136,8 @@ def _registrations(kind: KindLabels) -> click.Command:
     def command(options: HistoryOptions, app: str | None) -> None:
         _show(
             options,
-            lambda data: data.registrations(options.time_range(), kind=kind.name, app=app),
-            lambda found: render.registrations(found.registrations, kind, app, options.table_width),
+            lambda data, home: data.registrations(options.time_range(home), kind=kind.name, app=app),
+            lambda found, _: render.registrations(found.registrations, kind, app, options.table_width),
         )
 
     return command
@@ -138,12 +151,13 @@ registrations = [_registrations(kind) for kind in LABELS.values()]
 @history_options(since="the first session", paged=True)
 def sessions(options: HistoryOptions) -> None:
     """List the sessions of Hassette, newest first."""
-    time_range = options.time_range(default="0")
     filtered = bool(options.since or options.until or options.cursor)
     _show(
         options,
-        lambda data: data.sessions(time_range, cursor=options.cursor, limit=options.limit),
-        lambda page: _with_cursor(
-            render.sessions(page.sessions, now_us(), options.table_width, filtered=filtered), page.next_cursor
+        lambda data, home: data.sessions(
+            options.time_range(home, default="0"), cursor=options.cursor, limit=options.limit
+        ),
+        lambda page, shown: _page(
+            render.sessions(page.sessions, shown, options.table_width, filtered=filtered), shown, page.next_cursor
         ),
     )

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from hassette_sync.errors import BadQuestionError
+from hassette_sync.home_time import HomeTime
 from hassette_sync.time_range import SECOND_US, TimeRange
 
 _DEFAULT_LIMIT = 20
@@ -64,9 +65,9 @@ class HistoryOptions:
     limit: int = _DEFAULT_LIMIT
     cursor: str | None = None
 
-    def time_range(self, default: str | None = None) -> TimeRange:
+    def time_range(self, home: HomeTime, default: str | None = None) -> TimeRange:
         """Return the time range; ``default`` is its start if there is no ``--since``."""
-        return TimeRange.parse(self.since or default, self.until)
+        return TimeRange.parse(self.since or default, self.until, home=home)
 
     @property
     def table_width(self) -> int | None:
@@ -122,7 +123,7 @@ def history_options(
 
 
 def _range_options(default: str) -> list[Callable[[Any], Any]]:
-    since = f"Start: an age (24h, 7d) or a time (2026-01-31T18:00). Default: {default}."
+    since = f"Start: an age (24h, 7d) or a time (07:00, yesterday, 2026-01-31T18:00). Default: {default}."
     return [
         click.option("--since", metavar="TIME", help=since),
         click.option("--until", metavar="TIME", help="End: an age or a time. Default: now."),

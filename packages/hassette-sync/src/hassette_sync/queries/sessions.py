@@ -31,6 +31,15 @@ NEWEST_SESSION = f"SELECT {_SESSION} FROM sessions ORDER BY id DESC LIMIT 1"
 SESSION = f"SELECT {_SESSION} FROM sessions WHERE id = :id"
 """One session."""
 
+# The framework records the time zone as soon as it is connected to Home Assistant. A damaged text of facts is skipped.
+HOME_TIME_ZONE = """
+SELECT time_zone FROM (
+    SELECT CASE WHEN json_valid(facts) THEN json_extract(facts, '$.time_zone') END AS time_zone
+    FROM (SELECT id, facts FROM sessions ORDER BY id DESC LIMIT 2000) ORDER BY id DESC)
+WHERE time_zone <> '' LIMIT 1
+"""
+"""The home's time zone, from the newest session that knows it."""
+
 FIRST_START = "SELECT started_us FROM sessions ORDER BY id LIMIT 1"
 """Start of the oldest known session."""
 

@@ -4,11 +4,20 @@ import sqlite3
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from hassette_sync.answers.overview import Live, Overview, SystemStatus, Timeline, TimelinePoint, Upcoming
+from hassette_sync.answers.overview import (
+    Live,
+    Overview,
+    ShownTimeZone,
+    SystemStatus,
+    Timeline,
+    TimelinePoint,
+    Upcoming,
+)
 from hassette_sync.answers.runs import RunningNow
 from hassette_sync.answers.sessions import LifecycleEvent, Session
 from hassette_sync.answers.values import Counts, Percentiles
-from hassette_sync.formatting import INCIDENT_LABELS, moment, plural, replace_surrogates, rough_duration
+from hassette_sync.formatting import INCIDENT_LABELS, plural, replace_surrogates, rough_duration
+from hassette_sync.home_time import ShownTimes
 from hassette_sync.queries.sessions import SCHEMA_REVISION
 from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.errors import error_groups_page
@@ -17,6 +26,7 @@ from hassette_sync.questions.registrations import app_summaries, failing_registr
 from hassette_sync.questions.rows import counts_of, sum_of
 from hassette_sync.questions.runs import RunFilter, runs_page
 from hassette_sync.questions.sessions import (
+    home_time,
     incidents,
     lifecycle_page,
     losses_page,
@@ -47,16 +57,22 @@ async def status(transaction: ReadTransaction, path: Path, live: Live | None) ->
     ever = TimeRange(0, max(at_us, newest_us) + SECOND_US)
     last = await runs_page(transaction, RunFilter(), ever, limit=1)
     recent_incidents = await incidents(transaction)
+    home = await home_time(transaction)
     return SystemStatus(
         path=replace_surrogates(str(path)),
         size_bytes=_size_of(path),
         schema_revision=str(revision[0]) if revision else "",
         sqlite_version=sqlite3.sqlite_version,
-        notices=_notices(newest, recent_incidents, newest_us, at_us),
+        notices=_notices(newest, recent_incidents, newest_us, ShownTimes(home, at_us)),
         incidents=recent_incidents,
         session=newest,
         last_run=last.runs[0] if last.runs else None,
         live=live,
+        time_zone=ShownTimeZone(
+            name=home.name,
+            source="machine" if home.zone is None else "home",
+            utc_offset_us=home.utc_offset_us(at_us),
+        ),
         at_us=at_us,
     )
 
@@ -72,10 +88,11 @@ def _size_of(path: Path) -> int:
 
 
 def _notices(
-    newest: Session | None, recent_incidents: tuple[LifecycleEvent, ...], newest_run_us: int, at_us: int
+    newest: Session | None, recent_incidents: tuple[LifecycleEvent, ...], newest_run_us: int, shown: ShownTimes
 ) -> tuple[str, ...]:
+    at_us = shown.now_us
     notices = [
-        f"{INCIDENT_LABELS[event.kind]} at {moment(event.at_us, now_us=at_us, seconds=False)}. {event.detail}".strip()
+        f"{INCIDENT_LABELS[event.kind]} at {shown(event.at_us, seconds=False)}. {event.detail}".strip()
         for event in recent_incidents
     ]
     if newest is not None and newest.state == "silent":
@@ -85,7 +102,7 @@ def _notices(
         )
     if newest_run_us > at_us + _CLOCK_TOLERANCE_US:
         notices.append(
-            f"The newest run has a time in the future ({moment(newest_run_us, now_us=at_us)}), because a clock was "
+            f"The newest run has a time in the future ({shown(newest_run_us)}), because a clock was "
             f"ahead by {rough_duration(newest_run_us - at_us)} or more. A time range that ends now also includes "
             "runs with a future time."
         )
@@ -93,6 +110,11 @@ def _notices(
         notices.append(
             f"The details of {plural(newest.lost_runs, 'run')} of this session could not be recorded. "
             "All figures are complete."
+        )
+    if unknown := shown.home.unknown:
+        notices.append(
+            f"This machine does not know the home's time zone {unknown[:60]!r}. All times are in {shown.home.label}. "
+            "Install a newer version of the package tzdata here."
         )
     if sqlite3.sqlite_version_info < _SAFE_SQLITE:
         notices.append(

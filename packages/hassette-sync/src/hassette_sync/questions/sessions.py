@@ -12,6 +12,7 @@ from hassette_sync.answers.sessions import (
     Uptime,
 )
 from hassette_sync.errors import NotFoundError
+from hassette_sync.home_time import HomeTime
 from hassette_sync.queries import sessions as queries
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, id_below
 from hassette_sync.questions.periods import resolve
@@ -96,6 +97,15 @@ async def session_by_id(transaction: ReadTransaction, session_id: int) -> Sessio
     if row is None:
         raise NotFoundError("session", session_id)
     return session_of(row, transaction.at_us)
+
+
+async def home_time(transaction: ReadTransaction) -> HomeTime:
+    """Return the home's time zone. If no recent session knows it, return the time zone of this machine.
+
+    A home that has moved has one time zone on all pages: the newest.
+    """
+    row = await transaction.one(queries.HOME_TIME_ZONE)
+    return HomeTime.named(str(row["time_zone"]) if row is not None else None)
 
 
 async def uptime_in(transaction: ReadTransaction, time_range: TimeRange | None = None) -> Uptime:

@@ -12,7 +12,6 @@ from hassette_sync.formatting import (
     ago,
     duration,
     label,
-    moment,
     number,
     plural,
     rough_duration,
@@ -20,6 +19,7 @@ from hassette_sync.formatting import (
     size,
     status_label,
 )
+from hassette_sync.home_time import ShownTimes
 from hassette_sync.terminal.tables import TableColumn, plain, plain_lines, table
 from hassette_sync.verdict import verdict_of
 
@@ -62,22 +62,22 @@ def name(ref: RegistrationRef | Registration) -> str:
     return full.title
 
 
-def trigger_text(trigger: Trigger, now_us: int) -> str:
+def trigger_text(trigger: Trigger, shown: ShownTimes) -> str:
     """Describe a trigger: the entity with its change, the event type, or when the job was due."""
-    title = trigger.title(lambda us: moment(us, now_us=now_us))
+    title = trigger.title(shown)
     return title if trigger.change is None else f"{title}: {trigger.change}"
 
 
-def runs(found: tuple[Run, ...], now_us: int, width: int | None = None) -> str:
+def runs(found: tuple[Run, ...], shown: ShownTimes, width: int | None = None) -> str:
     """Render runs as a table."""
     if not found:
         return "No run matches. Try a longer time range, such as --since 7d."
     rows = [
         (
             str(run.id),
-            moment(run.ended_us, now_us=now_us),
+            shown(run.ended_us),
             name(run.registration),
-            trigger_text(run.trigger, now_us),
+            trigger_text(run.trigger, shown),
             duration(run.duration_us),
             status_label(run.status),
             f"{run.failure.type}: {run.failure.message}" if run.failure else "",
@@ -123,7 +123,7 @@ def registrations(
     return table(columns, rows, width)
 
 
-def error_groups(found: tuple[ErrorGroup, ...], now_us: int, width: int | None = None) -> str:
+def error_groups(found: tuple[ErrorGroup, ...], shown: ShownTimes, width: int | None = None) -> str:
     """Render error groups as a table."""
     if not found:
         return "No errors in this time range."
@@ -133,8 +133,8 @@ def error_groups(found: tuple[ErrorGroup, ...], now_us: int, width: int | None =
             f"{group.type}: {group.message}" if group.message else group.type,
             number(group.recent),
             number(group.count),
-            moment(group.first_seen_us, now_us=now_us),
-            moment(group.last_seen_us, now_us=now_us),
+            shown(group.first_seen_us),
+            shown(group.last_seen_us),
             str(group.last_run_id),
         )
         for group in found
@@ -142,7 +142,7 @@ def error_groups(found: tuple[ErrorGroup, ...], now_us: int, width: int | None =
     return table(_ERROR_COLUMNS, rows, width)
 
 
-def sessions(found: tuple[Session, ...], now_us: int, width: int | None = None, *, filtered: bool = False) -> str:
+def sessions(found: tuple[Session, ...], shown: ShownTimes, width: int | None = None, *, filtered: bool = False) -> str:
     """Render sessions as a table. ``filtered`` means that filters may hide other sessions."""
     if not found and filtered:
         return "No session in this time range. Without --since and --until, all sessions are listed."
@@ -151,9 +151,9 @@ def sessions(found: tuple[Session, ...], now_us: int, width: int | None = None, 
     rows = [
         (
             str(one.id),
-            moment(one.started_us, now_us=now_us),
-            moment(one.ended_us, now_us=now_us),
-            duration((now_us if one.state == "running" else one.until_us) - one.started_us),
+            shown(one.started_us),
+            shown(one.ended_us),
+            duration((shown.now_us if one.state == "running" else one.until_us) - one.started_us),
             label(one.state),
             one.reason or "",
             number(one.runs),
@@ -165,7 +165,7 @@ def sessions(found: tuple[Session, ...], now_us: int, width: int | None = None, 
     return table(_SESSION_COLUMNS, rows, width)
 
 
-def overview(answer: Overview) -> str:
+def overview(answer: Overview, shown: ShownTimes) -> str:
     """Render the overall status on one screen."""
     verdict, status = verdict_of(answer), answer.status
     return "\n".join(
@@ -173,8 +173,9 @@ def overview(answer: Overview) -> str:
             f"{_MARKS[verdict.level]} {plain(verdict.title)}",
             *(f"  · {plain(reason)}" for reason in verdict.reasons),
             *_session_lines(answer),
-            *_figure_lines(answer),
+            *_figure_lines(answer, shown),
             *_running_lines(answer),
+            f"Times      {shown.home.label}",
             f"Database   {status.path}, {size(status.size_bytes)}, schema {status.schema_revision}",
             *(f"Note       {notice}" for notice in status.notices),
         )
@@ -193,9 +194,9 @@ def _session_lines(answer: Overview) -> Iterator[str]:
     yield f"Session    {session.id}, {label(session.state)}, {when}"
 
 
-def _figure_lines(answer: Overview) -> Iterator[str]:
+def _figure_lines(answer: Overview, shown: ShownTimes) -> Iterator[str]:
     counts, percentiles, uptime, now_us = answer.counts, answer.percentiles, answer.uptime, answer.status.at_us
-    since, until = (moment(us, now_us=now_us, seconds=False) for us in (answer.since_us, answer.until_us))
+    since, until = (shown(us, seconds=False) for us in (answer.since_us, answer.until_us))
     yield f"Since      {since}" + (f", until {until}" if answer.until_us <= now_us else "")
     yield f"Runs       {number(counts.total)}, {number(counts.failed)} failed ({share(counts.failure_share)})"
     yield f"Durations  p50 {duration(percentiles.p50_us)}, p95 {duration(percentiles.p95_us)}"
@@ -209,25 +210,26 @@ def _running_lines(answer: Overview) -> Iterator[str]:
         yield f"Running    {plain(one.app)}.{plain(one.name)} for {since}"
 
 
-def run_detail(detail: RunDetail, now_us: int, width: int | None = None) -> str:
+def run_detail(detail: RunDetail, shown: ShownTimes, width: int | None = None) -> str:
     """Render one run: trigger, timing, failure, log lines, service calls, and the runs connected to it."""
     run = detail.run
     lines = [
         f"Run {run.id} of {plain(name(run.registration))}: {status_label(run.status)}",
         "",
-        f"Trigger    {plain(trigger_text(run.trigger, now_us))}",
-        f"Started    {moment(run.started_us, now_us=now_us)} after waiting {duration(run.waited_us)}",
+        f"Trigger    {plain(trigger_text(run.trigger, shown))}",
+        f"Started    {shown(run.started_us)} after waiting {duration(run.waited_us)}",
         f"Duration   {duration(run.duration_us)}",
         f"Session    {run.session_id}",
+        f"Times      {shown.home.label}",
     ]
     if run.trigger.own_context:
         lines.append(f"Context    {run.trigger.own_context}")
     lines += _failure_lines(detail)
     if detail.caused_by:
-        lines += ["", "Caused by", runs(detail.caused_by, now_us, width)]
+        lines += ["", "Caused by", runs(detail.caused_by, shown, width)]
     lines += _log_lines(detail)
     for call in detail.service_calls:
-        lines += _call_lines(call, now_us, width)
+        lines += _call_lines(call, shown, width)
     if detail.dropped_log_lines or detail.dropped_service_calls:
         log_lines, calls = detail.dropped_log_lines, detail.dropped_service_calls
         lines += ["", f"Not recorded: {plural(log_lines, 'more log line')}, {plural(calls, 'more service call')}."]
@@ -251,7 +253,7 @@ def _log_lines(detail: RunDetail) -> Iterator[str]:
         yield f"  +{after}  {line.level}  {plain(line.message)}"
 
 
-def _call_lines(call: ServiceCall, now_us: int, width: int | None) -> Iterator[str]:
+def _call_lines(call: ServiceCall, shown: ShownTimes, width: int | None) -> Iterator[str]:
     target = f" on {call.target}" if call.target else ""
     data = f" with {call.data}" if call.data else ""
     error = f", failed: {call.error}" if call.error else ""
@@ -259,4 +261,4 @@ def _call_lines(call: ServiceCall, now_us: int, width: int | None) -> Iterator[s
     yield plain(f"Called {call.service}{target}{data}{error}")
     if call.caused:
         yield "Triggered runs"
-        yield runs(call.caused, now_us, width)
+        yield runs(call.caused, shown, width)

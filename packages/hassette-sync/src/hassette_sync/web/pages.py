@@ -9,14 +9,14 @@ from hassette_sync.answers.kinds import LABELS
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.time_range import TimeRange
 from hassette_sync.verdict import verdict_of
-from hassette_sync.web.parameters import Cursor, Filter, History, PathId, Range, RangeOrAll
+from hassette_sync.web.parameters import Cursor, Filter, History, Home, PathId, Range, RangeOrAll
 from hassette_sync.web.rendering import axis_ticks, page
 
 pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @pages.get("/")
-async def overview(request: Request, data: History, time_range: Range) -> Response:
+async def overview(request: Request, data: History, home: Home, time_range: Range) -> Response:
     """Overall health, figures and the latest runs."""
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id()
@@ -28,7 +28,7 @@ async def overview(request: Request, data: History, time_range: Range) -> Respon
         follow_from=follow_from,
         overview=answer,
         verdict=verdict_of(answer),
-        ticks=axis_ticks(time_range),
+        ticks=axis_ticks(time_range, home),
     )
 
 
@@ -104,7 +104,7 @@ async def runs(
 
 
 @pages.get("/runs/{id}")
-async def run(request: Request, data: History, id_: PathId) -> Response:
+async def run(request: Request, data: History, home: Home, id_: PathId) -> Response:
     """One run: its trigger, failure, log lines, service calls, causes, and the runs that it triggered."""
     return await page(request, "run.html", detail=await data.run(id_))
 
@@ -131,6 +131,7 @@ async def error_group(request: Request, data: History, time_range: Range, id_: P
 async def sessions(
     request: Request,
     data: History,
+    home: Home,
     time_range: RangeOrAll,
     cursor: Cursor = None,
     events: Annotated[str | None, Query()] = None,
@@ -145,7 +146,7 @@ async def sessions(
         follow_from=follow_from,
         answer=await data.sessions(time_range, cursor=cursor, limit=30),
         uptime=await data.uptime(month),
-        ticks=axis_ticks(month),
+        ticks=axis_ticks(month, home),
         lifecycle=await data.lifecycle(month, cursor=events or None, limit=30, routine=routine),
         events=events,
         routine=routine,

@@ -6,31 +6,43 @@ from fastapi import Depends, Path, Query, Request
 
 from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import LABELS
+from hassette_sync.home_time import HomeTime
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.paging import DEFAULT_LIMIT, MAX_LIMIT
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.service import DataSyncService
 from hassette_sync.time_range import DEFAULT_AGE, TimeRange
 
-_MOMENT = "An age such as 24h or 7d, an ISO time, or microseconds since the Unix epoch."
+_MOMENT = "An age such as 24h, a time such as 07:00, an ISO time, or microseconds since the Unix epoch."
 
 
 def _data(request: Request) -> DataSyncService:
     return request.app.state.data
 
 
+async def home_time(request: Request, data: Annotated[DataSyncService, Depends(_data)]) -> HomeTime:
+    """Return the home's time zone, in which the page shows times."""
+    request.state.home = await data.home_time()
+    return request.state.home
+
+
+Home = Annotated[HomeTime, Depends(home_time)]
+
+
 def _time_range(
+    home: Home,
     since: Annotated[str | None, Query(description=f"Start; default: 24 hours before the end. {_MOMENT}")] = None,
     until: Annotated[str | None, Query(description=f"End; default: now. {_MOMENT}")] = None,
 ) -> TimeRange:
-    return TimeRange.parse(since or None, until or None)
+    return TimeRange.parse(since or None, until or None, home=home)
 
 
 def _all_time(
+    home: Home,
     since: Annotated[str | None, Query(description=f"Start; default: the oldest entry. {_MOMENT}")] = None,
     until: Annotated[str | None, Query(description=f"End; default: now. {_MOMENT}")] = None,
 ) -> TimeRange:
-    return TimeRange.parse(since or "0", until or None)
+    return TimeRange.parse(since or "0", until or None, home=home)
 
 
 def _filter(
@@ -72,4 +84,15 @@ PathId = Annotated[int, Depends(_id)]
 Cursor = Annotated[str | None, Query(description="next_cursor of the previous page.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Maximum number of entries.")]
 
-__all__ = ["DEFAULT_AGE", "DEFAULT_LIMIT", "Cursor", "Filter", "History", "Limit", "PathId", "Range", "RangeOrAll"]
+__all__ = [
+    "DEFAULT_AGE",
+    "DEFAULT_LIMIT",
+    "Cursor",
+    "Filter",
+    "History",
+    "Home",
+    "Limit",
+    "PathId",
+    "Range",
+    "RangeOrAll",
+]

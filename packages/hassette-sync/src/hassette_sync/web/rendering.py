@@ -4,7 +4,6 @@ import asyncio
 import functools
 import platform
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,13 +14,14 @@ from starlette.responses import HTMLResponse, Response
 from hassette_sync import formatting
 from hassette_sync.__about__ import __version__
 from hassette_sync.answers.kinds import LABELS
+from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.time_range import DAY_US, HOUR_US, SECOND_US, TimeRange, now_us
 from hassette_sync.web import charts
 from hassette_sync.web.menu import MENU
 from hassette_sync.web.parameters import DEFAULT_AGE
 
 RANGES = (("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days"), ("30d", "30 days"))
-_FILTERS = ("duration", "iso", "number", "share", "size", "label", "status_label", "reason_label", "plural")
+_FILTERS = ("duration", "number", "share", "size", "label", "status_label", "reason_label", "plural")
 
 
 async def page(
@@ -48,9 +48,9 @@ async def error_page(request: Request, code: int, sentence: str) -> Response:
     return await page(request, "error.html", code, follow_from=follow_from, sentence=sentence, code=code)
 
 
-def axis_ticks(time_range: TimeRange) -> tuple[charts.Tick, ...]:
-    """Return the ticks of an axis for a time range, in local time."""
-    return charts.ticks(time_range.since_us, time_range.until_us, _utc_offset_us)
+def axis_ticks(time_range: TimeRange, home: HomeTime) -> tuple[charts.Tick, ...]:
+    """Return the ticks of an axis for a time range, in the home's time zone."""
+    return charts.ticks(time_range.since_us, time_range.until_us, home.utc_offset_us)
 
 
 @functools.cache
@@ -84,6 +84,8 @@ def _environment() -> jinja2.Environment:
 
 def _render(request: Request, template: str, /, **values: Any) -> str:
     at_us = now_us()
+    # Without a history that can be read, an error page shows times in the time zone of this machine.
+    shown = ShownTimes(getattr(request.state, "home", HomeTime()), at_us)
     query = dict(request.query_params)
     since, until = query.get("since") or DEFAULT_AGE, query.get("until")
     return _environment().get_template(template).render(
@@ -93,8 +95,8 @@ def _render(request: Request, template: str, /, **values: Any) -> str:
         # Links to other lists contain this time range.
         range_query=urlencode({"since": since, "until": until} if until else {"since": since}),
         now_us=at_us,
-        moment=functools.partial(formatting.moment, now_us=at_us),
-        tick_label=functools.partial(_tick_label, at_us=at_us),
+        moment=shown,
+        tick_label=functools.partial(_tick_label, shown=shown),
         ago=functools.partial(formatting.ago, now_us=at_us),
         link=functools.partial(_link, request.url.path, query),
         **values,
@@ -108,14 +110,7 @@ def _link(path: str, query: Mapping[str, str], /, **changes: object) -> str:
     return f"{path}?{urlencode(query_items)}" if query_items else path
 
 
-def _utc_offset_us(at_us: int) -> int:
-    offset = datetime.fromtimestamp(at_us / SECOND_US).astimezone().utcoffset()
-    return int(offset.total_seconds() * SECOND_US) if offset else 0
-
-
-def _tick_label(tick_us: int, *, at_us: int) -> str:
+def _tick_label(tick_us: int, *, shown: ShownTimes) -> str:
     """Return the label of a tick: the day at midnight, otherwise the time."""
-    text = formatting.moment(tick_us, now_us=at_us, seconds=False)
-    if not text.endswith("00:00"):
-        return text[-5:]
-    return text[:-6] or "today"
+    clock = shown.clock(tick_us)
+    return shown.day(tick_us) if clock == "00:00" else clock

@@ -1,0 +1,250 @@
+"""Times are in the home's time zone, labelled, in the terminal and on the pages; and so are the times of a request."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from hassette_sync import BadQuestionError, DataSyncService, HomeTime, TimeRange
+from hassette_sync.home_time import ShownTimes
+from hassette_sync.settings import WebSettings
+from hassette_sync.time_range import parse_moment
+from support.history import BOOM, DAY, HOUR, MINUTE, SECOND, History, NewHistory, facts
+from support.waiting import patience
+
+BERLIN = HomeTime.named("Europe/Berlin")
+
+
+def at(text: str, zone: str = "Europe/Berlin") -> int:
+    """Return a local time in microseconds since the epoch."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp()) * SECOND
+
+
+@pytest.fixture(params=["UTC", "Asia/Kolkata", "America/St_Johns"])
+def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Run this process in another time zone than the home. A container without TZ is in UTC."""
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield request.param
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def morning(new_history: NewHistory) -> tuple[Path, int]:
+    """A history of a home in Berlin with a job that ran at 07:00 on 20 January 2026."""
+    seven = at("2026-01-20T07:00")
+    with new_history() as history:
+        _run_job_at(history, seven, "Europe/Berlin")
+    return history.path, seven
+
+
+def _run_job_at(history: History, moment: int, zone: str) -> int:
+    history.session(moment - DAY, facts=facts(time_zone=zone))
+    job = history.job("heating", "wake_up", "daily at 07:00")
+    return history.run(job, moment + SECOND, duration_us=SECOND, waited_us=0, job=True, status="error", error=BOOM)
+
+
+def terminal(*arguments: str, path: Path, zone: str = "UTC") -> str:
+    """Run the command in another process, whose machine has a time zone."""
+    command = [sys.executable, "-m", "hassette_sync", *arguments, "--db", str(path)]
+    result = subprocess.run(
+        command, env={**os.environ, "TZ": zone}, capture_output=True, text=True, timeout=patience(30), check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", ""])
+def test_job_at_seven_is_shown_at_seven_in_the_terminal_of_any_machine(morning: tuple[Path, int], zone: str) -> None:
+    path, _ = morning
+    for command in ("runs", "errors", "sessions", "status"):
+        output = terminal(command, "--since", "2026-01-20", "--until", "2026-01-21", path=path, zone=zone)
+        assert re.search(r"Times:? +Europe/Berlin$", output, re.MULTILINE), command
+        if command != "sessions":
+            assert "2026" not in output or "20 Jan 2026 0" in output
+    listed = terminal("runs", "--since", "2026-01-20", path=path, zone=zone)
+    assert "20 Jan 2026 07:00:01" in listed or "20 Jan 07:00:01" in listed
+    assert "due 20 Jan" in listed
+    assert "07:00:00" in listed
+    (run,) = json.loads(terminal("runs", "--json", "--since", "2026-01-20", path=path, zone=zone))["runs"]
+    shown = terminal("show", run["id"], path=path, zone=zone)
+    assert "07:00:00" in shown
+    assert "Times      Europe/Berlin" in shown
+    status = json.loads(terminal("status", "--json", path=path, zone=zone))["status"]
+    assert (status["time_zone"]["name"], status["time_zone"]["source"]) == ("Europe/Berlin", "home")
+
+
+@pytest.mark.parametrize(
+    ("since", "count"), [("2026-01-20T06:59", 1), ("2026-01-20 07:00", 1), ("2026-01-20T07:01", 0)]
+)
+def test_since_is_read_in_the_time_zone_of_the_home(morning: tuple[Path, int], since: str, count: int) -> None:
+    path, _ = morning
+    found = json.loads(terminal("runs", "--json", "--since", since, "--until", "2026-01-20T08:00", path=path))
+    assert len(found["runs"]) == count
+
+
+async def test_pages_show_and_read_times_of_the_home(morning: tuple[Path, int], machine: str) -> None:
+    httpx = pytest.importorskip("httpx")
+    application = pytest.importorskip("hassette_sync.web.application", exc_type=ImportError)
+    path, _ = morning
+    asked = "since=2026-01-20T06:30&until=2026-01-20T07:30"
+    async with DataSyncService(path) as data:
+        transport = httpx.ASGITransport(app=application.create_app(data, WebSettings()))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8765") as client:
+            run_id = (await client.get(f"/api/runs?{asked}")).json()["runs"][0]["id"]
+            pages = {
+                name: (await client.get(name)).text
+                for name in (
+                    f"/?{asked}",
+                    f"/runs?{asked}",
+                    f"/errors?{asked}",
+                    f"/jobs?{asked}",
+                    f"/registrations/1?{asked}",
+                    f"/runs/{run_id}",
+                    "/errors/1",
+                    "/sessions",
+                )
+            }
+            overview = (await client.get(f"/api/overview?{asked}")).json()
+            status = (await client.get("/api/status")).json()
+    for name, page in pages.items():
+        assert "times in Europe/Berlin" in page, name
+        assert "T07:00:0" in page or name.startswith(("/jobs", "/sessions")), name
+    assert re.search(r"<text [^>]*>06:00</text>", pages[f"/?{asked}"]), "the axis has local hours"
+    assert "2026-01-20T07:00:00.000+01:00" in pages[f"/runs/{run_id}"]
+    assert overview["counts"]["error"] == 1
+    assert status["time_zone"] == {
+        "name": "Europe/Berlin",
+        "source": "home",
+        "utc_offset_us": BERLIN.utc_offset_us(status["at_us"]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("zone", "hour"), [("Asia/Kolkata", "06:30"), ("Asia/Kathmandu", "06:45"), ("America/St_Johns", "06:30")]
+)
+async def test_hours_of_a_zone_with_half_hours_have_their_local_times(
+    new_history: NewHistory, zone: str, hour: str
+) -> None:
+    httpx = pytest.importorskip("httpx")
+    application = pytest.importorskip("hassette_sync.web.application", exc_type=ImportError)
+    seven = at("2026-01-20T07:00", zone)
+    with new_history() as history:
+        _run_job_at(history, seven, zone)
+    async with DataSyncService(history.path) as data:
+        transport = httpx.ASGITransport(app=application.create_app(data, WebSettings()))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8765") as client:
+            page = (await client.get("/?since=2026-01-20T07:00&until=2026-01-20T07:30")).text
+    assert f"20 Jan 2026 {hour}: 1 run" in page or f"20 Jan {hour}: 1 run" in page
+    assert re.search(rf"<text [^>]*>{hour}</text>", page)
+
+
+def test_newest_known_time_zone_is_that_of_the_home(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - 3 * DAY, now_us - 2 * DAY, "clean", facts=facts(time_zone="Europe/Berlin"))
+        history.session(now_us - 2 * DAY, now_us - DAY, "clean", facts=facts(time_zone="Asia/Tokyo"))
+        history.session(now_us - DAY, now_us - HOUR, "crashed", facts="{damaged")
+        history.session(now_us - HOUR)
+    assert "Times      Asia/Tokyo" in terminal("status", path=history.path)
+
+
+@pytest.mark.parametrize("name", ["Mars/Olympus", "../../etc/passwd", "Europe", "x" * 5_000, "a\0b"])
+def test_unknown_time_zone_is_named_and_that_of_the_machine_is_used(
+    new_history: NewHistory, now_us: int, name: str
+) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR, facts=facts(time_zone=name))
+    output = terminal("status", path=history.path, zone="Asia/Tokyo")
+    assert "Times      JST, the time zone of this machine" in output
+    assert "This machine does not know the home's time zone" in output
+
+
+def test_history_without_a_time_zone_names_that_of_the_machine(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+    assert "Times      UTC, the time zone of this machine" in terminal("status", path=history.path)
+    assert "Times      UTC-03:00, the time zone" in terminal("status", path=history.path, zone="America/Sao_Paulo")
+
+
+NOON = at("2026-06-15T12:00")
+
+
+@pytest.mark.parametrize(
+    ("text", "local"),
+    [
+        ("07:00", "2026-06-15T07:00"),
+        ("7:05", "2026-06-15T07:05"),
+        ("07:00:30", "2026-06-15T07:00:30"),
+        ("12:00", "2026-06-15T12:00"),
+        ("12:01", "2026-06-14T12:01"),
+        ("now", "2026-06-15T12:00"),
+        ("today", "2026-06-15T00:00"),
+        ("Yesterday", "2026-06-14T00:00"),
+        ("yesterday 22:30", "2026-06-14T22:30"),
+        ("today 22:30", "2026-06-15T22:30"),
+        ("2026-01-31", "2026-01-31T00:00"),
+        ("2026-01-31 18:00", "2026-01-31T18:00"),
+        ("2026-01-31T17:00Z", "2026-01-31T18:00"),
+        ("2026-01-31T18:00+01:00", "2026-01-31T18:00"),
+        # The clocks go forward from 02:00 to 03:00, and back from 03:00 to 02:00.
+        ("2026-03-29T02:30", "2026-03-29T03:30"),
+        ("2026-10-25T02:30", "2026-10-25T02:30"),
+    ],
+)
+def test_local_times_are_read(machine: str, text: str, local: str) -> None:
+    assert parse_moment(text, at_us=NOON, home=BERLIN) == at(local)
+
+
+@pytest.mark.parametrize(
+    "text", ["25:00", "07:60", "7", "tomorrow", "yesterday 25:00", "12:00 today", "", ":", "today today"]
+)
+def test_invalid_time_of_day_is_refused(text: str) -> None:
+    with pytest.raises(BadQuestionError, match="time must be"):
+        parse_moment(text, at_us=NOON, home=BERLIN)
+
+
+def test_range_of_two_times_of_day_is_within_one_day() -> None:
+    now = at("2026-06-15T08:00")
+    asked = TimeRange.parse("07:00", "09:00", at_us=now, home=BERLIN)
+    assert (asked.since_us, asked.until_us) == (at("2026-06-15T07:00"), at("2026-06-15T09:00"))
+    night = TimeRange.parse("22:00", "06:00", at_us=now, home=BERLIN)
+    assert (night.since_us, night.until_us) == (at("2026-06-14T22:00"), at("2026-06-15T06:00"))
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
+def test_day_has_23_to_25_hours_when_the_clocks_change(zone: str) -> None:
+    home = HomeTime.named(zone)
+    lengths = set()
+    for days in range(365):
+        moment = at("2026-01-01T12:00", zone) + days * DAY
+        day = home.local(moment).date().isoformat()
+        begin = parse_moment(day, at_us=moment, home=home)
+        assert parse_moment("today", at_us=moment, home=home) == begin
+        assert home.local(begin).isoformat().startswith(f"{day}T00:00:00")
+        tomorrow = parse_moment(home.local(begin + 30 * HOUR).date().isoformat(), at_us=moment, home=home)
+        lengths.add((tomorrow - begin) // MINUTE)
+    change = {"Asia/Kolkata": 0, "Australia/Lord_Howe": 30}.get(zone, 60)
+    assert lengths == {24 * 60 - change, 24 * 60, 24 * 60 + change}
+
+
+def test_time_that_occurs_twice_has_the_short_name_of_the_zone() -> None:
+    first = at("2026-10-25T02:30")
+    shown = ShownTimes(BERLIN, first + 12 * HOUR)
+    assert [shown(first), shown(first + HOUR)] == ["02:30:00 CEST", "02:30:00 CET"]
+    assert shown(first + 2 * HOUR) == "03:30:00"
+
+
+def test_time_of_a_damaged_row_is_shown_as_a_number() -> None:
+    shown = ShownTimes(BERLIN, NOON)
+    for us in (2**63 - 1, -(2**63)):
+        assert shown(us) == shown.iso(us) == shown.day(us) == shown.clock(us) == f"{us} µs"
+    assert shown(NOON - 5 * MINUTE) == "11:55:00"
