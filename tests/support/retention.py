@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from hassette_store import DatabaseService, StoreSettings
+from hassette_store.clock.check import ClockCheck
 from hassette_store.file.writer import Writer
 from hassette_store.retention.retention import Retention, RetentionSchedule
 from support.rows import (
@@ -26,13 +27,14 @@ async def retention_of(
     clock: Clock,
     *,
     schedule: RetentionSchedule | None = None,
+    check: ClockCheck | None = None,
     trace: Callable[[str], None] | None = None,
     **settings: Any,
 ) -> AsyncGenerator[tuple[Retention, Writer]]:
     """Yield a retention with another connection to the store's file; ``trace`` receives its statements."""
     db = await Writer.open(store.path, synchronous="normal")
     await db.run(lambda raw: raw.set_trace_callback(trace))
-    retention = Retention(db, StoreSettings(**settings), clock.now_us, clock.monotonic, schedule=schedule)
+    retention = Retention(db, StoreSettings(**settings), clock.now_us, clock.monotonic, schedule=schedule, check=check)
     try:
         yield retention, db
     finally:
@@ -45,6 +47,13 @@ async def whole_pass(store: DatabaseService, clock: Clock, **options: Any) -> Re
         async for _ in retention.whole_pass():
             pass
     return retention
+
+
+async def due_pass(retention: Retention, clock: Clock) -> None:
+    """Move the clock to the next pass, and run this pass to its end."""
+    clock.advance(max(retention.schedule.interval_s, retention.schedule.first_pass_s))
+    while await retention.step() < retention.schedule.interval_s:
+        pass
 
 
 async def fill(store: DatabaseService, runs: list[Run]) -> None:

@@ -28,6 +28,10 @@ class Clock:
         self.us += int(seconds * 1e6)
         self.s += seconds
 
+    def step(self, seconds: float) -> None:
+        """Set the wall clock, as NTP or a user does. The monotonic clock does not move."""
+        self.us += int(seconds * 1e6)
+
 
 class MakeStore(Protocol):
     """Returns a store on a file, by default the test's file. The store is stopped after the test."""

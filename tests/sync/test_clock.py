@@ -99,3 +99,12 @@ def test_terminal_shows_runs_in_the_future_with_a_notice(
 
 async def test_correct_clock_gives_no_notice(data: DataSyncService) -> None:
     assert not [notice for notice in (await data.status()).notices if "clock" in notice]
+
+
+async def test_unconfirmed_clock_of_the_store_is_a_notice(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        history.db.execute("INSERT INTO store_state VALUES ('clock_expected_us', ?)", (now_us - 40 * DAY,))
+    async with DataSyncService(history.path) as data:
+        (notice,) = [notice for notice in (await data.status()).notices if "expected time" in notice]
+    assert notice.startswith("Hassette deletes no old runs at present")

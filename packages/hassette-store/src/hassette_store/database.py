@@ -7,14 +7,15 @@ import logging
 import os
 import socket
 import sqlite3
-import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Self
 
 from hassette_store import sessions
-from hassette_store.__about__ import __version__
+from hassette_store.clock.check import ClockCheck
+from hassette_store.clock.machine import running_s, wall_clock_us
+from hassette_store.clock.state import compare_clock_with_file, save_clock
 from hassette_store.errors import (
     CorruptDatabaseError,
     DatabaseAccessError,
@@ -22,7 +23,6 @@ from hassette_store.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from hassette_store.file.connections import SQLITE_WITHOUT_WAL_RESET_BUG
 from hassette_store.file.damage import is_damage, is_lost_schema
 from hassette_store.file.ownership import Ownership
 from hassette_store.file.schema import SCHEMA, Schema
@@ -48,11 +48,6 @@ _ROW_ERRORS = (
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
 )
-
-
-def wall_clock_us() -> int:
-    """Return the time in microseconds since the Unix epoch."""
-    return time.time_ns() // 1000
 
 
 class DatabaseService:
@@ -88,7 +83,7 @@ class DatabaseService:
         settings: StoreSettings | None = None,
         *,
         now_us: Callable[[], int] = wall_clock_us,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = running_s,
         retention_schedule: RetentionSchedule | None = None,
         schema: Schema = SCHEMA,
     ) -> None:
@@ -96,6 +91,7 @@ class DatabaseService:
         self.settings = settings or StoreSettings()
         self._now_us = now_us
         self._monotonic = monotonic
+        self._clock = ClockCheck(now_us, monotonic)
         self._retention_schedule = retention_schedule
         self._schema = schema
         self._db: Writer | None = None
@@ -168,6 +164,7 @@ class DatabaseService:
             self._now_us,
             self._monotonic,
             schedule=self._retention_schedule,
+            check=self._clock,
             groups_deleted=self._forget_groups,
         )
         try:
@@ -290,6 +287,8 @@ class DatabaseService:
         if not await self._resume_session(db, now_us):
             await db.script(sessions.CLOSE_CRASHED)
             row = await db.rows(sessions.INSERT_SESSION, (now_us, now_us, os.getpid(), socket.gethostname()))
+            if self._session is None:
+                await compare_clock_with_file(self._clock, db, int(row[0][0]))
             self._session = (int(row[0][0]), now_us)
         assert self._session is not None
         session_id = self._session[0]
@@ -302,7 +301,8 @@ class DatabaseService:
                 (event_id + number, session_id, now_us, incident.kind, str(self.path), incident.detail),
             )
         await db.rows(
-            "UPDATE sessions SET facts = json_patch(facts, ?) WHERE id = ?", (json.dumps(_facts()), session_id)
+            "UPDATE sessions SET facts = json_patch(facts, ?) WHERE id = ?",
+            (json.dumps(sessions.store_facts()), session_id),
         )
         self._last_heartbeat_s = self._monotonic()
 
@@ -368,6 +368,8 @@ class DatabaseService:
             assert self._session is not None
             process_ends = not self._will_restart
             await db.script(sessions.closing(self._session[0], self._now_us(), process_ends=process_ends))
+            self._clock.read()
+            await save_clock(self._clock, db)
             await db.rows("PRAGMA optimize")
         except sqlite3.Error as error:
             logger.warning(
@@ -391,10 +393,3 @@ class DatabaseService:
         self._damage = CorruptDatabaseError(self.path, error)
         self._damaged.set()
         return self._damage
-
-
-def _facts() -> dict[str, str]:
-    facts = {"hassette_store": __version__, "sqlite": sqlite3.sqlite_version}
-    if sqlite3.sqlite_version_info < SQLITE_WITHOUT_WAL_RESET_BUG:
-        facts["sqlite_note"] = "older than 3.51.3: no other program may write to the database"
-    return facts

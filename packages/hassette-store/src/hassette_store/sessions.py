@@ -1,7 +1,10 @@
 """SQL that opens, resumes and closes sessions, closes sessions that a crash left open, and retires registrations."""
 
+import sqlite3
 from typing import Final
 
+from hassette_store.__about__ import __version__
+from hassette_store.file.connections import SQLITE_WITHOUT_WAL_RESET_BUG
 from hassette_store.ids import first_id_sql, time_sql
 from hassette_store.kinds import KINDS, RunKind
 from hassette_store.periods import PERIODS_US
@@ -118,3 +121,11 @@ def closing(session_id: int, now_us: int, *, process_ends: bool) -> str:
     running = _COUNT_RUNNING_AS_FAILURES + _INTERRUPT_RUNS if process_ends else "DELETE FROM running_executions;"
     heartbeat = f"UPDATE sessions SET heartbeat_us = {now_us:d} WHERE id = {session_id:d};"
     return f"BEGIN IMMEDIATE;{heartbeat}{running}{_CLOSE}WHERE id = {session_id:d};COMMIT;"
+
+
+def store_facts() -> dict[str, str]:
+    """Return the facts that the store itself adds to a session."""
+    facts = {"hassette_store": __version__, "sqlite": sqlite3.sqlite_version}
+    if sqlite3.sqlite_version_info < SQLITE_WITHOUT_WAL_RESET_BUG:
+        facts["sqlite_note"] = "older than 3.51.3: no other program may write to the database"
+    return facts

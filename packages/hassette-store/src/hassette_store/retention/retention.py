@@ -8,6 +8,9 @@ A pass has these steps:
 3. If the pages in use still exceed the limit, it deletes the oldest successes early, then the oldest failures, then
    error groups without runs, then the oldest hours of statistics.
 4. It returns free pages to the file system.
+
+While the wall clock is not confirmed (`hassette_store.clock.check`), a pass deletes nothing by age: it has only the
+steps 3 and 4.
 """
 
 import contextlib
@@ -16,8 +19,11 @@ import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
+from hassette_store.clock.check import ClockCheck, Reading
+from hassette_store.clock.state import save_clock
 from hassette_store.file.connections import CHECKPOINT_PAGES
 from hassette_store.file.damage import is_lost_schema
 from hassette_store.file.writer import Writer
@@ -66,6 +72,7 @@ class Retention:
         now_us: Wall clock.
         monotonic: Monotonic clock, in seconds.
         schedule: When it runs, and how much one step may do.
+        check: Decides whether the wall clock is confirmed; by default, a new check of the two clocks.
         groups_deleted: Called in the writer's thread after error groups have been deleted.
     """
 
@@ -77,6 +84,7 @@ class Retention:
         monotonic: Callable[[], float] = time.monotonic,
         *,
         schedule: RetentionSchedule | None = None,
+        check: ClockCheck | None = None,
         groups_deleted: Callable[[], None] = lambda: None,
     ) -> None:
         self.schedule = schedule or RetentionSchedule()
@@ -84,10 +92,12 @@ class Retention:
         self._settings = settings
         self._now_us = now_us
         self._monotonic = monotonic
+        self._check = check or ClockCheck(now_us, monotonic)
         self._writer = PacedWriter(db, max_rows=self.schedule.max_rows)
         self._deletions = Deletions(self._writer, settings, groups_deleted)
         self._next_pass_s = monotonic() + self.schedule.first_pass_s
         self._pass: Steps | None = None
+        self._was_confirmed = True
 
     @property
     def changed_rows(self) -> int:
@@ -101,12 +111,13 @@ class Retention:
             sqlite3.DatabaseError: The file is damaged. If a step fails for another reason, such as a lock, the method
                 raises nothing, and the next pass continues.
         """
-        if self._pass is None:
-            wait_s = self._next_pass_s - self._monotonic()
-            if wait_s > 0:
-                return wait_s
-            self._pass = self.whole_pass()
         try:
+            reading = await self._read_clock()
+            if self._pass is None:
+                wait_s = self._next_pass_s - self._monotonic()
+                if wait_s > 0:
+                    return wait_s
+                self._pass = self._pass_at(reading)
             return max(_MIN_PAUSE_S, _PAUSE_FACTOR * await anext(self._pass))
         except StopAsyncIteration:
             pass
@@ -126,9 +137,33 @@ class Retention:
                 await self._pass.aclose()
             self._pass = None
 
-    def whole_pass(self) -> Steps:
-        """Run one pass. Yield the seconds that each step occupied the writer."""
-        return self.with_checkpoints(self._steps())
+    async def _read_clock(self) -> Reading:
+        reading = self._check.read()
+        if reading.step_us or reading.confirmed != self._was_confirmed:
+            # Without these values in the file, the next start would compare its clock with a time of the wrong clock.
+            await save_clock(self._check, self._db)
+        if reading.confirmed != self._was_confirmed:
+            self._was_confirmed = reading.confirmed
+            logger.warning(
+                "Wall clock is confirmed; the retention deletes old rows again"
+                if reading.confirmed
+                else "Wall clock is not confirmed; the retention deletes no rows by age",
+                extra={"time": f"{datetime.fromtimestamp(reading.now_us / 1e6, UTC):%Y-%m-%dT%H:%M:%SZ}"},
+            )
+        return reading
+
+    def _pass_at(self, reading: Reading) -> Steps:
+        if reading.confirmed:
+            return self.whole_pass(reading.now_us)
+        return self.with_checkpoints(self._within_size())
+
+    def whole_pass(self, now_us: int | None = None) -> Steps:
+        """Run one pass, also if the clock is not confirmed. Yield the seconds that each step occupied the writer.
+
+        Args:
+            now_us: The time by which rows are old; None for the wall clock.
+        """
+        return self.with_checkpoints(self._steps(self._now_us() if now_us is None else now_us))
 
     async def with_checkpoints(self, steps: Steps) -> Steps:
         """Run steps, with separate checkpoints between them.
@@ -159,8 +194,14 @@ class Retention:
         """Return free pages to the file system, some at a time."""
         return self._deletions.free_pages()
 
-    async def _steps(self) -> Steps:
-        settings, now_us, deletions = self._settings, self._now_us(), self._deletions
+    async def _within_size(self) -> Steps:
+        # The size limit needs no clock: it deletes the oldest rows, however old they are.
+        for steps in (self._deletions.find_newest(), self._shrink_to_size(), self._deletions.free_pages()):
+            async for took_s in steps:
+                yield took_s
+
+    async def _steps(self, now_us: int) -> Steps:
+        settings, deletions = self._settings, self._deletions
         async for took_s in deletions.find_newest():
             yield took_s
         end = await self._first_unused_id()

@@ -43,6 +43,9 @@ WHERE time_zone <> '' LIMIT 1
 FIRST_START = "SELECT started_us FROM sessions ORDER BY id LIMIT 1"
 """Start of the oldest known session."""
 
+EXPECTED_TIME = "SELECT value AS expected_us FROM store_state WHERE name = 'clock_expected_us'"
+"""The time that the store expected when it found that the clock is not confirmed. No row if the clock is confirmed."""
+
 _EVENT = "SELECT id, session_id, at_us, kind, subject, detail FROM lifecycle_events"
 
 LIFECYCLE = f"{_EVENT} WHERE id < :cursor AND id >= :first_id ORDER BY id DESC LIMIT :limit"

@@ -18,7 +18,7 @@ from hassette_sync.answers.sessions import LifecycleEvent, Session
 from hassette_sync.answers.values import Counts, Percentiles
 from hassette_sync.formatting import INCIDENT_LABELS, plural, replace_surrogates, rough_duration
 from hassette_sync.home_time import ShownTimes
-from hassette_sync.queries.sessions import SCHEMA_REVISION
+from hassette_sync.queries.sessions import EXPECTED_TIME, SCHEMA_REVISION
 from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.errors import error_groups_page
 from hassette_sync.questions.periods import newest_run_us, periods_of
@@ -58,12 +58,15 @@ async def status(transaction: ReadTransaction, path: Path, live: Live | None) ->
     last = await runs_page(transaction, RunFilter(), ever, limit=1)
     recent_incidents = await incidents(transaction)
     home = await home_time(transaction)
+    expected = await transaction.one(EXPECTED_TIME)
     return SystemStatus(
         path=replace_surrogates(str(path)),
         size_bytes=_size_of(path),
         schema_revision=str(revision[0]) if revision else "",
         sqlite_version=sqlite3.sqlite_version,
-        notices=_notices(newest, recent_incidents, newest_us, ShownTimes(home, at_us)),
+        notices=_notices(
+            newest, recent_incidents, newest_us, expected[0] if expected else None, ShownTimes(home, at_us)
+        ),
         incidents=recent_incidents,
         session=newest,
         last_run=last.runs[0] if last.runs else None,
@@ -88,7 +91,11 @@ def _size_of(path: Path) -> int:
 
 
 def _notices(
-    newest: Session | None, recent_incidents: tuple[LifecycleEvent, ...], newest_run_us: int, shown: ShownTimes
+    newest: Session | None,
+    recent_incidents: tuple[LifecycleEvent, ...],
+    newest_run_us: int,
+    expected_us: int | None,
+    shown: ShownTimes,
 ) -> tuple[str, ...]:
     at_us = shown.now_us
     notices = [
@@ -105,6 +112,12 @@ def _notices(
             f"The newest run has a time in the future ({shown(newest_run_us)}), because a clock was "
             f"ahead by {rough_duration(newest_run_us - at_us)} or more. A time range that ends now also includes "
             "runs with a future time."
+        )
+    if expected_us is not None:
+        notices.append(
+            "Hassette deletes no old runs at present, because the clock of its machine was set, or differs by more "
+            f"than a day from the expected time ({shown(expected_us)}). The deletion continues after at most six hours "
+            "without a step of the clock."
         )
     if newest is not None and newest.lost_runs:
         notices.append(

@@ -1,0 +1,1 @@
+"""Clocks of the store: reading them, and the check of the wall clock before a deletion."""

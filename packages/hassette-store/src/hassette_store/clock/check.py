@@ -1,0 +1,151 @@
+"""Check of the wall clock: a deletion by age needs a clock that is confirmed.
+
+A wall clock can be wrong. A board without a battery starts in 1970 or at the time of its last shutdown. An empty
+battery can give any year. NTP corrects the time some seconds or hours later. If the store deleted rows by such a clock,
+it would delete years of history within a minute.
+
+The clock is confirmed
+
+* at a start, if its time is within one day of the last confirmed time in the file, or if the file is new,
+* while it then moves like the monotonic clock,
+* after a step back to the time that it had before a wrong step,
+* after it has moved like the monotonic clock for ten minutes, if its time is within one day of the expected time,
+* after six hours without a step in all other cases, for example if the machine was off for forty days.
+
+Each step of more than two seconds ends the confirmation.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from hassette_store.periods import DAY_US, HOUR_US, SECOND_US
+
+_TOLERANCE_US: Final = 2 * SECOND_US
+# NTP speeds the clock up or slows it down by at most this share, without a step.
+_SLEWING: Final = 0.1
+EXPECTED_US: Final = "clock_expected_us"
+CANDIDATE_US: Final = "clock_candidate_us"
+CANDIDATE_S: Final = "clock_candidate_s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockRules:
+    """When a clock is confirmed.
+
+    Attributes:
+        near_us: A clock is near if it differs by at most this much from the expected time.
+        near_s: Seconds without a step after which a near clock is confirmed.
+        far_s: Seconds without a step after which any clock is confirmed.
+    """
+
+    near_us: int = DAY_US
+    near_s: float = 600.0
+    far_s: float = 6 * 3600.0
+
+
+class Reading(NamedTuple):
+    """A reading of the wall clock.
+
+    Attributes:
+        now_us: The time.
+        confirmed: Whether the clock is confirmed.
+        step_us: Size of the step since the previous reading: negative if the clock went back, 0 if it did not step.
+    """
+
+    now_us: int
+    confirmed: bool
+    step_us: int
+
+
+class ClockCheck:
+    """Compares the wall clock with the monotonic clock and with the times in the file.
+
+    Args:
+        now_us: Wall clock, in microseconds since the Unix epoch.
+        monotonic: Monotonic clock, in seconds.
+        rules: When the clock is confirmed.
+    """
+
+    def __init__(
+        self, now_us: Callable[[], int], monotonic: Callable[[], float], rules: ClockRules | None = None
+    ) -> None:
+        self._now_us = now_us
+        self._monotonic = monotonic
+        self._rules = rules or ClockRules()
+        self._last = self._both()
+        self._confirmed = True
+        # Wall clock minus monotonic clock at the last confirmed reading, in microseconds. At a start, the difference
+        # as it would be if no time had passed since the last confirmed time in the file.
+        self._expected_offset_us = self._offset_us()
+        self._steady_s = 0.0
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the last reading was confirmed."""
+        return self._confirmed
+
+    def compare_with_file(self, saved: Mapping[str, int], newest_us: int | None) -> None:
+        """Compare the clock with the times in the file. Call this at each start.
+
+        Args:
+            saved: The values that `saved` returned in the last session, as far as the file contains them.
+            newest_us: The newest time in the file before this session; None if the file has no earlier session.
+        """
+        self._last = now_us, monotonic_s = self._both()
+        expected_us = saved.get(EXPECTED_US, newest_us)
+        self._steady_s = 0.0
+        if expected_us is None:
+            self._confirmed, self._expected_offset_us = True, self._offset_us()
+            return
+        self._expected_offset_us = expected_us - round(monotonic_s * SECOND_US)
+        self._confirmed = self._is_near()
+        if self._confirmed:
+            self._expected_offset_us = self._offset_us()
+        elif -HOUR_US <= now_us - saved.get(CANDIDATE_US, 0) <= self._rules.near_us:
+            # The last session had the same clock, so its time without a step counts. The clock of a board without a
+            # battery can start up to an hour before the end of the last session.
+            self._steady_s = float(saved.get(CANDIDATE_S, 0))
+
+    def read(self) -> Reading:
+        """Read the clocks, and decide whether the wall clock is confirmed."""
+        before_us, before_s = self._last
+        self._last = now_us, monotonic_s = self._both()
+        passed_s = max(0.0, monotonic_s - before_s)
+        step_us = now_us - before_us - round(passed_s * SECOND_US)
+        if abs(step_us) <= _TOLERANCE_US + passed_s * _SLEWING * SECOND_US:
+            step_us = 0
+            self._steady_s += passed_s
+        else:
+            self._confirmed = False
+            self._steady_s = 0.0
+        if not self._confirmed:
+            needed_s = self._rules.near_s if self._is_near() else self._rules.far_s
+            self._confirmed = self._steady_s >= needed_s or abs(self._distance_us()) <= _TOLERANCE_US
+        if self._confirmed:
+            self._expected_offset_us = self._offset_us()
+        return Reading(now_us, self._confirmed, step_us)
+
+    def saved(self) -> dict[str, int]:
+        """Return the values to keep in the file for the next start.
+
+        With a confirmed clock there are none: the next start uses the newest time in the file.
+        """
+        if self._confirmed:
+            return {}
+        now_us, monotonic_s = self._last
+        expected_us = self._expected_offset_us + round(monotonic_s * SECOND_US)
+        return {EXPECTED_US: expected_us, CANDIDATE_US: now_us, CANDIDATE_S: int(self._steady_s)}
+
+    def _both(self) -> tuple[int, float]:
+        return self._now_us(), self._monotonic()
+
+    def _offset_us(self) -> int:
+        now_us, monotonic_s = self._last
+        return now_us - round(monotonic_s * SECOND_US)
+
+    def _distance_us(self) -> int:
+        return self._offset_us() - self._expected_offset_us
+
+    def _is_near(self) -> bool:
+        return abs(self._distance_us()) <= self._rules.near_us
