@@ -1,11 +1,147 @@
 """Fingerprints group failures with the same cause."""
 
+import base64
+import ipaddress
+import random
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hassette_store.writing.fingerprints import fingerprint, normalised
+from hassette_store.writing.fingerprints import fingerprint
+from hassette_store.writing.identifiers import normalised
 from support.rows import Failure, Frame
+
+OCCURRENCES = 500
+ULID = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def _hex(source: random.Random, digits: int) -> str:
+    return f"{source.getrandbits(4 * digits):0{digits}x}"
+
+
+def _mac(source: random.Random, separator: str, length: int = 6) -> str:
+    return separator.join(_hex(source, 2) for _ in range(length))
+
+
+def _moment(source: random.Random) -> datetime:
+    whole = datetime.fromtimestamp(source.randrange(0, 2_000_000_000), UTC)
+    return whole + timedelta(microseconds=source.choice((0, source.randrange(1_000_000))))
+
+
+def _uuid(source: random.Random) -> uuid.UUID:
+    return uuid.UUID(int=source.getrandbits(128))
+
+
+IDENTIFIERS: dict[str, Callable[[random.Random], object]] = {
+    "MAC address with colons": lambda r: _mac(r, ":"),
+    "MAC address with dashes": lambda r: _mac(r, "-").upper(),
+    "MAC address without separators": lambda r: _hex(r, 12),
+    "MAC address of a switch": lambda r: ".".join(_hex(r, 4) for _ in range(3)),
+    "Zigbee address with colons": lambda r: _mac(r, ":", 8),
+    "Zigbee address in upper case": lambda r: "0x" + _hex(r, 16).upper(),
+    "Zigbee address in lower case": lambda r: "0x" + _hex(r, 16),
+    "short address": lambda r: f"0x{r.getrandbits(16):04x}",
+    "negative address": lambda r: hex(-r.getrandbits(32)),
+    "UUID": _uuid,
+    "UUID in upper case and braces": lambda r: f"{{{str(_uuid(r)).upper()}}}",
+    "UUID without dashes": lambda r: _uuid(r).hex,
+    "UUID as a URN": lambda r: _uuid(r).urn,
+    "hash in upper case": lambda r: _hex(r, 40).upper(),
+    "short hash": lambda r: _hex(r, 8),
+    "IPv4 address with port": lambda r: f"{ipaddress.IPv4Address(r.getrandbits(32))}:{r.randrange(65536)}",
+    "IPv6 address": lambda r: ipaddress.IPv6Address(r.getrandbits(128)),
+    "compressed IPv6 address": lambda r: ipaddress.IPv6Address((0xFE80 << 112) | r.getrandbits(40)),
+    "IPv6 address with zone": lambda r: f"fe80::{_hex(r, 4)}%eth{r.randrange(9)}",
+    "IPv6 address with port": lambda r: f"[{ipaddress.IPv6Address(r.getrandbits(128)).exploded}]:{r.randrange(65536)}",
+    "temporary file": lambda r: f"/tmp/tmp{base64.b32encode(r.randbytes(5)).decode().lower()}/state.json",
+    "temporary file on a Mac": lambda r: f"/private/var/folders/{_hex(r, 2)}/{_hex(r, 9)}/T/x",
+    "temporary file on Windows": lambda r: rf"C:\Users\Eva Novak\AppData\Local\Temp\tmp{_hex(r, 6)}.json",
+    "new file next to its target": lambda r: f"/config/.storage/tmp{''.join(r.choices('abcxyz_019', k=8))}",
+    "number with sign": lambda r: r.randrange(-1_000, 1_000),
+    "number with plus": lambda r: f"{r.uniform(-1e3, 1e3):+.3f}",
+    "number with exponent": lambda r: r.choice((1, -1)) * 10 ** r.uniform(-300, 300),
+    "number with commas": lambda r: f"{r.randrange(10**9):,}",
+    "number with points": lambda r: f"{r.randrange(10**9):,}".replace(",", "."),
+    "number with spaces": lambda r: f"{r.randrange(10**9):,}".replace(",", "\N{NARROW NO-BREAK SPACE}"),
+    "Arabic number": lambda r: str(r.randrange(10**6)).translate({48 + n: 0x660 + n for n in range(10)}),
+    "Devanagari number": lambda r: str(r.randrange(10**6)).translate({48 + n: 0x966 + n for n in range(10)}),
+    "full-width number": lambda r: str(r.randrange(10**6)).translate({48 + n: 0xFF10 + n for n in range(10)}),
+    "duration with unit": lambda r: f"{r.random() * 1000:.1f}{r.choice((' ms', ' s', 'µs', ' minutes'))}",
+    "size with unit": lambda r: f"{r.random() * 1000:.1f} {r.choice(('B', 'kB', 'KiB', 'MB', 'GiB'))}",
+    "length of time": lambda r: timedelta(seconds=r.choice((1, 90_000, 10**7)) * r.random()),
+    "colour": lambda r: f"#{_hex(r, 6)}",
+    "date": lambda r: _moment(r).date(),
+    "time of day": lambda r: _moment(r).time(),
+    "ISO time": lambda r: _moment(r).isoformat(),
+    "ISO time in a zone": lambda r: _moment(r).astimezone(timezone(timedelta(hours=r.randrange(-11, 12)))),
+    "time on a twelve-hour clock": lambda r: f"{_moment(r):%I:%M %p}",
+    "time of an HTTP header": lambda r: f"{_moment(r):%a, %d %b %Y %H:%M:%S} GMT",
+    "time of the C library": lambda r: f"{_moment(r):%c}",
+    "seconds since 1970": lambda r: _moment(r).timestamp(),
+    "ULID": lambda r: "01" + "".join(r.choices(ULID, k=24)),
+    "ULID in lower case": lambda r: "01" + "".join(r.choices(ULID, k=24)).lower(),
+    "token in base 64": lambda r: base64.b64encode(r.randbytes(32)).decode(),
+    "URL-safe token in base 64": lambda r: base64.urlsafe_b64encode(r.randbytes(30)).decode(),
+    "web token": lambda r: ".".join(base64.urlsafe_b64encode(r.randbytes(30)).decode() for _ in range(3)),
+    "address of an object": lambda r: f"<Lamp object at {hex(r.getrandbits(47))}>",
+    "text": lambda r: repr("".join(r.choices("ab 'é\\\"", k=8))),
+    "bytes": lambda r: r.randbytes(12),
+    "bytes in pairs": lambda r: r.randbytes(r.randrange(4, 12)).hex(" "),
+    "list of numbers": lambda r: [r.randrange(999) for _ in range(r.randrange(1, 20))],
+    "list of texts": lambda r: [r.choice(("on", "off")) for _ in range(r.randrange(1, 20))],
+    "attributes": lambda r: {name: r.random() for name in r.sample(("x", "y", "hs", "ct"), k=r.randrange(1, 4))},
+    "entity id": lambda r: f"light.kitchen_{r.randrange(9)}",
+    "entity id with an address": lambda r: f"sensor.0x{_hex(r, 16)}_temperature",
+    "entity id with a number": lambda r: f"switch.{r.randrange(10**6)}",
+}
+
+
+@pytest.mark.parametrize("template", ["{}", "no answer from {}", "device {}: no answer", "({}) lost, retry in {} s"])
+@pytest.mark.parametrize("kind", IDENTIFIERS)
+def test_500_occurrences_of_one_error_form_one_group(kind: str, template: str) -> None:
+    source = random.Random(f"{kind} {template}")
+    identifier = IDENTIFIERS[kind]
+    messages = [template.format(identifier(source), source.randrange(100)) for _ in range(OCCURRENCES)]
+    assert len({fingerprint(Failure(message=message)) for message in messages}) == 1, set(map(normalised, messages))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "the facade of the decade was defaced",
+        "a bad bee, a dead cab and a faded bed",
+        "la façade du café décadé",
+        "can't read, isn't there, the users' lamps",
+        "ConfigEntryAuthFailed in HTTPSConnectionPool",
+        "motion_light_controller_restart is not allowed-in-this-mode",
+        "May and March are months, and the Sun is not Monday",
+        "std::bad_alloc",
+        "no answer: retry",
+    ],
+)
+def test_words_and_names_are_not_replaced(message: str) -> None:
+    assert normalised(message) == message
+
+
+@given(st.text(alphabet=st.sampled_from("0aAfFxX:.-_+/=#'\"\\ tmp١é\n"), max_size=500))
+def test_any_text_is_normalised(message: str) -> None:
+    assert len(normalised(message)) <= 200
+
+
+def test_recursion_forms_one_group_wherever_it_ends() -> None:
+    first, second = Frame("/config/apps/hall.py", 3, "even"), Frame("/config/apps/hall.py", 7, "odd")
+    even = Failure(type="RecursionError", frames=(first, second) * 16)
+    assert fingerprint(even) == fingerprint(even._replace(frames=(first, second) * 15 + (first,)))
+
+
+def test_numbered_names_of_compiled_code_form_one_group() -> None:
+    frames = [(Frame(f"<template {number}>", 1, "f"),) for number in range(3)]
+    assert len({fingerprint(Failure(frames=frame)) for frame in frames}) == 1
 
 
 @pytest.mark.parametrize(
@@ -63,4 +199,4 @@ def test_fingerprint_contains_its_version() -> None:
 
 
 def test_message_is_normalised_as_documented() -> None:
-    assert normalised("light.hall: 3 of 'x' at 0xff, deadbeef01 failed") == "#: # of # at #, # failed"
+    assert normalised("light.hall: 3 of 'x' at 0xff, deadbeef01 failed") == "# of # at # failed"
