@@ -1,5 +1,10 @@
 """Names and registrations with lone surrogates keep the same id in every session."""
 
+import gc
+import weakref
+
+import pytest
+
 from hassette_store import DatabaseService
 from hassette_store.writing.row_ids import NameIds, key_of
 from support.rows import Batch, Effects, Event, Job, Listener, LogLine, invocation
@@ -56,3 +61,31 @@ def test_number_of_a_name_that_was_not_stored_is_assigned_again() -> None:
 def test_natural_key_consists_of_clean_texts() -> None:
     assert key_of(Listener("x\ud800", topic="t\ud800")) == ("handler", "hall", "main", "x?", "t?")
     assert key_of(Job("x\ud800", app="\ud800")) == ("job", "?", "main", "x?")
+
+
+@pytest.mark.parametrize("retirement", ["never", "in the same batch", "in the next batch", "before the last run"])
+async def test_store_forgets_a_registration_that_another_has_replaced(store: DatabaseService, retirement: str) -> None:
+    made: list[weakref.ref[Listener]] = []
+    before: Listener | None = None
+    sequence = 0
+    for _ in range(20):
+        listener = Listener()
+        made.append(weakref.ref(listener))
+        sequence += 1
+        retired = (before,) if before is not None and retirement == "in the same batch" else ()
+        late = (invocation(10 * sequence, before),) if before is not None else ()
+        runs = (*late, invocation(10 * sequence + 1, listener))
+        await store.write(Batch(sequence, registered=(listener,), retired=retired, invocations=runs))
+        if retirement == "in the next batch" and before is not None:
+            sequence += 1
+            await store.write(Batch(sequence, retired=(before,)))
+        if retirement == "before the last run":
+            sequence += 1
+            await store.write(Batch(sequence, retired=(listener,)))
+            sequence += 1
+            await store.write(Batch(sequence, invocations=(invocation(10 * sequence, listener),)))
+        before = listener
+    before = None
+    del listener, late, runs, retired
+    gc.collect()
+    assert sum(ref() is not None for ref in made) <= 1

@@ -61,6 +61,9 @@ class NameIds(dict[str | None, int | None]):
 class RegistrationIds(dict[RegistrationRow, int]):
     """Ids by registration. The look-up first uses the registration object and, if that is new, its natural key.
 
+    The mapping contains the current registration object of each key only. An app may make and cancel a listener each
+    second, for years, and each time registers a new object.
+
     Args:
         known: Natural keys and ids in the file.
         pending: Registrations of this process that may be missing in the file. The next batch writes them.
@@ -91,15 +94,13 @@ class RegistrationIds(dict[RegistrationRow, int]):
             self._next += 1
             self._by_key[key] = id_
             self._added_keys.append(key)
-            self.new[id_] = registration
-        self[registration] = id_
-        self._added.append(registration)
+            self._make_current(registration, id_)
         return id_
 
     def register(self, registrations: Iterable[RegistrationRow]) -> None:
         """Mark registrations to be written with this batch."""
         for registration in (*self._pending, *registrations):
-            self.new[self[registration]] = registration
+            self._make_current(registration, self[registration])
 
     def retire(self, registrations: Iterable[RegistrationRow]) -> list[int]:
         """Return the ids of these registrations, except each id that a newer registration object uses."""
@@ -120,11 +121,14 @@ class RegistrationIds(dict[RegistrationRow, int]):
         """Keep the changes of the batch if it was stored; otherwise undo them."""
         if stored:
             self._pending = ()
+            replaced = [self._current[id_] for id_ in self.new if id_ in self._current]
             self._current.update(self.new)
             for registration in self._retired:
-                id_ = self.pop(registration, None)
-                if id_ is not None and self._current.get(id_) is registration:
-                    del self._current[id_]
+                if self._is_current(registration):
+                    del self._current[self[registration]]
+            for registration in (*replaced, *self._added, *self._retired):
+                if registration in self and not self._is_current(registration):
+                    del self[registration]
         else:
             for registration in chain(self._added, self._retired):
                 self.pop(registration, None)
@@ -133,3 +137,12 @@ class RegistrationIds(dict[RegistrationRow, int]):
             self._next -= len(self._added_keys)
         for changes in (self.new, self._added, self._added_keys, self._retired):
             changes.clear()
+
+    def _make_current(self, registration: RegistrationRow, id_: int) -> None:
+        self.new[id_] = registration
+        if registration not in self:
+            self[registration] = id_
+            self._added.append(registration)
+
+    def _is_current(self, registration: RegistrationRow) -> bool:
+        return self._current.get(self.get(registration, 0)) is registration
