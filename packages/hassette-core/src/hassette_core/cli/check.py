@@ -1,25 +1,38 @@
 """The command ``hassette check``."""
 
 import asyncio
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from hassette_core.apps import load_apps
+from hassette_core.apps import LoadedInstance, load_apps
+from hassette_core.checks import (
+    Finding,
+    HomeSnapshot,
+    Level,
+    Trial,
+    check_address,
+    check_source,
+    compare,
+    read_home,
+    start_apps,
+)
 from hassette_core.cli.options import FiniteRange, config_option
-from hassette_core.cli.process import ExitCode
+from hassette_core.cli.process import ExitCode, exit_code_for
 from hassette_core.config import HassetteConfig, load_config
-from hassette_core.errors import LinkError
+from hassette_core.errors import FatalError
 from hassette_core.framework import Hassette
 from hassette_core.installed import plugin_tables
-from hassette_core.link import HomeAssistantLink
 from hassette_core.redaction import Redaction
-from hassette_core.states import StateCache
+from hassette_executor import HassetteError
 
 
 @click.command()
 @config_option
-@click.option("--online", is_flag=True, help="Also connect to Home Assistant.")
+@click.option("--online", is_flag=True, help="Also compare the apps with the entities and services of Home Assistant.")
 @click.option(
     "--timeout",
     "timeout_s",
@@ -29,42 +42,115 @@ from hassette_core.states import StateCache
     metavar="SECONDS",
     help="Time limit for the connection.",
 )
-def check(file: Path, online: bool, timeout_s: float) -> int:
-    """Check the configuration and load every app.
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object to standard output.")
+def check(file: Path, online: bool, timeout_s: float, as_json: bool) -> int:
+    """Check the configuration, and start every app in a simulated home.
 
-    No app is started. An error names the file, the line, the key and the expected value.
+    The simulated home carries out no service call, so the apps change nothing in the real home. Each problem names
+    the file and line, or the key, and the expected value.
     """
-    config = load_config(file, plugin_tables=plugin_tables())
-    redact = Redaction(config.secrets)
-    loaded, failed = load_apps(config.apps, config.app_dir)
-    for app in loaded:
-        click.echo(f"ok      {app.app_key}.{app.instance}: {app.app_class.__name__}")
-    for app in failed:
-        click.echo(f"failed  {redact(str(app.error))}", err=True)
-    # Creating the framework starts nothing, but it parses the address, and each plugin checks its table.
-    Hassette(config)
-    if online:
-        click.echo(asyncio.run(_connect(config, timeout_s)))
-    if failed:
-        return ExitCode.USAGE
-    click.echo(f"{file} is valid: {len(loaded)} app instance{'' if len(loaded) == 1 else 's'}")
-    return ExitCode.OK
-
-
-async def _connect(config: HassetteConfig, timeout_s: float) -> str:
-    cache = StateCache()
-    link = HomeAssistantLink(config.home_assistant.url, config.require_token(), cache=cache, on_event=lambda _: None)
+    report = _Report(file, as_json=as_json)
     try:
-        async with link, asyncio.timeout(timeout_s):
-            await link.wait_ready()
-    except TimeoutError:
-        reason = (
-            "it is still starting, or its states are not loaded"
-            if link.connected
-            else link.problem or "it does not answer"
-        )
-        raise LinkError(
-            f"Home Assistant at {link.url} was not ready within {timeout_s:g} s: {reason}."
-            " Check that the address is right and that Home Assistant is running."
-        ) from None
-    return f"ok      Home Assistant {link.home_assistant_version} at {link.url}, {len(cache.states)} entities"
+        config = load_config(file, plugin_tables=plugin_tables())
+        report.redact = Redaction(config.secrets)
+        _check(config, report, timeout_s if online else None)
+    except HassetteError as error:
+        if not as_json:
+            raise
+        report.add([Finding(Level.FAILED, "", str(error))])
+        report.code = exit_code_for(error)
+    return report.finish()
+
+
+def _check(config: HassetteConfig, report: "_Report", timeout_s: float | None) -> None:
+    loaded, failed = load_apps(config.apps, config.app_dir)
+    subjects = [f"{app.app_key}.{app.instance}" if app.instance else app.app_key for app in failed]
+    load_failures = [
+        Finding(Level.FAILED, subject, str(app.error)) for subject, app in zip(subjects, failed, strict=True)
+    ]
+    classes = {app.app_key: app.app_class for app in loaded}
+    sources = {key: check_source(key, app_class, config.app_dir) for key, app_class in classes.items()}
+    try:
+        # Creating the framework starts nothing, but it parses the address, and each plugin checks its table.
+        Hassette(config)
+        home = None if timeout_s is None else asyncio.run(read_home(config, timeout_s))
+    except FatalError:
+        report.show_apps(loaded, load_failures)
+        raise
+    address = check_address(config.home_assistant.url) if home is None else []
+    trial = start_apps(config, sources, home) if loaded else Trial()
+    in_code = [finding for source in sources.values() for finding in source.findings]
+    # The start of an app fails at the same line if it reaches a fault that is known from the code.
+    known = {(finding.file, finding.line) for finding in in_code}
+    at_start = [finding for finding in trial.findings if (finding.file, finding.line) not in known]
+    compared = [] if home is None else compare(home, loaded, sources, trial)
+    report.show_apps(loaded, [*load_failures, *address, *in_code, *at_start, *compared])
+    report.show_home(home)
+
+
+class _Report:
+    """Collects the result of a check, and writes it as text or JSON.
+
+    Attributes:
+        redact: Masks secrets in the findings.
+        code: The exit code.
+    """
+
+    def __init__(self, file: Path, *, as_json: bool) -> None:
+        self.redact: Redaction = Redaction(())
+        self.code = ExitCode.OK
+        self._file = file
+        self._as_json = as_json
+        self._apps: list[dict[str, str]] = []
+        self._findings: list[Finding] = []
+        self._home: dict[str, Any] | None = None
+
+    def add(self, findings: Sequence[Finding]) -> None:
+        """Add findings, and write them to standard error unless the report is in JSON."""
+        for finding in findings:
+            shown = finding._replace(text=self.redact(finding.text))
+            self._findings.append(shown)
+            if not self._as_json:
+                click.echo(f"{finding.level:7} {shown}", err=True)
+            if finding.level is Level.FAILED:
+                self.code = ExitCode.USAGE
+
+    def show_apps(self, loaded: Sequence[LoadedInstance], findings: Sequence[Finding]) -> None:
+        """Add the apps and all findings. An instance without a failure is ``ok``."""
+        failed = {finding.subject for finding in findings if finding.level is Level.FAILED}
+        for app in loaded:
+            subject = f"{app.app_key}.{app.instance}"
+            status = "failed" if {subject, app.app_key} & failed else "ok"
+            self._apps.append(
+                {"app": app.app_key, "instance": app.instance, "class": app.app_class.__name__, "status": status}
+            )
+            if status == "ok" and not self._as_json:
+                click.echo(f"ok      {subject}: {app.app_class.__name__}")
+        self.add(findings)
+
+    def show_home(self, home: HomeSnapshot | None) -> None:
+        """Add the result of the connection to Home Assistant, if there was one."""
+        if home is None:
+            return
+        self._home = {"url": home.url, "version": home.version, "entities": len(home.states)}
+        if not self._as_json:
+            click.echo(f"ok      Home Assistant {home.version} at {home.url}, {len(home.states)} entities")
+
+    def finish(self) -> ExitCode:
+        """Write the end of the report, and return the exit code."""
+        if self._as_json:
+            report = {
+                "file": str(self._file),
+                "valid": self.code is ExitCode.OK,
+                "apps": self._apps,
+                "findings": [finding._asdict() for finding in self._findings],
+                "home_assistant": self._home,
+            }
+            click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        elif self.code is ExitCode.OK:
+            count, warnings = len(self._apps), len(self._findings)
+            click.echo(
+                f"{self._file} is valid: {count} app instance{'' if count == 1 else 's'}"
+                + (f", {warnings} warning{'' if warnings == 1 else 's'}" if warnings else "")
+            )
+        return self.code

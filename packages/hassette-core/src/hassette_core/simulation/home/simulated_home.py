@@ -1,6 +1,7 @@
 """`SimulatedHome`: a server with Home Assistant's API on a loopback port."""
 
 import asyncio
+from collections.abc import Callable
 from random import Random
 
 from aiohttp import web
@@ -44,6 +45,7 @@ class SimulatedHome(AsyncWithService):
         events_per_second: Additional state changes per second. They change the ten sensors ``sensor.load_1`` …
             ``sensor.load_10`` in turn.
         token: The access token that clients must send.
+        make_services: Creates the services of the home. By default these are the services of `SERVICES`.
 
     Attributes:
         name: ``simulated home``.
@@ -61,6 +63,7 @@ class SimulatedHome(AsyncWithService):
         speed: float = 60.0,
         events_per_second: float = 0.0,
         token: str = "simulated-home",  # noqa: S107  it only protects a loopback port of this process
+        make_services: Callable[[HomeCore], ServiceRegistry] = lambda core: ServiceRegistry(core, SERVICES),
     ) -> None:
         self.core = HomeCore(Random(f"ids {seed}"))  # noqa: S311  not used for secrets
         self.token = token
@@ -69,7 +72,7 @@ class SimulatedHome(AsyncWithService):
         self._speed = speed
         self._events_per_second = events_per_second
         self._state = "RUNNING"
-        self._services = ServiceRegistry(self.core, SERVICES)
+        self._services = make_services(self.core)
         self._clients: set[ClientConnection] = set()
         self._awake = asyncio.Event()
         self._awake.set()

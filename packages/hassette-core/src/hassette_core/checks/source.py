@@ -1,0 +1,324 @@
+"""Read the code of an app, and find names that do not exist, calls that are not awaited, and methods that never run."""
+
+import ast
+import difflib
+import inspect
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from hassette_core.api import Api
+from hassette_core.apps import App
+from hassette_core.bus import AppBus
+from hassette_core.checks.findings import Finding, Level, hint
+from hassette_core.scheduler import AppScheduler
+from hassette_core.states import States
+
+_COMPONENTS: dict[str, type] = {
+    "api": Api,
+    "bus": AppBus,
+    "scheduler": AppScheduler,
+    "states": States,
+    "logger": logging.Logger,
+}
+_INSTANCE_ATTRIBUTES = frozenset({*inspect.signature(cast("type[object]", App)).parameters, "logger"})
+_HOOKS = ("on_initialize", "on_shutdown", "on_error")
+_OTHER_FRAMEWORKS = {"initialize": "on_initialize", "terminate": "on_shutdown"}
+"""Methods that AppDaemon calls, and the methods of an `App` with the same purpose."""
+_APPDAEMON = {
+    "listen_state": "self.bus.on_state_change",
+    "listen_event": "self.bus.on_event",
+    "get_state": "self.states[…]",
+    "set_state": "self.api.set_state",
+    "call_service": "self.api.call_service",
+    "fire_event": "self.api.fire_event",
+    "turn_on": "self.api.call_service",
+    "turn_off": "self.api.call_service",
+    "toggle": "self.api.call_service",
+    "notify": "self.api.call_service",
+    "log": "self.logger.info",
+    "error": "self.logger.error",
+    "args": "self.config",
+}
+"""Attributes of an app in AppDaemon, and their replacements. `AppScheduler` has the methods ``run_…`` as well."""
+_CLOSE = 0.85
+"""Similarity (0 to 1) of a method's name with a hook's name from which the method is taken for a misspelt hook."""
+
+
+class EntityUse(NamedTuple):
+    """An entity id that is written in the code of an app, with its line."""
+
+    entity_id: str
+    line: int
+
+
+class ServiceUse(NamedTuple):
+    """A service call in the code of an app, with its line."""
+
+    domain: str
+    service: str
+    line: int
+
+
+class AppSource(NamedTuple):
+    """The result of reading the code of an app.
+
+    Attributes:
+        file: The file of the app's class.
+        findings: The problems in the code.
+        entities: The entity ids in the code.
+        created: The entity ids that the app creates with `Api.set_state`.
+        services: The service calls in the code.
+        reads_states: Whether the code reads states.
+        has_methods: Whether the class has methods.
+    """
+
+    file: str = ""
+    findings: tuple[Finding, ...] = ()
+    entities: tuple[EntityUse, ...] = ()
+    created: frozenset[str] = frozenset()
+    services: tuple[ServiceUse, ...] = ()
+    reads_states: bool = False
+    has_methods: bool = False
+
+
+def check_source(app_key: str, app_class: type[App[Any]], app_dir: Path) -> AppSource:
+    """Read the code of an app.
+
+    Only code in ``app_dir`` is read. Names are checked if the class and its base classes show all attributes: an
+    attribute that another library adds is unknown here.
+
+    Args:
+        app_key: The key of the app.
+        app_class: The class of the app.
+        app_dir: The directory of the apps' modules.
+    """
+    reader = _Reader(app_key, app_class)
+    for cls in app_class.__mro__:
+        if cls.__module__.startswith("hassette_core") or cls.__module__ in ("builtins", "typing"):
+            continue
+        file = _file_of(cls)
+        node = None if file is None or app_dir not in file.parents else _class_node(file, cls)
+        if file is None or node is None:
+            reader.complete = False  # a base class of another library, or a class without a file
+        else:
+            reader.add(file, node)
+    return reader.read()
+
+
+def _file_of(cls: type) -> Path | None:
+    try:
+        name = inspect.getsourcefile(cls)
+    except TypeError:  # a class that was created without a module
+        return None
+    return None if name is None else Path(name)
+
+
+def _class_node(file: Path, cls: type) -> ast.ClassDef | None:
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError):  # the file was removed or changed after its import
+        return None
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == cls.__name__]
+    return classes[-1] if classes else None
+
+
+class _Reader:
+    """Collects the findings in the classes of one app.
+
+    Attributes:
+        complete: Whether the code of all base classes is known.
+    """
+
+    def __init__(self, app_key: str, app_class: type[App[Any]]) -> None:
+        self.complete = True
+        self._app_key = app_key
+        self._app_class = app_class
+        self._classes: list[tuple[str, ast.ClassDef]] = []
+        self._findings: list[Finding] = []
+        self._entities: list[EntityUse] = []
+        self._created: set[str] = set()
+        self._services: list[ServiceUse] = []
+        self._reads_states = False
+        self._components = dict(_COMPONENTS)
+        config_class = app_class.config_class()
+        self._config_names = {*config_class.model_fields, *dir(config_class)}
+        self._any_config = config_class.model_config.get("extra") == "allow"
+
+    def add(self, file: Path, node: ast.ClassDef) -> None:
+        self._classes.append((str(file), node))
+
+    def read(self) -> AppSource:
+        nodes = [node for _, node in self._classes]
+        assigned = {name for node in nodes for name in _assigned_attributes(node)}
+        used = {name for node in nodes for name in _used_attributes(node)}
+        for name in assigned & self._components.keys():
+            del self._components[name]  # the app has replaced it by an object of its choice
+        self._any_config = self._any_config or "config" in assigned
+        known = {*dir(self._app_class), *_INSTANCE_ATTRIBUTES, *assigned}
+        dynamic = any(_has_dynamic_attributes(node) for node in nodes)
+        unknown_allowed = not self.complete or dynamic or hasattr(self._app_class, "__getattr__")
+        for file, node in self._classes:
+            for function, self_name in _methods(node):
+                self._check_hook(file, function, used)
+                for item in ast.walk(function):
+                    self._check_node(file, item, self_name, None if unknown_allowed else known)
+        return AppSource(
+            self._classes[0][0] if self._classes else "",
+            tuple(self._findings),
+            tuple(self._entities),
+            frozenset(self._created),
+            tuple(self._services),
+            self._reads_states,
+            any(True for node in nodes for _ in _methods(node)),
+        )
+
+    def _add(self, text: str, file: str, line: int, level: Level = Level.FAILED) -> None:
+        self._findings.append(Finding(level, self._app_key, f"app {self._app_key}: {text}", file, line))
+
+    def _check_hook(self, file: str, function: ast.FunctionDef | ast.AsyncFunctionDef, used: set[str]) -> None:
+        name = function.name
+        if name in used or hasattr(App, name):
+            return
+        hook = _OTHER_FRAMEWORKS.get(name)
+        if hook is None:
+            close = difflib.get_close_matches(name, _HOOKS, n=1, cutoff=_CLOSE)
+            hook = close[0] if close else None
+        if hook is not None and not any(hook in vars(cls) for cls in self._app_class.__mro__[:-1] if cls is not App):
+            self._add(f"no code calls the method {name}; did you mean {hook!r}?", file, function.lineno)
+
+    def _check_node(self, file: str, node: ast.AST, self_name: str, known: set[str] | None) -> None:
+        match node:
+            case ast.Attribute(value=ast.Name(id=owner), attr=name, ctx=ast.Load()) if owner == self_name:
+                self._reads_states = self._reads_states or name == "states"
+                if known is not None and name not in known:
+                    self._add(f"self.{name} does not exist{self._replacement(name, known)}", file, node.lineno)
+            case ast.Attribute(value=ast.Attribute(value=ast.Name(id=owner), attr=part), attr=name) if (
+                owner == self_name
+            ):
+                self._check_member(file, node.lineno, part, name)
+            case ast.Expr(value=ast.Call(func=function)) if (text := self._coroutine(function, self_name)) is not None:
+                self._add(
+                    f"{text}(…) has no effect, because it is not awaited: write await {text}(…)", file, node.lineno
+                )
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(value=ast.Name(id=owner), attr=part), attr=name)) if (
+                owner == self_name and part in self._components
+            ):
+                self._collect_uses(part, name, node)
+            case ast.Subscript(value=ast.Attribute(value=ast.Name(id=owner), attr="states"), slice=index) if (
+                owner == self_name and "states" in self._components
+            ):
+                self._collect_entities(index)
+            case _:
+                pass
+
+    def _check_member(self, file: str, line: int, part: str, name: str) -> None:
+        if part == "config":
+            if not self._any_config and name not in self._config_names:
+                fields = self._app_class.config_class().model_fields
+                suggestion = hint(name, fields, "self.config.{}")
+                self._add(f"self.config.{name} does not exist{suggestion}", file, line)
+        elif (component := self._components.get(part)) is not None and not hasattr(component, name):
+            if part == "logger" and name in vars(logging.getLogger()):
+                return  # an attribute that a logger has only as an object
+            suggestion = hint(name, (each for each in dir(component) if not each.startswith("_")), f"self.{part}.{{}}")
+            self._add(f"self.{part}.{name} does not exist{suggestion}", file, line)
+
+    def _replacement(self, name: str, known: set[str]) -> str:
+        if name in _APPDAEMON:
+            return f"; use {_APPDAEMON[name]}"
+        if hasattr(AppScheduler, name):
+            return f"; use self.scheduler.{name}"
+        return hint(name, (each for each in known if not each.startswith("__")), "self.{}")
+
+    def _coroutine(self, function: ast.expr, self_name: str) -> str | None:
+        """Return the text of the called method if it is a coroutine function, else None."""
+        match function:
+            case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner == self_name:
+                found = inspect.getattr_static(self._app_class, name, None)
+                return f"self.{name}" if inspect.iscoroutinefunction(found) else None
+            case ast.Attribute(value=ast.Attribute(value=ast.Name(id=owner), attr=part), attr=name) if (
+                owner == self_name and part in self._components
+            ):
+                found = getattr(self._components[part], name, None)
+                return f"self.{part}.{name}" if inspect.iscoroutinefunction(found) else None
+            case _:
+                return None
+
+    def _collect_uses(self, part: str, name: str, call: ast.Call) -> None:
+        if part == "states" and name == "get" and call.args:
+            self._collect_entities(call.args[0])
+        elif part == "bus" and name in ("on_state_change", "on_attribute_change") and len(call.args) > 1:
+            self._collect_entities(call.args[1])
+        elif part == "api":
+            texts = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
+            if name == "set_state" and texts and isinstance(texts[0], str):
+                self._created.add(texts[0])
+            elif name == "get_state" and call.args:
+                self._reads_states = True
+                self._collect_entities(call.args[0])
+            elif name == "call_service":
+                for keyword in call.keywords:
+                    if keyword.arg in ("target", "entity_id"):
+                        self._collect_entities(keyword.value)
+                match texts:
+                    case [str() as domain, str() as service, *_]:
+                        self._services.append(ServiceUse(domain, service, call.lineno))
+                    case _:
+                        pass
+
+    def _collect_entities(self, value: ast.expr) -> None:
+        match value:
+            case ast.Constant(value=str() as text) if "*" not in text and "?" not in text and "[" not in text:
+                self._entities.append(EntityUse(text, value.lineno))
+            case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items):
+                for item in items:
+                    self._collect_entities(item)
+            case ast.Dict(keys=keys, values=values):
+                for key, item in zip(keys, values, strict=True):
+                    if isinstance(key, ast.Constant) and key.value == "entity_id":
+                        self._collect_entities(item)
+            case _:
+                pass
+
+
+def _methods(node: ast.ClassDef) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, str]]:
+    """Yield the methods of a class, with the name of the first parameter (``self``)."""
+    for item in node.body:
+        if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef):
+            decorators = {decorator.id for decorator in item.decorator_list if isinstance(decorator, ast.Name)}
+            parameters = [*item.args.posonlyargs, *item.args.args]
+            if parameters and not decorators & {"staticmethod", "classmethod"}:
+                yield item, parameters[0].arg
+
+
+def _assigned_attributes(node: ast.ClassDef) -> Iterator[str]:
+    for function, self_name in _methods(node):
+        for item in ast.walk(function):
+            match item:
+                case ast.Attribute(value=ast.Name(id=owner), attr=name, ctx=ast.Store()) if owner == self_name:
+                    yield name
+                case ast.Call(func=ast.Name(id="hasattr" | "getattr"), args=[_, ast.Constant(value=str() as name), *_]):
+                    yield name  # the code expects that the attribute may not exist
+                case _:
+                    pass
+    for item in node.body:
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+            yield item.target.id
+
+
+def _used_attributes(node: ast.ClassDef) -> Iterator[str]:
+    for item in ast.walk(node):
+        if isinstance(item, ast.Attribute) and isinstance(item.ctx, ast.Load):
+            yield item.attr
+        elif isinstance(item, ast.Constant) and isinstance(item.value, str):
+            yield item.value  # for example getattr(self, "initialize")
+
+
+def _has_dynamic_attributes(node: ast.ClassDef) -> bool:
+    return any(
+        (isinstance(item, ast.Name) and item.id in ("setattr", "vars"))
+        or (isinstance(item, ast.Attribute) and item.attr in ("__dict__", "__setattr__"))
+        for item in ast.walk(node)
+    )

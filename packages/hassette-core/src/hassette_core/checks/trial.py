@@ -1,0 +1,238 @@
+"""Start the apps in a simulated home, to find faults that only the start shows."""
+
+import asyncio
+import gc
+import logging
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+from pydantic import SecretStr
+
+from hassette_core.checks.findings import Finding, Level
+from hassette_core.checks.home import HomeSnapshot
+from hassette_core.checks.source import AppSource
+from hassette_core.config import HassetteConfig
+from hassette_core.config.model import HomeAssistantSettings
+from hassette_core.errors import RegistrationError, UnknownEntityError
+from hassette_core.framework import Hassette
+from hassette_core.simulation.home import SimulatedHome
+from hassette_core.simulation.home.core import HomeContext, HomeCore, Json
+from hassette_core.simulation.home.services import ServiceRegistry
+
+LIMIT_S = 45.0
+"""Seconds for the start and the stop of all apps. ``on_initialize`` has a shorter time limit, but it can block."""
+_STATE_CHANGED = "state_changed."
+
+
+class Trial(NamedTuple):
+    """The result of starting the apps in a simulated home.
+
+    Attributes:
+        findings: The apps that failed, and the reasons.
+        topics: The entity ids and globs of all listeners for state changes, each with its instance.
+        entities: The entities in the simulated home after the start, with those that the apps created.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    topics: tuple[tuple[str, str], ...] = ()
+    entities: frozenset[str] = frozenset()
+
+
+def start_apps(
+    config: HassetteConfig,
+    sources: Mapping[str, AppSource],
+    home: HomeSnapshot | None,
+    *,
+    limit_s: float = LIMIT_S,
+) -> Trial:
+    """Start all apps in a simulated home, stop them, and return the failures.
+
+    The simulated home accepts each service call and carries out none, and it contains the entities of the real home if
+    they are known. So the apps cannot change the real home. Their other code runs as usual.
+
+    The apps run in a thread, because an app may block the event loop.
+
+    Args:
+        config: The configuration of the apps.
+        sources: The code of the apps, by app key.
+        home: The real home. None if it is not known.
+        limit_s: Time limit, in seconds.
+    """
+    results: list[Trial] = []
+
+    def run() -> None:
+        try:
+            results.append(asyncio.run(_start(config, sources, home)))
+        except BaseException as error:  # noqa: BLE001  code of an app may end the event loop with any exception
+            results.append(_broken(error, config.app_dir))
+
+    thread = threading.Thread(target=run, name="trial start of the apps", daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    if results:
+        return results[0]
+    frame = sys._current_frames().get(thread.ident or 0)  # pyright: ignore[reportPrivateUsage]
+    return Trial((_stuck(frame, config.app_dir, limit_s),))
+
+
+class _AcceptingServices(ServiceRegistry):
+    """Services that accept each call and do nothing."""
+
+    def __init__(self, core: HomeCore, descriptions: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__(core, {})
+        self._descriptions = descriptions
+
+    def has(self, domain: str, service: str) -> bool:
+        return True
+
+    def describe(self) -> dict[str, Json]:
+        return {domain: dict(services) for domain, services in self._descriptions.items()}
+
+    def call(
+        self, domain: str, service: str, data: Json, context: HomeContext, *, return_response: bool = False
+    ) -> Any:
+        return {} if return_response else None
+
+
+class _Collector(logging.Handler):
+    """Keeps the exceptions that the framework and asyncio log."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.causes: dict[str, BaseException] = {}
+        self.unnoticed: list[BaseException] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None:
+            return
+        if record.name == "asyncio":
+            self.unnoticed.append(error)
+        elif isinstance(app := vars(record).get("app"), str):
+            self.causes[app] = error
+
+
+async def _start(config: HassetteConfig, sources: Mapping[str, AppSource], home: HomeSnapshot | None) -> Trial:
+    collector = _Collector()
+    root = logging.getLogger()
+    root.addHandler(collector)
+    services: Mapping[str, Mapping[str, Any]] = {} if home is None else home.services
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", RuntimeWarning)
+            async with SimulatedHome(speed=0, make_services=lambda core: _AcceptingServices(core, services)) as place:
+                place.core.states.clear()
+                if home is not None:
+                    place.core.states.update({entity_id: dict(state) for entity_id, state in home.states.items()})
+                settings = HomeAssistantSettings(url=place.url, token=SecretStr(place.token))
+                # model_copy does not read the environment, which could contain the address of the real home.
+                async with Hassette(config.model_copy(update={"home_assistant": settings}), plugins=False) as hassette:
+                    await hassette.wait_ready()
+                    findings = _failures(hassette, config, sources, collector, known_home=home is not None)
+                    topics = _topics(hassette)
+                    entities = frozenset(place.core.states)
+            gc.collect()  # asyncio reports an exception that no code has read when it deletes the task
+            for error in collector.unnoticed:
+                findings.append(_background_failure(error, config.app_dir))
+            findings += [
+                Finding(Level.FAILED, "apps", f"{warning.message}; write await before the call")
+                for warning in caught
+                if "was never awaited" in str(warning.message)
+            ]
+    finally:
+        root.removeHandler(collector)
+    return Trial(tuple(findings), topics, entities)
+
+
+def _failures(
+    hassette: Hassette,
+    config: HassetteConfig,
+    sources: Mapping[str, AppSource],
+    collector: _Collector,
+    *,
+    known_home: bool,
+) -> list[Finding]:
+    busy = {registration.registration.app for registration in _registered(hassette)}
+    findings: list[Finding] = []
+    for status in hassette.apps.statuses:
+        source = sources.get(status.app_key)
+        if source is None:
+            continue  # the app could not be loaded; the caller has reported this
+        if status.status == "failed":
+            cause = collector.causes.get(status.subject)
+            file, line = _place(cause, config.app_dir)
+            if not known_home and _may_need_states(cause, source):
+                text = (
+                    f"app {status.subject}: {status.detail}. Use --online to start the app with the states of the home"
+                )
+                findings.append(Finding(Level.WARNING, status.subject, text, file, line))
+            else:
+                findings.append(
+                    Finding(Level.FAILED, status.subject, f"app {status.subject}: {status.detail}", file, line)
+                )
+        elif status.app_key not in busy and source.has_methods and not source.findings:
+            text = f"app {status.subject}: it has methods, but its on_initialize registers no listener and no job"
+            findings.append(Finding(Level.WARNING, status.subject, text, source.file))
+    return findings
+
+
+def _registered(hassette: Hassette) -> list[Any]:
+    return [*hassette.bus.roster.entries(), *hassette.scheduler.roster.entries()]
+
+
+def _topics(hassette: Hassette) -> tuple[tuple[str, str], ...]:
+    found: list[tuple[str, str]] = []
+    for listener in hassette.bus.roster.entries():
+        registration = listener.registration
+        if registration.topic.startswith(_STATE_CHANGED):
+            # The topic is state_changed.<domain>.<name>, and the name of an attribute may follow.
+            domain, name = registration.topic.removeprefix(_STATE_CHANGED).split(".")[:2]
+            found.append((f"{registration.app}.{registration.instance}", f"{domain}.{name}"))
+    return tuple(dict.fromkeys(found))
+
+
+def _may_need_states(cause: BaseException | None, source: AppSource) -> bool:
+    """Return whether the failure may come from the missing states of the home."""
+    if isinstance(cause, UnknownEntityError):
+        return True
+    if not source.reads_states or isinstance(cause, RegistrationError):
+        return False
+    if isinstance(cause, AttributeError):
+        return cause.obj is None  # for example states.get("light.hall").state
+    return isinstance(cause, TypeError | ValueError | LookupError)
+
+
+def _place(error: BaseException | None, app_dir: Path) -> tuple[str, int]:
+    """Return file and line of the app's code that raised an exception. The line is 0 if it was other code."""
+    if error is None:
+        return "", 0
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if app_dir in Path(frame.filename).parents:
+            return frame.filename, frame.lineno or 0
+    return "", 0
+
+
+def _background_failure(error: BaseException, app_dir: Path) -> Finding:
+    text = f"apps: a task failed, and no code read its exception: {type(error).__name__}: {error}"
+    return Finding(Level.FAILED, "apps", text, *_place(error, app_dir))
+
+
+def _broken(error: BaseException, app_dir: Path) -> Trial:
+    text = f"apps: their start ended with {type(error).__name__}: {error}"
+    return Trial((Finding(Level.FAILED, "apps", text, *_place(error, app_dir)),))
+
+
+def _stuck(frame: FrameType | None, app_dir: Path, limit_s: float) -> Finding:
+    file, line = "", 0
+    for each in reversed(traceback.extract_stack(frame)):
+        if app_dir in Path(each.filename).parents:
+            file, line = each.filename, each.lineno or 0
+            break
+    text = f"apps: their start did not end within {limit_s:g} s; this code blocks the event loop"
+    return Finding(Level.FAILED, "apps", text, file, line)

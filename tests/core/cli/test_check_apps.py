@@ -1,0 +1,380 @@
+"""``hassette check`` names the faults of an app that otherwise show only in the real home."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hassette_core.cli.main import execute
+from hassette_core.simulation.home import SimulatedHome
+from support.waiting import patience
+
+CONFIG = """
+[apps.hall]
+module = "hall"
+class = "Hall"
+"""
+HEAD = """import asyncio
+from hassette_core import App, AppConfig
+
+class Settings(AppConfig):
+    light: str = "light.kitchen"
+
+class Hall(App[Settings]):
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in os.environ:
+        if name.upper().startswith("HASSETTE__"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", "a-token")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "apps").mkdir()
+    (tmp_path / "hassette.toml").write_text(CONFIG)
+    return tmp_path
+
+
+def write_app(folder: Path, body: str) -> None:
+    (folder / "apps" / "hall.py").write_text(HEAD + "\n".join(f"    {line}" for line in body.strip().splitlines()))
+
+
+def check(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, dict[str, Any]]:
+    code = execute(["check", "--json", *options])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def texts(report: dict[str, Any], level: str = "failed") -> str:
+    return "\n".join(finding["text"] for finding in report["findings"] if finding["level"] == level)
+
+
+REGISTER = """
+async def on_initialize(self):
+    self.bus.on_state_change(self.on_motion, "binary_sensor.hall_motion", name="first")
+"""
+# Each case: the code of the app, with the comment "here" on the line of the fault, and a part of the finding's text.
+BROKEN = {
+    "method_that_only_appdaemon_calls": ("def initialize(self):  # here\n    pass", "did you mean 'on_initialize'?"),
+    "second_method_that_only_appdaemon_calls": (
+        f"{REGISTER}async def on_motion(self):\n    pass\ndef terminate(self):  # here\n    pass",
+        "no code calls the method terminate; did you mean 'on_shutdown'?",
+    ),
+    "misspelt_hook": ("async def on_initialise(self):  # here\n    pass", "did you mean 'on_initialize'?"),
+    "misspelt_schedule": (
+        """
+async def on_initialize(self):
+    self.scheduler.run_dialy(self.act)  # here
+async def act(self):
+    pass
+""",
+        "self.scheduler.run_dialy does not exist; did you mean 'self.scheduler.run_daily'?",
+    ),
+    "misspelt_call_in_a_handler": (
+        f"{REGISTER}async def on_motion(self):\n    await self.api.call_servce('light', 'turn_on')  # here",
+        "did you mean 'self.api.call_service'?",
+    ),
+    "misspelt_setting": (
+        f"{REGISTER}async def on_motion(self):\n    print(self.config.lihgt)  # here",
+        "self.config.lihgt does not exist; did you mean 'self.config.light'?",
+    ),
+    "misspelt_handler": (
+        """
+async def on_initialize(self):
+    self.bus.on_state_change(self.on_moton, "light.hall")  # here
+async def on_motion(self):
+    pass
+""",
+        "self.on_moton does not exist; did you mean 'self.on_motion'?",
+    ),
+    "method_of_appdaemon": (
+        f"{REGISTER}def on_motion(self):\n    self.turn_on('light.hall')  # here",
+        "self.turn_on does not exist; use self.api.call_service",
+    ),
+    "call_that_is_not_awaited": (
+        f"{REGISTER}async def on_motion(self):\n    self.api.call_service('light', 'turn_on')  # here",
+        "self.api.call_service(…) has no effect, because it is not awaited",
+    ),
+    "own_method_that_is_not_awaited": (
+        f"{REGISTER}async def on_motion(self):\n    self.greet()  # here\nasync def greet(self):\n    pass",
+        "self.greet(…) has no effect, because it is not awaited",
+    ),
+    "two_listeners_of_one_name": (
+        f"""{REGISTER}
+    self.bus.on_state_change(self.on_motion, "binary_sensor.hall_motion", name="first")  # here
+async def on_motion(self):
+    pass
+""",
+        "already has a listener named 'first'",
+    ),
+    "two_jobs_of_one_name": (
+        """
+async def on_initialize(self):
+    self.scheduler.run_every(self.act, 60, name="again")
+    self.scheduler.run_every(self.act, 90, name="again")  # here
+async def act(self):
+    pass
+""",
+        "already has a job named 'again'",
+    ),
+    "wrong_cron_expression": (
+        """
+async def on_initialize(self):
+    self.scheduler.run_cron(self.act, "61 * * * *")  # here
+async def act(self):
+    pass
+""",
+        "'61 * * * *'",
+    ),
+    "start_that_raises": (
+        "async def on_initialize(self):\n    raise ValueError('no such lamp')  # here",
+        "ValueError: no such lamp",
+    ),
+    "task_that_fails": (
+        """
+async def on_initialize(self):
+    asyncio.create_task(self.work())
+    await asyncio.sleep(0)
+async def work(self):
+    raise ValueError("no such lamp")  # here
+""",
+        "a task failed, and no code read its exception: ValueError: no such lamp",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_check_names_the_fault_and_its_line(folder: Path, capsys: pytest.CaptureFixture[str], case: str) -> None:
+    body, words = BROKEN[case]
+    write_app(folder, body)
+    file = folder / "apps" / "hall.py"
+    (line,) = (number for number, text in enumerate(file.read_text().splitlines(), 1) if text.endswith("# here"))
+    code, report = check(capsys)
+    assert code == 2
+    (finding,) = (finding for finding in report["findings"] if finding["level"] == "failed")
+    assert words in finding["text"]
+    assert (finding["file"], finding["line"]) == (str(file), line)
+    assert report["valid"] is False
+
+
+FINE = {
+    "attributes_that_the_app_assigns": """
+count: int = 0
+async def on_initialize(self):
+    self.lamp = self.config.light
+    self.bus.on_state_change(self.on_motion, "binary_sensor.hall_motion")
+    self.scheduler.run_daily(self.on_motion, "07:00")
+async def on_motion(self):
+    self.count += 1
+    self.logger.info("%s", self.lamp)
+    self.logger.handlers
+    self.helper(1)
+    if hasattr(self, "optional"):
+        self.optional
+    light = self.states.get(self.lamp)
+    await self.api.call_service("light", "turn_on", target=self.lamp)
+def helper(self, number):
+    return number
+@staticmethod
+def static(value):
+    return value.anything
+@property
+def setup(self):
+    return 1
+""",
+    "attributes_that_only_the_running_app_knows": """
+def __getattr__(self, name):
+    return name
+async def on_initialize(self):
+    self.bus.on_event(self.on_motion, "x")
+async def on_motion(self):
+    return self.anything
+""",
+    "method_named_initialize_that_is_called": """
+async def on_initialize(self):
+    self.initialize()
+    self.bus.on_event(self.on_motion, "x")
+def initialize(self):
+    pass
+async def on_motion(self):
+    pass
+""",
+    "service_of_an_unknown_integration": """
+async def on_initialize(self):
+    await self.api.call_service("notify", "mobile_app_phone", message="started")
+    answer = await self.api.call_service("weather", "get_forecasts", target="weather.x", return_response=True)
+    self.bus.on_event(self.on_motion, "x")
+async def on_motion(self):
+    pass
+""",
+}
+
+
+@pytest.mark.parametrize("case", FINE)
+def test_check_finds_nothing_in_a_correct_app(folder: Path, capsys: pytest.CaptureFixture[str], case: str) -> None:
+    write_app(folder, FINE[case])
+    code, report = check(capsys)
+    assert (code, report["findings"]) == (0, [])
+    assert report["apps"] == [{"app": "hall", "instance": "hall", "class": "Hall", "status": "ok"}]
+    assert report["valid"] is True
+
+
+def test_start_that_needs_a_state_is_only_a_warning_without_the_home(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_app(folder, "async def on_initialize(self):\n    print(float(self.states.get('sensor.x').state))")
+    code, report = check(capsys)
+    assert code == 0
+    assert "Use --online to start the app with the states of the home" in texts(report, "warning")
+
+
+def test_app_that_registers_nothing_is_a_warning(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_app(folder, "async def begin(self):\n    pass")
+    code, report = check(capsys)
+    assert code == 0
+    assert "its on_initialize registers no listener and no job" in texts(report, "warning")
+
+
+def test_check_reports_secrets_as_masks(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_app(folder, "async def on_initialize(self):\n    raise ValueError(f'bad {self.config.password}')")
+    source = (folder / "apps" / "hall.py").read_text()
+    (folder / "apps" / "hall.py").write_text(source.replace("    light: str", "    password: str\n    light: str"))
+    (folder / "hassette.toml").write_text(f'{CONFIG}config.password = "hunter22"\n')
+    assert execute(["check"]) == 2
+    assert "ValueError: bad •••" in capsys.readouterr().err
+
+
+def test_app_that_blocks_the_event_loop_ends_the_check_with_its_line(folder: Path) -> None:
+    write_app(folder, "async def on_initialize(self):\n    import threading\n    threading.Event().wait()")
+    program = (
+        "from pathlib import Path\n"
+        "from hassette_core.apps import load_apps\n"
+        "from hassette_core.checks import check_source, start_apps\n"
+        "from hassette_core.config import load_config\n"
+        "config = load_config(Path('hassette.toml'))\n"
+        "loaded, _ = load_apps(config.apps, config.app_dir)\n"
+        "sources = {app.app_key: check_source(app.app_key, app.app_class, config.app_dir) for app in loaded}\n"
+        "print(*start_apps(config, sources, None, limit_s=2).findings)\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=patience(30)
+    )
+    assert "this code blocks the event loop" in answer.stdout, answer.stderr
+    assert f"(line 10 of {folder}/apps/hall.py)" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("url", "level", "words"),
+    [
+        (
+            "http://ha.local:8123/lovelace/0",
+            "failed",
+            "must be the address without the path of a page: 'http://ha.local:8123'",
+        ),
+        ("http://ha.local:8123/dashboard-main", "failed", "without the path of a page"),
+        ("https://example.org/home/", "failed", "without the path of a page"),
+        ("https://example.org/ha", "warning", "has the path '/ha'"),
+    ],
+)
+def test_address_with_a_path_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, url: str, level: str, words: str
+) -> None:
+    (folder / "hassette.toml").write_text("")
+    monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__URL", url)
+    code, report = check(capsys)
+    assert code == (2 if level == "failed" else 0)
+    assert words in texts(report, level)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://ha.local:8123", "http://ha.local:8123/", "http://x/api", "http://supervisor/core"]
+)
+def test_address_without_the_path_of_a_page_is_valid(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    (folder / "hassette.toml").write_text("")
+    monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__URL", url)
+    assert check(capsys) == (
+        0,
+        {"file": "hassette.toml", "valid": True, "apps": [], "findings": [], "home_assistant": None},
+    )
+
+
+def test_wrong_configuration_is_reported_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "hassette.toml").write_text("[hassette]\nlog_levle = 'info'\n")
+    code, report = check(capsys)
+    assert code == 2
+    assert "log_levle" in texts(report)
+
+
+USES_THE_HOME = """
+async def on_initialize(self):
+    self.bus.on_state_change(self.act, "binary_sensor.hall_moton")
+    self.bus.on_state_change(self.act, "light.*")
+    self.bus.on_state_change(self.act, "lihgt.*", name="wrong")
+    await self.api.set_state("sensor.made_here", 1)
+    self.bus.on_state_change(self.act, "sensor.made_here", name="made")
+    self.start = float(self.states["sensor.bathroom_humidity"].state)
+async def act(self):
+    await self.api.call_service("light", "turn_onn", target="light.kitchn")
+    await self.api.call_service("light", "turn_on", target=["light.kitchen", "light.hal"])
+    print(self.states["sun.moon"])
+"""
+
+
+async def test_check_online_names_entities_and_services_that_the_home_does_not_have(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_app(folder, USES_THE_HOME)
+    (folder / "hassette.toml").write_text(f'{CONFIG}config.light = "light.kitchenn"\n')
+    async with SimulatedHome(speed=0) as home:
+        before = dict(home.core.states)
+        monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__URL", home.url)
+        monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", home.token)
+        assert "sensor.bathroom_humidity" in home.core.states
+        code, report = await asyncio.to_thread(check, capsys, "--online")
+        assert home.core.states == before, "the check changed the home"
+    assert code == 2
+    assert report["home_assistant"]["entities"] == len(before)
+    found = texts(report)
+    for name in (
+        "'binary_sensor.hall_moton'; did you mean 'binary_sensor.hall_motion'?",
+        "'light.turn_onn'; did you mean 'light.turn_on'?",
+        "'light.kitchn'; did you mean 'light.kitchen'?",
+        "'light.hal'; did you mean 'light.hall'?",
+        "'sun.moon'",
+        "'light.kitchenn', the value of config.light; did you mean 'light.kitchen'?",
+    ):
+        assert f"Home Assistant has no {'service' if 'turn_onn' in name else 'entity'} {name}" in found
+    assert len(found.splitlines()) == 6
+    assert "no entity of Home Assistant matches 'lihgt.*'" in texts(report, "warning")
+
+
+READS_STATES = """
+async def on_initialize(self):
+    print(self.states["light.bedroom"].state)
+    self.states["light.nowhere"]
+"""
+
+
+async def test_check_online_starts_the_apps_with_the_states_of_the_home(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_app(folder, READS_STATES)
+    async with SimulatedHome(speed=0) as home:
+        monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__URL", home.url)
+        monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", home.token)
+        code, report = await asyncio.to_thread(check_without_output, capsys)
+    assert code == 2
+    assert "light.nowhere" in texts(report)
+
+
+def check_without_output(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+    code = execute(["check", "--json", "--online"])
+    output = capsys.readouterr().out
+    return code, json.loads(output[output.index("{") :])
