@@ -8,6 +8,7 @@ import pytest
 
 from hassette_sync.queries import errors, registrations, runs, sessions, statistics
 from hassette_sync.queries.statistics import DAILY, HOURLY
+from hassette_sync.search import SQL_FUNCTION, search_form
 
 LARGE = (
     "handler_invocations",
@@ -40,7 +41,7 @@ PARAMETERS = {
     "kind": "handler",
     "entity": "light.hall",
     "error_group_id": 1,
-    "text": "%x%",
+    "text": "x",
     "context_id": "c",
     "contexts": "[]",
     "app": None,
@@ -67,6 +68,7 @@ STATISTICS = {
 
 def _plan(path: Path, statement: str) -> list[str]:
     db = sqlite3.connect(path)
+    db.create_function(SQL_FUNCTION, 1, search_form, deterministic=True)
     try:
         return [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", PARAMETERS)]
     finally:

@@ -21,6 +21,7 @@ from hassette_sync.errors import (
     SyncError,
 )
 from hassette_sync.queries.sessions import SCHEMA_REVISION
+from hassette_sync.search import SQL_FUNCTION, search_form
 from hassette_sync.time_range import now_us
 
 # SQLite checks the deadline after this many steps of its virtual machine. With this number, a statement stops within a
@@ -288,6 +289,7 @@ async def _connect(path: Path, open_file: OpenFile) -> tuple[aiosqlite.Connectio
             return sqlite3.connect(":memory:", check_same_thread=False)
         unchanging = isinstance(connection, ImmutableFileConnection)
         connection.row_factory = sqlite3.Row
+        connection.create_function(SQL_FUNCTION, 1, search_form, deterministic=True)
         # An invalid byte in one text must not make the other values of the row unreadable.
         connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         return connection

@@ -4,6 +4,7 @@
 
 from hassette_store.periods import SECOND_US
 from hassette_sync.queries.kinds import KIND, LISTENS_TO, union_sql
+from hassette_sync.queries.texts import form_sql
 
 # Each start sets the retired_us of all registrations to the end of the last session, until the apps register again.
 # Older frameworks set it during their stop, some seconds before that end. Take the newest session in which an app
@@ -24,6 +25,15 @@ WHERE (:kind IS NULL OR {KIND} = :kind) AND (:app IS NULL OR app = :app)
 ORDER BY app, instance, name, topic
 """
 """Handlers and jobs, ordered by name. A home has hundreds of them."""
+
+APP_OF_NAME = f"""
+SELECT app FROM registrations WHERE app = :app
+UNION ALL
+SELECT app FROM registrations
+WHERE NOT EXISTS (SELECT 1 FROM registrations WHERE app = :app) AND {form_sql("app")} = {form_sql(":app")}
+LIMIT 1
+"""
+"""Key of the app with a name. Without an app of exactly this name, its case does not matter."""
 
 REGISTRATION = f"""
 SELECT id, {KIND} AS kind, app, instance, name, {LISTENS_TO}, handler, {_RETIRED}, settings,

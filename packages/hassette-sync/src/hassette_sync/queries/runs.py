@@ -14,6 +14,7 @@ from hassette_sync.queries.kinds import (
     trigger_joins_sql,
     union_sql,
 )
+from hassette_sync.queries.texts import contains_sql, form_sql
 
 _COLUMNS = f"""
     page.id, page.kind, page.registration_id, page.session_id, statuses.name AS status,
@@ -49,6 +50,14 @@ NEWEST_ID = (
 )
 """Id of the newest run, or 0 if there are no runs."""
 
+# Names are searched in the form of the file and in the form of the pages, which leave out the instance ``default``.
+_REGISTRATION_TEXTS = (
+    "app || '.' || instance || '.' || name",
+    "app || '.' || name",
+    "handler",
+    "coalesce(topic, schedule)",
+)
+
 CONDITIONS = {
     "registration": "registration_id = :registration_id",
     "registrations": "registration_id IN (SELECT value FROM json_each(:registrations))",
@@ -60,26 +69,35 @@ CONDITIONS = {
     "min_duration": "duration_us >= :min_duration_us",
     "max_duration": "duration_us <= :max_duration_us",
     "kind": "kind = :kind",
-    "entity": "entity_id IN (SELECT id FROM names WHERE name = :entity)",
+    # Without an entity of exactly this name, the case of the name does not matter.
+    "entity": f"""entity_id IN (
+        SELECT id FROM names WHERE name = :entity
+        UNION ALL
+        SELECT id FROM names
+        WHERE NOT EXISTS (SELECT 1 FROM names WHERE name = :entity) AND {form_sql("name")} = {form_sql(":entity")})
+    """,
     "error_group": (
         "id IN (SELECT run_id FROM failures WHERE error_group_id = :error_group_id AND run_id < :cursor "
         "AND run_id >= :first_id)"
     ),
-    "text": """(
+    "text": f"""(
         registration_id IN (
             SELECT id FROM registrations
-            WHERE app || '.' || instance || '.' || name LIKE :text ESCAPE '\\' OR handler LIKE :text ESCAPE '\\'
-               OR topic LIKE :text ESCAPE '\\')
-        OR entity_id IN (SELECT id FROM names WHERE name LIKE :text ESCAPE '\\')
-        OR event_type_id IN (SELECT id FROM names WHERE name LIKE :text ESCAPE '\\')
+            WHERE {" OR ".join(contains_sql(text) for text in _REGISTRATION_TEXTS)})
+        OR entity_id IN (SELECT id FROM names WHERE {contains_sql("name")})
+        OR event_type_id IN (SELECT id FROM names WHERE {contains_sql("name")})
         OR id IN (
-            SELECT run_id FROM failures JOIN error_groups ON error_groups.id = error_group_id
+            SELECT run_id FROM failures
             WHERE run_id >= :first_id AND run_id < :cursor
-              AND (type LIKE :text ESCAPE '\\'
-                   OR coalesce(failures.message, error_groups.message) LIKE :text ESCAPE '\\')))
+              AND (error_group_id IN (SELECT id FROM error_groups WHERE {contains_sql("type")})
+                   OR (message IS NULL
+                       AND error_group_id IN (SELECT id FROM error_groups WHERE {contains_sql("message")}))
+                   OR {contains_sql("message")})))
     """,
 }
-"""Conditions of the filters on runs. The text filter searches names, topics, entities, event types and errors."""
+"""Conditions of the filters on runs. The text filter searches names, topics, schedules, entities,
+event types and errors. It compares the message of an error group only once, and not for each of its failures.
+"""
 
 
 # Without other conditions, read only the newest failures of the group, which may have many thousands. With other

@@ -29,7 +29,7 @@ from hassette_sync.questions.rows import (
     registration_ref,
     sum_of,
 )
-from hassette_sync.questions.runs import check_kind
+from hassette_sync.questions.runs import check_kind, known_app
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import Periods, TimeRange
 
@@ -56,6 +56,7 @@ async def registration_list(
     within: Parameters = {"first": periods.first, "last": periods.last}
     percentiles = await transaction.all(statistics_sql(periods.unit).percentiles_by_registration, within)
     ranks = {row["registration_id"]: row for row in percentiles}
+    app = await known_app(transaction, app) if app is not None else None
     rows = await transaction.all(queries.REGISTRATIONS, {"kind": kind, "app": app})
     listed = [row for row in rows if retired or row["retired_us"] is None][:_MAX_LISTED]
     return Registrations(

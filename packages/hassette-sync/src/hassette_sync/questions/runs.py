@@ -10,13 +10,15 @@ from hassette_store.kinds import KINDS
 from hassette_store.statuses import FAILED_STATUSES, STATUS_NAMES, STATUS_NUMBERS
 from hassette_sync.answers.runs import Facet, LogLine, Run, RunDetail, RunFacets, RunsPage, ServiceCall
 from hassette_sync.errors import BadQuestionError, NotFoundError
+from hassette_sync.formatting import replace_surrogates
 from hassette_sync.queries import runs as queries
-from hassette_sync.queries.registrations import REGISTRATIONS
+from hassette_sync.queries.registrations import APP_OF_NAME, REGISTRATIONS
 from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, id_below
 from hassette_sync.questions.periods import periods_of, resolve
 from hassette_sync.questions.rows import counts_of, run_of, sum_of
 from hassette_sync.reader import Parameters, ReadTransaction
+from hassette_sync.search import search_form
 from hassette_sync.time_range import TimeRange
 
 # A selection is one registration, one status, or both. One statement reads the runs of each selection through an index,
@@ -24,6 +26,8 @@ from hassette_sync.time_range import TimeRange
 # this limit, one scan of all ids is faster.
 _MAX_SELECTIONS = 60
 _MAX_RELATED = 50
+MAX_TEXT = 200
+"""Maximum number of characters of a text filter."""
 
 
 def check_kind(kind: str | None) -> None:
@@ -47,8 +51,10 @@ class RunFilter:
         kind: ``handler`` or ``job``.
         status: ``success``, ``error``, ``cancelled``, ``timed_out`` or ``interrupted``; ``failed`` means ``error``,
             ``timed_out`` or ``interrupted``.
-        text: Text within the app, name, topic, entity, event type or error message. Case does not matter.
-        entity_id: Entity of the event.
+        text: Text within the app, name, topic, schedule, entity, event type or error message, at most 200 characters.
+            Case and the form of Unicode do not matter (`hassette_sync.search.search_form`).
+        entity_id: Entity of the event. Case matters only if entities differ by nothing else. The same applies to
+            ``app``.
         session_id: Session in which the run ended.
         error_group_id: Error group of the failure.
         min_duration_us: Minimum duration in microseconds.
@@ -70,7 +76,21 @@ class RunFilter:
         known = (*STATUS_NAMES, "failed")
         if self.status is not None and self.status not in known:
             raise BadQuestionError(f"status must be one of {', '.join(known)}, got {self.status!r}.")
+        if self.text is not None and len(self.text) > MAX_TEXT:
+            raise BadQuestionError(f"text must have at most {MAX_TEXT} characters, got {len(self.text)}.")
         check_kind(self.kind)
+
+
+def _search_text(text: str | None) -> str | None:
+    """Return the form of a text that is searched, or None if nothing of it is left."""
+    return search_form(replace_surrogates(text.strip())) or None if text else None
+
+
+async def known_app(transaction: ReadTransaction, app: str) -> str:
+    """Return the key of the app that a filter names: exactly this key, or else one that differs only by its case."""
+    app = replace_surrogates(app)
+    row = await transaction.one(APP_OF_NAME, {"app": app})
+    return row["app"] if row is not None else app
 
 
 async def runs_page(
@@ -109,8 +129,8 @@ def _conditions(run_filter: RunFilter, parameters: Parameters) -> list[str]:
     """Return the names of the conditions that apply to all selections. Add their values to ``parameters``."""
     values = {
         ("kind", "kind"): run_filter.kind,
-        ("text", "text"): f"%{_escaped(run_filter.text)}%" if run_filter.text else None,
-        ("entity", "entity"): run_filter.entity_id,
+        ("text", "text"): _search_text(run_filter.text),
+        ("entity", "entity"): replace_surrogates(run_filter.entity_id) if run_filter.entity_id is not None else None,
         ("session", "session_id"): run_filter.session_id,
         ("error_group", "error_group_id"): run_filter.error_group_id,
         ("min_duration", "min_duration_us"): run_filter.min_duration_us,
@@ -121,15 +141,12 @@ def _conditions(run_filter: RunFilter, parameters: Parameters) -> list[str]:
     return [condition for condition, _ in given]
 
 
-def _escaped(text: str) -> str:
-    return text.strip()[:200].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
 async def _selections(transaction: ReadTransaction, run_filter: RunFilter) -> list[tuple[list[str], Parameters]]:
     """Return the conditions and parameters of each selection: one for each registration and status."""
     registrations: list[int | None] = [run_filter.registration_id]
     if run_filter.registration_id is None and run_filter.app is not None:
-        rows = await transaction.all(REGISTRATIONS, {"kind": None, "app": run_filter.app})
+        app = await known_app(transaction, run_filter.app)
+        rows = await transaction.all(REGISTRATIONS, {"kind": None, "app": app})
         registrations = [row["id"] for row in rows]
     statuses: list[str | None] = list(FAILED_STATUSES) if run_filter.status == "failed" else [run_filter.status]
     if len(registrations) * len(statuses) > _MAX_SELECTIONS:

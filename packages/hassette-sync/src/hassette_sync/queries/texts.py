@@ -1,0 +1,14 @@
+"""SQL fragments that compare texts in the form of `hassette_sync.search.search_form`."""
+
+from hassette_sync.search import SQL_FUNCTION
+
+
+def form_sql(text: str) -> str:
+    """Return the search form of an SQL expression."""
+    # As bytes, an invalid text of a damaged file reaches the function, too.
+    return f"{SQL_FUNCTION}(CAST({text} AS BLOB))"
+
+
+def contains_sql(text: str) -> str:
+    """Return the condition that a text contains ``:text``, which must have the search form."""
+    return f"instr({form_sql(text)}, :text) > 0"
