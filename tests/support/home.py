@@ -27,6 +27,10 @@ def due_after_noon(record: Any) -> timedelta:
 class Home:
     """The parts that run handlers and jobs, for tests of bus, scheduler and apps.
 
+    Args:
+        now: The start of the clock.
+        time_zone: The home's time zone.
+
     Attributes:
         clock: The clock of bus and scheduler. It moves only in `pass_time`.
         sink: The records.
@@ -35,14 +39,14 @@ class Home:
         scheduler: The scheduler of the app instance ``app.one``.
     """
 
-    def __init__(self) -> None:
-        self.clock = ManualClock(NOON)
+    def __init__(self, now: datetime = NOON, time_zone: str = "Europe/Berlin") -> None:
+        self.clock = ManualClock(now)
         self.sink = MemorySink()
         self.executor = CommandExecutor(self.sink)
         self.states: dict[str, State] = {}
         self.bus_service = BusService(self.executor, states=self.states, clock=self.clock, grace_s=0.05)
         self.scheduler_service = SchedulerService(
-            self.executor, clock=self.clock, time_zone=ZoneInfo("Europe/Berlin"), grace_s=0.05
+            self.executor, clock=self.clock, time_zone=ZoneInfo(time_zone), grace_s=0.05
         )
         self.bus = AppBus(self.bus_service, "app", "one")
         self.scheduler = AppScheduler(self.scheduler_service, "app", "one")

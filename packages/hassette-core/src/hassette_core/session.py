@@ -170,7 +170,9 @@ class HomeFacts(AsyncWithService):
     def _record(self, home: HomeConfiguration) -> None:
         self._executor.set_session_facts(home_assistant=home.version, time_zone=self._time_zone or home.time_zone)
         zone = None if self._time_zone else self._zone_of(home)
-        self._scheduler.set_place(time_zone=zone, latitude=home.latitude, longitude=home.longitude)
+        self._scheduler.set_place(
+            time_zone=zone, latitude=home.latitude, longitude=home.longitude, elevation=home.elevation
+        )
 
     def _zone_of(self, home: HomeConfiguration) -> tzinfo | None:
         try:

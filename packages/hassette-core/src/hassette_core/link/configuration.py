@@ -30,8 +30,14 @@ class HomeConfiguration(NamedTuple):
     state: str
 
     def updated(self, changes: Mapping[str, Any]) -> "HomeConfiguration":
-        """Return the configuration with the changes of a ``core_config_updated`` event."""
-        return self._replace(**{name: changes[name] for name in self._fields if name in changes})
+        """Return the configuration with the changes of a ``core_config_updated`` event.
+
+        If a change has an unexpected type, none is applied. The next connection reads the whole configuration.
+        """
+        try:
+            return parse_configuration({**self._asdict(), **changes})
+        except UnexpectedAnswerError:
+            return self  # one odd event must not end the connection
 
 
 def parse_configuration(raw: object) -> HomeConfiguration:

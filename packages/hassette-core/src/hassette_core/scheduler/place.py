@@ -14,11 +14,13 @@ class Place:
         zone: The time zone.
         latitude: In degrees, north positive; None while unknown.
         longitude: In degrees, east positive; None while unknown.
+        elevation: In metres above sea level. From a higher place, the sun rises earlier and sets later.
     """
 
     zone: tzinfo
     latitude: float | None = None
     longitude: float | None = None
+    elevation: float = 0.0
 
     def moment(self, local: datetime) -> datetime:
         """Return the moment (UTC) at which local clocks show the given time.

@@ -5,19 +5,17 @@ does not affect an interval. A *calendar* rule describes times of the wall clock
 place changes, the timetable evaluates all calendar rules again.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from itertools import islice, pairwise, takewhile
 from typing import ClassVar, Literal, Protocol
 
-from astral import Observer
-from astral.sun import sunrise, sunset
 from cronsim import CronSim, CronSimError
 
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import describe_duration
 from hassette_core.scheduler.place import Place, at_time
+from hassette_core.scheduler.sun import crossings
 
 _DAY = timedelta(days=1)
 MAX_DARK_DAYS = 400
@@ -209,7 +207,10 @@ class Cron:
 
 @dataclass(frozen=True, slots=True)
 class Sun:
-    """Sunrise or sunset, on every day on which the sun rises or sets.
+    """Sunrise or sunset, once on every local day on which the sun rises or sets.
+
+    At high latitudes, the sun may set shortly after midnight and again shortly before the next midnight. The job then
+    runs at the first sunset of the day. The day of an event decides, also if the offset moves the run to another day.
 
     Attributes:
         event: ``sunrise`` or ``sunset``.
@@ -236,18 +237,16 @@ class Sun:
         """Return the first run after a moment; None if the location is unknown, or the sun does not rise or set."""
         if place.latitude is None or place.longitude is None:
             return None
-        # The UTC date of a sunset may be the day before or after the local date, depending on the longitude. So the
-        # search starts two days early. The results are in order, so the first result after the moment is correct.
-        for found in self._all(moment - self.offset - 2 * _DAY, place.latitude, place.longitude):
-            if found > moment:
-                return found
+        last_day = None
+        # Begin two days early, because the event before decides whether an event is the first one of its day.
+        since = moment - self.offset - 2 * _DAY
+        for crossing in crossings(since, place.latitude, place.longitude, place.elevation):
+            if crossing.at - since > MAX_DARK_DAYS * _DAY:
+                return None
+            if crossing.rising != (self.event == "sunrise"):
+                continue
+            day = crossing.at.astimezone(place.zone).date()
+            if day != last_day and crossing.at + self.offset > moment:
+                return crossing.at + self.offset
+            last_day = day
         return None
-
-    def _all(self, since: datetime, latitude: float, longitude: float) -> Iterator[datetime]:
-        observer = Observer(latitude, longitude)
-        found = sunrise if self.event == "sunrise" else sunset
-        for days in range(MAX_DARK_DAYS):
-            try:
-                yield found(observer, (since + days * _DAY).date(), tzinfo=UTC) + self.offset
-            except ValueError:
-                continue  # astral raises when the sun does not rise or set on that day

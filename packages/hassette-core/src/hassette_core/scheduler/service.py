@@ -137,7 +137,12 @@ class SchedulerService(AsyncWithService):
         return self._timetable.place
 
     def set_place(
-        self, *, time_zone: tzinfo | None = None, latitude: float | None = None, longitude: float | None = None
+        self,
+        *,
+        time_zone: tzinfo | None = None,
+        latitude: float | None = None,
+        longitude: float | None = None,
+        elevation: float | None = None,
     ) -> None:
         """Set the home's time zone and location, and plan calendar jobs again if they have changed.
 
@@ -145,6 +150,7 @@ class SchedulerService(AsyncWithService):
             time_zone: None keeps the current time zone.
             latitude: In degrees, north positive; None keeps the current latitude.
             longitude: In degrees, east positive; None keeps the current longitude.
+            elevation: In metres above sea level; None keeps the current elevation.
         """
         place = self.place
         self._timetable.set_place(
@@ -152,5 +158,6 @@ class SchedulerService(AsyncWithService):
                 zone=time_zone or place.zone,
                 latitude=place.latitude if latitude is None else latitude,
                 longitude=place.longitude if longitude is None else longitude,
+                elevation=place.elevation if elevation is None else elevation,
             )
         )

@@ -1,0 +1,103 @@
+"""Sunrises and sunsets, for every place on Earth.
+
+The position of the sun comes from astral, as in Home Assistant. astral also finds events, but by calendar date: where
+the time of an event moves past midnight, it leaves an event out or returns it twice. `crossings` needs no date. It
+follows the sun from noon to midnight to noon, and finds each crossing of the horizon exactly once.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from math import cos, floor, radians, sin
+from typing import NamedTuple
+
+from astral import refraction_at_zenith
+from astral.sun import SUN_APPARENT_RADIUS, adjust_to_horizon, eq_of_time, sun_declination
+
+_DAY = timedelta(days=1)
+_J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)
+"""The start of astronomical time. All times in this module are days since this moment, unless they are datetimes."""
+_CENTURY_DAYS = 36_525.0
+_DAY_MINUTES = 1_440.0
+_HALVINGS = 26
+"""Number of times that half a day is halved. The remaining interval is shorter than a millisecond."""
+
+
+class Crossing(NamedTuple):
+    """A sunrise or sunset.
+
+    Attributes:
+        at: The moment (UTC).
+        rising: True for a sunrise, False for a sunset.
+    """
+
+    at: datetime
+    rising: bool
+
+
+class _Sky:
+    """The height of the sun over the horizon of one place."""
+
+    def __init__(self, latitude: float, longitude: float, elevation: float) -> None:
+        self._sin_latitude, self._cos_latitude = sin(radians(latitude)), cos(radians(latitude))
+        self._longitude = longitude
+        # As in astral: the upper edge of the sun touches the horizon, which is at sea level and lifted by refraction.
+        zenith = 90.0 + SUN_APPARENT_RADIUS + adjust_to_horizon(elevation)
+        self._horizon = cos(radians(zenith + refraction_at_zenith(zenith)))
+
+    def height(self, days: float) -> float:
+        """Return the sine of the sun's height, minus the sine at sunrise and sunset."""
+        century = days / _CENTURY_DAYS
+        declination = radians(sun_declination(century))
+        hour_angle = radians(360.0 * ((days + eq_of_time(century) / _DAY_MINUTES) % 1) + self._longitude)
+        return (
+            self._sin_latitude * sin(declination)
+            + self._cos_latitude * cos(declination) * cos(hour_angle)
+            - self._horizon
+        )
+
+    def turning_points(self, since: float) -> Iterator[float]:
+        """Return the times of noon and midnight by the sun, from the last one before ``since`` on."""
+        number = floor(2 * (since + self._longitude / 360.0)) - 1
+        while True:
+            mean = number / 2 - self._longitude / 360.0
+            yield mean - eq_of_time(mean / _CENTURY_DAYS) / _DAY_MINUTES
+            number += 1
+
+    def crossing(self, above: float, below: float) -> float:
+        """Return the time of a crossing.
+
+        Args:
+            above: A time at which the sun is above the horizon.
+            below: A time at which it is not, such that there is one crossing between the two times.
+        """
+        for _ in range(_HALVINGS):
+            middle = (above + below) / 2
+            if self.height(middle) > 0:
+                above = middle
+            else:
+                below = middle
+        return below
+
+
+def crossings(since: datetime, latitude: float, longitude: float, elevation: float = 0.0) -> Iterator[Crossing]:
+    """Return all sunrises and sunsets after a moment, in order. The iterator does not end.
+
+    Args:
+        since: The moment (aware).
+        latitude: In degrees, north positive.
+        longitude: In degrees, east positive.
+        elevation: In metres above sea level. A place below sea level counts as a place at sea level.
+    """
+    sky = _Sky(latitude, longitude, elevation)
+    # From noon to midnight the sun only goes down, and from midnight to noon it only goes up. So it crosses the horizon
+    # at most once between two turning points.
+    times = sky.turning_points((since - _J2000) / _DAY)
+    before = next(times)
+    was_up = sky.height(before) > 0
+    for after in times:
+        is_up = sky.height(after) > 0
+        if is_up != was_up:
+            at = _J2000 + (sky.crossing(after, before) if is_up else sky.crossing(before, after)) * _DAY
+            if at > since:
+                yield Crossing(at, is_up)
+        before, was_up = after, is_up
