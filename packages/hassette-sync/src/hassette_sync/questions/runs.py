@@ -87,7 +87,7 @@ def _search_text(text: str | None) -> str | None:
 
 
 async def known_app(transaction: ReadTransaction, app: str) -> str:
-    """Return the key of the app that a filter names: exactly this key, or else an app whose key differs only by case."""
+    """Return the key of the app that a filter names: exactly this key, or a key that only differs in case."""
     app = replace_surrogates(app)
     row = await transaction.one(APP_OF_NAME, {"app": app})
     return row["app"] if row is not None else app
