@@ -12,6 +12,8 @@ from hassette_store.file.ownership import Ownership, owner_note
 from hassette_store.recovery import replacement
 from hassette_store.settings import StoreSettings
 from hassette_store.startup.preparation import prepare
+from support.rows import Batch, Listener, invocation
+from support.stores import MakeStore
 
 OTHER_USER = 12_345
 Care = Callable[[Path, Path], None]
@@ -25,6 +27,10 @@ as_root = pytest.mark.skipif(
 def facts(file: Path) -> tuple[int, int, int]:
     stat = file.stat()
     return stat.st_uid, stat.st_gid, stat.st_mode & 0o777
+
+
+def modes_in(directory: Path) -> set[int]:
+    return {facts(file)[2] for file in directory.iterdir()}
 
 
 def restored(path: Path, copy: Path) -> None:
@@ -77,16 +83,84 @@ def test_new_history_restored_by_root_has_the_owner_of_its_directory(path: Path,
 
 @posix
 @CARES
-def test_private_history_stays_private(path: Path, tmp_path: Path, care: Care) -> None:
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o666])
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
+def test_only_the_owner_can_read_the_history_after_any_operation(
+    path: Path, tmp_path: Path, care: Care, mode: int, umask: int
+) -> None:
     copy = tmp_path / "copy.db"
     backup(path, copy)
-    path.chmod(0o600)
-    care(path, copy)
-    assert facts(path)[2] == 0o600
+    path.chmod(mode)
+    before = os.umask(umask)
+    try:
+        care(path, copy)
+    finally:
+        os.umask(before)
+    assert modes_in(path.parent) == {0o600}
 
 
 @posix
-def test_backup_has_the_mode_of_the_history(path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+async def test_new_history_and_its_log_can_be_read_by_their_owner_only(
+    make_store: MakeStore, tmp_path: Path, umask: int
+) -> None:
+    path = tmp_path / "a" / "b" / "hassette.db"
+    before = os.umask(umask)
+    try:
+        store = make_store(path)
+        await store.start()
+        await store.write(Batch(1, invocations=(invocation(1, Listener()),)))
+        backup(path, tmp_path / "copy.db")
+    finally:
+        os.umask(before)
+    assert {file.name for file in path.parent.iterdir()} == {
+        "hassette.db", "hassette.db-wal", "hassette.db-shm", "hassette.db.owner"
+    }  # fmt: skip
+    assert modes_in(path.parent) == {0o600}
+    assert [facts(place)[2] for place in (path.parent, path.parent.parent, tmp_path / "copy.db")] == [
+        0o700, 0o700, 0o600
+    ]  # fmt: skip
+
+
+@posix
+async def test_start_makes_an_existing_history_and_all_its_copies_private(make_store: MakeStore, path: Path) -> None:
+    store = make_store()
+    await store.start()
+    await store.write(Batch(1, invocations=(invocation(1, Listener()),)))
+    for suffix in ("-wal", "-shm", ".damaged-20260101T000000Z", ".damaged-20260101T000000Z-wal", ".replaced-1"):
+        path.with_name(path.name + suffix).touch()
+    neighbour = path.with_name("notes.txt")
+    neighbour.touch(0o644)
+    for file in path.parent.iterdir():
+        file.chmod(0o644)
+    path.parent.chmod(0o755)
+    await store.stop()
+    await store.start()
+    assert facts(neighbour)[2] == 0o644
+    neighbour.unlink()
+    assert modes_in(path.parent) == {0o600}
+    assert facts(path.parent)[2] == 0o755
+
+
+@posix
+async def test_damaged_history_and_its_log_are_private_after_they_were_moved_aside(
+    make_store: MakeStore, path: Path
+) -> None:
+    store = make_store()
+    await store.start()
+    await store.stop()
+    with path.open("r+b") as file:
+        file.write(b"\0" * 4096)
+    path.with_name("hassette.db-wal").write_bytes(b"x" * 100)
+    for file in path.parent.iterdir():
+        file.chmod(0o666)
+    await store.start()
+    assert any(".damaged-" in file.name and file.name.endswith("-wal") for file in path.parent.iterdir())
+    assert modes_in(path.parent) == {0o600}
+
+
+@posix
+def test_backup_can_be_read_by_its_owner_only(path: Path, tmp_path: Path) -> None:
     path.chmod(0o640)
     backup(path, tmp_path / "copy.db")
-    assert facts(tmp_path / "copy.db") == facts(path)
+    assert facts(tmp_path / "copy.db")[2] == 0o600

@@ -144,19 +144,19 @@ def test_note_removed_between_opening_and_locking_is_created_again(path: Path) -
     first.release()
 
 
-@pytest.mark.parametrize("call", ["is_symlink", "exists", "resolve"])
+@pytest.mark.parametrize(("where", "call"), [(Path, "stat"), (os.path, "realpath")])
 async def test_directory_without_access_is_an_error(
-    make_store: MakeStore, path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+    make_store: MakeStore, path: Path, monkeypatch: pytest.MonkeyPatch, where: object, call: str
 ) -> None:
     """The test simulates a directory of another user, because the tests run as root, which may read any directory."""
 
-    def refuse(file: Path, *_: Any) -> bool:
+    def refuse(file: Path, *_: Any, **__: Any) -> bool:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
 
     link = path.with_name("link.db")
     link.symlink_to(path)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, call, refuse)
+        patch.setattr(where, call, refuse)
         with pytest.raises(UnusableFileError, match=r"link\.db: it cannot be entered \(Permission") as raised:
             resolve_links(link)
         assert raised.value.__cause__

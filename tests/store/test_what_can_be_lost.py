@@ -200,17 +200,6 @@ async def test_power_loss_never_loses_the_file(store: DatabaseService, path: Pat
     assert (sequence, counted) == (runs, runs)
 
 
-@pytest.fixture(scope="session")
-def faulty_disk(tmp_path_factory: pytest.TempPathFactory) -> str:
-    compiler = shutil.which("cc")
-    if not LINUX or compiler is None:
-        pytest.skip("needs Linux and a C compiler")
-    library = tmp_path_factory.mktemp("faults") / "faults.so"
-    source = Path(__file__).parent / "faults.c"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
-    return str(library)
-
-
 @pytest.mark.parametrize(("synchronous", "least", "most"), [("full", 20, 10_000), ("normal", 0, 3)])
 def test_synchronous_full_syncs_each_batch(
     path: Path, tmp_path: Path, faulty_disk: str, synchronous: str, least: int, most: int

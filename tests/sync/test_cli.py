@@ -265,6 +265,21 @@ def test_serve_on_a_public_address_names_the_token_variable(
     assert "Set $HASSETTE__SYNC__TOKEN to a secret" in capsys.readouterr().err
 
 
+def test_database_that_cannot_be_examined_is_not_replaced_by_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("hassette.db").touch()
+
+    def fail(file: Path, **_: object) -> object:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(file))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", fail)
+        assert database_path(None, {}) == Path("hassette.db")
+        assert database_path(Path("x.db"), {}) == Path("x.db")
+
+
 def test_database_is_searched_in_the_documented_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert database_path(Path("x.db"), {}) == Path("x.db")

@@ -1,5 +1,7 @@
 """Loading apps: an error in one app names the app, the cause and the fix; the other apps load."""
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,20 @@ def test_module_that_cannot_be_looked_up_does_not_affect_the_others(app_dir: App
     assert [app.app_key for app in loaded] == ["lamp"]
     assert [failure.app_key for failure in failed] == ["broken"]
     assert "aaaa" in str(failed[0].error)
+
+
+def test_app_dir_that_cannot_be_examined_is_not_called_missing(
+    app_dir: AppDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app_dir.write("good", GOOD)
+
+    def fail(file: Path, **_: object) -> object:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(file))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", fail)
+        _, failed = load(app_dir.path, lamp=entry("good", "Good", config={"light": "light.a"}))
+    assert f"cannot look for its module: Input/output error: {app_dir.path}" in only_error(failed)
 
 
 @pytest.mark.parametrize(

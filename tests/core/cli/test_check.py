@@ -1,6 +1,7 @@
 """``hassette check`` and ``hassette init``."""
 
 import asyncio
+import errno
 import os
 from pathlib import Path
 
@@ -157,6 +158,24 @@ def test_init_names_all_existing_files(folder: Path, capsys: pytest.CaptureFixtu
     assert execute(["init"]) == 1
     error = capsys.readouterr().err
     assert error == "hassette: hassette.toml and apps/motion_light.py already exist; nothing was written\n"
+
+
+@pytest.mark.parametrize("look", ["lstat", "stat", "exists"])
+def test_init_overwrites_nothing_if_it_cannot_look_for_existing_files(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    before = (folder / "hassette.toml").read_text()
+
+    def fail(file: Path, **_: object) -> object:
+        if look == "exists":
+            return False  # as `Path.exists` on Python 3.14 after an I/O error
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(file))
+
+    monkeypatch.setattr(Path, look, fail)
+    assert execute(["init"]) == 1
+    assert "hassette.toml" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert (folder / "hassette.toml").read_text() == before
 
 
 def test_init_overwrites_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

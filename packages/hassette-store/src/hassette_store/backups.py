@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -10,8 +11,9 @@ from typing import Final
 from hassette_store.errors import DamagedSourceError, MaintenanceError, UnusableFileError
 from hassette_store.file.connections import connect_read_only, connect_to_read, connect_to_write, replace_invalid_text
 from hassette_store.file.damage import SQLITE_ERRORS, findings_of, is_damage
-from hassette_store.file.location import make_empty, resolve_links
+from hassette_store.file.location import make_directory, make_empty, resolve_links
 from hassette_store.file.ownership import owned
+from hassette_store.file.presence import exists, is_directory, is_plain_file, size_of
 from hassette_store.file.schema import LATEST_REVISION, revision_of
 from hassette_store.file.side_files import move_aside, new_file_path, partial_path, with_suffix
 from hassette_store.recovery.replacement import finish_interrupted
@@ -36,7 +38,8 @@ def verified_copy(
     Args:
         path: The database file. A framework may be writing to it.
         to: Path of the copy.
-        like: The file whose owner and mode the copy gets (see `make_empty`); by default ``path``.
+        like: The file whose owner the copy gets (see `make_empty`); by default ``path``. Only the owner may read the
+            copy.
         progress: Called each time that ``pages_at_once`` pages have been copied.
         pages_at_once: Number of pages to copy between two calls of ``progress``.
 
@@ -44,10 +47,10 @@ def verified_copy(
         DamagedSourceError: The database file is damaged. No copy is left.
         MaintenanceError: The disk is full, or the copy cannot be written. No copy is left.
     """
-    _require_space(path, to)
     unfinished = partial_path(to)
-    unfinished.unlink(missing_ok=True)
     try:
+        _require_space(path, to)
+        unfinished.unlink(missing_ok=True)
         make_empty(unfinished, like=like or path)
         damage = _copy(path, unfinished, progress, pages_at_once)
         if damage is not None:
@@ -58,7 +61,9 @@ def verified_copy(
         raise kind(f"{path} could not be copied to {to}: {error}") from error
     finally:
         for leftover in (unfinished, with_suffix(unfinished, "-journal")):
-            leftover.unlink(missing_ok=True)
+            # After an I/O error the file may be impossible to remove. The next copy removes it.
+            with suppress(OSError):
+                leftover.unlink(missing_ok=True)
 
 
 def backup(path: Path, to: Path, *, progress: Progress | None = None, pages_at_once: int = _PAGES_AT_ONCE) -> None:
@@ -73,14 +78,16 @@ def backup(path: Path, to: Path, *, progress: Progress | None = None, pages_at_o
     Raises:
         MaintenanceError: There is no database file, a file exists at ``to`` already, or the copy could not be made.
     """
-    if not path.is_file():
-        raise MaintenanceError(f"there is no history at {path}")
-    if to.exists():
-        raise MaintenanceError(f"{to} exists already; existing files are not overwritten")
-    if not (directory := to.absolute().parent).is_dir():
-        raise MaintenanceError(
-            f"{to} cannot be written: there is no directory {directory}. Create it first, or name another one"
-        )
+    _require_history(path)
+    try:
+        if exists(to):
+            raise MaintenanceError(f"{to} exists already; existing files are not overwritten")
+        if not is_directory(directory := to.absolute().parent):
+            raise MaintenanceError(
+                f"{to} cannot be written: there is no directory {directory}. Create it first, or name another one"
+            )
+    except OSError as error:
+        raise MaintenanceError(f"{to} cannot be written: {error.strerror}") from error
     verified_copy(path, to, progress=progress, pages_at_once=pages_at_once)
 
 
@@ -97,13 +104,12 @@ def restore(path: Path, source: Path) -> Path | None:
         UnusableFileError: The path is a symbolic link without a target, or its directory cannot be written to.
         NewerDatabaseError: A newer hassette-store wrote the backup.
     """
-    if not source.is_file():
-        raise MaintenanceError(f"there is no backup at {source}")
+    _require_file(source, f"there is no backup at {source}")
     if findings := _findings(source, references=False):
         raise MaintenanceError(f"{source} is damaged: {findings[0]}")
-    path = resolve_links(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = resolve_links(path)
+        make_directory(path.parent)
         with owned(path):
             finish_interrupted(path, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
             # If a crash comes between the two moves below, the next start finds the copy at the path `new` and finishes
@@ -139,10 +145,12 @@ def vacuum(path: Path) -> tuple[int, int]:
             returns free pages to the file system.
         NewerDatabaseError: A newer hassette-store wrote the file.
     """
-    if not path.is_file():
-        raise MaintenanceError(f"there is no history at {path}")
-    path = resolve_links(path)
-    before = path.stat().st_size
+    _require_history(path)
+    try:
+        path = resolve_links(path)
+        before = size_of(path)
+    except OSError as error:
+        raise MaintenanceError(f"{path} could not be rewritten: {error.strerror}") from error
     with owned(path):
         try:
             reader = connect_read_only(path)
@@ -165,13 +173,13 @@ def vacuum(path: Path) -> tuple[int, int]:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
                 connection.close()
-        except SQLITE_ERRORS as error:
+            return before, size_of(path)
+        except (*SQLITE_ERRORS, OSError) as error:
             raise MaintenanceError(f"{path} could not be rewritten: {error}") from error
-    return before, path.stat().st_size
 
 
 def _require_space(path: Path, to: Path) -> None:
-    size = sum(file.stat().st_size for file in (path, with_suffix(path, "-wal")) if file.exists())
+    size = sum(size_of(file) for file in (path, with_suffix(path, "-wal")))
     directory = to.absolute().parent
     if (free := shutil.disk_usage(directory).free) < size * _MARGIN:
         raise MaintenanceError(
@@ -212,9 +220,21 @@ def _revision_of(connection: sqlite3.Connection, path: Path) -> str | None:
         raise MaintenanceError(f"{path} is not a history of Hassette") from error
 
 
+def _require_history(path: Path) -> None:
+    _require_file(path, f"there is no history at {path}")
+
+
+def _require_file(path: Path, missing: str) -> None:
+    try:
+        found = is_plain_file(path)
+    except OSError as error:
+        raise MaintenanceError(f"{path} could not be examined, so its state is unknown: {error.strerror}") from error
+    if not found:
+        raise MaintenanceError(missing)
+
+
 def _findings(path: Path, *, references: bool) -> list[str]:
-    if not path.is_file():
-        raise MaintenanceError(f"there is no history at {path}")
+    _require_history(path)
     try:
         connection = connect_to_read(path)
         try:

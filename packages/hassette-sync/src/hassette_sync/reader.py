@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import stat
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
@@ -255,7 +256,7 @@ def _identity(path: Path) -> tuple[int, int]:
         raise DatabaseMissingError(path) from None
     except OSError as error:
         raise DatabaseUnreadableError(path, error.strerror or str(error)) from None
-    if path.is_dir():
+    if stat.S_ISDIR(status.st_mode):
         raise NotADatabaseError(path, "it is a directory")
     return (status.st_dev, status.st_ino)
 

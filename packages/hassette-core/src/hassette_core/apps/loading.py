@@ -6,6 +6,7 @@ Each error message names the app, the cause and a fix.
 import difflib
 import importlib
 import inspect
+import stat
 import sys
 import traceback
 from collections.abc import Mapping
@@ -140,19 +141,31 @@ def _is_app(value: object) -> TypeGuard[type[App[Any]]]:
 
 
 def _check_module(app_key: str, module: str, app_dir: Path) -> None:
-    if not app_dir.is_dir():
+    if not stat.S_ISDIR(_mode_of(app_dir)):
         raise _error(app_key, f"the directory {app_dir} does not exist; create it, or set app_dir in [hassette]")
     parts = module.split(".")
     path = app_dir.joinpath(*parts)
     if not all(part.isidentifier() for part in parts) or (len(parts) > 1 and parts[-1] == "py"):
         raise _error(app_key, f"module must be a name without .py (light, or garden.light), got {module!r}")
-    if not path.with_suffix(".py").is_file() and not (path / "__init__.py").is_file():
-        modules = sorted(file.stem for file in app_dir.glob("*.py"))
+    if not any(stat.S_ISREG(_mode_of(file)) for file in (path.with_suffix(".py"), path / "__init__.py")):
+        modules = sorted(file.stem for file in app_dir.iterdir() if file.suffix == ".py")
         close = difflib.get_close_matches(module, modules, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"the directory contains {', '.join(modules) or 'no module'}"
         raise _error(
             app_key, f"{path}.py does not exist. Set `module` in [apps.{app_key}] to a file name without .py: {hint}"
         )
+
+
+def _mode_of(path: Path) -> int:
+    """Return the mode of a file or directory; 0 if there is none.
+
+    Raises:
+        OSError: The answer is unknown. `Path.is_dir` and `Path.is_file` would return False.
+    """
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def _import(app_key: str, module: str, app_dir: Path) -> ModuleType:

@@ -21,19 +21,35 @@ def init(directory: Path) -> int:
     exists already, the command writes nothing.
     """
     sources = {directory / DEFAULT_FILE: TEMPLATE, directory / "apps" / EXAMPLE_APP.name: EXAMPLE_APP}
-    if existing := [str(file) for file in sources if file.exists()]:
-        click.echo(
-            f"hassette: {' and '.join(existing)} already exist{'s' if len(existing) == 1 else ''}; nothing was written",
-            err=True,
-        )
-        return ExitCode.FAILURE
     try:
+        if existing := [str(file) for file in sources if _exists(file)]:
+            click.echo(
+                f"hassette: {' and '.join(existing)} already exist{'s' if len(existing) == 1 else ''}; "
+                "nothing was written",
+                err=True,
+            )
+            return ExitCode.FAILURE
         for file, source in sources.items():
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(source.read_bytes())
+            # The mode "x" never replaces a file, even if the file was created a moment ago.
+            with file.open("xb") as created:
+                created.write(source.read_bytes())
             click.echo(f"created {file}")
     except OSError as error:
         click.echo(f"hassette: {error.filename} cannot be written: {error.strerror}", err=True)
         return ExitCode.FAILURE
     click.echo("Next: set the address and token in hassette.toml, then run  hassette check  and  hassette run")
     return ExitCode.OK
+
+
+def _exists(file: Path) -> bool:
+    """Return whether there is a file or a symbolic link.
+
+    Raises:
+        OSError: The answer is unknown, for example after an I/O error. `Path.exists` would return False.
+    """
+    try:
+        file.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True

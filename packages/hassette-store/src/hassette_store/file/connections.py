@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from hassette_store.file.presence import size_of
 from hassette_store.settings import Synchronous
 
 APPLICATION_ID: Final = 0x48535354
@@ -118,9 +119,14 @@ def connect_to_read(
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     except sqlite3.OperationalError as error:
         connection.close()
-        log = path.with_name(path.name + "-wal")
-        has_log = log.exists() and log.stat().st_size
-        if error.sqlite_errorcode & 0xFF not in _NOT_WRITABLE or (has_log and not ignore_wal):
+        if error.sqlite_errorcode & 0xFF not in _NOT_WRITABLE:
+            raise
+        try:
+            has_log = size_of(path.with_name(path.name + "-wal")) > 0
+        except OSError:
+            # If the log may exist, a connection that ignores the log could show an older state.
+            has_log = True
+        if has_log and not ignore_wal:
             raise
     except BaseException:
         connection.close()

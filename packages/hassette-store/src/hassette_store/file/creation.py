@@ -11,6 +11,8 @@ from sqlite3 import complete_statement
 from typing import Final
 
 from hassette_store.file.connections import APPLICATION_ID, connect_to_write
+from hassette_store.file.location import make_empty
+from hassette_store.file.presence import exists
 from hassette_store.file.schema import LATEST_REVISION
 
 _VERSION_TABLE: Final = """
@@ -28,8 +30,12 @@ def create(path: Path) -> None:
         path: A file without tables, or a path without a file.
 
     Raises:
+        OSError: The file cannot be created.
         sqlite3.Error: The file cannot be written.
     """
+    if not exists(path):
+        # SQLite would create the file with the default mode, and gives its side files the mode of the file.
+        make_empty(path, like=path)
     db = connect_to_write(path)
     try:
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -15,7 +15,14 @@ from typing import IO, Self
 from weakref import WeakSet
 
 from hassette_store.errors import DatabaseAccessError, DatabaseInUseError, UnusableFileError
-from hassette_store.file.location import copy_owner_and_mode, require_writable_file_system
+from hassette_store.file.location import (
+    PRIVATE_FILE,
+    is_transient,
+    make_all_private,
+    make_private,
+    require_writable_file_system,
+)
+from hassette_store.file.presence import exists
 
 if sys.platform == "win32":
     import msvcrt
@@ -72,9 +79,12 @@ def owned(path: Path, *, lock: FileLock = _FILE_LOCK) -> Generator[None]:
     Raises:
         DatabaseInUseError: Another process owns the file.
         UnusableFileError: The note cannot be opened.
-        DatabaseAccessError: The note cannot be written.
+        DatabaseAccessError: The note cannot be examined or written.
     """
-    had_note = owner_note(path).exists()
+    try:
+        had_note = exists(owner_note(path))
+    except OSError as error:
+        raise _access_error(path, owner_note(path), error) from error
     ownership = Ownership.take(path, lock=lock)
     try:
         yield
@@ -108,31 +118,29 @@ class Ownership:
         Raises:
             DatabaseInUseError: Another process is the owner; the error names it.
             UnusableFileError: The note cannot be opened or locked.
-            DatabaseAccessError: The note cannot be written, for example on a full disk. The lock is released again, and
-                a retry may succeed.
+            DatabaseAccessError: The note cannot be examined or written, for example on a full disk. The lock is
+                released again, and a retry may succeed.
         """
         ownership = cls(path, lock)
         note = owner_note(path)
-        had_note = note.exists()
-        file = _open_locked(path, note, lock)
-        tries = _MAX_TRIES
-        while (tries := tries - 1) and not _is_current(file, note):
-            file.close()
-            file = _open_locked(path, note, lock)
-        ownership._file = file
+        had_note = True  # until it is known, so that an error does not remove the note of an existing history
         try:
-            # Write without a buffer. Python would write buffered text when it closes the file, and by that time another
-            # process may be the owner.
-            os.ftruncate(file.fileno(), 0)
-            copy_owner_and_mode(note, path)
-            os.write(file.fileno(), json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+            had_note = exists(note)
+            ownership._file = _open_locked(path, note, lock, had_note=had_note)
+            tries = _MAX_TRIES
+            while (tries := tries - 1) and not _is_current(ownership._file, note):
+                ownership._file.close()
+                ownership._file = None
+                ownership._file = _open_locked(path, note, lock, had_note=had_note)
+            make_private(note, like=path)
+            make_all_private(path)
+            _write_note(ownership._file)
         except OSError as error:
-            if had_note:
+            if had_note or ownership._file is None:
                 ownership.release()
             else:
                 ownership.remove_note_and_release()
-            hint = ". Free some space; Hassette retries" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-            raise DatabaseAccessError(path, f"{note}: {error.strerror}{hint}") from error
+            raise _access_error(path, note, error) from error
         return ownership
 
     def release(self) -> None:
@@ -182,10 +190,34 @@ if sys.platform != "win32":
     os.register_at_fork(after_in_child=_close_all_in_child)
 
 
-def _open_locked(path: Path, note: Path, lock: FileLock) -> IO[str]:
+def _access_error(path: Path, note: Path, error: OSError) -> DatabaseAccessError:
+    hint = ". Free some space; Hassette retries" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+    return DatabaseAccessError(path, f"{note}: {error.strerror}{hint}")
+
+
+def _write_note(file: IO[str]) -> None:
+    """Write the id of this process over the previous text, and then cut the rest. So an error leaves no empty note.
+
+    Write without a buffer. Python would write buffered text when it closes the file, and by that time another process
+    may be the owner.
+    """
+    text = json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode()
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    os.write(file.fileno(), text)
+    os.ftruncate(file.fileno(), len(text))
+
+
+def _open_locked(path: Path, note: Path, lock: FileLock, *, had_note: bool) -> IO[str]:
     try:
-        file = note.open("a+", encoding="utf-8")
+        # No mode of `open` creates a missing file and also overwrites an existing one in place.
+        note.touch(PRIVATE_FILE)
+        file = note.open("r+", encoding="utf-8")
+    except FileNotFoundError as error:
+        # The previous owner has removed the note since the line above.
+        raise DatabaseInUseError(path, 0, "") from error
     except OSError as error:
+        if is_transient(error):
+            raise
         require_writable_file_system(path, note.parent)
         raise UnusableFileError(
             path, f"{note} cannot be written ({error.strerror})", "Let this user write to the directory."
@@ -198,9 +230,12 @@ def _open_locked(path: Path, note: Path, lock: FileLock) -> IO[str]:
         file.close()
         raise DatabaseInUseError(path, pid, host) from None
     except OSError as error:
-        if os.fstat(file.fileno()).st_size == 0:
-            note.unlink(missing_ok=True)
+        if not had_note:
+            with suppress(OSError):
+                note.unlink(missing_ok=True)
         file.close()
+        if is_transient(error):
+            raise
         raise UnusableFileError(
             path,
             f"its file system does not support locks ({error.strerror})",

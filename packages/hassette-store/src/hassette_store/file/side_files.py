@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Final
 
+from hassette_store.file.presence import exists
+
 SIDE_FILES: Final = ("-wal", "-shm", "-journal")
 """Suffixes of the files that SQLite keeps next to a database."""
 
@@ -40,10 +42,13 @@ def move(path: Path, to: Path) -> None:
     The database file moves before its side files. If a crash comes in between, the old path has a write-ahead log
     without a database file, and the next start recognizes that. In the opposite order, a crash could leave a database
     file without its log, which would look like a complete, older history.
+
+    Raises:
+        OSError: A file cannot be examined or moved. The next start recognizes a partial move.
     """
     for suffix in _ALL:
         file = with_suffix(path, suffix)
-        if file.exists():
+        if exists(file):
             file.replace(with_suffix(to, suffix))
 
 
@@ -51,6 +56,9 @@ def move_aside(path: Path, reason: str) -> Path | None:
     """Move a file and its side files to the first free ``<name>.<reason>-<n>``.
 
     Return the new path, or None if there is no file.
+
+    Raises:
+        OSError: A file cannot be examined or moved.
     """
     if not _is_taken(path):
         return None
@@ -68,4 +76,4 @@ def remove(path: Path) -> None:
 
 
 def _is_taken(path: Path) -> bool:
-    return any(with_suffix(path, suffix).exists() for suffix in _ALL)
+    return any(exists(with_suffix(path, suffix)) for suffix in _ALL)

@@ -4,6 +4,7 @@ The keys are only hints about places where SQLite may find more rows: a page may
 table.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -24,13 +25,18 @@ def leaves_of(path: Path, page_bytes: int) -> Iterator[bytes]:
     Args:
         path: The file.
         page_bytes: Its page size.
+
+    Raises:
+        OSError: One of the files cannot be opened.
     """
     log = path.with_name(path.name + "-wal")
     for file, skipped, before_page in ((path, 0, 0), (log, _LOG_HEADER_BYTES, _FRAME_HEADER_BYTES)):
-        if not file.exists():
+        try:
+            pages = file.open("rb")
+        except FileNotFoundError:
             continue
-        with file.open("rb") as pages:
-            for start in range(skipped, file.stat().st_size, before_page + page_bytes):
+        with pages:
+            for start in range(skipped, os.fstat(pages.fileno()).st_size, before_page + page_bytes):
                 try:
                     pages.seek(start + before_page)
                     page = pages.read(page_bytes)

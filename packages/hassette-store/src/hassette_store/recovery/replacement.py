@@ -6,7 +6,6 @@ is never at the old path without its log. If the next start finds a new file but
 replacement. That start then moves the log next to the renamed file, and the new file to the path of the database file.
 """
 
-import glob
 import logging
 import sqlite3
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from hassette_store.file.connections import connect_read_only
 from hassette_store.file.creation import create
 from hassette_store.file.location import make_empty
+from hassette_store.file.presence import exists, size_of, with_prefix
 from hassette_store.file.side_files import SIDE_FILES, free_path, move, new_file_path, partial_path, remove, with_suffix
 from hassette_store.recovery.header import remove_repaired_copy
 from hassette_store.recovery.salvage import salvage
@@ -64,16 +64,18 @@ def finish_interrupted(path: Path, stamp: str) -> None:
     Args:
         path: The database file.
         stamp: A time, for the name of a write-ahead log whose database file cannot be found.
+
+    Raises:
+        OSError: A file cannot be examined or moved. Nothing is lost, and the next start tries again.
     """
     remove_repaired_copy(path)
     new = new_file_path(path)
     remove(partial_path(new))
-    if new.exists() and not path.exists():
+    if exists(new) and not exists(path):
         moved = [
             file
-            for reason in ("damaged", "replaced")
-            for file in path.parent.glob(f"{glob.escape(path.name)}.{reason}-*")
-            if not file.name.endswith(SIDE_FILES) and not with_suffix(file, "-wal").exists()
+            for file in with_prefix(path, ".damaged-", ".replaced-")
+            if not file.name.endswith(SIDE_FILES) and not exists(with_suffix(file, "-wal"))
         ]
         # SQLite would apply the old file's write-ahead log to the new file, so move the log. The log belongs to the
         # file that was moved last. The stamps in the names do not show which file that is, because a machine whose
@@ -90,9 +92,11 @@ def set_aside_leftovers(path: Path, stamp: str) -> Path | None:
     """Move a write-ahead log without its database file aside; return its new path, or None if there is no log.
 
     SQLite would delete such a log.
+
+    Raises:
+        OSError: The log cannot be examined or moved.
     """
-    log = with_suffix(path, "-wal")
-    if not log.exists() or log.stat().st_size == 0:
+    if size_of(with_suffix(path, "-wal")) == 0:
         return None
     aside = free_path(path.with_name(f"{path.name}.damaged-{stamp}"))
     move(path, aside)
@@ -107,7 +111,7 @@ def put_back(backup: Path, path: Path) -> None:
     """Replace a database file by the content of a verified backup. The backup stays."""
     new = new_file_path(path)
     remove(new)
-    make_empty(new, like=path if path.exists() else backup)
+    make_empty(new, like=path if exists(path) else backup)
     source = connect_read_only(backup)
     target = sqlite3.connect(new)
     try:

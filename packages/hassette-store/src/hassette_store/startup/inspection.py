@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from hassette_store import sessions
-from hassette_store.errors import StoreError, UnusableFileError
+from hassette_store.errors import UnusableFileError
 from hassette_store.file.connections import BUSY_TIMEOUT_S, connect_read_only, deadline, replace_invalid_text, uri
 from hassette_store.file.damage import SQLITE_ERRORS, findings_of, is_damage, is_lost_schema
 from hassette_store.file.schema import Schema, revision_of
@@ -76,16 +76,19 @@ def open_to_inspect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def is_undamaged(path: Path) -> bool:
-    """Return whether a file can be opened and passes a quick check."""
+def is_damaged(path: Path) -> bool:
+    """Return whether a quick check finds damage.
+
+    If the file cannot be read for another reason, such as a lock or an I/O error, it is not known to be damaged.
+    """
     try:
         connection = connect_read_only(path)
         try:
-            return next(findings_of(connection, "quick_check(1)"), None) is None
+            return next(findings_of(connection, "quick_check(1)"), None) is not None
         finally:
             connection.close()
-    except (*SQLITE_ERRORS, StoreError):
-        return False
+    except SQLITE_ERRORS as error:
+        return is_damage(error)
 
 
 def _quick_check(connection: sqlite3.Connection, limit_s: float) -> str | None:

@@ -4,7 +4,6 @@ The preparation never deletes a history. If it cannot use a file, it either move
 unchanged and raises an error that names the file.
 """
 
-import glob
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -19,11 +18,12 @@ from hassette_store.file.creation import create
 from hassette_store.file.damage import SQLITE_ERRORS
 from hassette_store.file.location import require_usable, resolve_links
 from hassette_store.file.ownership import FileLock, Ownership, owner_note
+from hassette_store.file.presence import exists, size_of, with_prefix
 from hassette_store.file.schema import SCHEMA, Schema, revision_of
 from hassette_store.file.side_files import free_path
 from hassette_store.recovery import replacement
 from hassette_store.settings import StoreSettings
-from hassette_store.startup.inspection import find_damage, is_undamaged, open_to_inspect
+from hassette_store.startup.inspection import find_damage, is_damaged, open_to_inspect
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +81,25 @@ def prepare(
         raise UnusableFileError(
             path, f"this Python has SQLite {sqlite3.sqlite_version}", f"Use a Python with SQLite {needed} or newer."
         )
-    path = resolve_links(path)
-    require_usable(path)
-    was_ours = owner_note(path).exists()
-    ownership = Ownership.take(path, lock=lock or FileLock())
+    try:
+        path = resolve_links(path)
+        require_usable(path)
+        was_ours = exists(owner_note(path))
+        ownership = Ownership.take(path, lock=lock or FileLock())
+    except OSError as error:
+        raise DatabaseAccessError(path, error) from error
     try:
         stamp = f"{datetime.fromtimestamp(now_us() / 1e6, UTC):%Y%m%dT%H%M%SZ}"
         preparation = _Preparation(path, settings, schema, stamp)
         return Prepared(ownership, preparation.run(was_ours=was_ours, known_damage=known_damage))
-    except (*SQLITE_ERRORS, OSError) as error:
-        ownership.release()
-        raise DatabaseAccessError(path, error) from error
-    except UnusableFileError:
+    except BaseException as error:
         if was_ours:
             ownership.release()
         else:
+            # The file may belong to another program. With a note, a later start would take it for a damaged history.
             ownership.remove_note_and_release()
-        raise
-    except BaseException:
-        ownership.release()
+        if isinstance(error, (*SQLITE_ERRORS, OSError)):
+            raise DatabaseAccessError(path, error) from error
         raise
 
 
@@ -115,7 +115,7 @@ class _Preparation:
     def run(self, *, was_ours: bool, known_damage: str | None) -> list[Incident]:
         path = self.path
         replacement.finish_interrupted(path, self.stamp)
-        if not path.exists() or path.stat().st_size == 0:
+        if size_of(path) == 0:
             aside = replacement.set_aside_leftovers(path, self.stamp)
             create(path)
             if aside is None:
@@ -151,9 +151,7 @@ class _Preparation:
 
         path, head = self.path, self.schema.revision
         backup = free_path(path.with_name(f"{path.name}.before-{head}-{self.stamp}"))
-        earlier = sorted(
-            file for file in path.parent.glob(f"{glob.escape(path.name)}.before-{head}-*") if file != backup
-        )
+        earlier = [file for file in with_prefix(path, f".before-{head}-") if file != backup]
         try:
             verified_copy(path, backup)
         except DamagedSourceError as error:
@@ -164,7 +162,7 @@ class _Preparation:
         except Exception as error:
             # An upgrade is one transaction, so the file should be unchanged after an error. If the file is damaged
             # nevertheless, the content of the copy replaces it.
-            if not is_undamaged(path):
+            if is_damaged(path):
                 replacement.put_back(backup, path)
             elif earlier:
                 # Keep only the copy from an earlier attempt. Otherwise each start would leave another copy, until the

@@ -1,6 +1,7 @@
 """Find the database file that the terminal commands read."""
 
 import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ def database_path(given: Path | None, environment: Mapping[str, str] | None = No
         and the directory ``data``.
     """
     if given is not None:
-        return given / FILE_NAME if given.is_dir() else given
+        return given / FILE_NAME if stat.S_ISDIR(_mode_of(given)) else given
     variables = os.environ if environment is None else environment
     for name, data_dir in variables.items():
         if data_dir and name.upper() in DATA_DIR_VARIABLES:
@@ -32,7 +33,20 @@ def database_path(given: Path | None, environment: Mapping[str, str] | None = No
     if configured := _configured():
         return configured / FILE_NAME
     here = Path(FILE_NAME)
-    return here if here.exists() else Path("data") / FILE_NAME
+    return here if _mode_of(here) else Path("data") / FILE_NAME
+
+
+def _mode_of(path: Path) -> int:
+    """Return the mode of a file; 0 if there is no file. If the answer is unknown, assume a plain file.
+
+    The command then opens that file and reports the error of the system. Otherwise it would show another history.
+    """
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError:
+        return stat.S_IFREG
 
 
 def _configured() -> Path | None:
