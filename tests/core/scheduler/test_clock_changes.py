@@ -1,6 +1,8 @@
 """Jobs after a blocked event loop, a suspend, and a wall clock that was set or drifts."""
 
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -114,3 +116,122 @@ async def test_drifting_clock_starts_no_run_early(home: Home) -> None:
     await home.records(0)
     await home.pass_time(0.5)
     await home.records(1)
+
+
+# Each row: a schedule, a step of the clock at 12:30:02 local time, the seconds that pass afterwards, and the due times
+# of the runs after the step (local time, seconds if there are any).
+EVERY_QUARTER = ["10:45", "11:00", "11:15", "11:30", "11:45", "12:00", "12:15", "12:30"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "step_s", "hours", "due"),
+    [
+        # A job that repeats within the step goes on by the clock.
+        ("*/15 * * * *", -2 * HOUR, 2, EVERY_QUARTER),
+        ("0,15,30,45 * * * *", -2 * HOUR, 2, EVERY_QUARTER),
+        ("0 */15 * * * *", -2 * HOUR, 2, EVERY_QUARTER),
+        ("*/15 * * * *", -16 * 60, 0.5, ["12:15", "12:30"]),
+        ("*/15 * * * *", -31 * 60, 1, ["12:00", "12:15", "12:30", "12:45"]),
+        ("0 * * * *", -2 * HOUR, 3, ["11:00", "12:00", "13:00"]),
+        ("0 * * * *", -HOUR, 2, ["12:00", "13:00"]),
+        ("0 */2 * * *", -2 * HOUR, 4, ["12:00", "14:00"]),
+        ("*/30 7-12 * * *", -2 * HOUR, 3, ["11:00", "11:30", "12:00", "12:30"]),
+        # A fixed time does not occur again, and neither does a time of a job with longer pauses than the step.
+        ("0 12 * * *", -2 * HOUR, 4, []),
+        ("0,30 11,12 * * *", -2 * HOUR, 4, []),
+        ("30 12,13 * * *", -2 * HOUR, 4, ["13:30"]),
+        ("0 */6 * * *", -2 * HOUR, 8, ["18:00"]),
+        ("*/15 * * * *", -20, 0.51, ["12:45", "13:00"]),
+        ("* * * * *", -20, 0.05, ["12:31", "12:32"]),
+        # After a large step, the clock was wrong before, so every time counts again.
+        ("0 12 * * *", -4 * HOUR, 5, ["12:00"]),
+        ("0 12 * * *", -3 * 24 * HOUR, 24, ["12:00"]),
+        ("*/15 * * * *", -3 * 24 * HOUR - 45 * 60, 1, ["12:00", "12:15", "12:30", "12:45"]),
+        # After a step forward, one late run stands for all missed runs.
+        ("*/15 * * * *", 5, 0.5, ["12:45", "13:00"]),
+        ("*/15 * * * *", 2 * HOUR, 0.5, ["12:45", "14:45", "15:00"]),
+        ("0 12 * * *", 3 * 24 * HOUR, 1, ["12:00"]),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"jitter": 0.9}])
+async def test_cron_job_after_the_clock_was_set(
+    home: Home, expression: str, step_s: float, hours: float, due: list[str], options: dict[str, float]
+) -> None:
+    home.clock.step(-60)  # so that the job also runs at noon
+    home.scheduler.run_cron(nothing, expression, **options)
+    await home.pass_time(31 * 60 + 2, step=30)
+    before = len(await home.records())
+    home.clock.step(step_s)
+    await home.pass_time(hours * HOUR, step=30)
+    assert [local_time(record) for record in (await home.records())[before:]] == due
+
+
+def local_time(record: Any) -> str:
+    moment = datetime.fromtimestamp(record.trigger.due_us / 1e6, ZoneInfo("Europe/Berlin"))
+    return f"{moment:%H:%M}"
+
+
+async def test_cron_job_of_every_second_goes_on_after_the_clock_was_set_back(home: Home) -> None:
+    home.scheduler.run_cron(nothing, "*/5 * * * * *")
+    await home.pass_time(10)
+    assert len(await home.records()) == 2
+    home.clock.step(-2 * HOUR)
+    await home.pass_time(60)
+    assert len(await home.records()) == 2 + 12
+
+
+async def test_cron_job_of_every_minute_runs_130_times_in_130_minutes_after_the_clock_was_set_back(home: Home) -> None:
+    home.scheduler.run_cron(nothing, "* * * * *")
+    await home.pass_time(HOUR / 2, step=10)
+    home.clock.step(-2 * HOUR)
+    await home.pass_time(130 * 60, step=10)
+    assert len(await home.records()) == 30 + 130
+
+
+async def test_several_steps_back_do_not_stop_a_cron_job(home: Home) -> None:
+    home.scheduler.run_cron(nothing, "*/10 * * * *")
+    for _ in range(5):
+        await home.pass_time(HOUR, step=10)
+        home.clock.step(-HOUR)
+    assert len(await home.records()) == 5 * 6
+
+
+@pytest.mark.parametrize("step_s", [-2 * HOUR, -10, 10, 2 * HOUR, -5 * 24 * HOUR])
+async def test_interval_ignores_the_wall_clock(home: Home, step_s: float) -> None:
+    home.scheduler.run_every(nothing, 600)
+    await home.pass_time(HOUR / 2, step=60)
+    home.clock.step(step_s)
+    await home.pass_time(HOUR, step=60)
+    assert len(await home.records()) == 3 + 6
+
+
+async def test_time_that_no_run_has_used_occurs_after_the_clock_was_set_back(home: Home) -> None:
+    """A job that was registered at noon has not run at half past eleven."""
+    home.scheduler.run_daily(nothing, time(11, 30))
+    home.clock.step(-HOUR)
+    await home.pass_time(HOUR, step=10)
+    assert [local_time(record) for record in await home.records(1)] == ["11:30"]
+
+
+async def test_run_that_waits_for_its_jitter_is_not_lost_when_the_clock_is_set_back(home: Home) -> None:
+    job = home.scheduler.run_daily(nothing, time(12, 30), jitter=HOUR)
+    planned = job.next_run
+    due = NOON + timedelta(minutes=30)
+    await home.pass_time((due - NOON + (planned - due) / 2).total_seconds(), step=10)
+    await home.records(0)
+    home.clock.step(-2 * HOUR)
+    await home.pass_time(4 * HOUR, step=60)
+    await home.records(1)
+
+
+@pytest.mark.parametrize("event", ["sunrise", "sunset"])
+async def test_sun_job_does_not_run_twice_when_the_clock_is_set_back(home: Home, event: str) -> None:
+    home.scheduler_service.set_place(latitude=52.5, longitude=13.4)
+    job = getattr(home.scheduler, f"run_at_{event}")(nothing)
+    first = job.next_run
+    await home.pass_time((first - NOON).total_seconds() + 600, step=60)
+    await home.records(1)
+    home.clock.step(-2 * HOUR)
+    await home.pass_time(4 * HOUR, step=60)
+    await home.records(1)
+    assert timedelta(hours=23, minutes=50) < job.next_run - first < timedelta(hours=24, minutes=10)

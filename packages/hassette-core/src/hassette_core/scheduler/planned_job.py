@@ -8,12 +8,15 @@ from hassette_core.clock import TimerClock
 from hassette_core.handlers import Handler
 from hassette_core.roster import RunLane
 from hassette_core.scheduler.place import Place
-from hassette_core.scheduler.schedules import Interval, Schedule
+from hassette_core.scheduler.schedules import Calendar, Interval, Schedule
 from hassette_executor import DueTrigger, ExecuteJob, JobRegistration
 
 MAX_COUNTED = 1_000
 """Maximum number of missed runs that are counted for a calendar job. Without this limit, the count would take too long
 after the wall clock was set forward by decades."""
+
+REPEAT_GUARD = timedelta(hours=3)
+"""When the clock is set back by less than this, fixed times do not occur again (the rule of Vixie cron)."""
 
 EARLY = timedelta(milliseconds=1)
 """A calendar job may start this much before its time."""
@@ -79,6 +82,7 @@ class PlannedJob:
         self._handler = handler
         self._jitter_s = jitter_s
         self._clock = clock
+        self._last_base: datetime | None = None  # of the last calendar run that was started
 
     @property
     def by_calendar(self) -> bool:
@@ -128,6 +132,7 @@ class PlannedJob:
         if isinstance(self.schedule, Interval):
             return self._next_interval(self.plan, self.schedule)
         assert self.plan.base is not None  # the plan of a calendar job has a base
+        self._last_base = self.plan.base
         if not self.schedule.recurring:
             self.plan = None
             return 0
@@ -139,13 +144,13 @@ class PlannedJob:
         self._plan_calendar(found)
         return missed
 
-    def replan(self, place: Place, last: datetime | None) -> None:
+    def replan(self, place: Place, since: datetime, back: timedelta) -> None:
         """Plan the next calendar run again, because the wall clock was set or the place has changed.
 
         Args:
             place: The home's time zone and location.
-            last: The new plan must be after this moment, because earlier runs have already started. None allows any
-                moment after now.
+            since: The new plan must be after this moment. It may be before now; the run is then late and starts now.
+            back: How far the wall clock was set back; zero or less if it was not.
         """
         assert not isinstance(self.schedule, Interval)  # the wall clock does not move an interval
         now = self._clock.now()
@@ -158,7 +163,22 @@ class PlannedJob:
                 # run after now would skip this run.
                 self.plan = self._at(self.plan.at, self.plan.base)
             return
-        self._plan_calendar(self.schedule.next_after(now if last is None else max(now, last), place))
+        found = self.schedule.next_after(since, place)
+        if found is not None and self._is_unwanted_repetition(self.schedule, found, place, back):
+            assert self._last_base is not None
+            found = self.schedule.next_after(self._last_base, place)
+        self._plan_calendar(found)
+
+    def _is_unwanted_repetition(self, schedule: Calendar, found: datetime, place: Place, back: timedelta) -> bool:
+        """Return whether a run was started already, and the clock shows its time again only because it was set back."""
+        if self._last_base is None or found > self._last_base or not timedelta() < back < REPEAT_GUARD:
+            return False
+        if schedule.fixed:
+            return True
+        # A job that repeats within the step must not pause until the old time comes again. A job with longer pauses
+        # would run twice within one of them.
+        following = schedule.next_after(found, place)
+        return following is None or following - found > back
 
     def postpone_if_early(self) -> bool:
         """If the wall clock has not reached the planned time yet, plan the rest of the wait and return True.

@@ -32,6 +32,14 @@ class Calendar(Protocol):
     recurring: ClassVar[bool]
     """False if the rule leads to one run only."""
 
+    @property
+    def fixed(self) -> bool:
+        """True for fixed times, such as 07:00 or sunset, which do not occur again when the clock is set back a little.
+
+        False for times that follow the clock, such as every full quarter of an hour.
+        """
+        ...
+
     def describe(self) -> str:
         """Return the rule as a string, for the job's registration."""
         ...
@@ -96,6 +104,10 @@ class Once:
 
     recurring: ClassVar[bool] = False
 
+    @property
+    def fixed(self) -> bool:
+        return True
+
     def describe(self) -> str:
         """Return the rule as a string, for the job's registration."""
         return f"once, at {self.at:%Y-%m-%d %H:%M:%S %Z}".rstrip()
@@ -124,6 +136,10 @@ class Daily:
     at: time
 
     recurring: ClassVar[bool] = True
+
+    @property
+    def fixed(self) -> bool:
+        return True
 
     def describe(self) -> str:
         """Return the rule as a string, for the job's registration."""
@@ -192,7 +208,7 @@ class Cron:
     def next_after(self, moment: datetime, place: Place) -> datetime | None:
         """Return the first run after a moment."""
         shown = moment.astimezone(place.zone)
-        if self._has_fixed_times():
+        if self.fixed:
             # With a time zone, cronsim applies Debian's rule for fixed times only to expressions of five fields. So
             # compute in local time, and let `Place.moment` apply the rule.
             found = (place.moment(local) for local in CronSim(self.expression, shown.replace(tzinfo=None)))
@@ -201,7 +217,9 @@ class Cron:
         # In the second pass of a repeated hour, either generator may yield times of the first pass. Skip them.
         return next((answer for answer in found if answer > moment), None)
 
-    def _has_fixed_times(self) -> bool:
+    @property
+    def fixed(self) -> bool:
+        """True if none of the second, minute and hour fields begins with ``*``."""
         return not any(field.startswith("*") for field in self.expression.split()[:-3])
 
 
@@ -221,6 +239,10 @@ class Sun:
     offset: timedelta = timedelta()
 
     recurring: ClassVar[bool] = True
+
+    @property
+    def fixed(self) -> bool:
+        return True
 
     def describe(self) -> str:
         """Return the rule as a string, for the job's registration."""

@@ -15,8 +15,6 @@ logger = logging.getLogger(__name__)
 WATCH_S = 60.0
 """While there is a calendar job, the timer fires at least once in this many seconds. Then the timetable checks whether
 the wall clock was set or the machine was suspended, because the operating system reports neither."""
-REPEAT_GUARD = timedelta(hours=3)
-"""When the clock is set back by less than this, runs that have started are not repeated (the rule of Vixie cron)."""
 LATE_S = 60.0
 """A run that starts more than this many seconds after its due time is logged."""
 
@@ -42,6 +40,7 @@ class Timetable:
         self._roster = roster
         self._clock = clock
         self._drift = ClockDrift(clock)
+        self._checked_ns = clock.monotonic_ns()
         self._agenda = Agenda()
         self._calendar_jobs = 0
         self._timer: Timer | None = None
@@ -54,6 +53,7 @@ class Timetable:
         self.failure = None
         self.ended.clear()
         self._drift.reset()
+        self._checked_ns = self._clock.monotonic_ns()
         for job in self._roster.entries():
             self._agenda.put(job)
         self._arm()
@@ -87,7 +87,7 @@ class Timetable:
         """Set another time zone or location, and plan all calendar jobs again."""
         if place != self.place:
             self.place = place
-            self._replan(None)
+            self._replan(self._clock.now(), timedelta())
 
     def plan_first(self, job: PlannedJob) -> None:
         """Plan the first run of a job, counted from now."""
@@ -162,17 +162,19 @@ class Timetable:
     def _check_clock(self) -> None:
         if not self._open:
             return  # start() resets the drift, so an earlier jump does not matter
+        checked_ns, self._checked_ns = self._checked_ns, self._clock.monotonic_ns()
+        unchecked = timedelta(microseconds=(self._checked_ns - checked_ns) / 1000)
         jump = self._drift.take_jump()
         if not jump:
             return
         logger.warning("Wall clock was set, or the machine was suspended", extra={"step_s": jump.total_seconds()})
-        # If the clock is set back a little, runs between the new time and the old time must not be repeated.
-        back = -jump
-        self._replan(self._clock.now() + back if timedelta() < back < REPEAT_GUARD else None)
+        # The clock may have been set directly after the previous check. No job has started since then, so the times
+        # that the clock has shown since then are still due.
+        self._replan(self._clock.now() - (unchecked if jump < timedelta() else timedelta()), -jump)
 
-    def _replan(self, last: datetime | None) -> None:
+    def _replan(self, since: datetime, back: timedelta) -> None:
         for job in self._roster.entries():
             if job.by_calendar:
-                job.replan(self.place, last)
+                job.replan(self.place, since, back)
                 self._agenda.put(job)
         self._arm()
