@@ -44,9 +44,15 @@ class Registration(Answer):
 
 
 class Registrations(Answer):
-    """Handlers and jobs. The figures cover whole hours or days around the time range."""
+    """Handlers and jobs. The figures cover whole hours or days around the time range.
+
+    Attributes:
+        hidden: Number of retired handlers and jobs that the list leaves out.
+    """
 
     registrations: tuple[Registration, ...]
+    next_cursor: str | None
+    hidden: int
     since_us: int
     until_us: int
 

@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608  the statements contain only text from this package and from the store's table of kinds
 
+from hassette_store.kinds import KINDS, RunKind
 from hassette_store.periods import SECOND_US
 from hassette_sync.queries.kinds import KIND, LISTENS_TO, union_sql
 from hassette_sync.queries.texts import form_sql
@@ -11,20 +12,57 @@ from hassette_sync.queries.texts import form_sql
 # registered something. If it is still open, each retired_us means that an app removed the registration. If it has
 # ended, only a retired_us more than 30 seconds before its end means this.
 _SHUTDOWN_US = 30 * SECOND_US
-_RETIRED = f"""
+_RETIRED_US = f"""
 CASE WHEN retired_us < coalesce(
     (SELECT ended_us - {_SHUTDOWN_US} FROM sessions
      WHERE started_us <= (SELECT max(last_registered_us) FROM registrations) ORDER BY id DESC LIMIT 1),
-    9223372036854775807) THEN retired_us END AS retired_us
+    9223372036854775807) THEN retired_us END
 """
+_RETIRED = f"{_RETIRED_US} AS retired_us"
 
-REGISTRATIONS = f"""
-SELECT id, {KIND} AS kind, app, instance, name, {LISTENS_TO}, handler, {_RETIRED}
-FROM registrations
-WHERE (:kind IS NULL OR {KIND} = :kind) AND (:app IS NULL OR app = :app)
-ORDER BY app, instance, name, topic
+REGISTRATIONS_OF_APP = "SELECT id FROM registrations WHERE app = :app"
+"""Ids of the handlers and jobs of an app."""
+
+MEMBERS = f"""
+SELECT app, instance, {KIND} AS kind, sum({_RETIRED_US} IS NULL) AS current FROM registrations
+GROUP BY app, instance, kind ORDER BY app, instance
 """
-"""Handlers and jobs, ordered by name. A home has hundreds of them."""
+"""Numbers of current handlers and jobs of each instance of an app."""
+
+# A registration is shown if it is current, if retired ones are wanted, or if it has runs in the time range.
+_SHOWN = f"(:retired OR {_RETIRED_US} IS NULL OR id IN (SELECT value FROM json_each(:registrations)))"
+_AFTER = "(app, instance, name, id) > (:after_app, :after_instance, :after_name, :after_id)"
+
+
+def _registrations_of(kind: RunKind, conditions: str) -> str:
+    # Without its own ORDER BY and LIMIT, SQLite would read and sort all registrations for each page.
+    return f"""
+        SELECT id, '{kind.name}' AS kind, app, instance, name, {kind.trigger_source} AS listens_to, handler, {_RETIRED}
+        FROM {kind.registrations_table}
+        WHERE (:kind IS NULL OR '{kind.name}' = :kind) AND {_SHOWN} AND {conditions}
+        ORDER BY app, instance, name, id LIMIT :limit
+    """
+
+
+def registrations_sql(*, of_app: bool, after: bool) -> str:
+    """Return the statement for one page of handlers and jobs, ordered by app, instance, name and id.
+
+    Args:
+        of_app: Only those of ``:app``.
+        after: Only those after ``:after_app``, ``:after_instance``, ``:after_name`` and ``:after_id``.
+    """
+    conditions = " AND ".join(["true", *["app = :app"] * of_app, *[_AFTER] * after])
+    parts = union_sql(lambda kind: f"SELECT * FROM ({_registrations_of(kind, conditions)})")
+    return f"SELECT * FROM ({parts}) ORDER BY app, instance, name, id LIMIT :limit"
+
+
+def hidden_sql() -> str:
+    """Return the statement for the number of handlers and jobs that the pages of `registrations_sql` leave out."""
+    return f"""
+        SELECT count(*) AS hidden FROM registrations
+        WHERE (:kind IS NULL OR {KIND} = :kind) AND (:app IS NULL OR app = :app) AND NOT {_SHOWN}
+    """
+
 
 APP_OF_NAME = f"""
 SELECT app FROM registrations WHERE app = :app
@@ -49,17 +87,14 @@ FROM runs WHERE registration_id = :registration_id ORDER BY id DESC LIMIT 1
 """Newest run of one handler or job."""
 
 # One index lookup for each registration takes a few microseconds. It reads only the newest run.
-_NEWEST_IDS = union_sql(
-    lambda kind: (
-        f"SELECT id AS registration_id, (SELECT max(id) FROM {kind.runs_table} "
-        f"WHERE {kind.registration_column} = {kind.registrations_table}.id) AS run_id FROM {kind.registrations_table}"
-    )
+_NEWEST_IDS = ", ".join(
+    f"(SELECT max(id) FROM {kind.runs_table} WHERE {kind.registration_column} = value)" for kind in KINDS
 )
 
 NEWEST_RUNS = f"""
 SELECT newest.registration_id, newest.run_id, statuses.name AS status
-FROM ({_NEWEST_IDS}) AS newest
+FROM (SELECT value AS registration_id, coalesce({_NEWEST_IDS}) AS run_id FROM json_each(:registrations)) AS newest
 JOIN runs ON runs.id = newest.run_id
 JOIN statuses ON statuses.id = runs.status_id
 """
-"""Newest run of each handler and job."""
+"""Newest run of each of some handlers and jobs."""

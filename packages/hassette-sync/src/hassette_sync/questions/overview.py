@@ -227,15 +227,15 @@ async def overview(
     # The lists must cover the same whole hours or days as the figures. Otherwise they would contradict the figures.
     time_range = periods.time_range
     apps = await app_summaries(transaction, time_range)
-    failing = await failing_registrations(transaction, time_range)
+    failing, failing_count = await failing_registrations(transaction, time_range, limit=_MAX_FAILING)
     return Overview(
         status=status,
         counts=sum_of(app.counts for app in apps),
         percentiles=await _percentiles_of_all(transaction, sketches, periods),
         timeline=await timeline(transaction, sketches, time_range),
         apps=apps,
-        failing=tuple(failing[:_MAX_FAILING]),
-        failing_count=len(failing),
+        failing=failing,
+        failing_count=failing_count,
         errors=(await error_groups_page(transaction, time_range, limit=_MAX_LISTED)).groups,
         running=running,
         upcoming=upcoming[:_MAX_LISTED],

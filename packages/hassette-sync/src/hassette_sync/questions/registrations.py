@@ -1,11 +1,16 @@
 """Questions about handlers, jobs and apps."""
 
+import base64
+import json
 import math
 from collections import Counter, defaultdict
 from sqlite3 import Row
-from typing import get_args
+from typing import Annotated, get_args
 
-from hassette_sync.answers.kinds import Kind, RegistrationRef
+from pydantic import Field, TypeAdapter
+
+from hassette_store.ids import MAX_ID
+from hassette_sync.answers.kinds import Kind
 from hassette_sync.answers.registrations import (
     AppSummary,
     HeatCell,
@@ -17,7 +22,7 @@ from hassette_sync.answers.registrations import (
     SkipReason,
     Source,
 )
-from hassette_sync.errors import NotFoundError
+from hassette_sync.errors import BadQuestionError, NotFoundError
 from hassette_sync.queries import registrations as queries
 from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.periods import periods_of
@@ -35,7 +40,9 @@ from hassette_sync.time_range import Periods, TimeRange
 
 # Upper limits of the duration bands of a heat map: two per power of ten, each about three times the previous one.
 BANDS_US = (300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
-_MAX_LISTED = 5_000
+MAX_LISTED = 5_000
+_KEY = TypeAdapter(tuple[str, str, str, Annotated[int, Field(ge=0, le=MAX_ID)]])
+_AFTER = ("after_app", "after_instance", "after_name", "after_id")
 
 
 async def registration_list(
@@ -45,52 +52,95 @@ async def registration_list(
     kind: str | None = None,
     app: str | None = None,
     retired: bool = True,
+    idle: bool = True,
+    cursor: str | None = None,
+    limit: int = MAX_LISTED,
 ) -> Registrations:
-    """Return handlers and jobs with their figures, ordered by name, at most 5,000.
+    """Return one page of handlers and jobs with their figures, ordered by name.
 
-    ``kind`` is ``handler`` or ``job``, and ``app`` is the key of an app. None means all. If ``retired`` is false, the
-    list contains only current registrations.
+    Args:
+        transaction: Read transaction of the question.
+        time_range: Time range of the figures.
+        kind: ``handler`` or ``job``; None for both.
+        app: Key of an app; None for all.
+        retired: If false, the list contains only current registrations.
+        idle: If false, the list leaves out retired registrations without runs in the time range.
+        cursor: ``next_cursor`` of the page before.
+        limit: Maximum number of registrations, up to 5,000.
     """
     check_kind(kind)
+    if not 1 <= limit <= MAX_LISTED:
+        raise BadQuestionError(f"limit must be from 1 to {MAX_LISTED}, got {limit!r}.")
+    after = _parse_cursor(cursor) if cursor else None
     periods = await periods_of(transaction, time_range)
-    within: Parameters = {"first": periods.first, "last": periods.last}
-    percentiles = await transaction.all(statistics_sql(periods.unit).percentiles_by_registration, within)
-    ranks = {row["registration_id"]: row for row in percentiles}
     app = await known_app(transaction, app) if app is not None else None
-    rows = await transaction.all(queries.REGISTRATIONS, {"kind": kind, "app": app})
-    listed = [row for row in rows if retired or row["retired_us"] is None][:_MAX_LISTED]
+    active: list[int] = []
+    if retired and not idle:
+        within: Parameters = {"first": periods.first, "last": periods.last}
+        rows = await transaction.all(statistics_sql(periods.unit).registrations, within)
+        active = [row["registration_id"] for row in rows]
+    parameters: Parameters = {
+        "kind": kind,
+        "app": app,
+        "retired": retired and idle,
+        "registrations": json.dumps(active),
+        "limit": limit + 1,
+    }
+    if after is not None:
+        parameters |= dict(zip(_AFTER, after, strict=True))
+    statement = queries.registrations_sql(of_app=app is not None, after=after is not None)
+    listed = await transaction.all(statement, parameters)
+    last = listed[limit - 1] if len(listed) > limit else None
+    hidden = await transaction.one(queries.hidden_sql(), parameters)
     return Registrations(
-        registrations=await _with_figures(transaction, periods, listed, ranks),
+        registrations=await _with_figures(transaction, periods, listed[:limit]),
+        next_cursor=_cursor_of(last) if last is not None else None,
+        hidden=hidden["hidden"] if hidden is not None else 0,
         since_us=periods.since_us,
         until_us=periods.until_us,
     )
 
 
-async def failing_registrations(transaction: ReadTransaction, time_range: TimeRange) -> list[Registration]:
-    """Return all handlers and jobs with failures, most failures first, without percentiles.
+def _cursor_of(row: Row) -> str:
+    key = json.dumps([row["app"], row["instance"], row["name"], row["id"]])
+    return base64.urlsafe_b64encode(key.encode()).decode()
 
-    The list has no limit. An app that gives each of its jobs a different name may have thousands of jobs, and a limit
-    could hide failures. The list has no percentiles, because they would take most of the time.
-    """
+
+def _parse_cursor(cursor: str) -> tuple[str, str, str, int]:
+    try:
+        return _KEY.validate_json(base64.b64decode(cursor, altchars="-_", validate=True))
+    except ValueError:
+        raise BadQuestionError(
+            f"cursor must be the next_cursor of a page of handlers or jobs, got {cursor[:40]!r}."
+        ) from None
+
+
+async def failing_registrations(
+    transaction: ReadTransaction, time_range: TimeRange, *, limit: int
+) -> tuple[tuple[Registration, ...], int]:
+    """Return the handlers and jobs with the most failures, and the number of all handlers and jobs with failures."""
     periods = await periods_of(transaction, time_range)
-    rows = await transaction.all(queries.REGISTRATIONS, {"kind": None, "app": None})
-    registrations = await _with_figures(transaction, periods, rows, {})
-    failing = (registration for registration in registrations if registration.counts.failed)
-    return sorted(failing, key=lambda registration: (-registration.counts.failed, registration.name))
+    within: Parameters = {"first": periods.first, "last": periods.last, "limit": limit}
+    failing = await transaction.all(statistics_sql(periods.unit).failing, within)
+    listed: list[Row] = []
+    for row in failing:
+        listed += await transaction.all(queries.REGISTRATION, {"registration_id": row["id"]})
+    return await _with_figures(transaction, periods, listed), failing[0]["failing_count"] if failing else 0
 
 
-async def _with_figures(
-    transaction: ReadTransaction, periods: Periods, rows: list[Row], ranks: dict[int, Row]
-) -> tuple[Registration, ...]:
+async def _with_figures(transaction: ReadTransaction, periods: Periods, rows: list[Row]) -> tuple[Registration, ...]:
     statements = statistics_sql(periods.unit)
-    within: Parameters = {"first": periods.first, "last": periods.last}
-    sums = {row["registration_id"]: row for row in await transaction.all(statements.by_registration, within)}
-    newest = {row["registration_id"]: row for row in await transaction.all(queries.NEWEST_RUNS)}
-    skipped: Counter[int] = Counter()
-    for row in await transaction.all(statements.skips, within):
-        skipped[row["registration_id"]] += row["count"]
+    ids = json.dumps([row["id"] for row in rows])
+    some: Parameters = {"first": periods.first, "last": periods.last, "registrations": ids}
+    sums = {row["registration_id"]: row for row in await transaction.all(statements.by_registration, some)}
+    percentiles = await transaction.all(statements.percentiles_by_registration, some)
+    ranks = {row["registration_id"]: row for row in percentiles}
+    newest = {row["registration_id"]: row for row in await transaction.all(queries.NEWEST_RUNS, {"registrations": ids})}
+    skipped = {
+        row["registration_id"]: row["count"] for row in await transaction.all(statements.skips_by_registration, some)
+    }
     return tuple(
-        _registration(row, sums.get(row["id"]), ranks.get(row["id"]), newest.get(row["id"]), skipped[row["id"]])
+        _registration(row, sums.get(row["id"]), ranks.get(row["id"]), newest.get(row["id"]), skipped.get(row["id"], 0))
         for row in rows
     )
 
@@ -192,43 +242,36 @@ async def skip_reasons(
 ) -> tuple[SkipReason, ...]:
     """Return how many triggers did not lead to a run, by registration and reason, most frequent first."""
     periods = await periods_of(transaction, time_range)
-    names = await _names(transaction)
-    rows = await transaction.all(statistics_sql(periods.unit).skips, {"first": periods.first, "last": periods.last})
+    within: Parameters = {"first": periods.first, "last": periods.last, "limit": limit}
     return tuple(
-        SkipReason(registration=names[row["registration_id"]], reason=row["reason"], count=row["count"])
-        for row in rows[:limit]
-        if row["registration_id"] in names
+        SkipReason(registration=registration_ref(row), reason=row["reason"], count=row["count"])
+        for row in await transaction.all(statistics_sql(periods.unit).skips, within)
     )
-
-
-async def _names(transaction: ReadTransaction) -> dict[int, RegistrationRef]:
-    rows = await transaction.all(queries.REGISTRATIONS, {"kind": None, "app": None})
-    return {row["id"]: registration_ref(row) for row in rows}
 
 
 async def app_summaries(transaction: ReadTransaction, time_range: TimeRange | None = None) -> tuple[AppSummary, ...]:
     """Return the apps with their figures. An app without current registrations is listed only if it has runs."""
     periods = await periods_of(transaction, time_range)
-    rows = await transaction.all(
-        statistics_sql(periods.unit).by_registration, {"first": periods.first, "last": periods.last}
-    )
-    sums = {row["registration_id"]: row for row in rows}
+    within: Parameters = {"first": periods.first, "last": periods.last}
+    sums = {row["app"]: row for row in await transaction.all(statistics_sql(periods.unit).by_app, within)}
     by_app: dict[str, list[Row]] = defaultdict(list)
-    for row in await transaction.all(queries.REGISTRATIONS, {"kind": None, "app": None}):
+    for row in await transaction.all(queries.MEMBERS):
         by_app[row["app"]].append(row)
     return tuple(
-        _app_summary(app, members, sums)
+        _app_summary(app, members, sums.get(app))
         for app, members in by_app.items()
-        if any(row["retired_us"] is None or row["id"] in sums for row in members)
+        if app in sums or any(row["current"] for row in members)
     )
 
 
-def _app_summary(app: str, members: list[Row], sums: dict[int, Row]) -> AppSummary:
-    current = Counter(row["kind"] for row in members if row["retired_us"] is None)
+def _app_summary(app: str, members: list[Row], sums: Row | None) -> AppSummary:
+    current = Counter[str]()
+    for row in members:
+        current[row["kind"]] += row["current"]
     return AppSummary(
         app=app,
         instances=tuple(dict.fromkeys(row["instance"] for row in members)),
         **{f"{kind}s": current[kind] for kind in get_args(Kind)},
-        counts=sum_of(counts_of(sums.get(row["id"])) for row in members),
-        total_us=sum(sums[row["id"]]["total_us"] for row in members if row["id"] in sums),
+        counts=counts_of(sums),
+        total_us=sums["total_us"] if sums is not None else 0,
     )

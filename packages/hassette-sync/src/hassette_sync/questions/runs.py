@@ -12,7 +12,7 @@ from hassette_sync.answers.runs import Facet, LogLine, Run, RunDetail, RunFacets
 from hassette_sync.errors import BadQuestionError, NotFoundError
 from hassette_sync.formatting import replace_surrogates
 from hassette_sync.queries import runs as queries
-from hassette_sync.queries.registrations import APP_OF_NAME, REGISTRATIONS
+from hassette_sync.queries.registrations import APP_OF_NAME, MEMBERS, REGISTRATIONS_OF_APP
 from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, id_below
 from hassette_sync.questions.periods import periods_of, resolve
@@ -146,7 +146,7 @@ async def _selections(transaction: ReadTransaction, run_filter: RunFilter) -> li
     registrations: list[int | None] = [run_filter.registration_id]
     if run_filter.registration_id is None and run_filter.app is not None:
         app = await known_app(transaction, run_filter.app)
-        rows = await transaction.all(REGISTRATIONS, {"kind": None, "app": app})
+        rows = await transaction.all(REGISTRATIONS_OF_APP, {"app": app})
         registrations = [row["id"] for row in rows]
     statuses: list[str | None] = list(FAILED_STATUSES) if run_filter.status == "failed" else [run_filter.status]
     if len(registrations) * len(statuses) > _MAX_SELECTIONS:
@@ -176,14 +176,10 @@ def _selection(registration_id: int | None, status: str | None) -> tuple[list[st
 async def facets_of_runs(transaction: ReadTransaction, time_range: TimeRange | None = None) -> RunFacets:
     """Return the values of the filters on runs, with numbers of runs from the statistics."""
     periods = await periods_of(transaction, time_range)
-    rows = await transaction.all(
-        statistics_sql(periods.unit).by_registration, {"first": periods.first, "last": periods.last}
-    )
-    apps = {row["id"]: row["app"] for row in await transaction.all(REGISTRATIONS, {"kind": None, "app": None})}
-    by_app: dict[str, int] = dict.fromkeys(apps.values(), 0)
-    for row in rows:
-        app = apps.get(row["registration_id"], "?")
-        by_app[app] = by_app.get(app, 0) + counts_of(row).total
+    within: Parameters = {"first": periods.first, "last": periods.last}
+    rows = await transaction.all(statistics_sql(periods.unit).by_app, within)
+    by_app: dict[str, int] = {row["app"]: 0 for row in await transaction.all(MEMBERS)}
+    by_app |= {row["app"]: counts_of(row).total for row in rows}
     total = sum_of(counts_of(row) for row in rows)
     statuses = [Facet(value=name, count=getattr(total, name)) for name in STATUS_NAMES]
     return RunFacets(

@@ -17,7 +17,7 @@ from hassette_sync.queries import sessions as queries
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, id_below
 from hassette_sync.questions.periods import resolve
 from hassette_sync.questions.rows import facts_of
-from hassette_sync.reader import ReadTransaction
+from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import DAY_US, SECOND_US, TimeRange
 
 # Hassette writes a heartbeat at least every 5 s, so after this time three heartbeats are missing.
@@ -113,26 +113,24 @@ async def uptime_in(transaction: ReadTransaction, time_range: TimeRange | None =
     time_range = await resolve(transaction, time_range)
     at_us = transaction.at_us
     newest = await sessions_page(transaction, time_range, limit=_MAX_SPANS)
-    # The figures need all sessions. There may be more than `_MAX_SPANS`: a framework that crashes every minute starts
-    # thousands of sessions.
-    spans = await transaction.all(queries.SPANS, {"since_us": time_range.since_us, "until_us": time_range.until_us})
     first = await transaction.one(queries.FIRST_START)
     until_us = min(time_range.until_us, at_us)
     known_from = max(time_range.since_us, first["started_us"]) if first is not None else until_us
-    up_us = 0
-    covered = time_range.since_us
-    for span in spans:
-        # Sessions overlap only if a clock was set back. The time that they share must not count twice.
-        end = min(at_us if _state(span, at_us) == "running" else span["until_us"], until_us)
-        start = max(span["started_us"], covered)
-        up_us += max(end - start, 0)
-        covered = max(covered, end)
+    within: Parameters = {
+        "since_us": time_range.since_us,
+        "until_us": until_us,
+        "last_seen_us": at_us - HEARTBEAT_OVERDUE_US,
+    }
+    row = (await transaction.all(queries.UPTIME, within))[0]
+    up_us = row["up_us"]
+    if await transaction.one(queries.OVERLAP, within) is not None:
+        up_us = (await transaction.all(queries.UPTIME_WITH_OVERLAPS, within))[0]["up_us"]
     known_us = until_us - known_from
     return Uptime(
         up_us=up_us,
         share=min(up_us / known_us, 1.0) if known_us > 0 else None,
-        starts=sum(span["started_us"] >= time_range.since_us for span in spans),
-        crashes=sum(span["outcome"] == "crashed" and span["until_us"] < time_range.until_us for span in spans),
+        starts=row["starts"],
+        crashes=row["crashes"],
         spans=tuple(reversed(newest.sessions)),
         since_us=time_range.since_us,
         until_us=time_range.until_us,

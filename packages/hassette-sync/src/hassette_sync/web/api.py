@@ -1,6 +1,8 @@
 """The JSON API under ``/api``. Ids are strings. Times are microseconds since the Unix epoch."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from hassette_sync.answers.errors import ErrorGroupDetail, ErrorGroupsPage
@@ -9,6 +11,7 @@ from hassette_sync.answers.registrations import AppSummary, RegistrationDetail, 
 from hassette_sync.answers.runs import RunDetail, RunFacets, RunningNow, RunsPage
 from hassette_sync.answers.sessions import LifecyclePage, LossesPage, Session, SessionsPage, Uptime
 from hassette_sync.ids import parse_id
+from hassette_sync.questions.registrations import MAX_LISTED
 from hassette_sync.web.parameters import DEFAULT_LIMIT, Cursor, Filter, History, Limit, PathId, Range, RangeOrAll
 
 
@@ -47,10 +50,16 @@ async def apps(data: History, time_range: Range) -> tuple[AppSummary, ...]:
 
 @api.get("/registrations")
 async def registrations(
-    data: History, time_range: Range, kind: str | None = None, app: str | None = None, retired: bool = True
+    data: History,
+    time_range: Range,
+    kind: str | None = None,
+    app: str | None = None,
+    retired: bool = True,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = MAX_LISTED,
 ) -> Registrations:
-    """Handlers and jobs with their runs, failures and durations."""
-    return await data.registrations(time_range, kind=kind, app=app, retired=retired)
+    """Handlers and jobs with their runs, failures and durations, ordered by name."""
+    return await data.registrations(time_range, kind=kind, app=app, retired=retired, cursor=cursor, limit=limit)
 
 
 @api.get("/registrations/{id}")

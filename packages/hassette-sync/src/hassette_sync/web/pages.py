@@ -12,6 +12,8 @@ from hassette_sync.verdict import verdict_of
 from hassette_sync.web.parameters import Cursor, Filter, History, Home, PathId, Range, RangeOrAll
 from hassette_sync.web.rendering import axis_ticks, page
 
+_MAX_REGISTRATIONS = 500
+
 pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
@@ -32,21 +34,26 @@ async def overview(request: Request, data: History, home: Home, time_range: Rang
     )
 
 
-async def registrations(request: Request, data: History, time_range: Range, app: str | None = None) -> Response:
+async def registrations(
+    request: Request, data: History, time_range: Range, app: str | None = None, cursor: Cursor = None
+) -> Response:
     """Handlers or jobs by app; jobs with their next runs."""
     kind = LABELS[request.scope["route"].name]
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id()
-    answer = await data.registrations(time_range, kind=kind.name, app=app or None)
-    shown = [one for one in answer.registrations if one.retired_us is None or one.counts.total]
+    answer = await data.registrations(
+        time_range, kind=kind.name, app=app or None, idle=False, cursor=cursor, limit=_MAX_REGISTRATIONS
+    )
     return await page(
         request,
         "registrations.html",
         time_range=time_range,
         follow_from=follow_from,
         kind=kind,
-        shown=shown,
-        hidden=len(answer.registrations) - len(shown),
+        shown=answer.registrations,
+        hidden=answer.hidden,
+        cursor=cursor,
+        next_cursor=answer.next_cursor,
         # The order is reversed, so that the earliest run of each job overwrites its later runs.
         upcoming={(one.app, one.instance, one.name): one.due_us for one in reversed(data.upcoming())},
     )

@@ -1,0 +1,173 @@
+"""Lists over many registrations and many sessions cost what they show."""
+
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hassette_sync import BadQuestionError, DataSyncService, RunFilter, TimeRange
+from support.history import BOOM, DAY, HOUR, MINUTE, SECOND, History
+from support.waiting import patience
+
+# A tenth of the deadline of a question, for a machine with several busy processes.
+LIMIT_S = 0.5
+REGISTRATIONS = 10_000
+
+
+@pytest.fixture(scope="module")
+def many_names(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A history of an app that gives each of its one-shot jobs a name of its own, next to an ordinary app."""
+    path = tmp_path_factory.mktemp("many") / "hassette.db"
+    now_us = int(time.time() * SECOND)
+    with History(path) as history:
+        history.begin()
+        history.session(now_us - DAY)
+        retired = {"last_registered_us": now_us - DAY, "retired_us": now_us - DAY}
+        for number in range(REGISTRATIONS):
+            job = history.job("lights", f"off_{number:05}", "after 5 s", **retired)
+            if number % 2:
+                failed = number % 100 == 1
+                at_us = now_us - 23 * HOUR + number * 8 * SECOND
+                error = BOOM if failed else None
+                history.run(job, at_us, job=True, status="error" if failed else "success", error=error)
+                history.skip(job, at_us, "overlap", 1 + number % 7)
+        for number in range(5):
+            handler = history.listener("hall", f"on_motion_{number}", "state_changed.x")
+            for run in range(10 * number):
+                history.run(handler, now_us - run * MINUTE)
+        history.commit()
+    return path
+
+
+QUESTIONS = {
+    "overview": lambda data: data.overview(),
+    "apps": lambda data: data.apps(),
+    "jobs": lambda data: data.registrations(kind="job", idle=False, limit=500),
+    "handlers": lambda data: data.registrations(kind="handler", idle=False, limit=500),
+    "facets": lambda data: data.run_facets(),
+    "skips": lambda data: data.skips(limit=6),
+    "runs of the app": lambda data: data.runs(RunFilter(app="lights")),
+    "failures of the app": lambda data: data.runs(RunFilter(app="lights", status="failed")),
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+async def test_question_with_ten_thousand_registrations_takes_a_tenth_of_its_deadline(
+    many_names: Path, name: str
+) -> None:
+    async with DataSyncService(many_names) as data:
+        await data.status()  # opens the file
+        began = time.perf_counter()
+        await QUESTIONS[name](data)
+        took_s = time.perf_counter() - began
+    assert took_s < patience(LIMIT_S)
+
+
+async def test_figures_with_ten_thousand_registrations_are_complete(many_names: Path) -> None:
+    async with DataSyncService(many_names) as data:
+        overview, apps, facets = await data.overview(), await data.apps(), await data.run_facets()
+        skips = await data.skips(limit=3)
+    assert [(app.app, app.handlers, app.jobs, app.counts.total) for app in apps] == [
+        ("hall", 5, 0, 100),
+        ("lights", 0, 0, 5_000),
+    ]
+    assert overview.counts.total == 5_100
+    assert (overview.failing_count, len(overview.failing)) == (100, 8)
+    assert [one.name for one in overview.failing] == [f"off_{1 + 100 * n:05}" for n in range(8)]
+    assert all(one.counts.failed == 1 and one.last_status == "error" and one.skipped for one in overview.failing)
+    assert {facet.value: facet.count for facet in facets.apps} == {"hall": 100, "lights": 5_000}
+    assert [(skip.reason, skip.count, skip.registration.app) for skip in skips] == [("overlap", 7, "lights")] * 3
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    limits=st.lists(st.integers(1, 5_000), min_size=1, max_size=8),
+    kind=st.sampled_from([None, "handler", "job"]),
+    app=st.sampled_from([None, "lights", "hall"]),
+    idle=st.booleans(),
+)
+async def test_pages_of_registrations_contain_each_registration_once(
+    many_names: Path, limits: list[int], kind: str | None, app: str | None, idle: bool
+) -> None:
+    found: list[tuple[str, str]] = []
+    async with DataSyncService(many_names) as data:
+        cursor: str | None = None
+        turn = 0
+        while turn == 0 or cursor is not None:
+            limit = limits[turn] if turn < len(limits) else 5_000
+            page = await data.registrations(kind=kind, app=app, idle=idle, cursor=cursor, limit=limit)
+            assert len(page.registrations) <= limit
+            found += [(one.app, one.name) for one in page.registrations]
+            cursor, turn = page.next_cursor, turn + 1
+    jobs = [("lights", f"off_{n:05}") for n in range(REGISTRATIONS) if idle or n % 2]
+    handlers = [("hall", f"on_motion_{n}") for n in range(5)]
+    expected = [*handlers * (kind != "job"), *jobs * (kind != "handler")]
+    assert found == [one for one in expected if app in (None, one[0])]
+    assert page.hidden == (0 if idle or kind == "handler" or app == "hall" else REGISTRATIONS // 2)
+
+
+@pytest.mark.parametrize("cursor", ["x", "é", "W10=", "WyJhIiwgImIiLCAiYyIsICJkIl0="])
+async def test_wrong_cursor_of_registrations_is_refused(many_names: Path, cursor: str) -> None:
+    async with DataSyncService(many_names) as data:
+        with pytest.raises(BadQuestionError, match="cursor must be the next_cursor of a page of handlers or jobs"):
+            await data.registrations(cursor=cursor)
+
+
+async def test_page_of_jobs_links_to_the_next_page(many_names: Path) -> None:
+    httpx = pytest.importorskip("httpx")
+    application = pytest.importorskip("hassette_sync.web.application", exc_type=ImportError)
+    from hassette_sync.settings import WebSettings
+
+    async with DataSyncService(many_names) as data:
+        transport = httpx.ASGITransport(app=application.create_app(data, WebSettings()))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8765") as client:
+            first = (await client.get("/jobs")).text
+            (link,) = [part for part in first.split('"') if part.startswith("/jobs?") and "cursor=" in part]
+            second = (await client.get(link.replace("&amp;", "&"))).text
+    assert first.count("off_00") > 0
+    assert "off_01001" in second
+    assert "off_00001" not in second
+    assert "Not shown: 5,000 retired jobs" in first
+
+
+@pytest.fixture(scope="module")
+def crash_loop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A history with 100,000 crashed sessions in the last 100 days: 500 of them in each twelve hours."""
+    path = tmp_path_factory.mktemp("crashes") / "hassette.db"
+    now_us = int(time.time() * SECOND)
+    with History(path) as history:
+        history.begin()
+        length_us = 100 * DAY // 100_000
+        for number in range(100_000):
+            start_us = now_us - 100 * DAY + number * length_us
+            history.session(start_us, start_us + length_us // 4, "crashed", first_id=1, last_id=2)
+        history.commit()
+    return path
+
+
+@pytest.mark.parametrize("age", ["24h", "30d", "100d"])
+async def test_uptime_over_a_hundred_thousand_sessions_is_quick_and_exact(crash_loop: Path, age: str) -> None:
+    async with DataSyncService(crash_loop) as data:
+        await data.status()  # opens the file
+        began = time.perf_counter()
+        uptime = await data.uptime(TimeRange.last(age))
+        took_s = time.perf_counter() - began
+    assert took_s < patience(LIMIT_S)
+    assert uptime.share == pytest.approx(0.25, abs=0.001)
+    days = int(age.removesuffix("h")) // 24 if age.endswith("h") else int(age.removesuffix("d"))
+    assert uptime.crashes == pytest.approx(1_000 * days, abs=2)
+    assert len(uptime.spans) == 500
+    assert uptime.starts == pytest.approx(1_000 * days, abs=2)
+
+
+async def test_time_that_sessions_share_counts_once(tmp_path: Path) -> None:
+    path, now_us = tmp_path / "hassette.db", int(time.time() * SECOND)
+    with History(path) as history:
+        history.session(now_us - 10 * HOUR, now_us - 4 * HOUR, "clean")
+        history.session(now_us - 8 * HOUR, now_us - 5 * HOUR, "clean")
+        history.session(now_us - 3 * HOUR, now_us - 2 * HOUR, "clean")
+    async with DataSyncService(path) as data:
+        uptime = await data.uptime(TimeRange.last("10h"))
+    assert uptime.up_us == pytest.approx(7 * HOUR, abs=5 * SECOND)
