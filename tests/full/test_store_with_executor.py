@@ -77,7 +77,7 @@ async def test_failure_call_and_job_are_stored_unchanged(tmp_path: Path) -> None
         "LookupError",
         "light.hall is gone",
     )
-    assert "in test_failure_call" in first_row(path, "SELECT traceback FROM run_failures")[0]
+    assert "in test_failure_call" in first_row(path, "SELECT sample_traceback FROM run_failures")[0]
     assert first_row(path, "SELECT run_id, service, context_id FROM run_service_calls") == (
         failed.id,
         "light.turn_on",

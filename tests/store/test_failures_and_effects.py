@@ -3,12 +3,14 @@
 from hassette_store import DatabaseService
 from hassette_store.writing.encoding import BatchEncoder
 from hassette_store.writing.row_ids import NameIds, RegistrationIds
+from hassette_store.writing.statements import INSERTIONS
 from support.rows import (
     T0_US,
     Batch,
     Effects,
     Event,
     Failure,
+    Frame,
     Listener,
     LogLine,
     ServiceCall,
@@ -45,6 +47,50 @@ async def test_failures_with_the_same_cause_share_a_group_and_its_traceback(
     ]
 
 
+async def test_each_failure_of_a_group_keeps_its_message_and_its_failing_line(
+    store: DatabaseService, read: Reader
+) -> None:
+    file = "/config/apps/lights.py"
+    brightness = Frame(file, 12, "Lights.on_light", 'level = attributes["brightness"]')
+    colour = Frame(file, 19, "Lights.on_light", 'warmth = attributes["color_temp"]')
+    library = Frame("/usr/lib/python3.13/json/__init__.py", 299, "loads", "return decode(s)")
+    failures = (
+        Failure(type="KeyError", message="'brightness'", frames=(brightness,)),
+        Failure(type="KeyError", message="'color_temp'", frames=(colour,)),
+        Failure(type="KeyError", message="'brightness'", frames=(brightness, library)),
+        Failure(kind="dependency", type="CallError", message="no answer", frames=()),
+    )
+    for number, failure in enumerate(failures, 1):
+        await store.write(Batch(number, invocations=(invocation(number, Listener(), "error", failure=failure),)))
+    columns = "message, file, line, function, code, sample_run_id"
+    assert [tuple(row.values()) for row in read.rows(f"SELECT {columns} FROM run_failures ORDER BY run_id")] == [
+        ("'brightness'", *brightness, run_id(1_000)),
+        ("'color_temp'", *colour, run_id(1_000)),
+        ("'brightness'", *brightness, run_id(1_000)),
+        ("no answer", "", 0, "", "", run_id(4_000)),
+    ]
+    stored = read.rows("SELECT message, file, line, function, code FROM failures ORDER BY run_id")
+    assert set(stored[2].values()) == {None}, "a value that equals that of the group takes no space"
+
+
+async def test_failing_line_is_read_once_for_a_batch(store: DatabaseService, read: Reader) -> None:
+    class Watched(Frame):
+        asked = 0
+
+        @property
+        def code(self) -> str:
+            Watched.asked += 1
+            return "…"
+
+    failing = [
+        invocation(n, Listener(), "error", failure=Failure(frames=(Watched("/config/apps/hall.py", 12, "f"),)))
+        for n in range(5)
+    ]
+    await store.write(Batch(1, invocations=tuple(failing)))
+    assert Watched.asked == 1
+    assert read.value("SELECT count(*) FROM run_failures WHERE code = '…'") == 5
+
+
 async def test_traceback_is_rendered_once_per_group(store: DatabaseService) -> None:
     class Watched(Failure):
         asked = 0
@@ -60,6 +106,9 @@ async def test_traceback_is_rendered_once_per_group(store: DatabaseService) -> N
     assert Watched.asked == 1
 
 
+COLUMNS = next(one.columns for one in INSERTIONS if one.table == "error_groups")
+
+
 def test_encoder_remembers_a_limited_number_of_error_groups() -> None:
     encoder = BatchEncoder(1, NameIds(), RegistrationIds(), max_known_groups=1)
 
@@ -67,7 +116,7 @@ def test_encoder_remembers_a_limited_number_of_error_groups() -> None:
         failing = invocation(sequence, status="error", failure=Failure(type=error_type))
         (group,) = encoder.encode(Batch(sequence, invocations=(failing,)), T0_US).rows["error_groups"]
         encoder.finish(stored=True)
-        return group[4]
+        return group[COLUMNS.index("traceback")]
 
     assert traceback_of(1, "A")
     assert not traceback_of(2, "A")

@@ -231,16 +231,22 @@ class History:
 
     def _fail(self, run_id: int, at_us: int, kind: str, type_: str, message: str) -> None:
         fingerprint = f"1:{kind}:{type_}"
+        place = ("/config/apps/climate.py", 42, "Climate.on_temperature", "await self.api.call_service(…)")
+        file, line, function, code = place if kind == "exception" else ("", 0, "", "")
         traceback = (
             'Traceback (most recent call last):\n  File "/config/apps/climate.py", line 42, in on_temperature\n'
             f'    await self.api.call_service("climate", "set_temperature")\n{type_}: {message}\n'
         )
         (group,) = self.db.execute(
-            "INSERT INTO error_groups (fingerprint, kind, type, message, traceback, first_seen_us, last_seen_us,"
-            " last_run_id, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)"
+            "INSERT INTO error_groups (fingerprint, kind, type, message, file, line, function, code, traceback,"
+            " first_seen_us, last_seen_us, first_run_id, last_run_id, count)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)"
             " ON CONFLICT DO UPDATE SET last_seen_us = max(last_seen_us, excluded.last_seen_us), count = count + 1,"
             " last_run_id = max(last_run_id, excluded.last_run_id) RETURNING id",
-            (fingerprint, kind, type_, message, traceback if kind == "exception" else "", at_us, at_us, run_id),
+            (
+                *(fingerprint, kind, type_, message, file, line, function, code),
+                *(traceback if kind == "exception" else "", at_us, at_us, run_id, run_id),
+            ),
         ).fetchone()
         self._insert("failures", run_id=run_id, error_group_id=group, message=message)
 

@@ -69,6 +69,7 @@ class Frame(NamedTuple):
     file: str
     line: int
     function: str
+    code: str = 'self.brightness = 254 / state.attributes["dim"]'
 
 
 class Failure(NamedTuple):

@@ -1,14 +1,18 @@
 """Pages neither skip nor repeat an entry, for all filters and all lengths of a page."""
 
 import asyncio
+import random
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hassette_sync import DataSyncService, RunFilter, TimeRange
+from hassette_sync import BadQuestionError, DataSyncService, RunFilter, TimeRange
+from support.history import HOUR, SECOND, History, NewHistory
 
 filters = st.builds(
     RunFilter,
@@ -97,3 +101,115 @@ async def test_last_page_has_no_cursor(data: DataSyncService, limit: int) -> Non
     page = await data.runs(RunFilter(status="interrupted"), limit=limit)
     assert len(page.runs) == 1
     assert page.next_cursor is None
+
+
+def _pages_stay_complete(
+    path: Path, ask: str, items: str, change: Callable[[History, random.Random], None], seed: int
+) -> None:
+    """Read all pages of a list, with changes between them. No entry of the first moment may be skipped or repeated."""
+    chance = random.Random(seed)
+
+    async def read() -> tuple[list[int], list[int]]:
+        async with DataSyncService(path) as data:
+            time_range = TimeRange.parse("60d", None)
+            first = [one.id for one in getattr(await getattr(data, ask)(time_range=time_range, limit=500), items)]
+            found: list[int] = []
+            cursor = None
+            while True:
+                page = await getattr(data, ask)(time_range=time_range, cursor=cursor, limit=chance.randint(1, 4))
+                found += [one.id for one in getattr(page, items)]
+                if (cursor := page.next_cursor) is None:
+                    return first, found
+                with History(path) as history:
+                    for _ in range(chance.randint(1, 5)):
+                        change(history, chance)
+
+    first, found = asyncio.run(read())
+    assert found == first
+
+
+def _fail_again(history: History, chance: random.Random) -> None:
+    """Let one of twelve old errors, or a new one, happen again."""
+    kind = chance.choice([f"Error{chance.randrange(12)}", f"New{chance.randrange(100)}"])
+    _fail(history, kind, int(time.time() * SECOND))
+
+
+def _fail(history: History, kind: str, at_us: int) -> None:
+    history.run(1, at_us, status="error", error=("exception", kind, f"{kind} happened"))
+
+
+def _run(history: History, chance: random.Random) -> None:
+    history.run(1, int(time.time() * SECOND), status=chance.choice(["success", "cancelled"]))
+
+
+def _restart(history: History, chance: random.Random) -> None:
+    now_us = int(time.time() * SECOND)
+    history.db.execute(
+        "UPDATE sessions SET ended_us = ?, heartbeat_us = ?, outcome = ? WHERE ended_us IS NULL",
+        (now_us, now_us, chance.choice(["clean", "crashed"])),
+    )
+    history.session(now_us)
+
+
+def _happen(history: History, chance: random.Random) -> None:
+    history.lifecycle(1, int(time.time() * SECOND), chance.choice(["app_started", "connection_lost"]), "home")
+
+
+def _lose(history: History, chance: random.Random) -> None:
+    now_us = int(time.time() * SECOND)
+    history.loss(1, "queue_full_count", "runs", 1, now_us - chance.randrange(20) * HOUR, now_us)
+
+
+LISTS = {
+    "error_groups": ("groups", _fail_again),
+    "runs": ("runs", _run),
+    "sessions": ("sessions", _restart),
+    "lifecycle": ("events", _happen),
+    "losses": ("losses", _lose),
+}
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("ask", LISTS)
+def test_pages_are_complete_as_of_the_first_page_while_the_history_changes(
+    new_history: NewHistory, now_us: int, ask: str, seed: int
+) -> None:
+    items, change = LISTS[ask]
+    with new_history() as history:
+        for n in range(12):
+            started_us = now_us - (20 - n) * HOUR
+            history.session(started_us, *((started_us + HOUR // 2, "clean") if n < 11 else ()))
+            if n == 0:
+                history.listener("app", "on_x", "t")
+            _fail(history, f"Error{n}", started_us)
+            history.run(1, started_us + SECOND)
+            history.lifecycle(1, started_us, "connection_lost", "home")
+            history.loss(1, "queue_full_count", "runs", 1, started_us, started_us)
+    _pages_stay_complete(history.path, ask, items, change, seed)
+
+
+async def test_errors_that_happen_again_between_two_pages_are_not_skipped(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - 20 * HOUR)
+        history.listener("app", "on_x", "t")
+        for n in range(12):
+            _fail(history, f"Error{n}", now_us - (13 - n) * HOUR)
+    async with DataSyncService(history.path) as data:
+        first = await data.error_groups(limit=4)
+        with History(history.path) as history:
+            for n in (0, 3, 5, 9):
+                _fail(history, f"Error{n}", now_us)
+            _fail(history, "New", now_us)
+        second = await data.error_groups(limit=4, cursor=first.next_cursor)
+        third = await data.error_groups(limit=4, cursor=second.next_cursor)
+        newest = await data.error_groups(limit=5)
+    pages = [[group.type for group in page.groups] for page in (first, second, third)]
+    assert pages == [[f"Error{n}" for n in range(last, last - 4, -1)] for last in (11, 7, 3)]
+    assert third.next_cursor is None
+    assert {group.type for group in newest.groups} == {"New", "Error0", "Error3", "Error5", "Error9"}
+
+
+@pytest.mark.parametrize("cursor", ["1", "1-2", "a-b-c", "1-2-3-4", "--", "9" * 30 + "-1-1"])
+async def test_invalid_cursor_of_errors_is_refused(data: DataSyncService, cursor: str) -> None:
+    with pytest.raises(BadQuestionError, match="cursor must be"):
+        await data.error_groups(cursor=cursor)

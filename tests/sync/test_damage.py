@@ -111,7 +111,7 @@ async def test_invalid_byte_in_a_text_affects_only_that_text(new_history: NewHis
     async with DataSyncService(history.path) as data:
         (group,) = (await data.overview()).errors
         (run,) = (await data.runs()).runs
-        assert (await data.error_group(group.id)).traceback == "a\ufffdb"
+        assert (await data.error_group(group.id)).sample_traceback == "a\ufffdb"
     assert run.registration.name == "on\ufffdx"
     assert run.failure is not None
     assert run.failure.message == "b\ufffdom"

@@ -49,7 +49,7 @@ PARAMETERS = {
     "last": 2,
     "since_us": 1,
     "until_us": 2,
-    "last_seen_us": 1,
+    "as_of": 2**62,
     "below": 2,
 }
 PAGES = {name: runs.runs_sql([name]) for name in runs.CONDITIONS}

@@ -266,7 +266,7 @@ async def test_error_group_names_the_affected_registrations(data: DataSyncServic
     value_error = next(group for group in groups if group.type == "ValueError")
     detail = await data.error_group(value_error.id, TimeRange.last("3d"))
     assert [ref.name for ref in detail.registrations] == ["on_temperature"]
-    assert detail.traceback.startswith("Traceback")
+    assert detail.sample_traceback.startswith("Traceback")
     assert {run.failure.error_group_id for run in detail.runs if run.failure} == {value_error.id}
     assert value_error.recent == value_error.count == len((await data.runs(
         RunFilter(error_group_id=value_error.id), TimeRange.last("3d"), limit=500

@@ -94,7 +94,11 @@ TriggerRow = EventTriggerRow | DueTriggerRow
 
 
 class FrameRow(Protocol):
-    """One frame of a traceback."""
+    """One frame of a traceback.
+
+    Attributes:
+        code: The line of source code, without its indentation; empty if it cannot be read.
+    """
 
     @property
     def file(self) -> str: ...
@@ -102,6 +106,8 @@ class FrameRow(Protocol):
     def line(self) -> int: ...
     @property
     def function(self) -> str: ...
+    @property
+    def code(self) -> str: ...
 
 
 class FailureRow(Protocol):

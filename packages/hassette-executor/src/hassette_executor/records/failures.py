@@ -30,6 +30,11 @@ class Frame(NamedTuple):
     line: int
     function: str
 
+    @property
+    def code(self) -> str:
+        """The line of source code, without its indentation; empty if it cannot be read. Reads the file on each call."""
+        return _source_line(self, set())
+
 
 class Failure(NamedTuple):
     """The failure of a run as plain facts: its exception, or the deadline that it exceeded.

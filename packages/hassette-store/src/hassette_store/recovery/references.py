@@ -52,10 +52,11 @@ _PLACEHOLDERS: Final = {
     **{kind.registrations_table: _registration(kind) for kind in KINDS},
     "error_groups": f"""
         INSERT OR IGNORE INTO error_groups (
-            id, fingerprint, kind, type, message, traceback, first_seen_us, last_seen_us, last_run_id, count
+            id, fingerprint, kind, type, message, file, line, function, code, traceback, first_seen_us, last_seen_us,
+            first_run_id, last_run_id, count
         )
-        SELECT lost.id, {_NUMBERED}, 'exception', '{_LOST}', '{_LOST}', '', {time_sql("min(run_id)")},
-               {time_sql("max(run_id)")}, max(run_id), count(*)
+        SELECT lost.id, {_NUMBERED}, 'exception', '{_LOST}', '{_LOST}', '', 0, '', '', '', {time_sql("min(run_id)")},
+               {time_sql("max(run_id)")}, min(run_id), max(run_id), count(*)
         FROM lost JOIN failures ON error_group_id = lost.id GROUP BY lost.id
         """,
 }

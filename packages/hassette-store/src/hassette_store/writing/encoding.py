@@ -18,6 +18,7 @@ from hassette_store.rows import (
     RunningRow,
     RunRow,
 )
+from hassette_store.writing.failing_lines import FailingLines
 from hassette_store.writing.row_ids import NameIds, RegistrationIds
 from hassette_store.writing.statements import EncodedBatch, RowValues
 from hassette_store.writing.texts import json_object
@@ -95,9 +96,13 @@ class BatchEncoder:
         }
         for summary in batch.summaries:
             totals.add_summary(summary, ids[summary.registration])
+        lines = FailingLines()
         rows |= {
-            "error_groups": self._groups(totals.failures),
-            "failures": [(run_id, fingerprint, failure.message) for run_id, fingerprint, failure in totals.failures],
+            "error_groups": self._groups(totals.failures, lines),
+            "failures": [
+                (run_id, fingerprint, failure.message, *lines.of(failure))
+                for run_id, fingerprint, failure in totals.failures
+            ],
             "service_calls": totals.service_calls,
             "log_lines": totals.log_lines,
             "dropped_effects": totals.dropped,
@@ -149,7 +154,7 @@ class BatchEncoder:
             rows[kind.registrations_table].append(_registration_row(id_, registration, kind, now_us))
         return dict(rows)
 
-    def _groups(self, failures: Sequence[tuple[int, str, FailureRow]]) -> list[RowValues]:
+    def _groups(self, failures: Sequence[tuple[int, str, FailureRow]], lines: FailingLines) -> list[RowValues]:
         groups: dict[str, _Group] = {}
         for run_id, fingerprint, failure in failures:
             group = groups.get(fingerprint)
@@ -165,9 +170,11 @@ class BatchEncoder:
                 group.failure.kind,
                 group.failure.type,
                 group.failure.message,
+                *lines.of(group.failure),
                 "" if fingerprint in self._known_groups else group.failure.traceback,
                 time_of(group.first_id),
                 time_of(group.last_id),
+                group.first_id,
                 group.last_id,
                 group.count,
             )

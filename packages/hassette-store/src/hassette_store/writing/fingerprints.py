@@ -35,9 +35,18 @@ def fingerprint(failure: FailureRow) -> str:
     return f"{VERSION}:{digest.hexdigest()}"
 
 
+def failing_frame(failure: FailureRow) -> FrameRow | None:
+    """Return the innermost frame of app code, or of all code if no frame is of app code; None without frames."""
+    frames = _app_frames(failure)
+    return frames[-1] if frames else None
+
+
+def _app_frames(failure: FailureRow) -> list[FrameRow]:
+    return [frame for frame in failure.frames if not _LIBRARY_FILE.search(frame.file)] or list(failure.frames)
+
+
 def _locations(failure: FailureRow) -> list[str]:
-    apps = [frame for frame in failure.frames if not _LIBRARY_FILE.search(frame.file)]
-    frames = apps or list(failure.frames)
+    frames = _app_frames(failure)
     if failure.type == "RecursionError":
         return sorted({_location(frame) for frame in frames})
     return [_location(frame) for frame in frames[-INNERMOST_FRAMES:]]

@@ -90,6 +90,11 @@ def _hourly_and_daily(rows: str, key: str, *values: str, update: str) -> tuple[I
     )
 
 
+FAILING_LINE: Final = ("file", "line", "function", "code")
+"""Columns of a failing line, in ``failures`` and in ``error_groups``."""
+# A failure stores these values only where they differ from those of its group.
+_OWN: Final = ("message", *FAILING_LINE)
+
 # The order matters: a row is inserted after the rows that it refers to.
 INSERTIONS: Final[tuple[Insertion, ...]] = (
     Insertion("names", "names", ("id", "name")),
@@ -103,9 +108,11 @@ INSERTIONS: Final[tuple[Insertion, ...]] = (
             "kind",
             "type",
             "message",
+            *FAILING_LINE,
             "traceback",
             "first_seen_us",
             "last_seen_us",
+            "first_run_id",
             "last_run_id",
             "count",
         ),
@@ -115,8 +122,9 @@ INSERTIONS: Final[tuple[Insertion, ...]] = (
     Insertion(
         "failures",
         "failures",
-        ("run_id", "error_group_id", "message"),
-        "column1, error_groups.id, nullif(column3, error_groups.message)",
+        ("run_id", "error_group_id", *_OWN),
+        "column1, error_groups.id, "
+        + ", ".join(f"nullif(column{number}, error_groups.{column})" for number, column in enumerate(_OWN, 3)),
         "JOIN error_groups ON fingerprint = column2",
     ),
     Insertion(

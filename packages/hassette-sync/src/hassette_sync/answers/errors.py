@@ -1,7 +1,7 @@
 """Answers about failures."""
 
 from hassette_sync.answers.kinds import RegistrationRef
-from hassette_sync.answers.runs import Run
+from hassette_sync.answers.runs import FailingLine, Run
 from hassette_sync.answers.values import Answer, Id
 
 
@@ -10,7 +10,8 @@ class ErrorGroup(Answer):
 
     Attributes:
         kind: ``exception``, ``hassette``, ``dependency``, ``timeout`` or ``exit``.
-        message: Message of the first failure, as a sample.
+        sample_message: Message of the first failure. Other failures of the group may have other messages.
+        sample_run_id: Id of the run with the first failure, which may have been deleted.
         count: Number of failures since the first one.
         recent: Number of failures in the time range whose rows still exist.
         last_run_id: Id of the newest run with this failure.
@@ -19,7 +20,8 @@ class ErrorGroup(Answer):
     id: Id
     kind: str
     type: str
-    message: str
+    sample_message: str
+    sample_run_id: Id
     first_seen_us: int
     last_seen_us: int
     last_run_id: Id
@@ -43,12 +45,14 @@ class ErrorGroupDetail(Answer):
 
     Attributes:
         group: The error group.
-        traceback: Traceback of the first failure, as Python prints it; empty if it had none.
+        sample_line: Failing line of the first failure; None if it had no traceback.
+        sample_traceback: Traceback of the first failure, as Python prints it; empty if it had none.
         registrations: Handlers and jobs in which the newest 500 failures occurred.
         runs: Newest failed runs.
     """
 
     group: ErrorGroup
-    traceback: str
+    sample_line: FailingLine | None
+    sample_traceback: str
     registrations: tuple[RegistrationRef, ...]
     runs: tuple[Run, ...]

@@ -13,6 +13,19 @@ class FailureBrief(Answer):
     error_group_id: Id | None = None
 
 
+class FailingLine(Answer):
+    """Innermost line of app code in the traceback of a failure.
+
+    Attributes:
+        code: The source code, as it was soon after the failure; empty if it could not be read.
+    """
+
+    file: str
+    line: int
+    function: str
+    code: str
+
+
 class Run(Answer):
     """One run of a handler or a job. Ids increase in the order in which runs end."""
 
@@ -93,7 +106,10 @@ class RunDetail(Answer):
     Attributes:
         run: The run.
         failure_kind: ``exception``, ``hassette``, ``dependency``, ``timeout`` or ``exit``; None without a failure.
-        traceback: Traceback of the first failure in the error group, as Python prints it; empty if it had none.
+        failing_line: Line in which this run failed; None if the failure had no traceback.
+        sample_traceback: Traceback of the first failure in the error group, as Python prints it; empty if it had none.
+        sample_run_id: Id of the run with the first failure in the error group. If it is another run, its message and
+            lines may differ from those of this run.
         caused_by: Runs whose service call led to the event that triggered this run.
         service_calls: Service calls in order, each with the runs that it triggered.
         log_lines: Log lines, oldest first.
@@ -104,13 +120,20 @@ class RunDetail(Answer):
 
     run: Run
     failure_kind: str | None
-    traceback: str
+    failing_line: FailingLine | None
+    sample_traceback: str
+    sample_run_id: Id | None
     caused_by: tuple[Run, ...]
     service_calls: tuple[ServiceCall, ...]
     log_lines: tuple[LogLine, ...]
     dropped_log_lines: int
     dropped_service_calls: int
     heard_by: tuple[Run, ...]
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the sample traceback is the traceback of this run."""
+        return self.sample_run_id == self.run.id
 
 
 class Running(Answer):

@@ -4,16 +4,30 @@
 
 from hassette_sync.queries.kinds import KIND, union_sql
 
-_GROUP = "id, kind, type, message, traceback, first_seen_us, last_seen_us, last_run_id, count"
+_GROUP = """
+id, kind, type, message AS sample_message, file, line, function, code, traceback AS sample_traceback,
+first_seen_us, last_seen_us, first_run_id AS sample_run_id, last_run_id, count
+"""
+
+# A group that failed again after the first page was read has the place of its last failure before that. So the pages
+# after the first one neither skip nor repeat a group. If the retention has deleted that failure, the place of the first
+# failure takes its place. No two groups have the same place, because each failure belongs to one group.
+_PLACE = """
+CASE WHEN last_run_id <= :as_of THEN last_run_id ELSE coalesce(
+    (SELECT max(run_id) FROM failures WHERE error_group_id = error_groups.id AND run_id <= :as_of), first_run_id)
+END
+"""
 
 ERROR_GROUPS = f"""
-SELECT {_GROUP} FROM error_groups
-WHERE last_seen_us >= :since_us AND first_seen_us < :until_us AND (last_seen_us, id) < (:last_seen_us, :id)
-  AND (last_seen_us < :until_us OR first_seen_us >= :since_us OR EXISTS (
-    SELECT 1 FROM failures WHERE error_group_id = error_groups.id AND run_id >= :first_id AND run_id < :end_id))
-ORDER BY last_seen_us DESC, id DESC LIMIT :limit
+SELECT * FROM (
+    SELECT {_GROUP}, {_PLACE} AS place FROM error_groups
+    WHERE last_seen_us >= :since_us AND first_seen_us < :until_us AND first_run_id <= :as_of
+      AND (last_seen_us < :until_us OR first_seen_us >= :since_us OR EXISTS (
+        SELECT 1 FROM failures WHERE error_group_id = error_groups.id AND run_id >= :first_id AND run_id < :end_id)))
+WHERE place < :below
+ORDER BY place DESC LIMIT :limit
 """
-"""Error groups with a failure in a time range, most recently seen first."""
+"""Error groups with a failure in a time range, most recently seen first, in the order as of a run."""
 
 ERROR_GROUP = f"SELECT {_GROUP} FROM error_groups WHERE id = :id"
 """One error group."""

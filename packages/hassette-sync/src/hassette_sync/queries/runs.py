@@ -112,8 +112,10 @@ def runs_sql(conditions: Collection[str]) -> str:
     return _with_names(f"SELECT * FROM runs WHERE {where} ORDER BY id DESC LIMIT :limit")
 
 
-RUN_FAILURE = "SELECT kind, traceback FROM run_failures WHERE run_id = :id"
-"""Failure of a run, with the sample traceback of its error group."""
+RUN_FAILURE = """
+SELECT kind, file, line, function, code, sample_run_id, sample_traceback FROM run_failures WHERE run_id = :id
+"""
+"""Failure of a run with its failing line, and the sample traceback of its error group."""
 
 SERVICE_CALLS = """
 SELECT at_us, service, target, data, duration_us, context_id, error

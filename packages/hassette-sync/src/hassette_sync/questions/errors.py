@@ -1,5 +1,6 @@
 """Questions about failures."""
 
+from dataclasses import replace
 from sqlite3 import Row
 
 from hassette_store.ids import MAX_ID
@@ -9,9 +10,9 @@ from hassette_sync.ids import parse_id
 from hassette_sync.queries import errors as queries
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit
 from hassette_sync.questions.periods import resolve
-from hassette_sync.questions.rows import registration_ref
-from hassette_sync.questions.runs import RunFilter, runs_page
-from hassette_sync.reader import ReadTransaction
+from hassette_sync.questions.rows import failing_line_of, registration_ref
+from hassette_sync.questions.runs import RunFilter, newest_id, runs_page
+from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import TimeRange
 
 
@@ -24,38 +25,46 @@ async def error_groups_page(
 ) -> ErrorGroupsPage:
     """Return one page of error groups, most recently seen first.
 
-    A new failure moves its group to the first page. A reader who is on a later page by then can miss the group.
+    The order and the start of the time range are those of the first page: a group that fails again between two pages
+    keeps its place.
     """
     check_limit(limit)
     time_range = await resolve(transaction, time_range)
-    last_seen, dash, id_ = (cursor or f"{MAX_ID}-{MAX_ID}").partition("-")
-    if not dash:
-        raise BadQuestionError(f"cursor must be the next_cursor of a page of errors, got {last_seen[:40]!r}.")
-    recent = {
-        row["error_group_id"]: row["count"]
-        for row in await transaction.all(
-            queries.RECENT_COUNTS, {"first_id": time_range.first_id, "end_id": time_range.end_id}
-        )
-    }
+    if cursor:
+        as_of, below, since_us = _parse(cursor)
+        time_range = replace(time_range, since_us=min(since_us, time_range.until_us - 1))
+    else:
+        as_of, below = await newest_id(transaction), MAX_ID
+    within: Parameters = {"first_id": time_range.first_id, "end_id": time_range.end_id}
+    recent = {row["error_group_id"]: row["count"] for row in await transaction.all(queries.RECENT_COUNTS, within)}
     rows = await transaction.all(
         queries.ERROR_GROUPS,
         {
+            **within,
             "since_us": time_range.since_us,
             "until_us": time_range.until_us,
-            "first_id": time_range.first_id,
-            "end_id": time_range.end_id,
-            "last_seen_us": parse_id(last_seen, "cursor"),
-            "id": parse_id(id_, "cursor"),
+            "as_of": as_of,
+            "below": below,
             "limit": limit + 1,
         },
     )
     groups = tuple(_group(row, recent.get(row["id"], 0)) for row in rows[:limit])
+    more = len(rows) > limit
     return ErrorGroupsPage(
         groups=groups,
-        next_cursor=f"{groups[-1].last_seen_us}-{groups[-1].id}" if len(rows) > limit else None,
+        next_cursor=f"{as_of}-{rows[limit - 1]['place']}-{time_range.since_us}" if more else None,
         since_us=time_range.since_us,
         until_us=time_range.until_us,
     )
+
+
+def _parse(cursor: str) -> tuple[int, int, int]:
+    """Return the newest run of the first page, the place of the last group, and the start of the time range."""
+    parts = cursor.split("-")
+    if len(parts) != 3:
+        raise BadQuestionError(f"cursor must be the next_cursor of a page of errors, got {cursor[:40]!r}.")
+    as_of, below, since_us = (parse_id(part, "cursor") for part in parts)
+    return as_of, below, since_us
 
 
 async def error_group_detail(
@@ -77,7 +86,8 @@ async def error_group_detail(
     affected = await transaction.all(queries.AFFECTED_REGISTRATIONS, {"id": group_id})
     return ErrorGroupDetail(
         group=_group(row, recent["count"] if recent is not None else 0),
-        traceback=row["traceback"],
+        sample_line=failing_line_of(row),
+        sample_traceback=row["sample_traceback"],
         registrations=tuple(registration_ref(registration) for registration in affected),
         runs=page.runs,
     )
@@ -88,7 +98,8 @@ def _group(row: Row, recent: int) -> ErrorGroup:
         id=row["id"],
         kind=row["kind"],
         type=row["type"],
-        message=row["message"],
+        sample_message=row["sample_message"],
+        sample_run_id=row["sample_run_id"],
         first_seen_us=row["first_seen_us"],
         last_seen_us=row["last_seen_us"],
         last_run_id=row["last_run_id"],

@@ -7,7 +7,7 @@ from sqlite3 import Row
 from hassette_store.sketch import value_of
 from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import TRIGGERS, RegistrationRef, Trigger
-from hassette_sync.answers.runs import FailureBrief, Run
+from hassette_sync.answers.runs import FailingLine, FailureBrief, Run
 from hassette_sync.answers.values import Counts, Percentiles
 from hassette_sync.queries.statistics import PERCENTILES
 
@@ -37,6 +37,13 @@ def run_of(row: Row) -> Run:
         trigger=trigger_of(row),
         failure=failure,
     )
+
+
+def failing_line_of(row: Row | None) -> FailingLine | None:
+    """Convert the columns of a failing line. None means no failure."""
+    if row is None or not row["file"]:
+        return None
+    return FailingLine(file=row["file"], line=row["line"], function=row["function"], code=row["code"])
 
 
 def trigger_of(row: Row) -> Trigger:

@@ -16,7 +16,7 @@ from hassette_sync.queries.registrations import APP_OF_NAME, MEMBERS, REGISTRATI
 from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, id_below
 from hassette_sync.questions.periods import periods_of, resolve
-from hassette_sync.questions.rows import counts_of, run_of, sum_of
+from hassette_sync.questions.rows import counts_of, failing_line_of, run_of, sum_of
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.search import search_form
 from hassette_sync.time_range import TimeRange
@@ -218,7 +218,9 @@ async def run_detail(transaction: ReadTransaction, run_id: int) -> RunDetail:
     return RunDetail(
         run=run,
         failure_kind=failure["kind"] if failure else None,
-        traceback=failure["traceback"] if failure else "",
+        failing_line=failing_line_of(failure),
+        sample_traceback=failure["sample_traceback"] if failure else "",
+        sample_run_id=failure["sample_run_id"] if failure else None,
         caused_by=await _causes(transaction, run),
         service_calls=await _service_calls(transaction, run_id),
         log_lines=tuple(

@@ -36,7 +36,7 @@ _RUN_COLUMNS = (
 )
 _ERROR_COLUMNS = (
     TableColumn("ID", right=True),
-    TableColumn("Error", can_be_cut=True),
+    TableColumn("Error, sample message", can_be_cut=True),
     TableColumn("Failures", right=True),
     TableColumn("Total", right=True),
     TableColumn("First seen"),
@@ -130,7 +130,7 @@ def error_groups(found: tuple[ErrorGroup, ...], shown: ShownTimes, width: int | 
     rows = [
         (
             str(group.id),
-            f"{group.type}: {group.message}" if group.message else group.type,
+            f"{group.type}, e.g. {group.sample_message}" if group.sample_message else group.type,
             number(group.recent),
             number(group.count),
             shown(group.first_seen_us),
@@ -240,8 +240,18 @@ def _failure_lines(detail: RunDetail) -> Iterator[str]:
     if (failure := detail.run.failure) is not None:
         yield ""
         yield plain(f"{failure.type}: {failure.message}")
-        if detail.traceback:
-            yield plain_lines(detail.traceback)
+        if (line := detail.failing_line) is not None:
+            yield plain(f'  File "{line.file}", line {line.line}, in {line.function}')
+            if line.code:
+                yield plain(f"    {line.code}")
+        if detail.sample_traceback:
+            yield ""
+            yield (
+                "Traceback"
+                if detail.is_sample
+                else (f"Sample traceback: the first failure of this error, in run {detail.sample_run_id}")
+            )
+            yield plain_lines(detail.sample_traceback)
 
 
 def _log_lines(detail: RunDetail) -> Iterator[str]:

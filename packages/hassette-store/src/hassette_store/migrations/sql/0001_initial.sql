@@ -175,18 +175,28 @@ CREATE TABLE error_groups (
     kind          TEXT NOT NULL,         -- exception, hassette, dependency, timeout, exit
     type          TEXT NOT NULL,         -- the exception's class
     message       TEXT NOT NULL,         -- message of the first failure, as a sample
-    traceback     TEXT NOT NULL,         -- traceback of the first failure; empty if it has none
+    file          TEXT NOT NULL,         -- failing line of the first failure: file, empty if it has no traceback
+    line          INTEGER NOT NULL,      -- … number of the line, or 0
+    function      TEXT NOT NULL,         -- … function
+    code          TEXT NOT NULL,         -- … source code
+    traceback     TEXT NOT NULL,         -- traceback of the first failure, as a sample; empty if it has none
     first_seen_us INTEGER NOT NULL,
     last_seen_us  INTEGER NOT NULL,
+    first_run_id  INTEGER NOT NULL,      -- the run of the first failure, which may have been deleted
     last_run_id   INTEGER NOT NULL,      -- the newest run with this failure
     count         INTEGER NOT NULL       -- number of runs with this failure, including deleted runs
 ) STRICT;
 
--- Failures of runs.
+-- Failures of runs. Each failure has its message and its failing line: the innermost line of app code in its traceback.
+-- A value that equals the value of the group is NULL.
 CREATE TABLE failures (
     run_id         INTEGER PRIMARY KEY,  -- handler_invocations.id or job_executions.id
     error_group_id INTEGER NOT NULL REFERENCES error_groups (id),
-    message        TEXT                  -- NULL if it equals the message of the group
+    message        TEXT,
+    file           TEXT,
+    line           INTEGER,
+    function       TEXT,
+    code           TEXT
 ) STRICT;
 CREATE INDEX failures_by_group ON failures (error_group_id);
 
@@ -378,8 +388,13 @@ LEFT JOIN names AS entities ON entities.id = entity_id
 LEFT JOIN names AS users ON users.id = user_id;
 
 -- Failures of runs.
-CREATE VIEW run_failures (run_id, error_group_id, kind, type, message, traceback) AS
-SELECT run_id, error_group_id, kind, type, coalesce(failures.message, error_groups.message), traceback
+CREATE VIEW run_failures (
+    run_id, error_group_id, kind, type, message, file, line, function, code, sample_run_id, sample_traceback
+) AS
+SELECT run_id, error_group_id, kind, type, coalesce(failures.message, error_groups.message),
+       coalesce(failures.file, error_groups.file), coalesce(failures.line, error_groups.line),
+       coalesce(failures.function, error_groups.function), coalesce(failures.code, error_groups.code),
+       first_run_id, traceback
 FROM failures
 JOIN error_groups ON error_groups.id = error_group_id;
 

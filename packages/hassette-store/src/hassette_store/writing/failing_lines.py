@@ -1,0 +1,24 @@
+"""Failing lines: the innermost line of app code of each failure, which differs between failures of one error group."""
+
+from hassette_store.rows import FailureRow
+from hassette_store.writing.fingerprints import failing_frame
+from hassette_store.writing.statements import RowValues
+
+_NONE: RowValues = ("", 0, "", "")
+
+
+class FailingLines:
+    """Failing lines of one batch. Each line of source code is read once for a batch."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int, str], RowValues] = {}
+
+    def of(self, failure: FailureRow) -> RowValues:
+        """Return file, line number, function and code of the failing line. Without frames, the values are empty."""
+        frame = failing_frame(failure)
+        if frame is None:
+            return _NONE
+        key = (frame.file, frame.line, frame.function)
+        if (line := self._known.get(key)) is None:
+            line = self._known[key] = (*key, frame.code)
+        return line
