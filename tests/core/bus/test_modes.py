@@ -1,6 +1,7 @@
 """Each mode handles an event that arrives while the handler still runs. With ``once``, a handler runs once."""
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from hassette_core.roster import AT_ONCE, MAX_WAITING
 from hassette_executor import Status
 from support.home import Home
+from support.waiting import eventually
 
 
 class Slow:
@@ -29,6 +31,11 @@ class Slow:
             self.running -= 1
 
 
+def overload_lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Return the log lines about runs that were skipped because too many runs wait."""
+    return [record for record in caplog.records if record.message.startswith("Runs are skipped")]
+
+
 @pytest.fixture
 async def slow() -> Slow:
     return Slow()
@@ -45,12 +52,15 @@ async def test_parallel_mode_is_the_default_and_runs_a_handler_several_times_at_
     assert await home.skipped() == {}
 
 
-async def test_parallel_runs_wait_above_one_limit_and_are_skipped_above_another(home: Home, slow: Slow) -> None:
+async def test_parallel_runs_wait_above_one_limit_and_are_skipped_above_another(
+    home: Home, slow: Slow, caplog: pytest.LogCaptureFixture
+) -> None:
     home.bus.on_state_change(slow.handler, "light.hall")
     for number in range(AT_ONCE + MAX_WAITING + 7):
         home.change("light.hall", str(number))
     await home.settle()
     assert slow.running == AT_ONCE
+    await eventually(lambda: overload_lines(caplog))
     slow.go.set()
     await home.records(AT_ONCE + MAX_WAITING)
     assert slow.most == AT_ONCE
@@ -105,10 +115,13 @@ async def test_queued_mode_runs_events_in_order_one_at_a_time(home: Home, slow: 
     assert slow.seen == [str(number) for number in range(20)]
 
 
-async def test_queued_mode_skips_events_above_its_limit(home: Home, slow: Slow) -> None:
+async def test_queued_mode_skips_events_above_its_limit(
+    home: Home, slow: Slow, caplog: pytest.LogCaptureFixture
+) -> None:
     home.bus.on_state_change(slow.handler, "light.hall", mode="queued")
     for number in range(MAX_WAITING + 4):
         home.change("light.hall", str(number))
+    await eventually(lambda: overload_lines(caplog))
     slow.go.set()
     await home.records(MAX_WAITING + 1)
     assert await home.skipped() == {"back_pressure": 3}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 from hassette_core.errors import RegistrationError
+from hassette_core.roster.overflow import Overflow
 from hassette_core.roster.owned_tasks import OwnedTasks, Task
 from hassette_executor import Command, CommandExecutor, Registration
 
@@ -21,7 +22,8 @@ all earlier runs have ended. With ``parallel``, the new run starts at once."""
 AT_ONCE = 50
 """Maximum number of runs of one ``parallel`` listener or job that are in progress at once. Further runs wait."""
 MAX_WAITING = 1_000
-"""Maximum number of waiting runs of one listener or job. Further runs are skipped and counted as ``back_pressure``."""
+"""Maximum number of waiting runs of one listener or job. Further runs are skipped and counted as ``back_pressure``,
+except in a burst of a quick handler; see `Overflow`."""
 
 
 class _Limits(NamedTuple):
@@ -56,12 +58,14 @@ class CommandRunner:
         executor: Runs the commands.
 
     Attributes:
+        overflow: Room for the waiting runs of bursts.
         retire_ended: Whether `retire` reports registrations to the executor. See `Roster.retire_ended`.
     """
 
     def __init__(self, executor: CommandExecutor) -> None:
         self._executor = executor
         self._tasks = OwnedTasks()
+        self.overflow = Overflow()
         self.retire_ended = True
 
     def start(self, command: Command, on_end: Callable[[Task], None]) -> Task:
@@ -74,6 +78,7 @@ class CommandRunner:
 
     def retire(self, registration: Registration) -> None:
         """Report that a listener or job is no longer registered, and that its last run has ended."""
+        self.overflow.forget(registration)
         if self.retire_ended:
             self._executor.retire(registration)
 
@@ -99,6 +104,8 @@ class RunLane:
         self._limits = _LIMITS[mode]
         self._runner = runner
         self._closed = False
+        self._slow = False
+        self._ended_runs = 0
         self._running: set[Task] = set()
         self._waiting: deque[Command] = deque()
 
@@ -108,20 +115,50 @@ class RunLane:
             self._start(command)
         elif self._restart:
             self._replace(command)
-        elif len(self._waiting) < self._limits.waiting:
+        elif len(self._waiting) < self._limits.waiting or self._may_overflow():
             self._waiting.append(command)
         else:
-            self.skip(self._limits.reason)
+            self._skip_excess(1)
 
     def skip(self, reason: str, count: int = 1) -> None:
         """Count triggers that did not lead to a run."""
         self._runner.count_skip(self._registration, reason, count)
 
+    def is_quick(self) -> bool:
+        """Return whether a full set of runs has ended since the last call."""
+        quick = self._ended_runs >= self._limits.at_once
+        self._ended_runs = 0
+        return quick
+
+    def drop_overflow(self) -> int:
+        """Skip the waiting runs above the limit, and return their number. Use no overflow until fewer runs wait."""
+        self._slow = True
+        excess = self._excess
+        for _ in range(excess):
+            self._waiting.pop()
+        self._runner.overflow.give_back(self, excess, empty=True)
+        self._skip_excess(excess)
+        return excess
+
     def skip_waiting(self) -> None:
         """Skip the waiting commands. Runs in progress continue, and new commands are accepted."""
         if self._waiting:
+            self._runner.overflow.give_back(self, self._excess, empty=True)
             self.skip(self._limits.reason, len(self._waiting))
             self._waiting.clear()
+
+    def _may_overflow(self) -> bool:
+        return self._limits.waiting > 0 and not self._slow and self._runner.overflow.take(self)
+
+    @property
+    def _excess(self) -> int:
+        """Number of waiting commands above the limit."""
+        return max(0, len(self._waiting) - self._limits.waiting)
+
+    def _skip_excess(self, count: int) -> None:
+        self.skip(self._limits.reason, count)
+        if self._limits.waiting and not self._restart:  # in the other modes, a skipped run is no sign of overload
+            self._runner.overflow.report_dropped(self._registration, count)
 
     def close(self) -> None:
         """Skip the waiting commands, and retire the registration once its last run has ended."""
@@ -149,7 +186,11 @@ class RunLane:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
-        if self._waiting:
+        self._ended_runs += 1
+        if waiting := len(self._waiting):
+            if waiting > self._limits.waiting:
+                self._runner.overflow.give_back(self, 1, empty=waiting == self._limits.waiting + 1)
+            self._slow = self._slow and waiting >= self._limits.waiting
             self._start(self._waiting.popleft())
         elif self._closed and not self._running:
             self._runner.retire(self._registration)

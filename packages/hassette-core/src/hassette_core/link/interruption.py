@@ -1,0 +1,97 @@
+"""`Interruption`: the time between the loss of the connection and its return, and what was lost in it."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from hassette_core.events import Event
+from hassette_core.link.connection import ConnectionEnd
+from hassette_core.link.inbox import MissedChanges
+from hassette_core.states import Observation
+
+CountLoss = Callable[[str, str, int, int, int], None]
+"""Takes the fields of a `hassette_executor.Loss`."""
+
+MIN_DISCARDED = 1_024
+"""Home Assistant disconnects a client when 4,096 messages wait for it, or more than 1,024 for ten seconds. It discards
+them and does not report their number."""
+LATE_S = 1.0
+
+
+class DiscardedEvents(NamedTuple):
+    """The events that Home Assistant discarded when it disconnected a slow client.
+
+    Attributes:
+        count: A lower bound of their number.
+        first_us: Wall-clock time of the last event before the interruption.
+        last_us: Wall-clock time of the new subscription.
+        text: The loss in one sentence.
+    """
+
+    count: int
+    first_us: int
+    last_us: int
+    text: str
+
+    @property
+    def seconds(self) -> float:
+        """Length of the time range."""
+        return (self.last_us - self.first_us) / 1e6
+
+
+class Interruption(NamedTuple):
+    """A time without a connection.
+
+    Attributes:
+        cause: The cause in one sentence.
+        closed_by_home: Whether Home Assistant closed the connection in an orderly way, and was reachable ever since. It
+            closes a connection so when it stops, and when a client reads too slowly.
+        began_ns: When the last event was received, in nanoseconds of `time.monotonic_ns`.
+    """
+
+    cause: str
+    closed_by_home: bool
+    began_ns: int
+
+    @classmethod
+    def begin(cls, end: ConnectionEnd, last: Event | None, observation: Observation) -> "Interruption":
+        """Return the interruption that begins with the end of a connection.
+
+        Args:
+            end: The end of the connection.
+            last: The last event of the connection.
+            observation: Provides the delay of the last event.
+        """
+        cause = end.cause
+        if end.closed_by_home:
+            cause += ", because it stops or because its messages were read too slowly"
+            if last is not None and (late_s := observation.age_s(last.time_fired, last.received_ns)) >= LATE_S:
+                cause += f"; the last event was read {late_s:.1f} s after it had been sent"
+        return cls(cause, end.closed_by_home, time.monotonic_ns() if last is None else last.received_ns)
+
+    def unreachable(self) -> "Interruption":
+        """Return the interruption after an attempt that reached no server: Home Assistant has stopped."""
+        return self._replace(closed_by_home=False)
+
+    def describe(self, missed: MissedChanges) -> str:
+        """Return the length of the interruption and the number of changed entities, as a text."""
+        seconds = (time.monotonic_ns() - self.began_ns) / 1e9
+        return f"{seconds:.1f} s after the last event; {missed.different} entities differ"
+
+    def loss(self, missed: MissedChanges) -> DiscardedEvents | None:
+        """Return the events that Home Assistant discarded. None if it did not disconnect a slow client.
+
+        If Home Assistant closed the connection in an orderly way and has not restarted, it disconnected a slow client.
+
+        Args:
+            missed: The changes between the two connections.
+        """
+        if not self.closed_by_home or not missed.kept:
+            return None
+        count = max(MIN_DISCARDED, missed.touched)
+        now_us = time.time_ns() // 1000
+        text = (
+            f"{self.cause}; Home Assistant discarded at least {count:,} messages and kept running;"
+            f" {missed.touched:,} entities changed meanwhile, and {missed.different:,} of them now differ"
+        )
+        return DiscardedEvents(count, now_us - (time.monotonic_ns() - self.began_ns) // 1000, now_us, text)

@@ -1,0 +1,75 @@
+"""Read Home Assistant's messages: JSON, one message or a list of messages per frame, and the fields of each message."""
+
+import json
+import reprlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, cast
+
+try:
+    import orjson
+except ImportError:  # the extra "speedups" is not installed
+    parse_json: Callable[[str], Any] = json.loads
+else:
+    parse_json = orjson.loads
+
+Message = Mapping[str, Any]
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlevel = 1  # nested values may contain the code of a lock
+
+
+class UnreadableMessageError(Exception):
+    """A message has an unknown shape. The text describes the message."""
+
+
+class Frame(NamedTuple):
+    """The messages of one WebSocket frame.
+
+    Attributes:
+        messages: The messages of known shape, in order: JSON objects with a ``type`` and, except for the messages of
+            the authentication, an ``id``.
+        problems: A description of each message of unknown shape.
+    """
+
+    messages: tuple[Message, ...]
+    problems: tuple[str, ...]
+
+
+def parse_frame(text: str) -> Frame:
+    """Parse a text frame. Home Assistant may send several messages in one frame, as a list.
+
+    Raises:
+        UnreadableMessageError: The frame is not JSON.
+    """
+    try:
+        parsed = parse_json(text)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableMessageError(f"the message is not JSON ({error}): {describe(text)}") from None
+    if type(parsed) is dict and type(parsed.get("type")) is str:  # pyright: ignore[reportUnknownMemberType]
+        return Frame((cast("Message", parsed),), ())  # almost every frame
+    messages: list[Message] = []
+    problems: list[str] = []
+    for item in cast("list[Any]", parsed) if type(parsed) is list else [parsed]:
+        if type(item) is not dict:
+            problems.append(f"the message must be an object, got {describe(item)}")
+        elif type(item.get("type")) is not str:  # pyright: ignore[reportUnknownMemberType]
+            problems.append(f"type must be a string, got the message {describe(item)}")
+        else:
+            messages.append(cast("Message", item))
+    return Frame(tuple(messages), tuple(problems))
+
+
+def name_of_event(event: object) -> str:
+    """Return the type and the entity of an event, as far as they can be read."""
+    if not isinstance(event, Mapping):
+        return describe(event)
+    raw = cast("Message", event)
+    data = raw.get("data")
+    entity_id = cast("Message", data).get("entity_id") if isinstance(data, Mapping) else None
+    return describe(raw.get("event_type")) + (f" of {describe(entity_id)}" if entity_id is not None else "")
+
+
+def describe(value: object) -> str:
+    """Return a value as a short text for a log line or an error."""
+    return _SHORT.repr(value)

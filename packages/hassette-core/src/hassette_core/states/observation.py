@@ -1,0 +1,101 @@
+"""`Observation`: whether every change up to now has been received, and how old a time of Home Assistant is."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from hassette_core.errors import LinkError
+
+SAMPLES = 64
+SAMPLE_INTERVAL_NS = 250_000_000
+
+
+class Observation:
+    """Confirms that no change is unread, and compares times of Home Assistant with this machine's monotonic clock.
+
+    A state seems unchanged while its change waits unread in a socket, or while there is no connection. Code
+    that concludes something from an unchanged state must call `when_current` first.
+
+    The link calls `begin`, `end` and `note`; the bus calls the other methods.
+
+    Args:
+        monotonic_ns: The clock of `note`.
+    """
+
+    def __init__(self, *, monotonic_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self._monotonic_ns = monotonic_ns
+        self._waiting: list[Callable[[], None]] = []
+        self._ping: Callable[[], Awaitable[object]] | None = None
+        self._confirming: asyncio.Task[None] | None = None
+        self._offsets_s: deque[float] = deque(maxlen=SAMPLES)
+        self._sampled_ns = -SAMPLE_INTERVAL_NS
+
+    def begin(self, ping: Callable[[], Awaitable[object]]) -> None:
+        """Start to answer `when_current`. Call this when all missed changes of a new connection have been passed on.
+
+        Args:
+            ping: Returns once Home Assistant has answered. It raises a `LinkError` if there is no connection.
+        """
+        self._ping = ping
+        self._confirm()
+
+    def end(self) -> None:
+        """Keep the callbacks until the next `begin`. Call this when the connection is lost."""
+        self._ping = None
+        if self._confirming is not None:
+            self._confirming.cancel()
+
+    def when_current(self, callback: Callable[[], None]) -> None:
+        """Call a function once every change that Home Assistant sent before this call has been passed on.
+
+        Without a connection, the function is called after the reconnect.
+        """
+        self._waiting.append(callback)
+        self._confirm()
+
+    def note(self, time_fired: datetime, received_ns: int) -> None:
+        """Use the time of a received event to compare the clocks."""
+        if received_ns - self._sampled_ns >= SAMPLE_INTERVAL_NS:
+            self._sampled_ns = received_ns
+            self._offsets_s.append(received_ns / 1e9 - time_fired.timestamp())
+
+    def age_s(self, moment: datetime, at_ns: int | None = None) -> float:
+        """Return how many seconds ago a time of Home Assistant's clock was.
+
+        The result is too small by the shortest delay of the last events, and never too large. It is 0 before the first
+        event.
+
+        Args:
+            moment: A time by Home Assistant's clock.
+            at_ns: Return the age at this time of the monotonic clock. None means now.
+        """
+        if not self._offsets_s:
+            return 0.0
+        now_ns = self._monotonic_ns() if at_ns is None else at_ns
+        return max(0.0, now_ns / 1e9 - moment.timestamp() - min(self._offsets_s))
+
+    def _confirm(self) -> None:
+        ping = self._ping
+        if self._waiting and ping is not None and self._confirming is None:
+            self._confirming = asyncio.get_running_loop().create_task(self._call_waiting(ping))
+            self._confirming.add_done_callback(lambda task: self._confirmed(task, ping))
+
+    async def _call_waiting(self, ping: Callable[[], Awaitable[object]]) -> None:
+        # Only the callbacks that were added before the ping was sent. Home Assistant answers in order, so the answer
+        # arrives after all earlier changes.
+        count = len(self._waiting)
+        await ping()
+        current, self._waiting = self._waiting[:count], self._waiting[count:]
+        for callback in current:
+            asyncio.get_running_loop().call_soon(callback)
+
+    def _confirmed(self, task: asyncio.Task[None], ping: Callable[[], Awaitable[object]]) -> None:
+        self._confirming = None
+        if task.cancelled() or isinstance(task.exception(), LinkError):
+            if self._ping is ping:
+                return  # the connection is lost, and the link will call `end`
+        else:
+            task.result()
+        self._confirm()

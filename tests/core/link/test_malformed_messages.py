@@ -1,0 +1,270 @@
+"""A message with a wrong part costs at most that part: the link names it, goes on, and never crashes."""
+
+import asyncio
+import copy
+import json
+import logging
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from hassette_core.events import Event, StateChanged
+from hassette_core.link import HomeAssistantLink, HomeConfiguration
+from hassette_core.simulation.home import SimulatedHome
+from hassette_core.states import StateCache
+from support.linked_home import short_sleep
+from support.message_proxy import Message, MessageProxy, message_proxy, unchanged
+from support.waiting import eventually, patience
+
+pytestmark = pytest.mark.timeout(300)
+
+REMOVED = object()
+WRONG_VALUES = (REMOVED, None, True, 5, -1.5, "x", "", [], [1], {}, {"x": 1}, "2026-11-23T01:14:10")
+Path = tuple[str | int, ...]
+READ = HomeConfiguration._fields
+"""The fields of Home Assistant's configuration that Hassette reads."""
+
+
+class ProxiedLink:
+    """A link to a simulated home behind a proxy that changes messages."""
+
+    def __init__(self, home: SimulatedHome, proxy: MessageProxy) -> None:
+        self.home = home
+        self.proxy = proxy
+        self.events: list[Event] = []
+        self.reports: list[str] = []
+        self.cache = StateCache()
+        self._count = 0
+        self.link = HomeAssistantLink(
+            proxy.url,
+            home.token,
+            cache=self.cache,
+            on_event=self.events.append,
+            report=lambda kind, subject, detail: self.reports.append(kind),
+            sleep=short_sleep,
+            setup_timeout_s=0.2,
+        )
+
+    async def ready(self) -> None:
+        async with asyncio.timeout(patience(20)):
+            await self.link.wait_ready()
+
+    async def works(self) -> None:
+        """Check that the link is ready and passes on a change of an entity that no test changes."""
+        await self.ready()
+        self._count += 1
+        state = str(self._count)
+        self.home.core.set("sensor.probe", state)
+
+        def passed_on() -> bool:
+            return any(
+                isinstance(event, StateChanged) and event.new_state is not None and event.new_state.state == state
+                for event in self.events
+            )
+
+        await eventually(passed_on, 20)
+        self.events.clear()
+
+
+@pytest.fixture
+async def proxied() -> AsyncIterator[ProxiedLink]:
+    async with SimulatedHome(speed=0) as home, message_proxy(home.url) as proxy:
+        yield ProxiedLink(home, proxy)
+
+
+def paths(value: Any, before: Path = ()) -> Iterator[Path]:
+    """Yield the path of each part of a message, and only the first item of each list."""
+    yield before
+    if isinstance(value, dict):
+        for key in value:
+            yield from paths(value[key], (*before, key))
+    elif isinstance(value, list) and value:
+        yield from paths(value[0], (*before, 0))
+
+
+def with_part(message: Message, path: Path, value: Any) -> Any:
+    """Return a copy of a message in which one part is replaced or removed."""
+    if not path:
+        return {} if value is REMOVED else value
+    changed = copy.deepcopy(message)
+    part: Any = changed
+    for key in path[:-1]:
+        part = part[key]
+    if value is REMOVED:
+        del part[path[-1]]
+    else:
+        part[path[-1]] = value
+    return changed
+
+
+def kind_of(message: Message, proxy: MessageProxy) -> str:
+    """Return the type of a message; for an answer, the type of the command."""
+    return proxy.sent.get(message.get("id", 0), "") if message["type"] == "result" else message["type"]
+
+
+class ChangeOnce:
+    """Replaces one part of the first message of a kind, and forwards all other messages."""
+
+    def __init__(self, proxy: MessageProxy, kind: str, path: Path, value: Any) -> None:
+        self.done = False
+        self._proxy = proxy
+        self._kind = kind
+        self._path = path
+        self._value = value
+
+    def __call__(self, message: Message) -> list[str]:
+        if self.done or kind_of(message, self._proxy) != self._kind:
+            return unchanged(message)
+        self.done = True
+        return [json.dumps(with_part(message, self._path, self._value))]
+
+
+async def samples(proxied: ProxiedLink) -> dict[str, Message]:
+    """Return one message of each kind that the link receives while it connects."""
+    found: dict[str, Message] = {}
+
+    def collect(message: Message) -> list[str]:
+        found.setdefault(kind_of(message, proxied.proxy), message)
+        return unchanged(message)
+
+    proxied.proxy.change = collect
+    async with proxied.link:
+        await proxied.works()
+    proxied.proxy.change = unchanged
+    return found
+
+
+@pytest.mark.parametrize("kind", ["auth_required", "auth_ok", "subscribe_events", "get_config", "get_states"])
+async def test_link_becomes_ready_after_any_malformed_message_of_the_setup(
+    proxied: ProxiedLink, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sample = (await samples(proxied))[kind]
+    for path in paths(sample):
+        if kind == "get_config" and path[:1] == ("result",) and len(path) > 1 and path[1] not in READ:
+            continue
+        for value in WRONG_VALUES:
+            proxied.proxy.change = change = ChangeOnce(proxied.proxy, kind, path, value)
+            caplog.clear()
+            async with proxied.link:
+                await proxied.works()
+            assert change.done
+            assert not [record for record in caplog.records if record.levelno >= logging.ERROR], (path, value)
+
+
+async def test_any_malformed_event_costs_only_itself(
+    proxied: ProxiedLink, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with proxied.link:
+        await proxied.works()
+        for fire in (
+            lambda: proxied.home.core.change("light.hall", "on"),
+            lambda: proxied.home.core.fire("my_event", {"n": 1, "entity_id": "light.hall"}),
+            lambda: proxied.home.core.fire("core_config_updated", {"latitude": 1.0, "time_zone": "Europe/Berlin"}),
+            lambda: proxied.home.core.remove("light.kitchen"),
+        ):
+            proxied.home.core.change("light.hall", "off")
+            proxied.home.core.set("light.kitchen", "off")
+            await proxied.works()
+            sample: list[Message] = []
+
+            def collect(message: Message, sample: list[Message] = sample) -> list[str]:
+                sample.append(message)
+                return []
+
+            proxied.proxy.change = collect
+            fire()
+            await eventually(lambda sample=sample: sample)
+            for path in paths(sample[0]):
+                for value in WRONG_VALUES:
+                    frame = json.dumps(with_part(sample[0], path, value))
+                    proxied.proxy.change = lambda message, frame=frame: [frame, *unchanged(message)]
+                    await proxied.works()
+            proxied.proxy.change = unchanged
+        assert proxied.reports == []
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def test_malformed_state_leaves_out_only_its_entity_and_names_it(
+    proxied: ProxiedLink, caplog: pytest.LogCaptureFixture
+) -> None:
+    del proxied.home.core.states["light.hall"]["last_changed"]
+    proxied.home.core.states["light.kitchen"]["attributes"] = None
+    async with proxied.link:
+        await proxied.works()
+        assert proxied.cache.states.keys() == proxied.home.core.states.keys() - {"light.hall", "light.kitchen"}
+        (line,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+        assert line.message == "States of Home Assistant have an unknown shape; their entities are left out"
+        problem = vars(line)["problem"]
+        assert "light.hall: KeyError('last_changed')" in problem
+        assert "light.kitchen: TypeError('expected an object, got None')" in problem
+        proxied.home.core.set("light.hall", "on")
+        await eventually(lambda: "light.hall" in proxied.cache.states)
+
+
+async def test_entity_whose_state_becomes_malformed_is_not_reported_as_removed(proxied: ProxiedLink) -> None:
+    async with proxied.link:
+        await proxied.works()
+        del proxied.home.core.states["light.hall"]["last_changed"]
+        proxied.home.drop_connections()
+        await eventually(lambda: "connection_restored" in proxied.reports)
+        assert "light.hall" not in proxied.cache.states
+        assert [event for event in proxied.events if isinstance(event, StateChanged)] == []
+
+
+async def test_message_without_a_type_is_ignored_and_described(
+    proxied: ProxiedLink, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with proxied.link:
+        await proxied.works()
+        proxied.proxy.change = lambda message: ['{"id": 1, "hello": "there"}', *unchanged(message)]
+        await proxied.works()
+    assert proxied.reports == []
+    lines = [record for record in caplog.records if "unknown shape" in record.message]
+    assert "type must be a string, got the message {'hello': 'there', 'id': 1}" in vars(lines[0])["problem"]
+
+
+async def test_several_messages_in_one_frame_are_passed_on_in_order(proxied: ProxiedLink) -> None:
+    waiting: list[Message] = []
+
+    def collect(message: Message) -> list[str]:
+        if message["type"] != "event":
+            return unchanged(message)
+        waiting.append(message)
+        return [json.dumps(waiting)] if len(waiting) == 100 else []
+
+    async with proxied.link:
+        await proxied.works()
+        proxied.proxy.change = collect
+        for number in range(100):
+            proxied.home.core.fire("burst", {"n": number})
+        await eventually(lambda: len(proxied.events) == 100)
+        assert [event.data["n"] for event in proxied.events] == list(range(100))
+
+
+async def test_malformed_event_does_not_show_its_data_in_the_log(
+    proxied: ProxiedLink, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The data of an event may contain the code of a lock."""
+    async with proxied.link:
+        await proxied.works()
+        event = {"event_type": "keypad", "data": {"code": "2468"}, "time_fired": "never", "context": {}}
+        frame = json.dumps({"id": 1, "type": "event", "event": event})
+        proxied.proxy.change = lambda message: [frame, *unchanged(message)]
+        await proxied.works()
+    (line,) = [record for record in caplog.records if "unknown shape" in record.message]
+    assert vars(line)["event"] == "'keypad'"
+    assert "2468" not in str(vars(line))
+
+
+async def test_home_assistant_whose_start_event_is_malformed_becomes_ready(proxied: ProxiedLink) -> None:
+    def without_start(message: Message) -> list[str]:
+        started = message["type"] == "event" and message["event"]["event_type"] == "homeassistant_started"
+        return [] if started else unchanged(message)
+
+    proxied.proxy.change = without_start
+    proxied.home.begin_starting()
+    async with proxied.link:
+        await eventually(lambda: proxied.link.connection == "starting")
+        proxied.home.finish_starting()
+        await proxied.works()
