@@ -2,8 +2,8 @@
 
     python benchmarks/link.py [--quick]
 
-The floor is parsing the message with the parser that hass-client uses: orjson if it is installed, otherwise the
-standard library's. The figures are medians of alternating measurements. There is no target: compare the ratios of two
+The floor is parsing the message with the link's parser: orjson if it is installed, otherwise the standard
+library's. The figures are medians of alternating measurements. There is no target: compare the ratios of two
 versions.
 """
 
@@ -16,11 +16,10 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from hass_client.client import json as client_json  # pyright: ignore[reportMissingTypeStubs]
-
 from hassette_core.events import Event, parse_event
 from hassette_core.link import HomeAssistantLink
 from hassette_core.link.inbox import Inbox
+from hassette_core.link.messages import parse_frame, parse_json
 from hassette_core.simulation.home import HomeCore, SimulatedHome
 from hassette_core.simulation.home.entities import add_entities
 from hassette_core.states import StateCache
@@ -55,14 +54,15 @@ def medians_us(functions: dict[str, Callable[[], object]], rounds: int, calls: i
 
 def measure_parsing(rounds: int, calls: int) -> None:
     for kind, text in zip(("state_changed", "other event"), messages(), strict=True):
-        message = client_json.loads(text)
+        message = parse_json(text)
         inbox = Inbox(StateCache(), lambda event: None)
         inbox.begin()
         inbox.load([], running=True)
         figures = medians_us(
             {
-                "floor": lambda text=text: client_json.loads(text),
+                "floor": lambda text=text: parse_json(text),
                 "standard": lambda text=text: json.loads(text),
+                "frame": lambda text=text: parse_frame(text),
                 "parse": lambda message=message: parse_event(message["event"], 0),
                 "receive": lambda inbox=inbox, message=message: inbox.receive(message),
             },
@@ -70,10 +70,11 @@ def measure_parsing(rounds: int, calls: int) -> None:
             calls,
         )
         floor = figures["floor"]
-        print(f"{kind} ({len(text)} bytes, {client_json.__name__})")
+        print(f"{kind} ({len(text)} bytes, {parse_json.__module__})")
         for name, label in {
             "floor": "parse the JSON: the floor",
             "standard": "  with the standard library",
+            "frame": "  and check the message (parse_frame)",
             "parse": "parse the event (parse_event)",
             "receive": "receive: parse, update the states, pass on",
         }.items():

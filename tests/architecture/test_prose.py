@@ -33,6 +33,9 @@ PROOFS = {
     "wrong clock": "store/test_wrong_clock.py::test_clock_that_starts_ahead_deletes_nothing",
     "failed upgrade": "store/test_upgrades.py::test_failed_upgrade_leaves_the_file_unchanged_and_keeps_the_copy",
     "newer file": "store/test_schema.py::test_file_of_a_newer_version_is_unchanged",
+    "Home Assistant disconnects a client that reads too slowly": (
+        "core/link/test_link.py::test_cut_of_a_slow_client_is_recognised_counted_and_reported_with_its_cause"
+    ),
 }
 
 each_page = pytest.mark.parametrize("page", PROSE, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -1,7 +1,7 @@
 """A bus that is linked to a simulated home, whose connection a test breaks and allows again."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -39,7 +39,7 @@ class LinkedBus:
             cache=cache,
             on_event=self.service.dispatch,
             observation=observation,
-            report=lambda *report: self.reports.append(report),
+            report=lambda kind, subject, detail: self.reports.append((kind, subject, detail)),
             count_loss=self.executor.count_loss,
             sleep=self._wait_to_connect,
         )
@@ -85,7 +85,7 @@ class LinkedBus:
 
 
 @asynccontextmanager
-async def linked_bus() -> AsyncIterator[LinkedBus]:
+async def linked_bus() -> AsyncGenerator[LinkedBus]:
     """Start a simulated home and a bus that is linked to it, and wait until the link is ready."""
     async with SimulatedHome(speed=0) as home:
         linked = LinkedBus(home)

@@ -27,6 +27,7 @@ class LinkedHome:
         states_at_event: One item for each change of state: the entity's state in `states` when the link passed the
             change on.
         reports: The calls of ``report``: kind, address, sentence.
+        losses: The calls of ``count_loss``: reason, what, number, first and last time.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class LinkedHome:
         self.events: list[Event] = []
         self.states_at_event: list[str | None] = []
         self.reports: list[tuple[str, str, str]] = []
+        self.losses: list[tuple[str, str, int, int, int]] = []
         cache = StateCache()
         self.states = cache.states
         self.link = HomeAssistantLink(
@@ -50,6 +52,7 @@ class LinkedHome:
             cache=cache,
             on_event=self._on_event,
             report=self._report,
+            count_loss=self._count_loss,
             sleep=sleep,
             random=random,
             make_liveness_check=make_liveness_check,
@@ -65,6 +68,9 @@ class LinkedHome:
 
     def _report(self, kind: str, subject: str, detail: str) -> None:
         self.reports.append((kind, subject, detail))
+
+    def _count_loss(self, reason: str, what: str, count: int, first_us: int, last_us: int) -> None:
+        self.losses.append((reason, what, count, first_us, last_us))
 
     def changes(self) -> list[tuple[str, str | None, str | None]]:
         """Return entity, old state and new state of each change that was passed on."""
@@ -86,8 +92,8 @@ class LinkedHome:
     async def lost(self, times: int = 1) -> None:
         await eventually(lambda: [kind for kind, *_ in self.reports].count("connection_lost") >= times)
 
-    async def restored(self) -> None:
-        await eventually(lambda: self.reports and self.reports[-1][0] == "connection_restored")
+    async def restored(self, times: int = 1) -> None:
+        await eventually(lambda: [kind for kind, *_ in self.reports].count("connection_restored") >= times)
 
 
 class MakeLinked(Protocol):

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -57,7 +57,7 @@ class MessageProxy:
 
 
 @asynccontextmanager
-async def message_proxy(home_url: str) -> AsyncIterator[MessageProxy]:
+async def message_proxy(home_url: str) -> AsyncGenerator[MessageProxy]:
     """Start a proxy on a loopback port."""
     proxy = MessageProxy(home_url)
     app = web.Application()

@@ -241,10 +241,12 @@ async def test_answer_without_a_context_is_reported(home: ApiHome) -> None:
         await Api(StrangeLink()).call_service("light", "turn_on")
 
 
-async def test_state_without_a_field_is_reported(home: ApiHome) -> None:
+async def test_malformed_state_is_left_out_of_all_states_and_is_an_error_alone(home: ApiHome) -> None:
     del home.core.states["light.hall"]["state"]
-    with pytest.raises(UnexpectedAnswerError, match="cannot read the states"):
-        await home.api.get_states()
+    states = await home.api.get_states()
+    assert {state.entity_id for state in states} == home.core.states.keys() - {"light.hall"}
+    with pytest.raises(UnexpectedAnswerError, match=r"cannot fetch the state of light.hall: .*'state'"):
+        await home.api.get_state("light.hall")
 
 
 class StrangeConnection(Connection):

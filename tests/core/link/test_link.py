@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 import pytest
 
 from hassette_core.errors import AuthenticationError, NotConnectedError, UrlError
+from hassette_core.events import StateChanged
 from hassette_core.link import HomeAssistantLink, LivenessCheck
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.states import StateCache
@@ -40,7 +42,7 @@ async def test_changed_configuration_of_home_assistant_is_applied(linked: Linked
     assert (configuration.time_zone, configuration.latitude, configuration.longitude) == ("Asia/Tokyo", 35.7, 4.89)
 
 
-async def test_reconnect_updates_states_and_passes_on_only_real_events(linked: LinkedHome) -> None:
+async def test_reconnect_updates_states_and_passes_on_missed_changes_before_real_events(linked: LinkedHome) -> None:
     core = linked.home.core
     linked.home.drop_connections()
     core.change("light.hall", "on")
@@ -49,10 +51,16 @@ async def test_reconnect_updates_states_and_passes_on_only_real_events(linked: L
     await linked.restored()
     states = linked.states
     assert (states["light.hall"].state, "light.kitchen" in states, "light.new" in states) == ("on", False, True)
-    assert linked.events == [], "changes during the loss are in the states, and there are no events for them"
+    assert sorted(linked.changes(), key=str) == [
+        ("light.hall", "off", "on"),
+        ("light.kitchen", "off", None),
+        ("light.new", None, "on"),
+    ]
+    assert all(isinstance(event, StateChanged) and event.missed for event in linked.events)
     core.change("light.hall", "off")
     await linked.settle()
-    assert linked.changes() == [("light.hall", "on", "off")]
+    (last,) = [event for event in linked.events[3:] if isinstance(event, StateChanged)]
+    assert (linked.changes()[3], last.missed) == (("light.hall", "on", "off"), False)
     assert [(kind, subject) for kind, subject, _ in linked.reports] == [
         ("connection_lost", linked.home.url),
         ("connection_restored", linked.home.url),
@@ -111,7 +119,7 @@ async def test_repeated_failures_of_the_first_connection_are_logged_once_and_not
 
 
 async def test_wait_grows_if_connections_break_at_once(make_linked: MakeLinked, home: SimulatedHome) -> None:
-    """If the wait did not grow, the link would fetch all states twice a second."""
+    """If the wait did not grow, the link would fetch all states several times a second."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -125,7 +133,7 @@ async def test_wait_grows_if_connections_break_at_once(make_linked: MakeLinked, 
             home.drop_connections()
             await linked.lost(lost)
             await eventually(lambda lost=lost: len(waits) >= lost)
-    assert waits[:4] == [0.5, 1.0, 2.0, 4.0]
+    assert waits[:4] == [0.25, 0.5, 1.0, 2.0]
 
 
 async def test_lasting_loss_is_reported_once(
@@ -202,7 +210,7 @@ async def test_call_whose_connection_is_lost_raises_and_is_not_cancelled(linked:
 
 
 async def test_cancelled_caller_does_not_end_the_connection(linked: LinkedHome) -> None:
-    """hass-client stops reading messages when the result of a cancelled command arrives. The link prevents this."""
+    """The answer to a command arrives also if its caller has been cancelled."""
     linked.home.hang()
     calling = asyncio.create_task(linked.api.call_service("light", "turn_on", target="light.hall"))
     while not calling.cancelling():
@@ -223,11 +231,65 @@ async def test_burst_of_4000_events_arrives_complete_and_in_order(linked: Linked
     assert linked.reports == []
 
 
-async def test_link_reconnects_after_home_assistant_disconnects_a_slow_client(linked: LinkedHome) -> None:
+async def test_cut_of_a_slow_client_is_recognised_counted_and_reported_with_its_cause(linked: LinkedHome) -> None:
+    linked.home.core.fire("before")
+    await linked.settle()
+    began_us = time.time_ns() // 1000
+    for n in range(5_000):
+        linked.home.core.set(f"sensor.number_{n % 2_000}", str(n))
+    await eventually(lambda: linked.losses)
+    ((reason, what, count, first_us, last_us),) = linked.losses
+    assert (reason, what) == ("slow_reader", "events")
+    assert 2_000 <= count <= 5_000, "at least one event of each entity was discarded"
+    assert first_us <= began_us <= last_us
+    assert [kind for kind, *_ in linked.reports] == ["connection_lost", "connection_restored", "events_lost"]
+    assert linked.reports[0][2].startswith("Home Assistant closed the connection, because it stops or because")
+    assert "discarded at least 2,000 messages and kept running; 2,000 entities changed" in linked.reports[2][2]
+    assert all(linked.states[f"sensor.number_{n % 2_000}"].state == str(n) for n in range(3_000, 5_000))
+    missed = [event for event in linked.events if isinstance(event, StateChanged) and event.missed]
+    assert len(missed) == 2_000
+
+
+async def test_cut_by_events_that_change_no_state_is_counted_too(linked: LinkedHome) -> None:
     for n in range(5_000):
         linked.home.core.fire("burst", {"n": n})
-    await linked.restored()
+    await eventually(lambda: linked.losses)
+    assert [loss[:3] for loss in linked.losses] == [("slow_reader", "events", 1_024)]
     await linked.settle()
+
+
+async def test_cut_after_a_blocked_event_loop_names_the_delay(linked: LinkedHome) -> None:
+    """The home writes messages into the socket, and cuts the client later. So the client reads the messages late."""
+    linked.home.core.fire("before")
+    await linked.settle()
+    for n in range(100):
+        linked.home.core.fire("delayed", {"n": n})
+    await asyncio.sleep(0)
+    time.sleep(1.2)  # noqa: ASYNC251  the event loop must be blocked
+    for n in range(5_000):
+        linked.home.core.fire("burst", {"n": n})
+    await eventually(lambda: linked.losses)
+    assert "s after it had been sent" in linked.reports[0][2]
+
+
+async def test_broken_connection_is_no_cut(linked: LinkedHome) -> None:
+    linked.home.drop_connections()
+    linked.home.core.change("light.hall", "on")
+    await linked.restored()
+    assert linked.losses == []
+    assert linked.reports[0][2] == "the connection to Home Assistant broke"
+    assert "1 entities differ" in linked.reports[1][2]
+
+
+async def test_stop_of_home_assistant_is_no_cut(make_linked: MakeLinked, home: SimulatedHome) -> None:
+    linked = make_linked(home)
+    async with linked.link as link:
+        await link.wait_ready()
+        await home.stop()
+        await eventually(lambda: "cannot connect" in link.problem)
+        await home.start()
+        await linked.restored()
+    assert linked.losses == []
 
 
 async def test_events_of_an_unknown_form_are_ignored_and_logged_once(
@@ -250,7 +312,7 @@ async def test_report_names_an_answer_that_is_too_large(make_linked: MakeLinked,
     linked = make_linked(home, max_message_bytes=5_000)
     async with linked.link:
         await linked.lost()
-    assert "exceeded the maximum message size (5000 bytes)" in linked.reports[0][2]
+    assert linked.reports[0][2] == "a message of Home Assistant is larger than 5000 bytes"
 
 
 async def test_wrong_token_ends_serve_and_is_in_no_log_or_error(

@@ -152,9 +152,7 @@ async def test_link_becomes_ready_after_any_malformed_message_of_the_setup(
             assert not [record for record in caplog.records if record.levelno >= logging.ERROR], (path, value)
 
 
-async def test_any_malformed_event_costs_only_itself(
-    proxied: ProxiedLink, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_any_malformed_event_costs_only_itself(proxied: ProxiedLink, caplog: pytest.LogCaptureFixture) -> None:
     async with proxied.link:
         await proxied.works()
         for fire in (

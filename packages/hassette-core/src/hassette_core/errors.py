@@ -16,6 +16,7 @@ traceback, because the message explains the failure completely::
         └── LinkError                     communication with Home Assistant failed
             ├── UrlError                  the configured address is not valid (also a FatalError)
             ├── AuthenticationError       Home Assistant refused the token (also a FatalError)
+            ├── UnreachableError          no server answers at the address
             ├── NotConnectedError         not connected, or the connection was lost before the answer
             ├── CallFailedError           Home Assistant answered with an error
             ├── NoAnswerError             Home Assistant did not answer in time
@@ -121,6 +122,18 @@ class AuthenticationError(LinkError, FatalError):
         )
 
 
+class UnreachableError(LinkError):
+    """No server answers at the address of Home Assistant: it does not run, or the name or the network is wrong.
+
+    Args:
+        url: Home Assistant's address.
+        problem: Description of the failure.
+    """
+
+    def __init__(self, url: str, problem: str) -> None:
+        super().__init__(f"cannot connect to {url}: {problem}")
+
+
 class NotConnectedError(LinkError):
     """There is no connection to Home Assistant, or the connection was lost before the answer.
 
@@ -145,11 +158,13 @@ class CallFailedError(LinkError):
     Args:
         action: The requested action, such as ``call light.turn_on``.
         reason: Home Assistant's message.
+        code: Home Assistant's error code, such as ``not_found``. Empty for a REST request.
     """
 
-    def __init__(self, action: str, reason: str) -> None:
+    def __init__(self, action: str, reason: str, code: str = "") -> None:
         super().__init__(f"cannot {action}: Home Assistant answered: {reason}")
         self.reason = reason
+        self.code = code
 
 
 class NoAnswerError(LinkError):

@@ -20,7 +20,7 @@ from hassette_core.plugins import load_services, load_sinks
 from hassette_core.redaction import Redaction, redacted_logging
 from hassette_core.scheduler import SchedulerService
 from hassette_core.session import HomeFacts, SessionReporter, session_facts
-from hassette_core.states import StateCache
+from hassette_core.states import Observation, StateCache
 from hassette_executor import CommandExecutor, RecordSink
 
 logger = logging.getLogger(__name__)
@@ -71,13 +71,18 @@ class Hassette:
         self.executor = CommandExecutor(*all_sinks, settings=config.executor_settings, redact=redact)
         cache = StateCache()
         self.states = cache.states
-        self.bus = BusService(self.executor, states=self.states, grace_s=grace_s, redact=redact)
+        observation = Observation()
+        self.bus = BusService(
+            self.executor, states=self.states, observation=observation, grace_s=grace_s, redact=redact
+        )
         self.link = HomeAssistantLink(
             config.home_assistant.url,
             token,
             cache=cache,
             on_event=self.bus.dispatch,
+            observation=observation,
             report=self.executor.report,
+            count_loss=self.executor.count_loss,
         )
         self.api = Api(self.link, redact=redact)
         self.scheduler = SchedulerService(self.executor, time_zone=ZoneInfo(zone) if zone else UTC, grace_s=grace_s)

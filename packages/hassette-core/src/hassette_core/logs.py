@@ -7,7 +7,7 @@ from typing import TextIO
 from hassette_core.redaction import Redaction
 
 _NO_FACTS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message", "problem"}
-_CHATTY = ("aiohttp", "aiosqlite", "alembic", "hass_client", "uvicorn")
+_CHATTY = ("aiohttp", "aiosqlite", "alembic", "uvicorn")
 
 
 class FactsFormatter(logging.Formatter):
@@ -48,8 +48,8 @@ def configure_logging(level: str, redact: Redaction) -> None:
     """Write the process's log to standard error.
 
     Args:
-        level: ``debug``, ``info``, ``warning`` or ``error``. aiohttp, aiosqlite, alembic, hass_client and uvicorn log
-            only warnings and errors.
+        level: ``debug``, ``info``, ``warning`` or ``error``. aiohttp, aiosqlite, alembic and uvicorn log only
+            warnings and errors.
         redact: Masks secrets.
     """
     errors: TextIO | None = sys.stderr  # None in a process without a standard error stream

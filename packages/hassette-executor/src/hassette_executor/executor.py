@@ -68,9 +68,8 @@ class CommandExecutor:
 
         async with CommandExecutor(MemorySink()) as executor:
             executor.register(hall)
-            record = await executor.execute(
-                InvokeHandler(registration=hall, call=on_hall, trigger=event, ready_ns=time.monotonic_ns())
-            )
+            command = InvokeHandler(registration=hall, call=on_hall, trigger=event, ready_ns=time.monotonic_ns())
+            record = await executor.execute(command)
     """
 
     name = "command executor"
@@ -351,6 +350,10 @@ class CommandExecutor:
         hour_us = hour_of(self._clock.wall_ns() // 1000)
         self._dispatcher.announce(lambda builder: builder.count_skip(registration, hour_us, reason, count))
 
+    def count_loss(self, reason: str, what: str, count: int, first_us: int, last_us: int) -> None:
+        """Count lost items that are not records, such as events. The arguments are the fields of `Loss`."""
+        self._dispatcher.announce(lambda builder: builder.count_loss(reason, what, count, first_us, last_us))
+
     def report(self, kind: str, subject: str, detail: str = "") -> None:
         """Announce an event of the framework itself. The arguments are fields of `LifecycleEvent`."""
         at_us, text = self._clock.wall_ns() // 1000, self._scope.redact(detail)
@@ -387,11 +390,7 @@ class CommandExecutor:
         return self._dispatcher.accounting(sink)
 
     async def force_flush(self, timeout_s: float = 5.0) -> bool:
-        """Write all waiting records and announcements. Return False if this takes longer than the timeout.
-
-        Args:
-            timeout_s: Timeout in seconds.
-        """
+        """Write all waiting records and announcements. Return False if this takes longer than the timeout."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._dispatcher.flush()

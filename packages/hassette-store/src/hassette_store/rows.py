@@ -309,8 +309,8 @@ class LossRow(Protocol):
     """Lost records or details.
 
     Attributes:
-        what: ``runs``, ``log_lines``, ``service_calls`` or ``lifecycle``. For rows that the store rejected, it can be
-            any field of `BatchRow`.
+        what: ``runs``, ``log_lines``, ``service_calls``, ``lifecycle`` or ``events`` (of Home Assistant). For rows that
+            the store rejected, it can be any field of `BatchRow`.
         count: Number of lost records or details.
         first_us: Start of the time range of the losses, in microseconds since the Unix epoch.
         last_us: End of the time range.

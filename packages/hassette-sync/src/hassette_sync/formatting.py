@@ -16,6 +16,7 @@ _REASON_LABELS = {
     "rejected_row": "rejected by the database",
     "late_effect": "arrived after the run was recorded",
     "predicate_failed": "condition raised an error",
+    "slow_reader": "Home Assistant discarded them, because they were read too slowly",
 }
 INCIDENT_LABELS = {
     "database_recovered": "The database was damaged or missing and was replaced",

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from hassette_core.errors import CallFailedError, LinkError, UnexpectedAnswerError
 from hassette_core.events import State
 from hassette_core.link import HomeAssistantLink, RestAnswer
-from hassette_core.link.link import parse_states
+from hassette_core.link.answers import parse_one_state, parse_states
 from hassette_core.redaction import mask_secret_values
 from hassette_executor import ServiceCall, record_service_call
 
@@ -177,7 +177,7 @@ class Api:
         """Fetch all states from Home Assistant. `App.states` provides the same states without a request.
 
         Returns:
-            One state for each entity.
+            One state for each entity. A malformed state is logged and left out.
 
         Raises:
             CallFailedError: Home Assistant refused the request.
@@ -185,7 +185,7 @@ class Api:
             UnexpectedAnswerError: The answer has an unknown shape.
         """
         action = "fetch the states"
-        return parse_states(await self._link.require_connection(action).command(action, "get_states"))
+        return parse_states(await self._link.require_connection(action).command(action, "get_states")).states
 
     async def get_state(self, entity_id: str) -> State | None:
         """Fetch one state from Home Assistant. `App.states` provides the same state without a request.
@@ -204,7 +204,7 @@ class Api:
         """
         action = f"fetch the state of {entity_id}"
         answer = await self._rest(action, "GET", f"/api/states/{quote(entity_id, safe='')}", missing_is_none=True)
-        return None if answer.status == 404 else parse_states([answer.body])[0]
+        return None if answer.status == 404 else parse_one_state(action, answer.body)
 
     async def set_state(self, entity_id: str, state: str | float, attributes: Mapping[str, Any] | None = None) -> State:
         """Write a state into Home Assistant, and create the entity if it does not exist.
@@ -234,7 +234,7 @@ class Api:
         action = f"set the state of {entity_id}"
         body = {"state": str(state), "attributes": dict(attributes or {})}
         answer = await self._rest(action, "POST", f"/api/states/{quote(entity_id, safe='')}", body)
-        return parse_states([answer.body])[0]
+        return parse_one_state(action, answer.body)
 
     async def remove_state(self, entity_id: str) -> bool:
         """Remove a state that `set_state` created. The entity of an integration reappears with its next state change.
@@ -308,11 +308,15 @@ def _as_target(target: Target) -> dict[str, Any]:
 
 
 def _message(body: Any) -> str | None:
-    return body.get("message") if isinstance(body, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  JSON
+    message = body.get("message") if isinstance(body, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  JSON
+    return message if isinstance(message, str) else None  # pyright: ignore[reportUnknownVariableType]  JSON
 
 
 def _context_id(action: str, answer: Any) -> str:
     try:
-        return answer["context"]["id"]
+        context_id = answer["context"]["id"]
     except (LookupError, TypeError) as error:
         raise UnexpectedAnswerError(action, repr(error)) from None
+    if type(context_id) is not str:
+        raise UnexpectedAnswerError(action, f"context.id must be a string, got {context_id!r}")
+    return context_id

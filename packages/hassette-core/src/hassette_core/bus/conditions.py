@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from hassette_core.errors import RegistrationError
@@ -75,6 +76,19 @@ class ChangeFilter:
         if self.changed_to is not None:
             return _accepts(self.changed_to, value)
         return value == self.value_of(change.new_state)
+
+    def began(self, state: State) -> datetime:
+        """Return when the watched value took its current value, by Home Assistant's clock.
+
+        Home Assistant keeps no time for a single attribute. For an attribute, this is the last change of the state or
+        of any attribute.
+        """
+        return state.last_changed if self.attribute is None else state.last_updated
+
+    def was_unbroken(self, change: StateChanged) -> bool:
+        """Return whether the watched value surely stayed the same during a missed change."""
+        old, new = change.old_state, change.new_state
+        return old is not None and new is not None and self.began(old) == self.began(new)
 
     def settings(self) -> tuple[tuple[str, str], ...]:
         """Return the options that were set, as strings, for the registration's settings."""

@@ -5,6 +5,7 @@ is an event on its way to one handler. The gate passes the delivery on at once, 
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from hassette_core.clock import Timer, TimerClock
@@ -130,23 +131,67 @@ class Throttle:
         """Do nothing, because a throttle holds no event."""
 
 
+class HomeObservation(Protocol):
+    """Whether all changes have been received, and how old a time of Home Assistant is.
+
+    `hassette_core.states.Observation` observes a connection. `LocalObservation` is for a bus without a connection.
+    """
+
+    def when_current(self, callback: Callable[[], None]) -> None:
+        """Call a function once every change up to now has been passed on."""
+        ...
+
+    def age_s(self, moment: datetime) -> float:
+        """Return how many seconds ago a time of Home Assistant's clock was. It is never negative or too large."""
+        ...
+
+
+class LocalObservation:
+    """The observation of a bus whose changes come from this process, such as in a test.
+
+    Args:
+        clock: The clock of the changes.
+    """
+
+    def __init__(self, clock: TimerClock) -> None:
+        self._clock = clock
+
+    def when_current(self, callback: Callable[[], None]) -> None:
+        """Call the function at once."""
+        callback()
+
+    def age_s(self, moment: datetime) -> float:
+        """Return the seconds since a moment, or 0 for a moment in the future."""
+        return max(0.0, (self._clock.now() - moment).total_seconds())
+
+
 class Hold:
     """Holds a change for the duration, and then passes it on if it still applies. Each entity is timed separately.
 
     A change that does not last is not counted as skipped, because it does not meet the conditions of the listener.
 
+    At the end of the duration, changes may be unread, or there may be no connection. So the gate first waits until all
+    changes up to then have been received.
+
     Args:
         duration_s: How long the change must last, in seconds.
         clock: Measures the duration.
+        observation: Confirms that all changes have been received.
         still_applies: Called with the change at the end of the duration. Returns whether the change still applies.
         release: Called with the change that passes.
     """
 
     def __init__(
-        self, duration_s: float, clock: TimerClock, still_applies: Callable[[Delivery], bool], release: Release
+        self,
+        duration_s: float,
+        clock: TimerClock,
+        observation: HomeObservation,
+        still_applies: Callable[[Delivery], bool],
+        release: Release,
     ) -> None:
         self._duration_s = duration_s
         self._clock = clock
+        self._observation = observation
         self._still_applies = still_applies
         self._release = release
         self._held: dict[str, tuple[Delivery, Timer]] = {}
@@ -157,12 +202,12 @@ class Hold:
         return None if held is None else held[0]
 
     def offer(self, delivery: Delivery) -> None:
-        """Hold the change. If an earlier change of this entity is held, drop the earlier change."""
-        assert isinstance(delivery.event, StateChanged)  # only a listener with a change filter has a duration
-        entity_id = delivery.event.entity_id
-        self.drop(entity_id)
-        timer = self._clock.call_later(self._duration_s, lambda: self._fire(entity_id))
-        self._held[entity_id] = (delivery, timer)
+        """Hold the change from now on. If an earlier change of this entity is held, drop the earlier change."""
+        self._hold(delivery, self._duration_s)
+
+    def offer_since(self, delivery: Delivery, began: datetime) -> None:
+        """Hold a missed change, as `offer` does, but count from when it began, by Home Assistant's clock."""
+        self._hold(delivery, max(0.0, self._duration_s - self._observation.age_s(began)))
 
     def drop(self, entity_id: str) -> None:
         """Drop the held change of an entity, if there is one."""
@@ -174,7 +219,19 @@ class Hold:
         for entity_id in list(self._held):
             self.drop(entity_id)
 
-    def _fire(self, entity_id: str) -> None:
-        delivery, _ = self._held.pop(entity_id)
+    def _hold(self, delivery: Delivery, wait_s: float) -> None:
+        assert isinstance(delivery.event, StateChanged)  # only a listener with a change filter has a duration
+        entity_id = delivery.event.entity_id
+        self.drop(entity_id)
+        timer = self._clock.call_later(wait_s, lambda: self._end(entity_id, delivery))
+        self._held[entity_id] = (delivery, timer)
+
+    def _end(self, entity_id: str, delivery: Delivery) -> None:
+        self._observation.when_current(lambda: self._pass_on(entity_id, delivery))
+
+    def _pass_on(self, entity_id: str, delivery: Delivery) -> None:
+        if self.held(entity_id) is not delivery:
+            return  # a change that was unread at the end of the duration has ended it
+        del self._held[entity_id]
         if self._still_applies(delivery):
             self._release(delivery._replace(ready_ns=self._clock.monotonic_ns()))

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from hassette_core.bus.conditions import ChangeFilter
-from hassette_core.bus.gates import Debounce, Delivery, DeliveryGate, Hold, Throttle
-from hassette_core.bus.options import ListenerOptions
+from hassette_core.bus.gates import Debounce, Delivery, DeliveryGate, Hold, HomeObservation, Throttle
+from hassette_core.bus.options import DEFAULT_MISSED, ListenerOptions
 from hassette_core.bus.topics import TopicIndex
 from hassette_core.clock import TimerClock
 from hassette_core.errors import describe_error
@@ -49,12 +50,14 @@ class ListenerContext(NamedTuple):
         roster: The registered listeners.
         states: The current states of all entities.
         clock: Clock of the gates.
+        observation: Confirms that all changes have been received.
         failures: Reports failed conditions.
     """
 
     roster: "Roster[Listener]"
     states: Mapping[str, State]
     clock: TimerClock
+    observation: HomeObservation
     failures: ConditionFailures
 
 
@@ -97,6 +100,7 @@ class Listener:
         self._change = change
         self._where = options.get("where")
         self._once = options.get("once", False)
+        self._ignores_missed = options.get("missed", DEFAULT_MISSED) == "ignore"
         self._topic = topic
         self._index = index
         self._context = context
@@ -110,7 +114,7 @@ class Listener:
         if self._gates:
             self._release = self._gates[0].offer
         if change is not None and change.duration_s is not None:
-            self._hold = Hold(change.duration_s, context.clock, self._still_applies, self._release)
+            self._hold = Hold(change.duration_s, context.clock, context.observation, self._still_applies, self._release)
             self._gates.append(self._hold)
             self._release = self._hold.offer
 
@@ -127,7 +131,17 @@ class Listener:
             self._context.failures.report(self.registration, self._lane, error)
             return
         if matches:
-            self._release(Delivery(event, trigger, event.received_ns))
+            self._pass_on(Delivery(event, trigger, event.received_ns))
+
+    def _pass_on(self, delivery: Delivery) -> None:
+        event = delivery.event
+        if not isinstance(event, StateChanged) or not event.missed:
+            self._release(delivery)
+        elif not self._ignores_missed:
+            if self._hold is not None and self._change is not None and event.new_state is not None:
+                self._hold.offer_since(delivery, self._change.began(event.new_state))
+            else:
+                self._release(delivery)
 
     def cancel(self) -> None:
         """End the listener and drop held events. Runs that have started continue."""
@@ -144,14 +158,26 @@ class Listener:
     def _matches(self, event: Event) -> bool:
         if self._change is not None:
             assert isinstance(event, StateChanged)  # a listener with a change filter receives no other events
-            if self._hold is not None and (held := self._hold.held(event.entity_id)) is not None:
-                assert isinstance(held.event, StateChanged)
-                if self._change.still_applies(held.event, event.new_state):
-                    return False
-                self._hold.drop(event.entity_id)
+            if self._hold is not None and self._continues(event, self._hold, self._change):
+                return False
             if not self._change.matches(event):
                 return False
         return self._where is None or bool(self._where(event))
+
+    def _continues(self, event: StateChanged, hold: Hold, change: ChangeFilter) -> bool:
+        """Return whether a held change of the entity still applies after this event. If it does not, drop it."""
+        held = hold.held(event.entity_id)
+        if held is None:
+            return False
+        assert isinstance(held.event, StateChanged)
+        if not change.still_applies(held.event, event.new_state):
+            hold.drop(event.entity_id)
+            return False
+        if event.missed and event.new_state is not None and not change.was_unbroken(event):
+            # The value may have been another one in between, so only the time since its last change counts.
+            began = replace(held.event, new_state=event.new_state, missed=True)
+            hold.offer_since(held._replace(event=began), change.began(event.new_state))
+        return True
 
     def _still_applies(self, delivery: Delivery) -> bool:
         assert isinstance(delivery.event, StateChanged)  # only a listener with a change filter has a duration

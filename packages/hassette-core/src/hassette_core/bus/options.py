@@ -1,6 +1,6 @@
 """The options of all listeners, each with its check and its documentation."""
 
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from hassette_core.bus.conditions import Condition, check_condition
 from hassette_core.errors import RegistrationError
@@ -8,6 +8,21 @@ from hassette_core.handlers import Duration, Option, RunOptions, check_flag, che
 from hassette_core.roster import AT_ONCE, MAX_WAITING, Mode, check_mode
 
 DEFAULT_MODE: Mode = "parallel"
+
+Missed = Literal["run", "ignore"]
+"""Whether a change that was missed while there was no connection leads to a run."""
+DEFAULT_MISSED: Missed = "run"
+
+
+def check_missed(option: str, missed: object) -> str:
+    """Check the rule for missed changes and return it.
+
+    Raises:
+        RegistrationError: There is no such rule.
+    """
+    if missed not in get_args(Missed):
+        raise RegistrationError(f"{option} must be one of {', '.join(get_args(Missed))}, got {missed!r}")
+    return str(missed)
 
 
 class ListenerOptions(RunOptions, total=False):
@@ -52,6 +67,16 @@ class ListenerOptions(RunOptions, total=False):
             f" {MAX_WAITING:,} runs wait. Events beyond these limits are skipped and counted as ``back_pressure``.",
             check_mode,
             DEFAULT_MODE,
+        ),
+    ]
+    missed: Annotated[
+        Missed,
+        Option(
+            "The rule for a change that happened while there was no connection to Home Assistant. After the reconnect,"
+            " the handler runs with a `StateChanged` whose ``missed`` is True, if the state or an attribute now differs"
+            " from the last known one. With ``ignore``, it does not run. Events other than state changes are lost.",
+            check_missed,
+            DEFAULT_MISSED,
         ),
     ]
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from hassette_core.bus.conditions import ChangeFilter
+from hassette_core.bus.gates import HomeObservation, LocalObservation
 from hassette_core.bus.listener import ConditionFailures, Listener, ListenerContext
 from hassette_core.bus.options import DEFAULT_MODE, ListenerOptions, settings_of
 from hassette_core.bus.topics import TopicIndex, any_group, domain_of
@@ -24,6 +25,8 @@ class BusService(AsyncWithService):
         executor: Runs the handlers.
         states: The current states of all entities. The link updates them before it calls `dispatch`.
         clock: Clock of the gates; the machine's clock by default.
+        observation: Confirms at the end of a ``duration`` that all changes have been received. None for a bus without a
+            connection.
         grace_s: Seconds that running handlers have to end when the bus stops. After this time, the bus cancels them.
         redact: Masks secrets in settings and triggers. The settings of a listener may contain the code of an alarm, and
             so may the event of a keypad.
@@ -41,6 +44,7 @@ class BusService(AsyncWithService):
         *,
         states: Mapping[str, State],
         clock: TimerClock | None = None,
+        observation: HomeObservation | None = None,
         grace_s: float = 5.0,
         redact: Callable[[str], str] = str,
     ) -> None:
@@ -50,7 +54,9 @@ class BusService(AsyncWithService):
         self._events: TopicIndex[Listener] = TopicIndex(any_group)
         self.roster: Roster[Listener] = Roster("listener", executor)
         clock = clock or SystemClock()
-        self._context = ListenerContext(self.roster, states, clock, ConditionFailures(clock))
+        self._context = ListenerContext(
+            self.roster, states, clock, observation or LocalObservation(clock), ConditionFailures(clock)
+        )
         self._open = False
         self._stopped = asyncio.Event()
 
@@ -81,7 +87,9 @@ class BusService(AsyncWithService):
         """
         if not self._open:
             return
-        listeners = self._events.find(event.event_type)
+        listeners: tuple[Listener, ...] = ()
+        if not isinstance(event, StateChanged) or not event.missed or event.differs:
+            listeners = self._events.find(event.event_type)
         if isinstance(event, StateChanged):
             listeners += self._changes.find(event.entity_id)
         if listeners:
@@ -148,7 +156,7 @@ def trigger_of(event: Event, redact: Callable[[str], str] = str) -> EventTrigger
         entity_id if isinstance(entity_id, str) else None,
         old,
         new,
-        context.id,
+        context.id or None,
         context.parent_id,
         context.user_id,
     )

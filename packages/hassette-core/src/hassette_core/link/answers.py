@@ -42,9 +42,10 @@ def parse_states(raw: Any) -> ParsedStates:
         try:
             states.append(parse_state(item))
         except _MALFORMED as error:
-            entity_id = item.get("entity_id") if type(item) is dict else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  JSON
-            malformed.add(entity_id if type(entity_id) is str else None)
-            problems[entity_id if type(entity_id) is str else f"number {position + 1}"] = repr(error)
+            found = cast("dict[str, Any]", item).get("entity_id") if type(item) is dict else None
+            entity_id = found if isinstance(found, str) else None
+            malformed.add(entity_id)
+            problems[entity_id or f"number {position + 1}"] = repr(error)
     if problems:
         named = "; ".join(f"{name}: {problem}" for name, problem in list(problems.items())[:MAX_NAMED])
         logger.warning(

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from random import random
 
-FIRST_S = 0.5
-MAX_S = 30.0
+FIRST_S = 0.25
+MAX_S = 2.0
+"""An attempt that Home Assistant's machine refuses costs almost nothing, and an attempt that succeeds fetches all
+states once. So a long wait would save little, and it would delay every automation after a restart."""
 
 
 class Backoff:
-    """Exponential backoff with full jitter, so that the clients of a restarted server do not all connect at once.
+    """Exponential backoff with jitter, so that the clients of a restarted server do not all connect at once.
 
-    The n-th wait, counted from 0, is random between 0 and ``min(max_s, first_s · 2ⁿ)`` (Brooker, "Exponential Backoff
-    And Jitter", 2015).
+    The n-th wait, counted from 0, is random between the half and the whole of ``min(max_s, first_s · 2ⁿ)`` ("equal
+    jitter" in Brooker, "Exponential Backoff And Jitter", 2015).
 
     Args:
         first_s: Upper bound of the first wait, in seconds.
@@ -27,7 +29,7 @@ class Backoff:
 
     def next_s(self) -> float:
         """Return the next wait in seconds, and double the upper bound."""
-        wait_s = self._random() * self._ceiling_s
+        wait_s = self._ceiling_s * (1 + self._random()) / 2
         self._ceiling_s = min(self._max_s, self._ceiling_s * 2)
         return wait_s
 

@@ -1,9 +1,14 @@
 """The configuration of Home Assistant: its version, time zone and location."""
 
+import logging
+import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from hassette_core.errors import UnexpectedAnswerError
+from hassette_core.link.messages import describe
+
+logger = logging.getLogger(__name__)
 
 RUNNING_STATE = "RUNNING"
 
@@ -21,43 +26,48 @@ class HomeConfiguration(NamedTuple):
         state: State of Home Assistant when it answered, such as ``STARTING`` or ``RUNNING``.
     """
 
-    version: str
-    location_name: str
-    time_zone: str
-    latitude: float
-    longitude: float
-    elevation: float
-    state: str
+    version: str = "unknown"
+    location_name: str = ""
+    time_zone: str = ""
+    latitude: float = 0.0
+    longitude: float = 0.0
+    elevation: float = 0.0
+    state: str = RUNNING_STATE
 
     def updated(self, changes: Mapping[str, Any]) -> "HomeConfiguration":
-        """Return the configuration with the changes of a ``core_config_updated`` event.
+        """Return the configuration with the changes of an answer or of a ``core_config_updated`` event.
 
-        If a change has an unexpected type, none is applied. The next connection reads the whole configuration.
+        A value of the wrong type is logged and left out.
         """
-        try:
-            return parse_configuration({**self._asdict(), **changes})
-        except UnexpectedAnswerError:
-            return self  # one odd event must not end the connection
+        known: dict[str, str | float] = {}
+        for name, current in self._asdict().items():
+            if name not in changes:
+                continue
+            value = changes[name]
+            if isinstance(current, str) and isinstance(value, str):
+                known[name] = value
+            elif not isinstance(current, str) and type(value) in (int, float) and math.isfinite(value):
+                known[name] = float(value)
+            else:
+                expected = "a string" if isinstance(current, str) else "a number"
+                logger.warning(
+                    "Home Assistant's configuration has a value of the wrong type; the value is ignored",
+                    extra={"problem": f"{name} must be {expected}, got {describe(value)}", "kept": current},
+                )
+        return self._replace(**cast("dict[str, Any]", known))
 
 
-def parse_configuration(raw: object) -> HomeConfiguration:
+def parse_configuration(raw: object, previous: HomeConfiguration | None = None) -> HomeConfiguration:
     """Parse the answer to ``get_config``.
 
+    Args:
+        raw: The answer.
+        previous: The last known configuration. It provides the values that the answer lacks.
+
     Raises:
-        UnexpectedAnswerError: A field is missing or has an unexpected type.
+        UnexpectedAnswerError: The answer is not an object.
     """
     if not isinstance(raw, Mapping):
-        raise UnexpectedAnswerError("read Home Assistant's configuration", repr(type(raw)))
-    fields: Mapping[str, Any] = raw  # pyright: ignore[reportUnknownVariableType]  JSON
-    try:
-        return HomeConfiguration(
-            fields["version"],
-            fields.get("location_name", ""),
-            fields["time_zone"],
-            float(fields["latitude"]),
-            float(fields["longitude"]),
-            float(fields.get("elevation", 0)),
-            fields.get("state", RUNNING_STATE),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise UnexpectedAnswerError("read Home Assistant's configuration", repr(error)) from None
+        raise UnexpectedAnswerError("read Home Assistant's configuration", f"expected an object, got {describe(raw)}")
+    known = (previous or HomeConfiguration())._replace(state=RUNNING_STATE)
+    return known.updated(cast("Mapping[str, Any]", raw))

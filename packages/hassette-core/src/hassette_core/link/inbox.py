@@ -1,14 +1,16 @@
-"""`Inbox`: parse each received event, apply it to the states, and pass it on."""
+"""`Inbox`: parse each received event, apply it to the states, pass it on, and pass on missed changes."""
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import UTC, datetime
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NamedTuple
 
-from hassette_core.errors import UnreadableEventError
-from hassette_core.events import Event, State, StateChanged, parse_event
-from hassette_core.states import StateCache
+from hassette_core.errors import UnreadableEventError, describe_error
+from hassette_core.events import Event, State, StateChanged, missed_change, parse_event
+from hassette_core.link.messages import name_of_event
+from hassette_core.states import Observation, StateCache
 from hassette_executor import RepeatedLog
 
 logger = logging.getLogger(__name__)
@@ -28,6 +30,20 @@ class Phase(Enum):
     """All events are passed on."""
 
 
+class MissedChanges(NamedTuple):
+    """The result of comparing the states before and after a time without a connection.
+
+    Attributes:
+        different: Number of entities whose state or attributes differ. Each was passed on as a missed change.
+        touched: Number of entities that changed at least once, also if they are now as before.
+        kept: Whether some entities did not change at all. If none did not, Home Assistant has restarted.
+    """
+
+    different: int = 0
+    touched: int = 0
+    kept: bool = False
+
+
 class Inbox:
     """Receives the events of all connections, one connection at a time.
 
@@ -36,10 +52,13 @@ class Inbox:
     Args:
         cache: The states, which this object keeps current. They are updated before an event is passed on.
         on_event: Called with each event that is passed on, on the event loop. It must return at once.
+        observation: Receives the time of each event.
         monotonic_ns: Clock for the `received_ns` of events.
 
     Attributes:
         received: Number of events so far. While it grows, the connection works.
+        last: The last event that was received.
+        missed: The missed changes of the current connection.
     """
 
     def __init__(
@@ -47,39 +66,56 @@ class Inbox:
         cache: StateCache,
         on_event: Callable[[Event], None],
         *,
+        observation: Observation | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.received = 0
+        self.last: Event | None = None
+        self.missed = MissedChanges()
         self._cache = cache
         self._on_event = on_event
+        self._observation = observation or Observation()
         self._monotonic_ns = monotonic_ns
         self._phase = Phase.LOADING
         self._buffer: list[Event] = []
+        self._before: dict[str, State] | None = None
+        self._malformed: Collection[str | None] = ()
         self._repeated = RepeatedLog(logger, LOG_INTERVAL_S)
 
     def begin(self) -> None:
         """Prepare for a new connection. Call it before subscribing."""
+        if self._phase is Phase.RUNNING:
+            # If the last connection ended before Home Assistant was running, handlers still know only the states from
+            # before that connection.
+            self._before = self._cache.snapshot()
         self._phase = Phase.LOADING
         self._buffer.clear()
         self._cache.begin_load()
 
-    def load(self, states: Iterable[State], *, running: bool) -> None:
-        """Replace all states, and then pass on the events that have arrived since the subscription.
+    def load(self, states: Iterable[State], *, running: bool, malformed: Collection[str | None] = ()) -> None:
+        """Replace all states. Then pass on missed changes, and the events that have arrived since the subscription.
 
         Args:
             states: All states, fetched after subscribing.
             running: Whether Home Assistant has completely started. If False, call `home_started` later, once it has.
+            malformed: Entities that exist but are not in ``states``. None stands for an unknown entity.
         """
+        self._malformed = malformed
         self._cache.load(states)
-        self._phase = Phase.RUNNING if running else Phase.STARTING
         buffered, self._buffer = self._buffer, []
+        if running:
+            self._phase = Phase.RUNNING
+            self._pass_on_missed(buffered)
+        else:
+            self._phase = Phase.STARTING
         for event in buffered:
             self._pass_on(event)
 
     def home_started(self) -> None:
-        """Pass on all events from now on. Call this when Home Assistant has completely started."""
+        """Pass on missed changes, and all events from now on. Call this when Home Assistant has completely started."""
         if self._phase is Phase.STARTING:
             self._phase = Phase.RUNNING
+            self._pass_on_missed(())
 
     def receive(self, message: Mapping[str, Any]) -> None:
         """Receive one message of the subscription."""
@@ -90,14 +126,16 @@ class Inbox:
                 "unreadable",
                 logging.WARNING,
                 "Event has an unknown shape; the event is ignored",
-                extra={"problem": str(error)},
+                extra={"problem": str(error), "event": name_of_event(message.get("event"))},
             )
             return
         self.received += 1
+        self.last = event
+        self._observation.note(event.time_fired, event.received_ns)
         if type(event) is StateChanged:
             self._cache.apply(event)
         if self._phase is Phase.RUNNING:
-            self._on_event(event)
+            self._deliver(event)
         elif self._phase is Phase.LOADING:
             self._buffer.append(event)
         else:
@@ -105,4 +143,44 @@ class Inbox:
 
     def _pass_on(self, event: Event) -> None:
         if self._phase is Phase.RUNNING or type(event) is not StateChanged:
+            self._deliver(event)
+
+    def _pass_on_missed(self, later: Iterable[Event]) -> None:
+        """Pass on the changes between the last connection and this one.
+
+        Args:
+            later: Events that are in the states, but will be passed on after the missed changes.
+        """
+        before, self._before = self._before, None
+        if before is None:
+            return  # the first connection
+        after = self._cache.snapshot()
+        for event in reversed(list(later)):
+            if isinstance(event, StateChanged):
+                if event.old_state is None:
+                    after.pop(event.entity_id, None)
+                else:
+                    after[event.entity_id] = event.old_state
+        now, now_ns = datetime.now(UTC), self._monotonic_ns()
+        changes: list[StateChanged] = []
+        kept = False
+        for entity_id in before.keys() | after.keys():
+            old, new = before.get(entity_id), after.get(entity_id)
+            if old == new:
+                kept = True
+            elif new is not None or not (entity_id in self._malformed or None in self._malformed):
+                changes.append(missed_change(old, new, now, now_ns))
+        self.missed = MissedChanges(sum(change.differs for change in changes), len(changes), kept)
+        for change in sorted(changes, key=lambda change: change.time_fired):
+            self._deliver(change)
+
+    def _deliver(self, event: Event) -> None:
+        try:
             self._on_event(event)
+        except Exception as error:  # noqa: BLE001  a defect in the handling of one event must not end the connection
+            self._repeated.log(
+                "failed",
+                logging.ERROR,
+                "Event could not be passed on",
+                extra={"event_type": event.event_type, "error": describe_error(error)},
+            )

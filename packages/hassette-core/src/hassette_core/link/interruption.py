@@ -22,13 +22,13 @@ class DiscardedEvents(NamedTuple):
     """The events that Home Assistant discarded when it disconnected a slow client.
 
     Attributes:
-        count: A lower bound of their number.
+        at_least: A lower bound of their number.
         first_us: Wall-clock time of the last event before the interruption.
         last_us: Wall-clock time of the new subscription.
         text: The loss in one sentence.
     """
 
-    count: int
+    at_least: int
     first_us: int
     last_us: int
     text: str

@@ -4,23 +4,28 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from random import random
-from typing import Any
 
-from hassette_core.errors import AuthenticationError, LinkError, NoAnswerError, NotConnectedError, UnexpectedAnswerError
-from hassette_core.events import Event, State, parse_state
+from hassette_core.errors import AuthenticationError, LinkError, NoAnswerError, NotConnectedError, UnreachableError
+from hassette_core.events import Event
 from hassette_core.lifecycle import AsyncWithService
 from hassette_core.link.address import parse_address
-from hassette_core.link.backoff import MAX_S, Backoff
+from hassette_core.link.answers import parse_states
+from hassette_core.link.backoff import Backoff
 from hassette_core.link.configuration import RUNNING_STATE, HomeConfiguration, parse_configuration
-from hassette_core.link.connection import CLOSE_TIMEOUT_S, MAX_MESSAGE_BYTES, Connection, limit_hass_client_logging
+from hassette_core.link.connection import CLOSE_TIMEOUT_S, MAX_MESSAGE_BYTES, Connection, ConnectionEnd
 from hassette_core.link.inbox import Inbox
+from hassette_core.link.interruption import CountLoss, Interruption
 from hassette_core.link.liveness import LivenessCheck
-from hassette_core.states import StateCache
+from hassette_core.states import Observation, StateCache
 from hassette_executor import RepeatedLog
 
 logger = logging.getLogger(__name__)
 
 SETUP_TIMEOUT_S = 60.0
+LASTING_S = 30.0
+"""A connection that lasted for this long resets the wait before the next attempt."""
+STARTUP_INTERVAL_S = 2.0
+"""While Home Assistant starts, the link asks at this interval whether it has started."""
 LOG_INTERVAL_S = 60.0
 
 Report = Callable[[str, str, str], None]
@@ -29,10 +34,10 @@ Report = Callable[[str, str, str], None]
 class HomeAssistantLink(AsyncWithService):
     """Connects to Home Assistant, keeps the states current, passes events on, and reconnects after a loss.
 
-    After a loss, the link connects again (exponential backoff with jitter), subscribes again and fetches all states
-    again. An entity that changed during the loss then has its new state, but no event reports that change. While Home
-    Assistant starts, its entities appear one by one. The link applies these changes to the states but does not pass
-    them on. All other events are passed on.
+    After a loss, the link connects again (at most 2 s between two attempts), subscribes again and fetches all states
+    again. An entity that changed during the loss then has its new state, and the link passes on a `StateChanged` whose
+    ``missed`` is True. While Home Assistant starts, its entities appear one by one. The link applies these changes to
+    the states, and passes on the missed changes when Home Assistant has started. All other events are passed on.
 
     It is a service (`start`, `serve`, `stop`) and an async context manager.
 
@@ -42,9 +47,12 @@ class HomeAssistantLink(AsyncWithService):
         cache: The states, which this object keeps current.
         on_event: Called with each event that is passed on, on the event loop, after the states have changed. It must
             return at once.
-        report: Called with ``connection_lost`` or ``connection_restored``, the address and one sentence. A failure
-            before the first connection is not reported.
+        observation: Informed when the connection begins and ends.
+        report: Called with ``connection_lost``, ``connection_restored`` or ``events_lost``, the address and one
+            sentence. A failure before the first connection is not reported.
+        count_loss: Called with the number of events that Home Assistant discarded, and the time range.
         max_message_bytes: Limit for a received message.
+        setup_timeout_s: Limit for the subscription and the first answers of a connection, in seconds.
         random: Source of the backoff's jitter. It returns numbers in [0, 1).
         sleep: Waits the given number of seconds between attempts.
         make_liveness_check: Creates the check of one connection.
@@ -69,8 +77,11 @@ class HomeAssistantLink(AsyncWithService):
         *,
         cache: StateCache,
         on_event: Callable[[Event], None],
+        observation: Observation | None = None,
         report: Report = lambda kind, subject, detail: None,
+        count_loss: CountLoss = lambda reason, what, count, first_us, last_us: None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        setup_timeout_s: float = SETUP_TIMEOUT_S,
         random: Callable[[], float] = random,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         make_liveness_check: Callable[..., LivenessCheck] = LivenessCheck,
@@ -84,14 +95,17 @@ class HomeAssistantLink(AsyncWithService):
         self.configuration: HomeConfiguration | None = None
         self.problem = ""
         self._on_event = on_event
-        self._inbox = Inbox(cache, self._receive_event)
+        self._observation = observation or Observation()
+        self._inbox = Inbox(cache, self._receive_event, observation=self._observation)
         self._report = report
+        self._count_loss = count_loss
         self._max_message_bytes = max_message_bytes
+        self._setup_timeout_s = setup_timeout_s
         self._backoff = Backoff(random=random)
         self._sleep = sleep
         self._make_liveness_check = make_liveness_check
         self._connection: Connection | None = None
-        self._lost = False
+        self._interruption: Interruption | None = None
         self._serving: asyncio.Task[None] | None = None
         self._repeated = RepeatedLog(logger, LOG_INTERVAL_S)
 
@@ -135,8 +149,7 @@ class HomeAssistantLink(AsyncWithService):
         return self._connection
 
     async def start(self) -> None:
-        """Prepare `serve`. The link connects in `serve`, so that the start succeeds without Home Assistant."""
-        limit_hass_client_logging()
+        """Do nothing. The link connects in `serve`, so that the start succeeds without Home Assistant."""
 
     async def serve(self) -> None:
         """Stay connected until stopped.
@@ -191,40 +204,42 @@ class HomeAssistantLink(AsyncWithService):
             async with Connection(
                 self._address, self._token, max_message_bytes=self._max_message_bytes
             ) as self._connection:
-                problem = await self._use(self._connection)
+                end = await self._use(self._connection)
         except AuthenticationError:
             raise
         except LinkError as error:
-            problem = str(error)
+            end = ConnectionEnd(str(error))
+            if isinstance(error, UnreachableError) and self._interruption is not None:
+                self._interruption = self._interruption.unreachable()
         finally:
             self._connection = None
             self.ready.clear()
-        if loop.time() - began > MAX_S:
-            # Reset the wait only after a connection that lasted for a while. If every connection breaks at once, for
-            # example because this client is too slow, a reset would make the link fetch all states twice a second.
+            self._observation.end()
+        if loop.time() - began > LASTING_S:
             self._backoff.reset()
-        self._report_loss(problem)
+        self._report_loss(end)
 
-    async def _use(self, connection: Connection) -> str:
+    async def _use(self, connection: Connection) -> ConnectionEnd:
         """Set up the connection, wait until it is lost, and return the cause."""
         liveness = self._make_liveness_check(connection.ping, lambda: self._inbox.received)
         lost = asyncio.create_task(connection.wait_until_lost())
         silent = asyncio.create_task(liveness.wait_until_silent())
         setting_up = asyncio.create_task(self._set_up(connection))
-        tasks = (setting_up, lost, silent)
+        starting = asyncio.create_task(self._watch_startup(connection, setting_up))
+        tasks = (setting_up, lost, silent, starting)
         try:
-            done, _ = await asyncio.wait(tasks, timeout=SETUP_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks[:3], timeout=self._setup_timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if not done:
-                raise NoAnswerError("fetch the states", SETUP_TIMEOUT_S)
+                raise NoAnswerError("fetch the states", self._setup_timeout_s)
             if setting_up in done:
                 setting_up.result()
                 done, _ = await asyncio.wait((lost, silent), return_when=asyncio.FIRST_COMPLETED)
             # If both tasks have ended, return the cause from `lost`. The lost connection is the reason for the silence.
-            return (lost if lost in done else silent).result()
+            return lost.result() if lost in done else ConnectionEnd(silent.result())
         except NotConnectedError as error:
             # The failed command does not know why the connection was lost. `lost` returns the cause a little later.
             await asyncio.wait((lost,), timeout=CLOSE_TIMEOUT_S)
-            return lost.result() if lost.done() else str(error)
+            return lost.result() if lost.done() else ConnectionEnd(str(error))
         finally:
             for task in tasks:
                 task.cancel()
@@ -237,61 +252,79 @@ class HomeAssistantLink(AsyncWithService):
         self._inbox.begin()
         # Subscribe before fetching the states, so that no change between the two is missed.
         await connection.subscribe(self._inbox.receive)
-        self.configuration = parse_configuration(await connection.command("read the configuration", "get_config"))
-        states = parse_states(await connection.command("fetch the states", "get_states"))
-        running = self.configuration.state == RUNNING_STATE
+        await self._read_configuration(connection)
+        states, malformed = parse_states(await connection.command("fetch the states", "get_states"))
+        running = self.configuration is not None and self.configuration.state == RUNNING_STATE
         # Set `ready` before load(), because load() calls listeners, which must see that `ready` is set. There is no
         # await between the two, so that a task that waits for `ready` finds all states.
         if running:
-            self._report_ready()
-        self._inbox.load(states, running=running)
+            self.ready.set()
+        self._inbox.load(states, running=running, malformed=malformed)
+        if running:
+            self._report_ready(connection)
+
+    async def _read_configuration(self, connection: Connection) -> None:
+        answer = await connection.command("read the configuration", "get_config")
+        self.configuration = parse_configuration(answer, self.configuration)
+
+    async def _watch_startup(self, connection: Connection, setting_up: "asyncio.Task[None]") -> None:
+        """Ask Home Assistant whether it has started, because its event that reports the start may be unreadable."""
+        await asyncio.wait((setting_up,))
+        while not self.ready.is_set():
+            await asyncio.sleep(STARTUP_INTERVAL_S)
+            await self._read_configuration(connection)
+            if self.configuration is not None and self.configuration.state == RUNNING_STATE:
+                self._home_started()
 
     def _receive_event(self, event: Event) -> None:
         if event.event_type == "homeassistant_started":
-            self._inbox.home_started()
-            self._report_ready()
+            self._home_started()
         elif event.event_type == "core_config_updated" and self.configuration is not None:
             self.configuration = self.configuration.updated(event.data)
         self._on_event(event)
 
-    def _report_ready(self) -> None:
-        if self.configuration is not None:
-            self.configuration = self.configuration._replace(state=RUNNING_STATE)
-        if self.ready.is_set():
+    def _home_started(self) -> None:
+        if self.ready.is_set() or self._connection is None or self.configuration is None:
             return
-        self.ready.set()
+        self.configuration = self.configuration._replace(state=RUNNING_STATE)
+        self.ready.set()  # before the missed changes are passed on, as in _set_up
+        self._inbox.home_started()
+        self._report_ready(self._connection)
+
+    def _report_ready(self, connection: Connection) -> None:
+        self._observation.begin(connection.ping)
         self.problem = ""
         facts = {"url": self.url, "version": self.home_assistant_version}
-        if self._lost:
-            self._lost = False
-            logger.warning("Connection to Home Assistant restored", extra=facts)
-            self._report("connection_restored", self.url, f"Home Assistant {self.home_assistant_version}")
-        else:
+        interruption, self._interruption = self._interruption, None
+        if interruption is None:
             logger.info("Home Assistant connected", extra=facts)
+            return
+        missed = self._inbox.missed
+        text = f"Home Assistant {self.home_assistant_version}; {interruption.describe(missed)}"
+        logger.warning("Connection to Home Assistant restored", extra={**facts, "changed": missed.different})
+        self._report("connection_restored", self.url, text)
+        if (loss := interruption.loss(missed)) is not None:
+            logger.warning(
+                "Home Assistant disconnected Hassette because its messages were read too slowly; events are lost",
+                extra={"at_least": loss.at_least, "seconds": loss.seconds, "problem": loss.text},
+            )
+            self._report("events_lost", self.url, loss.text)
+            self._count_loss("slow_reader", "events", loss.at_least, loss.first_us, loss.last_us)
 
-    def _report_loss(self, problem: str) -> None:
-        self.problem = problem
-        if self._lost or self.configuration is None:
+    def _report_loss(self, end: ConnectionEnd) -> None:
+        self.problem = end.cause
+        if self._interruption is not None or self.configuration is None:
             # Only the first failure after a connection is a loss. All others are logged but not recorded.
             self._repeated.log(
                 "no connection",
                 logging.WARNING,
-                "Connection to Home Assistant is still lost" if self._lost else "Home Assistant is not connected yet",
-                extra={"url": self.url, "problem": problem},
+                "Home Assistant is not connected yet"
+                if self._interruption is None
+                else "Connection to Home Assistant is still lost",
+                extra={"url": self.url, "problem": end.cause},
             )
             return
-        self._lost = True
-        logger.warning("Connection to Home Assistant lost", extra={"url": self.url, "problem": problem})
-        self._report("connection_lost", self.url, problem)
-
-
-def parse_states(raw: Any) -> list[State]:
-    """Parse the answer to ``get_states``.
-
-    Raises:
-        UnexpectedAnswerError: A state has an unknown shape. In this case, no state is returned.
-    """
-    try:
-        return [parse_state(state) for state in raw]
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise UnexpectedAnswerError("read the states", repr(error)) from None
+        self._interruption = Interruption.begin(end, self._inbox.last, self._observation)
+        self.problem = self._interruption.cause
+        logger.warning("Connection to Home Assistant lost", extra={"url": self.url, "problem": self.problem})
+        self._report("connection_lost", self.url, self.problem)

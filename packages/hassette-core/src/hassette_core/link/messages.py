@@ -2,15 +2,20 @@
 
 import json
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any, NamedTuple, cast
 
-try:
-    import orjson
-except ImportError:  # the extra "speedups" is not installed
-    parse_json: Callable[[str], Any] = json.loads
-else:
-    parse_json = orjson.loads
+
+def _find_parser() -> Callable[[str], Any]:
+    try:
+        return import_module("orjson").loads
+    except ImportError:  # the extra "speedups" is not installed
+        return json.loads
+
+
+parse_json = _find_parser()
+"""Parses a JSON text, two to four times as fast if orjson is installed. Raises a `ValueError` for another text."""
 
 Message = Mapping[str, Any]
 
@@ -23,7 +28,7 @@ class UnreadableMessageError(Exception):
     """A message has an unknown shape. The text describes the message."""
 
 
-class Frame(NamedTuple):
+class ReceivedFrame(NamedTuple):
     """The messages of one WebSocket frame.
 
     Attributes:
@@ -32,11 +37,11 @@ class Frame(NamedTuple):
         problems: A description of each message of unknown shape.
     """
 
-    messages: tuple[Message, ...]
-    problems: tuple[str, ...]
+    messages: Sequence[Message]
+    problems: Sequence[str]
 
 
-def parse_frame(text: str) -> Frame:
+def parse_frame(text: str) -> ReceivedFrame:
     """Parse a text frame. Home Assistant may send several messages in one frame, as a list.
 
     Raises:
@@ -46,18 +51,19 @@ def parse_frame(text: str) -> Frame:
         parsed = parse_json(text)
     except (ValueError, RecursionError) as error:
         raise UnreadableMessageError(f"the message is not JSON ({error}): {describe(text)}") from None
-    if type(parsed) is dict and type(parsed.get("type")) is str:  # pyright: ignore[reportUnknownMemberType]
-        return Frame((cast("Message", parsed),), ())  # almost every frame
     messages: list[Message] = []
     problems: list[str] = []
-    for item in cast("list[Any]", parsed) if type(parsed) is list else [parsed]:
+    items = cast("list[Any]", parsed) if type(parsed) is list else (parsed,)
+    for item in items:
         if type(item) is not dict:
             problems.append(f"the message must be an object, got {describe(item)}")
-        elif type(item.get("type")) is not str:  # pyright: ignore[reportUnknownMemberType]
-            problems.append(f"type must be a string, got the message {describe(item)}")
+            continue
+        message = cast("Message", item)
+        if type(message.get("type")) is str:
+            messages.append(message)
         else:
-            messages.append(cast("Message", item))
-    return Frame(tuple(messages), tuple(problems))
+            problems.append(f"type must be a string, got the message {describe(message)}")
+    return ReceivedFrame(messages, problems)
 
 
 def name_of_event(event: object) -> str:

@@ -50,6 +50,10 @@ class StateCache:
                 self._put(state)
         self._changed_while_loading = None
 
+    def snapshot(self) -> dict[str, State]:
+        """Return a copy of all states by entity id."""
+        return dict(self._by_entity)
+
     def _put(self, state: State) -> None:
         entity_id = state.entity_id
         self._by_entity[entity_id] = state

@@ -60,10 +60,11 @@ class Loss:
     """Number of records, effects or announcements that are lost for one reason, with their time range.
 
     Attributes:
-        reason: ``queue_full_count`` or ``queue_full_bytes`` (evicted), ``rejected_row`` (the sink can never store it)
-            or ``late_effect`` (the record of the run was already made).
+        reason: ``queue_full_count`` or ``queue_full_bytes`` (evicted), ``rejected_row`` (the sink can never store it),
+            ``late_effect`` (the record of the run was already made) or ``slow_reader`` (Home Assistant discarded it).
         what: ``runs`` (their counts are in a `ShedSummary`); ``log_lines`` or ``service_calls`` with ``late_effect``;
-            ``lifecycle`` with ``queue_full_count``; another field of `Batch` with ``rejected_row``.
+            ``lifecycle`` with ``queue_full_count``; ``events`` of Home Assistant with ``slow_reader``; another field of
+            `Batch` with ``rejected_row``.
         count: Number of lost items.
         first_us: Time of the first lost item.
         last_us: Time of the last lost item.

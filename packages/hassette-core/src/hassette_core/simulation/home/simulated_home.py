@@ -130,7 +130,8 @@ class SimulatedHome(AsyncWithService):
         if self._serving is not None:
             self._serving.cancel()
         self._awake.set()
-        self.drop_connections()
+        for client in tuple(self._clients):
+            client.drop()
         if (opening := self._opening) is not None:
             await asyncio.wait((opening,))
             if not opening.cancelled():
@@ -148,9 +149,9 @@ class SimulatedHome(AsyncWithService):
             await asyncio.Event().wait()
 
     def drop_connections(self) -> None:
-        """Disconnect every WebSocket client."""
+        """Break the connection of every WebSocket client, as a failure of the network does."""
         for client in tuple(self._clients):
-            client.drop()
+            client.abort()
 
     def hang(self) -> None:
         """Stop reading from WebSocket clients and sending to them, but keep their connections open.

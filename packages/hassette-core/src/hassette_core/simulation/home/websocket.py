@@ -15,6 +15,9 @@ from hassette_core.simulation.home.services import TARGET_KEYS, ServiceRegistry,
 
 MAX_PENDING_MESSAGES = 4_096
 """A client with this many unread messages is disconnected, as in Home Assistant."""
+PEAK_MESSAGES = 1_024
+PEAK_S = 10.0
+"""A client that has more than `PEAK_MESSAGES` unread messages for this time is disconnected, as in Home Assistant."""
 AUTH_TIMEOUT_S = 10.0
 
 
@@ -45,6 +48,8 @@ class ClientConnection:
         self._socket = web.WebSocketResponse(heartbeat=55)
         self._pending: deque[str] = deque()
         self._has_pending = asyncio.Event()
+        self._peak: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport | None = None
         self._handler: asyncio.Task[None] | None = None
         self._subscriptions: dict[int, Callable[[], None]] = {}
         self._last_id = 0
@@ -64,6 +69,7 @@ class ClientConnection:
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve the client until it disconnects or is dropped."""
         await self._socket.prepare(request)
+        self._transport = request.transport
         self._handler = cast("asyncio.Task[None]", asyncio.current_task())
         writer: asyncio.Task[None] | None = None
         try:
@@ -82,16 +88,23 @@ class ClientConnection:
             for unsubscribe in self._subscriptions.values():
                 unsubscribe()
             self._subscriptions.clear()
+            self._stop_peak()
             if writer is not None:
                 writer.cancel()
             await self._socket.close()
         return self._socket
 
     def drop(self) -> None:
-        """Disconnect the client at once."""
+        """Discard all unread messages and close the connection in an orderly way, as Home Assistant does."""
         self._dropped = True
         if self._handler is not None:
             self._handler.cancel()
+
+    def abort(self) -> None:
+        """Break the connection without a closing message, as a failure of the network does."""
+        if self._transport is not None:
+            self._transport.abort()
+        self.drop()
 
     async def _authenticate(self) -> bool:
         version = self._configuration()["version"]
@@ -107,13 +120,29 @@ class ClientConnection:
         return False
 
     def _send(self, message: Json) -> None:
+        if self._dropped:
+            return
         self._pending.append(json.dumps(message, separators=(",", ":")))
+        self._has_pending.set()
         if len(self._pending) >= MAX_PENDING_MESSAGES:
             self.drop()
-        self._has_pending.set()
+        elif len(self._pending) <= PEAK_MESSAGES:
+            self._stop_peak()
+        elif self._peak is None:
+            self._peak = asyncio.get_running_loop().call_later(PEAK_S, self._check_peak)
+
+    def _check_peak(self) -> None:
+        self._peak = None
+        if len(self._pending) >= PEAK_MESSAGES:
+            self.drop()
+
+    def _stop_peak(self) -> None:
+        if self._peak is not None:
+            self._peak.cancel()
+            self._peak = None
 
     async def _write(self) -> None:
-        while not self._socket.closed:
+        while not self._socket.closed and not self._dropped:
             await self._awake.wait()
             if not self._pending:
                 self._has_pending.clear()
