@@ -234,3 +234,39 @@ async def test_retiring_a_registration_removes_its_hook():
         executor.hooks.set(noting(seen, "its own"), registration=registration)
         executor.retire(registration)
         assert executor.hooks.find(registration) is None
+
+
+class UnreadableError(Exception):
+    def __str__(self):
+        raise SystemExit
+
+
+@pytest.mark.parametrize(
+    "error", [SystemExit(0), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError(), UnreadableError()]
+)
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_hook_that_exits_is_logged_and_ends_nothing_else(error, in_thread, caplog):
+    async def exiting(_: ErrorContext) -> None:
+        raise error
+
+    def exiting_in_a_thread(_: ErrorContext) -> None:
+        raise error
+
+    async with CommandExecutor() as executor:
+        executor.hooks.set(exiting_in_a_thread if in_thread else exiting)
+        await executor.execute(invoke(failing))
+        await eventually(lambda: executor.hooks.failed == 1)
+    (line,) = [line for line in caplog.records if line.message == "Error hook failed"]
+    assert type(error).__name__ in vars(line)["error"]
+
+
+async def test_hook_that_cancels_its_own_task_is_logged(caplog):
+    async def cancelling(_: ErrorContext) -> None:
+        asyncio.current_task().cancel()
+        await asyncio.sleep(0)
+
+    async with CommandExecutor() as executor:
+        executor.hooks.set(cancelling)
+        await executor.execute(invoke(failing))
+        await eventually(lambda: executor.hooks.failed == 1)
+    assert "Error hook failed" in caplog.text

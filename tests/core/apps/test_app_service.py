@@ -113,6 +113,13 @@ async def test_listener_that_an_app_cancels_after_a_restart_is_retired(
         ("raise asyncio.CancelledError", "it was cancelled by code of the app"),
         ("raise TimeoutError('mine')", "TimeoutError: mine"),
         ("raise SystemExit('no config')", "SystemExit: no config"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("raise GeneratorExit", "GeneratorExit"),
+        ("raise BaseExceptionGroup('gone', [SystemExit(3)])", "BaseExceptionGroup: gone (1 sub-exception)"),
+        ("raise Unreadable", "Unreadable: <the message could not be read: SystemExit>"),
+        ("asyncio.current_task().cancel(); await asyncio.sleep(0)", "it was cancelled by code of the app"),
+        ("asyncio.current_task().cancel()", "it was cancelled by code of the app"),
+        ("asyncio.current_task().cancel(); raise ValueError('both')", "ValueError: both"),
         ("self.bus.on_state_change(3, 'light.a')", "handler must be callable, got 3"),
     ],
 )
@@ -124,6 +131,8 @@ async def test_app_that_fails_to_initialize_has_no_listeners_and_the_others_run(
         "bad",
         f"""
         import asyncio
+        class Unreadable(Exception):
+            def __str__(self): raise SystemExit
         class Bad(App[AppConfig]):
             async def on_initialize(self):
                 self.bus.on_state_change(self.heard, "light.a")
@@ -159,19 +168,62 @@ async def test_app_that_cannot_be_loaded_is_reported_and_the_others_run(
     assert (vars(line)["running"], vars(line)["failed"]) == (1, 1)
 
 
-@pytest.mark.parametrize("body", ["raise ValueError('stuck')", "await asyncio.Event().wait()", "raise SystemExit(1)"])
-async def test_app_that_fails_to_shut_down_is_stopped(
-    home: Home, apps: AppRunner, app_dir: AppDirectory, body: str
+async def test_init_that_raises_is_reported_as_such(home: Home, apps: AppRunner, app_dir: AppDirectory) -> None:
+    app_dir.write("bad", "class Bad(App[AppConfig]):\n    def __init__(self, *args, **more):\n        1 / 0\n")
+    service = await apps.start({"bad": entry("bad", "Bad")})
+    assert service.statuses[0].detail == "__init__ failed: ZeroDivisionError: division by zero"
+
+
+async def test_app_that_ignores_the_cancellation_of_its_start_has_failed_and_the_others_run(
+    home: Home, apps: AppRunner, app_dir: AppDirectory, caplog: pytest.LogCaptureFixture
 ) -> None:
+    app_dir.write("lamp", LAMP)
+    app_dir.write(
+        "bad",
+        """
+        import asyncio
+        GO = asyncio.Event()
+        class Bad(App[AppConfig]):
+            async def on_initialize(self):
+                while not GO.is_set():
+                    try:
+                        await GO.wait()
+                    except asyncio.CancelledError:
+                        pass
+        """,
+    )
+    service = await apps.start({"bad": entry("bad", "Bad"), "lamp": entry("lamp", "Lamp")}, start_timeout_s=0.05)
+    assert statuses(service) == {"bad.bad": "failed", "lamp.lamp": "running"}
+    assert "App ignores its cancellation and is still running" in caplog.text
+    sys.modules["hassette_apps.bad"].GO.set()
+    await home.settle()
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("raise ValueError('stuck')", "ValueError: stuck"),
+        ("await asyncio.Event().wait()", "it took longer than 0.05 s"),
+        ("raise SystemExit(1)", "SystemExit: 1"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("asyncio.current_task().cancel(); await asyncio.sleep(0)", "it was cancelled by code of the app"),
+    ],
+)
+async def test_app_that_fails_to_shut_down_is_stopped_and_logged(
+    home: Home, apps: AppRunner, app_dir: AppDirectory, caplog: pytest.LogCaptureFixture, body: str, problem: str
+) -> None:
+    app_dir.write("lamp", LAMP)
     app_dir.write(
         "bad", f"import asyncio\nclass Bad(App[AppConfig]):\n    async def on_shutdown(self):\n        {body}\n"
     )
-    service = await apps.start({"bad": entry("bad", "Bad")}, stop_timeout_s=0.05)
+    service = await apps.start({"bad": entry("bad", "Bad"), "lamp": entry("lamp", "Lamp")}, stop_timeout_s=0.05)
     await service.stop()
-    assert statuses(service) == {"bad.bad": "stopped"}
-    kind, subject, detail = (await home.lifecycle())[-1]
-    assert (kind, subject) == ("app_stopped", "bad.bad")
-    assert detail.startswith("on_shutdown failed")
+    assert statuses(service) == {"bad.bad": "stopped", "lamp.lamp": "stopped"}
+    assert "down" in log()
+    stopped = {subject: detail for kind, subject, detail in await home.lifecycle() if kind == "app_stopped"}
+    assert stopped == {"bad.bad": f"on_shutdown failed: {problem}", "lamp.lamp": ""}
+    (line,) = [line for line in caplog.records if line.message == "App failed to shut down"]
+    assert (vars(line)["app"], vars(line)["problem"]) == ("bad.bad", f"on_shutdown failed: {problem}")
 
 
 async def test_on_error_is_called_for_the_failures_of_its_instance_only(

@@ -97,6 +97,10 @@ def test_app_dir_that_cannot_be_examined_is_not_called_missing(
         ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
         ("def broken(:\n    pass", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("import asyncio; raise asyncio.CancelledError", "CancelledError"),
+        ("class Gone(BaseException): ...\nraise Gone('away')", "Gone: away"),
+        ("class Words(Exception):\n    def __str__(self): raise SystemExit\nraise Words", "Words: <the message could"),
     ],
 )
 def test_import_error_names_the_file_and_the_line(app_dir: AppDirectory, text: str, message: str) -> None:
@@ -311,3 +315,28 @@ def test_loading_again_reads_edited_modules(app_dir: AppDirectory) -> None:
 def restore_imports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))  # load_apps() changes sys.path
     monkeypatch.delitem(sys.modules, "shared", raising=False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def __getattr__(name): raise SystemExit(name)",
+        "class Bad(App[AppConfig]):\n    @classmethod\n    def config_class(cls): raise KeyboardInterrupt",
+        (
+            "from pydantic import field_validator\nclass Config(AppConfig):\n    x: int = 1\n"
+            "    @field_validator('x', mode='before')\n    @classmethod\n    def check(cls, x): raise SystemExit(x)\n"
+            "class Bad(App[Config]): ..."
+        ),
+    ],
+    ids=["module", "config_class", "validator"],
+)
+def test_code_of_an_app_that_exits_while_it_is_loaded_does_not_affect_the_others(
+    app_dir: AppDirectory, text: str
+) -> None:
+    app_dir.write("good", GOOD)
+    app_dir.write("bad", text)
+    loaded, failed = load(
+        app_dir.path, bad=entry("bad", "Bad", config={"x": 1}), lamp=entry("good", "Good", config={"light": "light.a"})
+    )
+    assert [app.app_key for app in loaded] == ["lamp"]
+    assert [failure.app_key for failure in failed] == ["bad"]

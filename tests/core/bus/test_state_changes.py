@@ -429,3 +429,78 @@ async def test_serve_ends_when_the_bus_is_stopped(home: Home) -> None:
     await home.bus_service.stop()
     await home.until(serving.done)
     await serving
+
+
+class UnreadableError(Exception):
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SystemExit(0),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        asyncio.CancelledError(),
+        StopIteration(),
+        RecursionError(),
+        BaseExceptionGroup("gone", [SystemExit(3)]),
+        UnreadableError(),
+    ],
+)
+async def test_condition_that_exits_concerns_its_listener_only(home: Home, error: BaseException) -> None:
+    def leave(_: object) -> bool:
+        raise error
+
+    home.bus.on_state_change(nothing, "light.a", name="where", where=leave)
+    home.bus.on_state_change(nothing, "light.a", name="to", changed_to=leave)
+    home.bus.on_state_change(nothing, "light.a", name="from", changed_from=leave)
+    home.bus.on_state_change(nothing, "light.a", name="healthy")
+    home.set_state("light.a", "off")
+    home.change("light.a", "on")
+    (record,) = await home.records(1)
+    assert record.registration.name == "healthy"
+    assert await home.skipped() == {"predicate_failed": 3}
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+async def test_condition_that_exits_at_the_end_of_a_duration_is_counted(home: Home, error: type[BaseException]) -> None:
+    answers = [True]
+
+    def leave(_: object) -> bool:
+        if answers:
+            return answers.pop()
+        raise error
+
+    home.bus.on_state_change(nothing, "sensor.t", changed_to=leave, duration=60)
+    home.change("sensor.t", "21")
+    await home.pass_time(60)
+    await home.records(0)
+    assert await home.skipped() == {"predicate_failed": 1}
+
+
+@pytest.mark.parametrize(
+    "error", [SystemExit(0), KeyboardInterrupt(), GeneratorExit(), BaseExceptionGroup("", [SystemExit()])]
+)
+@pytest.mark.parametrize("runs_in", ["async", "sync"])
+async def test_handler_that_exits_is_a_failed_run_and_nothing_else(
+    home: Home, error: BaseException, runs_in: str
+) -> None:
+    async def leave() -> None:
+        raise error
+
+    def leave_in_a_thread() -> None:
+        raise error
+
+    handler = leave if runs_in == "async" else leave_in_a_thread
+    home.bus.on_state_change(handler, "light.a", name="leave")
+    home.scheduler.run_in(handler, 1, name="leave")
+    home.bus.on_state_change(nothing, "light.a", name="healthy")
+    home.change("light.a", "on")
+    await home.pass_time(1)
+    records = {(record.registration.kind, record.registration.name): record for record in await home.records(3)}
+    assert records["listener", "healthy"].status is Status.SUCCESS
+    for kind in ("listener", "job"):
+        assert records[kind, "leave"].status is Status.ERROR
+        assert type(error).__name__ in records[kind, "leave"].failure.type

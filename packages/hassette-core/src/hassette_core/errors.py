@@ -10,6 +10,7 @@ traceback, because the message explains the failure completely::
         │   ├── ServiceExhaustedError     a required service crashed more often than its budget allows
         │   └── ConfigError               hassette.toml or the environment is wrong
         ├── AppLoadError                  an app could not be loaded; the other apps keep running
+        ├── AppExitError                  a task of an app called sys.exit(); only that task ended
         ├── RegistrationError             a listener or job was registered with options that cannot work
         ├── RefusedError                  the simulated home rejects a command, with Home Assistant's message
         ├── UnknownEntityError            states[…] has no such entity (also a KeyError)
@@ -23,6 +24,8 @@ traceback, because the message explains the failure completely::
             ├── UnexpectedAnswerError     the answer has an unknown shape
             └── UnreadableEventError      an event has an unknown shape
 """
+
+import traceback
 
 from hassette_executor import HassetteError
 
@@ -67,6 +70,20 @@ class ConfigError(FatalError):
 
 class AppLoadError(CoreError):
     """An app could not be loaded. The message names the app and how to fix it; the other apps keep running."""
+
+
+class AppExitError(CoreError):
+    """A task of an app called ``sys.exit()`` or raised `KeyboardInterrupt`. Only that task ended.
+
+    Code that awaits the task receives this error in place of the original exception, which is its ``__cause__``.
+
+    Args:
+        app: The app, such as ``hall.upstairs``.
+        problem: Description of the exception, with the line that raised it.
+    """
+
+    def __init__(self, app: str, problem: str) -> None:
+        super().__init__(f"a task of the app {app} tried to end the process: {problem}; only a signal can end it")
 
 
 class RegistrationError(CoreError):
@@ -228,7 +245,7 @@ def describe_error(error: BaseException, *, with_type: bool = True) -> str:
         error: The error.
         with_type: False leaves out the type of the error, unless the error has no message.
     """
-    message = " ".join(str(error).split())
+    message = _message_of(error)
     if not with_type and isinstance(error, OSError) and error.strerror:
         # Leave out "[Errno 98]", because it does not help the reader of the message.
         message = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
@@ -236,3 +253,19 @@ def describe_error(error: BaseException, *, with_type: bool = True) -> str:
     if not message:
         return name
     return f"{name}: {message}" if with_type else message
+
+
+def where_raised(error: BaseException) -> str:
+    """Return the innermost line of an exception, such as ``(line 7 of /config/apps/hall.py)``, after a space.
+
+    Empty if the exception has no traceback.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" (line {frames[-1].lineno} of {frames[-1].filename})" if frames else ""
+
+
+def _message_of(error: BaseException) -> str:
+    try:
+        return " ".join(str(error).split())
+    except BaseException as broken:  # noqa: BLE001  __str__ may be code of an app, which may even call sys.exit()
+        return f"<the message could not be read: {type(broken).__name__}>"

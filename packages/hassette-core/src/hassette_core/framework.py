@@ -12,6 +12,7 @@ from hassette_core.api import Api
 from hassette_core.apps import AppService
 from hassette_core.bus import BusService
 from hassette_core.config import HassetteConfig
+from hassette_core.containment import FrameworkTask, containing_tasks
 from hassette_core.errors import CoreError
 from hassette_core.lifecycle import Resource, ServiceSpec, StatusBoard, StatusReport, Supervisor
 from hassette_core.link import HomeAssistantLink
@@ -147,12 +148,15 @@ class Hassette:
     async def run(self) -> None:
         """Run until `request_stop` is called, then stop all services in order.
 
+        While this method runs, the event loop has the task factory `hassette_core.containment.ContainedTasks`: a task
+        of an app that calls ``sys.exit()`` ends, and nothing else does.
+
         Raises:
             FatalError: A failure ended the run. All services have been stopped.
-            CancelledError: The call was cancelled, or a handler raised ``SystemExit``. All services have been stopped,
-                and the outcome of the session is ``failed``.
+            CancelledError: The call was cancelled. All services have been stopped, and the outcome of the session is
+                ``failed``.
         """
-        with redacted_logging(self._redact):
+        with redacted_logging(self._redact), containing_tasks(self.executor.report):
             self.executor.set_session_facts(**session_facts(), home_assistant_url=self.link.url)
             if self.config.hassette.time_zone:
                 # Without the setting, the time zone is known only after the connection to Home Assistant.
@@ -163,6 +167,10 @@ class Hassette:
                     extra={"to_record_them": 'pip install "hassette-core[telemetry]"'},
                 )
             await self._supervisor.run()
+
+    async def wait_stopping(self) -> None:
+        """Wait until the stop begins, for whatever reason."""
+        await self._supervisor.wait_stopping()
 
     async def wait_started(self) -> None:
         """Wait until every required service has started, and every optional service has started or failed to start."""
@@ -205,7 +213,7 @@ class Hassette:
         Raises:
             FatalError: A required service could not start.
         """
-        self._task = asyncio.create_task(self.run(), name="hassette")
+        self._task = FrameworkTask(self.run(), loop=asyncio.get_running_loop(), name="hassette")
         try:
             await self._wait_for(self._supervisor.started)
         except asyncio.CancelledError:

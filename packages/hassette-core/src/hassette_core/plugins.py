@@ -102,7 +102,7 @@ def _create_all(
             plugin = create(point.load(), settings)
         except ValueError as error:
             problems.add_rejected(point.name, settings, redact(str(error)))
-        except Exception as error:  # noqa: BLE001  a plugin may raise any exception; the apps run without it
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin may raise anything; the apps run without it
             _report_broken(point, error, board)
         else:
             if plugin is not None:
@@ -118,7 +118,7 @@ def _text_of(file: Path | None) -> str:
         return ""  # the file was removed after the configuration was loaded; without it, problems have no line number
 
 
-def _report_broken(point: EntryPoint, error: Exception, board: StatusBoard) -> None:
+def _report_broken(point: EntryPoint, error: BaseException, board: StatusBoard) -> None:
     problem = describe_error(error)
     distribution = point.dist.name if point.dist is not None else point.value
     logger.warning(

@@ -22,10 +22,7 @@ from hassette_executor import CommandExecutor
 
 logger = logging.getLogger(__name__)
 
-UNREQUESTED_END = (
-    "the program ended without a request to stop, for example because a handler called sys.exit() "
-    "(the history then shows the run of that handler)"
-)
+UNREQUESTED_END = "the program ended without a request to stop: it cancelled the task that runs Hassette"
 
 _MESSAGES = {
     "service_degraded": (logging.WARNING, "Service failed to start; retrying, all other services keep running"),
@@ -99,7 +96,6 @@ class SessionReporter:
 
     def cancelled(self) -> None:
         """Log and record that the session ends without a request to stop."""
-        # A SystemExit that leaves the event loop is visible here only as the cancellation of all tasks.
         logger.error("Program ended without a request to stop", extra={"problem": UNREQUESTED_END})
         self._executor.set_session_facts(reason=UNREQUESTED_END, outcome="failed")
 

@@ -5,10 +5,11 @@ instance, with a bus and a scheduler for that instance, and calls its ``on_initi
 """
 
 from hassette_core.apps.app import App, AppConfig
-from hassette_core.apps.loading import LoadedInstance, LoadFailure, load_apps
+from hassette_core.apps.loading import PACKAGE, LoadedInstance, LoadFailure, load_apps
 from hassette_core.apps.service import AppService, AppStatus
 
 __all__ = [
+    "PACKAGE",
     "App",
     "AppConfig",
     "AppService",

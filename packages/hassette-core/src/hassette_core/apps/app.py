@@ -39,7 +39,8 @@ class App(Generic[ConfigT]):
     """An automation. Subclass it with the class of its settings, and register handlers in `on_initialize`.
 
     The framework creates one object for each instance in ``hassette.toml``. When an instance stops, its listeners and
-    jobs end. An exception in a handler is recorded and fails only that run.
+    jobs end. An exception in a handler is recorded and fails only that run, even if it is a `SystemExit`: code of an
+    app cannot end the process.
 
     Example:
         Turn a light on when there is motion::
@@ -103,7 +104,9 @@ class App(Generic[ConfigT]):
         """Release resources that the framework does not know, such as open files. Override this if the app has any.
 
         The framework ends listeners and jobs before it calls this method. It cancels the method after 15 % of
-        ``hassette.stop_budget_s``, by default 1.35 s. An exception that the method raises is logged and recorded.
+        ``hassette.stop_budget_s``, by default 1.35 s. If the method blocks the event loop for longer, for example with
+        ``time.sleep``, ``hassette run`` interrupts it. A method that is cancelled, is interrupted or raises an
+        exception is logged and recorded with the name of the app.
         """
 
     def on_error(self, context: ErrorContext) -> Awaitable[None] | None:

@@ -9,7 +9,8 @@ import inspect
 import stat
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, TypeGuard, get_args
@@ -20,7 +21,8 @@ from pydantic.errors import PydanticErrorMixin
 from hassette_core.apps.app import App, AppConfig
 from hassette_core.config import AppEntry
 from hassette_core.config.problems import expected_of
-from hassette_core.errors import AppLoadError
+from hassette_core.containment import acting_for
+from hassette_core.errors import AppLoadError, describe_error
 from hassette_core.redaction import is_secret_key, mask_secret_values
 
 PACKAGE = "hassette_apps"
@@ -74,8 +76,9 @@ def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[Load
         if not entry.enabled:
             continue
         try:
-            app_class = _load_class(app_key, entry, app_dir)
-            config_class = _config_class(app_key, app_class)
+            with _containing(app_key, app_key, "cannot load it", app_dir):
+                app_class = _load_class(app_key, entry, app_dir)
+                config_class = _config_class(app_key, app_class)
         except AppLoadError as error:
             failed.append(LoadFailure(app_key, "", error))
             continue
@@ -169,11 +172,25 @@ def _mode_of(path: Path) -> int:
 
 
 def _import(app_key: str, module: str, app_dir: Path) -> ModuleType:
-    try:
+    path = app_dir.joinpath(*module.split("."))
+    with _containing(app_key, app_key, f"cannot import {path}.py", app_dir):
         return importlib.import_module(f"{PACKAGE}.{module}")
-    except (Exception, SystemExit) as error:  # user code may raise any exception
-        path = app_dir.joinpath(*module.split("."))
-        raise _error(app_key, f"cannot import {path}.py: {_describe(error, app_dir)}") from error
+
+
+@contextmanager
+def _containing(subject: str, app_key: str, problem: str, app_dir: Path) -> Generator[None]:
+    """Turn any exception of an app's code into an `AppLoadError`.
+
+    Raises:
+        AppLoadError: The ``with`` block failed.
+    """
+    with acting_for((app_key, "")):
+        try:
+            yield
+        except AppLoadError:
+            raise
+        except BaseException as error:
+            raise _error(subject, f"{problem}: {_describe(error, app_dir)}") from error
 
 
 def _config_class(app_key: str, app_class: type[App[Any]]) -> type[AppConfig]:
@@ -186,8 +203,8 @@ def _config_class(app_key: str, app_class: type[App[Any]]) -> type[AppConfig]:
 def _describe(error: BaseException, app_dir: Path) -> str:
     """Return the type and message of an exception, with the line of the app that raised it."""
     # Use `message`, because the str of a pydantic error ends with a web address.
-    message = error.message if isinstance(error, PydanticErrorMixin) else str(error)
-    text = f"{type(error).__name__}: {message}"
+    message = error.message if isinstance(error, PydanticErrorMixin) else None
+    text = describe_error(error) if message is None else f"{type(error).__name__}: {message}"
     if isinstance(error, SyntaxError):
         return text  # the message names file and line
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(str(app_dir))]
@@ -214,15 +231,12 @@ def _instances(app_key: str, entry: AppEntry) -> list[tuple[str, dict[str, Any]]
 def _configure(
     subject: str, app_key: str, config_class: type[AppConfig], settings: Mapping[str, Any], app_dir: Path
 ) -> AppConfig:
-    try:
-        return config_class.model_validate(settings)
-    except ValidationError as error:
-        problems = "; ".join(_problem(details, config_class) for details in error.errors(include_url=False))
-        raise _error(subject, f"its settings in [apps.{app_key}] are wrong: {problems}") from None
-    except (Exception, SystemExit) as error:  # validators are user code and may raise any exception
-        raise _error(
-            subject, f"{config_class.__name__}, the class of its settings, failed: {_describe(error, app_dir)}"
-        ) from error
+    with _containing(subject, app_key, f"{config_class.__name__}, the class of its settings, failed", app_dir):
+        try:
+            return config_class.model_validate(settings)
+        except ValidationError as error:
+            problems = "; ".join(_problem(details, config_class) for details in error.errors(include_url=False))
+            raise _error(subject, f"its settings in [apps.{app_key}] are wrong: {problems}") from None
 
 
 def _problem(details: Any, config_class: type[AppConfig]) -> str:

@@ -1,22 +1,20 @@
 """`AppService`: start and stop the apps. The failure of one app does not affect the others."""
 
 import asyncio
-import inspect
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from hassette_core.api import Api
 from hassette_core.apps.app import App
+from hassette_core.apps.app_calls import call_app
 from hassette_core.apps.loading import LoadedInstance, load_apps
 from hassette_core.bus import AppBus, BusService
 from hassette_core.config import AppEntry
-from hassette_core.errors import describe_error
 from hassette_core.handlers import check_hook
-from hassette_core.lifecycle import is_being_cancelled
 from hassette_core.scheduler import AppScheduler, SchedulerService
 from hassette_core.states import States
 from hassette_executor import CommandExecutor
@@ -178,69 +176,64 @@ class AppService:
             logger.info("Apps started", extra={"running": now["running"], "failed": now["failed"]})
 
     async def _start_app(self, loaded: LoadedInstance, status: AppStatus) -> None:
-        app_key, instance = loaded.app_key, loaded.instance
-        bus = AppBus(self._bus, app_key, instance)
-        scheduler = AppScheduler(self._scheduler, app_key, instance)
-        try:
-            app = loaded.app_class(
-                loaded.config,
-                app_key=app_key,
-                instance=instance,
-                bus=bus,
-                scheduler=scheduler,
-                api=self._api,
-                states=self._states,
+        actor = (loaded.app_key, loaded.instance)
+        bus = AppBus(self._bus, *actor)
+        scheduler = AppScheduler(self._scheduler, *actor)
+        created: list[App[Any]] = []
+
+        def create() -> None:
+            created.append(
+                loaded.app_class(
+                    loaded.config,
+                    app_key=loaded.app_key,
+                    instance=loaded.instance,
+                    bus=bus,
+                    scheduler=scheduler,
+                    api=self._api,
+                    states=self._states,
+                )
             )
+
+        def initialize() -> Awaitable[None] | None:
+            (app,) = created
             if type(app).on_error is not App[Any].on_error:
                 check_hook("on_error", app.on_error)
-                self._executor.hooks.set(app.on_error, app=(app_key, instance))
-            problem = await self._call(app.on_initialize, self._start_timeout_s)
+                self._executor.hooks.set(app.on_error, app=actor)
+            return app.on_initialize()
+
+        method = "__init__"
+        try:
+            problem = await call_app(actor, method, create, self._start_timeout_s)
+            if problem is None:
+                method = "on_initialize"
+                problem = await call_app(actor, method, initialize, self._start_timeout_s)
+                if problem is None:
+                    status.status = "running"
+                    self._running.append(_RunningApp(created[0], bus, scheduler, status))
+                    self._executor.report("app_started", status.subject)
+                    return
         except asyncio.CancelledError:
             self._unregister(bus, scheduler, status)
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise any exception
-            problem, cause = describe_error(error), error
-        else:
-            cause = None
-            if problem is None:
-                status.status = "running"
-                self._running.append(_RunningApp(app, bus, scheduler, status))
-                self._executor.report("app_started", status.subject)
-                return
         self._unregister(bus, scheduler, status)
-        self._fail(status, f"on_initialize failed: {problem}", cause)
+        self._fail(status, f"{method} failed: {problem.text}", problem.cause)
 
     async def _stop_app(self, running: _RunningApp) -> None:
         app, bus, scheduler, status = running
+        actor = (status.app_key, status.instance)
         # End listeners and jobs first, so that no run starts while on_shutdown releases resources of the handlers.
         bus.cancel_all()
         scheduler.cancel_all()
-        try:
-            problem = await self._call(app.on_shutdown, self._stop_timeout_s)
-        except (Exception, SystemExit) as error:  # user code may raise any exception; the other apps must still stop
-            problem = describe_error(error)
-            logger.exception("App failed to shut down", extra={"app": status.subject})
+        problem = await call_app(actor, "on_shutdown", lambda: app.on_shutdown(), self._stop_timeout_s)
         status.status = "stopped"
         self._unregister(bus, scheduler, status)
-        self._executor.report("app_stopped", status.subject, f"on_shutdown failed: {problem}" if problem else "")
-
-    async def _call(self, method: Callable[[], Awaitable[None] | None], timeout_s: float) -> str | None:
-        """Call a method of an app. Return an error message if the method takes too long or cancels itself."""
-        limit = asyncio.timeout(timeout_s)
-        try:
-            async with limit:
-                outcome = method()
-                if inspect.isawaitable(outcome):  # the app may have overridden it with a plain def
-                    await outcome
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            return f"it took longer than {timeout_s:g} s"
-        except asyncio.CancelledError:
-            if is_being_cancelled():
-                raise
-            return "it was cancelled by code of the app"
-        return None
+        detail = ""
+        if problem is not None:
+            detail = f"on_shutdown failed: {problem.text}"
+            logger.error(
+                "App failed to shut down", extra={"app": status.subject, "problem": detail}, exc_info=problem.cause
+            )
+        self._executor.report("app_stopped", status.subject, detail)
 
     def _unregister(self, bus: AppBus, scheduler: AppScheduler, status: AppStatus) -> None:
         bus.cancel_all()

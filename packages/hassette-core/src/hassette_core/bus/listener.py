@@ -10,6 +10,7 @@ from hassette_core.bus.gates import Debounce, Delivery, DeliveryGate, Hold, Home
 from hassette_core.bus.options import DEFAULT_MISSED, ListenerOptions
 from hassette_core.bus.topics import TopicIndex
 from hassette_core.clock import TimerClock
+from hassette_core.containment import ACTOR
 from hassette_core.errors import describe_error
 from hassette_core.events import Event, State, StateChanged
 from hassette_core.handlers import InjectionPlan, optional_seconds
@@ -32,7 +33,7 @@ class ConditionFailures:
     def __init__(self, clock: TimerClock) -> None:
         self._log = RepeatedLog(logger, WARN_INTERVAL_S, clock.monotonic_ns)
 
-    def report(self, registration: ListenerRegistration, lane: RunLane, error: Exception) -> None:
+    def report(self, registration: ListenerRegistration, lane: RunLane, error: BaseException) -> None:
         """Report that a condition of a listener raised an exception."""
         lane.skip("predicate_failed")
         self._log.log(
@@ -125,11 +126,15 @@ class Listener:
         """
         if not self.active:
             return
+        token = ACTOR.set(self.registration.key)
         try:
             matches = self._matches(event)
-        except Exception as error:  # noqa: BLE001  a condition is the app's code; its failure concerns this listener only
+        except BaseException as error:  # noqa: BLE001  A condition is code of the app. Its exception, even a
+            # SystemExit, concerns this listener only.
             self._context.failures.report(self.registration, self._lane, error)
             return
+        finally:
+            ACTOR.reset(token)
         if matches:
             self._pass_on(Delivery(event, trigger, event.received_ns))
 
@@ -182,12 +187,15 @@ class Listener:
     def _still_applies(self, delivery: Delivery) -> bool:
         assert isinstance(delivery.event, StateChanged)  # only a listener with a change filter has a duration
         assert self._change is not None
+        token = ACTOR.set(self.registration.key)
         try:
             # Check the current state, because an event may have been missed while the connection was lost.
             return self._change.still_applies(delivery.event, self._context.states.get(delivery.event.entity_id))
-        except Exception as error:  # noqa: BLE001  as in offer
+        except BaseException as error:  # noqa: BLE001  as in offer
             self._context.failures.report(self.registration, self._lane, error)
             return False
+        finally:
+            ACTOR.reset(token)
 
     def _run(self, delivery: Delivery) -> None:
         if self._once:

@@ -1,6 +1,5 @@
 """Start the apps in a simulated home, to find faults that only the start shows."""
 
-import asyncio
 import gc
 import logging
 import sys
@@ -19,7 +18,8 @@ from hassette_core.checks.home import HomeSnapshot
 from hassette_core.checks.source import AppSource
 from hassette_core.config import HassetteConfig
 from hassette_core.config.model import HomeAssistantSettings
-from hassette_core.errors import RegistrationError, UnknownEntityError
+from hassette_core.containment import CONTAINMENT_LOGGER, run_contained
+from hassette_core.errors import RegistrationError, UnknownEntityError, describe_error
 from hassette_core.framework import Hassette
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.home.core import HomeContext, HomeCore, Json
@@ -68,7 +68,7 @@ def start_apps(
 
     def run() -> None:
         try:
-            results.append(asyncio.run(_start(config, sources, home)))
+            results.append(run_contained(_start(config, sources, home)))
         except BaseException as error:  # noqa: BLE001  code of an app may end the event loop with any exception
             results.append(_broken(error, config.app_dir))
 
@@ -106,14 +106,14 @@ class _Collector(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.causes: dict[str, BaseException] = {}
-        self.unnoticed: list[BaseException] = []
+        self.unnoticed: list[tuple[str, BaseException]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         if error is None:
             return
-        if record.name == "asyncio":
-            self.unnoticed.append(error)
+        if record.name in ("asyncio", CONTAINMENT_LOGGER):
+            self.unnoticed.append((str(vars(record).get("app", "")), error))
         elif isinstance(app := vars(record).get("app"), str):
             self.causes[app] = error
 
@@ -138,8 +138,8 @@ async def _start(config: HassetteConfig, sources: Mapping[str, AppSource], home:
                     topics = _topics(hassette)
                     entities = frozenset(place.core.states)
             gc.collect()  # asyncio reports an exception that no code has read when it deletes the task
-            for error in collector.unnoticed:
-                findings.append(_background_failure(error, config.app_dir))
+            for app, error in collector.unnoticed:
+                findings.append(_background_failure(app, error, config.app_dir))
             findings += [
                 Finding(Level.FAILED, "apps", f"{warning.message}; write await before the call")
                 for warning in caught
@@ -218,13 +218,14 @@ def _place(error: BaseException | None, app_dir: Path) -> tuple[str, int]:
     return "", 0
 
 
-def _background_failure(error: BaseException, app_dir: Path) -> Finding:
-    text = f"apps: a task failed, and no code read its exception: {type(error).__name__}: {error}"
-    return Finding(Level.FAILED, "apps", text, *_place(error, app_dir))
+def _background_failure(app: str, error: BaseException, app_dir: Path) -> Finding:
+    who = f"app {app}" if app else "apps"
+    text = f"{who}: a task failed, and no code read its exception: {describe_error(error)}"
+    return Finding(Level.FAILED, app or "apps", text, *_place(error, app_dir))
 
 
 def _broken(error: BaseException, app_dir: Path) -> Trial:
-    text = f"apps: their start ended with {type(error).__name__}: {error}"
+    text = f"apps: their start ended with {describe_error(error)}"
     return Trial((Finding(Level.FAILED, "apps", text, *_place(error, app_dir)),))
 
 

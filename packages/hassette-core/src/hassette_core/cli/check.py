@@ -20,8 +20,8 @@ from hassette_core.checks import (
     read_home,
     start_apps,
 )
+from hassette_core.cli.exit_codes import ExitCode, exit_code_for
 from hassette_core.cli.options import FiniteRange, config_option
-from hassette_core.cli.process import ExitCode, exit_code_for
 from hassette_core.config import HassetteConfig, load_config
 from hassette_core.errors import FatalError
 from hassette_core.framework import Hassette

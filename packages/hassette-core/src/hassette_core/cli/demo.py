@@ -9,14 +9,18 @@ from pathlib import Path
 
 import click
 
+from hassette_core.cli.exit_codes import ExitCode
 from hassette_core.cli.options import FiniteRange
-from hassette_core.cli.process import ExitCode, run_to_the_end, stop_on_signals
+from hassette_core.cli.process import run_to_the_end
+from hassette_core.cli.stop_guard import StopGuard
+from hassette_core.framework import Hassette
 from hassette_core.logs import configure_logging
 from hassette_core.redaction import Redaction
 from hassette_core.simulation.demo import Demo, DemoOptions
 from hassette_core.simulation.demo.summary import summarise
 
 STOP_BUDGET_S = 9.0
+"""Stop budget until the framework with its own budget has been created, in seconds."""
 
 
 def default_data_dir(get_user: Callable[[], str] = getpass.getuser) -> Path:
@@ -68,6 +72,7 @@ def demo(
     The demo needs no Home Assistant, no configuration and no network.
     """
     began = time.monotonic()
+    guard = StopGuard(budget_s=STOP_BUDGET_S)
     demonstration = Demo(
         DemoOptions(
             data_dir=data_dir or default_data_dir(),
@@ -77,7 +82,8 @@ def demo(
             speed=speed,
             events_per_second=events_per_second,
             config=config,
-        )
+        ),
+        make_framework=lambda config: guard.watch(Hassette(config)),
     )
     configure_logging("info", Redaction(demonstration.secrets))
 
@@ -86,7 +92,7 @@ def demo(
         click.echo("Press Ctrl-C to stop." if seconds is None else f"The demo stops after {seconds:g} s.")
 
     async def main() -> int:
-        with stop_on_signals(demonstration.request_stop, STOP_BUDGET_S):
+        with guard.on_signals(demonstration.request_stop):
             await demonstration.run(announce)
         return ExitCode.OK
 

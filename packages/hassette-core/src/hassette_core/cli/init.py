@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from hassette_core.cli.process import ExitCode
+from hassette_core.cli.exit_codes import ExitCode
 from hassette_core.config import DEFAULT_FILE
 
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from hassette_core import installed
-from hassette_core.cli.process import ExitCode, exit_code_for
+from hassette_core.cli.exit_codes import ExitCode, exit_code_for
 from hassette_core.errors import describe_error
 from hassette_executor import HassetteError
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import click
 
+from hassette_core.cli.exit_codes import ExitCode
 from hassette_core.cli.options import config_option
-from hassette_core.cli.process import ExitCode, run_to_the_end, stop_on_signals
+from hassette_core.cli.process import run_to_the_end
+from hassette_core.cli.stop_guard import StopGuard
 from hassette_core.config import load_config
 from hassette_core.framework import Hassette
 from hassette_core.installed import plugin_tables
@@ -26,8 +28,9 @@ def run(file: Path) -> int:
 
     async def main() -> int:
         hassette = Hassette(config)
-        with stop_on_signals(hassette.request_stop, config.hassette.stop_budget_s):
-            await hassette.run()
+        guard = StopGuard(budget_s=config.hassette.stop_budget_s)
+        with guard.on_signals(hassette.request_stop):
+            await guard.watch(hassette).run()
         return ExitCode.OK
 
     return run_to_the_end(main)

@@ -16,8 +16,8 @@ from hassette_executor import ExecutorSettings
 EXECUTOR_SHARE = 0.5
 """Share of the stop budget for the executor, which waits for runs in progress and writes the last records."""
 GRACE_SHARE = 0.15
-"""Share of the stop budget in which running jobs may finish before they are cancelled. Then the handlers of events
-get the same share."""
+"""Share of the stop budget for the ``on_shutdown`` methods of the apps. Then running jobs may finish within the same
+share before they are cancelled, and then the handlers of events."""
 
 
 def _known_time_zone(name: str) -> str:
@@ -58,7 +58,7 @@ class FrameworkSettings(Table):
 
     @property
     def grace_s(self) -> float:
-        """Seconds in which running jobs may finish before they are cancelled. Then handlers get the same time."""
+        """Seconds for the ``on_shutdown`` methods of the apps. Then jobs and then handlers get the same time."""
         return self.stop_budget_s * GRACE_SHARE
 
 

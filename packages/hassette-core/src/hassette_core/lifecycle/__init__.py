@@ -10,7 +10,7 @@ from hassette_core.lifecycle.async_with import AsyncWithService
 from hassette_core.lifecycle.protocols import Resource, Service
 from hassette_core.lifecycle.restarts import RestartPolicy
 from hassette_core.lifecycle.status import ServiceStatus, StatusBoard, StatusReport
-from hassette_core.lifecycle.supervised_service import ServiceSpec, is_being_cancelled
+from hassette_core.lifecycle.supervised_service import ServiceSpec
 from hassette_core.lifecycle.supervisor import Supervisor, SupervisorObserver
 
 __all__ = [
@@ -24,5 +24,4 @@ __all__ = [
     "StatusReport",
     "Supervisor",
     "SupervisorObserver",
-    "is_being_cancelled",
 ]

@@ -142,7 +142,7 @@ class SupervisedService:
         except asyncio.CancelledError as error:
             # A client library may cancel its futures when a connection ends. For the current task, this looks like its
             # own cancellation. Without this check, the service would silently stop.
-            if is_being_cancelled():
+            if _is_being_cancelled():
                 raise
             return started, describe_error(error, with_type=False)
         except Exception as error:
@@ -194,7 +194,7 @@ class SupervisedService:
             self._on_change(report)
 
 
-def is_being_cancelled() -> bool:
+def _is_being_cancelled() -> bool:
     """Return whether a request to cancel the current task is pending.
 
     In ``except CancelledError``, False means that the task itself was not cancelled: a library cancelled a future for

@@ -96,6 +96,10 @@ class Supervisor:
         """Make `run` stop all services and return. Safe to call at any time, and twice."""
         self._stop_requested.set()
 
+    async def wait_stopping(self) -> None:
+        """Wait until shutdown begins."""
+        await self._stop_requested.wait()
+
     async def run(self) -> None:
         """Start all services, wait for a request to stop, and stop all services. Call it only once.
 

@@ -68,8 +68,7 @@ class OwnedTasks:
 
     def _ended(self, task: Task) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+        if not task.cancelled() and (error := task.exception()) is not None:
             # The executor records exceptions of handlers and does not raise them. So this is an error of the framework:
-            # the executor has already stopped, or has a defect. A BaseException, such as SystemExit in a handler, is
-            # not logged here, because it ends the process.
+            # the executor has already stopped, or has a defect.
             logger.error("Run could not be passed to the executor", extra={"error": repr(error)}, exc_info=error)

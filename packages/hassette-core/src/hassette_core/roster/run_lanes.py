@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal, NamedTuple, cast, get_args
 
+from hassette_core.containment import ACTOR
 from hassette_core.errors import RegistrationError
 from hassette_core.roster.overflow import Overflow
 from hassette_core.roster.owned_tasks import OwnedTasks, Task
@@ -70,7 +71,7 @@ class CommandRunner:
 
     def start(self, command: Command, on_end: Callable[[Task], None]) -> Task:
         """Run a command in a new task. ``on_end`` is called with the task when it has ended."""
-        return self._tasks.start(self._executor.execute(command), on_end)
+        return self._tasks.start(self._execute(command), on_end)
 
     def count_skip(self, registration: Registration, reason: str, count: int) -> None:
         """Count runs that were skipped."""
@@ -85,6 +86,16 @@ class CommandRunner:
     async def stop(self, grace_s: float) -> int:
         """Wait up to ``grace_s`` seconds for the runs, then cancel the rest. Return the number of cancelled runs."""
         return await self._tasks.stop(grace_s)
+
+    async def _execute(self, command: Command) -> None:
+        ACTOR.set(command.registration.key)  # for this run only, because each run has its own context
+        try:
+            await self._executor.execute(command)
+        except (Exception, asyncio.CancelledError):
+            raise
+        except BaseException:  # noqa: BLE001  The executor has recorded and logged the failure of this run. A
+            # SystemExit or KeyboardInterrupt of a handler would leave the event loop and end the process.
+            return
 
 
 class RunLane:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TypeVar, cast
 
 from hassette_executor.commands import Command
+from hassette_executor.records.failures import take_failure
 from hassette_executor.records.registrations import Registration
 from hassette_executor.records.runs import Record
 from hassette_executor.repeated_log import RepeatedLog
@@ -80,6 +81,7 @@ class ErrorHooks:
         self._by_app: dict[tuple[str, str], ErrorHook] = {}
         self._global: ErrorHook | None = None
         self._running: set[asyncio.Task[None]] = set()
+        self._closing = False
         self._log = RepeatedLog(logger, settings.log_interval_s)
 
     def set(
@@ -131,11 +133,13 @@ class ErrorHooks:
         if self._running:
             await asyncio.wait(self._running, timeout=timeout_s)
         if cancelled := tuple(self._running):
+            self._closing = True
             for task in cancelled:
                 task.cancel()
             self.failed += len(cancelled)
             logger.warning("Error hooks were cancelled by the stop", extra={"hooks": len(cancelled)})
             await asyncio.wait(cancelled, timeout=1)
+            self._closing = False
 
     async def _run(self, hook: ErrorHook, context: ErrorContext) -> None:
         _in_hook.set(True)
@@ -146,18 +150,17 @@ class ErrorHooks:
                     await cast("Awaitable[None]", hook(context))
                 elif inspect.isawaitable(outcome := await self._threads.run(partial(hook, context))):
                     await outcome
-        except (Exception, asyncio.CancelledError) as error:
-            # A failing hook must not affect other code. The hook may itself raise a CancelledError, for example when it
-            # awaits a cancelled task.
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        except BaseException as error:
+            # A SystemExit that left this task would end the process. The hook may also raise a CancelledError: it may
+            # cancel its own task, or await a cancelled task.
+            if self._closing and isinstance(error, asyncio.CancelledError):
                 raise
             self.failed += 1
             self._log.log(
                 ("failed", context.command.registration),
                 logging.ERROR,
                 "Error hook failed",
-                extra={**_facts(context), "error": f"{type(error).__name__}: {error}"},
+                extra={**_facts(context), "error": _describe(error)},
             )
 
 
@@ -166,6 +169,11 @@ def _put(hooks: dict[K, ErrorHook], key: K, hook: ErrorHook | None) -> None:
         hooks.pop(key, None)
     else:
         hooks[key] = hook
+
+
+def _describe(error: BaseException) -> str:
+    failure = take_failure("exception", error, with_frames=False)  # reads the message even if its __str__ fails
+    return f"{failure.type}: {failure.message}"
 
 
 def _facts(context: ErrorContext) -> dict[str, object]:

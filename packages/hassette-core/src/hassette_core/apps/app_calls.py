@@ -1,0 +1,80 @@
+"""`call_app`: call code of one app so that its failure, whatever it is, concerns only this app."""
+
+import asyncio
+import contextvars
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from hassette_core.containment import ACTOR, Actor, subject_of
+from hassette_core.errors import describe_error
+
+logger = logging.getLogger(__name__)
+
+CANCEL_S = 0.5
+"""How long code of an app may take to end after its cancellation, in seconds."""
+
+
+class AppProblem(NamedTuple):
+    """The failure of a call.
+
+    Attributes:
+        text: Description of the failure, in one sentence.
+        cause: The exception that the app raised; None if there was none.
+    """
+
+    text: str
+    cause: BaseException | None = None
+
+
+async def call_app(
+    actor: Actor, name: str, call: Callable[[], Awaitable[None] | None], timeout_s: float, *, cancel_s: float = CANCEL_S
+) -> AppProblem | None:
+    """Call code of an app in a task of its own, and return the problem if it fails.
+
+    No exception of the code leaves this function, not even a `SystemExit`. If the code cancels its own task, only that
+    task is cancelled. If the code ignores its cancellation, this function does not wait for it.
+
+    Args:
+        actor: The app instance.
+        name: Name of the called method, for the log.
+        call: The code. It may return an awaitable.
+        timeout_s: Time limit, in seconds. After this time, the code is cancelled.
+        cancel_s: How long the code may take to end after its cancellation, in seconds.
+
+    Raises:
+        asyncio.CancelledError: The caller was cancelled. The code was cancelled too.
+    """
+    problems: list[AppProblem] = []
+
+    async def attempt() -> None:
+        try:
+            outcome = call()
+            if inspect.isawaitable(outcome):  # the app may have overridden the method with a plain def
+                await outcome
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001  Code of an app may raise anything. A SystemExit that left this
+            # task would end the process.
+            problems.append(AppProblem(describe_error(error), error))
+
+    context = contextvars.copy_context()
+    context.run(ACTOR.set, actor)
+    # The event loop's task factory would make a task of the framework, which the app could not cancel.
+    task = asyncio.Task(attempt(), loop=asyncio.get_running_loop(), name=f"{subject_of(actor)} {name}", context=context)
+    try:
+        await asyncio.wait({task}, timeout=timeout_s)
+    finally:
+        late = not task.done()
+        task.cancel()
+    if late:
+        await asyncio.wait({task}, timeout=cancel_s)
+        if not task.done():
+            logger.error(
+                "App ignores its cancellation and is still running", extra={"app": subject_of(actor), "method": name}
+            )
+        return AppProblem(f"it took longer than {timeout_s:g} s")
+    if task.cancelled() and not problems:
+        return AppProblem("it was cancelled by code of the app")
+    return problems[0] if problems else None

@@ -1,0 +1,188 @@
+"""`StopGuard`: stop the framework on a signal, and make sure that the process ends within the stop budget."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from types import FrameType
+
+from hassette_core.apps import PACKAGE
+from hassette_core.containment import FrameworkTask, current_actor
+from hassette_core.framework import Hassette
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+INTERRUPT = signal.SIGALRM
+"""The signal by which the guard's thread interrupts the main thread. It also ends a ``time.sleep``."""
+OVERRUN_S = 1.0
+"""Seconds after the stop budget after which the process is ended, whatever still runs."""
+BLOCKED_S = 0.25
+"""After its share of the stop budget, code of an app that blocks the event loop for this time is interrupted."""
+POLL_S = 0.05
+"""How often the guard's thread checks during the stop whether the event loop is blocked, in seconds."""
+
+
+class AppBlockedError(BaseException):
+    """Code of an app blocked the event loop during the stop, and was interrupted.
+
+    It is not an `Exception`, so that an ``except Exception`` in the blocked code does not catch it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("it blocked the event loop during the stop and was interrupted")
+
+
+class StopGuard:
+    """Stops the framework on a signal, and ends the process if the stop takes too long.
+
+    The guard works in a thread of its own, because code of an app may block the event loop: with ``time.sleep`` in an
+    ``async def``, or with an endless loop. Such code would delay the stop of all other services, and the last records
+    would be lost. Once the apps have used up their share of the stop budget, the guard interrupts code of an app that
+    blocks the event loop: an `AppBlockedError` is raised there. If the services still run `OVERRUN_S` after the whole
+    budget, the guard ends the process.
+
+    Args:
+        budget_s: Stop budget in seconds, until `watch` is called.
+
+    Example:
+        >>> guard = StopGuard(budget_s=9)
+        >>> with guard.on_signals(hassette.request_stop):
+        ...     await guard.watch(hassette).run()
+    """
+
+    def __init__(self, *, budget_s: float) -> None:
+        self._budget_s = budget_s
+        self._grace_s = budget_s
+        self._code = 1
+        self._began: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pinged: float | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def on_signals(self, request_stop: Callable[[str], None]) -> Generator[None]:
+        """Request a stop on the first SIGINT or SIGTERM; end the process immediately on the second one.
+
+        Args:
+            request_stop: Called on the event loop with the name of the signal.
+        """
+        loop = self._loop = asyncio.get_running_loop()
+        received: list[int] = []
+
+        # loop.add_signal_handler is not used, because it would call `receive` on the event loop. While a handler of an
+        # app blocks the event loop, a second signal would have no effect.
+        def receive(number: int, _frame: FrameType | None) -> None:
+            received.append(number)
+            name = signal.Signals(number).name
+            if len(received) > 1:
+                end_now(128 + number, f"ended immediately after a second {name}")
+            loop.call_soon_threadsafe(request_stop, name)
+            self._code = 128 + number
+            self._begin()
+
+        handlers = {**dict.fromkeys(SIGNALS, receive), INTERRUPT: self._interrupt}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        try:
+            yield
+        finally:
+            self._loop = None  # from now on, no app runs
+            if self._watching is not None:
+                self._watching.cancel()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def watch(self, hassette: Hassette) -> Hassette:
+        """Guard the stop of the framework, for whatever reason it begins, and use its stop budget. Return it."""
+        settings = hassette.config.hassette
+        self._budget_s, self._grace_s = settings.stop_budget_s, settings.grace_s
+
+        async def begin() -> None:
+            await hassette.wait_stopping()
+            self._begin()
+
+        self._watching = FrameworkTask(begin(), loop=asyncio.get_running_loop(), name="stop guard")
+        return hassette
+
+    def _begin(self) -> None:
+        if self._began is None:
+            self._began = time.monotonic()
+            threading.Thread(target=self._guard, name="stop guard", daemon=True).start()
+
+    def _guard(self) -> None:
+        assert self._began is not None
+        while (passed_s := time.monotonic() - self._began) < self._budget_s + OVERRUN_S:
+            if self._loop is None:
+                return  # the services have stopped; `run_to_the_end` limits the rest
+            if self._is_blocked() and passed_s > self._grace_s:
+                signal.pthread_kill(threading.main_thread().ident or 0, INTERRUPT)
+            time.sleep(POLL_S)
+        end_now(self._code, f"ended without waiting for {_obstacles()}")
+
+    def _is_blocked(self) -> bool:
+        if self._pinged is not None:
+            return time.monotonic() - self._pinged > BLOCKED_S
+        self._pinged = time.monotonic()
+        loop = self._loop
+        if loop is not None:
+            try:
+                loop.call_soon_threadsafe(self._answer)
+            except RuntimeError:
+                return False  # the event loop was closed
+        return False
+
+    def _answer(self) -> None:
+        self._pinged = None
+
+    def _interrupt(self, _number: int, frame: FrameType | None) -> None:
+        """Raise an exception in the code of an app. The main thread calls this between two steps of that code."""
+        # Check again: the blocked code may have ended meanwhile. Code of the framework is never interrupted.
+        if self._is_blocked() and current_actor() is not None and _runs_app(frame):
+            self._pinged = None  # interrupt the same code again only after another wait
+            raise AppBlockedError
+
+
+def end_within(seconds: float, code: int) -> None:
+    """End the process if it still runs after this many seconds."""
+
+    def end() -> None:
+        time.sleep(seconds)
+        end_now(code, f"ended without waiting for {_obstacles()}")
+
+    threading.Thread(target=end, name="end of the process", daemon=True).start()
+
+
+def end_now(code: int, message: str) -> None:
+    """End the process."""
+    # print() is not used, because a signal handler may interrupt another print().
+    os.write(2, f"hassette: {message}\n".encode())
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _runs_app(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if _is_of_app(frame):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _obstacles() -> str:
+    """Return the reasons why the process does not end: the blocked line of an app, and the names of threads."""
+    found: list[str] = []
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)  # pyright: ignore[reportPrivateUsage]  documented
+    while frame is not None and not _is_of_app(frame):
+        frame = frame.f_back
+    if frame is not None:
+        found.append(f"{frame.f_code.co_qualname} (line {frame.f_lineno} of {frame.f_code.co_filename})")
+    names = [t.name for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]
+    if names:
+        found.append(f"hung threads: {', '.join(names)}")
+    return " and ".join(found) or "the event loop"
+
+
+def _is_of_app(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).startswith(f"{PACKAGE}.")

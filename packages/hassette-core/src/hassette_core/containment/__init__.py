@@ -1,0 +1,26 @@
+"""Containment of app code: an app can end its own work, and nothing else.
+
+An app may call ``sys.exit()``, raise any other `BaseException`, or cancel tasks. `actor` knows whose code runs.
+`ContainedTasks` is the task factory of the event loop while the framework runs: it ends only the task in which an app
+calls ``sys.exit()``, and refuses an app's request to cancel a task of the framework. `run_contained` runs an event
+loop that an app cannot end.
+"""
+
+from hassette_core.containment.actor import ACTOR, Actor, acting_for, current_actor, subject_of
+from hassette_core.containment.containment_log import CONTAINMENT_LOGGER, ContainmentLog
+from hassette_core.containment.event_loop import run_contained
+from hassette_core.containment.task_factory import ContainedTasks, FrameworkTask, containing_tasks
+
+__all__ = [
+    "ACTOR",
+    "CONTAINMENT_LOGGER",
+    "Actor",
+    "ContainedTasks",
+    "ContainmentLog",
+    "FrameworkTask",
+    "acting_for",
+    "containing_tasks",
+    "current_actor",
+    "run_contained",
+    "subject_of",
+]

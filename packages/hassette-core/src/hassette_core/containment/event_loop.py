@@ -1,0 +1,73 @@
+"""`run_contained`: run a coroutine to its end, whatever the code of apps does to the event loop.
+
+asyncio raises a `SystemExit` or a `KeyboardInterrupt` of any task or callback through the event loop, so that
+`asyncio.run` cancels all tasks and ends. `ContainedTasks` contains the tasks of apps. This module contains
+the rest: callbacks of ``call_soon``, ``call_later`` and ``add_done_callback``, finalizers of async generators, and
+tasks that an app creates with `asyncio.Task` itself.
+"""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from hassette_core.containment.containment_log import ContainmentLog
+from hassette_core.containment.task_factory import ContainedTasks, FrameworkTask
+
+CLOSE_S = 1.0
+"""How long the tasks that are left at the end may take to end after their cancellation, in seconds."""
+
+T = TypeVar("T")
+
+
+def run_contained(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on a new event loop and return its result.
+
+    Code of an app can neither end nor stop the loop. Tasks that are left at the end are cancelled, and have
+    `CLOSE_S` seconds to end.
+    """
+    loop = asyncio.new_event_loop()
+    try:
+        asyncio.set_event_loop(loop)
+        loop.set_task_factory(ContainedTasks())
+        return _drive(loop, main)
+    finally:
+        try:
+            _drive(loop, _cancel_all())
+            _drive(loop, loop.shutdown_asyncgens())
+            _drive(loop, loop.shutdown_default_executor())
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+
+
+def _drive(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
+    """Run the loop until the work has ended."""
+    task = FrameworkTask(work, loop=loop)
+    task.add_done_callback(lambda _: loop.stop())
+    log, interrupted = ContainmentLog(None), False
+    while not task.done():  # code of an app may have called loop.stop()
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt) as error:
+            if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                # A real Ctrl-C, before or after the time in which StopGuard handles the signals.
+                interrupted = True
+                task.cancel()
+            elif not task.done() or _outcome_of(task) is not error:
+                log.exit_refused(None, error)
+    if interrupted:
+        raise KeyboardInterrupt
+    return task.result()
+
+
+def _outcome_of(task: asyncio.Task[Any]) -> BaseException | None:
+    return None if task.cancelled() else task.exception()
+
+
+async def _cancel_all() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=CLOSE_S)

@@ -1,0 +1,146 @@
+"""`ContainedTasks`: a task factory that contains the tasks of apps and protects the tasks of the framework."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from contextvars import Context
+from typing import Any, cast
+
+from hassette_core.containment.actor import ACTOR, Actor, current_actor, subject_of
+from hassette_core.containment.containment_log import ContainmentLog, RecordEvent
+from hassette_core.errors import AppExitError
+from hassette_executor import RepeatedLog
+
+logger = logging.getLogger(__name__)
+
+EXITS = (SystemExit, KeyboardInterrupt)
+"""The exceptions that asyncio raises through the event loop, so that the loop ends."""
+
+_refused_cancellations = RepeatedLog(logger, 60)
+
+
+class FrameworkTask(asyncio.Task[Any]):
+    """A task of the framework. Code of an app cannot cancel it."""
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Request a cancellation, unless code of an app makes the request."""
+        actor = current_actor()
+        if actor is None or self.done():
+            return super().cancel(msg)
+        _refused_cancellations.log(
+            actor,
+            logging.ERROR,
+            "App tried to cancel a task of the framework; the task continues",
+            extra={"app": subject_of(actor), "registration": actor, "task": self.get_name()},
+        )
+        return False
+
+
+class ContainedTasks:
+    """A task factory for the event loop, see `asyncio.loop.set_task_factory`.
+
+    A task that code of an app creates is contained: an exception that would end the event loop (`SystemExit`,
+    `KeyboardInterrupt`) becomes an `AppExitError`, is logged, and is recorded. Any other task is a `FrameworkTask`.
+
+    Args:
+        report: Records lifecycle events; None if no session has begun.
+        previous: The task factory that this one replaces; None for asyncio's own.
+    """
+
+    def __init__(self, report: RecordEvent | None = None, previous: Callable[..., Any] | None = None) -> None:
+        self._log = ContainmentLog(report)
+        self._previous = previous
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
+        """Create a task."""
+        context = cast("Context | None", options.get("context"))
+        actor = current_actor() if context is None else context.get(ACTOR)
+        if actor is not None and isinstance(coro, Coroutine):
+            coro = _ContainedCoroutine(cast("Coroutine[Any, Any, Any]", coro), actor, self._log)
+        if self._previous is not None:
+            return self._previous(loop, coro, **options)
+        return (FrameworkTask if actor is None else asyncio.Task)(coro, loop=loop, **options)
+
+
+@contextmanager
+def containing_tasks(report: RecordEvent) -> Generator[None]:
+    """Contain the tasks of apps on the running event loop during the ``with`` block.
+
+    The loop's task factory is `ContainedTasks`. The loop's exception handler names the app of a failed task.
+    """
+    loop = asyncio.get_running_loop()
+    factory, handle = loop.get_task_factory(), loop.get_exception_handler()
+    ours = ContainedTasks(report, None if isinstance(factory, ContainedTasks) else factory)
+    log = ContainmentLog(report)
+
+    def handle_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        actor, error = _actor_of(context), context.get("exception")
+        if actor is not None and isinstance(error, BaseException):
+            if not isinstance(error, AppExitError):  # it was logged when it was raised
+                log.failed(actor, error)
+        elif handle is not None:
+            handle(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+    loop.set_task_factory(ours)
+    loop.set_exception_handler(handle_failure)
+    try:
+        yield
+    finally:
+        # If the program or an app has replaced one of them meanwhile, leave that one.
+        if loop.get_task_factory() is ours:
+            loop.set_task_factory(factory)
+        if loop.get_exception_handler() is handle_failure:
+            loop.set_exception_handler(handle)
+
+
+def _actor_of(context: dict[str, Any]) -> Actor | None:
+    """Return the app of a task or callback that asyncio reports as failed."""
+    task = context.get("task") or context.get("future")
+    coro: object = cast("asyncio.Task[Any]", task).get_coro() if isinstance(task, asyncio.Task) else None
+    if isinstance(coro, _ContainedCoroutine):
+        return coro.actor
+    return current_actor()  # from Python 3.12 on, asyncio calls the handler in the context of the callback
+
+
+class _ContainedCoroutine(Coroutine[Any, Any, Any]):
+    """A coroutine that raises an `AppExitError` where the wrapped coroutine would end the event loop.
+
+    An ``async def`` that awaits the wrapped coroutine would not do: if its task were cancelled before the first step,
+    Python would warn that the wrapped coroutine was never awaited.
+    """
+
+    def __init__(self, coro: Coroutine[Any, Any, Any], actor: Actor, log: ContainmentLog) -> None:
+        self._coro = coro
+        self.actor = actor
+        self._log = log
+
+    def __getattr__(self, name: str) -> Any:
+        # asyncio and debuggers read cr_frame, cr_code and __qualname__ to show where a task is.
+        return getattr(self._coro, name)
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._coro.__await__()
+
+    def send(self, value: Any) -> Any:
+        """Continue the coroutine."""
+        try:
+            return self._coro.send(value)
+        except EXITS as error:
+            raise self._contained(error) from error
+
+    def throw(self, typ: Any, val: Any = None, tb: Any = None) -> Any:
+        """Continue the coroutine with an exception."""
+        try:
+            return self._coro.throw(typ) if val is None and tb is None else self._coro.throw(typ, val, tb)
+        except EXITS as error:
+            raise self._contained(error) from error
+
+    def close(self) -> None:
+        """End the coroutine."""
+        self._coro.close()
+
+    def _contained(self, error: BaseException) -> AppExitError:
+        return AppExitError(subject_of(self.actor), self._log.exit_refused(self.actor, error))

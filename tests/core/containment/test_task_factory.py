@@ -1,0 +1,183 @@
+"""Tasks of apps end on their own, and tasks of the framework continue whatever an app does."""
+
+import asyncio
+import gc
+import logging
+import sys
+from typing import Any
+
+import pytest
+
+from hassette_core.containment import FrameworkTask, acting_for, containing_tasks
+from hassette_core.errors import AppExitError
+from support.waiting import eventually
+
+ACTOR = ("hall", "upstairs", "on_motion")
+Reports = list[tuple[str, str, str]]
+
+
+@pytest.fixture
+def reports() -> Reports:
+    return []
+
+
+@pytest.fixture
+async def contained(reports: Reports) -> Any:
+    with containing_tasks(lambda kind, subject, detail: reports.append((kind, subject, detail))):
+        yield
+
+
+async def leave() -> None:
+    await asyncio.sleep(0)
+    sys.exit("bye")
+
+
+async def stay() -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.usefixtures("contained")
+async def test_task_of_an_app_that_calls_sys_exit_fails_and_the_app_is_named(
+    reports: Reports, caplog: pytest.LogCaptureFixture
+) -> None:
+    with acting_for(ACTOR):
+        task = asyncio.create_task(leave(), name="leaving")
+    with pytest.raises(
+        AppExitError, match=r"hall\.upstairs tried to end the process: SystemExit: bye \(line \d+ of"
+    ) as e:
+        await task
+    assert isinstance(e.value.__cause__, SystemExit)
+    assert task.get_name() == "leaving"
+    ((kind, subject, detail),) = reports
+    assert (kind, subject) == ("app_exit_refused", "hall.upstairs")
+    assert "SystemExit: bye" in detail
+    (line,) = [line for line in caplog.records if line.levelno == logging.ERROR]
+    assert vars(line)["app"] == "hall.upstairs"
+
+
+@pytest.mark.usefixtures("contained")
+async def test_task_group_and_gather_of_an_app_contain_the_exit() -> None:
+    with acting_for(ACTOR):
+        with pytest.raises(BaseExceptionGroup) as group:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(leave())
+        assert isinstance(group.value.exceptions[0], AppExitError)
+        with pytest.raises(AppExitError):
+            await asyncio.gather(leave(), asyncio.sleep(0))
+        with pytest.raises(AppExitError):
+            await asyncio.wait_for(asyncio.ensure_future(leave()), 10)
+
+
+@pytest.mark.usefixtures("contained")
+async def test_same_exit_is_recorded_once_a_minute(reports: Reports) -> None:
+    with acting_for(ACTOR):
+        for _ in range(100):
+            with pytest.raises(AppExitError):
+                await asyncio.create_task(leave())
+    assert len(reports) == 1
+
+
+@pytest.mark.usefixtures("contained")
+async def test_app_cannot_cancel_a_task_of_the_framework(caplog: pytest.LogCaptureFixture) -> None:
+    own = asyncio.create_task(stay(), name="the reader")
+    with acting_for(("hall", "upstairs", "cancel_all")):
+        mine = asyncio.create_task(stay())
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+    await asyncio.wait({mine})
+    assert mine.cancelled()
+    assert not own.cancelling()
+    assert isinstance(own, FrameworkTask)
+    assert "App tried to cancel a task of the framework" in caplog.text
+    own.cancel()
+    await asyncio.wait({own})
+    assert own.cancelled()
+
+
+@pytest.mark.usefixtures("contained")
+async def test_task_cancelled_before_its_first_step_causes_no_warning() -> None:
+    with acting_for(ACTOR):
+        task = asyncio.create_task(leave())
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    gc.collect()  # warnings are errors in these tests
+
+
+@pytest.mark.usefixtures("contained")
+async def test_failed_task_that_nothing_awaits_is_logged_with_its_app(
+    reports: Reports, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail() -> None:
+        raise ValueError("no lamp")
+
+    with acting_for(ACTOR):
+        asyncio.create_task(fail())  # noqa: RUF006  the app forgets its task
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gc.collect()
+    await eventually(lambda: reports)
+    ((kind, subject, detail),) = reports
+    assert (kind, subject) == ("app_task_failed", "hall.upstairs")
+    assert "ValueError: no lamp" in detail
+    assert "in fail" in caplog.text  # the traceback
+
+
+@pytest.mark.usefixtures("contained")
+async def test_task_of_an_app_shows_where_it_is() -> None:
+    with acting_for(ACTOR):
+        task = asyncio.create_task(stay())
+    await asyncio.sleep(0)
+    assert "stay" in repr(task)
+    assert task.get_stack()[0].f_code.co_name == "stay"
+    task.cancel()
+    await asyncio.wait({task})
+
+
+@pytest.mark.usefixtures("contained")
+async def test_object_that_is_no_coroutine_is_refused_as_by_asyncio() -> None:
+    with acting_for(ACTOR), pytest.raises(TypeError, match="coroutine was expected"):
+        asyncio.get_running_loop().create_task(3)  # type: ignore[arg-type]
+
+
+async def test_factory_and_handler_of_the_program_are_used_and_restored(reports: Reports) -> None:
+    made: list[str] = []
+    handled: list[str] = []
+
+    def factory(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        made.append(coro.__qualname__)
+        return asyncio.Task(coro, loop=loop, **options)
+
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(factory)
+    loop.set_exception_handler(lambda _, context: handled.append(context["message"]))
+    try:
+        with containing_tasks(lambda *event: reports.append(event)):
+            await asyncio.create_task(asyncio.sleep(0))
+            with acting_for(ACTOR):
+                task = asyncio.create_task(leave())
+            with pytest.raises(AppExitError):
+                await task
+            loop.call_exception_handler({"message": "of the program"})
+        assert loop.get_task_factory() is factory
+        assert made == ["sleep", "leave"]
+        assert handled == ["of the program"]
+    finally:
+        loop.set_task_factory(None)
+        loop.set_exception_handler(None)
+
+
+async def test_factory_that_a_program_sets_meanwhile_stays(reports: Reports) -> None:
+    loop = asyncio.get_running_loop()
+
+    def factory(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        return asyncio.Task(coro, loop=loop, **options)
+
+    def handle(_loop: asyncio.AbstractEventLoop, _context: dict[str, Any]) -> None: ...
+
+    with containing_tasks(lambda *event: reports.append(event)):
+        loop.set_task_factory(factory)
+        loop.set_exception_handler(handle)
+    assert (loop.get_task_factory(), loop.get_exception_handler()) == (factory, handle)
+    loop.set_task_factory(None)
+    loop.set_exception_handler(None)
