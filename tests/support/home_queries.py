@@ -11,7 +11,7 @@ import aiohttp
 
 from hassette_core.api import Api
 from hassette_core.errors import CallFailedError
-from hassette_core.events import Event, StateChanged
+from hassette_core.events import Event, State, StateChanged
 from hassette_core.link import HomeAssistantLink
 from hassette_core.states import StateCache
 from support.home_assistant import Endpoint, Names
@@ -258,6 +258,65 @@ async def writing_states(client: HomeClient) -> Any:
     ]
 
 
+async def services_after_a_client_wrote_the_state(client: HomeClient) -> Any:
+    """Write states without attributes over entities, remove states, and make up states; then call services."""
+    names, call = client.names, client.api.call_service
+    odd: dict[str, Any] = {
+        "brightness": "x",
+        "temperature": "warm",
+        "hvac_modes": None,
+        "min_temp": "low",
+        "max_temp": [],
+    }
+    calls: list[tuple[str, str, str, dict[str, Any]]] = [
+        (names.light, "light", "turn_off", {}),
+        (names.light, "light", "turn_on", {"brightness_pct": 50}),
+        (names.light, "light", "toggle", {}),
+        (names.light, "light", "turn_on", {"brightness": 0}),
+        (names.boolean, "input_boolean", "turn_on", {}),
+        (names.boolean, "input_boolean", "toggle", {}),
+        (names.automation, "automation", "turn_off", {}),
+        (names.automation, "automation", "turn_on", {}),
+        (names.climate, "climate", "set_temperature", {"temperature": 22.5}),
+        (names.climate, "climate", "set_hvac_mode", {"hvac_mode": "off"}),
+        (names.climate, "climate", "turn_on", {}),
+        (names.climate, "climate", "turn_off", {}),
+        (names.climate, "climate", "set_hvac_mode", {"hvac_mode": "heat"}),
+    ]
+
+    def shown(state: State | None) -> str:
+        if state is None:
+            return "no state"
+        kinds = {
+            name: "number" if type(value) in (int, float) else type(value).__name__
+            for name, value in state.attributes.items()
+        }
+        return " ".join([state.state, *(f"{name}={kinds[name]}" for name in compared if name in kinds)])
+
+    compared = ("brightness", "temperature", "min_temp", "hvac_modes", "editable")
+    answers: list[Any] = []
+    for entity_id, domain, service, data in calls:
+        for target in (entity_id, f"{domain}.made_up"):
+            for state, attributes in (("off", {}), ("unavailable", {}), ("strange", odd), (None, {})):
+                if state is None:
+                    await client.api.remove_state(target)
+                else:
+                    await client.api.set_state(target, state, attributes)
+                await client.settle()
+                outcome = await client.refusal(call(domain, service, target=target, **data))
+                await client.settle()
+                answers.append(f"{target} {service}, {state} before: {outcome}, {shown(client.states.get(target))}")
+        await client.api.remove_state(f"{domain}.made_up")
+    for entity_id in (names.weather, "weather.made_up"):
+        await client.api.set_state(entity_id, "off")
+        answers.append(await client.refusal(call("weather", "get_forecasts", target=entity_id, type="daily")))
+        answers.append(
+            await client.refusal(call("weather", "get_forecasts", target=entity_id, type="daily", return_response=True))
+        )
+    await client.api.remove_state("weather.made_up")
+    return answers
+
+
 async def fields_of_answers(client: HomeClient) -> Any:
     connection = client.link.require_connection("read fields")
     await client.api.call_service("input_boolean", "toggle", target=client.names.boolean)
@@ -372,6 +431,7 @@ QUERIES: dict[str, Callable[[HomeClient], Awaitable[Any]]] = {
         asking_for_a_response,
         firing_events,
         writing_states,
+        services_after_a_client_wrote_the_state,
         fields_of_answers,
         rest,
         raw_commands,

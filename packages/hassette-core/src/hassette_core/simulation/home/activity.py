@@ -103,7 +103,7 @@ class HomeActivity:
     def _stay_in(self, room: str) -> StepGenerator:
         chance = self._random.random()
         window = f"binary_sensor.{room}_window"
-        if window in self._core.states and chance < 0.25:
+        if window in self._core.entities and chance < 0.25:
             self._turn(window, "on")
             self._later(self._random.uniform(240, 900), window, "off")
         elif room == "kitchen" and chance < 0.6:
@@ -131,7 +131,7 @@ class HomeActivity:
         self._turn("binary_sensor.front_door", "off")
 
     def _turn(self, entity_id: str, state: str) -> None:
-        if entity_id in self._core.states:
+        if entity_id in self._core.entities:
             self._core.change(entity_id, state)
 
     def _later(self, after_s: float, entity_id: str, state: str) -> None:
@@ -159,7 +159,7 @@ class Daylight:
             elevation = ELEVATION_AT_NOON * sin((time_of_day_s - DAY_S / 4) / DAY_S * 2 * pi)
             rising = time_of_day_s < DAY_S / 2
             state = "above_horizon" if elevation > 0 else "below_horizon"
-            if "sun.sun" in self._core.states:
+            if "sun.sun" in self._core.entities:
                 self._core.change("sun.sun", state, elevation=round(elevation, 1), rising=rising)
             yield SUN_STEP_S
             time_of_day_s = (time_of_day_s + SUN_STEP_S) % DAY_S

@@ -33,7 +33,8 @@ class GuestWifi:
         if data["entity_id"] != TRIGGER or data["old_state"] is None or data["new_state"] is None:
             return
         wanted = data["new_state"]["state"]
-        if wanted != data["old_state"]["state"] and self._core.states[AUTOMATION]["state"] == "on":
+        automation = self._core.entities.get(AUTOMATION)
+        if wanted != data["old_state"]["state"] and automation is not None and automation.state == "on":
             asyncio.get_running_loop().call_soon(self._run, wanted, HomeContext(**event["context"]))
 
     def _run(self, wanted: str, cause: HomeContext) -> None:

@@ -30,8 +30,8 @@ class Climate:
         self._core = core
         self._random = random
         self._celsius = {
-            entity_id.removeprefix("sensor.").removesuffix("_temperature"): float(state["state"])
-            for entity_id, state in core.states.items()
+            entity_id.removeprefix("sensor.").removesuffix("_temperature"): float(entity.state)
+            for entity_id, entity in core.entities.items()
             if entity_id.startswith("sensor.") and entity_id.endswith("_temperature")
         }
 
@@ -49,19 +49,19 @@ class Climate:
             self._show("sensor.power", f"{self._watts():.0f}")
 
     def _exchange(self, place: str, outside: float) -> float:
-        window = self._core.states.get(f"binary_sensor.{place}_window")
-        is_open = window is not None and window["state"] == "on"
+        window = self._core.entities.get(f"binary_sensor.{place}_window")
+        is_open = window is not None and window.state == "on"
         return (outside - self._celsius[place]) * LOSS_PER_MINUTE * (OPEN_WINDOW if is_open else 1.0)
 
     def _heating(self, place: str) -> float:
-        if place not in HEATED:
+        entity_id = f"climate.{place}"
+        entity = self._core.entities.get(entity_id)
+        if place not in HEATED or entity is None:
             # The other rooms have a thermostat that is not an entity.
             return 0.036 if self._celsius[place] < 20.5 else 0.0
-        entity_id = f"climate.{place}"
-        state = self._core.states[entity_id]
-        action = state["attributes"]["hvac_action"]
-        difference = state["attributes"]["temperature"] - self._celsius[place]
-        if state["state"] == "off":
+        action = entity.attributes.get("hvac_action", "idle")
+        difference = entity.number("temperature", self._celsius[place]) - self._celsius[place]
+        if entity.state == "off":
             action = "off"
         elif difference > TOLERANCE:
             action = "heating"
@@ -73,11 +73,11 @@ class Climate:
 
     def _watts(self) -> float:
         watts = self._random.gauss(140, 4)
-        for entity_id, state in self._core.states.items():
-            if state["state"] == "on":
+        for entity_id, entity in self._core.entities.items():
+            if entity.state == "on":
                 watts += WATTS.get(entity_id, WATTS.get(entity_id.partition(".")[0], 0.0))
         return watts
 
     def _show(self, entity_id: str, state: str) -> None:
-        if entity_id in self._core.states:
+        if entity_id in self._core.entities:
             self._core.change(entity_id, state)

@@ -49,19 +49,41 @@ class HomeContext(NamedTuple):
         return {"id": self.id, "parent_id": self.parent_id, "user_id": self.user_id}
 
 
+class HomeEntity(NamedTuple):
+    """An entity as its integration knows it. Services act on it and write it into the states.
+
+    Attributes:
+        state: For example ``on``.
+        attributes: All attributes.
+    """
+
+    state: str
+    attributes: Json
+
+    def number(self, name: str, default: float) -> float:
+        """Return an attribute, or the default if the attribute is missing or is not a number."""
+        value = self.attributes.get(name)
+        return default if isinstance(value, bool) or not isinstance(value, int | float) else value
+
+
 class HomeCore:
-    """The states and the event bus. States and events have the same form as in the APIs.
+    """The entities, their states and the event bus. States and events have the same form as in the APIs.
+
+    As in Home Assistant, an entity is not the same as its state. A client can write or remove any state (`write_state`,
+    `remove_state`), but the entity does not change, and a state that a client has made up has no entity.
 
     Args:
         random: Source of the random part of context ids.
         now: Wall clock.
 
     Attributes:
-        states: All states by entity id.
+        entities: All entities by entity id.
+        states: All states by entity id, as clients see them.
         user_id: The owner of the access token.
     """
 
     def __init__(self, random: Random, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.entities: dict[str, HomeEntity] = {}
         self.states: dict[str, Json] = {}
         self.user_id = f"{random.getrandbits(128):032x}"
         self._now = now
@@ -103,7 +125,7 @@ class HomeCore:
         attributes: Mapping[str, Any] | None = None,
         context: HomeContext | None = None,
     ) -> bool:
-        """Set a state, and fire ``state_changed`` if the state or an attribute differs. Return True for a new entity.
+        """Set an entity, and write its state. Return True if there was no such state.
 
         Args:
             entity_id: For example ``light.hall``.
@@ -114,11 +136,31 @@ class HomeCore:
         Raises:
             ValueError: The entity id or the state is not valid. The message is the same as in Home Assistant.
         """
-        if not _ENTITY_ID.match(entity_id):
-            raise ValueError("Invalid entity ID specified.")
-        text = str(state)
-        if len(text) > MAX_STATE_LENGTH:
-            raise ValueError("Invalid state specified.")
+        entity = HomeEntity(_check_state(entity_id, state), dict(attributes or {}))
+        self.entities[entity_id] = entity
+        return self.write_state(entity_id, entity.state, entity.attributes, context)
+
+    def write_state(
+        self,
+        entity_id: str,
+        state: object,
+        attributes: Mapping[str, Any] | None = None,
+        context: HomeContext | None = None,
+    ) -> bool:
+        """Write a state without an entity, as a client does. Return True if there was no such state.
+
+        If the state or an attribute differs, fire ``state_changed``.
+
+        Args:
+            entity_id: For example ``light.hall``.
+            state: Any value; it is converted to text.
+            attributes: The new attributes, which replace all attributes. None removes all attributes.
+            context: The cause; None creates a new context.
+
+        Raises:
+            ValueError: The entity id or the state is not valid. The message is the same as in Home Assistant.
+        """
+        text = _check_state(entity_id, state)
         new_attributes = dict(attributes or {})
         old = self.states.get(entity_id)
         if old is not None and old["state"] == text and old["attributes"] == new_attributes:
@@ -151,13 +193,30 @@ class HomeCore:
         Raises:
             KeyError: There is no such entity.
         """
-        old = self.states[entity_id]
-        self.set(entity_id, old["state"] if state is None else state, {**old["attributes"], **attributes}, context)
+        old = self.entities[entity_id]
+        self.set(entity_id, old.state if state is None else state, {**old.attributes, **attributes}, context)
 
     def remove(self, entity_id: str, context: HomeContext | None = None) -> bool:
-        """Remove an entity and fire ``state_changed``. Return False if there is no such entity."""
+        """Remove an entity and its state. Return False if there is no such state."""
+        self.entities.pop(entity_id, None)
+        return self.remove_state(entity_id, context)
+
+    def remove_state(self, entity_id: str, context: HomeContext | None = None) -> bool:
+        """Remove a state and fire ``state_changed``, but keep the entity. Return False if there is no such state.
+
+        As in Home Assistant, the state appears again when the entity changes.
+        """
         old = self.states.pop(entity_id, None)
         if old is None:
             return False
         self.fire("state_changed", {"entity_id": entity_id, "old_state": old, "new_state": None}, context)
         return True
+
+
+def _check_state(entity_id: str, state: object) -> str:
+    if not _ENTITY_ID.match(entity_id):
+        raise ValueError("Invalid entity ID specified.")
+    text = str(state)
+    if len(text) > MAX_STATE_LENGTH:
+        raise ValueError("Invalid state specified.")
+    return text

@@ -75,7 +75,7 @@ class RestApi:
         if (state := body.get("state")) is None:
             return _message("No state specified.", 400)
         try:
-            is_new = self._core.set(entity_id, state, body.get("attributes"), self._core.context(user=True))
+            is_new = self._core.write_state(entity_id, state, body.get("attributes"), self._core.context(user=True))
         except ValueError as problem:
             return _message(str(problem), 400)
         answer = web.json_response(self._core.states[entity_id], status=201 if is_new else 200)
@@ -83,7 +83,7 @@ class RestApi:
         return answer
 
     async def _remove_state(self, request: web.Request) -> web.Response:
-        removed = self._core.remove(request.match_info["entity_id"])
+        removed = self._core.remove_state(request.match_info["entity_id"])
         return _message("Entity removed.") if removed else _message("Entity not found.", 404)
 
     async def _fire_event(self, request: web.Request) -> web.Response:

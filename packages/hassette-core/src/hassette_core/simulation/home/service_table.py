@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from hassette_core.simulation.home.core import Json
 from hassette_core.simulation.home.entities import FORECAST, LIGHT_OFF
-from hassette_core.simulation.home.service_fields import BRIGHTNESS, HVAC_MODE, NUMBER, PERCENT, TEXT, TEXTS
+from hassette_core.simulation.home.service_fields import BRIGHTNESS, HVAC_MODE, HVAC_MODES, NUMBER, PERCENT, TEXT, TEXTS
 from hassette_core.simulation.home.services import EntityCall, SimulatedService, validation_error
 
 
@@ -14,7 +15,7 @@ def _switch_to(state: str) -> Callable[[EntityCall], None]:
 
 
 def _is_on(call: EntityCall) -> bool:
-    return call.core.states[call.entity_id]["state"] == "on"
+    return call.entity.state == "on"
 
 
 def _toggle(on: Callable[[EntityCall], None], off: Callable[[EntityCall], None]) -> Callable[[EntityCall], None]:
@@ -22,9 +23,9 @@ def _toggle(on: Callable[[EntityCall], None], off: Callable[[EntityCall], None])
 
 
 def _light_on(call: EntityCall) -> None:
-    before = call.core.states[call.entity_id]["attributes"]["brightness"] or 255
+    before = call.entity.number("brightness", 255) or 255
     asked = call.data.get("brightness_pct")
-    brightness = call.data.get("brightness", before if asked is None else round(asked * 2.55))
+    brightness = call.data.get("brightness", before if asked is None else round(asked * 255 / 100))
     if brightness == 0:
         _light_off(call)
         return
@@ -36,8 +37,11 @@ def _light_off(call: EntityCall) -> None:
 
 
 def _set_temperature(call: EntityCall) -> None:
-    attributes = call.core.states[call.entity_id]["attributes"]
-    low, high, wanted = attributes["min_temp"], attributes["max_temp"], call.data["temperature"]
+    # Home Assistant's defaults for a thermostat without limits
+    low, high = call.entity.number("min_temp", 7), call.entity.number("max_temp", 35)
+    wanted = call.data.get("temperature")
+    if wanted is None:
+        return  # only a range was given, which these thermostats do not have
     if not low <= wanted <= high:
         raise validation_error(f"Provided temperature {wanted} is not valid. Accepted range is {low} to {high}")
     if "hvac_mode" in call.data:
@@ -47,7 +51,8 @@ def _set_temperature(call: EntityCall) -> None:
 
 def _set_hvac_mode(call: EntityCall) -> None:
     mode = call.data["hvac_mode"]
-    modes = call.core.states[call.entity_id]["attributes"]["hvac_modes"]
+    listed: object = call.entity.attributes.get("hvac_modes")
+    modes = [str(each) for each in cast("list[object]", listed)] if isinstance(listed, list) else HVAC_MODES
     if mode not in modes:
         raise validation_error(f"HVAC mode {mode} is not valid. Valid HVAC modes are: {', '.join(modes)}")
     action = "off" if mode == "off" else "idle"
@@ -90,18 +95,17 @@ def _of_any_domain(service: str) -> Callable[[EntityCall], None]:
     def act(call: EntityCall) -> None:
         for entity_id in call.data.get("entity_id", []):
             domain = entity_id.partition(".")[0]
-            if call.services.has(domain, service) and entity_id in call.core.states:
+            if call.services.has(domain, service) and entity_id in call.core.entities:
                 call.services.call(domain, service, {"entity_id": [entity_id]}, call.context)
 
     return act
 
 
 def _trigger(call: EntityCall) -> None:
-    call.core.fire(
-        "automation_triggered",
-        {"name": call.core.states[call.entity_id]["attributes"]["friendly_name"], "entity_id": call.entity_id},
-        call.core.context(parent=call.context),
-    )
+    context = call.core.context(parent=call.context)
+    name = call.entity.attributes.get("friendly_name", call.entity_id)
+    call.core.fire("automation_triggered", {"name": name, "entity_id": call.entity_id}, context)
+    call.core.change(call.entity_id, context=context, last_triggered=datetime.now(UTC).isoformat())
 
 
 _on, _off = _switch_to("on"), _switch_to("off")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, cast
 
 from hassette_core.errors import RefusedError
-from hassette_core.simulation.home.core import HomeContext, HomeCore, Json
+from hassette_core.simulation.home.core import HomeContext, HomeCore, HomeEntity, Json
 from hassette_core.simulation.home.entities import area_of
 from hassette_core.simulation.home.service_fields import ServiceField
 
@@ -27,6 +27,11 @@ class EntityCall(NamedTuple):
     entity_id: str
     data: Json
     context: HomeContext
+
+    @property
+    def entity(self) -> HomeEntity:
+        """The entity, as it is now."""
+        return self.core.entities[self.entity_id]
 
 
 class SimulatedService(NamedTuple):
@@ -111,15 +116,25 @@ class ServiceRegistry:
         self._core.fire("call_service", {"domain": domain, "service": service, "service_data": data}, context)
         if not found.targeted:
             return found.act(EntityCall(self, self._core, "", fields | target, context))
+        entities = self._targets(domain, target)
+        if return_response and not entities:
+            message = "Service call requested response data but did not match any entities"
+            raise RefusedError("home_assistant_error", message)
         responses = {
-            entity_id: found.act(EntityCall(self, self._core, entity_id, fields, context))
-            for entity_id in self._targets(domain, target)
+            entity_id: found.act(EntityCall(self, self._core, entity_id, fields, context)) for entity_id in entities
         }
         return responses if found.response == "only" else None
 
     def _targets(self, domain: str, target: Mapping[str, list[str]]) -> list[str]:
-        """Return the entities of the domain that the target selects. Unknown ids are ignored, as in Home Assistant."""
-        in_domain = [entity_id for entity_id in self._core.states if entity_id.startswith(f"{domain}.")]
+        """Return the entities of the domain that the target selects.
+
+        As in Home Assistant, unknown ids and unavailable entities are ignored.
+        """
+        in_domain = [
+            entity_id
+            for entity_id, entity in self._core.entities.items()
+            if entity_id.startswith(f"{domain}.") and entity.state != "unavailable"
+        ]
         named, areas = target.get("entity_id", []), target.get("area_id", [])
         return in_domain if "all" in named else [each for each in in_domain if each in named or area_of(each) in areas]
 
@@ -137,7 +152,7 @@ def _parse_fields(service: SimulatedService, given: Json) -> Json:
     for key, value in given.items():
         try:
             parsed[key] = service.fields[key].parse(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):  # an infinite number, such as 1e999, overflows
             message = f"{service.fields[key].error(value)} for dictionary value @ data['{key}']"
             raise RefusedError("invalid_format", message) from None
     return parsed

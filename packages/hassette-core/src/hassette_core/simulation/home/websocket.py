@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
@@ -12,6 +13,8 @@ from hassette_core.errors import RefusedError
 from hassette_core.simulation.home.core import MATCH_ALL, HomeCore, Json
 from hassette_core.simulation.home.json_parsing import parse_json
 from hassette_core.simulation.home.services import TARGET_KEYS, ServiceRegistry, parse_ids
+
+logger = logging.getLogger(__name__)
 
 MAX_PENDING_MESSAGES = 4_096
 """A client with this many unread messages is disconnected, as in Home Assistant."""
@@ -175,6 +178,9 @@ class ClientConnection:
                 self._commands[command](message)
             except RefusedError as problem:
                 self._refuse(message_id, problem.code, problem.message)
+            except Exception:  # as in Home Assistant, the failure of one command must not close the connection
+                logger.exception("Command failed; the connection stays open", extra={"command": command})
+                self._refuse(message_id, "unknown_error", "Unknown error")
 
     def _subscribe(self, message: Json) -> None:
         _check(message, event_type=(str, False))

@@ -1,0 +1,161 @@
+"""Services meet entities without attributes, with odd attributes, and states that a client wrote."""
+
+import itertools
+from collections.abc import AsyncIterator
+from random import Random
+from typing import Any
+
+import aiohttp
+import pytest
+
+from hassette_core.simulation.home import HomeActivity, HomeCore, SimulatedHome
+from hassette_core.simulation.home.entities import add_entities
+from hassette_core.simulation.home.service_table import SERVICES
+from hassette_core.simulation.home.services import EntityCall, ServiceRegistry, SimulatedService
+
+ODD: list[Any] = [None, "x", "", -1, 0, 1e300, True, [], {}, ["a", 1]]
+NAMES = (
+    "brightness",
+    "color_mode",
+    "friendly_name",
+    "min_temp",
+    "max_temp",
+    "temperature",
+    "hvac_modes",
+    "hvac_action",
+    "current_position",
+    "supported_features",
+)
+DATA: dict[str, dict[str, Any]] = {
+    "set_temperature": {"temperature": 21, "hvac_mode": "heat"},
+    "set_hvac_mode": {"hvac_mode": "heat"},
+    "set_cover_position": {"position": 30},
+    "get_forecasts": {"type": "daily"},
+    "notify": {"message": "hello"},
+    "persistent_notification": {"message": "hello"},
+    "create": {"message": "hello"},
+    "dismiss": {"notification_id": "1"},
+}
+CALLS = [(domain, service) for domain, services in SERVICES.items() for service in services]
+
+
+class Client:
+    """A WebSocket client of the home."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._ids = itertools.count(1)
+
+    async def call(self, domain: str, service: str, **fields: Any) -> dict[str, Any]:
+        message = {"id": next(self._ids), "type": "call_service", "domain": domain, "service": service, **fields}
+        await self._socket.send_json(message)
+        answer = await self._socket.receive_json()  # fails if the home has closed the connection
+        assert answer["id"] == message["id"]
+        return answer
+
+
+async def connect(session: aiohttp.ClientSession, home: SimulatedHome) -> Client:
+    socket = await session.ws_connect(f"{home.url}/api/websocket")
+    await socket.receive_json()
+    await socket.send_json({"type": "auth", "access_token": home.token})
+    await socket.receive_json()
+    return Client(socket)
+
+
+@pytest.fixture
+async def home() -> AsyncIterator[SimulatedHome]:
+    async with SimulatedHome(speed=0) as home:
+        yield home
+
+
+@pytest.fixture
+async def client(home: SimulatedHome) -> AsyncIterator[Client]:
+    async with aiohttp.ClientSession() as session:
+        yield await connect(session, home)
+
+
+@pytest.mark.parametrize(("domain", "service"), CALLS, ids=[f"{domain}.{service}" for domain, service in CALLS])
+async def test_service_answers_whatever_attributes_an_entity_has(
+    home: SimulatedHome, client: Client, domain: str, service: str
+) -> None:
+    odd_attributes: list[dict[str, Any]] = [{}, *({name: value} for name in NAMES for value in ODD)]
+    odd_attributes += [dict.fromkeys(NAMES, value) for value in ODD]
+    entity_id = f"{'light' if domain == 'homeassistant' else domain}.odd"
+    targeted = SERVICES[domain][service].targeted
+    fields: dict[str, Any] = {"service_data": dict(DATA.get(service, {}))}
+    if targeted or domain == "homeassistant":
+        fields["target"] = {"entity_id": [entity_id]}
+    if SERVICES[domain][service].response == "only":
+        fields["return_response"] = True
+    for attributes, state in itertools.product(odd_attributes, ("off", "on", "strange")):
+        home.core.set(entity_id, state, attributes)
+        answer = await client.call(domain, service, **fields)
+        assert answer["success"] or answer["error"]["code"] == "service_validation_error", (attributes, answer)
+
+
+async def test_light_without_attributes_is_switched(home: SimulatedHome, client: Client) -> None:
+    home.core.set("light.lamp", "off")
+    assert (await client.call("light", "turn_on", target={"entity_id": "light.lamp"}))["success"]
+    assert home.core.states["light.lamp"]["state"] == "on"
+    assert home.core.states["light.lamp"]["attributes"]["brightness"] == 255
+    assert (await client.call("light", "toggle", target={"entity_id": "light.lamp"}))["success"]
+    assert home.core.states["light.lamp"]["state"] == "off"
+
+
+async def test_unavailable_entity_ignores_services(home: SimulatedHome, client: Client) -> None:
+    home.core.change("light.hall", "unavailable")
+    assert (await client.call("light", "turn_on", target={"entity_id": "light.hall"}))["success"]
+    assert home.core.states["light.hall"]["state"] == "unavailable"
+    home.core.change("light.hall", "off")
+    assert (await client.call("light", "turn_on", target={"entity_id": "light.hall"}))["success"]
+    assert home.core.states["light.hall"]["state"] == "on"
+
+
+@pytest.mark.parametrize("field", ["brightness", "brightness_pct", "transition"])
+async def test_number_that_overflows_does_not_close_the_connection(client: Client, field: str) -> None:
+    answer = await client.call("light", "turn_on", target={"entity_id": "light.hall"}, service_data={field: 10**400})
+    assert answer["success"] or answer["error"]["code"] == "invalid_format"
+    assert (await client.call("light", "turn_on", target={"entity_id": "light.hall"}))["success"]
+
+
+async def test_failing_service_of_the_home_is_an_unknown_error_and_the_connection_stays_open(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(_: EntityCall) -> None:
+        raise KeyError("brightness")
+
+    table = {"light": {"fail": SimulatedService(fail), "turn_off": SERVICES["light"]["turn_off"]}}
+    async with (
+        SimulatedHome(speed=0, make_services=lambda core: ServiceRegistry(core, table)) as home,
+        aiohttp.ClientSession() as session,
+    ):
+        client = await connect(session, home)
+        answer = await client.call("light", "fail", target={"entity_id": "light.hall"})
+        assert answer["error"] == {"code": "unknown_error", "message": "Unknown error"}
+        assert (await client.call("light", "turn_off", target={"entity_id": "light.hall"}))["success"]
+    assert "Command failed; the connection stays open" in caplog.text
+
+
+@pytest.mark.parametrize("write", ["write", "remove", "replace"])
+def test_activity_goes_on_when_clients_overwrite_or_remove_all_states(write: str) -> None:
+    core = HomeCore(Random(0))
+    add_entities(core)
+    activity = HomeActivity(core, Random(1), speed=60)
+    now, changes = 0.0, 0
+
+    def count(_: object) -> None:
+        nonlocal changes
+        changes += 1
+
+    while now < 7_200:
+        for entity_id in list(core.entities):
+            if write == "remove":
+                core.remove_state(entity_id)
+            elif write == "write":
+                core.write_state(entity_id, "strange")
+            elif entity_id != "sensor.outdoor_temperature":
+                core.set(entity_id, "strange", dict.fromkeys(NAMES, "x"))
+        stop = core.listen("state_changed", count)
+        now = activity.step()
+        stop()
+    assert changes > 50
