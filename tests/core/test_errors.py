@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from hassette_core.errors import UnknownEntityError, describe_error
+from hassette_core.errors import MAX_DESCRIPTION, UnknownEntityError, describe_error
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,13 @@ from hassette_core.errors import UnknownEntityError, describe_error
 def test_error_is_described_in_one_line(error: Exception, with_type: str, without_type: str) -> None:
     assert describe_error(error) == with_type
     assert describe_error(error, with_type=False) == without_type
+
+
+def test_long_message_is_described_in_one_line_that_ends_at_a_space() -> None:
+    text = describe_error(ValueError("secret " * 10_000_000))
+    assert text.endswith("secret secret…")
+    assert len(text) <= MAX_DESCRIPTION + 20
+    assert describe_error(ValueError("x" * 10_000_000)) == "ValueError: …"
 
 
 def test_unknown_entity_is_a_key_error_with_a_readable_message() -> None:

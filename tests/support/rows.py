@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from hassette_store.ids import first_id_at
-from hassette_store.rows import RegistrationRow, TriggerRow
+from hassette_store.rows import FrameRow, RegistrationRow, TriggerRow
 
 T0_US = 1_790_000_000_000_000
 """The time at which tests start: a Monday in September 2026, 15:06:40 UTC."""
@@ -77,6 +77,9 @@ class Failure(NamedTuple):
     type: str = "ZeroDivisionError"
     message: str = "division by zero"
     frames: tuple[Frame, ...] = (Frame("/config/apps/hall.py", 12, "Hall.on_motion"),)
+
+    def code_of(self, frame: FrameRow) -> str:
+        return frame.code if isinstance(frame, Frame) else ""
 
     @property
     def traceback(self) -> str:

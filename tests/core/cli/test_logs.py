@@ -3,6 +3,7 @@
 import io
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -94,3 +95,13 @@ def test_traceback_follows_its_line(out: Out) -> None:
     first, *rest = out.ours.getvalue().splitlines()
     assert first.endswith("link.test  odd")
     assert rest[-1] == "KeyError: 'hall'"
+
+
+def test_traceback_of_a_long_source_line_is_logged_within_bounds(out: Out, tmp_path: Path) -> None:
+    file = tmp_path / "one_line.py"
+    file.write_text(f"1 / 0; table = '{'x' * 2_700_000}'\n")
+    with pytest.raises(ZeroDivisionError) as caught:
+        exec(compile(file.read_text(), str(file), "exec"), {})
+    out.logger.error("it failed", exc_info=caught.value)
+    assert "    1 / 0; table = 'xxx" in out.ours.getvalue()
+    assert len(out.text) < 10_000

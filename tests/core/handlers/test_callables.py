@@ -1,7 +1,9 @@
 """Inspection of callables at registration."""
 
 import functools
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hassette_core.handlers import inspect_callable
 from hassette_executor import Status
 from support.home import Home
 from support.records import nothing
+from support.waiting import patience
 
 
 def steps(*rest: object) -> Iterator[int]:
@@ -108,3 +111,29 @@ def test_snippet_of_a_method_is_dedented() -> None:
     source = inspect_callable("handler", Reminder().on_door).source
     assert source is not None
     assert source.snippet == "async def on_door(self) -> None:\n    if self:\n        await nothing()"
+
+
+def function_of(file: Path, source: str) -> Callable[[], None]:
+    """Return the function ``run`` of a source file with this text."""
+    file.write_text(source)
+    space: dict[str, Any] = {"__name__": "app"}
+    exec(compile(source, str(file), "exec"), space)
+    return space["run"]
+
+
+def test_handler_in_a_line_of_megabytes_is_inspected_at_once(tmp_path: Path) -> None:
+    """Python's tokenizer needs 15 s for such a line, and would block the event loop."""
+    run = function_of(tmp_path / "one.py", f"def run(): pass; table = [{'1,' * 1_350_000}]\n")
+    began = time.monotonic()
+    source = inspect_callable("handler", run).source
+    assert time.monotonic() - began < patience(5)
+    assert source is not None
+    assert source.snippet.startswith("def run(): pass; table = [1,1,")
+    assert len(source.snippet) <= 600
+
+
+@pytest.mark.parametrize("body", ["    x = (\n" + "        1 +\n" * 20 + "    1)\n", "    x = 1\n" * 20, "    pass\n"])
+def test_snippet_consists_of_the_first_lines_of_the_handler(tmp_path: Path, body: str) -> None:
+    source = inspect_callable("handler", function_of(tmp_path / "app.py", f"def run():\n{body}\n\nother = 1\n")).source
+    assert source is not None
+    assert source.snippet.splitlines() == ["def run():", *body.splitlines()[:7]]

@@ -234,6 +234,10 @@ class RefusedError(CoreError):
         self.message = message
 
 
+MAX_DESCRIPTION = 2_000
+"""Maximum number of characters of an error's message in `describe_error`."""
+
+
 def describe_error(error: BaseException, *, with_type: bool = True) -> str:
     """Return an error in one line.
 
@@ -260,12 +264,25 @@ def where_raised(error: BaseException) -> str:
 
     Empty if the exception has no traceback.
     """
-    frames = traceback.extract_tb(error.__traceback__)
-    return f" (line {frames[-1].lineno} of {frames[-1].filename})" if frames else ""
+    text = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):  # extract_tb would read the source code of each frame
+        text = f" (line {line} of {frame.f_code.co_filename})"
+    return text
 
 
 def _message_of(error: BaseException) -> str:
     try:
-        return " ".join(str(error).split())
+        return _in_one_line(str(error))
     except BaseException as broken:  # noqa: BLE001  __str__ may be code of an app, which may even call sys.exit()
         return f"<the message could not be read: {type(broken).__name__}>"
+
+
+def _in_one_line(message: str) -> str:
+    """Return a message in one line of at most `MAX_DESCRIPTION` characters. A longer message ends at a space.
+
+    The reason is that half of a secret would not be masked later.
+    """
+    line = " ".join(message[: 2 * MAX_DESCRIPTION].split())
+    if len(line) <= MAX_DESCRIPTION and len(message) <= 2 * MAX_DESCRIPTION:
+        return line
+    return f"{line[:MAX_DESCRIPTION].rpartition(' ')[0]}…"

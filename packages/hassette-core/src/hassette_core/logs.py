@@ -5,6 +5,7 @@ import sys
 from typing import TextIO
 
 from hassette_core.redaction import Redaction
+from hassette_executor import format_exception
 
 _NO_FACTS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message", "problem"}
 _CHATTY = ("aiohttp", "aiosqlite", "alembic", "uvicorn")
@@ -38,8 +39,8 @@ class FactsFormatter(logging.Formatter):
         if problem := vars(record).get("problem"):
             message = f"{message}: {problem}"  # the problem is a sentence, so it reads best after the message
         lines = ["  ".join((f"{self.formatTime(record, self.datefmt)} {level}", where, message, *facts))]
-        if record.exc_info and not record.exc_text:
-            record.exc_text = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
+            record.exc_text = format_exception(record.exc_info[1], self._redact).rstrip("\n")
         lines += [text for text in (record.exc_text, record.stack_info) if text]
         return self._redact("\n".join(lines))
 

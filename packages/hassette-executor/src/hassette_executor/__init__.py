@@ -26,7 +26,7 @@ from hassette_executor.errors import (
 )
 from hassette_executor.executor import CommandExecutor
 from hassette_executor.records.batches import Batch, LifecycleEvent, Loss, ShedSummary, SkipCount
-from hassette_executor.records.failures import Failure, Frame
+from hassette_executor.records.failures import Failure, Frame, format_exception
 from hassette_executor.records.registrations import (
     JobRegistration,
     ListenerRegistration,
@@ -96,5 +96,6 @@ __all__ = [
     "Status",
     "SubscriberTooSlowError",
     "__version__",
+    "format_exception",
     "record_service_call",
 ]

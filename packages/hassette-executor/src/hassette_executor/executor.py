@@ -16,10 +16,11 @@ from hassette_executor.delivery.dispatcher import Accounting, RecordDispatcher
 from hassette_executor.delivery.sinks import NullSink, RecordSink
 from hassette_executor.errors import ExecutionTimeoutError, ExecutorStoppedError
 from hassette_executor.records.batches import LifecycleEvent
-from hassette_executor.records.failures import Failure, leave_out_frames_of, take_failure
+from hassette_executor.records.failures import MAX_MESSAGE, Failure, leave_out_frames_of, take_failure
 from hassette_executor.records.ids import hour_of, id_at
 from hassette_executor.records.registrations import Registration
 from hassette_executor.records.runs import Record, RunningExecution, Status
+from hassette_executor.records.texts import redact_and_cut
 from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.running.classification import classify, replaces_cancellation
 from hassette_executor.running.error_hooks import ErrorContext, ErrorHook, ErrorHooks
@@ -303,13 +304,9 @@ class CommandExecutor:
         # The frames of the CancelledError show where the run was stopped. If the run replaced the CancelledError by
         # another exception, that exception is recorded as the cause.
         taken = take_failure(outcome.kind, raised, redact=self._scope.redact) if raised is not None else None
-        failure = Failure(
-            outcome.kind,
-            "TimeoutError",
-            text,
-            taken.frames if taken else (),
-            taken if taken and not isinstance(raised, asyncio.CancelledError) else None,
-        )
+        frames = taken.frames if taken else ()
+        cause = taken if taken and not isinstance(raised, asyncio.CancelledError) else None
+        failure = Failure(outcome.kind, "TimeoutError", text, frames, cause, redact=self._scope.redact)
         return outcome.status, failure, outcome.reraise
 
     def _run_error_hooks(
@@ -356,7 +353,7 @@ class CommandExecutor:
 
     def report(self, kind: str, subject: str, detail: str = "") -> None:
         """Announce an event of the framework itself. The arguments are fields of `LifecycleEvent`."""
-        at_us, text = self._clock.wall_ns() // 1000, self._scope.redact(detail)
+        at_us, text = self._clock.wall_ns() // 1000, redact_and_cut(detail, MAX_MESSAGE, self._scope.redact)
 
         def announce() -> None:
             # On the event loop, because only code there may assign ids.

@@ -94,11 +94,7 @@ TriggerRow = EventTriggerRow | DueTriggerRow
 
 
 class FrameRow(Protocol):
-    """One frame of a traceback.
-
-    Attributes:
-        code: The line of source code, without its indentation; empty if it cannot be read.
-    """
+    """One frame of a traceback."""
 
     @property
     def file(self) -> str: ...
@@ -106,8 +102,6 @@ class FrameRow(Protocol):
     def line(self) -> int: ...
     @property
     def function(self) -> str: ...
-    @property
-    def code(self) -> str: ...
 
 
 class FailureRow(Protocol):
@@ -118,6 +112,7 @@ class FailureRow(Protocol):
 
     Attributes:
         frames: Frames of the traceback, innermost last.
+        code_of: Returns the line of source code of a frame, without its indentation; empty if it cannot be read.
     """
 
     @property
@@ -130,6 +125,7 @@ class FailureRow(Protocol):
     def frames(self) -> Sequence[FrameRow]: ...
     @property
     def traceback(self) -> str: ...
+    def code_of(self, frame: FrameRow) -> str: ...
 
 
 class LogLineRow(Protocol):

@@ -4,7 +4,8 @@ import functools
 import inspect
 import linecache
 import textwrap
-from collections.abc import Callable
+import tokenize
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from hassette_core.errors import RegistrationError
@@ -120,7 +121,18 @@ def _locate(function: Any) -> SourceLocation | None:
     code = getattr(function, "__code__", None)
     if code is None:  # a builtin, or a function in C
         return None
-    lines = linecache.getlines(code.co_filename)
-    block = inspect.getblock(lines[code.co_firstlineno - 1 :]) if lines else []
-    snippet = textwrap.dedent("".join(block[:SNIPPET_LINES])).rstrip()[:SNIPPET_CHARS]
-    return SourceLocation(file=code.co_filename, line=code.co_firstlineno, snippet=snippet)
+    first = code.co_firstlineno
+    lines = linecache.getlines(code.co_filename)[first - 1 : first - 1 + SNIPPET_LINES]
+    snippet = textwrap.dedent("".join(_first_block(lines))).rstrip()[:SNIPPET_CHARS]
+    return SourceLocation(file=code.co_filename, line=first, snippet=snippet)
+
+
+def _first_block(lines: Sequence[str]) -> Sequence[str]:
+    """Return the lines of the function that starts at the first line."""
+    if any(len(line) > SNIPPET_CHARS for line in lines):
+        # Python's tokenizer needs 15 s for a line of 3 MB, and this function runs on the event loop.
+        return [line[:SNIPPET_CHARS] for line in lines[:1]]
+    try:
+        return inspect.getblock(lines)
+    except (tokenize.TokenError, SyntaxError):
+        return lines  # the function has more lines, and the last of these lines is in the middle of a statement

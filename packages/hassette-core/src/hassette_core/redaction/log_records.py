@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hassette_core.redaction.texts import Redaction
+from hassette_executor import format_exception
 
 
 @contextmanager
@@ -19,7 +20,6 @@ def redacted_logging(redact: Redaction) -> Generator[None]:
         yield
         return
     make_record = logging.getLogRecordFactory()
-    format_traceback = logging.Formatter().formatException
 
     def make_redacted(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make_record(*args, **kwargs)
@@ -29,10 +29,9 @@ def redacted_logging(redact: Redaction) -> Generator[None]:
             return record  # a wrong format string: the handler reports it
         if (clean := redact(text)) != text:
             record.msg, record.args = clean, None
-        if record.exc_info and record.exc_info[0] is not None:
-            text = format_traceback(record.exc_info)
-            if (clean := redact(text)) != text:
-                record.exc_text = clean  # formatters use this text in place of the exception
+        if record.exc_info and record.exc_info[1] is not None:
+            # Formatters use this text in place of the exception.
+            record.exc_text = format_exception(record.exc_info[1], redact).rstrip("\n")
         return record
 
     logging.setLogRecordFactory(make_redacted)

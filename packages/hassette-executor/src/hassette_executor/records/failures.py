@@ -5,10 +5,13 @@ microsecond. An exception object also keeps the local variables of its frames al
 plain facts, and its property `traceback` formats them later, for example in the thread of a sink.
 """
 
-import linecache
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from types import CodeType, TracebackType
 from typing import NamedTuple, cast
+
+from hassette_executor.records.texts import LONGEST_SECRET, cut, redact_and_cut
+from hassette_executor.records.tracebacks import CodePlace, SourceFiles, render
 
 MAX_FRAMES = 32
 """Maximum number of frames of an exception: half of them from the outer end, half from the inner end."""
@@ -18,6 +21,12 @@ MAX_GROUP = 8
 """Maximum number of exceptions of an exception group."""
 MAX_MESSAGE = 2_000
 """Maximum number of characters of an exception's message and notes."""
+MAX_NOTES = 64
+"""Maximum number of notes of an exception."""
+MAX_NAME = 300
+"""Maximum number of characters of the name of an exception class or a function."""
+MAX_PATH = 4_096
+"""Maximum number of characters of the name of a file."""
 _GROUP_DEPTH = MAX_CHAIN // 2
 """Each level of nested exception groups counts as this many of the `MAX_CHAIN` causes. So `MAX_CHAIN` also limits the
 depth of nested groups."""
@@ -29,11 +38,6 @@ class Frame(NamedTuple):
     file: str
     line: int
     function: str
-
-    @property
-    def code(self) -> str:
-        """The line of source code, without its indentation; empty if it cannot be read. Reads the file on each call."""
-        return _source_line(self, set())
 
 
 class Failure(NamedTuple):
@@ -48,6 +52,7 @@ class Failure(NamedTuple):
         cause: The cause or context of the exception, if any.
         explicit_cause: Whether `cause` was set by ``raise … from …``.
         group: The first `MAX_GROUP` exceptions of an exception group, such as the failures of an ``asyncio.TaskGroup``.
+        redact: Masks secrets in the lines of source code of the traceback.
     """
 
     kind: str
@@ -57,11 +62,19 @@ class Failure(NamedTuple):
     cause: "Failure | None" = None
     explicit_cause: bool = False
     group: "tuple[Failure, ...]" = ()
+    redact: Callable[[str], str] = str
 
     @property
     def traceback(self) -> str:
-        """The traceback as Python prints it, without carets; empty if no frames were kept."""
-        return "".join(_render(self, set())) if self.frames else ""
+        """The traceback as Python prints it, without carets and within bounds; empty if no frames were kept."""
+        return render(self) if self.frames else ""
+
+    def code_of(self, frame: CodePlace) -> str:
+        """Return the line of source code of a frame, within bounds and without its indentation. Reads the file.
+
+        The text is empty if the line cannot be read. Secrets are masked.
+        """
+        return SourceFiles(self.redact).line(frame)
 
 
 def take_failure(
@@ -101,12 +114,24 @@ def take_failure(
                 inner,
                 explicit and cause is not None,
                 group,
+                redact,
             )
         )
     except BaseException as broken:  # noqa: BLE001  Properties and metaclasses may be app code, which may raise any
         # exception, even SystemExit. The run has ended, and its record must not be lost.
         text = f"<the exception could not be read: {_read_qualname(type(broken))}>"
-        return Failure(kind, _best_name(error), text, _frames(_read_traceback(error)) if with_frames else ())
+        frames = _frames(_read_traceback(error)) if with_frames else ()
+        return Failure(kind, _best_name(error), text, frames, redact=redact)
+
+
+def format_exception(error: BaseException, redact: Callable[[str], str] = str) -> str:
+    """Return the traceback of an exception, within the bounds of `Failure.traceback`, for a log. Never raises.
+
+    Args:
+        error: The exception.
+        redact: Masks secrets.
+    """
+    return render(take_failure("exception", error, redact=redact))
 
 
 def _group(kind: str, error: BaseException, depth: int, redact: Callable[[str], str]) -> tuple[Failure, ...]:
@@ -117,7 +142,8 @@ def _group(kind: str, error: BaseException, depth: int, redact: Callable[[str], 
 
 
 def _type_name(cls: type[BaseException]) -> str:
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    return name if len(name) <= MAX_NAME else cut(name, MAX_NAME)
 
 
 # Read the built-in attributes directly: a class or metaclass may override them with code that raises.
@@ -131,18 +157,30 @@ def _best_name(error: BaseException) -> str:
     try:
         return _type_name(type(error))
     except BaseException:  # noqa: BLE001  The class may override its name with code that raises.
-        return _read_qualname(type(error))
+        return cut(_read_qualname(type(error)), MAX_NAME)
 
 
 def _message(error: BaseException, redact: Callable[[str], str]) -> str:
     try:
         text = str(error)
         if notes := getattr(error, "__notes__", None):
-            text = "\n".join((text, *map(str, notes)))
-        text = redact(text)
+            text = "\n".join(_within(MAX_MESSAGE + 2 * LONGEST_SECRET, text, notes))
+        if len(text) <= MAX_MESSAGE and len(clean := redact(text)) <= MAX_MESSAGE:
+            return clean  # the usual case, without another call
+        return redact_and_cut(text, MAX_MESSAGE, redact)
     except BaseException as broken:  # noqa: BLE001  The run must be recorded even if __str__ fails.
-        text = f"<the message could not be read: {_read_qualname(type(broken))}>"
-    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
+        return f"<the message could not be read: {_read_qualname(type(broken))}>"
+
+
+def _within(limit: int, text: str, notes: Iterable[object]) -> Iterator[str]:
+    """Yield the text and the notes, up to the note that exceeds the limit. A later note would be cut off."""
+    yield text
+    length = len(text)
+    for note in islice(notes, MAX_NOTES):
+        if length > limit:
+            return
+        yield (line := str(note))
+        length += len(line)
 
 
 class FrameCache:
@@ -182,7 +220,9 @@ class FrameCache:
     def _add(self, place: tuple[int, int], code: CodeType, line: int) -> tuple[CodeType, Frame | None]:
         if len(self._places) >= self._limit:
             self._places.clear()
-        frame = None if code.co_filename in _OWN_FILES else Frame(code.co_filename, line, code.co_qualname)
+        frame = None
+        if code.co_filename not in _OWN_FILES:
+            frame = Frame(cut(code.co_filename, MAX_PATH), line, cut(code.co_qualname, MAX_NAME))
         self._places[place] = added = (code, frame)
         return added
 
@@ -194,35 +234,3 @@ _frames = FrameCache().frames_of
 def leave_out_frames_of(file: str) -> None:
     """Exclude the frames of one of the executor's modules from all tracebacks. Every traceback would contain them."""
     _OWN_FILES.add(file)
-
-
-def _render(failure: Failure, checked_files: set[str]) -> list[str]:
-    lines: list[str] = []
-    if failure.cause is not None:
-        lines += _render(failure.cause, checked_files)
-        lines.append(
-            "\nThe above exception was the direct cause of the following exception:\n\n"
-            if failure.explicit_cause
-            else "\nDuring handling of the above exception, another exception occurred:\n\n"
-        )
-    if failure.frames:
-        lines.append("Traceback (most recent call last):\n")
-    for frame in failure.frames:
-        lines.append(f'  File "{frame.file}", line {frame.line}, in {frame.function}\n')
-        if source := _source_line(frame, checked_files):
-            lines.append(f"    {source}\n")
-    lines.append(f"{failure.type}: {failure.message}\n" if failure.message else f"{failure.type}\n")
-    for number, inner in enumerate(failure.group, 1):
-        lines.append(f"  +---------------- {number} ----------------\n")
-        lines += [f"  | {line}\n" for line in "".join(_render(inner, checked_files)).splitlines()]
-    return lines
-
-
-def _source_line(frame: Frame, checked_files: set[str]) -> str:
-    try:
-        if frame.file not in checked_files:
-            checked_files.add(frame.file)
-            linecache.checkcache(frame.file)  # the file may have been edited since it was cached
-        return linecache.getline(frame.file, frame.line).strip()
-    except KeyError:
-        return ""  # linecache is not thread-safe: another thread may have removed the file from its cache

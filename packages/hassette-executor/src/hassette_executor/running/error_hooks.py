@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 import logging
-import traceback
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from functools import partial
 from typing import TypeVar, cast
 
 from hassette_executor.commands import Command
-from hassette_executor.records.failures import take_failure
+from hassette_executor.records.failures import format_exception, take_failure
 from hassette_executor.records.registrations import Registration
 from hassette_executor.records.runs import Record
 from hassette_executor.repeated_log import RepeatedLog
@@ -38,8 +37,9 @@ class ErrorContext:
 
     @property
     def traceback(self) -> str:
-        """The traceback of the exception, formatted when the property is read."""
-        return "".join(traceback.format_exception(self.exception))
+        """The traceback of the exception, formatted within bounds when the property is read. Secrets are masked."""
+        failure = self.record.failure
+        return format_exception(self.exception, failure.redact if failure is not None else str)
 
 
 ErrorHook = Callable[[ErrorContext], Awaitable[None] | None]

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 
 from hassette_executor.commands import Command
 from hassette_executor.records.runs import LogLine, ServiceCall
+from hassette_executor.records.texts import redact_and_cut
 from hassette_executor.running.effects import GatheredEffects, LateEffects
 from hassette_executor.settings import ExecutorSettings
 
@@ -17,7 +18,7 @@ LONGEST_S = 1e9
 """Longest deadline in seconds, about thirty years. A longer deadline counts as this one, because ``inf`` seconds cannot
 be converted to nanoseconds."""
 MAX_LINE = 2_000
-"""Characters kept of one log line."""
+"""Characters kept of one log line, and of each text of a service call."""
 
 
 class ExecutionScope:
@@ -118,8 +119,11 @@ def record_service_call(call: ServiceCall) -> None:
     """
     if (execution := current_execution()) is not None:
         redact = execution.scope.redact
-        error = None if call.error is None else redact(call.error)
-        call = call._replace(target=redact(call.target), data=redact(call.data), error=error)
+        call = call._replace(
+            target=redact_and_cut(call.target, MAX_LINE, redact),
+            data=redact_and_cut(call.data, MAX_LINE, redact),
+            error=None if call.error is None else redact_and_cut(call.error, MAX_LINE, redact),
+        )
         execution.scope.effects_of(execution).add_call(call)
 
 
@@ -151,8 +155,6 @@ class ExecutionLogHandler(logging.Handler):
         except Exception:  # noqa: BLE001  handleError reports a wrong format string or a failing __str__
             self.handleError(record)
             return
-        message = self._scope.redact(message)  # before truncating, because half of a secret would not be recognised
-        if len(message) > MAX_LINE:
-            message = message[: MAX_LINE - 1] + "…"
+        message = redact_and_cut(message, MAX_LINE, self._scope.redact)
         line = LogLine(int(record.created * 1_000_000), record.levelno, record.name, message)
         self._scope.effects_of(execution).add_line(line)

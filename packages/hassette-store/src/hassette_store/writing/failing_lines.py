@@ -20,5 +20,5 @@ class FailingLines:
             return _NONE
         key = (frame.file, frame.line, frame.function)
         if (line := self._known.get(key)) is None:
-            line = self._known[key] = (*key, frame.code)
+            line = self._known[key] = (*key, failure.code_of(frame))
         return line
