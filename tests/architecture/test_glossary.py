@@ -19,8 +19,8 @@ REPLACED = {
 ORDINARY = {
     *("access", "activity", "address", "application", "async", "attempts", "backoff", "backups", "cache"),
     *("callables", "charts", "check", "cli", "climate", "config", "configuration", "copy", "counter", "creation"),
-    *("encoding", "env", "environment", "examples", "follow", "formatting", "header", "init", "initial"),
-    *("inspection", "json", "lazy", "leaves", "load", "loading", "login", "main", "measures", "menu", "model"),
+    *("encoding", "env", "environment", "examples", "follow", "formats", "formatting", "header", "init", "initial"),
+    *("inspection", "json", "lazy", "load", "loading", "login", "main", "measures", "menu", "model"),
     *("otel", "otlp", "overview", "owned", "pace", "paging", "parsing", "planned", "preparation", "problems"),
     *("reader", "references", "render", "rendering", "rest", "scripts", "simulation", "spans", "startup"),
     *("statements", "static", "stream", "tasks", "templates", "terminal", "texts", "threads", "totals", "upgrade"),

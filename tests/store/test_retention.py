@@ -209,7 +209,7 @@ async def test_session_is_kept_as_long_as_its_events(
     await store.start()
     spoil(f"INSERT INTO lifecycle_events VALUES ({first_id_at(clock.us)}, 1, {clock.us}, 'app_started', 'x', '')")
     await whole_pass(store, clock)
-    assert [row["id"] for row in read.rows("SELECT id FROM sessions")] == [1, 3]
+    assert [row["id"] for row in read.rows("SELECT id FROM sessions ORDER BY id")] == [1, 3]
 
 
 async def test_sessions_registrations_and_error_groups_are_kept_while_runs_refer_to_them(
@@ -237,7 +237,7 @@ async def test_sessions_registrations_and_error_groups_are_kept_while_runs_refer
     db.close()
     clock.advance(500 * DAY_S)
     await whole_pass(store, clock)
-    assert [row["id"] for row in read.rows("SELECT id FROM sessions")] == [1, 3]
+    assert [row["id"] for row in read.rows("SELECT id FROM sessions ORDER BY id")] == [1, 3]
     assert [row["name"] for row in read.rows("SELECT name FROM listeners")] == ["kept"]
     assert [row["type"] for row in read.rows("SELECT type FROM error_groups")] == ["kept"]
     assert read.value("SELECT (SELECT count(*) FROM lifecycle_events) + (SELECT count(*) FROM losses)") == 0

@@ -1,17 +1,10 @@
-"""Repair of the SQLite header: one wrong byte among its 100 bytes can make SQLite reject the whole file.
+"""Damage in the SQLite header: one wrong byte among its 100 bytes can make SQLite reject the whole file.
 
-The bytes that SQLite checks first have constant values or follow from the file size, so they can be repaired
-(https://sqlite.org/fileformat.html, section 1.3).
+The bytes that SQLite checks first have constant values (https://sqlite.org/fileformat.html, section 1.3).
 """
 
-import shutil
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
-
-from hassette_store.file.location import make_empty
-from hassette_store.file.side_files import remove, with_suffix
 
 HEADER_BYTES: Final = 100
 MAGIC: Final = b"SQLite format 3\0"
@@ -56,65 +49,6 @@ def missing_bytes(path: Path, header: bytes) -> int:
         # The last program that wrote to the file used an old SQLite, which does not update the number of pages.
         return 0
     return pages * page_bytes - path.stat().st_size
-
-
-def repaired(header: bytes, size: int) -> bytes:
-    """Return the header with the correct value in each byte for which that value is known.
-
-    Args:
-        header: The first 100 bytes.
-        size: Size of the file in bytes.
-    """
-    sound = _with_constants(header)
-    pages = size // _PAGE_BYTES
-    # If the number of pages in the header is too high, SQLite can still read the file. If the number is too low, SQLite
-    # ignores the pages after it.
-    if int.from_bytes(sound[28:32], "big") < pages:
-        sound[28:32] = pages.to_bytes(4, "big")
-    return bytes(sound)
-
-
-@contextmanager
-def with_sound_header(path: Path) -> Generator[Path]:
-    """Yield the path of the file. If its header needs repair, yield the path of a repaired copy instead.
-
-    The copy is removed at the end.
-
-    Raises:
-        OSError: The copy cannot be written.
-    """
-    try:
-        with path.open("rb") as file:
-            header = file.read(HEADER_BYTES)
-    except OSError:
-        # The disk fails. SQLite will report the same error.
-        yield path
-        return
-    sound = repaired(header, path.stat().st_size)
-    if sound == header:
-        yield path
-        return
-    copy = _repaired_copy(path)
-    remove_repaired_copy(path)
-    try:
-        make_empty(copy, like=path)
-        shutil.copyfile(path, copy)
-        with copy.open("r+b") as file:
-            file.write(sound)
-        with suppress(FileNotFoundError):
-            shutil.copyfile(with_suffix(path, "-wal"), with_suffix(copy, "-wal"))
-        yield copy
-    finally:
-        remove_repaired_copy(path)
-
-
-def remove_repaired_copy(path: Path) -> None:
-    """Remove the repaired copy of a file, which a crash may have left."""
-    remove(_repaired_copy(path))
-
-
-def _repaired_copy(path: Path) -> Path:
-    return with_suffix(path, ".repaired")
 
 
 def _with_constants(header: bytes) -> bytearray:

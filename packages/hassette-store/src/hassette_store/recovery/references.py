@@ -91,6 +91,32 @@ def put_placeholders(history: sqlite3.Connection) -> None:
     history.execute("COMMIT")
 
 
+def remove_copies(history: sqlite3.Connection, copied: set[str]) -> None:
+    """Remove rows that come from a copy of a page of another table with equal columns, as far as other rows show them.
+
+    Args:
+        history: A connection for writing to a database with the newest schema.
+        copied: Tables with equal pages.
+    """
+    for kind, other in (KINDS, KINDS[::-1]):
+        if {kind.registrations_table, other.registrations_table} <= copied:
+            # Ids are unique over both tables, and the runs show which of the rows is right.
+            history.execute(
+                f"DELETE FROM {kind.registrations_table} WHERE id IN (SELECT id FROM {other.registrations_table}) "
+                f"AND id NOT IN (SELECT {kind.registration_column} FROM {kind.runs_table})"
+            )
+    for period in ("hour", "day"):
+        latency, skips = (f"{table}_{'hourly' if period == 'hour' else 'daily'}" for table in ("latency", "skips"))
+        if {latency, skips} <= copied:
+            # An equal row in both tables is a reason if its number is that of a name.
+            columns = f"{period}, registration_id, %s, count"
+            history.execute(
+                f"DELETE FROM {latency} WHERE bucket IN (SELECT id FROM names) "
+                f"AND ({columns % 'bucket'}) IN (SELECT {columns % 'reason_id'} FROM {skips})"
+            )
+            history.execute(f"DELETE FROM {skips} WHERE reason_id NOT IN (SELECT id FROM names)")
+
+
 def _find_lost(history: sqlite3.Connection, existing: str, referring: Iterable[tuple[str, str]]) -> None:
     """Fill the table `lost` with each id that is in a referring column, but not in the result of ``existing``."""
     history.execute("DELETE FROM lost")

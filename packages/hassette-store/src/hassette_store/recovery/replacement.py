@@ -15,7 +15,6 @@ from hassette_store.file.creation import create
 from hassette_store.file.location import make_empty
 from hassette_store.file.presence import exists, size_of, with_prefix
 from hassette_store.file.side_files import SIDE_FILES, free_path, move, new_file_path, partial_path, remove, with_suffix
-from hassette_store.recovery.header import remove_repaired_copy
 from hassette_store.recovery.salvage import salvage
 
 logger = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ def recover(path: Path, damage: str, *, stamp: str, limit_s: float) -> str:
     try:
         make_empty(new, like=path)
         create(new)
-        rows, unread = salvage(path, new, limit_s)
+        rows, incomplete = salvage(path, new, limit_s)
     except BaseException:
         # On a full disk, the incomplete file may occupy all the remaining space.
         remove(new)
@@ -50,10 +49,10 @@ def recover(path: Path, damage: str, *, stamp: str, limit_s: float) -> str:
     new.replace(path)
     logger.error(
         "Database was damaged; the file was moved aside, and its readable rows were copied into a new file",
-        extra={"path": str(path), "aside": str(aside), "damage": damage, "rows": rows, "unread": unread},
+        extra={"path": str(path), "aside": str(aside), "damage": damage, "rows": rows, "incomplete": incomplete},
     )
-    incomplete = f"; tables that could not be read completely: {', '.join(unread)}" if unread else ""
-    return f"{path.name} was damaged ({damage}) and is kept as {aside.name}; {rows} rows were copied{incomplete}."
+    unread = f"; tables that could not be read completely: {', '.join(incomplete)}" if incomplete else ""
+    return f"{path.name} was damaged ({damage}) and is kept as {aside.name}; {rows} rows were copied{unread}."
 
 
 def finish_interrupted(path: Path, stamp: str) -> None:
@@ -68,7 +67,6 @@ def finish_interrupted(path: Path, stamp: str) -> None:
     Raises:
         OSError: A file cannot be examined or moved. Nothing is lost, and the next start tries again.
     """
-    remove_repaired_copy(path)
     new = new_file_path(path)
     remove(partial_path(new))
     if exists(new) and not exists(path):

@@ -1,24 +1,28 @@
-"""Salvage of a damaged file: copy rows from both ends of each table, and then around the keys in leaf pages."""
+"""Salvage of a damaged file: copy all rows whose page can be read into a new file.
 
+The pages of the file and those of its write-ahead log are two sources, which are read separately. A log that belongs to
+another file, or a file that was replaced by an older copy, therefore hides no row. The new file contains the union.
+"""
+
+import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from hassette_store.file.connections import connect_read_only, connect_to_write, deadline
-from hassette_store.file.damage import SQLITE_ERRORS
+from hassette_store.file.connections import connect_to_write
 from hassette_store.kinds import KINDS
-from hassette_store.recovery.header import with_sound_header
-from hassette_store.recovery.leaves import key_in, leaves_of, row_count
-from hassette_store.recovery.references import put_placeholders
-from hassette_store.recovery.table_copy import TableCopy
+from hassette_store.recovery.cells import Row, TableFormat
+from hassette_store.recovery.formats import root_pages, table_formats
+from hassette_store.recovery.readings import FileReading, readings_of, rows_on, sort_pages
+from hassette_store.recovery.references import put_placeholders, remove_copies
+from hassette_store.recovery.union import NATURAL_KEYS, Union
 
 # If the time runs out, the last tables are not copied. So the most valuable tables come first: registrations, then
-# totals, then single runs.
-_TABLES: Final = (
-    "names",
-    *(kind.registrations_table for kind in KINDS),
-    "sessions",
+# totals, then single runs. All other tables follow.
+_FIRST_TABLES: Final = (
+    *(table for table in NATURAL_KEYS if table not in ("error_groups", "losses")),
     "statistics_daily",
     "statistics_hourly",
     "skips_daily",
@@ -32,78 +36,99 @@ _TABLES: Final = (
     "store_state",
     *(kind.runs_table for kind in reversed(KINDS)),
     "failures",
-    "service_calls",
-    "log_lines",
-    "dropped_effects",
 )
+_ROWS_PER_INSERT: Final = 5_000
+_ROWS_PER_COMMIT: Final = 100_000
 
 
 def salvage(damaged: Path, new: Path, limit_s: float) -> tuple[int, list[str]]:
-    """Copy each row that SQLite can read. Return the number of copied rows and the names of incomplete tables.
+    """Copy each readable row. Return the number of copied rows and the names of the tables with lost rows.
 
     If a copied row refers to a lost row, a placeholder replaces the lost row.
 
     Args:
-        damaged: The damaged file; it is only read.
+        damaged: The damaged file; it is only read. It may be missing if its log exists.
         new: An empty history.
         limit_s: Time limit in seconds, after which no more rows are copied.
 
     Raises:
         sqlite3.Error: The new file cannot be written.
-        OSError: The damaged file cannot be read at all, or there is no space for a copy with a repaired header.
+        OSError: The damaged file cannot be opened.
     """
-    with with_sound_header(damaged) as readable:
-        return _salvage(readable, new, limit_s)
-
-
-def _salvage(damaged: Path, new: Path, limit_s: float) -> tuple[int, list[str]]:
     ends = time.monotonic() + limit_s
-    try:
-        source = connect_read_only(damaged)
-    except SQLITE_ERRORS:
-        return 0, ["all of them"]
-    try:
-        # With this pragma, SQLite uses as much of a damaged schema as it can read. The pragma does not write to the
-        # file, which is open with mode=ro.
-        source.execute("PRAGMA writable_schema = ON")
-        source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-        page_bytes = int(source.execute("PRAGMA page_size").fetchone()[0])
-    except SQLITE_ERRORS:
-        source.close()
-        return 0, ["all of them"]
-    target = connect_to_write(new)
-    try:
-        tables = [TableCopy(source, target, name, ends) for name in _TABLES]
-        before = target.total_changes
-        with deadline(source, limit_s):
-            for table in tables:
-                target.execute("BEGIN")
-                table.read_from_both_ends()
-                target.execute("COMMIT")
-            # First read around the first key of each leaf page: this finds the rows between damaged pages. Then read
-            # around every key: this finds the readable rows in damaged pages.
-            for every_key in (False, True):
-                incomplete = [table for table in tables if table.unread_ranges]
-                if incomplete and time.monotonic() < ends:
-                    target.execute("BEGIN")
-                    _read_unread_ranges(incomplete, leaves_of(damaged, page_bytes), ends, every_key=every_key)
-                    target.execute("COMMIT")
-        rows = target.total_changes - before
+    with ExitStack() as files:
+        target = connect_to_write(new)
+        files.callback(target.close)
+        formats = table_formats(target)
+        order = [table for table in _FIRST_TABLES if table in formats]
+        order += [table for table in formats if table not in order]
+        copy = _Copy(target, formats, order, ends)
+        for reading in readings_of(damaged, formats, root_pages(target), files):
+            copy.add(reading)
+        remove_copies(target, copy.copied)
+        rows = sum(target.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in formats)
         put_placeholders(target)
-        return rows, [table.name for table in tables if table.unread_ranges or table.has_rejected_rows]
-    finally:
-        target.close()
-        source.close()
+        return rows, [table for table in order if table in copy.incomplete]
 
 
-def _read_unread_ranges(tables: list[TableCopy], leaves: Iterable[bytes], ends: float, *, every_key: bool) -> None:
-    for leaf in leaves:
-        if time.monotonic() > ends:
-            return
-        rows = row_count(leaf)
-        first = key_in(leaf, 0)
-        # Trying each key of each page would take longer than all other work, so skip pages whose keys are in no unread
-        # range.
-        for table in [one for one in tables if not every_key or one.has_unread_between(first, key_in(leaf, rows - 1))]:
-            for number in range(rows) if every_key else (0,):
-                table.read_around(key_in(leaf, number))
+class _Copy:
+    """Copy of the rows of several readings.
+
+    Attributes:
+        incomplete: Tables with lost rows.
+        copied: Tables with equal pages.
+    """
+
+    def __init__(
+        self, target: sqlite3.Connection, formats: Mapping[str, TableFormat], order: list[str], ends: float
+    ) -> None:
+        self._target = target
+        self._union = Union(target)
+        self._formats = formats
+        self._order = order
+        self._ends = ends
+        self._uncommitted = 0
+        self.incomplete: set[str] = set()
+        self.copied: set[str] = set()
+
+    def add(self, reading: FileReading) -> None:
+        """Copy the rows of one reading."""
+        sorted_pages = sort_pages(reading, self._formats, self._ends)
+        self.incomplete |= sorted_pages.incomplete
+        self.copied |= sorted_pages.copied
+        for table in self._order:
+            wanted = reading.pages_of_keys if table in NATURAL_KEYS else reading.pages_of_rows
+            numbers = [number for number in sorted_pages.numbers.get(table, ()) if wanted is None or number in wanted]
+            self._copy_table(reading, self._formats[table], numbers)
+        self._commit()
+
+    def _copy_table(self, reading: FileReading, table: TableFormat, numbers: Iterable[int]) -> None:
+        waiting: list[Row] = []
+        for number in numbers:
+            if time.monotonic() > self._ends:
+                self.incomplete.add(table.name)
+                break
+            found = rows_on(reading.pages, number, table)
+            if not found.is_complete and number not in reading.outdated:
+                self.incomplete.add(table.name)
+            waiting += found.rows
+            if len(waiting) >= _ROWS_PER_INSERT:
+                self._insert(reading, table, waiting)
+                waiting = []
+        self._insert(reading, table, waiting)
+
+    def _insert(self, reading: FileReading, table: TableFormat, rows: list[Row]) -> None:
+        if not self._target.in_transaction:
+            self._target.execute("BEGIN")
+        columns = [column.name for column in table.columns]
+        if self._union.add(reading.source, table.name, columns, rows):
+            self.incomplete.add(table.name)
+        self._uncommitted += len(rows)
+        if self._uncommitted > _ROWS_PER_COMMIT:
+            # One transaction for a large table would fill the write-ahead log with a second copy of it.
+            self._commit()
+
+    def _commit(self) -> None:
+        if self._target.in_transaction:
+            self._target.execute("COMMIT")
+        self._uncommitted = 0

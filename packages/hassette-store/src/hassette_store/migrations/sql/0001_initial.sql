@@ -410,3 +410,7 @@ FROM service_calls;
 CREATE VIEW run_log_lines (run_id, position, at_us, level, logger, message) AS
 SELECT run_id, position, at_us, level, (SELECT name FROM names WHERE names.id = logger_id), message
 FROM log_lines;
+
+-- Create SQLite's table of statistics now. Otherwise the first `PRAGMA optimize` would create it, and would move a part
+-- of the schema to the end of the file, which is the first part that a truncated file loses.
+ANALYZE;

@@ -1,0 +1,229 @@
+"""Readings of a damaged file: the file alone, and its write-ahead log over it; and the pages of each table in them."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from hassette_store.file.side_files import with_suffix
+from hassette_store.recovery.cells import PageRows, Row, TableFormat, rows_in
+from hassette_store.recovery.owners import Claim, claims_of
+from hassette_store.recovery.pages import PageSource, count_pages, frames_of
+from hassette_store.recovery.pointer_map import PageType, PointerMap
+from hassette_store.recovery.union import NATURAL_KEYS, RowSource
+from hassette_store.statuses import STATUS_NUMBERS
+
+# Hours and days since 1970 are far apart. Otherwise the tables of hours and of days have equal columns.
+_HIGHEST_DAY: Final = 100_000
+_STATUSES: Final = {(number, name) for name, number in STATUS_NUMBERS.items() if number}
+
+
+@dataclass(frozen=True, slots=True)
+class FileReading:
+    """One way to read the damaged file.
+
+    Attributes:
+        pages: The pages.
+        claims: The tables to which each page may belong.
+        source: The source of the rows.
+        pages_of_keys: The pages to read of tables with natural keys; None for all.
+        pages_of_rows: The pages to read of all other tables; None for all.
+        outdated: Pages that have a newer version in another reading. An unreadable one is no loss.
+    """
+
+    pages: PageSource
+    claims: Mapping[int, list[Claim]]
+    source: RowSource
+    pages_of_keys: frozenset[int] | None = None
+    pages_of_rows: frozenset[int] | None = None
+    outdated: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SortedPages:
+    """Pages by table.
+
+    Attributes:
+        numbers: The pages of each table, in ascending order.
+        incomplete: Tables with lost pages.
+        copied: Tables with equal pages, so that one page was overwritten with a copy of the other.
+    """
+
+    numbers: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    incomplete: set[str] = field(default_factory=set[str])
+    copied: set[str] = field(default_factory=set[str])
+
+
+def readings_of(
+    damaged: Path, formats: Mapping[str, TableFormat], roots: Mapping[str, int], files: ExitStack
+) -> list[FileReading]:
+    """Return the readings of a file, the newest first.
+
+    Args:
+        damaged: The file. It may be missing if its log exists.
+        formats: The tables to read.
+        roots: Root page of each table and index in a new file.
+        files: Closes the files at its end.
+
+    Raises:
+        OSError: A file cannot be opened.
+    """
+    file = _open(damaged, files)
+    alone = PageSource(file, None, count_pages(file) if file else 0)
+    claims = claims_of(alone, formats, roots)
+    log = _open(with_suffix(damaged, "-wal"), files)
+    positions, count = frames_of(log) if log else ({}, 0)
+    if log is None or not positions:
+        return [FileReading(alone, claims, RowSource(is_first=True))]
+    both = PageSource(file, (log, positions), count)
+    both_claims = claims_of(both, formats, roots)
+    in_log = frozenset(positions)
+    keys = set(_session_keys(alone, claims, claims, formats))
+    keys_in_log = set(_session_keys(both, both_claims, in_log, formats))
+    # Each batch of a session changes the page with its row, so the log of a file names a session of the file.
+    related = not keys or not keys_in_log or bool(keys & keys_in_log)
+    log_over_file = FileReading(
+        both,
+        _merged(both_claims, claims),
+        RowSource(is_first=related, is_related=related),
+        pages_of_keys=None if related else in_log,
+        pages_of_rows=in_log,
+    )
+    file_alone = FileReading(
+        alone,
+        _merged(claims, both_claims),
+        RowSource(is_first=not related, is_related=related),
+        outdated=in_log if related else frozenset(),
+    )
+    return [log_over_file, file_alone] if related else [file_alone, log_over_file]
+
+
+def _open(path: Path, files: ExitStack) -> BinaryIO | None:
+    try:
+        return files.enter_context(path.open("rb", buffering=0))
+    except FileNotFoundError:
+        return None
+
+
+def sort_pages(reading: FileReading, formats: Mapping[str, TableFormat], ends: float) -> SortedPages:
+    """Return the pages of each table, and the tables with lost pages.
+
+    Args:
+        reading: The reading.
+        formats: The tables.
+        ends: Value of `time.monotonic` at which to stop.
+    """
+    result = SortedPages()
+    pointers = PointerMap(reading.pages)
+    owners: dict[int, str] = {}
+    copies: defaultdict[int, list[int]] = defaultdict(list)
+    unreadable: dict[int, list[Claim]] = {}
+    for number, claims in sorted(reading.claims.items()):
+        if time.monotonic() > ends:
+            result.incomplete.update(formats)
+            break
+        page = reading.pages.read(number)
+        fitting = [claim for claim in claims if _may_be(page, formats.get(claim.table))]
+        if not fitting:
+            unreadable[number] = claims
+            continue
+        if (best := _best(reading.pages, number, fitting, formats)) is None:
+            continue
+        owners[number] = best.table
+        if any(page[3:5]):
+            copies[hash(page)].append(number)
+        elif pointers.entry(number)[0] == PageType.BELOW and number not in reading.outdated:
+            # Only a root page may be empty, so this one was overwritten with an empty one.
+            result.incomplete.update({best.table} & formats.keys())
+    for numbers in copies.values():
+        if len(numbers) > 1:
+            result.copied.update(_drop_copies(reading, numbers, owners, formats))
+    result.incomplete.update(result.copied)
+    interiors = pointers.interiors() if unreadable else set[int]()
+    for number, claims in unreadable.items():
+        if number not in reading.outdated:
+            tables = [formats[claim.table] for claim in claims if claim.table in formats and not claim.is_guess]
+            # An interior page contains no rows, except in a table without row ids.
+            result.incomplete.update(one.name for one in tables if number not in interiors or not one.has_row_ids)
+    for number, table in sorted(owners.items()):
+        if table in formats:
+            result.numbers.setdefault(table, []).append(number)
+    return result
+
+
+def rows_on(pages: PageSource, number: int, table: TableFormat) -> PageRows:
+    """Return the rows of a table on a page."""
+    found = rows_in(pages.read(number), table, pages.read)
+    rows = found.rows
+    unit = table.columns[0].name
+    if unit in ("hour", "day"):
+        rows = [row for row in rows if isinstance(row[0], int) and (row[0] > _HIGHEST_DAY) == (unit == "hour")]
+    elif table.name == "names" and set(rows) >= _STATUSES:
+        # A copy of the page with the statuses looks like names.
+        rows = []
+    return found if len(rows) == len(found.rows) else PageRows(rows, is_complete=False)
+
+
+def _session_keys(
+    pages: PageSource, claims: Mapping[int, list[Claim]], numbers: Iterable[int], formats: Mapping[str, TableFormat]
+) -> Iterator[Row]:
+    table = formats["sessions"]
+    columns = [column.name for column in table.columns]
+    positions = [columns.index(column) for column in NATURAL_KEYS["sessions"]]
+    for number in numbers:
+        if any(claim.table == "sessions" for claim in claims.get(number, ())):
+            yield from (tuple(row[at] for at in positions) for row in rows_on(pages, number, table).rows)
+
+
+def _merged(claims: Mapping[int, list[Claim]], others: Mapping[int, list[Claim]]) -> dict[int, list[Claim]]:
+    """Return the claims of both readings, the more certain ones first.
+
+    During a checkpoint, some pages of the file are newer than others. Then only the log shows where they belong.
+    """
+    merged = {number: list(found) for number, found in claims.items()}
+    for number, found in others.items():
+        known = {claim.table for claim in merged.get(number, ())}
+        merged.setdefault(number, []).extend(claim for claim in found if claim.table not in known)
+    return merged
+
+
+def _may_be(page: bytes, table: TableFormat | None) -> bool:
+    # The rows of an index are not decoded, so each page that an index claims may be a part of it.
+    return table is None or page[0] in (table.leaf, table.interior)
+
+
+def _best(pages: PageSource, number: int, claims: list[Claim], formats: Mapping[str, TableFormat]) -> Claim | None:
+    """Return the claim with the most rows on the page. A claim that is a guess needs at least one row."""
+    if len(claims) == 1 and not claims[0].is_guess:
+        return claims[0]
+    best, most = None, -1
+    for claim in claims:
+        table = formats.get(claim.table)
+        rows = len(rows_on(pages, number, table).rows) if table else 0
+        if rows > max(most, 0 if claim.is_guess else -1):
+            best, most = claim, rows
+    return best
+
+
+def _drop_copies(
+    reading: FileReading, numbers: list[int], owners: dict[int, str], formats: Mapping[str, TableFormat]
+) -> set[str]:
+    """Drop pages that were overwritten with a copy of another page; return the tables with such pages."""
+    tables = {owners[number] for number in numbers}
+    if len(tables) > 1:
+        for number in numbers:
+            if not _keys_fit(reading, number, owners[number], formats):
+                del owners[number]
+    return {table for table in tables if table in formats and not reading.outdated.issuperset(numbers)}
+
+
+def _keys_fit(reading: FileReading, number: int, table: str, formats: Mapping[str, TableFormat]) -> bool:
+    """Return whether the keys on a page fit between those of the pages before and after it, as far as known."""
+    claim = next(claim for claim in reading.claims[number] if claim.table == table)
+    if table not in formats:
+        return True
+    keys = [row[: formats[table].key_length] for row in rows_on(reading.pages, number, formats[table]).rows]
+    return bool(keys) and (claim.low is None or claim.low < keys[0]) and (claim.high is None or keys[-1] <= claim.high)
