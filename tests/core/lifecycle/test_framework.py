@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -14,12 +15,15 @@ from hassette_core.config import AppEntry
 from hassette_core.errors import CoreError
 from hassette_core.lifecycle import ServiceStatus
 from hassette_core.link import HomeAssistantLink
-from hassette_core.scheduler import SchedulerService
+from hassette_core.scheduler import AppScheduler, Place, SchedulerService
+from hassette_core.scheduler.schedules import Sun
 from hassette_core.session import UNREQUESTED_END, HomeFacts
 from hassette_core.states import StateCache
 from hassette_executor import Batch, CommandExecutor, MemorySink
+from support.records import nothing
 from support.waiting import eventually, patience
 
+AMSTERDAM, DENVER = ZoneInfo("Europe/Amsterdam"), ZoneInfo("America/Denver")
 DEADLINE_S = patience(20.0)
 
 SLOW_START = """
@@ -129,6 +133,48 @@ async def test_unknown_time_zone_is_logged_and_the_place_is_set_nevertheless(
     assert [record.message for record in caplog.records].count(
         "Home Assistant's time zone is unknown on this machine; jobs keep the current one"
     ) == 1
+
+
+async def test_new_location_and_elevation_of_the_home_move_sun_jobs() -> None:
+    executor = CommandExecutor()
+    scheduler = SchedulerService(executor)
+    async with (
+        SimulatedHome(speed=0) as home,
+        HomeAssistantLink(home.url, home.token, cache=StateCache(), on_event=lambda _: None) as link,
+        executor,
+        scheduler,
+    ):
+        job = AppScheduler(scheduler, "app", "one").run_at_sunset(nothing)
+        facts = HomeFacts(link, executor, scheduler, interval_s=0.01)
+        await facts.start()
+        serving = asyncio.create_task(facts.serve())
+        await eventually(lambda: job.next_run is not None)
+        assert (scheduler.place.latitude, scheduler.place.longitude, scheduler.place.elevation) == (52.37, 4.89, 2)
+        for changes, place in (
+            ({"elevation": 1_560}, Place(zone=AMSTERDAM, latitude=52.37, longitude=4.89, elevation=1_560)),
+            ({"latitude": 40, "longitude": -105}, Place(zone=AMSTERDAM, latitude=40, longitude=-105, elevation=1_560)),
+            ({"time_zone": "America/Denver"}, Place(zone=DENVER, latitude=40, longitude=-105, elevation=1_560)),
+        ):
+            home.core.fire("core_config_updated", changes)
+            await eventually(lambda expected=place: scheduler.place == expected)
+            assert job.next_run == Sun("sunset").next_after(datetime.now(UTC), scheduler.place)
+        await facts.stop()
+        await serving
+
+
+@pytest.mark.parametrize("odd", [{"elevation": "high"}, {"latitude": None}, {"longitude": [1]}])
+async def test_odd_change_of_the_configuration_keeps_the_connection_and_the_place(odd: dict[str, object]) -> None:
+    async with (
+        SimulatedHome(speed=0) as home,
+        HomeAssistantLink(home.url, home.token, cache=StateCache(), on_event=lambda _: None) as link,
+    ):
+        await link.wait_ready()
+        home.core.fire("core_config_updated", odd)
+        home.core.fire("core_config_updated", {"location_name": "Marked"})
+        await eventually(lambda: link.configuration is not None and link.configuration.location_name == "Marked")
+        assert link.configuration is not None
+        kept = link.configuration
+        assert (kept.latitude, kept.longitude, kept.elevation) == (52.37, 4.89, 2)
 
 
 async def test_home_facts_stop_while_home_assistant_is_absent() -> None:
