@@ -205,6 +205,18 @@ async def test_interval_ignores_the_wall_clock(home: Home, step_s: float) -> Non
     assert len(await home.records()) == 3 + 6
 
 
+@pytest.mark.parametrize("step_s", [-2 * HOUR, 5 * 24 * HOUR])
+async def test_runs_of_an_interval_are_dated_by_the_clock_that_was_set(home: Home, step_s: float) -> None:
+    every = home.scheduler.run_every(nothing, 600, name="every")
+    once = home.scheduler.run_in(nothing, 1_000, name="once")
+    home.clock.step(step_s)
+    home.scheduler.run_in(nothing, 1)  # a new job makes the scheduler check the clock
+    assert every.next_run == home.clock.now() + timedelta(seconds=600)
+    assert once.next_run == home.clock.now() + timedelta(seconds=1_000)
+    await home.pass_time(600, step=10)
+    assert due_after_noon((await home.records(2))[1]) == timedelta(seconds=600 + step_s)
+
+
 async def test_time_that_no_run_has_used_occurs_after_the_clock_was_set_back(home: Home) -> None:
     """A job that was registered at noon has not run at half past eleven."""
     home.scheduler.run_daily(nothing, time(11, 30))

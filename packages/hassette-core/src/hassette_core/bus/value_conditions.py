@@ -33,7 +33,15 @@ def state_condition(option: str, expected: Expected) -> ValueCondition | None:
             )
         return value
 
-    return _condition(option, expected, check, _elements)
+    def values(option: str, expected: Any) -> list[Any]:
+        if isinstance(expected, Mapping):
+            raise RegistrationError(
+                f"{option} must be a string, a collection of strings or a function, got {expected!r}; write"
+                f" {[str(key) for key in cast('Mapping[object, object]', expected)]!r}"
+            )
+        return _elements(option, expected)
+
+    return _condition(option, expected, check, values)
 
 
 def attribute_condition(option: str, expected: Expected) -> ValueCondition | None:

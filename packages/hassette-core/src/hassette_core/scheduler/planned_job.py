@@ -180,6 +180,11 @@ class PlannedJob:
         following = schedule.next_after(found, place)
         return following is None or following - found > back
 
+    def redate(self) -> None:
+        """Express the next run of an interval by the wall clock again, because the wall clock was set."""
+        if self.plan is not None:
+            self.plan = self.plan._replace(at=self._wall_time(self.plan.due_ns))
+
     def postpone_if_early(self) -> bool:
         """If the wall clock has not reached the planned time yet, plan the rest of the wait and return True.
 
@@ -204,8 +209,10 @@ class PlannedJob:
 
     def _interval_plan(self, base_ns: int) -> Plan:
         due_ns = base_ns + round(self._jitter() * 1e9)
-        left = timedelta(microseconds=(due_ns - self._clock.monotonic_ns()) / 1000)
-        return Plan(self._clock.now() + left, None, due_ns, base_ns)
+        return Plan(self._wall_time(due_ns), None, due_ns, base_ns)
+
+    def _wall_time(self, due_ns: int) -> datetime:
+        return self._clock.now() + timedelta(microseconds=(due_ns - self._clock.monotonic_ns()) / 1000)
 
     def _plan_calendar(self, base: datetime | None) -> None:
         if base is None:

@@ -177,4 +177,6 @@ class Timetable:
             if job.by_calendar:
                 job.replan(self.place, since, back)
                 self._agenda.put(job)
+            else:
+                job.redate()
         self._arm()
