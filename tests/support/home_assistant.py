@@ -83,6 +83,11 @@ class RealHomeAssistant:
         self.up = False
         self._process.send_signal(signal.SIGUSR2)
 
+    def restart(self) -> None:
+        """Restart Home Assistant in an orderly way, and wait until it is ready."""
+        self._process.send_signal(signal.SIGUSR1)
+        self._wait_ready()
+
     def bring_back(self) -> None:
         """Start Home Assistant again with the same port and token, and wait until it is ready."""
         self._process.send_signal(signal.SIGUSR1)

@@ -16,6 +16,9 @@ MIN_DISCARDED = 1_024
 """Home Assistant disconnects a client when 4,096 messages wait for it, or more than 1,024 for ten seconds. It discards
 them and does not report their number."""
 LATE_S = 1.0
+"""The cause of an interruption names a longer delay of the last event."""
+VERY_LATE_S = 5.0
+"""If the last event was read with a longer delay, the client was too slow, even if the connection broke."""
 
 
 class DiscardedEvents(NamedTuple):
@@ -44,54 +47,60 @@ class Interruption(NamedTuple):
 
     Attributes:
         cause: The cause in one sentence.
-        closed_by_home: Whether Home Assistant closed the connection in an orderly way, and was reachable ever since. It
-            closes a connection so when it stops, and when a client reads too slowly.
-        began_ns: When the last event was received, in nanoseconds of `time.monotonic_ns`.
+        may_be_cut: Whether Home Assistant may have disconnected a slow client, and was reachable ever since.
+        began_ns: When Home Assistant sent the last event that was received, in nanoseconds of `time.monotonic_ns`.
     """
 
     cause: str
-    closed_by_home: bool
+    may_be_cut: bool
     began_ns: int
 
     @classmethod
     def begin(cls, end: ConnectionEnd, last: Event | None, observation: Observation) -> "Interruption":
         """Return the interruption that begins with the end of a connection.
 
+        Home Assistant closes a connection in an orderly way when it stops, and when a client reads too slowly. If the
+        client then needs more than ten seconds to read the rest, the connection breaks before it finds the close.
+
         Args:
             end: The end of the connection.
             last: The last event of the connection.
             observation: Provides the delay of the last event.
         """
+        late_s = 0.0 if last is None else observation.age_s(last.time_fired, last.received_ns)
         cause = end.cause
         if end.closed_by_home:
             cause += ", because it stops or because its messages were read too slowly"
-            if last is not None and (late_s := observation.age_s(last.time_fired, last.received_ns)) >= LATE_S:
-                cause += f"; the last event was read {late_s:.1f} s after it had been sent"
-        return cls(cause, end.closed_by_home, time.monotonic_ns() if last is None else last.received_ns)
+        if late_s >= LATE_S:
+            cause += f"; the last event was read {late_s:.1f} s after it had been sent"
+        received_ns = time.monotonic_ns() if last is None else last.received_ns
+        return cls(cause, end.closed_by_home or late_s >= VERY_LATE_S, received_ns - round(late_s * 1e9))
 
     def unreachable(self) -> "Interruption":
         """Return the interruption after an attempt that reached no server: Home Assistant has stopped."""
-        return self._replace(closed_by_home=False)
+        return self._replace(may_be_cut=False)
 
     def describe(self, missed: MissedChanges) -> str:
         """Return the length of the interruption and the number of changed entities, as a text."""
         seconds = (time.monotonic_ns() - self.began_ns) / 1e9
-        return f"{seconds:.1f} s after the last event; {missed.different} entities differ"
+        return f"{seconds:.1f} s after the last event; {_entities(missed.different)} changed"
 
     def loss(self, missed: MissedChanges) -> DiscardedEvents | None:
         """Return the events that Home Assistant discarded. None if it did not disconnect a slow client.
 
-        If Home Assistant closed the connection in an orderly way and has not restarted, it disconnected a slow client.
-
         Args:
             missed: The changes between the two connections.
         """
-        if not self.closed_by_home or not missed.kept:
-            return None
-        count = max(MIN_DISCARDED, missed.touched)
+        if not self.may_be_cut or not missed.kept:
+            return None  # it has stopped or restarted
+        at_least = max(MIN_DISCARDED, missed.touched)
         now_us = time.time_ns() // 1000
         text = (
-            f"{self.cause}; Home Assistant discarded at least {count:,} messages and kept running;"
-            f" {missed.touched:,} entities changed meanwhile, and {missed.different:,} of them now differ"
+            f"{self.cause}; Home Assistant kept running and discarded at least {at_least:,} messages;"
+            f" {_entities(missed.touched)} changed meanwhile, and {missed.different:,} of them differ"
         )
-        return DiscardedEvents(count, now_us - (time.monotonic_ns() - self.began_ns) // 1000, now_us, text)
+        return DiscardedEvents(at_least, now_us - (time.monotonic_ns() - self.began_ns) // 1000, now_us, text)
+
+
+def _entities(count: int) -> str:
+    return f"{count:,} {'entity' if count == 1 else 'entities'}"
