@@ -30,6 +30,7 @@ PROOFS = {
     "read-only": "store/test_what_can_be_lost.py::test_read_only_disk_loses_nothing_that_is_retried",
     "I/O error": "store/test_what_can_be_lost.py::test_disk_that_fails_every_nth_write_loses_nothing",
     "corrupt file": "store/test_files.py::test_damaged_file_is_moved_aside_and_its_readable_rows_are_copied",
+    "write-ahead log of another file": "store/test_salvage_of_logs.py::test_log_over_a_backup_hides_no_run",
     "wrong clock": "store/test_wrong_clock.py::test_clock_that_starts_ahead_deletes_nothing",
     "failed upgrade": "store/test_upgrades.py::test_failed_upgrade_leaves_the_file_unchanged_and_keeps_the_copy",
     "newer file": "store/test_schema.py::test_file_of_a_newer_version_is_unchanged",

@@ -133,14 +133,26 @@ def connect_to_read(
         raise
     else:
         return connection
-    unchanging = sqlite3.connect(
+    return connect_without_log(path)
+
+
+def connect_without_log(path: Path) -> ImmutableFileConnection:
+    """Open a database file for reading, and ignore its write-ahead log.
+
+    If a framework may be writing to the file, close the connection soon: results may be wrong.
+
+    Raises:
+        sqlite3.Error: The file cannot be read.
+    """
+    connection = sqlite3.connect(
         uri(path, mode="ro", immutable=1),
         uri=True,
         isolation_level=None,
         check_same_thread=False,
         factory=ImmutableFileConnection,
     )
-    return replace_invalid_text(unchanging)
+    replace_invalid_text(connection)
+    return connection
 
 
 @contextmanager

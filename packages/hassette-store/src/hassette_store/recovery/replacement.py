@@ -13,7 +13,7 @@ from pathlib import Path
 from hassette_store.file.connections import connect_read_only
 from hassette_store.file.creation import create
 from hassette_store.file.location import make_empty
-from hassette_store.file.presence import exists, size_of, with_prefix
+from hassette_store.file.presence import exists, with_prefix
 from hassette_store.file.side_files import SIDE_FILES, free_path, move, new_file_path, partial_path, remove, with_suffix
 from hassette_store.recovery.salvage import salvage
 
@@ -25,7 +25,7 @@ def recover(path: Path, damage: str, *, stamp: str, limit_s: float) -> str:
 
     Args:
         path: The damaged file. The file and its side files are renamed to ``<name>.damaged-<stamp>``. If that name
-            exists, a number follows.
+            exists, a number follows. The file may be missing if its write-ahead log exists.
         damage: The damage that was found.
         stamp: A time for the name.
         limit_s: Time limit for copying rows, in seconds.
@@ -35,24 +35,33 @@ def recover(path: Path, damage: str, *, stamp: str, limit_s: float) -> str:
         OSError: The new file cannot be written, or the damaged one cannot be read.
     """
     new = new_file_path(path)
+    # The file gets the name of a new file when it is complete. Otherwise, if the damaged file is missing, the next
+    # start would take an incomplete file for a complete one.
+    partial = partial_path(new)
+    remove(partial)
     remove(new)
     try:
-        make_empty(new, like=path)
-        create(new)
-        rows, incomplete = salvage(path, new, limit_s)
+        make_empty(partial, like=path)
+        create(partial)
+        rows, incomplete = salvage(path, partial, limit_s)
     except BaseException:
         # On a full disk, the incomplete file may occupy all the remaining space.
-        remove(new)
+        remove(partial)
         raise
-    aside = free_path(path.with_name(f"{path.name}.damaged-{stamp}"))
-    move(path, aside)
+    partial.replace(new)
+    kept = free_path(path.with_name(f"{path.name}.damaged-{stamp}"))
+    is_missing = not exists(path)
+    move(path, kept)
     new.replace(path)
+    if is_missing:
+        kept = with_suffix(kept, "-wal")
     logger.error(
         "Database was damaged; the file was moved aside, and its readable rows were copied into a new file",
-        extra={"path": str(path), "aside": str(aside), "damage": damage, "rows": rows, "incomplete": incomplete},
+        extra={"path": str(path), "aside": str(kept), "damage": damage, "rows": rows, "incomplete": incomplete},
     )
     unread = f"; tables that could not be read completely: {', '.join(incomplete)}" if incomplete else ""
-    return f"{path.name} was damaged ({damage}) and is kept as {aside.name}; {rows} rows were copied{unread}."
+    state = "was missing; its write-ahead log" if is_missing else f"was damaged ({damage}) and"
+    return f"{path.name} {state} is kept as {kept.name}; {rows} rows were copied{unread}."
 
 
 def finish_interrupted(path: Path, stamp: str) -> None:
@@ -84,25 +93,6 @@ def finish_interrupted(path: Path, stamp: str) -> None:
         logger.warning("Interrupted recovery or restore finished", extra={"path": str(path)})
     else:
         remove(new)
-
-
-def set_aside_leftovers(path: Path, stamp: str) -> Path | None:
-    """Move a write-ahead log without its database file aside; return its new path, or None if there is no log.
-
-    SQLite would delete such a log.
-
-    Raises:
-        OSError: The log cannot be examined or moved.
-    """
-    if size_of(with_suffix(path, "-wal")) == 0:
-        return None
-    aside = free_path(path.with_name(f"{path.name}.damaged-{stamp}"))
-    move(path, aside)
-    kept = with_suffix(aside, "-wal")
-    logger.error(
-        "Database file is missing, but its write-ahead log exists; the log was moved aside", extra={"aside": str(kept)}
-    )
-    return kept
 
 
 def put_back(backup: Path, path: Path) -> None:

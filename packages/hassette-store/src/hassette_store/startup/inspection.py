@@ -7,9 +7,18 @@ from typing import Final
 
 from hassette_store import sessions
 from hassette_store.errors import UnusableFileError
-from hassette_store.file.connections import BUSY_TIMEOUT_S, connect_read_only, deadline, replace_invalid_text, uri
+from hassette_store.file.connections import (
+    BUSY_TIMEOUT_S,
+    connect_read_only,
+    connect_without_log,
+    deadline,
+    replace_invalid_text,
+    uri,
+)
 from hassette_store.file.damage import SQLITE_ERRORS, findings_of, is_damage, is_lost_schema
+from hassette_store.file.presence import size_of
 from hassette_store.file.schema import Schema, revision_of
+from hassette_store.file.side_files import with_suffix
 from hassette_store.recovery import header
 
 logger = logging.getLogger(__name__)
@@ -37,13 +46,18 @@ def find_damage(
         connection = open_to_inspect(path)
         try:
             revision = revision_of(connection, path, latest=schema.revision)
-            # Check a file after a crash, and before an upgrade: a damaged file must not be upgraded.
+            has_log = size_of(with_suffix(path, "-wal")) > 0
+            # Check a file after a crash, and before an upgrade: a damaged file must not be upgraded. Also check a file
+            # with a log, because the log may belong to another file.
             needs_check = (
                 known_damage
                 or revision != schema.revision
+                or has_log
                 or connection.execute(sessions.COUNT_OPEN_SESSIONS).fetchone()[0]
             )
             damage = (_quick_check(connection, check_limit_s) if needs_check else None) or known_damage
+            if damage is None and has_log and _is_log_of_another_file(path, connection):
+                damage = "its write-ahead log belongs to another file"
             if damage is None and was_ours:
                 _require_writable(path)
             return damage
@@ -102,6 +116,27 @@ def _quick_check(connection: sqlite3.Connection, limit_s: float) -> str | None:
             "Database check did not finish within check_limit_s; the file is used unchecked", extra={"limit_s": limit_s}
         )
         return None
+
+
+def _is_log_of_another_file(path: Path, with_log: sqlite3.Connection) -> bool:
+    """Return whether the file has a newer session than the file with its log.
+
+    A log only adds to its file. But a log over another file can hide all rows of that file and still be free of damage.
+    """
+    try:
+        alone = connect_without_log(path)
+        try:
+            row = alone.execute(sessions.NEWEST_SESSION).fetchone()
+        finally:
+            alone.close()
+    except SQLITE_ERRORS:
+        # All rows may still be in the log, or a crash interrupted the copy of the log into the file.
+        return False
+    if row is None:
+        return False
+    last_sequence, *key = row
+    found = with_log.execute(sessions.SEQUENCE_OF_SESSION, key).fetchone()
+    return found is None or found[0] < last_sequence
 
 
 def _require_writable(path: Path) -> None:

@@ -20,7 +20,7 @@ from hassette_store.file.location import require_usable, resolve_links
 from hassette_store.file.ownership import FileLock, Ownership, owner_note
 from hassette_store.file.presence import exists, size_of, with_prefix
 from hassette_store.file.schema import SCHEMA, Schema, revision_of
-from hassette_store.file.side_files import free_path
+from hassette_store.file.side_files import free_path, with_suffix
 from hassette_store.recovery import replacement
 from hassette_store.settings import StoreSettings
 from hassette_store.startup.inspection import find_damage, is_damaged, open_to_inspect
@@ -116,12 +116,11 @@ class _Preparation:
         path = self.path
         replacement.finish_interrupted(path, self.stamp)
         if size_of(path) == 0:
-            aside = replacement.set_aside_leftovers(path, self.stamp)
-            create(path)
-            if aside is None:
+            if size_of(with_suffix(path, "-wal")) == 0:
+                create(path)
                 return []
-            detail = f"{path.name} was missing or empty; its write-ahead log was kept as {aside.name}."
-            return [Incident("database_recovered", detail)]
+            # SQLite would delete the log.
+            return [self._recover("it is empty" if exists(path) else "it is missing")]
         damage = find_damage(
             path,
             self.schema,

@@ -1,0 +1,204 @@
+"""A write-ahead log that belongs to another file hides no row of the file, and is not lost itself."""
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from hassette_store import backup, check
+from hassette_store.recovery import replacement
+from support.rows import T0_US, Batch, Event, Listener, invocation
+from support.stores import Clock, MakeStore
+
+FRAME = 4096 + 24
+
+
+def runs_in(path: Path) -> dict[int, tuple[str, str, str]]:
+    """Return the app, the handler and the entity of each run."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        rows = db.execute(
+            "SELECT named_runs.id, app, registrations.name, entity FROM named_runs "
+            "JOIN registrations ON registrations.id = registration_id WHERE status = 'success'"
+        )
+        return {number: (app, name, entity) for number, app, name, entity in rows}
+
+
+def incidents_in(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as db:
+        return [row[0] for row in db.execute("SELECT detail FROM lifecycle_events WHERE kind = 'database_recovered'")]
+
+
+def copy_with_log(path: Path, to: Path) -> None:
+    """Copy a file and its log while a store uses them, as if the process were killed at this moment."""
+    to.parent.mkdir(exist_ok=True)
+    for suffix in ("", "-wal"):
+        shutil.copyfile(path.with_name(path.name + suffix), to.with_name(to.name + suffix))
+
+
+def log_of(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+Write = Callable[..., Awaitable[dict[int, tuple[str, str, str]]]]
+
+
+@pytest.fixture
+def write(make_store: MakeStore, clock: Clock) -> Write:
+    """Return a function that runs one session, and returns its runs as `runs_in` does.
+
+    With ``killed``, the function copies the file and its log to that path before the session is closed.
+    """
+
+    async def write(
+        path: Path, batches: int, *, size: int = 5, app: str = "hall", killed: Path | None = None
+    ) -> dict[int, tuple[str, str, str]]:
+        store = make_store(path)
+        await store.start()
+        listeners = [Listener(f"on_{app}_{number}", app) for number in range(3)]
+        written: dict[int, tuple[str, str, str]] = {}
+        for sequence in range(1, batches + 1):
+            clock.advance(1)
+            number = (clock.us - T0_US) // 1000
+            runs = []
+            for place in range(size):
+                listener, entity = listeners[place % 3], f"sensor.{app}_{place % 7}"
+                run = invocation(number + place, listener, trigger=Event(entity_id=entity))
+                written[run.id] = (app, listener.name, entity)
+                runs.append(run)
+            await store.write(Batch(sequence, invocations=tuple(runs)))
+        if killed:
+            copy_with_log(path, killed)
+        await store.stop()
+        return written
+
+    return write
+
+
+async def start_and_stop(make_store: MakeStore, path: Path) -> None:
+    store = make_store(path)
+    await store.start()
+    await store.stop()
+    assert check(path) == []
+
+
+async def test_log_over_a_backup_hides_no_run(make_store: MakeStore, path: Path, tmp_path: Path, write: Write) -> None:
+    before = await write(path, 40, size=100)
+    backup(path, tmp_path / "copy.db")
+    await write(path, 3)
+    killed = tmp_path / "killed" / "hassette.db"
+    after = await write(path, 12, killed=killed)
+    shutil.copyfile(tmp_path / "copy.db", killed)
+    await start_and_stop(make_store, killed)
+    runs = runs_in(killed)
+    assert before.items() <= runs.items()
+    assert after.items() <= runs.items()
+
+
+async def test_log_of_another_history_hides_no_run_and_changes_no_name(
+    make_store: MakeStore, path: Path, empty_file: Path, tmp_path: Path, write: Write
+) -> None:
+    mine, other = tmp_path / "mine" / "hassette.db", tmp_path / "other" / "hassette.db"
+    elsewhere = Path(shutil.copyfile(empty_file, tmp_path / "elsewhere.db"))
+    foreign = await write(elsewhere, 12, app="kitchen", killed=other)
+    before = await write(path, 40, size=100)
+    own = await write(path, 3, killed=mine)
+    shutil.copyfile(log_of(other), log_of(mine))
+    await start_and_stop(make_store, mine)
+    runs = runs_in(mine)
+    assert (before | foreign).items() <= runs.items()
+    assert runs.items() <= (before | own | foreign).items()
+
+
+async def test_complete_log_of_a_small_history_does_not_replace_a_large_one(
+    make_store: MakeStore, path: Path, tmp_path: Path, write: Write
+) -> None:
+    """Such a log contains each page of its history. The file with the log is therefore free of damage."""
+    own = await write(path, 40, size=100)
+    other = tmp_path / "other" / "hassette.db"
+    other.parent.mkdir()
+    killed = tmp_path / "killed" / "hassette.db"
+    foreign = await write(other, 2, app="kitchen", killed=killed)
+    shutil.copyfile(path, killed)
+    await start_and_stop(make_store, killed)
+    assert runs_in(killed) == own | foreign
+
+
+async def test_log_without_its_file_is_read(make_store: MakeStore, path: Path, tmp_path: Path, write: Write) -> None:
+    killed = tmp_path / "killed" / "hassette.db"
+    other = tmp_path / "other" / "hassette.db"
+    other.parent.mkdir()
+    written = await write(other, 12, killed=killed)
+    killed.unlink()
+    await start_and_stop(make_store, killed)
+    assert runs_in(killed) == written
+    (kept,) = killed.parent.glob("*.damaged-*-wal")
+    assert f"hassette.db was missing; its write-ahead log is kept as {kept.name}" in incidents_in(killed)[0]
+
+
+@pytest.mark.parametrize("size", [0, 100, -(-20 * FRAME), "all but one byte"])
+async def test_truncated_log_hides_no_run_of_the_file(
+    make_store: MakeStore, path: Path, tmp_path: Path, write: Write, size: int | str
+) -> None:
+    before = await write(path, 10)
+    killed = tmp_path / "killed" / "hassette.db"
+    await write(path, 12, killed=killed)
+    log = log_of(killed).read_bytes()
+    log_of(killed).write_bytes(log[:size] if isinstance(size, int) else log[:-1])
+    await start_and_stop(make_store, killed)
+    assert before.items() <= runs_in(killed).items()
+
+
+async def test_damaged_frame_hides_no_run_in_the_frames_after_it(
+    make_store: MakeStore, path: Path, tmp_path: Path, write: Write
+) -> None:
+    before = await write(path, 10)
+    killed = tmp_path / "killed" / "hassette.db"
+    after = await write(path, 12, killed=killed)
+    log = bytearray(log_of(killed).read_bytes())
+    log[32 + 3 * FRAME + 1000] ^= 0xFF
+    log_of(killed).write_bytes(log)
+    sentence = replacement.recover(killed, "a test", stamp="20260101T000000Z", limit_s=60)
+    assert runs_in(killed) == before | after
+    assert "could not be read completely" not in sentence
+
+
+@pytest.mark.parametrize("content", [b"", b"x", random.Random(1).randbytes(32_768), bytes(32_768)])
+async def test_garbage_in_the_index_of_the_log_hides_no_run(
+    make_store: MakeStore, path: Path, tmp_path: Path, write: Write, content: bytes
+) -> None:
+    killed = tmp_path / "killed" / "hassette.db"
+    written = await write(path, 12, killed=killed)
+    killed.with_name("hassette.db-shm").write_bytes(content)
+    await start_and_stop(make_store, killed)
+    assert runs_in(killed) == written
+    assert incidents_in(killed) == []
+
+
+@pytest.mark.parametrize("batches", [0, 1, 400])
+async def test_own_log_is_no_damage(
+    make_store: MakeStore, path: Path, tmp_path: Path, write: Write, batches: int
+) -> None:
+    before = await write(path, 10)
+    killed = tmp_path / "killed" / "hassette.db"
+    after = await write(path, batches, killed=killed)
+    await start_and_stop(make_store, killed)
+    assert runs_in(killed) == before | after
+    assert incidents_in(killed) == []
+
+
+async def test_run_in_progress_is_not_interrupted_by_an_older_state_of_its_session(
+    make_store: MakeStore, path: Path, tmp_path: Path, write: Write
+) -> None:
+    before = await write(path, 10)
+    killed = tmp_path / "killed" / "hassette.db"
+    after = await write(path, 300, killed=killed)
+    replacement.recover(killed, "a test", stamp="20260101T000000Z", limit_s=60)
+    assert runs_in(killed) == before | after
+    with closing(sqlite3.connect(killed)) as db:
+        assert db.execute("SELECT count(*) FROM running_executions").fetchone() == (0,)
+        assert db.execute("SELECT sum(success) FROM statistics_hourly").fetchone() == (len(before | after),)
+        assert db.execute("SELECT last_sequence FROM sessions ORDER BY id").fetchall() == [(10,), (300,)]
