@@ -21,7 +21,7 @@ ORDINARY = {
     *("callables", "charts", "check", "cli", "climate", "config", "configuration", "copy", "counter", "creation"),
     *("encoding", "env", "environment", "examples", "follow", "formats", "formatting", "header", "init", "initial"),
     *("inspection", "json", "lazy", "load", "loading", "login", "main", "measures", "menu", "model"),
-    *("otel", "otlp", "overview", "owned", "pace", "paging", "parsing", "planned", "preparation", "problems"),
+    *("otel", "otlp", "output", "overview", "owned", "pace", "paging", "parsing", "planned", "preparation", "problems"),
     *("reader", "references", "render", "rendering", "rest", "scripts", "simulation", "spans", "startup"),
     *("statements", "static", "stream", "tasks", "templates", "terminal", "texts", "threads", "totals", "upgrade"),
     *("versions", "waiters", "web", "websocket", "writer"),

@@ -153,6 +153,16 @@ def test_files_that_init_creates_pass_check(
     assert "ok      motion_light.hall: MotionLight" in capsys.readouterr().out
 
 
+def test_only_the_owner_may_read_a_new_configuration(folder: Path) -> None:
+    before = os.umask(0)
+    try:
+        assert execute(["init", str(folder / "new")]) == 0
+    finally:
+        os.umask(before)
+    assert (folder / "new" / "hassette.toml").stat().st_mode & 0o777 == 0o600
+    assert (folder / "new" / "apps" / "motion_light.py").stat().st_mode & 0o777 == 0o666
+
+
 def test_init_names_all_existing_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "apps" / "motion_light.py").write_text("", encoding="utf-8")
     assert execute(["init"]) == 1

@@ -86,7 +86,9 @@ class Hassette:
             count_loss=self.executor.count_loss,
         )
         self.api = Api(self.link, redact=redact)
-        self.scheduler = SchedulerService(self.executor, time_zone=ZoneInfo(zone) if zone else UTC, grace_s=grace_s)
+        self.scheduler = SchedulerService(
+            self.executor, time_zone=ZoneInfo(zone) if zone else UTC, grace_s=grace_s, redact=redact
+        )
         self.apps = AppService(
             config.apps,
             config.app_dir,

@@ -122,8 +122,7 @@ class BusService(AsyncWithService):
         settings = settings_of(options)
         if change is not None:
             settings = change.settings() + settings
-        settings = tuple((key, self._redact(text)) for key, text in settings)
-        fields = registration_fields(app, instance, handler, options, settings)
+        fields = registration_fields(app, instance, handler, options, settings, self._redact)
         registration = ListenerRegistration(topic=_recorded_topic(topic, change), **fields)
         lane = self.roster.prepare(registration, options.get("mode", DEFAULT_MODE))
         plan = InjectionPlan(handler, "change" if change is not None or topic == STATE_CHANGED else "event")

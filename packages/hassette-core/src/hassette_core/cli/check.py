@@ -26,7 +26,7 @@ from hassette_core.config import HassetteConfig, load_config
 from hassette_core.errors import FatalError
 from hassette_core.framework import Hassette
 from hassette_core.installed import plugin_tables
-from hassette_core.redaction import Redaction
+from hassette_core.redaction import Redaction, redact_output
 from hassette_executor import HassetteError
 
 
@@ -53,6 +53,7 @@ def check(file: Path, online: bool, timeout_s: float, as_json: bool) -> int:
     try:
         config = load_config(file, plugin_tables=plugin_tables())
         report.redact = Redaction(config.secrets)
+        redact_output(report.redact)
         _check(config, report, timeout_s if online else None)
     except HassetteError as error:
         if not as_json:

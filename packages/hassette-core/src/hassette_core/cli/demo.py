@@ -15,7 +15,7 @@ from hassette_core.cli.process import run_to_the_end
 from hassette_core.cli.stop_guard import StopGuard
 from hassette_core.framework import Hassette
 from hassette_core.logs import configure_logging
-from hassette_core.redaction import Redaction
+from hassette_core.redaction import Redaction, log_stray_exceptions, redact_output
 from hassette_core.simulation.demo import Demo, DemoOptions
 from hassette_core.simulation.demo.summary import summarise
 
@@ -85,7 +85,10 @@ def demo(
         ),
         make_framework=lambda config: guard.watch(Hassette(config)),
     )
-    configure_logging("info", Redaction(demonstration.secrets))
+    redact = Redaction(demonstration.secrets)
+    redact_output(redact)
+    log_stray_exceptions()
+    configure_logging("info", redact)
 
     def announce(page_url: str | None) -> None:
         click.echo(f"Page: {page_url}" if page_url else "There is no page, because hassette-sync is not running.")

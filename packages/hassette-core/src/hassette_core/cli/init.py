@@ -1,5 +1,6 @@
 """The command ``hassette init``."""
 
+import os
 from pathlib import Path
 
 import click
@@ -31,15 +32,26 @@ def init(directory: Path) -> int:
             return ExitCode.FAILURE
         for file, source in sources.items():
             file.parent.mkdir(parents=True, exist_ok=True)
-            # The mode "x" never replaces a file, even if the file was created a moment ago.
-            with file.open("xb") as created:
-                created.write(source.read_bytes())
+            _create(file, source.read_bytes(), private=file.name == DEFAULT_FILE.name)
             click.echo(f"created {file}")
     except OSError as error:
         click.echo(f"hassette: {error.filename} cannot be written: {error.strerror}", err=True)
         return ExitCode.FAILURE
     click.echo("Next: set the address and token in hassette.toml, then run  hassette check  and  hassette run")
     return ExitCode.OK
+
+
+def _create(file: Path, content: bytes, *, private: bool) -> None:
+    """Create a file. It never replaces a file, even if that file was created a moment ago.
+
+    Args:
+        file: The file.
+        content: Its content.
+        private: Whether only the owner may read the file. The configuration will contain the access token.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with open(os.open(file, flags, 0o600 if private else 0o666), "wb") as created:  # noqa: PTH123  it needs a mode
+        created.write(content)
 
 
 def _exists(file: Path) -> bool:

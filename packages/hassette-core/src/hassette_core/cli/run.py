@@ -12,7 +12,7 @@ from hassette_core.config import load_config
 from hassette_core.framework import Hassette
 from hassette_core.installed import plugin_tables
 from hassette_core.logs import configure_logging
-from hassette_core.redaction import Redaction
+from hassette_core.redaction import Redaction, log_stray_exceptions, redact_output
 
 
 @click.command()
@@ -24,7 +24,10 @@ def run(file: Path) -> int:
     configuration is wrong or Home Assistant refuses the token.
     """
     config = load_config(file, plugin_tables=plugin_tables())
-    configure_logging(config.hassette.log_level, Redaction(config.secrets))
+    redact = Redaction(config.secrets)
+    redact_output(redact)
+    log_stray_exceptions()
+    configure_logging(config.hassette.log_level, redact)
 
     async def main() -> int:
         hassette = Hassette(config)

@@ -1,5 +1,7 @@
 """`registration_fields`: the fields that the registrations of listeners and jobs have in common."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal, TypedDict
 
 from hassette_core.handlers import Handler, RunOptions, inspect_callable, optional_seconds
@@ -20,7 +22,12 @@ class RegistrationFields(TypedDict):
 
 
 def registration_fields(
-    app: str, instance: str, handler: Handler, options: RunOptions, settings: tuple[tuple[str, str], ...]
+    app: str,
+    instance: str,
+    handler: Handler,
+    options: RunOptions,
+    settings: tuple[tuple[str, str], ...],
+    redact: Callable[[str], str],
 ) -> RegistrationFields:
     """Return the common fields of a registration.
 
@@ -30,18 +37,20 @@ def registration_fields(
         handler: The callable to run.
         options: The options of the listener or job, already checked.
         settings: The options that differ from their defaults, as strings.
+        redact: Masks secrets in the settings and in the source code of the handler.
 
     Raises:
         RegistrationError: The handler is not callable, or it contains a ``yield``.
     """
     info = inspect_callable("handler", handler)
+    source = info.source and replace(info.source, snippet=redact(info.source.snippet))
     return RegistrationFields(
         app=app,
         instance=instance,
         name=options.get("name") or info.name,
         handler=info.qualified,
-        settings=settings,
-        source=info.source,
+        settings=tuple((key, redact(text)) for key, text in settings),
+        source=source,
         runs_in=info.runs_in,
         timeout_s=optional_seconds("timeout", options.get("timeout"), zero=True),
     )

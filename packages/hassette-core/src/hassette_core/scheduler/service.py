@@ -1,5 +1,6 @@
 """`SchedulerService`: register jobs, and run them when they are due."""
 
+from collections.abc import Callable
 from datetime import UTC, tzinfo
 from functools import partial
 from typing import NamedTuple
@@ -41,6 +42,7 @@ class SchedulerService(AsyncWithService):
         time_zone: Time zone of schedules until `set_place` provides the home's time zone.
         grace_s: Seconds that running jobs have to end when the scheduler stops. After this time, the scheduler cancels
             them.
+        redact: Masks secrets in the source code of the handlers.
 
     Attributes:
         name: ``"scheduler"``.
@@ -57,7 +59,9 @@ class SchedulerService(AsyncWithService):
         clock: TimerClock | None = None,
         time_zone: tzinfo = UTC,
         grace_s: float = 5.0,
+        redact: Callable[[str], str] = str,
     ) -> None:
+        self._redact = redact
         self.clock = clock or SystemClock()
         self._grace_s = grace_s
         self.roster: Roster[PlannedJob] = Roster("job", executor)
@@ -102,7 +106,7 @@ class SchedulerService(AsyncWithService):
             RegistrationError: The job cannot work, or its name is taken. The message explains how to fix it.
         """
         settings = settings_of(options, schedule)
-        fields = registration_fields(app, instance, handler, options, settings)
+        fields = registration_fields(app, instance, handler, options, settings, self._redact)
         InjectionPlan(handler, "nothing")  # raises for a parameter without a default
         registration = JobRegistration(schedule=schedule.describe(), **fields)
         lane = self.roster.prepare(registration, options.get("mode", DEFAULT_MODE))
