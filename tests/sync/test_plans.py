@@ -50,6 +50,7 @@ PARAMETERS = {
     "since_us": 1,
     "until_us": 2,
     "as_of": 2**62,
+    "last_seen_us": 1,
     "below": 2,
 }
 PAGES = {name: runs.runs_sql([name]) for name in runs.CONDITIONS}

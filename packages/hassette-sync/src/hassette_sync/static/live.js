@@ -1,20 +1,30 @@
 // Keeps a page up to date. When a WebSocket reports runs that have ended, the script fetches the page again and
-// replaces its live parts. Only the server renders HTML. Without JavaScript the page works but does not update.
+// replaces its live parts. If no WebSocket can be opened, it fetches the page every few seconds. Only the server renders
+// HTML. Without JavaScript the page works but does not update.
 
 const connection = document.getElementById("connection");
 const connectionText = document.getElementById("connection-text");
+const hint = document.getElementById("live-hint");
 const announcement = document.getElementById("announcement");
 
 const SETTLE_MS = 120; // several runs often end at the same time
 const HISTORY_LAG_MS = 600; // a run is in the database at most 500 ms after its end
 const MIN_PAUSE_MS = 1000;
 const MAX_RECONNECT_MS = 30_000;
+const MAX_RETRY_MS = 300_000; // if pages can be fetched but no WebSocket can be opened
+const HELLO_WITHIN_MS = 10_000;
+const POLL_MS = 5_000;
 const MAX_RUNS = 100; // if more runs are new at once, for example after the computer slept, the server sends "reload"
 const STALE_US = 60_000_000; // failures older than this are not announced
 
 let lastId = document.body.dataset.newest || "0";
 let socket = null;
-let attempts = 0;
+let isLive = false; // the WebSocket has sent its first message
+let attempts = 0; // failed attempts to open the WebSocket, since it was live
+let reconnectTimer = null;
+let pollTimer = null;
+let serverResponds = true;
+let explained = false;
 let timer = null;
 let busy = false;
 let refreshAgain = false;
@@ -38,17 +48,66 @@ function isNewer(a, b) {
 }
 
 function connect() {
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  socket = new WebSocket(`${scheme}//${location.host}/api/live?after=${encodeURIComponent(lastId)}&at_most=${MAX_RUNS}`);
-  socket.addEventListener("message", (event) => receive(JSON.parse(event.data)));
-  socket.addEventListener("close", () => {
-    socket = null;
-    if (attempts === 0) announce("Live updates are interrupted.");
-    showState("off", "Reconnecting…");
-    attempts += 1;
-    const wait = Math.min(500 * 2 ** Math.min(attempts, 6), MAX_RECONNECT_MS) * (0.75 + Math.random() / 2);
-    setTimeout(connect, wait);
+  reconnectTimer = null;
+  const { stream, key } = document.body.dataset;
+  const address = new URL(`${stream}?after=${encodeURIComponent(lastId)}&at_most=${MAX_RUNS}&key=${encodeURIComponent(key)}`, location.href);
+  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  let opened;
+  try {
+    opened = new WebSocket(address);
+  } catch {
+    disconnected(); // the browser or an extension does not allow it
+    return;
+  }
+  socket = opened;
+  // A proxy may accept the connection and pass nothing on.
+  const noHello = setTimeout(() => { opened.close(); disconnected(); }, HELLO_WITHIN_MS);
+  opened.addEventListener("message", (event) => {
+    if (socket !== opened) return;
+    clearTimeout(noHello);
+    receive(JSON.parse(event.data));
   });
+  opened.addEventListener("close", () => {
+    clearTimeout(noHello);
+    if (socket === opened) disconnected();
+  });
+}
+
+function disconnected() {
+  socket = null;
+  if (isLive) announce("Live updates are interrupted.");
+  isLive = false;
+  attempts += 1;
+  // One failure may be a restart of Hassette. After two, something between browser and Hassette refuses WebSockets.
+  if (attempts < 2) showState("off", "Reconnecting…");
+  else if (pollTimer === null) poll();
+  const longest = serverResponds ? MAX_RETRY_MS : MAX_RECONNECT_MS;
+  const wait = Math.min(500 * 2 ** Math.min(attempts, 12), longest) * (0.75 + Math.random() / 2);
+  reconnectTimer = setTimeout(connect, wait);
+}
+
+// Fetch the page again and again, until the WebSocket is open.
+async function poll() {
+  pollTimer = -1;
+  if (!document.hidden && !busy && timer === null) await refresh();
+  if (isLive) {
+    pollTimer = null;
+    return;
+  }
+  showState(serverResponds ? "poll" : "off", serverResponds ? `Updated every ${POLL_MS / 1000} s` : "Reconnecting…");
+  if (serverResponds && !explained) explain();
+  pollTimer = setTimeout(poll, Math.max(POLL_MS, pause));
+}
+
+async function explain() {
+  explained = true;
+  try {
+    const answer = await fetch(document.body.dataset.stream, { cache: "no-store" });
+    hint.textContent = answer.status === 426 ? (await answer.json()).detail : "";
+    hint.hidden = !hint.textContent;
+  } catch {
+    explained = false; // the server is down; explain later
+  }
 }
 
 function receive(message) {
@@ -58,6 +117,8 @@ function receive(message) {
       refreshSoon(0);
     }
     attempts = 0;
+    isLive = true;
+    hint.hidden = true;
     showState("on", message.source === "feed" ? "Live" : "Live (from the database)");
     return;
   }
@@ -93,9 +154,13 @@ async function refresh() {
       return;
     }
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (answer.ok) replaceLiveParts(page);
+    serverResponds = answer.ok || answer.status === 503; // a proxy sends 502 if Hassette is down
+    if (answer.ok) {
+      replaceLiveParts(page);
+      useKeyOf(page);
+    }
   } catch {
-    // The server is down. The page is fetched again when the WebSocket has reconnected.
+    serverResponds = false; // the page is fetched again later
   } finally {
     busy = false;
     // With this pause, rendering takes at most a fifth of the server's time, even on a slow machine.
@@ -104,6 +169,17 @@ async function refresh() {
       refreshAgain = false;
       refreshSoon(0);
     }
+  }
+}
+
+// After a restart of Hassette, the old key is not valid.
+function useKeyOf(page) {
+  const { key } = page.body.dataset;
+  if (!key || key === document.body.dataset.key) return;
+  document.body.dataset.key = key;
+  if (reconnectTimer !== null) {
+    clearTimeout(reconnectTimer);
+    connect();
   }
 }
 
@@ -151,5 +227,5 @@ if ("follow" in document.body.dataset) {
     if (!document.hidden) refreshSoon(0);
   });
   // Runs in progress and due jobs change even if no run ends.
-  setInterval(() => { if (socket) refreshSoon(0); }, 15_000);
+  setInterval(() => { if (isLive) refreshSoon(0); }, 15_000);
 }

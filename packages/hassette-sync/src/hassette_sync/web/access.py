@@ -1,4 +1,7 @@
-"""Access control as ASGI middleware: it checks host names, origins and the token, and adds security headers."""
+"""Access control as ASGI middleware: it checks host names, origins and the token, and adds security headers.
+
+Behind a reverse proxy, `Host` may be the address of this server, and the path may begin with a prefix.
+"""
 
 import hashlib
 import hmac
@@ -9,19 +12,25 @@ from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote, urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hassette_sync.settings import WebSettings
+from hassette_sync.web.refusals import RefusalLog
+from hassette_sync.web.root import root_of, without_prefix
 
 COOKIE = "hassette_session"
+TOKEN_HEADER = "x-hassette-token"  # noqa: S105  the name of a header
+_ALLOW_HOST = "Add it to allowed_hosts in [sync]"
+_MAX_SHOWN = 200
 _OPEN_PATHS = ("/healthz", "/readyz", "/login")
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 _SECURITY_HEADERS = {
     # Pages load nothing from other hosts and have no inline scripts, so the name of an app or entity can never run as a
     # script.
     "content-security-policy": (
-        "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        # Home Assistant's ingress shows the pages in a frame of the same origin.
+        "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
     ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -35,15 +44,20 @@ class AccessControl:
     """Middleware that refuses unknown host names, foreign origins, and requests without the token.
 
     It checks `Host`, because another site can point its own name at this server (DNS rebinding). It checks `Origin`,
-    because browsers let any site open a WebSocket to this server.
+    because browsers let any site open a WebSocket to this server. A proxy may replace `Host`, so that `Origin` names
+    another host. Then the page proves with a key that it is from this server: other sites cannot read the page.
 
     Args:
         app: The protected application.
         settings: Host, token and allowed host names.
+        page_key: Secret of this process that each page contains.
+        refusals: Log of refused requests.
     """
 
-    def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: WebSettings, page_key: str, refusals: RefusalLog) -> None:
         self._app = app
+        self._page_key = page_key
+        self._refusals = refusals
         self._token = settings.token
         self._names = {name.lower() for name in (*_LOOPBACK_NAMES, settings.host, *settings.allowed_hosts)}
         if settings.token:
@@ -59,16 +73,37 @@ class AccessControl:
             # Monitoring programs send HEAD requests, but the routes accept only GET. uvicorn sends no body for HEAD.
             scope = {**scope, "method": "GET"}
         headers = Headers(scope=scope)
-        if not self._is_known_host(headers.get("host", "")):
-            await _refuse(scope, receive, send, 421, "Unknown host name. Add it to allowed_hosts in [sync].")
-        elif scope["type"] == "websocket" and not _same_origin(headers):
+        scope = {**scope, "path": without_prefix(scope["path"], headers)}
+        if not self._is_known_host(headers.get("host")):
+            host = headers["host"][:_MAX_SHOWN]
+            self._refusals.report(
+                "Request was refused, because its host name is unknown", host=host, to_allow_it=_ALLOW_HOST
+            )
+            await _refuse(scope, receive, send, 421, f"Unknown host name {host!r}. {_ALLOW_HOST}.")
+        elif scope["type"] == "websocket" and not self._is_own_page(scope, headers):
+            self._refusals.report(
+                "Live connection was refused, because the page is from another host",
+                origin=headers.get("origin", ""),
+                host=headers.get("host", ""),
+                to_allow_it="let the proxy pass on the header Host, or open the page again",
+            )
             await _refuse(scope, receive, send, 403, "Pages of other sites may not connect.")
+        elif scope["type"] == "http" and scope["method"] == "GET" and (target := _without_last_slash(scope)):
+            await _respond(send, 308, "", location=target)
         elif not scope["path"].startswith(_OPEN_PATHS) and not scope["path"].startswith("/static/"):
             await self._check_token(scope, receive, send, headers)
         else:
             await self._app(scope, receive, _with_headers(send))
 
-    def _is_known_host(self, host: str) -> bool:
+    def _is_own_page(self, scope: Scope, headers: Headers) -> bool:
+        """Return whether a WebSocket is from a page of this server, or from a program without an origin."""
+        key = QueryParams(scope["query_string"]).get("key", "")
+        return _same_origin(headers) or hmac.compare_digest(key.encode(), self._page_key.encode())
+
+    def _is_known_host(self, host: str | None) -> bool:
+        if host is None:
+            # Browsers always send the header. Simple HTTP/1.0 programs do not.
+            return True
         name = _host_name(host)
         if name in self._names:
             return True
@@ -82,15 +117,26 @@ class AccessControl:
         elif scope["type"] == "http" and "text/html" in headers.get("accept", ""):
             query = scope["query_string"].decode("latin-1")
             target = scope["path"] + (f"?{query}" if query else "")
-            await _respond(send, 303, "", location=f"/login?next={quote(target, safe='/')}")
+            root = root_of(scope["path"], headers)
+            await _respond(send, 303, "", location=f"{root}login?next={quote(target, safe='/')}")
         else:
-            await _refuse(scope, receive, send, 401, "A token is required: send “Authorization: Bearer <token>”.")
+            await _refuse(
+                scope,
+                receive,
+                send,
+                401,
+                "A token is required: send “Authorization: Bearer <token>”, or “X-Hassette-Token: <token>” if a proxy "
+                "removes the header Authorization.",
+            )
 
 
 def is_admitted(token: str, headers: Headers) -> bool:
-    """Return whether a request has the token, in the header or in the cookie from the login form."""
+    """Return whether a request has the token, in a header or in the cookie from the login form."""
     scheme, _, presented = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
+        return is_token(token, presented.strip())
+    # A proxy may need the header Authorization for its password.
+    if (presented := headers.get(TOKEN_HEADER)) is not None:
         return is_token(token, presented.strip())
     try:
         morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
@@ -107,6 +153,18 @@ def is_token(token: str, presented: str) -> bool:
 def cookie_for(token: str) -> str:
     """Return the value of the cookie. The token cannot be recovered from the cookie."""
     return hmac.new(token.encode(), b"hassette-sync cookie 1", hashlib.sha256).hexdigest()
+
+
+def _without_last_slash(scope: Scope) -> str:
+    """Return the relative address of a page without the slash at its end; empty if the path is right.
+
+    The address is relative, because a proxy may have replaced the host name or added a prefix.
+    """
+    path: str = scope["path"]
+    if path == "/" or not path.endswith("/"):
+        return ""
+    query = scope["query_string"].decode("latin-1")
+    return f"../{quote(path.rstrip('/').rpartition('/')[2])}" + (f"?{query}" if query else "")
 
 
 def _host_name(host: str) -> str:

@@ -1,6 +1,7 @@
 """The web application: routes, responses to errors, and access control."""
 
 import asyncio
+import secrets
 from typing import cast
 
 from fastapi import FastAPI, Request
@@ -23,6 +24,7 @@ from hassette_sync.web.access import AccessControl
 from hassette_sync.web.api import api
 from hassette_sync.web.login import login
 from hassette_sync.web.pages import pages
+from hassette_sync.web.refusals import RefusalLog
 from hassette_sync.web.rendering import error_page
 from hassette_sync.web.stream import stream
 
@@ -44,7 +46,11 @@ def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
         # FastAPI's documentation pages load scripts from another host.
         docs_url=None,
         redoc_url=None,
+        # The redirection would contain the host name, which a proxy may have replaced. `AccessControl` redirects.
+        redirect_slashes=False,
     )
+    app.state.page_key = secrets.token_urlsafe()
+    app.state.refusals = RefusalLog()
     app.state.data = data
     app.state.settings = settings
     app.state.stopping = asyncio.Event()
@@ -59,7 +65,12 @@ def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
     app.add_exception_handler(SyncError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
-    app.add_middleware(AccessControl, settings=settings)  # pyright: ignore[reportArgumentType]  starlette's own typing of middleware
+    app.add_middleware(
+        AccessControl,  # pyright: ignore[reportArgumentType]  starlette's own typing of middleware
+        settings=settings,
+        page_key=app.state.page_key,
+        refusals=app.state.refusals,
+    )
     return app
 
 

@@ -29,10 +29,11 @@ async def sign_in(request: Request) -> Response:
     form = parse_qs((await _body(request)).decode("utf-8", "replace"))
     target = _local_path(form.get("next", ["/"])[0])
     if settings.token is None:
-        return RedirectResponse(target, 303)
+        return RedirectResponse(f".{target}", 303)
     if not is_token(settings.token, form.get("token", [""])[0].strip()):
         return await page(request, "login.html", 401, next=target, wrong=True)
-    answer = RedirectResponse(target, 303)
+    # The address is relative to /login, because a proxy may have added a prefix.
+    answer = RedirectResponse(f".{target}", 303)
     answer.set_cookie(
         COOKIE,
         cookie_for(settings.token),

@@ -19,6 +19,7 @@ from hassette_sync.time_range import DAY_US, HOUR_US, SECOND_US, TimeRange, now_
 from hassette_sync.web import charts
 from hassette_sync.web.menu import MENU
 from hassette_sync.web.parameters import DEFAULT_AGE
+from hassette_sync.web.root import root_of
 
 RANGES = (("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days"), ("30d", "30 days"))
 _FILTERS = ("duration", "number", "share", "size", "label", "status_label", "reason_label", "plural")
@@ -84,12 +85,15 @@ def _environment() -> jinja2.Environment:
 
 def _render(request: Request, template: str, /, **values: Any) -> str:
     at_us = now_us()
+    path: str = request.scope["path"]
     # Without a history that can be read, an error page shows times in the time zone of this machine.
     shown = ShownTimes(getattr(request.state, "home", HomeTime()), at_us)
     query = dict(request.query_params)
     since, until = query.get("since") or DEFAULT_AGE, query.get("until")
     return _environment().get_template(template).render(
-        path=request.url.path,
+        path=path,
+        root=root_of(path, request.headers),
+        page_key=request.app.state.page_key,
         query=query,
         since=since,
         # Links to other lists contain this time range.
@@ -98,16 +102,16 @@ def _render(request: Request, template: str, /, **values: Any) -> str:
         moment=shown,
         tick_label=functools.partial(_tick_label, shown=shown),
         ago=functools.partial(formatting.ago, now_us=at_us),
-        link=functools.partial(_link, request.url.path, query),
+        link=functools.partial(_link, path, query),
         **values,
     )  # fmt: skip
 
 
 def _link(path: str, query: Mapping[str, str], /, **changes: object) -> str:
-    """Return the URL of this page with changed parameters. None removes a parameter."""
+    """Return the relative URL of this page with changed parameters. None removes a parameter."""
     merged = {**query, **changes}
     query_items = {key: str(value) for key, value in merged.items() if value is not None}
-    return f"{path}?{urlencode(query_items)}" if query_items else path
+    return f"?{urlencode(query_items)}" if query_items else f"./{path.rpartition('/')[2]}"
 
 
 def _tick_label(tick_us: int, *, shown: ShownTimes) -> str:

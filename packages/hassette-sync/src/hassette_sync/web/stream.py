@@ -1,4 +1,4 @@
-"""The live stream: a WebSocket at ``/api/live?after=ID``; pages add ``&at_most=N``."""
+"""The live stream: a WebSocket at ``/api/live?after=ID``; pages add ``&at_most=N&key=KEY``."""
 
 import asyncio
 import logging
@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Literal
 
-from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
+from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocketState
 
 from hassette_sync.answers.stream import LiveMessage, LiveRun
@@ -25,6 +26,25 @@ _CLOSE_WITHIN_S = 0.5
 GOING_AWAY, BAD_DATA, TRY_AGAIN_LATER = 1001, 1007, 1013
 
 stream = APIRouter()
+
+
+_NO_WEBSOCKET = (
+    "Live updates need a WebSocket, and none could be opened. If a proxy is in front of Hassette, let it pass on the "
+    "headers Upgrade and Connection with HTTP/1.1. The documentation shows how, on the page “Behind a proxy”."
+)
+
+
+@stream.get("/api/live", include_in_schema=False)
+async def explain(request: Request) -> Response:
+    """Explain why there are no live updates, for a request that is not a WebSocket."""
+    if "sec-websocket-key" in request.headers:
+        request.app.state.refusals.report(
+            "Live connection arrived without its header Upgrade; the page polls instead",
+            host=request.headers.get("host", ""),
+            to_fix_it="let the proxy pass on the headers Upgrade and Connection with HTTP/1.1",
+        )
+    body = {"error": "upgrade_required", "detail": _NO_WEBSOCKET}
+    return JSONResponse(body, 426, headers={"upgrade": "websocket"})
 
 
 @stream.websocket("/api/live")

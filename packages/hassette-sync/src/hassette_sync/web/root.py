@@ -1,0 +1,37 @@
+"""The path of the pages as the browser sees it. A reverse proxy may add a prefix."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+# Home Assistant's ingress sends the first header, most other proxies send the second one.
+PREFIX_HEADERS: Final = ("x-ingress-path", "x-forwarded-prefix")
+_PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+")
+
+
+def prefix_of(headers: Mapping[str, str]) -> str:
+    """Return the prefix that a proxy names, such as ``/hassette``; empty if there is none."""
+    for header in PREFIX_HEADERS:
+        prefix = headers.get(header, "").strip().rstrip("/")
+        if _PREFIX.fullmatch(prefix):
+            return prefix
+    return ""
+
+
+def root_of(path: str, headers: Mapping[str, str]) -> str:
+    """Return the address of the root, with a trailing slash, for links on the page at a path.
+
+    Without a named prefix, the address is relative to the page. So links work under any prefix that a proxy removes,
+    even if the proxy does not name it.
+    """
+    prefix = prefix_of(headers)
+    return f"{prefix}/" if prefix else "../" * (path.count("/") - 1) or "./"
+
+
+def without_prefix(path: str, headers: Mapping[str, str]) -> str:
+    """Return the path without the prefix, if the proxy names the prefix but does not remove it."""
+    prefix = prefix_of(headers)
+    if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+        path = path.removeprefix(prefix) or "/"
+    # A proxy that maps /hassette to / sends //runs for /hassette/runs.
+    return re.sub("^/{2,}", "/", path)
