@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 from hassette_core.bus import AppBus, BusService
+from hassette_core.clock import ManualClock
 from hassette_core.link import HomeAssistantLink
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.states import Observation, StateCache
@@ -17,6 +17,7 @@ class LinkedBus:
     """A bus, its executor, and its link to a simulated home.
 
     Attributes:
+        clock: The clock of durations. It moves only in a test.
         home: The simulated home.
         bus: The bus of the app instance ``app.one``.
         reports: The calls of ``report``: kind, address, sentence.
@@ -29,7 +30,10 @@ class LinkedBus:
         self.executor = CommandExecutor(self.sink)
         cache, observation = StateCache(), Observation()
         self.states = cache.states
-        self.service = BusService(self.executor, states=cache.states, observation=observation, grace_s=0.1)
+        self.clock = ManualClock()
+        self.service = BusService(
+            self.executor, states=cache.states, observation=observation, clock=self.clock, grace_s=0.1
+        )
         self.bus = AppBus(self.service, "app", "one")
         self._may_connect = asyncio.Event()
         self._may_connect.set()
@@ -59,12 +63,6 @@ class LinkedBus:
         self._may_connect.set()
         async with asyncio.timeout(patience(10)):
             await self.link.wait_ready()
-
-    def restart_home(self) -> None:
-        """Give all states new times, as a restart of Home Assistant does when it restores the states."""
-        now = datetime.now(UTC).isoformat()
-        for state in self.home.core.states.values():
-            state["last_changed"] = state["last_updated"] = state["last_reported"] = now
 
     async def settle(self) -> None:
         """Wait until every change so far has been dispatched."""

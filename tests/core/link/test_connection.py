@@ -87,6 +87,24 @@ async def test_server_that_is_not_home_assistant_is_a_link_error_with_its_addres
         assert "hunter2" not in repr(raised.value) + repr(raised.value.__context__)
 
 
+async def test_proxy_without_home_assistant_is_an_error_with_its_status() -> None:
+    async def refuse(_request: web.Request) -> web.Response:
+        return web.Response(status=503)
+
+    app = web.Application()
+    app.router.add_get("/api/websocket", refuse)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        with pytest.raises(LinkError, match=f"cannot connect to {url}: the server answers with the HTTP status 503"):
+            async with asyncio.timeout(patience(10)), Connection(parse_address(url), "token"):
+                pytest.fail("it connected")
+    finally:
+        await runner.cleanup()
+
+
 async def test_closed_port_is_a_link_error() -> None:
     with pytest.raises(LinkError, match="cannot connect to"):
         async with asyncio.timeout(patience(10)), Connection(parse_address("http://127.0.0.1:1"), "token"):

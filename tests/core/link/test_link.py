@@ -281,6 +281,29 @@ async def test_broken_connection_is_no_cut(linked: LinkedHome) -> None:
     assert "1 entity changed" in linked.reports[1][2]
 
 
+async def test_restart_of_home_assistant_that_was_never_unreachable_is_no_cut(linked: LinkedHome) -> None:
+    """A restart gives all states new times."""
+    await linked.home.stop()
+    await linked.home.start()
+    await linked.restored()
+    assert linked.losses == []
+
+
+async def test_link_is_ready_within_3_s_of_a_home_that_was_away_for_long(home: SimulatedHome) -> None:
+    linked = LinkedHome(home, sleep=asyncio.sleep)
+    loop = asyncio.get_running_loop()
+    async with linked.link as link:
+        await linked.ready()
+        await home.stop()
+        until = loop.time() + 4  # by then, the waits have their longest length
+        await eventually(lambda: loop.time() > until)
+        await home.start()
+        began = loop.time()
+        async with asyncio.timeout(patience(10)):
+            await link.wait_ready()
+        assert loop.time() - began < patience(3)
+
+
 async def test_stop_of_home_assistant_is_no_cut(make_linked: MakeLinked, home: SimulatedHome) -> None:
     linked = make_linked(home)
     async with linked.link as link:

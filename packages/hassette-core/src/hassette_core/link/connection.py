@@ -17,6 +17,7 @@ from aiohttp import (
     WSCloseCode,
     WSMessage,
     WSMsgType,
+    WSServerHandshakeError,
 )
 
 from hassette_core.errors import (
@@ -125,7 +126,10 @@ class Connection:
                 raise NoAnswerError(f"connect to {self._address.url}", OPEN_TIMEOUT_S) from None
             if isinstance(error, ClientConnectorError):
                 raise UnreachableError(self._address.url, _first_line(error)) from None
-            raise LinkError(f"cannot connect to {self._address.url}: {_first_line(error)}") from None
+            problem = _first_line(error)
+            if isinstance(error, WSServerHandshakeError):
+                problem = f"the server answers with the HTTP status {error.status}, and not like Home Assistant"
+            raise LinkError(f"cannot connect to {self._address.url}: {problem}") from None
         except BaseException:
             await self.close()
             raise

@@ -89,6 +89,7 @@ class Inbox:
             # before that connection.
             self._before = self._cache.snapshot()
         self._phase = Phase.LOADING
+        self.missed = MissedChanges()
         self._buffer.clear()
         self._cache.begin_load()
 

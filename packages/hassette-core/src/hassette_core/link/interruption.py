@@ -67,7 +67,7 @@ class Interruption(NamedTuple):
             last: The last event of the connection.
             observation: Provides the delay of the last event.
         """
-        late_s = 0.0 if last is None else observation.age_s(last.time_fired, last.received_ns)
+        late_s = 0.0 if last is None else observation.delay_s(last.time_fired, last.received_ns)
         cause = end.cause
         if end.closed_by_home:
             cause += ", because it stops or because its messages were read too slowly"

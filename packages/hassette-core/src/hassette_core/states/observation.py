@@ -31,6 +31,7 @@ class Observation:
         self._confirming: asyncio.Task[None] | None = None
         self._offsets_s: deque[float] = deque(maxlen=SAMPLES)
         self._sampled_ns = -SAMPLE_INTERVAL_NS
+        self._ended_ns = monotonic_ns()
 
     def begin(self, ping: Callable[[], Awaitable[object]]) -> None:
         """Start to answer `when_current`. Call this when all missed changes of a new connection have been passed on.
@@ -43,6 +44,8 @@ class Observation:
 
     def end(self) -> None:
         """Keep the callbacks until the next `begin`. Call this when the connection is lost."""
+        if self._ping is not None:  # an attempt that failed does not begin another interruption
+            self._ended_ns = self._monotonic_ns()
         self._ping = None
         if self._confirming is not None:
             self._confirming.cancel()
@@ -61,20 +64,28 @@ class Observation:
             self._sampled_ns = received_ns
             self._offsets_s.append(received_ns / 1e9 - time_fired.timestamp())
 
-    def age_s(self, moment: datetime, at_ns: int | None = None) -> float:
-        """Return how many seconds ago a time of Home Assistant's clock was.
+    def age_s(self, moment: datetime) -> float:
+        """Return how many seconds ago a change was that was missed in the last interruption.
 
-        The result is too small by the shortest delay of the last events, and never too large. It is 0 before the first
-        event.
+        The result may be too small, but is never too large, even if Home Assistant's clock was set meanwhile: it is at
+        most the time since the last `end`. It is 0 before the first event.
 
         Args:
-            moment: A time by Home Assistant's clock.
-            at_ns: Return the age at this time of the monotonic clock. None means now.
+            moment: The time of the change, by Home Assistant's clock.
+        """
+        now_ns = self._monotonic_ns()
+        return min(self.delay_s(moment, now_ns), (now_ns - self._ended_ns) / 1e9)
+
+    def delay_s(self, time_fired: datetime, received_ns: int) -> float:
+        """Return how late an event was received, compared with the quickest of the last events.
+
+        Args:
+            time_fired: When Home Assistant sent the event, by its clock.
+            received_ns: When the event was received, by the monotonic clock.
         """
         if not self._offsets_s:
             return 0.0
-        now_ns = self._monotonic_ns() if at_ns is None else at_ns
-        return max(0.0, now_ns / 1e9 - moment.timestamp() - min(self._offsets_s))
+        return max(0.0, received_ns / 1e9 - time_fired.timestamp() - min(self._offsets_s))
 
     def _confirm(self) -> None:
         ping = self._ping

@@ -210,6 +210,13 @@ class HomeCore:
             old = HomeEntity(self.states[entity_id]["state"], self.states[entity_id]["attributes"])
         self.set(entity_id, old.state if state is None else state, {**old.attributes, **attributes}, context)
 
+    def restore(self) -> None:
+        """Restore all states, as Home Assistant does when it starts: all their times and contexts are new."""
+        now, context = self._now().isoformat(), self.context().as_json()
+        times = dict.fromkeys(("last_changed", "last_reported", "last_updated"), now)
+        for entity_id, state in self.states.items():
+            self.states[entity_id] = {**state, **times, "context": context}
+
     def remove(self, entity_id: str, context: HomeContext | None = None) -> bool:
         """Remove an entity and its state. Return False if there is no such state."""
         self.entities.pop(entity_id, None)

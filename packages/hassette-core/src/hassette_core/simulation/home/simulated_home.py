@@ -77,6 +77,7 @@ class SimulatedHome(AsyncWithService):
         self._awake = asyncio.Event()
         self._awake.set()
         self._runner: web.AppRunner | None = None
+        self._stopped = False
         self._opening: asyncio.Task[None] | None = None
         self._serving: asyncio.Task[None] | None = None
         add_entities(self.core)
@@ -93,7 +94,7 @@ class SimulatedHome(AsyncWithService):
         return f"http://{HOST}:{self._port}"
 
     async def start(self) -> None:
-        """Open the port and answer requests.
+        """Open the port and answer requests. After `stop`, all states are restored as after a restart.
 
         Raises:
             OSError: The port is taken.
@@ -114,6 +115,9 @@ class SimulatedHome(AsyncWithService):
                 error.errno, f"the simulated home cannot listen on {HOST}:{self._port}: the port is taken"
             ) from None
         self._port = runner.addresses[0][1]
+        if self._stopped:
+            self._stopped = False
+            self.core.restore()
 
     async def serve(self) -> None:
         """Run the activity and the load until stopped."""
@@ -138,6 +142,7 @@ class SimulatedHome(AsyncWithService):
                 opening.exception()  # if nothing reads the exception after a cancelled start, asyncio logs it
         runner, self._runner = self._runner, None
         if runner is not None:
+            self._stopped = True
             await runner.cleanup()
 
     async def _run(self) -> None:
