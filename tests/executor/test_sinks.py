@@ -2,9 +2,10 @@
 
 import pytest
 
-from hassette_executor import MemorySink, NullSink
-from support.records import batch, record
+from hassette_executor import CommandExecutor, MemorySink, NullSink, RecordSink, SinkWithLosses
+from support.records import batch, invoke, nothing, record
 from support.sink_contract import SinkCase, SinkContract
+from support.waiting import eventually
 
 
 class TestNullSink(SinkContract):
@@ -25,3 +26,43 @@ class TestMemorySink(SinkContract):
             await sink.write(batch(number, record(number)))
         assert [one.id for one in sink.records] == [record(3).id, record(4).id]
         assert await sink.last_id() == record(4).id
+
+
+class FileSink(MemorySink):
+    """A sink whose file can be removed."""
+
+    lost_runs = 0
+
+    def remove(self) -> None:
+        self.lost_runs += len(self.records)
+        self.records.clear()
+
+
+async def test_runs_of_a_removed_file_are_no_longer_claimed_as_persisted() -> None:
+    sink = FileSink()
+    assert isinstance(sink, RecordSink)
+    assert isinstance(sink, SinkWithLosses)
+    async with CommandExecutor(sink) as executor:
+        for _ in range(5):
+            await executor.execute(invoke(nothing))
+        await eventually(lambda: executor.accounting().waiting == 0)
+        sink.remove()
+        await executor.execute(invoke(nothing))
+        await eventually(lambda: executor.accounting().waiting == 0)
+        await executor.execute(invoke(nothing))
+        account = executor.accounting()
+        assert (account.executed, account.persisted, account.waiting) == (7, 1, 1)
+        assert account.shed == {"file_lost": 5}
+    assert executor.accounting().persisted == 2
+
+
+async def test_runs_that_an_earlier_executor_stored_are_not_subtracted() -> None:
+    sink = FileSink()
+    async with CommandExecutor(sink) as executor:
+        await executor.execute(invoke(nothing))
+    sink.remove()
+    async with CommandExecutor(sink) as executor:
+        await executor.execute(invoke(nothing))
+        await eventually(lambda: executor.accounting().waiting == 0)
+        assert executor.accounting().persisted == 1
+        assert executor.accounting().shed == {}

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from hassette_core import Hassette, HassetteConfig, SimulatedHome, load_config
 from hassette_core.lifecycle import ServiceStatus
+from hassette_sync import DataSyncService
 from support.history_file import HistoryFile
 from support.waiting import eventually, patience
 
@@ -52,6 +53,47 @@ async def test_store_that_cannot_start_at_first_receives_every_record_later(
     assert len(history.run_ids()) == 20
     kinds = [row["kind"] for row in history.rows("SELECT kind FROM lifecycle_events ORDER BY id")]
     assert {"service_degraded", "service_restarted"} <= set(kinds)
+    assert [session["outcome"] for session in history.sessions()] == ["clean"]
+
+
+async def change_and_wait(hassette: Hassette, home: SimulatedHome, numbers: range) -> None:
+    for number in numbers:
+        home.core.set("sensor.load_1", number)
+    await eventually(lambda: hassette.executor.accounting().executed == numbers.stop, LIMIT_S)
+    await eventually(lambda: hassette.executor.accounting().waiting == 0, LIMIT_S)
+
+
+async def test_history_that_is_removed_while_running_is_begun_again_and_the_loss_is_counted(
+    config_file: Path, tmp_path: Path, history: HistoryFile
+) -> None:
+    data_dir = tmp_path / "data"
+    async with SimulatedHome(speed=0) as home, Hassette(config_for(config_file, home, data_dir)) as hassette:
+        await eventually(lambda: hassette.apps.statuses[0].status == "running", LIMIT_S)
+        await change_and_wait(hassette, home, range(20))
+        assert hassette.executor.accounting().persisted == 20
+        for file in data_dir.glob("hassette.db*"):
+            file.unlink()
+        # Nothing is written now. The heartbeat notices the change.
+        await eventually(lambda: hassette.executor.accounting().persisted == 0, LIMIT_S)
+        assert dict(hassette.executor.accounting().shed) == {"file_lost": 20}
+        await eventually(lambda: len(history.sessions()) == 1, LIMIT_S)
+        await eventually(lambda: status_of(hassette, "database") is ServiceStatus.RUNNING, LIMIT_S)
+        await change_and_wait(hassette, home, range(20, 30))
+        account = hassette.executor.accounting()
+        assert (account.executed, account.persisted, dict(account.shed)) == (30, 10, {"file_lost": 20})
+        async with DataSyncService(data_dir / "hassette.db", live=hassette.live) as sync:
+            overview = await sync.overview()
+            assert overview.lost == 20
+            assert any(
+                "was removed or moved away; lost runs of this session: 20" in one for one in overview.status.notices
+            )
+            (loss,) = (await sync.losses()).losses
+            assert (loss.reason, loss.what, loss.count) == ("file_lost", "runs", 20)
+    assert len(history.run_ids()) == 10
+    assert {"database_replaced", "service_crashed", "service_restarted"} <= {
+        row["kind"] for row in history.rows("SELECT kind FROM lifecycle_events")
+    }
+    assert [row["name"] for row in history.rows("SELECT name FROM listeners WHERE retired_us IS NULL")] != []
     assert [session["outcome"] for session in history.sessions()] == ["clean"]
 
 

@@ -23,6 +23,7 @@ from hassette_executor import (
     RecordSink,
     Registration,
     RunningExecution,
+    SinkWithLosses,
 )
 from hassette_executor.otel import OpenTelemetrySink
 from hassette_executor.otel.plugin import create_sink as create_otel_sink
@@ -49,6 +50,10 @@ def the_store_accepts_the_records_in_a_batch(
 
 
 def the_database_is_a_sink(database: DatabaseService) -> RecordSink:
+    return database
+
+
+def the_database_reports_runs_that_it_lost(database: DatabaseService) -> SinkWithLosses:
     return database
 
 

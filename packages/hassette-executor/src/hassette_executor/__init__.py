@@ -15,7 +15,7 @@ from hassette_executor.clock import Clock
 from hassette_executor.commands import Command, ExecuteJob, InvokeHandler
 from hassette_executor.delivery.dispatcher import Accounting
 from hassette_executor.delivery.feed import Feed, FeedSubscription
-from hassette_executor.delivery.sinks import MemorySink, NullSink, RecordSink
+from hassette_executor.delivery.sinks import MemorySink, NullSink, RecordSink, SinkWithLosses
 from hassette_executor.errors import (
     DependencyError,
     ExecutionTimeoutError,
@@ -91,6 +91,7 @@ __all__ = [
     "ServiceCall",
     "SettingError",
     "ShedSummary",
+    "SinkWithLosses",
     "SkipCount",
     "SourceLocation",
     "Status",

@@ -20,6 +20,7 @@ from hassette_store.errors import (
     CorruptDatabaseError,
     DatabaseAccessError,
     RejectedBatchError,
+    ReplacedFileError,
     StoreError,
     StoreUnavailableError,
 )
@@ -27,14 +28,15 @@ from hassette_store.file.damage import is_damage, is_lost_schema
 from hassette_store.file.ownership import Ownership
 from hassette_store.file.schema import SCHEMA, Schema
 from hassette_store.file.writer import Writer
-from hassette_store.ids import first_id_at
+from hassette_store.incidents import Incident, report_replacement, save_incidents, save_lost_runs
 from hassette_store.retention.retention import Retention, RetentionSchedule
 from hassette_store.rows import BatchRow, RegistrationRow
 from hassette_store.settings import StoreSettings
-from hassette_store.startup.preparation import Incident, Prepared, ThreadedPreparation, prepare
+from hassette_store.startup.preparation import CancellableStart, Prepared, prepare
 from hassette_store.writing.encoding import BatchEncoder
 from hassette_store.writing.loading import load_encoder
 from hassette_store.writing.statements import write_batch
+from hassette_store.writing.stored_runs import StoredRuns
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +98,7 @@ class DatabaseService:
         self._schema = schema
         self._db: Writer | None = None
         self._ownership: Ownership | None = None
-        self._abandoned: asyncio.Future[Prepared] | None = None
+        self._start = CancellableStart()
         self._encoder: BatchEncoder | None = None
         # The next three fields keep their values when the service is restarted within one process.
         self._session: tuple[int, int] | None = None  # its id and start time
@@ -104,8 +106,10 @@ class DatabaseService:
         self._last_sequence = 0
         # Whether the last write ended, or was cancelled, in such a way that the batch may or may not be stored.
         self._outcome_unknown = False
-        self._damage: CorruptDatabaseError | None = None
-        self._damaged = asyncio.Event()
+        # The damage or replacement of the file that was found, until the next start.
+        self._broken: CorruptDatabaseError | ReplacedFileError | None = None
+        self._found_broken = asyncio.Event()
+        self._stored_runs = StoredRuns()
         # Whether `serve` ended with an error, so that the framework will start the service again in this process.
         self._will_restart = False
         self._last_heartbeat_s = 0.0
@@ -115,6 +119,11 @@ class DatabaseService:
     def session_id(self) -> int | None:
         """Id of the session, also after `stop`; None before the first start."""
         return self._session[0] if self._session else None
+
+    @property
+    def lost_runs(self) -> int:
+        """Number of runs that this service had stored in a file which was then removed, replaced or overwritten."""
+        return self._stored_runs.lost
 
     @property
     def last_sequence(self) -> int:
@@ -129,7 +138,7 @@ class DatabaseService:
         """
         if self._db is not None:
             return
-        await self._wait_for_abandoned_start()
+        await self._start.wait()
         prepared = await self._prepare()
         try:
             db = await Writer.open(self.path, synchronous=self.settings.synchronous)
@@ -138,15 +147,15 @@ class DatabaseService:
             except BaseException:
                 await db.close()
                 raise
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             prepared.ownership.release()
             raise self._failure(error) from error
         except BaseException:
             prepared.ownership.release()
             raise
         self._db, self._ownership = db, prepared.ownership
-        self._damaged.clear()
-        self._damage = None
+        self._found_broken.clear()
+        self._broken = None
         self._will_restart = False
         logger.info("Database opened", extra={"path": str(self.path), "session": self.session_id})
 
@@ -155,6 +164,7 @@ class DatabaseService:
 
         Raises:
             CorruptDatabaseError: The file was found damaged while in use. The next start recovers it.
+            ReplacedFileError: Another program removed or replaced the file. The next start opens a new one.
             StoreUnavailableError: The service has not been started.
         """
         db = self._require()
@@ -165,16 +175,14 @@ class DatabaseService:
             self._monotonic,
             schedule=self._retention_schedule,
             check=self._clock,
-            known_ids=lambda: self._encoder,
+            groups_deleted=self._forget_groups,
         )
         try:
             await self._serve(retention)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, StoreError) as error:
             self._will_restart = True
-            raise self._failure(error) from error
-        except StoreError:
-            self._will_restart = True
-            raise
+            failure = self._failure(error)
+            raise failure from (None if failure is error else error)
         finally:
             await retention.close()
 
@@ -188,7 +196,7 @@ class DatabaseService:
         finally:
             if ownership is not None:
                 ownership.release()
-        await self._wait_for_abandoned_start()
+        await self._start.wait()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -213,6 +221,8 @@ class DatabaseService:
             StoreUnavailableError: The database is not open.
             CorruptDatabaseError: The file is damaged. `serve` ends with the same error, and the next start
                 recovers the file.
+            ReplacedFileError: Another program removed or replaced the file. `serve` ends with the same error. Retry
+                the batch after the next start.
             DatabaseAccessError: Any other failure, such as a lock or a full disk. It is unknown whether the batch is
                 stored. Retry the batch: the store does not store it twice.
         """
@@ -222,6 +232,7 @@ class DatabaseService:
                 encoder = await self._reload_encoder(db)
             assert encoder is not None
             if batch.sequence <= self._last_sequence:
+                self._stored_runs.add(batch)
                 return
             self._outcome_unknown = True
             encode = partial(encoder.encode, batch, self._now_us())
@@ -235,13 +246,14 @@ class DatabaseService:
             if self._db is not db:
                 raise StoreUnavailableError(self.path) from error
             raise RejectedBatchError(error) from error
-        except sqlite3.Error as error:
+        except (sqlite3.Error, CorruptDatabaseError, ReplacedFileError) as error:
             raise self._failure(error) from error
         except ValueError as error:
             # aiosqlite raises ValueError if the connection was closed in the meantime.
             raise StoreUnavailableError(self.path) from error
         encoder.finish(stored=True)
         self._outcome_unknown = False
+        self._stored_runs.add(batch)
         self._last_sequence = batch.sequence
         self._last_heartbeat_s = self._monotonic()
 
@@ -257,30 +269,16 @@ class DatabaseService:
         db = self._require()
         try:
             return int((await db.rows(sessions.LAST_ID))[0][0])
-        except sqlite3.Error as error:
+        except (sqlite3.Error, CorruptDatabaseError, ReplacedFileError) as error:
             raise self._failure(error) from error
         except ValueError as error:
             raise StoreUnavailableError(self.path) from error
 
     async def _prepare(self) -> Prepared:
-        damage = self._damage and self._damage.finding
-        preparation = ThreadedPreparation(
+        damage = self._broken.finding if isinstance(self._broken, CorruptDatabaseError) else None
+        return await self._start.prepare(
             partial(prepare, self.path, self.settings, self._now_us, known_damage=damage, schema=self._schema)
         )
-        work = asyncio.ensure_future(asyncio.to_thread(preparation.run))
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            # The thread continues and may still become the owner. If nothing reads its error, asyncio logs the error.
-            preparation.abandon()
-            work.add_done_callback(lambda work: work.cancelled() or work.exception())
-            self._abandoned = work
-            raise
-
-    async def _wait_for_abandoned_start(self) -> None:
-        """Wait until the thread of a cancelled start has released the file, unless its event loop has ended."""
-        if (work := self._abandoned) is not None and work.get_loop() is asyncio.get_running_loop():
-            await asyncio.wait({work})
 
     async def _open_session(self, db: Writer, incidents: Iterable[Incident]) -> None:
         now_us = self._now_us()
@@ -293,13 +291,10 @@ class DatabaseService:
         assert self._session is not None
         session_id = self._session[0]
         self._encoder = await self._load_encoder(db)
-        (last_id,) = (await db.rows(sessions.LAST_ID))[0]
-        event_id = max(first_id_at(now_us), int(last_id))
-        for number, incident in enumerate(incidents, 1):
-            await db.rows(
-                "INSERT INTO lifecycle_events VALUES (?, ?, ?, ?, ?, ?)",
-                (event_id + number, session_id, now_us, incident.kind, str(self.path), incident.detail),
-            )
+        if (error := self._broken) is not None:
+            stored = self._stored_runs
+            incidents = await save_lost_runs(db, error, stored, incidents, path=self.path, session_id=session_id)
+        await save_incidents(db, incidents, path=self.path, session_id=session_id, now_us=now_us)
         await db.rows(
             "UPDATE sessions SET facts = json_patch(facts, ?) WHERE id = ?",
             (json.dumps(sessions.store_facts()), session_id),
@@ -332,8 +327,12 @@ class DatabaseService:
         self._outcome_unknown = False
         return self._encoder
 
+    def _forget_groups(self) -> None:
+        if self._encoder is not None:
+            self._encoder.forget_groups()
+
     async def _serve(self, retention: Retention) -> None:
-        while self._damage is None:
+        while self._broken is None:
             pause_s = self._last_heartbeat_s + self.settings.heartbeat_s - self._monotonic()
             if pause_s <= 0:
                 await self._heartbeat()
@@ -341,16 +340,16 @@ class DatabaseService:
             pause_s = min(pause_s, await retention.step())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
-                    await self._damaged.wait()
-        raise self._damage
+                    await self._found_broken.wait()
+        raise self._broken
 
     async def _heartbeat(self) -> None:
         db = self._require()
         try:
             await db.rows(sessions.HEARTBEAT, (self._now_us(), self.session_id))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, CorruptDatabaseError, ReplacedFileError) as error:
             failure = self._failure(error)
-            if isinstance(failure, CorruptDatabaseError):
+            if failure is self._broken:
                 raise failure from error
             # For example, the file is locked or the disk is full. The executor's write queue reports the same failure,
             # and the next heartbeat may succeed.
@@ -361,21 +360,21 @@ class DatabaseService:
         if self._encoder is not None:
             self._registrations = self._encoder.registrations.current()
         try:
-            assert self._session is not None
-            process_ends = not self._will_restart
-            await db.script(sessions.closing(self._session[0], self._now_us(), process_ends=process_ends))
-            self._clock.read()
-            await save_clock(self._clock, db)
-            await db.rows("PRAGMA optimize")
-        except sqlite3.Error as error:
-            logger.warning(
-                "Session could not be closed; the next start will mark it as crashed",
-                extra={"path": str(self.path), "error": str(error)},
-            )
+            if db.identity.found is None:
+                assert self._session is not None
+                process_ends = not self._will_restart
+                await db.script(sessions.closing(self._session[0], self._now_us(), process_ends=process_ends))
+                self._clock.read()
+                await save_clock(self._clock, db)
+                await db.rows("PRAGMA optimize")
+        except (sqlite3.Error, StoreError) as error:
+            failure = self._failure(error)
+            message = "Session could not be closed; the next start will mark it as crashed"
+            logger.warning(message, extra={"path": str(self.path), "error": str(failure)})
         finally:
             try:
                 await db.close()
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 logger.warning("Database could not be closed", extra={"path": str(self.path), "error": str(error)})
 
     def _require(self) -> Writer:
@@ -383,9 +382,19 @@ class DatabaseService:
             raise StoreUnavailableError(self.path)
         return self._db
 
-    def _failure(self, error: sqlite3.Error) -> StoreError:
-        if not is_damage(error) and not is_lost_schema(error):
+    def _failure(self, error: Exception) -> StoreError:
+        if isinstance(error, CorruptDatabaseError | ReplacedFileError):
+            broken = error
+        elif isinstance(error, StoreError):
+            return error
+        elif is_damage(error) or is_lost_schema(error):
+            broken = CorruptDatabaseError(self.path, error)
+        else:
             return DatabaseAccessError(self.path, error)
-        self._damage = CorruptDatabaseError(self.path, error)
-        self._damaged.set()
-        return self._damage
+        if self._broken is None:
+            self._broken = broken
+            self._stored_runs.lose_file()
+            if isinstance(broken, ReplacedFileError):
+                report_replacement(broken, self.path)
+        self._found_broken.set()
+        return self._broken

@@ -6,6 +6,7 @@ Exception
     ├── StoreUnavailableError     the service is not running
     ├── DatabaseAccessError       lock, full disk, I/O error: retry
     ├── CorruptDatabaseError      the file is damaged; the next start recovers it
+    ├── ReplacedFileError         another program removed or replaced the open file; the next start opens a new one
     ├── UnusableFileError         a directory, another program's file, or a missing permission: the user must act
     ├── DatabaseInUseError        another framework owns the file
     ├── NewerDatabaseError        a newer hassette-store wrote the file
@@ -58,6 +59,21 @@ class CorruptDatabaseError(StoreError):
             "readable rows into a new one."
         )
         self.finding = str(finding)
+
+
+class ReplacedFileError(StoreError):
+    """Another program has removed, moved, replaced or overwritten the open database file or its write-ahead log.
+
+    Attributes:
+        finding: The change of the file, such as ``was removed or moved away``.
+    """
+
+    def __init__(self, path: Path, finding: str) -> None:
+        super().__init__(
+            f"the database {path} {finding} while it was open. The next start opens the file that is there now, or "
+            "creates a new one."
+        )
+        self.finding = finding
 
 
 class UnusableFileError(StoreError):

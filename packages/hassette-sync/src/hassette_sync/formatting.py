@@ -14,11 +14,13 @@ _REASON_LABELS = {
     "queue_full_count": "queue full",
     "queue_full_bytes": "queue full (memory)",
     "rejected_row": "rejected by the database",
+    "file_lost": "the database file was removed or replaced",
     "late_effect": "arrived after the run was recorded",
     "predicate_failed": "condition raised an error",
     "slow_reader": "Home Assistant discarded them, because they were read too slowly",
 }
 INCIDENT_LABELS = {
+    "database_replaced": "Another program removed, replaced or changed the database file while Hassette was running",
     "database_recovered": "The database was damaged or missing and was replaced",
     "database_upgraded": "The database was upgraded",
 }

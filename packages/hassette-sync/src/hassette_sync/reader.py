@@ -152,7 +152,7 @@ class Reader:
         """Return whether the file of the connection is still at the path, and the connection sees all its changes."""
         if connection.version is not None and connection.version != _version(self.path):
             return False
-        return connection.identity == _identity(self.path)
+        return connection.identity == _identity(self.path) and connection.log == _log_identity(self.path)
 
     async def close(self) -> None:
         """Close the idle connections. A connection in use closes at the end of its question."""
@@ -177,9 +177,10 @@ class Reader:
         identity = _identity(self.path)
         while self._idle:
             connection = self._idle.pop()
-            if connection.identity == identity:
+            if connection.identity == identity and connection.log == _log_identity(self.path):
                 return connection
-            # Another file is at the path now: a damaged file was replaced, or a backup was restored.
+            # Another file is at the path now: a damaged file was replaced, or a backup was restored. Or the file has
+            # another write-ahead log, and the connection would read from the old one.
             await connection.aio.close()
         return await self._open_shielded()
 
@@ -209,6 +210,8 @@ class Reader:
             try:
                 await _check_schema(self.path, aio)
                 await aio.set_progress_handler(connection.is_overdue, _STEPS_BETWEEN_CHECKS)
+                # The first statement has opened the log, or created it.
+                connection.log = _log_identity(self.path)
             except BaseException:
                 await aio.close()
                 raise
@@ -226,6 +229,7 @@ class PooledConnection:
     Attributes:
         aio: The open connection.
         identity: Device and inode of the file.
+        log: Device and inode of its write-ahead log; None if there is no log.
         version: If SQLite treats the file as unchanging, the result of `_version` before the opening; otherwise None.
         deadline: Deadline of the current question, on the monotonic clock.
     """
@@ -233,6 +237,7 @@ class PooledConnection:
     def __init__(self, aio: aiosqlite.Connection, identity: tuple[int, int], version: object = None) -> None:
         self.aio = aio
         self.identity = identity
+        self.log: tuple[int, int] | None = None
         self.version = version
         self.deadline = float("inf")
 
@@ -258,6 +263,15 @@ def _identity(path: Path) -> tuple[int, int]:
         raise DatabaseUnreadableError(path, error.strerror or str(error)) from None
     if stat.S_ISDIR(status.st_mode):
         raise NotADatabaseError(path, "it is a directory")
+    return (status.st_dev, status.st_ino)
+
+
+def _log_identity(path: Path) -> tuple[int, int] | None:
+    try:
+        file = path.resolve()
+        status = file.with_name(f"{file.name}-wal").stat()
+    except OSError:  # SQLite creates and deletes the write-ahead log as needed
+        return None
     return (status.st_dev, status.st_ino)
 
 

@@ -70,8 +70,9 @@ def _problems(overview: Overview) -> Iterator[str]:
 
 
 def _warnings(overview: Overview, incidents: set[str]) -> Iterator[str]:
-    if "database_recovered" in incidents:
-        yield INCIDENT_LABELS["database_recovered"]
+    for kind in ("database_recovered", "database_replaced"):
+        if kind in incidents:
+            yield INCIDENT_LABELS[kind]
     yield from _service_warnings(overview.status.live, overview.status.session)
     if overview.counts.failed and overview.counts.failure_share <= _BAD_SHARE:
         yield _failures(overview)

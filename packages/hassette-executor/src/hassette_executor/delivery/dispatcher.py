@@ -34,11 +34,12 @@ class Accounting:
     A record is *shed* if it does not reach the sink. *Evicted* records (``queue_full_count``, ``queue_full_bytes``: the
     queue was full) and *rejected* records (``rejected_row``: the sink can never store them) are still counted in a
     `ShedSummary`. Records that are not written before the stop deadline (``stop_deadline``), and records of runs that
-    end after the stop (``after_stop``), are lost without a count in the sink.
+    end after the stop (``after_stop``), are lost without a count in the sink. Stored records also count as shed if
+    their file was removed or replaced later (``file_lost``).
 
     Attributes:
         executed: Number of runs that have ended, since the executor was created.
-        persisted: Number of records that the sink has stored.
+        persisted: Number of records that the sink has stored and still has.
         shed: Number of shed records by reason.
         waiting: Number of records that wait to be written.
     """
@@ -193,8 +194,8 @@ class RecordDispatcher:
         buffered = len(self.buffer)
         return Accounting(
             executed=self._dispatched + buffered,
-            persisted=queue.persisted,
-            shed=dict(queue.shed),
+            persisted=queue.persisted - queue.lost,
+            shed={**queue.shed, "file_lost": queue.lost} if queue.lost else dict(queue.shed),
             waiting=queue.waiting + buffered,
         )
 

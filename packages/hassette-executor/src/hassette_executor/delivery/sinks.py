@@ -35,6 +35,19 @@ class RecordSink(Protocol):
         ...
 
 
+@runtime_checkable
+class SinkWithLosses(Protocol):
+    """Sink that can lose stored runs, for example because a user removes its file.
+
+    A sink that cannot lose runs does not need this.
+    """
+
+    @property
+    def lost_runs(self) -> int:
+        """Number of runs that `RecordSink.write` has stored since the sink was made, and that are lost now."""
+        ...
+
+
 class NullSink:
     """Sink that stores nothing. `CommandExecutor` uses it if it is given no sink."""
 

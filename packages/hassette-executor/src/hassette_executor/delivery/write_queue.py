@@ -15,7 +15,7 @@ from hassette_executor.delivery.backlog import Backlog
 from hassette_executor.delivery.batch_builder import BatchBuilder
 from hassette_executor.delivery.flush_schedule import FlushSchedule
 from hassette_executor.delivery.loss_counter import LossCounter
-from hassette_executor.delivery.sinks import RecordSink
+from hassette_executor.delivery.sinks import RecordSink, SinkWithLosses
 from hassette_executor.delivery.unsettled import UnsettledBatches
 from hassette_executor.records.batches import Batch
 from hassette_executor.records.runs import Record
@@ -36,7 +36,7 @@ class WriteQueue:
 
     Attributes:
         builder: Announcements for the next batch; call `schedule_flush` after adding one.
-        persisted: Number of records that the sink has stored.
+        persisted: Number of records that the sink has stored, including those that it has lost since.
         shed: Number of records that did not reach the sink, by reason (see `Accounting`).
     """
 
@@ -50,6 +50,8 @@ class WriteQueue:
         clock = clock or Clock()
         self.builder = BatchBuilder(limits or ExecutorLimits())
         self.persisted = 0
+        self._sink = sink
+        self._lost_before = self._lost_runs
         self._settings = settings
         self._wall_ns = clock.wall_ns
         self._log = RepeatedLog(logger, settings.log_interval_s, clock.monotonic_ns)
@@ -66,6 +68,16 @@ class WriteQueue:
         self._stored_sequence = 0
         self._closing = False
         self._closed = False
+
+    @property
+    def lost(self) -> int:
+        """Number of persisted records that the sink has lost since."""
+        # Another executor may have stored some of the lost runs.
+        return max(0, min(self.persisted, self._lost_runs - self._lost_before))
+
+    @property
+    def _lost_runs(self) -> int:
+        return self._sink.lost_runs if isinstance(self._sink, SinkWithLosses) else 0
 
     @property
     def waiting(self) -> int:

@@ -69,6 +69,20 @@ def move_aside(path: Path, reason: str) -> Path | None:
     return aside
 
 
+def free_log_path(log: Path) -> Path:
+    """Return the first unused path ``<name>.replaced-<n>-wal`` for a write-ahead log without its database file."""
+    path = log.with_name(log.name.removesuffix("-wal"))
+    number = 1
+    while _is_taken(aside := with_suffix(path, f".replaced-{number}")):
+        number += 1
+    return with_suffix(aside, "-wal")
+
+
+def move_log_aside(log: Path) -> Path:
+    """Move a write-ahead log, without its database file, to the path that `free_log_path` returns. Return that path."""
+    return log.replace(free_log_path(log))
+
+
 def remove(path: Path) -> None:
     """Remove a file and its side files, as far as they exist."""
     for suffix in _ALL:

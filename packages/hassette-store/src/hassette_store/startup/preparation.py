@@ -4,6 +4,7 @@ The preparation never deletes a history. If it cannot use a file, it either move
 unchanged and raises an error that names the file.
 """
 
+import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -21,22 +22,10 @@ from hassette_store.file.ownership import FileLock, Ownership, owner_note
 from hassette_store.file.presence import exists, size_of, with_prefix
 from hassette_store.file.schema import SCHEMA, Schema, revision_of
 from hassette_store.file.side_files import free_path, with_suffix
+from hassette_store.incidents import DATABASE_RECOVERED, Incident
 from hassette_store.recovery import replacement
 from hassette_store.settings import StoreSettings
 from hassette_store.startup.inspection import find_damage, is_damaged, open_to_inspect
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """A recovery or upgrade of the file, which is stored as a lifecycle event.
-
-    Attributes:
-        kind: ``database_recovered`` or ``database_upgraded``.
-        detail: One sentence.
-    """
-
-    kind: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +132,7 @@ class _Preparation:
 
     def _recover(self, damage: str) -> Incident:
         detail = replacement.recover(self.path, damage, stamp=self.stamp, limit_s=self.settings.salvage_limit_s)
-        return Incident("database_recovered", detail)
+        return Incident(DATABASE_RECOVERED, detail)
 
     def _upgrade(self, revision: str) -> Incident:
         from hassette_store.startup.upgrade import upgrade
@@ -173,6 +162,31 @@ class _Preparation:
             "database_upgraded",
             f"From schema revision {revision} to {head}; {backup.name} is a copy from before the upgrade.",
         )
+
+
+class CancellableStart:
+    """Preparation of the file in a thread, by a start that may be cancelled. A later start waits for that thread."""
+
+    def __init__(self) -> None:
+        self._abandoned: asyncio.Future[Prepared] | None = None
+
+    async def prepare(self, work: Callable[[], Prepared]) -> Prepared:
+        """Call a function that prepares the file in a thread."""
+        preparation = ThreadedPreparation(work)
+        running = asyncio.ensure_future(asyncio.to_thread(preparation.run))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            # The thread continues and may still become the owner. If nothing reads its error, asyncio logs the error.
+            preparation.abandon()
+            running.add_done_callback(lambda work: work.cancelled() or work.exception())
+            self._abandoned = running
+            raise
+
+    async def wait(self) -> None:
+        """Wait until the thread of a cancelled start has released the file, unless its event loop has ended."""
+        if (work := self._abandoned) is not None and work.get_loop() is asyncio.get_running_loop():
+            await asyncio.wait({work})
 
 
 class ThreadedPreparation:

@@ -53,7 +53,7 @@ CREATE TABLE sessions (
     lost_details  INTEGER NOT NULL DEFAULT 0   -- number of log lines, service calls and other details that were lost
 ) STRICT;
 -- Index for finding the sessions of a time range.
-CREATE INDEX sessions_by_end ON sessions (ended_us) WHERE ended_us IS NOT NULL;
+CREATE INDEX sessions_by_end ON sessions (ended_us);
 
 -- Section 3: registrations. The UNIQUE columns identify a registration, so that its history continues after a restart
 -- or an edit of the app.
@@ -246,21 +246,21 @@ CREATE TABLE lifecycle_events (
     subject    TEXT NOT NULL,        -- the app instance, service, address or file
     detail     TEXT NOT NULL         -- one sentence; may be empty
 ) STRICT;
--- The retention uses this index and `losses_by_session` to find the sessions without events and losses. The condition is
--- always true. It only keeps SQLite from reading the whole table through the index, in an order other than by id.
-CREATE INDEX lifecycle_events_by_session ON lifecycle_events (session_id) WHERE session_id IS NOT NULL;
+-- Indexes on the session in these two tables let the retention find sessions without rows in them.
+CREATE INDEX lifecycle_events_by_session ON lifecycle_events (session_id);
 
 -- Lost records and details.
 CREATE TABLE losses (
     id         INTEGER PRIMARY KEY,
     session_id INTEGER NOT NULL REFERENCES sessions (id),
-    reason     TEXT NOT NULL,     -- queue_full_count, queue_full_bytes, rejected_row or late_effect
+    reason     TEXT NOT NULL,     -- queue_full_count, queue_full_bytes, rejected_row, late_effect, slow_reader or
+                                  -- file_lost (another program removed or replaced the database file)
     what       TEXT NOT NULL,     -- runs, log_lines, service_calls, lifecycle; for rejected_row, any part of a batch
     count      INTEGER NOT NULL,
     first_us   INTEGER NOT NULL,  -- start of the time range of the losses
     last_us    INTEGER NOT NULL   -- end of the time range of the losses
 ) STRICT;
-CREATE INDEX losses_by_session ON losses (session_id) WHERE session_id IS NOT NULL;
+CREATE INDEX losses_by_session ON losses (session_id);
 
 -- Section 7: statistics. The store writes them in the same transaction as the rows that they count, and keeps them for
 -- longer than those rows. The period comes first in each key. A batch then changes one or two pages of a table instead

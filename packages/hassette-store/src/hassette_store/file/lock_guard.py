@@ -1,0 +1,160 @@
+"""Guard of SQLite's locks: locks that stay when another part of this process opens and closes the database file.
+
+SQLite uses POSIX locks. A process loses all its POSIX locks on a file when it closes any descriptor of that file. So an
+app that copies the history with ``shutil.copyfile`` removes SQLite's locks. When another program, such as the shell
+``sqlite3``, then closes the history, it takes itself for the last user and deletes the write-ahead log, although this
+process still writes to the log.
+
+The guard adds locks of the open file description (OFD locks), which only end when the guard closes its own descriptor.
+They are read locks on the same bytes as SQLite's. So another process can read and write, but cannot get the exclusive
+lock that it needs to delete the log.
+
+On systems other than Linux there are no such locks, and `hassette_store.file.identity` finds the missing log.
+"""
+
+import os
+import struct
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from hassette_store.file.presence import status_of
+
+if sys.platform == "linux":
+    import fcntl
+
+# SQLite's shared lock on the database file (os.h), and its lock on the index of the log that shows that the index is in
+# use (os_unix.c, UNIX_SHM_DMS).
+_SHARED_FIRST: Final = 0x40000002
+_SHARED_BYTES: Final = 510
+_INDEX_BYTE: Final = 128
+# Bytes of the two copies of the header in the index (https://sqlite.org/walformat.html).
+_INDEX_HEADERS_BYTES: Final = 96
+# Closing a descriptor of a database file would drop the locks of this process's other connections, for example those of
+# its readers. So descriptors stay open after a stop, and the next start uses them again. The number limits how many
+# files of a process, one after another, keep descriptors.
+_KEPT_GUARDS: Final = 16
+
+
+class LockGuard:
+    """Descriptors of an open database file and of the index of its log, with the locks on them.
+
+    Args:
+        path: The database file, without symbolic links. An SQLite connection of this process has the file open.
+
+    Attributes:
+        file: A descriptor of the file, for reading.
+        index: A descriptor of the index of the log; None if there is no index.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        index = path.with_name(path.name + "-shm")
+        kept_file, kept_index = _kept.pop(_identity(path.stat()), (None, None))
+        self.file = os.open(path, os.O_RDONLY) if kept_file is None else kept_file
+        try:
+            index_status = status_of(index)
+            if kept_index is not None and (
+                index_status is None or not os.path.samestat(os.fstat(kept_index), index_status)
+            ):
+                # The last connection has deleted that index, so it has no locks.
+                os.close(kept_index)
+                kept_index = None
+            if kept_index is None and index_status is not None:
+                kept_index = os.open(index, os.O_RDWR)
+            if kept_index is not None and not _is_mapped(kept_index):
+                # Another program has replaced the index that the connections of this process use.
+                os.close(kept_index)
+                kept_index = None
+        except BaseException:
+            os.close(self.file)
+            raise
+        self.index: int | None = kept_index
+        self._lock(True)
+        _open_guards.append(self)
+
+    def reset_index(self) -> None:
+        """Make all connections, also those of other processes, read the write-ahead log again.
+
+        Without this, connections of this process would use the index of a log that is no longer there.
+        """
+        if self.index is not None and sys.platform != "win32":
+            os.pwrite(self.index, bytes(_INDEX_HEADERS_BYTES), 0)
+
+    def unlock(self) -> None:
+        """Release the locks, so that the last connection can delete the log when it closes."""
+        self._lock(False)
+
+    def close(self, *, keep: bool = True) -> None:
+        """Release the locks, after the connection is closed.
+
+        Args:
+            keep: Whether to keep the descriptors open for the next start, because other connections of this process may
+                have the file open.
+        """
+        self.unlock()
+        _open_guards.remove(self)
+        identity = _identity(os.fstat(self.file))
+        if not keep or sys.platform == "win32" or identity in _kept:
+            self.close_in_child()
+            return
+        _kept[identity] = (self.file, self.index)
+        while len(_kept) > _KEPT_GUARDS:
+            _close(*_kept.pop(next(iter(_kept))))
+
+    def close_in_child(self) -> None:
+        """Close the descriptors in a forked child. Otherwise the locks would outlive this process."""
+        _close(self.file, self.index)
+
+    def _lock(self, locked: bool) -> None:
+        if sys.platform == "linux":
+            kind = fcntl.F_RDLCK if locked else fcntl.F_UNLCK
+            # A file system may not support these locks, and another program may be closing the file. Neither is a
+            # reason to keep no history, because the identity of the log is checked, too.
+            with suppress(OSError):
+                fcntl.fcntl(self.file, fcntl.F_OFD_SETLK, _request(kind, _SHARED_FIRST, _SHARED_BYTES))
+            if self.index is not None:
+                with suppress(OSError):
+                    fcntl.fcntl(self.index, fcntl.F_OFD_SETLK, _request(kind, _INDEX_BYTE, 1))
+
+
+_open_guards: list[LockGuard] = []
+# The descriptors of the last files, by device and inode, oldest first.
+_kept: dict[tuple[int, int], tuple[int, int | None]] = {}
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _is_mapped(file: int) -> bool:
+    """Return whether this process has a file in its memory, as SQLite has the index of the log. Linux only."""
+    if sys.platform != "linux":
+        return False
+    inode = str(os.fstat(file).st_ino).encode()
+    return any(line.split(maxsplit=5)[4] == inode for line in Path("/proc/self/maps").read_bytes().splitlines())
+
+
+def _request(kind: int, first: int, length: int) -> bytes:
+    """Return the C structure ``flock`` with 64-bit offsets, as Linux lays it out."""
+    return struct.pack("hhqqi0q", kind, os.SEEK_SET, first, length, 0)
+
+
+def _close(*descriptors: int | None) -> None:
+    for descriptor in descriptors:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _close_all_in_child() -> None:
+    while _open_guards:
+        _open_guards.pop().close_in_child()
+    while _kept:
+        _close(*_kept.popitem()[1])
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_close_all_in_child)

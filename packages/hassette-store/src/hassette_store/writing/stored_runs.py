@@ -1,0 +1,101 @@
+"""Number of runs that this process has stored, and of those that were lost with a file or its write-ahead log."""
+
+from bisect import bisect_right
+from collections import deque
+from typing import Final, NamedTuple
+
+from hassette_store.ids import time_of
+from hassette_store.rows import BatchRow
+
+# At two batches per second, more than half an hour. The write-ahead log holds a few minutes.
+_REMEMBERED_BATCHES: Final = 5_000
+
+
+class LostRuns(NamedTuple):
+    """Runs that were stored and are lost.
+
+    Attributes:
+        runs: Number of runs.
+        first_us: Time of the first of them.
+        last_us: Time of the last of them.
+    """
+
+    runs: int
+    first_us: int
+    last_us: int
+
+
+class _StoredBatch(NamedTuple):
+    sequence: int
+    runs_before: int
+    first_id: int
+
+
+class StoredRuns:
+    """Counts the runs that this process has stored in its session, and finds out how many of them are lost."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._last_id = 0
+        self._last_sequence = 0
+        self._batches: deque[_StoredBatch] = deque(maxlen=_REMEMBERED_BATCHES)
+        self._lost = 0
+        self._file_is_lost = False
+
+    @property
+    def lost(self) -> int:
+        """Number of runs that were stored and are lost."""
+        return self._lost + (self._count if self._file_is_lost else 0)
+
+    @property
+    def recent_ids(self) -> tuple[int, int]:
+        """The lowest and the highest id of the remembered runs, which retention does not delete yet."""
+        return (self._batches[0].first_id, self._last_id) if self._batches else (0, -1)
+
+    def add(self, batch: BatchRow) -> None:
+        """Count the runs of a stored batch, unless they are counted already."""
+        if batch.sequence <= self._last_sequence:
+            return
+        self._last_sequence = batch.sequence
+        ids = [run.id for runs in (batch.invocations, batch.executions) for run in (*runs[:1], *runs[-1:])]
+        if ids:
+            self._batches.append(_StoredBatch(batch.sequence, self._count, min(ids)))
+            self._last_id = max(ids)
+            self._count += len(batch.invocations) + len(batch.executions)
+
+    def lose_file(self) -> None:
+        """Count all runs as lost until one of the `compare` methods is called, because their file is not usable."""
+        self._file_is_lost = True
+
+    def compare(self, last_sequence: int) -> LostRuns | None:
+        """Compare with the file that is open now. Return the runs that are missing there, or None.
+
+        Args:
+            last_sequence: The sequence number of the last batch of this session in the file; 0 if it has none.
+        """
+        self._file_is_lost = False
+        missing = bisect_right(self._batches, last_sequence, key=lambda batch: batch.sequence)
+        if missing == len(self._batches):
+            return None
+        first = self._batches[missing]
+        return self._lose(first.first_id, first.runs_before if last_sequence else 0)
+
+    def compare_rows(self, present: int) -> LostRuns | None:
+        """Compare with a file after a recovery, which may have lost any rows. Return the missing runs, or None.
+
+        Args:
+            present: Number of runs in the file with an id within `recent_ids`.
+        """
+        self._file_is_lost = False
+        if not self._batches:
+            return None
+        oldest = self._batches[0]
+        kept = oldest.runs_before + present if present else 0
+        return self._lose(oldest.first_id, kept) if kept < self._count else None
+
+    def _lose(self, first_id: int, kept: int) -> LostRuns:
+        lost = LostRuns(self._count - kept, time_of(first_id), time_of(self._last_id))
+        self._lost += lost.runs
+        self._count = kept
+        self._batches.clear()
+        return lost
