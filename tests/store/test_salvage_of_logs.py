@@ -116,7 +116,7 @@ async def test_log_of_another_history_hides_no_run_and_changes_no_name(
 async def test_complete_log_of_a_small_history_does_not_replace_a_large_one(
     make_store: MakeStore, path: Path, tmp_path: Path, write: Write
 ) -> None:
-    """Such a log contains each page of its history. The file with the log is therefore free of damage."""
+    """The log contains each page of its history, so a check of the file with the log finds no damage."""
     own = await write(path, 40, size=100)
     other = tmp_path / "other" / "hassette.db"
     other.parent.mkdir()

@@ -2,60 +2,100 @@
 
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hassette_store import MaintenanceError, UpgradeFailedError, check
+from hassette_store.file.creation import create
 from hassette_store.file.schema import LATEST_REVISION, SCHEMA, Schema
+from hassette_store.startup.upgrade import upgrade
+from support.released import RELEASED, create_as_released
 from support.rows import Batch, Listener, invocation
 from support.stores import Clock, MakeStore, Reader
 
-RELEASED = sorted((Path(__file__).parent / "released").glob("*.sql"))
+NEXT_REVISION = f"{int(LATEST_REVISION) + 1:04d}"
+
+each_release = pytest.mark.parametrize("script", RELEASED, ids=lambda script: script.stem)
+Rows = dict[str, list[dict[str, Any]]]
 
 
-def as_released(script: Path, path: Path) -> dict[str, int]:
-    """Create a file with the schema and the rows of a release; return the number of rows in each table."""
-    db = sqlite3.connect(path)
-    try:
-        db.executescript(script.read_text("utf-8"))
-        db.execute("PRAGMA journal_mode = WAL")
-        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
-    finally:
-        db.close()
+def rows_in(path: Path) -> Rows:
+    """Return all rows of each table by column, without the revision and SQLite's statistics."""
+    with closing(sqlite3.connect(path)) as db:
+        db.row_factory = sqlite3.Row
+        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        return {
+            table: [dict(row) for row in db.execute(f"SELECT * FROM {table}")]
+            for table in tables
+            if table != "alembic_version" and not table.startswith("sqlite_")
+        }
 
 
-def test_each_released_schema_has_a_frozen_file() -> None:
-    assert LATEST_REVISION in {script.stem for script in RELEASED}
+def assert_rows_are_kept(before: Rows, after: Rows) -> None:
+    """Check that each row has its old values. An upgrade may add columns, tables and rows."""
+    for table, rows in before.items():
+        columns = list(rows[0])
+        kept = [tuple(row[column] for column in columns) for row in after[table]]
+        lost = [row for row in rows if tuple(row.values()) not in kept]
+        assert not lost, f"{table}: {lost[:2]}"
 
 
-@pytest.mark.parametrize("script", RELEASED, ids=lambda script: script.stem)
-async def test_every_upgrade_keeps_every_row(make_store: MakeStore, tmp_path: Path, script: Path) -> None:
+def tables_and_columns(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    with closing(sqlite3.connect(path)) as db:
+        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')")]
+        return {table: db.execute(f"PRAGMA table_info({table})").fetchall() for table in sorted(tables)}
+
+
+def test_frozen_file_of_the_latest_revision_has_its_schema(tmp_path: Path) -> None:
+    script = RELEASED[-1]
+    assert script.stem == LATEST_REVISION, "run scripts/freeze_schema.py"
+    create_as_released(script, tmp_path / "frozen.db")
+    create(tmp_path / "new.db")
+    assert tables_and_columns(tmp_path / "frozen.db") == tables_and_columns(tmp_path / "new.db"), (
+        "run scripts/freeze_schema.py"
+    )
+
+
+@each_release
+def test_upgrade_keeps_every_row(tmp_path: Path, script: Path) -> None:
     path = tmp_path / "hassette.db"
-    before = as_released(script, path)
-    assert all(before[table] for table in ("handler_invocations", "job_executions", "error_groups", "latency_daily"))
+    create_as_released(script, path)
+    before = rows_in(path)
+    assert [table for table, rows in before.items() if not rows] == []
+    upgrade(path, limit_s=60)
+    assert_rows_are_kept(before, rows_in(path))
+
+
+@each_release
+async def test_upgraded_history_is_used_and_has_no_damage(make_store: MakeStore, tmp_path: Path, script: Path) -> None:
+    path = tmp_path / "hassette.db"
+    create_as_released(script, path)
+    before = rows_in(path)
     store = make_store(path)
     await store.start()
+    await store.write(Batch(1, invocations=(invocation(100_000, Listener("new")),)))
     await store.stop()
-    db = sqlite3.connect(path)
-    try:
-        for table, rows in before.items():
-            now = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            assert now == rows + (table == "sessions"), table
-    finally:
-        db.close()
+    after = rows_in(path)
+    # The start closes the session that the release left open, and stores its runs in progress as interrupted.
+    own = ("sessions", "listeners", "scheduled_jobs", "running_executions", "statistics_hourly", "statistics_daily")
+    assert_rows_are_kept({table: rows for table, rows in before.items() if table not in own}, after)
+    assert len(after["sessions"]) == len(before["sessions"]) + 1
     assert check(path) == []
 
 
 def next_schema(tmp_path: Path, body: str) -> Schema:
-    """Return a schema with a revision 0002, which follows the latest revision 0001."""
+    """Return a schema with one revision more than the latest one."""
     scripts = tmp_path / "migrations"
     shutil.copytree(str(SCHEMA.scripts), scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    text = f"from alembic import op\nrevision = '0002'\ndown_revision = '0001'\ndef upgrade():\n    {body}\n"
-    (scripts / "versions" / "0002_next.py").write_text(text)
-    return Schema("0002", scripts)
+    text = (
+        f"from alembic import op\nrevision = '{NEXT_REVISION}'\ndown_revision = '{LATEST_REVISION}'\n"
+        f"def upgrade():\n    {body}\n"
+    )
+    (scripts / "versions" / f"{NEXT_REVISION}_next.py").write_text(text)
+    return Schema(NEXT_REVISION, scripts)
 
 
 async def kept_run(make_store: MakeStore) -> Any:
@@ -74,13 +114,16 @@ async def test_upgrade_makes_a_verified_copy_and_a_lifecycle_event(
     make_store: MakeStore, path: Path, read: Reader, tmp_path: Path
 ) -> None:
     await kept_run(make_store)
-    store = make_store(schema=next_schema(tmp_path, "op.execute('ALTER TABLE sessions ADD COLUMN mood TEXT')"))
+    store = make_store(schema=next_schema(tmp_path, "op.execute('ALTER TABLE sessions ADD COLUMN for_a_test TEXT')"))
     await store.start()
-    assert read.value("SELECT version_num FROM alembic_version") == "0002"
-    assert read.row("SELECT count(*) AS n, max(mood) AS mood FROM runs, sessions")["mood"] is None
+    assert read.value("SELECT version_num FROM alembic_version") == NEXT_REVISION
+    assert read.row("SELECT count(*) AS n, max(for_a_test) AS added FROM runs, sessions")["added"] is None
     (copy,) = copies(path)
     db = sqlite3.connect(copy)
-    assert db.execute("SELECT version_num, (SELECT count(*) FROM runs) FROM alembic_version").fetchone() == ("0001", 1)
+    assert db.execute("SELECT version_num, (SELECT count(*) FROM runs) FROM alembic_version").fetchone() == (
+        LATEST_REVISION,
+        1,
+    )
     db.close()
     incident = read.row("SELECT kind, detail FROM lifecycle_events")
     assert incident["kind"] == "database_upgraded"
@@ -105,7 +148,7 @@ async def test_failed_upgrade_leaves_the_file_unchanged_and_keeps_the_copy(
     with pytest.raises(UpgradeFailedError, match="The file is unchanged") as caught:
         await store.start()
     assert caught.value.backup in copies(path)
-    assert read.value("SELECT version_num FROM alembic_version") == "0001"
+    assert read.value("SELECT version_num FROM alembic_version") == LATEST_REVISION
     assert read.value("SELECT count(*) FROM runs") == 1
     assert read.rows("SELECT 1 FROM sqlite_master WHERE name = 'half'") == []
     assert read.value("SELECT count(*) FROM latency_daily") == 1

@@ -26,8 +26,14 @@ def facts(**more: str) -> str:
     return json.dumps({"hassette": "0.1.0", "python": "3.12.4", "home_assistant": "2025.4.4", **more})
 
 
+def migrations() -> dict[str, str]:
+    """Return the SQL script of each schema revision, the oldest first."""
+    scripts = sorted(files("hassette_store").joinpath("migrations/sql").iterdir(), key=lambda script: script.name)
+    return {script.name.split("_")[0]: script.read_text() for script in scripts}
+
+
 def schema() -> str:
-    return files("hassette_store").joinpath("migrations/sql/0001_initial.sql").read_text()
+    return "\n".join(migrations().values())
 
 
 @dataclass
@@ -47,7 +53,7 @@ class History:
         if not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchone():
             self.db.executescript(schema())
             self.db.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
-            self.db.execute("INSERT INTO alembic_version VALUES ('0001')")
+            self.db.execute("INSERT INTO alembic_version VALUES (?)", (max(migrations()),))
         self._names: dict[str, int] = dict(self.db.execute("SELECT name, id FROM names"))
         self._registrations: int = self.db.execute("SELECT count(*) FROM registrations").fetchone()[0]
         (runs,) = self.db.execute("SELECT count(*) FROM runs").fetchone()

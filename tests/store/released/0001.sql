@@ -1,11 +1,12 @@
--- A history as hassette-store 0.1.0 left it (schema revision 0001). Frozen: never edit it, add the next one.
+-- A history as hassette-store 0.1.0 left it (schema revision 0001).
+-- Made by scripts/freeze_schema.py; do not edit it.
 PRAGMA page_size = 4096;
 PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA application_id = 1213420372;
 BEGIN TRANSACTION;
 CREATE TABLE alembic_version (
-	version_num VARCHAR(32) NOT NULL, 
-	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 INSERT INTO "alembic_version" VALUES('0001');
 CREATE TABLE dropped_effects (
@@ -13,41 +14,52 @@ CREATE TABLE dropped_effects (
     log_lines     INTEGER NOT NULL,
     service_calls INTEGER NOT NULL
 ) STRICT;
-INSERT INTO "dropped_effects" VALUES(3753902080000000000,2,1);
-INSERT INTO "dropped_effects" VALUES(3753902080010485760,2,1);
-INSERT INTO "dropped_effects" VALUES(3753902080020971520,2,1);
+INSERT INTO "dropped_effects" VALUES(3753902080002097152,2,1);
+INSERT INTO "dropped_effects" VALUES(3753902080006291456,2,1);
+INSERT INTO "dropped_effects" VALUES(3753902100973617152,2,1);
+INSERT INTO "dropped_effects" VALUES(3753902100977811456,2,1);
 CREATE TABLE error_groups (
     id            INTEGER PRIMARY KEY,
-    fingerprint   TEXT NOT NULL UNIQUE,  -- its version, a colon, and a hash of kind, type, innermost frames and message
+    fingerprint   TEXT NOT NULL UNIQUE,  -- version, a colon, and hash of kind, type, innermost frames and message
     kind          TEXT NOT NULL,         -- exception, hassette, dependency, timeout, exit
     type          TEXT NOT NULL,         -- the exception's class
     message       TEXT NOT NULL,         -- message of the first failure, as a sample
-    traceback     TEXT NOT NULL,         -- traceback of the first failure; empty if it has none
+    file          TEXT NOT NULL,         -- failing line of the first failure: file, empty if it has no traceback
+    line          INTEGER NOT NULL,      -- … number of the line, or 0
+    function      TEXT NOT NULL,         -- … function
+    code          TEXT NOT NULL,         -- … source code
+    traceback     TEXT NOT NULL,         -- traceback of the first failure, as a sample; empty if it has none
     first_seen_us INTEGER NOT NULL,
     last_seen_us  INTEGER NOT NULL,
+    first_run_id  INTEGER NOT NULL,      -- the run of the first failure, which may have been deleted
     last_run_id   INTEGER NOT NULL,      -- the newest run with this failure
     count         INTEGER NOT NULL       -- number of runs with this failure, including deleted runs
 ) STRICT;
-INSERT INTO "error_groups" VALUES(1,'1:0330ebf6b12ce18d22aab478','exception','ZeroDivisionError','division by zero','Traceback (most recent call last):
+INSERT INTO "error_groups" VALUES(1,'1:0330ebf6b12ce18d22aab478','exception','ZeroDivisionError','division by zero','/config/apps/hall.py',12,'Hall.on_motion','self.brightness = 254 / state.attributes["dim"]','Traceback (most recent call last):
   File "/config/apps/hall.py", line 12, in Hall.on_motion
 ZeroDivisionError: division by zero
-',1790000000001000,1790000000009000,3753902080018874368,3);
+',1790000000001000,1790000010021000,3753902080002097152,3753902101015560192,4);
 CREATE TABLE failures (
     run_id         INTEGER PRIMARY KEY,  -- handler_invocations.id or job_executions.id
     error_group_id INTEGER NOT NULL REFERENCES error_groups (id),
-    message        TEXT                  -- NULL if it equals the message of the group
+    message        TEXT,
+    file           TEXT,
+    line           INTEGER,
+    function       TEXT,
+    code           TEXT
 ) STRICT;
-INSERT INTO "failures" VALUES(3753902080002097152,1,NULL);
-INSERT INTO "failures" VALUES(3753902080010485760,1,NULL);
-INSERT INTO "failures" VALUES(3753902080018874368,1,NULL);
+INSERT INTO "failures" VALUES(3753902080002097152,1,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "failures" VALUES(3753902080044040192,1,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "failures" VALUES(3753902100973617152,1,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "failures" VALUES(3753902101015560192,1,NULL,NULL,NULL,NULL,NULL);
 CREATE TABLE handler_invocations (
     id             INTEGER PRIMARY KEY,                         -- see the conventions above
     listener_id    INTEGER NOT NULL REFERENCES listeners (id),  -- the registration
     session_id     INTEGER NOT NULL REFERENCES sessions (id),   -- the session in which it ended
     status         INTEGER NOT NULL REFERENCES statuses (id),   -- how it ended
-    started_before INTEGER NOT NULL,  -- microseconds from the start to the time in the id: 3 bytes; a start time would need 8
+    started_before INTEGER NOT NULL,  -- microseconds from the start to the time in the id (3 bytes instead of 8)
     duration_us    INTEGER NOT NULL,  -- how long it ran
-    waited_us      INTEGER NOT NULL,  -- from the receipt of the event to the start
+    waited_us      INTEGER NOT NULL,  -- from the event to the start, without the time in debounce or duration
     event_type_id  INTEGER NOT NULL REFERENCES names (id),      -- type of the event
     entity_id      INTEGER REFERENCES names (id),               -- entity of the event (names.id)
     old_state      TEXT,              -- state before the event
@@ -56,18 +68,19 @@ CREATE TABLE handler_invocations (
     parent_id      TEXT,              -- parent of that context, if it has one
     user_id        INTEGER REFERENCES names (id)                -- the user who caused the event, if known
 ) STRICT;
-INSERT INTO "handler_invocations" VALUES(3753902080000000000,1,1,0,1000,1000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV00','01HZX3PARENTPARENTPARENTPA',3);
-INSERT INTO "handler_invocations" VALUES(3753902080002097152,2,1,1,2000,2000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV01',NULL,NULL);
-INSERT INTO "handler_invocations" VALUES(3753902080004194304,1,1,2,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV02',NULL,NULL);
-INSERT INTO "handler_invocations" VALUES(3753902080006291456,2,1,3,4000,4000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV03','01HZX3PARENTPARENTPARENTPA',3);
-INSERT INTO "handler_invocations" VALUES(3753902080008388608,1,1,0,5000,5000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV04',NULL,NULL);
-INSERT INTO "handler_invocations" VALUES(3753902080010485760,2,1,1,6000,6000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV05',NULL,NULL);
-INSERT INTO "handler_invocations" VALUES(3753902080012582912,1,1,2,7000,7000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV06','01HZX3PARENTPARENTPARENTPA',3);
-INSERT INTO "handler_invocations" VALUES(3753902080014680064,2,1,3,8000,8000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV07',NULL,NULL);
-INSERT INTO "handler_invocations" VALUES(3753902080016777216,1,1,0,9000,9000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV08',NULL,NULL);
-INSERT INTO "handler_invocations" VALUES(3753902080018874368,2,1,1,10000,10000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV09','01HZX3PARENTPARENTPARENTPA',3);
-INSERT INTO "handler_invocations" VALUES(3753902080020971520,1,1,2,11000,11000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV10',NULL,NULL);
-INSERT INTO "handler_invocations" VALUES(3753902080023068672,2,1,3,12000,12000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTV11',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902080000000000,1,1,0,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902080002097152,1,1,1,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902080004194304,1,1,2,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902080006291456,1,1,3,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902080008388608,1,1,0,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902080016777216,2,1,0,3000,3000,250,5,NULL,NULL,NULL,'01HZX3CHILD','01HZX3PARENT',6);
+INSERT INTO "handler_invocations" VALUES(3753902100971520000,1,2,0,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902100973617152,1,2,1,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902100975714304,1,2,2,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902100977811456,1,2,3,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902100979908608,1,2,0,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL);
+INSERT INTO "handler_invocations" VALUES(3753902100988297216,2,2,0,3000,3000,250,5,NULL,NULL,NULL,'01HZX3CHILD','01HZX3PARENT',6);
+INSERT INTO "handler_invocations" VALUES(3753902121943040001,1,1,4,10000000,10000000,0,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL);
 CREATE TABLE job_executions (
     id             INTEGER PRIMARY KEY,                              -- see the conventions above
     job_id         INTEGER NOT NULL REFERENCES scheduled_jobs (id),  -- the registration
@@ -77,12 +90,19 @@ CREATE TABLE job_executions (
     duration_us    INTEGER NOT NULL,  -- how long it ran
     waited_us      INTEGER NOT NULL,  -- from the due time to the start, on the monotonic clock
     due_before     INTEGER NOT NULL,  -- the start minus due_us, on the wall clock
-    manual         INTEGER NOT NULL   -- 1 if a user started the run outside the schedule
+    manual         INTEGER NOT NULL   -- 1 if a user or an app started the run outside the schedule
 ) STRICT;
-INSERT INTO "job_executions" VALUES(3753902080209715200,3,1,0,500,400,500,500,0);
-INSERT INTO "job_executions" VALUES(3753902080211812352,3,1,0,500,400,500,500,0);
-INSERT INTO "job_executions" VALUES(3753902080213909504,3,1,0,500,400,500,500,1);
-INSERT INTO "job_executions" VALUES(3753902080216006656,3,1,0,500,400,500,500,0);
+INSERT INTO "job_executions" VALUES(3753902080041943040,3,1,0,3000,3000,250,17000,0);
+INSERT INTO "job_executions" VALUES(3753902080044040192,3,1,1,3000,3000,250,18000,1);
+INSERT INTO "job_executions" VALUES(3753902080046137344,3,1,2,3000,3000,250,19000,0);
+INSERT INTO "job_executions" VALUES(3753902080048234496,3,1,3,3000,3000,250,20000,0);
+INSERT INTO "job_executions" VALUES(3753902080050331648,3,1,0,3000,3000,250,21000,0);
+INSERT INTO "job_executions" VALUES(3753902101013463040,3,2,0,3000,3000,250,10017000,0);
+INSERT INTO "job_executions" VALUES(3753902101015560192,3,2,1,3000,3000,250,10018000,1);
+INSERT INTO "job_executions" VALUES(3753902101017657344,3,2,2,3000,3000,250,10019000,0);
+INSERT INTO "job_executions" VALUES(3753902101019754496,3,2,3,3000,3000,250,10020000,0);
+INSERT INTO "job_executions" VALUES(3753902101021851648,3,2,0,3000,3000,250,10021000,0);
+INSERT INTO "job_executions" VALUES(3753902121943040002,3,1,4,10000000,10000000,0,10000000,0);
 CREATE TABLE latency_daily (
     day             INTEGER NOT NULL,
     registration_id INTEGER NOT NULL,
@@ -90,20 +110,9 @@ CREATE TABLE latency_daily (
     count           INTEGER NOT NULL,
     PRIMARY KEY (day, registration_id, bucket)
 ) WITHOUT ROWID, STRICT;
-INSERT INTO "latency_daily" VALUES(20717,1,346,1);
-INSERT INTO "latency_daily" VALUES(20717,1,401,1);
-INSERT INTO "latency_daily" VALUES(20717,1,426,1);
-INSERT INTO "latency_daily" VALUES(20717,1,443,1);
-INSERT INTO "latency_daily" VALUES(20717,1,456,1);
-INSERT INTO "latency_daily" VALUES(20717,1,466,1);
-INSERT INTO "latency_daily" VALUES(20717,2,346,9);
-INSERT INTO "latency_daily" VALUES(20717,2,381,1);
-INSERT INTO "latency_daily" VALUES(20717,2,415,1);
-INSERT INTO "latency_daily" VALUES(20717,2,435,1);
-INSERT INTO "latency_daily" VALUES(20717,2,450,1);
-INSERT INTO "latency_daily" VALUES(20717,2,461,1);
-INSERT INTO "latency_daily" VALUES(20717,2,470,1);
-INSERT INTO "latency_daily" VALUES(20717,3,300,4);
+INSERT INTO "latency_daily" VALUES(20717,1,401,10);
+INSERT INTO "latency_daily" VALUES(20717,2,401,2);
+INSERT INTO "latency_daily" VALUES(20717,3,401,10);
 CREATE TABLE latency_hourly (
     hour            INTEGER NOT NULL,
     registration_id INTEGER NOT NULL,
@@ -111,20 +120,9 @@ CREATE TABLE latency_hourly (
     count           INTEGER NOT NULL,
     PRIMARY KEY (hour, registration_id, bucket)
 ) WITHOUT ROWID, STRICT;
-INSERT INTO "latency_hourly" VALUES(497222,1,346,1);
-INSERT INTO "latency_hourly" VALUES(497222,1,401,1);
-INSERT INTO "latency_hourly" VALUES(497222,1,426,1);
-INSERT INTO "latency_hourly" VALUES(497222,1,443,1);
-INSERT INTO "latency_hourly" VALUES(497222,1,456,1);
-INSERT INTO "latency_hourly" VALUES(497222,1,466,1);
-INSERT INTO "latency_hourly" VALUES(497222,2,346,9);
-INSERT INTO "latency_hourly" VALUES(497222,2,381,1);
-INSERT INTO "latency_hourly" VALUES(497222,2,415,1);
-INSERT INTO "latency_hourly" VALUES(497222,2,435,1);
-INSERT INTO "latency_hourly" VALUES(497222,2,450,1);
-INSERT INTO "latency_hourly" VALUES(497222,2,461,1);
-INSERT INTO "latency_hourly" VALUES(497222,2,470,1);
-INSERT INTO "latency_hourly" VALUES(497222,3,300,4);
+INSERT INTO "latency_hourly" VALUES(497222,1,401,10);
+INSERT INTO "latency_hourly" VALUES(497222,2,401,2);
+INSERT INTO "latency_hourly" VALUES(497222,3,401,10);
 CREATE TABLE lifecycle_events (
     id         INTEGER PRIMARY KEY,  -- from the same sequence as the ids of runs
     session_id INTEGER NOT NULL REFERENCES sessions (id),
@@ -133,15 +131,16 @@ CREATE TABLE lifecycle_events (
     subject    TEXT NOT NULL,        -- the app instance, service, address or file
     detail     TEXT NOT NULL         -- one sentence; may be empty
 ) STRICT;
-INSERT INTO "lifecycle_events" VALUES(3753902080419430400,1,1790000000000000,'app_started','hall.main','');
+INSERT INTO "lifecycle_events" VALUES(3753902080062914560,1,1790000000000000,'app_failed','hall','no such entity');
+INSERT INTO "lifecycle_events" VALUES(3753902101034434560,2,1790000000000000,'app_failed','hall','no such entity');
 CREATE TABLE listeners (
-    id                  INTEGER PRIMARY KEY,   -- the registration_id, from one sequence with scheduled_jobs
+    id                  INTEGER PRIMARY KEY,   -- the registration_id; scheduled_jobs takes ids from the same sequence
     app                 TEXT NOT NULL,         -- the app's key in hassette.toml
     instance            TEXT NOT NULL,         -- the instance's name within the app
     name                TEXT NOT NULL,         -- the listener's name within the instance
     topic               TEXT NOT NULL,         -- the events that it receives, for example state_changed.light.*
     handler             TEXT NOT NULL,         -- the callable's qualified name
-    settings            TEXT NOT NULL,         -- JSON object: options as written in the app
+    settings            TEXT NOT NULL,         -- JSON object: readable values of the options
     source_file         TEXT,                  -- file with the handler's source code
     source_line         INTEGER,               -- line number, from 1
     source_snippet      TEXT,                  -- the first lines of the source code
@@ -152,8 +151,8 @@ CREATE TABLE listeners (
     retired_us          INTEGER,               -- when it was retired; NULL while it is registered
     UNIQUE (app, instance, name, topic)
 ) STRICT;
-INSERT INTO "listeners" VALUES(1,'hall','main','on_motion','state_changed.binary_sensor.hall','Hall.on_motion','{"debounce":"2 s"}','apps/hall.py',12,'async def on_motion(self): ...','async',NULL,1790000000000000,1790000000000000,NULL);
-INSERT INTO "listeners" VALUES(2,'hall','main','on_door','state_changed.binary_sensor.door','Hall.on_motion','{"debounce":"2 s"}','apps/hall.py',12,'async def on_motion(self): ...','async',NULL,1790000000000000,1790000000000000,1790000000000000);
+INSERT INTO "listeners" VALUES(1,'hall','main','on_motion','state_changed.binary_sensor.hall','Hall.on_motion','{"debounce":"2 s"}','apps/hall.py',12,'async def on_motion(self): ...','async',NULL,1790000010000000,1790000030000000,NULL);
+INSERT INTO "listeners" VALUES(2,'hall','main','on_door','state_changed.binary_sensor.door','Hall.on_motion','{"debounce":"2 s"}','apps/hall.py',12,'async def on_motion(self): ...','async',NULL,1790000010000000,1790000030000000,1790000030000000);
 CREATE TABLE log_lines (
     run_id    INTEGER NOT NULL,  -- handler_invocations.id or job_executions.id
     position  INTEGER NOT NULL,  -- from 0, oldest first
@@ -163,32 +162,37 @@ CREATE TABLE log_lines (
     message   TEXT NOT NULL,
     PRIMARY KEY (run_id, position)
 ) WITHOUT ROWID, STRICT;
-INSERT INTO "log_lines" VALUES(3753902080000000000,0,1790000000000000,30,4,'the lamp did not answer');
-INSERT INTO "log_lines" VALUES(3753902080000000000,1,1790000000000000,40,4,'it did not answer again');
-INSERT INTO "log_lines" VALUES(3753902080010485760,0,1790000000000000,30,4,'the lamp did not answer');
-INSERT INTO "log_lines" VALUES(3753902080010485760,1,1790000000000000,40,4,'it did not answer again');
-INSERT INTO "log_lines" VALUES(3753902080020971520,0,1790000000000000,30,4,'the lamp did not answer');
-INSERT INTO "log_lines" VALUES(3753902080020971520,1,1790000000000000,40,4,'it did not answer again');
+INSERT INTO "log_lines" VALUES(3753902080002097152,0,1790000000000000,30,3,'the lamp did not answer');
+INSERT INTO "log_lines" VALUES(3753902080002097152,1,1790000000000000,20,3,'done');
+INSERT INTO "log_lines" VALUES(3753902080006291456,0,1790000000000000,30,3,'the lamp did not answer');
+INSERT INTO "log_lines" VALUES(3753902080006291456,1,1790000000000000,20,3,'done');
+INSERT INTO "log_lines" VALUES(3753902100973617152,0,1790000000000000,30,3,'the lamp did not answer');
+INSERT INTO "log_lines" VALUES(3753902100973617152,1,1790000000000000,20,3,'done');
+INSERT INTO "log_lines" VALUES(3753902100977811456,0,1790000000000000,30,3,'the lamp did not answer');
+INSERT INTO "log_lines" VALUES(3753902100977811456,1,1790000000000000,20,3,'done');
 CREATE TABLE losses (
     id         INTEGER PRIMARY KEY,
     session_id INTEGER NOT NULL REFERENCES sessions (id),
-    reason     TEXT NOT NULL,     -- queue_full_count, rejected_row, stop_deadline, …
-    what       TEXT NOT NULL,     -- runs, log_lines, service_calls, lifecycle
+    reason     TEXT NOT NULL,     -- queue_full_count, queue_full_bytes, rejected_row or late_effect
+    what       TEXT NOT NULL,     -- runs, log_lines, service_calls, lifecycle; for rejected_row, any part of a batch
     count      INTEGER NOT NULL,
     first_us   INTEGER NOT NULL,  -- start of the time range of the losses
     last_us    INTEGER NOT NULL   -- end of the time range of the losses
 ) STRICT;
-INSERT INTO "losses" VALUES(1,1,'queue_full_count','runs',9,1790000000000000,1790000000000005);
+INSERT INTO "losses" VALUES(1,1,'queue_full_count','log_lines',4,1790000000000000,1790000001000000);
+INSERT INTO "losses" VALUES(2,2,'queue_full_count','log_lines',4,1790000000000000,1790000001000000);
 CREATE TABLE names (
-    id   INTEGER PRIMARY KEY,    -- the value of the columns that refer to the name
+    id   INTEGER PRIMARY KEY,    -- the number that other columns store in place of the name
     name TEXT NOT NULL UNIQUE    -- the text
 ) STRICT;
 INSERT INTO "names" VALUES(1,'state_changed');
 INSERT INTO "names" VALUES(2,'binary_sensor.hall');
-INSERT INTO "names" VALUES(3,'u1');
-INSERT INTO "names" VALUES(4,'hall.main');
-INSERT INTO "names" VALUES(5,'light.turn_on');
-INSERT INTO "names" VALUES(6,'rate_limited');
+INSERT INTO "names" VALUES(3,'hall.main');
+INSERT INTO "names" VALUES(4,'light.turn_on');
+INSERT INTO "names" VALUES(5,'call_service');
+INSERT INTO "names" VALUES(6,'01HZX3USER');
+INSERT INTO "names" VALUES(7,'overlap');
+INSERT INTO "names" VALUES(8,'misfire');
 CREATE TABLE running_executions (
     session_id      INTEGER NOT NULL REFERENCES sessions (id),
     run             INTEGER NOT NULL,  -- number of the run in its process, not its id
@@ -205,14 +209,16 @@ CREATE TABLE running_executions (
     manual          INTEGER,
     PRIMARY KEY (session_id, run)
 ) WITHOUT ROWID, STRICT;
+INSERT INTO "running_executions" VALUES(2,1,1,1790000030000000,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,NULL,NULL);
+INSERT INTO "running_executions" VALUES(2,2,3,1790000030000000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1790000000000000,0);
 CREATE TABLE scheduled_jobs (
-    id                  INTEGER PRIMARY KEY,   -- the registration_id, from one sequence with listeners
+    id                  INTEGER PRIMARY KEY,   -- the registration_id; listeners takes ids from the same sequence
     app                 TEXT NOT NULL,         -- the app's key in hassette.toml
     instance            TEXT NOT NULL,         -- the instance's name within the app
     name                TEXT NOT NULL,         -- the job's name within the instance
     schedule            TEXT NOT NULL,         -- description of the schedule
     handler             TEXT NOT NULL,         -- the callable's qualified name
-    settings            TEXT NOT NULL,         -- JSON object: options as written in the app
+    settings            TEXT NOT NULL,         -- JSON object: readable values of the options
     source_file         TEXT,                  -- file with the job's source code
     source_line         INTEGER,               -- line number, from 1
     source_snippet      TEXT,                  -- the first lines of the source code
@@ -223,7 +229,7 @@ CREATE TABLE scheduled_jobs (
     retired_us          INTEGER,               -- when it was retired; NULL while it is registered
     UNIQUE (app, instance, name)
 ) STRICT;
-INSERT INTO "scheduled_jobs" VALUES(3,'hall','main','tidy','every 30 s','Hall.tidy','{}',NULL,NULL,NULL,'sync',5.0,1790000000000000,1790000000000000,NULL);
+INSERT INTO "scheduled_jobs" VALUES(3,'hall','main','tidy','every 30 s','Hall.tidy','{}',NULL,NULL,NULL,'sync',5.0,1790000010000000,1790000030000000,NULL);
 CREATE TABLE service_calls (
     run_id      INTEGER NOT NULL,  -- handler_invocations.id or job_executions.id
     position    INTEGER NOT NULL,  -- from 0, in the order of the responses
@@ -232,20 +238,22 @@ CREATE TABLE service_calls (
     target      TEXT,              -- compact JSON: entities, areas, devices; NULL for no target
     data        TEXT,              -- compact JSON; NULL for no data
     duration_us INTEGER NOT NULL,  -- from the request to the response
-    context_id  TEXT,              -- context from the response; the events that the call causes have the same context
+    context_id  TEXT,              -- context in the response; the events that it causes have this context or a child of it
     error       TEXT,              -- error message; NULL if the call succeeded
     PRIMARY KEY (run_id, position)
 ) WITHOUT ROWID, STRICT;
-INSERT INTO "service_calls" VALUES(3753902080000000000,0,1790000000000000,5,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL);
-INSERT INTO "service_calls" VALUES(3753902080000000000,1,1790000000000000,5,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','unknown service');
-INSERT INTO "service_calls" VALUES(3753902080010485760,0,1790000000000000,5,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL);
-INSERT INTO "service_calls" VALUES(3753902080010485760,1,1790000000000000,5,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','unknown service');
-INSERT INTO "service_calls" VALUES(3753902080020971520,0,1790000000000000,5,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL);
-INSERT INTO "service_calls" VALUES(3753902080020971520,1,1790000000000000,5,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','unknown service');
+INSERT INTO "service_calls" VALUES(3753902080002097152,0,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL);
+INSERT INTO "service_calls" VALUES(3753902080002097152,1,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','no');
+INSERT INTO "service_calls" VALUES(3753902080006291456,0,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL);
+INSERT INTO "service_calls" VALUES(3753902080006291456,1,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','no');
+INSERT INTO "service_calls" VALUES(3753902100973617152,0,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL);
+INSERT INTO "service_calls" VALUES(3753902100973617152,1,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','no');
+INSERT INTO "service_calls" VALUES(3753902100977811456,0,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL);
+INSERT INTO "service_calls" VALUES(3753902100977811456,1,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','no');
 CREATE TABLE sessions (
     id            INTEGER PRIMARY KEY,         -- higher with each start of the framework
     started_us    INTEGER NOT NULL,            -- when the session began
-    heartbeat_us  INTEGER NOT NULL,            -- the last heartbeat: written with each batch, and at least every 5 s
+    heartbeat_us  INTEGER NOT NULL,            -- the last heartbeat; updated by each batch, and at least every 5 s
     ended_us      INTEGER,                     -- when it ended, or the last heartbeat before a crash; NULL while open
     outcome       TEXT NOT NULL,               -- open, clean, crashed, or the outcome that the framework reported
     reason        TEXT,                        -- why it ended, for example SIGTERM
@@ -254,13 +262,14 @@ CREATE TABLE sessions (
     facts         TEXT NOT NULL DEFAULT '{}',  -- JSON object: versions, time zone and other facts from the framework
     last_sequence INTEGER NOT NULL DEFAULT 0,  -- number of the last stored batch: a retried batch is not stored twice
     first_id      INTEGER,                     -- the lowest run id of the session; NULL while it has none
-    last_id       INTEGER,                     -- the highest run id of the session, of the runs that have a row
+    last_id       INTEGER,                     -- the highest run id of the session; evicted runs do not count
     runs          INTEGER NOT NULL DEFAULT 0,  -- number of runs that ended in the session, including evicted runs
-    failures      INTEGER NOT NULL DEFAULT 0,  -- number of errors and timeouts; after a normal stop, interrupted runs too
+    failures      INTEGER NOT NULL DEFAULT 0,  -- number of errors and timeouts; a normal stop adds interrupted runs
     lost_runs     INTEGER NOT NULL DEFAULT 0,  -- number of runs without a row (the statistics count them)
     lost_details  INTEGER NOT NULL DEFAULT 0   -- number of log lines, service calls and other details that were lost
 ) STRICT;
-INSERT INTO "sessions" VALUES(1,1790000000000000,1790000000000000,1790000000000000,'clean',NULL,4242,'raspberrypi','{"hassette_store":"0.1.0","sqlite":"3.40.1","sqlite_note":"older than 3.51.3: no other program may write to the history","home_assistant":"2026.11.1"}',2,3753902080000000000,3753902080216006656,25,6,9,0);
+INSERT INTO "sessions" VALUES(1,1790000000000000,1790000020000000,1790000020000000,'clean',NULL,4711,'casa','{"hassette":"0.1.0","python":"3.12.4"}',1,3753902080000000000,3753902121943040002,13,6,0,4);
+INSERT INTO "sessions" VALUES(2,1790000020000000,1790000030000000,NULL,'open',NULL,4711,'casa','{"hassette":"0.1.0","python":"3.12.4"}',1,3753902100971520000,3753902101021851648,11,4,0,4);
 CREATE TABLE skips_daily (
     day             INTEGER NOT NULL,
     registration_id INTEGER NOT NULL,
@@ -268,7 +277,8 @@ CREATE TABLE skips_daily (
     count           INTEGER NOT NULL,
     PRIMARY KEY (day, registration_id, reason_id)
 ) WITHOUT ROWID, STRICT;
-INSERT INTO "skips_daily" VALUES(20717,1,6,4);
+INSERT INTO "skips_daily" VALUES(20717,1,7,6);
+INSERT INTO "skips_daily" VALUES(20717,3,8,2);
 CREATE TABLE skips_hourly (
     hour            INTEGER NOT NULL,
     registration_id INTEGER NOT NULL,
@@ -276,7 +286,12 @@ CREATE TABLE skips_hourly (
     count           INTEGER NOT NULL,
     PRIMARY KEY (hour, registration_id, reason_id)
 ) WITHOUT ROWID, STRICT;
-INSERT INTO "skips_hourly" VALUES(497222,1,6,4);
+INSERT INTO "skips_hourly" VALUES(497222,1,7,6);
+INSERT INTO "skips_hourly" VALUES(497222,3,8,2);
+ANALYZE "sqlite_master";
+INSERT INTO "sqlite_stat1" VALUES('statuses','sqlite_autoindex_statuses_1','5 1');
+INSERT INTO "sqlite_stat1" VALUES('sessions','sessions_by_end','1 1');
+INSERT INTO "sqlite_stat1" VALUES('sessions',NULL,'1');
 CREATE TABLE statistics_daily (
     day             INTEGER NOT NULL,            -- since the epoch
     registration_id INTEGER NOT NULL,
@@ -291,9 +306,9 @@ CREATE TABLE statistics_daily (
     waited_us       INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (day, registration_id)
 ) WITHOUT ROWID, STRICT;
-INSERT INTO "statistics_daily" VALUES(20717,1,3,0,3,0,0,0,36000,11000,1500);
-INSERT INTO "statistics_daily" VALUES(20717,2,9,3,0,3,0,9,51000,12000,1510);
-INSERT INTO "statistics_daily" VALUES(20717,3,4,0,0,0,0,0,1600,400,2000);
+INSERT INTO "statistics_daily" VALUES(20717,1,4,2,2,2,1,0,30000,3000,2500);
+INSERT INTO "statistics_daily" VALUES(20717,2,2,0,0,0,0,0,6000,3000,500);
+INSERT INTO "statistics_daily" VALUES(20717,3,4,2,2,2,1,0,30000,3000,2500);
 CREATE TABLE statistics_hourly (
     hour            INTEGER NOT NULL,            -- since the epoch
     registration_id INTEGER NOT NULL,
@@ -308,9 +323,9 @@ CREATE TABLE statistics_hourly (
     waited_us       INTEGER NOT NULL DEFAULT 0,  -- total waiting time
     PRIMARY KEY (hour, registration_id)
 ) WITHOUT ROWID, STRICT;
-INSERT INTO "statistics_hourly" VALUES(497222,1,3,0,3,0,0,0,36000,11000,1500);
-INSERT INTO "statistics_hourly" VALUES(497222,2,9,3,0,3,0,9,51000,12000,1510);
-INSERT INTO "statistics_hourly" VALUES(497222,3,4,0,0,0,0,0,1600,400,2000);
+INSERT INTO "statistics_hourly" VALUES(497222,1,4,2,2,2,1,0,30000,3000,2500);
+INSERT INTO "statistics_hourly" VALUES(497222,2,2,0,0,0,0,0,6000,3000,500);
+INSERT INTO "statistics_hourly" VALUES(497222,3,4,2,2,2,1,0,30000,3000,2500);
 CREATE TABLE statuses (
     id   INTEGER PRIMARY KEY,    -- the value of `status` in runs
     name TEXT NOT NULL UNIQUE    -- the name in pages and in the API
@@ -324,7 +339,8 @@ CREATE TABLE store_state (
     name  TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
-INSERT INTO "store_state" VALUES('successes_below',1);
+INSERT INTO "store_state" VALUES('all_runs_below',1);
+CREATE INDEX sessions_by_end ON sessions (ended_us) WHERE ended_us IS NOT NULL;
 CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
 CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (id, status) WHERE status <> 0;
 CREATE INDEX handler_invocations_unsuccessful_by_listener ON handler_invocations (listener_id) WHERE status <> 0;
@@ -336,6 +352,8 @@ CREATE INDEX job_executions_unsuccessful ON job_executions (id, status) WHERE st
 CREATE INDEX job_executions_unsuccessful_by_job ON job_executions (job_id) WHERE status <> 0;
 CREATE INDEX failures_by_group ON failures (error_group_id);
 CREATE INDEX service_calls_by_context ON service_calls (context_id) WHERE context_id IS NOT NULL;
+CREATE INDEX lifecycle_events_by_session ON lifecycle_events (session_id) WHERE session_id IS NOT NULL;
+CREATE INDEX losses_by_session ON losses (session_id) WHERE session_id IS NOT NULL;
 CREATE VIEW registrations (
     id, kind, app, instance, name, topic, schedule, handler, settings, source_file, source_line, source_snippet,
     runs_in, timeout_s, first_registered_us, last_registered_us, retired_us
@@ -370,8 +388,13 @@ LEFT JOIN statuses ON statuses.id = status_id
 LEFT JOIN names AS event_types ON event_types.id = event_type_id
 LEFT JOIN names AS entities ON entities.id = entity_id
 LEFT JOIN names AS users ON users.id = user_id;
-CREATE VIEW run_failures (run_id, error_group_id, kind, type, message, traceback) AS
-SELECT run_id, error_group_id, kind, type, coalesce(failures.message, error_groups.message), traceback
+CREATE VIEW run_failures (
+    run_id, error_group_id, kind, type, message, file, line, function, code, sample_run_id, sample_traceback
+) AS
+SELECT run_id, error_group_id, kind, type, coalesce(failures.message, error_groups.message),
+       coalesce(failures.file, error_groups.file), coalesce(failures.line, error_groups.line),
+       coalesce(failures.function, error_groups.function), coalesce(failures.code, error_groups.code),
+       first_run_id, traceback
 FROM failures
 JOIN error_groups ON error_groups.id = error_group_id;
 CREATE VIEW run_service_calls (
