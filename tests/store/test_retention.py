@@ -222,8 +222,9 @@ async def test_sessions_registrations_and_error_groups_are_kept_while_runs_refer
             Listener(name),
             LifecycleEvent(run_id(900_000_000 * sequence), clock.us, "app_started", "x", ""),
         )
+        registered = (keep,) if name == "kept" else (keep, Listener("kept"))
         await store.write(
-            Batch(1, registered=(keep,), lifecycle=(lifecycle,), losses=(Loss("late_effect", "log_lines", 1, 0, 0),))
+            Batch(1, registered=registered, lifecycle=(lifecycle,), losses=(Loss("late_effect", "log_lines", 1, 0, 0),))
         )
         failure = Failure(type=name)
         await store.write(Batch(2, invocations=(invocation(sequence * 1_000_000, keep, "error", failure=failure),)))

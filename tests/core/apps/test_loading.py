@@ -340,3 +340,28 @@ def test_code_of_an_app_that_exits_while_it_is_loaded_does_not_affect_the_others
     )
     assert [app.app_key for app in loaded] == ["lamp"]
     assert [failure.app_key for failure in failed] == ["bad"]
+
+
+def test_class_of_the_settings_may_be_named_before_it_exists(app_dir: AppDirectory) -> None:
+    app_dir.write("early", "class Early(App['Config']): ...\nclass Config(AppConfig):\n    x: int = 1\n")
+    ((loaded,), failed) = load(app_dir.path, x=entry("early", "Early", config={"x": 2}))
+    assert (loaded.config.model_dump(), failed) == ({"x": 2}, [])
+
+
+def test_settings_with_an_annotation_that_exists_only_for_type_checkers_name_it(app_dir: AppDirectory) -> None:
+    app_dir.write(
+        "bad",
+        """
+        from typing import TYPE_CHECKING
+        if TYPE_CHECKING:
+            from decimal import Decimal
+        class Config(AppConfig):
+            x: "Decimal"
+        class Bad(App[Config]): ...
+        """,
+    )
+    _, failed = load(app_dir.path, x=entry("bad", "Bad", config={"x": 2}))
+    message = only_error(failed)
+    assert message.startswith("app x.x: Config, the class of its settings, failed: ")
+    assert "you should define `Decimal`" in message
+    assert message.endswith("Import that name at runtime, not under TYPE_CHECKING.")

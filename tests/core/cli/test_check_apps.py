@@ -143,7 +143,26 @@ async def on_initialize(self):
 async def work(self):
     raise ValueError("no such lamp")  # here
 """,
-        "a task failed, and no code read its exception: ValueError: no such lamp",
+        "app hall.hall: a task failed, and no code read its exception: ValueError: no such lamp",
+    ),
+    "annotation_that_cannot_be_evaluated": (
+        """
+async def on_initialize(self):
+    self.bus.on_state_change(self.on_motion, "binary_sensor.hall_motion")  # here
+async def on_motion(self, lamp: "Nothing"):
+    pass
+""",
+        "(parameter 'lamp'); import that name at runtime, not under TYPE_CHECKING",
+    ),
+    "task_that_exits": (
+        """
+async def on_initialize(self):
+    asyncio.create_task(self.work())
+    await asyncio.sleep(0)
+async def work(self):
+    raise SystemExit(3)  # here
+""",
+        "app hall.hall: a task failed, and no code read its exception: SystemExit: 3",
     ),
 }
 
@@ -160,6 +179,13 @@ def test_check_names_the_fault_and_its_line(folder: Path, capsys: pytest.Capture
     assert words in finding["text"]
     assert (finding["file"], finding["line"]) == (str(file), line)
     assert report["valid"] is False
+
+
+def test_check_names_an_app_that_cancels_its_own_start(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_app(folder, "async def on_initialize(self):\n    asyncio.current_task().cancel()")
+    code, report = check(capsys)
+    assert code == 2
+    assert texts(report) == "app hall.hall: on_initialize failed: it was cancelled by code of the app"
 
 
 FINE = {

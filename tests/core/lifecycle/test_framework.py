@@ -145,7 +145,7 @@ async def test_new_location_and_elevation_of_the_home_move_sun_jobs() -> None:
         scheduler,
     ):
         job = AppScheduler(scheduler, "app", "one").run_at_sunset(nothing)
-        facts = HomeFacts(link, executor, scheduler, interval_s=0.01)
+        facts = HomeFacts(link, executor, scheduler)
         await facts.start()
         serving = asyncio.create_task(facts.serve())
         await eventually(lambda: job.next_run is not None)

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import platform
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -108,8 +107,6 @@ class HomeFacts(AsyncWithService):
         executor: Records the facts.
         scheduler: Plans jobs by the location and the time zone.
         time_zone: The configured time zone, which takes precedence. None uses Home Assistant's time zone.
-        interval_s: Seconds between two checks for a new version, location or time zone. The version changes only when
-            Home Assistant restarts, and the other two change only when a user edits them.
         find_zone: Finds a time zone by its name.
     """
 
@@ -122,14 +119,12 @@ class HomeFacts(AsyncWithService):
         scheduler: SchedulerService,
         *,
         time_zone: str | None = None,
-        interval_s: float = 30.0,
         find_zone: Callable[[str], tzinfo] = ZoneInfo,
     ) -> None:
         self._link = link
         self._executor = executor
         self._scheduler = scheduler
         self._time_zone = time_zone
-        self._interval_s = interval_s
         self._find_zone = find_zone
         self._stopped = asyncio.Event()
 
@@ -140,22 +135,21 @@ class HomeFacts(AsyncWithService):
     async def serve(self) -> None:
         """Record the facts after each change, until stopped."""
         known: HomeConfiguration | None = None
-        while await self._wait_ready():
+        while await self._wait_for(self._link.ready):
+            self._link.configuration_changed.clear()
             home = self._link.configuration
             if home is not None and home != known:
                 known = home
                 self._record(home)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._interval_s):
-                    await self._stopped.wait()
+            await self._wait_for(self._link.configuration_changed)
 
     async def stop(self) -> None:
         """Make `serve` end."""
         self._stopped.set()
 
-    async def _wait_ready(self) -> bool:
-        """Wait until Home Assistant is ready and return True. If `stop` is called, return False."""
-        tasks = [asyncio.ensure_future(event.wait()) for event in (self._link.ready, self._stopped)]
+    async def _wait_for(self, event: asyncio.Event) -> bool:
+        """Wait for an event and return True. If `stop` is called, return False."""
+        tasks = [asyncio.ensure_future(each.wait()) for each in (event, self._stopped)]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:

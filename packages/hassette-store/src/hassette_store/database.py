@@ -175,7 +175,7 @@ class DatabaseService:
             self._monotonic,
             schedule=self._retention_schedule,
             check=self._clock,
-            groups_deleted=self._forget_groups,
+            known_ids=lambda: self._encoder,
         )
         try:
             await self._serve(retention)
@@ -326,10 +326,6 @@ class DatabaseService:
         self._encoder = await self._load_encoder(db)
         self._outcome_unknown = False
         return self._encoder
-
-    def _forget_groups(self) -> None:
-        if self._encoder is not None:
-            self._encoder.forget_groups()
 
     async def _serve(self, retention: Retention) -> None:
         while self._broken is None:

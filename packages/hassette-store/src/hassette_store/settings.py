@@ -18,11 +18,12 @@ class StoreSettings:
         keep_successes_days: Days for which successful runs are kept. A lower ``keep_failures_days`` limits successful
             runs as well.
         keep_failures_days: Days for which all other runs are kept.
-        keep_newest: Number of runs of each registration that are kept at any age, at most 10,000.
+        keep_newest: Number of runs of each listener or job that are kept at any age, at most 10,000. A listener or job
+            that its app has removed keeps no runs beyond ``keep_failures_days``.
         keep_hourly_days: Days for which hourly statistics are kept.
         keep_daily_days: Days for which daily statistics, sessions and error groups are kept.
-        max_size_mb: Limit for the pages in use, in megabytes. Above this limit, the store deletes the oldest successes
-            early, then the oldest failures, then error groups without runs, then the oldest hours of statistics.
+        max_size_mb: Limit for the pages in use, in megabytes. Above this limit, the store deletes the oldest rows
+            early, first from the tables that caused the growth. The status shows what was deleted early.
         heartbeat_s: Seconds between heartbeats while no batch is written, at most 5. The time of a crash is known to
             within this interval.
         check_limit_s: Time limit for a check of the file, in seconds. The file is checked after a crash, before an

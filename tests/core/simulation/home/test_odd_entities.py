@@ -159,3 +159,13 @@ def test_activity_goes_on_when_clients_overwrite_or_remove_all_states(write: str
         now = activity.step()
         stop()
     assert changes > 50
+
+
+def test_changed_state_of_a_client_becomes_an_entity() -> None:
+    core = HomeCore(Random(0))
+    core.write_state("light.lamp", "off", {"brightness": 5})
+    assert "light.lamp" not in core.entities
+    core.change("light.lamp", "on", color_mode="brightness")
+    assert core.entities["light.lamp"] == ("on", {"brightness": 5, "color_mode": "brightness"})
+    with pytest.raises(KeyError):
+        core.change("light.missing", "on")

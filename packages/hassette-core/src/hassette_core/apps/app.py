@@ -1,8 +1,9 @@
 """`App`: the base class of every automation."""
 
 import logging
+import sys
 from collections.abc import Awaitable
-from typing import Any, Generic, TypeVar, get_args, get_origin
+from typing import Any, ForwardRef, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 
@@ -143,6 +144,8 @@ class App(Generic[ConfigT]):
                 if not (isinstance(origin, type) and issubclass(origin, App)):
                     continue
                 for argument in get_args(generic):
+                    if isinstance(argument, ForwardRef):  # App["MotionConfig"]
+                        argument = vars(sys.modules[base.__module__]).get(argument.__forward_arg__)
                     if isinstance(argument, type) and issubclass(argument, AppConfig):
                         return argument
         raise AppLoadError(

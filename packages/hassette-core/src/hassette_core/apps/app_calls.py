@@ -31,7 +31,7 @@ class AppProblem(NamedTuple):
 async def call_app(
     actor: Actor, name: str, call: Callable[[], Awaitable[None] | None], timeout_s: float, *, cancel_s: float = CANCEL_S
 ) -> AppProblem | None:
-    """Call code of an app in a task of its own, and return the problem if it fails.
+    """Call code of an app in a separate task, and return the problem if it fails.
 
     No exception of the code leaves this function, not even a `SystemExit`. If the code cancels its own task, only that
     task is cancelled. If the code ignores its cancellation, this function does not wait for it.

@@ -205,6 +205,8 @@ def _describe(error: BaseException, app_dir: Path) -> str:
     # Use `message`, because the str of a pydantic error ends with a web address.
     message = error.message if isinstance(error, PydanticErrorMixin) else None
     text = describe_error(error) if message is None else f"{type(error).__name__}: {message}"
+    if isinstance(error, PydanticErrorMixin) and error.code == "class-not-fully-defined":
+        text += " Import that name at runtime, not under TYPE_CHECKING"
     if isinstance(error, SyntaxError):
         return text  # the message names file and line
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(str(app_dir))]

@@ -38,8 +38,8 @@ class AppBlockedError(BaseException):
 class StopGuard:
     """Stops the framework on a signal, and ends the process if the stop takes too long.
 
-    The guard works in a thread of its own, because code of an app may block the event loop: with ``time.sleep`` in an
-    ``async def``, or with an endless loop. Such code would delay the stop of all other services, and the last records
+    The guard works in a separate thread, because code of an app may block the event loop: with ``time.sleep`` in an
+    ``async def``, or with an endless loop. This would delay the stop of all other services, and the last records
     would be lost. Once the apps have used up their share of the stop budget, the guard interrupts code of an app that
     blocks the event loop: an `AppBlockedError` is raised there. If the services still run `OVERRUN_S` after the whole
     budget, the guard ends the process.

@@ -54,9 +54,7 @@ def inspect_callable(option: str, target: Callable[..., object]) -> CallableInfo
             hint = "; leave out the parentheses to pass the function and not its result"
         raise RegistrationError(f"{option} must be callable, got {target!r}{hint}")
     check_body(option, target)
-    inner: Any = inspect.unwrap(_without_partial(target))
-    if not hasattr(inner, "__qualname__"):
-        inner = type(inner).__call__
+    inner = function_of(target)
     qualified = f"{inner.__module__}.{inner.__qualname__}"
     name = "lambda" if inner.__name__ == "<lambda>" else inner.__name__
     if name == "__call__":
@@ -103,6 +101,16 @@ def is_async(target: Callable[..., object]) -> bool:
     if inspect.iscoroutinefunction(inner):
         return True
     return not inspect.isroutine(inner) and inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004  not a test of callability
+
+
+def function_of(target: Callable[..., object]) -> Any:
+    """Return the function behind a bound method, a partial, a decorator or an object with ``__call__``."""
+    inner: Any = target
+    while (found := inspect.unwrap(_without_partial(inner))) is not inner:
+        inner = found
+    if not hasattr(inner, "__qualname__"):
+        inner = type(inner).__call__
+    return getattr(inner, "__func__", inner)
 
 
 def name_of(target: Callable[..., object]) -> str:

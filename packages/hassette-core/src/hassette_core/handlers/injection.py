@@ -10,6 +10,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from hassette_core.errors import RegistrationError, describe_error
 from hassette_core.events import Event, State, StateChanged
+from hassette_core.handlers.annotations import read_parameters
 from hassette_core.handlers.callables import Handler, name_of
 from hassette_core.handlers.parameters import Attr, Data, Missing, ParameterMarker, WholeEvent
 from hassette_executor import DependencyError
@@ -59,7 +60,7 @@ class InjectionPlan:
         self._handler = handler
         slots: list[_Slot] = []
         left_out = False
-        for parameter in _parameters(handler):
+        for parameter in read_parameters(handler, resolve=provides != "nothing"):
             if (slot := _slot(handler, parameter, provides)) is None:
                 left_out = True  # this parameter keeps its default, so the next ones must be passed by keyword
             else:
@@ -83,28 +84,6 @@ class InjectionPlan:
         positional = [_value(self._handler, slot, event) for slot in self._positional]
         named = {slot.name: _value(self._handler, slot, event) for slot in self._named}
         return self._handler(*positional, **named)
-
-
-def _parameters(handler: Handler) -> list[inspect.Parameter]:
-    try:
-        inspect.signature(handler)
-    except ValueError:
-        # A function in C may have no signature. It is called without arguments.
-        return []
-    try:
-        signature = inspect.signature(handler, eval_str=True)
-    except NameError as error:
-        raise RegistrationError(
-            f"handler {name_of(handler)} has an annotation that cannot be evaluated: {error}; import that name at"
-            " runtime, not under TYPE_CHECKING"
-        ) from None
-    except Exception as error:  # noqa: BLE001  an annotation is code of the app and may raise any exception
-        raise RegistrationError(
-            f"handler {name_of(handler)} has an annotation that cannot be evaluated: {describe_error(error)};"
-            " write a type; in a quoted annotation, None must be inside the quotes: 'NewState | None'"
-        ) from None
-    ignored = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [p for p in signature.parameters.values() if p.kind not in ignored]
 
 
 def _slot(handler: Handler, parameter: inspect.Parameter, provides: Provides) -> _Slot | None:

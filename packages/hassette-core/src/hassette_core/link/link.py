@@ -61,6 +61,7 @@ class HomeAssistantLink(AsyncWithService):
         name: ``home assistant link``.
         ready: Set while Home Assistant is connected and completely started, and all states are known.
         configuration: Home Assistant's configuration. None before the first connection.
+        configuration_changed: Set after `configuration` has changed. The reader of the configuration clears it.
         problem: The last failure in one sentence. Empty while Home Assistant is ready.
 
     Raises:
@@ -93,6 +94,7 @@ class HomeAssistantLink(AsyncWithService):
         self._token = token.strip()
         self.ready = asyncio.Event()
         self.configuration: HomeConfiguration | None = None
+        self.configuration_changed = asyncio.Event()
         self.problem = ""
         self._on_event = on_event
         self._observation = observation or Observation()
@@ -266,6 +268,7 @@ class HomeAssistantLink(AsyncWithService):
     async def _read_configuration(self, connection: Connection) -> None:
         answer = await connection.command("read the configuration", "get_config")
         self.configuration = parse_configuration(answer, self.configuration)
+        self.configuration_changed.set()
 
     async def _watch_startup(self, connection: Connection, setting_up: "asyncio.Task[None]") -> None:
         """Ask Home Assistant whether it has started, because its event that reports the start may be unreadable."""
@@ -281,6 +284,7 @@ class HomeAssistantLink(AsyncWithService):
             self._home_started()
         elif event.event_type == "core_config_updated" and self.configuration is not None:
             self.configuration = self.configuration.updated(event.data)
+            self.configuration_changed.set()
         self._on_event(event)
 
     def _home_started(self) -> None:

@@ -1,13 +1,20 @@
 """Deletions of the retention. Each method is a generator that deletes in small steps and yields the time of each."""
 
 import sqlite3
-from collections.abc import AsyncGenerator, Callable
-from typing import Final
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Final, Protocol
 
 from hassette_store.ids import MAX_ID
-from hassette_store.kinds import KINDS
+from hassette_store.kinds import KINDS, RunKind
 from hassette_store.periods import DAY_US, PERIODS_US
 from hassette_store.retention.pace import MIN_ROWS, TARGET_S, PacedWriter
+from hassette_store.retention.removed import (
+    FIND_SUCCESSORS,
+    NEVER_REMOVED_US,
+    find_removed_sql,
+    fold_into_successor,
+)
 from hassette_store.retention.statements import (
     CONDITIONS,
     CREATE_NEWEST,
@@ -21,6 +28,22 @@ from hassette_store.settings import StoreSettings
 
 Steps = AsyncGenerator[float]
 """Steps of a deletion: the generator yields the seconds that each step occupied the writer."""
+
+
+class KnownIds(Protocol):
+    """Ids that the writer of batches knows, and must forget when the retention deletes their rows.
+
+    The methods are called in the writer's thread, in the same step as the deletion.
+    """
+
+    def forget_groups(self) -> None:
+        """Forget all error groups."""
+        ...
+
+    def forget_registrations(self, ids: Sequence[int]) -> None:
+        """Forget some registrations."""
+        ...
+
 
 StopCondition = Callable[[sqlite3.Connection], bool]
 
@@ -36,18 +59,25 @@ class Deletions:
     Args:
         writer: Runs the steps.
         settings: Ages and limits of the rows to keep.
-        groups_deleted: Called in the writer's thread after error groups have been deleted.
+        known_ids: Returns the ids that the writer of batches knows, if there is such a writer.
+
+    Attributes:
+        deleted: Number of deleted rows by table. Runs of all kinds count as ``runs``.
     """
 
-    def __init__(self, writer: PacedWriter, settings: StoreSettings, groups_deleted: Callable[[], None]) -> None:
+    def __init__(self, writer: PacedWriter, settings: StoreSettings, known_ids: Callable[[], KnownIds | None]) -> None:
         self._writer = writer
         self._settings = settings
-        self._groups_deleted = groups_deleted
+        self._known_ids = known_ids
+        self.deleted: Counter[str] = Counter()
 
-    async def find_newest(self) -> Steps:
+    async def find_newest(self, removed_before_us: int = NEVER_REMOVED_US) -> Steps:
         """Find the newest runs of each registration and store the lowest of their ids.
 
         Only runs with lower ids may be deleted.
+
+        Args:
+            removed_before_us: No run is kept of a registration that was removed before this time.
         """
         yield await self._writer.run_timed(lambda db: db.executescript(CREATE_NEWEST))
         for kind in KINDS:
@@ -56,6 +86,7 @@ class Deletions:
             while True:
                 limit = max(1, self._writer.size // 2)
                 parameters = {"after": after, "limit": limit, "keep": self._settings.keep_newest}
+                parameters["removed_before"] = removed_before_us
                 yield await self._writer.run_and_adapt(
                     lambda db, sql=sql, parameters=parameters: db.execute(sql, parameters)
                 )
@@ -98,7 +129,7 @@ class Deletions:
                     end = int(row[0]) if row else end
                 done = end >= below
                 if start < end:
-                    _delete_range(db, start, end, condition, progress)
+                    self.deleted["runs"] += _delete_range(db, start, end, condition, progress)
 
             yield await self._writer.run_and_adapt(work)
 
@@ -157,7 +188,9 @@ class Deletions:
                     (oldest, self._writer.size),
                 ).fetchone()
                 last = int(row[0]) if row else MAX_ID
-                db.execute(f"DELETE FROM {table} WHERE {period} = ? AND registration_id <= ?", (oldest, last))
+                self.deleted[table] += db.execute(
+                    f"DELETE FROM {table} WHERE {period} = ? AND registration_id <= ?", (oldest, last)
+                ).rowcount
 
             yield await self._writer.run_and_adapt(work)
 
@@ -179,11 +212,75 @@ class Deletions:
                 ).fetchone()
                 end = int(row[0]) if row else MAX_ID
                 sql = f"DELETE FROM {table} WHERE id > ? AND id <= ? AND {CONDITIONS[table]}"
-                if db.execute(sql, (after, end, before_us)).rowcount and table == "error_groups":
-                    self._groups_deleted()
+                deleted = db.execute(sql, (after, end, before_us)).rowcount
+                self.deleted[table] += deleted
+                if deleted and table == "error_groups" and (known := self._known_ids()):
+                    known.forget_groups()
                 after = end
 
             yield await self._writer.run_and_adapt(work)
+
+    async def delete_oldest(self, table: str, *, stop_when: StopCondition) -> Steps:
+        """Delete the oldest rows of a table with an id, until ``stop_when`` returns true. It is called in each step."""
+        done = False
+        while not done:
+
+            def work(db: sqlite3.Connection) -> None:
+                nonlocal done
+                if stop_when(db):
+                    done = True
+                    return
+                sql = f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} ORDER BY id LIMIT ?)"
+                deleted = db.execute(sql, (self._writer.size,)).rowcount
+                self.deleted[table] += deleted
+                done = not deleted
+
+            yield await self._writer.run_and_adapt(work)
+
+    async def delete_removed(
+        self, before_us: int, *, early: bool = False, stop_when: StopCondition | None = None
+    ) -> Steps:
+        """Delete removed registrations without runs, and add their statistics to a successor; see `retention.removed`.
+
+        Args:
+            before_us: Only registrations that were removed before this time are deleted.
+            early: Whether to delete registrations with a few runs, too. Their runs are deleted first.
+            stop_when: Function that returns whether to stop early. It is called before each step.
+        """
+        if before_us <= NEVER_REMOVED_US:
+            return
+        yield await self._writer.run_timed(lambda db: db.executescript(FIND_SUCCESSORS))
+        for kind in KINDS:
+            find = find_removed_sql(kind, early=early)
+            after = 0
+            while after < MAX_ID and not (stop_when and await self._writer.db.run(stop_when)):
+
+                def work(db: sqlite3.Connection, kind: RunKind = kind, find: str = find) -> None:
+                    nonlocal after
+                    row = db.execute(
+                        f"SELECT id FROM {kind.registrations_table} WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?",
+                        (after, max(1, self._writer.size // 8)),
+                    ).fetchone()
+                    end = int(row[0]) if row else MAX_ID
+                    removed = db.execute(find, {"after": after, "end": end, "before_us": before_us}).fetchall()
+                    db.execute("BEGIN IMMEDIATE")
+                    for id_, *others in removed:
+                        if early:
+                            self._delete_runs_of(db, kind, id_)
+                        fold_into_successor(db, kind, id_, *others)
+                    db.execute("COMMIT")
+                    self.deleted["registrations"] += len(removed)
+                    if known := self._known_ids():
+                        known.forget_registrations([id_ for id_, *_ in removed])
+                    after = end
+
+                yield await self._writer.run_and_adapt(work)
+
+    def _delete_runs_of(self, db: sqlite3.Connection, kind: RunKind, id_: int) -> None:
+        sql = f"DELETE FROM {kind.runs_table} WHERE {kind.registration_column} = ? RETURNING id"
+        for (run_id,) in db.execute(sql, (id_,)).fetchall():
+            self.deleted["runs"] += 1
+            delete_details(db, run_id, run_id + 1)
 
     async def free_pages(self) -> Steps:
         """Return free pages to the file system, some at a time."""
@@ -203,7 +300,7 @@ class Deletions:
             yield took_s
 
 
-def _delete_range(db: sqlite3.Connection, start: int, end: int, condition: str, progress: str) -> None:
+def _delete_range(db: sqlite3.Connection, start: int, end: int, condition: str, progress: str) -> int:
     db.execute("BEGIN IMMEDIATE")
     deleted = 0
     for kind in KINDS:
@@ -219,3 +316,4 @@ def _delete_range(db: sqlite3.Connection, start: int, end: int, condition: str, 
         (progress, end),
     )
     db.execute("COMMIT")
+    return deleted

@@ -2,11 +2,13 @@
 
 A pass has these steps:
 
-1. It deletes old successful runs, and then old runs of any status. The newest runs of each registration stay.
-2. It deletes old statistics. Then it deletes old lifecycle events, losses, error groups, sessions and retired
-   registrations that no other row refers to.
-3. If the pages in use still exceed the limit, it deletes the oldest successes early, then the oldest failures, then
-   error groups without runs, then the oldest hours of statistics.
+1. It deletes old successful runs, and then old runs of any status. The newest runs of each current registration stay.
+2. It deletes old statistics, and registrations that an app has removed and that have no runs (`retention.removed`).
+   Then it deletes old lifecycle events, losses, error groups, sessions and retired registrations that no other row
+   refers to.
+3. If the pages in use still exceed the limit, it deletes the oldest rows of the tables that caused the growth
+   (`retention.shares`). If this does not suffice, it deletes the oldest successes, then the oldest failures, then error
+   groups without runs, then the oldest statistics. Hassette shows these early deletions.
 4. It returns free pages to the file system.
 
 While the wall clock is not confirmed (`hassette_store.clock.check`), a pass deletes nothing by age: it has only the
@@ -15,11 +17,13 @@ steps 3 and 4.
 
 import contextlib
 import logging
+import math
 import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from hassette_store.clock.check import ClockCheck, Reading
@@ -29,8 +33,10 @@ from hassette_store.file.damage import is_lost_schema
 from hassette_store.file.writer import Writer
 from hassette_store.ids import MAX_ID, first_id_at
 from hassette_store.periods import DAY_US
-from hassette_store.retention.deletions import Deletions, Steps
+from hassette_store.retention.deletions import Deletions, KnownIds, Steps, StopCondition
 from hassette_store.retention.pace import MAX_ROWS, PacedWriter
+from hassette_store.retention.removed import LAST_REGISTERED, NEVER_REMOVED_US
+from hassette_store.retention.shares import RUNS, Excess, groups_above_their_share, save_early_deletions
 from hassette_store.retention.statements import CONDITIONS, STATISTICS, used_bytes
 from hassette_store.sessions import LAST_ID
 from hassette_store.settings import StoreSettings
@@ -42,6 +48,7 @@ logger = logging.getLogger(__name__)
 _PAUSE_FACTOR: Final = 4
 _MIN_PAUSE_S: Final = 0.005
 _STEPS_A_CHECKPOINT: Final = 16
+_MIN_EXCESS_BYTES: Final = 65_536
 # Names of two rows of `store_state`. The value of each is a run id. All successes below the first value, and all runs
 # below the second value, have been processed.
 _PROGRESS: Final = ("successes_below", "all_runs_below")
@@ -73,7 +80,7 @@ class Retention:
         monotonic: Monotonic clock, in seconds.
         schedule: When it runs, and how much one step may do.
         check: Decides whether the wall clock is confirmed; by default, a new check of the two clocks.
-        groups_deleted: Called in the writer's thread after error groups have been deleted.
+        known_ids: Returns the ids that the writer of batches knows; None if there is no such writer.
     """
 
     def __init__(
@@ -85,7 +92,7 @@ class Retention:
         *,
         schedule: RetentionSchedule | None = None,
         check: ClockCheck | None = None,
-        groups_deleted: Callable[[], None] = lambda: None,
+        known_ids: Callable[[], KnownIds | None] = lambda: None,
     ) -> None:
         self.schedule = schedule or RetentionSchedule()
         self._db = db
@@ -94,7 +101,7 @@ class Retention:
         self._monotonic = monotonic
         self._check = check or ClockCheck(now_us, monotonic)
         self._writer = PacedWriter(db, max_rows=self.schedule.max_rows)
-        self._deletions = Deletions(self._writer, settings, groups_deleted)
+        self._deletions = Deletions(self._writer, settings, known_ids)
         self._next_pass_s = monotonic() + self.schedule.first_pass_s
         self._pass: Steps | None = None
         self._was_confirmed = True
@@ -202,7 +209,8 @@ class Retention:
 
     async def _steps(self, now_us: int) -> Steps:
         settings, deletions = self._settings, self._deletions
-        async for took_s in deletions.find_newest():
+        removed_before_us = await self._removed_before(now_us - int(settings.keep_failures_days * DAY_US))
+        async for took_s in deletions.find_newest(removed_before_us):
             yield took_s
         end = await self._first_unused_id()
         # Progress beyond the newest id comes from a clock that was ahead. If that progress were kept, later runs with
@@ -216,6 +224,7 @@ class Retention:
             deletions.delete_runs(_PROGRESS[1], failures_end, _CONDITIONS_OF_RUNS[1]),
             deletions.delete_formerly_newest(),
             deletions.delete_old_statistics(now_us),
+            deletions.delete_removed(removed_before_us),
             *(deletions.delete_unreferenced(table, before_us) for table in CONDITIONS),
             self._shrink_to_size(),
             deletions.free_pages(),
@@ -226,6 +235,11 @@ class Retention:
         # changed much.
         yield await self._writer.run_timed(lambda db: db.executescript("PRAGMA analysis_limit = 200; PRAGMA optimize"))
 
+    async def _removed_before(self, before_us: int) -> int:
+        """Return the time before which a retired registration counts as removed by its app."""
+        ((last_registered_us,),) = await self._db.rows(LAST_REGISTERED)
+        return min(before_us, NEVER_REMOVED_US if last_registered_us is None else last_registered_us)
+
     async def _shrink_to_size(self) -> Steps:
         max_bytes = int(self._settings.max_size_mb * 1_000_000)
 
@@ -234,26 +248,57 @@ class Retention:
 
         if await self._db.run(is_small_enough):
             return
-        logger.warning("History exceeds max_size_mb; deleting the oldest runs early", extra={"max_bytes": max_bytes})
-        end = await self._first_unused_id()
-        for steps in (
-            *(
-                self._deletions.delete_runs(progress, end, condition, stop_when=is_small_enough)
-                for progress, condition in zip(_PROGRESS, _CONDITIONS_OF_RUNS, strict=True)
-            ),
-            self._deletions.delete_unreferenced("error_groups", MAX_ID, stop_when=is_small_enough),
-        ):
-            async for took_s in steps:
+        before = self._deletions.deleted.copy()
+        exhausted: set[str] = set()
+        while not await self._db.run(is_small_enough):
+            excesses = await self._db.run(lambda db: groups_above_their_share(db, max_bytes))
+            # If the groups above their share cannot shrink further, delete the oldest rows of the large groups.
+            rest = (Excess(group, math.inf) for group in (RUNS, "error_groups", "statistics"))
+            left = [excess for excess in (*excesses, *rest) if excess.group not in exhausted]
+            if not left:
+                break
+            group, excess_bytes = left[0]
+            used = await self._db.run(used_bytes)
+            limit = max(max_bytes, used - max(excess_bytes, _MIN_EXCESS_BYTES))
+            async for took_s in self._shrink_group(group, lambda db, limit=limit: used_bytes(db) <= limit):
                 yield took_s
-        for table, period in STATISTICS:
-            if period != "hour":
-                continue
-            while not await self._db.run(is_small_enough):
-                (oldest, newest) = (await self._db.rows(f"SELECT min({period}), max({period}) FROM {table}"))[0]
-                if oldest is None or oldest == newest:
-                    break
-                async for took_s in self._deletions.delete_periods(table, period, oldest + 1):
-                    yield took_s
+            # After the deletion of runs, for example, error groups may have no runs any more. So try each group again.
+            exhausted = {*exhausted, group} if await self._db.run(used_bytes) >= used else set()
+        deleted = self._deletions.deleted - before
+        logger.warning("History exceeded max_size_mb; old rows were deleted early", extra={"deleted": dict(deleted)})
+        await self._db.run(partial(save_early_deletions, deleted=deleted, now_us=self._now_us()))
+
+    async def _shrink_group(self, group: str, stop_when: StopCondition) -> Steps:
+        deletions = self._deletions
+        if group in ("lifecycle_events", "losses"):
+            steps = (deletions.delete_oldest(group, stop_when=stop_when),)
+        elif group == RUNS:
+            end = await self._first_unused_id()
+            steps = (
+                deletions.delete_runs(progress, end, condition, stop_when=stop_when)
+                for progress, condition in zip(_PROGRESS, _CONDITIONS_OF_RUNS, strict=True)
+            )
+        elif group == "registrations":
+            # A registration that is retired at present may come back, so only those that apps have removed are deleted.
+            removed_before_us = await self._removed_before(2**62)
+            steps = (deletions.delete_removed(removed_before_us, early=True, stop_when=stop_when),)
+        elif group == "statistics":
+            steps = (self._delete_oldest_periods(table, period, stop_when) for table, period in STATISTICS)
+        elif group in CONDITIONS:
+            steps = (deletions.delete_unreferenced(group, MAX_ID, stop_when=stop_when),)
+        else:
+            return
+        for some in steps:
+            async for took_s in some:
+                yield took_s
+
+    async def _delete_oldest_periods(self, table: str, period: str, stop_when: StopCondition) -> Steps:
+        while not await self._db.run(stop_when):
+            ((oldest, newest),) = await self._db.rows(f"SELECT min({period}), max({period}) FROM {table}")
+            if oldest is None or oldest == newest:
+                break
+            async for took_s in self._deletions.delete_periods(table, period, oldest + 1):
+                yield took_s
 
     async def _first_unused_id(self) -> int:
         """Return the id after the highest stored one, which may be ahead of the clock or behind it."""

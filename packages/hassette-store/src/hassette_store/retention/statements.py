@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Final
 
-from hassette_store.ids import first_id_sql
+from hassette_store.ids import MAX_ID, first_id_sql
 from hassette_store.kinds import KINDS, RunKind
 from hassette_store.periods import DAY_US
 
@@ -33,20 +33,21 @@ def older_than_newest_condition(kind: RunKind) -> str:
 def find_newest_sql(kind: RunKind) -> str:
     """Return a statement that stores the lowest id of the newest runs of a registration.
 
-    The statement does this for a limited number of registrations.
+    The statement does this for a limited number of registrations. A registration that was retired before
+    ``:removed_before`` keeps no runs.
     """
     return f"""
 INSERT OR REPLACE INTO temp.newest (registration_id, floor)
 SELECT id,
-       coalesce(
+       CASE WHEN :keep = 0 OR retired_us < :removed_before THEN {MAX_ID}
+       ELSE coalesce(
            (
                SELECT id FROM {kind.runs_table}
                WHERE {kind.registration_column} = {kind.registrations_table}.id
                ORDER BY id DESC LIMIT 1 OFFSET max(:keep - 1, 0)
            ),
            0
-       )
-       + (:keep = 0) * 9223372036854775807
+       ) END
 FROM {kind.registrations_table} WHERE id > :after ORDER BY id LIMIT :limit
 """
 

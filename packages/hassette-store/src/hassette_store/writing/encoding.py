@@ -87,6 +87,10 @@ class BatchEncoder:
         """Forget the known error groups after some have been deleted, so that tracebacks are rendered again."""
         self._known_groups.clear()
 
+    def forget_registrations(self, ids: Sequence[int]) -> None:
+        """Forget registrations that were deleted from the file."""
+        self.registrations.forget(ids)
+
     def _encode(self, batch: BatchRow, now_us: int) -> EncodedBatch:
         names, ids, session_id = self.names, self.registrations, self.session_id
         ids.register(batch.registered)

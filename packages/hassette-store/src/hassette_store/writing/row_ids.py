@@ -77,6 +77,7 @@ class RegistrationIds(dict[RegistrationRow, int]):
         super().__init__()
         self._pending = tuple(pending)
         self._by_key = dict(known)
+        self._keys = {id_: key for key, id_ in self._by_key.items()}
         self._next = max(self._by_key.values(), default=0) + 1
         # The current registration object for each id. A reloaded app registers a new object, and retires the old object
         # before or after that. Only the retirement of the current object counts.
@@ -93,6 +94,7 @@ class RegistrationIds(dict[RegistrationRow, int]):
             id_ = self._next
             self._next += 1
             self._by_key[key] = id_
+            self._keys[id_] = key
             self._added_keys.append(key)
             self._make_current(registration, id_)
         return id_
@@ -112,6 +114,14 @@ class RegistrationIds(dict[RegistrationRow, int]):
                 retired.append(id_)
             self._retired.append(registration)
         return retired
+
+    def forget(self, ids: Iterable[int]) -> None:
+        """Forget registrations that were deleted from the file. If one is registered again, it gets a new id."""
+        for id_ in ids:
+            if (key := self._keys.pop(id_, None)) is not None:
+                del self._by_key[key]
+            if (registration := self._current.pop(id_, None)) is not None:
+                self.pop(registration, None)
 
     def current(self) -> list[RegistrationRow]:
         """Return the current registrations, to write them to a file in which they may be missing."""
@@ -133,7 +143,7 @@ class RegistrationIds(dict[RegistrationRow, int]):
             for registration in chain(self._added, self._retired):
                 self.pop(registration, None)
             for key in self._added_keys:
-                del self._by_key[key]
+                del self._keys[self._by_key.pop(key)]
             self._next -= len(self._added_keys)
         for changes in (self.new, self._added, self._added_keys, self._retired):
             changes.clear()

@@ -46,6 +46,12 @@ FIRST_START = "SELECT started_us FROM sessions ORDER BY id LIMIT 1"
 EXPECTED_TIME = "SELECT value AS expected_us FROM store_state WHERE name = 'clock_expected_us'"
 """The time that the store expected when it found that the clock is not confirmed. No row if the clock is confirmed."""
 
+EARLY_DELETIONS = """
+SELECT substr(name, 7) AS what, value AS count, (SELECT value FROM store_state WHERE name = 'early_us') AS last_us
+FROM store_state WHERE name LIKE 'early:%' ORDER BY value DESC
+"""
+"""Numbers of rows that the store deleted early because of the size limit, and the time of the last such deletion."""
+
 _EVENT = "SELECT id, session_id, at_us, kind, subject, detail FROM lifecycle_events"
 
 LIFECYCLE = f"{_EVENT} WHERE id < :cursor AND id >= :first_id ORDER BY id DESC LIMIT :limit"
@@ -67,15 +73,17 @@ ORDER BY id DESC LIMIT :limit
 """
 """Recoveries, replacements and upgrades of the database file, newest first."""
 
-# An open session with a heartbeat after `:last_seen_us` is still running, so it lasts until the end of the range. An
-# index finds the sessions by their end: the sessions before the range cost nothing.
+# Only the newest session can be open. If its heartbeat is after `:last_seen_us`, it is still running, so it lasts until
+# the end of the range. An index finds the sessions by their end: the sessions before the range cost nothing.
 _SPANS = """
     SELECT id, max(started_us, :since_us) AS start_us,
            min(CASE WHEN ended_us IS NULL AND heartbeat_us >= :last_seen_us THEN :until_us
                     ELSE coalesce(ended_us, heartbeat_us) END, :until_us) AS end_us,
            started_us >= :since_us AS started, outcome = 'crashed' AND ended_us < :until_us AS crashed
     FROM sessions
-    WHERE started_us < :until_us AND (ended_us >= :since_us OR ended_us IS NULL AND heartbeat_us >= :since_us)
+    WHERE started_us < :until_us AND (
+        ended_us >= :since_us
+        OR id = (SELECT max(id) FROM sessions) AND ended_us IS NULL AND heartbeat_us >= :since_us)
 """
 
 UPTIME = f"""

@@ -18,7 +18,7 @@ from hassette_sync.answers.sessions import LifecycleEvent, Session
 from hassette_sync.answers.values import Counts, Percentiles
 from hassette_sync.formatting import INCIDENT_LABELS, plural, replace_surrogates, rough_duration
 from hassette_sync.home_time import ShownTimes
-from hassette_sync.queries.sessions import EXPECTED_TIME, SCHEMA_REVISION
+from hassette_sync.queries.sessions import EARLY_DELETIONS, EXPECTED_TIME, SCHEMA_REVISION
 from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.errors import error_groups_page
 from hassette_sync.questions.periods import newest_run_us, periods_of
@@ -36,7 +36,7 @@ from hassette_sync.questions.sessions import (
 )
 from hassette_sync.questions.sketches import Sketch, Sketches, percentiles
 from hassette_sync.reader import Parameters, ReadTransaction
-from hassette_sync.time_range import MINUTE_US, SECOND_US, Periods, TimeRange
+from hassette_sync.time_range import DAY_US, MINUTE_US, SECOND_US, Periods, TimeRange
 
 # https://sqlite.org/wal.html: in earlier versions, two connections that write or checkpoint at the same time can damage
 # a file in WAL mode. Hassette has only one writer, but another program might also write.
@@ -46,6 +46,7 @@ _MAX_FAILING = 8
 _MAX_LISTED = 6
 # The clocks of two machines may differ by a few seconds. A notice about so small a difference would only disturb.
 _CLOCK_TOLERANCE_US = MINUTE_US
+_EARLY_FOR_US = 7 * DAY_US
 
 
 async def status(transaction: ReadTransaction, path: Path, live: Live | None) -> SystemStatus:
@@ -59,13 +60,15 @@ async def status(transaction: ReadTransaction, path: Path, live: Live | None) ->
     recent_incidents = await incidents(transaction)
     home = await home_time(transaction)
     expected = await transaction.one(EXPECTED_TIME)
+    early = await transaction.all(EARLY_DELETIONS)
     return SystemStatus(
         path=replace_surrogates(str(path)),
         size_bytes=_size_of(path),
         schema_revision=str(revision[0]) if revision else "",
         sqlite_version=sqlite3.sqlite_version,
-        notices=_notices(
-            newest, recent_incidents, newest_us, expected[0] if expected else None, ShownTimes(home, at_us)
+        notices=(
+            *_notices(newest, recent_incidents, newest_us, expected[0] if expected else None, ShownTimes(home, at_us)),
+            *_early_deletions(early, ShownTimes(home, at_us)),
         ),
         incidents=recent_incidents,
         session=newest,
@@ -135,6 +138,28 @@ def _notices(
             "to the history while Hassette runs can damage the file. Hassette itself has only one writer."
         )
     return tuple(notices)
+
+
+_DELETED = {
+    "runs": ("run", "runs"),
+    "registrations": ("removed handler or job", "removed handlers or jobs"),
+    "error_groups": ("error group without runs", "error groups without runs"),
+    "lifecycle_events": ("event", "events"),
+    "sessions": ("session", "sessions"),
+    "losses": ("entry of lost records", "entries of lost records"),
+}
+
+
+def _early_deletions(rows: list[sqlite3.Row], shown: ShownTimes) -> tuple[str, ...]:
+    counts: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        counts[_DELETED.get(row["what"], ("row of statistics", "rows of statistics"))] += row["count"]
+    if not counts or shown.now_us - rows[0]["last_us"] > _EARLY_FOR_US:
+        return ()
+    deleted = ", ".join(plural(count, *words) for words, count in counts.most_common())
+    at = shown(rows[0]["last_us"], seconds=False)
+    notice = f"The history has reached its size limit, so old rows were deleted early: {deleted}; the last at {at}."
+    return (f"{notice} To keep more, raise max_size_mb under [store].",)
 
 
 async def timeline(

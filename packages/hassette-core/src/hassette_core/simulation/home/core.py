@@ -7,11 +7,14 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any, NamedTuple
 
+from hassette_core.errors import RefusedError
+
 Json = dict[str, Any]
 EventCallback = Callable[[Json], None]
 
 MATCH_ALL = "*"
 MAX_STATE_LENGTH = 255
+MAX_EVENT_TYPE_LENGTH = 64
 _ENTITY_ID = re.compile(r"^(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)$")
 
 
@@ -106,7 +109,14 @@ class HomeCore:
         return lambda: callbacks.remove(callback)
 
     def fire(self, event_type: str, data: Json | None = None, context: HomeContext | None = None) -> Json:
-        """Pass an event to the callbacks of its type, and return the event."""
+        """Pass an event to the callbacks of its type, and return the event.
+
+        Raises:
+            RefusedError: The event type is too long. The message is the same as in Home Assistant.
+        """
+        if len(event_type) > MAX_EVENT_TYPE_LENGTH:
+            limit = f"has a maximum length of {MAX_EVENT_TYPE_LENGTH} characters"
+            raise RefusedError("home_assistant_error", f"Value {event_type} for property event_type {limit}")
         event: Json = {
             "event_type": event_type,
             "data": data or {},
@@ -185,15 +195,19 @@ class HomeCore:
     ) -> None:
         """Change the given attributes of an existing entity, and its state if one is given. Keep all other attributes.
 
+        If there is a state without an entity, it becomes an entity.
+
         Example:
             ::
 
                 home.core.change("light.hall", "on", brightness=120)
 
         Raises:
-            KeyError: There is no such entity.
+            KeyError: There is neither such an entity nor such a state.
         """
-        old = self.entities[entity_id]
+        old = self.entities.get(entity_id)
+        if old is None:  # a client has made up the state; from now on it has an entity
+            old = HomeEntity(self.states[entity_id]["state"], self.states[entity_id]["attributes"])
         self.set(entity_id, old.state if state is None else state, {**old.attributes, **attributes}, context)
 
     def restore(self) -> None:

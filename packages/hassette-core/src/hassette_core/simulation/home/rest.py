@@ -94,7 +94,10 @@ class RestApi:
             return _message("Event data should be valid JSON.", 400)
         if data is not None and not isinstance(data, dict):
             return _message("Event data should be a JSON object", 400)
-        self._core.fire(event_type, cast("Json | None", data), self._core.context(user=True))
+        try:
+            self._core.fire(event_type, cast("Json | None", data), self._core.context(user=True))
+        except RefusedError:
+            raise web.HTTPInternalServerError from None  # as in Home Assistant
         return _message(f"Event {event_type} fired.")
 
     async def _list_services(self, _request: web.Request) -> web.Response:

@@ -53,7 +53,7 @@ CREATE TABLE sessions (
     lost_details  INTEGER NOT NULL DEFAULT 0   -- number of log lines, service calls and other details that were lost
 ) STRICT;
 -- Index for finding the sessions of a time range.
-CREATE INDEX sessions_by_end ON sessions (ended_us);
+CREATE INDEX sessions_by_end ON sessions (ended_us) WHERE ended_us IS NOT NULL;
 
 -- Section 3: registrations. The UNIQUE columns identify a registration, so that its history continues after a restart
 -- or an edit of the app.
@@ -246,8 +246,9 @@ CREATE TABLE lifecycle_events (
     subject    TEXT NOT NULL,        -- the app instance, service, address or file
     detail     TEXT NOT NULL         -- one sentence; may be empty
 ) STRICT;
--- Indexes on the session in these two tables let the retention find sessions without rows in them.
-CREATE INDEX lifecycle_events_by_session ON lifecycle_events (session_id);
+-- The retention uses this index and `losses_by_session` to find the sessions without events and losses. The condition is
+-- always true. It only keeps SQLite from reading the whole table through the index, in an order other than by id.
+CREATE INDEX lifecycle_events_by_session ON lifecycle_events (session_id) WHERE session_id IS NOT NULL;
 
 -- Lost records and details.
 CREATE TABLE losses (
@@ -260,7 +261,7 @@ CREATE TABLE losses (
     first_us   INTEGER NOT NULL,  -- start of the time range of the losses
     last_us    INTEGER NOT NULL   -- end of the time range of the losses
 ) STRICT;
-CREATE INDEX losses_by_session ON losses (session_id);
+CREATE INDEX losses_by_session ON losses (session_id) WHERE session_id IS NOT NULL;
 
 -- Section 7: statistics. The store writes them in the same transaction as the rows that they count, and keeps them for
 -- longer than those rows. The period comes first in each key. A batch then changes one or two pages of a table instead

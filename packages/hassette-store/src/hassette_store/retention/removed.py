@@ -1,0 +1,124 @@
+"""Registrations that apps have removed: their statistics move to another registration of the same handler.
+
+An app can make up a name for each job, such as ``off_1``, ``off_2`` and so on. Each name is a registration. If all of
+them stayed as long as their statistics, there would be hundreds of thousands of them. So once the runs of a removed
+registration have been deleted, its statistics are added to the most recent registration of the same handler in the same
+app instance, and the removed registration is deleted. All totals stay exact. A removed registration without such a
+successor stays until its statistics are deleted.
+"""
+
+import sqlite3
+from typing import Final
+
+from hassette_store.kinds import KINDS, RunKind
+from hassette_store.periods import PERIODS_US
+from hassette_store.retention.statements import STATISTICS
+from hassette_store.statuses import STATUS_NAMES
+
+NEVER_REMOVED_US: Final = -1
+"""A time before which no registration was removed."""
+
+# Registrations with more runs are not deleted early, because one step of the retention must be short.
+_MAX_RUNS: Final = 20
+
+FIND_SUCCESSORS: Final = """
+CREATE TEMP TABLE IF NOT EXISTS successors (
+    kind TEXT, app TEXT, instance TEXT, handler TEXT, id INTEGER, last_us INTEGER,
+    PRIMARY KEY (kind, app, instance, handler)
+) WITHOUT ROWID;
+DELETE FROM temp.successors;
+""" + "".join(
+    f"INSERT INTO temp.successors SELECT '{kind.name}', app, instance, handler, id, max(last_registered_us) "
+    f"FROM {kind.registrations_table} GROUP BY app, instance, handler;"
+    for kind in KINDS
+)
+
+# At a start, all registrations are retired until the apps register them again. So a registration counts as removed only
+# if other registrations were registered after its retirement. If a registration is current, this has happened already.
+LAST_REGISTERED: Final = f"""
+SELECT max(CASE WHEN retired_us IS NULL THEN {2**62} ELSE last_registered_us END) FROM registrations
+"""
+
+
+def find_removed_sql(kind: RunKind, *, early: bool) -> str:
+    """Return the statement that finds the removed registrations in a range of ids, each with its successor.
+
+    Args:
+        kind: Kind of the registrations.
+        early: Whether to include registrations that still have a few runs.
+    """
+    runs = f"SELECT 1 FROM {kind.runs_table} WHERE {kind.registration_column} = {kind.registrations_table}.id"
+    few = f"(SELECT count(*) FROM ({runs} LIMIT {_MAX_RUNS + 1})) <= {_MAX_RUNS}" if early else f"NOT EXISTS ({runs})"
+    return f"""
+SELECT {kind.registrations_table}.id, successors.id, first_registered_us, retired_us FROM {kind.registrations_table}
+JOIN temp.successors USING (app, instance, handler)
+WHERE kind = '{kind.name}' AND successors.id <> {kind.registrations_table}.id
+  AND {kind.registrations_table}.id > :after AND {kind.registrations_table}.id <= :end
+  AND retired_us < :before_us AND {few}
+"""
+
+
+_SUMS: Final = (*STATUS_NAMES, "shed", "total_us", "waited_us")
+_COUNTS: Final = ("count",)
+
+
+def _move(table: str, period: str, key: tuple[str, ...], sums: tuple[str, ...], *others: str) -> tuple[str, str]:
+    values = ", ".join((*key, *sums, *others))
+    updates = [f"{column} = {column} + excluded.{column}" for column in sums]
+    updates += [f"{column} = max({column}, excluded.{column})" for column in others]
+    periods = (
+        f"WITH RECURSIVE periods (period) AS (SELECT :first_{period} UNION ALL "
+        f"SELECT period + 1 FROM periods WHERE period < :last_{period})"
+    )
+    move = (
+        f"INSERT INTO {table} ({period}, registration_id, {values}) {periods} "
+        f"SELECT {period}, :successor, {values} FROM periods CROSS JOIN {table} "
+        f"ON {period} = periods.period AND registration_id = :id WHERE true "
+        f"ON CONFLICT DO UPDATE SET {', '.join(updates)}"
+    )
+    return (
+        move,
+        f"{periods} DELETE FROM {table} WHERE registration_id = :id AND {period} IN (SELECT period FROM periods)",
+    )
+
+
+_MOVES: Final = tuple(
+    statement
+    for suffix, period in (("hourly", "hour"), ("daily", "day"))
+    for statement in (
+        *_move(f"statistics_{suffix}", period, (), _SUMS, "max_us"),
+        *_move(f"latency_{suffix}", period, ("bucket",), _COUNTS),
+        *_move(f"skips_{suffix}", period, ("reason_id",), _COUNTS),
+    )
+)
+
+_OLDEST: Final = {
+    period: f"SELECT min({period}) FROM ("
+    + " UNION ALL ".join(f"SELECT min({period}) AS {period} FROM {table}" for table, of in STATISTICS if of == period)
+    + ")"
+    for period in PERIODS_US
+}
+
+
+def fold_into_successor(
+    db: sqlite3.Connection, kind: RunKind, id_: int, successor: int, first_us: int, last_us: int
+) -> None:
+    """Move the statistics of a removed registration to its successor, and delete the registration.
+
+    Args:
+        db: The writer's connection, in a transaction.
+        kind: Kind of the registration.
+        id_: The removed registration.
+        successor: The registration that gets the statistics.
+        first_us: When the removed registration was first registered.
+        last_us: When it was retired.
+    """
+    parameters: dict[str, int] = {"id": id_, "successor": successor}
+    for period, length_us in PERIODS_US.items():
+        (oldest,) = db.execute(_OLDEST[period]).fetchone()
+        # A clock may have been behind at the registration, and the last run may end on the day after the retirement.
+        parameters[f"first_{period}"] = max(first_us // length_us - 24, oldest or 0)
+        parameters[f"last_{period}"] = last_us // length_us + 24
+    for statement in _MOVES:
+        db.execute(statement, parameters)
+    db.execute(f"DELETE FROM {kind.registrations_table} WHERE id = ?", (id_,))
