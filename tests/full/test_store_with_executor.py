@@ -86,7 +86,7 @@ async def test_failure_call_and_job_are_stored_unchanged(tmp_path: Path) -> None
     assert first_row(path, "SELECT due_us FROM runs WHERE kind = 'job'") == (due.due_us,)
 
 
-async def test_ids_rise_after_a_restart_although_the_clock_went_back(tmp_path: Path) -> None:
+async def test_run_after_a_restart_has_its_true_time_although_the_clock_was_ahead(tmp_path: Path) -> None:
     path = tmp_path / "hassette.db"
 
     async def nothing() -> None:
@@ -101,7 +101,8 @@ async def test_ids_rise_after_a_restart_although_the_clock_went_back(tmp_path: P
         db.execute("UPDATE sessions SET last_id = last_id + (3600000 << 21)")
         db.commit()
         db.close()
-    assert ids[1] > ids[0] + (3_600_000 << 21)
+    assert ids[0] < ids[1] < ids[0] + (600_000 << 21)
+    assert first_row(path, "SELECT count(*) FROM runs") == (2,)
 
 
 async def test_lock_of_another_connection_delays_records_and_loses_none(

@@ -15,9 +15,9 @@ from hassette_executor.commands import Command
 from hassette_executor.delivery.dispatcher import Accounting, RecordDispatcher
 from hassette_executor.delivery.sinks import NullSink, RecordSink
 from hassette_executor.errors import ExecutionTimeoutError, ExecutorStoppedError
+from hassette_executor.records import ids
 from hassette_executor.records.batches import LifecycleEvent
 from hassette_executor.records.failures import MAX_MESSAGE, Failure, leave_out_frames_of, take_failure
-from hassette_executor.records.ids import hour_of, id_at
 from hassette_executor.records.registrations import Registration
 from hassette_executor.records.runs import Record, RunningExecution, Status
 from hassette_executor.records.texts import redact_and_cut
@@ -99,6 +99,7 @@ class CommandExecutor:
         self.hooks = ErrorHooks(settings, self._hook_threads)
         self._last_id = 0
         self._millisecond_ends_us = 0  # end of the millisecond that the last id contains
+        self._stepped_back_us = 0  # a time before this means that the wall clock went back, and ids follow the clock
         self._active: dict[tuple[str, ...], Registration] = {}
         self._log_handler = ExecutionLogHandler(self._scope)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -108,12 +109,13 @@ class CommandExecutor:
     async def start(self) -> None:
         """Start to accept commands. May be called again after `stop`.
 
-        New ids are higher than the last id of each sink that returns its last id in time.
+        New ids are higher than the last ids that the sinks return in time, unless a clock was ahead.
         """
         if self._stopping is not None and not self._stopping.done():
             # A previous stop() may still be running. Wait for it, or it would close what start() opens.
             await asyncio.wait({self._stopping})
         self._last_id = max(self._last_id, await self._dispatcher.last_id())
+        self._stepped_back_us = ids.time_of(self._last_id) - ids.STEP_BACK_US
         self._stopped = asyncio.Event()  # a new event, because an earlier start may have used another event loop
         self._inflight.open()
         self._threads.open()
@@ -225,7 +227,7 @@ class CommandExecutor:
         duration_us = (self._monotonic_ns() - started_ns) // 1000
         started_us = (started_ns + self._inflight.wall_offset_ns) // 1000
         ended_us = started_us + duration_us
-        if ended_us < self._millisecond_ends_us:
+        if self._stepped_back_us <= ended_us < self._millisecond_ends_us:
             self._last_id = record_id = self._last_id + 1  # like _next_id, but without a call and two divisions
         else:
             record_id = self._next_id(ended_us)
@@ -344,7 +346,7 @@ class CommandExecutor:
             reason: ``rate_limited``, ``overlap``, ``back_pressure``, ``misfire`` or ``predicate_failed``.
             count: Number of triggers.
         """
-        hour_us = hour_of(self._clock.wall_ns() // 1000)
+        hour_us = ids.hour_of(self._clock.wall_ns() // 1000)
         self._dispatcher.announce(lambda builder: builder.count_skip(registration, hour_us, reason, count))
 
     def count_loss(self, reason: str, what: str, count: int, first_us: int, last_us: int) -> None:
@@ -367,11 +369,13 @@ class CommandExecutor:
         self._dispatcher.announce(lambda builder: builder.set_facts(facts))
 
     def _next_id(self, at_us: int) -> int:
-        # Ids always increase: within one millisecond, or after the clock has gone back, they count up from the last id.
-        if at_us >= self._millisecond_ends_us:
+        # Within a millisecond, and after a small step back of the clock, ids count up from the last id.
+        if self._stepped_back_us <= at_us < self._millisecond_ends_us:
+            self._last_id += 1
+        else:
+            self._last_id = ids.id_after(self._last_id, at_us, stepped_back=at_us < self._stepped_back_us)
             self._millisecond_ends_us = (at_us // 1000 + 1) * 1000
-            self._last_id = max(id_at(at_us) - 1, self._last_id)
-        self._last_id += 1
+            self._stepped_back_us = at_us - ids.STEP_BACK_US
         return self._last_id
 
     def running(self) -> tuple[RunningExecution, ...]:

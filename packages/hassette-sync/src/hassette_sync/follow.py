@@ -62,12 +62,19 @@ async def follow_feed(reader: Reader, feed: LiveFeed, after: int, at_most: int |
     async with AsyncExitStack() as stack:
         subscription = await stack.enter_async_context(feed.subscribe(after))
         last = after
+        # Runs that the follower has received from the history. The first batch of the feed may contain them again.
+        received: set[int] = set()
+        skipped_up_to = 0
         if after:
             # The missed runs come from the history, oldest first. If the history cannot be read, the follower gets
             # only those missed runs that the feed still retains.
             try:
                 while update := await _next_from_history(reader, last, at_most):
                     last = _last_id(update)
+                    if isinstance(update, TooManyRuns):
+                        skipped_up_to = last
+                    else:
+                        received.update(run.id for run in update)
                     yield update
             except (HistoryUnavailableError, QueryTimeoutError):
                 _logger.warning(
@@ -78,10 +85,13 @@ async def follow_feed(reader: Reader, feed: LiveFeed, after: int, at_most: int |
             batch = await _next_batch(subscription)
             if batch is None:
                 raise DroppedError("Hassette is stopping.")
-            if new := [row for row in batch if row.id > last]:
-                last = new[-1].id
+            # A later run can have a lower id, because the clock was set back. So ids are only compared with those that
+            # the follower has received.
+            if new := [row for row in batch if row.id > skipped_up_to and row.id not in received]:
                 too_many = at_most is not None and len(new) > at_most
-                yield TooManyRuns(last) if too_many else tuple(live_run(row) for row in new)
+                yield TooManyRuns(new[-1].id) if too_many else tuple(live_run(row) for row in new)
+            received.clear()
+            skipped_up_to = 0
 
 
 async def _next_batch(subscription: AsyncIterator[Sequence[LiveRow]]) -> Sequence[LiveRow] | None:
@@ -131,6 +141,9 @@ async def follow_file(reader: Reader, after: int, at_most: int | None = None) ->
                     while update := await _next_from_history(reader, last, at_most):
                         last = _last_id(update)
                         yield update
+                    # If runs were dated in the future, they have lower ids after the store has corrected them.
+                    async with reader.transaction("live") as transaction:
+                        last = min(last, await newest_id(transaction))
         except (HistoryUnavailableError, QueryTimeoutError):
             # The file does not exist yet, or is being replaced. The pages show the reason, and the follower waits. If a
             # file appears later, all its runs are new to the follower.

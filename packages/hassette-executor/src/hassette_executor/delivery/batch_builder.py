@@ -91,7 +91,8 @@ class BatchBuilder:
         """
         for record in records:
             self._summaries.add(record)
-        self.count_loss(reason, "runs", len(records), time_of(records[0].id), time_of(records[-1].id))
+        times = [time_of(record.id) for record in (records[0], records[-1])]
+        self.count_loss(reason, "runs", len(records), min(times), max(times))
 
     def drop_summaries(self) -> int:
         """Drop the summaries; return the number of runs in them."""

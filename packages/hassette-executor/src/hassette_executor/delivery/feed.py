@@ -108,9 +108,10 @@ class Feed:
     def __init__(self, retain: int, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._retained: deque[Record] = deque(maxlen=retain)
-        # One item for each `publish` whose records have failures or effects: the id of the last record, and the bytes
-        # of these failures and effects. The bytes are subtracted when the last record is dropped.
+        # One item for each `publish` whose records have failures or effects: the number of the last record, and the
+        # bytes of these failures and effects. The bytes are subtracted when the last record is dropped.
         self._details: deque[tuple[int, int]] = deque()
+        self._published = 0
         self._details_bytes = 0
         self._subscriptions: set[FeedSubscription] = set()
 
@@ -128,12 +129,13 @@ class Feed:
         """Pass records to the subscribers.
 
         Args:
-            records: At least one record, ordered by id.
+            records: At least one record, in the order in which their runs ended.
             size: The memory that they use together, in bytes (`total_size`).
         """
         self._retained.extend(records)
+        self._published += len(records)
         if (details := size - PLAIN_BYTES * len(records)) > 0:
-            self._details.append((records[-1].id, details))
+            self._details.append((self._published, details))
             self._details_bytes += details
         if self._details or self.bytes > self._max_bytes:
             self._drop_oldest()
@@ -143,25 +145,33 @@ class Feed:
 
     def _drop_oldest(self) -> None:
         retained, details = self._retained, self._details
-        while details and details[0][0] < retained[0].id:
+        while details and details[0][0] <= self._published - len(retained):
             self._details_bytes -= details.popleft()[1]  # these records have been dropped by the deque's `maxlen`
         while retained and self.bytes > self._max_bytes:
-            dropped = retained.popleft()
-            if details and details[0][0] == dropped.id:
+            retained.popleft()
+            if details and details[0][0] == self._published - len(retained):
                 self._details_bytes -= details.popleft()[1]
 
     def subscribe(self, after: int | None = None, *, limit: int = 5_000) -> FeedSubscription:
         """Subscribe from now on.
 
         Args:
-            after: An id. The subscriber first gets all retained records with a higher id. With None, it gets only new
-                records.
+            after: An id. The subscriber first gets all records that were published after the record with this id. If
+                that record is no longer retained, it gets all retained records with a higher id. With None, it gets
+                only new records.
             limit: How many records may wait for this subscriber. Above this number it is disconnected. If no records
                 wait, new records are always accepted, however many there are.
         """
         replay: list[Record] = []
         if after is not None:
-            replay = [record for record in self._retained if record.id > after]
+            # After a step back of the clock, newer records have lower ids. So first look for the record itself.
+            for record in reversed(self._retained):
+                if record.id == after:
+                    break
+                replay.append(record)
+            else:
+                replay = [record for record in replay if record.id > after]
+            replay.reverse()
         subscription = FeedSubscription(self, replay, limit, 2 * self._max_bytes)
         self._subscriptions.add(subscription)
         return subscription

@@ -108,7 +108,8 @@ class WriteQueue:
         if self._closed:
             self._losses.count_after_stop(len(records))
             return
-        self._newest_id = records[-1].id
+        # After a step back of the clock, ids are lower. With the highest id, a flush waits rather too long.
+        self._newest_id = max(self._newest_id, records[-1].id)
         self._backlog.extend(records, size)
         settings = self._settings
         if self.waiting > settings.max_records or self._backlog.bytes + self._unsettled.bytes > settings.max_bytes:

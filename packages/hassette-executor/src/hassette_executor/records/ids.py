@@ -1,12 +1,24 @@
 """Ids of records, and the hours of counts.
 
-An id is a 63-bit integer: the high bits are milliseconds since the Unix epoch, the low 21 bits are a counter. Ids are
-strictly increasing in an executor. `CommandExecutor` assigns an id when it makes the record, so the time in the id is
-the end of the run.
+An id is a 63-bit integer: the high bits are milliseconds since the Unix epoch, the low 21 bits are a counter.
+`CommandExecutor` assigns an id when it makes the record, so the time in the id is the end of the run.
+
+Ids are strictly increasing in an executor, with one exception. If the wall clock goes back by more than ten seconds,
+for example because it was ahead until NTP corrected it, new ids contain the new time, and are lower. The five highest
+bits of the counter contain the number of such steps, modulo 32. Therefore ids after the step differ from the ids of the
+same millisecond before the step.
 """
 
 COUNTER_BITS = 21
 """Number of low bits, which count within a millisecond. The 42 bits above them contain milliseconds up to 2109."""
+
+STEP_BITS = 16
+"""Number of low bits that really count. The bits above them, up to `COUNTER_BITS`, contain the number of steps back."""
+
+_STEPS = 1 << (COUNTER_BITS - STEP_BITS)
+
+STEP_BACK_US = 10_000_000
+"""If the wall clock goes back by more than this, new ids follow the clock. After a smaller step, ids count up."""
 
 HOUR_US = 3_600_000_000
 """One hour in microseconds."""
@@ -19,6 +31,19 @@ def id_at(at_us: int) -> int:
         at_us: Microseconds since the Unix epoch.
     """
     return at_us // 1000 << COUNTER_BITS
+
+
+def id_after(last_id: int, at_us: int, *, stepped_back: bool) -> int:
+    """Return the first id of a new millisecond, or the id after the last id if that is higher.
+
+    Args:
+        last_id: The last id.
+        at_us: Microseconds since the Unix epoch.
+        stepped_back: Whether the wall clock went back since the last id. If so, the new id may be lower.
+    """
+    steps = ((last_id >> STEP_BITS) + stepped_back) % _STEPS
+    first_id = id_at(at_us) | steps << STEP_BITS
+    return first_id if stepped_back else max(first_id, last_id + 1)
 
 
 def time_of(record_id: int) -> int:

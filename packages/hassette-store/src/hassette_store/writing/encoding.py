@@ -187,8 +187,7 @@ class BatchEncoder:
 
     def _session_update(self, batch: BatchRow, totals: BatchTotals, now_us: int) -> Mapping[str, object]:
         runs: Iterable[Sequence[RunRow]] = (getattr(batch, kind.batch_field) for kind in KINDS)
-        # Within each list of runs, ids increase. So the first run has the lowest id, and the last run the highest.
-        ids = [run.id for some in runs for run in (*some[:1], *some[-1:])]
+        ids = [run.id for some in runs for run in some]
         return {
             "heartbeat_us": now_us,
             "sequence": batch.sequence,

@@ -123,7 +123,7 @@ function receive(message) {
     return;
   }
   if (message.type !== "runs" && message.type !== "reload") return;
-  if (isNewer(message.last_id, lastId)) lastId = message.last_id;
+  lastId = message.last_id; // lower than before if the clock of Hassette's machine was set back
   const failures = message.runs.filter((run) => run.status !== "success" && run.status !== "cancelled"
     && message.at_us - run.started_us - run.duration_us < STALE_US);
   if (failures.length > 0 && Date.now() - announced > 10_000) {
