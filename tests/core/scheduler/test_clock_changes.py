@@ -196,6 +196,20 @@ async def test_several_steps_back_do_not_stop_a_cron_job(home: Home) -> None:
     assert len(await home.records()) == 5 * 6
 
 
+@pytest.mark.parametrize(("step_s", "runs"), [(-2 * HOUR, 4), (-10, 4), (2 * HOUR, 5)])
+async def test_clock_that_is_set_while_the_scheduler_is_stopped_does_not_stop_a_cron_job(
+    home: Home, step_s: float, runs: int
+) -> None:
+    home.scheduler.run_cron(nothing, "*/15 * * * *")
+    await home.pass_time(HOUR / 2 + 20, step=10)
+    before = len(await home.records(2))
+    await home.scheduler_service.stop()
+    home.clock.step(step_s)
+    await home.scheduler_service.start()
+    await home.pass_time(HOUR, step=10)
+    assert len(await home.records()) == before + runs
+
+
 @pytest.mark.parametrize("step_s", [-2 * HOUR, -10, 10, 2 * HOUR, -5 * 24 * HOUR])
 async def test_interval_ignores_the_wall_clock(home: Home, step_s: float) -> None:
     home.scheduler.run_every(nothing, 600)

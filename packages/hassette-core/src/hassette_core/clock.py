@@ -164,15 +164,14 @@ class ClockDrift:
 
     def __init__(self, clock: TimerClock) -> None:
         self._clock = clock
-        self.reset()
+        self._reset()
 
-    def reset(self) -> None:
-        """Use the current difference between the clocks as the reference, so that only later jumps are found."""
+    def _reset(self) -> None:
         self._wall = self._clock.now()
         self._monotonic_ns = self._clock.monotonic_ns()
 
     def take_jump(self) -> timedelta:
-        """Return the jump of the wall clock since the last returned jump, or since `reset`.
+        """Return the jump of the wall clock since the last returned jump, or since this object was created.
 
         The result is positive for a jump forward, negative for a jump back, and zero if there is no jump of more than
         `STEP`. Smaller differences add up. Once their sum exceeds `STEP`, the method returns the sum as a jump.
@@ -181,5 +180,5 @@ class ClockDrift:
         jump = self._clock.now() - self._wall - passed
         if abs(jump) <= STEP:
             return timedelta()
-        self.reset()
+        self._reset()
         return jump

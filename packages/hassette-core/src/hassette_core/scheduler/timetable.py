@@ -52,10 +52,9 @@ class Timetable:
         self._open = True
         self.failure = None
         self.ended.clear()
-        self._drift.reset()
-        self._checked_ns = self._clock.monotonic_ns()
         for job in self._roster.entries():
             self._agenda.put(job)
+        self._check_clock()  # the clock may have been set while the timetable was stopped
         self._arm()
 
     def stop(self) -> bool:
@@ -161,7 +160,7 @@ class Timetable:
 
     def _check_clock(self) -> None:
         if not self._open:
-            return  # start() resets the drift, so an earlier jump does not matter
+            return  # start() checks the clock
         checked_ns, self._checked_ns = self._checked_ns, self._clock.monotonic_ns()
         unchecked = timedelta(microseconds=(self._checked_ns - checked_ns) / 1000)
         jump = self._drift.take_jump()
