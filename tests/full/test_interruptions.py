@@ -32,4 +32,4 @@ async def test_cut_of_a_slow_reader_is_in_the_history_with_its_cause_time_and_nu
     assert (loss.reason, loss.what, loss.count) == ("slow_reader", "events", 1_500)
     assert began_us - 60_000_000 < loss.first_us <= loss.last_us
     (lost,) = [event for event in events if event.kind == "events_lost"]
-    assert "kept running and discarded at least 1,500 messages; 1,500 entities changed" in lost.detail
+    assert "kept running and discarded at least 1,500 events; 1,500 entities changed" in lost.detail

@@ -197,3 +197,19 @@ def wait_closed(url: str) -> None:
         except OSError:
             return
         time.sleep(0.01)
+
+
+async def test_cut_closes_the_connection_in_an_orderly_way_without_any_waiting_message(
+    real: RealHomeAssistant, linked: RealBus
+) -> None:
+    """The simulated home does the same: tests/core/simulation/home/test_cut.py."""
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"{real.home.url}/api/websocket") as client:
+        await client.receive_json()
+        await client.send_json({"type": "auth", "access_token": real.home.token})
+        await client.receive_json()
+        await client.send_json({"id": 1, "type": "subscribe_events", "event_type": "burst_event"})
+        await client.receive_json()
+        await asyncio.to_thread(linked.post, "/api/services/script/turn_on", **burst_of(5_000))
+        async with asyncio.timeout(patience(30)):
+            received = await client.receive()
+        assert (received.type, received.data) == (aiohttp.WSMsgType.CLOSE, aiohttp.WSCloseCode.OK)

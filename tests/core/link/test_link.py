@@ -244,7 +244,7 @@ async def test_cut_of_a_slow_client_is_recognised_counted_and_reported_with_its_
     assert first_us <= began_us <= last_us
     assert [kind for kind, *_ in linked.reports] == ["connection_lost", "connection_restored", "events_lost"]
     assert linked.reports[0][2].startswith("Home Assistant closed the connection, because it stops or because")
-    assert "kept running and discarded at least 2,000 messages; 2,000 entities changed" in linked.reports[2][2]
+    assert "kept running and discarded at least 2,000 events; 2,000 entities changed" in linked.reports[2][2]
     assert all(linked.states[f"sensor.number_{n % 2_000}"].state == str(n) for n in range(3_000, 5_000))
     missed = [event for event in linked.events if isinstance(event, StateChanged) and event.missed]
     assert len(missed) == 2_000

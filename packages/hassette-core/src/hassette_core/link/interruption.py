@@ -48,19 +48,23 @@ class Interruption(NamedTuple):
     Attributes:
         cause: The cause in one sentence.
         may_be_cut: Whether Home Assistant may have disconnected a slow client, and was reachable ever since.
+        min_discarded: Number of messages that Home Assistant discarded at least, if it did.
         began_ns: When Home Assistant sent the last event that was received, in nanoseconds of `time.monotonic_ns`.
     """
 
     cause: str
     may_be_cut: bool
+    min_discarded: int
     began_ns: int
 
     @classmethod
     def begin(cls, end: ConnectionEnd, last: Event | None, observation: Observation) -> "Interruption":
         """Return the interruption that begins with the end of a connection.
 
-        Home Assistant closes a connection in an orderly way when it stops, and when a client reads too slowly. If the
-        client then needs more than ten seconds to read the rest, the connection breaks before it finds the close.
+        Home Assistant closes a connection in an orderly way when it stops, and when too many messages wait for a
+        client. If the client then needs more than ten seconds to read the rest, the connection breaks before it finds
+        the close. The connection also breaks if a client does not answer a ping for half a minute, and then it is not
+        known whether any message waited.
 
         Args:
             end: The end of the connection.
@@ -74,7 +78,12 @@ class Interruption(NamedTuple):
         if late_s >= LATE_S:
             cause += f"; the last event was read {late_s:.1f} s after it had been sent"
         received_ns = time.monotonic_ns() if last is None else last.received_ns
-        return cls(cause, end.closed_by_home or late_s >= VERY_LATE_S, received_ns - round(late_s * 1e9))
+        return cls(
+            cause,
+            may_be_cut=end.closed_by_home or late_s >= VERY_LATE_S,
+            min_discarded=MIN_DISCARDED if end.closed_by_home else 0,
+            began_ns=received_ns - round(late_s * 1e9),
+        )
 
     def unreachable(self) -> "Interruption":
         """Return the interruption after an attempt that reached no server: Home Assistant has stopped."""
@@ -86,17 +95,19 @@ class Interruption(NamedTuple):
         return f"{seconds:.1f} s after the last event; {_entities(missed.different)} changed"
 
     def loss(self, missed: MissedChanges) -> DiscardedEvents | None:
-        """Return the events that Home Assistant discarded. None if it did not disconnect a slow client.
+        """Return the events that Home Assistant discarded. None if it discarded none, as far as is known.
 
         Args:
             missed: The changes between the two connections.
         """
         if not self.may_be_cut or not missed.kept:
             return None  # it has stopped or restarted
-        at_least = max(MIN_DISCARDED, missed.touched)
+        at_least = max(self.min_discarded, missed.touched)
+        if not at_least:
+            return None
         now_us = time.time_ns() // 1000
         text = (
-            f"{self.cause}; Home Assistant kept running and discarded at least {at_least:,} messages;"
+            f"{self.cause}; Home Assistant kept running and discarded at least {at_least:,} events;"
             f" {_entities(missed.touched)} changed meanwhile, and {missed.different:,} of them differ"
         )
         return DiscardedEvents(at_least, now_us - (time.monotonic_ns() - self.began_ns) // 1000, now_us, text)

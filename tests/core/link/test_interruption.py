@@ -1,0 +1,66 @@
+"""An interruption is a cut only if there is evidence for it, and its loss is never larger than the evidence."""
+
+import time
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+import pytest
+
+from hassette_core.events import Context, Event
+from hassette_core.link.connection import ConnectionEnd
+from hassette_core.link.inbox import MissedChanges
+from hassette_core.link.interruption import Interruption
+from hassette_core.states import Observation
+
+CLOSED = ConnectionEnd("Home Assistant closed the connection", closed_by_home=True)
+BROKEN = ConnectionEnd("the connection to Home Assistant broke")
+KEPT = MissedChanges(different=3, touched=5, kept=True)
+NOTHING_CHANGED = MissedChanges(kept=True)
+RESTARTED = MissedChanges(different=3, touched=40, kept=False)
+
+
+def interruption(end: ConnectionEnd, late_s: float) -> Interruption:
+    """Return an interruption after an event that was read late."""
+    observation = Observation()
+    fired, now_ns = datetime.now(UTC), time.monotonic_ns()
+    observation.note(fired, now_ns - round(late_s * 1e9))
+    event = Event("any", MappingProxyType({}), Context("C1"), fired, now_ns)
+    return Interruption.begin(end, event, observation)
+
+
+@pytest.mark.parametrize(
+    ("end", "late_s", "missed", "at_least"),
+    [
+        (CLOSED, 0, KEPT, 1_024),
+        (CLOSED, 12, KEPT, 1_024),
+        (CLOSED, 0, NOTHING_CHANGED, 1_024),
+        (CLOSED, 0, MissedChanges(different=1, touched=3_000, kept=True), 3_000),
+        (CLOSED, 12, RESTARTED, None),
+        (BROKEN, 12, KEPT, 5),
+        (BROKEN, 12, NOTHING_CHANGED, None),
+        (BROKEN, 12, RESTARTED, None),
+        (BROKEN, 0.5, KEPT, None),
+    ],
+)
+def test_loss_of_an_interruption(
+    end: ConnectionEnd, late_s: float, missed: MissedChanges, at_least: int | None
+) -> None:
+    loss = interruption(end, late_s).loss(missed)
+    assert (loss and loss.at_least) == at_least
+
+
+def test_interruption_in_which_home_assistant_was_unreachable_is_no_cut() -> None:
+    assert interruption(CLOSED, 12).unreachable().loss(KEPT) is None
+
+
+def test_loss_begins_when_the_last_event_was_sent() -> None:
+    loss = interruption(CLOSED, 12).loss(KEPT)
+    assert loss is not None
+    assert 12 <= loss.seconds < 60
+    assert "the last event was read 12.0 s after it had been sent" in loss.text
+
+
+def test_connection_without_an_event_has_an_interruption_too() -> None:
+    loss = Interruption.begin(CLOSED, None, Observation()).loss(KEPT)
+    assert loss is not None
+    assert loss.at_least == 1_024
