@@ -196,6 +196,26 @@ async def test_several_steps_back_do_not_stop_a_cron_job(home: Home) -> None:
     assert len(await home.records()) == 5 * 6
 
 
+@pytest.mark.parametrize("next_change", ["place", "small step forward", "small step back", "new job"])
+async def test_fixed_time_does_not_occur_again_when_jobs_are_planned_again_after_a_step_back(
+    home: Home, next_change: str
+) -> None:
+    job = home.scheduler.run_daily(nothing, time(12, 15))
+    await home.pass_time(HOUR / 2, step=10)
+    await home.records(1)
+    home.clock.step(-2 * HOUR)
+    await home.pass_time(120, step=10)
+    if next_change == "place":
+        home.scheduler_service.set_place(latitude=52.5, longitude=13.4)
+    elif next_change == "new job":
+        home.scheduler.run_daily(nothing, time(20), name="later")
+    else:
+        home.clock.step(5 if next_change == "small step forward" else -5)
+    await home.pass_time(3 * HOUR, step=10)
+    await home.records(1)
+    assert job.next_run == NOON + timedelta(days=1, minutes=15)
+
+
 @pytest.mark.parametrize(("step_s", "runs"), [(-2 * HOUR, 4), (-10, 4), (2 * HOUR, 5)])
 async def test_clock_that_is_set_while_the_scheduler_is_stopped_does_not_stop_a_cron_job(
     home: Home, step_s: float, runs: int

@@ -83,6 +83,7 @@ class PlannedJob:
         self._jitter_s = jitter_s
         self._clock = clock
         self._last_base: datetime | None = None  # of the last calendar run that was started
+        self._back = timedelta()  # how far the wall clock was set back since then
 
     @property
     def by_calendar(self) -> bool:
@@ -132,7 +133,7 @@ class PlannedJob:
         if isinstance(self.schedule, Interval):
             return self._next_interval(self.plan, self.schedule)
         assert self.plan.base is not None  # the plan of a calendar job has a base
-        self._last_base = self.plan.base
+        self._last_base, self._back = self.plan.base, timedelta()
         if not self.schedule.recurring:
             self.plan = None
             return 0
@@ -150,8 +151,9 @@ class PlannedJob:
         Args:
             place: The home's time zone and location.
             since: The new plan must be after this moment. It may be before now; the run is then late and starts now.
-            back: How far the wall clock was set back; zero or less if it was not.
+            back: How far the wall clock was set back; negative if it was set forward.
         """
+        self._back += back
         assert not isinstance(self.schedule, Interval)  # the wall clock does not move an interval
         now = self._clock.now()
         if self.plan is not None and self.plan.base is not None and self.plan.base <= now:
@@ -164,21 +166,21 @@ class PlannedJob:
                 self.plan = self._at(self.plan.at, self.plan.base)
             return
         found = self.schedule.next_after(since, place)
-        if found is not None and self._is_unwanted_repetition(self.schedule, found, place, back):
+        if found is not None and self._is_unwanted_repetition(self.schedule, found, place):
             assert self._last_base is not None
             found = self.schedule.next_after(self._last_base, place)
         self._plan_calendar(found)
 
-    def _is_unwanted_repetition(self, schedule: Calendar, found: datetime, place: Place, back: timedelta) -> bool:
+    def _is_unwanted_repetition(self, schedule: Calendar, found: datetime, place: Place) -> bool:
         """Return whether a run was started already, and the clock shows its time again only because it was set back."""
-        if self._last_base is None or found > self._last_base or not timedelta() < back < REPEAT_GUARD:
+        if self._last_base is None or found > self._last_base or not timedelta() < self._back < REPEAT_GUARD:
             return False
         if schedule.fixed:
             return True
         # A job that repeats within the step must not pause until the old time comes again. A job with longer pauses
         # would run twice within one of them.
         following = schedule.next_after(found, place)
-        return following is None or following - found > back
+        return following is None or following - found > self._back
 
     def redate(self) -> None:
         """Express the next run of an interval by the wall clock again, because the wall clock was set."""
