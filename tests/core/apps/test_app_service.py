@@ -199,6 +199,39 @@ async def test_app_that_ignores_the_cancellation_of_its_start_has_failed_and_the
     await home.settle()
 
 
+async def test_task_that_a_failed_app_has_left_cannot_register_a_listener_or_job(
+    home: Home, apps: AppRunner, app_dir: AppDirectory
+) -> None:
+    app_dir.write(
+        "bad",
+        """
+        import asyncio
+        GO, REFUSED = asyncio.Event(), []
+        class Bad(App[AppConfig]):
+            async def on_initialize(self):
+                self.task = asyncio.create_task(self.later())
+                raise ValueError
+            async def later(self):
+                await GO.wait()
+                for register in (
+                    lambda: self.bus.on_state_change(self.later, "light.a"),
+                    lambda: self.scheduler.run_in(self.later, 1),
+                ):
+                    try:
+                        register()
+                    except Exception as error:
+                        REFUSED.append(str(error))
+        """,
+    )
+    await apps.start({"bad": entry("bad", "Bad")})
+    module = sys.modules["hassette_apps.bad"]
+    module.GO.set()
+    await home.until(lambda: len(module.REFUSED) == 2)
+    assert module.REFUSED[0].startswith("bad.bad has ended, so it cannot register a listener")
+    assert module.REFUSED[1].startswith("bad.bad has ended, so it cannot register a job")
+    assert home.bus_service.roster.entries() == []
+
+
 @pytest.mark.parametrize(
     ("body", "problem"),
     [

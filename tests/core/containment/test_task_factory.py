@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hassette_core.containment import FrameworkTask, acting_for, containing_tasks
+from hassette_core.containment import GuardedTask, acting_for, containing_tasks
 from hassette_core.errors import AppExitError
 from support.waiting import eventually
 
@@ -78,8 +78,10 @@ async def test_same_exit_is_recorded_once_a_minute(reports: Reports) -> None:
 
 
 @pytest.mark.usefixtures("contained")
-async def test_app_cannot_cancel_a_task_of_the_framework(caplog: pytest.LogCaptureFixture) -> None:
+async def test_app_can_cancel_only_its_own_tasks(caplog: pytest.LogCaptureFixture) -> None:
     own = asyncio.create_task(stay(), name="the reader")
+    with acting_for(("garden", "pond")):
+        other = asyncio.create_task(stay())
     with acting_for(("hall", "upstairs", "cancel_all")):
         mine = asyncio.create_task(stay())
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
@@ -87,10 +89,12 @@ async def test_app_cannot_cancel_a_task_of_the_framework(caplog: pytest.LogCaptu
     await asyncio.wait({mine})
     assert mine.cancelled()
     assert not own.cancelling()
-    assert isinstance(own, FrameworkTask)
+    assert not other.cancelling()
+    assert isinstance(own, GuardedTask)
     assert "App tried to cancel a task of the framework" in caplog.text
     own.cancel()
-    await asyncio.wait({own})
+    other.cancel()
+    await asyncio.wait({own, other})
     assert own.cancelled()
 
 

@@ -12,7 +12,7 @@ from hassette_core.api import Api
 from hassette_core.apps import AppService
 from hassette_core.bus import BusService
 from hassette_core.config import HassetteConfig
-from hassette_core.containment import FrameworkTask, containing_tasks
+from hassette_core.containment import GuardedTask, containing_tasks
 from hassette_core.errors import CoreError
 from hassette_core.lifecycle import Resource, ServiceSpec, StatusBoard, StatusReport, Supervisor
 from hassette_core.link import HomeAssistantLink
@@ -215,7 +215,7 @@ class Hassette:
         Raises:
             FatalError: A required service could not start.
         """
-        self._task = FrameworkTask(self.run(), loop=asyncio.get_running_loop(), name="hassette")
+        self._task = GuardedTask(self.run(), loop=asyncio.get_running_loop(), name="hassette")
         try:
             await self._wait_for(self._supervisor.started)
         except asyncio.CancelledError:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from hassette_core.containment import ACTOR, Actor, subject_of
+from hassette_core.containment import ACTOR, Actor, GuardedTask, subject_of
 from hassette_core.errors import describe_error
 
 logger = logging.getLogger(__name__)
@@ -61,8 +61,8 @@ async def call_app(
 
     context = contextvars.copy_context()
     context.run(ACTOR.set, actor)
-    # The event loop's task factory would make a task of the framework, which the app could not cancel.
-    task = asyncio.Task(attempt(), loop=asyncio.get_running_loop(), name=f"{subject_of(actor)} {name}", context=context)
+    task = GuardedTask(attempt(), loop=asyncio.get_running_loop(), name=f"{subject_of(actor)} {name}", context=context)
+    task.actor = actor  # so that the app can cancel the task
     try:
         await asyncio.wait({task}, timeout=timeout_s)
     finally:

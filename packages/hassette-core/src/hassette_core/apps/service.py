@@ -236,8 +236,8 @@ class AppService:
         self._executor.report("app_stopped", status.subject, detail)
 
     def _unregister(self, bus: AppBus, scheduler: AppScheduler, status: AppStatus) -> None:
-        bus.cancel_all()
-        scheduler.cancel_all()
+        bus.end()
+        scheduler.end()
         self._executor.hooks.set(None, app=(status.app_key, status.instance))
 
     def _fail(self, status: AppStatus, detail: str, cause: BaseException | None) -> None:

@@ -32,6 +32,7 @@ class AppBus:
         self._service = service
         self._app = app
         self._instance = instance
+        self._ended = False
 
     @keyword_options
     def on_state_change(
@@ -169,8 +170,18 @@ class AppBus:
         """Cancel every listener of this app instance. Runs that have started continue. May be called in a thread."""
         self._service.cancel_all(self._app, self._instance)
 
+    def end(self) -> None:
+        """Cancel every listener, and refuse further ones. The framework calls this when the app instance has ended."""
+        self._ended = True
+        self.cancel_all()
+
     def _listen(
         self, handler: Handler, topic: str, options: ListenerOptions, change: ChangeFilter | None = None
     ) -> Subscription:
+        if self._ended:
+            raise RegistrationError(
+                f"{self._app}.{self._instance} has ended, so it cannot register a listener; end the tasks of the app in"
+                " on_shutdown"
+            )
         listener = self._service.listen(self._app, self._instance, handler, topic, options, change)
         return Subscription(listener, self._service)

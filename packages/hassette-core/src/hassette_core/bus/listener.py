@@ -96,6 +96,7 @@ class Listener:
     ) -> None:
         self.registration = registration
         self.active = True
+        self._actor = registration.key
         self._lane = lane
         self._plan = plan
         self._change = change
@@ -126,7 +127,7 @@ class Listener:
         """
         if not self.active:
             return
-        token = ACTOR.set(self.registration.key)
+        token = ACTOR.set(self._actor)
         try:
             matches = self._matches(event)
         except BaseException as error:  # noqa: BLE001  A condition is code of the app. Its exception, even a
@@ -187,7 +188,7 @@ class Listener:
     def _still_applies(self, delivery: Delivery) -> bool:
         assert isinstance(delivery.event, StateChanged)  # only a listener with a change filter has a duration
         assert self._change is not None
-        token = ACTOR.set(self.registration.key)
+        token = ACTOR.set(self._actor)
         try:
             # Check the current state, because an event may have been missed while the connection was lost.
             return self._change.still_applies(delivery.event, self._context.states.get(delivery.event.entity_id))

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from hassette_core.apps import PACKAGE
-from hassette_core.containment import FrameworkTask, current_actor
+from hassette_core.containment import GuardedTask, current_actor
 from hassette_core.framework import Hassette
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -103,7 +103,7 @@ class StopGuard:
             await hassette.wait_stopping()
             self._begin()
 
-        self._watching = FrameworkTask(begin(), loop=asyncio.get_running_loop(), name="stop guard")
+        self._watching = GuardedTask(begin(), loop=asyncio.get_running_loop(), name="stop guard")
         return hassette
 
     def _begin(self) -> None:

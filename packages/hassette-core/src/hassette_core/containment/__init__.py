@@ -2,14 +2,14 @@
 
 An app may call ``sys.exit()``, raise any other `BaseException`, or cancel tasks. `actor` knows whose code runs.
 `ContainedTasks` is the task factory of the event loop while the framework runs: it ends only the task in which an app
-calls ``sys.exit()``, and refuses an app's request to cancel a task of the framework. `run_contained` runs an event
-loop that an app cannot end.
+calls ``sys.exit()``, and refuses an app's request to cancel a task of the framework or of another app. `run_contained`
+runs an event loop that an app cannot end.
 """
 
 from hassette_core.containment.actor import ACTOR, Actor, acting_for, current_actor, subject_of
 from hassette_core.containment.containment_log import CONTAINMENT_LOGGER, ContainmentLog
 from hassette_core.containment.event_loop import run_contained
-from hassette_core.containment.task_factory import ContainedTasks, FrameworkTask, containing_tasks
+from hassette_core.containment.task_factory import ContainedTasks, GuardedTask, containing_tasks
 
 __all__ = [
     "ACTOR",
@@ -17,7 +17,7 @@ __all__ = [
     "Actor",
     "ContainedTasks",
     "ContainmentLog",
-    "FrameworkTask",
+    "GuardedTask",
     "acting_for",
     "containing_tasks",
     "current_actor",

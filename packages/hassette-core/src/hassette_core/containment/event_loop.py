@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from hassette_core.containment.containment_log import ContainmentLog
-from hassette_core.containment.task_factory import ContainedTasks, FrameworkTask
+from hassette_core.containment.task_factory import ContainedTasks, GuardedTask
 
 CLOSE_S = 1.0
 """How long the tasks that are left at the end may take to end after their cancellation, in seconds."""
@@ -43,7 +43,7 @@ def run_contained(main: Coroutine[Any, Any, T]) -> T:
 
 def _drive(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
     """Run the loop until the work has ended."""
-    task = FrameworkTask(work, loop=loop)
+    task = GuardedTask(work, loop=loop)
     task.add_done_callback(lambda _: loop.stop())
     log, interrupted = ContainmentLog(None), False
     while not task.done():  # code of an app may have called loop.stop()

@@ -20,18 +20,24 @@ EXITS = (SystemExit, KeyboardInterrupt)
 _refused_cancellations = RepeatedLog(logger, 60)
 
 
-class FrameworkTask(asyncio.Task[Any]):
-    """A task of the framework. Code of an app cannot cancel it."""
+class GuardedTask(asyncio.Task[Any]):
+    """A task that code of an app can cancel only if it is a task of the same app instance.
+
+    Attributes:
+        actor: The app to which the task belongs; None for a task of the framework.
+    """
+
+    actor: Actor | None = None
 
     def cancel(self, msg: Any | None = None) -> bool:
-        """Request a cancellation, unless code of an app makes the request."""
+        """Request a cancellation, unless code of another app makes the request."""
         actor = current_actor()
-        if actor is None or self.done():
+        if actor is None or (self.actor is not None and actor[:2] == self.actor[:2]) or self.done():
             return super().cancel(msg)
         _refused_cancellations.log(
             actor,
             logging.ERROR,
-            "App tried to cancel a task of the framework; the task continues",
+            "App tried to cancel a task of the framework or of another app; the task continues",
             extra={"app": subject_of(actor), "registration": actor, "task": self.get_name()},
         )
         return False
@@ -41,7 +47,7 @@ class ContainedTasks:
     """A task factory for the event loop, see `asyncio.loop.set_task_factory`.
 
     A task that code of an app creates is contained: an exception that would end the event loop (`SystemExit`,
-    `KeyboardInterrupt`) becomes an `AppExitError`, is logged, and is recorded. Any other task is a `FrameworkTask`.
+    `KeyboardInterrupt`) becomes an `AppExitError`, is logged, and is recorded. Every task is a `GuardedTask`.
 
     Args:
         report: Records lifecycle events; None if no session has begun.
@@ -60,7 +66,9 @@ class ContainedTasks:
             coro = _ContainedCoroutine(cast("Coroutine[Any, Any, Any]", coro), actor, self._log)
         if self._previous is not None:
             return self._previous(loop, coro, **options)
-        return (FrameworkTask if actor is None else asyncio.Task)(coro, loop=loop, **options)
+        task = GuardedTask(coro, loop=loop, **options)
+        task.actor = actor
+        return task
 
 
 @contextmanager

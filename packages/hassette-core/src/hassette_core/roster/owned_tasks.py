@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from hassette_core.containment import Actor, GuardedTask
+
 logger = logging.getLogger(__name__)
 
 Task = asyncio.Task[Any]
@@ -31,16 +33,20 @@ class OwnedTasks:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def start(self, work: Coroutine[Any, Any, object], on_end: Callable[[Task], None]) -> Task:
+    def start(
+        self, work: Coroutine[Any, Any, object], on_end: Callable[[Task], None], actor: Actor | None = None
+    ) -> Task:
         """Start a task.
 
         Args:
             work: The coroutine to run.
             on_end: Called with the task when it has returned, failed or been cancelled.
+            actor: The app to which the task belongs; None for a task of the framework.
         """
         loop = self._loop or asyncio.get_running_loop()
         self._loop = loop
-        task: Task = asyncio.Task(work, loop=loop, context=self._context.copy())
+        task = GuardedTask(work, loop=loop, context=self._context.copy())
+        task.actor = actor
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         task.add_done_callback(on_end)

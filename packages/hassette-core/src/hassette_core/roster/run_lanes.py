@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal, NamedTuple, cast, get_args
 
-from hassette_core.containment import ACTOR
+from hassette_core.containment import ACTOR, Actor
 from hassette_core.errors import RegistrationError
 from hassette_core.roster.overflow import Overflow
 from hassette_core.roster.owned_tasks import OwnedTasks, Task
@@ -71,7 +71,8 @@ class CommandRunner:
 
     def start(self, command: Command, on_end: Callable[[Task], None]) -> Task:
         """Run a command in a new task. ``on_end`` is called with the task when it has ended."""
-        return self._tasks.start(self._execute(command), on_end)
+        actor = command.registration.key
+        return self._tasks.start(self._execute(command, actor), on_end, actor)
 
     def count_skip(self, registration: Registration, reason: str, count: int) -> None:
         """Count runs that were skipped."""
@@ -87,8 +88,8 @@ class CommandRunner:
         """Wait up to ``grace_s`` seconds for the runs, then cancel the rest. Return the number of cancelled runs."""
         return await self._tasks.stop(grace_s)
 
-    async def _execute(self, command: Command) -> None:
-        ACTOR.set(command.registration.key)  # for this run only, because each run has its own context
+    async def _execute(self, command: Command, actor: Actor) -> None:
+        ACTOR.set(actor)  # for this run only, because each run has its own context
         try:
             await self._executor.execute(command)
         except (Exception, asyncio.CancelledError):

@@ -40,6 +40,7 @@ class AppScheduler:
         self._service = service
         self._app = app
         self._instance = instance
+        self._ended = False
 
     @keyword_options
     def run_in(self, handler: Handler, /, delay: Duration, **options: Unpack[JobOptions]) -> Job:
@@ -243,7 +244,17 @@ class AppScheduler:
         """Cancel every job of this app instance. Runs that have started continue. May be called in a thread."""
         self._service.cancel_all(self._app, self._instance)
 
+    def end(self) -> None:
+        """Cancel every job, and refuse further ones. The framework calls this when the app instance has ended."""
+        self._ended = True
+        self.cancel_all()
+
     def _add(self, handler: Handler, schedule: Schedule, options: JobOptions) -> Job:
+        if self._ended:
+            raise RegistrationError(
+                f"{self._app}.{self._instance} has ended, so it cannot register a job; end the tasks of the app in"
+                " on_shutdown"
+            )
         job = self._service.add(self._app, self._instance, handler, schedule, options)
         return Job(job, self._service)
 
