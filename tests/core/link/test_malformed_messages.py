@@ -20,7 +20,7 @@ from support.waiting import eventually, patience
 pytestmark = pytest.mark.timeout(300)
 
 REMOVED = object()
-WRONG_VALUES = (REMOVED, None, True, 5, -1.5, "x", "", [], [1], {}, {"x": 1}, "2026-11-23T01:14:10")
+WRONG_VALUES = (REMOVED, None, True, 5, "x", [], {"x": 1}, "2026-11-23T01:14:10")
 Path = tuple[str | int, ...]
 READ = HomeConfiguration._fields
 """The fields of Home Assistant's configuration that Hassette reads."""
@@ -208,6 +208,36 @@ async def test_entity_whose_state_becomes_malformed_is_not_reported_as_removed(p
         await eventually(lambda: "connection_restored" in proxied.reports)
         assert "light.hall" not in proxied.cache.states
         assert [event for event in proxied.events if isinstance(event, StateChanged)] == []
+
+
+async def test_refused_command_of_the_setup_is_repeated_after_growing_pauses(proxied: ProxiedLink) -> None:
+    """A token of a user who is no administrator cannot subscribe to all events."""
+
+    def refuse(message: Message) -> list[str]:
+        if kind_of(message, proxied.proxy) != "subscribe_events":
+            return unchanged(message)
+        error = {"code": "unauthorized", "message": "Unauthorized"}
+        return [json.dumps({"id": message["id"], "type": "result", "success": False, "error": error})]
+
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.sleep(0)
+
+    proxied.proxy.change = refuse
+    link = HomeAssistantLink(
+        proxied.proxy.url,
+        proxied.home.token,
+        cache=StateCache(),
+        on_event=lambda event: None,
+        random=lambda: 1.0,
+        sleep=sleep,
+    )
+    async with link:
+        await eventually(lambda: len(waits) >= 9)
+        assert link.problem == "cannot subscribe to events: Home Assistant answered: Unauthorized"
+    assert waits[:9] == [0.25, 0.5, 1, 2, 4, 8, 16, 30, 30]
 
 
 async def test_message_without_a_type_is_ignored_and_described(

@@ -8,6 +8,10 @@ MAX_S = 2.0
 """An attempt that Home Assistant's machine refuses costs almost nothing, and an attempt that succeeds fetches all
 states once. So a long wait would save little, and it would delay every automation after a restart."""
 
+MAX_REFUSED_S = 30.0
+"""Upper bound after an attempt in which Home Assistant refused a command or answered in an unknown form. That seldom
+changes within seconds."""
+
 
 class Backoff:
     """Exponential backoff with jitter, so that the clients of a restarted server do not all connect at once.

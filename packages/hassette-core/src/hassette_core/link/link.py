@@ -5,12 +5,20 @@ import logging
 from collections.abc import Awaitable, Callable
 from random import random
 
-from hassette_core.errors import AuthenticationError, LinkError, NoAnswerError, NotConnectedError, UnreachableError
+from hassette_core.errors import (
+    AuthenticationError,
+    CallFailedError,
+    LinkError,
+    NoAnswerError,
+    NotConnectedError,
+    UnexpectedAnswerError,
+    UnreachableError,
+)
 from hassette_core.events import Event
 from hassette_core.lifecycle import AsyncWithService
 from hassette_core.link.address import parse_address
 from hassette_core.link.answers import parse_states
-from hassette_core.link.backoff import Backoff
+from hassette_core.link.backoff import MAX_REFUSED_S, Backoff
 from hassette_core.link.configuration import RUNNING_STATE, HomeConfiguration, parse_configuration
 from hassette_core.link.connection import CLOSE_TIMEOUT_S, MAX_MESSAGE_BYTES, Connection, ConnectionEnd
 from hassette_core.link.inbox import Inbox
@@ -104,6 +112,7 @@ class HomeAssistantLink(AsyncWithService):
         self._max_message_bytes = max_message_bytes
         self._setup_timeout_s = setup_timeout_s
         self._backoff = Backoff(random=random)
+        self._refused_backoff = Backoff(max_s=MAX_REFUSED_S, random=random)
         self._sleep = sleep
         self._make_liveness_check = make_liveness_check
         self._connection: Connection | None = None
@@ -196,12 +205,13 @@ class HomeAssistantLink(AsyncWithService):
 
     async def _stay_connected(self) -> None:
         while True:
-            await self._attempt()
-            await self._sleep(self._backoff.next_s())
+            backoff = await self._attempt()
+            await self._sleep(backoff.next_s())
 
-    async def _attempt(self) -> None:
+    async def _attempt(self) -> Backoff:
+        """Connect, stay connected until the connection is lost, and return the backoff for the next attempt."""
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        began, backoff = loop.time(), self._backoff
         try:
             async with Connection(
                 self._address, self._token, max_message_bytes=self._max_message_bytes
@@ -213,13 +223,17 @@ class HomeAssistantLink(AsyncWithService):
             end = ConnectionEnd(str(error))
             if isinstance(error, UnreachableError) and self._interruption is not None:
                 self._interruption = self._interruption.unreachable()
+            if isinstance(error, CallFailedError | UnexpectedAnswerError):
+                backoff = self._refused_backoff
         finally:
             self._connection = None
             self.ready.clear()
             self._observation.end()
         if loop.time() - began > LASTING_S:
             self._backoff.reset()
+            self._refused_backoff.reset()
         self._report_loss(end)
+        return backoff
 
     async def _use(self, connection: Connection) -> ConnectionEnd:
         """Set up the connection, wait until it is lost, and return the cause."""
