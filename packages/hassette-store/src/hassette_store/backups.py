@@ -1,5 +1,6 @@
 """Backup, restore, check and vacuum of a database file, as in ``hassette telemetry backup``."""
 
+import errno
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from hassette_store.file.connections import connect_read_only, connect_to_read, 
 from hassette_store.file.damage import SQLITE_ERRORS, findings_of, is_damage
 from hassette_store.file.location import make_directory, make_empty, resolve_links
 from hassette_store.file.ownership import owned
-from hassette_store.file.presence import exists, is_directory, is_plain_file, size_of
+from hassette_store.file.presence import exists, is_directory, size_of, special_kind_of, status_of
 from hassette_store.file.schema import LATEST_REVISION, revision_of
 from hassette_store.file.side_files import move_aside, new_file_path, partial_path, with_suffix
 from hassette_store.recovery.replacement import finish_interrupted
@@ -105,6 +106,7 @@ def restore(path: Path, source: Path) -> Path | None:
         NewerDatabaseError: A newer hassette-store wrote the backup.
     """
     _require_file(source, f"there is no backup at {source}")
+    _refuse_special(path)
     if findings := _findings(source, references=False):
         raise MaintenanceError(f"{source} is damaged: {findings[0]}")
     try:
@@ -225,12 +227,24 @@ def _require_history(path: Path) -> None:
 
 
 def _require_file(path: Path, missing: str) -> None:
-    try:
-        found = is_plain_file(path)
-    except OSError as error:
-        raise MaintenanceError(f"{path} could not be examined, so its state is unknown: {error.strerror}") from error
-    if not found:
+    if not _refuse_special(path):
         raise MaintenanceError(missing)
+
+
+def _refuse_special(path: Path) -> bool:
+    """Return whether there is a plain file at the path; refuse a directory, a pipe, a device and the like.
+
+    To open a pipe would block for ever. To restore a backup over a device would move the device away.
+    """
+    try:
+        status = status_of(path)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise MaintenanceError(f"{path} leads to a loop of symbolic links") from error
+        raise MaintenanceError(f"{path} could not be examined, so its state is unknown: {error.strerror}") from error
+    if status is not None and (kind := special_kind_of(status)):
+        raise MaintenanceError(f"{path} is {kind}, not a file")
+    return status is not None
 
 
 def _findings(path: Path, *, references: bool) -> list[str]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import stat
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 import aiosqlite
 
 from hassette_store import LATEST_REVISION, ImmutableFileConnection, connect_to_read
+from hassette_store.file.presence import special_kind_of
 from hassette_sync.errors import (
     DatabaseMissingError,
     DatabaseUnreadableError,
@@ -261,8 +261,9 @@ def _identity(path: Path) -> tuple[int, int]:
         raise DatabaseMissingError(path) from None
     except OSError as error:
         raise DatabaseUnreadableError(path, error.strerror or str(error)) from None
-    if stat.S_ISDIR(status.st_mode):
-        raise NotADatabaseError(path, "it is a directory")
+    # To open a pipe would block this process for ever.
+    if kind := special_kind_of(status):
+        raise NotADatabaseError(path, f"it is {kind}")
     return (status.st_dev, status.st_ino)
 
 

@@ -11,6 +11,7 @@ from hassette_core.config.environment import EnvironmentTables
 from hassette_core.config.lines import Lines
 from hassette_core.config.model import HassetteConfig
 from hassette_core.config.problems import Problems
+from hassette_core.config.text_file import read_text_file
 from hassette_core.errors import ConfigError
 
 DEFAULT_FILE = Path("hassette.toml")
@@ -55,7 +56,7 @@ def load_config(file: Path = DEFAULT_FILE, *, plugin_tables: Collection[str] = (
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")  # Windows Notepad writes a byte order mark
+        return read_text_file(file)
     except FileNotFoundError:
         raise ConfigError(
             f"there is no {file} (working directory: {Path.cwd()}). Create one with 'hassette init', or name"

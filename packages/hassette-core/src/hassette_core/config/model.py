@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from hassette_core.config.environment import TOKEN_KEYS, EnvironmentTables, set_by
 from hassette_core.config.problems import missing_token
+from hassette_core.config.text_file import read_text_file
 from hassette_core.redaction import find_secrets
 from hassette_executor import ExecutorSettings
 
@@ -85,7 +86,7 @@ class HomeAssistantSettings(Table):
         if not isinstance(path := given["token_file"], str | Path):
             return given  # the field's type rejects it
         try:
-            return {**given, "token": Path(path).read_text(encoding="utf-8-sig").strip()}
+            return {**given, "token": read_text_file(Path(path)).strip()}
         except OSError as error:
             raise ValueError(f"token_file must be a readable file, got {str(path)!r}: {error.strerror}") from None
         except UnicodeDecodeError:

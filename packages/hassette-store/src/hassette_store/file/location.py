@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from hassette_store.errors import UnusableFileError
-from hassette_store.file.presence import exists, status_of, with_prefix
+from hassette_store.file.presence import exists, special_kind_of, status_of, with_prefix
 
 PRIVATE_FILE: Final = 0o600
 """Mode of every file of the history: its rows contain when people are at home."""
@@ -91,8 +91,7 @@ def require_usable(path: Path) -> None:
             "Create it, or set another data_dir.",
         ) from error
     status = status_of(path)
-    if status is not None and not stat.S_ISREG(status.st_mode):
-        kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a plain file"
+    if status is not None and (kind := special_kind_of(status)):
         raise UnusableFileError(path, f"it is {kind}", "Move it away, or set another data_dir.")
     for place in (path.parent, path):
         owner = status_of(place)

@@ -9,6 +9,7 @@ functions.
 import os
 import stat
 from pathlib import Path
+from typing import Final
 
 
 def status_of(path: Path, *, follow_links: bool = True) -> os.stat_result | None:
@@ -55,6 +56,24 @@ def is_plain_file(path: Path) -> bool:
     """
     status = status_of(path)
     return status is not None and stat.S_ISREG(status.st_mode)
+
+
+_KINDS: Final = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def special_kind_of(status: os.stat_result) -> str:
+    """Return the kind of an object that is not a plain file, such as ``a named pipe``; empty for a plain file.
+
+    To open a pipe can block for ever, and a device can have no end.
+    """
+    kind = stat.S_IFMT(status.st_mode)
+    return "" if kind == stat.S_IFREG else _KINDS.get(kind, "not a plain file")
 
 
 def is_directory(path: Path) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
+from hassette_store.file.presence import special_kind_of
+
 FILE_NAME = "hassette.db"
 # The framework accepts both names, in upper and lower case.
 DATA_DIR_VARIABLES = ("HASSETTE__DATA_DIR", "HASSETTE__HASSETTE__DATA_DIR")
@@ -50,8 +52,12 @@ def _mode_of(path: Path) -> int:
 
 
 def _configured() -> Path | None:
+    file = Path("hassette.toml")
     try:
-        settings: dict[str, object] = tomllib.loads(Path("hassette.toml").read_text("utf-8-sig"))
+        # To read a pipe would block for ever, and a device may have no end.
+        if special_kind_of(file.stat()):
+            return None
+        settings: dict[str, object] = tomllib.loads(file.read_text("utf-8-sig"))
     except (OSError, ValueError):
         # Reading the history must not depend on a valid configuration. `hassette check` reports the error.
         return None
