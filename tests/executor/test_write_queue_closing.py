@@ -131,6 +131,27 @@ def test_closing_during_an_outage_retries_with_short_pauses(loop):
     assert sink.records == records(5)
 
 
+def test_sink_that_refuses_all_records_is_retried_silently_and_delays_no_close(loop, caplog):
+    queue = started(loop, sink := FaultySink("refuse"), retry_min_s=0.5)
+    extend(loop, queue, records(5))
+    pass_time(loop, 3_600)
+    tried = sink.calls
+    assert tried > 10
+    assert not caplog.records
+    assert close(loop, queue, 10) < 0.1
+    assert sink.calls == tried + 1
+    assert dict(queue.shed) == {"stop_deadline": 5}
+
+
+def test_sink_that_no_longer_refuses_records_gets_them_at_the_close(loop):
+    queue = started(loop, sink := FaultySink("refuse"), batch_records=2)
+    extend(loop, queue, records(5))
+    pass_time(loop, 60)
+    sink.mode = "ok"
+    assert close(loop, queue, 10) < 0.1
+    assert sink.records == records(5)
+
+
 def test_unwritten_counts_of_evicted_records_are_logged_at_the_close(loop, caplog):
     queue = started(loop, FaultySink("fail"), max_records=100, batch_records=10)
     extend(loop, queue, records(300))

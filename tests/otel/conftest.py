@@ -71,6 +71,10 @@ class Receiver:
     def spans(self) -> list[dict]:
         return self._received()["spans"]
 
+    @property
+    def logs(self) -> list[dict]:
+        return self._received()["logs"]
+
     def metric(self, name: str) -> dict:
         """Return the newest export of a metric."""
         return [metric for metric in self._received()["metrics"] if metric["name"] == name][-1]

@@ -2,9 +2,11 @@
 
 It decodes requests with OpenTelemetry's protobuf classes and returns their content as JSON:
 
-    POST /v1/traces, /v1/metrics   receive spans or metrics, as a collector does
-    GET  /received                 {"requests": [...], "spans": [...], "metrics": [...]}
+    POST /v1/traces, …             receive spans, metrics or logs, as a collector does; any path that ends like this
+    GET  /received                 {"requests": [...], "spans": [...], "metrics": [...], "logs": [...]}
     POST /behave                   {"traces": [503, 200, ...], "metrics": [...]}: status codes of the next answers;
+                                   "always": {"traces": 404}: status code of every answer;
+                                   "hang": ["traces"]: read the requests of these signals, and never answer;
                                    "partial": n: report that n spans, or points, were rejected;
                                    "lose_answers": n: take the next n requests, and hang up instead of answering;
                                    "words": text to answer in place of protobuf
@@ -18,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
 
 from google.protobuf.json_format import MessageToDict
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
@@ -37,7 +40,10 @@ class Received:
         self.requests: list[dict] = []
         self.spans: list[dict] = []
         self.metrics: list[dict] = []
-        self.answers: dict[str, list[int]] = {"traces": [], "metrics": []}
+        self.logs: list[dict] = []
+        self.answers: dict[str, list[int]] = {"traces": [], "metrics": [], "logs": []}
+        self.always: dict[str, int] = {}
+        self.hang: list[str] = []
         self.partial = 0
         self.lose_answers = 0
         self.words = ""
@@ -57,6 +63,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         with RECEIVED.lock:
             received = {"requests": RECEIVED.requests, "spans": RECEIVED.spans, "metrics": RECEIVED.metrics}
+            received["logs"] = RECEIVED.logs
             self.answer(200, json.dumps(received).encode(), "application/json")
 
     def do_POST(self) -> None:
@@ -75,23 +82,28 @@ class Handler(BaseHTTPRequestHandler):
                     target[key] = value
             self.answer(200, b"{}", "application/json")
             return
-        signal = self.path.removeprefix("/v1/")
+        signal = self.path.rpartition("/")[2]
         with RECEIVED.lock:
             planned = RECEIVED.answers[signal]
-            status = planned.pop(0) if planned else 200
+            status = planned.pop(0) if planned else RECEIVED.always.get(signal, 200)
             headers = {key.lower(): value for key, value in self.headers.items()}
-            RECEIVED.requests.append({"signal": signal, "status": status, "headers": headers})
+            RECEIVED.requests.append({"signal": signal, "path": self.path, "status": status, "headers": headers})
+            hangs = signal in RECEIVED.hang
+        if hangs:
+            self.rfile.read()  # until the client hangs up
+            return
+        with RECEIVED.lock:
             if status != 200:
                 self.answer(status, b"no, thank you", "text/plain")
                 return
-            answer = self.take_spans(body) if signal == "traces" else self.take_metrics(body)
+            answer = getattr(self, f"take_{signal}")(body)
             if RECEIVED.lose_answers:
                 RECEIVED.lose_answers -= 1
                 self.close_connection = True
                 return
             self.answer(200, RECEIVED.words.encode() or answer, "application/x-protobuf")
 
-    def take_spans(self, body: bytes) -> bytes:
+    def take_traces(self, body: bytes) -> bytes:
         request = ExportTraceServiceRequest.FromString(body)
         for of_resource in request.resource_spans:
             resource = plain(of_resource.resource.attributes)
@@ -141,6 +153,32 @@ class Handler(BaseHTTPRequestHandler):
         response = ExportMetricsServiceResponse()
         if RECEIVED.partial:
             response.partial_success.rejected_data_points = RECEIVED.partial
+            response.partial_success.error_message = "too many"
+            RECEIVED.partial = 0
+        return response.SerializeToString()
+
+    def take_logs(self, body: bytes) -> bytes:
+        request = ExportLogsServiceRequest.FromString(body)
+        for of_resource in request.resource_logs:
+            resource = plain(of_resource.resource.attributes)
+            for of_scope in of_resource.scope_logs:
+                for log in of_scope.log_records:
+                    RECEIVED.logs.append(
+                        {
+                            "at_ns": log.time_unix_nano,
+                            "severity": (log.severity_number, log.severity_text),
+                            "body": log.body.string_value,
+                            "event": log.event_name,
+                            "attributes": plain(log.attributes),
+                            "trace": log.trace_id.hex(),
+                            "span": log.span_id.hex(),
+                            "scope": of_scope.scope.name,
+                            "resource": resource,
+                        }
+                    )
+        response = ExportLogsServiceResponse()
+        if RECEIVED.partial:
+            response.partial_success.rejected_log_records = RECEIVED.partial
             response.partial_success.error_message = "too many"
             RECEIVED.partial = 0
         return response.SerializeToString()

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Literal
 
-from hassette_executor import Batch, Record
+from hassette_executor import Batch, Record, RecordsRefusedError
 
-Mode = Literal["ok", "fail", "hang", "slow", "cancel", "keep_then_fail"]
+Mode = Literal["ok", "fail", "refuse", "hang", "slow", "cancel", "keep_then_fail"]
 
 
 class FaultySink:
@@ -15,8 +15,9 @@ class FaultySink:
     Like the store, it remembers only the last sequence number: a batch whose number is not higher counts as stored.
 
     Attributes:
-        mode: ``ok``; ``fail`` raises OSError; ``hang`` waits for `released`; ``slow`` takes `slow_s`; ``cancel`` raises
-            CancelledError itself; ``keep_then_fail`` stores the batch and raises afterwards.
+        mode: ``ok``; ``fail`` raises OSError; ``refuse`` raises RecordsRefusedError; ``hang`` waits for `released`;
+            ``slow`` takes `slow_s`; ``cancel`` raises CancelledError itself; ``keep_then_fail`` stores the batch and
+            raises afterwards.
         rejects: Returns whether an item of a batch can never be stored.
         records: The stored records, in the order of their arrival.
         batches: The stored batches.
@@ -40,6 +41,8 @@ class FaultySink:
         mode = self.mode
         if mode == "fail":
             raise OSError("database is locked")
+        if mode == "refuse":
+            raise RecordsRefusedError("the token is wrong")
         if mode == "cancel":
             raise asyncio.CancelledError
         if mode == "hang":

@@ -21,6 +21,7 @@ from hassette_executor.errors import (
     ExecutionTimeoutError,
     ExecutorStoppedError,
     HassetteError,
+    RecordsRefusedError,
     SettingError,
     SubscriberTooSlowError,
 )
@@ -85,6 +86,7 @@ __all__ = [
     "NullSink",
     "Record",
     "RecordSink",
+    "RecordsRefusedError",
     "Registration",
     "RepeatedLog",
     "RunningExecution",

@@ -5,6 +5,7 @@ Exception
     ├── DependencyError           the parameters of a handler could not be provided
     ├── ExecutorStoppedError      execute() before start() or after stop()
     ├── ExecutionTimeoutError     passed to an error hook when a run exceeded its deadline
+    ├── RecordsRefusedError       raised by a sink that stores nothing until a setting is corrected
     ├── SettingError              the value of a setting is not allowed (also a ValueError)
     └── SubscriberTooSlowError    a live subscriber was too slow and was disconnected
 """
@@ -39,6 +40,14 @@ class ExecutionTimeoutError(HassetteError, TimeoutError):
     def __init__(self, timeout_s: float) -> None:
         super().__init__(f"did not end within its deadline of {timeout_s:g} s")
         self.timeout_s = timeout_s
+
+
+class RecordsRefusedError(HassetteError):
+    """A sink stores nothing until a setting is corrected, for example a wrong token. The sink has logged the reason.
+
+    The write queue keeps the records and retries, but does not log each failure. At the stop it retries only once, so
+    that such a sink does not delay the stop.
+    """
 
 
 class SettingError(HassetteError, ValueError):

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 
 from hassette_executor.delivery.sinks import RecordSink
+from hassette_executor.errors import RecordsRefusedError
 from hassette_executor.records.batches import Batch
 from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.settings import ExecutorSettings
@@ -22,12 +23,14 @@ class WriteAttempts:
 
     Attributes:
         failures: Number of failed writes in a row.
+        refused: Whether the last write failed because the sink stores nothing until a setting is corrected.
     """
 
     def __init__(
         self, sink: RecordSink, settings: ExecutorSettings, log: RepeatedLog, waiting: Callable[[], int]
     ) -> None:
         self.failures = 0
+        self.refused = False
         self._sink = sink
         self._settings = settings
         self._log = log
@@ -71,7 +74,7 @@ class WriteAttempts:
             # every batch.
             facts = {"failed_writes": self.failures, "waiting": self._waiting()}
             self._log.log("recovered", logging.WARNING, "Sink stores records again", extra=facts)
-        self.failures = 0
+        self.failures, self.refused = 0, False
 
     def failed(self, error: Exception, *, closing: bool) -> float:
         """Count and log a failure; return the pause before the next attempt, in seconds.
@@ -83,16 +86,18 @@ class WriteAttempts:
         settings = self._settings
         pause_s = min(settings.retry_max_s, settings.retry_min_s * 2 ** min(self.failures, 30))
         self.failures += 1
-        self._log.log(
-            "retry",
-            logging.WARNING,
-            "Records could not be written; they stay in memory and are retried",
-            extra={
-                "error": f"{type(error).__name__}: {error}",
-                "waiting": self._waiting(),
-                "failed_writes": self.failures,
-            },
-        )
+        self.refused = isinstance(error, RecordsRefusedError)
+        if not self.refused:
+            self._log.log(
+                "retry",
+                logging.WARNING,
+                "Records could not be written; they stay in memory and are retried",
+                extra={
+                    "error": f"{type(error).__name__}: {error}",
+                    "waiting": self._waiting(),
+                    "failed_writes": self.failures,
+                },
+            )
         if closing:
             pause_s = min(pause_s, settings.retry_min_s)
         # The pause is partly random, so that several queues do not retry at the same moment.

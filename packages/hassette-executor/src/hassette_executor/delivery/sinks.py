@@ -23,6 +23,8 @@ class RecordSink(Protocol):
         Raises:
             ValueError: The batch contains a row that the sink can never store. The queue splits the batch until the row
                 is alone, counts it as lost, and sends the rest again.
+            RecordsRefusedError: The sink stores nothing until a setting is corrected. The queue retries the same batch
+                later, but does not log the failure.
             Exception: Any other error. The queue retries the same batch later.
         """
         ...

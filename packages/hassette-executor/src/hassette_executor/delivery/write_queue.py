@@ -147,6 +147,7 @@ class WriteQueue:
             # If all tasks of the process were cancelled before this, a new task has to write the rest.
             self.start()
         self._closing = True
+        self._attempts.refused = False  # try once more
         self._schedule.request_flush()
         if self._writer is not None:
             await asyncio.wait({self._writer}, timeout=timeout_s)
@@ -167,7 +168,7 @@ class WriteQueue:
         Args:
             work: Wakes this task. If the schedule has another event, a new task has replaced this task.
         """
-        while work is self._schedule.work and not self._closed and not (self._closing and self._is_empty()):
+        while work is self._schedule.work and not self._closed and not (self._closing and self._is_done()):
             await work.wait()
             work.clear()
             while (
@@ -236,6 +237,10 @@ class WriteQueue:
 
     def _is_empty(self) -> bool:
         return not (self.waiting or self._unsettled or self.builder)
+
+    def _is_done(self) -> bool:
+        # A sink that refuses all records would otherwise delay the stop until its time limit.
+        return self._attempts.refused or self._is_empty()
 
     def _wake_flushed(self) -> None:
         # While a batch is unsettled, no flush is complete. Another task may write it, if it has replaced this task.

@@ -1,4 +1,4 @@
-"""Sink that sends records as OpenTelemetry spans and metrics over OTLP: ``pip install 'hassette-executor[otel]'``."""
+"""Sink that sends records as OpenTelemetry traces, metrics and logs: ``pip install 'hassette-executor[otel]'``."""
 
 from hassette_executor.otel.plugin import create_sink
 from hassette_executor.otel.settings import OpenTelemetrySettings

@@ -2,17 +2,18 @@
 
 HassetteError
 ├── ExportFailedError             the data could not be sent now; sending can be retried
+│   └── ExportRefusedError        the receiver refuses every request until a setting is corrected
 └── ExportRejectedError           the receiver will never accept the data (also a ValueError, as `RecordSink` requires)
 """
 
-from hassette_executor.errors import HassetteError
+from hassette_executor.errors import HassetteError, RecordsRefusedError
 
 
 class ExportFailedError(HassetteError):
     """The receiver could not be reached or refused the request; the same data can be sent again.
 
     Args:
-        what: ``spans`` or ``metrics``.
+        what: ``traces``, ``metrics`` or ``logs``.
         endpoint: Address of the receiver.
         reason: The reason given by the exporter or the receiver.
     """
@@ -21,11 +22,27 @@ class ExportFailedError(HassetteError):
         super().__init__(f"{what} could not be sent to {endpoint}: {reason}")
 
 
+class ExportRefusedError(ExportFailedError, RecordsRefusedError):
+    """The receiver refuses every request for this signal until a setting is corrected.
+
+    Args:
+        what: ``traces``, ``metrics`` or ``logs``.
+        endpoint: Address of the receiver.
+        reason: The answer of the receiver.
+        knows_signal: False if the receiver has no such path or method, so that it never accepts this signal.
+    """
+
+    def __init__(self, what: str, endpoint: str, reason: str, *, knows_signal: bool) -> None:
+        super().__init__(what, endpoint, reason)
+        self.reason = reason
+        self.knows_signal = knows_signal
+
+
 class ExportRejectedError(HassetteError, ValueError):
     """The receiver will never accept this data.
 
     Args:
-        what: ``spans`` or ``metrics``.
+        what: ``traces``, ``metrics`` or ``logs``.
         endpoint: Address of the receiver.
         reason: The reason given by the receiver.
     """

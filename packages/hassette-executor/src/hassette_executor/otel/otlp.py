@@ -1,60 +1,72 @@
-"""The two OTLP exporters of the SDK, and the results of their requests."""
+"""The OTLP exporters of the SDK, one for each signal, and the results of their requests."""
 
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import requests
 from google.protobuf.message import DecodeError
 from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
+from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExportResult
 
 from hassette_executor.__about__ import __version__
 from hassette_executor.otel import names
-from hassette_executor.otel.errors import ExportFailedError, ExportRejectedError
-from hassette_executor.otel.settings import OpenTelemetrySettings
+from hassette_executor.otel.errors import ExportFailedError, ExportRefusedError, ExportRejectedError
+from hassette_executor.otel.settings import SIGNALS, OpenTelemetrySettings, SignalName
+from hassette_executor.otel.signals import Signal
 
 # Status codes for data that can never be sent. 400: the data is invalid, and OTLP forbids sending it again. 413: the
 # request is too large. After any other status code the data is kept and sent again, because the user can fix the cause,
 # such as a wrong token.
 _UNSENDABLE = (400, 413)
+# Status codes for a receiver that refuses every request: the credentials are wrong, or there is no such path or method.
+_UNAUTHORISED = (401, 403)
+_REFUSED = (*_UNAUTHORISED, 404, 405, 410, 501)
+_EXPORTERS: dict[SignalName, Any] = {
+    "traces": OTLPSpanExporter,
+    "metrics": OTLPMetricExporter,
+    "logs": OTLPLogExporter,
+}
+_RESPONSES: dict[SignalName, tuple[type[Any], str, str]] = {
+    "traces": (ExportTraceServiceResponse, "rejected_spans", "spans"),
+    "metrics": (ExportMetricsServiceResponse, "rejected_data_points", "points"),
+    "logs": (ExportLogsServiceResponse, "rejected_log_records", "log records"),
+}
 _REASON_CHARACTERS = 300
 
 
 class Otlp:
-    """Sends spans and metrics. All calls except `close` are made in one thread.
+    """Sends spans, metrics and logs. All calls except `close` are made in one thread.
 
     Args:
-        settings: Address and options of the receiver.
+        settings: Addresses and options of the receivers.
 
     Attributes:
+        signals: The signals that are sent, by name.
         resource: The sender, as an OpenTelemetry resource.
     """
 
     def __init__(self, settings: OpenTelemetrySettings) -> None:
-        self._endpoint = endpoint = settings.endpoint.rstrip("/")
+        self._settings = settings
         self._answer: requests.Response | None = None
-        compression = Compression.Gzip if settings.compression == "gzip" else Compression.NoCompression
-        # With None, the exporters read OTEL_EXPORTER_OTLP_HEADERS. With an empty table they would not.
-        headers = dict(settings.headers) or None
-        # Any: older versions of the exporters declare the timeout as an int, but also accept a float.
-        timeout: Any = settings.timeout_s
-        self._spans = OTLPSpanExporter(
-            f"{endpoint}/v1/traces", headers=headers, timeout=timeout, compression=compression, session=self._session()
-        )
-        # Any: the methods of the exporter take untyped keywords.
-        self._metrics: Any = OTLPMetricExporter(
-            f"{endpoint}/v1/metrics", headers=headers, timeout=timeout, compression=compression, session=self._session()
-        )
+        self._status = 0
+        addresses: dict[SignalName, str] = {
+            signal: address for signal in SIGNALS if (address := settings.address_of(signal))
+        }
+        self.signals = {signal: Signal(signal, address) for signal, address in addresses.items()}
+        # Any: the three exporters have no common base class, and their methods take untyped keywords.
+        self._exporters: dict[str, Any] = {
+            signal: self._exporter(_EXPORTERS[signal], address) for signal, address in addresses.items()
+        }
         self.resource = Resource.create(
             {
                 names.SERVICE_NAME: "hassette",
@@ -64,68 +76,78 @@ class Otlp:
             }
         )
 
-    def send_spans(self, spans: Sequence[ReadableSpan]) -> str | None:
-        """Send spans; return the receiver's message about rejected spans, if any.
+    def send(self, signal: SignalName, items: Sequence[object]) -> None:
+        """Send items of one signal. Do nothing if the signal is not sent, or if there are no items.
 
         Raises:
-            ExportFailedError: The spans could not be sent now.
+            ExportRefusedError: The receiver refuses this signal. The refusal has been logged.
+            ExportFailedError: The items could not be sent now.
             ExportRejectedError: The receiver will never accept them.
         """
-        self._send("spans", lambda: self._spans.export(spans) is SpanExportResult.SUCCESS)
-        answer = ExportTraceServiceResponse()
-        if not self._read(answer) or not answer.partial_success.rejected_spans:
-            return None
-        return f"{answer.partial_success.rejected_spans} spans: {answer.partial_success.error_message}"
+        if items and signal in self.signals:
+            self.signals[signal].send(len(items), lambda: self._export(signal, items))
 
-    def send_metrics(self, metrics: MetricsData) -> str | None:
-        """Send metrics; return and raise as `send_spans` does."""
-        self._send("metrics", lambda: self._metrics.export(metrics) is MetricExportResult.SUCCESS)
-        answer = ExportMetricsServiceResponse()
-        if not self._read(answer) or not answer.partial_success.rejected_data_points:
-            return None
-        return f"{answer.partial_success.rejected_data_points} points: {answer.partial_success.error_message}"
+    def send_metrics(self, metrics: MetricsData) -> None:
+        """Send metrics; raise as `send` does."""
+        self.signals["metrics"].send(1, lambda: self._export("metrics", metrics))
 
     def close(self) -> None:
         """Close the exporters, even while one of them waits for a retry. May be called from another thread."""
-        self._spans.shutdown()
-        self._metrics.shutdown()
+        for exporter in self._exporters.values():
+            exporter.shutdown()
 
-    def _session(self) -> requests.Session:
-        session = requests.Session()
+    def _exporter(self, kind: Any, address: str) -> Any:
+        settings, session = self._settings, requests.Session()
         session.hooks["response"].append(self._note)
-        return session
+        return kind(
+            address,
+            # With None, the exporters read OTEL_EXPORTER_OTLP_HEADERS. With an empty table they would not.
+            headers=dict(settings.headers) or None,
+            timeout=settings.timeout_s,
+            compression=Compression.Gzip if settings.compression == "gzip" else Compression.NoCompression,
+            session=session,
+        )
 
     def _note(self, answer: requests.Response, *_: object, **__: object) -> None:
-        self._answer = answer
+        self._answer, self._status = answer, answer.status_code
+        if self._status in _REFUSED:
+            answer.status_code = 404  # older exporters would repeat a request after a 501 until its timeout
 
-    def _send(self, what: str, export: Callable[[], bool]) -> None:
+    def _export(self, signal: SignalName, items: object) -> str | None:
         self._answer = None
+        address = self._settings.address_of(signal)
         with _captured_lines() as lines:
             try:
-                sent = export()
+                sent = self._exporters[signal].export(items).name == "SUCCESS"
             except (OSError, UnicodeError) as error:
                 # The address or the certificate is missing, or a header is not ASCII. Some of these errors are a
                 # ValueError. The queue would treat a ValueError as a row that can never be stored, but the data is not
                 # the cause.
-                raise ExportFailedError(what, self._endpoint, str(error)) from error
+                raise ExportFailedError(signal, address, str(error)) from error
         if sent:
-            return
+            return self._rejected(signal)
         reason = lines[0] if lines else "the exporter gave no reason"  # later lines are about retries
         if self._answer is not None:
-            reason = f"{self._answer.status_code} {self._answer.text[:_REASON_CHARACTERS]}".strip()
-            if self._answer.status_code in _UNSENDABLE:
-                raise ExportRejectedError(what, self._endpoint, reason)
-        raise ExportFailedError(what, self._endpoint, reason)
+            reason = f"{self._status} {self._answer.text[:_REASON_CHARACTERS]}".strip()
+            if self._status in _UNSENDABLE:
+                raise ExportRejectedError(signal, address, reason)
+            if self._status in _REFUSED:
+                raise ExportRefusedError(signal, address, reason, knows_signal=self._status in _UNAUTHORISED)
+        raise ExportFailedError(signal, address, reason)
 
-    def _read(self, answer: ExportTraceServiceResponse | ExportMetricsServiceResponse) -> bool:
+    def _rejected(self, signal: SignalName) -> str | None:
+        """Return the receiver's message about rejected items; None if it accepted all."""
+        make, field, what = _RESPONSES[signal]
+        response: Any = make()
         if self._answer is None or not self._answer.content:
-            return False
+            return None
         try:
-            answer.ParseFromString(self._answer.content)
+            response.ParseFromString(self._answer.content)
         except DecodeError:
             # A proxy may answer with text or JSON. The status code already shows success, so ignore the body.
-            return False
-        return True
+            return None
+        rejected = getattr(response.partial_success, field)
+        return f"{rejected} {what}: {response.partial_success.error_message}" if rejected else None
 
 
 class _LineCapture(logging.Filter):
@@ -151,7 +173,7 @@ def _captured_lines() -> Generator[list[str]]:
     error, which the write queue logs once per interval.
     """
     capture = _LineCapture()
-    loggers = [logging.getLogger(exporter.__module__) for exporter in (OTLPSpanExporter, OTLPMetricExporter)]
+    loggers = [logging.getLogger(exporter.__module__) for exporter in _EXPORTERS.values()]
     for logger in loggers:
         logger.addFilter(capture)
     try:

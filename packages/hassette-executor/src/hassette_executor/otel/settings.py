@@ -9,6 +9,12 @@ from urllib.parse import urlsplit
 from hassette_executor.errors import SettingError
 
 Compression = Literal["gzip", "none"]
+SignalName = Literal["traces", "metrics", "logs"]
+SIGNALS: tuple[SignalName, ...] = ("traces", "metrics", "logs")
+_EXAMPLES = {
+    "endpoint": "http://collector:4318",
+    **{f"{signal}_endpoint": f"http://collector:4318/v1/{signal}" for signal in SIGNALS},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +25,14 @@ class OpenTelemetrySettings:
     can be set by ``OTEL_EXPORTER_OTLP_HEADERS``, so that the file does not contain a token.
 
     Attributes:
-        endpoint: Base address of an OTLP/HTTP receiver, such as ``http://collector:4318``; ``/v1/traces`` and
-            ``/v1/metrics`` are appended.
+        endpoint: Base address of an OTLP/HTTP receiver, such as ``http://collector:4318``; ``/v1/traces``,
+            ``/v1/metrics`` and ``/v1/logs`` are appended. Empty if each signal has its own address.
+        traces: Whether runs, service calls and lifecycle events are sent as spans.
+        metrics: Whether the counts and durations of runs are sent.
+        logs: Whether log lines and exceptions are sent as OTLP logs. Otherwise they are events of the spans.
+        traces_endpoint: The whole address for traces, such as ``http://tempo:4318/v1/traces``.
+        metrics_endpoint: The whole address for metrics.
+        logs_endpoint: The whole address for logs.
         headers: Headers of every request. They are treated as secrets and never shown.
         compression: ``"gzip"`` or ``"none"``.
         timeout_s: How long one request may take, including the exporter's retries, in seconds.
@@ -35,7 +47,13 @@ class OpenTelemetrySettings:
         SettingError: A value is wrong; the message names the key.
     """
 
-    endpoint: str
+    endpoint: str = ""
+    traces: bool = True
+    metrics: bool = True
+    logs: bool = False
+    traces_endpoint: str = ""
+    metrics_endpoint: str = ""
+    logs_endpoint: str = ""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     compression: Compression = "gzip"
     timeout_s: float = 10.0
@@ -45,21 +63,39 @@ class OpenTelemetrySettings:
     resource: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
-        if not isinstance(self.endpoint, str) or not _is_address(self.endpoint):  # pyright: ignore[reportUnnecessaryIsInstance]  values come from a file
-            raise SettingError("endpoint", self.endpoint, "an address like http://collector:4318")
+        for key in ("endpoint", *(f"{signal}_endpoint" for signal in SIGNALS)):
+            address = getattr(self, key)
+            if address != "" and (not isinstance(address, str) or not _is_address(address)):
+                raise SettingError(key, address, f"an address like {_EXAMPLES[key]}")
+        for key in ("service_data", *SIGNALS):
+            if not isinstance(getattr(self, key), bool):
+                raise SettingError(key, getattr(self, key), "true or false")
+        enabled: list[SignalName] = [signal for signal in SIGNALS if getattr(self, signal)]
+        if not enabled:
+            raise ValueError("one of traces, metrics and logs must be true; without the table [otel] nothing is sent")
+        if missing := [f"{signal}_endpoint" for signal in enabled if not self.address_of(signal)]:
+            raise ValueError(
+                f'endpoint is missing: the address of the receiver, such as "{_EXAMPLES["endpoint"]}";'
+                f" or set {' and '.join(missing)}"
+            )
         if self.compression not in ("gzip", "none"):
             raise SettingError("compression", self.compression, '"gzip" or "none"')
         for key, most in (("timeout_s", 300), ("metrics_interval_s", 3_600)):
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
                 raise SettingError(key, value, f"a number of seconds above 0, at most {most}")
-        if not isinstance(self.service_data, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise SettingError("service_data", self.service_data, "true or false")
         if not isinstance(self.instance_id, str) or not self.instance_id:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise SettingError("instance_id", self.instance_id, "a non-empty text")
         for key in ("headers", "resource"):
             if not _is_table_of_texts(getattr(self, key)):
                 raise ValueError(f"{key} must be a table of texts")  # without the value: headers may contain a token
+
+    def address_of(self, signal: SignalName) -> str:
+        """Return the whole address for a signal; empty if the signal is not sent or has no address."""
+        if not getattr(self, signal):
+            return ""
+        base = self.endpoint.rstrip("/")
+        return getattr(self, f"{signal}_endpoint") or (f"{base}/v1/{signal}" if base else "")
 
     @classmethod
     def from_mapping(cls, table: Mapping[str, object]) -> Self:
@@ -74,8 +110,6 @@ class OpenTelemetrySettings:
                 raise ValueError(
                     f"{key} is not a setting of OpenTelemetry; the settings are: {', '.join(sorted(known))}"
                 )
-        if "endpoint" not in table:
-            raise ValueError('endpoint is missing: the address of the receiver, such as "http://collector:4318"')
         return cls(**cast("dict[str, Any]", dict(table)))
 
 

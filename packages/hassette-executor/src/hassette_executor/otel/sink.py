@@ -1,4 +1,4 @@
-"""`OpenTelemetrySink`: sends records as spans and metrics to any OTLP receiver."""
+"""`OpenTelemetrySink`: sends records as spans, metrics and logs to any OTLP receiver."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from hassette_executor.errors import ExecutorStoppedError
 from hassette_executor.otel import names
-from hassette_executor.otel.errors import ExportFailedError, ExportRejectedError
+from hassette_executor.otel.errors import ExportFailedError, ExportRefusedError, ExportRejectedError
 from hassette_executor.otel.settings import OpenTelemetrySettings
 from hassette_executor.records.batches import Batch
 from hassette_executor.repeated_log import RepeatedLog
@@ -33,10 +33,10 @@ _METRICS_ERRORS = (ExportFailedError, ExportRejectedError, ExecutorStoppedError)
 
 
 class OpenTelemetrySink:
-    """Sends each run as a span, and counts of runs as metrics. It is both a service and a record sink.
+    """Sends each run as a span, counts of runs as metrics, and log lines as logs. It is a service and a record sink.
 
-    `write` sends spans. `serve` sends metrics at a separate interval. Metrics are cumulative, so the next export also
-    contains the counts of a failed export. Spans and metrics are sent in one thread, never on the event loop.
+    `write` sends spans and logs. `serve` sends metrics at a separate interval. Metrics are cumulative, so the next
+    export also contains the counts of a failed export. All requests are made in one thread, never on the event loop.
 
     Args:
         settings: Address and options of the receiver.
@@ -71,6 +71,7 @@ class OpenTelemetrySink:
         self._facts: dict[str, str] = {}
         self._resource: Resource | None = None
         self._last_sequence = 0
+        self._traced_sequence = 0
         self._last_id = 0
 
     async def start(self) -> None:
@@ -98,9 +99,10 @@ class OpenTelemetrySink:
             async with asyncio.timeout(LAST_METRICS_S):
                 await self._thread.run(partial(self._send_metrics, otlp))
         except TimeoutError:
-            logger.warning(
-                "Last metrics were not sent in time and are lost", extra={"endpoint": self.settings.endpoint}
-            )
+            endpoint = self.settings.address_of("metrics")
+            logger.warning("Last metrics were not sent in time and are lost", extra={"endpoint": endpoint})
+        except ExportRefusedError:
+            pass  # the refusal has been logged
         except _METRICS_ERRORS as error:
             logger.warning("Last metrics could not be sent and are lost", extra={"error": str(error)})
         self._otlp = None
@@ -125,12 +127,12 @@ class OpenTelemetrySink:
         """Send the spans of a batch and add the batch to the metrics. A batch that was sent before is ignored.
 
         Raises:
-            ExportFailedError: The spans could not be sent; the caller can send the same batch again.
-            ExportRejectedError: The receiver will never accept the spans (also a ValueError).
+            ExportFailedError: The spans or logs could not be sent; the caller can send the same batch again.
+            ExportRejectedError: The receiver will never accept the spans or logs (also a ValueError).
         """
         otlp = self._otlp
         if otlp is None:
-            raise ExportFailedError("spans", self.settings.endpoint, "the sink has not been started")
+            raise ExportFailedError("records", self.settings.endpoint, "the sink has not been started")
         await self._thread.run(partial(self._write, otlp, batch))
 
     async def last_id(self) -> int:
@@ -144,9 +146,12 @@ class OpenTelemetrySink:
         from hassette_executor.otel.otlp import Otlp
         from hassette_executor.otel.spans import SpanMaker
 
-        self._spans = self._spans or SpanMaker(self.settings.instance_id, service_data=self.settings.service_data)
+        settings = self.settings
+        self._spans = self._spans or SpanMaker(
+            settings.instance_id, service_data=settings.service_data, with_events=not settings.logs
+        )
         self._measures = self._measures or Measures()
-        self._otlp = Otlp(self.settings)
+        self._otlp = Otlp(settings)
 
     def _write(self, otlp: "Otlp", batch: Batch) -> None:
         # `_last_sequence` is checked and set in the thread, because after a cancelled write the retry may start while
@@ -155,8 +160,15 @@ class OpenTelemetrySink:
             return
         assert self._spans is not None  # set by `start`
         assert self._measures is not None
-        if spans := self._spans.spans_of(batch, self._resource_with(otlp, batch)):
-            self._note_partial_success(otlp.send_spans(spans))
+        resource = self._resource_with(otlp, batch)
+        if batch.sequence > self._traced_sequence:
+            # Spans are made even if they are not sent now: a span links to the service call that caused the run.
+            otlp.send("traces", self._spans.spans_of(batch, resource))
+            self._traced_sequence = batch.sequence
+        if "logs" in otlp.signals:
+            from hassette_executor.otel.log_records import logs_of
+
+            otlp.send("logs", logs_of(batch, self.settings.instance_id, resource))
         self._measures.add(batch)
         self._last_sequence = batch.sequence
         self._last_id = max([self._last_id, *(record.id for record in batch.records())])
@@ -178,6 +190,8 @@ class OpenTelemetrySink:
             return
         try:
             await self._thread.run(partial(self._send_metrics, otlp))
+        except ExportRefusedError:
+            pass  # the refusal has been logged
         except _METRICS_ERRORS as error:
             self._log.log(
                 "metrics",
@@ -187,23 +201,14 @@ class OpenTelemetrySink:
             )
 
     def _send_metrics(self, otlp: "Otlp") -> None:
-        measures = self._measures
+        measures, signal = self._measures, otlp.signals.get("metrics")
         assert measures is not None  # set by `start`
-        if not measures.changed:
+        if signal is None or signal.is_off or not measures.changed:
             return
         # The resource has no session facts here: if a fact changed, the receiver would treat all series as new ones.
         try:
-            self._note_partial_success(otlp.send_metrics(measures.points(self._now_us(), otlp.resource)))
+            otlp.send_metrics(measures.points(self._now_us(), otlp.resource))
         except BaseException:
             measures.changed = True
             raise
         measures.forget_retired()
-
-    def _note_partial_success(self, rejected: str | None) -> None:
-        if rejected is not None:
-            self._log.log(
-                "rejected",
-                logging.WARNING,
-                "Receiver rejected some items; OTLP forbids sending them again",
-                extra={"rejected": rejected},
-            )

@@ -32,12 +32,16 @@ class SpanMaker:
     Args:
         instance_id: Part of each hash, so that the ids of two homes differ.
         service_data: Whether the data of service calls is sent.
+        with_events: Whether log lines and exceptions are events of the spans. False if they are sent as logs.
         max_causes: How many context ids of service calls to remember. If the event that triggered a run has such an id,
             the span of the run gets a link to the span of the service call.
     """
 
-    def __init__(self, instance_id: str, *, service_data: bool, max_causes: int = 10_000) -> None:
+    def __init__(
+        self, instance_id: str, *, service_data: bool, with_events: bool = True, max_causes: int = 10_000
+    ) -> None:
         self._instance_id = instance_id
+        self._with_events = with_events
         self._service_data = service_data
         self._max_causes = max_causes
         self._causes: OrderedDict[str, SpanContext] = OrderedDict()
@@ -50,13 +54,6 @@ class SpanMaker:
         calls = [span for record in records for span in self._call_spans(record, resource)]
         runs = [self._run_span(record, resource) for record in records]
         return [*runs, *calls, *(self._lifecycle_span(event, resource) for event in batch.lifecycle)]
-
-    def _context(self, record_id: int, part: str = "") -> SpanContext:
-        key = f"{self._instance_id}/{record_id}".encode()
-        trace_id = int.from_bytes(blake2b(key, digest_size=16).digest(), "big")
-        span_id = int.from_bytes(blake2b(key, digest_size=8, salt=part.encode()).digest(), "big")
-        # Zero is not a valid id, and one hash in 2^64 is zero.
-        return SpanContext(trace_id or 1, span_id or 1, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 
     def _run_span(self, record: Record, resource: Resource) -> ReadableSpan:
         registration, failure, trigger = record.registration, record.failure, trigger_facts(record)
@@ -85,10 +82,10 @@ class SpanMaker:
             attributes[names.DROPPED_SERVICE_CALLS] = record.effects.dropped_service_calls or None
         return ReadableSpan(
             name=clean(f"{registration.app}.{registration.name}"),
-            context=self._context(record.id),
+            context=context_of(self._instance_id, record.id),
             resource=resource,
-            attributes=_cleaned(attributes),
-            events=_events(record),
+            attributes=cleaned(attributes),
+            events=_events(record) if self._with_events else (),
             links=links,
             kind=trigger.span_kind,
             status=_status(record),
@@ -100,10 +97,10 @@ class SpanMaker:
     def _call_spans(self, record: Record, resource: Resource) -> list[ReadableSpan]:
         if record.effects is None:
             return []
-        parent = self._context(record.id)
+        parent = context_of(self._instance_id, record.id)
         spans: list[ReadableSpan] = []
         for number, call in enumerate(record.effects.service_calls):
-            context = self._context(record.id, f"call {number}")
+            context = context_of(self._instance_id, record.id, f"call {number}")
             if call.context_id is not None:
                 self._remember(call.context_id, context)
             attributes: dict[str, Value | None] = {
@@ -121,7 +118,7 @@ class SpanMaker:
                     context=context,
                     parent=parent,
                     resource=resource,
-                    attributes=_cleaned(attributes),
+                    attributes=cleaned(attributes),
                     kind=SpanKind.CLIENT,
                     status=Status(StatusCode.ERROR, clean(call.error)) if call.error is not None else Status(),
                     start_time=call.at_us * 1000,
@@ -140,9 +137,9 @@ class SpanMaker:
         failed = event.kind.endswith(ERROR_KIND_ENDINGS)
         return ReadableSpan(
             name=clean(event.kind),
-            context=self._context(event.id),
+            context=context_of(self._instance_id, event.id),
             resource=resource,
-            attributes=_cleaned(
+            attributes=cleaned(
                 {
                     names.LIFECYCLE_KIND: event.kind,
                     names.LIFECYCLE_SUBJECT: event.subject,
@@ -156,12 +153,28 @@ class SpanMaker:
         )
 
 
+def context_of(instance_id: str, record_id: int, part: str = "") -> SpanContext:
+    """Return the ids of the span of a record.
+
+    Args:
+        instance_id: Part of each hash, so that the ids of two homes differ.
+        record_id: The id of the run or event.
+        part: Distinguishes the service calls of a run.
+    """
+    key = f"{instance_id}/{record_id}".encode()
+    trace_id = int.from_bytes(blake2b(key, digest_size=16).digest(), "big")
+    span_id = int.from_bytes(blake2b(key, digest_size=8, salt=part.encode()).digest(), "big")
+    # Zero is not a valid id, and one hash in 2^64 is zero.
+    return SpanContext(trace_id or 1, span_id or 1, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+
+
 def clean(text: str) -> str:
     """Replace lone surrogates, because a text with a lone surrogate cannot be sent as UTF-8."""
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
-def _cleaned(attributes: dict[str, Value | None]) -> dict[str, Value]:
+def cleaned(attributes: dict[str, Value | None]) -> dict[str, Value]:
+    """Return the attributes that have a value, without lone surrogates."""
     return {
         key: clean(value) if isinstance(value, str) else value for key, value in attributes.items() if value is not None
     }
@@ -182,11 +195,12 @@ def _events(record: Record) -> list[Event]:
     ]
     if record.failure is not None:
         ended_ns = (record.started_us + record.duration_us) * 1000
-        events.append(Event("exception", _cleaned(_exception_attributes(record.failure)), timestamp=ended_ns))
+        events.append(Event("exception", cleaned(exception_attributes(record.failure)), timestamp=ended_ns))
     return events
 
 
-def _exception_attributes(failure: Failure) -> dict[str, Value | None]:
+def exception_attributes(failure: Failure) -> dict[str, Value | None]:
+    """Return the attributes of an exception, as in the semantic conventions."""
     return {
         names.EXCEPTION_TYPE: failure.type,
         names.EXCEPTION_MESSAGE: failure.message,
