@@ -7,6 +7,8 @@ from hassette_executor import (
     Clock,
     CommandExecutor,
     ExecutorSettings,
+    Loss,
+    MemorySink,
 )
 from support.loops import manual_loop
 from support.records import execute_job, forever, invoke, job, listener, nothing, raising
@@ -139,3 +141,12 @@ async def test_retiring_a_replaced_registration_announces_nothing():
         assert sink.stored("retired") == []
         executor.retire(new)
     assert sink.stored("retired") == [new]
+
+
+async def test_lost_items_of_the_same_kind_are_added_up():
+    sink = MemorySink()
+    async with CommandExecutor(sink) as executor:
+        executor.count_loss("slow_reader", "events", 3, 10, 20)
+        executor.count_loss("slow_reader", "events", 4, 5, 15)
+    (loss,) = [loss for batch in sink.batches for loss in batch.losses]
+    assert loss == Loss("slow_reader", "events", 7, 5, 20)

@@ -151,6 +151,14 @@ async def test_refused_token_is_logged_once_and_delays_no_stop(receiver, caplog,
     assert len(lines) <= 2  # traces, and metrics if a batch was counted
 
 
+async def test_refused_metrics_are_logged_once_and_not_again_at_the_stop(receiver, caplog):
+    receiver.behave(always={"metrics": 403})
+    async with sink_of(receiver, metrics_interval_s=0.02) as sink:
+        await sink.write(batch(1, 5))
+        await eventually(lambda: [r["signal"] for r in receiver.requests].count("metrics") > 2)
+    assert messages(caplog) == [REFUSAL]
+
+
 async def test_records_that_waited_for_a_correct_token_are_sent(receiver, caplog):
     receiver.behave(always={"traces": 401})
     settings = ExecutorSettings(flush_interval_s=0.05, retry_min_s=0.01, retry_max_s=0.05)
