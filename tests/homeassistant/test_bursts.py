@@ -143,7 +143,9 @@ async def test_cut_of_a_blocked_reader_is_counted_and_its_changes_are_delivered(
     await firing
     await eventually(lambda: linked.losses, 60)
     ((reason, what, count),) = linked.losses
-    assert (reason, what, count >= 1_024) == ("slow_reader", "events", True)
+    # If the client reads the close too late, the number is the number of changed entities.
+    assert (reason, what, count >= 50) == ("slow_reader", "events", True)
+    assert "the event loop of Hassette was blocked for" in linked.reports[0][2]
     assert [kind for kind, *_ in linked.reports] == ["connection_lost", "connection_restored", "events_lost"]
     await eventually(lambda: set(seen.values()) == {"after"} and len(seen) == 50)
 

@@ -10,7 +10,9 @@ from hassette_core.events import Context, Event
 from hassette_core.link.connection import ConnectionEnd
 from hassette_core.link.inbox import MissedChanges
 from hassette_core.link.interruption import Interruption
+from hassette_core.link.loop_lag import LoopLag
 from hassette_core.states import Observation
+from support.waiting import eventually
 
 CLOSED = ConnectionEnd("Home Assistant closed the connection", closed_by_home=True)
 BROKEN = ConnectionEnd("the connection to Home Assistant broke")
@@ -19,13 +21,13 @@ NOTHING_CHANGED = MissedChanges(kept=True)
 RESTARTED = MissedChanges(different=3, touched=40, kept=False)
 
 
-def interruption(end: ConnectionEnd, late_s: float) -> Interruption:
-    """Return an interruption after an event that was read late."""
+def interruption(end: ConnectionEnd, late_s: float, blocked_s: float = 12) -> Interruption:
+    """Return an interruption after an event that was read late, because the event loop was blocked."""
     observation = Observation()
     fired, now_ns = datetime.now(UTC), time.monotonic_ns()
     observation.note(fired, now_ns - round(late_s * 1e9))
     event = Event("any", MappingProxyType({}), Context("C1"), fired, now_ns)
-    return Interruption.begin(end, event, observation)
+    return Interruption.begin(end, event, observation, blocked_s)
 
 
 @pytest.mark.parametrize(
@@ -53,14 +55,32 @@ def test_interruption_in_which_home_assistant_was_unreachable_is_no_cut() -> Non
     assert interruption(CLOSED, 12).unreachable().loss(KEPT) is None
 
 
+def test_slow_network_that_breaks_is_no_cut() -> None:
+    assert interruption(BROKEN, 12, blocked_s=0.02).loss(KEPT) is None
+
+
+async def test_lag_of_a_blocked_event_loop_is_measured_and_forgotten_at_the_next_start() -> None:
+    lag = LoopLag()
+    assert lag.worst_s == 0
+    lag.start()
+    time.sleep(1)  # noqa: ASYNC251  the event loop must be blocked
+    await eventually(lambda: lag.worst_s)
+    lag.stop()
+    assert lag.worst_s >= 0.45, "a timer of half a second was due after half of the time"
+    lag.start()
+    assert lag.worst_s == 0
+    lag.stop()
+
+
 def test_loss_begins_when_the_last_event_was_sent() -> None:
     loss = interruption(CLOSED, 12).loss(KEPT)
     assert loss is not None
     assert 12 <= loss.seconds < 60
     assert "the last event was read 12.0 s after it had been sent" in loss.text
+    assert "the event loop of Hassette was blocked for 12.0 s" in loss.text
 
 
 def test_connection_without_an_event_has_an_interruption_too() -> None:
-    loss = Interruption.begin(CLOSED, None, Observation()).loss(KEPT)
+    loss = Interruption.begin(CLOSED, None, Observation(), 0).loss(KEPT)
     assert loss is not None
     assert loss.at_least == 1_024

@@ -16,9 +16,11 @@ MIN_DISCARDED = 1_024
 """Home Assistant disconnects a client when 4,096 messages wait for it, or more than 1,024 for ten seconds. It discards
 them and does not report their number."""
 LATE_S = 1.0
-"""The cause of an interruption names a longer delay of the last event."""
+"""The cause of an interruption names a longer delay of the last event, and a longer time with a blocked event loop."""
 VERY_LATE_S = 5.0
-"""If the last event was read with a longer delay, the client was too slow, even if the connection broke."""
+BLOCKED_S = 0.25
+"""If the last event was read later than `VERY_LATE_S`, and the event loop was blocked for longer than `BLOCKED_S`, then
+this client was too slow, even if the connection broke. A slow network delays events, but does not block the loop."""
 
 
 class DiscardedEvents(NamedTuple):
@@ -58,7 +60,9 @@ class Interruption(NamedTuple):
     began_ns: int
 
     @classmethod
-    def begin(cls, end: ConnectionEnd, last: Event | None, observation: Observation) -> "Interruption":
+    def begin(
+        cls, end: ConnectionEnd, last: Event | None, observation: Observation, blocked_s: float
+    ) -> "Interruption":
         """Return the interruption that begins with the end of a connection.
 
         Home Assistant closes a connection in an orderly way when it stops, and when too many messages wait for a
@@ -70,6 +74,7 @@ class Interruption(NamedTuple):
             end: The end of the connection.
             last: The last event of the connection.
             observation: Provides the delay of the last event.
+            blocked_s: How long the event loop was blocked at most, in the last half minute.
         """
         late_s = 0.0 if last is None else observation.delay_s(last.time_fired, last.received_ns)
         cause = end.cause
@@ -77,10 +82,12 @@ class Interruption(NamedTuple):
             cause += ", because it stops or because its messages were read too slowly"
         if late_s >= LATE_S:
             cause += f"; the last event was read {late_s:.1f} s after it had been sent"
+        if blocked_s >= LATE_S:
+            cause += f"; the event loop of Hassette was blocked for {blocked_s:.1f} s"
         received_ns = time.monotonic_ns() if last is None else last.received_ns
         return cls(
             cause,
-            may_be_cut=end.closed_by_home or late_s >= VERY_LATE_S,
+            may_be_cut=end.closed_by_home or (late_s >= VERY_LATE_S and blocked_s >= BLOCKED_S),
             min_discarded=MIN_DISCARDED if end.closed_by_home else 0,
             began_ns=received_ns - round(late_s * 1e9),
         )

@@ -24,6 +24,7 @@ from hassette_core.link.connection import CLOSE_TIMEOUT_S, MAX_MESSAGE_BYTES, Co
 from hassette_core.link.inbox import Inbox
 from hassette_core.link.interruption import CountLoss, Interruption
 from hassette_core.link.liveness import LivenessCheck
+from hassette_core.link.loop_lag import LoopLag
 from hassette_core.states import Observation, StateCache
 from hassette_executor import RepeatedLog
 
@@ -116,6 +117,7 @@ class HomeAssistantLink(AsyncWithService):
         self._sleep = sleep
         self._make_liveness_check = make_liveness_check
         self._connection: Connection | None = None
+        self._lag = LoopLag()
         self._interruption: Interruption | None = None
         self._serving: asyncio.Task[None] | None = None
         self._repeated = RepeatedLog(logger, LOG_INTERVAL_S)
@@ -237,6 +239,7 @@ class HomeAssistantLink(AsyncWithService):
 
     async def _use(self, connection: Connection) -> ConnectionEnd:
         """Set up the connection, wait until it is lost, and return the cause."""
+        self._lag.start()
         liveness = self._make_liveness_check(connection.ping, lambda: self._inbox.received)
         lost = asyncio.create_task(connection.wait_until_lost())
         silent = asyncio.create_task(liveness.wait_until_silent())
@@ -257,6 +260,7 @@ class HomeAssistantLink(AsyncWithService):
             await asyncio.wait((lost,), timeout=CLOSE_TIMEOUT_S)
             return lost.result() if lost.done() else ConnectionEnd(str(error))
         finally:
+            self._lag.stop()
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
@@ -342,7 +346,7 @@ class HomeAssistantLink(AsyncWithService):
                 extra={"url": self.url, "problem": end.cause},
             )
             return
-        self._interruption = Interruption.begin(end, self._inbox.last, self._observation)
+        self._interruption = Interruption.begin(end, self._inbox.last, self._observation, self._lag.worst_s)
         self.problem = self._interruption.cause
         logger.warning("Connection to Home Assistant lost", extra={"url": self.url, "problem": self.problem})
         self._report("connection_lost", self.url, self.problem)
