@@ -2,14 +2,16 @@
 
 import asyncio
 import gc
-import logging
 import sys
+import threading
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
-from hassette_core.containment import GuardedTask, acting_for, containing_tasks
+from hassette_core.containment import acting_for, containing_tasks
 from hassette_core.errors import AppExitError
+from hassette_core.roster.owned_tasks import OwnedTasks
 from support.waiting import eventually
 
 ACTOR = ("hall", "upstairs", "on_motion")
@@ -51,7 +53,7 @@ async def test_task_of_an_app_that_calls_sys_exit_fails_and_the_app_is_named(
     ((kind, subject, detail),) = reports
     assert (kind, subject) == ("app_exit_refused", "hall.upstairs")
     assert "SystemExit: bye" in detail
-    (line,) = [line for line in caplog.records if line.levelno == logging.ERROR]
+    (line,) = [line for line in caplog.records if "App tried to end the process" in line.message]
     assert vars(line)["app"] == "hall.upstairs"
 
 
@@ -77,25 +79,44 @@ async def test_same_exit_is_recorded_once_a_minute(reports: Reports) -> None:
     assert len(reports) == 1
 
 
-@pytest.mark.usefixtures("contained")
-async def test_app_can_cancel_only_its_own_tasks(caplog: pytest.LogCaptureFixture) -> None:
-    own = asyncio.create_task(stay(), name="the reader")
-    with acting_for(("garden", "pond")):
-        other = asyncio.create_task(stay())
-    with acting_for(("hall", "upstairs", "cancel_all")):
-        mine = asyncio.create_task(stay())
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
-    await asyncio.wait({mine})
+async def test_app_cannot_cancel_tasks_of_the_framework_and_runs_of_other_apps(
+    reports: Reports, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs = OwnedTasks()
+    with containing_tasks(lambda *event: reports.append(event)):
+        reader = asyncio.create_task(stay(), name="the reader")
+        run = runs.start(stay(), lambda _: None, ("garden", "pond", "on_rain"))
+        mine = runs.start(stay(), lambda _: None, ("hall", "upstairs", "cancel_all"))
+        with acting_for(("hall", "upstairs", "cancel_all")):
+            background = asyncio.create_task(stay())
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+    await asyncio.wait({mine, background})
     assert mine.cancelled()
-    assert not own.cancelling()
-    assert not other.cancelling()
-    assert isinstance(own, GuardedTask)
+    assert background.cancelled()
+    assert not reader.cancelling()
+    assert not run.cancelling()
     assert "App tried to cancel a task of the framework" in caplog.text
-    own.cancel()
-    other.cancel()
-    await asyncio.wait({own, other})
-    assert own.cancelled()
+    reader.cancel()
+    run.cancel()
+    await asyncio.wait({reader, run})
+    assert reader.cancelled()
+    assert run.cancelled()
+
+
+async def test_app_can_cancel_a_task_that_its_thread_has_created(reports: Reports) -> None:
+    loop = asyncio.get_running_loop()
+    made: list[Future[None]] = []
+    with containing_tasks(lambda *event: reports.append(event)):
+        thread = threading.Thread(target=lambda: made.append(asyncio.run_coroutine_threadsafe(stay(), loop)))
+        thread.start()
+        await eventually(lambda: made)
+        await asyncio.sleep(0)
+        with acting_for(ACTOR):
+            made[0].cancel()
+        (task,) = (task for task in asyncio.all_tasks() if "stay" in repr(task))
+        await asyncio.wait({task})
+        assert task.cancelled()
 
 
 @pytest.mark.usefixtures("contained")

@@ -55,20 +55,21 @@ async def test_stop_is_called_while_serve_still_runs() -> None:
     assert diary == ["start executor", "stop executor", "served executor"]
 
 
-async def test_crashed_service_is_stopped_and_started_again() -> None:
+@pytest.mark.parametrize(("error", "detail"), [(ValueError("no route"), "no route"), (SystemExit(1), "SystemExit: 1")])
+async def test_crashed_service_is_stopped_and_started_again(error: BaseException, detail: str) -> None:
     diary: list[str] = []
     service = FakeService("bus", diary)
-    crashes = iter([ValueError("no route")])
+    crashes = iter([error])
 
     async def crash_once() -> None:
-        for error in crashes:
-            raise error
+        for crash in crashes:
+            raise crash
 
     service.on_serve = crash_once
     async with Watch(ServiceSpec(service, required=True)) as watch:
         await watch.until("bus", "service_restarted")
         assert diary == ["start bus", "stop bus", "start bus"]
-        assert (await watch.until("bus", "service_crashed")).detail == "no route"
+        assert (await watch.until("bus", "service_crashed")).detail == detail
 
 
 async def test_service_is_stopped_before_each_further_start() -> None:

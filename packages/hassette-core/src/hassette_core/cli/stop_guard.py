@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from hassette_core.apps import PACKAGE
-from hassette_core.containment import GuardedTask, current_actor
+from hassette_core.containment import GuardedTask, current_app
 from hassette_core.framework import Hassette
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -139,7 +139,7 @@ class StopGuard:
     def _interrupt(self, _number: int, frame: FrameType | None) -> None:
         """Raise an exception in the code of an app. The main thread calls this between two steps of that code."""
         # Check again: the blocked code may have ended meanwhile. Code of the framework is never interrupted.
-        if self._is_blocked() and current_actor() is not None and _runs_app(frame):
+        if self._is_blocked() and current_app() is not None and _runs_app(frame):
             self._pinged = None  # interrupt the same code again only after another wait
             raise AppBlockedError
 

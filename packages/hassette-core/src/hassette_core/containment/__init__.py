@@ -2,11 +2,11 @@
 
 An app may call ``sys.exit()``, raise any other `BaseException`, or cancel tasks. `actor` knows whose code runs.
 `ContainedTasks` is the task factory of the event loop while the framework runs: it ends only the task in which an app
-calls ``sys.exit()``, and refuses an app's request to cancel a task of the framework or of another app. `run_contained`
-runs an event loop that an app cannot end.
+calls ``sys.exit()``, and refuses an app's request to cancel a task of the framework or a run of another app.
+`run_contained` runs an event loop that an app cannot end.
 """
 
-from hassette_core.containment.actor import ACTOR, Actor, acting_for, current_actor, subject_of
+from hassette_core.containment.actor import ACTOR, FRAMEWORK, Actor, acting_for, current_app, subject_of
 from hassette_core.containment.containment_log import CONTAINMENT_LOGGER, ContainmentLog
 from hassette_core.containment.event_loop import run_contained
 from hassette_core.containment.task_factory import ContainedTasks, GuardedTask, containing_tasks
@@ -14,13 +14,14 @@ from hassette_core.containment.task_factory import ContainedTasks, GuardedTask, 
 __all__ = [
     "ACTOR",
     "CONTAINMENT_LOGGER",
+    "FRAMEWORK",
     "Actor",
     "ContainedTasks",
     "ContainmentLog",
     "GuardedTask",
     "acting_for",
     "containing_tasks",
-    "current_actor",
+    "current_app",
     "run_contained",
     "subject_of",
 ]

@@ -5,19 +5,25 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 Actor = tuple[str, ...]
-"""App key, instance, and if known, the name of the listener or job."""
+"""App key, instance, and if known, the name of the listener or job. Empty for the framework."""
+
+FRAMEWORK: Actor = ()
 
 ACTOR: ContextVar[Actor | None] = ContextVar("hassette_actor", default=None)
-"""The app whose code runs. None while code of the framework runs.
+"""The app or the framework, whose code runs. None for code of unknown origin, for example in a thread of an app.
 
 Tasks, timers and threads that the app creates inherit the value, because they copy the context of their creator.
 """
-current_actor = ACTOR.get
+
+
+def current_app() -> Actor | None:
+    """Return the app whose code runs; None for any other code."""
+    return ACTOR.get() or None
 
 
 @contextmanager
 def acting_for(actor: Actor) -> Generator[None]:
-    """Mark the code in the ``with`` block as code of an app."""
+    """Mark the code in the ``with`` block as code of an app or of the framework."""
     token = ACTOR.set(actor)
     try:
         yield

@@ -7,10 +7,12 @@ tasks that an app creates with `asyncio.Task` itself.
 """
 
 import asyncio
+import contextvars
 import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from hassette_core.containment.actor import ACTOR, FRAMEWORK
 from hassette_core.containment.containment_log import ContainmentLog
 from hassette_core.containment.task_factory import ContainedTasks, GuardedTask
 
@@ -43,7 +45,9 @@ def run_contained(main: Coroutine[Any, Any, T]) -> T:
 
 def _drive(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
     """Run the loop until the work has ended."""
-    task = GuardedTask(work, loop=loop)
+    context = contextvars.copy_context()
+    context.run(ACTOR.set, FRAMEWORK)
+    task = GuardedTask(work, loop=loop, context=context)
     task.add_done_callback(lambda _: loop.stop())
     log, interrupted = ContainmentLog(None), False
     while not task.done():  # code of an app may have called loop.stop()

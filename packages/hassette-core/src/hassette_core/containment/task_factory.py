@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import Context
 from typing import Any, cast
 
-from hassette_core.containment.actor import ACTOR, Actor, current_actor, subject_of
+from hassette_core.containment.actor import ACTOR, FRAMEWORK, Actor, acting_for, current_app, subject_of
 from hassette_core.containment.containment_log import ContainmentLog, RecordEvent
 from hassette_core.errors import AppExitError
 from hassette_executor import RepeatedLog
@@ -21,23 +21,23 @@ _refused_cancellations = RepeatedLog(logger, 60)
 
 
 class GuardedTask(asyncio.Task[Any]):
-    """A task that code of an app can cancel only if it is a task of the same app instance.
+    """A task of the framework: a service, a run, or a call of an app. Code of an app cannot cancel it.
 
     Attributes:
-        actor: The app to which the task belongs; None for a task of the framework.
+        actor: The app instance that may cancel the task: the app whose run or call it is.
     """
 
-    actor: Actor | None = None
+    actor: Actor = FRAMEWORK
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Request a cancellation, unless code of another app makes the request."""
-        actor = current_actor()
-        if actor is None or (self.actor is not None and actor[:2] == self.actor[:2]) or self.done():
+        actor = current_app()
+        if actor is None or actor[:2] == self.actor[:2] or self.done():
             return super().cancel(msg)
         _refused_cancellations.log(
             actor,
             logging.ERROR,
-            "App tried to cancel a task of the framework or of another app; the task continues",
+            "App tried to cancel a task of the framework or a run of another app; the task continues",
             extra={"app": subject_of(actor), "registration": actor, "task": self.get_name()},
         )
         return False
@@ -47,7 +47,8 @@ class ContainedTasks:
     """A task factory for the event loop, see `asyncio.loop.set_task_factory`.
 
     A task that code of an app creates is contained: an exception that would end the event loop (`SystemExit`,
-    `KeyboardInterrupt`) becomes an `AppExitError`, is logged, and is recorded. Every task is a `GuardedTask`.
+    `KeyboardInterrupt`) becomes an `AppExitError`, is logged, and is recorded. A task that code of the framework
+    creates is a `GuardedTask`.
 
     Args:
         report: Records lifecycle events; None if no session has begun.
@@ -61,19 +62,17 @@ class ContainedTasks:
     def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
         """Create a task."""
         context = cast("Context | None", options.get("context"))
-        actor = current_actor() if context is None else context.get(ACTOR)
-        if actor is not None and isinstance(coro, Coroutine):
+        actor = ACTOR.get() if context is None else context.get(ACTOR)
+        if actor and isinstance(coro, Coroutine):
             coro = _ContainedCoroutine(cast("Coroutine[Any, Any, Any]", coro), actor, self._log)
         if self._previous is not None:
             return self._previous(loop, coro, **options)
-        task = GuardedTask(coro, loop=loop, **options)
-        task.actor = actor
-        return task
+        return (GuardedTask if actor == FRAMEWORK else asyncio.Task)(coro, loop=loop, **options)
 
 
 @contextmanager
 def containing_tasks(report: RecordEvent) -> Generator[None]:
-    """Contain the tasks of apps on the running event loop during the ``with`` block.
+    """Contain the tasks of apps on the running event loop during the ``with`` block, which is code of the framework.
 
     The loop's task factory is `ContainedTasks`. The loop's exception handler names the app of a failed task.
     """
@@ -95,7 +94,8 @@ def containing_tasks(report: RecordEvent) -> Generator[None]:
     loop.set_task_factory(ours)
     loop.set_exception_handler(handle_failure)
     try:
-        yield
+        with acting_for(FRAMEWORK):
+            yield
     finally:
         # If the program or an app has replaced one of them meanwhile, leave that one.
         if loop.get_task_factory() is ours:
@@ -110,7 +110,7 @@ def _actor_of(context: dict[str, Any]) -> Actor | None:
     coro: object = cast("asyncio.Task[Any]", task).get_coro() if isinstance(task, asyncio.Task) else None
     if isinstance(coro, _ContainedCoroutine):
         return coro.actor
-    return current_actor()  # from Python 3.12 on, asyncio calls the handler in the context of the callback
+    return current_app()  # from Python 3.12 on, asyncio calls the handler in the context of the callback
 
 
 class _ContainedCoroutine(Coroutine[Any, Any, Any]):

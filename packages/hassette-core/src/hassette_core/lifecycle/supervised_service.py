@@ -145,9 +145,9 @@ class SupervisedService:
             if _is_being_cancelled():
                 raise
             return started, describe_error(error, with_type=False)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a service of a plugin may call sys.exit(), as uvicorn does
             logger.debug("Service failed", exc_info=True, extra={"service": self.name})
-            return started, describe_error(error, with_type=False)
+            return started, describe_error(error, with_type=isinstance(error, SystemExit))
         finally:
             self._serving = False
         return True, "it ended without a request to stop"
@@ -183,7 +183,7 @@ class SupervisedService:
     async def _stop_service(self) -> None:
         try:
             await self.spec.service.stop()
-        except Exception:
+        except (Exception, SystemExit):
             # The other services must still stop. The last one is the database.
             logger.exception("Service failed while stopping", extra={"service": self.name})
 

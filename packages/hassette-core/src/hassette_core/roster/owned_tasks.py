@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from hassette_core.containment import Actor, GuardedTask
+from hassette_core.containment import FRAMEWORK, Actor, GuardedTask
 
 logger = logging.getLogger(__name__)
 
@@ -34,14 +34,14 @@ class OwnedTasks:
         return len(self._tasks)
 
     def start(
-        self, work: Coroutine[Any, Any, object], on_end: Callable[[Task], None], actor: Actor | None = None
+        self, work: Coroutine[Any, Any, object], on_end: Callable[[Task], None], actor: Actor = FRAMEWORK
     ) -> Task:
         """Start a task.
 
         Args:
             work: The coroutine to run.
             on_end: Called with the task when it has returned, failed or been cancelled.
-            actor: The app to which the task belongs; None for a task of the framework.
+            actor: The app instance that may cancel the task. By default, no app may.
         """
         loop = self._loop or asyncio.get_running_loop()
         self._loop = loop
