@@ -195,7 +195,7 @@ class DatabaseService:
                 await self._close(db)
         finally:
             if ownership is not None:
-                ownership.release()
+                ownership.release(closed=True)
         await self._start.wait()
 
     async def __aenter__(self) -> Self:

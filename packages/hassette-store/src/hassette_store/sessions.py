@@ -92,10 +92,6 @@ The script closes the sessions that a crash left open, stores their runs in prog
 registrations. When an app registers one of its listeners or jobs again, the retirement of that registration ends.
 """
 
-NEWEST_SESSION: Final = "SELECT last_sequence, started_us, pid, host FROM sessions ORDER BY id DESC LIMIT 1"
-"""Select the number of the last batch of the newest session, and the columns that identify the session in any file."""
-SEQUENCE_OF_SESSION: Final = "SELECT last_sequence FROM sessions WHERE started_us = ? AND pid = ? AND host = ?"
-
 INSERT_SESSION: Final = """
 INSERT INTO sessions (started_us, heartbeat_us, outcome, pid, host) VALUES (?, ?, 'open', ?, ?) RETURNING id
 """

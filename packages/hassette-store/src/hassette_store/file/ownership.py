@@ -11,7 +11,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Self, cast
 from weakref import WeakSet
 
 from hassette_store.errors import DatabaseAccessError, DatabaseInUseError, UnusableFileError
@@ -22,7 +22,7 @@ from hassette_store.file.location import (
     make_private,
     require_writable_file_system,
 )
-from hassette_store.file.presence import exists
+from hassette_store.file.presence import exists, status_of
 
 if sys.platform == "win32":
     import msvcrt
@@ -103,10 +103,16 @@ class Ownership:
     Args:
         path: The database file.
         lock: The lock.
+
+    Attributes:
+        path: As given.
+        is_as_closed: Whether the file is as the previous owner closed it. If not, another program may have changed it,
+            or the previous owner was killed.
     """
 
     def __init__(self, path: Path, lock: FileLock) -> None:
         self.path = path
+        self.is_as_closed = False
         self._lock = lock
         self._file: IO[str] | None = None
         _all_ownerships.add(self)
@@ -134,6 +140,7 @@ class Ownership:
                 ownership._file = _open_locked(path, note, lock, had_note=had_note)
             make_private(note, like=path)
             make_all_private(path)
+            ownership.is_as_closed = _read_note(ownership._file).get("closed") == _state_of(path)
             _write_note(ownership._file)
         except OSError as error:
             if had_note or ownership._file is None:
@@ -143,9 +150,17 @@ class Ownership:
             raise _access_error(path, note, error) from error
         return ownership
 
-    def release(self) -> None:
-        """Release the lock. The note stays and shows later starts that the file is a history."""
+    def release(self, *, closed: bool = False) -> None:
+        """Release the lock. The note stays and shows later starts that the file is a history.
+
+        Args:
+            closed: Whether the database was closed normally. The next owner can then see whether it was changed since.
+        """
         if self._file is not None:
+            if closed:
+                # Without this state, the next start checks the file, so an error costs only time.
+                with suppress(OSError):
+                    _write_note(self._file, closed=_state_of(self.path))
             self._lock.release(self._file)
             self._file.close()
             self._file = None
@@ -195,13 +210,20 @@ def _access_error(path: Path, note: Path, error: OSError) -> DatabaseAccessError
     return DatabaseAccessError(path, f"{note}: {error.strerror}{hint}")
 
 
-def _write_note(file: IO[str]) -> None:
+def _state_of(path: Path) -> list[int] | None:
+    """Return the size and the time of the last change of a file; None if there is no file."""
+    status = status_of(path)
+    return [status.st_size, status.st_mtime_ns] if status else None
+
+
+def _write_note(file: IO[str], *, closed: list[int] | None = None) -> None:
     """Write the id of this process over the previous text, and then cut the rest. So an error leaves no empty note.
 
     Write without a buffer. Python would write buffered text when it closes the file, and by that time another process
     may be the owner.
     """
-    text = json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode()
+    note = {"pid": os.getpid(), "host": socket.gethostname(), **({"closed": closed} if closed else {})}
+    text = json.dumps(note).encode()
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     os.write(file.fileno(), text)
     os.ftruncate(file.fileno(), len(text))
@@ -255,10 +277,17 @@ def _is_current(file: IO[str], note: Path) -> bool:
         return False
 
 
-def _holder(file: IO[str]) -> tuple[int, str]:
+def _read_note(file: IO[str]) -> dict[str, object]:
+    """Return the content of the note; empty if it is not readable, for example after a crash."""
     try:
         file.seek(0)
-        note = json.load(file)
-        return int(note["pid"]), str(note["host"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0, ""
+        note: object = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return cast("dict[str, object]", note) if isinstance(note, dict) else {}
+
+
+def _holder(file: IO[str]) -> tuple[int, str]:
+    note = _read_note(file)
+    pid, host = note.get("pid"), note.get("host")
+    return (pid, host) if isinstance(pid, int) and isinstance(host, str) else (0, "")

@@ -7,6 +7,7 @@ import os
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 PAGE_BYTES: Final = 4096
@@ -63,11 +64,26 @@ def count_pages(file: BinaryIO) -> int:
     return stated if pages < stated <= pages + max(pages, _MAY_BE_MISSING) else pages
 
 
-def frames_of(log: BinaryIO) -> tuple[dict[int, int], int]:
-    """Return the position of the newest version of each page in a log, and the size of the database in pages.
+@dataclass(frozen=True, slots=True)
+class LogFrames:
+    """Where the pages in a log are.
 
-    Only complete transactions count. SQLite stops reading a log at the first frame with a wrong checksum, but the
-    frames after it may be undamaged. So this function checks each frame alone.
+    Attributes:
+        newest: Position of the newest version of each page.
+        damaged: Position of the newest damaged version of each page. Some of its rows may be readable.
+        count: Size of the database in pages.
+    """
+
+    newest: dict[int, int]
+    damaged: dict[int, int]
+    count: int
+
+
+def frames_of(log: BinaryIO) -> LogFrames:
+    """Return where the pages in a log are. Only complete transactions count.
+
+    SQLite stops reading a log at the first frame with a wrong checksum, but the frames after it may be undamaged. So
+    this function checks each frame alone.
 
     Args:
         log: The write-ahead log, opened for reading without a buffer.
@@ -77,29 +93,34 @@ def frames_of(log: BinaryIO) -> tuple[dict[int, int], int]:
     order = ">" if magic == _LOG_MAGIC | 1 else "<"
     salts = _salts_of(log, header)
     before = {(first, second), _checksum(struct.unpack(f"{order}6I", header[:24]), (0, 0))}
-    committed: dict[int, int] = {}
-    pending: dict[int, int] = {}
-    pages = 0
+    newest: dict[int, int] = {}
+    damaged: dict[int, int] = {}
+    uncommitted: list[tuple[dict[int, int], int, int]] = []
+    count = 0
     start = _LOG_HEADER_BYTES
     while len(frame := _read_at(log, start, _FRAME_BYTES)) == _FRAME_BYTES:
         number, commit_size = struct.unpack_from(">2I", frame)
         stored = struct.unpack_from(">2I", frame, 16)
         # An earlier generation of the log may have left frames behind the end of this one. They have other salts.
-        if frame[8:16] == salts:
-            words = _words_of(frame, order)
-            sums = {_checksum(words, seed) for seed in before}
-            if stored in sums:
-                pending[number] = start + _FRAME_HEADER_BYTES
-                if commit_size:
-                    committed.update(pending)
-                    pending.clear()
-                    pages = commit_size
-            # If the checksum is wrong, the frame or the checksum itself is damaged. The next frame shows which.
-            before = {stored, *sums}
-        elif not _is_same_generation(log, start, salts):
+        if frame[8:16] != salts and not _is_same_generation(log, start, salts):
             break
+        words = _words_of(frame, order)
+        sums = {_checksum(words, seed) for seed in before}
+        is_valid = stored in sums and frame[8:16] == salts
+        uncommitted.append((newest if is_valid else damaged, number, start + _FRAME_HEADER_BYTES))
+        if is_valid and commit_size:
+            for found, one, at in uncommitted:
+                found[one] = at
+            uncommitted.clear()
+            count = commit_size
+        # If the checksum is wrong, the frame or the checksum itself is damaged. The next frame shows which.
+        before = {stored, *sums}
         start += _FRAME_BYTES
-    return {number: at for number, at in committed.items() if number <= pages}, pages
+    return LogFrames(
+        {number: at for number, at in newest.items() if number <= count},
+        {number: at for number, at in damaged.items() if 0 < number <= count},
+        count,
+    )
 
 
 def _salts_of(log: BinaryIO, header: bytes) -> bytes:

@@ -60,7 +60,7 @@ class SortedPages:
 def readings_of(
     damaged: Path, formats: Mapping[str, TableFormat], roots: Mapping[str, int], files: ExitStack
 ) -> list[FileReading]:
-    """Return the readings of a file, the newest first.
+    """Return the readings of a file, the newest first: the rows of the first one win.
 
     Args:
         damaged: The file. It may be missing if its log exists.
@@ -75,12 +75,12 @@ def readings_of(
     alone = PageSource(file, None, count_pages(file) if file else 0)
     claims = claims_of(alone, formats, roots)
     log = _open(with_suffix(damaged, "-wal"), files)
-    positions, count = frames_of(log) if log else ({}, 0)
-    if log is None or not positions:
+    frames = frames_of(log) if log else None
+    if log is None or frames is None or not frames.newest:
         return [FileReading(alone, claims, RowSource(is_first=True))]
-    both = PageSource(file, (log, positions), count)
+    both = PageSource(file, (log, frames.newest), frames.count)
     both_claims = claims_of(both, formats, roots)
-    in_log = frozenset(positions)
+    in_log = frozenset(frames.newest)
     keys = set(_session_keys(alone, claims, claims, formats))
     keys_in_log = set(_session_keys(both, both_claims, in_log, formats))
     # Each batch of a session changes the page with its row, so the log of a file names a session of the file.
@@ -98,7 +98,19 @@ def readings_of(
         RowSource(is_first=not related, is_related=related),
         outdated=in_log if related else frozenset(),
     )
-    return [log_over_file, file_alone] if related else [file_alone, log_over_file]
+    readings = [log_over_file, file_alone] if related else [file_alone, log_over_file]
+    if frames.damaged:
+        damaged_pages = frozenset(frames.damaged)
+        readings.append(
+            FileReading(
+                PageSource(file, (log, {**frames.newest, **frames.damaged}), frames.count),
+                log_over_file.claims,
+                RowSource(is_first=False, is_related=related, numbers=log_over_file.source.numbers),
+                pages_of_keys=damaged_pages,
+                pages_of_rows=damaged_pages,
+            )
+        )
+    return readings
 
 
 def _open(path: Path, files: ExitStack) -> BinaryIO | None:

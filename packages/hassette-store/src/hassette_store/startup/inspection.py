@@ -10,7 +10,6 @@ from hassette_store.errors import UnusableFileError
 from hassette_store.file.connections import (
     BUSY_TIMEOUT_S,
     connect_read_only,
-    connect_without_log,
     deadline,
     replace_invalid_text,
     uri,
@@ -20,6 +19,7 @@ from hassette_store.file.presence import size_of
 from hassette_store.file.schema import Schema, revision_of
 from hassette_store.file.side_files import with_suffix
 from hassette_store.recovery import header
+from hassette_store.startup.log_check import find_log_damage
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _POSSIBLE_HEADER_ERRORS: Final = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY)
 
 
 def find_damage(
-    path: Path, schema: Schema, *, check_limit_s: float, was_ours: bool, known_damage: str | None
+    path: Path, schema: Schema, *, check_limit_s: float, was_ours: bool, is_as_closed: bool, known_damage: str | None
 ) -> str | None:
     """Return the damage of a file, or None if none is known.
 
@@ -37,6 +37,7 @@ def find_damage(
         schema: The schema that it should have.
         check_limit_s: Time limit for a check, in seconds.
         was_ours: Whether a store has owned the file before.
+        is_as_closed: Whether the file is as the last session closed it.
         known_damage: Damage that SQLite found while the file was in use.
 
     Raises:
@@ -47,17 +48,18 @@ def find_damage(
         try:
             revision = revision_of(connection, path, latest=schema.revision)
             has_log = size_of(with_suffix(path, "-wal")) > 0
-            # Check a file after a crash, and before an upgrade: a damaged file must not be upgraded. Also check a file
-            # with a log, because the log may belong to another file.
+            # Check a file after a crash, after another program changed it, and before an upgrade: a damaged file must
+            # not be upgraded. Also check a file with a log, because the log may belong to another file.
             needs_check = (
                 known_damage
+                or not is_as_closed
                 or revision != schema.revision
                 or has_log
                 or connection.execute(sessions.COUNT_OPEN_SESSIONS).fetchone()[0]
             )
             damage = (_quick_check(connection, check_limit_s) if needs_check else None) or known_damage
-            if damage is None and has_log and _is_log_of_another_file(path, connection):
-                damage = "its write-ahead log belongs to another file"
+            if damage is None and has_log:
+                damage = find_log_damage(path, connection, check_limit_s)
             if damage is None and was_ours:
                 _require_writable(path)
             return damage
@@ -116,27 +118,6 @@ def _quick_check(connection: sqlite3.Connection, limit_s: float) -> str | None:
             "Database check did not finish within check_limit_s; the file is used unchecked", extra={"limit_s": limit_s}
         )
         return None
-
-
-def _is_log_of_another_file(path: Path, with_log: sqlite3.Connection) -> bool:
-    """Return whether the file has a newer session than the file with its log.
-
-    A log only adds to its file. But a log over another file can hide all rows of that file and still be free of damage.
-    """
-    try:
-        alone = connect_without_log(path)
-        try:
-            row = alone.execute(sessions.NEWEST_SESSION).fetchone()
-        finally:
-            alone.close()
-    except SQLITE_ERRORS:
-        # All rows may still be in the log, or a crash interrupted the copy of the log into the file.
-        return False
-    if row is None:
-        return False
-    last_sequence, *key = row
-    found = with_log.execute(sessions.SEQUENCE_OF_SESSION, key).fetchone()
-    return found is None or found[0] < last_sequence
 
 
 def _require_writable(path: Path) -> None:

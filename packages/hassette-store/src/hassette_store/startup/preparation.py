@@ -79,7 +79,7 @@ def prepare(
         raise DatabaseAccessError(path, error) from error
     try:
         stamp = f"{datetime.fromtimestamp(now_us() / 1e6, UTC):%Y%m%dT%H%M%SZ}"
-        preparation = _Preparation(path, settings, schema, stamp)
+        preparation = _Preparation(path, settings, schema, stamp, is_as_closed=ownership.is_as_closed)
         return Prepared(ownership, preparation.run(was_ours=was_ours, known_damage=known_damage))
     except BaseException as error:
         if was_ours:
@@ -100,6 +100,7 @@ class _Preparation:
     settings: StoreSettings
     schema: Schema
     stamp: str
+    is_as_closed: bool
 
     def run(self, *, was_ours: bool, known_damage: str | None) -> list[Incident]:
         path = self.path
@@ -115,6 +116,7 @@ class _Preparation:
             self.schema,
             check_limit_s=self.settings.check_limit_s,
             was_ours=was_ours,
+            is_as_closed=self.is_as_closed,
             known_damage=known_damage,
         )
         if damage is not None:

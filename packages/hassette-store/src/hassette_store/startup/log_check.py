@@ -1,0 +1,76 @@
+"""Check of a write-ahead log that a killed process left: whether it is whole, and belongs to the file.
+
+SQLite applies each log to the file next to it. A log of another file, or an older copy of the file, can give a mixture
+that no check of SQLite finds, but that hides rows of the file.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from hassette_store.file.side_files import with_suffix
+from hassette_store.kinds import KINDS
+from hassette_store.recovery.cells import rows_in
+from hassette_store.recovery.formats import table_formats
+from hassette_store.recovery.pages import LogFrames, PageSource, count_pages, frames_of
+
+# Runs below these ids may be missing, because the retention deleted them.
+_DELETED_BELOW: Final = "SELECT max(value) FROM store_state WHERE name IN ('successes_below', 'all_runs_below')"
+
+
+def find_log_damage(path: Path, with_log: sqlite3.Connection, limit_s: float) -> str | None:
+    """Return the damage of a log, or None if none is known.
+
+    Args:
+        path: The database file.
+        with_log: A connection to the file with its log.
+        limit_s: Time limit in seconds. What has not been checked by then counts as undamaged.
+
+    Raises:
+        sqlite3.Error: The file cannot be read.
+        OSError: One of the files cannot be opened.
+    """
+    ends = time.monotonic() + limit_s
+    try:
+        log = with_suffix(path, "-wal").open("rb", buffering=0)
+    except FileNotFoundError:
+        return None
+    with log, path.open("rb", buffering=0) as file:
+        frames = frames_of(log)
+        if frames.damaged:
+            # SQLite ignores a damaged part of a log and everything after it, and reports no error.
+            return "a part of its write-ahead log is damaged"
+        if frames.newest and _hides_runs(PageSource(file, None, count_pages(file)), frames, with_log, ends):
+            return "its write-ahead log belongs to another file"
+    return None
+
+
+def _hides_runs(alone: PageSource, frames: LogFrames, with_log: sqlite3.Connection, ends: float) -> bool:
+    """Return whether a page of the file that the log replaces has a run that the file with the log does not have.
+
+    The log of a file only adds runs, or moves them to other pages. The retention deletes the oldest runs.
+    """
+    formats = table_formats(with_log)
+    runs_tables = [formats[kind.runs_table] for kind in KINDS]
+    deleted_below = with_log.execute(_DELETED_BELOW).fetchone()[0] or 0
+    for number in _replaced_pages(alone, frames):
+        if time.monotonic() > ends:
+            break
+        page = alone.read(number)
+        for table in runs_tables:
+            ids = [row[0] for row in rows_in(page, table, alone.read).rows]
+            missing = with_log.execute(
+                f"SELECT 1 FROM json_each(?) WHERE value >= ? AND value NOT IN (SELECT id FROM {table.name}) LIMIT 1",
+                (json.dumps(ids), deleted_below),
+            ).fetchone()
+            if missing:
+                return True
+    return False
+
+
+def _replaced_pages(alone: PageSource, frames: LogFrames) -> Iterator[int]:
+    yield from sorted(number for number in frames.newest if number <= alone.count)
+    yield from range(frames.count + 1, alone.count + 1)
