@@ -1,17 +1,16 @@
 """An interruption is a cut only if there is evidence for it, and its loss is never larger than the evidence."""
 
+import re
 import time
-from datetime import UTC, datetime
-from types import MappingProxyType
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hassette_core.events import Context, Event
 from hassette_core.link.connection import ConnectionEnd
-from hassette_core.link.inbox import MissedChanges
+from hassette_core.link.inbox import Inbox, MissedChanges
 from hassette_core.link.interruption import Interruption
 from hassette_core.link.loop_lag import LoopLag
-from hassette_core.states import Observation
+from hassette_core.states import Observation, StateCache
 from support.waiting import eventually
 
 CLOSED = ConnectionEnd("Home Assistant closed the connection", closed_by_home=True)
@@ -21,13 +20,19 @@ NOTHING_CHANGED = MissedChanges(kept=True)
 RESTARTED = MissedChanges(different=3, touched=40, kept=False)
 
 
+def receive(inbox: Inbox, fired: datetime) -> None:
+    context = {"id": "C1", "parent_id": None, "user_id": None}
+    inbox.receive({"event": {"event_type": "any", "data": {}, "time_fired": fired.isoformat(), "context": context}})
+
+
 def interruption(end: ConnectionEnd, late_s: float, blocked_s: float = 12) -> Interruption:
     """Return an interruption after an event that was read late, because the event loop was blocked."""
     observation = Observation()
-    fired, now_ns = datetime.now(UTC), time.monotonic_ns()
-    observation.note(fired, now_ns - round(late_s * 1e9))
-    event = Event("any", MappingProxyType({}), Context("C1"), fired, now_ns)
-    return Interruption.begin(end, event, observation, blocked_s)
+    now = datetime.now(UTC)
+    observation.note(now - timedelta(seconds=late_s), time.monotonic_ns() - round(late_s * 1e9))
+    inbox = Inbox(StateCache(), lambda event: None, observation=observation)
+    receive(inbox, now - timedelta(seconds=late_s))
+    return Interruption.begin(end, inbox, observation, blocked_s)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,24 @@ def test_slow_network_that_breaks_is_no_cut() -> None:
     assert interruption(BROKEN, 12, blocked_s=0.02).loss(KEPT) is None
 
 
+def test_text_of_a_loss_estimates_the_number_from_the_rate_before() -> None:
+    clock_ns, home = 10_000_000_000, datetime(2026, 11, 28, tzinfo=UTC)
+    inbox = Inbox(StateCache(), lambda event: None, monotonic_ns=lambda: clock_ns)
+    for _ in range(60):  # an event every 0.1 s is read every 0.2 s
+        receive(inbox, home)
+        clock_ns += 200_000_000
+        home += timedelta(seconds=0.1)
+    assert inbox.rate == pytest.approx(10, rel=0.05)
+    observation = Observation()
+    cut = Interruption.begin(CLOSED, inbox, observation, 0)._replace(
+        rate=inbox.rate, began_ns=time.monotonic_ns() - 1_000_000_000_000
+    )
+    loss = cut.loss(KEPT)
+    assert loss is not None
+    assert loss.at_least == 1_024
+    assert re.search(r"at the rate before, about (9,[5-9]|10,[0-5])\d\d events were lost in 1000", loss.text)
+
+
 async def test_lag_of_a_blocked_event_loop_is_measured_and_forgotten_at_the_next_start() -> None:
     lag = LoopLag()
     assert lag.worst_s == 0
@@ -81,6 +104,6 @@ def test_loss_begins_when_the_last_event_was_sent() -> None:
 
 
 def test_connection_without_an_event_has_an_interruption_too() -> None:
-    loss = Interruption.begin(CLOSED, None, Observation(), 0).loss(KEPT)
+    loss = Interruption.begin(CLOSED, Inbox(StateCache(), lambda event: None), Observation(), 0).loss(KEPT)
     assert loss is not None
     assert loss.at_least == 1_024

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -16,6 +17,8 @@ from hassette_executor import RepeatedLog
 logger = logging.getLogger(__name__)
 
 LOG_INTERVAL_S = 60.0
+MARK_INTERVAL_NS = 1_000_000_000
+MARKS = 10
 
 
 class Phase(Enum):
@@ -78,6 +81,8 @@ class Inbox:
         self._monotonic_ns = monotonic_ns
         self._phase = Phase.LOADING
         self._buffer: list[Event] = []
+        self._marks: deque[tuple[datetime, int]] = deque(maxlen=MARKS)
+        self._marked_ns = 0
         self._before: dict[str, State] | None = None
         self._malformed: Collection[str | None] = ()
         self._repeated = RepeatedLog(logger, LOG_INTERVAL_S)
@@ -90,8 +95,18 @@ class Inbox:
             self._before = self._cache.snapshot()
         self._phase = Phase.LOADING
         self.missed = MissedChanges()
+        self._marks.clear()
         self._buffer.clear()
         self._cache.begin_load()
+
+    @property
+    def rate(self) -> float:
+        """Number of events that Home Assistant has sent per second, over about the last ten seconds of events."""
+        if self.last is None or not self._marks:
+            return 0.0
+        since, received = self._marks[0]
+        seconds = (self.last.time_fired - since).total_seconds()
+        return (self.received - received) / seconds if seconds > 0 else 0.0
 
     def load(self, states: Iterable[State], *, running: bool, malformed: Collection[str | None] = ()) -> None:
         """Replace all states. Then pass on missed changes, and the events that have arrived since the subscription.
@@ -133,6 +148,9 @@ class Inbox:
         self.received += 1
         self.last = event
         self._observation.note(event.time_fired, event.received_ns)
+        if event.received_ns - self._marked_ns >= MARK_INTERVAL_NS:
+            self._marked_ns = event.received_ns
+            self._marks.append((event.time_fired, self.received))
         if type(event) is StateChanged:
             self._cache.apply(event)
         if self._phase is Phase.RUNNING:

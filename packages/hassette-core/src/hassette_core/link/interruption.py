@@ -4,9 +4,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from hassette_core.events import Event
 from hassette_core.link.connection import ConnectionEnd
-from hassette_core.link.inbox import MissedChanges
+from hassette_core.link.inbox import Inbox, MissedChanges
 from hassette_core.states import Observation
 
 CountLoss = Callable[[str, str, int, int, int], None]
@@ -52,17 +51,17 @@ class Interruption(NamedTuple):
         may_be_cut: Whether Home Assistant may have disconnected a slow client, and was reachable ever since.
         min_discarded: Number of messages that Home Assistant discarded at least, if it did.
         began_ns: When Home Assistant sent the last event that was received, in nanoseconds of `time.monotonic_ns`.
+        rate: Number of events per second that Home Assistant had sent before.
     """
 
     cause: str
     may_be_cut: bool
     min_discarded: int
     began_ns: int
+    rate: float
 
     @classmethod
-    def begin(
-        cls, end: ConnectionEnd, last: Event | None, observation: Observation, blocked_s: float
-    ) -> "Interruption":
+    def begin(cls, end: ConnectionEnd, inbox: Inbox, observation: Observation, blocked_s: float) -> "Interruption":
         """Return the interruption that begins with the end of a connection.
 
         Home Assistant closes a connection in an orderly way when it stops, and when too many messages wait for a
@@ -72,10 +71,11 @@ class Interruption(NamedTuple):
 
         Args:
             end: The end of the connection.
-            last: The last event of the connection.
+            inbox: Provides the last event and the rate.
             observation: Provides the delay of the last event.
             blocked_s: How long the event loop was blocked at most, in the last half minute.
         """
+        last = inbox.last
         late_s = 0.0 if last is None else observation.delay_s(last.time_fired, last.received_ns)
         cause = end.cause
         if end.closed_by_home:
@@ -90,6 +90,7 @@ class Interruption(NamedTuple):
             may_be_cut=end.closed_by_home or (late_s >= VERY_LATE_S and blocked_s >= BLOCKED_S),
             min_discarded=MIN_DISCARDED if end.closed_by_home else 0,
             began_ns=received_ns - round(late_s * 1e9),
+            rate=inbox.rate,
         )
 
     def unreachable(self) -> "Interruption":
@@ -113,11 +114,14 @@ class Interruption(NamedTuple):
         if not at_least:
             return None
         now_us = time.time_ns() // 1000
+        seconds = (time.monotonic_ns() - self.began_ns) / 1e9
         text = (
             f"{self.cause}; Home Assistant kept running and discarded at least {at_least:,} events;"
             f" {_entities(missed.touched)} changed meanwhile, and {missed.different:,} of them differ"
         )
-        return DiscardedEvents(at_least, now_us - (time.monotonic_ns() - self.began_ns) // 1000, now_us, text)
+        if (estimate := round(self.rate * seconds)) > at_least:
+            text += f"; at the rate before, about {estimate:,} events were lost in {seconds:.1f} s"
+        return DiscardedEvents(at_least, now_us - round(seconds * 1e6), now_us, text)
 
 
 def _entities(count: int) -> str:

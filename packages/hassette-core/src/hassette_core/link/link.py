@@ -346,7 +346,7 @@ class HomeAssistantLink(AsyncWithService):
                 extra={"url": self.url, "problem": end.cause},
             )
             return
-        self._interruption = Interruption.begin(end, self._inbox.last, self._observation, self._lag.worst_s)
+        self._interruption = Interruption.begin(end, self._inbox, self._observation, self._lag.worst_s)
         self.problem = self._interruption.cause
         logger.warning("Connection to Home Assistant lost", extra={"url": self.url, "problem": self.problem})
         self._report("connection_lost", self.url, self.problem)
