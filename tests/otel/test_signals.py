@@ -230,6 +230,22 @@ async def test_receiver_that_never_answers_delays_the_stop_by_its_budget_only(re
     assert time.monotonic() - began < patience(6)  # 1 s for the executor, 2 s for the last metrics
 
 
+async def test_password_in_an_address_is_not_logged(receiver, caplog):
+    receiver.behave(always={"metrics": 401, "traces": 500})
+    endpoint = receiver.endpoint.replace("//", "//eva:hunter22@")
+    async with sink_of(receiver, endpoint=endpoint, timeout_s=0.7) as sink:
+        with pytest.raises(ExportFailedError) as failed:
+            await sink.write(batch(1, 5))
+        receiver.behave(always={"metrics": 401})
+        await sink.write(batch(1, 5))
+    texts = [str(failed.value), *(str(vars(line)) for line in caplog.records)]
+    assert len(texts) > 1
+    assert not any("hunter22" in text for text in texts)
+    assert receiver.endpoint.removeprefix("http://") in str(failed.value)
+    with pytest.raises(ValueError, match="got 'ftp://…@host/v1'"):
+        OpenTelemetrySettings(endpoint="ftp://eva:hunter22@host/v1")
+
+
 def test_unknown_signal_is_tried_again_after_a_while(caplog):
     now, answers = 0, [404, 404, 200, 200]
     signal = Signal("traces", "http://a/v1/traces", lambda: now)

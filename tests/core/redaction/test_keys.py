@@ -31,3 +31,17 @@ def test_values_of_other_keys_are_not_masked(key: object) -> None:
 def test_secret_that_is_a_number_in_toml_is_found_as_text() -> None:
     data = {"alarm_code": 12345678, "pin": 1234, "secret": True, "deep": {"headers": {"X-Scope": 987654}}}
     assert list(find_secrets(data)) == ["12345678", "987654"]
+
+
+@pytest.mark.parametrize(
+    ("address", "secrets"),
+    [
+        ("rtsp://admin:hunter22@camera/stream?a=1", {"hunter22"}),
+        ("watch https://:hunter%2022@host:8443 and http://eva@host", {"hunter%2022", "hunter 22"}),
+        ("http://eva:short@host", set()),
+        ("http://host:8123/a:b@c", set()),
+        ("12:30:45 a@b", set()),
+    ],
+)
+def test_password_in_an_address_is_a_secret(address: str, secrets: set[str]) -> None:
+    assert set(find_secrets({"stream": [address]})) == secrets

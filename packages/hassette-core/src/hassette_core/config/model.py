@@ -190,7 +190,7 @@ class HassetteConfig(BaseSettings):
         token = self.home_assistant.token
         found = [table.get(key) for table in self.plugins.values() for key in TOKEN_KEYS]
         found.append(token.get_secret_value() if token is not None else None)
-        found += find_secrets(self.plugins)
+        found += find_secrets([self.home_assistant.url, self.plugins])
         for app in self.apps.values():
             found += [*find_secrets(app.config), *find_secrets(app.instances)]
         return frozenset(secret for secret in found if isinstance(secret, str) and secret)

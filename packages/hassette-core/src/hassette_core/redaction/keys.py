@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 MASK = "•••"
 MIN_LENGTH = 6
@@ -28,6 +29,8 @@ _SECRET_KEYS = (
 _SECRET_ENDINGS = tuple(f"_{key}" for key in _SECRET_KEYS)
 _WORD_BREAKS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
 """Boundaries between the words of a key such as ``accessToken``, ``APIKey`` or ``X-Api-Key``."""
+
+_PASSWORD_IN_ADDRESS = re.compile(r"\w://[^/\s:@]*:([^/\s@]+)@")
 
 
 def is_secret_key(key: object) -> bool:
@@ -60,6 +63,8 @@ def mask_secret_values(data: Any) -> Any:
 def find_secrets(data: Any, *, all_values: bool = False) -> Iterator[str]:
     """Yield the values of secret keys, at any depth. Values with fewer than `MIN_LENGTH` characters are left out.
 
+    The password in an address, such as ``rtsp://user:password@camera``, is also a secret, whatever its key.
+
     Args:
         data: Tables, lists and values, such as a configuration.
         all_values: True yields every value of the data, without looking at the keys.
@@ -74,3 +79,7 @@ def find_secrets(data: Any, *, all_values: bool = False) -> Iterator[str]:
             yield from find_secrets(item, all_values=all_values)
     elif all_values and isinstance(data, str | int) and not isinstance(data, bool) and len(str(data)) >= MIN_LENGTH:
         yield str(data)  # code = 12345678 is a number in TOML, but text in messages
+    elif isinstance(data, str):
+        for password in _PASSWORD_IN_ADDRESS.findall(data):
+            # A library may decode the password before it shows an error.
+            yield from (text for text in {password, unquote(password)} if len(text) >= MIN_LENGTH)

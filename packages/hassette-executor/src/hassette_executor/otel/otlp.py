@@ -21,7 +21,7 @@ from opentelemetry.sdk.resources import Resource
 from hassette_executor.__about__ import __version__
 from hassette_executor.otel import names
 from hassette_executor.otel.errors import ExportFailedError, ExportRefusedError, ExportRejectedError
-from hassette_executor.otel.settings import SIGNALS, OpenTelemetrySettings, SignalName
+from hassette_executor.otel.settings import SIGNALS, OpenTelemetrySettings, SignalName, without_password
 from hassette_executor.otel.signals import Signal
 
 # Status codes for data that can never be sent. 400: the data is invalid, and OTLP forbids sending it again. 413: the
@@ -62,7 +62,7 @@ class Otlp:
         addresses: dict[SignalName, str] = {
             signal: address for signal in SIGNALS if (address := settings.address_of(signal))
         }
-        self.signals = {signal: Signal(signal, address) for signal, address in addresses.items()}
+        self.signals = {signal: Signal(signal, without_password(address)) for signal, address in addresses.items()}
         # Any: the three exporters have no common base class, and their methods take untyped keywords.
         self._exporters: dict[str, Any] = {
             signal: self._exporter(_EXPORTERS[signal], address) for signal, address in addresses.items()
@@ -115,7 +115,7 @@ class Otlp:
 
     def _export(self, signal: SignalName, items: object) -> str | None:
         self._answer = None
-        address = self._settings.address_of(signal)
+        address = without_password(self._settings.address_of(signal))
         with _captured_lines() as lines:
             try:
                 sent = self._exporters[signal].export(items).name == "SUCCESS"

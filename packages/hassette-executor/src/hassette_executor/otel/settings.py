@@ -66,7 +66,8 @@ class OpenTelemetrySettings:
         for key in ("endpoint", *(f"{signal}_endpoint" for signal in SIGNALS)):
             address = getattr(self, key)
             if address != "" and (not isinstance(address, str) or not _is_address(address)):
-                raise SettingError(key, address, f"an address like {_EXAMPLES[key]}")
+                shown = without_password(address) if isinstance(address, str) else address
+                raise SettingError(key, shown, f"an address like {_EXAMPLES[key]}")
         for key in ("service_data", *SIGNALS):
             if not isinstance(getattr(self, key), bool):
                 raise SettingError(key, getattr(self, key), "true or false")
@@ -111,6 +112,14 @@ class OpenTelemetrySettings:
                     f"{key} is not a setting of OpenTelemetry; the settings are: {', '.join(sorted(known))}"
                 )
         return cls(**cast("dict[str, Any]", dict(table)))
+
+
+def without_password(address: str) -> str:
+    """Return an address for a log or an error, without user name and password."""
+    scheme, separator, rest = address.partition("://")
+    host, slash, path = rest.partition("/")
+    user, at, host = host.rpartition("@")
+    return f"{scheme}{separator}{'…' if user else ''}{at}{host}{slash}{path}"
 
 
 def _is_address(text: str) -> bool:

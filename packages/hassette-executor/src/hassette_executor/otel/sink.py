@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from hassette_executor.errors import ExecutorStoppedError
 from hassette_executor.otel import names
 from hassette_executor.otel.errors import ExportFailedError, ExportRefusedError, ExportRejectedError
-from hassette_executor.otel.settings import OpenTelemetrySettings
+from hassette_executor.otel.settings import OpenTelemetrySettings, without_password
 from hassette_executor.records.batches import Batch
 from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.running.threads import ThreadPool
@@ -99,7 +99,7 @@ class OpenTelemetrySink:
             async with asyncio.timeout(LAST_METRICS_S):
                 await self._thread.run(partial(self._send_metrics, otlp))
         except TimeoutError:
-            endpoint = self.settings.address_of("metrics")
+            endpoint = without_password(self.settings.address_of("metrics"))
             logger.warning("Last metrics were not sent in time and are lost", extra={"endpoint": endpoint})
         except ExportRefusedError:
             pass  # the refusal has been logged
@@ -132,7 +132,9 @@ class OpenTelemetrySink:
         """
         otlp = self._otlp
         if otlp is None:
-            raise ExportFailedError("records", self.settings.endpoint, "the sink has not been started")
+            raise ExportFailedError(
+                "records", without_password(self.settings.endpoint), "the sink has not been started"
+            )
         await self._thread.run(partial(self._write, otlp, batch))
 
     async def last_id(self) -> int:
