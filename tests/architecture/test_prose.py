@@ -17,6 +17,7 @@ PROSE = sorted(
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("packages/*/*.md")]
 )
 SOURCES = sorted(ROOT.glob("packages/*/src/**/*.py"))
+_SECOND_FILE = "store/test_second_file.py::test_records_go_to_a_second_file_while_the_database_file_cannot_be_used"
 # The events in the README's table of losses, each with the test that proves the loss.
 PROOFS = {
     "clean stop": "store/test_what_can_be_lost.py::test_clean_stop_loses_nothing",
@@ -35,8 +36,9 @@ PROOFS = {
     "corrupt file": "store/test_files.py::test_damaged_file_is_moved_aside_and_its_readable_rows_are_copied",
     "write-ahead log of another file": "store/test_salvage_of_logs.py::test_log_over_a_backup_hides_no_run",
     "wrong clock": "store/test_wrong_clock.py::test_clock_that_starts_ahead_deletes_nothing",
-    "failed upgrade": "store/test_upgrades.py::test_failed_upgrade_leaves_the_file_unchanged_and_keeps_the_copy",
-    "newer file": "store/test_schema.py::test_file_of_a_newer_version_is_unchanged",
+    "failed upgrade": _SECOND_FILE,
+    "newer file": _SECOND_FILE,
+    "file of another program": _SECOND_FILE,
     "Home Assistant disconnects a client that reads too slowly": (
         "core/link/test_link.py::test_cut_of_a_slow_client_is_recognised_counted_and_reported_with_its_cause"
     ),

@@ -1,6 +1,8 @@
 """Automations run without the store. When the store comes back, no record is lost."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,38 @@ async def test_history_that_is_removed_while_running_is_begun_again_and_the_loss
     }
     assert [row["name"] for row in history.rows("SELECT name FROM listeners WHERE retired_us IS NULL")] != []
     assert [session["outcome"] for session in history.sessions()] == ["clean"]
+
+
+async def test_newer_history_is_unchanged_and_no_run_of_the_process_is_lost(
+    config_file: Path, tmp_path: Path, history: HistoryFile
+) -> None:
+    data_dir = tmp_path / "data"
+    async with SimulatedHome(speed=0) as home:
+        async with Hassette(config_for(config_file, home, data_dir)) as hassette:
+            await eventually(lambda: hassette.apps.statuses[0].status == "running", LIMIT_S)
+            await change_and_wait(hassette, home, range(10))
+        set_revision(history.file, "9999")
+        before = history.file.read_bytes()
+        async with Hassette(config_for(config_file, home, data_dir)) as hassette:
+            await eventually(lambda: status_of(hassette, "database") is ServiceStatus.DEGRADED, LIMIT_S)
+            detail = next(report.detail for report in hassette.statuses if report.name == "database")
+            assert "schema revision 9999" in detail
+            assert "new runs are recorded in hassette-degraded-" in detail
+            await eventually(lambda: hassette.apps.statuses[0].status == "running", LIMIT_S)
+            await change_and_wait(hassette, home, range(17))
+            assert hassette.executor.accounting().persisted == 17
+        assert history.file.read_bytes() == before
+        set_revision(history.file, "0001")
+        async with Hassette(config_for(config_file, home, data_dir)) as hassette:
+            await eventually(lambda: status_of(hassette, "database") is ServiceStatus.RUNNING, LIMIT_S)
+    assert len(history.run_ids()) == 27
+    assert [session["outcome"] for session in history.sessions()] == ["clean", "clean", "clean"]
+
+
+def set_revision(file: Path, revision: str) -> None:
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        db.commit()
 
 
 async def test_live_feed_shows_a_run_at_once(config_file: Path, tmp_path: Path) -> None:

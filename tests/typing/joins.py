@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hassette_core.bus import BusService
 from hassette_core.installed import CompletingPluginCommand, PluginCommand
-from hassette_core.lifecycle import Resource, Service
+from hassette_core.lifecycle import DegradableResource, Resource, Service
 from hassette_core.link import HomeAssistantLink
 from hassette_core.live import LiveView
 from hassette_core.plugins import ServiceFactory, SinkFactory, SinkService
@@ -27,7 +27,7 @@ from hassette_executor import (
 )
 from hassette_executor.otel import OpenTelemetrySink
 from hassette_executor.otel.plugin import create_sink as create_otel_sink
-from hassette_store import DatabaseService
+from hassette_store import DatabaseService, HistoryService
 from hassette_store.plugin import create_sink
 from hassette_store.rows import BatchRow, ExecutionRow, InvocationRow, RegistrationRow, RunningRow
 from hassette_sync import DataSyncService
@@ -85,6 +85,14 @@ def a_service_is_a_resource(service: Service) -> Resource:
 
 def the_database_is_the_sink_service_that_core_expects(database: DatabaseService) -> SinkService:
     return database
+
+
+def the_history_is_the_sink_service_that_core_expects(history: HistoryService) -> SinkService:
+    return history
+
+
+def the_history_reports_that_it_is_degraded(history: HistoryService) -> tuple[DegradableResource, SinkWithLosses]:
+    return history, history
 
 
 # Sync shows the present state, which core provides.

@@ -25,6 +25,7 @@ UNREQUESTED_END = "the program ended without a request to stop: it cancelled the
 
 _MESSAGES = {
     "service_degraded": (logging.WARNING, "Service failed to start; retrying, all other services keep running"),
+    "service_partly_started": (logging.WARNING, "Service works only in part; all other services keep running"),
     "service_crashed": (logging.WARNING, "Service crashed; restarting"),
     "service_exhausted": (logging.ERROR, "Service crashed too often"),
     "service_restarted": (logging.WARNING, "Service is running again"),

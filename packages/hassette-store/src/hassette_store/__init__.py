@@ -22,6 +22,7 @@ from hassette_store.errors import (
 )
 from hassette_store.file.connections import ImmutableFileConnection, connect_read_only, connect_to_read, deadline
 from hassette_store.file.schema import LATEST_REVISION
+from hassette_store.history import HistoryService
 from hassette_store.rows import (
     BatchRow,
     ExecutionRow,
@@ -40,6 +41,7 @@ __all__ = [
     "DatabaseInUseError",
     "DatabaseService",
     "ExecutionRow",
+    "HistoryService",
     "ImmutableFileConnection",
     "InvocationRow",
     "JobRow",

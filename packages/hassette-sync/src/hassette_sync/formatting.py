@@ -22,6 +22,7 @@ _REASON_LABELS = {
 INCIDENT_LABELS = {
     "database_replaced": "Another program removed, replaced or changed the database file while Hassette was running",
     "database_recovered": "The database was damaged or missing and was replaced",
+    "database_merged": "Runs that were recorded in a second file were added to the history",
     "database_upgraded": "The database was upgraded",
 }
 """Sentences for recoveries and upgrades of the database file, by the kind of the lifecycle event."""

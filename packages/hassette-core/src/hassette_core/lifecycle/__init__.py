@@ -7,7 +7,7 @@ restarts the service after a crash (`RestartPolicy`). The `StatusBoard` shows th
 """
 
 from hassette_core.lifecycle.async_with import AsyncWithService
-from hassette_core.lifecycle.protocols import Resource, Service
+from hassette_core.lifecycle.protocols import DegradableResource, Resource, Service
 from hassette_core.lifecycle.restarts import RestartPolicy
 from hassette_core.lifecycle.status import ServiceStatus, StatusBoard, StatusReport
 from hassette_core.lifecycle.supervised_service import ServiceSpec
@@ -15,6 +15,7 @@ from hassette_core.lifecycle.supervisor import Supervisor, SupervisorObserver
 
 __all__ = [
     "AsyncWithService",
+    "DegradableResource",
     "Resource",
     "RestartPolicy",
     "Service",

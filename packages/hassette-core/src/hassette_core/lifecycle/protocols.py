@@ -30,6 +30,16 @@ class Resource(Protocol):
 
 
 @runtime_checkable
+class DegradableResource(Resource, Protocol):
+    """A resource that can also work in part, such as a store that records into a second file."""
+
+    @property
+    def degraded(self) -> str | None:
+        """Why the resource works only in part after its start, in one or two sentences; None if it works fully."""
+        ...
+
+
+@runtime_checkable
 class Service(Resource, Protocol):
     """A resource that also works continuously, such as a connection that reconnects."""
 

@@ -12,7 +12,7 @@ class ServiceStatus(StrEnum):
     STARTING = "starting"
     RUNNING = "running"
     DEGRADED = "degraded"
-    """Could not start. The supervisor retries, and all other services keep running."""
+    """Works only in part, or could not start and is retried. All other services keep running."""
     RESTARTING = "restarting"
     """Crashed. The supervisor starts it again after a pause."""
     EXHAUSTED = "exhausted"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from hassette_core.errors import FatalError, ServiceExhaustedError, StartFailedError, describe_error
-from hassette_core.lifecycle.protocols import Resource, Service
+from hassette_core.lifecycle.protocols import DegradableResource, Resource, Service
 from hassette_core.lifecycle.restarts import CrashBudget, RestartPolicy
 from hassette_core.lifecycle.status import ServiceStatus, StatusReport
 
@@ -155,7 +155,11 @@ class SupervisedService:
     def _note_started(self) -> None:
         again = self._has_run or self._failed_starts > 0
         self._has_run, self._failed_starts = True, 0
-        self._publish(ServiceStatus.RUNNING, "service_restarted" if again else "service_started")
+        service = self.spec.service
+        if isinstance(service, DegradableResource) and (reason := service.degraded) is not None:
+            self._publish(ServiceStatus.DEGRADED, "service_partly_started", reason)
+        else:
+            self._publish(ServiceStatus.RUNNING, "service_restarted" if again else "service_started")
         self.attempted.set()
 
     def _pause_after(self, problem: str, *, at_start: bool) -> float | None:

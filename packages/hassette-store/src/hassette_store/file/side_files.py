@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Final
 
-from hassette_store.file.presence import exists
+from hassette_store.file.presence import exists, with_prefix
 
 SIDE_FILES: Final = ("-wal", "-shm", "-journal")
 """Suffixes of the files that SQLite keeps next to a database."""
 
+_SECOND: Final = "-degraded-"
 _ALL: Final = ("", *SIDE_FILES)
 
 
@@ -34,6 +35,21 @@ def free_path(path: Path) -> Path:
         number += 1
         candidate = with_suffix(path, f"-{number}")
     return candidate
+
+
+def second_file_path(path: Path, stamp: str) -> Path:
+    """Return the path of the file that takes the records while the database file cannot be used."""
+    return path.with_name(f"{path.stem}{_SECOND}{stamp}{path.suffix}")
+
+
+def second_files(path: Path) -> list[Path]:
+    """Return the second files of a database file, oldest first.
+
+    Raises:
+        OSError: The directory cannot be read.
+    """
+    beginning = path.with_name(path.stem)
+    return [file for file in with_prefix(beginning, _SECOND) if file.suffix == path.suffix]
 
 
 def move(path: Path, to: Path) -> None:

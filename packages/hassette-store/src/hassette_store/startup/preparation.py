@@ -26,6 +26,7 @@ from hassette_store.incidents import DATABASE_RECOVERED, Incident
 from hassette_store.recovery import replacement
 from hassette_store.settings import StoreSettings
 from hassette_store.startup.inspection import find_damage, is_damaged, open_to_inspect
+from hassette_store.startup.merging import merge_second_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,12 @@ def prepare(
     try:
         stamp = f"{datetime.fromtimestamp(now_us() / 1e6, UTC):%Y%m%dT%H%M%SZ}"
         preparation = _Preparation(path, settings, schema, stamp, is_as_closed=ownership.is_as_closed)
-        return Prepared(ownership, preparation.run(was_ours=was_ours, known_damage=known_damage))
+        incidents = preparation.run(was_ours=was_ours, known_damage=known_damage)
+
+        def prepare_second(second: Path) -> Ownership:
+            return prepare(second, settings, now_us, schema=schema, lock=lock).ownership
+
+        return Prepared(ownership, incidents + merge_second_files(path, prepare_second))
     except BaseException as error:
         if was_ours:
             ownership.release()

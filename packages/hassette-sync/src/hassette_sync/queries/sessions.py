@@ -68,7 +68,8 @@ ORDER BY id DESC LIMIT :limit
 """Lifecycle events without routine starts and stops, newest first."""
 
 INCIDENTS = f"""
-{_EVENT} WHERE id >= :first_id AND kind IN ('database_recovered', 'database_replaced', 'database_upgraded')
+{_EVENT} WHERE id >= :first_id
+  AND kind IN ('database_recovered', 'database_replaced', 'database_merged', 'database_upgraded')
 ORDER BY id DESC LIMIT :limit
 """
 """Recoveries, replacements and upgrades of the database file, newest first."""

@@ -1,0 +1,184 @@
+"""The service that stores the history, also while the database file cannot be used."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from hassette_store.clock.machine import wall_clock_us
+from hassette_store.database import DatabaseService
+from hassette_store.errors import (
+    DatabaseAccessError,
+    DatabaseInUseError,
+    NewerDatabaseError,
+    StoreError,
+    UnusableFileError,
+    UpgradeFailedError,
+)
+from hassette_store.file.side_files import second_file_path, second_files
+from hassette_store.rows import BatchRow
+from hassette_store.settings import StoreSettings
+
+logger = logging.getLogger(__name__)
+
+_LASTING_ERRORS: Final = (NewerDatabaseError, UnusableFileError, UpgradeFailedError)
+
+
+class HistoryService(DatabaseService):
+    """Service that stores the history in the database file or, while that file cannot be used, in a second file.
+
+    A database file cannot be used if a newer hassette-store or another program wrote it, if its upgrade fails, or if
+    the user may not write to it. The store leaves such a file unchanged. It records into
+    ``<name>-degraded-<time>.db`` next to the file, and the next start that can use the database file adds these
+    records to it. `degraded` has the reason.
+
+    Args:
+        path: The database file.
+        settings: See `StoreSettings`.
+        now_us: Wall clock, in microseconds since the Unix epoch.
+        retry_s: Seconds between two looks at a database file that could not be used.
+
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        settings: StoreSettings | None = None,
+        *,
+        now_us: Callable[[], int] = wall_clock_us,
+        retry_s: float = 5.0,
+    ) -> None:
+        super().__init__(path, settings, now_us=now_us)
+        self._retry_s = retry_s
+        self._second: DatabaseService | None = None
+        self._degraded: str | None = None
+        self._unusable: object = None
+
+    @property
+    def degraded(self) -> str | None:
+        """Why the records go to a second file; None if they go to the database file."""
+        return self._degraded
+
+    @property
+    def lost_runs(self) -> int:
+        """Number of runs that this service had stored in a file which was then removed, replaced or overwritten."""
+        return super().lost_runs + (self._second.lost_runs if self._second else 0)
+
+    @property
+    def recording_path(self) -> Path:
+        """Path of the file that takes the records now."""
+        return self.path if (second := self._open_second) is None else second.path
+
+    @property
+    def _open_second(self) -> DatabaseService | None:
+        return None if self._degraded is None else self._second
+
+    async def start(self) -> None:
+        """Open the database file or, if it cannot be used, a second file.
+
+        Raises:
+            StoreError: Neither file can be used.
+        """
+        try:
+            await super().start()
+        except _LASTING_ERRORS as error:
+            await self._start_second(error)
+        else:
+            self._degraded = None
+
+    async def serve(self) -> None:
+        """Write heartbeats and delete old history until cancelled.
+
+        Raises:
+            DatabaseAccessError: The database file, which could not be used, has changed. The next start tries it again.
+            StoreError: As for `DatabaseService.serve`.
+        """
+        if (second := self._open_second) is None:
+            await super().serve()
+            return
+        serving = asyncio.create_task(second.serve())
+        try:
+            while True:
+                done, _ = await asyncio.wait({serving}, timeout=self._retry_s)
+                if done:
+                    await serving
+                if self._look() != self._unusable:
+                    reason = "it could not be used, but it has changed since. The next start tries it again"
+                    raise DatabaseAccessError(self.path, reason)
+        finally:
+            serving.cancel()
+            with contextlib.suppress(asyncio.CancelledError, StoreError):
+                await serving
+
+    async def stop(self) -> None:
+        """Close the session and the file. You may call this at any time, and more than once."""
+        try:
+            if self._second is not None:
+                await self._second.stop()
+        finally:
+            await super().stop()
+
+    async def write(self, batch: BatchRow) -> None:
+        """Store a batch in one transaction. If the batch is stored already, do nothing.
+
+        Raises:
+            StoreError: As for `DatabaseService.write`.
+        """
+        if (second := self._open_second) is None:
+            await super().write(batch)
+        else:
+            await second.write(batch)
+
+    async def last_id(self) -> int:
+        """Return the highest record id stored so far in the open file, as `DatabaseService.last_id` does."""
+        second = self._open_second
+        return await (super().last_id() if second is None else second.last_id())
+
+    async def _start_second(self, error: StoreError) -> None:
+        self._unusable = self._look()
+        try:
+            for path in [*reversed(second_files(self.path)), None]:
+                if await self._try_second(path):
+                    break
+        except (StoreError, OSError):
+            # For example, this user may not write to the directory. The first error names the cause.
+            raise error from None
+        assert self._second is not None
+        self._degraded = (
+            f"{error} Until then, new runs are recorded in {self._second.path.name}, and a later start adds them to "
+            "the history."
+        )
+        logger.error(
+            "Database file cannot be used; new records go to a second file",
+            extra={"path": str(self.path), "second": str(self._second.path), "error": str(error)},
+        )
+
+    async def _try_second(self, path: Path | None) -> bool:
+        """Open a second file; None for a new one. Return False if the file cannot be used."""
+        second = self._second
+        if second is None or (path is not None and second.path != path):
+            stamp = f"{datetime.fromtimestamp(self._now_us() / 1e6, UTC):%Y%m%dT%H%M%SZ}"
+            second = DatabaseService(path or second_file_path(self.path, stamp), self.settings, now_us=self._now_us)
+        try:
+            await second.start()
+        except (NewerDatabaseError, UnusableFileError, UpgradeFailedError, DatabaseInUseError):
+            if path is None:
+                raise
+            return False
+        self._second = second
+        return True
+
+    def _look(self) -> object:
+        """Return the properties of the database file and its directory that may make the file usable."""
+        seen: list[object] = []
+        for place in (self.path, self.path.parent):
+            try:
+                status = place.stat()
+            except OSError as error:
+                seen.append(error.errno)
+            else:
+                seen.append((status.st_dev, status.st_ino, status.st_mode, status.st_uid, status.st_gid))
+        return seen
