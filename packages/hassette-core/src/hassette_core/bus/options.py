@@ -64,7 +64,8 @@ class ListenerOptions(RunOptions, total=False):
             " ``single``, the bus skips the event and counts it as ``overlap``; this is the default of Home Assistant's"
             " automations. With ``restart``, the bus cancels the current run, which is recorded as cancelled, and then"
             " starts the new run. With ``queued``, the new run starts after all earlier runs have ended; at most"
-            f" {MAX_WAITING:,} runs wait. Events beyond these limits are skipped and counted as ``back_pressure``.",
+            f" {MAX_WAITING:,} runs wait. Events beyond these limits are skipped and counted as ``back_pressure``. In a"
+            " burst, more runs wait as long as the handler is quick.",
             check_mode,
             DEFAULT_MODE,
         ),
