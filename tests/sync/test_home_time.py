@@ -175,6 +175,27 @@ def test_history_without_a_time_zone_names_that_of_the_machine(new_history: NewH
     assert "Times      UTC-03:00, the time zone" in terminal("status", path=history.path, zone="America/Sao_Paulo")
 
 
+async def test_range_today_begins_at_midnight_of_the_home(new_history: NewHistory, now_us: int) -> None:
+    httpx = pytest.importorskip("httpx")
+    application = pytest.importorskip("hassette_sync.web.application", exc_type=ImportError)
+    # In one of these zones, midnight was at most 13 hours ago, and in the other at least 11 hours ago.
+    for zone in ("Pacific/Auckland", "America/Los_Angeles"):
+        home = HomeTime.named(zone)
+        midnight = parse_moment("today", at_us=now_us, home=home)
+        with new_history(f"{zone.replace('/', '-')}.db") as history:
+            history.session(midnight - DAY, facts=facts(time_zone=zone))
+            handler = history.listener("app", "on_x", "t")
+            before = history.run(handler, midnight - SECOND)
+            after = history.run(handler, midnight)
+        async with DataSyncService(history.path) as data:
+            transport = httpx.ASGITransport(app=application.create_app(data, WebSettings()))
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8765") as client:
+                page = (await client.get("/runs?since=today")).text
+        assert f'data-id="{after}"' in page
+        assert f'data-id="{before}"' not in page
+        assert '<a href="?since=today" aria-current="true">Today</a>' in page
+
+
 NOON = at("2026-06-15T12:00")
 
 

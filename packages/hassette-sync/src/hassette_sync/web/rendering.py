@@ -21,7 +21,7 @@ from hassette_sync.web.menu import MENU
 from hassette_sync.web.parameters import DEFAULT_AGE
 from hassette_sync.web.root import root_of
 
-RANGES = (("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days"), ("30d", "30 days"))
+RANGES = (("1h", "1 hour"), ("24h", "24 hours"), ("today", "Today"), ("7d", "7 days"), ("30d", "30 days"))
 _FILTERS = ("duration", "number", "share", "size", "label", "status_label", "reason_label", "plural")
 
 
