@@ -95,6 +95,11 @@ IDENTIFIERS: dict[str, Callable[[random.Random], object]] = {
     "list of numbers": lambda r: [r.randrange(999) for _ in range(r.randrange(1, 20))],
     "list of texts": lambda r: [r.choice(("on", "off")) for _ in range(r.randrange(1, 20))],
     "attributes": lambda r: {name: r.random() for name in r.sample(("x", "y", "hs", "ct"), k=r.randrange(1, 4))},
+    "nested attributes": lambda r: {
+        "rgb_color": [r.randrange(256) for _ in range(r.randrange(4))],
+        **{name: r.choice((True, None, "on", 2.5, {"min": -1})) for name in r.sample(("x", "y", "z"), k=2)},
+    },
+    "tuple": lambda r: tuple(r.choice((1, "a", None)) for _ in range(r.randrange(2, 5))),
     "entity id": lambda r: f"light.kitchen_{r.randrange(9)}",
     "entity id with an address": lambda r: f"sensor.0x{_hex(r, 16)}_temperature",
     "entity id with a number": lambda r: f"switch.{r.randrange(10**6)}",

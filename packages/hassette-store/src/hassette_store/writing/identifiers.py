@@ -83,14 +83,23 @@ _IDENTIFIER: Final = re.compile(
     """,
     re.VERBOSE,
 )
-_SEQUENCE: Final = re.compile(r"#(?:[\s,;:./+-]{0,3}#)++")
+_CONSTANT: Final = r"(?:\b(?:True|False|None|true|false|null)\b|#)"
+_SEQUENCE: Final = re.compile(rf"#(?:[\s,;:./+-]{{0,3}}{_CONSTANT})++")
+_IN_BRACKETS: Final = re.compile(rf"[\[{{(](?:{_CONSTANT}[\s,;:]{{0,3}})*+[\]}})]")
+_MAX_DEPTH: Final = 5
+"""Number of levels of nested lists and mappings that become one ``#``."""
 
 
 def normalised(message: str) -> str:
     """Return the first line of a message with its variable parts replaced by ``#``, cut to 200 characters.
 
-    A sequence of variable parts, such as a list, becomes one ``#``, however long it is.
+    A list or a mapping of variable parts becomes one ``#``, however long it is.
     """
     line = message[:MAX_MESSAGE].lstrip().partition("\n")[0]
-    masked = _IDENTIFIER.sub("#", _QUOTED_OR_PATH.sub("#", line))
-    return _SEQUENCE.sub("#", masked)[:MAX_NORMALISED]
+    masked = _SEQUENCE.sub("#", _IDENTIFIER.sub("#", _QUOTED_OR_PATH.sub("#", line)))
+    for _ in range(_MAX_DEPTH):
+        masked, replaced = _IN_BRACKETS.subn("#", masked)
+        if not replaced:
+            break
+        masked = _SEQUENCE.sub("#", masked)
+    return masked[:MAX_NORMALISED]
