@@ -178,8 +178,9 @@ GROWTH = {
     "losses": "losses SELECT n, 1, printf('%0100d', n), 'runs', 1, n, n",
     "sessions": "sessions (started_us, heartbeat_us, ended_us, outcome, pid, host)"
     " SELECT n, n, n, 'crashed', 1, printf('%0100d', n)",
-    "error_groups": "error_groups SELECT 1000000 + n, printf('f%d', n), 'exception', 'E', 'm', printf('%0100d', n),"
-    " n, n, n, 1",
+    "error_groups": "error_groups (id, fingerprint, kind, type, message, traceback, first_seen_us, last_seen_us,"
+    " first_run_id, last_run_id, count, file, line, function, code) SELECT 1000000 + n, printf('f%d', n), 'exception',"
+    " 'E', 'm', printf('%0100d', n), n, n, n, n, 1, '', 0, '', ''",
     "lifecycle_events": "lifecycle_events SELECT n, 1, n, 'app_failed', 'x', printf('%0100d', n)",
     "statistics": "skips_daily SELECT n / 5000, 1000000000 + n, 1000000000 + n, 1000000000 + n",
 }

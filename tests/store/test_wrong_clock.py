@@ -180,11 +180,11 @@ async def test_killed_session_with_a_wrong_clock_does_not_confirm_that_clock(
 def test_clock_near_the_expected_time_is_confirmed_after_ten_minutes(clock: Clock) -> None:
     check = ClockCheck(clock.now_us, clock.monotonic)
     clock.step(10 * HOUR_S)
-    assert check.read() == (clock.us, False, 10 * HOUR_S * 1_000_000)
+    assert check.read()[:3] == (clock.us, False, 10 * HOUR_S * 1_000_000)
     clock.advance(590)
     assert not check.read().confirmed
     clock.advance(20)
-    assert check.read() == (clock.us, True, 0)
+    assert check.read()[:3] == (clock.us, True, 0)
 
 
 def test_slow_correction_of_the_clock_is_not_a_step(clock: Clock) -> None:
@@ -192,7 +192,7 @@ def test_slow_correction_of_the_clock_is_not_a_step(clock: Clock) -> None:
     for _ in range(100):
         clock.advance(4)
         clock.step(0.3)
-        assert check.read() == (clock.us, True, 0)
+        assert check.read()[:3] == (clock.us, True, 0)
 
 
 def test_suspended_machine_is_not_a_step() -> None:

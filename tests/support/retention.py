@@ -28,13 +28,22 @@ async def retention_of(
     *,
     schedule: RetentionSchedule | None = None,
     check: ClockCheck | None = None,
+    session_id: int | None = None,
     trace: Callable[[str], None] | None = None,
     **settings: Any,
 ) -> AsyncGenerator[tuple[Retention, Writer]]:
     """Yield a retention with another connection to the store's file; ``trace`` receives its statements."""
     db = await Writer.open(store.path, synchronous="normal")
     await db.run(lambda raw: raw.set_trace_callback(trace))
-    retention = Retention(db, StoreSettings(**settings), clock.now_us, clock.monotonic, schedule=schedule, check=check)
+    retention = Retention(
+        db,
+        StoreSettings(**settings),
+        clock.now_us,
+        clock.monotonic,
+        schedule=schedule,
+        check=check,
+        session_id=session_id,
+    )
     try:
         yield retention, db
     finally:

@@ -40,8 +40,7 @@ from hassette_store.writing.stored_runs import StoredRuns
 
 logger = logging.getLogger(__name__)
 
-# Errors for a row that SQLite will never accept: the row contains a number beyond 64 bits, a text without a UTF-8 form
-# or a value of the wrong type, or a row with the same key exists already.
+# Errors for a row that SQLite never accepts: a number beyond 64 bits, no UTF-8 form, a wrong type, or a known key.
 _ROW_ERRORS = (
     OverflowError,
     UnicodeError,
@@ -175,6 +174,8 @@ class DatabaseService:
             self._monotonic,
             schedule=self._retention_schedule,
             check=self._clock,
+            session_id=self.session_id,
+            session_moved=self._move_session,
             known_ids=lambda: self._encoder,
         )
         try:
@@ -327,6 +328,10 @@ class DatabaseService:
         self._outcome_unknown = False
         return self._encoder
 
+    def _move_session(self, by_us: int) -> None:
+        if self._session is not None:
+            self._session = (self._session[0], self._session[1] + by_us)
+
     async def _serve(self, retention: Retention) -> None:
         while self._broken is None:
             pause_s = self._last_heartbeat_s + self.settings.heartbeat_s - self._monotonic()
@@ -347,8 +352,7 @@ class DatabaseService:
             failure = self._failure(error)
             if failure is self._broken:
                 raise failure from error
-            # For example, the file is locked or the disk is full. The executor's write queue reports the same failure,
-            # and the next heartbeat may succeed.
+            # For example, the file is locked. The executor's write queue reports the same failure.
             logger.debug("Heartbeat could not be written", extra={"error": str(error)})
         self._last_heartbeat_s = self._monotonic()
 

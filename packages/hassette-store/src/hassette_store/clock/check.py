@@ -13,6 +13,11 @@ The clock is confirmed
 * after six hours without a step in all other cases, for example if the machine was off for forty days.
 
 Each step of more than two seconds ends the confirmation.
+
+A step of more than ten seconds can be a correction, so that the time before the step was wrong. It counts as one if
+the clock returns to the time that it had before a wrong step. It also counts as one if it is the first step of the
+session and comes soon after the start: within an hour, or within six hours if the clock went back or was not confirmed
+at the start.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,6 +29,7 @@ from hassette_store.periods import DAY_US, HOUR_US, SECOND_US
 _TOLERANCE_US: Final = 2 * SECOND_US
 # NTP speeds the clock up or slows it down by at most this share, without a step.
 _SLEWING: Final = 0.1
+_MIN_CORRECTION_US: Final = 10 * SECOND_US
 EXPECTED_US: Final = "clock_expected_us"
 CANDIDATE_US: Final = "clock_candidate_us"
 CANDIDATE_S: Final = "clock_candidate_s"
@@ -44,6 +50,22 @@ class ClockRules:
     far_s: float = 6 * 3600.0
 
 
+class WrongTime(NamedTuple):
+    """A time in which the wall clock was wrong, as a step of the clock has shown.
+
+    Attributes:
+        from_us: Its start, by the wrong clock.
+        until_us: Its end, by the wrong clock.
+        by_us: The correction: the size of the step.
+        from_start: Whether the clock was wrong since the start of the session.
+    """
+
+    from_us: int
+    until_us: int
+    by_us: int
+    from_start: bool
+
+
 class Reading(NamedTuple):
     """A reading of the wall clock.
 
@@ -51,11 +73,13 @@ class Reading(NamedTuple):
         now_us: The time.
         confirmed: Whether the clock is confirmed.
         step_us: Size of the step since the previous reading: negative if the clock went back, 0 if it did not step.
+        wrong: The time before the step, if the step was a correction; None if it was not, or if there was no step.
     """
 
     now_us: int
     confirmed: bool
     step_us: int
+    wrong: WrongTime | None = None
 
 
 class ClockCheck:
@@ -79,6 +103,7 @@ class ClockCheck:
         # as it would be if no time had passed since the last confirmed time in the file.
         self._expected_offset_us = self._offset_us()
         self._steady_s = 0.0
+        self._begin_segment(from_start=True)
 
     @property
     def confirmed(self) -> bool:
@@ -95,6 +120,7 @@ class ClockCheck:
         self._last = now_us, monotonic_s = self._both()
         expected_us = saved.get(EXPECTED_US, newest_us)
         self._steady_s = 0.0
+        self._begin_segment(from_start=True)
         if expected_us is None:
             self._confirmed, self._expected_offset_us = True, self._offset_us()
             return
@@ -116,15 +142,17 @@ class ClockCheck:
         if abs(step_us) <= _TOLERANCE_US + passed_s * _SLEWING * SECOND_US:
             step_us = 0
             self._steady_s += passed_s
-        else:
+        was_confirmed, wrong = self._confirmed, None
+        if step_us:
             self._confirmed = False
             self._steady_s = 0.0
+            wrong = self._correction(step_us, before_us + round(passed_s * SECOND_US), was_confirmed=was_confirmed)
         if not self._confirmed:
             needed_s = self._rules.near_s if self._is_near() else self._rules.far_s
             self._confirmed = self._steady_s >= needed_s or abs(self._distance_us()) <= _TOLERANCE_US
         if self._confirmed:
             self._expected_offset_us = self._offset_us()
-        return Reading(now_us, self._confirmed, step_us)
+        return Reading(now_us, self._confirmed, step_us, wrong)
 
     def saved(self) -> dict[str, int]:
         """Return the values to keep in the file for the next start.
@@ -136,6 +164,24 @@ class ClockCheck:
         now_us, monotonic_s = self._last
         expected_us = self._expected_offset_us + round(monotonic_s * SECOND_US)
         return {EXPECTED_US: expected_us, CANDIDATE_US: now_us, CANDIDATE_S: int(self._steady_s)}
+
+    def _begin_segment(self, *, from_start: bool) -> None:
+        # A segment is the time from the start of the session, or from a step, to the next step.
+        self._segment_us, self._segment_s = self._last
+        self._from_start = from_start
+
+    def _correction(self, step_us: int, until_us: int, *, was_confirmed: bool) -> WrongTime | None:
+        lasted_s = self._last[1] - self._segment_s
+        limit_s = HOUR_US / SECOND_US if was_confirmed and step_us > 0 else self._rules.far_s
+        returned = not was_confirmed and abs(self._distance_us()) <= _TOLERANCE_US
+        if abs(step_us) <= _MIN_CORRECTION_US or not (returned or (self._from_start and lasted_s < limit_s)):
+            self._begin_segment(from_start=False)
+            return None
+        wrong = WrongTime(self._segment_us, until_us, step_us, self._from_start)
+        # The rows before the step get the times of the present clock. A later correction moves them together with the
+        # rows after the step.
+        self._segment_us += step_us
+        return wrong
 
     def _both(self) -> tuple[int, float]:
         return self._now_us(), self._monotonic()

@@ -20,13 +20,14 @@ import logging
 import math
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from hassette_store.clock.check import ClockCheck, Reading
+from hassette_store.clock.check import ClockCheck, Reading, WrongTime
 from hassette_store.clock.state import save_clock
 from hassette_store.file.connections import CHECKPOINT_PAGES
 from hassette_store.file.damage import is_lost_schema
@@ -35,6 +36,7 @@ from hassette_store.ids import MAX_ID, first_id_at
 from hassette_store.periods import DAY_US
 from hassette_store.retention.deletions import Deletions, KnownIds, Steps, StopCondition
 from hassette_store.retention.pace import MAX_ROWS, PacedWriter
+from hassette_store.retention.redating import Redating
 from hassette_store.retention.removed import LAST_REGISTERED, NEVER_REMOVED_US
 from hassette_store.retention.shares import RUNS, Excess, groups_above_their_share, save_early_deletions
 from hassette_store.retention.statements import CONDITIONS, STATISTICS, used_bytes
@@ -80,6 +82,8 @@ class Retention:
         monotonic: Monotonic clock, in seconds.
         schedule: When it runs, and how much one step may do.
         check: Decides whether the wall clock is confirmed; by default, a new check of the two clocks.
+        session_id: The present session, whose rows are dated again after a correction of the clock. None for none.
+        session_moved: Called after the start of the present session was moved, with the time by which it moved.
         known_ids: Returns the ids that the writer of batches knows; None if there is no such writer.
     """
 
@@ -92,6 +96,8 @@ class Retention:
         *,
         schedule: RetentionSchedule | None = None,
         check: ClockCheck | None = None,
+        session_id: int | None = None,
+        session_moved: Callable[[int], None] = lambda by_us: None,
         known_ids: Callable[[], KnownIds | None] = lambda: None,
     ) -> None:
         self.schedule = schedule or RetentionSchedule()
@@ -105,6 +111,11 @@ class Retention:
         self._next_pass_s = monotonic() + self.schedule.first_pass_s
         self._pass: Steps | None = None
         self._was_confirmed = True
+        self._redating = None if session_id is None else Redating(self._writer, session_id)
+        self._session_moved = session_moved
+        self._corrections: deque[WrongTime] = deque()
+        self._finish_first = session_id is not None
+        self._is_redating = False
 
     @property
     def changed_rows(self) -> int:
@@ -120,6 +131,10 @@ class Retention:
         """
         try:
             reading = await self._read_clock()
+            if self._redating is not None and (self._corrections or self._finish_first) and not self._is_redating:
+                await self.close()
+                self._is_redating = True
+                self._pass = self.with_checkpoints(self._redate(self._redating))
             if self._pass is None:
                 wait_s = self._next_pass_s - self._monotonic()
                 if wait_s > 0:
@@ -132,7 +147,11 @@ class Retention:
             if is_lost_schema(error):
                 raise
             logger.debug("Retention could not delete old rows; the next pass retries", extra={"error": str(error)})
+            self._finish_first = self._redating is not None
         self._pass = None
+        if self._is_redating:
+            self._is_redating = False
+            return max(_MIN_PAUSE_S, self._next_pass_s - self._monotonic())
         self._next_pass_s = self._monotonic() + self.schedule.interval_s
         return self.schedule.interval_s
 
@@ -146,6 +165,10 @@ class Retention:
 
     async def _read_clock(self) -> Reading:
         reading = self._check.read()
+        if reading.wrong is not None and self._redating is not None:
+            self._corrections.append(reading.wrong)
+            if reading.wrong.from_start:
+                self._session_moved(reading.wrong.by_us)
         if reading.step_us or reading.confirmed != self._was_confirmed:
             # Without these values in the file, the next start would compare its clock with a time of the wrong clock.
             await save_clock(self._check, self._db)
@@ -158,6 +181,18 @@ class Retention:
                 extra={"time": f"{datetime.fromtimestamp(reading.now_us / 1e6, UTC):%Y-%m-%dT%H:%M:%SZ}"},
             )
         return reading
+
+    async def _redate(self, redating: Redating) -> Steps:
+        async for took_s in redating.finish_interrupted():
+            yield took_s
+        self._finish_first = False
+        while self._corrections:
+            steps = redating.correct(self._corrections[0])
+            yield await anext(steps)
+            # From now on, the redating is in the file. A new attempt continues it, instead of moving rows twice.
+            self._corrections.popleft()
+            async for took_s in steps:
+                yield took_s
 
     def _pass_at(self, reading: Reading) -> Steps:
         if reading.confirmed:
@@ -209,6 +244,9 @@ class Retention:
 
     async def _steps(self, now_us: int) -> Steps:
         settings, deletions = self._settings, self._deletions
+        if self._redating is not None:
+            async for took_s in self._redating.correct_future(now_us):
+                yield took_s
         removed_before_us = await self._removed_before(now_us - int(settings.keep_failures_days * DAY_US))
         async for took_s in deletions.find_newest(removed_before_us):
             yield took_s

@@ -75,7 +75,7 @@ ORDER BY id DESC LIMIT :limit
 """Recoveries, replacements and upgrades of the database file, newest first."""
 
 # Only the newest session can be open. If its heartbeat is after `:last_seen_us`, it is still running, so it lasts until
-# the end of the range. An index finds the sessions by their end: the sessions before the range cost nothing.
+# the end of the range.
 _SPANS = """
     SELECT id, max(started_us, :since_us) AS start_us,
            min(CASE WHEN ended_us IS NULL AND heartbeat_us >= :last_seen_us THEN :until_us

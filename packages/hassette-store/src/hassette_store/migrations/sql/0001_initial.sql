@@ -52,8 +52,6 @@ CREATE TABLE sessions (
     lost_runs     INTEGER NOT NULL DEFAULT 0,  -- number of runs without a row (the statistics count them)
     lost_details  INTEGER NOT NULL DEFAULT 0   -- number of log lines, service calls and other details that were lost
 ) STRICT;
--- Index for finding the sessions of a time range.
-CREATE INDEX sessions_by_end ON sessions (ended_us) WHERE ended_us IS NOT NULL;
 
 -- Section 3: registrations. The UNIQUE columns identify a registration, so that its history continues after a restart
 -- or an edit of the app.

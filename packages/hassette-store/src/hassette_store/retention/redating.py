@@ -1,0 +1,264 @@
+"""Redating of rows that a wrong clock has dated.
+
+A board without a battery starts with the time of its last shutdown, and NTP corrects the clock later. Until then, all
+rows get wrong times. When the store sees the correction, it moves these rows by the same time: runs with their
+details, their statistics, events, losses, registrations, and the start of the session. So an outage of ten hours is
+shown as an outage. The rows of an earlier session that are in the future, because its clock was ahead until its end,
+move to the time before the present session.
+
+The rows are moved in small steps. The progress is stored in the file, so that a crash in between does no harm.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from hassette_store.clock.check import WrongTime
+from hassette_store.ids import COUNTER_BITS, first_id_at, time_of
+from hassette_store.kinds import KINDS, RunKind
+from hassette_store.retention.deletions import Steps
+from hassette_store.retention.moved_statistics import MovedStatistics, fold_future_statistics
+from hassette_store.retention.pace import PacedWriter
+from hassette_store.retention.statements import DETAILS
+
+EVENT: Final = "clock_corrected"
+"""Kind of the lifecycle event that reports the redating."""
+
+_PREFIX: Final = "redating_"
+# Runs whose id is in the future of the clock by more than this are wrong.
+_FUTURE_US: Final = 60_000_000
+# Times of rows and of the check of the clock may differ by some seconds.
+_SLACK_US: Final = 5_000_000
+# After a collision, a moved run gets one of the next ids.
+_MAX_COLLISIONS: Final = 1_000
+_TIMES_OF_DETAILS: Final = {"service_calls": ", at_us = at_us + :by", "log_lines": ", at_us = at_us + :by"}
+_ID_EXISTS: Final = (
+    " UNION ALL ".join(f"SELECT 1 FROM {kind.runs_table} WHERE id = :id" for kind in KINDS)
+    + " UNION ALL SELECT 1 FROM lifecycle_events WHERE id = :id"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """Rows of one session to move.
+
+    Attributes:
+        session: The session.
+        from_us: Only rows with this time or a later one are moved.
+        until_us: Only rows before this time are moved.
+        by_us: How far to move them: negative for back.
+        start: 1 if the start of the session moves, too.
+        cursors: For each table of runs, the id at which the next step continues.
+    """
+
+    session: int
+    from_us: int
+    until_us: int
+    by_us: int
+    start: int
+    cursors: Mapping[str, int]
+
+    @property
+    def from_id(self) -> int:
+        return first_id_at(self.from_us)
+
+    @property
+    def until_id(self) -> int:
+        return first_id_at(self.until_us)
+
+    @property
+    def id_shift(self) -> int:
+        return self.by_us // 1000 << COUNTER_BITS
+
+    def values(self) -> dict[str, int]:
+        """Return the names and values of the rows in ``store_state``."""
+        fields = {"session": self.session, "from_us": self.from_us, "until_us": self.until_us, "by_us": self.by_us}
+        return {f"{_PREFIX}{name}": value for name, value in {**fields, "start": self.start, **self.cursors}.items()}
+
+
+class Redating:
+    """Moves rows with wrong times, in small steps.
+
+    Args:
+        writer: Runs the steps.
+        session_id: The present session.
+    """
+
+    def __init__(self, writer: PacedWriter, session_id: int) -> None:
+        self._writer = writer
+        self._session_id = session_id
+
+    async def finish_interrupted(self) -> Steps:
+        """Finish a redating that an earlier session has not finished."""
+        rows = await self._writer.db.rows("SELECT name, value FROM store_state WHERE name LIKE ?", (f"{_PREFIX}%",))
+        if rows:
+            saved = {name.removeprefix(_PREFIX): value for name, value in rows}
+            fields = {name: saved.pop(name) for name in ("session", "from_us", "until_us", "by_us", "start")}
+            async for took_s in self._run(_Task(**fields, cursors=saved)):
+                yield took_s
+
+    def correct(self, wrong: WrongTime) -> Steps:
+        """Move the rows of the present session that a wrong clock has dated."""
+        return self._run_new(
+            session=self._session_id,
+            from_us=wrong.from_us - _SLACK_US,
+            until_us=wrong.until_us + _SLACK_US if wrong.by_us < 0 else wrong.until_us + 1_000_000,
+            by_us=wrong.by_us,
+            start=int(wrong.from_start),
+        )
+
+    async def correct_future(self, now_us: int) -> Steps:
+        """Move the rows of earlier sessions that are in the future, with a confirmed clock."""
+        limit_us = now_us + _FUTURE_US
+        sessions = await self._writer.db.rows(
+            "SELECT id, started_us, ended_us, (SELECT started_us FROM sessions WHERE id = ?) FROM sessions "
+            "WHERE id < ? AND ended_us > ?",
+            (self._session_id, self._session_id, limit_us),
+        )
+        for session, started_us, ended_us, present_us in sessions:
+            steps = self._run_new(
+                session=session,
+                from_us=max(started_us - _SLACK_US, limit_us),
+                until_us=ended_us + _FUTURE_US,
+                by_us=min(present_us, now_us) - _SLACK_US - ended_us,
+                start=int(started_us > limit_us),
+            )
+            async for took_s in steps:
+                yield took_s
+        yield await self._writer.run_timed(lambda db: fold_future_statistics(db, now_us))
+
+    async def _run_new(self, *, session: int, from_us: int, until_us: int, by_us: int, start: int) -> Steps:
+        first = first_id_at(from_us) if by_us < 0 else first_id_at(until_us)
+        cursors = {kind.runs_table: first for kind in KINDS}
+        task = _Task(session=session, from_us=from_us, until_us=until_us, by_us=by_us, start=start, cursors=cursors)
+        yield await self._writer.run_timed(lambda db: _save(db, task.values()))
+        async for took_s in self._run(task):
+            yield took_s
+
+    async def _run(self, task: _Task) -> Steps:
+        for kind in KINDS:
+            done = False
+            cursor = task.cursors[kind.runs_table]
+            while not done:
+
+                def work(db: sqlite3.Connection, kind: RunKind = kind) -> None:
+                    nonlocal done, cursor
+                    after = _move_runs(db, kind, task, cursor, limit=max(1, self._writer.size // 4))
+                    done, cursor = after is None, after or cursor
+
+                yield await self._writer.run_and_adapt(work)
+        yield await self._writer.run_timed(lambda db: _move_rest(db, task))
+
+
+def _save(db: sqlite3.Connection, values: Mapping[str, int]) -> None:
+    rows = ", ".join(f"('{name}', {value:d})" for name, value in values.items())
+    db.execute(f"INSERT INTO store_state VALUES {rows} ON CONFLICT DO UPDATE SET value = excluded.value")
+
+
+def _free_id(db: sqlite3.Connection, id_: int) -> int:
+    while db.execute(_ID_EXISTS, {"id": id_}).fetchone():
+        id_ += 1
+    return id_
+
+
+def _move_runs(db: sqlite3.Connection, kind: RunKind, task: _Task, cursor: int, *, limit: int) -> int | None:
+    """Move some runs. Return the cursor of the next step, or None if all runs have been moved."""
+    # A moved run must not be moved again. So runs that move ahead are moved newest first, and the others oldest first.
+    bounds, order = ("id < ? AND id >= ?", "DESC") if task.by_us > 0 else ("id >= ? AND id < ?", "ASC")
+    columns = f"id, {kind.registration_column}, status, duration_us, waited_us"
+    runs = db.execute(
+        f"SELECT {columns} FROM {kind.runs_table} WHERE {bounds} AND session_id = ? ORDER BY id {order} LIMIT ?",
+        (cursor, task.from_id if task.by_us > 0 else task.until_id, task.session, limit),
+    ).fetchall()
+    if not runs:
+        return None
+    statistics = MovedStatistics()
+    db.execute("BEGIN IMMEDIATE")
+    for id_, registration_id, status, duration_us, waited_us in runs:
+        new_id = _free_id(db, id_ + task.id_shift)
+        db.execute(f"UPDATE {kind.runs_table} SET id = ? WHERE id = ?", (new_id, id_))
+        for table in DETAILS:
+            parameters = {"new_id": new_id, "id": id_, "by": task.by_us}
+            db.execute(
+                f"UPDATE {table} SET run_id = :new_id {_TIMES_OF_DETAILS.get(table, '')} WHERE run_id = :id", parameters
+            )
+        statistics.add(registration_id, time_of(id_), time_of(new_id), status, duration_us, waited_us)
+    statistics.write(db)
+    after = runs[-1][0] + (task.by_us < 0)
+    _save(db, {f"{_PREFIX}{kind.runs_table}": after})
+    db.execute("COMMIT")
+    return after
+
+
+def _move_rest(db: sqlite3.Connection, task: _Task) -> None:
+    """Move everything but the runs, and end the redating, in one transaction."""
+    parameters = {
+        "session": task.session,
+        "from": task.from_us,
+        "until": task.until_us,
+        "by": task.by_us,
+        "start": task.start,
+        "from_id": task.from_id,
+        "until_id": task.until_id,
+        "shift": task.id_shift,
+    }
+    db.execute("BEGIN IMMEDIATE")
+    (runs,) = db.execute("SELECT runs FROM sessions WHERE id = :session", parameters).fetchone() or (0,)
+    events = db.execute(
+        "SELECT id FROM lifecycle_events WHERE session_id = :session AND id >= :from_id AND id < :until_id", parameters
+    ).fetchall()
+    for (id_,) in events:
+        db.execute(
+            "UPDATE lifecycle_events SET id = ?, at_us = at_us + ? WHERE id = ?",
+            (_free_id(db, id_ + task.id_shift), task.by_us, id_),
+        )
+    for statement in _REST:
+        names = {name: value for name, value in parameters.items() if f":{name}" in statement}
+        db.execute(statement, names)
+    db.execute("DELETE FROM store_state WHERE name LIKE ?", (f"{_PREFIX}%",))
+    at_us = task.until_us + task.by_us
+    by = timedelta(seconds=round(abs(task.by_us) / 1_000_000))
+    detail = f"The clock was wrong by {by}. Times of this session were moved {'ahead' if task.by_us > 0 else 'back'}."
+    if runs:
+        event = (_free_id(db, first_id_at(at_us)), task.session, at_us, EVENT, "clock", detail)
+        db.execute("INSERT INTO lifecycle_events VALUES (?, ?, ?, ?, ?, ?)", event)
+    db.execute("COMMIT")
+
+
+def _moved(column: str) -> str:
+    return f"{column} = CASE WHEN {column} BETWEEN :from AND :until THEN {column} + :by ELSE {column} END"
+
+
+_OLDEST_FAILURE, _NEWEST_FAILURE = (
+    f"(SELECT {function}(run_id) FROM failures WHERE error_group_id = error_groups.id)" for function in ("min", "max")
+)
+_REST: Final = (
+    f"""
+    UPDATE sessions
+    SET started_us = started_us + :start * :by, {_moved("heartbeat_us")}, {_moved("ended_us")},
+        first_id = CASE WHEN first_id >= :from_id AND first_id < :until_id THEN first_id + :shift ELSE first_id END,
+        last_id = CASE WHEN last_id >= :from_id AND last_id < :until_id
+                  THEN last_id + :shift + {_MAX_COLLISIONS} ELSE last_id END
+    WHERE id = :session
+    """,
+    f"UPDATE losses SET {_moved('first_us')}, {_moved('last_us')} WHERE session_id = :session",
+    f"UPDATE running_executions SET {_moved('started_us')}, {_moved('due_us')} WHERE session_id = :session",
+    *(
+        f"""
+        UPDATE {kind.registrations_table}
+        SET {_moved("first_registered_us")}, {_moved("last_registered_us")}, {_moved("retired_us")}
+        WHERE last_registered_us BETWEEN :from AND :until OR retired_us BETWEEN :from AND :until
+        """
+        for kind in KINDS
+    ),
+    f"""
+    UPDATE error_groups
+    SET {_moved("first_seen_us")}, first_run_id = CASE WHEN first_run_id >= :from_id AND first_run_id < :until_id
+            THEN coalesce({_OLDEST_FAILURE}, first_run_id + :shift) ELSE first_run_id END,
+        last_run_id = coalesce({_NEWEST_FAILURE}, last_run_id),
+        last_seen_us = coalesce(({_NEWEST_FAILURE} >> {COUNTER_BITS}) * 1000, last_seen_us + :by)
+    WHERE last_seen_us BETWEEN :from AND :until
+    """,
+)

@@ -1,0 +1,101 @@
+"""Rows that a wrong clock has dated are moved once, completely, and in small steps."""
+
+import pytest
+
+from hassette_store import DatabaseService
+from hassette_store.clock.check import ClockCheck
+from hassette_store.ids import COUNTER_BITS
+from hassette_store.retention.retention import Retention, RetentionSchedule
+from support.retention import fill, retention_of
+from support.rows import T0_US, Batch, Due, Effects, Job, Listener, LogLine, Run, ServiceCall, invocation, run_id
+from support.stores import Clock, Reader, RunScript
+
+HOUR_S = 3_600
+RUNS = 400
+
+
+async def fill_minutes(store: DatabaseService) -> None:
+    effects = Effects((LogLine(),), (ServiceCall(),), 1, 1)
+    runs = [invocation(n * 500, Listener(), "error" if n % 3 == 0 else "success", effects=effects) for n in range(RUNS)]
+    await fill(store, runs)
+    jobs = tuple(Run(run_id(n * 1_000_000, 7), Job(), Due(), T0_US, 1, 1, "success") for n in range(RUNS))
+    await store.write(Batch(store.last_sequence + 1, executions=jobs))
+
+
+async def steps(retention: Retention, count: int) -> None:
+    for _ in range(count):
+        await retention.step()
+
+
+def ids(read: Reader) -> list[int]:
+    return [row["id"] for row in read.rows("SELECT id FROM runs ORDER BY id")]
+
+
+@pytest.mark.parametrize("step_s", [10 * HOUR_S, 60, -60, -10 * HOUR_S, 20 * 8766 * HOUR_S])
+@pytest.mark.parametrize("interrupted_after", [1, 3, 10, 40, 10_000])
+async def test_interrupted_redating_moves_each_row_once(
+    store: DatabaseService, read: Reader, clock: Clock, step_s: int, interrupted_after: int
+) -> None:
+    await fill_minutes(store)
+    before = ids(read)
+    check = ClockCheck(clock.now_us, clock.monotonic)
+    clock.advance(RUNS)
+    check.read()
+    clock.step(step_s)
+    session_id = read.value("SELECT id FROM sessions")
+    schedule = RetentionSchedule(first_pass_s=1e9, max_rows=64)
+    async with retention_of(store, clock, check=check, session_id=session_id, schedule=schedule) as (retention, _):
+        await steps(retention, min(interrupted_after, 400))
+    # The process ended. The next one finishes the redating.
+    async with retention_of(store, clock, session_id=session_id, schedule=schedule) as (retention, _):
+        await steps(retention, 400)
+    assert read.rows("SELECT name FROM store_state WHERE name LIKE 'redating%'") == []
+    shift = step_s * 1000 << COUNTER_BITS
+    assert [id_ >> COUNTER_BITS for id_ in ids(read)] == [id_ + shift >> COUNTER_BITS for id_ in before]
+    for table in ("failures", "log_lines", "service_calls", "dropped_effects"):
+        assert read.value(f"SELECT count(*) FROM {table} WHERE run_id NOT IN (SELECT id FROM runs)") == 0
+    assert read.value("SELECT min(at_us) FROM log_lines") == read.value("SELECT max(at_us) FROM log_lines")
+    assert read.value("SELECT max(at_us) FROM log_lines") == T0_US + step_s * 1_000_000
+    counted = {
+        row["hour"]: row["n"]
+        for row in read.rows("SELECT hour, sum(success + error) AS n FROM statistics_hourly GROUP BY 1")
+    }
+    assert counted == {
+        row["hour"]: row["n"]
+        for row in read.rows("SELECT (id >> 21) / 3600000 AS hour, count(*) AS n FROM runs GROUP BY 1")
+    }
+    assert read.value("SELECT sum(count) FROM latency_daily") == 2 * RUNS
+    assert read.value("SELECT started_us FROM sessions") == T0_US + step_s * 1_000_000
+    assert read.value("SELECT count(*) FROM lifecycle_events WHERE kind = 'clock_corrected'") == 1
+    group = read.row("SELECT first_seen_us, last_seen_us, first_run_id, last_run_id FROM error_groups")
+    assert group["first_run_id"] == read.value("SELECT min(run_id) FROM failures")
+    assert group["first_seen_us"] == T0_US + step_s * 1_000_000
+    assert group["last_run_id"] == read.value("SELECT max(run_id) FROM failures")
+
+
+async def test_statistics_in_the_future_move_to_the_present_hour(
+    store: DatabaseService, read: Reader, clock: Clock, spoil: RunScript
+) -> None:
+    """Evicted runs and triggers that led to no run have statistics, but no rows that could be moved."""
+    hour = T0_US // 3_600_000_000
+    spoil(
+        f"INSERT INTO statistics_hourly (hour, registration_id, success) VALUES ({hour}, 1, 5), ({hour + 200000}, 1, 7)"
+    )
+    spoil(f"INSERT INTO skips_daily VALUES ({hour // 24 + 9000}, 1, 1, 3)")
+    async with retention_of(store, clock, session_id=1) as (retention, _):
+        async for _ in retention.whole_pass():
+            pass
+    assert read.rows("SELECT hour, success FROM statistics_hourly") == [{"hour": hour, "success": 12}]
+    assert read.rows("SELECT day, count FROM skips_daily") == [{"day": hour // 24, "count": 3}]
+
+
+async def test_late_step_of_a_confirmed_clock_moves_nothing(store: DatabaseService, read: Reader, clock: Clock) -> None:
+    await fill_minutes(store)
+    before = ids(read)
+    check = ClockCheck(clock.now_us, clock.monotonic)
+    clock.advance(2 * HOUR_S)
+    check.read()
+    clock.step(10 * HOUR_S)
+    async with retention_of(store, clock, check=check, session_id=1) as (retention, _):
+        await steps(retention, 5)
+    assert ids(read) == before
