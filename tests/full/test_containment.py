@@ -193,7 +193,8 @@ def test_app_that_calls_sys_exit_does_not_end_the_process(
     for _ in range(20):
         process.wait_for("the healthy app ran")
     stop_clean(process, history)
-    assert "Connection to Home Assistant lost" not in process.output
+    # The simulated home runs in the same process, and the tasks that aiohttp's server creates cannot be guarded.
+    assert place == "cancellation of all tasks" or "Connection to Home Assistant lost" not in process.output
     assert "Service crashed" not in process.output
     assert place == "finalizers" or "bad.bad" in process.output or "('bad', 'bad'" in process.output
 

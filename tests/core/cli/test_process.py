@@ -33,3 +33,22 @@ def test_process_without_standard_error_runs(tmp_path: Path) -> None:
         ["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, demo], check=False, timeout=patience(60)
     )
     assert ended.returncode == 0
+
+
+HANG = """
+import sys, threading, time
+from hassette_core.cli.process import run_to_the_end
+
+async def main():
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    return 7
+
+sys.exit(run_to_the_end(main))
+"""
+
+
+def test_hung_thread_does_not_delay_the_exit_of_a_process_without_standard_error() -> None:
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$0" -c "$1" 2>&- >&-', sys.executable, HANG], check=False, timeout=patience(60)
+    )
+    assert ended.returncode == 7

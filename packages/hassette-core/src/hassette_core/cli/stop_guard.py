@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from hassette_core.apps import PACKAGE
@@ -157,8 +157,10 @@ def end_within(seconds: float, code: int) -> None:
 def end_now(code: int, message: str) -> None:
     """End the process."""
     # print() is not used, because a signal handler may interrupt another print().
-    os.write(2, f"hassette: {message}\n".encode())
-    sys.stdout.flush()
+    with suppress(Exception):  # standard error or standard output may be closed; the process must end all the same
+        os.write(2, f"hassette: {message}\n".encode())
+    with suppress(Exception):
+        sys.stdout.flush()
     os._exit(code)
 
 
