@@ -25,6 +25,7 @@ from hassette_store.errors import (
     StoreUnavailableError,
 )
 from hassette_store.file.damage import is_damage, is_lost_schema
+from hassette_store.file.log_watch import LogWatch
 from hassette_store.file.ownership import Ownership
 from hassette_store.file.schema import SCHEMA, Schema
 from hassette_store.file.writer import Writer
@@ -333,7 +334,9 @@ class DatabaseService:
             self._session = (self._session[0], self._session[1] + by_us)
 
     async def _serve(self, retention: Retention) -> None:
+        watch = LogWatch(self._monotonic)
         while self._broken is None:
+            await watch.check(self._require())
             pause_s = self._last_heartbeat_s + self.settings.heartbeat_s - self._monotonic()
             if pause_s <= 0:
                 await self._heartbeat()

@@ -29,6 +29,9 @@ if sys.platform == "linux":
 _SHARED_FIRST: Final = 0x40000002
 _SHARED_BYTES: Final = 510
 _INDEX_BYTE: Final = 128
+# The locks of SQLite's readers on the index (WAL_READ_LOCK).
+_READERS_FIRST: Final = 123
+_READERS_BYTES: Final = 5
 # Bytes of the two copies of the header in the index (https://sqlite.org/walformat.html).
 _INDEX_HEADERS_BYTES: Final = 96
 # Closing a descriptor of a database file would drop the locks of this process's other connections, for example those of
@@ -83,6 +86,17 @@ class LockGuard:
         """
         if self.index is not None and sys.platform != "win32":
             os.pwrite(self.index, bytes(_INDEX_HEADERS_BYTES), 0)
+
+    def reader(self) -> int:
+        """Return the process id of a program that has a read transaction open; 0 if it is unknown or this process."""
+        if sys.platform != "linux" or self.index is None:
+            return 0
+        try:
+            answer = fcntl.fcntl(self.index, fcntl.F_GETLK, _request(fcntl.F_WRLCK, _READERS_FIRST, _READERS_BYTES))
+        except OSError:
+            return 0  # the file system cannot answer; the process id is only an additional fact
+        kind, _, _, _, pid = struct.unpack_from("hhqqi", answer)
+        return pid if kind != fcntl.F_UNLCK and pid > 0 else 0
 
     def unlock(self) -> None:
         """Release the locks, so that the last connection can delete the log when it closes."""

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 from hassette_sync.answers.overview import (
@@ -41,6 +42,8 @@ from hassette_sync.time_range import DAY_US, MINUTE_US, SECOND_US, Periods, Time
 # https://sqlite.org/wal.html: in earlier versions, two connections that write or checkpoint at the same time can damage
 # a file in WAL mode. Hassette has only one writer, but another program might also write.
 _SAFE_SQLITE = (3, 51, 3)
+# After a long log, SQLite keeps a file of 16.4 MB. A longer file is in use.
+_LONG_LOG_BYTES = 17_000_000
 _RECENT_RUNS = 15
 _MAX_FAILING = 8
 _MAX_LISTED = 6
@@ -67,6 +70,7 @@ async def status(transaction: ReadTransaction, path: Path, live: Live | None) ->
         schema_revision=str(revision[0]) if revision else "",
         sqlite_version=sqlite3.sqlite_version,
         notices=(
+            *_log_notices(path),
             *_notices(newest, recent_incidents, newest_us, expected[0] if expected else None, ShownTimes(home, at_us)),
             *_early_deletions(early, ShownTimes(home, at_us)),
         ),
@@ -91,6 +95,18 @@ def _size_of(path: Path) -> int:
         except OSError:  # SQLite creates and deletes the write-ahead log as needed
             continue
     return size
+
+
+def _log_notices(path: Path) -> Iterator[str]:
+    try:
+        size = path.resolve().with_name(f"{path.resolve().name}-wal").stat().st_size
+    except OSError:  # SQLite creates and deletes the write-ahead log as needed
+        return
+    if size > _LONG_LOG_BYTES:
+        yield (
+            f"The write-ahead log of the history has grown to {size / 1e6:.0f} MB. The likely cause is a program that "
+            "keeps a read transaction on the history open, such as a database browser. Close that program."
+        )
 
 
 def _notices(
