@@ -364,3 +364,17 @@ async def test_jobs_run_with_the_system_clock(home: Home) -> None:
 
         AppScheduler(planner, "app", "real").run_in(handler, 0.01)
         await home.until(ran.is_set)
+
+
+async def test_name_for_each_run_is_warned_about_once(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    def names_of_warnings() -> list[list[str]]:
+        return [record.__dict__["names"] for record in caplog.records if "new name for each run" in record.getMessage()]
+
+    for _ in range(3):  # an app that is reloaded registers the same names again
+        for number in range(30):
+            home.scheduler.run_every(nothing, 60, name=f"light_{number}")
+        home.scheduler.cancel_all()
+    assert names_of_warnings() == []
+    for number in range(200):
+        home.scheduler.run_in(nothing, 5, name=f"off_{number:03}").cancel()
+    assert names_of_warnings() == [["light_0", "light_1", "light_10"]]

@@ -1,6 +1,7 @@
 """`Roster`: the listeners or the jobs that apps have registered, by app, instance and name."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
@@ -27,6 +28,38 @@ class Entry(Protocol):
 
 EntryT = TypeVar("EntryT", bound=Entry)
 
+MANY_NAMES = 50
+"""An app may register a handler for each of its lights, under as many names. Few homes need more names than this."""
+
+
+class EndedNames:
+    """Names of ended listeners and jobs by handler, to warn once about a handler that gets a new name for each run.
+
+    Args:
+        many: Number of different names of one handler at which the warning is logged.
+    """
+
+    def __init__(self, many: int = MANY_NAMES) -> None:
+        self._many = many
+        self._names: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
+
+    def add(self, registration: Registration) -> None:
+        """Add the name of a listener or job that has ended."""
+        names = self._names[registration.app, registration.instance, registration.handler]
+        if len(names) >= self._many:
+            return
+        names.add(registration.name)
+        if len(names) == self._many:
+            logger.warning(
+                "Handler gets a new name for each run; give it one name, because each name is a row in the history",
+                extra={
+                    "app": registration.app,
+                    "instance": registration.instance,
+                    "handler": registration.handler,
+                    "names": sorted(names)[:3],
+                },
+            )
+
 
 class Roster(Generic[EntryT]):
     """The listeners or the jobs that apps have registered, by app, instance and name.
@@ -45,6 +78,7 @@ class Roster(Generic[EntryT]):
         self._loop = LoopAffinity()
         self._entries: dict[tuple[str, ...], EntryT] = {}
         self._runner = CommandRunner(executor)
+        self._names = EndedNames()
 
     def bind(self) -> None:
         """Bind to the running event loop. From now on, entries can only be added on this loop."""
@@ -106,6 +140,7 @@ class Roster(Generic[EntryT]):
     def remove(self, entry: EntryT) -> None:
         """Remove an entry, so that its name is free again. Runs in progress continue."""
         del self._entries[entry.registration.key]
+        self._names.add(entry.registration)
 
     def entries(self) -> list[EntryT]:
         """Return all entries, in the order of their registration."""
