@@ -131,6 +131,23 @@ async def act(self):
 """,
         "'61 * * * *'",
     ),
+    "condition_that_is_not_awaited": (
+        f"""{REGISTER}
+async def on_motion(self):
+    if not self.is_dark():  # here
+        return
+async def is_dark(self):
+    return True
+""",
+        "self.is_dark(…) is always true, because it is not awaited",
+    ),
+    "sleep_that_is_not_awaited": (
+        f"""{REGISTER}
+async def on_motion(self):
+    asyncio.sleep(5)  # here
+""",
+        "asyncio.sleep(…) has no effect, because it is not awaited",
+    ),
     "start_that_raises": (
         "async def on_initialize(self):\n    raise ValueError('no such lamp')  # here",
         "ValueError: no such lamp",
@@ -220,6 +237,41 @@ async def on_initialize(self):
     self.bus.on_event(self.on_motion, "x")
 async def on_motion(self):
     return self.anything
+""",
+    "private_names": """
+__limit = 3
+async def on_initialize(self):
+    self.__start = self.__helper()
+    self.bus.on_event(self.__on_motion, "x")
+def __helper(self):
+    return self.__limit
+async def __on_motion(self):
+    return self.__start
+""",
+    "other_objects_named_self": """
+async def on_initialize(self):
+    self.bus.on_event(self.on_motion, "x")
+async def on_motion(self):
+    class Lamp:
+        def area(self):
+            return self.width
+    def area(self):
+        return self.width
+    return Lamp, area, lambda self: self.width
+""",
+    "attributes_of_the_class": """
+async def on_initialize(self):
+    type(self).first = 1
+    self.__class__.second = 2
+    Hall.third = 3
+    self.start()
+    self.api.fifth = 5
+    self.bus.on_event(self.on_motion, "x")
+@classmethod
+def start(cls):
+    cls.fourth = 4
+async def on_motion(self):
+    return self.first, self.second, self.third, self.fourth
 """,
     "method_named_initialize_that_is_called": """
 async def on_initialize(self):

@@ -4,7 +4,8 @@ import ast
 import difflib
 import inspect
 import logging
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -151,7 +152,8 @@ class _Reader:
 
     def read(self) -> AppSource:
         nodes = [node for _, node in self._classes]
-        assigned = {name for node in nodes for name in _assigned_attributes(node)}
+        classes = {node.name for node in nodes}
+        assigned = {name for node in nodes for name in _assigned_attributes(node, classes)}
         used = {name for node in nodes for name in _used_attributes(node)}
         for name in assigned & self._components.keys():
             del self._components[name]  # the app has replaced it by an object of its choice
@@ -162,8 +164,9 @@ class _Reader:
         for file, node in self._classes:
             for function, self_name in _methods(node):
                 self._check_hook(file, function, used)
-                for item in ast.walk(function):
-                    self._check_node(file, item, self_name, None if unknown_allowed else known)
+                private = _private_names(node)
+                for item in _walk_self(function, self_name):
+                    self._check_node(file, item, self_name, None if unknown_allowed else known | private)
         return AppSource(
             self._classes[0][0] if self._classes else "",
             tuple(self._findings),
@@ -194,14 +197,18 @@ class _Reader:
                 self._reads_states = self._reads_states or name == "states"
                 if known is not None and name not in known:
                     self._add(f"self.{name} does not exist{self._replacement(name, known)}", file, node.lineno)
-            case ast.Attribute(value=ast.Attribute(value=ast.Name(id=owner), attr=part), attr=name) if (
+            case ast.Attribute(value=ast.Attribute(value=ast.Name(id=owner), attr=part), attr=name, ctx=ast.Load()) if (
                 owner == self_name
             ):
                 self._check_member(file, node.lineno, part, name)
-            case ast.Expr(value=ast.Call(func=function)) if (text := self._coroutine(function, self_name)) is not None:
-                self._add(
-                    f"{text}(…) has no effect, because it is not awaited: write await {text}(…)", file, node.lineno
-                )
+            case (
+                ast.Expr(value=ast.Call(func=function))
+                | ast.If(test=ast.Call(func=function))
+                | ast.While(test=ast.Call(func=function))
+                | ast.UnaryOp(op=ast.Not(), operand=ast.Call(func=function))
+            ) if (text := self._coroutine(function, self_name)) is not None:
+                problem = "has no effect" if isinstance(node, ast.Expr) else "is always true"
+                self._add(f"{text}(…) {problem}, because it is not awaited: write await {text}(…)", file, node.lineno)
             case ast.Call(func=ast.Attribute(value=ast.Attribute(value=ast.Name(id=owner), attr=part), attr=name)) if (
                 owner == self_name and part in self._components
             ):
@@ -233,7 +240,7 @@ class _Reader:
         return hint(name, (each for each in known if not each.startswith("__")), "self.{}")
 
     def _coroutine(self, function: ast.expr, self_name: str) -> str | None:
-        """Return the text of the called method if it is a coroutine function, else None."""
+        """Return the text of the called function if it is a coroutine function, else None."""
         match function:
             case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner == self_name:
                 found = inspect.getattr_static(self._app_class, name, None)
@@ -243,6 +250,8 @@ class _Reader:
             ):
                 found = getattr(self._components[part], name, None)
                 return f"self.{part}.{name}" if inspect.iscoroutinefunction(found) else None
+            case ast.Attribute(value=ast.Name(id="asyncio"), attr="sleep" | "wait" | "wait_for" as name):
+                return f"asyncio.{name}"
             case _:
                 return None
 
@@ -293,9 +302,31 @@ def _methods(node: ast.ClassDef) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFu
                 yield item, parameters[0].arg
 
 
-def _assigned_attributes(node: ast.ClassDef) -> Iterator[str]:
+def _walk_self(function: ast.AST, self_name: str) -> Iterator[ast.AST]:
+    """Yield all nodes of a method, without the inner functions and classes in which ``self`` is another object."""
+    waiting = deque(ast.iter_child_nodes(function))
+    while waiting:
+        node = waiting.popleft()
+        match node:
+            case ast.FunctionDef(args=arguments) | ast.AsyncFunctionDef(args=arguments) | ast.Lambda(args=arguments):
+                names = (each.arg for each in ast.walk(arguments) if isinstance(each, ast.arg))
+                if self_name in names:
+                    continue
+            case _:
+                pass
+        yield node
+        waiting.extend(ast.iter_child_nodes(node))
+
+
+def _assigned_attributes(node: ast.ClassDef, classes: Set[str]) -> Iterator[str]:
+    """Yield the attributes that a class assigns to its objects or to a class.
+
+    Args:
+        node: The class.
+        classes: The names of the class and its base classes.
+    """
     for function, self_name in _methods(node):
-        for item in ast.walk(function):
+        for item in _walk_self(function, self_name):
             match item:
                 case ast.Attribute(value=ast.Name(id=owner), attr=name, ctx=ast.Store()) if owner == self_name:
                     yield name
@@ -303,9 +334,29 @@ def _assigned_attributes(node: ast.ClassDef) -> Iterator[str]:
                     yield name  # the code expects that the attribute may not exist
                 case _:
                     pass
+    for item in ast.walk(node):
+        match item:
+            case ast.Attribute(value=ast.Name(id=owner), attr=name, ctx=ast.Store()) if owner in classes | {"cls"}:
+                yield name
+            case ast.Attribute(
+                value=ast.Call(func=ast.Name(id="type")) | ast.Attribute(attr="__class__"), attr=name, ctx=ast.Store()
+            ):
+                yield name
+            case _:
+                pass
     for item in node.body:
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
             yield item.target.id
+
+
+def _private_names(node: ast.ClassDef) -> set[str]:
+    """Return the names with two leading underscores that the body of a class defines.
+
+    Python stores ``__limit`` of the class ``Hall`` as ``_Hall__limit``, so the class has no attribute ``__limit``.
+    """
+    defined = {item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)}
+    defined |= {item.name for item in node.body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)}
+    return {name for name in defined if name.startswith("__")}
 
 
 def _used_attributes(node: ast.ClassDef) -> Iterator[str]:
