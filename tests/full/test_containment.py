@@ -263,6 +263,10 @@ SHUTDOWNS = {
         "while True:\n            try: time.sleep(600)\n            except Exception: pass",
         "AppBlockedError",
     ),
+    "it blocks in one call that keeps the interpreter lock": (
+        "__import__('re').match('(a+)+$', 'a' * 60 + 'b')",
+        "AppBlockedError",
+    ),
     "it ignores its cancellation": (
         "while True:\n            try: await asyncio.sleep(600)\n            except asyncio.CancelledError: pass",
         "App ignores its cancellation and is still running",
@@ -329,3 +333,14 @@ def test_process_ends_within_the_stop_budget_whatever_still_runs(
     assert process.end(STOP_BUDGET_S + OVERRUN_S + EXIT_LIMIT_S) == 0, process.output
     (session,) = history.sessions()
     assert session["outcome"] == "clean"
+
+
+def test_process_ends_even_if_one_call_never_releases_the_interpreter(
+    start: Start, config_file: Path, history: HistoryFile, tmp_path: Path
+) -> None:
+    bad = "class Bad(App[AppConfig]):\n    async def on_shutdown(self):\n        sum(range(10**13))\n"
+    process = start_demo(start, write_apps(tmp_path, bad), history, "--seconds", "600")
+    process.wait_for("the healthy app ran")
+    process.signal(signal.SIGTERM)
+    assert process.end(STOP_BUDGET_S + OVERRUN_S + EXIT_LIMIT_S) == 1
+    assert "on_shutdown" in process.output

@@ -1,6 +1,7 @@
 """`StopGuard`: stop the framework on a signal, and make sure that the process ends within the stop budget."""
 
 import asyncio
+import faulthandler
 import os
 import signal
 import sys
@@ -16,13 +17,15 @@ from hassette_core.framework import Hassette
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPT = signal.SIGALRM
-"""The signal by which the guard's thread interrupts the main thread. It also ends a ``time.sleep``."""
+"""The signal of the timer that interrupts the main thread. It also ends a ``time.sleep``."""
 OVERRUN_S = 1.0
 """Seconds after the stop budget after which the process is ended, whatever still runs."""
 BLOCKED_S = 0.25
 """After its share of the stop budget, code of an app that blocks the event loop for this time is interrupted."""
 POLL_S = 0.05
-"""How often the guard's thread checks during the stop whether the event loop is blocked, in seconds."""
+"""How often the guard checks during the stop whether the event loop is blocked, in seconds."""
+LOCK_S = 1.0
+"""Seconds after which the process is ended if even the guard's thread could not end it."""
 
 
 class AppBlockedError(BaseException):
@@ -38,11 +41,12 @@ class AppBlockedError(BaseException):
 class StopGuard:
     """Stops the framework on a signal, and ends the process if the stop takes too long.
 
-    The guard works in a separate thread, because code of an app may block the event loop: with ``time.sleep`` in an
-    ``async def``, or with an endless loop. This would delay the stop of all other services, and the last records
-    would be lost. Once the apps have used up their share of the stop budget, the guard interrupts code of an app that
-    blocks the event loop: an `AppBlockedError` is raised there. If the services still run `OVERRUN_S` after the whole
-    budget, the guard ends the process.
+    Code of an app may block the event loop: with ``time.sleep`` in an ``async def``, or with an endless loop. This
+    would delay the stop of all other services, and the last records would be lost. Once the apps have used up their
+    share of the stop budget, the guard interrupts code of an app that blocks the event loop: an `AppBlockedError` is
+    raised there. A timer of the operating system does this, because a thread could not do it while one slow call, such
+    as a regular expression, keeps the interpreter lock. If the services still run `OVERRUN_S` after the whole budget,
+    a thread of the guard ends the process.
 
     Args:
         budget_s: Stop budget in seconds, until `watch` is called.
@@ -91,6 +95,9 @@ class StopGuard:
             self._loop = None  # from now on, no app runs
             if self._watching is not None:
                 self._watching.cancel()
+            # Without its handler, the signal of the timer would end the process.
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            faulthandler.cancel_dump_traceback_later()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -109,15 +116,16 @@ class StopGuard:
     def _begin(self) -> None:
         if self._began is None:
             self._began = time.monotonic()
-            threading.Thread(target=self._guard, name="stop guard", daemon=True).start()
+            signal.setitimer(signal.ITIMER_REAL, max(self._grace_s, POLL_S), POLL_S)
+            limit_s = self._budget_s + OVERRUN_S
+            _end_without_lock_within(limit_s + LOCK_S)
+            threading.Thread(target=self._guard, args=(limit_s,), name="stop guard", daemon=True).start()
 
-    def _guard(self) -> None:
+    def _guard(self, limit_s: float) -> None:
         assert self._began is not None
-        while (passed_s := time.monotonic() - self._began) < self._budget_s + OVERRUN_S:
+        while time.monotonic() - self._began < limit_s:
             if self._loop is None:
                 return  # the services have stopped; `run_to_the_end` limits the rest
-            if self._is_blocked() and passed_s > self._grace_s:
-                signal.pthread_kill(threading.main_thread().ident or 0, INTERRUPT)
             time.sleep(POLL_S)
         end_now(self._code, f"ended without waiting for {_obstacles()}")
 
@@ -151,6 +159,7 @@ def end_within(seconds: float, code: int) -> None:
         time.sleep(seconds)
         end_now(code, f"ended without waiting for {_obstacles()}")
 
+    _end_without_lock_within(seconds + LOCK_S)
     threading.Thread(target=end, name="end of the process", daemon=True).start()
 
 
@@ -162,6 +171,14 @@ def end_now(code: int, message: str) -> None:
     with suppress(Exception):
         sys.stdout.flush()
     os._exit(code)
+
+
+def _end_without_lock_within(seconds: float) -> None:
+    """End the process after this many seconds with exit code 1, even if a call never releases the interpreter lock.
+
+    No Python code can run then, in no thread. `faulthandler` ends the process in C, and writes where each thread is.
+    """
+    faulthandler.dump_traceback_later(seconds, exit=True, file=2)
 
 
 def _runs_app(frame: FrameType | None) -> bool:
