@@ -125,7 +125,16 @@ async def test_schema_with_invalid_text_is_damage_and_loses_no_row(
     assert check(path) == []
 
 
-@pytest.mark.parametrize("statement", ["DELETE FROM alembic_version", "UPDATE alembic_version SET version_num = x'00'"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM alembic_version",
+        "DROP TABLE alembic_version",
+        "UPDATE alembic_version SET version_num = x'00'",
+        "UPDATE alembic_version SET version_num = 'x001'",
+        "UPDATE alembic_version SET version_num = '0000'",
+    ],
+)
 async def test_history_without_its_revision_is_damaged(
     make_store: MakeStore, path: Path, read: Reader, statement: str, spoil: RunScript
 ) -> None:

@@ -1,5 +1,6 @@
 """Schema revision of a file, read with one SELECT and without Alembic."""
 
+import re
 import sqlite3
 from dataclasses import dataclass
 from importlib.resources import files
@@ -30,6 +31,7 @@ class Schema:
 SCHEMA: Final = Schema(LATEST_REVISION, files("hassette_store") / "migrations")
 """The schema of this package."""
 
+_REVISION: Final = re.compile(r"\d{4}")
 _FIX: Final = "Move it away, or set another data_dir."
 
 
@@ -53,17 +55,26 @@ def revision_of(connection: sqlite3.Connection, path: Path, *, latest: str = LAT
             raise
         if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
             return None
-        raise UnusableFileError(path, "it is an SQLite database, but not a history of Hassette", _FIX) from None
-    if row is None or not isinstance(row[0], str):
-        if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-            raise UnusableFileError(
-                path, "it is an SQLite database without a schema revision, so it is not a history of Hassette", _FIX
-            )
+        _require_ours(connection, path, "it is an SQLite database, but not a history of Hassette")
+        raise _lost_revision() from None
+    if row is None or not isinstance(row[0], str) or not _REVISION.fullmatch(row[0]):
+        _require_ours(
+            connection, path, "it is an SQLite database without a schema revision, so it is not a history of Hassette"
+        )
         # `create` writes the revision in one transaction with the tables, so a history without a revision is damaged.
-        error = sqlite3.DatabaseError("the revision of its schema is lost")
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise error
+        raise _lost_revision()
     revision = row[0]
     if revision > latest:
         raise NewerDatabaseError(path, revision, latest)
     return revision
+
+
+def _require_ours(connection: sqlite3.Connection, path: Path, reason: str) -> None:
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise UnusableFileError(path, reason, _FIX)
+
+
+def _lost_revision() -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError("the revision of its schema is lost")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error

@@ -72,11 +72,13 @@ class LogFrames:
         newest: Position of the newest version of each page.
         damaged: Position of the newest damaged version of each page. Some of its rows may be readable.
         count: Size of the database in pages.
+        has_valid_header: Whether SQLite accepts the header of the log. If not, SQLite ignores the log.
     """
 
     newest: dict[int, int]
     damaged: dict[int, int]
     count: int
+    has_valid_header: bool
 
 
 def frames_of(log: BinaryIO) -> LogFrames:
@@ -92,7 +94,8 @@ def frames_of(log: BinaryIO) -> LogFrames:
     magic, _, _, _, *_, first, second = struct.unpack(">8I", header)
     order = ">" if magic == _LOG_MAGIC | 1 else "<"
     salts = _salts_of(log, header)
-    before = {(first, second), _checksum(struct.unpack(f"{order}6I", header[:24]), (0, 0))}
+    sum_of_header = _checksum(struct.unpack(f"{order}6I", header[:24]), (0, 0))
+    before = {(first, second), sum_of_header}
     newest: dict[int, int] = {}
     damaged: dict[int, int] = {}
     uncommitted: list[tuple[dict[int, int], int, int]] = []
@@ -120,6 +123,7 @@ def frames_of(log: BinaryIO) -> LogFrames:
         {number: at for number, at in newest.items() if number <= count},
         {number: at for number, at in damaged.items() if 0 < number <= count},
         count,
+        has_valid_header=magic | 1 == _LOG_MAGIC | 1 and sum_of_header == (first, second) and salts == header[16:24],
     )
 
 

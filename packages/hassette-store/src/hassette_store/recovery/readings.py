@@ -81,10 +81,16 @@ def readings_of(
     both = PageSource(file, (log, frames.newest), frames.count)
     both_claims = claims_of(both, formats, roots)
     in_log = frozenset(frames.newest)
-    keys = set(_session_keys(alone, claims, claims, formats))
-    keys_in_log = set(_session_keys(both, both_claims, in_log, formats))
-    # Each batch of a session changes the page with its row, so the log of a file names a session of the file.
-    related = not keys or not keys_in_log or bool(keys & keys_in_log)
+    sessions = dict(_session_keys(alone, claims, claims, formats))
+    sessions_in_log = dict(_session_keys(both, both_claims, in_log, formats))
+    # Each batch changes the page with the newest sessions. A log of this file, or of a later state of it, has the same
+    # sessions. If the file was used again after an older copy had replaced it, a number means something else in each.
+    common = sessions.keys() & sessions_in_log.keys()
+    related = (
+        not sessions
+        or not sessions_in_log
+        or (bool(common) and all(sessions[number] == sessions_in_log[number] for number in common))
+    )
     log_over_file = FileReading(
         both,
         _merged(both_claims, claims),
@@ -181,13 +187,14 @@ def rows_on(pages: PageSource, number: int, table: TableFormat) -> PageRows:
 
 def _session_keys(
     pages: PageSource, claims: Mapping[int, list[Claim]], numbers: Iterable[int], formats: Mapping[str, TableFormat]
-) -> Iterator[Row]:
+) -> Iterator[tuple[object, Row]]:
+    """Yield the id and the natural key of each session on some pages."""
     table = formats["sessions"]
     columns = [column.name for column in table.columns]
     positions = [columns.index(column) for column in NATURAL_KEYS["sessions"]]
     for number in numbers:
         if any(claim.table == "sessions" for claim in claims.get(number, ())):
-            yield from (tuple(row[at] for at in positions) for row in rows_on(pages, number, table).rows)
+            yield from ((row[0], tuple(row[at] for at in positions)) for row in rows_on(pages, number, table).rows)
 
 
 def _merged(claims: Mapping[int, list[Claim]], others: Mapping[int, list[Claim]]) -> dict[int, list[Claim]]:

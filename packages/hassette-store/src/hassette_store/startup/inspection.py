@@ -23,6 +23,7 @@ from hassette_store.startup.log_check import find_log_damage
 
 logger = logging.getLogger(__name__)
 
+_LARGEST_WITHOUT_TABLES: Final = 16_384
 _POSSIBLE_HEADER_ERRORS: Final = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY)
 """Error codes that SQLite returns for a corrupt header, but also for other reasons."""
 
@@ -58,6 +59,10 @@ def find_damage(
                 or connection.execute(sessions.COUNT_OPEN_SESSIONS).fetchone()[0]
             )
             damage = (_quick_check(connection, check_limit_s) if needs_check else None) or known_damage
+            if damage is None and was_ours:
+                damage = _schema_damage(path, revision, schema)
+            if damage is None and was_ours and not has_log and _has_ignored_pages(path, connection):
+                damage = "it is longer than its header states"
             if damage is None and has_log:
                 damage = find_log_damage(path, connection, check_limit_s)
             if damage is None and was_ours:
@@ -118,6 +123,27 @@ def _quick_check(connection: sqlite3.Connection, limit_s: float) -> str | None:
             "Database check did not finish within check_limit_s; the file is used unchecked", extra={"limit_s": limit_s}
         )
         return None
+
+
+def _has_ignored_pages(path: Path, connection: sqlite3.Connection) -> bool:
+    """Return whether SQLite ignores pages at the end of the file, because the header does not count them.
+
+    A crash during a checkpoint leaves such a file, but the log then contains the same pages.
+    """
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+    return size_of(path) > pages * page_bytes
+
+
+def _schema_damage(path: Path, revision: str | None, schema: Schema) -> str | None:
+    if revision is None:
+        # A crash during the creation leaves a file with one page and without tables.
+        return "its schema is empty" if size_of(path) > _LARGEST_WITHOUT_TABLES else None
+    if revision != schema.revision and not any(
+        script.name.startswith(f"{revision}_") for script in (schema.scripts / "versions").iterdir()
+    ):
+        return "the revision of its schema is lost"
+    return None
 
 
 def _require_writable(path: Path) -> None:

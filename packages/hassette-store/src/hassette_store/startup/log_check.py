@@ -12,13 +12,26 @@ from pathlib import Path
 from typing import Final
 
 from hassette_store.file.side_files import with_suffix
+from hassette_store.ids import first_id_at
 from hassette_store.kinds import KINDS
-from hassette_store.recovery.cells import rows_in
+from hassette_store.recovery.cells import Column, TableFormat, rows_in
 from hassette_store.recovery.formats import table_formats
 from hassette_store.recovery.pages import LogFrames, PageSource, count_pages, frames_of
+from hassette_store.recovery.union import NATURAL_KEYS
 
 # Runs below these ids may be missing, because the retention deleted them.
 _DELETED_BELOW: Final = "SELECT max(value) FROM store_state WHERE name IN ('successes_below', 'all_runs_below')"
+
+# Each entry of an index by registration or by error group is the number of that row, and the id of the run.
+_INDEX_OF_RUNS: Final = TableFormat(
+    "index",
+    (Column("number", "INTEGER", not_null=True), Column("run_id", "INTEGER", not_null=True)),
+    fewest=2,
+    key_length=2,
+    has_row_ids=False,
+)
+# Ids of runs are higher than all other numbers in an index, times included.
+_LOWEST_RUN_ID: Final = first_id_at(365 * 86_400_000_000)
 
 
 def find_log_damage(path: Path, with_log: sqlite3.Connection, limit_s: float) -> str | None:
@@ -27,7 +40,7 @@ def find_log_damage(path: Path, with_log: sqlite3.Connection, limit_s: float) ->
     Args:
         path: The database file.
         with_log: A connection to the file with its log.
-        limit_s: Time limit in seconds. What has not been checked by then counts as undamaged.
+        limit_s: Time limit in seconds. Pages that are not checked by then count as undamaged.
 
     Raises:
         sqlite3.Error: The file cannot be read.
@@ -40,11 +53,18 @@ def find_log_damage(path: Path, with_log: sqlite3.Connection, limit_s: float) ->
         return None
     with log, path.open("rb", buffering=0) as file:
         frames = frames_of(log)
-        if frames.damaged:
+        if frames.damaged or (frames.newest and not frames.has_valid_header):
             # SQLite ignores a damaged part of a log and everything after it, and reports no error.
             return "a part of its write-ahead log is damaged"
-        if frames.newest and _hides_runs(PageSource(file, None, count_pages(file)), frames, with_log, ends):
+        alone = PageSource(file, None, count_pages(file))
+        both = PageSource(file, (log, frames.newest), frames.count)
+        if frames.newest and (_hides_runs(alone, frames, with_log, ends) or _lacks_runs(both, frames, with_log, ends)):
             return "its write-ahead log belongs to another file"
+    # An older copy of the file may lack entries in an index. These tables are small, so they are checked completely.
+    for table in NATURAL_KEYS:
+        for (finding,) in with_log.execute(f"PRAGMA integrity_check({table})"):
+            if finding != "ok":
+                return str(finding)
     return None
 
 
@@ -68,6 +88,24 @@ def _hides_runs(alone: PageSource, frames: LogFrames, with_log: sqlite3.Connecti
             ).fetchone()
             if missing:
                 return True
+    return False
+
+
+def _lacks_runs(both: PageSource, frames: LogFrames, with_log: sqlite3.Connection, ends: float) -> bool:
+    """Return whether an index in the log refers to a run that does not exist.
+
+    The run was in the file to which the log belongs. An older copy of that file has replaced it.
+    """
+    tables = [*(kind.runs_table for kind in KINDS), "lifecycle_events"]
+    unknown = " AND ".join(f"value NOT IN (SELECT id FROM {table})" for table in tables)
+    for number in frames.newest:
+        if time.monotonic() > ends:
+            break
+        ids = [row[1] for row in rows_in(both.read(number), _INDEX_OF_RUNS, both.read).rows]
+        if with_log.execute(
+            f"SELECT 1 FROM json_each(?) WHERE value > {_LOWEST_RUN_ID} AND {unknown} LIMIT 1", (json.dumps(ids),)
+        ).fetchone():
+            return True
     return False
 
 
