@@ -74,6 +74,16 @@ IDENTIFIERS: dict[str, Callable[[random.Random], object]] = {
     "duration with unit": lambda r: f"{r.random() * 1000:.1f}{r.choice((' ms', ' s', 'µs', ' minutes'))}",
     "size with unit": lambda r: f"{r.random() * 1000:.1f} {r.choice(('B', 'kB', 'KiB', 'MB', 'GiB'))}",
     "length of time": lambda r: timedelta(seconds=r.choice((1, 90_000, 10**7)) * r.random()),
+    "length of time in hours": lambda r: r.choice(("{}h{}m", "{}m{}s", "{}s", "{}ms", "{}d{}h{}m{}s")).format(
+        *(r.randrange(60) for _ in range(4))
+    ),
+    "ISO length of time": lambda r: r.choice(("PT{}S", "PT{}H{}M", "P{}DT{}H", "P{}W")).format(
+        r.randrange(60), r.randrange(60)
+    ),
+    "number that may be infinite": lambda r: r.choice((r.random(), float("inf"), float("-inf"), float("nan"))),
+    "version": lambda r: (
+        f"2026.{r.randrange(1, 13)}.{r.randrange(9)}{r.choice(('', 'b3', '.dev12', 'rc1', '-beta.2'))}"
+    ),
     "colour": lambda r: f"#{_hex(r, 6)}",
     "date": lambda r: _moment(r).date(),
     "time of day": lambda r: _moment(r).time(),
@@ -85,6 +95,11 @@ IDENTIFIERS: dict[str, Callable[[random.Random], object]] = {
     "seconds since 1970": lambda r: _moment(r).timestamp(),
     "ULID": lambda r: "01" + "".join(r.choices(ULID, k=24)),
     "ULID in lower case": lambda r: "01" + "".join(r.choices(ULID, k=24)).lower(),
+    "serial number in base 16": lambda r: f"SN{r.randrange(10)}{_hex(r, 7).upper()}",
+    "serial number with a dash": lambda r: f"SN-{_hex(r, 7).upper()}{r.randrange(10)}",
+    "serial number of any letters": lambda r: f"Q{r.randrange(10)}{''.join(r.choices(ULID, k=8))}",
+    "short serial number": lambda r: r.choice("KXZ") + f"{r.randrange(100):02}Q{r.randrange(100):02}",
+    "serial number in mixed case": lambda r: f"{r.randrange(9)}{r.choice('xYz')}{r.randrange(9)}{_hex(r, 7)}",
     "token in base 64": lambda r: base64.b64encode(r.randbytes(32)).decode(),
     "URL-safe token in base 64": lambda r: base64.urlsafe_b64encode(r.randbytes(30)).decode(),
     "web token": lambda r: ".".join(base64.urlsafe_b64encode(r.randbytes(30)).decode() for _ in range(3)),
@@ -126,6 +141,7 @@ def test_500_occurrences_of_one_error_form_one_group(kind: str, template: str) -
         "motion_light_controller_restart is not allowed-in-this-mode",
         "May and March are months, and the Sun is not Monday",
         "std::bad_alloc",
+        "no info on PIR, INFO, nanny, infinite and minus-inf",
         "no answer: retry",
     ],
 )

@@ -34,7 +34,10 @@ _UNIT: Final = (
     "[numµμ]?s|secs?|seconds?|mins?|minutes?|hrs?|hours?|[hd]|days?|weeks?"
     "|[kKMGT]i?B|[kKMGT]?[Bb]ytes?|B|[kMG]?Wh?|mW|[mk]?[VA]|[kMG]?Hz|[mck]?m|k?g|st|nd|rd|th"
 )
-_REST_OF_NUMBER: Final = rf"\d*+(?:[.,'’_\u00a0\u202f٫٬．，]\d++)*+(?:[eE][-+]?\d++)?+(?:\s?(?:{_UNIT})\b)?+"
+_PRERELEASE: Final = r"(?:[-.]?(?:alpha|beta|a|b|rc|dev|post)\.?\d++\b)*+"
+_REST_OF_NUMBER: Final = (
+    rf"\d*+(?:[.,'’_\u00a0\u202f٫٬．，]\d++)*+(?:[eE][-+]?\d++)?+(?:{_PRERELEASE})(?:\s?(?:{_UNIT})\b)?+"
+)
 
 _QUOTED_OR_PATH: Final = re.compile(
     rf"""
@@ -59,7 +62,7 @@ _IDENTIFIER: Final = re.compile(
       # Random texts in base 32 or 64.
     | [0-9A-Za-z_+/-](?<!{_BASE64}.)(?={_BASE64}{{19}})(?<=(?!{_WORD}++(?!{_BASE64})).){_BASE64}++
       # Dates and times.
-    | \d(?<!\d.)\d{{3}}[-/.]\d\d?[-/.]\d\d?(?:[T\ ]\d\d?(?::\d\d){{1,2}}{_AFTER_TIME})?+
+    | \d(?<!\d.)\d{{3}}[-/.]\d\d?[-/.]\d\d?(?:[T\ ]\d\d?(?::\d\d){{1,2}}{_AFTER_TIME})?+{_PRERELEASE}
     | \d(?<!\d.)\d?(?::\d\d){{1,2}}+(?!:?\w){_AFTER_TIME}
     | [JFMASOND](?<!\w.){_MONTH}\.?[\s,-]++\d{{1,4}}\b
     | [MTWFS](?<!\w.)(?:on|ue|ed|hu|ri|at|un)[a-z]*+,?\s+(?=\d|(?:Jan|Feb|Ma[ry]|Apr|Ju[nl]|Aug|Sep|Oct|Nov|Dec))
@@ -77,6 +80,14 @@ _IDENTIFIER: Final = re.compile(
     | [0-9]{_FIRST}[0-9]*+(?:\.[0-9]++)?+[eE][-+]?[0-9]++{_LAST}
     | [0-9]{_FIRST}[0-9]*+[A-Fa-f]{_HEX}*+{_LAST}
     | [A-Fa-f]{_FIRST}(?:[A-Fa-f]*+[0-9]{_HEX}*+|[A-Fa-f]{{7,}}+){_LAST}
+      # Serial numbers of letters and digits. A name with one number at its end, such as SHA256 or ISO8601, is none.
+    | [0-9A-Z]{_FIRST}(?<=(?=[A-Z]*+[0-9][0-9A-Z])(?=[0-9]*+[A-Z]).)[0-9A-Z]{{7,}}+{_LAST}
+    | [0-9A-Za-z]{_FIRST}(?=[0-9A-Za-z]{{5}})(?<=(?=[A-Za-z]*+[0-9]++[A-Za-z]++[0-9]).)[0-9A-Za-z]++{_LAST}
+      # Lengths of time such as 1h30m and PT5M.
+    | [0-9]{_FIRST}[0-9]*+[wdhms](?:[0-9]++(?:ms|[wdhms]))++{_LAST}
+    | P(?<!\w.)(?=T?[0-9])(?:[0-9]++[YMWD])*+(?:T(?:[0-9]++(?:[.,][0-9]++)?+[HMS])++)?+{_LAST}
+      # What Python prints for numbers that are not finite.
+    | [-+in](?<![\w.-].)(?:(?<=[-+])(?:inf|nan)|(?<=i)nf|(?<=n)an)\b
       # Numbers with a sign, separators, exponent and unit.
     | [-+−±－](?<!\w.)(?:0[xX][0-9A-Fa-f_]++|\.?\d{_REST_OF_NUMBER})
     | \d{_REST_OF_NUMBER}
