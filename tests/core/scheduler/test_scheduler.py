@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from hassette_core.clock import ManualClock
+from hassette_core.errors import RegistrationError
 from hassette_core.roster import CommandRunner, RunLane
 from hassette_core.scheduler import AppScheduler, Place, SchedulerService, UpcomingJob
 from hassette_core.scheduler.agenda import Agenda
@@ -378,3 +379,32 @@ async def test_name_for_each_run_is_warned_about_once(home: Home, caplog: pytest
     for number in range(200):
         home.scheduler.run_in(nothing, 5, name=f"off_{number:03}").cancel()
     assert names_of_warnings() == [["light_0", "light_1", "light_10"]]
+
+
+async def test_waiting_jobs_with_arguments_share_one_registration(home: Home) -> None:
+    off: list[str] = []
+
+    async def turn_off(light: str, *, slowly: bool = False) -> None:
+        assert not slowly
+        off.append(light)
+
+    jobs = [home.scheduler.run_in(turn_off, 300 + n, kwargs={"light": f"light_{n}"}) for n in range(100)]
+    assert len({job.registration.key for job in jobs}) == 1
+    jobs[7].cancel()
+    with pytest.raises(RegistrationError, match="already has a job named 'turn_off'"):
+        home.scheduler.run_every(turn_off, 60, kwargs={"light": "x"})
+    await home.pass_time(400)
+    assert off == [f"light_{n}" for n in range(100) if n != 7]
+    # All of them have ended, so the name is free.
+    home.scheduler.run_every(turn_off, 60, kwargs={"light": "x"})
+
+
+@pytest.mark.parametrize("kwargs", [["light"], {1: 2}, "light"])
+async def test_wrong_arguments_of_a_job_are_refused(home: Home, kwargs: Any) -> None:
+    with pytest.raises(RegistrationError, match="kwargs must be a mapping of parameter names to values, got"):
+        home.scheduler.run_in(nothing, 1, kwargs=kwargs)
+
+
+async def test_argument_that_the_handler_does_not_have_is_refused(home: Home) -> None:
+    with pytest.raises(RegistrationError):
+        home.scheduler.run_in(nothing, 1, kwargs={"light": "x"})

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import socket
@@ -297,10 +296,7 @@ class DatabaseService:
             stored = self._stored_runs
             incidents = await save_lost_runs(db, error, stored, incidents, path=self.path, session_id=session_id)
         await save_incidents(db, incidents, path=self.path, session_id=session_id, now_us=now_us)
-        await db.rows(
-            "UPDATE sessions SET facts = json_patch(facts, ?) WHERE id = ?",
-            (json.dumps(sessions.store_facts()), session_id),
-        )
+        await db.rows(sessions.ADD_FACTS, (sessions.store_facts(), session_id))
         self._last_heartbeat_s = self._monotonic()
 
     async def _resume_session(self, db: Writer, now_us: int) -> bool:

@@ -1,5 +1,6 @@
 """SQL that opens, resumes and closes sessions, closes sessions that a crash left open, and retires registrations."""
 
+import json
 import sqlite3
 from typing import Final
 
@@ -123,9 +124,13 @@ def closing(session_id: int, now_us: int, *, process_ends: bool) -> str:
     return f"BEGIN IMMEDIATE;{heartbeat}{running}{_CLOSE}WHERE id = {session_id:d};COMMIT;"
 
 
-def store_facts() -> dict[str, str]:
-    """Return the facts that the store itself adds to a session."""
+ADD_FACTS: Final = "UPDATE sessions SET facts = json_patch(facts, ?) WHERE id = ?"
+"""Add facts to a session; the first parameter is a JSON object."""
+
+
+def store_facts() -> str:
+    """Return the facts that the store itself adds to a session, as a JSON object."""
     facts = {"hassette_store": __version__, "sqlite": sqlite3.sqlite_version}
     if sqlite3.sqlite_version_info < SQLITE_WITHOUT_WAL_RESET_BUG:
         facts["sqlite_note"] = "older than 3.51.3: no other program may write to the database"
-    return facts
+    return json.dumps(facts)

@@ -1,7 +1,8 @@
 """`Roster`: the listeners or the jobs that apps have registered, by app, instance and name."""
 
+import itertools
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
@@ -77,6 +78,10 @@ class Roster(Generic[EntryT]):
         self._executor = executor
         self._loop = LoopAffinity()
         self._entries: dict[tuple[str, ...], EntryT] = {}
+        # Number of entries that share a key. Each of them has another number at the end of its key in `_entries`.
+        self._shared: Counter[tuple[str, ...]] = Counter()
+        self._numbers = itertools.count(1)
+        self._keys: dict[int, tuple[str, ...]] = {}  # keys in `_entries`, by identity of the entry
         self._runner = CommandRunner(executor)
         self._names = EndedNames()
 
@@ -114,32 +119,47 @@ class Roster(Generic[EntryT]):
                 extra={"kind": self._kind, "cancelled": cancelled, "grace_s": grace_s},
             )
 
-    def prepare(self, registration: Registration, mode: Mode) -> RunLane:
+    def prepare(self, registration: Registration, mode: Mode, *, shared: bool = False) -> RunLane:
         """Check that a registration can be added, and return the lane for its runs.
+
+        Args:
+            registration: The registration.
+            mode: The rule for overlapping runs.
+            shared: Whether other entries that are also shared may have the same name.
 
         Raises:
             RegistrationError: The name is taken, or the caller runs in a thread. The message explains how to fix it.
         """
         self._loop.check(f"the {self._kind} {registration.name!r}")
-        self._check_free(registration)
+        if not (shared and registration.key in self._shared):
+            self._check_free(registration)
         return RunLane(registration, mode, self._runner)
 
-    def add(self, entry: EntryT, on_error: ErrorHook | None) -> None:
+    def add(self, entry: EntryT, on_error: ErrorHook | None, *, shared: bool = False) -> None:
         """Add an entry, and report its registration to the executor.
 
         Args:
             entry: A listener or job whose registration has been passed to `prepare`.
             on_error: Called when a run of the entry fails. None uses the error hook of the app.
+            shared: As in `prepare`.
         """
         registration = entry.registration
         self._executor.register(registration)
         if on_error is not None:
             self._executor.hooks.set(on_error, registration=registration)
-        self._entries[registration.key] = entry
+        key = registration.key
+        if shared:
+            self._shared[key] += 1
+            key = (*key, str(next(self._numbers)))
+        self._keys[id(entry)] = key
+        self._entries[key] = entry
 
     def remove(self, entry: EntryT) -> None:
         """Remove an entry, so that its name is free again. Runs in progress continue."""
-        del self._entries[entry.registration.key]
+        key = self._keys.pop(id(entry))
+        del self._entries[key]
+        if key != entry.registration.key:
+            self._shared -= Counter({entry.registration.key: 1})  # removes the key with the last entry
         self._names.add(entry.registration)
 
     def entries(self) -> list[EntryT]:
@@ -164,7 +184,7 @@ class Roster(Generic[EntryT]):
         self._loop.call(call_all)
 
     def _check_free(self, registration: Registration) -> None:
-        if registration.key not in self._entries:
+        if registration.key not in self._entries and registration.key not in self._shared:
             return
         app, instance, name, *topics = registration.key
         number = 2

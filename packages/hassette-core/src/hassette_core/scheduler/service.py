@@ -107,12 +107,15 @@ class SchedulerService(AsyncWithService):
         """
         settings = settings_of(options, schedule)
         fields = registration_fields(app, instance, handler, options, settings, self._redact)
-        InjectionPlan(handler, "nothing")  # raises for a parameter without a default
+        kwargs = options.get("kwargs")
+        call = partial(handler, **kwargs) if kwargs else handler
+        InjectionPlan(call, "nothing")  # raises for a parameter without a default
         registration = JobRegistration(schedule=schedule.describe(), **fields)
-        lane = self.roster.prepare(registration, options.get("mode", DEFAULT_MODE))
-        job = PlannedJob(registration, lane, handler, schedule, jitter_s_of(options), self.clock)
+        shared = kwargs is not None and not schedule.recurring
+        lane = self.roster.prepare(registration, options.get("mode", DEFAULT_MODE), shared=shared)
+        job = PlannedJob(registration, lane, call, schedule, jitter_s_of(options), self.clock)
         self._timetable.plan_first(job)
-        self.roster.add(job, options.get("on_error"))
+        self.roster.add(job, options.get("on_error"), shared=shared)
         self._timetable.add(job)
         return job
 
