@@ -344,3 +344,33 @@ def test_process_ends_even_if_one_call_never_releases_the_interpreter(
     process.signal(signal.SIGTERM)
     assert process.end(STOP_BUDGET_S + OVERRUN_S + EXIT_LIMIT_S) == 1
     assert "on_shutdown" in process.output
+
+
+HANDLERS = {
+    "a handler that raises": "class Broken(logging.Handler):\n    def emit(self, record): raise ValueError('broken')\n",
+    "a handler that exits": "class Broken(logging.Handler):\n    def emit(self, record): sys.exit(3)\n",
+    "a filter that raises": (
+        "class Broken(logging.StreamHandler):\n    def filter(self, record): raise ValueError('broken')\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HANDLERS)
+def test_broken_logging_handler_of_an_app_does_not_prevent_the_stop(
+    start: Start, config_file: Path, history: HistoryFile, tmp_path: Path, kind: str
+) -> None:
+    bad = (
+        f"import logging\n{HANDLERS[kind]}"
+        "class Bad(App[AppConfig]):\n    async def on_initialize(self):\n"
+        "        self.scheduler.run_in(self.run, 0.5)\n"
+        "    async def run(self): logging.getLogger().addHandler(Broken())\n"
+        "    async def on_shutdown(self): self.logger.info('the app was shut down')\n"
+    )
+    process = start_demo(start, write_apps(tmp_path, bad), history, "--seconds", "600")
+    process.wait_for("Logging error")
+    process.signal(signal.SIGTERM)
+    assert process.end() == 0, process.output
+    assert "the app was shut down" in process.output
+    assert process.output.count("Logging error") == 1
+    (session,) = history.sessions()
+    assert session["outcome"] == "clean"

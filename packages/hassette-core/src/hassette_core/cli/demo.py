@@ -13,6 +13,7 @@ from hassette_core.cli.exit_codes import ExitCode
 from hassette_core.cli.options import FiniteRange
 from hassette_core.cli.process import run_to_the_end
 from hassette_core.cli.stop_guard import StopGuard
+from hassette_core.containment import contained_log_handlers
 from hassette_core.framework import Hassette
 from hassette_core.logs import configure_logging
 from hassette_core.redaction import Redaction, log_stray_exceptions, redact_output
@@ -100,6 +101,7 @@ def demo(
         return ExitCode.OK
 
     try:
-        return run_to_the_end(main)
+        with contained_log_handlers():
+            return run_to_the_end(main)
     finally:
         click.echo(summarise(demonstration.result(), time.monotonic() - began))

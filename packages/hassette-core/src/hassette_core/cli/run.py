@@ -9,6 +9,7 @@ from hassette_core.cli.options import config_option
 from hassette_core.cli.process import run_to_the_end
 from hassette_core.cli.stop_guard import StopGuard
 from hassette_core.config import load_config
+from hassette_core.containment import contained_log_handlers
 from hassette_core.framework import Hassette
 from hassette_core.installed import plugin_tables
 from hassette_core.logs import configure_logging
@@ -36,4 +37,5 @@ def run(file: Path) -> int:
             await guard.watch(hassette).run()
         return ExitCode.OK
 
-    return run_to_the_end(main)
+    with contained_log_handlers():
+        return run_to_the_end(main)

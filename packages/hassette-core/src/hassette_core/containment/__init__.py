@@ -3,12 +3,14 @@
 An app may call ``sys.exit()``, raise any other `BaseException`, or cancel tasks. `actor` knows whose code runs.
 `ContainedTasks` is the task factory of the event loop while the framework runs: it ends only the task in which an app
 calls ``sys.exit()``, and refuses an app's request to cancel a task of the framework or a run of another app.
-`run_contained` runs an event loop that an app cannot end.
+`run_contained` runs an event loop that an app cannot end. `contained_log_handlers` keeps broken logging handlers of apps
+from failing other code.
 """
 
 from hassette_core.containment.actor import ACTOR, FRAMEWORK, Actor, acting_for, current_app, subject_of
 from hassette_core.containment.containment_log import CONTAINMENT_LOGGER, ContainmentLog
 from hassette_core.containment.event_loop import run_contained
+from hassette_core.containment.log_handlers import contained_log_handlers
 from hassette_core.containment.task_factory import ContainedTasks, GuardedTask, containing_tasks
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "ContainmentLog",
     "GuardedTask",
     "acting_for",
+    "contained_log_handlers",
     "containing_tasks",
     "current_app",
     "run_contained",

@@ -1,0 +1,39 @@
+"""`contained_log_handlers`: keep a broken logging handler of an app from failing the code that logs."""
+
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+
+from hassette_core.errors import describe_error, where_raised
+
+MAX_REPORTS = 100
+"""At most this many different failures are reported, so that they cannot fill memory or the output."""
+
+
+@contextmanager
+def contained_log_handlers() -> Generator[None]:
+    """Contain the failures of all logging handlers during the ``with`` block.
+
+    An app may add a handler or a filter that raises an exception. `logging` raises it in the code that logs, and this
+    may be a service of the framework, even the one that starts the stop. Each different failure is reported once, with
+    `logging.Handler.handleError`, which writes a traceback to standard error.
+    """
+    handle = logging.Handler.handle
+    reported: set[str] = set()
+
+    def handle_contained(handler: logging.Handler, record: logging.LogRecord) -> bool:
+        try:
+            return bool(handle(handler, record))
+        except (Exception, SystemExit) as error:  # noqa: BLE001  code of an app may raise anything
+            problem = f"{type(handler).__qualname__} {describe_error(error)}{where_raised(error)}"
+            if problem not in reported and len(reported) < MAX_REPORTS:
+                reported.add(problem)
+                with suppress(Exception, SystemExit):  # the app may have overridden handleError too
+                    handler.handleError(record)
+            return False
+
+    logging.Handler.handle = handle_contained
+    try:
+        yield
+    finally:
+        logging.Handler.handle = handle
