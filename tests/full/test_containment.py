@@ -374,3 +374,19 @@ def test_broken_logging_handler_of_an_app_does_not_prevent_the_stop(
     assert process.output.count("Logging error") == 1
     (session,) = history.sessions()
     assert session["outcome"] == "clean"
+
+
+@pytest.mark.parametrize("call", ["while True: pass", "__import__('re').match('(a+)+$', 'a' * 60 + 'b')"])
+def test_demo_ends_after_its_time_even_if_a_handler_blocks_the_event_loop(
+    start: Start, config_file: Path, history: HistoryFile, tmp_path: Path, call: str
+) -> None:
+    bad = (
+        "class Bad(App[AppConfig]):\n    async def on_initialize(self):\n"
+        "        self.scheduler.run_in(self.run, 0.5)\n"
+        f"    async def run(self):\n        {call}\n"
+    )
+    process = start_demo(start, write_apps(tmp_path, bad), history, "--seconds", "2")
+    assert process.end(2 + STOP_BUDGET_S + OVERRUN_S + EXIT_LIMIT_S) == 0, process.output
+    assert "bad.bad.run failed" in process.output
+    (session,) = history.sessions()
+    assert session["outcome"] == "clean"

@@ -94,6 +94,8 @@ def demo(
     def announce(page_url: str | None) -> None:
         click.echo(f"Page: {page_url}" if page_url else "There is no page, because hassette-sync is not running.")
         click.echo("Press Ctrl-C to stop." if seconds is None else f"The demo stops after {seconds:g} s.")
+        if seconds is not None:
+            guard.expect_stop_within(seconds)
 
     async def main() -> int:
         with guard.on_signals(demonstration.request_stop):

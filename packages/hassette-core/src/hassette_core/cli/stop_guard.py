@@ -1,6 +1,7 @@
 """`StopGuard`: stop the framework on a signal, and make sure that the process ends within the stop budget."""
 
 import asyncio
+import contextvars
 import faulthandler
 import os
 import signal
@@ -24,6 +25,8 @@ BLOCKED_S = 0.25
 """After its share of the stop budget, code of an app that blocks the event loop for this time is interrupted."""
 POLL_S = 0.05
 """How often the guard checks during the stop whether the event loop is blocked, in seconds."""
+LONGEST_S = 1e8
+"""The guard does not watch a stop that is further away than this many seconds (three years)."""
 LOCK_S = 1.0
 """Seconds after which the process is ended if even the guard's thread could not end it."""
 
@@ -75,6 +78,8 @@ class StopGuard:
         """
         loop = self._loop = asyncio.get_running_loop()
         received: list[int] = []
+        # Without it, the lines that the stop logs could belong to the run of the handler that the signal interrupts.
+        context = contextvars.copy_context()
 
         # loop.add_signal_handler is not used, because it would call `receive` on the event loop. While a handler of an
         # app blocks the event loop, a second signal would have no effect.
@@ -83,7 +88,7 @@ class StopGuard:
             name = signal.Signals(number).name
             if len(received) > 1:
                 end_now(128 + number, f"ended immediately after a second {name}")
-            loop.call_soon_threadsafe(request_stop, name)
+            loop.call_soon_threadsafe(request_stop, name, context=context)
             self._code = 128 + number
             self._begin()
 
@@ -112,6 +117,15 @@ class StopGuard:
 
         self._watching = GuardedTask(begin(), loop=asyncio.get_running_loop(), name="stop guard")
         return hassette
+
+    def expect_stop_within(self, seconds: float) -> None:
+        """Guard the stop after this time even if a blocked event loop cannot begin it.
+
+        Call this on the event loop, inside the ``with`` block of `on_signals`.
+        """
+        if seconds < LONGEST_S:
+            signal.setitimer(signal.ITIMER_REAL, seconds + BLOCKED_S, POLL_S)
+            _end_without_lock_within(seconds + BLOCKED_S + self._budget_s + OVERRUN_S + LOCK_S)
 
     def _begin(self) -> None:
         if self._began is None:
@@ -146,6 +160,9 @@ class StopGuard:
 
     def _interrupt(self, _number: int, frame: FrameType | None) -> None:
         """Raise an exception in the code of an app. The main thread calls this between two steps of that code."""
+        if self._began is None:
+            self._begin()  # the event loop has not begun the stop that `expect_stop_within` announced
+            return
         # Check again: the blocked code may have ended meanwhile. Code of the framework is never interrupted.
         if self._is_blocked() and current_app() is not None and _runs_app(frame):
             self._pinged = None  # interrupt the same code again only after another wait

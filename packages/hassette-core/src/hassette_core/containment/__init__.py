@@ -3,8 +3,8 @@
 An app may call ``sys.exit()``, raise any other `BaseException`, or cancel tasks. `actor` knows whose code runs.
 `ContainedTasks` is the task factory of the event loop while the framework runs: it ends only the task in which an app
 calls ``sys.exit()``, and refuses an app's request to cancel a task of the framework or a run of another app.
-`run_contained` runs an event loop that an app cannot end. `contained_log_handlers` keeps broken logging handlers of apps
-from failing other code.
+`run_contained` runs an event loop that an app cannot end. `contained_log_handlers` keeps broken logging handlers of
+apps from failing other code.
 """
 
 from hassette_core.containment.actor import ACTOR, FRAMEWORK, Actor, acting_for, current_app, subject_of

@@ -12,7 +12,8 @@ FRAMEWORK: Actor = ()
 ACTOR: ContextVar[Actor | None] = ContextVar("hassette_actor", default=None)
 """The app or the framework, whose code runs. None for code of unknown origin, for example in a thread of an app.
 
-Tasks, timers and threads that the app creates inherit the value, because they copy the context of their creator.
+Tasks, timers and calls of `asyncio.to_thread` that the app creates inherit the value, because they copy the context of
+their creator. A `threading.Thread` does not.
 """
 
 
