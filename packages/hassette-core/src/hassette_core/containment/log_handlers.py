@@ -21,15 +21,15 @@ def contained_log_handlers() -> Generator[None]:
     handle = logging.Handler.handle
     reported: set[str] = set()
 
-    def handle_contained(handler: logging.Handler, record: logging.LogRecord) -> bool:
+    def handle_contained(self: logging.Handler, record: logging.LogRecord) -> bool:
         try:
-            return bool(handle(handler, record))
+            return bool(handle(self, record))
         except (Exception, SystemExit) as error:  # noqa: BLE001  code of an app may raise anything
-            problem = f"{type(handler).__qualname__} {describe_error(error)}{where_raised(error)}"
+            problem = f"{type(self).__qualname__} {describe_error(error)}{where_raised(error)}"
             if problem not in reported and len(reported) < MAX_REPORTS:
                 reported.add(problem)
                 with suppress(Exception, SystemExit):  # the app may have overridden handleError too
-                    handler.handleError(record)
+                    self.handleError(record)
             return False
 
     logging.Handler.handle = handle_contained
