@@ -234,3 +234,37 @@ async def test_new_elevation_moves_a_sun_job(home: Home) -> None:
     assert before is not None
     assert job.next_run is not None
     assert 340 < (job.next_run - before).total_seconds() < 360
+
+
+@pytest.mark.parametrize("change", [{"elevation": 1_500}, {"longitude": 12.4}])
+@pytest.mark.parametrize("offset", [0, 12 * 3600, -12 * 3600])
+async def test_sun_job_that_has_run_does_not_run_again_when_a_new_location_moves_the_sunset_to_later(
+    home: Home, change: dict[str, float], offset: int
+) -> None:
+    home.scheduler_service.set_place(latitude=52.5, longitude=13.4)
+    job = home.scheduler.run_at_sunset(nothing, offset)
+    first = job.next_run
+    assert first is not None
+    await home.pass_time((first - home.clock.now()).total_seconds() + 60, step=60)
+    await home.records(1)
+    home.scheduler_service.set_place(**change)
+    home.scheduler_service.set_place(elevation=change.get("elevation", 0) + 1)
+    assert job.next_run is not None
+    assert job.next_run - first > timedelta(hours=23)
+    await home.pass_time(23 * 3600, step=300)
+    await home.records(1)
+
+
+async def test_sun_job_runs_at_once_when_a_new_location_moves_the_sunset_into_the_past(home: Home) -> None:
+    home.scheduler_service.set_place(latitude=52.5, longitude=13.4)
+    job = home.scheduler.run_at_sunset(nothing)
+    first = job.next_run
+    assert first is not None
+    await home.pass_time((first - home.clock.now()).total_seconds() - 60, step=60)
+    home.scheduler_service.set_place(longitude=14.4)
+    await home.pass_time(1)
+    await home.records(1)
+    await home.pass_time(3600, step=60)
+    await home.records(1)
+    assert job.next_run is not None
+    assert timedelta(hours=23) < job.next_run - first < timedelta(hours=25)

@@ -4,11 +4,11 @@ import random
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from hassette_core.clock import TimerClock
+from hassette_core.clock import STEP, TimerClock
 from hassette_core.handlers import Handler
 from hassette_core.roster import RunLane
 from hassette_core.scheduler.place import Place
-from hassette_core.scheduler.schedules import Calendar, Interval, Schedule
+from hassette_core.scheduler.schedules import Calendar, Interval, Schedule, Sun
 from hassette_executor import DueTrigger, ExecuteJob, JobRegistration
 
 MAX_COUNTED = 1_000
@@ -21,6 +21,7 @@ REPEAT_GUARD = timedelta(hours=3)
 EARLY = timedelta(milliseconds=1)
 """A calendar job may start this much before its time."""
 
+_DAY = timedelta(days=1)
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -169,7 +170,25 @@ class PlannedJob:
         if found is not None and self._is_unwanted_repetition(self.schedule, found, place):
             assert self._last_base is not None
             found = self.schedule.next_after(self._last_base, place)
+        if isinstance(self.schedule, Sun) and found is not None:
+            found = self._once_a_day(self.schedule, found, now, place)
         self._plan_calendar(found)
+
+    def _once_a_day(self, schedule: Sun, found: datetime, now: datetime, place: Place) -> datetime | None:
+        """Return the run of a sun job that keeps it at one run per local day after the home's location has changed.
+
+        A new location or elevation moves a sunset by minutes. It may move past now in either direction: the job of
+        today has run and would run again, or it was still to run and would be left out.
+        """
+        day = schedule.day_of(found, place)
+        if self._last_base is not None and found > self._last_base and schedule.day_of(self._last_base, place) == day:
+            return schedule.next_after(found, place)
+        if self.plan is not None and self.plan.base is not None:
+            planned_day = schedule.day_of(self.plan.base, place)
+            earlier = schedule.next_after(now - _DAY, place)
+            if planned_day != day and earlier is not None and schedule.day_of(earlier, place) == planned_day:
+                return earlier  # it is late and starts now
+        return found
 
     def _is_unwanted_repetition(self, schedule: Calendar, found: datetime, place: Place) -> bool:
         """Return whether a run was started already, and the clock shows its time again only because it was set back."""
@@ -180,7 +199,8 @@ class PlannedJob:
         # A job that repeats within the step must not pause until the old time comes again. A job with longer pauses
         # would run twice within one of them.
         following = schedule.next_after(found, place)
-        return following is None or following - found > self._back
+        # A step is measured with two clocks, so that a step of one hour may appear to be a little shorter.
+        return following is None or following - found > self._back + STEP
 
     def redate(self) -> None:
         """Express the next run of an interval by the wall clock again, because the wall clock was set."""

@@ -6,7 +6,7 @@ place changes, the timetable evaluates all calendar rules again.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice, pairwise, takewhile
 from typing import ClassVar, Literal, Protocol
 
@@ -254,6 +254,10 @@ class Sun:
     def shortest_gap_s(self) -> float | None:
         """Return one day. The actual gap differs by a few minutes."""
         return _DAY.total_seconds()
+
+    def day_of(self, run: datetime, place: Place) -> date:
+        """Return the local day of the event of a run."""
+        return (run - self.offset).astimezone(place.zone).date()
 
     def next_after(self, moment: datetime, place: Place) -> datetime | None:
         """Return the first run after a moment; None if the location is unknown, or the sun does not rise or set."""
