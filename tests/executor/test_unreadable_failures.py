@@ -71,6 +71,11 @@ class NamelessWordsError(Exception):
         raise NamelessError
 
 
+class GuardedError(Exception):
+    def __getattribute__(self, name):
+        raise SystemExit(name)
+
+
 async def recorded(error: BaseException) -> Record:
     """Return the record of a run that raises this error. The error never reaches pytest, which could not read it."""
     record = None
@@ -92,6 +97,7 @@ UNREADABLE = {
         f"{__name__}.ClosedGroupError",
         "RuntimeError",
     ),
+    "GuardedError": (GuardedError, f"{__name__}.GuardedError", "SystemExit"),
     "NamelessError": (NamelessError, "NamelessError", "ValueError"),
     "NamelessCauseError": (NamelessCauseError, f"{__name__}.NamelessCauseError", "NamelessError"),
 }
@@ -139,6 +145,22 @@ async def test_failure_whose_message_raises_system_exit_is_recorded_without_it(k
     assert failure.message == f"<the message could not be read: {why}>"
     assert failure.cause is not None
     assert failure.cause.message == "the bulb is broken"
+
+
+def test_note_that_cannot_be_read_leaves_the_message_and_the_other_notes_readable():
+    class OddNote:
+        def __str__(self):
+            raise SystemExit("no")
+
+    error = ValueError("no lamp")
+    error.__notes__ = ["in the hall", OddNote(), 5]  # type: ignore[list-item]
+    assert take_failure("exception", error).message == "no lamp\nin the hall\n<the note could not be read>\n5"
+
+
+def test_exception_that_is_its_own_cause_is_shown_once():
+    error = ValueError("no lamp")
+    error.__cause__ = error
+    assert take_failure("exception", error).cause is None
 
 
 def test_unreadable_cause_or_group_member_leaves_the_rest_readable():

@@ -84,6 +84,23 @@ def test_wrong_format_string_is_left_to_the_handler() -> None:
     assert record.args == ("no number",)
 
 
+class Unreadable:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_logger_does_not_raise_the_error_of_an_unreadable_argument() -> None:
+    argument = Unreadable()
+    with redacted_logging(Redaction({TOKEN})):
+        record = logging.getLogRecordFactory()("x", logging.ERROR, "f", 1, "%s", (argument,), None)
+    assert record.args == (argument,)
+
+
+def test_line_with_an_unreadable_fact_keeps_its_message_and_the_other_facts(out: Out) -> None:
+    out.logger.info("lamp is off", extra={"lamp": Unreadable(), "room": "hall"})
+    assert "lamp is off  lamp=<unreadable: RuntimeError>  room=hall" in out.ours.getvalue()
+
+
 def test_terminal_gets_colour_and_a_file_does_not() -> None:
     record = logging.makeLogRecord({"levelno": logging.ERROR, "levelname": "ERROR", "name": "x", "msg": "no"})
     assert "\x1b[31m" in FactsFormatter(Redaction(()), colour=True).format(record)

@@ -62,5 +62,8 @@ def configure_logging(level: str, redact: Redaction) -> None:
 
 
 def _short(value: object) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    try:
+        text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    except Exception as error:  # noqa: BLE001  The value belongs to an app. Without it, the line is still useful.
+        return f"<unreadable: {type(error).__name__}>"
     return repr(text) if not text or any(character.isspace() for character in text) else text

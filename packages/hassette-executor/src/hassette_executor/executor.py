@@ -307,7 +307,7 @@ class CommandExecutor:
         # another exception, that exception is recorded as the cause.
         taken = take_failure(outcome.kind, raised, redact=self._scope.redact) if raised is not None else None
         frames = taken.frames if taken else ()
-        cause = taken if taken and not isinstance(raised, asyncio.CancelledError) else None
+        cause = taken if taken and not issubclass(type(raised), asyncio.CancelledError) else None
         failure = Failure(outcome.kind, "TimeoutError", text, frames, cause, redact=self._scope.redact)
         return outcome.status, failure, outcome.reraise
 

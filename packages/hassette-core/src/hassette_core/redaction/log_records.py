@@ -25,8 +25,8 @@ def redacted_logging(redact: Redaction) -> Generator[None]:
         record = make_record(*args, **kwargs)
         try:
             text = record.getMessage()
-        except (TypeError, ValueError, KeyError):
-            return record  # a wrong format string: the handler reports it
+        except Exception:  # noqa: BLE001  A wrong format string, or an argument whose __str__ raises: the handler
+            return record  # reports it. The call of the logger never raises such an error.
         if (clean := redact(text)) != text:
             record.msg, record.args = clean, None
         if record.exc_info and record.exc_info[1] is not None:

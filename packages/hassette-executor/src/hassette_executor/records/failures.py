@@ -100,6 +100,8 @@ def take_failure(
         cause, explicit = error.__cause__, True
         if cause is None and not error.__suppress_context__:
             cause, explicit = error.__context__, False
+        if cause is error:
+            cause = None  # raise error from error
         deeper = with_frames and depth < MAX_CHAIN
         inner = take_failure(kind, cause, depth=depth + 1, redact=redact) if deeper and cause is not None else None
         group = _group(kind, error, depth + _GROUP_DEPTH, redact) if deeper else ()
@@ -179,8 +181,15 @@ def _within(limit: int, text: str, notes: Iterable[object]) -> Iterator[str]:
     for note in islice(notes, MAX_NOTES):
         if length > limit:
             return
-        yield (line := str(note))
+        yield (line := _text_of_note(note))
         length += len(line)
+
+
+def _text_of_note(note: object) -> str:
+    try:
+        return str(note)
+    except BaseException:  # noqa: BLE001  A note may be code of an app. The message and the other notes are readable.
+        return "<the note could not be read>"
 
 
 class FrameCache:

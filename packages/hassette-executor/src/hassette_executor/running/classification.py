@@ -53,10 +53,10 @@ def replaces_cancellation(raised: BaseException) -> bool:
     if task is None or not task.cancelling():
         return False
     for _ in range(_LONGEST_CONTEXT):
-        if found is None or isinstance(found, asyncio.CancelledError):
+        if found is None or issubclass(type(found), asyncio.CancelledError):
             break
         found = _read_context(found)
-    return isinstance(found, asyncio.CancelledError)
+    return issubclass(type(found), asyncio.CancelledError)
 
 
 def classify(raised: BaseException | None, *, expired: bool, cancelled: bool) -> Outcome:
@@ -67,18 +67,20 @@ def classify(raised: BaseException | None, *, expired: bool, cancelled: bool) ->
         expired: Whether the deadline had passed and the executor cancelled the run.
         cancelled: Whether the task was also cancelled from outside.
     """
-    if raised is not None and not isinstance(raised, _ORDINARY):
+    # `isinstance` may read the attribute `__class__` of the exception, which may be code of an app that raises.
+    cls = type(raised)
+    if raised is not None and not issubclass(cls, _ORDINARY):
         return INTERPRETER_EXIT
-    if expired and not (cancelled and isinstance(raised, asyncio.CancelledError)):
+    if expired and not (cancelled and issubclass(cls, asyncio.CancelledError)):
         # The run exceeded its deadline, whatever its clean-up after the cancellation has returned or raised.
         return TIMED_OUT
     if raised is None:
         return SUCCEEDED
-    if isinstance(raised, asyncio.CancelledError):
+    if issubclass(cls, asyncio.CancelledError):
         return CANCELLED
     # DependencyError is a HassetteError, so it is checked first.
-    if isinstance(raised, DependencyError):
+    if issubclass(cls, DependencyError):
         return DEPENDENCY_MISSING
-    if isinstance(raised, HassetteError):
+    if issubclass(cls, HassetteError):
         return EXPECTED_ERROR
     return FAILED
