@@ -173,7 +173,8 @@ INSERT INTO "log_lines" VALUES(3753902100977811456,1,1790000000000000,20,3,'done
 CREATE TABLE losses (
     id         INTEGER PRIMARY KEY,
     session_id INTEGER NOT NULL REFERENCES sessions (id),
-    reason     TEXT NOT NULL,     -- queue_full_count, queue_full_bytes, rejected_row or late_effect
+    reason     TEXT NOT NULL,     -- queue_full_count, queue_full_bytes, rejected_row, late_effect, slow_reader or
+                                  -- file_lost (another program removed or replaced the database file)
     what       TEXT NOT NULL,     -- runs, log_lines, service_calls, lifecycle; for rejected_row, any part of a batch
     count      INTEGER NOT NULL,
     first_us   INTEGER NOT NULL,  -- start of the time range of the losses
@@ -290,8 +291,6 @@ INSERT INTO "skips_hourly" VALUES(497222,1,7,6);
 INSERT INTO "skips_hourly" VALUES(497222,3,8,2);
 ANALYZE "sqlite_master";
 INSERT INTO "sqlite_stat1" VALUES('statuses','sqlite_autoindex_statuses_1','5 1');
-INSERT INTO "sqlite_stat1" VALUES('sessions','sessions_by_end','1 1');
-INSERT INTO "sqlite_stat1" VALUES('sessions',NULL,'1');
 CREATE TABLE statistics_daily (
     day             INTEGER NOT NULL,            -- since the epoch
     registration_id INTEGER NOT NULL,
@@ -340,7 +339,6 @@ CREATE TABLE store_state (
     value INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 INSERT INTO "store_state" VALUES('all_runs_below',1);
-CREATE INDEX sessions_by_end ON sessions (ended_us) WHERE ended_us IS NOT NULL;
 CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
 CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (id, status) WHERE status <> 0;
 CREATE INDEX handler_invocations_unsuccessful_by_listener ON handler_invocations (listener_id) WHERE status <> 0;

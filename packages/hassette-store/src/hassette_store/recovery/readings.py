@@ -98,10 +98,13 @@ def readings_of(
         pages_of_keys=None if related else in_log,
         pages_of_rows=in_log,
     )
+    # If the log moves runs to other times, their rows in the file have other ids, and would be copied a second time.
+    redated = related and _is_redated(both, both_claims, in_log, formats)
     file_alone = FileReading(
         alone,
         _merged(claims, both_claims),
         RowSource(is_first=not related, is_related=related),
+        pages_of_rows=frozenset(range(1, alone.count + 1)) - in_log if redated else None,
         outdated=in_log if related else frozenset(),
     )
     readings = [log_over_file, file_alone] if related else [file_alone, log_over_file]
@@ -183,6 +186,20 @@ def rows_on(pages: PageSource, number: int, table: TableFormat) -> PageRows:
         # A copy of the page with the statuses looks like names.
         rows = []
     return found if len(rows) == len(found.rows) else PageRows(rows, is_complete=False)
+
+
+def _is_redated(
+    pages: PageSource, claims: Mapping[int, list[Claim]], numbers: Iterable[int], formats: Mapping[str, TableFormat]
+) -> bool:
+    """Return whether some pages show that the store moved rows which a wrong clock had dated."""
+    return any(
+        isinstance(value, str) and (value == "clock_corrected" or value.startswith("redating_"))
+        for number in numbers
+        for claim in claims.get(number, ())
+        if claim.table in ("store_state", "lifecycle_events")
+        for row in rows_on(pages, number, formats[claim.table]).rows
+        for value in row
+    )
 
 
 def _session_keys(

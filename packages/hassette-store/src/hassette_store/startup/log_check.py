@@ -8,9 +8,12 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from hassette_store.file.connections import connect_without_log
+from hassette_store.file.damage import SQLITE_ERRORS
 from hassette_store.file.side_files import with_suffix
 from hassette_store.ids import first_id_at
 from hassette_store.kinds import KINDS
@@ -22,6 +25,10 @@ from hassette_store.recovery.union import NATURAL_KEYS
 # Runs below these ids may be missing, because the retention deleted them.
 _DELETED_BELOW: Final = "SELECT max(value) FROM store_state WHERE name IN ('successes_below', 'all_runs_below')"
 
+_IS_REDATED: Final = (
+    "SELECT 1 FROM store_state WHERE name LIKE 'redating_%' UNION ALL "
+    "SELECT 1 FROM lifecycle_events WHERE kind = 'clock_corrected' AND session_id = (SELECT max(id) FROM sessions)"
+)
 # Each entry of an index by registration or by error group is the number of that row, and the id of the run.
 _INDEX_OF_RUNS: Final = TableFormat(
     "index",
@@ -58,7 +65,9 @@ def find_log_damage(path: Path, with_log: sqlite3.Connection, limit_s: float) ->
             return "a part of its write-ahead log is damaged"
         alone = PageSource(file, None, count_pages(file))
         both = PageSource(file, (log, frames.newest), frames.count)
-        if frames.newest and (_hides_runs(alone, frames, with_log, ends) or _lacks_runs(both, frames, with_log, ends)):
+        if frames.newest and (
+            _hides_runs(path, alone, frames, with_log, ends) or _lacks_runs(both, frames, with_log, ends)
+        ):
             return "its write-ahead log belongs to another file"
     # An older copy of the file may lack entries in an index. These tables are small, so they are checked completely.
     for table in NATURAL_KEYS:
@@ -68,11 +77,14 @@ def find_log_damage(path: Path, with_log: sqlite3.Connection, limit_s: float) ->
     return None
 
 
-def _hides_runs(alone: PageSource, frames: LogFrames, with_log: sqlite3.Connection, ends: float) -> bool:
+def _hides_runs(path: Path, alone: PageSource, frames: LogFrames, with_log: sqlite3.Connection, ends: float) -> bool:
     """Return whether a page of the file that the log replaces has a run that the file with the log does not have.
 
     The log of a file only adds runs, or moves them to other pages. The retention deletes the oldest runs.
     """
+    if with_log.execute(_IS_REDATED).fetchone():
+        # The store moved runs that a wrong clock had dated, so they have other ids now. Compare sessions instead.
+        return _hides_newest_session(path, with_log)
     formats = table_formats(with_log)
     runs_tables = [formats[kind.runs_table] for kind in KINDS]
     deleted_below = with_log.execute(_DELETED_BELOW).fetchone()[0] or 0
@@ -89,6 +101,20 @@ def _hides_runs(alone: PageSource, frames: LogFrames, with_log: sqlite3.Connecti
             if missing:
                 return True
     return False
+
+
+def _hides_newest_session(path: Path, with_log: sqlite3.Connection) -> bool:
+    try:
+        with closing(connect_without_log(path)) as alone:
+            row = alone.execute("SELECT last_sequence, id, pid, host FROM sessions ORDER BY id DESC LIMIT 1").fetchone()
+    except SQLITE_ERRORS:
+        # All rows may still be in the log, or a crash interrupted the copy of the log into the file.
+        return False
+    if row is None:
+        return False
+    last_sequence, *key = row
+    found = with_log.execute("SELECT last_sequence FROM sessions WHERE id = ? AND pid = ? AND host = ?", key).fetchone()
+    return found is None or found[0] < last_sequence
 
 
 def _lacks_runs(both: PageSource, frames: LogFrames, with_log: sqlite3.Connection, ends: float) -> bool:
