@@ -402,6 +402,13 @@ async def act(self):
     await self.api.call_service("light", "turn_onn", target="light.kitchn")
     await self.api.call_service("light", "turn_on", target=["light.kitchen", "light.hal"])
     print(self.states["sun.moon"])
+    await self.api.set_state(self.MADE, 1)
+    await self.api.call_service("light", "turn_on", target=[self.LIGHT, self.MADE, self.changed])
+LIGHT = "light.kitcen"
+MADE = "light.made_later"
+changed = "light.not_used"
+def change(self):
+    self.changed = "light.hall"
 """
 
 
@@ -426,10 +433,11 @@ async def test_check_online_names_entities_and_services_that_the_home_does_not_h
         "'light.kitchn'; did you mean 'light.kitchen'?",
         "'light.hal'; did you mean 'light.hall'?",
         "'sun.moon'",
+        "'light.kitcen'; did you mean 'light.kitchen'?",
         "'light.kitchenn', the value of config.light; did you mean 'light.kitchen'?",
     ):
         assert f"Home Assistant has no {'service' if 'turn_onn' in name else 'entity'} {name}" in found
-    assert len(found.splitlines()) == 6
+    assert len(found.splitlines()) == 7
     assert "no entity of Home Assistant matches 'lihgt.*'" in texts(report, "warning")
 
 

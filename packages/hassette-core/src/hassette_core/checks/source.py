@@ -4,14 +4,16 @@ import ast
 import difflib
 import inspect
 import logging
+import sys
 from collections import deque
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from hassette_core.api import Api
 from hassette_core.apps import App
 from hassette_core.bus import AppBus
+from hassette_core.bus.topics import is_glob
 from hassette_core.checks.findings import Finding, Level, hint
 from hassette_core.scheduler import AppScheduler
 from hassette_core.states import States
@@ -104,7 +106,7 @@ def check_source(app_key: str, app_class: type[App[Any]], app_dir: Path) -> AppS
         if file is None or node is None:
             reader.complete = False  # a base class of another library, or a class without a file
         else:
-            reader.add(file, node)
+            reader.add(cls, file, node)
     return reader.read()
 
 
@@ -142,18 +144,22 @@ class _Reader:
         self._created: set[str] = set()
         self._services: list[ServiceUse] = []
         self._reads_states = False
+        self._globals: dict[str, Any] = {}
+        self._assigned: frozenset[str] = frozenset()
         self._components = dict(_COMPONENTS)
         config_class = app_class.config_class()
         self._config_names = {*config_class.model_fields, *dir(config_class)}
         self._any_config = config_class.model_config.get("extra") == "allow"
 
-    def add(self, file: Path, node: ast.ClassDef) -> None:
+    def add(self, cls: type, file: Path, node: ast.ClassDef) -> None:
+        self._globals = {**vars(sys.modules[cls.__module__]), **self._globals}
         self._classes.append((str(file), node))
 
     def read(self) -> AppSource:
         nodes = [node for _, node in self._classes]
         classes = {node.name for node in nodes}
         assigned = {name for node in nodes for name in _assigned_attributes(node, classes)}
+        self._assigned = frozenset(assigned)
         used = {name for node in nodes for name in _used_attributes(node)}
         for name in assigned & self._components.keys():
             del self._components[name]  # the app has replaced it by an object of its choice
@@ -262,8 +268,8 @@ class _Reader:
             self._collect_entities(call.args[1])
         elif part == "api":
             texts = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
-            if name == "set_state" and texts and isinstance(texts[0], str):
-                self._created.add(texts[0])
+            if name == "set_state" and call.args:
+                self._created.update(use.entity_id for use in self._uses(call.args[0]))
             elif name == "get_state" and call.args:
                 self._reads_states = True
                 self._collect_entities(call.args[0])
@@ -278,18 +284,34 @@ class _Reader:
                         pass
 
     def _collect_entities(self, value: ast.expr) -> None:
+        self._entities += self._uses(value)
+
+    def _uses(self, value: ast.expr) -> Iterator[EntityUse]:
+        """Yield the entity ids in an expression. A constant of the module or class counts: ``LIGHT = "light.hall"``."""
         match value:
-            case ast.Constant(value=str() as text) if "*" not in text and "?" not in text and "[" not in text:
-                self._entities.append(EntityUse(text, value.lineno))
+            case ast.Constant(value=constant):
+                yield from _uses_in(constant, value.lineno)
+            case ast.Name(id=name):
+                yield from _uses_in(self._globals.get(name), value.lineno)
+            case ast.Attribute(value=ast.Name(), attr=name) if name not in self._assigned:
+                yield from _uses_in(inspect.getattr_static(self._app_class, name, None), value.lineno)
             case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items):
                 for item in items:
-                    self._collect_entities(item)
+                    yield from self._uses(item)
             case ast.Dict(keys=keys, values=values):
                 for key, item in zip(keys, values, strict=True):
                     if isinstance(key, ast.Constant) and key.value == "entity_id":
-                        self._collect_entities(item)
+                        yield from self._uses(item)
             case _:
                 pass
+
+
+def _uses_in(value: object, line: int) -> Iterator[EntityUse]:
+    if isinstance(value, str) and not is_glob(value):
+        yield EntityUse(value, line)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in cast("Iterable[object]", value):
+            yield from _uses_in(item, line)
 
 
 def _methods(node: ast.ClassDef) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, str]]:

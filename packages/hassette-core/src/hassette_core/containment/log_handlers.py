@@ -15,7 +15,7 @@ def contained_log_handlers() -> Generator[None]:
     """Contain the failures of all logging handlers during the ``with`` block.
 
     An app may add a handler or a filter that raises an exception. `logging` raises it in the code that logs, and this
-    may be a service of the framework, even the one that starts the stop. Each different failure is reported once, with
+    may be a service of the framework, or the code that begins the stop. Each different failure is reported once, with
     `logging.Handler.handleError`, which writes a traceback to standard error.
     """
     handle = logging.Handler.handle
