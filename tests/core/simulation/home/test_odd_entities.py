@@ -1,5 +1,6 @@
 """Services meet entities without attributes, with odd attributes, and states that a client wrote."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from random import Random
@@ -9,9 +10,11 @@ import aiohttp
 import pytest
 
 from hassette_core.simulation.home import HomeActivity, HomeCore, SimulatedHome
+from hassette_core.simulation.home.automation import AUTOMATION, SWITCH
 from hassette_core.simulation.home.entities import add_entities
 from hassette_core.simulation.home.service_table import SERVICES
 from hassette_core.simulation.home.services import EntityCall, ServiceRegistry, SimulatedService
+from support.waiting import eventually
 
 ODD: list[Any] = [None, "x", "", -1, 0, 1e300, True, [], {}, ["a", 1]]
 NAMES = (
@@ -169,3 +172,26 @@ def test_changed_state_of_a_client_becomes_an_entity() -> None:
     assert core.entities["light.lamp"] == ("on", {"brightness": 5, "color_mode": "brightness"})
     with pytest.raises(KeyError):
         core.change("light.missing", "on")
+
+
+@pytest.mark.parametrize("state", ["unavailable", "maybe", ""])
+async def test_automation_survives_a_state_that_its_switch_cannot_have(
+    state: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with SimulatedHome(speed=0) as home:
+        home.core.write_state("input_boolean.guests", state)
+        await eventually(lambda: "Automation failed" in caplog.text)
+        assert home.core.entities[AUTOMATION].attributes["current"] == 0
+        home.core.change("input_boolean.guests", "on")
+        await eventually(lambda: home.core.entities[SWITCH].state == "on")
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+
+async def test_automation_that_is_removed_after_its_trigger_does_not_run(caplog: pytest.LogCaptureFixture) -> None:
+    async with SimulatedHome(speed=0) as home:
+        home.core.change("input_boolean.guests", "on")
+        home.core.remove(AUTOMATION)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert home.core.entities[SWITCH].state == "off"
+    assert caplog.records == []

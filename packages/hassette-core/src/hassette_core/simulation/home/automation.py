@@ -1,10 +1,14 @@
 """`GuestWifi`: the automation of the simulated home, which switches the guest Wi-Fi."""
 
 import asyncio
+import logging
 from datetime import UTC, datetime
 
+from hassette_core.errors import RefusedError
 from hassette_core.simulation.home.core import HomeContext, HomeCore, Json
 from hassette_core.simulation.home.services import ServiceRegistry
+
+logger = logging.getLogger(__name__)
 
 AUTOMATION = "automation.guest_wifi"
 TRIGGER = "input_boolean.guests"
@@ -38,6 +42,8 @@ class GuestWifi:
             asyncio.get_running_loop().call_soon(self._run, wanted, HomeContext(**event["context"]))
 
     def _run(self, wanted: str, cause: HomeContext) -> None:
+        if AUTOMATION not in self._core.entities:
+            return  # removed since the trigger
         context = self._core.context(parent=cause)
         self._core.fire(
             "automation_triggered",
@@ -46,5 +52,8 @@ class GuestWifi:
         )
         now = datetime.now(UTC).isoformat()
         self._core.change(AUTOMATION, context=context, last_triggered=now, current=1)
-        self._services.call("switch", f"turn_{wanted}", {"entity_id": [SWITCH]}, context)
+        try:
+            self._services.call("switch", f"turn_{wanted}", {"entity_id": [SWITCH]}, context)
+        except RefusedError as error:  # a client has written another state than on and off into the boolean
+            logger.warning("Automation failed", extra={"automation": AUTOMATION, "error": error.message})
         self._core.change(AUTOMATION, context=context, current=0)
