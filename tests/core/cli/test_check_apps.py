@@ -248,6 +248,15 @@ def __helper(self):
 async def __on_motion(self):
     return self.__start
 """,
+    "attribute_that_may_be_missing": """
+async def on_initialize(self):
+    self.bus.on_event(self.on_motion, "x")
+async def on_motion(self):
+    try:
+        return self.optional
+    except AttributeError:
+        return None
+""",
     "other_objects_named_self": """
 async def on_initialize(self):
     self.bus.on_event(self.on_motion, "x")

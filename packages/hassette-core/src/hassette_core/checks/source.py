@@ -5,8 +5,7 @@ import difflib
 import inspect
 import logging
 import sys
-from collections import deque
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -14,6 +13,14 @@ from hassette_core.api import Api
 from hassette_core.apps import App
 from hassette_core.bus import AppBus
 from hassette_core.bus.topics import is_glob
+from hassette_core.checks.attributes import (
+    assigned_attributes,
+    has_dynamic_attributes,
+    methods,
+    private_names,
+    used_attributes,
+    walk_self,
+)
 from hassette_core.checks.findings import Finding, Level, hint
 from hassette_core.scheduler import AppScheduler
 from hassette_core.states import States
@@ -158,20 +165,20 @@ class _Reader:
     def read(self) -> AppSource:
         nodes = [node for _, node in self._classes]
         classes = {node.name for node in nodes}
-        assigned = {name for node in nodes for name in _assigned_attributes(node, classes)}
+        assigned = {name for node in nodes for name in assigned_attributes(node, classes)}
         self._assigned = frozenset(assigned)
-        used = {name for node in nodes for name in _used_attributes(node)}
+        used = {name for node in nodes for name in used_attributes(node)}
         for name in assigned & self._components.keys():
             del self._components[name]  # the app has replaced it by an object of its choice
         self._any_config = self._any_config or "config" in assigned
         known = {*dir(self._app_class), *_INSTANCE_ATTRIBUTES, *assigned}
-        dynamic = any(_has_dynamic_attributes(node) for node in nodes)
+        dynamic = any(has_dynamic_attributes(node) for node in nodes)
         unknown_allowed = not self.complete or dynamic or hasattr(self._app_class, "__getattr__")
         for file, node in self._classes:
-            for function, self_name in _methods(node):
+            for function, self_name in methods(node):
                 self._check_hook(file, function, used)
-                private = _private_names(node)
-                for item in _walk_self(function, self_name):
+                private = private_names(node)
+                for item in walk_self(function, self_name):
                     self._check_node(file, item, self_name, None if unknown_allowed else known | private)
         return AppSource(
             self._classes[0][0] if self._classes else "",
@@ -180,7 +187,7 @@ class _Reader:
             frozenset(self._created),
             tuple(self._services),
             self._reads_states,
-            any(True for node in nodes for _ in _methods(node)),
+            any(True for node in nodes for _ in methods(node)),
         )
 
     def _add(self, text: str, file: str, line: int, level: Level = Level.FAILED) -> None:
@@ -312,86 +319,3 @@ def _uses_in(value: object, line: int) -> Iterator[EntityUse]:
     elif isinstance(value, list | tuple | set | frozenset):
         for item in cast("Iterable[object]", value):
             yield from _uses_in(item, line)
-
-
-def _methods(node: ast.ClassDef) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, str]]:
-    """Yield the methods of a class, with the name of the first parameter (``self``)."""
-    for item in node.body:
-        if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef):
-            decorators = {decorator.id for decorator in item.decorator_list if isinstance(decorator, ast.Name)}
-            parameters = [*item.args.posonlyargs, *item.args.args]
-            if parameters and not decorators & {"staticmethod", "classmethod"}:
-                yield item, parameters[0].arg
-
-
-def _walk_self(function: ast.AST, self_name: str) -> Iterator[ast.AST]:
-    """Yield all nodes of a method, without the inner functions and classes in which ``self`` is another object."""
-    waiting = deque(ast.iter_child_nodes(function))
-    while waiting:
-        node = waiting.popleft()
-        match node:
-            case ast.FunctionDef(args=arguments) | ast.AsyncFunctionDef(args=arguments) | ast.Lambda(args=arguments):
-                names = (each.arg for each in ast.walk(arguments) if isinstance(each, ast.arg))
-                if self_name in names:
-                    continue
-            case _:
-                pass
-        yield node
-        waiting.extend(ast.iter_child_nodes(node))
-
-
-def _assigned_attributes(node: ast.ClassDef, classes: Set[str]) -> Iterator[str]:
-    """Yield the attributes that a class assigns to its objects or to a class.
-
-    Args:
-        node: The class.
-        classes: The names of the class and its base classes.
-    """
-    for function, self_name in _methods(node):
-        for item in _walk_self(function, self_name):
-            match item:
-                case ast.Attribute(value=ast.Name(id=owner), attr=name, ctx=ast.Store()) if owner == self_name:
-                    yield name
-                case ast.Call(func=ast.Name(id="hasattr" | "getattr"), args=[_, ast.Constant(value=str() as name), *_]):
-                    yield name  # the code expects that the attribute may not exist
-                case _:
-                    pass
-    for item in ast.walk(node):
-        match item:
-            case ast.Attribute(value=ast.Name(id=owner), attr=name, ctx=ast.Store()) if owner in classes | {"cls"}:
-                yield name
-            case ast.Attribute(
-                value=ast.Call(func=ast.Name(id="type")) | ast.Attribute(attr="__class__"), attr=name, ctx=ast.Store()
-            ):
-                yield name
-            case _:
-                pass
-    for item in node.body:
-        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-            yield item.target.id
-
-
-def _private_names(node: ast.ClassDef) -> set[str]:
-    """Return the names with two leading underscores that the body of a class defines.
-
-    Python stores ``__limit`` of the class ``Hall`` as ``_Hall__limit``, so the class has no attribute ``__limit``.
-    """
-    defined = {item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)}
-    defined |= {item.name for item in node.body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)}
-    return {name for name in defined if name.startswith("__")}
-
-
-def _used_attributes(node: ast.ClassDef) -> Iterator[str]:
-    for item in ast.walk(node):
-        if isinstance(item, ast.Attribute) and isinstance(item.ctx, ast.Load):
-            yield item.attr
-        elif isinstance(item, ast.Constant) and isinstance(item.value, str):
-            yield item.value  # for example getattr(self, "initialize")
-
-
-def _has_dynamic_attributes(node: ast.ClassDef) -> bool:
-    return any(
-        (isinstance(item, ast.Name) and item.id in ("setattr", "vars"))
-        or (isinstance(item, ast.Attribute) and item.attr in ("__dict__", "__setattr__"))
-        for item in ast.walk(node)
-    )
