@@ -35,7 +35,7 @@ DAY_S = 86_400
 # After a step of more than a week, the retention would delete runs that a wrong clock has dated before a kill.
 CLOCK_STEPS_D = (-3, -1, 1, 3)
 # A flipped byte in the row of a name changes all runs with the name.
-FLIPPED = 500
+FLIPPED = 20_000
 FLIPS = 20
 INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 0, 9: 0}
 
