@@ -390,3 +390,18 @@ def test_demo_ends_after_its_time_even_if_a_handler_blocks_the_event_loop(
     assert "bad.bad.run failed" in process.output
     (session,) = history.sessions()
     assert session["outcome"] == "clean"
+
+
+def test_app_that_removes_the_handler_of_the_alarm_signal_does_not_end_the_process(
+    start: Start, config_file: Path, history: HistoryFile, tmp_path: Path
+) -> None:
+    bad = (
+        "import signal\nclass Bad(App[AppConfig]):\n    async def on_initialize(self):\n"
+        "        signal.signal(signal.SIGALRM, signal.SIG_DFL)\n"
+        "    async def on_shutdown(self): time.sleep(600)\n"
+    )
+    process = start_demo(start, write_apps(tmp_path, bad), history, "--seconds", "600")
+    process.wait_for("the healthy app ran")
+    process.signal(signal.SIGTERM)
+    assert process.end() == 0, process.output
+    assert "AppBlockedError" in process.output

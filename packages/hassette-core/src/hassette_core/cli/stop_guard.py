@@ -130,6 +130,7 @@ class StopGuard:
     def _begin(self) -> None:
         if self._began is None:
             self._began = time.monotonic()
+            signal.signal(INTERRUPT, self._interrupt)  # a library of an app may have removed the handler
             signal.setitimer(signal.ITIMER_REAL, max(self._grace_s, POLL_S), POLL_S)
             limit_s = self._budget_s + OVERRUN_S
             _end_without_lock_within(limit_s + LOCK_S)
