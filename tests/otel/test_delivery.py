@@ -77,7 +77,7 @@ async def test_batch_is_neither_sent_nor_counted_twice(receiver):
 
 
 async def test_next_export_includes_failed_metrics_and_no_span_is_sent_twice(receiver, caplog):
-    receiver.behave(metrics=[402, 402])  # the exporter itself retries a 503, and an older exporter also retries a 500
+    receiver.behave(metrics=[425, 425])  # the exporter itself retries a 503, and an older exporter also retries a 500
     async with sink_of(receiver, metrics_interval_s=0.05) as sink:
         await sink.write(batch(1, 5))
         await eventually(lambda: [r["status"] for r in receiver.requests if r["signal"] == "metrics"][-1:] == [200])
@@ -92,13 +92,13 @@ async def test_next_export_includes_failed_metrics_and_no_span_is_sent_twice(rec
 
 
 async def test_metrics_that_cannot_be_sent_at_the_stop_are_logged_as_lost(receiver, caplog):
-    receiver.behave(metrics=[402])
+    receiver.behave(metrics=[425])
     async with sink_of(receiver) as sink:
         await sink.write(batch(1, 5))
 
     (line,) = [line for line in caplog.records if line.name == "hassette_executor.otel.sink"]
     assert line.getMessage() == "Last metrics could not be sent and are lost"
-    assert "402" in line.error  # type: ignore[attr-defined]
+    assert "425" in line.error  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("status", [401, 403, 500])

@@ -105,7 +105,7 @@ async def test_level_of_a_line_becomes_its_severity(receiver, level, number):
     assert receiver.logs[0]["severity"][0] == number
 
 
-@pytest.mark.parametrize("status", [404, 405, 410, 501])
+@pytest.mark.parametrize("status", [302, 404, 405, 410, 415, 501])
 @pytest.mark.parametrize("accepted", SIGNALS)
 async def test_receiver_of_one_signal_gets_it_and_delays_no_stop(receiver, caplog, accepted, status):
     receiver.behave(always={signal: status for signal in SIGNALS if signal != accepted})
@@ -134,7 +134,7 @@ async def test_receiver_of_one_signal_gets_it_and_delays_no_stop(receiver, caplo
     assert sorted(refused) == sorted(set(SIGNALS) - {accepted}), "a refused signal is tried once"
 
 
-@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("status", [401, 402, 403, 407])
 async def test_refused_token_is_logged_once_and_delays_no_stop(receiver, caplog, status):
     receiver.behave(always=dict.fromkeys(SIGNALS, status))
     sink = sink_of(receiver, metrics_interval_s=0.05)

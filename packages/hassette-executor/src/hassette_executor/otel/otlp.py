@@ -28,9 +28,10 @@ from hassette_executor.otel.signals import Signal
 # request is too large. After any other status code the data is kept and sent again, because the user can fix the cause,
 # such as a wrong token.
 _UNSENDABLE = (400, 413)
-# Status codes for a receiver that refuses every request: the credentials are wrong, or there is no such path or method.
-_UNAUTHORISED = (401, 403)
-_REFUSED = (*_UNAUTHORISED, 404, 405, 410, 501)
+# Status codes for wrong or missing credentials.
+_UNAUTHORISED = (401, 402, 403, 407)
+# Status codes for a request that can be sent again, as it is or to another address.
+_TEMPORARY = (307, 308, 408, 425, 429)
 _EXPORTERS: dict[SignalName, Any] = {
     "traces": OTLPSpanExporter,
     "metrics": OTLPMetricExporter,
@@ -110,8 +111,10 @@ class Otlp:
 
     def _note(self, answer: requests.Response, *_: object, **__: object) -> None:
         self._answer, self._status = answer, answer.status_code
-        if self._status in _REFUSED:
-            answer.status_code = 404  # older exporters would repeat a request after a 501 until its timeout
+        if _is_refusal(self._status):
+            # Older exporters would repeat a request after a 501 until its timeout. After a 302, `requests` would send a
+            # GET to the other address, whose answer means nothing.
+            answer.status_code = 404
 
     def _export(self, signal: SignalName, items: object) -> str | None:
         self._answer = None
@@ -131,7 +134,7 @@ class Otlp:
             reason = f"{self._status} {self._answer.text[:_REASON_CHARACTERS]}".strip()
             if self._status in _UNSENDABLE:
                 raise ExportRejectedError(signal, address, reason)
-            if self._status in _REFUSED:
+            if _is_refusal(self._status):
                 raise ExportRefusedError(signal, address, reason, knows_signal=self._status in _UNAUTHORISED)
         raise ExportFailedError(signal, address, reason)
 
@@ -148,6 +151,11 @@ class Otlp:
             return None
         rejected = getattr(response.partial_success, field)
         return f"{rejected} {what}: {response.partial_success.error_message}" if rejected else None
+
+
+def _is_refusal(status: int) -> bool:
+    """Return whether a receiver with this answer refuses every request: there is no such path, method or format."""
+    return status in (501, 505) or (300 <= status < 500 and status not in (*_UNSENDABLE, *_TEMPORARY))
 
 
 class _LineCapture(logging.Filter):
