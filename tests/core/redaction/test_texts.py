@@ -1,6 +1,7 @@
 """Known secrets in texts."""
 
 import json
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -16,6 +17,14 @@ def test_secret_is_masked_in_quoted_texts_too(secret: str) -> None:
     redact = Redaction({secret})
     for text in (json.dumps({"a": secret}), json.dumps({"a": secret}, ensure_ascii=False), repr([secret]), secret):
         assert MASK in redact(text)
+
+
+@pytest.mark.parametrize("secret", ['hunter"2" %&/+', "it's\\so, pä", "größer🔑", "open\udcffsesame"])
+def test_secret_in_an_address_or_in_bytes_is_masked_whole(secret: str) -> None:
+    redact = Redaction({secret})
+    data = secret.encode("utf-8", "backslashreplace")
+    for text in (quote(data), quote(data, safe=""), quote_plus(data), repr(data)[2:-1], ascii(secret)[1:-1]):
+        assert redact(f"at {text}") == f"at {MASK}"
 
 
 @pytest.mark.parametrize("text", ["", "x", "Sesame-Open9", "a text without any secret"])

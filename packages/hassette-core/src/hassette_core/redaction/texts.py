@@ -1,7 +1,8 @@
 """`Redaction`: mask known secrets in a text."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from urllib.parse import quote, quote_plus
 
 from hassette_core.redaction.keys import MASK, MIN_LENGTH
 
@@ -18,9 +19,7 @@ class Redaction:
     """
 
     def __init__(self, secrets: Collection[str]) -> None:
-        # Each secret is also masked in its quoted forms, as in the JSON of a service call or the repr of a value.
-        forms = {form for secret in secrets for form in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1])}
-        forms |= {json.dumps(secret, ensure_ascii=False)[1:-1] for secret in secrets}
+        forms = {form for secret in secrets for form in _forms_of(secret)}
         self._secrets = tuple(sorted(forms, key=len, reverse=True))
         self._shortest = len(self._secrets[-1]) if self._secrets else 0
 
@@ -45,3 +44,17 @@ class Redaction:
     def __bool__(self) -> bool:
         """Return whether there are any secrets."""
         return bool(self._secrets)
+
+
+def _forms_of(secret: str) -> Iterator[str]:
+    """Yield a secret, and its forms in the JSON of a service call, in the repr of a value, and in an address."""
+    yield secret
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield repr(secret)[1:-1]
+    yield ascii(secret)[1:-1]
+    # A variable of the environment may contain surrogates, which UTF-8 cannot encode.
+    yield repr(secret.encode("utf-8", "backslashreplace"))[2:-1]
+    yield quote(secret, errors="backslashreplace")
+    yield quote(secret, safe="", errors="backslashreplace")
+    yield quote_plus(secret, errors="backslashreplace")
