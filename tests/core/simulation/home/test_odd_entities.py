@@ -195,3 +195,27 @@ async def test_automation_that_is_removed_after_its_trigger_does_not_run(caplog:
             await asyncio.sleep(0)
         assert home.core.entities[SWITCH].state == "off"
     assert caplog.records == []
+
+
+async def test_case_of_a_service_and_of_an_entity_id_does_not_matter(home: SimulatedHome, client: Client) -> None:
+    assert (await client.call("Light", "TURN_ON", target={"entity_id": "Light.HALL"}))["success"]
+    assert home.core.states["light.hall"]["state"] == "on"
+    assert (await client.call("homeassistant", "turn_off", service_data={"entity_id": "LIGHT.hall"}))["success"]
+    assert home.core.states["light.hall"]["state"] == "off"
+
+
+@pytest.mark.parametrize("body", ["null", "[]", "1", '"x"', "[" * 5_000, '{"state":'])
+@pytest.mark.parametrize("path", ["states/light.hall", "services/light/turn_on", "events/my event"])
+async def test_body_that_is_not_an_object_is_refused_and_changes_nothing(
+    home: SimulatedHome, path: str, body: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = dict(home.core.states)
+    headers = {"Authorization": f"Bearer {home.token}", "Content-Type": "application/json"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        async with session.post(f"{home.url}/api/{path}", data=body) as response:
+            allowed = path != "states/light.hall" and body in ("null", "[]")  # Home Assistant reads them as no data
+            assert response.status == 400 or (allowed and response.status in (200, 400))
+        async with session.get(f"{home.url}/api/states/Light.Hall") as response:
+            assert response.status == 200
+    assert home.core.states == before
+    assert caplog.records == []

@@ -63,15 +63,18 @@ class RestApi:
         return web.json_response(list(self._core.states.values()))
 
     async def _get_state(self, request: web.Request) -> web.Response:
-        state = self._core.states.get(request.match_info["entity_id"])
+        state = self._core.states.get(_entity_id(request))
         return _message("Entity not found.", 404) if state is None else web.json_response(state)
 
     async def _set_state(self, request: web.Request) -> web.Response:
-        entity_id = request.match_info["entity_id"]
+        entity_id = _entity_id(request)
         try:
-            body: Json = await request.json(loads=parse_json)
+            body = await request.json(loads=parse_json)
         except ValueError:
             return _message("Invalid JSON specified.", 400)
+        if not isinstance(body, dict):
+            return _message("State data should be a JSON object.", 400)
+        body = cast("Json", body)
         if (state := body.get("state")) is None:
             return _message("No state specified.", 400)
         try:
@@ -83,7 +86,7 @@ class RestApi:
         return answer
 
     async def _remove_state(self, request: web.Request) -> web.Response:
-        removed = self._core.remove_state(request.match_info["entity_id"])
+        removed = self._core.remove_state(_entity_id(request))
         return _message("Entity removed.") if removed else _message("Entity not found.", 404)
 
     async def _fire_event(self, request: web.Request) -> web.Response:
@@ -107,9 +110,12 @@ class RestApi:
     async def _call_service(self, request: web.Request) -> web.Response:
         domain, service = request.match_info["domain"], request.match_info["service"]
         try:
-            data = cast("Json", await _body(request) or {})
+            body: Any = await _body(request) or {}
         except ValueError:
             return _message("Data should be valid JSON.", 400)
+        if not isinstance(body, dict):
+            return _message("Data should be a JSON object.", 400)
+        data = cast("Json", body)
         context = self._core.context(user=True)
         changed: list[Json] = []
 
@@ -128,6 +134,10 @@ class RestApi:
         return web.json_response(
             {"changed_states": changed, "service_response": response} if wants_response else changed
         )
+
+
+def _entity_id(request: web.Request) -> str:
+    return request.match_info["entity_id"].lower()  # as in Home Assistant
 
 
 async def _body(request: web.Request) -> Any:

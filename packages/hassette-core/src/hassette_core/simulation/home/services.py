@@ -99,6 +99,7 @@ class ServiceRegistry:
         Raises:
             RefusedError: Home Assistant would refuse the call.
         """
+        domain, service = domain.lower(), service.lower()
         found = self._table.get(domain, {}).get(service)
         if found is None:
             raise RefusedError("not_found", f"Service {domain}.{service} not found.")
@@ -171,7 +172,10 @@ def parse_ids(key: str, value: Any) -> list[str]:
     ids: Any = [] if value is None else value.split(",") if isinstance(value, str) else value
     if isinstance(ids, list) and all(isinstance(each, str) for each in cast("list[Any]", ids)):
         parsed = [each.strip() for each in cast("list[str]", ids)]
-        if key != "entity_id" or all(each in ("all", "none") or each.count(".") == 1 for each in parsed):
+        if key != "entity_id":
+            return parsed
+        parsed = [each.lower() for each in parsed]  # as in Home Assistant
+        if all(each in ("all", "none") or each.count(".") == 1 for each in parsed):
             return parsed
     raise RefusedError("invalid_format", f"not a valid value for dictionary value @ data['{key}']")
 
