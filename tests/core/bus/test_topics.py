@@ -121,9 +121,14 @@ def suggestion(entity_id: str) -> str | None:
         (".*", "*.*"),
         ("Kitchen *", "*.kitchen_*"),
         ("light.kitchen.*", "light.kitchen_*"),
+        ("kitchen", "*.kitchen"),
+        (".kitchen", "*.kitchen"),
+        ("light kitchen", "light.kitchen"),
+        ("binary_sensor/hall", "binary_sensor.hall"),
+        ("light.küche", "light.kuche"),
     ],
 )
-def test_glob_without_a_dot_gets_a_suggestion_for_names(given: str, suggested: str) -> None:
+def test_wrong_entity_gets_the_suggestion_that_was_probably_meant(given: str, suggested: str) -> None:
     assert suggestion(given) == suggested
 
 

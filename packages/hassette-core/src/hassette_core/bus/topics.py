@@ -2,6 +2,7 @@
 
 import fnmatch
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -10,6 +11,7 @@ from hassette_core.errors import RegistrationError
 _PART = r"(?:[a-z0-9_*?]|\[!?[a-z0-9_-]+\])+"
 _ENTITY = re.compile(rf"{_PART}\.{_PART}")
 _WILD = re.compile(r"[*?\[]")
+_ACCENT = re.compile("[\u0300-\u036f]")
 _SET = re.compile(r"\[[^\]]+\]")
 # The commonest domains. A glob that begins with one of them (`light*`) is meant for a domain, not for names (`hall*`).
 _DOMAINS = {"binary_sensor", "climate", "cover", "input_boolean", "light", "media_player", "person", "sensor", "switch"}
@@ -165,10 +167,16 @@ def check_event_type(event_type: object) -> str:
 
 
 def _corrected(entity: str) -> str:
-    cleaned = re.sub(r"[^a-z0-9_.*?]+", "_", re.sub(r"[\[\]!]", "", entity.strip().lower())).strip(".") or "*"
+    # Home Assistant writes `küche` as `kuche` in an entity id.
+    plain = _ACCENT.sub("", unicodedata.normalize("NFKD", entity.strip().lower()))
+    cleaned = re.sub(r"[^a-z0-9_.*?]+", "_", re.sub(r"[\[\]!]", "", plain)).rstrip(".") or "*"
     domain, dot, name = cleaned.partition(".")
-    if not dot and is_glob(domain):
-        # A glob without a dot selects names (`*_motion`, `kitchen_*`), unless it begins with a known domain.
-        known = domain.rstrip("*?_")
-        return f"{known}.*" if known in _DOMAINS else f"*.{domain}"
-    return f"{domain}.{name.replace('.', '_') or '*'}"
+    if not dot:
+        # A text without a dot is a name (`hall`, `*_motion`), unless it begins with a known domain (`light hall`).
+        if (known := next((known for known in _DOMAINS if cleaned.startswith(f"{known}_")), None)) is not None:
+            domain, name = known, cleaned.removeprefix(f"{known}_")
+        elif (known := cleaned.rstrip("*?")) in _DOMAINS:
+            domain, name = known, "*"
+        else:
+            domain, name = "*", cleaned
+    return f"{domain or '*'}.{name.lstrip('.').replace('.', '_') or '*'}"
