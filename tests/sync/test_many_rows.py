@@ -8,11 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hassette_sync import BadQuestionError, DataSyncService, RunFilter, TimeRange
-from support.history import BOOM, DAY, HOUR, MINUTE, SECOND, History
-from support.waiting import patience
+from support.history import HOUR, SECOND, History
+from support.many_rows import write_crash_loop, write_many_names
 
-# Half of the deadline of a question. On an idle machine, the questions take at most a twentieth of it.
-LIMIT_S = 2.5
 REGISTRATIONS = 10_000
 
 
@@ -20,24 +18,7 @@ REGISTRATIONS = 10_000
 def many_names(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A history of an app that gives each of its one-shot jobs its own name, next to an ordinary app."""
     path = tmp_path_factory.mktemp("many") / "hassette.db"
-    now_us = int(time.time() * SECOND)
-    with History(path) as history:
-        history.begin()
-        history.session(now_us - DAY)
-        retired = {"last_registered_us": now_us - DAY, "retired_us": now_us - DAY}
-        for number in range(REGISTRATIONS):
-            job = history.job("lights", f"off_{number:05}", "after 5 s", **retired)
-            if number % 2:
-                failed = number % 100 == 1
-                at_us = now_us - 23 * HOUR + number * 8 * SECOND
-                error = BOOM if failed else None
-                history.run(job, at_us, job=True, status="error" if failed else "success", error=error)
-                history.skip(job, at_us, "overlap", 1 + number % 7)
-        for number in range(5):
-            handler = history.listener("hall", f"on_motion_{number}", "state_changed.x")
-            for run in range(10 * number):
-                history.run(handler, now_us - run * MINUTE)
-        history.commit()
+    write_many_names(path, REGISTRATIONS)
     return path
 
 
@@ -54,15 +35,12 @@ QUESTIONS = {
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-async def test_question_with_ten_thousand_registrations_takes_a_part_of_its_deadline(
+async def test_question_with_ten_thousand_registrations_is_answered_within_its_deadline(
     many_names: Path, name: str
 ) -> None:
+    """The service refuses a question that exceeds its deadline. `benchmarks/sync_lists.py` measures the time."""
     async with DataSyncService(many_names) as data:
-        await data.status()  # opens the file
-        began = time.perf_counter()
-        await QUESTIONS[name](data)
-        took_s = time.perf_counter() - began
-    assert took_s < patience(LIMIT_S)
+        assert await QUESTIONS[name](data)
 
 
 async def test_figures_with_ten_thousand_registrations_are_complete(many_names: Path) -> None:
@@ -136,25 +114,16 @@ async def test_page_of_jobs_links_to_the_next_page(many_names: Path) -> None:
 def crash_loop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A history with 100,000 crashed sessions in the last 100 days: 500 of them in each twelve hours."""
     path = tmp_path_factory.mktemp("crashes") / "hassette.db"
-    now_us = int(time.time() * SECOND)
-    with History(path) as history:
-        history.begin()
-        length_us = 100 * DAY // 100_000
-        for number in range(100_000):
-            start_us = now_us - 100 * DAY + number * length_us
-            history.session(start_us, start_us + length_us // 4, "crashed", first_id=1, last_id=2)
-        history.commit()
+    write_crash_loop(path, 100_000)
     return path
 
 
 @pytest.mark.parametrize("age", ["24h", "30d", "100d"])
-async def test_uptime_over_a_hundred_thousand_sessions_is_quick_and_exact(crash_loop: Path, age: str) -> None:
+async def test_uptime_over_a_hundred_thousand_sessions_is_exact_and_within_its_deadline(
+    crash_loop: Path, age: str
+) -> None:
     async with DataSyncService(crash_loop) as data:
-        await data.status()  # opens the file
-        began = time.perf_counter()
         uptime = await data.uptime(TimeRange.last(age))
-        took_s = time.perf_counter() - began
-    assert took_s < patience(LIMIT_S)
     assert uptime.share == pytest.approx(0.25, abs=0.001)
     days = int(age.removesuffix("h")) // 24 if age.endswith("h") else int(age.removesuffix("d"))
     assert uptime.crashes == pytest.approx(1_000 * days, abs=2)
