@@ -1,7 +1,6 @@
 """The configuration of Home Assistant: its version, time zone and location."""
 
 import logging
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
@@ -11,6 +10,9 @@ from hassette_core.link.messages import describe
 logger = logging.getLogger(__name__)
 
 RUNNING_STATE = "RUNNING"
+LIMITS = {"latitude": 90, "longitude": 180, "elevation": 100_000}
+"""The largest absolute value of each number. With a much larger number, the search for the next sunset would not
+end, and it would block the event loop."""
 
 
 class HomeConfiguration(NamedTuple):
@@ -37,7 +39,7 @@ class HomeConfiguration(NamedTuple):
     def updated(self, changes: Mapping[str, Any]) -> "HomeConfiguration":
         """Return the configuration with the changes of an answer or of a ``core_config_updated`` event.
 
-        A value of the wrong type is logged and left out.
+        A value of the wrong type, and a number outside `LIMITS`, is logged and left out.
         """
         known: dict[str, str | float] = {}
         for name, current in self._asdict().items():
@@ -46,15 +48,21 @@ class HomeConfiguration(NamedTuple):
             value = changes[name]
             if isinstance(current, str) and isinstance(value, str):
                 known[name] = value
-            elif not isinstance(current, str) and type(value) in (int, float) and math.isfinite(value):
+            elif not isinstance(current, str) and _is_number(value, LIMITS[name]):
                 known[name] = float(value)
             else:
-                expected = "a string" if isinstance(current, str) else "a number"
+                expected = (
+                    "a string" if isinstance(current, str) else f"a number from -{LIMITS[name]} to {LIMITS[name]}"
+                )
                 logger.warning(
-                    "Home Assistant's configuration has a value of the wrong type; the value is ignored",
+                    "Home Assistant's configuration has a value that cannot be right; the value is ignored",
                     extra={"problem": f"{name} must be {expected}, got {describe(value)}", "kept": current},
                 )
         return self._replace(**cast("dict[str, Any]", known))
+
+
+def _is_number(value: object, limit: float) -> bool:
+    return type(value) in (int, float) and -limit <= cast("float", value) <= limit  # false for NaN
 
 
 def parse_configuration(raw: object, previous: HomeConfiguration | None = None) -> HomeConfiguration:
