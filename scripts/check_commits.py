@@ -35,9 +35,9 @@ relax release reload remember remove rename render reopen reorder reorganize rep
 require reset resolve respect restart restore restrict restructure retain retake retire retry return reuse revert review
 revise reword rework rewrite round run salvage sample save scale scan schedule search select send separate serialize
 serve set share shorten show shrink simplify skip sort speed split stamp start state stop store stream strengthen strip
-style subscribe support suppress swap switch sync take teach test throttle tidy time tolerate torture trace track
-translate treat trigger trim truncate try turn type unify unpin update upgrade use validate verify wait warn watch widen
-wire wrap write yield
+style subscribe suggest support suppress swap switch sync take teach test throttle tidy time tolerate torture trace
+track translate treat trigger trim truncate try turn type unify unpin update upgrade use validate verify wait warn watch
+widen wire wrap write yield
 """
 VERBS = frozenset(IMPERATIVE_VERBS.split())
 
