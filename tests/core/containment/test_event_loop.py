@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -29,8 +29,16 @@ CALLBACKS: dict[str, Callable[[asyncio.AbstractEventLoop], object]] = {
 
 
 @pytest.fixture
-def handled_signals() -> object:
+def handled_signals() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, lambda *_: None)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def default_signals() -> Iterator[None]:
+    """Let SIGINT raise a KeyboardInterrupt. A shell starts a background process with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
@@ -101,7 +109,7 @@ def test_error_of_the_main_coroutine_is_raised(error: BaseException) -> None:
     assert raised.value is error
 
 
-def test_ctrl_c_before_the_signals_are_handled_ends_the_run() -> None:
+def test_ctrl_c_before_the_signals_are_handled_ends_the_run(default_signals: None) -> None:
     ended: list[str] = []
 
     async def main() -> None:
