@@ -232,10 +232,11 @@ def test_file_that_is_not_a_database_is_named_and_not_changed(start: Start, tmp_
     letter = "Dear diary, this is not a database. " * 50
     (data / "hassette.db").write_text(letter, encoding="utf-8")
     process = start("demo", "--data-dir", data, "--port", 0)
-    line = stopped_after(process, "Service failed to start")
+    line = stopped_after(process, "Database file cannot be used; new records go to a second file")
     assert "hassette.db" in line
     assert "not an SQLite database" in line
     assert (data / "hassette.db").read_text(encoding="utf-8") == letter
+    assert len(list(data.glob("hassette-degraded-*.db"))) == 1
 
 
 def test_unknown_command_is_wrong_usage(start: Start) -> None:
