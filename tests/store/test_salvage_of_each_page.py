@@ -16,6 +16,7 @@ from hassette_store.recovery.salvage import salvage
 from support.plausible_history import plausible
 
 PAGE = 4096
+INTERIOR = 5  # the first byte of an interior page of a table
 Rows = dict[str, Counter[tuple[Any, ...]]]
 
 
@@ -90,7 +91,9 @@ def zeros(history: History, number: int) -> Iterator[bytes]:
 
 
 def random_bytes(history: History, number: int) -> Iterator[bytes]:
-    yield history.with_page(number, random.Random(number).randbytes(PAGE))
+    page = random.Random(number).randbytes(PAGE)
+    yield history.with_page(number, page)
+    yield history.with_page(number, bytes([INTERIOR]) + page[1:])
 
 
 def copies_of_others(history: History, number: int) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from hassette_store.file.side_files import with_suffix
-from hassette_store.recovery.cells import PageRows, Row, TableFormat, rows_in
+from hassette_store.recovery.cells import PageRows, Row, TableFormat, children_of, rows_in
 from hassette_store.recovery.owners import Claim, claims_of
 from hassette_store.recovery.pages import PageSource, count_pages, frames_of
 from hassette_store.recovery.pointer_map import PageType, PointerMap
@@ -147,7 +147,7 @@ def sort_pages(reading: FileReading, formats: Mapping[str, TableFormat], ends: f
             result.incomplete.update(formats)
             break
         page = reading.pages.read(number)
-        fitting = [claim for claim in claims if _may_be(page, formats.get(claim.table))]
+        fitting = [claim for claim in claims if _may_be(reading.pages, page, formats.get(claim.table))]
         if not fitting:
             unreadable[number] = claims
             continue
@@ -226,9 +226,14 @@ def _merged(claims: Mapping[int, list[Claim]], others: Mapping[int, list[Claim]]
     return merged
 
 
-def _may_be(page: bytes, table: TableFormat | None) -> bool:
+def _may_be(pages: PageSource, page: bytes, table: TableFormat | None) -> bool:
     # The rows of an index are not decoded, so each page that an index claims may be a part of it.
-    return table is None or page[0] in (table.leaf, table.interior)
+    if table is None or page[0] == table.leaf:
+        return True
+    # A leaf that was overwritten with random bytes can begin like an interior page, but it names no existing pages.
+    return page[0] == table.interior and all(
+        0 < child <= pages.count for child, _ in children_of(page, table, pages.read, header_at=0)
+    )
 
 
 def _best(pages: PageSource, number: int, claims: list[Claim], formats: Mapping[str, TableFormat]) -> Claim | None:
