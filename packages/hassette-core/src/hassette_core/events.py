@@ -180,7 +180,7 @@ def _parse_old_state(raw: Any) -> State | None:
     try:
         return parse_state(raw)
     except (LookupError, TypeError, ValueError, AttributeError):
-        # The new state is more important. If a malformed old state cost the event, the entity would stay unknown.
+        # If the event were ignored because of its malformed old state, the new state would be lost too.
         return None
 
 

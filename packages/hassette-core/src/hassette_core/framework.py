@@ -150,8 +150,8 @@ class Hassette:
     async def run(self) -> None:
         """Run until `request_stop` is called, then stop all services in order.
 
-        While this method runs, the event loop has the task factory `hassette_core.containment.ContainedTasks`: a task
-        of an app that calls ``sys.exit()`` ends, and nothing else does.
+        While this method runs, the event loop has the task factory `hassette_core.containment.ContainedTasks`: if a
+        task of an app calls ``sys.exit()``, only that task ends.
 
         Raises:
             FatalError: A failure ended the run. All services have been stopped.

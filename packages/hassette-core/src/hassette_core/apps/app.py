@@ -106,8 +106,8 @@ class App(Generic[ConfigT]):
 
         The framework ends listeners and jobs before it calls this method. It cancels the method after 15 % of
         ``hassette.stop_budget_s``, by default 1.35 s. If the method blocks the event loop for longer, for example with
-        ``time.sleep``, ``hassette run`` interrupts it. A method that is cancelled, is interrupted or raises an
-        exception is logged and recorded with the name of the app.
+        ``time.sleep``, ``hassette run`` interrupts it. If the method is cancelled, is interrupted or raises an
+        exception, the framework logs and records this with the name of the app.
         """
 
     def on_error(self, context: ErrorContext) -> Awaitable[None] | None:

@@ -1,4 +1,4 @@
-"""`call_app`: call code of one app so that its failure, whatever it is, concerns only this app."""
+"""`call_app`: call code of one app so that a failure of this code affects no other code."""
 
 import asyncio
 import contextvars
@@ -34,7 +34,7 @@ async def call_app(
     """Call code of an app in a separate task, and return the problem if it fails.
 
     No exception of the code leaves this function, not even a `SystemExit`. If the code cancels its own task, only that
-    task is cancelled. If the code ignores its cancellation, this function does not wait for it.
+    task is cancelled. If the code ignores its cancellation, this function waits for ``cancel_s``, and then returns.
 
     Args:
         actor: The app instance.

@@ -163,7 +163,8 @@ def _mode_of(path: Path) -> int:
     """Return the mode of a file or directory; 0 if there is none.
 
     Raises:
-        OSError: The answer is unknown. `Path.is_dir` and `Path.is_file` would return False.
+        OSError: The system cannot answer, for example after an I/O error. On Python 3.14, `Path.is_dir` and
+            `Path.is_file` would return False.
     """
     try:
         return path.stat().st_mode

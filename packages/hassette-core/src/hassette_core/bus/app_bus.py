@@ -171,7 +171,7 @@ class AppBus:
         self._service.cancel_all(self._app, self._instance)
 
     def end(self) -> None:
-        """Cancel every listener, and refuse further ones. The framework calls this when the app instance has ended."""
+        """Cancel every listener, and refuse further listeners. The framework calls this when the instance has ended."""
         self._ended = True
         self.cancel_all()
 

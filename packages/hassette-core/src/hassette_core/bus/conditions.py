@@ -86,7 +86,7 @@ class ChangeFilter:
         return state.last_changed if self.attribute is None else state.last_updated
 
     def was_unbroken(self, change: StateChanged) -> bool:
-        """Return whether the watched value surely stayed the same during a missed change."""
+        """Return whether it is certain that the watched value did not change during the interruption."""
         old, new = change.old_state, change.new_state
         return old is not None and new is not None and self.began(old) == self.began(new)
 

@@ -138,11 +138,11 @@ class HomeObservation(Protocol):
     """
 
     def when_current(self, callback: Callable[[], None]) -> None:
-        """Call a function once every change up to now has been passed on."""
+        """Call a function as soon as all changes up to now have been passed on."""
         ...
 
     def age_s(self, moment: datetime) -> float:
-        """Return how many seconds ago a time of Home Assistant's clock was. It is never negative or too large."""
+        """Return how many seconds ago a time of Home Assistant's clock was. The age is never negative or too large."""
         ...
 
 
@@ -206,7 +206,7 @@ class Hold:
         self._hold(delivery, self._duration_s)
 
     def offer_since(self, delivery: Delivery, began: datetime) -> None:
-        """Hold a missed change, as `offer` does, but count from when it began, by Home Assistant's clock."""
+        """Hold a missed change as `offer` does, but count the duration from a moment of Home Assistant's clock."""
         self._hold(delivery, max(0.0, self._duration_s - self._observation.age_s(began)))
 
     def drop(self, entity_id: str) -> None:
@@ -231,7 +231,7 @@ class Hold:
 
     def _pass_on(self, entity_id: str, delivery: Delivery) -> None:
         if self.held(entity_id) is not delivery:
-            return  # a change that was unread at the end of the duration has ended it
+            return  # a change that was unread at the end of the duration has replaced or dropped this delivery
         del self._held[entity_id]
         if self._still_applies(delivery):
             self._release(delivery._replace(ready_ns=self._clock.monotonic_ns()))

@@ -180,7 +180,7 @@ class Listener:
             hold.drop(event.entity_id)
             return False
         if event.missed and event.new_state is not None and not change.was_unbroken(event):
-            # The value may have been another one in between, so only the time since its last change counts.
+            # The value may have changed and changed back in between, so only the time since its last change counts.
             began = replace(held.event, new_state=event.new_state, missed=True)
             hold.offer_since(held._replace(event=began), change.began(event.new_state))
         return True

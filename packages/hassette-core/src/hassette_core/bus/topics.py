@@ -13,10 +13,10 @@ _ENTITY = re.compile(rf"{_PART}\.{_PART}")
 _WILD = re.compile(r"[*?\[]")
 _ACCENT = re.compile("[\u0300-\u036f]")
 _SET = re.compile(r"\[[^\]]+\]")
-# The commonest domains. A glob that begins with one of them (`light*`) is meant for a domain, not for names (`hall*`).
+# The most common domains. A glob that begins with such a domain (`light*`) means a domain, and not names (`hall*`).
 _DOMAINS = {"binary_sensor", "climate", "cover", "input_boolean", "light", "media_player", "person", "sensor", "switch"}
 MAX_EVENT_TYPE_CHARACTERS = 64
-"""Home Assistant fires no event whose type is longer."""
+"""Home Assistant does not fire an event with a longer type."""
 
 _Listener = TypeVar("_Listener")
 
@@ -27,7 +27,8 @@ Matches = Callable[[str], object]
 def glob_matcher(glob: str) -> Matches:
     """Return a function that compares a topic with a glob. A topic that equals the glob also matches.
 
-    An event type may contain the characters of a glob. Otherwise a listener to ``alert[1]`` would miss that event.
+    The reason is that an event type may contain the characters of a glob. As a glob, ``alert[1]`` does not match the
+    event type ``alert[1]``.
     """
     pattern = re.compile(fnmatch.translate(glob))
     return lambda topic: topic == glob or pattern.match(topic)

@@ -8,7 +8,7 @@ from hassette_core.bus.conditions import Expected, ValueCondition, check_conditi
 from hassette_core.errors import RegistrationError
 
 MAX_STATE_CHARACTERS = 255
-"""Home Assistant accepts no longer state."""
+"""Home Assistant does not accept a longer state."""
 
 
 def state_condition(option: str, expected: Expected) -> ValueCondition | None:
@@ -48,7 +48,7 @@ def attribute_condition(option: str, expected: Expected) -> ValueCondition | Non
     """Return the condition for an attribute, which may be any JSON value.
 
     A list or tuple matches an attribute that is one of its elements, and an attribute that is a list with the same
-    elements. An attribute does not change between the two forms, so that only one of the two readings can match.
+    elements. An attribute is either always a list or never a list, so only one of these two meanings applies.
 
     Args:
         option: The name of the option, for the error message.
@@ -120,7 +120,7 @@ def _elements(option: str, expected: Collection[Any]) -> list[Any]:
 
 
 def _as_json(value: object) -> object:
-    """Return a value with lists in place of tuples, because JSON has only lists and Python's list equals no tuple."""
+    """Return a value with lists in place of tuples, because JSON has no tuples, and no list equals a tuple."""
     if value is None or isinstance(value, str | int | float):
         return value  # nearly all values
     if isinstance(value, list | tuple):

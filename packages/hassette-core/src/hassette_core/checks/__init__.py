@@ -1,7 +1,8 @@
 """The checks of ``hassette check``, which find faults in apps before the apps run in a real home.
 
-`check_source` reads the code of an app. `start_apps` starts the apps in a simulated home, which carries out no service
-call. `compare` looks up the entities and services of the apps in the real home. Each check returns `Finding` objects.
+`check_address` checks the configured address. `check_source` reads the code of an app. `start_apps` starts the
+apps in a simulated home, which carries out no service call. `compare` looks up the entities and services of the apps in
+the real home. Each check returns `Finding` objects.
 """
 
 from hassette_core.checks.address import check_address

@@ -11,13 +11,13 @@ _PAGES = frozenset(
         *("lovelace", "map", "media-browser", "profile", "todo"),
     }
 )
-"""First parts of the paths of Home Assistant's pages. Dashboards have other names, but their names contain a dash."""
+"""First parts of the paths of Home Assistant's pages. The name of a new dashboard starts with ``dashboard-``."""
 _SUPERVISOR = ("supervisor", "/core")
 """Host and path of Home Assistant inside a Home Assistant app (add-on)."""
 
 
 def check_address(url: str) -> list[Finding]:
-    """Return a finding if the address has a path, because Home Assistant has its API only at the root of a host.
+    """Return a finding if the address has a path, because Home Assistant serves its API only at the root of a host.
 
     Args:
         url: The configured address.

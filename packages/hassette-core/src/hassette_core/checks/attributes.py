@@ -34,6 +34,8 @@ def walk_self(function: ast.AST, self_name: str) -> Iterator[ast.AST]:
 def assigned_attributes(node: ast.ClassDef, classes: Set[str]) -> Iterator[str]:
     """Yield the attributes that a class assigns to its objects or to a class.
 
+    An attribute that the code expects to be missing at times also counts as assigned.
+
     Args:
         node: The class.
         classes: The names of the class and its base classes.
@@ -44,7 +46,7 @@ def assigned_attributes(node: ast.ClassDef, classes: Set[str]) -> Iterator[str]:
                 case ast.Attribute(value=ast.Name(id=owner), attr=name, ctx=ast.Store()) if owner == self_name:
                     yield name
                 case ast.Call(func=ast.Name(id="hasattr" | "getattr"), args=[_, ast.Constant(value=str() as name), *_]):
-                    yield name  # the code expects that the attribute may not exist
+                    yield name  # the code expects that the attribute may be missing
                 case ast.Try(body=body, handlers=handlers) if any(map(_catches_missing_attribute, handlers)):
                     for each in body:
                         yield from used_attributes(each)  # for the same reason
@@ -76,7 +78,7 @@ def private_names(node: ast.ClassDef) -> set[str]:
 
 
 def used_attributes(node: ast.AST) -> Iterator[str]:
-    """Yield the attributes that code reads, of any object, and all texts in it."""
+    """Yield the names of the attributes that code reads from any object, and all string constants in the code."""
     for item in ast.walk(node):
         if isinstance(item, ast.Attribute) and isinstance(item.ctx, ast.Load):
             yield item.attr

@@ -18,7 +18,7 @@ _ALL_OR_NONE = frozenset({"all", "none"})
 def compare(
     home: HomeSnapshot, loaded: Iterable[LoadedInstance], sources: Mapping[str, AppSource], trial: Trial
 ) -> list[Finding]:
-    """Return the entities and services that the apps use and the home does not have.
+    """Return a finding for each entity and service that the apps use and the home does not have.
 
     Args:
         home: The real home.

@@ -10,9 +10,9 @@ class Level(StrEnum):
     """Consequence of a finding for the exit code of ``hassette check``."""
 
     FAILED = "failed"
-    """This cannot work. The exit code is 2."""
+    """The app or the configuration cannot work. The exit code is 2."""
     WARNING = "warning"
-    """This may be wrong. The exit code does not change."""
+    """The app or the configuration may be wrong. The exit code does not change."""
 
 
 class Finding(NamedTuple):

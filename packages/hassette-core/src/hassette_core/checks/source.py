@@ -51,9 +51,10 @@ _APPDAEMON = {
     "error": "self.logger.error",
     "args": "self.config",
 }
-"""Attributes of an app in AppDaemon, and their replacements. `AppScheduler` has the methods ``run_…`` as well."""
+"""Attributes of an app in AppDaemon, and their replacements. `AppScheduler` has methods ``run_…``
+with the same names, so this table does not contain them."""
 _CLOSE = 0.85
-"""Similarity (0 to 1) of a method's name with a hook's name from which the method is taken for a misspelt hook."""
+"""A method counts as a misspelt hook if its name has at least this similarity (0 to 1) to the name of a hook."""
 
 
 class EntityUse(NamedTuple):
@@ -96,8 +97,8 @@ class AppSource(NamedTuple):
 def check_source(app_key: str, app_class: type[App[Any]], app_dir: Path) -> AppSource:
     """Read the code of an app.
 
-    Only code in ``app_dir`` is read. Names are checked if the class and its base classes show all attributes: an
-    attribute that another library adds is unknown here.
+    Only code in ``app_dir`` is read. Names such as ``self.limit`` are checked only if the code shows all attributes of
+    the class. It does not if a base class is in another library, or if the class sets attributes dynamically.
 
     Args:
         app_key: The key of the app.
@@ -169,7 +170,7 @@ class _Reader:
         self._assigned = frozenset(assigned)
         used = {name for node in nodes for name in used_attributes(node)}
         for name in assigned & self._components.keys():
-            del self._components[name]  # the app has replaced it by an object of its choice
+            del self._components[name]  # the app has replaced the component by another object
         self._any_config = self._any_config or "config" in assigned
         known = {*dir(self._app_class), *_INSTANCE_ATTRIBUTES, *assigned}
         dynamic = any(has_dynamic_attributes(node) for node in nodes)

@@ -1,4 +1,4 @@
-"""Start the apps in a simulated home, to find faults that only the start shows."""
+"""Start the apps in a simulated home, to find faults that show only at the start."""
 
 import gc
 import logging
@@ -26,7 +26,8 @@ from hassette_core.simulation.home.core import HomeContext, HomeCore, Json
 from hassette_core.simulation.home.services import ServiceRegistry
 
 LIMIT_S = 45.0
-"""Seconds for the start and the stop of all apps. ``on_initialize`` has a shorter time limit, but it can block."""
+"""Seconds for the start and the stop of all apps. ``on_initialize`` has a shorter time limit, but that limit
+has no effect while the method blocks the event loop."""
 _STATE_CHANGED = "state_changed."
 
 
@@ -34,9 +35,9 @@ class Trial(NamedTuple):
     """The result of starting the apps in a simulated home.
 
     Attributes:
-        findings: The apps that failed, and the reasons.
+        findings: The failures of the apps, and warnings.
         topics: The entity ids and globs of all listeners for state changes, each with its instance.
-        entities: The entities in the simulated home after the start, with those that the apps created.
+        entities: The entities in the simulated home after the start, including the entities that the apps created.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -51,10 +52,11 @@ def start_apps(
     *,
     limit_s: float = LIMIT_S,
 ) -> Trial:
-    """Start all apps in a simulated home, stop them, and return the failures.
+    """Start all apps in a simulated home, stop them, and return the result.
 
     The simulated home accepts each service call and carries out none, and it contains the entities of the real home if
-    they are known. So the apps cannot change the real home. Their other code runs as usual.
+    they are known. So the apps cannot change the real home. All other code of the apps runs as usual, such
+    as code that writes a file.
 
     The apps run in a thread, because an app may block the event loop.
 
@@ -137,7 +139,7 @@ async def _start(config: HassetteConfig, sources: Mapping[str, AppSource], home:
                     findings = _failures(hassette, config, sources, collector, known_home=home is not None)
                     topics = _topics(hassette)
                     entities = frozenset(place.core.states)
-            gc.collect()  # asyncio reports an exception that no code has read when it deletes the task
+            gc.collect()  # asyncio reports the unread exception of a task only when Python deletes the task
             for app, error in collector.unnoticed:
                 findings.append(_background_failure(app, error, config.app_dir))
             findings += [
@@ -209,7 +211,7 @@ def _may_need_states(cause: BaseException | None, source: AppSource) -> bool:
 
 
 def _place(error: BaseException | None, app_dir: Path) -> tuple[str, int]:
-    """Return file and line of the app's code that raised an exception. The line is 0 if it was other code."""
+    """Return file and line of the app's code in which an exception was raised. The line is 0 for other code."""
     if error is None:
         return "", 0
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

@@ -81,7 +81,7 @@ def _check(config: HassetteConfig, report: "_Report", timeout_s: float | None) -
     address = check_address(config.home_assistant.url) if home is None else []
     trial = start_apps(config, sources, home) if loaded else Trial()
     in_code = [finding for source in sources.values() for finding in source.findings]
-    # The start of an app fails at the same line if it reaches a fault that is known from the code.
+    # If the start of an app reaches a fault that is known from the code, it fails at the same line. Report it once.
     known = {(finding.file, finding.line) for finding in in_code}
     at_start = [finding for finding in trial.findings if (finding.file, finding.line) not in known]
     compared = [] if home is None else compare(home, loaded, sources, trial)

@@ -21,7 +21,7 @@ from hassette_core.simulation.demo import Demo, DemoOptions
 from hassette_core.simulation.demo.summary import summarise
 
 STOP_BUDGET_S = 9.0
-"""Stop budget until the framework with its own budget has been created, in seconds."""
+"""Stop budget in seconds until the framework has been created. After that, the budget of its settings applies."""
 
 
 def default_data_dir(get_user: Callable[[], str] = getpass.getuser) -> Path:

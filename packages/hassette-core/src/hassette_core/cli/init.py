@@ -42,7 +42,7 @@ def init(directory: Path) -> int:
 
 
 def _create(file: Path, content: bytes, *, private: bool) -> None:
-    """Create a file. It never replaces a file, even if that file was created a moment ago.
+    """Create a file. This function never replaces a file, even if another process has just created it.
 
     Args:
         file: The file.
@@ -58,7 +58,8 @@ def _exists(file: Path) -> bool:
     """Return whether there is a file or a symbolic link.
 
     Raises:
-        OSError: The answer is unknown, for example after an I/O error. `Path.exists` would return False.
+        OSError: The system cannot answer, for example after an I/O error. On Python 3.14, `Path.exists` would return
+            False.
     """
     try:
         file.lstat()

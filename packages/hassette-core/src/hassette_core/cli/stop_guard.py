@@ -20,15 +20,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPT = signal.SIGALRM
 """The signal of the timer that interrupts the main thread. It also ends a ``time.sleep``."""
 OVERRUN_S = 1.0
-"""Seconds after the stop budget after which the process is ended, whatever still runs."""
+"""The guard ends the process this many seconds after the end of the stop budget, whatever still runs."""
 BLOCKED_S = 0.25
-"""After its share of the stop budget, code of an app that blocks the event loop for this time is interrupted."""
+"""Once the apps have used up their share of the stop budget, code of an app that blocks the event loop for this many
+seconds is interrupted."""
 POLL_S = 0.05
 """How often the guard checks during the stop whether the event loop is blocked, in seconds."""
 LONGEST_S = 1e8
 """The guard does not watch a stop that is further away than this many seconds (three years)."""
 LOCK_S = 1.0
-"""Seconds after which the process is ended if even the guard's thread could not end it."""
+"""If even the guard's thread could not end the process, `faulthandler` ends it this many seconds later."""
 
 
 class AppBlockedError(BaseException):
@@ -47,9 +48,9 @@ class StopGuard:
     Code of an app may block the event loop: with ``time.sleep`` in an ``async def``, or with an endless loop. This
     would delay the stop of all other services, and the last records would be lost. Once the apps have used up their
     share of the stop budget, the guard interrupts code of an app that blocks the event loop: an `AppBlockedError` is
-    raised there. A timer of the operating system does this, because a thread could not do it while one slow call, such
-    as a regular expression, keeps the interpreter lock. If the services still run `OVERRUN_S` after the whole budget,
-    a thread of the guard ends the process.
+    raised there. A timer of the operating system triggers this. A thread could not run while one slow call, such as a
+    regular expression, keeps the interpreter lock. If the services still run `OVERRUN_S` after the whole budget, a
+    thread of the guard ends the process.
 
     Args:
         budget_s: Stop budget in seconds, until `watch` is called.
@@ -78,7 +79,7 @@ class StopGuard:
         """
         loop = self._loop = asyncio.get_running_loop()
         received: list[int] = []
-        # Without it, the lines that the stop logs could belong to the run of the handler that the signal interrupts.
+        # Without this context, the log lines of the stop could belong to the run that the signal interrupts.
         context = contextvars.copy_context()
 
         # loop.add_signal_handler is not used, because it would call `receive` on the event loop. While a handler of an
@@ -107,7 +108,10 @@ class StopGuard:
                 signal.signal(number, handler)
 
     def watch(self, hassette: Hassette) -> Hassette:
-        """Guard the stop of the framework, for whatever reason it begins, and use its stop budget. Return it."""
+        """Guard the stop of the framework, for whatever reason the stop begins. Return the framework.
+
+        From now on, the guard uses the stop budget of the framework.
+        """
         settings = hassette.config.hassette
         self._budget_s, self._grace_s = settings.stop_budget_s, settings.grace_s
 
@@ -119,7 +123,7 @@ class StopGuard:
         return hassette
 
     def expect_stop_within(self, seconds: float) -> None:
-        """Guard the stop after this time even if a blocked event loop cannot begin it.
+        """Guard the stop that begins after this time, even if the event loop is blocked and cannot begin the stop.
 
         Call this on the event loop, inside the ``with`` block of `on_signals`.
         """
@@ -194,7 +198,7 @@ def end_now(code: int, message: str) -> None:
 def _end_without_lock_within(seconds: float) -> None:
     """End the process after this many seconds with exit code 1, even if a call never releases the interpreter lock.
 
-    No Python code can run then, in no thread. `faulthandler` ends the process in C, and writes where each thread is.
+    In that case, no thread can run Python code. `faulthandler` ends the process in C, and writes where each thread is.
     """
     faulthandler.dump_traceback_later(seconds, exit=True, file=2)
 

@@ -1,4 +1,4 @@
-"""Read a text file that a user named. Never block on a pipe, and never read a device without an end."""
+"""Read a text file that the user has named, without blocking on a pipe or reading an endless device."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ _KINDS: Final = {
 
 
 def read_text_file(file: Path) -> str:
-    """Return the text of a plain file. A byte order mark, as of Windows Notepad, is left out.
+    """Return the text of a plain file. A byte order mark, such as Windows Notepad writes, is left out.
 
     Hassette reads the file again when it changes, so a pipe would not do, even if it had a writer.
 

@@ -1,10 +1,10 @@
 """Containment of app code: an app can end its own work, and nothing else.
 
-An app may call ``sys.exit()``, raise any other `BaseException`, or cancel tasks. `actor` knows whose code runs.
-`ContainedTasks` is the task factory of the event loop while the framework runs: it ends only the task in which an app
-calls ``sys.exit()``, and refuses an app's request to cancel a task of the framework or a run of another app.
-`run_contained` runs an event loop that an app cannot end. `contained_log_handlers` keeps broken logging handlers of
-apps from failing other code.
+An app may call ``sys.exit()``, raise any other `BaseException`, or cancel tasks. The module `actor` records which app's
+code runs. `ContainedTasks` is the task factory of the event loop while the framework runs. It ends only the task in
+which an app calls ``sys.exit()``. It refuses an app's request to cancel a task of the framework or a run of
+another app. `run_contained` runs an event loop that an app cannot end. `contained_log_handlers` prevents that a broken
+logging handler of an app breaks other code.
 """
 
 from hassette_core.containment.actor import ACTOR, FRAMEWORK, Actor, acting_for, current_app, subject_of

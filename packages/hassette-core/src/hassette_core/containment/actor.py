@@ -10,7 +10,8 @@ Actor = tuple[str, ...]
 FRAMEWORK: Actor = ()
 
 ACTOR: ContextVar[Actor | None] = ContextVar("hassette_actor", default=None)
-"""The app or the framework, whose code runs. None for code of unknown origin, for example in a thread of an app.
+"""The actor whose code runs: an app instance or the framework. None for code of unknown origin, for example in
+a thread of an app.
 
 Tasks, timers and calls of `asyncio.to_thread` that the app creates inherit the value, because they copy the context of
 their creator. A `threading.Thread` does not.
@@ -18,7 +19,7 @@ their creator. A `threading.Thread` does not.
 
 
 def current_app() -> Actor | None:
-    """Return the app whose code runs; None for any other code."""
+    """Return the app whose code runs. None for code of the framework and for code of unknown origin."""
     return ACTOR.get() or None
 
 

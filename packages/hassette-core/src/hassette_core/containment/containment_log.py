@@ -1,4 +1,4 @@
-"""`ContainmentLog`: log and record failures of app code outside of runs, at most once a minute for each place."""
+"""`ContainmentLog`: log and record failures of app code outside of runs, each at most once a minute."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ class ContainmentLog:
         """Log that app code called ``sys.exit()`` or raised `KeyboardInterrupt`. Return a description.
 
         Args:
-            actor: The app whose code it was, if known.
+            actor: The app whose code raised the exception, if known.
             error: The exception.
         """
         return self._exits.add(actor, "App tried to end the process; only its task or callback has ended", error)
@@ -59,7 +59,7 @@ class _RecordedLog(RepeatedLog):
         return problem
 
     def write(self, level: int, message: str, *args: object, extra: Mapping[str, object]) -> None:
-        """Write a line with the traceback, and record it."""
+        """Write a line with the traceback, and record the failure."""
         if self._error is not None:
             with suppress(Exception):  # an app's logging handler or filter is broken, so the failure cannot be logged
                 logger.log(level, message, *args, extra=extra, exc_info=self._error)

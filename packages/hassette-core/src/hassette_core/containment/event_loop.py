@@ -1,9 +1,9 @@
 """`run_contained`: run a coroutine to its end, whatever the code of apps does to the event loop.
 
 asyncio raises a `SystemExit` or a `KeyboardInterrupt` of any task or callback through the event loop, so that
-`asyncio.run` cancels all tasks and ends. `ContainedTasks` contains the tasks of apps. This module contains
-the rest: callbacks of ``call_soon``, ``call_later`` and ``add_done_callback``, finalizers of async generators, and
-tasks that an app creates with `asyncio.Task` itself.
+`asyncio.run` cancels all tasks and ends. `ContainedTasks` prevents this for the tasks of apps. `run_contained`
+prevents it for all other code of apps: callbacks of ``call_soon``, ``call_later`` and ``add_done_callback``, finalizers
+of async generators, and tasks that an app creates with `asyncio.Task` itself.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from hassette_core.containment.containment_log import ContainmentLog
 from hassette_core.containment.task_factory import ContainedTasks, GuardedTask
 
 CLOSE_S = 1.0
-"""How long the tasks that are left at the end may take to end after their cancellation, in seconds."""
+"""Time limit, in seconds, for the tasks that are left at the end and have been cancelled."""
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ def _drive(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
             loop.run_forever()
         except (SystemExit, KeyboardInterrupt) as error:
             if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-                # A real Ctrl-C, before or after the time in which StopGuard handles the signals.
+                # This is a real Ctrl-C. It came before or after the time in which StopGuard handles the signals.
                 interrupted = True
                 task.cancel()
             elif not task.done() or _outcome_of(task) is not error:

@@ -1,4 +1,4 @@
-"""`contained_log_handlers`: keep a broken logging handler of an app from failing the code that logs."""
+"""`contained_log_handlers`: keep a broken logging handler of an app from breaking the code that logs."""
 
 import logging
 from collections.abc import Generator
@@ -7,16 +7,16 @@ from contextlib import contextmanager, suppress
 from hassette_core.errors import describe_error, where_raised
 
 MAX_REPORTS = 100
-"""At most this many different failures are reported, so that they cannot fill memory or the output."""
+"""At most this many different failures are reported, so that the reports cannot fill memory or the output."""
 
 
 @contextmanager
 def contained_log_handlers() -> Generator[None]:
     """Contain the failures of all logging handlers during the ``with`` block.
 
-    An app may add a handler or a filter that raises an exception. `logging` raises it in the code that logs, and this
-    may be a service of the framework, or the code that begins the stop. Each different failure is reported once, with
-    `logging.Handler.handleError`, which writes a traceback to standard error.
+    An app may add a handler or a filter that raises an exception. `logging` raises this exception in the code
+    that logs. That code may be a service of the framework, or the code that begins the stop. Each different
+    failure is reported once, with `logging.Handler.handleError`, which writes a traceback to standard error.
     """
     handle = logging.Handler.handle
     reported: set[str] = set()

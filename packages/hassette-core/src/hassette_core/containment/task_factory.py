@@ -21,10 +21,11 @@ _refused_cancellations = RepeatedLog(logger, 60)
 
 
 class GuardedTask(asyncio.Task[Any]):
-    """A task of the framework: a service, a run, or a call of an app. Code of an app cannot cancel it.
+    """A task of the framework: a service, a run, or a call of an app's method. No other app can cancel it.
 
     Attributes:
-        actor: The app instance that may cancel the task: the app whose run or call it is.
+        actor: The app instance that may cancel the task, because the task is its run or its call. Empty if no app may
+            cancel the task.
     """
 
     actor: Actor = FRAMEWORK
@@ -48,11 +49,11 @@ class ContainedTasks:
 
     A task that code of an app creates is contained: an exception that would end the event loop (`SystemExit`,
     `KeyboardInterrupt`) becomes an `AppExitError`, is logged, and is recorded. A task that code of the framework
-    creates is a `GuardedTask`.
+    creates is a `GuardedTask`, unless the previous task factory creates it.
 
     Args:
         report: Records lifecycle events; None if no session has begun.
-        previous: The task factory that this one replaces; None for asyncio's own.
+        previous: The task factory that this one replaces, and which still creates all tasks; None if there is none.
     """
 
     def __init__(self, report: RecordEvent | None = None, previous: Callable[..., Any] | None = None) -> None:
@@ -72,9 +73,10 @@ class ContainedTasks:
 
 @contextmanager
 def containing_tasks(report: RecordEvent) -> Generator[None]:
-    """Contain the tasks of apps on the running event loop during the ``with`` block, which is code of the framework.
+    """Contain the tasks of apps on the running event loop during the ``with`` block.
 
-    The loop's task factory is `ContainedTasks`. The loop's exception handler names the app of a failed task.
+    The code in the block counts as code of the framework. The loop's task factory is `ContainedTasks`. The loop's
+    exception handler names the app of a failed task.
     """
     loop = asyncio.get_running_loop()
     factory, handle = loop.get_task_factory(), loop.get_exception_handler()
@@ -97,7 +99,7 @@ def containing_tasks(report: RecordEvent) -> Generator[None]:
         with acting_for(FRAMEWORK):
             yield
     finally:
-        # If the program or an app has replaced one of them meanwhile, leave that one.
+        # If the program or an app has replaced the factory or the handler meanwhile, keep the replacement.
         if loop.get_task_factory() is ours:
             loop.set_task_factory(factory)
         if loop.get_exception_handler() is handle_failure:
@@ -116,8 +118,8 @@ def _actor_of(context: dict[str, Any]) -> Actor | None:
 class _ContainedCoroutine(Coroutine[Any, Any, Any]):
     """A coroutine that raises an `AppExitError` where the wrapped coroutine would end the event loop.
 
-    An ``async def`` that awaits the wrapped coroutine would not do: if its task were cancelled before the first step,
-    Python would warn that the wrapped coroutine was never awaited.
+    This class is not an ``async def`` that awaits the wrapped coroutine: if its task were cancelled before the first
+    step, Python would warn that the wrapped coroutine was never awaited.
     """
 
     def __init__(self, coro: Coroutine[Any, Any, Any], actor: Actor, log: ContainmentLog) -> None:

@@ -1,7 +1,7 @@
 """`read_parameters`: the parameters of a handler, each with its resolved annotation.
 
-An annotation may be a string, or may contain one, and from Python 3.14 on every annotation is evaluated late (PEP 649).
-So an annotation may name a class that its module imports only for a type checker, or may raise an exception.
+An annotation may be a string or contain a string. From Python 3.14 on, every annotation is evaluated late (PEP 649).
+So an annotation may name a class that its module imports only for a type checker, and it may raise an exception.
 """
 
 import ast
@@ -61,8 +61,8 @@ _KNOWN: Mapping[str, Any] = {
 def read_parameters(handler: Handler, *, resolve: bool = True) -> list[inspect.Parameter]:
     """Return the parameters of a handler, without ``*args`` and ``**kwargs``.
 
-    If the annotation of a parameter with a default cannot be resolved, and does not look like one of `hassette_core`,
-    the parameter has no annotation in the result.
+    Some annotations cannot be resolved. If such a parameter has a default, and its annotation contains no name of
+    `hassette_core` or `typing` that requests a value, the parameter has no annotation in the result.
 
     Args:
         handler: The callable.
@@ -123,7 +123,7 @@ def _names_for(handler: Handler, function: Any) -> dict[str, Any]:
             names.update({each.__name__: each for each in getattr(cls, "__type_params__", ())})
     names.update({each.__name__: each for each in getattr(function, "__type_params__", ())})
     names.update(_closure_of(function))
-    # From Python 3.14 on, the annotations are in a function with another closure.
+    # From Python 3.14 on, the function `__annotate__` contains the annotations, and it has another closure.
     names.update(_closure_of(getattr(function, "__annotate__", None)))
     return names
 
@@ -140,7 +140,7 @@ def _closure_of(function: Any) -> dict[str, Any]:
 
 
 def _find_broken(handler: Handler, function: Any, error: Exception) -> RegistrationError:
-    """Return the error for the first parameter whose annotation raises an exception, as its source code shows."""
+    """Return the error for the first parameter whose annotation, taken from the source code, raises an exception."""
     names = _names_for(handler, function)
     for parameter, text in _annotations_in_source(function).items():
         try:

@@ -35,7 +35,10 @@ class DegradableResource(Resource, Protocol):
 
     @property
     def degraded(self) -> str | None:
-        """Why the resource works only in part after its start, in one or two sentences; None if it works fully."""
+        """The reason why the resource works only in part, in one or two sentences; None if the resource works fully.
+
+        The supervisor reads it after each start.
+        """
         ...
 
 

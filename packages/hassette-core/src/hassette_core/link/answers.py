@@ -20,7 +20,7 @@ class ParsedStates(NamedTuple):
 
     Attributes:
         states: The states.
-        malformed: The entity ids of malformed states. None for a malformed state without an entity id.
+        malformed: The entity ids of malformed states. It contains None if a malformed state has no entity id.
     """
 
     states: list[State]

@@ -5,19 +5,20 @@ from random import random
 
 FIRST_S = 0.25
 MAX_S = 2.0
-"""An attempt that Home Assistant's machine refuses costs almost nothing, and an attempt that succeeds fetches all
-states once. So a long wait would save little, and it would delay every automation after a restart."""
+"""Upper bound of every wait, in seconds. An attempt that Home Assistant's machine refuses costs almost nothing, and a
+successful attempt fetches all states once. So a longer wait would save little, and it would delay every automation
+after a restart."""
 
 MAX_REFUSED_S = 30.0
-"""Upper bound after an attempt in which Home Assistant refused a command or answered in an unknown form. That seldom
-changes within seconds."""
+"""Upper bound after an attempt in which Home Assistant refused a command or answered in an unknown form, in seconds.
+The cause of this seldom disappears within seconds."""
 
 
 class Backoff:
     """Exponential backoff with jitter, so that the clients of a restarted server do not all connect at once.
 
-    The n-th wait, counted from 0, is random between the half and the whole of ``min(max_s, first_s · 2ⁿ)`` ("equal
-    jitter" in Brooker, "Exponential Backoff And Jitter", 2015).
+    The n-th wait, counted from 0, has the upper bound ``min(max_s, first_s · 2ⁿ)``. It is random between half of this
+    bound and the bound ("equal jitter" in Brooker, "Exponential Backoff And Jitter", 2015).
 
     Args:
         first_s: Upper bound of the first wait, in seconds.

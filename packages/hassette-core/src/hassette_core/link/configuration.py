@@ -70,7 +70,8 @@ def parse_configuration(raw: object, previous: HomeConfiguration | None = None) 
 
     Args:
         raw: The answer.
-        previous: The last known configuration. It provides the values that the answer lacks.
+        previous: The last known configuration. It provides the values that are missing or wrong in the answer, except
+            the state.
 
     Raises:
         UnexpectedAnswerError: The answer is not an object.

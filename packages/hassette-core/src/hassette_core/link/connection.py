@@ -41,7 +41,7 @@ MAX_SENT_BYTES = 4_000_000
 """Limit for a command. Home Assistant closes the connection after a message of 4 MiB, aiohttp's default limit."""
 TCP_TIMEOUT_S = 2.0
 """Limit for one attempt to reach the host. A host that is still booting drops packets, and TCP repeats them after
-growing pauses, so a new attempt reaches the host sooner than a long one."""
+growing pauses. So a new attempt reaches the host sooner than an old attempt that goes on."""
 OPEN_TIMEOUT_S = 15.0
 REST_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 1.0
@@ -222,7 +222,8 @@ class Connection:
     async def ping(self) -> None:
         """Send a ping and return once Home Assistant has answered.
 
-        Home Assistant answers in order, so all messages that it sent before the answer have been received by then.
+        Home Assistant answers in order, so all messages that it sent before the answer have been received when this
+        method returns.
 
         Raises:
             NotConnectedError: The connection is lost.

@@ -37,9 +37,11 @@ class MissedChanges(NamedTuple):
     """The result of comparing the states before and after a time without a connection.
 
     Attributes:
-        different: Number of entities whose state or attributes differ. Each was passed on as a missed change.
-        touched: Number of entities that changed at least once, also if they are now as before.
-        kept: Whether some entities did not change at all. If none did not, Home Assistant has restarted.
+        different: Number of entities whose state or attributes differ.
+        touched: Number of entities that changed at least once, even if only a time differs now. Each of them was passed
+            on as a missed change.
+        kept: Whether at least one entity did not change at all. If all entities changed, Home Assistant has restarted,
+            because a restart gives all states new times.
     """
 
     different: int = 0
@@ -59,7 +61,7 @@ class Inbox:
         monotonic_ns: Clock for the `received_ns` of events.
 
     Attributes:
-        received: Number of events so far. While it grows, the connection works.
+        received: Number of events so far. While this number grows, the connection works.
         last: The last event that was received.
         missed: The missed changes of the current connection.
     """
@@ -113,8 +115,9 @@ class Inbox:
 
         Args:
             states: All states, fetched after subscribing.
-            running: Whether Home Assistant has completely started. If False, call `home_started` later, once it has.
-            malformed: Entities that exist but are not in ``states``. None stands for an unknown entity.
+            running: Whether Home Assistant has completely started. If False, call `home_started` after it has.
+            malformed: Entities that exist but are not in ``states``, because their states are malformed. None stands
+                for an entity whose id is not known.
         """
         self._malformed = malformed
         self._cache.load(states)
@@ -168,7 +171,7 @@ class Inbox:
         """Pass on the changes between the last connection and this one.
 
         Args:
-            later: Events that are in the states, but will be passed on after the missed changes.
+            later: Events that the states already contain. They are passed on after the missed changes.
         """
         before, self._before = self._before, None
         if before is None:

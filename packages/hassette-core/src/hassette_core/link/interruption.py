@@ -1,4 +1,4 @@
-"""`Interruption`: the time between the loss of the connection and its return, and what was lost in it."""
+"""`Interruption`: the time between the loss of the connection and its return, and the events that were lost in it."""
 
 import time
 from collections.abc import Callable
@@ -12,10 +12,11 @@ CountLoss = Callable[[str, str, int, int, int], None]
 """Takes the fields of a `hassette_executor.Loss`."""
 
 MIN_DISCARDED = 1_024
-"""Home Assistant disconnects a client when 4,096 messages wait for it, or more than 1,024 for ten seconds. It discards
-them and does not report their number."""
+"""Home Assistant disconnects a client when 4,096 messages wait for it, or when more than 1,024 have waited for ten
+seconds. It discards these messages and does not report their number."""
 LATE_S = 1.0
-"""The cause of an interruption names a longer delay of the last event, and a longer time with a blocked event loop."""
+"""The text of the cause contains the delay of the last event if the delay was at least this long. The same applies to
+the time for which the event loop was blocked."""
 VERY_LATE_S = 5.0
 BLOCKED_S = 0.25
 """If the last event was read later than `VERY_LATE_S`, and the event loop was blocked for longer than `BLOCKED_S`, then
@@ -48,10 +49,10 @@ class Interruption(NamedTuple):
 
     Attributes:
         cause: The cause in one sentence.
-        may_be_cut: Whether Home Assistant may have disconnected a slow client, and was reachable ever since.
-        min_discarded: Number of messages that Home Assistant discarded at least, if it did.
+        may_be_cut: Whether Home Assistant may have disconnected a slow client, and has been reachable since then.
+        min_discarded: If Home Assistant disconnected a slow client, it discarded at least this number of messages.
         began_ns: When Home Assistant sent the last event that was received, in nanoseconds of `time.monotonic_ns`.
-        rate: Number of events per second that Home Assistant had sent before.
+        rate: Number of events per second that Home Assistant sent before the interruption.
     """
 
     cause: str
@@ -65,15 +66,15 @@ class Interruption(NamedTuple):
         """Return the interruption that begins with the end of a connection.
 
         Home Assistant closes a connection in an orderly way when it stops, and when too many messages wait for a
-        client. If the client then needs more than ten seconds to read the rest, the connection breaks before it finds
-        the close. The connection also breaks if a client does not answer a ping for half a minute, and then it is not
-        known whether any message waited.
+        client. If the client then needs more than ten seconds to read the rest, the connection breaks before the
+        client reads the closing message. The connection also breaks if a client does not answer a ping for half a
+        minute. In that case, it is not known whether any message waited.
 
         Args:
             end: The end of the connection.
             inbox: Provides the last event and the rate.
             observation: Provides the delay of the last event.
-            blocked_s: How long the event loop was blocked at most, in the last half minute.
+            blocked_s: The longest time for which the event loop was blocked in the last half minute, in seconds.
         """
         last = inbox.last
         late_s = 0.0 if last is None else observation.delay_s(last.time_fired, last.received_ns)
@@ -94,7 +95,7 @@ class Interruption(NamedTuple):
         )
 
     def unreachable(self) -> "Interruption":
-        """Return the interruption after an attempt that reached no server: Home Assistant has stopped."""
+        """Return the interruption after an attempt that reached no server. It was no cut: Home Assistant has stopped."""
         return self._replace(may_be_cut=False)
 
     def describe(self, missed: MissedChanges) -> str:
@@ -109,7 +110,7 @@ class Interruption(NamedTuple):
             missed: The changes between the two connections.
         """
         if not self.may_be_cut or not missed.kept:
-            return None  # it has stopped or restarted
+            return None  # the connection broke, or Home Assistant has stopped or restarted
         at_least = max(self.min_discarded, missed.touched)
         if not at_least:
             return None

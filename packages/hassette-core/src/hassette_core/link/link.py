@@ -43,10 +43,11 @@ Report = Callable[[str, str, str], None]
 class HomeAssistantLink(AsyncWithService):
     """Connects to Home Assistant, keeps the states current, passes events on, and reconnects after a loss.
 
-    After a loss, the link connects again (at most 2 s between two attempts), subscribes again and fetches all states
-    again. An entity that changed during the loss then has its new state, and the link passes on a `StateChanged` whose
-    ``missed`` is True. While Home Assistant starts, its entities appear one by one. The link applies these changes to
-    the states, and passes on the missed changes when Home Assistant has started. All other events are passed on.
+    After a loss, the link connects again, subscribes again and fetches all states again. It waits at most 2 s between
+    two attempts, or 30 s if Home Assistant refused a command or answered in an unknown form. An entity that changed
+    during the interruption then has its new state, and the link passes on a `StateChanged` whose ``missed`` is True.
+    While Home Assistant starts, its entities appear one by one. The link applies these changes to the states, and
+    passes on the missed changes when Home Assistant has started. All other events are passed on.
 
     It is a service (`start`, `serve`, `stop`) and an async context manager.
 
@@ -70,7 +71,8 @@ class HomeAssistantLink(AsyncWithService):
         name: ``home assistant link``.
         ready: Set while Home Assistant is connected and completely started, and all states are known.
         configuration: Home Assistant's configuration. None before the first connection.
-        configuration_changed: Set after `configuration` has changed. The reader of the configuration clears it.
+        configuration_changed: Set after `configuration` was fetched or has changed. The reader of the configuration
+            clears this event.
         problem: The last failure in one sentence. Empty while Home Assistant is ready.
 
     Raises:
@@ -289,7 +291,7 @@ class HomeAssistantLink(AsyncWithService):
         self.configuration_changed.set()
 
     async def _watch_startup(self, connection: Connection, setting_up: "asyncio.Task[None]") -> None:
-        """Ask Home Assistant whether it has started, because its event that reports the start may be unreadable."""
+        """Ask Home Assistant again and again whether it has started, because its event may be unreadable."""
         await asyncio.wait((setting_up,))
         while not self.ready.is_set():
             await asyncio.sleep(STARTUP_INTERVAL_S)

@@ -5,11 +5,11 @@ from collections import deque
 
 INTERVAL_S = 0.5
 SAMPLES = 60
-"""The samples of the last half minute. Home Assistant waits that long for a client before it disconnects it."""
+"""Number of samples in half a minute. Home Assistant disconnects a client that does not answer a ping for that long."""
 
 
 class LoopLag:
-    """Measures the delay of a timer again and again, while it is started.
+    """Measures the delay of a timer again and again, from `start` to `stop`.
 
     A handler that blocks the event loop delays all timers. A slow network does not.
     """
@@ -24,13 +24,13 @@ class LoopLag:
         return max(self._delays_s, default=0.0)
 
     def start(self) -> None:
-        """Forget earlier delays, and start to measure."""
+        """Forget earlier delays, and start measuring."""
         self.stop()
         self._delays_s.clear()
         self._set_timer()
 
     def stop(self) -> None:
-        """Stop to measure. `worst_s` stays the same."""
+        """Stop measuring. `worst_s` stays the same."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

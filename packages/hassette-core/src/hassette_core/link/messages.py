@@ -15,7 +15,7 @@ def _find_parser() -> Callable[[str], Any]:
 
 
 parse_json = _find_parser()
-"""Parses a JSON text, two to four times as fast if orjson is installed. Raises a `ValueError` for another text."""
+"""Parses a JSON text, two to four times as fast if orjson is installed. Raises a `ValueError` for an invalid text."""
 
 Message = Mapping[str, Any]
 
@@ -32,9 +32,8 @@ class ReceivedFrame(NamedTuple):
     """The messages of one WebSocket frame.
 
     Attributes:
-        messages: The messages of known shape, in order: JSON objects with a ``type`` and, except for the messages of
-            the authentication, an ``id``.
-        problems: A description of each message of unknown shape.
+        messages: The JSON objects whose ``type`` is a string, in order. Their other fields are not checked.
+        problems: A description of each other message.
     """
 
     messages: Sequence[Message]

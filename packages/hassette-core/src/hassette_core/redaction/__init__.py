@@ -4,7 +4,8 @@ A value is a secret if its key looks like the name of a secret, such as ``token`
 collects the secrets of the configuration with `find_secrets`. A `Redaction` masks these secrets in texts. The framework
 passes a `Redaction` to each component that records or logs (bus, api, executor, live view, session). In the data of a
 service call, the api also masks the value of each secret key (`mask_secret_values`). While the framework runs,
-`redacted_logging` masks every log record of the process, and `redact_output` everything else that it prints.
+`redacted_logging` masks every log record of the process. The commands call `redact_output`, which masks everything else
+that the process prints.
 """
 
 from hassette_core.redaction.keys import MASK, MIN_LENGTH, find_secrets, is_secret_key, mask_secret_values

@@ -1,6 +1,6 @@
 """Mask secrets in everything that the process writes to standard output and standard error.
 
-Log records are masked before (`log_records`). These streams also get texts that no logger writes: the message of a
+`log_records` masks log records. These streams also receive texts that no logger writes: the message of a
 ``SystemExit``, warnings, exceptions of threads, destructors and functions of `atexit`, and errors of `logging` itself.
 """
 
@@ -22,11 +22,11 @@ LONGEST_LINE = 1_000_000
 class RedactedStream:
     """A text stream that masks secrets.
 
-    A text is held until its line ends, because Python writes a traceback in pieces. All other attributes are those of
-    the stream behind it.
+    It holds a text until the line ends, because Python writes a traceback in pieces, and a piece may end inside a
+    secret. All other attributes are those of the wrapped stream.
 
     Args:
-        stream: The stream behind it.
+        stream: The wrapped stream.
         redact: Masks secrets.
     """
 
@@ -80,14 +80,14 @@ def redact_output(redact: Redaction) -> None:
 
 
 def log_stray_exceptions() -> None:
-    """Log the exceptions of threads and destructors until the process ends. Python would print them without bounds."""
+    """Log the exceptions of threads and destructors until the process ends. Python would print them without a limit."""
     threading.excepthook = _log_exception_of_thread
     sys.unraisablehook = _log_ignored_exception
 
 
 def _log_exception_of_thread(args: threading.ExceptHookArgs, /) -> None:
     if issubclass(args.exc_type, SystemExit):
-        return  # as Python does: it ends only the thread
+        return  # as in Python, a SystemExit ends only the thread and is not logged
     name = args.thread.name if args.thread is not None else ""
     _log("Thread ended with an exception", {"thread_name": name}, args.exc_type, args.exc_value, args.exc_traceback)
 

@@ -20,7 +20,7 @@ class OverflowingLane(Protocol):
     """A lane with more waiting runs than its limit."""
 
     def is_quick(self) -> bool:
-        """Return whether a full set of runs has ended since the last call."""
+        """Return whether at least as many runs have ended since the last call as the lane runs at once."""
         ...
 
     def drop_overflow(self) -> int:
@@ -29,11 +29,11 @@ class OverflowingLane(Protocol):
 
 
 class Overflow:
-    """Shared room for waiting runs above the limits of their lanes. It keeps a burst from costing runs.
+    """Shared room for waiting runs above the limits of their lanes, so that a burst does not lead to skipped runs.
 
-    A lane may use the room while its handler is quick: while, within about half a second, as many runs end as the lane
-    runs at once. The time is counted in ticks of the event loop and not in seconds. If the event loop is blocked, no
-    handler can end, and only one tick passes.
+    A lane may use the room while its handler is quick. A handler is quick if, in about half a second, at least as many
+    of its runs end as the lane runs at once. The time is counted in ticks of the event loop and not in seconds. If
+    the event loop is blocked, no handler can end, and only one tick passes.
 
     Args:
         size: Number of runs for which there is room.
@@ -62,12 +62,12 @@ class Overflow:
         return True
 
     def give_back(self, lane: OverflowingLane, count: int, *, empty: bool) -> None:
-        """Give back the room of runs that wait no longer above the limit.
+        """Return the room of runs that no longer wait above the limit.
 
         Args:
             lane: The lane.
             count: Number of runs.
-            empty: Whether the lane uses no room any more.
+            empty: True if the lane no longer uses any room.
         """
         self._room += count
         if empty:

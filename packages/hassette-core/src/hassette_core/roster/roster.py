@@ -30,7 +30,7 @@ class Entry(Protocol):
 EntryT = TypeVar("EntryT", bound=Entry)
 
 MANY_NAMES = 50
-"""An app may register a handler for each of its lights, under as many names. Few homes need more names than this."""
+"""An app may register a handler for each of its lights, each with another name. Few homes need more names than this."""
 
 
 class EndedNames:
@@ -78,7 +78,7 @@ class Roster(Generic[EntryT]):
         self._executor = executor
         self._loop = LoopAffinity()
         self._entries: dict[tuple[str, ...], EntryT] = {}
-        # Number of entries that share a key. Each of them has another number at the end of its key in `_entries`.
+        # Number of entries that share a key. In `_entries`, the key of each of them ends with a different number.
         self._shared: Counter[tuple[str, ...]] = Counter()
         self._numbers = itertools.count(1)
         self._keys: dict[int, tuple[str, ...]] = {}  # keys in `_entries`, by identity of the entry
@@ -159,7 +159,7 @@ class Roster(Generic[EntryT]):
         key = self._keys.pop(id(entry))
         del self._entries[key]
         if key != entry.registration.key:
-            self._shared -= Counter({entry.registration.key: 1})  # removes the key with the last entry
+            self._shared -= Counter({entry.registration.key: 1})  # for the last entry, it also removes the key
         self._names.add(entry.registration)
 
     def entries(self) -> list[EntryT]:

@@ -24,7 +24,7 @@ AT_ONCE = 50
 """Maximum number of runs of one ``parallel`` listener or job that are in progress at once. Further runs wait."""
 MAX_WAITING = 1_000
 """Maximum number of waiting runs of one listener or job. Further runs are skipped and counted as ``back_pressure``,
-except in a burst of a quick handler; see `Overflow`."""
+except during a burst if the handler is quick; see `Overflow`."""
 
 
 class _Limits(NamedTuple):
@@ -137,13 +137,16 @@ class RunLane:
         self._runner.count_skip(self._registration, reason, count)
 
     def is_quick(self) -> bool:
-        """Return whether a full set of runs has ended since the last call."""
+        """Return whether at least as many runs have ended since the last call as the lane runs at once."""
         quick = self._ended_runs >= self._limits.at_once
         self._ended_runs = 0
         return quick
 
     def drop_overflow(self) -> int:
-        """Skip the waiting runs above the limit, and return their number. Use no overflow until fewer runs wait."""
+        """Skip the waiting runs above the limit, and return their number.
+
+        After that, the lane uses no overflow until fewer runs than the limit wait.
+        """
         self._slow = True
         excess = self._excess
         for _ in range(excess):

@@ -245,7 +245,7 @@ class AppScheduler:
         self._service.cancel_all(self._app, self._instance)
 
     def end(self) -> None:
-        """Cancel every job, and refuse further ones. The framework calls this when the app instance has ended."""
+        """Cancel every job, and refuse further jobs. The framework calls this when the app instance has ended."""
         self._ended = True
         self.cancel_all()
 

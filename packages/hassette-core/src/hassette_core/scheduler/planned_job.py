@@ -83,7 +83,7 @@ class PlannedJob:
         self._handler = handler
         self._jitter_s = jitter_s
         self._clock = clock
-        self._last_base: datetime | None = None  # of the last calendar run that was started
+        self._last_base: datetime | None = None  # base of the last calendar run that was started
         self._back = timedelta()  # how far the wall clock was set back since then
 
     @property
@@ -151,7 +151,7 @@ class PlannedJob:
 
         Args:
             place: The home's time zone and location.
-            since: The new plan must be after this moment. It may be before now; the run is then late and starts now.
+            since: The new plan must be after this moment. If the plan is before now, the run is late and starts now.
             back: How far the wall clock was set back; negative if it was set forward.
         """
         self._back += back
@@ -175,10 +175,11 @@ class PlannedJob:
         self._plan_calendar(found)
 
     def _once_a_day(self, schedule: Sun, found: datetime, now: datetime, place: Place) -> datetime | None:
-        """Return the run of a sun job that keeps it at one run per local day after the home's location has changed.
+        """Return the next run of a sun job. The job runs once per local day even if the home's location has changed.
 
-        A new location or elevation moves a sunset by minutes. It may move past now in either direction: the job of
-        today has run and would run again, or it was still to run and would be left out.
+        A new location or elevation moves a sunset by minutes. If today's sunset moves from the past into the future,
+        the job has run today and would run again. If the sunset moves from the future into the past, the job would
+        not run today.
         """
         day = schedule.day_of(found, place)
         if self._last_base is not None and found > self._last_base and schedule.day_of(self._last_base, place) == day:
@@ -187,23 +188,23 @@ class PlannedJob:
             planned_day = schedule.day_of(self.plan.base, place)
             earlier = schedule.next_after(now - _DAY, place)
             if planned_day != day and earlier is not None and schedule.day_of(earlier, place) == planned_day:
-                return earlier  # it is late and starts now
+                return earlier  # this run is late and starts now
         return found
 
     def _is_unwanted_repetition(self, schedule: Calendar, found: datetime, place: Place) -> bool:
-        """Return whether a run was started already, and the clock shows its time again only because it was set back."""
+        """Return whether the run was started before, and its time comes again only because the clock was set back."""
         if self._last_base is None or found > self._last_base or not timedelta() < self._back < REPEAT_GUARD:
             return False
         if schedule.fixed:
             return True
-        # A job that repeats within the step must not pause until the old time comes again. A job with longer pauses
-        # would run twice within one of them.
+        # If the time between two runs is shorter than the step, the job must not pause until the old time comes again.
+        # If it is longer, the job would run twice within that time.
         following = schedule.next_after(found, place)
-        # A step is measured with two clocks, so that a step of one hour may appear to be a little shorter.
+        # A step is measured with two clocks, so a step of one hour may appear to be a little shorter.
         return following is None or following - found > self._back + STEP
 
     def redate(self) -> None:
-        """Express the next run of an interval by the wall clock again, because the wall clock was set."""
+        """Compute the wall-clock time of an interval's next run again, because the wall clock was set."""
         if self.plan is not None:
             self.plan = self.plan._replace(at=self._wall_time(self.plan.due_ns))
 

@@ -228,7 +228,7 @@ class Sun:
     """Sunrise or sunset, once on every local day on which the sun rises or sets.
 
     At high latitudes, the sun may set shortly after midnight and again shortly before the next midnight. The job then
-    runs at the first sunset of the day. The day of an event decides, also if the offset moves the run to another day.
+    runs at the first sunset of the day. The day is that of the event, even if the offset moves the run to another day.
 
     Attributes:
         event: ``sunrise`` or ``sunset``.
@@ -256,7 +256,7 @@ class Sun:
         return _DAY.total_seconds()
 
     def day_of(self, run: datetime, place: Place) -> date:
-        """Return the local day of the event of a run."""
+        """Return the local day of the sunrise or sunset to which a run belongs."""
         return (run - self.offset).astimezone(place.zone).date()
 
     def next_after(self, moment: datetime, place: Place) -> datetime | None:
@@ -264,7 +264,7 @@ class Sun:
         if place.latitude is None or place.longitude is None:
             return None
         last_day = None
-        # Begin two days early, because the event before decides whether an event is the first one of its day.
+        # Begin two days early. Only the previous event shows whether an event is the first event of its day.
         since = moment - self.offset - 2 * _DAY
         for crossing in crossings(since, place.latitude, place.longitude, place.elevation):
             if crossing.at - since > MAX_DARK_DAYS * _DAY:

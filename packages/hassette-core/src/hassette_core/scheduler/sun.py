@@ -1,8 +1,8 @@
 """Sunrises and sunsets, for every place on Earth.
 
-The position of the sun comes from astral, as in Home Assistant. astral also finds events, but by calendar date: where
-the time of an event moves past midnight, it leaves an event out or returns it twice. `crossings` needs no date. It
-follows the sun from noon to midnight to noon, and finds each crossing of the horizon exactly once.
+The position of the sun comes from astral, as in Home Assistant. astral also computes events, but for a calendar
+date. On the days on which an event moves past midnight, astral leaves an event out or returns it twice. `crossings`
+needs no date. It follows the sun from noon to midnight to noon, and finds each crossing of the horizon exactly once.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from astral.sun import SUN_APPARENT_RADIUS, adjust_to_horizon, eq_of_time, sun_d
 
 _DAY = timedelta(days=1)
 _J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)
-"""The start of astronomical time. All times in this module are days since this moment, unless they are datetimes."""
+"""J2000, the epoch of astronomy. All times in this module are days since this moment, unless they are datetimes."""
 _CENTURY_DAYS = 36_525.0
 _DAY_MINUTES = 1_440.0
 _HALVINGS = 26
@@ -56,7 +56,7 @@ class _Sky:
         )
 
     def turning_points(self, since: float) -> Iterator[float]:
-        """Return the times of noon and midnight by the sun, from the last one before ``since`` on."""
+        """Return the times of solar noon and solar midnight, in order. The first of them is before ``since``."""
         number = floor(2 * (since + self._longitude / 360.0)) - 1
         while True:
             mean = number / 2 - self._longitude / 360.0
@@ -68,7 +68,7 @@ class _Sky:
 
         Args:
             above: A time at which the sun is above the horizon.
-            below: A time at which it is not, such that there is one crossing between the two times.
+            below: A time at which the sun is not above the horizon. There is one crossing between the two times.
         """
         for _ in range(_HALVINGS):
             middle = (above + below) / 2

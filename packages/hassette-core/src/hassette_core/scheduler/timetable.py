@@ -160,7 +160,7 @@ class Timetable:
 
     def _check_clock(self) -> None:
         if not self._open:
-            return  # start() checks the clock
+            return  # start() will check the clock
         checked_ns, self._checked_ns = self._checked_ns, self._clock.monotonic_ns()
         unchecked = timedelta(microseconds=(self._checked_ns - checked_ns) / 1000)
         jump = self._drift.take_jump()

@@ -51,7 +51,7 @@ class Observation:
             self._confirming.cancel()
 
     def when_current(self, callback: Callable[[], None]) -> None:
-        """Call a function once every change that Home Assistant sent before this call has been passed on.
+        """Call a function as soon as all changes that Home Assistant sent before this call have been passed on.
 
         Without a connection, the function is called after the reconnect.
         """
@@ -65,7 +65,7 @@ class Observation:
             self._offsets_s.append(received_ns / 1e9 - time_fired.timestamp())
 
     def age_s(self, moment: datetime) -> float:
-        """Return how many seconds ago a change was that was missed in the last interruption.
+        """Return the age, in seconds, of a change that was missed in the last interruption.
 
         The result may be too small, but is never too large, even if Home Assistant's clock was set meanwhile: it is at
         most the time since the last `end`. It is 0 before the first event.
@@ -94,8 +94,8 @@ class Observation:
             self._confirming.add_done_callback(lambda task: self._confirmed(task, ping))
 
     async def _call_waiting(self, ping: Callable[[], Awaitable[object]]) -> None:
-        # Only the callbacks that were added before the ping was sent. Home Assistant answers in order, so the answer
-        # arrives after all earlier changes.
+        # Call only the callbacks that were added before the ping was sent. Home Assistant answers in order, so the
+        # answer arrives after all earlier changes.
         count = len(self._waiting)
         await ping()
         current, self._waiting = self._waiting[:count], self._waiting[count:]

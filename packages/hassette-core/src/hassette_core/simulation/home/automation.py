@@ -54,6 +54,6 @@ class GuestWifi:
         self._core.change(AUTOMATION, context=context, last_triggered=now, current=1)
         try:
             self._services.call("switch", f"turn_{wanted}", {"entity_id": [SWITCH]}, context)
-        except RefusedError as error:  # a client has written another state than on and off into the boolean
+        except RefusedError as error:  # a client has written a state other than on and off into the trigger
             logger.warning("Automation failed", extra={"automation": AUTOMATION, "error": error.message})
         self._core.change(AUTOMATION, context=context, current=0)

@@ -53,7 +53,7 @@ class HomeContext(NamedTuple):
 
 
 class HomeEntity(NamedTuple):
-    """An entity as its integration knows it. Services act on it and write it into the states.
+    """An entity as its integration knows it. Services change the entity, and write its state.
 
     Attributes:
         state: For example ``on``.
@@ -135,7 +135,7 @@ class HomeCore:
         attributes: Mapping[str, Any] | None = None,
         context: HomeContext | None = None,
     ) -> bool:
-        """Set an entity, and write its state. Return True if there was no such state.
+        """Set an entity, and write its state. Return True if there was no state of this entity before.
 
         Args:
             entity_id: For example ``light.hall``.
@@ -195,7 +195,7 @@ class HomeCore:
     ) -> None:
         """Change the given attributes of an existing entity, and its state if one is given. Keep all other attributes.
 
-        If there is a state without an entity, it becomes an entity.
+        A state without an entity gets an entity.
 
         Example:
             ::

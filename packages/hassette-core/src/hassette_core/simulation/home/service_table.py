@@ -41,7 +41,7 @@ def _set_temperature(call: EntityCall) -> None:
     low, high = call.entity.number("min_temp", 7), call.entity.number("max_temp", 35)
     wanted = call.data.get("temperature")
     if wanted is None:
-        return  # only a range was given, which these thermostats do not have
+        return  # the call contains only a range, and these thermostats have no range
     if not low <= wanted <= high:
         raise validation_error(f"Provided temperature {wanted} is not valid. Accepted range is {low} to {high}")
     if "hvac_mode" in call.data:

@@ -94,7 +94,9 @@ class SimulatedHome(AsyncWithService):
         return f"http://{HOST}:{self._port}"
 
     async def start(self) -> None:
-        """Open the port and answer requests. After `stop`, all states are restored as after a restart.
+        """Open the port and answer requests.
+
+        A start after `stop` restores all states, as Home Assistant does after a restart.
 
         Raises:
             OSError: The port is taken.
