@@ -1,4 +1,4 @@
-"""A burst of events costs no run of a quick handler. Skipped runs of a slow handler are counted and logged."""
+"""In a burst of events, no run of a quick handler is skipped. Skipped runs of a slow handler are counted and logged."""
 
 import asyncio
 import logging
@@ -79,7 +79,7 @@ async def test_five_bursts_in_a_row_cost_no_run(home: Home) -> None:
 
 
 async def test_burst_costs_no_run_while_the_event_loop_is_blocked(home: Home) -> None:
-    """A blocked event loop is no sign that a handler is slow."""
+    """While the event loop is blocked, no handler can end. This does not mean that the handler is slow."""
     home.bus.on_state_change(empty, "sensor.*")
     burst(home)
     time.sleep(1)  # noqa: ASYNC251  the event loop must be blocked

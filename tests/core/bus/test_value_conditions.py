@@ -1,4 +1,4 @@
-"""``changed_from`` and ``changed_to`` compare lists and objects with the whole attribute, or refuse them."""
+"""``changed_from`` and ``changed_to`` compare lists and objects with the whole attribute, or raise an error."""
 
 from collections import deque
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""``hassette check`` names the faults of an app that otherwise show only in the real home."""
+"""``hassette check`` names faults of apps that would otherwise appear only in the real home."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The event loop of the process ends with its main coroutine, and with nothing else."""
+"""Only the end of the main coroutine ends the event loop of the process."""
 
 import asyncio
 import os

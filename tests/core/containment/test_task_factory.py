@@ -1,4 +1,4 @@
-"""Tasks of apps end on their own, and tasks of the framework continue whatever an app does."""
+"""The exit of a task of an app ends only this task. An app cannot end tasks of the framework."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""The backoff doubles with each attempt, has jitter and a small upper bound."""
+"""The wait doubles with each attempt, has jitter, and has a small upper bound."""
 
 from hypothesis import given
 from hypothesis import strategies as st

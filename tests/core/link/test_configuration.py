@@ -25,7 +25,7 @@ from hassette_core.scheduler.schedules import Sun
     ],
 )
 def test_impossible_location_is_ignored_and_named(change: dict[str, object], caplog: pytest.LogCaptureFixture) -> None:
-    """The search for the next sunset would not end at such a place."""
+    """For such a place, the search for the next sunset would not end."""
     known = HomeConfiguration(latitude=52.37, longitude=4.89, elevation=2.0)
     assert known.updated(change) == known
     (name,) = change
@@ -41,4 +41,4 @@ def test_places_at_the_limits_have_a_next_sunset() -> None:
         )
         assert configuration[3:6] == (latitude, longitude, elevation)
         place = Place(zone=UTC, latitude=latitude, longitude=longitude, elevation=elevation)
-        Sun("sunset").next_after(datetime(2026, 6, 1, tzinfo=UTC), place)  # returns, perhaps None
+        Sun("sunset").next_after(datetime(2026, 6, 1, tzinfo=UTC), place)  # it returns a time or None

@@ -210,7 +210,7 @@ async def test_call_whose_connection_is_lost_raises_and_is_not_cancelled(linked:
 
 
 async def test_cancelled_caller_does_not_end_the_connection(linked: LinkedHome) -> None:
-    """The answer to a command arrives also if its caller has been cancelled."""
+    """The answer to a command arrives even if the caller of the command has been cancelled."""
     linked.home.hang()
     calling = asyncio.create_task(linked.api.call_service("light", "turn_on", target="light.hall"))
     while not calling.cancelling():

@@ -1,4 +1,4 @@
-"""A message with a wrong part costs at most that part: the link names it, goes on, and never crashes."""
+"""If a part of a message is malformed, the link ignores at most that message, logs the part, and continues."""
 
 import asyncio
 import copy
@@ -211,7 +211,7 @@ async def test_entity_whose_state_becomes_malformed_is_not_reported_as_removed(p
 
 
 async def test_refused_command_of_the_setup_is_repeated_after_growing_pauses(proxied: ProxiedLink) -> None:
-    """A token of a user who is no administrator cannot subscribe to all events."""
+    """Home Assistant refuses the subscription if the user of the token is not an administrator."""
 
     def refuse(message: Message) -> list[str]:
         if kind_of(message, proxied.proxy) != "subscribe_events":

@@ -1,4 +1,4 @@
-"""Changes during a loss of the connection reach listeners, and no duration ends that was not seen unbroken."""
+"""Changes during an interruption reach listeners, and a duration ends only if the state was surely unbroken."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -157,7 +157,7 @@ async def open_door(linked: LinkedBus) -> None:
 
 
 async def turns() -> None:
-    """Let all tasks run that do not wait for the home."""
+    """Let all tasks run except the tasks that wait for the home."""
     for _ in range(50):
         await asyncio.sleep(0)
 
@@ -166,7 +166,7 @@ async def runs_after(linked: LinkedBus, seconds: float) -> int:
     """Move the clock, wait until all due durations have ended, and return the number of runs so far."""
     linked.clock.advance(seconds)
     await linked.settle()
-    await linked.settle()  # the ping of the observation was sent before this one
+    await linked.settle()  # the ping of the observation was sent before the ping of settle()
     await eventually(lambda: not linked.executor.running())
     return linked.executor.accounting().executed
 
@@ -255,7 +255,7 @@ async def test_missed_change_starts_a_duration_at_the_time_of_the_change(linked:
 
 
 async def test_restart_of_home_assistant_starts_a_duration_again(linked: LinkedBus) -> None:
-    """Nothing is known about the door while Home Assistant was down."""
+    """Nothing is known about the door for the time in which Home Assistant did not run."""
     await open_door(linked)
     linked.clock.advance(DURATION_S - 1)
     await linked.disconnect()
@@ -315,7 +315,7 @@ async def test_duration_without_changed_to_counts_from_the_last_change(linked: L
 
 
 async def test_new_value_that_meets_the_condition_counts_from_its_change(linked: LinkedBus) -> None:
-    """It may have left the accepted range in between."""
+    """The value may have left the accepted range in between."""
     linked.home.core.set("sensor.heat", "10")
     await linked.settle()
     linked.bus.on_state_change(

@@ -126,7 +126,7 @@ EVERY_QUARTER = ["10:45", "11:00", "11:15", "11:30", "11:45", "12:00", "12:15", 
 @pytest.mark.parametrize(
     ("expression", "step_s", "hours", "due"),
     [
-        # A job that repeats within the step goes on by the clock.
+        # A job with shorter pauses than the step continues by the new clock.
         ("*/15 * * * *", -2 * HOUR, 2, EVERY_QUARTER),
         ("0,15,30,45 * * * *", -2 * HOUR, 2, EVERY_QUARTER),
         ("0 */15 * * * *", -2 * HOUR, 2, EVERY_QUARTER),
@@ -134,18 +134,18 @@ EVERY_QUARTER = ["10:45", "11:00", "11:15", "11:30", "11:45", "12:00", "12:15", 
         ("*/15 * * * *", -31 * 60, 1, ["12:00", "12:15", "12:30", "12:45"]),
         ("0 * * * *", -2 * HOUR, 3, ["11:00", "12:00", "13:00"]),
         ("0 * * * *", -HOUR, 2, ["12:00", "13:00"]),
-        ("0 * * * *", -HOUR + 0.01, 2, ["12:00", "13:00"]),  # a real step is not measured exactly
+        ("0 * * * *", -HOUR + 0.01, 2, ["12:00", "13:00"]),  # the measurement of a real step is not exact
         ("0 */2 * * *", -2 * HOUR + 0.01, 4, ["12:00", "14:00"]),
         ("0 */2 * * *", -2 * HOUR, 4, ["12:00", "14:00"]),
         ("*/30 7-12 * * *", -2 * HOUR, 3, ["11:00", "11:30", "12:00", "12:30"]),
-        # A fixed time does not occur again, and neither does a time of a job with longer pauses than the step.
+        # A fixed time does not occur again. The same applies to a job with longer pauses than the step.
         ("0 12 * * *", -2 * HOUR, 4, []),
         ("0,30 11,12 * * *", -2 * HOUR, 4, []),
         ("30 12,13 * * *", -2 * HOUR, 4, ["13:30"]),
         ("0 */6 * * *", -2 * HOUR, 8, ["18:00"]),
         ("*/15 * * * *", -20, 0.51, ["12:45", "13:00"]),
         ("* * * * *", -20, 0.05, ["12:31", "12:32"]),
-        # After a large step, the clock was wrong before, so every time counts again.
+        # Before a large step, the clock was wrong. So after the step, every time counts again.
         ("0 12 * * *", -4 * HOUR, 5, ["12:00"]),
         ("0 12 * * *", -3 * 24 * HOUR, 24, ["12:00"]),
         ("*/15 * * * *", -3 * 24 * HOUR - 45 * 60, 1, ["12:00", "12:15", "12:30", "12:45"]),
@@ -254,7 +254,7 @@ async def test_runs_of_an_interval_are_dated_by_the_clock_that_was_set(home: Hom
 
 
 async def test_time_that_no_run_has_used_occurs_after_the_clock_was_set_back(home: Home) -> None:
-    """A job that was registered at noon has not run at half past eleven."""
+    """A job that was registered at noon did not exist at half past eleven, so it has not run yet."""
     home.scheduler.run_daily(nothing, time(11, 30))
     home.clock.step(-HOUR)
     await home.pass_time(HOUR, step=10)

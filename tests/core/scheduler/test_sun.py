@@ -88,7 +88,7 @@ BY_NAME = {city.name: city for city in CITIES}
 
 
 def runs(schedule: Sun, place: Place, since: datetime, until: datetime) -> list[datetime]:
-    """Return all runs of a job between two moments, as the scheduler plans them: each from the one before."""
+    """Return all runs of a job between two moments. As in the scheduler, each run is computed from the previous run."""
     found: list[datetime] = []
     moment = schedule.next_after(since, place)
     while moment is not None and moment < until:
@@ -108,8 +108,8 @@ def test_job_runs_once_on_every_local_day_of_two_years_on_which_the_sun_rises_or
     def days_near(moment: datetime, distance: timedelta) -> set[date]:
         return {(moment + shift).astimezone(zone).date() for shift in (-distance, timedelta(), distance)}
 
-    # The two calculations may differ on a day on which the sun only touches the horizon, and if an event is so close to
-    # midnight that a few seconds move it to another day.
+    # The two calculations may differ on a day on which the sun only touches the horizon. They may also differ if an
+    # event is so close to midnight that a few seconds move it to another day.
     unclear = {day for moment in grazing for day in days_near(moment, DAY / 2)}
     for moment, _ in expected:
         if len(close := days_near(moment, timedelta(minutes=2))) > 1:

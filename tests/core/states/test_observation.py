@@ -1,4 +1,4 @@
-"""The observation confirms that all changes have been received, and never takes a change for too old."""
+"""The observation confirms that all changes have been received, and the age of a change is never too large."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -82,7 +82,7 @@ async def test_ping_that_cannot_be_sent_is_not_repeated_before_the_next_connecti
 
 
 class Clocks:
-    """A monotonic clock, and Home Assistant's clock."""
+    """A monotonic clock together with Home Assistant's clock."""
 
     def __init__(self) -> None:
         self.monotonic_ns = 5_000_000_000

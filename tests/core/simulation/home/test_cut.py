@@ -27,7 +27,7 @@ async def subscribe(session: aiohttp.ClientSession, home: SimulatedHome) -> aioh
 
 
 async def test_cut_closes_the_connection_in_an_orderly_way_without_any_waiting_message(home: SimulatedHome) -> None:
-    """The real one does the same: tests/homeassistant/test_bursts.py."""
+    """The real Home Assistant does the same: see tests/homeassistant/test_bursts.py."""
     async with aiohttp.ClientSession() as session:
         client = await subscribe(session, home)
         for number in range(5_000):

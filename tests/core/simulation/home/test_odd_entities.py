@@ -1,4 +1,4 @@
-"""Services meet entities without attributes, with odd attributes, and states that a client wrote."""
+"""Services handle entities without attributes, entities with odd attributes, and states that a client wrote."""
 
 import asyncio
 import itertools
@@ -213,7 +213,7 @@ async def test_body_that_is_not_an_object_is_refused_and_changes_nothing(
     headers = {"Authorization": f"Bearer {home.token}", "Content-Type": "application/json"}
     async with aiohttp.ClientSession(headers=headers) as session:
         async with session.post(f"{home.url}/api/{path}", data=body) as response:
-            allowed = path != "states/light.hall" and body in ("null", "[]")  # Home Assistant reads them as no data
+            allowed = path != "states/light.hall" and body in ("null", "[]")  # for Home Assistant, both mean no data
             assert response.status == 400 or (allowed and response.status in (200, 400))
         async with session.get(f"{home.url}/api/states/Light.Hall") as response:
             assert response.status == 200

@@ -61,8 +61,8 @@ _KNOWN: Mapping[str, Any] = {
 def read_parameters(handler: Handler, *, resolve: bool = True) -> list[inspect.Parameter]:
     """Return the parameters of a handler, without ``*args`` and ``**kwargs``.
 
-    Some annotations cannot be resolved. If such a parameter has a default, and its annotation contains no name of
-    `hassette_core` or `typing` that requests a value, the parameter has no annotation in the result.
+    Some annotations cannot be resolved. If such a parameter has a default, and its annotation contains none of the
+    names in `_KNOWN`, the parameter has no annotation in the result.
 
     Args:
         handler: The callable.

@@ -95,7 +95,7 @@ class Interruption(NamedTuple):
         )
 
     def unreachable(self) -> "Interruption":
-        """Return the interruption after an attempt that reached no server. It was no cut: Home Assistant has stopped."""
+        """Return the interruption after an attempt that reached no server. In this case, Home Assistant has stopped."""
         return self._replace(may_be_cut=False)
 
     def describe(self, missed: MissedChanges) -> str:

@@ -11,7 +11,7 @@ TICK_S = 1.0
 class LivenessCheck:
     """Sends pings, and detects within about 15 s that Home Assistant does not answer.
 
-    hass-client's heartbeat would detect this only after 55 s.
+    aiohttp's heartbeat is not used, see `Connection`.
 
     The limit is a number of ticks and not of seconds. If a handler blocks the event loop of this process for half a
     minute, only one tick passes, and an answer that has arrived is read before the next tick.
