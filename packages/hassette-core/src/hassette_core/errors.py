@@ -280,7 +280,8 @@ def _message_of(error: BaseException) -> str:
 def _in_one_line(message: str) -> str:
     """Return a message in one line of at most `MAX_DESCRIPTION` characters. A longer message is cut at a space.
 
-    If the cut were inside a secret, the rest of the secret would not be masked later.
+    If there is no space before the limit, only ``…`` remains. If the cut were inside a
+    secret, the rest of the secret would not be masked later.
     """
     line = " ".join(message[: 2 * MAX_DESCRIPTION].split())
     if len(line) <= MAX_DESCRIPTION and len(message) <= 2 * MAX_DESCRIPTION:

@@ -11,7 +11,8 @@ _PAGES = frozenset(
         *("lovelace", "map", "media-browser", "profile", "todo"),
     }
 )
-"""First parts of the paths of Home Assistant's pages. The name of a new dashboard starts with ``dashboard-``."""
+"""First parts of the paths of Home Assistant's pages. By default, a new dashboard's path starts with
+``dashboard-``."""
 _SUPERVISOR = ("supervisor", "/core")
 """Host and path of Home Assistant inside a Home Assistant app (add-on)."""
 

@@ -51,8 +51,8 @@ _APPDAEMON = {
     "error": "self.logger.error",
     "args": "self.config",
 }
-"""Attributes of an app in AppDaemon, and their replacements. `AppScheduler` has methods ``run_…``
-with the same names, so this table does not contain them."""
+"""Attributes of an app in AppDaemon, and their replacements. For a method that `AppScheduler` also has,
+such as ``run_in``, the check suggests the method of `AppScheduler`."""
 _CLOSE = 0.85
 """A method counts as a misspelt hook if its name has at least this similarity (0 to 1) to the name of a hook."""
 
@@ -242,7 +242,7 @@ class _Reader:
                 self._add(f"self.config.{name} does not exist{suggestion}", file, line)
         elif (component := self._components.get(part)) is not None and not hasattr(component, name):
             if part == "logger" and name in vars(logging.getLogger()):
-                return  # an attribute that a logger has only as an object
+                return  # an attribute that only a logger object has, and not the class
             suggestion = hint(name, (each for each in dir(component) if not each.startswith("_")), f"self.{part}.{{}}")
             self._add(f"self.{part}.{name} does not exist{suggestion}", file, line)
 

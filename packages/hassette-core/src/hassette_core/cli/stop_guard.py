@@ -1,4 +1,4 @@
-"""`StopGuard`: stop the framework on a signal, and make sure that the process ends within the stop budget."""
+"""`StopGuard`: stop the framework on a signal, and end the process soon after the stop budget."""
 
 import asyncio
 import contextvars
@@ -48,9 +48,9 @@ class StopGuard:
     Code of an app may block the event loop: with ``time.sleep`` in an ``async def``, or with an endless loop. This
     would delay the stop of all other services, and the last records would be lost. Once the apps have used up their
     share of the stop budget, the guard interrupts code of an app that blocks the event loop: an `AppBlockedError` is
-    raised there. A timer of the operating system triggers this. A thread could not run while one slow call, such as a
-    regular expression, keeps the interpreter lock. If the services still run `OVERRUN_S` after the whole budget, a
-    thread of the guard ends the process.
+    raised there. A timer of the operating system triggers this, because a thread could not run while one slow call,
+    such as a regular expression, keeps the interpreter lock. If the services still run `OVERRUN_S` after the whole
+    budget, a thread of the guard ends the process.
 
     Args:
         budget_s: Stop budget in seconds, until `watch` is called.

@@ -19,7 +19,8 @@ _KINDS: Final = {
 def read_text_file(file: Path) -> str:
     """Return the text of a plain file. A byte order mark, such as Windows Notepad writes, is left out.
 
-    Hassette reads the file again when it changes, so a pipe would not do, even if it had a writer.
+    Each command reads the file again. So a pipe is refused even if it has a writer, because its text can be read only
+    once.
 
     Raises:
         OSError: The file cannot be read, is not a plain file, or has more than `MAX_BYTES`. ``strerror`` is a message

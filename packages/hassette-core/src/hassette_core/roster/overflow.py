@@ -62,7 +62,7 @@ class Overflow:
         return True
 
     def give_back(self, lane: OverflowingLane, count: int, *, empty: bool) -> None:
-        """Return the room of runs that no longer wait above the limit.
+        """Release the room of runs that no longer wait above the limit.
 
         Args:
             lane: The lane.
