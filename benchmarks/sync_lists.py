@@ -3,8 +3,8 @@
     python benchmarks/sync_lists.py [--quick]
 
 The floor is one plain query with `sqlite3` that fetches the times of all registrations, or of all sessions. Question
-and floor alternate in the same process, so the ratio is valid on any machine. Exits with 1 if a question takes more
-than its target: 10 times the floor for a list, and 1.5 times the floor for the uptime.
+and floor alternate in the same process, so the ratio is valid on any machine. The script exits with 1 if a question
+takes more than its target: 10 times the floor for a list, and 1.5 times the floor for the uptime.
 """
 
 import argparse

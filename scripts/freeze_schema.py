@@ -1,10 +1,10 @@
-"""Freeze a history of the newest schema, so that tests upgrade it and read it for ever.
+"""Freeze a history of the newest schema. Later tests upgrade this history and read it.
 
 Usage: python scripts/freeze_schema.py
 
-The script writes ``tests/store/released/REVISION.sql``: the schema, and rows in each table, as a process that was
-killed leaves them. Run it each time that you change the schema. After a release, the file of its revision does not
-change any more: the script refuses to replace it.
+The script writes ``tests/store/released/REVISION.sql``: the schema, and rows in each table, as a killed process leaves
+them. Run the script after each change of the schema. After a release contains a revision, the script refuses to replace
+the file of this revision.
 """
 
 import asyncio
@@ -53,9 +53,9 @@ def frozen(folder: Path) -> str:
     history = folder / "hassette.db"
     asyncio.run(_write_history(history, folder / "copy.db"))
     with closing(sqlite3.connect(folder / "copy.db")) as db:
-        # The retention writes its progress only after days.
+        # The retention writes this row only after days.
         db.execute("INSERT OR IGNORE INTO store_state (name, value) VALUES ('all_runs_below', 1)")
-        # Each machine writes the same file.
+        # With constant values, the script writes the same file on each machine.
         facts = '{"hassette":"0.1.0","python":"3.12.4"}'
         db.execute("UPDATE sessions SET pid = 4711, host = 'casa', facts = ?", (facts,))
         db.commit()

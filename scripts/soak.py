@@ -4,14 +4,14 @@
 
 The busy app (`scripts/busy_app`) causes about 250 runs a second: 30 listeners at 60 events a second, every kind of
 listener, jobs, failures with log lines and error hooks, service calls, and registrations that are made and cancelled
-each second.
+each second. The script runs only on Linux.
 
-The first minutes fill SQLite's page cache (8 MB for the writer), the buffers and the arenas of the allocators, so the
-trend starts after a quarter of the time. Linux only.
+In the first minutes, SQLite's page cache (8 MB for the writer), the buffers and the arenas of the allocators fill. So
+the trend starts after a quarter of the time.
 
 Each sample has the resident memory and the parts that could explain its growth: mapped memory by kind, malloc's blocks
-in use and free, Python's own blocks, objects, threads, descriptors, and SQLite's memory. The table is followed by the
-trend of each column after the warm-up, in units per hour. Exits with 1 if the resident memory grows by more than the
+in use and free, Python's own blocks, objects, threads, descriptors, and SQLite's memory. After the table, the
+script prints the trend of each column, in units per hour. It exits with 1 if the resident memory grows by more than the
 target per hour.
 """
 

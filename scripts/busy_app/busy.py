@@ -9,14 +9,14 @@ FEATURES = frozenset({"listeners", "kinds", "jobs", "failures", "calls", "churn"
 
 
 class BusyConfig(AppConfig):
-    """The parts of the app that are active."""
+    """Settings of the busy app: its active features, and the interval of `churn` in seconds."""
 
     features: frozenset[str] = FEATURES
     churn_s: float = 1.0
 
 
 class BusyApp(App[BusyConfig]):
-    """Registers as much as a large home, and fails as often as a bad one."""
+    """An app with as many listeners and jobs as a large home, and with many failures."""
 
     async def on_initialize(self) -> None:
         self.subscription: Subscription | None = None

@@ -1,4 +1,4 @@
-"""An app cannot end the process, whatever it raises and wherever; a signal always can, within the stop budget."""
+"""No exception of an app ends the process. A signal always ends it, within the stop budget."""
 
 import signal
 import textwrap
@@ -193,7 +193,8 @@ def test_app_that_calls_sys_exit_does_not_end_the_process(
     for _ in range(20):
         process.wait_for("the healthy app ran")
     stop_clean(process, history)
-    # The simulated home runs in the same process, and the tasks that aiohttp's server creates cannot be guarded.
+    # The simulated home runs in the same process. The tasks that aiohttp's server creates cannot be protected from
+    # cancellation, so the connection may be lost.
     assert place == "cancellation of all tasks" or "Connection to Home Assistant lost" not in process.output
     assert "Service crashed" not in process.output
     assert place == "finalizers" or "bad.bad" in process.output or "('bad', 'bad'" in process.output

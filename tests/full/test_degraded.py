@@ -75,7 +75,7 @@ async def test_history_that_is_removed_while_running_is_begun_again_and_the_loss
         assert hassette.executor.accounting().persisted == 20
         for file in data_dir.glob("hassette.db*"):
             file.unlink()
-        # Nothing is written now. The heartbeat notices the change.
+        # No run is written now, so the heartbeat must notice the change.
         await eventually(lambda: hassette.executor.accounting().persisted == 0, LIMIT_S)
         assert dict(hassette.executor.accounting().shed) == {"file_lost": 20}
         await eventually(lambda: len(history.sessions()) == 1, LIMIT_S)

@@ -1,4 +1,4 @@
-"""A secret of the configuration reaches neither the terminal nor the history, however an app fails."""
+"""A secret of the configuration reaches neither the terminal nor the history, wherever an app fails."""
 
 import textwrap
 from pathlib import Path

@@ -23,7 +23,7 @@ HALL = listener()
 
 
 class Board:
-    """A board whose wall clock is set by a test, and may be wrong. ``true_us`` is the real time."""
+    """A board with a wall clock that a test sets, also to a wrong time. ``true_us`` is the real time."""
 
     def __init__(self, true_us: int) -> None:
         self.true_us = true_us
@@ -59,7 +59,7 @@ class Board:
 
 
 async def run(board: Board, executor: CommandExecutor, count: int = 3) -> list[int]:
-    """Run a handler some times, one second apart; return the true times at which the runs ended."""
+    """Run a long handler once and a short one `count` times. Return the true times at which the runs ended."""
 
     async def long_enough_for_the_sweeper() -> None:
         await asyncio.sleep(0.3)  # the executor reads the wall clock each time that it looks for long runs

@@ -129,7 +129,8 @@ async def test_cut_of_a_blocked_reader_is_counted_and_its_changes_are_delivered(
     linked.bus.on_state_change(handler, "sensor.cut_*")
 
     def fill_buffers_and_burst() -> None:
-        # The operating system stores about ten megabytes of unread messages. Only then does Home Assistant store any.
+        # The operating system stores about ten megabytes of unread messages. Only after that do messages wait
+        # in Home Assistant.
         for number in range(800):
             linked.post("/api/states/sensor.large", state=str(number), attributes={"text": f"{number} " + 8_000 * "x"})
         for _ in range(3):
@@ -143,7 +144,7 @@ async def test_cut_of_a_blocked_reader_is_counted_and_its_changes_are_delivered(
     await firing
     await eventually(lambda: linked.losses, 60)
     ((reason, what, count),) = linked.losses
-    # If the client reads the close too late, the number is the number of changed entities.
+    # If the client reads the close too late, the lower bound is only the number of changed entities.
     assert (reason, what, count >= 50) == ("slow_reader", "events", True)
     assert "the event loop of Hassette was blocked for" in linked.reports[0][2]
     assert [kind for kind, *_ in linked.reports] == ["connection_lost", "connection_restored", "events_lost"]
@@ -204,7 +205,7 @@ def wait_closed(url: str) -> None:
 async def test_cut_closes_the_connection_in_an_orderly_way_without_any_waiting_message(
     real: RealHomeAssistant, linked: RealBus
 ) -> None:
-    """The simulated home does the same: tests/core/simulation/home/test_cut.py."""
+    """`tests/core/simulation/home/test_cut.py` checks the same for the simulated home."""
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{real.home.url}/api/websocket") as client:
         await client.receive_json()
         await client.send_json({"type": "auth", "access_token": real.home.token})

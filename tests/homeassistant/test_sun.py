@@ -34,7 +34,7 @@ async def client(real: RealHomeAssistant) -> AsyncIterator[HomeClient]:
 async def test_sun_job_runs_when_home_assistants_own_sun_rises_and_sets(
     client: HomeClient, latitude: float, longitude: float, elevation: int
 ) -> None:
-    """No event of these places is near midnight UTC, because there Home Assistant itself leaves events out."""
+    """At these places, no event is near midnight UTC, because Home Assistant omits some events near midnight UTC."""
     connection = client.link.require_connection("move the home")
     moved_at = datetime.now(UTC)
     await connection.command(

@@ -8,7 +8,7 @@ J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)
 SEA_LEVEL_HORIZON = -0.789
 """Height of the sun's centre at sunrise and sunset, in degrees. Radius and refraction are those of Home Assistant."""
 ERROR_DEGREES = 0.02
-"""Both the formulas of the Almanac and those of astral are at most this wrong."""
+"""Maximum error of the formulas of the Almanac, and of those of astral, in degrees."""
 STEP = timedelta(minutes=20)
 STEP_DEGREES = 0.05
 """Within half a step of its highest or lowest point, the sun moves less than this."""
@@ -44,8 +44,9 @@ class Almanac:
         """Follow the sun in small steps.
 
         Returns:
-            Each moment at which the sun crosses the horizon, and whether it rises. Then the moments at which the sun
-            turns so close to the horizon that the formulas cannot decide whether it crosses it.
+            Two lists. The first contains each moment at which the sun crosses the horizon, and whether it rises then.
+            The second contains the moments at which the sun is highest or lowest and so close to the horizon that the
+            formulas cannot decide whether it crosses the horizon.
         """
         crossings: list[tuple[datetime, bool]] = []
         grazing: list[datetime] = []

@@ -288,7 +288,7 @@ async def writing_states(client: HomeClient) -> Any:
 
 
 async def services_after_a_client_wrote_the_state(client: HomeClient) -> Any:
-    """Write states without attributes over entities, remove states, and make up states; then call services."""
+    """Write or remove the states of real and made-up entities, without or with odd attributes; then call services."""
     names, call = client.names, client.api.call_service
     odd: dict[str, Any] = {
         "brightness": "x",

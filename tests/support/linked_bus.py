@@ -1,4 +1,4 @@
-"""A bus that is linked to a simulated home, whose connection a test breaks and allows again."""
+"""A bus that is linked to a simulated home. A test can break the connection and allow it again."""
 
 import asyncio
 from collections.abc import AsyncGenerator

@@ -1,4 +1,4 @@
-"""Histories with many registrations or many sessions, for tests and benchmarks of their cost."""
+"""Histories with many registrations or many sessions, for tests and benchmarks of slow questions."""
 
 import time
 from pathlib import Path
@@ -7,7 +7,7 @@ from support.history import BOOM, DAY, HOUR, MINUTE, SECOND, History
 
 
 def write_many_names(path: Path, jobs: int) -> None:
-    """Write a history of an app that gives each of its one-shot jobs its own name, next to an ordinary app.
+    """Write a history of two apps: one gives each of its one-shot jobs a different name, the other is ordinary.
 
     Every second job has run within the last day.
 

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 proxy that treats headers and WebSockets as badly as real reverse proxies do."""
+"""A small HTTP/1.1 proxy that changes headers and breaks WebSockets as some real reverse proxies do."""
 
 import asyncio
 import contextlib

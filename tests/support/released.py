@@ -1,4 +1,4 @@
-"""Histories as earlier releases of hassette-store left them."""
+"""Histories with the schemas of earlier releases of hassette-store."""
 
 import sqlite3
 from contextlib import closing

@@ -106,7 +106,7 @@ async def test_last_page_has_no_cursor(data: DataSyncService, limit: int) -> Non
 def _pages_stay_complete(
     path: Path, ask: str, items: str, change: Callable[[History, random.Random], None], seed: int
 ) -> None:
-    """Read all pages of a list, with changes between them. No entry of the first moment may be skipped or repeated."""
+    """Change the history between the pages of a list. No entry of the start may be skipped or repeated."""
     chance = random.Random(seed)
 
     async def read() -> tuple[list[int], list[int]]:
@@ -129,7 +129,7 @@ def _pages_stay_complete(
 
 
 def _fail_again(history: History, chance: random.Random) -> None:
-    """Let one of twelve old errors, or a new one, happen again."""
+    """Add a failure of one of twelve old errors, or of a new error."""
     kind = chance.choice([f"Error{chance.randrange(12)}", f"New{chance.randrange(100)}"])
     _fail(history, kind, int(time.time() * SECOND))
 

@@ -1,4 +1,4 @@
-"""Times are in the home's time zone, labelled, in the terminal and on the pages; and so are the times of a request."""
+"""The terminal and the pages show times in the home's time zone and name it. They also read times in this time zone."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def _run_job_at(history: History, moment: int, zone: str) -> int:
 
 
 def terminal(*arguments: str, path: Path, zone: str = "UTC") -> str:
-    """Run the command in another process, whose machine has a time zone."""
+    """Run the command in another process, with a given time zone of the machine."""
     command = [sys.executable, "-m", "hassette_sync", *arguments, "--db", str(path)]
     result = subprocess.run(
         command, env={**os.environ, "TZ": zone}, capture_output=True, text=True, timeout=patience(30), check=False

@@ -1,4 +1,4 @@
-"""The status has a notice if a forgotten reader makes the write-ahead log long."""
+"""The status has a notice if an open read transaction makes the write-ahead log grow."""
 
 import sqlite3
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""Lists over many registrations and many sessions cost what they show."""
+"""Questions about many registrations or many sessions are answered completely and within their deadline."""
 
 import time
 from pathlib import Path
@@ -16,7 +16,7 @@ REGISTRATIONS = 10_000
 
 @pytest.fixture(scope="module")
 def many_names(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A history of an app that gives each of its one-shot jobs its own name, next to an ordinary app."""
+    """A history of two apps: one gives each of its one-shot jobs a different name, the other is ordinary."""
     path = tmp_path_factory.mktemp("many") / "hassette.db"
     write_many_names(path, REGISTRATIONS)
     return path

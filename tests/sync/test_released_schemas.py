@@ -1,4 +1,4 @@
-"""Every question reads a history of every released schema, without an upgrade of the file."""
+"""Every question can be answered from a history of every released schema, without an upgrade of the file."""
 
 import inspect
 import sqlite3

@@ -1,4 +1,4 @@
-"""Search ignores case in any alphabet and any form of Unicode, and takes all characters literally."""
+"""Search ignores case in any alphabet and any form of Unicode, and has no wildcards."""
 
 import sqlite3
 import unicodedata
@@ -161,7 +161,7 @@ def test_text_that_is_too_long_is_refused() -> None:
 
 @given(st.lists(st.sampled_from("aZéÀßİıςΣΆЙё°…→ガ中µªſŉǅ"), max_size=8).map("".join))
 def test_form_of_a_text_does_not_depend_on_the_way_to_compute_it(text: str) -> None:
-    # A letter with a separate accent takes the slower way for the whole text.
+    # With a separate accent, the whole text is converted in the slower way.
     assert search_form(text) + search_form("e\u0301") == search_form(text + "e\u0301")
 
 

@@ -85,8 +85,8 @@ async def follow_feed(reader: Reader, feed: LiveFeed, after: int, at_most: int |
             batch = await _next_batch(subscription)
             if batch is None:
                 raise DroppedError("Hassette is stopping.")
-            # A later run can have a lower id, because the clock was set back. So ids are only compared with those that
-            # the follower has received.
+            # If the clock was set back, a later run can have a lower id. So do not drop a run only because its id is
+            # low: drop it if the follower has received it, or if a `TooManyRuns` has covered it.
             if new := [row for row in batch if row.id > skipped_up_to and row.id not in received]:
                 too_many = at_most is not None and len(new) > at_most
                 yield TooManyRuns(new[-1].id) if too_many else tuple(live_run(row) for row in new)
@@ -141,7 +141,7 @@ async def follow_file(reader: Reader, after: int, at_most: int | None = None) ->
                     while update := await _next_from_history(reader, last, at_most):
                         last = _last_id(update)
                         yield update
-                    # If runs were dated in the future, they have lower ids after the store has corrected them.
+                    # If runs had times in the future, they get lower ids when the store corrects their times.
                     async with reader.transaction("live") as transaction:
                         last = min(last, await newest_id(transaction))
         except (HistoryUnavailableError, QueryTimeoutError):

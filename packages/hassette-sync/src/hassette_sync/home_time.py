@@ -1,8 +1,9 @@
 """The home's time zone: convert texts to times, and times to texts.
 
 A reader may run in another time zone than the home, for example in a container without ``TZ``. The history contains
-the home's time zone, so that a job at 07:00 is shown at 07:00 everywhere. If the history does not contain it yet, the
-time zone of this machine takes its place. Each page and each list in the terminal names the time zone.
+the home's time zone, so that a job at 07:00 is shown at 07:00 everywhere. If the history does not contain a time zone
+yet, or this machine does not know it, the time zone of this machine is used instead. Each page, and each list with
+times in the terminal, names the time zone.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class HomeTime:
 
     @classmethod
     def named(cls, name: str | None) -> Self:
-        """Return the time zone with a name such as ``Europe/Berlin``; None for the time zone of this machine."""
+        """Return the time zone with a name such as ``Europe/Berlin``. Without a name, return that of this machine."""
         if not name:
             return cls()
         try:
@@ -45,7 +46,7 @@ class HomeTime:
 
     @property
     def label(self) -> str:
-        """The name, and for the time zone of this machine a note."""
+        """The name. If it is the time zone of this machine, a note follows."""
         return self.name if self.zone is not None else f"{self.name}, the time zone of this machine"
 
     def local(self, us: int) -> datetime:
@@ -62,10 +63,11 @@ class HomeTime:
             raise ValueError(f"{us} microseconds is not a time from the year 1 to 9999") from error
 
     def moment_us(self, local: datetime) -> int:
-        """Convert a time; without an offset it is local time.
+        """Convert a time to microseconds since the Unix epoch. A time without an offset is local time.
 
-        When the clocks are set forward, an hour does not exist; its times count from the hour before. When they are
-        set back, an hour occurs twice; its times are those of the first occurrence.
+        When the clocks are set forward, an hour does not exist; a time in this hour is converted with the offset from
+        before the change. When the clocks are set back, an hour occurs twice; a time in this hour means the first
+        occurrence.
 
         Raises:
             OverflowError, ValueError, OSError: The time is outside the range of this machine.
@@ -95,7 +97,7 @@ class ShownTimes:
     def __call__(self, us: int | None, *, seconds: bool = True) -> str:
         """Format a moment: the time, with the date unless it is today.
 
-        A time that occurs twice, because the clocks were set back, also has the short name of the zone.
+        If the time occurs twice, because the clocks were set back, the short name of the zone follows.
         """
         local = self._local(us)
         if local is None:
@@ -107,7 +109,7 @@ class ShownTimes:
         return f"{day} {clock}" if day else clock
 
     def day(self, us: int) -> str:
-        """Format the date of a moment: ``20 Jan``, with the year unless it is this year; ``today``."""
+        """Format the date of a moment: ``today`` or ``20 Jan``, with the year unless it is this year."""
         local = self._local(us)
         return _no_text(us) if local is None else self._day(local) or "today"
 

@@ -180,7 +180,7 @@ class Reader:
             if connection.identity == identity and connection.log == _log_identity(self.path):
                 return connection
             # Another file is at the path now: a damaged file was replaced, or a backup was restored. Or the file has
-            # another write-ahead log, and the connection would read from the old one.
+            # another write-ahead log now, and this connection would read the old log.
             await connection.aio.close()
         return await self._open_shielded()
 
@@ -261,7 +261,7 @@ def _identity(path: Path) -> tuple[int, int]:
         raise DatabaseMissingError(path) from None
     except OSError as error:
         raise DatabaseUnreadableError(path, error.strerror or str(error)) from None
-    # To open a pipe would block this process for ever.
+    # Opening a pipe would block this process for ever.
     if kind := special_kind_of(status):
         raise NotADatabaseError(path, f"it is {kind}")
     return (status.st_dev, status.st_ino)

@@ -99,10 +99,10 @@ class TimeRange:
 
         Args:
             since: Start; None for 24 hours before the end.
-            until: End; None for now. A time of day without a date is the first one after the start, if the range would
-                be empty otherwise.
+            until: End; None for now. If a time of day without a date would make the range empty, it means the first
+                such time after the start.
             at_us: Present time; None for the clock.
-            home: Time zone of the texts, from `DataSyncService.home_time`. By default, it is that of this machine.
+            home: Time zone of the texts, from `DataSyncService.home_time`; by default the time zone of this machine.
 
         Raises:
             BadQuestionError: A text is not a time, or the range is empty.
@@ -130,8 +130,8 @@ def parse_moment(text: str, *, at_us: int, key: str = "time", home: HomeTime = _
     """Parse a moment.
 
     - An age: ``90s``, ``15m``, ``24h``, ``7d``, ``2w``.
-    - A time of day: ``07:00`` is the last 07:00 that is not in the future. ``yesterday 07:00`` names the day.
-    - ``now``; ``today`` and ``yesterday``, which begin at midnight.
+    - A time of day: ``07:00`` means the most recent 07:00, also if it is now. ``yesterday 07:00`` names the day.
+    - ``now``. Also ``today`` and ``yesterday``, which mean midnight at the beginning of that day.
     - An ISO date or time: ``2026-01-31``, ``2026-01-31T18:00``. Without an offset, it is local time.
     - Microseconds since the Unix epoch: 0 or a time after March 1973. A smaller number is probably a date without
       dashes, or a number of seconds.
@@ -180,7 +180,10 @@ def _moment(text: str, at_us: int, key: str, home: HomeTime) -> int:
 
 
 def _clock_of(text: str) -> tuple[str | None, time_of_day] | None:
-    """Return the day, if the text names one, and the time of day; None if the text has another form."""
+    """Return the named day and the time of day. The day is None if the text names no day.
+
+    Return None if the text has another form.
+    """
     found = _CLOCK.fullmatch(text.strip())
     if found is None or not any(found.groups()):
         return None

@@ -11,7 +11,7 @@ class ErrorGroup(Answer):
     Attributes:
         kind: ``exception``, ``hassette``, ``dependency``, ``timeout`` or ``exit``.
         sample_message: Message of the first failure. Other failures of the group may have other messages.
-        sample_run_id: Id of the run with the first failure, which may have been deleted.
+        sample_run_id: Id of the run with the first failure. This run may have been deleted.
         count: Number of failures since the first one.
         recent: Number of failures in the time range whose rows still exist.
         last_run_id: Id of the newest run with this failure.

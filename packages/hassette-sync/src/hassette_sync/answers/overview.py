@@ -47,7 +47,8 @@ class ShownTimeZone(Answer):
 
     Attributes:
         name: Name such as ``Europe/Berlin``, or a short name such as ``CET`` for the time zone of the reader's machine.
-        source: ``home`` for the home's time zone; ``machine`` if the history does not contain a known one.
+        source: ``home`` for the home's time zone; ``machine`` for the time zone of the reader's machine, if the history
+            does not contain a time zone that this machine knows.
         utc_offset_us: Offset from UTC at the time of the question.
     """
 

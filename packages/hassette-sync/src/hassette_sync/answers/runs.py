@@ -17,7 +17,7 @@ class FailingLine(Answer):
     """Innermost line of app code in the traceback of a failure.
 
     Attributes:
-        code: The source code, as it was soon after the failure; empty if it could not be read.
+        code: The source code of the line, read soon after the failure; empty if it could not be read.
     """
 
     file: str

@@ -9,9 +9,10 @@ id, kind, type, message AS sample_message, file, line, function, code, traceback
 first_seen_us, last_seen_us, first_run_id AS sample_run_id, last_run_id, count
 """
 
-# A group that failed again after the first page was read has the place of its last failure before that. So the pages
-# after the first one neither skip nor repeat a group. If the retention has deleted that failure, the place of the first
-# failure takes its place. No two groups have the same place, because each failure belongs to one group.
+# The place of a group is the id of its last failure at the time when the first page was read (`as_of`). A later failure
+# does not change the place, so the next pages neither skip nor repeat a group. If the retention has deleted the last
+# failure before `as_of`, the place is the id of the first failure. No two groups have the same place, because each
+# failure belongs to one group.
 _PLACE = """
 CASE WHEN last_run_id <= :as_of THEN last_run_id ELSE coalesce(
     (SELECT max(run_id) FROM failures WHERE error_group_id = error_groups.id AND run_id <= :as_of), first_run_id)
@@ -27,7 +28,8 @@ SELECT * FROM (
 WHERE place < :below
 ORDER BY place DESC LIMIT :limit
 """
-"""Error groups with a failure in a time range, most recently seen first, in the order as of a run."""
+"""Error groups with a failure in a time range, most recently seen first. Failures after the run ``:as_of`` do not
+change the order."""
 
 ERROR_GROUP = f"SELECT {_GROUP} FROM error_groups WHERE id = :id"
 """One error group."""

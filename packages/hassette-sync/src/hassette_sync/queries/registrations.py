@@ -29,13 +29,15 @@ GROUP BY app, instance, kind ORDER BY app, instance
 """
 """Numbers of current handlers and jobs of each instance of an app."""
 
-# A registration is shown if it is current, if retired ones are wanted, or if it has runs in the time range.
+# A registration is shown if it is current, if the question also asks for all retired registrations, or if it has runs
+# in the time range.
 _SHOWN = f"(:retired OR {_RETIRED_US} IS NULL OR id IN (SELECT value FROM json_each(:registrations)))"
 _AFTER = "(app, instance, name, id) > (:after_app, :after_instance, :after_name, :after_id)"
 
 
 def _registrations_of(kind: RunKind, conditions: str) -> str:
-    # Without its own ORDER BY and LIMIT, SQLite would read and sort all registrations for each page.
+    # Each kind needs a separate ORDER BY and LIMIT. Otherwise SQLite would read and sort all registrations for each
+    # page.
     return f"""
         SELECT id, '{kind.name}' AS kind, app, instance, name, {kind.trigger_source} AS listens_to, handler, {_RETIRED}
         FROM {kind.registrations_table}
@@ -48,8 +50,8 @@ def registrations_sql(*, of_app: bool, after: bool) -> str:
     """Return the statement for one page of handlers and jobs, ordered by app, instance, name and id.
 
     Args:
-        of_app: Only those of ``:app``.
-        after: Only those after ``:after_app``, ``:after_instance``, ``:after_name`` and ``:after_id``.
+        of_app: Select only registrations of ``:app``.
+        after: Select only registrations after ``:after_app``, ``:after_instance``, ``:after_name`` and ``:after_id``.
     """
     conditions = " AND ".join(["true", *["app = :app"] * of_app, *[_AFTER] * after])
     parts = union_sql(lambda kind: f"SELECT * FROM ({_registrations_of(kind, conditions)})")
@@ -71,7 +73,7 @@ SELECT app FROM registrations
 WHERE NOT EXISTS (SELECT 1 FROM registrations WHERE app = :app) AND {form_sql("app")} = {form_sql(":app")}
 LIMIT 1
 """
-"""Key of the app with a name. Without an app of exactly this name, its case does not matter."""
+"""Key of the app with a name. If no app has exactly this name, case does not matter."""
 
 REGISTRATION = f"""
 SELECT id, {KIND} AS kind, app, instance, name, {LISTENS_TO}, handler, {_RETIRED}, settings,

@@ -50,7 +50,7 @@ NEWEST_ID = (
 )
 """Id of the newest run, or 0 if there are no runs."""
 
-# Names are searched in the form of the file and in the form of the pages, which leave out the instance ``default``.
+# A name can be searched as the file contains it, and as the pages show it: they leave out the instance ``default``.
 _REGISTRATION_TEXTS = (
     "app || '.' || instance || '.' || name",
     "app || '.' || name",
@@ -69,7 +69,7 @@ CONDITIONS = {
     "min_duration": "duration_us >= :min_duration_us",
     "max_duration": "duration_us <= :max_duration_us",
     "kind": "kind = :kind",
-    # Without an entity of exactly this name, the case of the name does not matter.
+    # If no entity has exactly this name, case does not matter.
     "entity": f"""entity_id IN (
         SELECT id FROM names WHERE name = :entity
         UNION ALL
@@ -95,8 +95,8 @@ CONDITIONS = {
                    OR {contains_sql("message")})))
     """,
 }
-"""Conditions of the filters on runs. The text filter searches names, topics, schedules, entities,
-event types and errors. It compares the message of an error group only once, and not for each of its failures.
+"""Conditions of the filters on runs. The text filter searches names, topics, schedules, entities, event types and
+errors. It compares the message of an error group only once, and not again for each failure of the group.
 """
 
 

@@ -31,14 +31,15 @@ NEWEST_SESSION = f"SELECT {_SESSION} FROM sessions ORDER BY id DESC LIMIT 1"
 SESSION = f"SELECT {_SESSION} FROM sessions WHERE id = :id"
 """One session."""
 
-# The framework records the time zone as soon as it is connected to Home Assistant. A damaged text of facts is skipped.
+# The framework records the time zone as soon as it is connected to Home Assistant. A session with invalid JSON in
+# `facts` is skipped.
 HOME_TIME_ZONE = """
 SELECT time_zone FROM (
     SELECT CASE WHEN json_valid(facts) THEN json_extract(facts, '$.time_zone') END AS time_zone
     FROM (SELECT id, facts FROM sessions ORDER BY id DESC LIMIT 2000) ORDER BY id DESC)
 WHERE time_zone <> '' LIMIT 1
 """
-"""The home's time zone, from the newest session that knows it."""
+"""The home's time zone, from the newest session that has recorded it."""
 
 FIRST_START = "SELECT started_us FROM sessions ORDER BY id LIMIT 1"
 """Start of the oldest known session."""
@@ -50,7 +51,8 @@ EARLY_DELETIONS = """
 SELECT substr(name, 7) AS what, value AS count, (SELECT value FROM store_state WHERE name = 'early_us') AS last_us
 FROM store_state WHERE name LIKE 'early:%' ORDER BY value DESC
 """
-"""Numbers of rows that the store deleted early because of the size limit, and the time of the last such deletion."""
+"""For each kind of rows, the number that the store deleted early because of the size limit; and the time of the last
+such deletion."""
 
 _EVENT = "SELECT id, session_id, at_us, kind, subject, detail FROM lifecycle_events"
 
@@ -72,10 +74,10 @@ INCIDENTS = f"""
   AND kind IN ('database_recovered', 'database_replaced', 'database_merged', 'database_upgraded')
 ORDER BY id DESC LIMIT :limit
 """
-"""Recoveries, replacements and upgrades of the database file, newest first."""
+"""Recoveries, replacements, merges and upgrades of the database file, newest first."""
 
-# Only the newest session can be open. If its heartbeat is after `:last_seen_us`, it is still running, so it lasts until
-# the end of the range.
+# Only the newest session can be open. If its heartbeat is not before `:last_seen_us`, the session is still running, so
+# it lasts until the end of the range.
 _SPANS = """
     SELECT id, max(started_us, :since_us) AS start_us,
            min(CASE WHEN ended_us IS NULL AND heartbeat_us >= :last_seen_us THEN :until_us
@@ -92,9 +94,9 @@ SELECT coalesce(sum(max(end_us - start_us, 0)), 0) AS up_us, coalesce(sum(starte
        coalesce(sum(crashed), 0) AS crashes
 FROM ({_SPANS})
 """
-"""Uptime in a time range, if no two sessions share time; and the numbers of starts and crashes.
+"""Uptime in a time range, if no two sessions overlap; and the numbers of starts and crashes.
 
-There may be a hundred thousand sessions, so SQLite adds them up.
+There may be a hundred thousand sessions, so SQLite computes the sums.
 """
 
 OVERLAP = f"""
@@ -103,14 +105,15 @@ WHERE later.start_us < min(coalesce(earlier.ended_us, earlier.heartbeat_us), :un
   AND earlier.started_us < :until_us AND coalesce(earlier.ended_us, earlier.heartbeat_us) >= :since_us
 LIMIT 1
 """
-"""A row if two sessions in a row share time, because a clock was set back."""
+"""One row if a session overlaps the session before it, because a clock was set back; otherwise no row."""
 
 UPTIME_WITH_OVERLAPS = f"""
 SELECT coalesce(sum(max(end_us - max(start_us, coalesce(covered_us, start_us)), 0)), 0) AS up_us
 FROM (SELECT start_us, end_us, max(end_us) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
       AS covered_us FROM ({_SPANS}))
 """
-"""Uptime in a time range. Time that sessions share counts once. This takes several times as long as `UPTIME`."""
+"""Uptime in a time range. Time in which sessions overlap counts once. This statement takes several times as long as
+`UPTIME`."""
 
 LOST = "SELECT coalesce(sum(count), 0) FROM losses WHERE last_us >= :since_us AND first_us < :until_us"
 """Number of lost records in all losses that overlap a time range."""

@@ -67,14 +67,14 @@ class StatisticsStatements:
         by_registration: Counts and durations of some handlers and jobs.
         registrations: Ids of all handlers and jobs with runs.
         by_app: Counts and durations of each app.
-        failing: The handlers and jobs with the most failures, and the number of all that have failures.
+        failing: The handlers and jobs with the most failures, and the number of all handlers and jobs with failures.
         by_period: Counts and durations of all apps, for each period.
         of_one_by_period: Counts and durations of one registration, for each period.
         percentiles_by_registration: Percentiles of some handlers and jobs.
         sketch_by_period: Latency sketch of all apps, for each period.
         percentiles_of_one: Percentiles of one registration.
         sketch_of_one: Latency sketch of one registration, for each period.
-        skips: Triggers that did not lead to a run: the highest numbers for a registration and reason.
+        skips: Triggers that did not lead to a run: their number by registration and reason, highest numbers first.
         skips_by_registration: Triggers that did not lead to a run: their number for some handlers and jobs.
         skips_by_period: Triggers that did not lead to a run: their number in all apps, for each period.
         skips_of_one: Triggers of one registration that did not lead to a run: their number by period and reason.

@@ -5,10 +5,10 @@ from hassette_sync.search import SQL_FUNCTION
 
 def form_sql(text: str) -> str:
     """Return the search form of an SQL expression."""
-    # As bytes, an invalid text of a damaged file reaches the function, too.
+    # The function gets bytes, because SQLite could not pass it a text with invalid bytes from a damaged file.
     return f"{SQL_FUNCTION}(CAST({text} AS BLOB))"
 
 
 def contains_sql(text: str) -> str:
-    """Return the condition that a text contains ``:text``, which must have the search form."""
+    """Return the condition that a text contains ``:text``. The value of ``:text`` must be in the search form."""
     return f"instr({form_sql(text)}, :text) > 0"

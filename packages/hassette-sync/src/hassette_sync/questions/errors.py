@@ -25,8 +25,8 @@ async def error_groups_page(
 ) -> ErrorGroupsPage:
     """Return one page of error groups, most recently seen first.
 
-    The order and the start of the time range are those of the first page: a group that fails again between two pages
-    keeps its place.
+    All pages use the order and the start of the time range of the first page. So a group that fails again between two
+    pages keeps its place.
     """
     check_limit(limit)
     time_range = await resolve(transaction, time_range)

@@ -42,7 +42,8 @@ from hassette_sync.time_range import DAY_US, MINUTE_US, SECOND_US, Periods, Time
 # https://sqlite.org/wal.html: in earlier versions, two connections that write or checkpoint at the same time can damage
 # a file in WAL mode. Hassette has only one writer, but another program might also write.
 _SAFE_SQLITE = (3, 51, 3)
-# After a long log, SQLite keeps a file of 16.4 MB. A longer file is in use.
+# After a checkpoint, SQLite cuts the file of a long log to 16.4 MB. So if the file is longer, SQLite could not start
+# the log again.
 _LONG_LOG_BYTES = 17_000_000
 _RECENT_RUNS = 15
 _MAX_FAILING = 8

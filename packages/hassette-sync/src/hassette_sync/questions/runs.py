@@ -53,7 +53,7 @@ class RunFilter:
             ``timed_out`` or ``interrupted``.
         text: Text within the app, name, topic, schedule, entity, event type or error message, at most 200 characters.
             Case and the form of Unicode do not matter (`hassette_sync.search.search_form`).
-        entity_id: Entity of the event. Case matters only if entities differ by nothing else. The same applies to
+        entity_id: Entity of the event. If no entity has exactly this id, case does not matter. The same applies to
             ``app``.
         session_id: Session in which the run ended.
         error_group_id: Error group of the failure.
@@ -82,12 +82,12 @@ class RunFilter:
 
 
 def _search_text(text: str | None) -> str | None:
-    """Return the form of a text that is searched, or None if nothing of it is left."""
+    """Return the search form of a text. None if the text is missing or its search form is empty."""
     return search_form(replace_surrogates(text.strip())) or None if text else None
 
 
 async def known_app(transaction: ReadTransaction, app: str) -> str:
-    """Return the key of the app that a filter names: exactly this key, or a key that only differs in case."""
+    """Return the key of the app that a filter names. If no app has exactly this key, case does not matter."""
     app = replace_surrogates(app)
     row = await transaction.one(APP_OF_NAME, {"app": app})
     return row["app"] if row is not None else app

@@ -100,9 +100,9 @@ async def session_by_id(transaction: ReadTransaction, session_id: int) -> Sessio
 
 
 async def home_time(transaction: ReadTransaction) -> HomeTime:
-    """Return the home's time zone. If no recent session knows it, return the time zone of this machine.
+    """Return the home's time zone. If no recent session has recorded it, return the time zone of this machine.
 
-    A home that has moved has one time zone on all pages: the newest.
+    If the home has moved, its newest time zone applies to all times.
     """
     row = await transaction.one(queries.HOME_TIME_ZONE)
     return HomeTime.named(str(row["time_zone"]) if row is not None else None)

@@ -11,7 +11,7 @@ const SETTLE_MS = 120; // several runs often end at the same time
 const HISTORY_LAG_MS = 600; // a run is in the database at most 500 ms after its end
 const MIN_PAUSE_MS = 1000;
 const MAX_RECONNECT_MS = 30_000;
-const MAX_RETRY_MS = 300_000; // if pages can be fetched but no WebSocket can be opened
+const MAX_RETRY_MS = 300_000; // longest wait while pages can be fetched but no WebSocket can be opened
 const HELLO_WITHIN_MS = 10_000;
 const POLL_MS = 5_000;
 const MAX_RUNS = 100; // if more runs are new at once, for example after the computer slept, the server sends "reload"
@@ -78,7 +78,8 @@ function disconnected() {
   if (isLive) announce("Live updates are interrupted.");
   isLive = false;
   attempts += 1;
-  // One failure may be a restart of Hassette. After two, something between browser and Hassette refuses WebSockets.
+  // One failure may be a restart of Hassette. After two failures, something between the browser and Hassette probably
+  // refuses WebSockets.
   if (attempts < 2) showState("off", "Reconnecting…");
   else if (pollTimer === null) poll();
   const longest = serverResponds ? MAX_RETRY_MS : MAX_RECONNECT_MS;
@@ -172,7 +173,7 @@ async function refresh() {
   }
 }
 
-// After a restart of Hassette, the old key is not valid.
+// After a restart of Hassette, the old key is not valid, so connect again with the new key.
 function useKeyOf(page) {
   const { key } = page.body.dataset;
   if (!key || key === document.body.dataset.key) return;

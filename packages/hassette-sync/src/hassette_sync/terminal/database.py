@@ -39,9 +39,9 @@ def database_path(given: Path | None, environment: Mapping[str, str] | None = No
 
 
 def _mode_of(path: Path) -> int:
-    """Return the mode of a file; 0 if there is no file. If the answer is unknown, assume a plain file.
+    """Return the mode of a file; 0 if there is no file. If the system reports an error, assume a regular file.
 
-    The command then opens that file and reports the error of the system. Otherwise it would show another history.
+    The command then opens this file and reports the error. Otherwise it would show another history.
     """
     try:
         return path.stat().st_mode
@@ -54,7 +54,7 @@ def _mode_of(path: Path) -> int:
 def _configured() -> Path | None:
     file = Path("hassette.toml")
     try:
-        # To read a pipe would block for ever, and a device may have no end.
+        # Reading a pipe could block for ever, and a device may have no end.
         if special_kind_of(file.stat()):
             return None
         settings: dict[str, object] = tomllib.loads(file.read_text("utf-8-sig"))

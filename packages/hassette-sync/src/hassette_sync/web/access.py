@@ -1,6 +1,6 @@
 """Access control as ASGI middleware: it checks host names, origins and the token, and adds security headers.
 
-Behind a reverse proxy, `Host` may be the address of this server, and the path may begin with a prefix.
+A reverse proxy may replace `Host` by the address of this server, and may send paths that begin with a prefix.
 """
 
 import hashlib
@@ -44,8 +44,9 @@ class AccessControl:
     """Middleware that refuses unknown host names, foreign origins, and requests without the token.
 
     It checks `Host`, because another site can point its own name at this server (DNS rebinding). It checks `Origin`,
-    because browsers let any site open a WebSocket to this server. A proxy may replace `Host`, so that `Origin` names
-    another host. Then the page proves with a key that it is from this server: other sites cannot read the page.
+    because browsers let any site open a WebSocket to this server. If a proxy has replaced `Host`, `Origin` names
+    another host. Then the key in the address of the WebSocket proves that the page is from this server. Other sites
+    cannot read the page, so they do not know the key.
 
     Args:
         app: The protected application.
@@ -156,7 +157,7 @@ def cookie_for(token: str) -> str:
 
 
 def _without_last_slash(scope: Scope) -> str:
-    """Return the relative address of a page without the slash at its end; empty if the path is right.
+    """Return the relative address of a page without the slash at its end; empty if the path needs no redirection.
 
     The address is relative, because a proxy may have replaced the host name or added a prefix.
     """

@@ -46,7 +46,8 @@ def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
         # FastAPI's documentation pages load scripts from another host.
         docs_url=None,
         redoc_url=None,
-        # The redirection would contain the host name, which a proxy may have replaced. `AccessControl` redirects.
+        # FastAPI's redirection would contain the host name, which a proxy may have replaced. `AccessControl` redirects
+        # instead.
         redirect_slashes=False,
     )
     app.state.page_key = secrets.token_urlsafe()

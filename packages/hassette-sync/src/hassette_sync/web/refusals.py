@@ -1,4 +1,4 @@
-"""Log of refused requests: each cause once an hour, because a page repeats a refused request."""
+"""Log of refused requests. It contains each cause at most once an hour, because a page repeats a refused request."""
 
 import logging
 import time
@@ -12,7 +12,7 @@ _MAX_TEXT: Final = 200
 
 
 class RefusalLog:
-    """Log of refused requests.
+    """Log of refused requests, each cause at most once an hour.
 
     Args:
         clock: Monotonic clock in seconds.
@@ -26,8 +26,8 @@ class RefusalLog:
         """Log why a request was refused, unless the same cause was logged within the last hour.
 
         Args:
-            cause: Log message; constant.
-            facts: Values from the request, and how to fix the cause.
+            cause: Constant log message.
+            facts: Values from the request, and the way to fix the cause.
         """
         now = self._clock()
         if now - self._logged.get(cause, -_INTERVAL_S) < _INTERVAL_S:

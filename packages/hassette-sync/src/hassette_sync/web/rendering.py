@@ -86,7 +86,7 @@ def _environment() -> jinja2.Environment:
 def _render(request: Request, template: str, /, **values: Any) -> str:
     at_us = now_us()
     path: str = request.scope["path"]
-    # Without a history that can be read, an error page shows times in the time zone of this machine.
+    # If the history cannot be read, an error page shows times in the time zone of this machine.
     shown = ShownTimes(getattr(request.state, "home", HomeTime()), at_us)
     query = dict(request.query_params)
     since, until = query.get("since") or DEFAULT_AGE, query.get("until")

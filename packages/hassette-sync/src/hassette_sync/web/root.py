@@ -10,7 +10,7 @@ _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+")
 
 
 def prefix_of(headers: Mapping[str, str]) -> str:
-    """Return the prefix that a proxy names, such as ``/hassette``; empty if there is none."""
+    """Return the prefix in the headers of a proxy, such as ``/hassette``; empty if there is none."""
     for header in PREFIX_HEADERS:
         prefix = headers.get(header, "").strip().rstrip("/")
         if _PREFIX.fullmatch(prefix):
@@ -21,15 +21,15 @@ def prefix_of(headers: Mapping[str, str]) -> str:
 def root_of(path: str, headers: Mapping[str, str]) -> str:
     """Return the address of the root, with a trailing slash, for links on the page at a path.
 
-    Without a named prefix, the address is relative to the page. So links work under any prefix that a proxy removes,
-    even if the proxy does not name it.
+    If no header contains a prefix, the address is relative to the page. So links also work if a proxy removes a prefix
+    and does not send it in a header.
     """
     prefix = prefix_of(headers)
     return f"{prefix}/" if prefix else "../" * (path.count("/") - 1) or "./"
 
 
 def without_prefix(path: str, headers: Mapping[str, str]) -> str:
-    """Return the path without the prefix, if the proxy names the prefix but does not remove it."""
+    """Return the path without the prefix. Some proxies send the prefix in a header but do not remove it."""
     prefix = prefix_of(headers)
     if prefix and (path == prefix or path.startswith(f"{prefix}/")):
         path = path.removeprefix(prefix) or "/"
