@@ -1,4 +1,4 @@
-"""Watch the memory of the framework for hours: the demo with one busy app.
+"""Watch the memory of the framework for hours while the demo runs with one busy app.
 
     python scripts/soak.py [--minutes 120] [--every-s 60] [--csv FILE] [--features NAMES] [--tracemalloc]
 
@@ -105,7 +105,7 @@ def sqlite_figures() -> Figures:
 
 
 def sample(data_dir: Path, runs: int) -> Figures:
-    """Return all figures of one moment."""
+    """Return the present value of each figure."""
     gc.collect()
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
     return {
@@ -128,7 +128,7 @@ def slope_per_hour(minutes: list[float], values: list[float]) -> float:
 
 
 class Growth:
-    """Prints the lines and classes whose memory has grown since the last print."""
+    """Report of the lines and classes whose memory has grown since the last report."""
 
     def __init__(self) -> None:
         self._snapshot = tracemalloc.take_snapshot()
@@ -143,7 +143,7 @@ class Growth:
 
 
 async def watch(demo: Demo, options: argparse.Namespace, data_dir: Path, rows: list[Figures]) -> None:
-    """Take samples until the time is over, and write them to the CSV file as they come."""
+    """Take samples until the time is over, and write each sample to the CSV file at once."""
     began = time.monotonic()
     growth = Growth() if options.tracemalloc else None
     while (minute := (time.monotonic() - began) / 60) < options.minutes:

@@ -1,4 +1,4 @@
-"""Two failures of one error group: each run shows its message and its failing line, and samples are labelled."""
+"""Each run of an error group shows its own message and failing line, and samples are labelled."""
 
 import html
 import json

@@ -1,4 +1,4 @@
-"""A path option that leads to a pipe, a socket, a device, a directory or a loop is an error, and never blocks."""
+"""If a path option leads to a pipe, a socket, a device, a directory or a loop, the command fails and never blocks."""
 
 import os
 import socket

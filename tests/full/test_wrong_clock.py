@@ -202,7 +202,7 @@ async def test_session_that_ended_with_a_clock_ahead_is_dated_before_the_next_se
     async with board.hassette(path, RetentionSchedule(first_pass_s=0)) as (_, executor):
         await eventually(lambda: corrections(path) == 1)
         times += await run(board, executor)
-    # The true time of the session is not known to the second.
+    # The store knows only roughly when the session really was.
     with closing(sqlite3.connect(path)) as db:
         found = [ms * 1000 for (ms,) in db.execute("SELECT id >> 21 FROM runs ORDER BY id")]
         future = db.execute(

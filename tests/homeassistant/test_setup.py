@@ -1,4 +1,4 @@
-"""The fixtures of this folder, with stand-ins for the scripts that set up and start Home Assistant."""
+"""Test the fixtures of this folder. Simple scripts replace those that set up and start Home Assistant."""
 
 import os
 import shutil

@@ -25,7 +25,7 @@ INCIDENT_LABELS = {
     "database_merged": "Runs that were recorded in a second file were added to the history",
     "database_upgraded": "The database was upgraded",
 }
-"""Sentences for recoveries and upgrades of the database file, by the kind of the lifecycle event."""
+"""Sentences for incidents of the database file, by the kind of the lifecycle event."""
 
 
 def duration(us: int | None) -> str:

@@ -82,7 +82,7 @@ class LiveFeed(Protocol):
     """Source of runs as they end, and of the present state."""
 
     def subscribe(self, after: int) -> AbstractAsyncContextManager[AsyncIterator[Sequence[LiveRow]]]:
-        """Follow the runs that end after the context is entered, in the order of their ids.
+        """Follow the runs that end after the context is entered.
 
         Retained runs with an id above ``after`` come first. The iterator may raise an exception of any type if the
         follower is too slow.

@@ -178,7 +178,7 @@ class DataSyncService:
         return now.live_upcoming(self.live.snapshot()) if self.is_live else ()
 
     async def follow(self, after: int = 0) -> AsyncGenerator[tuple[LiveRun, ...]]:
-        """Yield the runs as they end, in the order of their ids.
+        """Yield the runs as they end: in the order of their ids, unless the wall clock was set back.
 
         Args:
             after: Id of the last run that the caller received. The runs since then come first. With 0, the runs that

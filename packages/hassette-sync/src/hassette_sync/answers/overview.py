@@ -66,7 +66,7 @@ class SystemStatus(Answer):
         schema_revision: Schema revision of the file.
         sqlite_version: Version of SQLite in this process.
         notices: Sentences about the database file and the clock, for the user.
-        incidents: Recoveries and upgrades of the file in the last 30 days, newest first.
+        incidents: Replacements, recoveries, merges and upgrades of the file in the last 30 days, newest first.
         session: Newest session; None for an empty history.
         last_run: Newest run; None for an empty history.
         live: Present state of the framework; None outside of its process.

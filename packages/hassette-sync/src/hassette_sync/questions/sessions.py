@@ -161,7 +161,7 @@ async def lifecycle_page(
 
 
 async def incidents(transaction: ReadTransaction) -> tuple[LifecycleEvent, ...]:
-    """Return recoveries and upgrades of the database file in the last 30 days, newest first."""
+    """Return the incidents of the database file in the last 30 days, newest first."""
     since = TimeRange(max(transaction.at_us - _INCIDENTS_FOR_US, 0), transaction.at_us + SECOND_US)
     rows = await transaction.all(queries.INCIDENTS, {"first_id": since.first_id, "limit": _MAX_INCIDENTS})
     return tuple(LifecycleEvent(**dict(row)) for row in rows)

@@ -49,7 +49,7 @@ async def explain(request: Request) -> Response:
 
 @stream.websocket("/api/live")
 async def live(websocket: WebSocket, after: str = "0", at_most: str | None = None) -> None:
-    """Send each run as it ends, in the order of ids.
+    """Send each run as it ends: in the order of ids, unless the wall clock was set back.
 
     The first message is ``hello``. A client that reconnects with the last id that it received misses no run that the
     history contains. A client that is too slow gets ``dropped`` and may reconnect. If there are more than ``at_most``
