@@ -184,7 +184,7 @@ def test_source_that_is_no_file_is_not_read(tmp_path: Path) -> None:
 
 
 async def test_flush_of_failures_in_a_long_line_is_quick(tmp_path: Path) -> None:
-    """The store renders one traceback per error group. Before, such a traceback had 83 MB and took seconds."""
+    """The store renders one traceback per error group. Without bounds, this traceback had 83 MB and took seconds."""
     run, registration = app_with_one_line(tmp_path), listener()
 
     async def failing() -> None:

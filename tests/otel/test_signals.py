@@ -1,4 +1,4 @@
-"""Each signal has its switch and address. A receiver need not accept all signals."""
+"""Each signal has a separate switch and address. A receiver need not accept all signals."""
 
 import logging
 import time

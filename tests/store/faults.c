@@ -2,8 +2,8 @@
    FAULT_ERRNO. The file FAULT_SYNCS counts the syncs of the write-ahead log. Files whose path does not contain
    FAULT_PATH are not affected.
 
-   The FAULT_LOOK-th call that looks at such a path (stat, access, readlink and the like) fails with EIO, and appends the
-   path to the file FAULT_SEEN. The count begins again with each new value of FAULT_LOOK. */
+   A look is a call such as stat, access or readlink. The FAULT_LOOK-th look at such a path fails with EIO, and the path
+   is appended to the file FAULT_SEEN. The count begins again with each new value of FAULT_LOOK. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>

@@ -1,4 +1,4 @@
-"""Every table is bounded by age and by size, and the size limit takes the rows that caused the growth."""
+"""Age and size limit every table. The size limit deletes rows of the tables that caused the growth."""
 
 import asyncio
 import sqlite3
@@ -69,14 +69,14 @@ async def test_retired_one_shot_jobs_age_with_their_runs(make_store: MakeStore, 
     clock.advance(80 * DAY_S)
     await whole_pass(store, clock)
     assert read.value("SELECT count(*) FROM job_executions") == 0
-    # One of them stays: it has the statistics of all.
+    # One job stays. It has the statistics of all jobs.
     assert read.value("SELECT count(*) FROM scheduled_jobs") == 1
     totals = read.row("SELECT sum(success) AS runs, sum(total_us) AS us, max(max_us) AS longest FROM statistics_daily")
     assert totals == {"runs": 1_030, "us": 1_000 * 1_000 + 30 * 3_000, "longest": 3_000}
     assert read.value("SELECT sum(count) FROM latency_daily") == 1_030
     assert read.value("SELECT count(*) FROM statistics_daily") <= 3
     assert read.value("SELECT count(*) FROM handler_invocations") == 30
-    # A job with the name of a deleted one is stored like any other.
+    # A job with the name of a deleted job is stored like any other job.
     again = Job("off_7")
     ran = execution(99 * DAY_MS + 900_000, again)
     await store.write(Batch(store.last_sequence + 1, registered=(again,), executions=(ran,)))

@@ -1,6 +1,7 @@
-"""A failed look at a file (stat, access, readlink) never makes the store move, delete or replace a history.
+"""A failed look at a file never makes the store move, delete or replace a history.
 
-For each operation, each of its looks fails once with an I/O error, in a process that preloads tests/store/faults.c.
+A look is a call such as stat, access or readlink. In each operation, each look fails once with an I/O error. The
+operations run in a process that preloads the library from tests/store/faults.c.
 """
 
 import json

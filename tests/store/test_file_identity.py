@@ -1,7 +1,7 @@
 # ruff: noqa: ASYNC240  nothing else runs on these loops
-"""The store notices that its open file was removed, moved, replaced or overwritten, and claims only stored runs.
+"""The store finds that its open file was removed, moved, replaced or overwritten, and counts the lost runs.
 
-Each operation on the files is a real one: rm, mv, cp, truncate, or a program that opens the history.
+The tests use real operations on the files: rm, mv, cp, truncate, or a program that opens the history.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
 # ruff: noqa: ASYNC220  nothing else runs on these loops
 """Random operations on the files of a history, while a real process writes to it or after it was killed.
 
-An independent ledger, a text file, contains each run before it is written and each run that the store acknowledged.
-Before each start, the test itself reads the pages of the file and of its log, and so knows which runs are readable.
-The start must carry all of them over, and may not add any run that was never written.
+A separate text file, the ledger, contains each run that a writer tried to write, and each run that the store
+acknowledged. Before each start, the test itself reads the pages of the file and of its log to find the readable runs.
+After the start, the history must contain all these runs, and no run that was never written.
 """
 
 import os
@@ -32,7 +32,8 @@ TESTS = str(Path(__file__).parents[1])
 PAGE = 4096
 FRAME = PAGE + 24
 DAY_S = 86_400
-# After a step of more than a week, the retention would delete runs that a wrong clock has dated before a kill.
+# After a step of more than a week, the retention would delete the runs that got their times from a wrong clock before a
+# kill.
 CLOCK_STEPS_D = (-3, -1, 1, 3)
 # A flipped byte in the row of a name changes all runs with the name.
 FLIPPED = 20_000
@@ -126,7 +127,7 @@ Facts = tuple[str, str, str]
 
 @dataclass
 class Ledger:
-    """The runs that were ever tried, each with app, handler and entity, and those that the store acknowledged."""
+    """All runs that a writer tried to write, with app, handler and entity, and the runs that the store acknowledged."""
 
     file: Path
     tried: dict[int, Facts] = field(default_factory=dict)
@@ -142,7 +143,7 @@ class Ledger:
 
 @dataclass
 class Writers:
-    """The process that forks writers, and the writer that runs."""
+    """The process that forks writers, and the running writer."""
 
     process: subprocess.Popen[str]
     ledger: Ledger
@@ -226,7 +227,7 @@ def length_of(kind: int, column: tuple[str, bool]) -> int:
 
 
 def runs_on(page: bytes, tried: dict[int, Facts], columns: list[tuple[str, bool]]) -> Iterator[int]:
-    """Yield the runs on a page that can be read completely: the row has its key, all its columns, and its own text."""
+    """Yield the completely readable runs on a page: each row has its key, all its columns, and its own text."""
     if page[0] != 0x0D:
         return
     last = 0
@@ -243,10 +244,10 @@ def runs_on(page: bytes, tried: dict[int, Facts], columns: list[tuple[str, bool]
                 length += length_of(kind, left.pop(0))
         except IndexError:
             continue
-        # The store moves runs of a wrong clock to other ids, so the text of a run identifies it.
+        # The store gives other ids to runs that a wrong clock has dated. So the text of a run identifies the run.
         text = re.search(rb"run-(\d{19})", row)
         if text and int(text[1]) in tried and not left and header + length == len(row) == size:
-            # A page sorts its rows by key, so a flipped byte changed a key that is too low.
+            # A page sorts its rows by key. So if a key is too low, a flipped byte has changed it.
             if run > last:
                 yield int(text[1])
             last = run
@@ -284,7 +285,7 @@ class Round:
         return other
 
 
-# Operations on the files. Each returns whether acknowledged runs may be unreadable after it.
+# Operations on the files. Each returns whether acknowledged runs may be unreadable after the operation.
 def do_nothing(_: Round) -> bool:
     return False
 
@@ -384,7 +385,7 @@ def flip_bytes(round_: Round) -> bool:
 
 
 def flip_bytes_in_the_log(round_: Round) -> bool:
-    """Flip one byte, but not in the last transaction, because then it is unknown whether it was complete."""
+    """Flip one byte, but not in the last transaction, which could otherwise be complete or incomplete."""
     log = log_of(round_.path).read_bytes() if log_of(round_.path).exists() else b""
     starts = [at for at in range(32, len(log) - FRAME + 1, FRAME) if log[at + 8 : at + 16] == log[16:24]]
     ends = [at + FRAME for at in starts if any(log[at + 4 : at + 8])]
@@ -441,7 +442,7 @@ STOPPED: tuple[Operation, ...] = (
 
 
 async def start_and_stop(path: Path) -> list[str]:
-    """Start a store as the framework does, which starts it again if it finds damage; return the newest incidents."""
+    """Start a store as the framework does, and again if the store finds damage. Return the newest incidents."""
     store = DatabaseService(path)
     try:
         await store.start()
@@ -494,11 +495,11 @@ async def torture(folder: Path, rounds: int, seed: int, *, clock_steps: bool = T
             try:
                 kept = runs_in(path)
             except sqlite3.DatabaseError as error:
-                # A page was overwritten while the file was open. The framework recovers the file when it finds that.
+                # A page was overwritten while the file was open. The framework recovers the file after it finds this.
                 replacement.recover(path, str(error), stamp="20260101T000000Z", limit_s=60)
                 kept = runs_in(path)
             lost = readable - kept.keys()
-            # After a flipped byte in a key, it is open which of two rows in the wrong order is the right one.
+            # If a flipped byte has changed a key, two rows are in the wrong order, and either key may be the wrong one.
             flips = FLIPS if flip_bytes in (running, stopped) or stopped is flip_bytes_in_the_log else 0
             assert len(lost) <= flips, f"{story}: {len(lost)} of {len(readable)} readable runs are lost; {notes}"
             flipped = flipped or running is flip_bytes or stopped in (flip_bytes, flip_bytes_in_the_log)

@@ -27,7 +27,7 @@ ROWS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i 
 
 
 async def grow(db: Writer, size: int) -> None:
-    """Write about as many bytes to the log."""
+    """Write about ``size`` bytes to the log."""
     for _ in range(size // 400_000):
         await db.rows(f"{ROWS} INSERT INTO names (name) SELECT hex(randomblob(2000)) FROM n")
 

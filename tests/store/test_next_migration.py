@@ -1,4 +1,4 @@
-"""The first migration after a release: a copy of the package with one more revision passes the tests of migrations."""
+"""The first migration after a release. A copy of the package with one more revision passes the migration tests."""
 
 import os
 import shutil

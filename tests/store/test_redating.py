@@ -46,7 +46,7 @@ async def test_interrupted_redating_moves_each_row_once(
     schedule = RetentionSchedule(first_pass_s=1e9, max_rows=64)
     async with retention_of(store, clock, check=check, session_id=session_id, schedule=schedule) as (retention, _):
         await steps(retention, min(interrupted_after, 400))
-    # The process ended. The next one finishes the redating.
+    # The process ended. The next process finishes the redating.
     async with retention_of(store, clock, session_id=session_id, schedule=schedule) as (retention, _):
         await steps(retention, 400)
     assert read.rows("SELECT name FROM store_state WHERE name LIKE 'redating%'") == []
@@ -76,7 +76,7 @@ async def test_interrupted_redating_moves_each_row_once(
 async def test_statistics_in_the_future_move_to_the_present_hour(
     store: DatabaseService, read: Reader, clock: Clock, spoil: RunScript
 ) -> None:
-    """Evicted runs and triggers that led to no run have statistics, but no rows that could be moved."""
+    """Evicted runs, and triggers that led to no run, have statistics but no rows that the store could move."""
     hour = T0_US // 3_600_000_000
     spoil(
         f"INSERT INTO statistics_hourly (hour, registration_id, success) VALUES ({hour}, 1, 5), ({hour + 200000}, 1, 7)"

@@ -1,4 +1,4 @@
-"""Any one page of a history may be lost, and only the rows on that page are lost with it."""
+"""If any one page of a history is lost, only the rows on that page are lost."""
 
 import random
 import sqlite3
@@ -97,7 +97,7 @@ def random_bytes(history: History, number: int) -> Iterator[bytes]:
 
 
 def copies_of_others(history: History, number: int) -> Iterator[bytes]:
-    # Two copies leave a valid history, so no reader can find them: an empty root page, and a part of another long text.
+    # Two copies leave a valid history, so no reader can find the damage: an empty root page, and a part of a long text.
     others = [
         one
         for one in history.pages

@@ -1,4 +1,4 @@
-"""A write-ahead log that belongs to another file hides no row of the file, and is not lost itself."""
+"""A write-ahead log that belongs to another file hides no row of the file, and its own rows are kept, too."""
 
 import random
 import shutil

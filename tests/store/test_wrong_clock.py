@@ -64,7 +64,7 @@ async def fill_a_month(store: DatabaseService, clock: Clock) -> None:
 
 
 async def settle(retention: Retention, clock: Clock, hours: float) -> None:
-    """Let time pass without a step, with one pass every ten minutes."""
+    """Let time pass without a step of the clock. Run one pass every ten minutes."""
     for _ in range(round(hours * 6)):
         await due_pass(retention, clock)
 
@@ -105,7 +105,7 @@ async def test_step_of_the_clock_suspends_the_deletion(
         clock.step(step_s)
         await due_pass(retention, clock)
         assert counts(read) == before
-        # A step back to the time from before ends the suspension at once.
+        # A step back to the expected time confirms the clock at once.
         clock.step(-step_s)
         await due_pass(retention, clock)
         assert counts(read)["runs"] < before["runs"]

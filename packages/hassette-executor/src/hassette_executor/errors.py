@@ -45,8 +45,8 @@ class ExecutionTimeoutError(HassetteError, TimeoutError):
 class RecordsRefusedError(HassetteError):
     """A sink stores nothing until a setting is corrected, for example a wrong token. The sink has logged the reason.
 
-    The write queue keeps the records and retries, but does not log each failure. At the stop it retries only once, so
-    that such a sink does not delay the stop.
+    The write queue keeps the records and retries, but does not log each failure. At the stop, the queue retries only
+    once, so that such a sink does not delay the stop.
     """
 
 

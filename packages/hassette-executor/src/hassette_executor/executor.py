@@ -99,7 +99,7 @@ class CommandExecutor:
         self.hooks = ErrorHooks(settings, self._hook_threads)
         self._last_id = 0
         self._millisecond_ends_us = 0  # end of the millisecond that the last id contains
-        self._stepped_back_us = 0  # a time before this means that the wall clock went back, and ids follow the clock
+        self._stepped_back_us = 0  # an earlier time means that the wall clock went back; new ids are then lower
         self._active: dict[tuple[str, ...], Registration] = {}
         self._log_handler = ExecutionLogHandler(self._scope)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -109,7 +109,8 @@ class CommandExecutor:
     async def start(self) -> None:
         """Start to accept commands. May be called again after `stop`.
 
-        New ids are higher than the last ids that the sinks return in time, unless a clock was ahead.
+        New ids are higher than the last ids that the sinks return in time, unless the wall clock is more than ten
+        seconds behind these ids.
         """
         if self._stopping is not None and not self._stopping.done():
             # A previous stop() may still be running. Wait for it, or it would close what start() opens.
@@ -369,7 +370,7 @@ class CommandExecutor:
         self._dispatcher.announce(lambda builder: builder.set_facts(facts))
 
     def _next_id(self, at_us: int) -> int:
-        # Within a millisecond, and after a small step back of the clock, ids count up from the last id.
+        # Within a millisecond, and after a small step back of the clock, the next id is the last id plus 1.
         if self._stepped_back_us <= at_us < self._millisecond_ends_us:
             self._last_id += 1
         else:

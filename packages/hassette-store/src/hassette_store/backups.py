@@ -62,7 +62,7 @@ def verified_copy(
         raise kind(f"{path} could not be copied to {to}: {error}") from error
     finally:
         for leftover in (unfinished, with_suffix(unfinished, "-journal")):
-            # After an I/O error the file may be impossible to remove. The next copy removes it.
+            # After an I/O error, the removal of the file may fail. The next copy to the same path removes the file.
             with suppress(OSError):
                 leftover.unlink(missing_ok=True)
 
@@ -234,7 +234,7 @@ def _require_file(path: Path, missing: str) -> None:
 def _refuse_special(path: Path) -> bool:
     """Return whether there is a plain file at the path; refuse a directory, a pipe, a device and the like.
 
-    To open a pipe would block for ever. To restore a backup over a device would move the device away.
+    Opening a pipe would block for ever. Restoring a backup over a device would move the device away.
     """
     try:
         status = status_of(path)

@@ -40,7 +40,8 @@ from hassette_store.writing.stored_runs import StoredRuns
 
 logger = logging.getLogger(__name__)
 
-# Errors for a row that SQLite never accepts: a number beyond 64 bits, no UTF-8 form, a wrong type, or a known key.
+# Errors for a row that SQLite never accepts: a number beyond 64 bits, a text without UTF-8 form, a wrong type, or a
+# known key.
 _ROW_ERRORS = (
     OverflowError,
     UnicodeError,
@@ -105,7 +106,7 @@ class DatabaseService:
         self._last_sequence = 0
         # Whether the last write ended, or was cancelled, in such a way that the batch may or may not be stored.
         self._outcome_unknown = False
-        # The damage or replacement of the file that was found, until the next start.
+        # The damage or change of the file that was found, until the next start.
         self._broken: CorruptDatabaseError | ReplacedFileError | None = None
         self._found_broken = asyncio.Event()
         self._stored_runs = StoredRuns()
@@ -121,7 +122,7 @@ class DatabaseService:
 
     @property
     def lost_runs(self) -> int:
-        """Number of runs that this service had stored in a file which was then removed, replaced or overwritten."""
+        """Number of runs that this service had stored, and that a removal, change or damage of the file has lost."""
         return self._stored_runs.lost
 
     @property
@@ -163,7 +164,8 @@ class DatabaseService:
 
         Raises:
             CorruptDatabaseError: The file was found damaged while in use. The next start recovers it.
-            ReplacedFileError: Another program removed or replaced the file. The next start opens a new one.
+            ReplacedFileError: Another program removed or changed the file. The next start opens the file at the path,
+                or creates a new one.
             StoreUnavailableError: The service has not been started.
         """
         db = self._require()
@@ -222,8 +224,8 @@ class DatabaseService:
             StoreUnavailableError: The database is not open.
             CorruptDatabaseError: The file is damaged. `serve` ends with the same error, and the next start
                 recovers the file.
-            ReplacedFileError: Another program removed or replaced the file. `serve` ends with the same error. Retry
-                the batch after the next start.
+            ReplacedFileError: Another program removed or changed the file. `serve` ends with the same error. Retry the
+                batch after the next start.
             DatabaseAccessError: Any other failure, such as a lock or a full disk. It is unknown whether the batch is
                 stored. Retry the batch: the store does not store it twice.
         """

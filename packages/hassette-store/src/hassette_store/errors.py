@@ -6,7 +6,7 @@ Exception
     ├── StoreUnavailableError     the service is not running
     ├── DatabaseAccessError       lock, full disk, I/O error: retry
     ├── CorruptDatabaseError      the file is damaged; the next start recovers it
-    ├── ReplacedFileError         another program removed or replaced the open file; the next start opens a new one
+    ├── ReplacedFileError         another program removed or changed the open file; the next start opens or creates one
     ├── UnusableFileError         a directory, another program's file, or a missing permission: the user must act
     ├── DatabaseInUseError        another framework owns the file
     ├── NewerDatabaseError        a newer hassette-store wrote the file

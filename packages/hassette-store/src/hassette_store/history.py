@@ -31,16 +31,15 @@ class HistoryService(DatabaseService):
     """Service that stores the history in the database file or, while that file cannot be used, in a second file.
 
     A database file cannot be used if a newer hassette-store or another program wrote it, if its upgrade fails, or if
-    the user may not write to it. The store leaves such a file unchanged. It records into
+    the user that runs Hassette may not write to it. The store leaves such a file unchanged. It records into
     ``<name>-degraded-<time>.db`` next to the file, and the next start that can use the database file adds these
-    records to it. `degraded` has the reason.
+    records to it. `degraded` contains the reason.
 
     Args:
         path: The database file.
         settings: See `StoreSettings`.
         now_us: Wall clock, in microseconds since the Unix epoch.
-        retry_s: Seconds between two looks at a database file that could not be used.
-
+        retry_s: Seconds between two checks whether an unusable database file has changed.
     """
 
     def __init__(
@@ -59,12 +58,12 @@ class HistoryService(DatabaseService):
 
     @property
     def degraded(self) -> str | None:
-        """Why the records go to a second file; None if they go to the database file."""
+        """The reason why records go to a second file; None if they go to the database file."""
         return self._degraded
 
     @property
     def lost_runs(self) -> int:
-        """Number of runs that this service had stored in a file which was then removed, replaced or overwritten."""
+        """Number of runs that this service had stored, and that a removal, change or damage of the file has lost."""
         return super().lost_runs + (self._second.lost_runs if self._second else 0)
 
     @property
@@ -80,7 +79,8 @@ class HistoryService(DatabaseService):
         """Open the database file or, if it cannot be used, a second file.
 
         Raises:
-            StoreError: Neither file can be used.
+            StoreError: Neither file can be used, or a retry may succeed: another process owns the database file, or
+                there is a lock, a full disk or an I/O error.
         """
         try:
             await super().start()
@@ -93,7 +93,7 @@ class HistoryService(DatabaseService):
         """Write heartbeats and delete old history until cancelled.
 
         Raises:
-            DatabaseAccessError: The database file, which could not be used, has changed. The next start tries it again.
+            DatabaseAccessError: The unusable database file has changed. The next start tries to use it again.
             StoreError: As for `DatabaseService.serve`.
         """
         if (second := self._open_second) is None:

@@ -21,10 +21,10 @@ DATABASE_RECOVERED: Final = "database_recovered"
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A replacement, recovery or upgrade of the file, which is stored as a lifecycle event.
+    """A replacement, recovery, merge or upgrade of the file, which is stored as a lifecycle event.
 
     Attributes:
-        kind: ``database_replaced``, ``database_recovered`` or ``database_upgraded``.
+        kind: ``database_replaced``, ``database_recovered``, ``database_merged`` or ``database_upgraded``.
         detail: One sentence.
     """
 
@@ -50,7 +50,7 @@ async def save_incidents(
 
 
 def report_replacement(error: ReplacedFileError, path: Path) -> None:
-    """Log that another program has changed the file, at the moment when that is found."""
+    """Log that another program has changed the file, as soon as the store finds the change."""
     logger.error(
         "Database file was changed by another program; it is closed and opened again",
         extra={"path": str(path), "cause": error.finding},
@@ -60,13 +60,13 @@ def report_replacement(error: ReplacedFileError, path: Path) -> None:
 async def save_lost_runs(
     db: Writer, error: StoreError, stored: StoredRuns, incidents: Iterable[Incident], *, path: Path, session_id: int
 ) -> list[Incident]:
-    """Find out how many runs were lost with the previous file, store the loss, and return the incidents.
+    """Count the runs that were lost with the previous file, store the loss, and return the incidents.
 
     Args:
         db: The writer of the file that is open now.
         error: The damage or change of the previous file.
-        stored: The runs that this process had stored.
-        incidents: Recoveries of the file since then.
+        stored: The runs that this process has stored.
+        incidents: Incidents during the preparation of the file that is open now.
         path: The database file.
         session_id: The session.
 

@@ -34,8 +34,8 @@ class Accounting:
     A record is *shed* if it does not reach the sink. *Evicted* records (``queue_full_count``, ``queue_full_bytes``: the
     queue was full) and *rejected* records (``rejected_row``: the sink can never store them) are still counted in a
     `ShedSummary`. Records that are not written before the stop deadline (``stop_deadline``), and records of runs that
-    end after the stop (``after_stop``), are lost without a count in the sink. Stored records also count as shed if
-    their file was removed or replaced later (``file_lost``).
+    end after the stop (``after_stop``), are lost without a count in the sink. Stored records also count as shed
+    if the sink has lost them since, for example because its file was removed (``file_lost``).
 
     Attributes:
         executed: Number of runs that have ended, since the executor was created.

@@ -109,7 +109,7 @@ class Feed:
         self._max_bytes = max_bytes
         self._retained: deque[Record] = deque(maxlen=retain)
         # One item for each `publish` whose records have failures or effects: the number of the last record, and the
-        # bytes of these failures and effects. The bytes are subtracted when the last record is dropped.
+        # bytes of these failures and effects. The bytes are subtracted when that record is dropped.
         self._details: deque[tuple[int, int]] = deque()
         self._published = 0
         self._details_bytes = 0
@@ -129,7 +129,7 @@ class Feed:
         """Pass records to the subscribers.
 
         Args:
-            records: At least one record, in the order in which their runs ended.
+            records: At least one record, in the order in which the runs ended.
             size: The memory that they use together, in bytes (`total_size`).
         """
         self._retained.extend(records)

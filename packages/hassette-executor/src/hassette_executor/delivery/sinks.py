@@ -41,12 +41,12 @@ class RecordSink(Protocol):
 class SinkWithLosses(Protocol):
     """Sink that can lose stored runs, for example because a user removes its file.
 
-    A sink that cannot lose runs does not need this.
+    A sink that cannot lose runs does not need this protocol.
     """
 
     @property
     def lost_runs(self) -> int:
-        """Number of runs that `RecordSink.write` has stored since the sink was made, and that are lost now."""
+        """Number of runs that `RecordSink.write` has stored since the sink was created, and that are lost now."""
         ...
 
 

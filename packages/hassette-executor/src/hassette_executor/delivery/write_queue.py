@@ -72,7 +72,7 @@ class WriteQueue:
     @property
     def lost(self) -> int:
         """Number of persisted records that the sink has lost since."""
-        # Another executor may have stored some of the lost runs.
+        # Another executor may have stored some of the lost runs. So limit the number to the records of this queue.
         return max(0, min(self.persisted, self._lost_runs - self._lost_before))
 
     @property
@@ -108,7 +108,8 @@ class WriteQueue:
         if self._closed:
             self._losses.count_after_stop(len(records))
             return
-        # After a step back of the clock, ids are lower. With the highest id, a flush waits rather too long.
+        # After a step back of the clock, ids are lower. So keep the highest id: a flush may then wait longer than
+        # needed, but does not end too early.
         self._newest_id = max(self._newest_id, records[-1].id)
         self._backlog.extend(records, size)
         settings = self._settings
@@ -147,7 +148,7 @@ class WriteQueue:
             # If all tasks of the process were cancelled before this, a new task has to write the rest.
             self.start()
         self._closing = True
-        self._attempts.refused = False  # try once more
+        self._attempts.refused = False  # so that the queue tries once more
         self._schedule.request_flush()
         if self._writer is not None:
             await asyncio.wait({self._writer}, timeout=timeout_s)

@@ -29,7 +29,8 @@ class ExportRefusedError(ExportFailedError, RecordsRefusedError):
         what: ``traces``, ``metrics`` or ``logs``.
         endpoint: Address of the receiver.
         reason: The answer of the receiver.
-        knows_signal: False if the receiver has no such path or method, so that it never accepts this signal.
+        knows_signal: Whether the receiver may accept this signal after a correction of the headers. False if it has no
+            such path or method.
     """
 
     def __init__(self, what: str, endpoint: str, reason: str, *, knows_signal: bool) -> None:

@@ -30,7 +30,7 @@ _SEVERITIES = (
 
 
 class OtlpLogRecord(NamedTuple):
-    """The fields that the exporter encodes. The class of the SDK has another name and shape in each version."""
+    """The fields that the exporter encodes. The name and fields of the SDK's own class differ between versions."""
 
     timestamp: int
     observed_timestamp: int

@@ -30,7 +30,7 @@ from hassette_executor.otel.signals import Signal
 _UNSENDABLE = (400, 413)
 # Status codes for wrong or missing credentials.
 _UNAUTHORISED = (401, 402, 403, 407)
-# Status codes for a request that can be sent again, as it is or to another address.
+# Status codes for a request that can be sent again, to the same or another address.
 _TEMPORARY = (307, 308, 408, 425, 429)
 _EXPORTERS: dict[SignalName, Any] = {
     "traces": OTLPSpanExporter,
@@ -78,7 +78,7 @@ class Otlp:
         )
 
     def send(self, signal: SignalName, items: Sequence[object]) -> None:
-        """Send items of one signal. Do nothing if the signal is not sent, or if there are no items.
+        """Send items of one signal. Do nothing if the settings disable the signal, or if there are no items.
 
         Raises:
             ExportRefusedError: The receiver refuses this signal. The refusal has been logged.
@@ -89,7 +89,7 @@ class Otlp:
             self.signals[signal].send(len(items), lambda: self._export(signal, items))
 
     def send_metrics(self, metrics: MetricsData) -> None:
-        """Send metrics; raise as `send` does."""
+        """Send metrics; raise the same errors as `send`."""
         self.signals["metrics"].send(1, lambda: self._export("metrics", metrics))
 
     def close(self) -> None:
@@ -102,7 +102,7 @@ class Otlp:
         session.hooks["response"].append(self._note)
         return kind(
             address,
-            # With None, the exporters read OTEL_EXPORTER_OTLP_HEADERS. With an empty table they would not.
+            # With None, the exporters read OTEL_EXPORTER_OTLP_HEADERS. With an empty table, they would not read it.
             headers=dict(settings.headers) or None,
             timeout=settings.timeout_s,
             compression=Compression.Gzip if settings.compression == "gzip" else Compression.NoCompression,
@@ -112,8 +112,8 @@ class Otlp:
     def _note(self, answer: requests.Response, *_: object, **__: object) -> None:
         self._answer, self._status = answer, answer.status_code
         if _is_refusal(self._status):
-            # Older exporters would repeat a request after a 501 until its timeout. After a 302, `requests` would send a
-            # GET to the other address, whose answer means nothing.
+            # After a 501, older exporters would repeat a request until its timeout. After a 302, `requests` would send
+            # a GET to the other address, and the answer to this GET would mean nothing.
             answer.status_code = 404
 
     def _export(self, signal: SignalName, items: object) -> str | None:

@@ -1,7 +1,7 @@
-"""`Signal`: one of the three kinds of data of OpenTelemetry, and whether the receiver accepts it.
+"""`Signal`: sends one of the three kinds of data of OpenTelemetry, and tracks whether the receiver accepts it.
 
-Not every receiver accepts every signal: Prometheus accepts only metrics, Jaeger only traces. A receiver that answers
-"not found" has never accepted the signal, so nothing is lost if the signal is not sent.
+Not every receiver accepts every signal: Prometheus accepts only metrics, Jaeger only traces. If a receiver has
+always answered "not found", nothing is lost if the signal is not sent.
 """
 
 import logging
@@ -14,7 +14,7 @@ from hassette_executor.repeated_log import RepeatedLog
 logger = logging.getLogger(__name__)
 
 PROBE_S = 60.0
-"""Seconds until a signal that the receiver does not know is tried again."""
+"""Seconds until the next attempt to send a signal that the receiver does not know."""
 LOG_INTERVAL_S = 60.0
 
 
@@ -46,14 +46,15 @@ class Signal:
         return self._now() < self._probe_ns
 
     def send(self, items: int, export: Callable[[], str | None]) -> None:
-        """Send items of this signal. Do nothing while the signal is off.
+        """Send items of this signal. While the signal is off, only count the items.
 
         Args:
             items: Number of items.
             export: Sends the items, and returns the receiver's message about rejected items, if any.
 
         Raises:
-            ExportRefusedError: The receiver refuses the signal, but knows it. The refusal has been logged.
+            ExportRefusedError: The receiver refuses the signal, but knows it or has accepted it before. The refusal has
+                been logged.
             ExportFailedError: The items could not be sent now.
             ExportRejectedError: The receiver will never accept these items.
         """

@@ -175,7 +175,7 @@ def _message(error: BaseException, redact: Callable[[str], str]) -> str:
 
 
 def _within(limit: int, text: str, notes: Iterable[object]) -> Iterator[str]:
-    """Yield the text and the notes, up to the note that exceeds the limit. A later note would be cut off."""
+    """Yield the text and the notes, up to the note that exceeds the limit. Later notes would be cut off anyway."""
     yield text
     length = len(text)
     for note in islice(notes, MAX_NOTES):
@@ -188,7 +188,7 @@ def _within(limit: int, text: str, notes: Iterable[object]) -> Iterator[str]:
 def _text_of_note(note: object) -> str:
     try:
         return str(note)
-    except BaseException:  # noqa: BLE001  A note may be code of an app. The message and the other notes are readable.
+    except BaseException:  # noqa: BLE001  The note may be an object of an app, whose __str__ raises.
         return "<the note could not be read>"
 
 

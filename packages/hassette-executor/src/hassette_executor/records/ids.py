@@ -5,20 +5,20 @@ An id is a 63-bit integer: the high bits are milliseconds since the Unix epoch, 
 
 Ids are strictly increasing in an executor, with one exception. If the wall clock goes back by more than ten seconds,
 for example because it was ahead until NTP corrected it, new ids contain the new time, and are lower. The five highest
-bits of the counter contain the number of such steps, modulo 32. Therefore ids after the step differ from the ids of the
-same millisecond before the step.
+bits of the counter contain the number of such steps, modulo 32. So ids after the step differ from the ids that contain
+the same millisecond and were assigned before the step.
 """
 
 COUNTER_BITS = 21
 """Number of low bits, which count within a millisecond. The 42 bits above them contain milliseconds up to 2109."""
 
 STEP_BITS = 16
-"""Number of low bits that really count. The bits above them, up to `COUNTER_BITS`, contain the number of steps back."""
+"""Number of low bits that contain the counter. The bits above, up to `COUNTER_BITS`, count the steps back."""
 
 _STEPS = 1 << (COUNTER_BITS - STEP_BITS)
 
 STEP_BACK_US = 10_000_000
-"""If the wall clock goes back by more than this, new ids follow the clock. After a smaller step, ids count up."""
+"""If the wall clock goes back by more than this, new ids are lower. After a smaller step, ids still increase."""
 
 HOUR_US = 3_600_000_000
 """One hour in microseconds."""
@@ -39,7 +39,8 @@ def id_after(last_id: int, at_us: int, *, stepped_back: bool) -> int:
     Args:
         last_id: The last id.
         at_us: Microseconds since the Unix epoch.
-        stepped_back: Whether the wall clock went back since the last id. If so, the new id may be lower.
+        stepped_back: Whether the wall clock went back by more than `STEP_BACK_US` since the last id. If so, the new id
+            may be lower than the last id.
     """
     steps = ((last_id >> STEP_BITS) + stepped_back) % _STEPS
     first_id = id_at(at_us) | steps << STEP_BITS

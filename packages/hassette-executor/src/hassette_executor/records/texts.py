@@ -14,7 +14,7 @@ def redact_and_cut(text: str, limit: int, redact: Callable[[str], str]) -> str:
     window = text[: limit + 2 * LONGEST_SECRET]
     clean = redact(window)
     if len(window) < len(text):
-        # The window may end in the middle of a secret, whose first half is not masked.
+        # The window may end in the middle of a secret, and then the first half of that secret is not masked.
         clean = clean[:-LONGEST_SECRET]
     elif len(clean) <= limit:
         return clean

@@ -17,7 +17,7 @@ MAX_TRACEBACK = 64_000
 MAX_SOURCE_LINE = 300
 """Maximum number of characters of a line of source code, of the name of a file and of the name of a function."""
 MAX_SOURCE_FILE = 16_000_000
-"""Lines of a larger file are not shown. To find one line, Python reads the whole file and keeps it in memory."""
+"""Maximum size in bytes of a source file whose lines are shown. To find a line, Python keeps the file in memory."""
 _LONGEST_LINE = 50_000
 _HEAD = MAX_TRACEBACK // 4
 _GAP = "  … ({left_out:,} lines are left out)\n"
@@ -27,8 +27,8 @@ _LONGEST_GAP = 100
 def render(failure: "Failure") -> str:
     """Return a failure as Python prints an exception, without carets. Never raises.
 
-    A traceback of more than `MAX_TRACEBACK` bytes keeps its first quarter and its last three quarters. The end is more
-    useful, because it contains the exception itself.
+    A traceback of more than `MAX_TRACEBACK` bytes is shortened in the middle: a quarter of these bytes shows its
+    beginning, and the rest its end. The end is more useful, because it contains the exception itself.
     """
     head: list[str] = []
     tail: deque[tuple[str, int]] = deque()
@@ -59,7 +59,7 @@ class CodePlace(Protocol):
 
 
 class SourceFiles:
-    """The source files of one traceback. Each file is checked once for being readable and for an edit.
+    """The source files of one traceback. For each file, check once whether it is readable and whether it was edited.
 
     Args:
         redact: Masks secrets in a line.
@@ -75,7 +75,7 @@ class SourceFiles:
             line = linecache.getline(place.file, place.line) if self._is_readable(place.file) else ""
         except Exception:  # noqa: BLE001  The file belongs to the app. A file name may be no path, and linecache is not
             return ""  # thread-safe: another thread may have removed the file from its cache.
-        # A line may have megabytes. `strip` would copy it, so it is cut first, with space for an indentation.
+        # A line may be megabytes long. `strip` would copy the line, so first cut it, with space for an indentation.
         return redact_and_cut(line[:_LONGEST_LINE].strip(), MAX_SOURCE_LINE, self._redact)
 
     def _is_readable(self, file: str) -> bool:

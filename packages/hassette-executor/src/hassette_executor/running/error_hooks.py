@@ -151,8 +151,8 @@ class ErrorHooks:
                 elif inspect.isawaitable(outcome := await self._threads.run(partial(hook, context))):
                     await outcome
         except BaseException as error:
-            # A SystemExit that left this task would end the process. The hook may also raise a CancelledError: it may
-            # cancel its own task, or await a cancelled task.
+            # A SystemExit that left this task would end the event loop. The hook may also raise a CancelledError: it
+            # may cancel its own task, or await a cancelled task.
             if self._closing and isinstance(error, asyncio.CancelledError):
                 raise
             self.failed += 1

@@ -1,23 +1,23 @@
 """Check of the wall clock: a deletion by age needs a clock that is confirmed.
 
-A wall clock can be wrong. A board without a battery starts in 1970 or at the time of its last shutdown. An empty
-battery can give any year. NTP corrects the time some seconds or hours later. If the store deleted rows by such a clock,
-it would delete years of history within a minute.
+A wall clock can be wrong. The clock of a board without a battery starts in 1970 or at the time of the last shutdown.
+With an empty battery, the clock can start in any year. NTP corrects the time some seconds or hours later. If the store
+deleted rows by such a clock, it would delete years of history within a minute.
 
 The clock is confirmed
 
 * at a start, if its time is within one day of the last confirmed time in the file, or if the file is new,
 * while it then moves like the monotonic clock,
-* after a step back to the time that it had before a wrong step,
-* after it has moved like the monotonic clock for ten minutes, if its time is within one day of the expected time,
+* after a step that returns it to the expected time: the last confirmed time plus the monotonic time since then,
+* after ten minutes without a step, if its time is within one day of the expected time,
 * after six hours without a step in all other cases, for example if the machine was off for forty days.
 
 Each step of more than two seconds ends the confirmation.
 
-A step of more than ten seconds can be a correction, so that the time before the step was wrong. It counts as one if
-the clock returns to the time that it had before a wrong step. It also counts as one if it is the first step of the
-session and comes soon after the start: within an hour, or within six hours if the clock went back or was not confirmed
-at the start.
+A step of more than ten seconds can be a correction, which shows that the time before the step was wrong. A step counts
+as a correction if it returns an unconfirmed clock to the expected time. A step also counts as a correction if it comes
+soon after the start of the session, and each earlier step of the session was a correction. Soon means within an hour,
+or within six hours if the clock goes back or was not confirmed before the step.
 """
 
 from collections.abc import Callable, Mapping
@@ -99,8 +99,8 @@ class ClockCheck:
         self._rules = rules or ClockRules()
         self._last = self._both()
         self._confirmed = True
-        # Wall clock minus monotonic clock at the last confirmed reading, in microseconds. At a start, the difference
-        # as it would be if no time had passed since the last confirmed time in the file.
+        # Wall clock minus monotonic clock at the last confirmed reading, in microseconds. At a start, the last
+        # confirmed time in the file takes the place of the wall clock.
         self._expected_offset_us = self._offset_us()
         self._steady_s = 0.0
         self._begin_segment(from_start=True)
@@ -114,7 +114,7 @@ class ClockCheck:
         """Compare the clock with the times in the file. Call this at each start.
 
         Args:
-            saved: The values that `saved` returned in the last session, as far as the file contains them.
+            saved: The values of `saved` that the last session stored in the file; empty if there are none.
             newest_us: The newest time in the file before this session; None if the file has no earlier session.
         """
         self._last = now_us, monotonic_s = self._both()
@@ -129,8 +129,8 @@ class ClockCheck:
         if self._confirmed:
             self._expected_offset_us = self._offset_us()
         elif -HOUR_US <= now_us - saved.get(CANDIDATE_US, 0) <= self._rules.near_us:
-            # The last session had the same clock, so its time without a step counts. The clock of a board without a
-            # battery can start up to an hour before the end of the last session.
+            # The clock continues from the last session, so the time without a step in that session counts. The clock of
+            # a board without a battery can start up to an hour before the end of the last session.
             self._steady_s = float(saved.get(CANDIDATE_S, 0))
 
     def read(self) -> Reading:
@@ -157,7 +157,7 @@ class ClockCheck:
     def saved(self) -> dict[str, int]:
         """Return the values to keep in the file for the next start.
 
-        With a confirmed clock there are none: the next start uses the newest time in the file.
+        If the clock is confirmed, there are no such values, and the next start uses the newest time in the file.
         """
         if self._confirmed:
             return {}

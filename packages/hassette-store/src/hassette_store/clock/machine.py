@@ -4,7 +4,7 @@ import time
 
 
 def wall_clock_us() -> int:
-    """Return the time in microseconds since the Unix epoch. Users, NTP and a board without a clock can set it wrong."""
+    """Return the time of the wall clock in microseconds since the Unix epoch. The wall clock can be wrong."""
     return time.time_ns() // 1000
 
 

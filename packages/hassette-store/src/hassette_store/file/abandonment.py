@@ -1,8 +1,9 @@
 """Abandonment of an open database file that another program has replaced: close it, but change nothing else.
 
 Normally SQLite copies the write-ahead log into the database file and deletes the log when the last connection closes.
-If the file at the path is another one now, this would damage that file. The locks of the guard prevent it
-(`hassette_store.file.lock_guard`). Then the log moves aside, because SQLite would apply it to the other file.
+If another file is at the path now, this copy would damage that file. The locks of the guard prevent the copy
+(`hassette_store.file.lock_guard`). After the close, `leave` moves the log aside, because SQLite would apply the log to
+the other file.
 """
 
 import logging
@@ -23,7 +24,9 @@ _RESCUE_S: Final = 5
 
 
 def rescue_log(connection: sqlite3.Connection) -> None:
-    """Copy the log that is open into the database file, because the log is no longer at its path.
+    """Copy the open log into the database file, because the log is no longer at its path.
+
+    If the log cannot be copied completely, log an error.
 
     Raises:
         sqlite3.Error: The log could not be copied.
@@ -47,18 +50,18 @@ def leave(identity: FileIdentity) -> None:
     log, index = identity.log_path, identity.index_path
     match identity.found[0]:
         case Change.FILE:
-            # Without a file, the next start reads the rows in the log.
+            # If no file is at the path, the log stays there, and the next start reads its rows.
             if exists(identity.path) and identity.is_own_log() and size_of(log):
                 _report(log, move_log_aside(log))
             if identity.is_own_index():
-                # A connection to the other file would cut the index, and connections to the old file would crash.
+                # A connection to the other file would truncate the index, and connections to the old file would crash.
                 index.unlink()
         case Change.LOG:
             if size_of(log):
                 _report(log, move_log_aside(log))
         case Change.CONTENT | Change.LOG_CONTENT as change:
             if size_of(log) and (change is Change.CONTENT or not identity.has_own_salts()):
-                # Readers have the log open. So the log stays the same file, and only its content moves aside.
+                # Readers have the log open. So the log stays the same file, and only its content is copied aside.
                 aside = free_log_path(log)
                 make_empty(aside, like=log)
                 shutil.copyfile(log, aside)
@@ -66,7 +69,7 @@ def leave(identity: FileIdentity) -> None:
                 _report(log, aside)
             identity.guard.reset_index()
         case Change.DAMAGE:
-            pass  # the log belongs to the file, and the recovery needs both
+            pass  # the recovery needs the file and its log
 
 
 def _report(log: Path, aside: Path) -> None:

@@ -124,7 +124,7 @@ def connect_to_read(
         try:
             has_log = size_of(path.with_name(path.name + "-wal")) > 0
         except OSError:
-            # If the log may exist, a connection that ignores the log could show an older state.
+            # The log may exist, and a connection that ignores it could show an older state.
             has_log = True
         if has_log and not ignore_wal:
             raise
@@ -139,7 +139,7 @@ def connect_to_read(
 def connect_without_log(path: Path) -> ImmutableFileConnection:
     """Open a database file for reading, and ignore its write-ahead log.
 
-    If a framework may be writing to the file, close the connection soon: results may be wrong.
+    If a framework may be writing to the file, results may be wrong, so close the connection soon.
 
     Raises:
         sqlite3.Error: The file cannot be read.

@@ -34,7 +34,7 @@ def create(path: Path) -> None:
         sqlite3.Error: The file cannot be written.
     """
     if not exists(path):
-        # SQLite would create the file with the default mode, and gives its side files the mode of the file.
+        # SQLite would create the file with the default mode, and the side files get the mode of the file.
         make_empty(path, like=path)
     db = connect_to_write(path)
     try:

@@ -1,7 +1,7 @@
 """Identity of the open database file: whether the file at its path is still the file that SQLite has open.
 
 SQLite writes to the files that it has opened. If a user removes, moves, replaces or overwrites one of these files,
-SQLite reports no error, and the records are in no file that a user can find. So the writer checks the identity before
+SQLite reports no error, and no user can find the new records. So the writer checks the identity before
 and after each transaction:
 
 * the device and inode of the database file and of its write-ahead log,
@@ -36,15 +36,15 @@ class Change(Enum):
     """A change by another program, which determines how the file is closed."""
 
     FILE = "file"
-    """The database file is another one. Nothing more is written to the old one."""
+    """The database file was removed, moved or replaced. Nothing more is written to the open file."""
     CONTENT = "content"
-    """The database file has other content. Nothing more is written to it."""
+    """Another program has overwritten the database file. Nothing more is written to the file."""
     DAMAGE = "damage"
     """The database file has lost its end or all its content. The recovery copies the readable rows."""
     LOG = "log"
-    """The log is another one. The connection can still copy the log that it has open into the database file."""
+    """The log was removed or replaced. The connection can still copy its open log into the database file."""
     LOG_CONTENT = "log content"
-    """The log has other content. The rows that were only in the log are lost."""
+    """Another program has overwritten the log. The rows that were only in the log are lost."""
 
 
 class FileIdentity:
@@ -54,8 +54,8 @@ class FileIdentity:
         path: The database file, as given; it may be a symbolic link.
 
     Attributes:
-        found: The first change that a check has found, and a sentence about it; None if there is none.
-        path: As given.
+        found: The first change that a check has found, and a text for the error message. None if there is no change.
+        path: The database file, as given.
         log_path: Path of the write-ahead log.
         index_path: Path of the index of the log.
         guard: Holds the locks and the descriptors.
@@ -86,11 +86,11 @@ class FileIdentity:
         self.check()
 
     def check(self) -> None:
-        """Check that the files are the same ones and that only this process has changed them.
+        """Check that the files at the paths are the open files, and that only SQLite has changed them.
 
         Raises:
-            ReplacedFileError: Another program has changed the file or its log. Each further check fails, too.
-            CorruptDatabaseError: The file has lost content. Each further check fails, too.
+            ReplacedFileError: Another program has changed the file or its log. Each later check fails, too.
+            CorruptDatabaseError: The file has lost content. Each later check fails, too.
             OSError: The files cannot be examined.
         """
         if self.found is None:
@@ -110,7 +110,7 @@ class FileIdentity:
         self.check()
 
     def renew(self) -> None:
-        """Take the present content as right, because this process has written it.
+        """Accept the present content, because this process has written it.
 
         Raises:
             OSError: The files cannot be read.
@@ -148,7 +148,7 @@ class FileIdentity:
         return self._status_of_own_log() is not None
 
     def has_own_salts(self) -> bool:
-        """Return whether the log still begins as its index states, so that SQLite can read a part of its frames."""
+        """Return whether the log has the salts that its index states. If so, SQLite can read a part of the log."""
         return self._log is not None and _read(self._log, 8, at=16) == self._read_index()[32:40]
 
     def _status_of_own_log(self) -> os.stat_result | None:
@@ -169,8 +169,8 @@ class FileIdentity:
         if (size, header) == (size_before, header_before):
             return None
         if index[32:40] + index[96:100] != index_before[32:40] + index_before[96:100] or not index:
-            # Another program has opened the history with SQLite and made a checkpoint. Without an index, the cause is
-            # unknown.
+            # Another program has opened the history with SQLite and made a checkpoint. Without an index, the cause of
+            # the change is unknown.
             self._content = size, header, index
             return None
         if size < size_before and (size == 0 or header == header_before):
@@ -204,7 +204,7 @@ class FileIdentity:
         return os.fstat(file).st_size, _read(file, _FILE_HEADER_BYTES), index
 
     def _read_index(self) -> bytes:
-        """Return the header of the index, and the number of frames that are in the file (at byte 96)."""
+        """Return the header of the index and, at byte 96, the number of frames that a checkpoint has copied."""
         return b"" if self.guard.index is None else _read(self.guard.index, _INDEX_BYTES)
 
 

@@ -124,7 +124,7 @@ def is_transient(error: OSError) -> bool:
 
 
 def require_writable_file_system(path: Path, place: Path) -> None:
-    """Check that a file system is not mounted read-only. The fix is not the same as for a wrong owner or mode.
+    """Check that a file system is not mounted read-only. A wrong owner or mode has another fix.
 
     Args:
         path: The database file.
@@ -178,9 +178,9 @@ def make_private(file: Path, *, like: Path) -> None:
 
 
 def make_all_private(path: Path) -> None:
-    """Take the permissions of other users from a history, its side files, and older histories next to it.
+    """Remove the permissions of other users on a history, its side files, and older histories next to it.
 
-    A version that created files with the default mode may have left them, and a user may have copied one.
+    An earlier version may have created these files with the default mode, or a user may have copied them.
 
     Raises:
         OSError: The directory cannot be read, or a file cannot be examined.
@@ -197,7 +197,8 @@ def make_all_private(path: Path) -> None:
 
 def _is_accessible(place: Path, *, is_directory: bool) -> bool:
     wanted = os.R_OK | os.W_OK | (os.X_OK if is_directory else 0)
-    # `os.access` also returns False after an I/O error and does not report the error. So a second call confirms it.
+    # `os.access` also returns False after an I/O error and does not report the error. So a second call checks a False
+    # answer.
     return os.access(place, wanted) or os.access(place, wanted)
 
 

@@ -1,15 +1,15 @@
-"""Guard of SQLite's locks: locks that stay when another part of this process opens and closes the database file.
+"""Guard of SQLite's locks: its locks stay when another part of this process opens and closes the database file.
 
 SQLite uses POSIX locks. A process loses all its POSIX locks on a file when it closes any descriptor of that file. So an
 app that copies the history with ``shutil.copyfile`` removes SQLite's locks. When another program, such as the shell
-``sqlite3``, then closes the history, it takes itself for the last user and deletes the write-ahead log, although this
-process still writes to the log.
+``sqlite3``, then closes the history, that program seems to be the last user and deletes the write-ahead log, although
+this process still writes to the log.
 
 The guard adds locks of the open file description (OFD locks), which only end when the guard closes its own descriptor.
-They are read locks on the same bytes as SQLite's. So another process can read and write, but cannot get the exclusive
-lock that it needs to delete the log.
+They are read locks on the same bytes as SQLite's locks. So another process can read and write, but it cannot get the
+exclusive lock that it needs to delete the log.
 
-On systems other than Linux there are no such locks, and `hassette_store.file.identity` finds the missing log.
+Systems other than Linux have no such locks. There, `hassette_store.file.identity` finds that the log is missing.
 """
 
 import os
@@ -35,8 +35,8 @@ _READERS_BYTES: Final = 5
 # Bytes of the two copies of the header in the index (https://sqlite.org/walformat.html).
 _INDEX_HEADERS_BYTES: Final = 96
 # Closing a descriptor of a database file would drop the locks of this process's other connections, for example those of
-# its readers. So descriptors stay open after a stop, and the next start uses them again. The number limits how many
-# files of a process, one after another, keep descriptors.
+# its readers. So descriptors stay open after a stop, and the next start uses them again. This is the largest number of
+# files for which a process keeps descriptors.
 _KEPT_GUARDS: Final = 16
 
 
@@ -88,7 +88,7 @@ class LockGuard:
             os.pwrite(self.index, bytes(_INDEX_HEADERS_BYTES), 0)
 
     def reader(self) -> int:
-        """Return the process id of a program that has a read transaction open; 0 if it is unknown or this process."""
+        """Return the process id of another program with an open read transaction; 0 if no such program is known."""
         if sys.platform != "linux" or self.index is None:
             return 0
         try:
@@ -126,8 +126,8 @@ class LockGuard:
     def _lock(self, locked: bool) -> None:
         if sys.platform == "linux":
             kind = fcntl.F_RDLCK if locked else fcntl.F_UNLCK
-            # A file system may not support these locks, and another program may be closing the file. Neither is a
-            # reason to keep no history, because the identity of the log is checked, too.
+            # A file system may not support these locks, and another program may be closing the file. The store
+            # continues without the locks, because it also checks the identity of the log.
             with suppress(OSError):
                 fcntl.fcntl(self.file, fcntl.F_OFD_SETLK, _request(kind, _SHARED_FIRST, _SHARED_BYTES))
             if self.index is not None:
@@ -136,7 +136,7 @@ class LockGuard:
 
 
 _open_guards: list[LockGuard] = []
-# The descriptors of the last files, by device and inode, oldest first.
+# The descriptors of the files that were closed last, by device and inode, oldest first.
 _kept: dict[tuple[int, int], tuple[int, int | None]] = {}
 
 
@@ -145,7 +145,7 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 
 def _is_mapped(file: int) -> bool:
-    """Return whether this process has a file in its memory, as SQLite has the index of the log. Linux only."""
+    """Return whether this process has mapped a file into its memory, as SQLite does with the index. Linux only."""
     if sys.platform != "linux":
         return False
     inode = str(os.fstat(file).st_ino).encode()

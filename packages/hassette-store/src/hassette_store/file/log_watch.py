@@ -16,7 +16,7 @@ from hassette_store.file.writer import Writer
 logger = logging.getLogger(__name__)
 
 _FRAME_BYTES: Final = 4096 + 24
-# Normally a checkpoint copies the log at the first limit, so twice this size is unusual.
+# Normally a checkpoint copies the log as soon as it has `CHECKPOINT_PAGES` pages. Twice that size is unusual.
 LONG_LOG_BYTES: Final = 2 * CHECKPOINT_PAGES * _FRAME_BYTES
 _INTERVAL_S: Final = 5.0
 _REPEAT_S: Final = 600.0
@@ -35,7 +35,7 @@ class LogWatch:
         self._next_warning_s = monotonic()
 
     async def check(self, db: Writer) -> None:
-        """Look at the size of the log, at most every five seconds. If it is long, try to copy it into the file.
+        """Check the size of the log, at most every five seconds. If the log is long, try to copy it into the file.
 
         Raises:
             StoreError: The file is no longer the file that is open.
@@ -65,11 +65,11 @@ class LogWatch:
 
 
 def _pinned_frames(raw: sqlite3.Connection, db: Writer) -> tuple[int, int] | None:
-    """Return the size of the log and the process id of a reader (0 if unknown), or None if the log is not pinned."""
+    """Return the size of a log that cannot be used again and the process id of a reader (0 if unknown), or None."""
     try:
         size = size_of(db.identity.log_path)
     except OSError:
-        return None  # the identity check reports it
+        return None  # the identity check reports the error
     if size < LONG_LOG_BYTES:
         return None
     _, frames, copied = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()

@@ -129,7 +129,7 @@ class Ownership:
         """
         ownership = cls(path, lock)
         note = owner_note(path)
-        had_note = True  # until it is known, so that an error does not remove the note of an existing history
+        had_note = True  # if `exists` fails, the note of an existing history must not be removed
         try:
             had_note = exists(note)
             ownership._file = _open_locked(path, note, lock, had_note=had_note)
@@ -158,7 +158,7 @@ class Ownership:
         """
         if self._file is not None:
             if closed:
-                # Without this state, the next start checks the file, so an error costs only time.
+                # If this state is missing, the next start checks the file. So an error here costs only time.
                 with suppress(OSError):
                     _write_note(self._file, closed=_state_of(self.path))
             self._lock.release(self._file)
@@ -217,7 +217,7 @@ def _state_of(path: Path) -> list[int] | None:
 
 
 def _write_note(file: IO[str], *, closed: list[int] | None = None) -> None:
-    """Write the id of this process over the previous text, and then cut the rest. So an error leaves no empty note.
+    """Overwrite the note with the id of this process, and then cut the rest. So an error leaves no empty note.
 
     Write without a buffer. Python would write buffered text when it closes the file, and by that time another process
     may be the owner.
@@ -278,7 +278,7 @@ def _is_current(file: IO[str], note: Path) -> bool:
 
 
 def _read_note(file: IO[str]) -> dict[str, object]:
-    """Return the content of the note; empty if it is not readable, for example after a crash."""
+    """Return the content of the note; an empty dictionary if the note is not readable, for example after a crash."""
     try:
         file.seek(0)
         note: object = json.load(file)

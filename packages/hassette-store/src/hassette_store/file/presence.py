@@ -21,7 +21,7 @@ def status_of(path: Path, *, follow_links: bool = True) -> os.stat_result | None
             link itself.
 
     Raises:
-        OSError: it is unknown whether there is a file.
+        OSError: The answer is unknown, for example after an I/O error.
     """
     try:
         return path.stat(follow_symlinks=follow_links)
@@ -70,7 +70,7 @@ _KINDS: Final = {
 def special_kind_of(status: os.stat_result) -> str:
     """Return the kind of an object that is not a plain file, such as ``a named pipe``; empty for a plain file.
 
-    To open a pipe can block for ever, and a device can have no end.
+    Opening a pipe can block for ever, and a device can have no end.
     """
     kind = stat.S_IFMT(status.st_mode)
     return "" if kind == stat.S_IFREG else _KINDS.get(kind, "not a plain file")

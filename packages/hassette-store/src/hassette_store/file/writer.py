@@ -29,7 +29,7 @@ class Writer:
     ending.
 
     Attributes:
-        identity: Checks that the file is still the file that is open.
+        identity: Checks that the file at the path is still the open file.
     """
 
     def __init__(self, connection: aiosqlite.Connection, raw: sqlite3.Connection, identity: FileIdentity) -> None:
@@ -57,7 +57,7 @@ class Writer:
         )
         try:
             await connection.executescript(write_pragmas(synchronous))
-            # SQLite opens the write-ahead log for the first statement that reads.
+            # SQLite opens the write-ahead log when the first statement reads. The identity needs the open log.
             await connection.execute_fetchall("SELECT 1 FROM sqlite_master LIMIT 1")
             identity = await _run_in_thread(connection, lambda: FileIdentity(path))
         except BaseException:
@@ -74,8 +74,8 @@ class Writer:
             work: Called with the connection, which is in autocommit mode.
 
         Raises:
-            ReplacedFileError: The file is no longer the file that is open. If that was found before the call, the
-                function was not called.
+            ReplacedFileError: The file at the path is no longer the open file. If the check before the call found this,
+                the function was not called.
             CorruptDatabaseError: The file has lost content.
             sqlite3.OperationalError: The file cannot be examined.
             ValueError: The connection is closed.
@@ -117,7 +117,8 @@ class Writer:
     async def close(self) -> None:
         """Wait for work in progress and close the connection.
 
-        If the file was found to be replaced, SQLite writes nothing more to it (see `hassette_store.file.abandonment`).
+        If a check found a replaced file, SQLite writes nothing more to the file. If only the log was replaced, SQLite
+        copies the open log into the file (see `hassette_store.file.abandonment`).
 
         Raises:
             sqlite3.Error: An error occurred, but the connection is closed.
@@ -143,7 +144,7 @@ class Writer:
         try:
             check()
         except OSError as error:
-            # The file may be in order. Callers treat this as any other error of the disk: they retry.
+            # The file may be undamaged. Callers treat this error like any other error of the disk, and retry.
             raise sqlite3.OperationalError(f"the file cannot be examined: {error}") from error
 
 

@@ -1,7 +1,7 @@
 """Rows in the pages of a table, decoded without SQLite.
 
-Each row is checked against the columns of its table: their number, their types and the order of the keys. A page of
-another table, or a page with wrong bytes, therefore yields no row that the table never had.
+Each row is checked against the columns of its table: their number, their types and the order of the keys. So a page of
+a table with other columns yields no rows. A wrong byte in a text or a number cannot be recognised.
 
 The format is described at https://sqlite.org/fileformat.html, sections 1.6 (pages) and 2.1 (records).
 """
@@ -31,7 +31,8 @@ _MIN_LOCAL: Final = (PAGE_BYTES - 12) * 32 // 255 - 23
 _OVERFLOW_BYTES: Final = PAGE_BYTES - 4
 _NO_TEXT: Final = bytes(16)
 _LONGEST_RECORD: Final = 64 << 20
-# Storage types of a column: NULL, a floating-point number, and the first one of texts. 8 and 9 are the numbers 0 and 1.
+# Storage types of a column: NULL, a floating-point number, and the first type of texts. The types 8 and 9 are the
+# numbers 0 and 1.
 _NULL: Final = 0
 _REAL: Final = 7
 _EMPTY_TEXT: Final = 13
@@ -39,7 +40,7 @@ _INTEGER_BYTES: Final = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 _PLANS_KEPT: Final = 50_000
 LOST: Final = "(lost)"
 """Text in place of a text that was lost."""
-# Values of columns that must not be empty, for rows that continue in a lost page.
+# Values for columns that must not be NULL, in rows whose end is on a lost page.
 _SUBSTITUTES: Final = {"settings": "{}", "facts": "{}", "runs_in": "async"}
 
 # Storage of a column in a record: its number, and where it begins and ends.
@@ -203,7 +204,7 @@ def rows_in(page: bytes, table: TableFormat, read_page: ReadPage, *, header_at: 
 def children_of(
     page: bytes, table: TableFormat | None, read_page: ReadPage, *, header_at: int = 0
 ) -> list[tuple[int, Row | None]]:
-    """Return the pages below an interior page, each with the highest key in it, or None if unknown.
+    """Return the pages below an interior page, each with its highest key (None if unknown).
 
     Args:
         page: The interior page.
@@ -231,7 +232,7 @@ def varint(page: bytes, at: int) -> tuple[int, int]:
     """Return a variable-length integer and the position after it.
 
     Raises:
-        IndexError: It continues behind the end.
+        IndexError: The integer continues after the end of the page.
     """
     number = 0
     for count in range(8):
@@ -305,10 +306,10 @@ def _row_at(page: bytes, at: int, kind: int, table: TableFormat, read_page: Read
 
 
 def _record(page: bytes, at: int, size: int, table: TableFormat, read_page: ReadPage) -> bytes:
-    """Return a record, with its continuation in other pages. It ends early if one of them is damaged.
+    """Return a record, with its continuation in other pages. If one of these pages is damaged, the record ends early.
 
     Raises:
-        IndexError: Its beginning is damaged.
+        IndexError: The beginning of the record is damaged.
     """
     most = _MAX_LOCAL[table.leaf]
     if size <= most:

@@ -49,9 +49,9 @@ class Claim:
 
     Attributes:
         table: Name of the table.
-        low: All keys in the page are above this one; None if unknown.
-        high: No key in the page is above this one; None if unknown.
-        is_guess: Whether nothing but the rows on the page can show that it belongs to the table.
+        low: All keys in the page are above this key; None if unknown.
+        high: No key in the page is above this key; None if unknown.
+        is_guess: Whether only the rows on the page can show that the page belongs to the table.
     """
 
     table: str
@@ -68,8 +68,8 @@ def claims_of(
     Args:
         pages: The pages.
         tables: The tables to find, by name.
-        known_roots: Root page of each table and index in a new file. They replace the part of the schema that cannot
-            be read.
+        known_roots: Root page of each table and index in a new file. These root pages replace the unreadable part of
+            the schema.
     """
     pointers = PointerMap(pages)
     roots = _roots_of(pages, pointers, known_roots)

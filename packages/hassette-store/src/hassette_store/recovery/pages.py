@@ -51,7 +51,7 @@ class PageSource:
 
 
 def count_pages(file: BinaryIO) -> int:
-    """Return the number of pages in a file, with the pages that are missing at its end according to its header."""
+    """Return the number of pages in a file, including pages that are missing at its end according to its header."""
     pages = -(-file.seek(0, os.SEEK_END) // PAGE_BYTES)
     header = b""
     with suppress(OSError):
@@ -60,7 +60,7 @@ def count_pages(file: BinaryIO) -> int:
     if header[24:28] != header[92:96]:
         return pages
     stated = int.from_bytes(header[28:32], "big")
-    # The number in the header may be wrong, so do not believe that most of the file is missing.
+    # The number in the header may be wrong. A number that means that most of the file is missing is ignored.
     return stated if pages < stated <= pages + max(pages, _MAY_BE_MISSING) else pages
 
 
@@ -104,7 +104,7 @@ def frames_of(log: BinaryIO) -> LogFrames:
     while len(frame := _read_at(log, start, _FRAME_BYTES)) == _FRAME_BYTES:
         number, commit_size = struct.unpack_from(">2I", frame)
         stored = struct.unpack_from(">2I", frame, 16)
-        # An earlier generation of the log may have left frames behind the end of this one. They have other salts.
+        # SQLite overwrites a log from its beginning. So older frames, with other salts, may follow the newest frames.
         if frame[8:16] != salts and not _is_same_generation(log, start, salts):
             break
         words = _words_of(frame, order)
@@ -128,13 +128,13 @@ def frames_of(log: BinaryIO) -> LogFrames:
 
 
 def _salts_of(log: BinaryIO, header: bytes) -> bytes:
-    """Return the salts of the frames. The header contains them as well, but the header may be damaged."""
+    """Return the salts of the frames. The header contains the salts as well, but the header may be damaged."""
     first, second = (_read_at(log, _LOG_HEADER_BYTES + n * _FRAME_BYTES + 8, 8) for n in (0, 1))
     return first if first == second or first == header[16:24] else header[16:24]
 
 
 def _is_same_generation(log: BinaryIO, start: int, salts: bytes) -> bool:
-    """Return whether the frame after a frame with other salts has the right ones, so that only one is damaged."""
+    """Return whether the next frame has the right salts, so that only the frame at ``start`` is damaged."""
     return _read_at(log, start + _FRAME_BYTES + 8, 8) == salts
 
 

@@ -1,6 +1,7 @@
 """The pointer map of a damaged file: the type and the parent of each page.
 
-A file with ``auto_vacuum`` has it, as each history does (https://sqlite.org/fileformat.html, section 1.8).
+Each file with ``auto_vacuum`` has a pointer map, and each history has ``auto_vacuum``
+(https://sqlite.org/fileformat.html, section 1.8).
 """
 
 from enum import IntEnum
@@ -80,6 +81,7 @@ def _has_map(pages: PageSource) -> bool:
     header = pages.read(1)
     if header.startswith(MAGIC):
         return any(header[_HIGHEST_ROOT_AT : _HIGHEST_ROOT_AT + 4])
-    # The header is damaged. If the map exists, its first entry is a root page, and a page of a table does not begin
-    # with that number. If the second page is damaged as well, the file is most likely as the store creates it.
+    # The header is damaged. If the map exists, the second page begins with the type of its first entry, a root page. No
+    # page of a table or index begins with that number. If the second page is damaged as well, assume that the map
+    # exists, because the store creates each file with a map.
     return pages.read(FIRST_MAP)[0] not in (0x02, 0x05, 0x0A, 0x0D)

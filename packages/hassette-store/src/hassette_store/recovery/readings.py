@@ -1,4 +1,7 @@
-"""Readings of a damaged file: the file alone, and its write-ahead log over it; and the pages of each table in them."""
+"""Readings of a damaged file, and the pages of each table in a reading.
+
+The readings are the file alone, and its write-ahead log over the file.
+"""
 
 import time
 from collections import defaultdict
@@ -16,7 +19,8 @@ from hassette_store.recovery.pointer_map import PageType, PointerMap
 from hassette_store.recovery.union import NATURAL_KEYS, RowSource
 from hassette_store.statuses import STATUS_NUMBERS
 
-# Hours and days since 1970 are far apart. Otherwise the tables of hours and of days have equal columns.
+# The tables of hours and of days have equal columns, but their numbers differ: hours since 1970 are above this number,
+# and days since 1970 are below it.
 _HIGHEST_DAY: Final = 100_000
 _STATUSES: Final = {(number, name) for name, number in STATUS_NUMBERS.items() if number}
 
@@ -31,7 +35,7 @@ class FileReading:
         source: The source of the rows.
         pages_of_keys: The pages to read of tables with natural keys; None for all.
         pages_of_rows: The pages to read of all other tables; None for all.
-        outdated: Pages that have a newer version in another reading. An unreadable one is no loss.
+        outdated: Pages that have a newer version in another reading. If such a page is unreadable, nothing is lost.
     """
 
     pages: PageSource
@@ -60,7 +64,7 @@ class SortedPages:
 def readings_of(
     damaged: Path, formats: Mapping[str, TableFormat], roots: Mapping[str, int], files: ExitStack
 ) -> list[FileReading]:
-    """Return the readings of a file, the newest first: the rows of the first one win.
+    """Return the readings of a file, the newest first. A row that is in several readings comes from the first one.
 
     Args:
         damaged: The file. It may be missing if its log exists.
@@ -84,7 +88,7 @@ def readings_of(
     sessions = dict(_session_keys(alone, claims, claims, formats))
     sessions_in_log = dict(_session_keys(both, both_claims, in_log, formats))
     # Each batch changes the page with the newest sessions. A log of this file, or of a later state of it, has the same
-    # sessions. If the file was used again after an older copy had replaced it, a number means something else in each.
+    # sessions. But if an older copy replaced the file and was then used, the same id belongs to different sessions.
     common = sessions.keys() & sessions_in_log.keys()
     related = (
         not sessions
@@ -98,7 +102,7 @@ def readings_of(
         pages_of_keys=None if related else in_log,
         pages_of_rows=in_log,
     )
-    # If the log moves runs to other times, their rows in the file have other ids, and would be copied a second time.
+    # If the log moves runs to other times, these runs have other ids in the file. They would be copied a second time.
     redated = related and _is_redated(both, both_claims, in_log, formats)
     file_alone = FileReading(
         alone,
@@ -157,7 +161,7 @@ def sort_pages(reading: FileReading, formats: Mapping[str, TableFormat], ends: f
         if any(page[3:5]):
             copies[hash(page)].append(number)
         elif pointers.entry(number)[0] == PageType.BELOW and number not in reading.outdated:
-            # Only a root page may be empty, so this one was overwritten with an empty one.
+            # Only a root page may be empty, so this page was overwritten with an empty page.
             result.incomplete.update({best.table} & formats.keys())
     for numbers in copies.values():
         if len(numbers) > 1:
@@ -191,7 +195,7 @@ def rows_on(pages: PageSource, number: int, table: TableFormat) -> PageRows:
 def _is_redated(
     pages: PageSource, claims: Mapping[int, list[Claim]], numbers: Iterable[int], formats: Mapping[str, TableFormat]
 ) -> bool:
-    """Return whether some pages show that the store moved rows which a wrong clock had dated."""
+    """Return whether rows on these pages show that the store moved rows which a wrong clock had dated."""
     return any(
         isinstance(value, str) and (value == "clock_corrected" or value.startswith("redating_"))
         for number in numbers
@@ -205,7 +209,7 @@ def _is_redated(
 def _session_keys(
     pages: PageSource, claims: Mapping[int, list[Claim]], numbers: Iterable[int], formats: Mapping[str, TableFormat]
 ) -> Iterator[tuple[object, Row]]:
-    """Yield the id and the natural key of each session on some pages."""
+    """Yield the id and the natural key of each session on these pages."""
     table = formats["sessions"]
     columns = [column.name for column in table.columns]
     positions = [columns.index(column) for column in NATURAL_KEYS["sessions"]]
@@ -217,7 +221,7 @@ def _session_keys(
 def _merged(claims: Mapping[int, list[Claim]], others: Mapping[int, list[Claim]]) -> dict[int, list[Claim]]:
     """Return the claims of both readings, the more certain ones first.
 
-    During a checkpoint, some pages of the file are newer than others. Then only the log shows where they belong.
+    If a checkpoint was interrupted, some pages of the file are newer than others. Only the log shows their tables.
     """
     merged = {number: list(found) for number, found in claims.items()}
     for number, found in others.items():
@@ -262,7 +266,7 @@ def _drop_copies(
 
 
 def _keys_fit(reading: FileReading, number: int, table: str, formats: Mapping[str, TableFormat]) -> bool:
-    """Return whether the keys on a page fit between those of the pages before and after it, as far as known."""
+    """Return whether the keys on a page fit between the keys of the pages before and after it, if these are known."""
     claim = next(claim for claim in reading.claims[number] if claim.table == table)
     if table not in formats:
         return True

@@ -92,7 +92,9 @@ def put_placeholders(history: sqlite3.Connection) -> None:
 
 
 def remove_copies(history: sqlite3.Connection, copied: set[str]) -> None:
-    """Remove rows that come from a copy of a page of another table with equal columns, as far as other rows show them.
+    """Remove rows that came from another table with equal columns, as far as other rows prove it.
+
+    They come from a page that was overwritten with a page of the other table.
 
     Args:
         history: A connection for writing to a database with the newest schema.
@@ -108,7 +110,7 @@ def remove_copies(history: sqlite3.Connection, copied: set[str]) -> None:
     for period in ("hour", "day"):
         latency, skips = (f"{table}_{'hourly' if period == 'hour' else 'daily'}" for table in ("latency", "skips"))
         if {latency, skips} <= copied:
-            # An equal row in both tables is a reason if its number is that of a name.
+            # If both tables have an equal row, the row is a skip if its number is the id of a name.
             columns = f"{period}, registration_id, %s, count"
             history.execute(
                 f"DELETE FROM {latency} WHERE bucket IN (SELECT id FROM names) "

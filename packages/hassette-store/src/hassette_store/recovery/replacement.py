@@ -35,8 +35,8 @@ def recover(path: Path, damage: str, *, stamp: str, limit_s: float) -> str:
         OSError: The new file cannot be written, or the damaged one cannot be read.
     """
     new = new_file_path(path)
-    # The file gets the name of a new file when it is complete. Otherwise, if the damaged file is missing, the next
-    # start would take an incomplete file for a complete one.
+    # The new file gets its name only when it is complete. Otherwise, if the damaged file is missing, the next start
+    # would use an incomplete file.
     partial = partial_path(new)
     remove(partial)
     remove(new)

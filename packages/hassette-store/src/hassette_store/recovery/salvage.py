@@ -1,7 +1,7 @@
-"""Salvage of a damaged file: copy all rows whose page can be read into a new file.
+"""Salvage of a damaged file: copy all readable rows into a new file.
 
-The pages of the file and those of its write-ahead log are two sources, which are read separately. A log that belongs to
-another file, or a file that was replaced by an older copy, therefore hides no row. The new file contains the union.
+The file and its write-ahead log are read as two separate sources. So a log of another file, or an older copy in place
+of the file, hides no row. The new file contains the union of the rows.
 """
 
 import sqlite3

@@ -1,7 +1,8 @@
 """Union of rows from several sources in one history.
 
 Small numbers such as ``names.id`` mean something only within one file. So a row of a second source is first matched by
-its natural key, such as the name itself. Its number and every reference to it then change to the number in the target.
+its natural key, such as the name itself. Then its number, and every reference to the row, change to the number in the
+target.
 """
 
 import sqlite3
@@ -39,11 +40,11 @@ class RowSource:
 
     Attributes:
         is_first: Whether this is the first source. Its numbers do not change.
-        is_related: Whether this source and the first one are states of the same file. A number without a row then means
-            the same in both.
+        is_related: Whether this source and the first source are states of the same file. If so, a number whose row is
+            lost means the same in both.
         numbers: For each table with natural keys, the number in the target for each number in the source.
         newest_sessions: The sessions, as numbers in the target, whose newest state is in this source.
-        changes: For each referenced table, the numbers that change; None if none does. A cache.
+        changes: For each referenced table, a cache of the new numbers; None if no number of the table changes.
     """
 
     is_first: bool
@@ -74,7 +75,7 @@ class Union:
             for reference in target.execute(f"PRAGMA foreign_key_list({table})"):
                 self._references[table, str(reference[3])] = str(reference[2])
             if any(row[1] == "registration_id" for row in info):
-                # It refers to a listener or a job, which have their ids from one sequence.
+                # The column refers to a listener or to a job. Both get their ids from one sequence.
                 self._references[table, "registration_id"] = _REGISTRATIONS[0]
 
     def add(self, source: RowSource, table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
@@ -144,7 +145,7 @@ class Union:
         return rejected
 
     def _replace_older(self, table: str, columns: Sequence[str], row: Row, number: int) -> bool:
-        """Replace a row of the target if the other source has a newer state of it; return whether it has."""
+        """Replace a row of the target if the row of the source is newer; return whether it is newer."""
         newer_by = [column for column in _NEWER_BY.get(table, ()) if columns.index(column) < len(row)]
         if not newer_by:
             return False
@@ -168,7 +169,7 @@ class Union:
         return self._reserved[tables[0]]
 
     def _translated(self, source: RowSource, table: str, columns: Sequence[str], rows: list[Row]) -> list[Row]:
-        """Return the rows with the numbers of the target in place of those of the source."""
+        """Return the rows with the numbers of the target in place of the numbers of the source."""
         changes = [
             (at, parent, numbers)
             for at, column in enumerate(columns)
@@ -184,7 +185,7 @@ class Union:
                 if at >= len(row) or not isinstance(number := row[at], int):
                     continue
                 if number not in numbers:
-                    # The row with this number is lost. In another file, the number means something else.
+                    # The row with this number is lost. In an unrelated file, the number means something else.
                     numbers[number] = number if source.is_related else self._reserve(parent)
                 values[at] = numbers[number]
             translated.append(tuple(values))
@@ -201,5 +202,5 @@ class Union:
 
 
 def _same_ids(table: str) -> tuple[str, ...]:
-    """Return the tables that have their ids from the same sequence as a table."""
+    """Return the tables that get their ids from the same sequence as a table."""
     return _REGISTRATIONS if table in _REGISTRATIONS else (table,)

@@ -31,7 +31,7 @@ Steps = AsyncGenerator[float]
 
 
 class KnownIds(Protocol):
-    """Ids that the writer of batches knows, and must forget when the retention deletes their rows.
+    """Ids in the memory of the writer of batches. The writer must forget an id when the retention deletes its row.
 
     The methods are called in the writer's thread, in the same step as the deletion.
     """
@@ -59,7 +59,7 @@ class Deletions:
     Args:
         writer: Runs the steps.
         settings: Ages and limits of the rows to keep.
-        known_ids: Returns the ids that the writer of batches knows, if there is such a writer.
+        known_ids: Returns the ids in the memory of the writer of batches; None if there is no such writer.
 
     Attributes:
         deleted: Number of deleted rows by table. Runs of all kinds count as ``runs``.
@@ -77,7 +77,7 @@ class Deletions:
         Only runs with lower ids may be deleted.
 
         Args:
-            removed_before_us: No run is kept of a registration that was removed before this time.
+            removed_before_us: A registration that was retired before this time keeps no runs.
         """
         yield await self._writer.run_timed(lambda db: db.executescript(CREATE_NEWEST))
         for kind in KINDS:
@@ -221,7 +221,7 @@ class Deletions:
             yield await self._writer.run_and_adapt(work)
 
     async def delete_oldest(self, table: str, *, stop_when: StopCondition) -> Steps:
-        """Delete the oldest rows of a table with an id, until ``stop_when`` returns true. It is called in each step."""
+        """Delete the oldest rows of a table with ids. Each step first calls ``stop_when``, and stops if it is true."""
         done = False
         while not done:
 

@@ -17,7 +17,7 @@ _NO_RUNS: Final = " AND ".join(f"{column} = 0" for column in (*STATUS_NAMES, "sh
 class MovedStatistics:
     """Statistics to subtract from old periods and to add to new periods.
 
-    The longest duration of an old period stays, because the other runs of that period are not read.
+    The longest duration of an old period does not change, because the other runs of that period are not read.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,8 @@ class MovedStatistics:
 def fold_future_statistics(db: sqlite3.Connection, now_us: int) -> None:
     """Add the statistics of future hours and days to the present hour and day.
 
-    After the redating of runs, these are the statistics of evicted runs and of triggers that led to no run.
+    The redating moves the statistics of runs. The statistics of evicted runs, and of triggers that led to no run,
+    remain in the future until this call.
     """
     db.execute("BEGIN IMMEDIATE")
     for table, period in STATISTICS:

@@ -1,12 +1,13 @@
 """Redating of rows that a wrong clock has dated.
 
 A board without a battery starts with the time of its last shutdown, and NTP corrects the clock later. Until then, all
-rows get wrong times. When the store sees the correction, it moves these rows by the same time: runs with their
+rows get wrong times. When the store finds the correction, it moves these rows by the size of the step: runs with their
 details, their statistics, events, losses, registrations, and the start of the session. So an outage of ten hours is
-shown as an outage. The rows of an earlier session that are in the future, because its clock was ahead until its end,
-move to the time before the present session.
+shown as an outage. If the clock was ahead until the end of an earlier session, rows of that session are in the future.
+The store moves them to the time before the present session.
 
-The rows are moved in small steps. The progress is stored in the file, so that a crash in between does no harm.
+The rows are moved in small steps. The progress is stored in the file, so that the next start can continue after a
+crash.
 """
 
 import sqlite3
@@ -29,7 +30,7 @@ EVENT: Final = "clock_corrected"
 _PREFIX: Final = "redating_"
 # Runs whose id is in the future of the clock by more than this are wrong.
 _FUTURE_US: Final = 60_000_000
-# Times of rows and of the check of the clock may differ by some seconds.
+# The times of rows may differ by some seconds from the times of the clock check.
 _SLACK_US: Final = 5_000_000
 # After a collision, a moved run gets one of the next ids.
 _MAX_COLLISIONS: Final = 1_000
@@ -48,7 +49,7 @@ class _Task:
         session: The session.
         from_us: Only rows with this time or a later one are moved.
         until_us: Only rows before this time are moved.
-        by_us: How far to move them: negative for back.
+        by_us: The time by which the rows move; negative to move them back.
         start: 1 if the start of the session moves, too.
         cursors: For each table of runs, the id at which the next step continues.
     """
@@ -91,7 +92,7 @@ class Redating:
         self._session_id = session_id
 
     async def finish_interrupted(self) -> Steps:
-        """Finish a redating that an earlier session has not finished."""
+        """Finish a redating that an earlier session did not finish."""
         rows = await self._writer.db.rows("SELECT name, value FROM store_state WHERE name LIKE ?", (f"{_PREFIX}%",))
         if rows:
             saved = {name.removeprefix(_PREFIX): value for name, value in rows}
@@ -100,7 +101,7 @@ class Redating:
                 yield took_s
 
     def correct(self, wrong: WrongTime) -> Steps:
-        """Move the rows of the present session that a wrong clock has dated."""
+        """Move the rows of the present session that got their times from a wrong clock."""
         return self._run_new(
             session=self._session_id,
             from_us=wrong.from_us - _SLACK_US,
@@ -110,7 +111,7 @@ class Redating:
         )
 
     async def correct_future(self, now_us: int) -> Steps:
-        """Move the rows of earlier sessions that are in the future, with a confirmed clock."""
+        """Move the rows of earlier sessions that are in the future. Call this only while the clock is confirmed."""
         limit_us = now_us + _FUTURE_US
         sessions = await self._writer.db.rows(
             "SELECT id, started_us, ended_us, (SELECT started_us FROM sessions WHERE id = ?) FROM sessions "

@@ -1,10 +1,10 @@
 """Registrations that apps have removed: their statistics move to another registration of the same handler.
 
-An app can make up a name for each job, such as ``off_1``, ``off_2`` and so on. Each name is a registration. If all of
-them stayed as long as their statistics, there would be hundreds of thousands of them. So once the runs of a removed
-registration have been deleted, its statistics are added to the most recent registration of the same handler in the same
-app instance, and the removed registration is deleted. All totals stay exact. A removed registration without such a
-successor stays until its statistics are deleted.
+An app can make up a name for each job, such as ``off_1``, ``off_2`` and so on. Each name is a registration. If each
+registration stayed as long as its statistics, a file could contain hundreds of thousands of them. So once the runs of a
+removed registration have been deleted, its statistics are added to the most recent registration of the same handler in
+the same app instance, and the removed registration is deleted. All totals stay exact. A removed registration without
+such a successor stays until its statistics are deleted.
 """
 
 import sqlite3
@@ -16,7 +16,7 @@ from hassette_store.retention.statements import STATISTICS
 from hassette_store.statuses import STATUS_NAMES
 
 NEVER_REMOVED_US: Final = -1
-"""A time before which no registration was removed."""
+"""A time before all removals, so that no registration counts as removed."""
 
 # Registrations with more runs are not deleted early, because one step of the retention must be short.
 _MAX_RUNS: Final = 20
@@ -33,8 +33,9 @@ DELETE FROM temp.successors;
     for kind in KINDS
 )
 
-# At a start, all registrations are retired until the apps register them again. So a registration counts as removed only
-# if other registrations were registered after its retirement. If a registration is current, this has happened already.
+# At a start, all registrations are retired until the apps register them again. So a retired registration counts as
+# removed only if another registration was registered after its retirement. If any registration is current, this holds
+# for each retired one.
 LAST_REGISTERED: Final = f"""
 SELECT max(CASE WHEN retired_us IS NULL THEN {2**62} ELSE last_registered_us END) FROM registrations
 """
@@ -116,7 +117,7 @@ def fold_into_successor(
     parameters: dict[str, int] = {"id": id_, "successor": successor}
     for period, length_us in PERIODS_US.items():
         (oldest,) = db.execute(_OLDEST[period]).fetchone()
-        # A clock may have been behind at the registration, and the last run may end on the day after the retirement.
+        # The clock may have been behind at the registration, and the last run may end on the day after the retirement.
         parameters[f"first_{period}"] = max(first_us // length_us - 24, oldest or 0)
         parameters[f"last_{period}"] = last_us // length_us + 24
     for statement in _MOVES:

@@ -3,16 +3,16 @@
 A pass has these steps:
 
 1. It deletes old successful runs, and then old runs of any status. The newest runs of each current registration stay.
-2. It deletes old statistics, and registrations that an app has removed and that have no runs (`retention.removed`).
+2. It deletes old statistics, and removed registrations without runs (`retention.removed`).
    Then it deletes old lifecycle events, losses, error groups, sessions and retired registrations that no other row
    refers to.
 3. If the pages in use still exceed the limit, it deletes the oldest rows of the tables that caused the growth
    (`retention.shares`). If this does not suffice, it deletes the oldest successes, then the oldest failures, then error
-   groups without runs, then the oldest statistics. Hassette shows these early deletions.
+   groups without runs, then the oldest statistics. The status of the history shows these early deletions.
 4. It returns free pages to the file system.
 
-While the wall clock is not confirmed (`hassette_store.clock.check`), a pass deletes nothing by age: it has only the
-steps 3 and 4.
+While the wall clock is not confirmed (`hassette_store.clock.check`), a pass deletes nothing by age. It has only steps 3
+and 4.
 """
 
 import contextlib
@@ -82,9 +82,10 @@ class Retention:
         monotonic: Monotonic clock, in seconds.
         schedule: When it runs, and how much one step may do.
         check: Decides whether the wall clock is confirmed; by default, a new check of the two clocks.
-        session_id: The present session, whose rows are dated again after a correction of the clock. None for none.
-        session_moved: Called after the start of the present session was moved, with the time by which it moved.
-        known_ids: Returns the ids that the writer of batches knows; None if there is no such writer.
+        session_id: The present session, whose rows are redated after a correction of the clock. With None, no rows are
+            redated.
+        session_moved: Called when the start of the present session moves, with the size of the move in microseconds.
+        known_ids: Returns the ids in the memory of the writer of batches; None if there is no such writer.
     """
 
     def __init__(
@@ -170,7 +171,7 @@ class Retention:
             if reading.wrong.from_start:
                 self._session_moved(reading.wrong.by_us)
         if reading.step_us or reading.confirmed != self._was_confirmed:
-            # Without these values in the file, the next start would compare its clock with a time of the wrong clock.
+            # Without these values in the file, the next start would compare its clock with times from the wrong clock.
             await save_clock(self._check, self._db)
         if reading.confirmed != self._was_confirmed:
             self._was_confirmed = reading.confirmed
@@ -189,7 +190,7 @@ class Retention:
         while self._corrections:
             steps = redating.correct(self._corrections[0])
             yield await anext(steps)
-            # From now on, the redating is in the file. A new attempt continues it, instead of moving rows twice.
+            # The file now contains the state of the redating. A new attempt continues it, instead of moving rows twice.
             self._corrections.popleft()
             async for took_s in steps:
                 yield took_s
@@ -203,7 +204,7 @@ class Retention:
         """Run one pass, also if the clock is not confirmed. Yield the seconds that each step occupied the writer.
 
         Args:
-            now_us: The time by which rows are old; None for the wall clock.
+            now_us: The time from which ages of rows are computed; None for the time of the wall clock.
         """
         return self.with_checkpoints(self._steps(self._now_us() if now_us is None else now_us))
 
@@ -300,7 +301,8 @@ class Retention:
             limit = max(max_bytes, used - max(excess_bytes, _MIN_EXCESS_BYTES))
             async for took_s in self._shrink_group(group, lambda db, limit=limit: used_bytes(db) <= limit):
                 yield took_s
-            # After the deletion of runs, for example, error groups may have no runs any more. So try each group again.
+            # The deletion can make rows of other groups deletable: for example, an error group now has no runs. So try
+            # each group again.
             exhausted = {*exhausted, group} if await self._db.run(used_bytes) >= used else set()
         deleted = self._deletions.deleted - before
         logger.warning("History exceeded max_size_mb; old rows were deleted early", extra={"deleted": dict(deleted)})
@@ -317,7 +319,7 @@ class Retention:
                 for progress, condition in zip(_PROGRESS, _CONDITIONS_OF_RUNS, strict=True)
             )
         elif group == "registrations":
-            # A registration that is retired at present may come back, so only those that apps have removed are deleted.
+            # An app may register a retired registration again. So only removed registrations are deleted.
             removed_before_us = await self._removed_before(2**62)
             steps = (deletions.delete_removed(removed_before_us, early=True, stop_when=stop_when),)
         elif group == "statistics":

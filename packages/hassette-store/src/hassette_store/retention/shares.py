@@ -1,8 +1,8 @@
-"""Shares of the size limit: which rows caused the growth of a file that exceeds the limit.
+"""Shares of the size limit. They show which tables caused the growth of a file that exceeds the limit.
 
 Each group of tables has a share of ``max_size_mb``. If the file exceeds the limit, the groups above their share are
-shrunk first, beginning with the group that exceeds its share most. So a hundred thousand lifecycle events of a crash
-loop cannot displace the runs.
+shrunk first, beginning with the group whose size is the largest multiple of its share. So a hundred thousand lifecycle
+events of a crash loop cannot displace the runs.
 """
 
 import sqlite3
@@ -35,7 +35,7 @@ CONSTANT: Final = {
 }
 """Tables that do not grow, with the reason."""
 
-# Free space in pages and keys of indexes, as a factor of the values in the rows.
+# Factor from the size of the values in the rows to the size with free space in pages and with indexes.
 _OVERHEAD: Final = 1.4
 _BYTES_A_ROW: Final = 12
 _SAMPLE: Final = 200
@@ -46,7 +46,7 @@ class Excess(NamedTuple):
 
     Attributes:
         group: Key in `GROUPS`.
-        bytes: Size of the group above its share.
+        bytes: Number of bytes by which the group exceeds its share.
     """
 
     group: str
@@ -54,10 +54,10 @@ class Excess(NamedTuple):
 
 
 def groups_above_their_share(db: sqlite3.Connection, max_bytes: int) -> list[Excess]:
-    """Return the groups above their share, beginning with the group that exceeds its share most.
+    """Return the groups above their share, beginning with the largest multiple of a share.
 
-    The size of a group is an estimate from the number of rows and from a sample of them. The runs are most of a file,
-    so their size is the rest of the file: this function does not count them.
+    The size of a group is an estimate from the number of rows and from a sample of them. The runs are not counted,
+    because they are the largest part of a file: their size is the rest of the file.
     """
     sizes = {
         group: float(sum(_table_bytes(db, table) for table in tables))

@@ -43,6 +43,7 @@ def find_damage(
 
     Raises:
         StoreError: The file belongs to another program or to a newer hassette-store.
+        sqlite3.Error: The file cannot be read for another reason than damage.
     """
     try:
         connection = open_to_inspect(path)
@@ -83,7 +84,7 @@ def find_damage(
 def open_to_inspect(path: Path) -> sqlite3.Connection:
     """Open a file read-only or, if that fails, for reading and writing.
 
-    If a crash left an unfinished transaction, SQLite must write to the file before it can read it.
+    If a crash left an unfinished transaction, SQLite must write to the file before it can read the file.
     """
     connection = connect_read_only(path)
     try:
@@ -128,7 +129,8 @@ def _quick_check(connection: sqlite3.Connection, limit_s: float) -> str | None:
 def _has_ignored_pages(path: Path, connection: sqlite3.Connection) -> bool:
     """Return whether SQLite ignores pages at the end of the file, because the header does not count them.
 
-    A crash during a checkpoint leaves such a file, but the log then contains the same pages.
+    A crash during a checkpoint leaves such a file as well. Its log then contains the same pages, so call this function
+    only for a file without a log.
     """
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()

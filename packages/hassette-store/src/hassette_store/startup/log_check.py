@@ -1,7 +1,7 @@
-"""Check of a write-ahead log that a killed process left: whether it is whole, and belongs to the file.
+"""Check of a write-ahead log that a killed process left: whether the log is complete and belongs to the file.
 
-SQLite applies each log to the file next to it. A log of another file, or an older copy of the file, can give a mixture
-that no check of SQLite finds, but that hides rows of the file.
+SQLite applies each log to the file next to it. If the log belongs to another file, or if the file is an older copy, the
+result is a mixture of two states, which hides rows. SQLite's checks do not always find such a mixture.
 """
 
 import json
@@ -29,7 +29,8 @@ _IS_REDATED: Final = (
     "SELECT 1 FROM store_state WHERE name LIKE 'redating_%' UNION ALL "
     "SELECT 1 FROM lifecycle_events WHERE kind = 'clock_corrected' AND session_id = (SELECT max(id) FROM sessions)"
 )
-# Each entry of an index by registration or by error group is the number of that row, and the id of the run.
+# Each entry of an index by registration or by error group has the id of the registration or group, and the id of the
+# run.
 _INDEX_OF_RUNS: Final = TableFormat(
     "index",
     (Column("number", "INTEGER", not_null=True), Column("run_id", "INTEGER", not_null=True)),
@@ -47,7 +48,7 @@ def find_log_damage(path: Path, with_log: sqlite3.Connection, limit_s: float) ->
     Args:
         path: The database file.
         with_log: A connection to the file with its log.
-        limit_s: Time limit in seconds. Pages that are not checked by then count as undamaged.
+        limit_s: Time limit for the check of pages, in seconds. Pages that are not checked by then count as undamaged.
 
     Raises:
         sqlite3.Error: The file cannot be read.
@@ -80,10 +81,11 @@ def find_log_damage(path: Path, with_log: sqlite3.Connection, limit_s: float) ->
 def _hides_runs(path: Path, alone: PageSource, frames: LogFrames, with_log: sqlite3.Connection, ends: float) -> bool:
     """Return whether a page of the file that the log replaces has a run that the file with the log does not have.
 
-    The log of a file only adds runs, or moves them to other pages. The retention deletes the oldest runs.
+    If the log belongs to the file, it only adds runs or moves them to other pages. Only the retention deletes runs, the
+    oldest first, and runs that it may have deleted do not count.
     """
     if with_log.execute(_IS_REDATED).fetchone():
-        # The store moved runs that a wrong clock had dated, so they have other ids now. Compare sessions instead.
+        # The store moved runs that a wrong clock had dated, so these runs have other ids now. Compare sessions instead.
         return _hides_newest_session(path, with_log)
     formats = table_formats(with_log)
     runs_tables = [formats[kind.runs_table] for kind in KINDS]

@@ -2,7 +2,8 @@
 
 While the database file cannot be used, for example because a newer hassette-store wrote it, `HistoryService` records
 into a second file next to it. The next start that can use the database file copies all rows of the second file into it,
-in one transaction. Ids of names, registrations, sessions and error groups exist only within one file, so they change.
+in one transaction. Ids of names, registrations, sessions and error groups mean something only within one file, so the
+copies get new ids.
 """
 
 import logging
@@ -22,8 +23,9 @@ from hassette_store.kinds import KINDS
 
 logger = logging.getLogger(__name__)
 
-# Tables whose rows are copied under another id. `statuses` has the same rows in each file, and the values in
-# `store_state` are only valid in their own file. The merge ends the runs in `running_executions`.
+# Rows of the first tables are copied with new ids. Rows of the other tables are not copied: `statuses` has the same
+# rows in each file, the values in `store_state` are only valid in their file, and the merge ends the runs in
+# `running_executions`.
 _RENUMBERED: Final = ("names", *(kind.registrations_table for kind in KINDS), "sessions", "error_groups")
 _NOT_COPIED: Final = ("alembic_version", "statuses", "store_state", "running_executions")
 _PERIODS: Final = ("hour", "day")
@@ -38,7 +40,7 @@ def merge_second_files(path: Path, prepare: Callable[[Path], Ownership]) -> list
 
     Args:
         path: The database file. The caller owns it.
-        prepare: Becomes the owner of a second file, and recovers or upgrades the file as needed.
+        prepare: Function that becomes the owner of a second file, and recovers or upgrades the file as needed.
     """
     incidents: list[Incident] = []
     for second in second_files(path):
@@ -83,7 +85,7 @@ def _merge(path: Path, second: Path) -> int:
             before = _count_runs(db)
             _copy_all(db)
             runs = _count_runs(db) - before
-            # If a crash comes before the second file is renamed, the next start must not copy it again.
+            # If a crash comes before the second file is renamed, the next start must not copy the rows again.
             db.execute("INSERT INTO store_state VALUES (?, 1)", (_marker(second),))
         db.execute("COMMIT")
         return runs

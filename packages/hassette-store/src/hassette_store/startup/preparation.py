@@ -35,7 +35,7 @@ class Prepared:
 
     Attributes:
         ownership: The ownership of the file. The caller must release it.
-        incidents: Recoveries and upgrades during the preparation.
+        incidents: Recoveries, upgrades and merges during the preparation.
     """
 
     ownership: Ownership
@@ -91,7 +91,8 @@ def prepare(
         if was_ours:
             ownership.release()
         else:
-            # The file may belong to another program. With a note, a later start would take it for a damaged history.
+            # The file may belong to another program. If the note stayed, a later start would treat the file as a
+            # damaged history.
             ownership.remove_note_and_release()
         if isinstance(error, (*SQLITE_ERRORS, OSError)):
             raise DatabaseAccessError(path, error) from error
@@ -115,7 +116,7 @@ class _Preparation:
             if size_of(with_suffix(path, "-wal")) == 0:
                 create(path)
                 return []
-            # SQLite would delete the log.
+            # SQLite would delete a log without its database file. So copy the rows of the log into a new file.
             return [self._recover("it is empty" if exists(path) else "it is missing")]
         damage = find_damage(
             path,
@@ -179,7 +180,7 @@ class CancellableStart:
         self._abandoned: asyncio.Future[Prepared] | None = None
 
     async def prepare(self, work: Callable[[], Prepared]) -> Prepared:
-        """Call a function that prepares the file in a thread."""
+        """Prepare the file: call ``work`` in a thread."""
         preparation = ThreadedPreparation(work)
         running = asyncio.ensure_future(asyncio.to_thread(preparation.run))
         try:

@@ -1,8 +1,8 @@
 """Variable parts of an error message: numbers, addresses, ids, times, quoted texts and temporary paths.
 
 `normalised` replaces them by ``#``, so that the same failure of another device, at another time or with another value
-forms the same error group. A constant text that is replaced as well does no harm, because all messages of the group
-contain it. So the patterns are wide, and leave out only words and names that distinguish two errors.
+forms the same error group. If a pattern also replaces a constant text, this does no harm, because all messages of the
+group contain that text. So the patterns match much, except words and names that distinguish two errors.
 """
 
 import re
@@ -13,9 +13,9 @@ MAX_MESSAGE: Final = 400
 MAX_NORMALISED: Final = 200
 """Number of characters of a normalised message."""
 
-# Each alternative starts with a set of characters, and looks behind afterwards: Python's engine skips an alternative
-# whose first set does not contain the character. Repetitions without an upper limit are possessive, so that the cost
-# grows only with the length.
+# Each alternative starts with a set of characters, and looks behind afterwards: Python's engine quickly skips an
+# alternative whose first set does not contain the next character. Repetitions without an upper limit are possessive, so
+# that the cost grows only linearly with the length.
 _HEX: Final = "[0-9A-Fa-f]"
 _FIRST: Final = "(?<![0-9A-Za-z].)"
 _LAST: Final = "(?![0-9A-Za-z])"

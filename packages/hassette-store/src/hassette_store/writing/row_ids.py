@@ -62,7 +62,7 @@ class RegistrationIds(dict[RegistrationRow, int]):
     """Ids by registration. The look-up first uses the registration object and, if that is new, its natural key.
 
     The mapping contains the current registration object of each key only. An app may make and cancel a listener each
-    second, for years, and each time registers a new object.
+    second, for years, and it registers a new object each time.
 
     Args:
         known: Natural keys and ids in the file.

@@ -1,4 +1,4 @@
-"""Number of runs that this process has stored, and of those that were lost with a file or its write-ahead log."""
+"""Number of runs that this process has stored, and number of these runs that were lost with a file or its log."""
 
 from bisect import bisect_right
 from collections import deque
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from hassette_store.ids import time_of
 from hassette_store.rows import BatchRow
 
-# At two batches per second, more than half an hour. The write-ahead log holds a few minutes.
+# This number covers more than half an hour at two batches per second. The write-ahead log contains a few minutes.
 _REMEMBERED_BATCHES: Final = 5_000
 
 
@@ -44,12 +44,12 @@ class StoredRuns:
 
     @property
     def lost(self) -> int:
-        """Number of runs that were stored and are lost."""
+        """Number of stored runs that are lost."""
         return self._lost + (self._count if self._file_is_lost else 0)
 
     @property
     def recent_ids(self) -> tuple[int, int]:
-        """The lowest and the highest id of the remembered runs, which retention does not delete yet."""
+        """The lowest and the highest id of the runs in the remembered batches."""
         return (self._batches[0].first_id, self._last_id) if self._batches else (0, -1)
 
     def add(self, batch: BatchRow) -> None:
@@ -64,7 +64,7 @@ class StoredRuns:
             self._count += len(batch.invocations) + len(batch.executions)
 
     def lose_file(self) -> None:
-        """Count all runs as lost until one of the `compare` methods is called, because their file is not usable."""
+        """Count all runs as lost, because their file is not usable, until `compare` or `compare_rows` is called."""
         self._file_is_lost = True
 
     def compare(self, last_sequence: int) -> LostRuns | None:
