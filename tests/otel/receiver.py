@@ -2,7 +2,8 @@
 
 It decodes requests with OpenTelemetry's protobuf classes and returns their content as JSON:
 
-    POST /v1/traces, …             receive spans, metrics or logs, as a collector does; any path that ends like this
+    POST /v1/traces, …             receive spans, metrics or logs, as a collector does; the last part of the path names
+                                   the signal
     GET  /received                 {"requests": [...], "spans": [...], "metrics": [...], "logs": [...]}
     POST /behave                   {"traces": [503, 200, ...], "metrics": [...]}: status codes of the next answers;
                                    "always": {"traces": 404}: status code of every answer;

@@ -46,7 +46,7 @@ def test_every_table_has_a_place_in_the_size_limit(path: Path) -> None:
 
 
 async def one_shot_jobs(store: DatabaseService, count: int, *, first: int = 0, handler: str = "Lights.off") -> None:
-    """Store jobs that each ran once, under its own name."""
+    """Store jobs with different names, each of which ran once."""
     for start in range(first, first + count, 250):
         jobs = tuple(Job(f"off_{number}") for number in range(start, min(start + 250, first + count)))
         for job in jobs:
@@ -102,7 +102,7 @@ async def test_deleted_name_that_returns_in_the_same_session_gets_a_row(
     serving = asyncio.create_task(store.serve())
     await eventually(lambda: read.value("SELECT count(*) FROM scheduled_jobs") == 1)
     serving.cancel()
-    # The run's registration is not announced, as if the announcement had been stored before the deletion.
+    # The batch does not announce the registration of the run, as if an earlier batch, before the deletion, had done so.
     ran = execution(100 * DAY_MS, Job("off_7"))
     await store.write(Batch(store.last_sequence + 1, executions=(ran,)))
     assert read.value("SELECT count(*) FROM job_executions JOIN scheduled_jobs ON scheduled_jobs.id = job_id") == 1

@@ -89,7 +89,7 @@ async def test_records_go_to_a_second_file_while_the_database_file_cannot_be_use
     assert any(record.levelno == logging.ERROR and "second file" in record.message for record in caplog.records)
     await write(store, 1, *(invocation(n, FIRST) for n in range(287)))
     await store.stop()
-    if spoil is not make_upgrade_fail:  # the attempt of the upgrade changes a counter in the header
+    if spoil is not make_upgrade_fail:  # the failed upgrade changes a counter in the header
         assert content(path) == before
     assert Reader(second).value("SELECT count(*) FROM runs") == 287
     assert second.stat().st_mode & 0o777 == 0o600

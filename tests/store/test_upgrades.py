@@ -87,7 +87,7 @@ async def test_upgraded_history_is_used_and_has_no_damage(make_store: MakeStore,
 
 
 def next_schema(tmp_path: Path, body: str) -> Schema:
-    """Return a schema with one revision more than the latest one."""
+    """Return a schema with one revision after the latest revision."""
     scripts = tmp_path / "migrations"
     shutil.copytree(str(SCHEMA.scripts), scripts, ignore=shutil.ignore_patterns("__pycache__"))
     text = (

@@ -346,8 +346,9 @@ class BatchRow(Protocol):
         sequence: Number of the batch in its session. A batch is stored only if its number is higher than the number of
             the last stored batch.
         at_us: Time at which the batch was made.
-        invocations: Runs of handlers, by increasing id.
-        executions: Runs of jobs, by increasing id.
+        invocations: Runs of handlers, in the order in which they ended. Their ids increase, unless the wall clock went
+            back.
+        executions: Runs of jobs, in the same order.
         registered: New listeners and jobs.
         retired: Listeners and jobs that have ended.
         lifecycle: Events in the lifecycle of the framework or an app.

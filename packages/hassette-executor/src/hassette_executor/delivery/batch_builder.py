@@ -87,7 +87,7 @@ class BatchBuilder:
 
         Args:
             reason: The reason of the loss.
-            records: At least one record, ordered by id.
+            records: At least one record, in the order in which the runs ended.
         """
         for record in records:
             self._summaries.add(record)

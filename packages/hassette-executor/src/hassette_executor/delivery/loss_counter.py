@@ -33,7 +33,7 @@ class LossCounter:
 
         Args:
             reason: ``queue_full_count`` or ``queue_full_bytes``.
-            records: At least one record, ordered by id.
+            records: At least one record, in the order in which the runs ended.
             waiting: Number of runs that still wait.
         """
         self._count_summarised(reason, records)

@@ -101,7 +101,7 @@ class WriteQueue:
         """Add records; above the bounds, evict the least important records. Never waits and never raises.
 
         Args:
-            records: At least one record, ordered by id.
+            records: At least one record, in the order in which the runs ended.
             size: The memory that they use together, in bytes (`total_size`).
         """
         self._accepted += len(records)

@@ -151,7 +151,7 @@ class Batch(NamedTuple):
         return sorted((*self.invocations, *self.executions), key=lambda record: record.id)
 
     def with_records(self, records: Sequence[Record]) -> "Batch":
-        """Return a copy with ``records`` in place of the runs of this batch; ``records`` must be ordered by id."""
+        """Return a copy with ``records`` in place of the runs of this batch. Runs of each kind keep their order."""
         invocations = tuple([record for record in records if isinstance(record, HandlerInvocation)])
         executions: tuple[JobExecution, ...] = ()
         if len(invocations) < len(records):

@@ -122,7 +122,8 @@ class HandlerInvocation(NamedTuple):
 
     Attributes:
         id: Number of 63 bits, assigned when the record is made: the high bits are milliseconds since the Unix epoch,
-            the low 21 bits a counter. Ids are strictly increasing in an executor. The store uses them as primary keys.
+            the low 21 bits a counter. Ids increase in an executor, unless the wall clock goes back by more than ten
+            seconds. The store uses them as primary keys.
         registration: The listener.
         trigger: The event that the handler received.
         started_us: Wall-clock start.

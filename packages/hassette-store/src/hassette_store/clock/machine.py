@@ -4,7 +4,10 @@ import time
 
 
 def wall_clock_us() -> int:
-    """Return the time of the wall clock in microseconds since the Unix epoch. The wall clock can be wrong."""
+    """Return the time of the wall clock in microseconds since the Unix epoch. It can be wrong.
+
+    A user or NTP can set a wrong time, and a board without a battery starts with an old time.
+    """
     return time.time_ns() // 1000
 
 

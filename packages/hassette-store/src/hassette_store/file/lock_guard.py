@@ -2,8 +2,8 @@
 
 SQLite uses POSIX locks. A process loses all its POSIX locks on a file when it closes any descriptor of that file. So an
 app that copies the history with ``shutil.copyfile`` removes SQLite's locks. When another program, such as the shell
-``sqlite3``, then closes the history, that program seems to be the last user and deletes the write-ahead log, although
-this process still writes to the log.
+``sqlite3``, then closes the history, that program finds no other lock and deletes the write-ahead log, although this
+process still writes to the log.
 
 The guard adds locks of the open file description (OFD locks), which only end when the guard closes its own descriptor.
 They are read locks on the same bytes as SQLite's locks. So another process can read and write, but it cannot get the
@@ -36,7 +36,7 @@ _READERS_BYTES: Final = 5
 _INDEX_HEADERS_BYTES: Final = 96
 # Closing a descriptor of a database file would drop the locks of this process's other connections, for example those of
 # its readers. So descriptors stay open after a stop, and the next start uses them again. This is the largest number of
-# files for which a process keeps descriptors.
+# closed files for which a process keeps descriptors.
 _KEPT_GUARDS: Final = 16
 
 

@@ -65,7 +65,7 @@ class LogWatch:
 
 
 def _pinned_frames(raw: sqlite3.Connection, db: Writer) -> tuple[int, int] | None:
-    """Return the size of a log that cannot be used again and the process id of a reader (0 if unknown), or None."""
+    """Return the size of the log and the process id of a reader (0 if unknown), or None if no reader blocks the log."""
     try:
         size = size_of(db.identity.log_path)
     except OSError:

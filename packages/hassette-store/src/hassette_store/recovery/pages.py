@@ -60,7 +60,7 @@ def count_pages(file: BinaryIO) -> int:
     if header[24:28] != header[92:96]:
         return pages
     stated = int.from_bytes(header[28:32], "big")
-    # The number in the header may be wrong. A number that means that most of the file is missing is ignored.
+    # The number in the header may be wrong. Ignore it if most of the file would be missing.
     return stated if pages < stated <= pages + max(pages, _MAY_BE_MISSING) else pages
 
 

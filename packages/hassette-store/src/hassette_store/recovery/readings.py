@@ -88,7 +88,8 @@ def readings_of(
     sessions = dict(_session_keys(alone, claims, claims, formats))
     sessions_in_log = dict(_session_keys(both, both_claims, in_log, formats))
     # Each batch changes the page with the newest sessions. A log of this file, or of a later state of it, has the same
-    # sessions. But if an older copy replaced the file and was then used, the same id belongs to different sessions.
+    # sessions. But if an older copy replaced the file and was then used, the same id belongs to different sessions
+    # in the file and in the log.
     common = sessions.keys() & sessions_in_log.keys()
     related = (
         not sessions

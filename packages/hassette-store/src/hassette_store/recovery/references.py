@@ -94,7 +94,7 @@ def put_placeholders(history: sqlite3.Connection) -> None:
 def remove_copies(history: sqlite3.Connection, copied: set[str]) -> None:
     """Remove rows that came from another table with equal columns, as far as other rows prove it.
 
-    They come from a page that was overwritten with a page of the other table.
+    These rows come from a page that was overwritten with a page of the other table.
 
     Args:
         history: A connection for writing to a database with the newest schema.

@@ -1,4 +1,4 @@
-"""Failing lines: the innermost line of app code of each failure. It can differ within an error group."""
+"""Failing lines: the innermost line of app code of each failure. This line can differ within an error group."""
 
 from hassette_store.rows import FailureRow
 from hassette_store.writing.fingerprints import failing_frame
