@@ -109,8 +109,7 @@ class CommandExecutor:
     async def start(self) -> None:
         """Start to accept commands. May be called again after `stop`.
 
-        New ids are higher than the last ids that the sinks return in time, unless the wall clock is more than ten
-        seconds behind these ids.
+        New ids are higher than the sinks' last ids, unless the wall clock is more than ten seconds behind these ids.
         """
         if self._stopping is not None and not self._stopping.done():
             # A previous stop() may still be running. Wait for it, or it would close what start() opens.

@@ -40,8 +40,7 @@ from hassette_store.writing.stored_runs import StoredRuns
 
 logger = logging.getLogger(__name__)
 
-# Errors for a row that SQLite never accepts: a number beyond 64 bits, a text without UTF-8 form, a wrong type, or a
-# known key.
+# Errors for a row that SQLite never accepts: too large a number, a text without UTF-8 form, a wrong type, a known key.
 _ROW_ERRORS = (
     OverflowError,
     UnicodeError,
