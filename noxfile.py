@@ -86,7 +86,8 @@ def tests(session: nox.Session, part: str) -> None:
     session.install(*PINNED, *group("test"))
     folders = ["full", "otel", "contracts", "architecture"] if part == "full" else [part]
     where = [f"tests/{folder}" for folder in folders]
-    session.run("pytest", "-m", IN_EACH_ENVIRONMENT, *(session.posargs or where))
+    options = PARALLEL if part == "full" else []  # these tests wait for processes most of the time
+    session.run("pytest", "-m", IN_EACH_ENVIRONMENT, *options, *(session.posargs or where))
 
 
 @nox.session(python=LOWEST)
@@ -94,7 +95,7 @@ def minimums(session: nox.Session) -> None:
     """Test with the lowest versions of our dependencies that our ranges admit."""
     session.install("-c", str(LOWEST_CONSTRAINTS), *direct_dependencies())
     install(session, "full", "test", constraints=LOWEST_CONSTRAINTS)
-    session.run("pytest", "-m", IN_EACH_ENVIRONMENT, *(session.posargs or DEPENDENT_TESTS))
+    session.run("pytest", "-m", IN_EACH_ENVIRONMENT, *PARALLEL, *(session.posargs or DEPENDENT_TESTS))
 
 
 @nox.session(python=NEWEST)
