@@ -43,17 +43,20 @@ def lose_index_entries(spoil: Callable[[str], None], read: Reader) -> None:
     )
 
 
-async def test_index_with_missing_rows_is_recovered_when_the_retention_finds_it(
+async def test_index_with_missing_rows_is_recovered_when_the_start_or_the_retention_finds_it(
     history: Any, read: Reader, clock: Clock, spoil: RunScript
 ) -> None:
     lose_index_entries(spoil, read)
     assert INDEX in check(history.path)[0]
     clock.advance(100 * DAY_S)
     await history.start()
-    with pytest.raises(CorruptDatabaseError):
-        await history.serve()
-    await history.stop()
-    await history.start()
+    if check(
+        history.path
+    ):  # the quick check at the start compares indexes with tables only in newer versions of SQLite
+        with pytest.raises(CorruptDatabaseError):
+            await history.serve()
+        await history.stop()
+        await history.start()
     assert check(history.path) == []
     assert read.value("SELECT count(*) FROM runs") == 45
     await history.write(Batch(2, invocations=(invocation(100, Listener()),)))
