@@ -19,6 +19,7 @@ import json
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
+from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
@@ -56,6 +57,15 @@ RECEIVED = Received()
 def plain(attributes) -> dict:
     """Return attributes as a dictionary."""
     return {item.key: getattr(item.value, item.value.WhichOneof("value")) for item in attributes}
+
+
+def answer_of(response: Any, rejected: str, message: str) -> bytes:
+    """Return an answer that reports the planned number of rejected items, once."""
+    if RECEIVED.partial:
+        setattr(response.partial_success, rejected, RECEIVED.partial)
+        response.partial_success.error_message = message
+        RECEIVED.partial = 0
+    return response.SerializeToString()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -126,12 +136,7 @@ class Handler(BaseHTTPRequestHandler):
                             "scope": of_scope.scope.name,
                         }
                     )
-        response = ExportTraceServiceResponse()
-        if RECEIVED.partial:
-            response.partial_success.rejected_spans = RECEIVED.partial
-            response.partial_success.error_message = "too old"
-            RECEIVED.partial = 0
-        return response.SerializeToString()
+        return answer_of(ExportTraceServiceResponse(), "rejected_spans", "too old")
 
     def take_metrics(self, body: bytes) -> bytes:
         request = ExportMetricsServiceRequest.FromString(body)
@@ -151,12 +156,7 @@ class Handler(BaseHTTPRequestHandler):
                             "resource": resource,
                         }
                     )
-        response = ExportMetricsServiceResponse()
-        if RECEIVED.partial:
-            response.partial_success.rejected_data_points = RECEIVED.partial
-            response.partial_success.error_message = "too many"
-            RECEIVED.partial = 0
-        return response.SerializeToString()
+        return answer_of(ExportMetricsServiceResponse(), "rejected_data_points", "too many")
 
     def take_logs(self, body: bytes) -> bytes:
         request = ExportLogsServiceRequest.FromString(body)
@@ -177,12 +177,7 @@ class Handler(BaseHTTPRequestHandler):
                             "resource": resource,
                         }
                     )
-        response = ExportLogsServiceResponse()
-        if RECEIVED.partial:
-            response.partial_success.rejected_log_records = RECEIVED.partial
-            response.partial_success.error_message = "too many"
-            RECEIVED.partial = 0
-        return response.SerializeToString()
+        return answer_of(ExportLogsServiceResponse(), "rejected_log_records", "too many")
 
     def answer(self, status: int, body: bytes, kind: str) -> None:
         self.send_response(status)

@@ -41,16 +41,10 @@ config.light = "light.hall"
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in os.environ:
-        if name.upper().startswith("HASSETTE__"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", "a-token")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "apps").mkdir()
-    (tmp_path / "apps" / "good.py").write_text(GOOD_APP, encoding="utf-8")
-    (tmp_path / "hassette.toml").write_text(BOTH, encoding="utf-8")
-    return tmp_path
+def folder(config_dir: Path) -> Path:
+    (config_dir / "apps" / "good.py").write_text(GOOD_APP, encoding="utf-8")
+    (config_dir / "hassette.toml").write_text(BOTH, encoding="utf-8")
+    return config_dir
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,15 +29,9 @@ class Hall(App[Settings]):
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in os.environ:
-        if name.upper().startswith("HASSETTE__"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", "a-token")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "apps").mkdir()
-    (tmp_path / "hassette.toml").write_text(CONFIG)
-    return tmp_path
+def folder(config_dir: Path) -> Path:
+    (config_dir / "hassette.toml").write_text(CONFIG)
+    return config_dir
 
 
 def write_app(folder: Path, body: str) -> None:

@@ -1,6 +1,5 @@
 """Configuration: precedence of its sources, and errors with file, line, key and expected value."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -9,12 +8,7 @@ from hassette_core.config import HassetteConfig, load_config
 from hassette_core.config.lines import Lines
 from hassette_core.errors import ConfigError
 
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ:
-        if name.upper().startswith("HASSETTE__"):
-            monkeypatch.delenv(name)
+pytestmark = pytest.mark.usefixtures("no_settings")
 
 
 @pytest.fixture

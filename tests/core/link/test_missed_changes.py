@@ -150,6 +150,13 @@ async def test_restart_without_a_change_runs_no_handler(linked: LinkedBus) -> No
 # Durations. The clock of the bus moves only in the tests.
 
 
+async def close_and_open_door_unseen(linked: LinkedBus) -> None:
+    await linked.disconnect()
+    linked.home.core.change(DOOR, "off")
+    linked.home.core.change(DOOR, "on")
+    await linked.reconnect()
+
+
 async def open_door(linked: LinkedBus) -> None:
     linked.bus.on_state_change(Seen().handler, DOOR, changed_to="on", duration=DURATION_S)
     linked.home.core.change(DOOR, "on")
@@ -181,10 +188,7 @@ async def test_duration_of_an_unbroken_connection_ends_on_time(linked: LinkedBus
 async def test_door_that_closed_and_reopened_while_disconnected_counts_from_its_last_change(linked: LinkedBus) -> None:
     await open_door(linked)
     linked.clock.advance(DURATION_S - 1)
-    await linked.disconnect()
-    linked.home.core.change(DOOR, "off")
-    linked.home.core.change(DOOR, "on")
-    await linked.reconnect()
+    await close_and_open_door_unseen(linked)
     assert await runs_after(linked, 30) == 0
     linked.clock.advance(DURATION_S - 30)
     await linked.records(1)
@@ -195,10 +199,7 @@ async def test_run_after_a_missed_change_has_the_time_of_the_last_change(linked:
     linked.bus.on_state_change(seen.handler, DOOR, changed_to="on", duration=DURATION_S)
     linked.home.core.change(DOOR, "on")
     await linked.settle()
-    await linked.disconnect()
-    linked.home.core.change(DOOR, "off")
-    linked.home.core.change(DOOR, "on")
-    await linked.reconnect()
+    await close_and_open_door_unseen(linked)
     linked.clock.advance(DURATION_S)
     await linked.records(1)
     (event,) = seen.events
@@ -307,10 +308,7 @@ async def test_duration_without_changed_to_counts_from_the_last_change(linked: L
     linked.home.core.change(DOOR, "on")
     await linked.settle()
     linked.clock.advance(DURATION_S - 1)
-    await linked.disconnect()
-    linked.home.core.change(DOOR, "off")
-    linked.home.core.change(DOOR, "on")
-    await linked.reconnect()
+    await close_and_open_door_unseen(linked)
     assert await runs_after(linked, 30) == 0
 
 
@@ -363,10 +361,7 @@ async def test_duration_of_a_listener_that_ignores_missed_changes_counts_from_th
     linked.home.core.change(DOOR, "on")
     await linked.settle()
     linked.clock.advance(DURATION_S - 1)
-    await linked.disconnect()
-    linked.home.core.change(DOOR, "off")
-    linked.home.core.change(DOOR, "on")
-    await linked.reconnect()
+    await close_and_open_door_unseen(linked)
     assert await runs_after(linked, 30) == 0
     linked.clock.advance(DURATION_S - 30)
     await linked.records(1)
