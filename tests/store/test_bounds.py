@@ -9,7 +9,7 @@ import pytest
 
 from hassette_store import DatabaseService
 from hassette_store.retention.shares import CONSTANT, GROUPS
-from support.retention import AT_ONCE, DAY_MS, DAY_S, fill, whole_pass
+from support.retention import AT_ONCE, DAY_MS, DAY_S, fill, retention_of, whole_pass
 from support.rows import (
     T0_US,
     Batch,
@@ -135,6 +135,45 @@ async def test_restart_does_not_remove_the_newest_runs(make_store: MakeStore, re
     # No app has registered anything yet, so all registrations are retired.
     await whole_pass(store, clock)
     assert read.value("SELECT count(*) FROM runs") == 20
+
+
+async def history_of_an_app_that_does_not_load(make_store: MakeStore, read: Reader, clock: Clock) -> DatabaseService:
+    """Return a store whose second session, 100 days later, has registrations of one of two app instances only."""
+    store = make_store()
+    await store.start()
+    runs = [invocation(n, Listener(name, "attic")) for name in ("by_day", "by_night") for n in range(20)]
+    await fill(store, [run._replace(id=run_id(n * 1_000)) for n, run in enumerate(runs)])
+    await store.stop()
+    clock.advance(100 * DAY_S)
+    store = make_store()
+    await store.start()
+    # The instance "upstairs" of the same app loads, too.
+    current = (Listener("current", "hall"), Listener("current", "attic", "upstairs"))
+    await store.write(Batch(1, registered=current))
+    assert read.value("SELECT count(*) FROM listeners WHERE retired_us IS NULL") == 2
+    return store
+
+
+async def test_newest_runs_of_an_app_that_does_not_load_stay(make_store: MakeStore, read: Reader, clock: Clock) -> None:
+    store = await history_of_an_app_that_does_not_load(make_store, read, clock)
+    await whole_pass(store, clock)
+    assert read.value("SELECT count(*) FROM runs") == 40
+    # The app loads again, without one of its listeners.
+    await store.write(Batch(2, registered=(Listener("by_day", "attic"),)))
+    await whole_pass(store, clock)
+    assert read.value("SELECT count(*) FROM runs") == 20
+
+
+async def test_size_limit_does_not_remove_listeners_of_an_app_that_does_not_load(
+    make_store: MakeStore, read: Reader, clock: Clock
+) -> None:
+    store = await history_of_an_app_that_does_not_load(make_store, read, clock)
+    async with retention_of(store, clock, max_size_mb=1, keep_failures_days=36_500) as (retention, db):
+        # A large text in a registration lets the registrations exceed their share.
+        await db.rows("UPDATE listeners SET source_snippet = printf('%01200000d', 1) WHERE app = 'hall'")
+        async for _ in retention.whole_pass():
+            pass
+    assert {row["name"] for row in read.rows("SELECT name FROM listeners")} == {"by_day", "by_night", "current"}
 
 
 async def test_size_limit_takes_made_up_names_before_the_runs_of_a_handler(

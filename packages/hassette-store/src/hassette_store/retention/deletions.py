@@ -11,13 +11,13 @@ from hassette_store.periods import DAY_US, PERIODS_US
 from hassette_store.retention.pace import MIN_ROWS, TARGET_S, PacedWriter
 from hassette_store.retention.removed import (
     FIND_SUCCESSORS,
-    NEVER_REMOVED_US,
     find_removed_sql,
     fold_into_successor,
 )
 from hassette_store.retention.statements import (
     CONDITIONS,
     CREATE_NEWEST,
+    FIND_INSTANCES,
     STATISTICS,
     delete_details,
     find_formerly_newest_sql,
@@ -71,15 +71,15 @@ class Deletions:
         self._known_ids = known_ids
         self.deleted: Counter[str] = Counter()
 
-    async def find_newest(self, removed_before_us: int = NEVER_REMOVED_US) -> Steps:
+    async def find_newest(self, removed_before_us: int = 0) -> Steps:
         """Find the newest runs of each registration and store the lowest of their ids.
 
         Only runs with lower ids may be deleted.
 
         Args:
-            removed_before_us: A registration that was retired before this time keeps no runs.
+            removed_before_us: A registration that its app removed before this time keeps no runs.
         """
-        yield await self._writer.run_timed(lambda db: db.executescript(CREATE_NEWEST))
+        yield await self._writer.run_timed(lambda db: db.executescript(CREATE_NEWEST + FIND_INSTANCES))
         for kind in KINDS:
             sql = find_newest_sql(kind)
             after = 0
@@ -247,9 +247,7 @@ class Deletions:
             early: Whether to delete registrations with a few runs, too. Their runs are deleted first.
             stop_when: Function that returns whether to stop early. It is called before each step.
         """
-        if before_us <= NEVER_REMOVED_US:
-            return
-        yield await self._writer.run_timed(lambda db: db.executescript(FIND_SUCCESSORS))
+        yield await self._writer.run_timed(lambda db: db.executescript(FIND_INSTANCES + FIND_SUCCESSORS))
         for kind in KINDS:
             find = find_removed_sql(kind, early=early)
             after = 0
@@ -262,7 +260,7 @@ class Deletions:
                         (after, max(1, self._writer.size // 8)),
                     ).fetchone()
                     end = int(row[0]) if row else MAX_ID
-                    removed = db.execute(find, {"after": after, "end": end, "before_us": before_us}).fetchall()
+                    removed = db.execute(find, {"after": after, "end": end, "removed_before": before_us}).fetchall()
                     db.execute("BEGIN IMMEDIATE")
                     for id_, *others in removed:
                         if early:

@@ -12,11 +12,8 @@ from typing import Final
 
 from hassette_store.kinds import KINDS, RunKind
 from hassette_store.periods import PERIODS_US
-from hassette_store.retention.statements import STATISTICS
+from hassette_store.retention.statements import STATISTICS, removed_condition
 from hassette_store.statuses import STATUS_NAMES
-
-NEVER_REMOVED_US: Final = -1
-"""A time before all removals, so that no registration counts as removed."""
 
 # Registrations with more runs are not deleted early, because one step of the retention must be short.
 _MAX_RUNS: Final = 20
@@ -33,13 +30,6 @@ DELETE FROM temp.successors;
     for kind in KINDS
 )
 
-# At a start, all registrations are retired until the apps register them again. So a retired registration counts as
-# removed only if another registration was registered after its retirement. If any registration is current, this holds
-# for each retired one.
-LAST_REGISTERED: Final = f"""
-SELECT max(CASE WHEN retired_us IS NULL THEN {2**62} ELSE last_registered_us END) FROM registrations
-"""
-
 
 def find_removed_sql(kind: RunKind, *, early: bool) -> str:
     """Return the statement that finds the removed registrations in a range of ids, each with its successor.
@@ -55,7 +45,7 @@ SELECT {kind.registrations_table}.id, successors.id, first_registered_us, retire
 JOIN temp.successors USING (app, instance, handler)
 WHERE kind = '{kind.name}' AND successors.id <> {kind.registrations_table}.id
   AND {kind.registrations_table}.id > :after AND {kind.registrations_table}.id <= :end
-  AND retired_us < :before_us AND {few}
+  AND {removed_condition(kind)} AND {few}
 """
 
 

@@ -37,7 +37,6 @@ from hassette_store.periods import DAY_US
 from hassette_store.retention.deletions import Deletions, KnownIds, Steps, StopCondition
 from hassette_store.retention.pace import MAX_ROWS, PacedWriter
 from hassette_store.retention.redating import Redating
-from hassette_store.retention.removed import LAST_REGISTERED, NEVER_REMOVED_US
 from hassette_store.retention.shares import RUNS, Excess, groups_above_their_share, save_early_deletions
 from hassette_store.retention.statements import CONDITIONS, STATISTICS, used_bytes
 from hassette_store.sessions import LAST_ID
@@ -248,7 +247,7 @@ class Retention:
         if self._redating is not None:
             async for took_s in self._redating.correct_future(now_us):
                 yield took_s
-        removed_before_us = await self._removed_before(now_us - int(settings.keep_failures_days * DAY_US))
+        removed_before_us = now_us - int(settings.keep_failures_days * DAY_US)
         async for took_s in deletions.find_newest(removed_before_us):
             yield took_s
         end = await self._first_unused_id()
@@ -273,11 +272,6 @@ class Retention:
         # Update the query planner's statistics. SQLite does a limited amount of work, and only for tables that have
         # changed much.
         yield await self._writer.run_timed(lambda db: db.executescript("PRAGMA analysis_limit = 200; PRAGMA optimize"))
-
-    async def _removed_before(self, before_us: int) -> int:
-        """Return the time before which a retired registration counts as removed by its app."""
-        ((last_registered_us,),) = await self._db.rows(LAST_REGISTERED)
-        return min(before_us, NEVER_REMOVED_US if last_registered_us is None else last_registered_us)
 
     async def _shrink_to_size(self) -> Steps:
         max_bytes = int(self._settings.max_size_mb * 1_000_000)
@@ -320,8 +314,7 @@ class Retention:
             )
         elif group == "registrations":
             # An app may register a retired registration again. So only removed registrations are deleted.
-            removed_before_us = await self._removed_before(2**62)
-            steps = (deletions.delete_removed(removed_before_us, early=True, stop_when=stop_when),)
+            steps = (deletions.delete_removed(MAX_ID, early=True, stop_when=stop_when),)
         elif group == "statistics":
             steps = (self._delete_oldest_periods(table, period, stop_when) for table, period in STATISTICS)
         elif group in CONDITIONS:

@@ -21,8 +21,31 @@ STATISTICS: Final = (
 
 CREATE_NEWEST: Final = """
 CREATE TEMP TABLE IF NOT EXISTS newest (registration_id INTEGER PRIMARY KEY, floor INTEGER NOT NULL);
-DELETE FROM temp.newest
+DELETE FROM temp.newest;
 """
+
+# At a start, all registrations are retired until their apps register them again, and an app may fail to load. So a
+# retired registration counts as removed only if its app instance has registered another one after the retirement. While
+# an app instance has a current registration, this holds for each retired one.
+FIND_INSTANCES: Final = f"""
+CREATE TEMP TABLE IF NOT EXISTS instances (
+    app TEXT, instance TEXT, registered_us INTEGER, PRIMARY KEY (app, instance)
+) WITHOUT ROWID;
+DELETE FROM temp.instances;
+INSERT INTO temp.instances
+SELECT app, instance, max(CASE WHEN retired_us IS NULL THEN {MAX_ID} ELSE last_registered_us END)
+FROM registrations GROUP BY app, instance;
+"""
+"""Script that finds out when each app instance last registered a listener or a job."""
+
+
+def removed_condition(kind: RunKind) -> str:
+    """Return the SQL condition that selects registrations that their app removed before ``:removed_before``."""
+    table = kind.registrations_table
+    return (
+        "retired_us < min(:removed_before, (SELECT registered_us FROM temp.instances "
+        f"WHERE instances.app = {table}.app AND instances.instance = {table}.instance))"
+    )
 
 
 def older_than_newest_condition(kind: RunKind) -> str:
@@ -33,13 +56,13 @@ def older_than_newest_condition(kind: RunKind) -> str:
 def find_newest_sql(kind: RunKind) -> str:
     """Return a statement that stores the lowest id of the newest runs of a registration.
 
-    The statement does this for a limited number of registrations. A registration that was retired before
+    The statement does this for a limited number of registrations. A registration that its app removed before
     ``:removed_before`` keeps no runs.
     """
     return f"""
 INSERT OR REPLACE INTO temp.newest (registration_id, floor)
 SELECT id,
-       CASE WHEN :keep = 0 OR retired_us < :removed_before THEN {MAX_ID}
+       CASE WHEN :keep = 0 OR {removed_condition(kind)} THEN {MAX_ID}
        ELSE coalesce(
            (
                SELECT id FROM {kind.runs_table}
