@@ -285,14 +285,37 @@ async def test_malformed_event_does_not_show_its_data_in_the_log(
     assert "2468" not in str(vars(line))
 
 
-async def test_home_assistant_whose_start_event_is_malformed_becomes_ready(proxied: ProxiedLink) -> None:
-    def without_start(message: Message) -> list[str]:
-        started = message["type"] == "event" and message["event"]["event_type"] == "homeassistant_started"
-        return [] if started else unchanged(message)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"success": True, "result": []},
+        {"success": True, "result": None},
+        {"success": False, "error": {"code": "unknown_error", "message": "Unknown error"}},
+        {},
+    ],
+)
+async def test_home_assistant_whose_start_event_and_first_answer_are_malformed_becomes_ready(
+    proxied: ProxiedLink, answer: Message, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = 0
 
-    proxied.proxy.change = without_start
+    def change(message: Message) -> list[str]:
+        nonlocal answers
+        if message["type"] == "event" and message["event"]["event_type"] == "homeassistant_started":
+            return []
+        if kind_of(message, proxied.proxy) == "get_config":
+            answers += 1
+            if answers == 2:  # the first answer is that of the setup
+                return [json.dumps({"id": message["id"], "type": "result", **answer})]
+        return unchanged(message)
+
+    proxied.proxy.change = change
     proxied.home.begin_starting()
     async with proxied.link:
         await eventually(lambda: proxied.link.connection == "starting")
         proxied.home.finish_starting()
         await proxied.works()
+    assert answers == 3
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "Home Assistant does not report whether it has started; Hassette asks again"
+    ]

@@ -274,9 +274,8 @@ class HomeAssistantLink(AsyncWithService):
         self._inbox.begin()
         # Subscribe before fetching the states, so that no change between the two is missed.
         await connection.subscribe(self._inbox.receive)
-        await self._read_configuration(connection)
+        running = (await self._read_configuration(connection)).state == RUNNING_STATE
         states, malformed = parse_states(await connection.command("fetch the states", "get_states"))
-        running = self.configuration is not None and self.configuration.state == RUNNING_STATE
         # Set `ready` before load(), because load() calls listeners, which must see that `ready` is set. There is no
         # await between the two, so that a task that waits for `ready` finds all states.
         if running:
@@ -285,18 +284,29 @@ class HomeAssistantLink(AsyncWithService):
         if running:
             self._report_ready(connection)
 
-    async def _read_configuration(self, connection: Connection) -> None:
+    async def _read_configuration(self, connection: Connection) -> HomeConfiguration:
         answer = await connection.command("read the configuration", "get_config")
-        self.configuration = parse_configuration(answer, self.configuration)
+        self.configuration = configuration = parse_configuration(answer, self.configuration)
         self.configuration_changed.set()
+        return configuration
 
     async def _watch_startup(self, connection: Connection, setting_up: "asyncio.Task[None]") -> None:
         """Ask Home Assistant again and again whether it has started, because its event may be unreadable."""
         await asyncio.wait((setting_up,))
         while not self.ready.is_set():
             await asyncio.sleep(STARTUP_INTERVAL_S)
-            await self._read_configuration(connection)
-            if self.configuration is not None and self.configuration.state == RUNNING_STATE:
+            try:
+                configuration = await self._read_configuration(connection)
+            except (CallFailedError, UnexpectedAnswerError) as error:
+                # Ask again. If this task ended here, the link might never become ready on this connection.
+                self._repeated.log(
+                    "startup",
+                    logging.WARNING,
+                    "Home Assistant does not report whether it has started; Hassette asks again",
+                    extra={"url": self.url, "problem": str(error)},
+                )
+                continue
+            if configuration.state == RUNNING_STATE:
                 self._home_started()
 
     def _receive_event(self, event: Event) -> None:
