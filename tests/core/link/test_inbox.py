@@ -39,3 +39,33 @@ def test_change_that_arrives_before_the_fetched_states_is_newer_and_is_passed_on
         inbox.load([parse_state(light(fetched))], running=True)
         assert cache.states["light.hall"].state == newer
         assert passed_on[-1] == (newer, newer)
+
+
+def test_change_that_follows_a_buffered_start_is_passed_on_once() -> None:
+    """Home Assistant may send its start event, and changes after it, while the states are fetched."""
+    cache, passed_on = StateCache(), list[tuple[str, str | None, str | None, bool] | str]()
+
+    def on_event(event: Event) -> None:
+        if not isinstance(event, StateChanged):
+            inbox.home_started()  # as the link does
+            passed_on.append(event.event_type)
+        else:
+            old, new = event.old_state, event.new_state
+            passed_on.append((event.entity_id, old and old.state, new and new.state, event.missed))
+
+    inbox = Inbox(cache, on_event)
+    inbox.begin()
+    inbox.load([parse_state(light("off"))], running=True)
+    inbox.begin()
+    for event_type, data in (
+        ("state_changed", {"entity_id": "light.hall", "old_state": light("off"), "new_state": light("dim")}),
+        ("homeassistant_started", {}),
+        ("state_changed", {"entity_id": "light.hall", "old_state": light("dim"), "new_state": light("on")}),
+    ):
+        inbox.receive({"event": {"event_type": event_type, "data": data, "time_fired": TIME, "context": CONTEXT}})
+    inbox.load([parse_state(light("on"))], running=False)
+    assert passed_on == [
+        ("light.hall", "off", "dim", True),
+        "homeassistant_started",
+        ("light.hall", "dim", "on", False),
+    ]

@@ -82,7 +82,7 @@ class Inbox:
         self._observation = observation or Observation()
         self._monotonic_ns = monotonic_ns
         self._phase = Phase.LOADING
-        self._buffer: list[Event] = []
+        self._buffer: deque[Event] = deque()
         self._marks: deque[tuple[datetime, int]] = deque(maxlen=MARKS)
         self._marked_ns = 0
         self._before: dict[str, State] | None = None
@@ -121,20 +121,18 @@ class Inbox:
         """
         self._malformed = malformed
         self._cache.load(states)
-        buffered, self._buffer = self._buffer, []
+        self._phase = Phase.STARTING
         if running:
-            self._phase = Phase.RUNNING
-            self._pass_on_missed(buffered)
-        else:
-            self._phase = Phase.STARTING
-        for event in buffered:
-            self._pass_on(event)
+            self.home_started()
+        while self._buffer:
+            # One of these events may be the start of Home Assistant, which calls `home_started`.
+            self._pass_on(self._buffer.popleft())
 
     def home_started(self) -> None:
         """Pass on missed changes, and all events from now on. Call this when Home Assistant has completely started."""
         if self._phase is Phase.STARTING:
             self._phase = Phase.RUNNING
-            self._pass_on_missed(())
+            self._pass_on_missed()
 
     def receive(self, message: Mapping[str, Any]) -> None:
         """Receive one message of the subscription."""
@@ -167,17 +165,16 @@ class Inbox:
         if self._phase is Phase.RUNNING or type(event) is not StateChanged:
             self._deliver(event)
 
-    def _pass_on_missed(self, later: Iterable[Event]) -> None:
-        """Pass on the changes between the last connection and this one.
+    def _pass_on_missed(self) -> None:
+        """Pass on the changes between the last connection and this one, except the changes in the buffer.
 
-        Args:
-            later: Events that the states already contain. They are passed on after the missed changes.
+        The states already contain the buffered changes, which are passed on after the missed changes.
         """
         before, self._before = self._before, None
         if before is None:
             return  # the first connection
         after = self._cache.snapshot()
-        for event in reversed(list(later)):
+        for event in reversed(self._buffer):
             if isinstance(event, StateChanged):
                 if event.old_state is None:
                     after.pop(event.entity_id, None)
