@@ -30,8 +30,10 @@ def glob_matcher(glob: str) -> Matches:
     The reason is that an event type may contain the characters of a glob. As a glob, ``alert[1]`` does not match the
     event type ``alert[1]``.
     """
-    pattern = re.compile(fnmatch.translate(glob))
-    return lambda topic: topic == glob or pattern.match(topic)
+    match = re.compile(fnmatch.translate(glob)).match
+    if match(glob):
+        return match  # nearly all globs; without the comparison, the search is twice as fast
+    return lambda topic: topic == glob or match(topic)
 
 
 class TopicIndex(Generic[_Listener]):
