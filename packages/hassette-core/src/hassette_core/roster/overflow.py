@@ -23,8 +23,8 @@ class OverflowingLane(Protocol):
         """Return whether at least as many runs have ended since the last call as the lane runs at once."""
         ...
 
-    def drop_overflow(self) -> int:
-        """Skip the waiting runs above the limit, and return their number."""
+    def drop_overflow(self) -> None:
+        """Skip the waiting runs above the limit."""
         ...
 
 

@@ -142,8 +142,8 @@ class RunLane:
         self._ended_runs = 0
         return quick
 
-    def drop_overflow(self) -> int:
-        """Skip the waiting runs above the limit, and return their number.
+    def drop_overflow(self) -> None:
+        """Skip the waiting runs above the limit.
 
         After that, the lane uses no overflow until fewer runs than the limit wait.
         """
@@ -153,7 +153,6 @@ class RunLane:
             self._waiting.pop()
         self._runner.overflow.give_back(self, excess, empty=True)
         self._skip_excess(excess)
-        return excess
 
     def skip_waiting(self) -> None:
         """Skip the waiting commands. Runs in progress continue, and new commands are accepted."""
@@ -172,7 +171,7 @@ class RunLane:
 
     def _skip_excess(self, count: int) -> None:
         self.skip(self._limits.reason, count)
-        if self._limits.waiting and not self._restart:  # in the other modes, a skipped run is no sign of overload
+        if self._limits.waiting:  # without a limit (`single`), a skipped run is no sign of overload
             self._runner.overflow.report_dropped(self._registration, count)
 
     def close(self) -> None:

@@ -135,17 +135,7 @@ class HomeCore:
         attributes: Mapping[str, Any] | None = None,
         context: HomeContext | None = None,
     ) -> bool:
-        """Set an entity, and write its state. Return True if there was no state of this entity before.
-
-        Args:
-            entity_id: For example ``light.hall``.
-            state: Any value; it is converted to text.
-            attributes: The new attributes, which replace all attributes. None removes all attributes.
-            context: The cause; None creates a new context.
-
-        Raises:
-            ValueError: The entity id or the state is not valid. The message is the same as in Home Assistant.
-        """
+        """Set an entity, and write its state. The arguments, the result and the errors are those of `write_state`."""
         entity = HomeEntity(_check_state(entity_id, state), dict(attributes or {}))
         self.entities[entity_id] = entity
         return self.write_state(entity_id, entity.state, entity.attributes, context)
