@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hassette_executor import Effects, Failure, Frame, LogLine, ServiceCall, Status
+from hassette_executor.delivery.batch_builder import BatchBuilder
 from hassette_executor.delivery.summaries import Summaries
 from hassette_executor.records.ids import hour_of
 from hassette_executor.records.sizes import PLAIN_BYTES, size_of, total_size
 from hassette_executor.records.sketch import bucket_of, value_of
+from hassette_executor.settings import ExecutorLimits
 from support.records import HOUR_US, T0_US, listener, percentile, record
 
 LISTENERS = [listener(name) for name in "abc"]
@@ -91,6 +93,14 @@ def test_size_includes_every_text_of_a_log_line(field):
     longer = line._replace(**{field: getattr(line, field) + "x" * 1_000_000})
     size = size_of(record(1, effects=Effects((line,))))
     assert size_of(record(1, effects=Effects((longer,)))) == size + 1_000_000
+
+
+@pytest.mark.parametrize("times", [(3, 9, 1, 4), (3, 1, 9, 4)])
+def test_time_range_of_a_loss_contains_each_run_after_the_clock_went_back(times):
+    builder = BatchBuilder(ExecutorLimits())
+    builder.count_shed("queue_full_count", [record(number) for number in times])
+    (loss,) = builder.build(T0_US).losses
+    assert (loss.first_us, loss.last_us) == (T0_US + 1_000, T0_US + 9_000)
 
 
 def test_hour_of_rounds_down_to_the_full_hour():

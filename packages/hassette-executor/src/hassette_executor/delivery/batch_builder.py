@@ -87,12 +87,13 @@ class BatchBuilder:
 
         Args:
             reason: The reason of the loss.
-            records: At least one record, in the order in which the runs ended.
+            records: At least one record.
         """
         for record in records:
             self._summaries.add(record)
-        times = [time_of(record.id) for record in (records[0], records[-1])]
-        self.count_loss(reason, "runs", len(records), min(times), max(times))
+        # If the clock went back in between, the first and the last record do not have the lowest and the highest id.
+        ids = [record.id for record in records]
+        self.count_loss(reason, "runs", len(records), time_of(min(ids)), time_of(max(ids)))
 
     def drop_summaries(self) -> int:
         """Drop the summaries; return the number of runs in them."""

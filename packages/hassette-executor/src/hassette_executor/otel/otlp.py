@@ -25,8 +25,8 @@ from hassette_executor.otel.settings import SIGNALS, OpenTelemetrySettings, Sign
 from hassette_executor.otel.signals import Signal
 
 # Status codes for data that can never be sent. 400: the data is invalid, and OTLP forbids sending it again. 413: the
-# request is too large. After any other status code the data is kept and sent again, because the user can fix the cause,
-# such as a wrong token.
+# request is too large. After another error, the data is kept and sent again, because the user can fix the cause, such
+# as a wrong token. The exception is a receiver that does not know the signal (see `Signal`).
 _UNSENDABLE = (400, 413)
 # Status codes for wrong or missing credentials.
 _UNAUTHORISED = (401, 402, 403, 407)
