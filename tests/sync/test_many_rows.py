@@ -1,5 +1,6 @@
 """Questions about many registrations or many sessions are answered completely and within their deadline."""
 
+import re
 import time
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hassette_sync import BadQuestionError, DataSyncService, RunFilter, TimeRange
+from hassette_sync.cli import main
 from support.history import HOUR, SECOND, History
 from support.many_rows import write_crash_loop, write_many_names
 
@@ -91,6 +93,21 @@ async def test_wrong_cursor_of_registrations_is_refused(many_names: Path, cursor
     async with DataSyncService(many_names) as data:
         with pytest.raises(BadQuestionError, match="cursor must be the next_cursor of a page of handlers or jobs"):
             await data.registrations(cursor=cursor)
+
+
+def test_terminal_prints_the_cursor_of_the_next_page_of_jobs(
+    many_names: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names: list[str] = []
+    cursor: list[str] = []
+    for _ in range(2):
+        assert main(["jobs", "--db", str(many_names), *cursor]) == 0
+        output = capsys.readouterr().out
+        names += re.findall(r"off_\d+", output)
+        cursor = re.findall(r"^More: (--cursor) (\S+)$", output, re.MULTILINE)
+        cursor = list(cursor[0]) if cursor else []
+    assert names == [f"off_{number:05}" for number in range(REGISTRATIONS)]
+    assert not cursor
 
 
 async def test_page_of_jobs_links_to_the_next_page(many_names: Path) -> None:

@@ -10,9 +10,17 @@ from pydantic import BaseModel
 
 from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import LABELS, KindLabels
-from hassette_sync.cli.shared import EPILOG, HistoryOptions, history_options, parse_min_duration, show_output
+from hassette_sync.cli.shared import (
+    DEFAULT_LIMIT,
+    EPILOG,
+    HistoryOptions,
+    history_options,
+    parse_min_duration,
+    show_output,
+)
 from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.ids import parse_id
+from hassette_sync.questions.registrations import MAX_LISTED
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.service import DataSyncService
 from hassette_sync.terminal import render
@@ -44,10 +52,11 @@ def _show(
         show_output(plain_lines(to_text(answer, shown)))
 
 
-def _page(text: str, shown: ShownTimes, cursor: str | None) -> str:
-    """Add the name of the time zone to a list, and the cursor of the next page."""
-    more = f"\nMore: --cursor {cursor}" if cursor else ""
-    return f"{text}\n\nTimes: {shown.home.label}{more}"
+def _page(text: str, shown: ShownTimes | None, cursor: str | None) -> str:
+    """Add the name of the time zone to a list with times, and the cursor of the next page to each list."""
+    notes = [f"Times: {shown.home.label}"] if shown is not None else []
+    notes += [f"More: --cursor {cursor}"] if cursor else []
+    return "\n\n".join([text, "\n".join(notes)] if notes else [text])
 
 
 @click.command(epilog=EPILOG)
@@ -58,7 +67,7 @@ def status(options: HistoryOptions) -> None:
 
 
 @click.command(epilog=EPILOG)
-@history_options(since="30d ago", paged=True)
+@history_options(since="30d ago", limit=DEFAULT_LIMIT)
 def errors(options: HistoryOptions) -> None:
     """List errors, most recently seen first."""
     _show(
@@ -73,7 +82,7 @@ def errors(options: HistoryOptions) -> None:
 
 
 @click.command(epilog=EPILOG)
-@history_options(paged=True)
+@history_options(limit=DEFAULT_LIMIT)
 @click.option("--app", help="Only runs of this app.")
 @click.option("--registration", metavar="ID", help="Only runs of this handler or job.")
 @click.option("--kind", type=click.Choice(list(LABELS)), help="Only runs of this kind.")
@@ -131,13 +140,17 @@ def show(options: HistoryOptions, id_: str) -> None:
 
 def _registrations(kind: KindLabels) -> click.Command:
     @click.command(kind.plural, epilog=EPILOG, help=f"List {kind.plural} with their runs, failures and durations.")
-    @history_options()
+    @history_options(limit=MAX_LISTED)
     @click.option("--app", help=f"Only {kind.plural} of this app.")
     def command(options: HistoryOptions, app: str | None) -> None:
         _show(
             options,
-            lambda data, home: data.registrations(options.time_range(home), kind=kind.name, app=app),
-            lambda found, _: render.registrations(found.registrations, kind, app, options.table_width),
+            lambda data, home: data.registrations(
+                options.time_range(home), kind=kind.name, app=app, cursor=options.cursor, limit=options.limit
+            ),
+            lambda page, _: _page(
+                render.registrations(page.registrations, kind, app, options.table_width), None, page.next_cursor
+            ),
         )
 
     return command
@@ -148,7 +161,7 @@ registrations = [_registrations(kind) for kind in LABELS.values()]
 
 
 @click.command(epilog=EPILOG)
-@history_options(since="the first session", paged=True)
+@history_options(since="the first session", limit=DEFAULT_LIMIT)
 def sessions(options: HistoryOptions) -> None:
     """List the sessions of Hassette, newest first."""
     filtered = bool(options.since or options.until or options.cursor)

@@ -17,7 +17,8 @@ from hassette_sync.errors import BadQuestionError
 from hassette_sync.home_time import HomeTime
 from hassette_sync.time_range import SECOND_US, TimeRange
 
-_DEFAULT_LIMIT = 20
+DEFAULT_LIMIT = 20
+"""Rows of a page of the terminal, unless a command has another default."""
 _LONGEST_S = 10 * 366 * 86_400
 
 EPILOG = """
@@ -62,7 +63,7 @@ class HistoryOptions:
     wide: bool = False
     since: str | None = None
     until: str | None = None
-    limit: int = _DEFAULT_LIMIT
+    limit: int = DEFAULT_LIMIT
     cursor: str | None = None
 
     def time_range(self, home: HomeTime, default: str | None = None) -> TimeRange:
@@ -84,28 +85,23 @@ database_option = click.option(
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs; ids are strings.")
 _WIDE = click.option("--wide", is_flag=True, help="Do not cut tables to the width of the terminal.")
-_PAGE = [
-    click.option(
-        "--limit", type=int, default=_DEFAULT_LIMIT, show_default=True, metavar="N", help="Maximum number of rows."
-    ),
-    click.option("--cursor", metavar="CURSOR", help="Continue a list: the cursor that the previous page printed."),
-]
 
 
 def history_options(
-    *, tables: bool = True, since: str | None = "24h ago", paged: bool = False
+    *, tables: bool = True, since: str | None = "24h ago", limit: int | None = None
 ) -> Callable[[CommandT], CommandT]:
     """Add the shared options to a command. Its first argument is a `HistoryOptions` with their values.
 
     Args:
         tables: The command prints tables, so it has ``--wide``.
         since: Default start of the time range, for the help text; None for a command without a time range.
-        paged: The answer has pages, so the command has ``--limit`` and ``--cursor``.
+        limit: Default number of rows of a page. None for an answer without pages: such a command has no ``--limit`` and
+            no ``--cursor``.
     """
     options = [database_option, _JSON]
     options += [_WIDE] if tables else []
     options += _range_options(since) if since else []
-    options += _PAGE if paged else []
+    options += _page_options(limit) if limit is not None else []
     shared = {field.name for field in fields(HistoryOptions)}
 
     def decorate(command: CommandT) -> CommandT:
@@ -127,6 +123,16 @@ def _range_options(default: str) -> list[Callable[[Any], Any]]:
     return [
         click.option("--since", metavar="TIME", help=since),
         click.option("--until", metavar="TIME", help="End: an age or a time. Default: now."),
+    ]
+
+
+def _page_options(limit: int) -> list[Callable[[Any], Any]]:
+    cursor = "Continue a list: the cursor that the previous page printed."
+    return [
+        click.option(
+            "--limit", type=int, default=limit, show_default=True, metavar="N", help="Maximum number of rows."
+        ),
+        click.option("--cursor", metavar="CURSOR", help=cursor),
     ]
 
 
