@@ -9,6 +9,7 @@ import pytest
 
 from hassette_sync import DataSyncService, DroppedError, LiveFeed, MemoryFeed, NoFeed, RunFilter, TimeRange
 from hassette_sync.errors import FollowerTooSlowError
+from hassette_sync.follow import TooManyRuns
 from hassette_sync.live import MemoryAccounting, MemorySnapshot
 from support.history import HOUR, SECOND, NewHistory
 from support.live_runs import (
@@ -146,6 +147,40 @@ async def test_followers_without_a_feed_follow_the_file(new_history: NewHistory,
             new = [history.run(listener, now_us - 8 * SECOND)]
             async with asyncio.timeout(patience(10)):
                 assert [[run.id for run in await batch] for batch in waiting] == [new, new]
+
+
+async def test_follower_of_the_file_gets_an_update_after_the_clock_went_back(
+    new_history: NewHistory, now_us: int
+) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR, runs=1)
+        listener = history.listener("hall", "on_motion", "t")
+        ahead = history.run(listener, now_us + HOUR)
+
+        def store(ended_us: int) -> int:
+            history.begin()
+            run = history.run(listener, ended_us)
+            history.db.execute("UPDATE sessions SET runs = runs + 1")
+            history.commit()
+            return run
+
+        async with DataSyncService(history.path) as data, aclosing(data.follow_limited(ahead, 10)) as updates:
+            waiting = asyncio.ensure_future(anext(updates))
+            # After this wait, the follower has read the file.
+            done, _ = await asyncio.wait([waiting], timeout=0.5)
+            assert not done
+            newest = store(now_us - 2 * SECOND)
+            async with asyncio.timeout(patience(10)):
+                assert await waiting == TooManyRuns(ahead)
+                # The store moves the run to its true time.
+                waiting = asyncio.ensure_future(anext(updates))
+                history.db.execute("UPDATE handler_invocations SET id = ? WHERE id = ?", (newest - 5, ahead))
+                assert await waiting == TooManyRuns(newest)
+                waiting = asyncio.ensure_future(anext(updates))
+                later = store(now_us)
+                update = await waiting
+                assert isinstance(update, tuple)
+                assert [run.id for run in update] == [later]
 
 
 async def test_follower_of_a_missing_file_receives_its_first_run(

@@ -1,6 +1,8 @@
 """Follow the runs as they end, from the live feed or from the file.
 
-No run is repeated. No run is missing while the history can be read.
+No run is repeated. No run is missing while the history can be read, with one exception: if the wall clock goes back,
+new runs have lower ids, and a follower of the file cannot distinguish them from known runs. It gets `TooManyRuns` in
+their place, so that a page is loaded again.
 """
 
 import asyncio
@@ -8,14 +10,15 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
+from sqlite3 import Row
 
 from hassette_sync.answers.stream import LiveRun
 from hassette_sync.errors import DroppedError, HistoryUnavailableError, QueryTimeoutError
 from hassette_sync.live import LiveFeed, LiveRow
-from hassette_sync.queries.sessions import DATA_VERSION
+from hassette_sync.queries.sessions import DATA_VERSION, RUNS_OF_NEWEST_SESSION
 from hassette_sync.questions.now import live_run
 from hassette_sync.questions.runs import newest_id, runs_after
-from hassette_sync.reader import Reader
+from hassette_sync.reader import Reader, ReadTransaction
 
 _logger = logging.getLogger(__name__)
 
@@ -30,10 +33,10 @@ _RETRY_INTERVAL_S = 5 * POLL_INTERVAL_S
 
 @dataclass(frozen=True, slots=True)
 class TooManyRuns:
-    """Update in place of new runs: there are more of them than the follower accepts at once.
+    """Update in place of new runs: there are more of them than the follower accepts at once, or their ids are too low.
 
     Attributes:
-        last_id: Id of the newest of these runs.
+        last_id: The highest id.
     """
 
     last_id: int
@@ -105,13 +108,17 @@ async def _next_batch(subscription: AsyncIterator[Sequence[LiveRow]]) -> Sequenc
 
 
 async def _next_from_history(reader: Reader, after: int, at_most: int | None) -> Update:
-    """Return the next runs of the history after an id, oldest first. An empty tuple means that there are none."""
     async with reader.transaction("live") as transaction:
-        runs = await runs_after(transaction, after, _PAGE if at_most is None else at_most + 1)
-        if at_most is not None and len(runs) > at_most:
-            # One lookup of the newest id is cheaper than reading all of these runs.
-            return TooManyRuns(await newest_id(transaction))
-        return tuple(LiveRun.of(run) for run in runs)
+        return await _next_runs(transaction, after, at_most)
+
+
+async def _next_runs(transaction: ReadTransaction, after: int, at_most: int | None) -> Update:
+    """Return the next runs of the history after an id, oldest first. An empty tuple means that there are none."""
+    runs = await runs_after(transaction, after, _PAGE if at_most is None else at_most + 1)
+    if at_most is not None and len(runs) > at_most:
+        # One lookup of the newest id is cheaper than reading all of these runs.
+        return TooManyRuns(await newest_id(transaction))
+    return tuple(LiveRun.of(run) for run in runs)
 
 
 def _last_id(update: Update) -> int:
@@ -131,6 +138,7 @@ async def follow_file(reader: Reader, after: int, at_most: int | None = None) ->
     """
     last = after
     started = bool(after)
+    stored: Row | None = None
     while True:
         try:
             if not started:
@@ -138,12 +146,19 @@ async def follow_file(reader: Reader, after: int, at_most: int | None = None) ->
                     last, started = await newest_id(transaction), True
             async with aclosing(_changes(reader)) as changes:
                 async for _ in changes:
-                    while update := await _next_from_history(reader, last, at_most):
+                    while True:
+                        async with reader.transaction("live") as transaction:
+                            update = await _next_runs(transaction, last, at_most)
+                            newest = await newest_id(transaction)
+                            before, stored = stored, await transaction.one(RUNS_OF_NEWEST_SESSION)
+                        if not update and (newest < last or before not in (None, stored)):
+                            # The clock went back: new runs have lower ids than the last run, or the store has moved the
+                            # last run to its true time.
+                            update = TooManyRuns(newest)
+                        if not update:
+                            break
                         last = _last_id(update)
                         yield update
-                    # If runs had times in the future, they get lower ids when the store corrects their times.
-                    async with reader.transaction("live") as transaction:
-                        last = min(last, await newest_id(transaction))
         except (HistoryUnavailableError, QueryTimeoutError):
             # The file does not exist yet, or is being replaced. The pages show the reason, and the follower waits. If a
             # file appears later, all its runs are new to the follower.

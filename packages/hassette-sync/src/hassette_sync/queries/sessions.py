@@ -129,3 +129,6 @@ SCHEMA_REVISION = "SELECT version_num FROM alembic_version"
 
 DATA_VERSION = "PRAGMA data_version"
 """Number that changes when another connection has changed the file."""
+
+RUNS_OF_NEWEST_SESSION = "SELECT id, runs FROM sessions ORDER BY id DESC LIMIT 1"
+"""Number of runs of the newest session. It changes with each batch of runs, whatever their ids are."""
