@@ -1,6 +1,7 @@
 """The link to a simulated home: states and events, reconnects, failures, and the secrecy of the token."""
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable
@@ -207,6 +208,29 @@ async def test_call_whose_connection_is_lost_raises_and_is_not_cancelled(linked:
             await calling
     assert raised.value.sent
     linked.home.wake()
+
+
+async def test_commands_that_break_while_they_are_sent_log_no_unread_exception(
+    linked: LinkedHome, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = linked.link.require_connection("send")
+
+    async def send() -> bool:
+        try:
+            await connection.command("send", "large", data="x" * 3_000_000)
+        except NotConnectedError as error:
+            return error.sent
+        return False
+
+    linked.home.hang()
+    sending = [asyncio.create_task(send()) for _ in range(8)]
+    await asyncio.sleep(0)  # now the commands wait, because the socket is full
+    linked.home.drop_connections()
+    async with asyncio.timeout(patience(10)):
+        assert await asyncio.gather(*sending) == [True] * 8
+    linked.home.wake()
+    gc.collect()  # asyncio logs an unread exception when its future is collected
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_cancelled_caller_does_not_end_the_connection(linked: LinkedHome) -> None:

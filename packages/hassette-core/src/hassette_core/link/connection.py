@@ -252,6 +252,8 @@ class Connection:
             raise NotConnectedError(action, sent=True) from None
         finally:
             self._answers.pop(number, None)
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # if sending has failed too, asyncio would log that the exception was never read
 
     async def _read(self, socket: ClientWebSocketResponse) -> ConnectionEnd:
         """Read messages until the connection ends, and return the cause."""
