@@ -156,10 +156,12 @@ class Roster(Generic[EntryT]):
 
     def remove(self, entry: EntryT) -> None:
         """Remove an entry, so that its name is free again. Runs in progress continue."""
-        key = self._keys.pop(id(entry))
+        key, shared_key = self._keys.pop(id(entry)), entry.registration.key
         del self._entries[key]
-        if key != entry.registration.key:
-            self._shared -= Counter({entry.registration.key: 1})  # for the last entry, it also removes the key
+        if key != shared_key:
+            self._shared[shared_key] -= 1
+            if not self._shared[shared_key]:
+                del self._shared[shared_key]
         self._names.add(entry.registration)
 
     def entries(self) -> list[EntryT]:
