@@ -178,6 +178,7 @@ class DatabaseService:
             session_id=self.session_id,
             session_moved=self._move_session,
             known_ids=lambda: self._encoder,
+            runs_deleted=lambda sessions: self._stored_runs.delete(sessions.count(self.session_id or 0)),
         )
         try:
             await self._serve(retention)
@@ -362,8 +363,7 @@ class DatabaseService:
         try:
             if db.identity.found is None:
                 assert self._session is not None
-                process_ends = not self._will_restart
-                await db.script(sessions.closing(self._session[0], self._now_us(), process_ends=process_ends))
+                await db.script(sessions.closing(self._session[0], self._now_us(), process_ends=not self._will_restart))
                 self._clock.read()
                 await save_clock(self._clock, db)
                 await db.rows("PRAGMA optimize")

@@ -17,6 +17,12 @@ logger = logging.getLogger(__name__)
 FILE_LOST: Final = "file_lost"
 """Reason of the loss of runs that were in a file which was removed, replaced or damaged while it was open."""
 DATABASE_RECOVERED: Final = "database_recovered"
+# The redating can change the ids of runs. So the session, and not the id, identifies the runs of this process. If a
+# recovery has lost the row of the session, these runs belong to a placeholder with pid 0, and the ids identify them.
+_COUNT_RUNS: Final = """
+SELECT count(*) FROM runs WHERE session_id = ?
+OR id BETWEEN ? AND ? AND session_id IN (SELECT id FROM sessions WHERE pid = 0)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ async def save_lost_runs(
     """
     incidents = list(incidents)
     if any(incident.kind == DATABASE_RECOVERED for incident in incidents):
-        (present,) = (await db.rows("SELECT count(*) FROM runs WHERE id BETWEEN ? AND ?", stored.recent_ids))[0]
+        (present,) = (await db.rows(_COUNT_RUNS, (session_id, *stored.recent_ids)))[0]
         lost = stored.compare_rows(int(present))
     else:
         (sequence,) = (await db.rows("SELECT last_sequence FROM sessions WHERE id = ?", (session_id,)))[0]

@@ -6,13 +6,13 @@ from typing import Final
 
 from hassette_store.ids import time_sql
 from hassette_store.kinds import KINDS, RunKind
+from hassette_store.recovery.cells import LOST
 from hassette_store.statuses import ERROR, TIMED_OUT
 
 # An id above this limit gets no placeholder. New ids start above the highest stored id, so a very large wrong id from a
 # damaged page would leave no ids for new rows.
 _HIGHEST_ID: Final = 1 << 31
 
-_LOST: Final = "(lost)"
 _NUMBERED: Final = "printf('(lost: %d)', lost.id)"
 
 
@@ -23,7 +23,7 @@ def _registration(kind: RunKind) -> str:
             id, {kind.trigger_source}, app, instance, name, handler, settings, runs_in, first_registered_us,
             last_registered_us
         )
-        SELECT lost.id, '{_LOST}', '{_LOST}', '{_LOST}', {_NUMBERED}, '{_LOST}', '{{}}', 'async',
+        SELECT lost.id, '{LOST}', '{LOST}', '{LOST}', {_NUMBERED}, '{LOST}', '{{}}', 'async',
                coalesce((SELECT {time_sql("min(id)")} {of_it}), 0), coalesce((SELECT {time_sql("max(id)")} {of_it}), 0)
         FROM lost
         """
@@ -37,7 +37,7 @@ _PLACEHOLDERS: Final = {
             id, started_us, heartbeat_us, ended_us, outcome, reason, pid, host, first_id, last_id, runs, failures
         )
         SELECT lost.id, coalesce(first_us, before_us), coalesce(last_us, before_us), coalesce(last_us, before_us),
-               'crashed', 'its record was lost to damage', 0, '{_LOST}', first_id, last_id,
+               'crashed', 'its record was lost to damage', 0, '{LOST}', first_id, last_id,
                coalesce(runs, 0), coalesce(failures, 0)
         FROM (
             SELECT id, coalesce((SELECT max(ended_us) FROM sessions WHERE sessions.id < lost.id), 0) AS before_us
@@ -55,7 +55,7 @@ _PLACEHOLDERS: Final = {
             id, fingerprint, kind, type, message, file, line, function, code, traceback, first_seen_us, last_seen_us,
             first_run_id, last_run_id, count
         )
-        SELECT lost.id, {_NUMBERED}, 'exception', '{_LOST}', '{_LOST}', '', 0, '', '', '', {time_sql("min(run_id)")},
+        SELECT lost.id, {_NUMBERED}, 'exception', '{LOST}', '{LOST}', '', 0, '', '', '', {time_sql("min(run_id)")},
                {time_sql("max(run_id)")}, min(run_id), max(run_id), count(*)
         FROM lost JOIN failures ON error_group_id = lost.id GROUP BY lost.id
         """,

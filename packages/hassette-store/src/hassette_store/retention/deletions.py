@@ -46,6 +46,8 @@ class KnownIds(Protocol):
 
 
 StopCondition = Callable[[sqlite3.Connection], bool]
+RunsDeleted = Callable[[Sequence[int]], None]
+"""Receives the id of the session of each deleted run."""
 
 # Number of free pages that stay in the file for new rows. If the retention returned all free pages to the file system,
 # the file would shrink and grow all the time.
@@ -60,15 +62,23 @@ class Deletions:
         writer: Runs the steps.
         settings: Ages and limits of the rows to keep.
         known_ids: Returns the ids in the memory of the writer of batches; None if there is no such writer.
+        runs_deleted: Called in the writer's thread with the sessions of deleted runs.
 
     Attributes:
         deleted: Number of deleted rows by table. Runs of all kinds count as ``runs``.
     """
 
-    def __init__(self, writer: PacedWriter, settings: StoreSettings, known_ids: Callable[[], KnownIds | None]) -> None:
+    def __init__(
+        self,
+        writer: PacedWriter,
+        settings: StoreSettings,
+        known_ids: Callable[[], KnownIds | None],
+        runs_deleted: RunsDeleted,
+    ) -> None:
         self._writer = writer
         self._settings = settings
         self._known_ids = known_ids
+        self._runs_deleted = runs_deleted
         self.deleted: Counter[str] = Counter()
 
     async def find_newest(self, removed_before_us: int = 0) -> Steps:
@@ -129,7 +139,7 @@ class Deletions:
                     end = int(row[0]) if row else end
                 done = end >= below
                 if start < end:
-                    self.deleted["runs"] += _delete_range(db, start, end, condition, progress)
+                    self._count_runs(_delete_range(db, start, end, condition, progress))
 
             yield await self._writer.run_and_adapt(work)
 
@@ -141,7 +151,7 @@ class Deletions:
         """
         for kind in KINDS:
             find = find_formerly_newest_sql(kind)
-            delete = f"DELETE FROM {kind.runs_table} WHERE {kind.registration_column} = ? AND id <= ? RETURNING id"
+            delete = _delete_runs_sql(kind, "AND id <= ?")
             after = 0
             while after >= 0:
 
@@ -153,8 +163,7 @@ class Deletions:
                         if last is None:
                             continue
                         db.execute("BEGIN IMMEDIATE")
-                        for (run_id,) in db.execute(delete, (registration_id, last)).fetchall():
-                            delete_details(db, run_id, run_id + 1)
+                        self._delete_runs_of(db, delete, registration_id, last)
                         db.execute("COMMIT")
                         # The registration may have more such runs: the next step continues with the same registration.
                         after = min(after, registration_id - 1)
@@ -264,7 +273,7 @@ class Deletions:
                     db.execute("BEGIN IMMEDIATE")
                     for id_, *others in removed:
                         if early:
-                            self._delete_runs_of(db, kind, id_)
+                            self._delete_runs_of(db, _delete_runs_sql(kind), id_)
                         fold_into_successor(db, kind, id_, *others)
                     db.execute("COMMIT")
                     self.deleted["registrations"] += len(removed)
@@ -274,11 +283,15 @@ class Deletions:
 
                 yield await self._writer.run_and_adapt(work)
 
-    def _delete_runs_of(self, db: sqlite3.Connection, kind: RunKind, id_: int) -> None:
-        sql = f"DELETE FROM {kind.runs_table} WHERE {kind.registration_column} = ? RETURNING id"
-        for (run_id,) in db.execute(sql, (id_,)).fetchall():
-            self.deleted["runs"] += 1
+    def _delete_runs_of(self, db: sqlite3.Connection, sql: str, *parameters: int) -> None:
+        deleted = db.execute(sql, parameters).fetchall()
+        for run_id, _ in deleted:
             delete_details(db, run_id, run_id + 1)
+        self._count_runs([session for _, session in deleted])
+
+    def _count_runs(self, sessions: Sequence[int]) -> None:
+        self.deleted["runs"] += len(sessions)
+        self._runs_deleted(sessions)
 
     async def free_pages(self) -> Steps:
         """Return free pages to the file system, some at a time."""
@@ -298,15 +311,21 @@ class Deletions:
             yield took_s
 
 
-def _delete_range(db: sqlite3.Connection, start: int, end: int, condition: str, progress: str) -> int:
+def _delete_runs_sql(kind: RunKind, condition: str = "") -> str:
+    return f"DELETE FROM {kind.runs_table} WHERE {kind.registration_column} = ? {condition} RETURNING id, session_id"
+
+
+def _delete_range(db: sqlite3.Connection, start: int, end: int, condition: str, progress: str) -> list[int]:
+    """Delete runs in a range of ids; return the id of the session of each."""
     db.execute("BEGIN IMMEDIATE")
-    deleted = 0
+    deleted: list[int] = []
     for kind in KINDS:
-        deleted += db.execute(
+        rows = db.execute(
             f"DELETE FROM {kind.runs_table} WHERE id >= ? AND id < ? AND {condition} "
-            f"AND {older_than_newest_condition(kind)}",
+            f"AND {older_than_newest_condition(kind)} RETURNING session_id",
             (start, end),
-        ).rowcount
+        ).fetchall()
+        deleted += [session for (session,) in rows]
     if deleted:
         delete_details(db, start, end)
     db.execute(

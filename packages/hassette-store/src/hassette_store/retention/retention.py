@@ -34,7 +34,7 @@ from hassette_store.file.damage import is_lost_schema
 from hassette_store.file.writer import Writer
 from hassette_store.ids import MAX_ID, first_id_at
 from hassette_store.periods import DAY_US
-from hassette_store.retention.deletions import Deletions, KnownIds, Steps, StopCondition
+from hassette_store.retention.deletions import Deletions, KnownIds, RunsDeleted, Steps, StopCondition
 from hassette_store.retention.pace import MAX_ROWS, PacedWriter
 from hassette_store.retention.redating import Redating
 from hassette_store.retention.shares import RUNS, Excess, groups_above_their_share, save_early_deletions
@@ -85,6 +85,7 @@ class Retention:
             redated.
         session_moved: Called when the start of the present session moves, with the size of the move in microseconds.
         known_ids: Returns the ids in the memory of the writer of batches; None if there is no such writer.
+        runs_deleted: Called in the writer's thread with the sessions of deleted runs.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Retention:
         session_id: int | None = None,
         session_moved: Callable[[int], None] = lambda by_us: None,
         known_ids: Callable[[], KnownIds | None] = lambda: None,
+        runs_deleted: RunsDeleted = lambda sessions: None,
     ) -> None:
         self.schedule = schedule or RetentionSchedule()
         self._db = db
@@ -107,7 +109,7 @@ class Retention:
         self._monotonic = monotonic
         self._check = check or ClockCheck(now_us, monotonic)
         self._writer = PacedWriter(db, max_rows=self.schedule.max_rows)
-        self._deletions = Deletions(self._writer, settings, known_ids)
+        self._deletions = Deletions(self._writer, settings, known_ids, runs_deleted)
         self._next_pass_s = monotonic() + self.schedule.first_pass_s
         self._pass: Steps | None = None
         self._was_confirmed = True
