@@ -48,9 +48,16 @@ class StopGuard:
     Code of an app may block the event loop: with ``time.sleep`` in an ``async def``, or with an endless loop. This
     would delay the stop of all other services, and the last records would be lost. Once the apps have used up their
     share of the stop budget, the guard interrupts code of an app that blocks the event loop: an `AppBlockedError` is
-    raised there. A timer of the operating system triggers this, because a thread could not run while one slow call,
-    such as a regular expression, keeps the interpreter lock. If the services still run `OVERRUN_S` after the whole
-    budget, a thread of the guard ends the process.
+    raised there. If the services still run `OVERRUN_S` after the whole budget, the guard ends the process.
+
+    The guard needs three parts, because each part works where the other two fail:
+
+    - A timer of the operating system interrupts code in the main thread. A thread could not do this while one slow
+      call, such as a regular expression, keeps the interpreter lock.
+    - A thread ends the process with the right exit code, and names the reason. The handler of the timer cannot do this
+      while the main thread waits in a library written in C, or after an app has removed the handler.
+    - `faulthandler` ends the process if one call never releases the interpreter lock. Then no handler and no thread can
+      run Python code.
 
     Args:
         budget_s: Stop budget in seconds, until `watch` is called.
@@ -65,7 +72,8 @@ class StopGuard:
         self._budget_s = budget_s
         self._grace_s = budget_s
         self._code = 1
-        self._began: float | None = None
+        self._began = False
+        self._ended = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pinged: float | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -98,7 +106,7 @@ class StopGuard:
         try:
             yield
         finally:
-            self._loop = None  # from now on, no app runs
+            self._ended.set()  # from now on, no app runs, and `run_to_the_end` limits the rest
             if self._watching is not None:
                 self._watching.cancel()
             # Without its handler, the signal of the timer would end the process.
@@ -132,8 +140,8 @@ class StopGuard:
             _end_without_lock_within(seconds + BLOCKED_S + self._budget_s + OVERRUN_S + LOCK_S)
 
     def _begin(self) -> None:
-        if self._began is None:
-            self._began = time.monotonic()
+        if not self._began:
+            self._began = True
             signal.signal(INTERRUPT, self._interrupt)  # a library of an app may have removed the handler
             signal.setitimer(signal.ITIMER_REAL, max(self._grace_s, POLL_S), POLL_S)
             limit_s = self._budget_s + OVERRUN_S
@@ -141,12 +149,8 @@ class StopGuard:
             threading.Thread(target=self._guard, args=(limit_s,), name="stop guard", daemon=True).start()
 
     def _guard(self, limit_s: float) -> None:
-        assert self._began is not None
-        while time.monotonic() - self._began < limit_s:
-            if self._loop is None:
-                return  # the services have stopped; `run_to_the_end` limits the rest
-            time.sleep(POLL_S)
-        end_now(self._code, f"ended without waiting for {_obstacles()}")
+        if not self._ended.wait(limit_s):
+            end_now(self._code, f"ended without waiting for {_obstacles()}")
 
     def _is_blocked(self) -> bool:
         if self._pinged is not None:
@@ -165,7 +169,7 @@ class StopGuard:
 
     def _interrupt(self, _number: int, frame: FrameType | None) -> None:
         """Raise an exception in the code of an app. The main thread calls this between two steps of that code."""
-        if self._began is None:
+        if not self._began:
             self._begin()  # the event loop has not begun the stop that `expect_stop_within` announced
             return
         # Check again: the blocked code may have ended meanwhile. Code of the framework is never interrupted.
