@@ -358,6 +358,9 @@ def test_app_that_blocks_the_event_loop_ends_the_check_with_its_line(folder: Pat
         ),
         ("http://ha.local:8123/dashboard-main", "failed", "without the path of a page"),
         ("https://example.org/home/", "failed", "without the path of a page"),
+        ("http://ha.local:8123/app/core_ssh", "failed", "without the path of a page"),
+        ("http://ha.local:8123/light", "failed", "without the path of a page"),
+        ("http://ha.local:8123/onboarding.html", "failed", "without the path of a page"),
         ("https://example.org/ha", "warning", "has the path '/ha'"),
     ],
 )

@@ -7,8 +7,9 @@ from hassette_core.link import parse_address
 
 _PAGES = frozenset(
     {
-        *("api", "auth", "calendar", "config", "developer-tools", "energy", "hassio", "history", "home", "logbook"),
-        *("lovelace", "map", "media-browser", "profile", "todo"),
+        *("api", "app", "auth", "calendar", "climate", "config", "developer-tools", "energy", "hassio", "history"),
+        *("home", "light", "logbook", "lovelace", "maintenance", "map", "marketplace", "media-browser", "profile"),
+        *("onboarding.html", "security", "shopping-list", "todo"),
     }
 )
 """First parts of the paths of Home Assistant's pages. By default, a new dashboard's path starts with
