@@ -34,7 +34,20 @@ def test_long_message_is_described_in_one_line_that_ends_at_a_space() -> None:
     text = describe_error(ValueError("secret " * 10_000_000))
     assert text.endswith("secret secret…")
     assert len(text) <= MAX_DESCRIPTION + 20
-    assert describe_error(ValueError("x" * 10_000_000)) == "ValueError: …"
+
+
+@pytest.mark.parametrize(
+    ("message", "described"),
+    [
+        ("https://example.org/a?b=1&token=" + "x" * 3_000, "ValueError: https://example.org/a?b=1&…"),
+        ("{'picture':'" + "aB3+/" * 1_000 + "'}", "ValueError: {'picture':'…"),
+        ("x" * 10_000_000, "ValueError: … (10,000,000 characters)"),
+        (" " * 5_000 + "lamp", "ValueError: … (5,004 characters)"),
+    ],
+    ids=["address", "base64 in a mapping", "one word", "white space"],
+)
+def test_long_message_without_a_space_is_cut_before_text_that_may_be_a_token(message: str, described: str) -> None:
+    assert describe_error(ValueError(message)) == described
 
 
 def test_unknown_entity_is_a_key_error_with_a_readable_message() -> None:

@@ -1,6 +1,7 @@
 """Loading apps: an error in one app names the app, the cause and the fix; the other apps load."""
 
 import errno
+import linecache
 import os
 import sys
 from pathlib import Path
@@ -110,6 +111,25 @@ def test_import_error_names_the_file_and_the_line(app_dir: AppDirectory, text: s
     assert error.startswith(f"app x: cannot import {path}: ")
     assert message in error
     assert failed[0].error.__cause__ is not None
+
+
+def test_import_error_names_the_line_of_the_app_and_not_of_a_library_in_a_similar_directory(
+    app_dir: AppDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = app_dir.path.with_name("apps_library")
+    library.mkdir()
+    (library / "divides_by_zero.py").write_text("1 / 0\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(library)
+    path = app_dir.write("broken", "import divides_by_zero")
+    _, failed = load(app_dir.path, x=entry("broken", "X"))
+    assert only_error(failed).endswith(f"ZeroDivisionError: division by zero (line 2 of {path}).")
+
+
+def test_import_error_is_described_without_reading_source_code(app_dir: AppDirectory) -> None:
+    path = app_dir.write("broken", "1 / 0")
+    _, failed = load(app_dir.path, x=entry("broken", "X"))
+    assert "(line 2 of" in only_error(failed)
+    assert str(path) not in linecache.cache
 
 
 @pytest.mark.parametrize(

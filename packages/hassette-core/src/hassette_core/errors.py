@@ -25,7 +25,9 @@ traceback, because the message explains the failure completely::
             └── UnreadableEventError      an event has an unknown shape
 """
 
+import re
 import traceback
+from pathlib import Path
 
 from hassette_executor import HassetteError
 
@@ -236,6 +238,8 @@ class RefusedError(CoreError):
 
 MAX_DESCRIPTION = 2_000
 """Maximum number of characters of an error's message in `describe_error`."""
+_UP_TO_SEPARATOR = re.compile(r".*[^\w.~+/=%-]")
+"""A text up to its last character that is not part of a token, such as a JSON Web Token or base64."""
 
 
 def describe_error(error: BaseException, *, with_type: bool = True) -> str:
@@ -270,6 +274,15 @@ def where_raised(error: BaseException) -> str:
     return text
 
 
+def line_in(directory: Path, error: BaseException) -> tuple[str, int]:
+    """Return file and line of the innermost call of an exception in a directory. Without such a call, the line is 0."""
+    found = "", 0
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if directory in Path(frame.f_code.co_filename).parents:
+            found = frame.f_code.co_filename, line
+    return found
+
+
 def _message_of(error: BaseException) -> str:
     try:
         return _in_one_line(str(error))
@@ -280,10 +293,14 @@ def _message_of(error: BaseException) -> str:
 def _in_one_line(message: str) -> str:
     """Return a message in one line of at most `MAX_DESCRIPTION` characters. A longer message is cut at a space.
 
-    If there is no space before the limit, only ``…`` remains. If the cut were inside a
-    secret, the rest of the secret would not be masked later.
+    If the cut were inside a secret, the first part of the secret would not be masked later. Therefore a text without a
+    space, such as an address, is cut after a separator.
     """
     line = " ".join(message[: 2 * MAX_DESCRIPTION].split())
     if len(line) <= MAX_DESCRIPTION and len(message) <= 2 * MAX_DESCRIPTION:
         return line
-    return f"{line[:MAX_DESCRIPTION].rpartition(' ')[0]}…"
+    start = line[:MAX_DESCRIPTION]
+    if kept := start.rpartition(" ")[0]:
+        return f"{kept}…"
+    found = _UP_TO_SEPARATOR.match(start)
+    return f"{found[0]}…" if found else f"… ({len(message):,} characters)"

@@ -8,7 +8,6 @@ import importlib
 import inspect
 import stat
 import sys
-import traceback
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,7 @@ from hassette_core.apps.app import App, AppConfig
 from hassette_core.config import AppEntry
 from hassette_core.config.problems import expected_of
 from hassette_core.containment import acting_for
-from hassette_core.errors import AppLoadError, describe_error
+from hassette_core.errors import AppLoadError, describe_error, line_in
 from hassette_core.redaction import is_secret_key, mask_secret_values
 
 PACKAGE = "hassette_apps"
@@ -210,8 +209,8 @@ def _describe(error: BaseException, app_dir: Path) -> str:
         text += " Import that name at runtime, not under TYPE_CHECKING"
     if isinstance(error, SyntaxError):
         return text  # the message names file and line
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(str(app_dir))]
-    return f"{text} (line {frames[-1].lineno} of {frames[-1].filename})" if frames else text
+    file, line = line_in(app_dir, error)
+    return f"{text} (line {line} of {file})" if line else text
 
 
 def _instances(app_key: str, entry: AppEntry) -> list[tuple[str, dict[str, Any]]]:

@@ -19,7 +19,7 @@ from hassette_core.checks.source import AppSource
 from hassette_core.config import HassetteConfig
 from hassette_core.config.model import HomeAssistantSettings
 from hassette_core.containment import CONTAINMENT_LOGGER, run_contained
-from hassette_core.errors import RegistrationError, UnknownEntityError, describe_error
+from hassette_core.errors import RegistrationError, UnknownEntityError, describe_error, line_in
 from hassette_core.framework import Hassette
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.home.core import HomeContext, HomeCore, Json
@@ -168,7 +168,7 @@ def _failures(
             continue  # the app could not be loaded; the caller has reported this
         if status.status == "failed":
             cause = collector.causes.get(status.subject)
-            file, line = _place(cause, config.app_dir)
+            file, line = line_in(config.app_dir, cause) if cause is not None else ("", 0)
             if not known_home and _may_need_states(cause, source):
                 text = (
                     f"app {status.subject}: {status.detail}. Use --online to start the app with the states of the home"
@@ -210,32 +210,22 @@ def _may_need_states(cause: BaseException | None, source: AppSource) -> bool:
     return isinstance(cause, TypeError | ValueError | LookupError)
 
 
-def _place(error: BaseException | None, app_dir: Path) -> tuple[str, int]:
-    """Return file and line of the app's code in which an exception was raised. The line is 0 for other code."""
-    if error is None:
-        return "", 0
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if app_dir in Path(frame.filename).parents:
-            return frame.filename, frame.lineno or 0
-    return "", 0
-
-
 def _background_failure(app: str, error: BaseException, app_dir: Path) -> Finding:
     who = f"app {app}" if app else "apps"
     text = f"{who}: a task failed, and no code read its exception: {describe_error(error)}"
-    return Finding(Level.FAILED, app or "apps", text, *_place(error, app_dir))
+    return Finding(Level.FAILED, app or "apps", text, *line_in(app_dir, error))
 
 
 def _broken(error: BaseException, app_dir: Path) -> Trial:
     text = f"apps: their start ended with {describe_error(error)}"
-    return Trial((Finding(Level.FAILED, "apps", text, *_place(error, app_dir)),))
+    return Trial((Finding(Level.FAILED, "apps", text, *line_in(app_dir, error)),))
 
 
 def _stuck(frame: FrameType | None, app_dir: Path, limit_s: float) -> Finding:
     file, line = "", 0
-    for each in reversed(traceback.extract_stack(frame)):
-        if app_dir in Path(each.filename).parents:
-            file, line = each.filename, each.lineno or 0
+    for each, number in traceback.walk_stack(frame):  # innermost call first
+        if app_dir in Path(each.f_code.co_filename).parents:
+            file, line = each.f_code.co_filename, number
             break
     text = f"apps: their start did not end within {limit_s:g} s; this code blocks the event loop"
     return Finding(Level.FAILED, "apps", text, file, line)
