@@ -11,9 +11,11 @@ from support.rows import (
     Event,
     Failure,
     Frame,
+    Job,
     Listener,
     LogLine,
     ServiceCall,
+    execution,
     invocation,
     run_id,
 )
@@ -45,6 +47,22 @@ async def test_failures_with_the_same_cause_share_a_group_and_its_traceback(
         second.message,
         first.message,
     ]
+
+
+async def test_group_of_a_handler_and_a_job_has_the_times_of_its_first_and_last_run(
+    store: DatabaseService, read: Reader
+) -> None:
+    invocations = tuple(invocation(number, Listener(), "error") for number in (30, 20))
+    executions = tuple(execution(number, Job(), "error") for number in (10, 25))
+    await store.write(Batch(1, invocations=invocations, executions=executions))
+    group = read.row("SELECT first_seen_us, last_seen_us, first_run_id, last_run_id, count FROM error_groups")
+    assert group == {
+        "first_seen_us": T0_US + 10_000,
+        "last_seen_us": T0_US + 30_000,
+        "first_run_id": run_id(10_000),
+        "last_run_id": run_id(30_000),
+        "count": 4,
+    }
 
 
 async def test_each_failure_of_a_group_keeps_its_message_and_its_failing_line(

@@ -23,7 +23,7 @@ class StoreSettings:
         keep_hourly_days: Days for which hourly statistics are kept.
         keep_daily_days: Days for which daily statistics, sessions and error groups are kept.
         max_size_mb: Limit for the pages in use, in megabytes. Above this limit, the store deletes the oldest rows
-            early, first from the tables that caused the growth. The status shows what was deleted early.
+            early, first from the tables that caused the growth. The status shows early deletions.
         heartbeat_s: Seconds between heartbeats while no batch is written, at most 5. The time of a crash is known to
             within this interval.
         check_limit_s: Time limit for a check of the file, in seconds. The file is checked after a crash, before an

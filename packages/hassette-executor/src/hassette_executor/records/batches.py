@@ -62,7 +62,7 @@ class Loss:
     Attributes:
         reason: ``queue_full_count`` or ``queue_full_bytes`` (evicted), ``rejected_row`` (the sink can never store it),
             ``late_effect`` (the record of the run was already made) or ``slow_reader`` (Home Assistant discarded it).
-            The store adds ``file_lost`` (another program removed or replaced the database file).
+            The store adds ``file_lost`` (the open database file was removed, replaced or damaged).
         what: ``runs`` (their counts are in a `ShedSummary`); ``log_lines`` or ``service_calls`` with ``late_effect``;
             ``lifecycle`` with ``queue_full_count``; ``events`` of Home Assistant with ``slow_reader``; another field of
             `Batch` with ``rejected_row``.

@@ -165,7 +165,9 @@ class BatchEncoder:
             if group is None:
                 groups[fingerprint] = _Group(failure, first_id=run_id, last_id=run_id)
             else:
-                group.last_id = run_id
+                # The runs of handlers come before those of jobs, and ids are lower after a step back of the clock.
+                group.first_id = min(group.first_id, run_id)
+                group.last_id = max(group.last_id, run_id)
                 group.count += 1
         self._new_groups.update(groups)
         return [

@@ -174,7 +174,7 @@ CREATE TABLE error_groups (
     type          TEXT NOT NULL,         -- the exception's class
     message       TEXT NOT NULL,         -- message of the first failure, as a sample
     file          TEXT NOT NULL,         -- failing line of the first failure: file, empty if it has no traceback
-    line          INTEGER NOT NULL,      -- … number of the line, or 0
+    line          INTEGER NOT NULL,      -- … line number, or 0
     function      TEXT NOT NULL,         -- … function
     code          TEXT NOT NULL,         -- … source code
     traceback     TEXT NOT NULL,         -- traceback of the first failure, as a sample; empty if it has none
@@ -253,8 +253,8 @@ CREATE TABLE losses (
     id         INTEGER PRIMARY KEY,
     session_id INTEGER NOT NULL REFERENCES sessions (id),
     reason     TEXT NOT NULL,     -- queue_full_count, queue_full_bytes, rejected_row, late_effect, slow_reader or
-                                  -- file_lost (another program removed or replaced the database file)
-    what       TEXT NOT NULL,     -- runs, log_lines, service_calls, lifecycle; for rejected_row, any part of a batch
+                                  -- file_lost (the open database file was removed, replaced or damaged)
+    what       TEXT NOT NULL,     -- runs, log_lines, service_calls, lifecycle, events; for rejected_row, any part of a batch
     count      INTEGER NOT NULL,
     first_us   INTEGER NOT NULL,  -- start of the time range of the losses
     last_us    INTEGER NOT NULL   -- end of the time range of the losses
