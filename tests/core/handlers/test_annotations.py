@@ -60,6 +60,9 @@ RESOLVED = {
     "an unknown return type": "async def handler(event: Event) -> Decimal: CALLS.append(event.entity_id)",
     "unknown *args": "async def handler(id: EntityId, *args: Decimal, **more: Decimal): CALLS.append(id)",
     "an unknown type of a default": "async def handler(id: EntityId, x: Decimal = 3): CALLS.append(id)",
+    "an unknown type of a default whose name contains State": (
+        "async def handler(id: EntityId, x: LightState = 3): CALLS.append(id)"
+    ),
     "a default whose annotation fails": "async def handler(id: EntityId, x: boom() = 3): CALLS.append(id)",
     "a partial": "async def one(x: Decimal, id: EntityId): CALLS.append(id)\nhandler = functools.partial(one, 3)",
     "a bound method": """

@@ -6,6 +6,7 @@ So an annotation may name a class that its module imports only for a type checke
 
 import ast
 import inspect
+import re
 import sys
 import textwrap
 import typing
@@ -95,7 +96,7 @@ def _resolve(handler: Handler, parameter: inspect.Parameter, names: dict[str, An
         return parameter.replace(annotation=_evaluate(annotation, names))
     except Exception as error:  # noqa: BLE001  an annotation is code of the app and may raise any exception
         text = annotation if isinstance(annotation, str) else repr(annotation)
-        if parameter.default is not inspect.Parameter.empty and not any(name in text for name in _KNOWN):
+        if parameter.default is not inspect.Parameter.empty and not _KNOWN.keys() & re.findall(r"\w+", text):
             return parameter.replace(annotation=inspect.Parameter.empty)
         raise _broken(handler, parameter.name, error) from None
 
