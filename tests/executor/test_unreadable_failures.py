@@ -227,3 +227,14 @@ def test_traceback_is_complete_except_for_lines_that_linecache_dropped(monkeypat
     monkeypatch.setattr(linecache, "getline", forgetting)
     failure = Failure("exception", "ValueError", "no", (Frame("hall.py", 1, "f"),))
     assert failure.traceback == 'Traceback (most recent call last):\n  File "hall.py", line 1, in f\nValueError: no\n'
+
+
+def test_message_is_read_although_the_class_attribute_raises():
+    class NoClassError(Exception):
+        @property
+        def __class__(self):
+            raise SystemExit
+
+    failure = take_failure("exception", NoClassError("the sensor did not respond"))
+    assert failure.type.endswith("NoClassError")
+    assert failure.message == "the sensor did not respond"

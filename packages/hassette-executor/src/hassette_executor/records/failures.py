@@ -104,7 +104,9 @@ def take_failure(
             cause = None  # raise error from error
         deeper = with_frames and depth < MAX_CHAIN
         inner = take_failure(kind, cause, depth=depth + 1, redact=redact) if deeper and cause is not None else None
-        group = _group(kind, error, depth + _GROUP_DEPTH, redact) if deeper else ()
+        # `isinstance` may read the attribute `__class__` of the exception, which may be code of an app that raises.
+        is_group = deeper and issubclass(type(error), BaseExceptionGroup)
+        group = _group(kind, error, depth + _GROUP_DEPTH, redact) if is_group else ()
         frames = _frames(error.__traceback__) if with_frames else ()
         # _make takes half the time of the constructor, and this code runs on the event loop (ADR-0004).
         return Failure._make(
@@ -137,8 +139,6 @@ def format_exception(error: BaseException, redact: Callable[[str], str] = str) -
 
 
 def _group(kind: str, error: BaseException, depth: int, redact: Callable[[str], str]) -> tuple[Failure, ...]:
-    if not isinstance(error, BaseExceptionGroup):
-        return ()
     group = cast("BaseExceptionGroup[BaseException]", error)
     return tuple([take_failure(kind, error, depth=depth, redact=redact) for error in group.exceptions[:MAX_GROUP]])
 
