@@ -11,6 +11,7 @@ import pytest
 
 from hassette_store import backup, check
 from hassette_store.recovery import replacement
+from hassette_store.recovery.union import RowSource, Union
 from support.rows import T0_US, Batch, Event, Listener, invocation
 from support.stores import Clock, MakeStore
 
@@ -202,3 +203,16 @@ async def test_run_in_progress_is_not_interrupted_by_an_older_state_of_its_sessi
         assert db.execute("SELECT count(*) FROM running_executions").fetchone() == (0,)
         assert db.execute("SELECT sum(success) FROM statistics_hourly").fetchone() == (len(before | after),)
         assert db.execute("SELECT last_sequence FROM sessions ORDER BY id").fetchall() == [(10,), (300,)]
+
+
+def test_newer_row_of_a_session_that_cannot_be_stored_does_not_bring_its_runs_in_progress(path: Path) -> None:
+    columns = ("id", "started_us", "heartbeat_us", "outcome", "pid", "host", "last_sequence")
+    running = ("session_id", "run", "registration_id", "started_us")
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        union, first, second = Union(db), RowSource(is_first=True), RowSource(is_first=False)
+        union.add(first, "sessions", columns, [(1, 5, 6, "open", 7, "casa", 1)])
+        # The damaged row of the second source has no outcome, so the target rejects it.
+        union.add(second, "sessions", columns, [(1, 5, 9, None, 7, "casa", 4)])
+        union.add(second, "running_executions", running, [(1, 1, 1, T0_US)])
+        assert db.execute("SELECT outcome, last_sequence FROM sessions").fetchall() == [("open", 1)]
+        assert db.execute("SELECT * FROM running_executions").fetchall() == []

@@ -145,7 +145,7 @@ class Union:
         return rejected
 
     def _replace_older(self, table: str, columns: Sequence[str], row: Row, number: int) -> bool:
-        """Replace a row of the target if the row of the source is newer; return whether it is newer."""
+        """Replace a row of the target if the row of the source is newer; return whether it was replaced."""
         newer_by = [column for column in _NEWER_BY.get(table, ()) if columns.index(column) < len(row)]
         if not newer_by:
             return False
@@ -153,8 +153,8 @@ class Union:
         if tuple(row[columns.index(column)] for column in newer_by) <= tuple(current):
             return False
         assignments = ", ".join(f"{column} = ?" for column in columns[1 : len(row)])
-        self._target.execute(f"UPDATE OR IGNORE {table} SET {assignments} WHERE id = ?", (*row[1:], number))
-        return True
+        sql = f"UPDATE OR IGNORE {table} SET {assignments} WHERE id = ?"
+        return self._target.execute(sql, (*row[1:], number)).rowcount > 0
 
     def _is_free(self, table: str, number: int) -> bool:
         return number > 0 and not any(
