@@ -95,9 +95,7 @@ class FileIdentity:
         """
         if self.found is None:
             self.found = self._other_file() or self._other_content() or self._other_log()
-        if self.found is not None:
-            kind = CorruptDatabaseError if self.found[0] is Change.DAMAGE else ReplacedFileError
-            raise kind(self.path, self.found[1])
+        self._raise_found()
 
     def check_after_work(self) -> None:
         """Check the files after statements of this process, which may have changed the content.
@@ -107,7 +105,9 @@ class FileIdentity:
             OSError: As for `check`.
         """
         self.renew()
-        self.check()
+        if self.found is None:
+            self.found = self._other_file() or self._other_log()
+        self._raise_found()
 
     def renew(self) -> None:
         """Accept the present content, because this process has written it.
@@ -150,6 +150,11 @@ class FileIdentity:
     def has_own_salts(self) -> bool:
         """Return whether the log has the salts that its index states. If so, SQLite can read a part of the log."""
         return self._log is not None and _read(self._log, 8, at=16) == self._read_index()[32:40]
+
+    def _raise_found(self) -> None:
+        if self.found is not None:
+            kind = CorruptDatabaseError if self.found[0] is Change.DAMAGE else ReplacedFileError
+            raise kind(self.path, self.found[1])
 
     def _status_of_own_log(self) -> os.stat_result | None:
         status = _status(self._log_text)
