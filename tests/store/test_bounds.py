@@ -164,6 +164,28 @@ async def test_newest_runs_of_an_app_that_does_not_load_stay(make_store: MakeSto
     assert read.value("SELECT count(*) FROM runs") == 20
 
 
+async def test_runs_of_an_app_that_is_gone_are_deleted_after_the_framework_has_run_without_it_for_a_month(
+    make_store: MakeStore, read: Reader, clock: Clock
+) -> None:
+    store = await history_of_an_app_that_does_not_load(make_store, read, clock)
+    clock.advance(29 * DAY_S)
+    await whole_pass(store, clock)
+    assert read.value("SELECT count(*) FROM runs") == 40
+    clock.advance(2 * DAY_S)
+    await whole_pass(store, clock)
+    assert read.value("SELECT count(*) FROM runs") == 0
+
+
+async def test_jobs_that_one_app_has_ended_age_while_only_other_apps_register(
+    store: DatabaseService, read: Reader, clock: Clock
+) -> None:
+    await store.write(Batch(100, registered=(Listener("real", "hall"),)))
+    await one_shot_jobs(store, 50)
+    clock.advance(100 * DAY_S)
+    await whole_pass(store, clock)
+    assert read.value("SELECT count(*) FROM job_executions") == 0
+
+
 async def test_size_limit_does_not_remove_listeners_of_an_app_that_does_not_load(
     make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:

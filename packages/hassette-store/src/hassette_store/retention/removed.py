@@ -36,7 +36,8 @@ def find_removed_sql(kind: RunKind, *, early: bool) -> str:
 
     Args:
         kind: Kind of the registrations.
-        early: Whether to include registrations that still have a few runs.
+        early: Whether to include registrations that still have a few runs. Then registrations of an app that does not
+            load are left out.
     """
     runs = f"SELECT 1 FROM {kind.runs_table} WHERE {kind.registration_column} = {kind.registrations_table}.id"
     few = f"(SELECT count(*) FROM ({runs} LIMIT {_MAX_RUNS + 1})) <= {_MAX_RUNS}" if early else f"NOT EXISTS ({runs})"
@@ -45,7 +46,7 @@ SELECT {kind.registrations_table}.id, successors.id, first_registered_us, retire
 JOIN temp.successors USING (app, instance, handler)
 WHERE kind = '{kind.name}' AND successors.id <> {kind.registrations_table}.id
   AND {kind.registrations_table}.id > :after AND {kind.registrations_table}.id <= :end
-  AND {removed_condition(kind)} AND {few}
+  AND {removed_condition(kind, unused=not early)} AND {few}
 """
 
 

@@ -25,8 +25,8 @@ DELETE FROM temp.newest;
 """
 
 # At a start, all registrations are retired until their apps register them again, and an app may fail to load. So a
-# retired registration counts as removed only if its app instance has registered another one after the retirement. While
-# an app instance has a current registration, this holds for each retired one.
+# retired registration does not count as removed at once, but if its app instance has registered another one after the
+# retirement. While an app instance has a current registration, this holds for each retired one.
 FIND_INSTANCES: Final = f"""
 CREATE TEMP TABLE IF NOT EXISTS instances (
     app TEXT, instance TEXT, registered_us INTEGER, PRIMARY KEY (app, instance)
@@ -39,13 +39,24 @@ FROM registrations GROUP BY app, instance;
 """Script that finds out when each app instance last registered a listener or a job."""
 
 
-def removed_condition(kind: RunKind) -> str:
-    """Return the SQL condition that selects registrations that their app removed before ``:removed_before``."""
+def removed_condition(kind: RunKind, *, unused: bool = True) -> str:
+    """Return the SQL condition that selects registrations that were removed before ``:removed_before``.
+
+    Args:
+        kind: Kind of the registrations.
+        unused: Whether to include registrations whose app instance has registered nothing since, if the framework has
+            run without them since a time before ``:removed_before``.
+    """
     table = kind.registrations_table
-    return (
-        "retired_us < min(:removed_before, (SELECT registered_us FROM temp.instances "
-        f"WHERE instances.app = {table}.app AND instances.instance = {table}.instance))"
+    others = (
+        f"retired_us < (SELECT registered_us FROM temp.instances WHERE instances.app = {table}.app "
+        f"AND instances.instance = {table}.instance)"
     )
+    # A session that began before that time, and did not end before the retirement, ran without the registration.
+    sessions = (
+        f"retired_us < (SELECT max(coalesce(ended_us, {MAX_ID})) FROM sessions WHERE started_us < :removed_before)"
+    )
+    return f"retired_us < :removed_before AND ({others}{f' OR {sessions}' if unused else ''})"
 
 
 def older_than_newest_condition(kind: RunKind) -> str:
