@@ -179,7 +179,7 @@ async def test_runs_of_an_app_that_is_gone_are_deleted_after_the_framework_has_r
 async def test_jobs_that_one_app_has_ended_age_while_only_other_apps_register(
     store: DatabaseService, read: Reader, clock: Clock
 ) -> None:
-    await store.write(Batch(100, registered=(Listener("real", "hall"),)))
+    await store.write(Batch(100, registered=(Listener("real", "attic"),)))
     await one_shot_jobs(store, 50)
     clock.advance(100 * DAY_S)
     await whole_pass(store, clock)

@@ -236,6 +236,7 @@ async def test_sessions_registrations_and_error_groups_are_kept_while_runs_refer
         db.execute("DELETE FROM handler_invocations WHERE id > ?", (run_id(1_500_000_000),))
         db.execute("DELETE FROM failures WHERE run_id > ?", (run_id(1_500_000_000),))
     db.close()
+    await store.write(Batch(1, registered=(Listener("kept"),)))
     clock.advance(500 * DAY_S)
     await whole_pass(store, clock)
     assert [row["id"] for row in read.rows("SELECT id FROM sessions ORDER BY id")] == [1, 3]
