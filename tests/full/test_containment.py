@@ -170,6 +170,13 @@ PLACES = {
                     task.cancel()
                 await asyncio.sleep(0)
         """,
+    "deadline of a run that waits for all tasks": """
+        class Bad(App[AppConfig]):
+            async def on_initialize(self):
+                self.scheduler.run_in(self.run, 0, timeout=0.5)
+            async def run(self):
+                await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+        """,
     "finalizers": """
         class Lamp:
             def __del__(self): leave("exit")

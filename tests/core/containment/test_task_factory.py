@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from hassette_core.containment import acting_for, containing_tasks
+from hassette_core.containment import ACTOR as ACTOR_VARIABLE
+from hassette_core.containment import FRAMEWORK, Actor, acting_for, containing_tasks
 from hassette_core.errors import AppExitError
 from hassette_core.roster.owned_tasks import OwnedTasks
 from support.waiting import eventually
@@ -102,6 +103,71 @@ async def test_app_cannot_cancel_tasks_of_the_framework_and_runs_of_other_apps(
     await asyncio.wait({reader, run})
     assert reader.cancelled()
     assert run.cancelled()
+
+
+async def test_app_cannot_cancel_the_background_tasks_of_other_apps(reports: Reports) -> None:
+    with containing_tasks(lambda *event: reports.append(event)):
+        with acting_for(("garden", "pond", "on_rain")):
+            background = asyncio.create_task(stay())
+        with acting_for(ACTOR):
+            assert not background.cancel()
+        assert not background.cancelling()
+        with acting_for(("garden", "pond", "on_sun")):
+            assert background.cancel()
+    await asyncio.wait({background})
+    assert background.cancelled()
+
+
+WAITS: dict[str, Any] = {
+    "await": lambda task: _await(task),
+    "gather": lambda task: asyncio.gather(task),
+    "gather of a gather": lambda task: asyncio.gather(asyncio.gather(task), stay()),
+    "wait": lambda task: asyncio.wait({task}),
+    "timeout": lambda task: asyncio.wait_for(task, 600),
+    "shield": lambda task: asyncio.shield(task),
+}
+
+
+async def _await(task: asyncio.Task[Any]) -> None:
+    await task
+
+
+@pytest.mark.parametrize("owner", [FRAMEWORK, ("garden", "pond", "on_rain")])
+@pytest.mark.parametrize("how", WAITS)
+async def test_cancelled_run_does_not_cancel_the_tasks_of_others_that_it_awaits(
+    reports: Reports, how: str, owner: Actor
+) -> None:
+    runs = OwnedTasks()
+    with containing_tasks(lambda *event: reports.append(event)):
+        with acting_for(owner):
+            task = asyncio.create_task(stay())
+
+        async def run() -> None:
+            ACTOR_VARIABLE.set(ACTOR)
+            await WAITS[how](task)
+
+        waiting = runs.start(run(), lambda _: None, ACTOR)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        waiting.cancel()  # by the framework, for example at the deadline of the run
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not task.cancelling()
+        # A gather ends when all its tasks have ended. On Python 3.11, so does wait_for.
+        assert waiting.cancelled() or "gather" in how or (how == "timeout" and sys.version_info < (3, 12))
+        task.cancel()
+        await asyncio.wait({task, waiting})
+        assert task.cancelled()
+        assert waiting.cancelled()
+
+
+async def test_run_gets_the_result_of_a_task_of_another_app(reports: Reports) -> None:
+    with containing_tasks(lambda *event: reports.append(event)):
+        with acting_for(("garden", "pond", "on_rain")):
+            task = asyncio.create_task(asyncio.sleep(0, 7))
+        with acting_for(ACTOR):
+            assert await task == 7
+            assert await task == 7
 
 
 async def test_app_can_cancel_a_task_that_its_thread_has_created(reports: Reports) -> None:

@@ -61,8 +61,9 @@ async def call_app(
 
     context = contextvars.copy_context()
     context.run(ACTOR.set, actor)
-    task = GuardedTask(attempt(), loop=asyncio.get_running_loop(), name=f"{subject_of(actor)} {name}", context=context)
-    task.actor = actor  # so that the app can cancel the task
+    loop, title = asyncio.get_running_loop(), f"{subject_of(actor)} {name}"
+    # With `actor`, the app can cancel the task.
+    task = GuardedTask(attempt(), actor=actor, loop=loop, name=title, context=context)
     try:
         await asyncio.wait({task}, timeout=timeout_s)
     finally:

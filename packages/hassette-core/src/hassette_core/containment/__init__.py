@@ -2,8 +2,8 @@
 
 An app may call ``sys.exit()``, raise any other `BaseException`, or cancel tasks. The module `actor` records which app's
 code runs. `ContainedTasks` is the task factory of the event loop while the framework runs. It ends only the task in
-which an app calls ``sys.exit()``. It refuses an app's request to cancel a task of the framework or a run of
-another app. `run_contained` runs an event loop that an app cannot end. `contained_log_handlers` prevents that a broken
+which an app calls ``sys.exit()``. It refuses an app's request to cancel a task of the framework or of another app.
+`run_contained` runs an event loop that an app cannot end. `contained_log_handlers` prevents that a broken
 logging handler of an app breaks other code.
 """
 

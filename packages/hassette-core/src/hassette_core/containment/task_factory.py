@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import Context
 from typing import Any, cast
 
@@ -21,35 +21,58 @@ _refused_cancellations = RepeatedLog(logger, 60)
 
 
 class GuardedTask(asyncio.Task[Any]):
-    """A task of the framework: a service, a run, or a call of an app's method. No other app can cancel it.
+    """A task of the framework or of one app. No other app can cancel it.
+
+    asyncio passes a cancellation on to the task that the cancelled task awaits. This class does not pass it on from the
+    code of one app to a task of the framework or of another app: ``await other_task`` ends, and the other task
+    continues.
+
+    Args:
+        coro: The coroutine to run.
+        actor: The app instance that may cancel the task: it has created the task, or the task is its run or its call.
+            By default, no app may cancel the task.
+        options: The options of `asyncio.Task`.
 
     Attributes:
-        actor: The app instance that may cancel the task, because the task is its run or its call. Empty if no app may
-            cancel the task.
+        actor: The app instance that may cancel the task. Empty if no app may cancel it.
     """
 
-    actor: Actor = FRAMEWORK
+    def __init__(self, coro: Coroutine[Any, Any, Any], *, actor: Actor = FRAMEWORK, **options: Any) -> None:
+        self.actor = actor  # first, because an eager task starts in the next line
+        super().__init__(coro, **options)
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Request a cancellation, unless code of another app makes the request."""
         actor = current_app()
-        if actor is None or actor[:2] == self.actor[:2] or self.done():
-            return super().cancel(msg)
+        if self._may_be_ended_by(actor):
+            # The next call also cancels the tasks that this task awaits. The framework may cancel each of them, but
+            # the code of this app may not. So the request counts as a request of the app.
+            with acting_for(self.actor) if self.actor else nullcontext():
+                return super().cancel(msg)
+        assert actor is not None  # code of the framework may end each task
         _refused_cancellations.log(
             actor,
             logging.ERROR,
-            "App tried to cancel a task of the framework or a run of another app; the task continues",
+            "App tried to cancel a task of the framework or of another app; the task continues",
             extra={"app": subject_of(actor), "registration": actor, "task": self.get_name()},
         )
         return False
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        if self._may_be_ended_by(current_app()):
+            return super().__await__()
+        return asyncio.shield(self).__await__()
+
+    def _may_be_ended_by(self, actor: Actor | None) -> bool:
+        return actor is None or actor[:2] == self.actor[:2] or self.done()
 
 
 class ContainedTasks:
     """A task factory for the event loop, see `asyncio.loop.set_task_factory`.
 
     A task that code of an app creates is contained: an exception that would end the event loop (`SystemExit`,
-    `KeyboardInterrupt`) becomes an `AppExitError`, is logged, and is recorded. A task that code of the framework
-    creates is a `GuardedTask`, unless the previous task factory creates it.
+    `KeyboardInterrupt`) becomes an `AppExitError`, is logged, and is recorded. A task that code of the framework or of
+    an app creates is a `GuardedTask`, unless the previous task factory creates it.
 
     Args:
         report: Records lifecycle events; None if no session has begun.
@@ -68,7 +91,9 @@ class ContainedTasks:
             coro = _ContainedCoroutine(cast("Coroutine[Any, Any, Any]", coro), actor, self._log)
         if self._previous is not None:
             return self._previous(loop, coro, **options)
-        return (GuardedTask if actor == FRAMEWORK else asyncio.Task)(coro, loop=loop, **options)
+        if actor is None:
+            return asyncio.Task(coro, loop=loop, **options)
+        return GuardedTask(coro, actor=actor, loop=loop, **options)
 
 
 @contextmanager

@@ -45,8 +45,7 @@ class OwnedTasks:
         """
         loop = self._loop or asyncio.get_running_loop()
         self._loop = loop
-        task = GuardedTask(work, loop=loop, context=self._context.copy())
-        task.actor = actor
+        task = GuardedTask(work, actor=actor, loop=loop, context=self._context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         task.add_done_callback(on_end)
