@@ -413,3 +413,28 @@ def test_app_that_removes_the_handler_of_the_alarm_signal_does_not_end_the_proce
     process.signal(signal.SIGTERM)
     assert process.end() == 0, process.output
     assert "AppBlockedError" in process.output
+
+
+SIGNAL_HANDLERS = {
+    "another handler": "signal.signal(signal.SIGTERM, lambda *_: None)",
+    "no handler": "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+    "the default handler": "signal.signal(signal.SIGTERM, signal.SIG_DFL)",
+    "a handler of the event loop": "asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: None)",
+    "a handler that is set with an imported function": "__import__('hassette_apps.bad').bad.set_handler(15, print)",
+}
+
+
+@pytest.mark.parametrize("kind", SIGNAL_HANDLERS)
+def test_app_that_replaces_the_handler_of_a_signal_does_not_prevent_the_stop(
+    start: Start, config_file: Path, history: HistoryFile, tmp_path: Path, kind: str
+) -> None:
+    bad = (
+        "import signal\nfrom signal import signal as set_handler\n"
+        "class Bad(App[AppConfig]):\n    async def on_initialize(self):\n"
+        f"        {SIGNAL_HANDLERS[kind]}\n"
+    )
+    process = start_demo(start, write_apps(tmp_path, bad), history, "--seconds", "600")
+    process.wait_for("the healthy app ran")
+    stop_clean(process, history)
+    assert "App tried to replace the handler of a signal" in process.output
+    assert "app=bad.bad" in process.output

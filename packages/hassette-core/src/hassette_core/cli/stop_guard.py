@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from hassette_core.apps import PACKAGE
-from hassette_core.containment import GuardedTask, current_app
+from hassette_core.containment import GuardedTask, current_app, kept_signal_handlers
 from hassette_core.framework import Hassette
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -104,7 +104,8 @@ class StopGuard:
         handlers = {**dict.fromkeys(SIGNALS, receive), INTERRUPT: self._interrupt}
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
-            yield
+            with kept_signal_handlers(SIGNALS):
+                yield
         finally:
             self._ended.set()  # from now on, no app runs, and `run_to_the_end` limits the rest
             if self._watching is not None:

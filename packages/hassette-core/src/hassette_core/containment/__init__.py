@@ -4,13 +4,15 @@ An app may call ``sys.exit()``, raise any other `BaseException`, or cancel tasks
 code runs. `ContainedTasks` is the task factory of the event loop while the framework runs. It ends only the task in
 which an app calls ``sys.exit()``. It refuses an app's request to cancel a task of the framework or of another app.
 `run_contained` runs an event loop that an app cannot end. `contained_log_handlers` prevents that a broken
-logging handler of an app breaks other code.
+logging handler of an app breaks other code. `kept_signal_handlers` keeps the handlers of the signals that stop the
+process.
 """
 
 from hassette_core.containment.actor import ACTOR, FRAMEWORK, Actor, acting_for, current_app, subject_of
 from hassette_core.containment.containment_log import CONTAINMENT_LOGGER, ContainmentLog
 from hassette_core.containment.event_loop import run_contained
 from hassette_core.containment.log_handlers import contained_log_handlers
+from hassette_core.containment.signal_handlers import kept_signal_handlers
 from hassette_core.containment.task_factory import ContainedTasks, GuardedTask, containing_tasks
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "contained_log_handlers",
     "containing_tasks",
     "current_app",
+    "kept_signal_handlers",
     "run_contained",
     "subject_of",
 ]
