@@ -2,7 +2,9 @@
 
 import base64
 import ipaddress
+import json
 import random
+import string
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -37,7 +39,64 @@ def _uuid(source: random.Random) -> uuid.UUID:
     return uuid.UUID(int=source.getrandbits(128))
 
 
+def _german(number: float) -> str:
+    return f"{number:,.2f}".translate({ord(","): ".", ord("."): ","})
+
+
+def _text(source: random.Random, alphabet: str, length: int) -> str:
+    return "".join(source.choices(alphabet, k=length))
+
+
+def _payload(source: random.Random, longest: int) -> dict[str, object]:
+    return {name: source.choice((1, None, "on", [2.5, "x"])) for name in map(str, range(source.randrange(longest)))}
+
+
+URL = "https://api.example.com"
+NAMES = ("Büro", "hall", "attic_2", "Eva's desk")
 IDENTIFIERS: dict[str, Callable[[random.Random], object]] = {
+    "MAC address in a name": lambda r: f"node_{_mac(r, ':')}",
+    "MAC address after an equals sign": lambda r: f"address={_mac(r, '-', 8)}",
+    "MAC address in a path of the Bluetooth service": lambda r: f"/org/bluez/hci0/dev_{_mac(r, '_').upper()}",
+    "MAC address at the end of a name": lambda r: f"shellyplus1-{_hex(r, 12)}",
+    "EUI-64 in groups of four": lambda r: f"zha_{':'.join(_hex(r, 4) for _ in range(4))}",
+    "Zigbee address with h at its end": lambda r: f"{_hex(r, 16).upper()}h",
+    "Zigbee address with dashes": lambda r: _mac(r, "-", 8),
+    "short address without 0x": lambda r: _hex(r, 4).replace("dead", "1234").replace("fade", "1234"),
+    "short address in upper case without 0x": lambda r: _hex(r, 4).upper(),
+    "fingerprint of a certificate": lambda r: _mac(r, ":", r.choice((20, 32))).upper(),
+    "IPv6 address in a name": lambda r: f"host_{ipaddress.IPv6Address(r.getrandbits(128))}",
+    "IPv6 network": lambda r: f"{ipaddress.IPv6Address(r.getrandbits(64) << 64).exploded}/{r.randrange(128)}",
+    "media file": lambda r: f"/media/{r.choice(('snap', 'a'))}-{_uuid(r)}.mp4",
+    "new file with a random ending": lambda r: f"/config/.storage/core.config.{_text(r, string.ascii_letters, 6)}.tmp",
+    "amount of money": lambda r: f"{r.choice(('-', ''))}${r.random() * 1000:,.2f}",
+    "German number": lambda r: _german(r.uniform(-1e6, 1e6)),
+    "German number in a name": lambda r: f"is {_german(abs(r.uniform(-1e6, 1e6)))} €",
+    "size without B": lambda r: f"{r.randrange(999)}{r.choice('kMG')}",
+    "hour on a twelve-hour clock": lambda r: f"{r.randrange(1, 13)}{r.choice(('am', 'pm'))}",
+    "number of JSON": lambda r: r.choice(("NaN", "Infinity", "-Infinity", "-1.5")),
+    "repr of a length of time": lambda r: repr(
+        timedelta(seconds=r.choice((0.5, 1, 90_000, 10**7)) * r.randrange(1, 9))
+    ),
+    "version of a working copy": lambda r: f"1.{r.randrange(9)}.0+g{_hex(r, 7)}",
+    "ISO time with hours only": lambda r: _moment(r).astimezone(timezone(-timedelta(hours=3))).isoformat("T", "hours"),
+    "time with the name of a zone": lambda r: f"{_moment(r):%Y-%m-%d %H:%M:%S} {r.choice(('CET', 'CEST', 'UTC'))}",
+    "time with the name of a place": lambda r: f"{_moment(r).isoformat()}[{r.choice(('Asia/Kolkata', 'UTC'))}]",
+    "time of a web server": lambda r: f"[{_moment(r):%d/%b/%Y:%H:%M:%S} +0000]",
+    "German quotation marks": lambda r: f"„{r.choice(NAMES)}“",
+    "German quotation marks in a book": lambda r: f"»{r.choice(NAMES)}«",
+    "German single quotation marks": lambda r: f"‚{r.choice(NAMES)}‘",
+    "French quotation marks": lambda r: f"« {r.choice(NAMES)} »",
+    "French single quotation marks": lambda r: f"‹{r.choice(NAMES)}›",
+    "Swedish quotation marks": lambda r: f"”{r.choice(NAMES)}”",
+    "Japanese quotation marks": lambda r: f"「{r.choice(NAMES)}」",
+    "host name": lambda r: f"{r.choice(('hub', 'my-hub-2', 'küche', 'a.b'))}.local:{r.randrange(65536)}",
+    "query of a URL": lambda r: f"{URL}/v1/forecast?q={r.choice(('hall', 'k%C3%BCche', 'a+b'))}&n={r.randrange(9)}",
+    "token in a URL": lambda r: f"{URL}/{base64.urlsafe_b64encode(r.randbytes(30)).decode()}",
+    "user in a URL": lambda r: f"rtsp://{r.choice(('e', 'x_1'))}:{_text(r, string.ascii_letters, 9)}@10.0.0.9/stream1",
+    "address of mail": lambda r: f"{r.choice(('eva', 'bob.b', 'x_1', 'A+b'))}@example{r.randrange(9)}.com",
+    "long JSON": lambda r: json.dumps(_payload(r, 100)),
+    "long nested JSON": lambda r: json.dumps({"a": {"b": [_payload(r, 30) for _ in range(r.randrange(4))]}}),
+    "long list of numbers": lambda r: [r.random() for _ in range(r.randrange(80))],
     "MAC address with colons": lambda r: _mac(r, ":"),
     "MAC address with dashes": lambda r: _mac(r, "-").upper(),
     "MAC address without separators": lambda r: _hex(r, 12),
@@ -130,6 +189,20 @@ def test_500_occurrences_of_one_error_form_one_group(kind: str, template: str) -
     assert len({fingerprint(Failure(message=message)) for message in messages}) == 1, set(map(normalised, messages))
 
 
+def test_beginnings_of_json_texts_form_one_group() -> None:
+    source = random.Random("beginnings")
+    texts = [json.dumps({"a": [_payload(source, 9)] * 20}) for _ in range(OCCURRENCES)]
+    messages = [f"bad answer: {text[: source.randrange(9, 150)]}" for text in texts]
+    assert len({fingerprint(Failure(message=message)) for message in messages}) == 1, set(map(normalised, messages))
+
+
+@pytest.mark.parametrize("part", ["'{}'", "{{'x': [{}]}}", "[1, {}]"])
+def test_length_of_a_variable_part_does_not_change_the_fingerprint(part: str) -> None:
+    values = ["7", ", ".join("7" * 300), ", ".join("7" * 600)]
+    messages = [f"bad answer {part.format(value)} from the hub" for value in values]
+    assert {normalised(message) for message in messages} == {"bad answer # from the hub"}
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -143,6 +216,11 @@ def test_500_occurrences_of_one_error_form_one_group(kind: str, template: str) -
         "std::bad_alloc",
         "no info on PIR, INFO, nanny, infinite and minus-inf",
         "no answer: retry",
+        "a bead, a deed and a FACE were added; the beef was faded",
+        "see »Settings » Apps, or Home › Lamps",
+        "what? a=b, and x ? y : z",
+        "the add-on is one-off, so-called and up-to-date",
+        "PDF, SSD, ABC and DEF",
     ],
 )
 def test_words_and_names_are_not_replaced(message: str) -> None:
@@ -158,6 +236,36 @@ def test_recursion_forms_one_group_wherever_it_ends() -> None:
     first, second = Frame("/config/apps/hall.py", 3, "even"), Frame("/config/apps/hall.py", 7, "odd")
     even = Failure(type="RecursionError", frames=(first, second) * 16)
     assert fingerprint(even) == fingerprint(even._replace(frames=(first, second) * 15 + (first,)))
+
+
+def test_message_of_a_recursion_does_not_count() -> None:
+    ends = ("", " in comparison", " while calling a Python object")
+    messages = [f"maximum recursion depth exceeded{end}" for end in ends]
+    assert len({fingerprint(Failure(type="RecursionError", message=message)) for message in messages}) == 1
+
+
+def _group_of(*inner: Failure) -> Failure:
+    ending = "s" if len(inner) > 1 else ""
+    message = f"unhandled errors in a TaskGroup ({len(inner)} sub-exception{ending})"
+    return Failure(type="ExceptionGroup", message=message, group=inner)
+
+
+def test_task_groups_with_different_failures_form_different_groups() -> None:
+    timeout, missing = Failure(type="TimeoutError", message=""), Failure(type="KeyError", message="'color_temp'")
+    groups = (_group_of(timeout), _group_of(missing), _group_of(timeout, missing))
+    assert len({fingerprint(group) for group in groups}) == 3
+
+
+def test_number_and_order_of_the_failures_of_a_task_group_do_not_count() -> None:
+    timeout, missing = Failure(type="TimeoutError", message="after 3 s"), Failure(type="KeyError", message="'ct'")
+    groups = (_group_of(timeout, missing), _group_of(missing, timeout._replace(message="after 5 s"), timeout))
+    assert len({fingerprint(group) for group in groups}) == 1
+    assert fingerprint(_group_of(timeout)) == fingerprint(_group_of(timeout, timeout))
+
+
+def test_files_with_the_same_name_in_two_directories_form_two_groups() -> None:
+    frames = [(Frame(f"/config/apps/{app}/main.py", 12, "on_motion"),) for app in ("hall", "bath")]
+    assert len({fingerprint(Failure(frames=frame)) for frame in frames}) == 2
 
 
 def test_numbered_names_of_compiled_code_form_one_group() -> None:
@@ -195,7 +303,7 @@ def test_kind_type_frames_and_message_change_the_fingerprint(change: dict[str, A
     assert fingerprint(Failure()) != fingerprint(Failure()._replace(**change))
 
 
-def test_line_numbers_and_directories_do_not_change_the_fingerprint() -> None:
+def test_line_numbers_and_outer_directories_do_not_change_the_fingerprint() -> None:
     frames = (Frame("/config/apps/hall.py", 12, "f"), Frame("/config/apps/lamp.py", 5, "g"))
     moved = (Frame("/srv/apps/hall.py", 99, "f"), Frame("C:\\apps\\lamp.py", 6, "g"))
     assert fingerprint(Failure(frames=frames)) == fingerprint(Failure(frames=moved))

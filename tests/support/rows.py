@@ -77,6 +77,7 @@ class Failure(NamedTuple):
     type: str = "ZeroDivisionError"
     message: str = "division by zero"
     frames: tuple[Frame, ...] = (Frame("/config/apps/hall.py", 12, "Hall.on_motion"),)
+    group: "tuple[Failure, ...]" = ()
 
     def code_of(self, frame: FrameRow) -> str:
         return frame.code if isinstance(frame, Frame) else ""

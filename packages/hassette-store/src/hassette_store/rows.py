@@ -112,6 +112,7 @@ class FailureRow(Protocol):
 
     Attributes:
         frames: Frames of the traceback, innermost last.
+        group: The exceptions of an exception group, such as the failures of an ``asyncio.TaskGroup``.
         code_of: Returns the line of source code of a frame, without its indentation; empty if it cannot be read.
     """
 
@@ -123,6 +124,8 @@ class FailureRow(Protocol):
     def message(self) -> str: ...
     @property
     def frames(self) -> Sequence[FrameRow]: ...
+    @property
+    def group(self) -> "Sequence[FailureRow]": ...
     @property
     def traceback(self) -> str: ...
     def code_of(self, frame: FrameRow) -> str: ...
