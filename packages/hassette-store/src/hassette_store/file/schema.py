@@ -31,8 +31,12 @@ class Schema:
 SCHEMA: Final = Schema(LATEST_REVISION, files("hassette_store") / "migrations")
 """The schema of this package."""
 
+FOREIGN_DATABASE: Final = "it is an SQLite database, but not a history of Hassette"
+FIX: Final = "Move it away, or set another data_dir."
+"""Advice for a file of another program."""
+
 _REVISION: Final = re.compile(r"\d{4}")
-_FIX: Final = "Move it away, or set another data_dir."
+_OWN_TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'handler_invocations'"
 
 
 def revision_of(connection: sqlite3.Connection, path: Path, *, latest: str = LATEST_REVISION) -> str | None:
@@ -53,9 +57,9 @@ def revision_of(connection: sqlite3.Connection, path: Path, *, latest: str = LAT
     except sqlite3.OperationalError as error:
         if "no such table" not in str(error):
             raise
+        _require_ours(connection, path, FOREIGN_DATABASE)
         if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
             return None
-        _require_ours(connection, path, "it is an SQLite database, but not a history of Hassette")
         raise _lost_revision() from None
     if row is None or not isinstance(row[0], str) or not _REVISION.fullmatch(row[0]):
         _require_ours(
@@ -63,6 +67,8 @@ def revision_of(connection: sqlite3.Connection, path: Path, *, latest: str = LAT
         )
         # `create` writes the revision in one transaction with the tables, so a history without a revision is damaged.
         raise _lost_revision()
+    # Other programs use Alembic, too, and many of them number their revisions in the same way.
+    _require_ours(connection, path, FOREIGN_DATABASE)
     revision = row[0]
     if revision > latest:
         raise NewerDatabaseError(path, revision, latest)
@@ -70,8 +76,12 @@ def revision_of(connection: sqlite3.Connection, path: Path, *, latest: str = LAT
 
 
 def _require_ours(connection: sqlite3.Connection, path: Path, reason: str) -> None:
-    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise UnusableFileError(path, reason, _FIX)
+    """Check the application id. A history that a user rebuilt from a dump has none, and neither has an empty file."""
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    if application_id == APPLICATION_ID or connection.execute(_OWN_TABLE).fetchone():
+        return
+    if application_id or connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        raise UnusableFileError(path, reason, FIX)
 
 
 def _lost_revision() -> sqlite3.DatabaseError:

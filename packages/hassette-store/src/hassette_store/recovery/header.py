@@ -35,6 +35,15 @@ def find_header_damage(header: bytes) -> str | None:
     return f"byte {wrong[0]} of its header is wrong" if wrong else None
 
 
+def application_id(header: bytes) -> int:
+    """Return the application id in a header; 0 if there is none.
+
+    Args:
+        header: The first 100 bytes.
+    """
+    return int.from_bytes(header[68:72], "big")
+
+
 def missing_bytes(path: Path, header: bytes) -> int:
     """Return the number of bytes that are missing at the end of a file, according to its header.
 

@@ -2,12 +2,14 @@
 
 import logging
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from hassette_store import sessions
 from hassette_store.errors import UnusableFileError
 from hassette_store.file.connections import (
+    APPLICATION_ID,
     BUSY_TIMEOUT_S,
     connect_read_only,
     deadline,
@@ -16,7 +18,7 @@ from hassette_store.file.connections import (
 )
 from hassette_store.file.damage import SQLITE_ERRORS, findings_of, is_damage, is_lost_schema
 from hassette_store.file.presence import size_of
-from hassette_store.file.schema import Schema, revision_of
+from hassette_store.file.schema import FIX, FOREIGN_DATABASE, Schema, revision_of
 from hassette_store.file.side_files import with_suffix
 from hassette_store.recovery import header
 from hassette_store.startup.log_check import find_log_damage
@@ -46,7 +48,7 @@ def find_damage(
         sqlite3.Error: The file cannot be read for another reason than damage.
     """
     try:
-        connection = open_to_inspect(path)
+        connection = open_to_inspect(path, was_ours=was_ours)
         try:
             revision = revision_of(connection, path, latest=schema.revision)
             has_log = size_of(with_suffix(path, "-wal")) > 0
@@ -72,25 +74,40 @@ def find_damage(
         finally:
             connection.close()
     except SQLITE_ERRORS as error:
-        if is_damage(error) or (was_ours and is_lost_schema(error)):
-            return _describe_damage(path, error, was_ours=was_ours)
-        if was_ours and getattr(error, "sqlite_errorcode", 0) & 0xFF in _POSSIBLE_HEADER_ERRORS:
-            damage = header.find_header_damage(_header(path))
-            if damage is not None:
-                return damage
+        damaged = is_damage(error) or (was_ours and is_lost_schema(error))
+        if not damaged and getattr(error, "sqlite_errorcode", 0) & 0xFF not in _POSSIBLE_HEADER_ERRORS:
+            raise
+        beginning = _header(path)
+        if not was_ours:
+            _require_history(path, beginning, error)
+        if damaged:
+            _require_known_revision(path, schema)
+            return _describe_damage(path, beginning, error, was_ours=was_ours)
+        if was_ours and (damage := header.find_header_damage(beginning)):
+            return damage
         raise
 
 
-def open_to_inspect(path: Path) -> sqlite3.Connection:
+def open_to_inspect(path: Path, *, was_ours: bool) -> sqlite3.Connection:
     """Open a file read-only or, if that fails, for reading and writing.
 
     If a crash left an unfinished transaction, SQLite must write to the file before it can read the file.
+
+    Args:
+        path: The file.
+        was_ours: Whether a store has owned the file before. A file of another program is only read.
+
+    Raises:
+        UnusableFileError: Another program left an unfinished transaction in its database.
+        sqlite3.Error: The file cannot be read.
     """
     connection = connect_read_only(path)
     try:
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
         connection.close()
+        if not was_ours:
+            _require_history(path, _header(path), error)
         return replace_invalid_text(sqlite3.connect(uri(path, mode="rw"), uri=True, isolation_level=None))
     except BaseException:
         connection.close()
@@ -161,13 +178,39 @@ def _require_writable(path: Path) -> None:
         connection.close()
 
 
-def _describe_damage(path: Path, error: BaseException, *, was_ours: bool) -> str:
+def _require_history(path: Path, beginning: bytes, error: BaseException) -> None:
+    """Check in the header that a file is a history, because SQLite cannot read the file.
+
+    Raises:
+        UnusableFileError: It is another program's file.
+    """
+    if not beginning.startswith(header.MAGIC):
+        raise UnusableFileError(path, "it is not an SQLite database", FIX) from error
+    if header.application_id(beginning) != APPLICATION_ID:
+        raise UnusableFileError(path, FOREIGN_DATABASE, FIX) from error
+
+
+def _require_known_revision(path: Path, schema: Schema) -> None:
+    """Check that a file which looks damaged was not written by a newer hassette-store.
+
+    The schema of such a file may contain statements that this version of SQLite does not know, which looks like damage.
+
+    Raises:
+        NewerDatabaseError: A newer hassette-store wrote the file.
+    """
+    connection = connect_read_only(path)
+    try:
+        # With this setting, SQLite ignores the part of the schema that it cannot read. The first statement still fails.
+        connection.execute("PRAGMA writable_schema = ON")
+        for _ in range(2):
+            with suppress(*SQLITE_ERRORS, UnusableFileError):
+                revision_of(connection, path, latest=schema.revision)
+    finally:
+        connection.close()
+
+
+def _describe_damage(path: Path, beginning: bytes, error: BaseException, *, was_ours: bool) -> str:
     """Describe the damage in more detail than SQLite does."""
-    beginning = _header(path)
-    if not was_ours and not beginning.startswith(header.MAGIC):
-        raise UnusableFileError(
-            path, "it is not an SQLite database", "Move it away, or set another data_dir."
-        ) from error
     if was_ours and (damage := header.find_header_damage(beginning)):
         return damage
     if (missing := header.missing_bytes(path, beginning)) > 0:

@@ -128,7 +128,7 @@ class _Preparation:
         )
         if damage is not None:
             return [self._recover(damage)]
-        connection = open_to_inspect(path)
+        connection = open_to_inspect(path, was_ours=was_ours)
         try:
             revision = revision_of(connection, path, latest=self.schema.revision)
         finally:

@@ -33,7 +33,6 @@ def upgrade(path: Path, *, limit_s: float, schema: Schema = SCHEMA) -> None:
     ends = time.monotonic() + limit_s
     raw = connect_to_write(path)
     try:
-        raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         raw.set_progress_handler(lambda: time.monotonic() > ends, 10_000)
         engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
         with as_file(schema.scripts) as directory, warnings.catch_warnings():
@@ -47,6 +46,7 @@ def upgrade(path: Path, *, limit_s: float, schema: Schema = SCHEMA) -> None:
                     # The driver is in autocommit mode, so all statements of all revisions run in the transaction that
                     # this BEGIN starts.
                     connection.exec_driver_sql("BEGIN IMMEDIATE")
+                    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
                     config.attributes["connection"] = connection
                     command.upgrade(config, schema.revision)
                     connection.commit()
