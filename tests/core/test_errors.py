@@ -4,7 +4,9 @@ import errno
 
 import pytest
 
-from hassette_core.errors import MAX_DESCRIPTION, UnknownEntityError, describe_error
+from hassette_core.errors import MAX_DESCRIPTION, MAX_UNMASKED, UnknownEntityError, describe_error
+from hassette_core.redaction import MASK, Redaction
+from hassette_executor import redact_and_cut
 
 
 @pytest.mark.parametrize(
@@ -33,16 +35,33 @@ def test_error_is_described_in_one_line(error: Exception, with_type: str, withou
 def test_long_message_is_described_in_one_line_that_ends_at_a_space() -> None:
     text = describe_error(ValueError("secret " * 10_000_000))
     assert text.endswith("secret secret…")
-    assert len(text) <= MAX_DESCRIPTION + 20
+    assert len(text) <= MAX_UNMASKED + 20
+
+
+SECRETS = {
+    "words": "correct horse battery staple",
+    "signs": "a!b$c(d)e,f",
+    "lines": "-----BEGIN KEY-----\nMIIEvQ IBADANBgkq\n  hkiG9w0B\n-----END KEY-----",
+}
+
+
+@pytest.mark.parametrize("start", [*range(MAX_DESCRIPTION - 60, MAX_DESCRIPTION, 7)])
+@pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
+def test_no_half_of_a_secret_is_left_where_the_description_is_cut(secret: str, start: int) -> None:
+    text = redact_and_cut(
+        describe_error(ValueError("x " * (start // 2) + secret + " y" * 2_000)), MAX_DESCRIPTION, Redaction({secret})
+    )
+    assert len(text) <= MAX_DESCRIPTION
+    assert set(text.removeprefix("ValueError")) <= {*"x y:…", *MASK}
 
 
 @pytest.mark.parametrize(
     ("message", "described"),
     [
-        ("https://example.org/a?b=1&token=" + "x" * 3_000, "ValueError: https://example.org/a?b=1&…"),
-        ("{'picture':'" + "aB3+/" * 1_000 + "'}", "ValueError: {'picture':'…"),
+        ("https://example.org/a?b=1&token=" + "x" * 30_000, "ValueError: https://example.org/a?b=1&…"),
+        ("{'picture':'" + "aB3+/" * 10_000 + "'}", "ValueError: {'picture':'…"),
         ("x" * 10_000_000, "ValueError: … (10,000,000 characters)"),
-        (" " * 5_000 + "lamp", "ValueError: … (5,004 characters)"),
+        (" " * 50_000 + "lamp", "ValueError: … (50,004 characters)"),
     ],
     ids=["address", "base64 in a mapping", "one word", "white space"],
 )

@@ -385,3 +385,17 @@ async def test_outcomes_are_logged_by_status_in_a_thread(caplog):
     assert "ValueError: the sensor did not respond\nTraceback" in lines["on_motion"].getMessage()
     assert lines["on_motion"].threadName != threading.current_thread().name
     assert "deadline of 0.01 s" in lines["slow"].getMessage()
+
+
+async def test_secret_in_the_name_of_a_logger_or_a_service_is_masked() -> None:
+    async def handler() -> None:
+        logging.getLogger("app.hunter22").warning("it ran")
+        record_service_call(ServiceCall(1, "notify", "hunter22", "", "", 1, None, None))
+
+    sink = MemorySink()
+    async with CommandExecutor(sink, redact=lambda text: text.replace("hunter22", "•••")) as executor:
+        await executor.execute(invoke(handler))
+    effects = sink.records[0].effects
+    assert effects is not None
+    assert effects.log_lines[0].logger == "app.•••"
+    assert effects.service_calls[0].service == "•••"

@@ -270,3 +270,18 @@ async def test_hook_that_cancels_its_own_task_is_logged(caplog):
         await executor.execute(invoke(failing))
         await eventually(lambda: executor.hooks.failed == 1)
     assert "Error hook failed" in caplog.text
+
+
+@pytest.mark.parametrize("length", range(1_970, 2_000, 5))
+async def test_secret_in_the_error_of_a_hook_is_masked_before_the_error_is_cut(
+    caplog: pytest.LogCaptureFixture, length: int
+) -> None:
+    async def hook(_: ErrorContext) -> None:
+        raise ValueError("x" * length + "hunter22 swordfish" + "y" * 2_000)
+
+    async with CommandExecutor(redact=lambda text: text.replace("hunter22 swordfish", "•••")) as executor:
+        executor.hooks.set(hook)
+        await executor.execute(invoke(failing))
+        await eventually(lambda: executor.hooks.failed)
+    (line,) = [line for line in caplog.records if line.message == "Error hook failed"]
+    assert "hunter" not in vars(line)["error"]

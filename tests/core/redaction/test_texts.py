@@ -1,6 +1,7 @@
 """Known secrets in texts."""
 
 import json
+from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -25,6 +26,24 @@ def test_secret_in_an_address_or_in_bytes_is_masked_whole(secret: str) -> None:
     data = secret.encode("utf-8", "backslashreplace")
     for text in (quote(data), quote(data, safe=""), quote_plus(data), repr(data)[2:-1], ascii(secret)[1:-1]):
         assert redact(f"at {text}") == f"at {MASK}"
+
+
+@pytest.mark.parametrize("secret", ["hunter22", "swordfish?>~?>~", "größer🔑"])
+@pytest.mark.parametrize("around", [("", ""), ("user:", ""), ("a", "b"), ("ab", "yz?"), ("abc", "z")])
+def test_secret_in_base64_is_masked(secret: str, around: tuple[str, str]) -> None:
+    redact = Redaction({secret})
+    before, after = around
+    data = f"{before}{secret}{after}".encode()
+    for text in (b64encode(data).decode(), urlsafe_b64encode(data).decode()):
+        masked = redact(f"Basic {text}")
+        assert MASK in masked
+        # At most the characters of base64 that the neighbours share with the secret are left.
+        assert len(masked) <= len("Basic ") + len(MASK) + -(-4 * (len(before) + len(after) + 3) // 3) + 4
+
+
+def test_secret_of_several_lines_is_masked_in_one_line() -> None:
+    key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkq\n\thkiG9w0B\n-----END KEY-----"
+    assert Redaction({key})(f"bad key {' '.join(key.split())}") == f"bad key {MASK}"
 
 
 @pytest.mark.parametrize("text", ["", "x", "Sesame-Open9", "a text without any secret"])

@@ -237,13 +237,16 @@ class RefusedError(CoreError):
 
 
 MAX_DESCRIPTION = 2_000
-"""Maximum number of characters of an error's message in `describe_error`."""
+"""Maximum number of characters of a description, after its secrets have been masked."""
+MAX_UNMASKED = 18_000
+"""Maximum number of characters of an error's message in `describe_error`. The caller masks secrets and then cuts the
+text (`hassette_executor.redact_and_cut`), because half of a secret would not be masked."""
 _UP_TO_SEPARATOR = re.compile(r".*[^\w.~+/=%-]")
 """A text up to its last character that is not part of a token, such as a JSON Web Token or base64."""
 
 
 def describe_error(error: BaseException, *, with_type: bool = True) -> str:
-    """Return an error in one line.
+    """Return an error in one line. The line may contain secrets, and up to `MAX_UNMASKED` characters of the message.
 
     Example:
         >>> describe_error(ValueError("no such lamp"))
@@ -291,15 +294,15 @@ def _message_of(error: BaseException) -> str:
 
 
 def _in_one_line(message: str) -> str:
-    """Return a message in one line of at most `MAX_DESCRIPTION` characters. A longer message is cut at a space.
+    """Return a message in one line of at most `MAX_UNMASKED` characters. A longer message is cut at a space.
 
     If the cut were inside a secret, the first part of the secret would not be masked later. Therefore a text without a
     space, such as an address, is cut after a separator.
     """
-    line = " ".join(message[: 2 * MAX_DESCRIPTION].split())
-    if len(line) <= MAX_DESCRIPTION and len(message) <= 2 * MAX_DESCRIPTION:
+    line = " ".join(message[: 2 * MAX_UNMASKED].split())
+    if len(line) <= MAX_UNMASKED and len(message) <= 2 * MAX_UNMASKED:
         return line
-    start = line[:MAX_DESCRIPTION]
+    start = line[:MAX_UNMASKED]
     if kept := start.rpartition(" ")[0]:
         return f"{kept}…"
     found = _UP_TO_SEPARATOR.match(start)

@@ -7,11 +7,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hassette_core.errors import MAX_DESCRIPTION
 from hassette_core.lifecycle import StatusBoard, StatusReport
 from hassette_core.link import HomeAssistantLink
 from hassette_core.redaction import Redaction
 from hassette_core.scheduler import SchedulerService, UpcomingJob
-from hassette_executor import Accounting, CommandExecutor, FeedSubscription, RunningExecution
+from hassette_executor import Accounting, CommandExecutor, FeedSubscription, RunningExecution, redact_and_cut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,12 @@ class LiveView:
     def snapshot(self) -> LiveSnapshot:
         """Return the current status."""
         connection = self._link.connection
-        services = tuple([one._replace(detail=self._redact(one.detail)) for one in self._board.statuses])
+        services = tuple(
+            [
+                one._replace(detail=redact_and_cut(one.detail, MAX_DESCRIPTION, self._redact))
+                for one in self._board.statuses
+            ]
+        )
         return LiveSnapshot(
             ready=connection == "connected" and self._apps_started.is_set(),
             connection=connection,

@@ -4,15 +4,16 @@ import logging
 import sys
 from typing import TextIO
 
+from hassette_core.errors import MAX_DESCRIPTION
 from hassette_core.redaction import Redaction
-from hassette_executor import format_exception
+from hassette_executor import format_exception, redact_and_cut
 
 _NO_FACTS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message", "problem"}
 _CHATTY = ("aiohttp", "aiosqlite", "alembic", "uvicorn")
 
 
 class FactsFormatter(logging.Formatter):
-    """Formats a log record as a message followed by the facts from ``extra``.
+    """Formats a log record as a message followed by the facts from ``extra``, each with `MAX_DESCRIPTION` characters.
 
     Example:
         ``12:00:01 warning  link.link  Connection to Home Assistant lost  url=http://…``
@@ -34,15 +35,24 @@ class FactsFormatter(logging.Formatter):
         if self._colour and (start := self._colours.get(record.levelno)):
             level = f"{start}{level}\x1b[0m"
         where = record.name.removeprefix("hassette_core.").removeprefix("hassette_")
-        facts = [f"{key}={_short(value)}" for key, value in vars(record).items() if key not in _NO_FACTS]
+        facts = [f"{key}={self._fact(value)}" for key, value in vars(record).items() if key not in _NO_FACTS]
         message = record.getMessage()
         if problem := vars(record).get("problem"):
-            message = f"{message}: {problem}"  # the problem is a sentence, so it reads best after the message
+            # The problem is a sentence, so it reads best after the message.
+            message = f"{message}: {redact_and_cut(str(problem), MAX_DESCRIPTION, self._redact)}"
         lines = ["  ".join((f"{self.formatTime(record, self.datefmt)} {level}", where, message, *facts))]
         if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
             record.exc_text = format_exception(record.exc_info[1], self._redact).rstrip("\n")
         lines += [text for text in (record.exc_text, record.stack_info) if text]
         return self._redact("\n".join(lines))
+
+    def _fact(self, value: object) -> str:
+        try:
+            text = f"{value:.6g}" if isinstance(value, float) else str(value)
+        except Exception as error:  # noqa: BLE001  The value belongs to an app. Without it, the line is still useful.
+            return f"<unreadable: {type(error).__name__}>"
+        text = redact_and_cut(text, MAX_DESCRIPTION, self._redact)
+        return repr(text) if not text or any(character.isspace() for character in text) else text
 
 
 def configure_logging(level: str, redact: Redaction) -> None:
@@ -59,11 +69,3 @@ def configure_logging(level: str, redact: Redaction) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
-
-
-def _short(value: object) -> str:
-    try:
-        text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    except Exception as error:  # noqa: BLE001  The value belongs to an app. Without it, the line is still useful.
-        return f"<unreadable: {type(error).__name__}>"
-    return repr(text) if not text or any(character.isspace() for character in text) else text

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from hassette_core.errors import FatalError
+from hassette_core.errors import MAX_DESCRIPTION, FatalError
 from hassette_core.installed import installed_versions
 from hassette_core.lifecycle import AsyncWithService, Resource, ServiceStatus, StatusBoard, StatusReport
 from hassette_core.link import HomeAssistantLink, HomeConfiguration
 from hassette_core.redaction import Redaction
 from hassette_core.scheduler import SchedulerService
-from hassette_executor import CommandExecutor
+from hassette_executor import CommandExecutor, redact_and_cut
 
 logger = logging.getLogger(__name__)
 
@@ -88,11 +88,13 @@ class SessionReporter:
         # After the executor has stopped, nothing can be recorded. The sinks stop after the executor, so their last
         # status changes are only logged.
         if self._board.status_of(self._executor.name) is not ServiceStatus.STOPPED:
-            self._executor.report(report.kind, report.name, self._redact(report.detail))
+            detail = redact_and_cut(report.detail, MAX_DESCRIPTION, self._redact)
+            self._executor.report(report.kind, report.name, detail)
 
     def failed(self, cause: FatalError) -> None:
         """Record that a failure ends the session, with the cause of the failure."""
-        self._executor.set_session_facts(reason=self._redact(str(cause)), outcome="failed")
+        reason = redact_and_cut(str(cause), MAX_DESCRIPTION, self._redact)
+        self._executor.set_session_facts(reason=reason, outcome="failed")
 
     def cancelled(self) -> None:
         """Log and record that the session ends without a request to stop."""

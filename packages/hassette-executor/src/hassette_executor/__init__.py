@@ -46,6 +46,7 @@ from hassette_executor.records.runs import (
     ServiceCall,
     Status,
 )
+from hassette_executor.records.texts import redact_and_cut
 from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.running.error_hooks import ErrorContext, ErrorHook, ErrorHooks
 from hassette_executor.running.execution import record_service_call
@@ -101,4 +102,5 @@ __all__ = [
     "__version__",
     "format_exception",
     "record_service_call",
+    "redact_and_cut",
 ]

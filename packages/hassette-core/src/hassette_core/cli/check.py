@@ -23,11 +23,14 @@ from hassette_core.checks import (
 from hassette_core.cli.exit_codes import ExitCode, exit_code_for
 from hassette_core.cli.options import FiniteRange, config_option
 from hassette_core.config import HassetteConfig, load_config
-from hassette_core.errors import FatalError
+from hassette_core.errors import MAX_DESCRIPTION, FatalError
 from hassette_core.framework import Hassette
 from hassette_core.installed import plugin_tables
 from hassette_core.redaction import Redaction, redact_output
-from hassette_executor import HassetteError
+from hassette_executor import HassetteError, redact_and_cut
+
+MAX_TEXT = 2 * MAX_DESCRIPTION
+"""Maximum number of characters of a finding, which may contain the description of an error."""
 
 
 @click.command()
@@ -109,7 +112,7 @@ class _Report:
     def add(self, findings: Sequence[Finding]) -> None:
         """Add findings, and write them to standard error unless the report is in JSON."""
         for finding in findings:
-            shown = finding._replace(text=self.redact(finding.text))
+            shown = finding._replace(text=redact_and_cut(finding.text, MAX_TEXT, self.redact))
             self._findings.append(shown)
             if not self._as_json:
                 click.echo(f"{finding.level:7} {shown}", err=True)

@@ -1,6 +1,7 @@
 """`Redaction`: mask known secrets in a text."""
 
 import json
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Collection, Iterator
 from urllib.parse import quote, quote_plus
 
@@ -47,8 +48,10 @@ class Redaction:
 
 
 def _forms_of(secret: str) -> Iterator[str]:
-    """Yield a secret, and its forms in the JSON of a service call, in the repr of a value, and in an address."""
+    """Yield a secret, and its forms in JSON, in the repr of a value, in an address, in one line, and in base64."""
     yield secret
+    # For example a private key: descriptions of errors put its lines into one line.
+    yield " ".join(secret.split())
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
     yield repr(secret)[1:-1]
@@ -58,3 +61,18 @@ def _forms_of(secret: str) -> Iterator[str]:
     yield quote(secret, errors="backslashreplace")
     yield quote(secret, safe="", errors="backslashreplace")
     yield quote_plus(secret, errors="backslashreplace")
+    yield from _base64_forms_of(secret.encode("utf-8", "backslashreplace"))
+
+
+def _base64_forms_of(secret: bytes) -> Iterator[str]:
+    """Yield the characters of base64 that only depend on the secret, whatever comes before and after it.
+
+    For example, the header of HTTP's basic authentication contains the user name and the password in base64.
+    """
+    if len(secret) < MIN_LENGTH:
+        return  # the few characters may be part of another word
+    for before in range(3):  # base64 encodes three bytes at a time, so there are three positions
+        for encode in (b64encode, urlsafe_b64encode):
+            text = encode(bytes(before) + secret).decode()
+            # One character has six bits.
+            yield text[-(-8 * before // 6) : 8 * (before + len(secret)) // 6]

@@ -37,7 +37,7 @@ def registration_fields(
         handler: The callable to run.
         options: The options of the listener or job, already checked.
         settings: The options that differ from their defaults, as strings.
-        redact: Masks secrets in the settings and in the source code of the handler.
+        redact: Masks secrets in the name, in the settings and in the source code of the handler.
 
     Raises:
         RegistrationError: The handler is not callable, or it contains a ``yield``.
@@ -47,7 +47,7 @@ def registration_fields(
     return RegistrationFields(
         app=app,
         instance=instance,
-        name=options.get("name") or info.name,
+        name=redact(options.get("name") or info.name),
         handler=info.qualified,
         settings=tuple((key, redact(text)) for key, text in settings),
         source=source,

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar, cast
 
 from hassette_executor.commands import Command
-from hassette_executor.records.failures import format_exception, take_failure
+from hassette_executor.records.failures import Failure, format_exception, take_failure
 from hassette_executor.records.registrations import Registration
 from hassette_executor.records.runs import Record
 from hassette_executor.repeated_log import RepeatedLog
@@ -160,7 +160,7 @@ class ErrorHooks:
                 ("failed", context.command.registration),
                 logging.ERROR,
                 "Error hook failed",
-                extra={**_facts(context), "error": _describe(error)},
+                extra={**_facts(context), "error": _describe(error, context.record.failure)},
             )
 
 
@@ -171,8 +171,10 @@ def _put(hooks: dict[K, ErrorHook], key: K, hook: ErrorHook | None) -> None:
         hooks[key] = hook
 
 
-def _describe(error: BaseException) -> str:
-    failure = take_failure("exception", error, with_frames=False)  # reads the message even if its __str__ fails
+def _describe(error: BaseException, failed: Failure | None) -> str:
+    redact = failed.redact if failed is not None else str
+    # `take_failure` reads the message even if its __str__ fails.
+    failure = take_failure("exception", error, with_frames=False, redact=redact)
     return f"{failure.type}: {failure.message}"
 
 

@@ -120,6 +120,8 @@ def record_service_call(call: ServiceCall) -> None:
     if (execution := current_execution()) is not None:
         redact = execution.scope.redact
         call = call._replace(
+            domain=redact(call.domain),
+            service=redact(call.service),
             target=redact_and_cut(call.target, MAX_LINE, redact),
             data=redact_and_cut(call.data, MAX_LINE, redact),
             error=None if call.error is None else redact_and_cut(call.error, MAX_LINE, redact),
@@ -156,5 +158,6 @@ class ExecutionLogHandler(logging.Handler):
             self.handleError(record)
             return
         message = redact_and_cut(message, MAX_LINE, self._scope.redact)
-        line = LogLine(int(record.created * 1_000_000), record.levelno, record.name, message)
+        name = self._scope.redact(record.name)
+        line = LogLine(int(record.created * 1_000_000), record.levelno, name, message)
         self._scope.effects_of(execution).add_line(line)
