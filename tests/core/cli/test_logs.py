@@ -3,7 +3,9 @@
 import io
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -105,6 +107,17 @@ def test_terminal_gets_colour_and_a_file_does_not() -> None:
     record = logging.makeLogRecord({"levelno": logging.ERROR, "levelname": "ERROR", "name": "x", "msg": "no"})
     assert "\x1b[31m" in FactsFormatter(Redaction(()), colour=True).format(record)
     assert "\x1b" not in FactsFormatter(Redaction(())).format(record)
+
+
+def test_time_of_a_line_has_its_offset_and_is_in_the_time_zone_of_the_home() -> None:
+    record = logging.makeLogRecord({"created": 1_782_907_200.5, "name": "x", "msg": "it rains", "levelname": "INFO"})
+    formatter = FactsFormatter(Redaction(()))
+    of_machine = datetime.fromtimestamp(record.created, UTC).astimezone().isoformat(timespec="seconds")[11:]
+    assert formatter.format(record).startswith(f"{of_machine} info")
+    formatter.get_time_zone = lambda: ZoneInfo("Asia/Kolkata")
+    assert formatter.format(record).startswith("17:30:00+05:30 info")
+    formatter.get_time_zone = lambda: UTC
+    assert formatter.format(record).startswith("12:00:00+00:00 info")
 
 
 def test_traceback_follows_its_line(out: Out) -> None:

@@ -222,6 +222,17 @@ async def test_configured_time_zone_takes_precedence_over_home_assistants(
     assert facts(sink.batches)["time_zone"] == "Asia/Tokyo"
 
 
+async def test_time_zone_of_the_home_is_known_from_the_settings_or_from_home_assistant(
+    make_config: Callable[..., HassetteConfig],
+) -> None:
+    assert Hassette(make_config("http://127.0.0.1:1"), plugins=False).time_zone is None
+    configured = Hassette(make_config("http://127.0.0.1:1", time_zone="Asia/Tokyo"), plugins=False)
+    assert str(configured.time_zone) == "Asia/Tokyo"
+    async with SimulatedHome(speed=0) as home, Hassette(make_config(home.url), plugins=False) as hassette:
+        await eventually(lambda: hassette.time_zone)
+        assert str(hassette.time_zone) == "Europe/Amsterdam"
+
+
 async def test_without_a_store_one_log_line_explains_how_to_install_it(
     make_config: Callable[..., HassetteConfig], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, tzinfo
 from types import TracebackType
 from typing import Self
 from zoneinfo import ZoneInfo
@@ -136,6 +136,13 @@ class Hassette:
     def statuses(self) -> tuple[StatusReport, ...]:
         """Status of every service, including plugins that could not be loaded."""
         return self._supervisor.board.statuses
+
+    @property
+    def time_zone(self) -> tzinfo | None:
+        """The home's time zone: the configured one, or that of Home Assistant. None until it is known."""
+        place = self.scheduler.place
+        # HomeFacts passes the time zone and the location to the scheduler together.
+        return place.zone if self.config.hassette.time_zone or place.latitude is not None else None
 
     @property
     def page_url(self) -> str | None:

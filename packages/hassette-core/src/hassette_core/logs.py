@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
 from typing import TextIO
 
 from hassette_core.errors import MAX_DESCRIPTION
@@ -16,15 +18,19 @@ class FactsFormatter(logging.Formatter):
     """Formats a log record as a message followed by the facts from ``extra``, each with `MAX_DESCRIPTION` characters.
 
     Example:
-        ``12:00:01 warning  link.link  Connection to Home Assistant lost  url=http://…``
+        ``12:00:01+01:00 warning  link.link  Connection to Home Assistant lost  url=http://…``
 
     Args:
         redact: Masks secrets in the finished line.
         colour: Whether to colour the level, for a terminal.
+
+    Attributes:
+        get_time_zone: Returns the time zone of the times. With None, they are in the machine's time zone.
     """
 
     def __init__(self, redact: Redaction, *, colour: bool = False) -> None:
-        super().__init__(datefmt="%H:%M:%S")
+        super().__init__()
+        self.get_time_zone: Callable[[], tzinfo | None] = lambda: None
         self._redact = redact
         self._colours = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[31m"}
         self._colour = colour
@@ -40,11 +46,15 @@ class FactsFormatter(logging.Formatter):
         if problem := vars(record).get("problem"):
             # The problem is a sentence, so it reads best after the message.
             message = f"{message}: {redact_and_cut(str(problem), MAX_DESCRIPTION, self._redact)}"
-        lines = ["  ".join((f"{self.formatTime(record, self.datefmt)} {level}", where, message, *facts))]
+        lines = ["  ".join((f"{self._time_of(record)} {level}", where, message, *facts))]
         if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
             record.exc_text = format_exception(record.exc_info[1], self._redact).rstrip("\n")
         lines += [text for text in (record.exc_text, record.stack_info) if text]
         return self._redact("\n".join(lines))
+
+    def _time_of(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created, UTC).astimezone(self.get_time_zone())
+        return time.isoformat(timespec="seconds").partition("T")[2]
 
     def _fact(self, value: object) -> str:
         try:
@@ -55,8 +65,8 @@ class FactsFormatter(logging.Formatter):
         return repr(text) if not text or any(character.isspace() for character in text) else text
 
 
-def configure_logging(level: str, redact: Redaction) -> None:
-    """Write the process's log to standard error.
+def configure_logging(level: str, redact: Redaction) -> FactsFormatter:
+    """Write the process's log to standard error, and return the formatter of the log.
 
     Args:
         level: ``debug``, ``info``, ``warning`` or ``error``. aiohttp, aiosqlite, alembic and uvicorn log only
@@ -65,7 +75,9 @@ def configure_logging(level: str, redact: Redaction) -> None:
     """
     errors: TextIO | None = sys.stderr  # None in a process without a standard error stream
     handler = logging.StreamHandler(errors)
-    handler.setFormatter(FactsFormatter(redact, colour=errors is not None and errors.isatty()))
+    formatter = FactsFormatter(redact, colour=errors is not None and errors.isatty())
+    handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    return formatter

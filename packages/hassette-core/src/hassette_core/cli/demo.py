@@ -89,7 +89,7 @@ def demo(
     redact = Redaction(demonstration.secrets)
     redact_output(redact)
     log_stray_exceptions()
-    configure_logging("info", redact)
+    configure_logging("info", redact).get_time_zone = lambda: demonstration.time_zone
 
     def announce(page_url: str | None) -> None:
         click.echo(f"Page: {page_url}" if page_url else "There is no page, because hassette-sync is not running.")

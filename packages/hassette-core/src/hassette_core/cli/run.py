@@ -28,10 +28,11 @@ def run(file: Path) -> int:
     redact = Redaction(config.secrets)
     redact_output(redact)
     log_stray_exceptions()
-    configure_logging(config.hassette.log_level, redact)
+    log_format = configure_logging(config.hassette.log_level, redact)
 
     async def main() -> int:
         hassette = Hassette(config)
+        log_format.get_time_zone = lambda: hassette.time_zone
         guard = StopGuard(budget_s=config.hassette.stop_budget_s)
         with guard.on_signals(hassette.request_stop):
             await guard.watch(hassette).run()

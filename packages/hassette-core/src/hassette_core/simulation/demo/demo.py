@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 from random import Random
 
@@ -94,6 +95,11 @@ class Demo:
         self._page_url: str | None = None
         self._stop_requested = ""
         self._degraded: tuple[StatusReport, ...] = ()
+
+    @property
+    def time_zone(self) -> tzinfo | None:
+        """The time zone of the home; None until it is known."""
+        return self._hassette.time_zone if self._hassette is not None else None
 
     def result(self) -> DemoResult:
         """Return the result so far."""
