@@ -25,7 +25,7 @@ from hassette_sync.live import MemorySnapshot
 from hassette_sync.plugin import create_web_service
 from hassette_sync.settings import WebSettings
 from hassette_sync.web.menu import MENU
-from support.history import HOUR, MINUTE, SECOND
+from support.history import DAY, HOUR, MINUTE, SECOND
 from support.plausible_history import plausible
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,14 +65,18 @@ async def serve(path: Path, *, with_markup: bool) -> AsyncIterator[tuple[str, Da
 
 def state(now_us: int) -> MemorySnapshot:
     """Return the live state of a framework with one running job and four planned jobs."""
+    full_hour_us = now_us // HOUR * HOUR + HOUR
+    half_past_three_us = (now_us - 7 * HOUR // 2) // DAY * DAY + DAY + 7 * HOUR // 2
     planned = [
-        ("motion_light", "hall", "turn_off", 55 * SECOND),
-        ("climate_guard", "default", "check_windows", 3 * MINUTE),
-        ("energy", "default", "hourly_report", 19 * MINUTE),
-        ("backup", "default", "nightly_backup", 14 * HOUR),
+        ("motion_light", "hall", "turn_off", now_us + 55 * SECOND),
+        ("climate_guard", "default", "check_windows", now_us + 3 * MINUTE),
+        ("energy", "default", "hourly_report", full_hour_us),
+        ("backup", "default", "nightly_backup", half_past_three_us),
     ]
-    registration = SimpleNamespace(app="energy", instance="energy", name="hourly_report", schedule="hourly")
-    trigger = SimpleNamespace(due_us=now_us - 20 * SECOND, manual=False)
+    registration = SimpleNamespace(
+        app="climate_guard", instance="climate_guard", name="check_windows", schedule="every 5 min"
+    )
+    trigger = SimpleNamespace(due_us=now_us - 2 * SECOND, manual=False)
     return MemorySnapshot(
         ready=True,
         connection="connected",
@@ -80,10 +84,10 @@ def state(now_us: int) -> MemorySnapshot:
             SimpleNamespace(name=name, status="running", detail="")
             for name in ("store", "bus", "scheduler", "home_assistant", "apps", "sync")
         ],
-        running=[SimpleNamespace(registration=registration, trigger=trigger, started_us=now_us - 19 * SECOND)],
+        running=[SimpleNamespace(registration=registration, trigger=trigger, started_us=now_us - 2 * SECOND)],
         upcoming=[
-            SimpleNamespace(app=app, instance=instance, name=name, due_us=now_us + wait_us)
-            for app, instance, name, wait_us in planned
+            SimpleNamespace(app=app, instance=instance, name=name, due_us=due_us)
+            for app, instance, name, due_us in sorted(planned, key=lambda job: job[3])
         ],
     )
 

@@ -99,6 +99,11 @@ def test_long_names_and_many_facts_fit_the_window(
             ".map((one) => one.parentElement.clientWidth).filter((width) => width < 140)"
         )
         assert squeezed == [], name
+        # A heading next to a long link must not be squeezed, either.
+        headings = page.evaluate(
+            "[...document.querySelectorAll('h2')].filter((one) => one.offsetHeight > 75).map((one) => one.innerText)"
+        )
+        assert headings == [], name
         current = page.locator(".top nav a[aria-current]")
         if current.count():
             box = current.bounding_box()
@@ -158,6 +163,36 @@ def test_page_of_a_quiet_handler_receives_only_new_runs(
     page.locator(f"#recent tr[data-id='{id_}']").wait_for(timeout=LIMIT_MS)
     received = [run["id"] for frame in frames for run in json.loads(frame)["runs"]]
     assert received == [str(id_)]
+
+
+def test_link_to_older_runs_follows_the_live_list(
+    open_page: Callable[..., Any], address: str, history_path: Path
+) -> None:
+    page = open_page("/runs")
+    page.locator("#connection[data-state=on]").wait_for(timeout=LIMIT_MS)
+    with History(history_path) as history:
+        new = [history.run(5, int(time.time() * 1_000_000) + n, session_id=3) for n in range(30)]
+    page.locator(f"#recent tr[data-id='{new[-1]}']").wait_for(timeout=LIMIT_MS)
+    ids = "[...document.querySelectorAll('tr[data-id]')].map((row) => row.dataset.id)"
+    seen = page.evaluate(ids)
+    page.locator("a[rel=next]").click()
+    seen += page.evaluate(ids)
+    page.goto(address + f"/runs?cursor={seen[99]}")
+    assert seen == [*seen[:100], *page.evaluate(ids)], "no run is skipped and none is repeated"
+
+
+def test_live_page_shows_its_time_and_the_time_zone_of_the_home(
+    open_page: Callable[..., Any], history_path: Path
+) -> None:
+    page = open_page("/")
+    page.locator("#connection[data-state=on]").wait_for(timeout=LIMIT_MS)
+    opened = page.locator("footer time").get_attribute("datetime")
+    with History(history_path) as history:
+        history.db.execute("UPDATE sessions SET facts = json_set(facts, '$.time_zone', 'Asia/Kathmandu')")
+        history.run(5, int(time.time() * 1_000_000), session_id=3)
+    page.locator("footer", has_text="times in Asia/Kathmandu").wait_for(timeout=LIMIT_MS)
+    assert page.locator("footer time").get_attribute("datetime") > opened
+    assert page.locator(".ranges").inner_text().endswith("Asia/Kathmandu")
 
 
 def test_page_that_missed_many_runs_announces_no_old_failure(open_page: Callable[..., Any], history_path: Path) -> None:

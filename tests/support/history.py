@@ -237,11 +237,11 @@ class History:
 
     def _fail(self, run_id: int, at_us: int, kind: str, type_: str, message: str) -> None:
         fingerprint = f"1:{kind}:{type_}"
-        place = ("/config/apps/climate.py", 42, "Climate.on_temperature", "await self.api.call_service(…)")
+        place = ("/config/apps/climate_guard.py", 42, "ClimateGuard.on_temperature", "now = float(event.new_state)")
         file, line, function, code = place if kind == "exception" else ("", 0, "", "")
         traceback = (
-            'Traceback (most recent call last):\n  File "/config/apps/climate.py", line 42, in on_temperature\n'
-            f'    await self.api.call_service("climate", "set_temperature")\n{type_}: {message}\n'
+            'Traceback (most recent call last):\n  File "/config/apps/climate_guard.py", line 42, in on_temperature\n'
+            f"    now = float(event.new_state)\n{type_}: {message}\n"
         )
         (group,) = self.db.execute(
             "INSERT INTO error_groups (fingerprint, kind, type, message, file, line, function, code, traceback,"

@@ -19,6 +19,7 @@ from hassette_sync.answers.registrations import AppSummary
 from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.live import MemorySnapshot
 from hassette_sync.settings import WebSettings
+from support.history import HOUR, NewHistory
 from support.waiting import patience
 
 pytest.importorskip("fastapi")
@@ -381,3 +382,39 @@ async def test_runs_page_names_its_filter_in_the_heading(client: httpx.AsyncClie
     ):
         assert f"<h1>{heading}</h1>" in (await client.get("/runs", params=asked)).text
     assert "/runs?error_group=1&amp;since=" in (await client.get("/errors/1")).text
+
+
+@pytest.mark.parametrize(
+    ("path", "part"), [("/runs", "recent"), ("/errors", "errors"), ("/sessions", "sessions"), ("/sessions", "events")]
+)
+async def test_link_to_the_next_page_is_in_the_live_part_of_its_list(
+    new_history: NewHistory, now_us: int, path: str, part: str
+) -> None:
+    with new_history() as history:
+        for n in range(31):
+            session = history.session(now_us - HOUR + n, now_us - HOUR + n, "clean")
+            history.lifecycle(session, now_us - HOUR + n, "app_failed", "garden", "")
+        handler = history.listener("app", "on_it", "t")
+        for n in range(101):
+            error = ("exception", "".join(f"E{digit}" for digit in str(n)), "")
+            history.run(handler, now_us - HOUR + n, session_id=session, status="error", error=error)
+    async with DataSyncService(history.path) as data, browser(data) as client:
+        page = (await client.get(path)).text
+    live = page.partition(f'id="{part}" data-live')[2].partition("data-live")[0]
+    assert 'rel="next"' in live.partition("</section>")[0]
+
+
+async def test_all_lost_records_can_be_reached(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        session = history.session(now_us - HOUR)
+        for n in range(70):
+            history.loss(session, "queue_full_count", "runs", 1_000 + n, now_us - n, now_us - n)
+    address, seen = "/sessions", []
+    async with DataSyncService(history.path) as data, browser(data) as client:
+        while address:
+            page = (await client.get(address)).text
+            assert ("data-follow" in page) == (address == "/sessions"), "only the first page is live"
+            seen += [int(count) for count in re.findall(r"<td class=\"number\">1,(\d+)</td>", page)]
+            following = re.search(r'href="([^"]+)">older lost records', page)
+            address = urljoin("/sessions", html.unescape(following[1])) if following else ""
+    assert sorted(seen) == list(range(70))

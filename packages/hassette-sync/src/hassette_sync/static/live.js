@@ -193,7 +193,7 @@ function replaceLiveParts(page) {
   const parts = [...document.querySelectorAll("[data-live]")];
   if (freshParts.length !== parts.length || freshParts.some((part, index) => part.id !== parts[index].id)) {
     // A part was added or removed, such as the first failure: replace the whole content.
-    replace(document.getElementById("main"), page.getElementById("main"));
+    for (const id of ["main", "updated"]) replace(document.getElementById(id), page.getElementById(id));
   } else {
     parts.forEach((part, index) => replace(part, freshParts[index]));
   }

@@ -142,10 +142,11 @@ async def sessions(
     time_range: RangeOrAll,
     cursor: Cursor = None,
     events: Annotated[str | None, Query()] = None,
+    lost: Annotated[str | None, Query()] = None,
     routine: Annotated[bool, Query()] = False,
 ) -> Response:
-    """Sessions, lifecycle events (``events`` is their cursor), and lost records."""
-    follow_from = await data.newest_id() if cursor is None and events is None else None
+    """Sessions, lifecycle events (``events`` is their cursor), and lost records (``lost`` is their cursor)."""
+    follow_from = None if cursor or events or lost else await data.newest_id()
     month = TimeRange.last("30d")
     return await page(
         request,
@@ -157,7 +158,8 @@ async def sessions(
         lifecycle=await data.lifecycle(month, cursor=events or None, limit=30, routine=routine),
         events=events,
         routine=routine,
-        losses=(await data.losses(month, limit=30)).losses,
+        losses=await data.losses(month, cursor=lost or None, limit=30),
+        lost=lost,
         status=await data.status(),
         cursor=cursor,
     )
