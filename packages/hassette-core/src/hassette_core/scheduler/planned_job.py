@@ -195,11 +195,12 @@ class PlannedJob:
         """Return whether the run was started before, and its time comes again only because the clock was set back."""
         if self._last_base is None or found > self._last_base or not timedelta() < self._back < REPEAT_GUARD:
             return False
+        following = schedule.next_after(found, place)
         if schedule.fixed:
-            return True
+            # If the clock shows several times of a range or a list again, such as 7-22, the job follows the clock.
+            return following is None or following > self._last_base
         # If the time between two runs is shorter than the step, the job must not pause until the old time comes again.
         # If it is longer, the job would run twice within that time.
-        following = schedule.next_after(found, place)
         # A step is measured with two clocks, so a step of one hour may appear to be a little shorter.
         return following is None or following - found > self._back + STEP
 

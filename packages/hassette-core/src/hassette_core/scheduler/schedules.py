@@ -34,9 +34,10 @@ class Calendar(Protocol):
 
     @property
     def fixed(self) -> bool:
-        """True for fixed times, such as 07:00 or sunset, which do not occur again when the clock is set back a little.
+        """True for fixed times, such as 07:00 or sunset. False for times that follow the clock, such as ``*/15``.
 
-        False for times that follow the clock, such as every full quarter of an hour.
+        When the clock is set back a little, a fixed time does not occur again, except together with other times of the
+        same rule.
         """
         ...
 
