@@ -38,6 +38,14 @@ def test_flush_waits_for_an_announcement_that_is_being_written(loop):
     assert sink.stored("registered") == [HALL]
 
 
+def test_flush_after_a_step_back_of_the_clock_waits_for_records_with_higher_ids(loop):
+    queue = started(loop, sink := FaultySink("slow", slow_s=0.5), batch_records=2)
+    earlier, later = records(4, start=100), records(1)
+    extend(loop, queue, earlier + later)
+    assert flush(loop, queue, 5)
+    assert sink.records == earlier + later
+
+
 def test_flush_does_not_wait_for_later_records(loop):
     queue = started(loop, sink := FaultySink("slow", slow_s=0.5), batch_records=10)
 

@@ -108,9 +108,9 @@ class WriteQueue:
         if self._closed:
             self._losses.count_after_stop(len(records))
             return
-        # After a step back of the clock, ids are lower. So keep the highest id: a flush may then wait longer than
-        # needed, but does not end too early.
-        self._newest_id = max(self._newest_id, records[-1].id)
+        # After a step back of the clock, ids are lower, also within `records`. So keep the highest id: a flush may then
+        # wait longer than needed, but does not end too early.
+        self._newest_id = max(self._newest_id, *(record.id for record in records))
         self._backlog.extend(records, size)
         settings = self._settings
         if self.waiting > settings.max_records or self._backlog.bytes + self._unsettled.bytes > settings.max_bytes:
