@@ -65,6 +65,33 @@ async def test_group_of_a_handler_and_a_job_has_the_times_of_its_first_and_last_
     }
 
 
+async def test_sample_of_an_error_group_is_the_failure_of_its_run(store: DatabaseService, read: Reader) -> None:
+    late, early = Failure(message="No such key 'late'"), Failure(message="No such key 'early'")
+    runs = (invocation(30, Listener(), "error", failure=late), invocation(20, Listener(), "error", failure=early))
+    await store.write(Batch(1, invocations=runs))
+    group = read.row("SELECT message, traceback, first_run_id FROM error_groups")
+    assert group == {"message": early.message, "traceback": early.traceback, "first_run_id": run_id(20_000)}
+    messages = read.rows("SELECT message FROM run_failures ORDER BY run_id")
+    assert [row["message"] for row in messages] == [early.message, late.message]
+
+
+async def test_failure_after_a_step_back_of_the_clock_lowers_the_first_time_of_its_group(
+    store: DatabaseService, read: Reader
+) -> None:
+    # The clock goes back after the first batch. The group keeps its sample.
+    for sequence, (number, key) in enumerate(((30_000, "'a'"), (10_000, "'b'"), (20_000, "'c'")), 1):
+        run = invocation(number, Listener(), "error", failure=Failure(message=f"No such key {key}"))
+        await store.write(Batch(sequence, invocations=(run,)))
+    columns = "first_seen_us, last_seen_us, first_run_id, message, count"
+    assert read.row(f"SELECT {columns} FROM error_groups") == {
+        "first_seen_us": T0_US + 10_000_000,
+        "last_seen_us": T0_US + 30_000_000,
+        "first_run_id": run_id(30_000_000),
+        "message": "No such key 'a'",
+        "count": 3,
+    }
+
+
 async def test_each_failure_of_a_group_keeps_its_message_and_its_failing_line(
     store: DatabaseService, read: Reader
 ) -> None:

@@ -73,6 +73,28 @@ async def test_interrupted_redating_moves_each_row_once(
     assert group["last_run_id"] == read.value("SELECT max(run_id) FROM failures")
 
 
+@pytest.mark.parametrize("step_s", [10 * HOUR_S, -10 * HOUR_S])
+async def test_failure_and_registration_just_after_a_correction_do_not_keep_the_wrong_first_time(
+    store: DatabaseService, read: Reader, clock: Clock, step_s: int
+) -> None:
+    await fill_minutes(store)
+    check = ClockCheck(clock.now_us, clock.monotonic)
+    clock.advance(RUNS)
+    check.read()
+    clock.step(step_s)
+    # The store writes another batch before it finds the step.
+    failed = invocation(RUNS * 1000 + step_s * 1000, Listener(), "error")
+    await store.write(Batch(store.last_sequence + 1, registered=(Listener(),), invocations=(failed,)))
+    schedule = RetentionSchedule(first_pass_s=1e9)
+    async with retention_of(store, clock, check=check, session_id=1, schedule=schedule) as (retention, _):
+        await steps(retention, 400)
+    began_us = T0_US + step_s * 1_000_000
+    group = read.row("SELECT first_seen_us, last_seen_us FROM error_groups")
+    assert group == {"first_seen_us": began_us, "last_seen_us": began_us + RUNS * 1_000_000}
+    registered = read.row("SELECT first_registered_us, last_registered_us FROM listeners")
+    assert registered == {"first_registered_us": began_us, "last_registered_us": began_us + RUNS * 1_000_000}
+
+
 async def test_statistics_in_the_future_move_to_the_present_hour(
     store: DatabaseService, read: Reader, clock: Clock, spoil: RunScript
 ) -> None:

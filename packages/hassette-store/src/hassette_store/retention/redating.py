@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Final
 
 from hassette_store.clock.check import WrongTime
-from hassette_store.ids import COUNTER_BITS, first_id_at, time_of
+from hassette_store.ids import COUNTER_BITS, first_id_at, time_of, time_sql
 from hassette_store.kinds import KINDS, RunKind
 from hassette_store.retention.deletions import Steps
 from hassette_store.retention.moved_statistics import MovedStatistics, fold_future_statistics
@@ -250,16 +250,20 @@ _REST: Final = (
         f"""
         UPDATE {kind.registrations_table}
         SET {_moved("first_registered_us")}, {_moved("last_registered_us")}, {_moved("retired_us")}
-        WHERE last_registered_us BETWEEN :from AND :until OR retired_us BETWEEN :from AND :until
+        WHERE first_registered_us BETWEEN :from AND :until OR last_registered_us BETWEEN :from AND :until
+           OR retired_us BETWEEN :from AND :until
         """
         for kind in KINDS
     ),
     f"""
     UPDATE error_groups
-    SET {_moved("first_seen_us")}, first_run_id = CASE WHEN first_run_id >= :from_id AND first_run_id < :until_id
+    SET first_seen_us = CASE WHEN first_seen_us BETWEEN :from AND :until
+            THEN coalesce({time_sql(_OLDEST_FAILURE)}, first_seen_us + :by)
+            ELSE min(first_seen_us, coalesce({time_sql(_OLDEST_FAILURE)}, first_seen_us)) END,
+        first_run_id = CASE WHEN first_run_id >= :from_id AND first_run_id < :until_id
             THEN coalesce({_OLDEST_FAILURE}, first_run_id + :shift) ELSE first_run_id END,
         last_run_id = coalesce({_NEWEST_FAILURE}, last_run_id),
-        last_seen_us = coalesce(({_NEWEST_FAILURE} >> {COUNTER_BITS}) * 1000, last_seen_us + :by)
-    WHERE last_seen_us BETWEEN :from AND :until
+        last_seen_us = coalesce({time_sql(_NEWEST_FAILURE)}, last_seen_us + :by)
+    WHERE last_seen_us BETWEEN :from AND :until OR first_seen_us BETWEEN :from AND :until
     """,
 )

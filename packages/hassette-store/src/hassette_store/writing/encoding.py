@@ -166,7 +166,8 @@ class BatchEncoder:
                 groups[fingerprint] = _Group(failure, first_id=run_id, last_id=run_id)
             else:
                 # The runs of handlers come before those of jobs, and ids are lower after a step back of the clock.
-                group.first_id = min(group.first_id, run_id)
+                if run_id < group.first_id:
+                    group.first_id, group.failure = run_id, failure
                 group.last_id = max(group.last_id, run_id)
                 group.count += 1
         self._new_groups.update(groups)

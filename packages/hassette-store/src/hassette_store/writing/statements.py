@@ -116,7 +116,10 @@ INSERTIONS: Final[tuple[Insertion, ...]] = (
             "last_run_id",
             "count",
         ),
-        conflict="ON CONFLICT (fingerprint) DO UPDATE SET last_seen_us = max(last_seen_us, excluded.last_seen_us), "
+        # After a step back of the clock, a later failure has an earlier time. The sample stays the same failure, and
+        # `first_run_id` is the run of the sample.
+        conflict="ON CONFLICT (fingerprint) DO UPDATE SET first_seen_us = min(first_seen_us, excluded.first_seen_us), "
+        "last_seen_us = max(last_seen_us, excluded.last_seen_us), "
         f"last_run_id = max(last_run_id, excluded.last_run_id), {_add('count')}",
     ),
     Insertion(
