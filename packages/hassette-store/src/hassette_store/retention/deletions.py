@@ -143,6 +143,41 @@ class Deletions:
 
             yield await self._writer.run_and_adapt(work)
 
+    async def delete_runs_of(
+        self, kind: RunKind, registration_id: int, count: int, *, below: int, condition: str, stop_when: StopCondition
+    ) -> Steps:
+        """Delete the oldest runs of one registration.
+
+        Args:
+            kind: Kind of the registration.
+            registration_id: The registration.
+            count: Maximum number of runs to delete.
+            below: Only runs with lower ids are deleted.
+            condition: SQL condition that selects the runs to delete.
+            stop_when: Function that returns whether to stop early. Each step calls it first.
+        """
+        find = f"SELECT id FROM {kind.runs_table} WHERE {kind.registration_column} = ? AND id >= ? AND id < ?"
+        delete = f"DELETE FROM {kind.runs_table} WHERE {kind.registration_column} = ? AND id >= ? AND id < ? "
+        delete += f"AND {condition} RETURNING id, session_id"
+        start = 0
+        while count > 0 and start < below:
+
+            def work(db: sqlite3.Connection) -> None:
+                nonlocal start, count
+                if stop_when(db):
+                    count = 0
+                    return
+                limit = min(count, max(1, self._writer.size // 4))
+                parameters = (registration_id, start, below)
+                row = db.execute(f"{find} ORDER BY id LIMIT 1 OFFSET ?", (*parameters, limit)).fetchone()
+                end = int(row[0]) if row else below
+                db.execute("BEGIN IMMEDIATE")
+                count -= self._delete_runs_of(db, delete, registration_id, start, end)
+                db.execute("COMMIT")
+                start = end
+
+            yield await self._writer.run_and_adapt(work)
+
     async def delete_formerly_newest(self) -> Steps:
         """Delete runs that `delete_runs` kept as newest runs and that are no longer among the newest.
 
@@ -251,6 +286,8 @@ class Deletions:
     ) -> Steps:
         """Delete removed registrations without runs, and add their statistics to a successor; see `retention.removed`.
 
+        A registration without a successor stays, except if ``early`` is true. Then it is deleted with its statistics.
+
         Args:
             before_us: Only registrations that were removed before this time are deleted.
             early: Whether to delete registrations with a few runs, too. Their runs are deleted first.
@@ -283,11 +320,12 @@ class Deletions:
 
                 yield await self._writer.run_and_adapt(work)
 
-    def _delete_runs_of(self, db: sqlite3.Connection, sql: str, *parameters: int) -> None:
+    def _delete_runs_of(self, db: sqlite3.Connection, sql: str, *parameters: int) -> int:
         deleted = db.execute(sql, parameters).fetchall()
         for run_id, _ in deleted:
             delete_details(db, run_id, run_id + 1)
         self._count_runs([session for _, session in deleted])
+        return len(deleted)
 
     def _count_runs(self, sessions: Sequence[int]) -> None:
         self.deleted["runs"] += len(sessions)

@@ -4,7 +4,8 @@ An app can make up a name for each job, such as ``off_1``, ``off_2`` and so on. 
 registration stayed as long as its statistics, a file could contain hundreds of thousands of them. So once the runs of a
 removed registration have been deleted, its statistics are added to the most recent registration of the same handler in
 the same app instance, and the removed registration is deleted. All totals stay exact. A removed registration without
-such a successor stays until its statistics are deleted.
+such a successor stays until its statistics are deleted. An example is a registration of an app that gets a new name at
+each start. If the registrations have caused the growth of the file, they are deleted early, with their statistics.
 """
 
 import sqlite3
@@ -37,16 +38,28 @@ def find_removed_sql(kind: RunKind, *, early: bool) -> str:
     Args:
         kind: Kind of the registrations.
         early: Whether to include registrations that still have a few runs. Then registrations of an app that does not
-            load are left out.
+            load are left out, except those without runs if a whole session has run without them. In place of a
+            successor, these have their own id, and they come last.
     """
-    runs = f"SELECT 1 FROM {kind.runs_table} WHERE {kind.registration_column} = {kind.registrations_table}.id"
+    table = kind.registrations_table
+    runs = f"SELECT 1 FROM {kind.runs_table} WHERE {kind.registration_column} = {table}.id"
     few = f"(SELECT count(*) FROM ({runs} LIMIT {_MAX_RUNS + 1})) <= {_MAX_RUNS}" if early else f"NOT EXISTS ({runs})"
+    has_successor = (
+        f"successors.id <> {table}.id AND EXISTS (SELECT 1 FROM {table} AS others WHERE others.id = successors.id) "
+        f"AND {removed_condition(kind, unused=not early)} AND {few}"
+    )
+    alone = (
+        f"NOT EXISTS ({runs}) AND retired_us < (SELECT max(started_us) FROM sessions WHERE ended_us IS NOT NULL)"
+        if early
+        else "false"
+    )
     return f"""
-SELECT {kind.registrations_table}.id, successors.id, first_registered_us, retired_us FROM {kind.registrations_table}
-JOIN temp.successors USING (app, instance, handler)
-WHERE kind = '{kind.name}' AND successors.id <> {kind.registrations_table}.id
-  AND {kind.registrations_table}.id > :after AND {kind.registrations_table}.id <= :end
-  AND {removed_condition(kind, unused=not early)} AND {few}
+SELECT id, successor, first_registered_us, retired_us FROM (
+    SELECT {table}.id, CASE WHEN {has_successor} THEN successors.id WHEN {alone} THEN {table}.id END AS successor,
+           first_registered_us, retired_us
+    FROM {table} JOIN temp.successors USING (app, instance, handler)
+    WHERE kind = '{kind.name}' AND {table}.id > :after AND {table}.id <= :end
+) WHERE successor IS NOT NULL ORDER BY successor = id
 """
 
 
@@ -75,12 +88,12 @@ def _move(table: str, period: str, key: tuple[str, ...], sums: tuple[str, ...], 
 
 
 _MOVES: Final = tuple(
-    statement
+    statements
     for suffix, period in (("hourly", "hour"), ("daily", "day"))
-    for statement in (
-        *_move(f"statistics_{suffix}", period, (), _SUMS, "max_us"),
-        *_move(f"latency_{suffix}", period, ("bucket",), _COUNTS),
-        *_move(f"skips_{suffix}", period, ("reason_id",), _COUNTS),
+    for statements in (
+        _move(f"statistics_{suffix}", period, (), _SUMS, "max_us"),
+        _move(f"latency_{suffix}", period, ("bucket",), _COUNTS),
+        _move(f"skips_{suffix}", period, ("reason_id",), _COUNTS),
     )
 )
 
@@ -97,6 +110,8 @@ def fold_into_successor(
 ) -> None:
     """Move the statistics of a removed registration to its successor, and delete the registration.
 
+    If the successor is the registration itself, delete its statistics.
+
     Args:
         db: The writer's connection, in a transaction.
         kind: Kind of the registration.
@@ -111,6 +126,8 @@ def fold_into_successor(
         # The clock may have been behind at the registration, and the last run may end on the day after the retirement.
         parameters[f"first_{period}"] = max(first_us // length_us - 24, oldest or 0)
         parameters[f"last_{period}"] = last_us // length_us + 24
-    for statement in _MOVES:
-        db.execute(statement, parameters)
+    for move, delete in _MOVES:
+        if successor != id_:
+            db.execute(move, parameters)
+        db.execute(delete, parameters)
     db.execute(f"DELETE FROM {kind.registrations_table} WHERE id = ?", (id_,))

@@ -7,8 +7,9 @@ A pass has these steps:
    Then it deletes old lifecycle events, losses, error groups, sessions and retired registrations that no other row
    refers to.
 3. If the pages in use still exceed the limit, it deletes the oldest rows of the tables that caused the growth
-   (`retention.shares`). If this does not suffice, it deletes the oldest successes, then the oldest failures, then error
-   groups without runs, then the oldest statistics. The status of the history shows these early deletions.
+   (`retention.shares`). Among the runs, it begins with the registrations that use most of the space
+   (`retention.largest`). If this does not suffice, it deletes the oldest successes, then the oldest failures, then
+   error groups without runs, then the oldest statistics. The status of the history shows these early deletions.
 4. It returns free pages to the file system.
 
 While the wall clock is not confirmed (`hassette_store.clock.check`), a pass deletes nothing by age. It has only steps 3
@@ -17,7 +18,6 @@ and 4.
 
 import contextlib
 import logging
-import math
 import sqlite3
 import time
 from collections import deque
@@ -35,6 +35,7 @@ from hassette_store.file.writer import Writer
 from hassette_store.ids import MAX_ID, first_id_at
 from hassette_store.periods import DAY_US
 from hassette_store.retention.deletions import Deletions, KnownIds, RunsDeleted, Steps, StopCondition
+from hassette_store.retention.largest import LargestRegistrations, runs_to_delete
 from hassette_store.retention.pace import MAX_ROWS, PacedWriter
 from hassette_store.retention.redating import Redating
 from hassette_store.retention.shares import RUNS, Excess, groups_above_their_share, save_early_deletions
@@ -50,6 +51,7 @@ _PAUSE_FACTOR: Final = 4
 _MIN_PAUSE_S: Final = 0.005
 _STEPS_A_CHECKPOINT: Final = 16
 _MIN_EXCESS_BYTES: Final = 65_536
+_PART_OF_LIMIT: Final = 0.05
 # Names of two rows of `store_state`. The value of each is a run id. All successes below the first value, and all runs
 # below the second value, have been processed.
 _PROGRESS: Final = ("successes_below", "all_runs_below")
@@ -288,28 +290,41 @@ class Retention:
         while not await self._db.run(is_small_enough):
             excesses = await self._db.run(lambda db: groups_above_their_share(db, max_bytes))
             # If the groups above their share cannot shrink further, delete the oldest rows of the large groups.
-            rest = (Excess(group, math.inf) for group in (RUNS, "error_groups", "statistics"))
+            # Delete a part at a time, because deleted runs can make rows of a group above its share deletable.
+            part = max_bytes * _PART_OF_LIMIT
+            rest = (Excess(group, part) for group in (RUNS, "error_groups", "statistics"))
             left = [excess for excess in (*excesses, *rest) if excess.group not in exhausted]
             if not left:
                 break
             group, excess_bytes = left[0]
             used = await self._db.run(used_bytes)
             limit = max(max_bytes, used - max(excess_bytes, _MIN_EXCESS_BYTES))
-            async for took_s in self._shrink_group(group, lambda db, limit=limit: used_bytes(db) <= limit):
+            runs = self._deletions.deleted["runs"]
+            async for took_s in self._shrink_group(group, limit, limit / used):
                 yield took_s
             # The deletion can make rows of other groups deletable: for example, an error group now has no runs. So try
             # each group again.
-            exhausted = {*exhausted, group} if await self._db.run(used_bytes) >= used else set()
+            helped = self._deletions.deleted["runs"] > runs or await self._db.run(used_bytes) < used
+            exhausted = set() if helped else {*exhausted, group}
         deleted = self._deletions.deleted - before
         logger.warning("History exceeded max_size_mb; old rows were deleted early", extra={"deleted": dict(deleted)})
         await self._db.run(partial(save_early_deletions, deleted=deleted, now_us=self._now_us()))
 
-    async def _shrink_group(self, group: str, stop_when: StopCondition) -> Steps:
+    async def _shrink_group(self, group: str, limit: float, kept_share: float) -> Steps:
         deletions = self._deletions
+
+        def stop_when(db: sqlite3.Connection) -> bool:
+            return used_bytes(db) <= limit
+
         if group in ("lifecycle_events", "losses"):
             steps = (deletions.delete_oldest(group, stop_when=stop_when),)
         elif group == RUNS:
             end = await self._first_unused_id()
+            before = deletions.deleted["runs"]
+            async for took_s in self._shrink_largest(kept_share, stop_when):
+                yield took_s
+            if deletions.deleted["runs"] > before:
+                return
             steps = (
                 deletions.delete_runs(progress, end, condition, stop_when=stop_when)
                 for progress, condition in zip(_PROGRESS, _CONDITIONS_OF_RUNS, strict=True)
@@ -326,6 +341,20 @@ class Retention:
         for some in steps:
             async for took_s in some:
                 yield took_s
+
+    async def _shrink_largest(self, kept_share: float, stop_when: StopCondition) -> Steps:
+        largest = LargestRegistrations(self._writer)
+        async for took_s in largest.measure():
+            yield took_s
+        for size, count in runs_to_delete(largest.sizes, kept_share):
+            left = count
+            for condition in _CONDITIONS_OF_RUNS:
+                before = self._deletions.deleted["runs"]
+                async for took_s in self._deletions.delete_runs_of(
+                    size.kind, size.id, left, below=size.below, condition=condition, stop_when=stop_when
+                ):
+                    yield took_s
+                left -= self._deletions.deleted["runs"] - before
 
     async def _delete_oldest_periods(self, table: str, period: str, stop_when: StopCondition) -> Steps:
         while not await self._db.run(stop_when):
