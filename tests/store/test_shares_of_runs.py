@@ -118,7 +118,7 @@ async def test_apps_with_a_new_name_for_each_start_do_not_displace_runs(
     sizes=st.lists(st.tuples(st.integers(1, 10**6), st.floats(80, 10**5)), max_size=20),
     kept_share=st.floats(0.01, 1),
 )
-def test_no_registration_that_loses_runs_becomes_smaller_than_one_that_keeps_all(
+def test_no_registration_that_loses_runs_becomes_smaller_than_those_that_keep_all(
     sizes: list[tuple[int, float]], kept_share: float
 ) -> None:
     measured = [RegistrationSize(HANDLER, id_, 0, runs, each) for id_, (runs, each) in enumerate(sizes)]

@@ -320,9 +320,10 @@ class DatabaseService:
 
     async def _reload_encoder(self, db: Writer) -> BatchEncoder:
         """Load the encoder from the file again, because it is unknown whether the last batch is stored."""
-        assert self._encoder is not None
-        self._encoder.finish(stored=False)
-        self._registrations = self._encoder.registrations.current()
+        encoder, self._encoder = self._encoder, None  # the retention must not delete names that are being read
+        if encoder is not None:
+            encoder.finish(stored=False)
+            self._registrations = encoder.registrations.current()
         self._encoder = await self._load_encoder(db)
         self._outcome_unknown = False
         return self._encoder
@@ -335,8 +336,7 @@ class DatabaseService:
         watch = LogWatch(self._monotonic)
         while self._broken is None:
             await watch.check(self._require())
-            pause_s = self._last_heartbeat_s + self.settings.heartbeat_s - self._monotonic()
-            if pause_s <= 0:
+            if (pause_s := self._last_heartbeat_s + self.settings.heartbeat_s - self._monotonic()) <= 0:
                 await self._heartbeat()
                 pause_s = self.settings.heartbeat_s
             pause_s = min(pause_s, await retention.step())

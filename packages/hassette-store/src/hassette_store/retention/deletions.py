@@ -44,6 +44,18 @@ class KnownIds(Protocol):
         """Forget some registrations."""
         ...
 
+    def begin_to_note_names(self) -> None:
+        """Note from now on which names the batches use."""
+        ...
+
+    def unused_names(self, names: Sequence[str]) -> Sequence[str]:
+        """Return those of these names that no batch has used since `begin_to_note_names`."""
+        ...
+
+    def forget_names(self, names: Sequence[str]) -> None:
+        """Forget some unused names."""
+        ...
+
 
 StopCondition = Callable[[sqlite3.Connection], bool]
 RunsDeleted = Callable[[Sequence[int]], None]
@@ -66,6 +78,7 @@ class Deletions:
 
     Attributes:
         deleted: Number of deleted rows by table. Runs of all kinds count as ``runs``.
+        known_ids: As given.
     """
 
     def __init__(
@@ -77,7 +90,7 @@ class Deletions:
     ) -> None:
         self._writer = writer
         self._settings = settings
-        self._known_ids = known_ids
+        self.known_ids = known_ids
         self._runs_deleted = runs_deleted
         self.deleted: Counter[str] = Counter()
 
@@ -258,7 +271,7 @@ class Deletions:
                 sql = f"DELETE FROM {table} WHERE id > ? AND id <= ? AND {CONDITIONS[table]}"
                 deleted = db.execute(sql, (after, end, before_us)).rowcount
                 self.deleted[table] += deleted
-                if deleted and table == "error_groups" and (known := self._known_ids()):
+                if deleted and table == "error_groups" and (known := self.known_ids()):
                     known.forget_groups()
                 after = end
 
@@ -314,7 +327,7 @@ class Deletions:
                         fold_into_successor(db, kind, id_, *others)
                     db.execute("COMMIT")
                     self.deleted["registrations"] += len(removed)
-                    if known := self._known_ids():
+                    if known := self.known_ids():
                         known.forget_registrations([id_ for id_, *_ in removed])
                     after = end
 

@@ -5,11 +5,9 @@ A pass has these steps:
 1. It deletes old successful runs, and then old runs of any status. The newest runs of each current registration stay.
 2. It deletes old statistics, and removed registrations without runs (`retention.removed`).
    Then it deletes old lifecycle events, losses, error groups, sessions and retired registrations that no other row
-   refers to.
+   refers to, and unused names (`retention.unused_names`).
 3. If the pages in use still exceed the limit, it deletes the oldest rows of the tables that caused the growth
-   (`retention.shares`). Among the runs, it begins with the registrations that use most of the space
-   (`retention.largest`). If this does not suffice, it deletes the oldest successes, then the oldest failures, then
-   error groups without runs, then the oldest statistics. The status of the history shows these early deletions.
+   (`retention.size_limit`). The status of the history shows these early deletions.
 4. It returns free pages to the file system.
 
 While the wall clock is not confirmed (`hassette_store.clock.check`), a pass deletes nothing by age. It has only steps 3
@@ -24,7 +22,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final
 
 from hassette_store.clock.check import ClockCheck, Reading, WrongTime
@@ -32,17 +29,15 @@ from hassette_store.clock.state import save_clock
 from hassette_store.file.connections import CHECKPOINT_PAGES
 from hassette_store.file.damage import is_lost_schema
 from hassette_store.file.writer import Writer
-from hassette_store.ids import MAX_ID, first_id_at
+from hassette_store.ids import first_id_at
 from hassette_store.periods import DAY_US
-from hassette_store.retention.deletions import Deletions, KnownIds, RunsDeleted, Steps, StopCondition
-from hassette_store.retention.largest import LargestRegistrations, runs_to_delete
+from hassette_store.retention.deletions import Deletions, KnownIds, RunsDeleted, Steps
 from hassette_store.retention.pace import MAX_ROWS, PacedWriter
 from hassette_store.retention.redating import Redating
-from hassette_store.retention.shares import RUNS, Excess, groups_above_their_share, save_early_deletions
-from hassette_store.retention.statements import CONDITIONS, STATISTICS, used_bytes
-from hassette_store.sessions import LAST_ID
+from hassette_store.retention.size_limit import CONDITIONS_OF_RUNS, PROGRESS, SizeLimit, first_unused_id
+from hassette_store.retention.statements import CONDITIONS
+from hassette_store.retention.unused_names import UnusedNames
 from hassette_store.settings import StoreSettings
-from hassette_store.statuses import SUCCESS
 
 logger = logging.getLogger(__name__)
 
@@ -50,12 +45,6 @@ logger = logging.getLogger(__name__)
 _PAUSE_FACTOR: Final = 4
 _MIN_PAUSE_S: Final = 0.005
 _STEPS_A_CHECKPOINT: Final = 16
-_MIN_EXCESS_BYTES: Final = 65_536
-_PART_OF_LIMIT: Final = 0.05
-# Names of two rows of `store_state`. The value of each is a run id. All successes below the first value, and all runs
-# below the second value, have been processed.
-_PROGRESS: Final = ("successes_below", "all_runs_below")
-_CONDITIONS_OF_RUNS: Final = (f"status = {SUCCESS}", "true")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +101,7 @@ class Retention:
         self._check = check or ClockCheck(now_us, monotonic)
         self._writer = PacedWriter(db, max_rows=self.schedule.max_rows)
         self._deletions = Deletions(self._writer, settings, known_ids, runs_deleted)
+        self._size_limit = SizeLimit(self._writer, self._deletions, int(settings.max_size_mb * 1_000_000))
         self._next_pass_s = monotonic() + self.schedule.first_pass_s
         self._pass: Steps | None = None
         self._was_confirmed = True
@@ -242,7 +232,11 @@ class Retention:
 
     async def _within_size(self) -> Steps:
         # The size limit needs no clock: it deletes the oldest rows, however old they are.
-        for steps in (self._deletions.find_newest(), self._shrink_to_size(), self._deletions.free_pages()):
+        for steps in (
+            self._deletions.find_newest(),
+            self._size_limit.enforce(self._now_us),
+            self._deletions.free_pages(),
+        ):
             async for took_s in steps:
                 yield took_s
 
@@ -254,21 +248,22 @@ class Retention:
         removed_before_us = now_us - int(settings.keep_failures_days * DAY_US)
         async for took_s in deletions.find_newest(removed_before_us):
             yield took_s
-        end = await self._first_unused_id()
+        end = await first_unused_id(self._db)
         # Progress beyond the newest id comes from a clock that was ahead. If that progress were kept, later runs with
         # lower ids would not be deleted.
-        await self._db.rows("DELETE FROM store_state WHERE name IN (?, ?) AND value > ?", (*_PROGRESS, end))
+        await self._db.rows("DELETE FROM store_state WHERE name IN (?, ?) AND value > ?", (*PROGRESS, end))
         failures_end = min(end, first_id_at(now_us - int(settings.keep_failures_days * DAY_US)))
         successes_end = max(failures_end, min(end, first_id_at(now_us - int(settings.keep_successes_days * DAY_US))))
         before_us = now_us - int(settings.keep_daily_days * DAY_US)
         for steps in (
-            deletions.delete_runs(_PROGRESS[0], successes_end, _CONDITIONS_OF_RUNS[0]),
-            deletions.delete_runs(_PROGRESS[1], failures_end, _CONDITIONS_OF_RUNS[1]),
+            deletions.delete_runs(PROGRESS[0], successes_end, CONDITIONS_OF_RUNS[0]),
+            deletions.delete_runs(PROGRESS[1], failures_end, CONDITIONS_OF_RUNS[1]),
             deletions.delete_formerly_newest(),
             deletions.delete_old_statistics(now_us),
             deletions.delete_removed(removed_before_us),
             *(deletions.delete_unreferenced(table, before_us) for table in CONDITIONS),
-            self._shrink_to_size(),
+            UnusedNames(self._writer, deletions).delete_if_doubled(),
+            self._size_limit.enforce(self._now_us),
             deletions.free_pages(),
         ):
             async for took_s in steps:
@@ -276,95 +271,3 @@ class Retention:
         # Update the query planner's statistics. SQLite does a limited amount of work, and only for tables that have
         # changed much.
         yield await self._writer.run_timed(lambda db: db.executescript("PRAGMA analysis_limit = 200; PRAGMA optimize"))
-
-    async def _shrink_to_size(self) -> Steps:
-        max_bytes = int(self._settings.max_size_mb * 1_000_000)
-
-        def is_small_enough(db: sqlite3.Connection) -> bool:
-            return used_bytes(db) <= max_bytes
-
-        if await self._db.run(is_small_enough):
-            return
-        before = self._deletions.deleted.copy()
-        exhausted: set[str] = set()
-        while not await self._db.run(is_small_enough):
-            excesses = await self._db.run(lambda db: groups_above_their_share(db, max_bytes))
-            # If the groups above their share cannot shrink further, delete the oldest rows of the large groups.
-            # Delete a part at a time, because deleted runs can make rows of a group above its share deletable.
-            part = max_bytes * _PART_OF_LIMIT
-            rest = (Excess(group, part) for group in (RUNS, "error_groups", "statistics"))
-            left = [excess for excess in (*excesses, *rest) if excess.group not in exhausted]
-            if not left:
-                break
-            group, excess_bytes = left[0]
-            used = await self._db.run(used_bytes)
-            limit = max(max_bytes, used - max(excess_bytes, _MIN_EXCESS_BYTES))
-            runs = self._deletions.deleted["runs"]
-            async for took_s in self._shrink_group(group, limit, limit / used):
-                yield took_s
-            # The deletion can make rows of other groups deletable: for example, an error group now has no runs. So try
-            # each group again.
-            helped = self._deletions.deleted["runs"] > runs or await self._db.run(used_bytes) < used
-            exhausted = set() if helped else {*exhausted, group}
-        deleted = self._deletions.deleted - before
-        logger.warning("History exceeded max_size_mb; old rows were deleted early", extra={"deleted": dict(deleted)})
-        await self._db.run(partial(save_early_deletions, deleted=deleted, now_us=self._now_us()))
-
-    async def _shrink_group(self, group: str, limit: float, kept_share: float) -> Steps:
-        deletions = self._deletions
-
-        def stop_when(db: sqlite3.Connection) -> bool:
-            return used_bytes(db) <= limit
-
-        if group in ("lifecycle_events", "losses"):
-            steps = (deletions.delete_oldest(group, stop_when=stop_when),)
-        elif group == RUNS:
-            end = await self._first_unused_id()
-            before = deletions.deleted["runs"]
-            async for took_s in self._shrink_largest(kept_share, stop_when):
-                yield took_s
-            if deletions.deleted["runs"] > before:
-                return
-            steps = (
-                deletions.delete_runs(progress, end, condition, stop_when=stop_when)
-                for progress, condition in zip(_PROGRESS, _CONDITIONS_OF_RUNS, strict=True)
-            )
-        elif group == "registrations":
-            # An app may register a retired registration again. So only removed registrations are deleted.
-            steps = (deletions.delete_removed(MAX_ID, early=True, stop_when=stop_when),)
-        elif group == "statistics":
-            steps = (self._delete_oldest_periods(table, period, stop_when) for table, period in STATISTICS)
-        elif group in CONDITIONS:
-            steps = (deletions.delete_unreferenced(group, MAX_ID, stop_when=stop_when),)
-        else:
-            return
-        for some in steps:
-            async for took_s in some:
-                yield took_s
-
-    async def _shrink_largest(self, kept_share: float, stop_when: StopCondition) -> Steps:
-        largest = LargestRegistrations(self._writer)
-        async for took_s in largest.measure():
-            yield took_s
-        for size, count in runs_to_delete(largest.sizes, kept_share):
-            left = count
-            for condition in _CONDITIONS_OF_RUNS:
-                before = self._deletions.deleted["runs"]
-                async for took_s in self._deletions.delete_runs_of(
-                    size.kind, size.id, left, below=size.below, condition=condition, stop_when=stop_when
-                ):
-                    yield took_s
-                left -= self._deletions.deleted["runs"] - before
-
-    async def _delete_oldest_periods(self, table: str, period: str, stop_when: StopCondition) -> Steps:
-        while not await self._db.run(stop_when):
-            ((oldest, newest),) = await self._db.rows(f"SELECT min({period}), max({period}) FROM {table}")
-            if oldest is None or oldest == newest:
-                break
-            async for took_s in self._deletions.delete_periods(table, period, oldest + 1):
-                yield took_s
-
-    async def _first_unused_id(self) -> int:
-        """Return the id after the highest stored one, which may be ahead of the clock or behind it."""
-        (newest,) = (await self._db.rows(LAST_ID))[0]
-        return int(newest) + 1

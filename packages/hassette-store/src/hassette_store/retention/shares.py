@@ -19,16 +19,16 @@ GROUPS: Final[dict[str, tuple[tuple[str, ...], float]]] = {
     "lifecycle_events": (("lifecycle_events",), 0.05),
     "losses": (("losses",), 0.05),
     "sessions": (("sessions",), 0.05),
+    "names": (("names",), 0.05),
     "registrations": (tuple(kind.registrations_table for kind in KINDS), 0.1),
     "error_groups": (("error_groups",), 0.1),
     "statistics": (tuple(table for table, _ in STATISTICS), 0.2),
-    RUNS: ((*(kind.runs_table for kind in KINDS), *DETAILS), 0.45),
+    RUNS: ((*(kind.runs_table for kind in KINDS), *DETAILS), 0.4),
 }
 """The tables of each group, and its share of the limit."""
 
 CONSTANT: Final = {
     "statuses": "five rows",
-    "names": "event types, entities, users, services and loggers of one home",
     "store_state": "a fixed number of rows",
     "alembic_version": "one row",
     "running_executions": "runs in progress; each batch replaces them",

@@ -91,6 +91,19 @@ class BatchEncoder:
         """Forget registrations that were deleted from the file."""
         self.registrations.forget(ids)
 
+    def begin_to_note_names(self) -> None:
+        """Note from now on which names the batches use."""
+        self.names.begin_to_note_use()
+
+    def unused_names(self, names: Sequence[str]) -> Sequence[str]:
+        """Return those of these names that no batch has used since `begin_to_note_names`."""
+        return [name for name in names if name in self.names.unused]
+
+    def forget_names(self, names: Sequence[str]) -> None:
+        """Forget some unused names that were deleted from the file."""
+        for name in names:
+            del self.names.unused[name]
+
     def _encode(self, batch: BatchRow, now_us: int) -> EncodedBatch:
         names, ids, session_id = self.names, self.registrations, self.session_id
         ids.register(batch.registered)

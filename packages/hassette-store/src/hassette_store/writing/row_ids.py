@@ -29,6 +29,7 @@ class NameIds(dict[str | None, int | None]):
 
     Attributes:
         new: Ids and names that were assigned since the last `finish`.
+        unused: Names in the file that were not looked up since `begin_to_note_use`, with their ids.
     """
 
     def __init__(self, known: Iterable[tuple[str, int]] = ()) -> None:
@@ -36,9 +37,13 @@ class NameIds(dict[str | None, int | None]):
         self[None] = None
         self._next = max((id_ for id_ in self.values() if id_ is not None), default=0) + 1
         self.new: list[tuple[int, str]] = []
+        self.unused: dict[str | None, int | None] = {}
 
     def __missing__(self, name: str | None) -> int:
         assert name is not None
+        if (known := self.unused.pop(name, None)) is not None:
+            self[name] = known
+            return known
         if (clean := cleaned_text(name)) != name:
             # Only the cleaned form of a name gets an entry, so that `finish` has one entry to remove per id. Names with
             # lone surrogates are rare, so the extra look-up does not matter.
@@ -53,9 +58,17 @@ class NameIds(dict[str | None, int | None]):
         """Keep the new ids if the batch was stored; otherwise free them."""
         if not stored:
             for _, name in self.new:
-                del self[name]
+                self.pop(name, None)
+                self.unused.pop(name, None)
             self._next -= len(self.new)
         self.new.clear()
+
+    def begin_to_note_use(self) -> None:
+        """Note from now on which names are looked up."""
+        self.unused.update(self)
+        del self.unused[None]
+        self.clear()
+        self[None] = None
 
 
 class RegistrationIds(dict[RegistrationRow, int]):

@@ -25,7 +25,7 @@ CREATE TABLE statuses (
 INSERT INTO statuses (id, name)
 VALUES (0, 'success'), (1, 'error'), (2, 'cancelled'), (3, 'timed_out'), (4, 'interrupted');
 
--- Event types, entity ids, user ids, services, loggers and reasons.
+-- Event types, entity ids, user ids, services, loggers and reasons. The retention deletes names that no row uses.
 CREATE TABLE names (
     id   INTEGER PRIMARY KEY,    -- the number that other columns store in place of the name
     name TEXT NOT NULL UNIQUE    -- the text
