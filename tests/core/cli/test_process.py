@@ -52,3 +52,20 @@ def test_hung_thread_does_not_delay_the_exit_of_a_process_without_standard_error
         ["sh", "-c", 'exec "$0" -c "$1" 2>&- >&-', sys.executable, HANG], check=False, timeout=patience(60)
     )
     assert ended.returncode == 7
+
+
+SLOW_EXIT = """
+import atexit, ctypes, sys
+from hassette_core.cli.stop_guard import end_within
+
+# PyDLL keeps the interpreter lock during the call, so no thread can run. Python calls this function during its exit.
+atexit.register(ctypes.PyDLL(None).sleep, 3)
+end_within(0.5, 7)
+sys.exit(7)
+"""
+
+
+def test_slow_exit_of_python_does_not_change_the_exit_code() -> None:
+    """On a busy machine, Python's own exit takes seconds. The process has ended clean, and its exit code says so."""
+    ended = subprocess.run([sys.executable, "-c", SLOW_EXIT], capture_output=True, text=True, check=False)
+    assert ended.returncode == 7, ended.stderr

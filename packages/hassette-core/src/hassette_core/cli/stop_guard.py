@@ -1,6 +1,7 @@
 """`StopGuard`: stop the framework on a signal, and end the process soon after the stop budget."""
 
 import asyncio
+import atexit
 import contextvars
 import faulthandler
 import os
@@ -30,6 +31,9 @@ LONGEST_S = 1e8
 """The guard does not watch a stop that is further away than this many seconds (three years)."""
 LOCK_S = 1.0
 """If even the guard's thread could not end the process, `faulthandler` ends it this many seconds later."""
+EXIT_S = 60.0
+"""Limit for Python's own exit, after it has waited for the threads. Code of an app can only run in a finalizer then. On
+a busy machine, a short limit would end a clean process with exit code 1."""
 
 
 class AppBlockedError(BaseException):
@@ -187,6 +191,7 @@ def end_within(seconds: float, code: int) -> None:
         end_now(code, f"ended without waiting for {_obstacles()}")
 
     _end_without_lock_within(seconds + LOCK_S)
+    atexit.register(_end_without_lock_within, EXIT_S)
     threading.Thread(target=end, name="end of the process", daemon=True).start()
 
 
