@@ -9,12 +9,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from hassette_executor import Batch, CommandExecutor, ExecutorSettings, MemorySink, Status
+from hassette_executor import Batch, Clock, CommandExecutor, ExecutorSettings, MemorySink, Status
 from hassette_executor.delivery.write_queue import WriteQueue
 from hassette_executor.running.classification import replaces_cancellation
-from support.records import failing, invoke, job, listener, nothing, record, sized
+from support.loops import manual_loop
+from support.records import failing, forever, invoke, job, listener, nothing, record, sized
 from support.sinks import FaultySink
-from support.waiting import eventually, patience
+from support.waiting import eventually
 
 QUICK = ExecutorSettings(flush_interval_s=0.05, retry_min_s=0.05)
 
@@ -52,12 +53,13 @@ async def test_failing_log_handler_loses_no_record_and_counts_none_twice(text):
 
 async def test_failing_log_handler_during_eviction_affects_neither_handlers_nor_other_sinks():
     stuck, well = FaultySink("hang"), FaultySink()
-    settings = ExecutorSettings(max_records=20, batch_records=10, stop_timeout_s=3)
+    settings = ExecutorSettings(max_records=20, batch_records=10)
     with broken_log("queue is full"):
         async with CommandExecutor(stuck, well, settings=settings) as executor:
             for _ in range(60):
                 await executor.execute(invoke(nothing))
                 await eventually(lambda: len(well.records) >= executor.accounting(1).executed - 9)
+            stuck.released.set()  # otherwise the stop would wait for this sink
         assert executor.accounting(1).persisted == len(well.records) == 60
         assert executor.accounting(0).waiting == 0
 
@@ -203,18 +205,20 @@ async def test_replaced_cancellation_is_found_a_few_failures_back(between, found
     assert answers == [False, found], "if the task is not cancelled, no cancellation is replaced"
 
 
-async def test_run_that_outlives_the_stop_keeps_its_deadline():
-    async def hangs() -> None:
-        await asyncio.Event().wait()
+def test_run_that_outlives_the_stop_keeps_its_deadline():
+    with manual_loop() as loop:
 
-    executor = CommandExecutor(MemorySink(), settings=ExecutorSettings(stop_timeout_s=0.2))
-    await executor.start()
-    running = asyncio.create_task(executor.execute(invoke(hangs, timeout_s=3)))
-    await asyncio.sleep(0)
-    await executor.stop()
-    assert not running.done()
-    async with asyncio.timeout(patience(10)):
-        assert (await running).status is Status.TIMED_OUT
+        async def scenario() -> None:
+            clock, settings = Clock(monotonic_ns=loop.monotonic_ns), ExecutorSettings(stop_timeout_s=0.2)
+            executor = CommandExecutor(MemorySink(), clock=clock, settings=settings)
+            await executor.start()
+            running = asyncio.create_task(executor.execute(invoke(forever, timeout_s=3)))
+            await asyncio.sleep(0)
+            await executor.stop()
+            assert not running.done()
+            assert (await running).status is Status.TIMED_OUT
+
+        loop.run_until_complete(scenario())
 
 
 async def test_announcements_from_a_thread_are_all_counted():

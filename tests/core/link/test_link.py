@@ -313,19 +313,25 @@ async def test_restart_of_home_assistant_that_was_never_unreachable_is_no_cut(li
     assert linked.losses == []
 
 
-async def test_link_is_ready_within_3_s_of_a_home_that_was_away_for_long(home: SimulatedHome) -> None:
-    linked = LinkedHome(home, sleep=asyncio.sleep)
-    loop = asyncio.get_running_loop()
+async def test_link_waits_at_most_2_s_between_attempts_however_long_the_home_is_away(
+    make_linked: MakeLinked, home: SimulatedHome
+) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.sleep(0.001)
+
+    linked = make_linked(home, sleep=sleep, random=lambda: 1.0)
     async with linked.link as link:
         await linked.ready()
         await home.stop()
-        until = loop.time() + 4  # by then, the waits have their longest length
-        await eventually(lambda: loop.time() > until)
+        await eventually(lambda: len(waits) > 12)
         await home.start()
-        began = loop.time()
         async with asyncio.timeout(patience(10)):
             await link.wait_ready()
-        assert loop.time() - began < patience(3)
+    assert waits[:4] == [0.25, 0.5, 1.0, 2.0]
+    assert set(waits[4:]) == {2.0}
 
 
 async def test_stop_of_home_assistant_is_no_cut(make_linked: MakeLinked, home: SimulatedHome) -> None:

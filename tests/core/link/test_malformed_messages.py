@@ -44,6 +44,7 @@ class ProxiedLink:
             report=lambda kind, subject, detail: self.reports.append(kind),
             sleep=short_sleep,
             setup_timeout_s=0.2,
+            startup_interval_s=0.05,
         )
 
     async def ready(self) -> None:

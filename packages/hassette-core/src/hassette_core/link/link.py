@@ -34,7 +34,6 @@ SETUP_TIMEOUT_S = 60.0
 LASTING_S = 30.0
 """A connection that lasted for this long resets the wait before the next attempt."""
 STARTUP_INTERVAL_S = 2.0
-"""While Home Assistant starts, the link asks at this interval whether it has started."""
 LOG_INTERVAL_S = 60.0
 
 Report = Callable[[str, str, str], None]
@@ -63,6 +62,7 @@ class HomeAssistantLink(AsyncWithService):
         count_loss: Called with the number of events that Home Assistant discarded, and the time range.
         max_message_bytes: Limit for a received message.
         setup_timeout_s: Limit for the subscription and the first answers of a connection, in seconds.
+        startup_interval_s: While Home Assistant starts, the link asks at this interval whether it has started.
         random: Source of the backoff's jitter. It returns numbers in [0, 1).
         sleep: Waits the given number of seconds between attempts.
         make_liveness_check: Creates the check of one connection.
@@ -94,6 +94,7 @@ class HomeAssistantLink(AsyncWithService):
         count_loss: CountLoss = lambda reason, what, count, first_us, last_us: None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         setup_timeout_s: float = SETUP_TIMEOUT_S,
+        startup_interval_s: float = STARTUP_INTERVAL_S,
         random: Callable[[], float] = random,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         make_liveness_check: Callable[..., LivenessCheck] = LivenessCheck,
@@ -114,6 +115,7 @@ class HomeAssistantLink(AsyncWithService):
         self._count_loss = count_loss
         self._max_message_bytes = max_message_bytes
         self._setup_timeout_s = setup_timeout_s
+        self._startup_interval_s = startup_interval_s
         self._backoff = Backoff(random=random)
         self._refused_backoff = Backoff(max_s=MAX_REFUSED_S, random=random)
         self._sleep = sleep
@@ -294,7 +296,7 @@ class HomeAssistantLink(AsyncWithService):
         """Ask Home Assistant again and again whether it has started, because its event may be unreadable."""
         await asyncio.wait((setting_up,))
         while not self.ready.is_set():
-            await asyncio.sleep(STARTUP_INTERVAL_S)
+            await asyncio.sleep(self._startup_interval_s)
             try:
                 configuration = await self._read_configuration(connection)
             except (CallFailedError, UnexpectedAnswerError) as error:
