@@ -20,6 +20,7 @@ from hassette_sync.plugin import create_web_service
 from hassette_sync.settings import WebSettings
 from support.proxy import Proxy
 from support.waiting import eventually
+from support.web_clients import http_client, live_client
 
 websockets = pytest.importorskip("websockets")
 TOKEN = "a-secret-of-many-letters"
@@ -45,13 +46,13 @@ async def page_key(client: httpx.AsyncClient, address: str) -> tuple[str, str]:
 
 async def hello(stream: str, key: str, origin: str) -> str:
     """Open the live stream as a page does; return the type of the first message."""
-    async with websockets.connect(f"{stream}?after=0&key={key}", origin=origin) as client:
+    async with live_client(f"{stream}?after=0&key={key}", origin=origin) as client:
         return json.loads(await client.recv())["type"]
 
 
 @pytest.mark.parametrize("keeps_host", [False, True])
 async def test_page_behind_a_proxy_opens_the_live_stream(plausible: Path, keeps_host: bool) -> None:
-    async with behind(plausible, keeps_host=keeps_host) as address, httpx.AsyncClient() as client:
+    async with behind(plausible, keeps_host=keeps_host) as address, http_client() as client:
         stream, key = await page_key(client, address)
         assert await hello(stream, key, address) == "hello"
 
@@ -81,7 +82,7 @@ async def test_refused_live_connection_is_logged_once_with_the_fix(
 async def test_live_stream_without_its_upgrade_explains_what_to_set(
     plausible: Path, caplog: pytest.LogCaptureFixture, version: str
 ) -> None:
-    async with behind(plausible, websockets="strip", version=version) as address, httpx.AsyncClient() as client:
+    async with behind(plausible, websockets="strip", version=version) as address, http_client() as client:
         stream, key = await page_key(client, address)
         with pytest.raises(websockets.InvalidStatus) as refused:
             await hello(stream, key, address)
@@ -102,7 +103,7 @@ PREFIXES = [
 
 @pytest.mark.parametrize("options", PREFIXES, ids=str)
 async def test_all_links_work_under_a_prefix(plausible: Path, options: dict[str, Any]) -> None:
-    async with behind(plausible, **options) as address, httpx.AsyncClient() as client:
+    async with behind(plausible, **options) as address, http_client() as client:
         stream, key = await page_key(client, address)
         assert await hello(stream, key, address) == "hello"
         waiting, seen = [f"{address}/"], set[str]()
@@ -127,7 +128,7 @@ async def test_signing_in_works_under_a_prefix(plausible: Path, options: dict[st
     html = {"accept": "text/html"}
     async with (
         behind(plausible, TOKEN, **options) as address,
-        httpx.AsyncClient(follow_redirects=True, headers=html) as client,
+        http_client(follow_redirects=True, headers=html) as client,
     ):
         form = await client.get(f"{address}/runs/7?x=1")
         assert str(form.url).startswith(f"{address}/login?next=")
@@ -140,16 +141,14 @@ async def test_signing_in_works_under_a_prefix(plausible: Path, options: dict[st
         assert (page.status_code, str(page.url)) == (200, f"{address}/runs?status=failed")
         stream, key = await page_key(client, address)
         cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
-        async with websockets.connect(
-            f"{stream}?key={key}", origin=address, additional_headers={"Cookie": cookies}
-        ) as live:
+        async with live_client(f"{stream}?key={key}", origin=address, additional_headers={"Cookie": cookies}) as live:
             assert json.loads(await live.recv())["type"] == "hello"
 
 
 async def test_slash_at_the_end_of_an_address_redirects_without_the_host_name(plausible: Path) -> None:
     async with (
         behind(plausible, prefix="/hassette") as address,
-        httpx.AsyncClient(follow_redirects=True) as client,
+        http_client(follow_redirects=True) as client,
     ):
         for asked, expected in (
             ("/runs/", "/runs"),
@@ -163,7 +162,7 @@ async def test_slash_at_the_end_of_an_address_redirects_without_the_host_name(pl
 
 async def test_token_is_accepted_in_another_header_if_a_proxy_needs_the_usual_one(plausible: Path) -> None:
     removes = frozenset({"authorization"})
-    async with behind(plausible, TOKEN, removes=removes) as address, httpx.AsyncClient() as client:
+    async with behind(plausible, TOKEN, removes=removes) as address, http_client() as client:
         usual = await client.get(f"{address}/api/status", headers={"Authorization": f"Bearer {TOKEN}"})
         other = await client.get(f"{address}/api/status", headers={"X-Hassette-Token": TOKEN})
         wrong = await client.get(f"{address}/api/status", headers={"X-Hassette-Token": f"{TOKEN}x"})
@@ -172,7 +171,7 @@ async def test_token_is_accepted_in_another_header_if_a_proxy_needs_the_usual_on
 
 
 async def test_unknown_host_name_is_named_with_the_setting(plausible: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with behind(plausible, keeps_host=True) as address, httpx.AsyncClient() as client:
+    async with behind(plausible, keeps_host=True) as address, http_client() as client:
         for _ in range(3):
             refused = await client.get(address, headers={"Host": "hassette.example"})
     assert refused.status_code == 421
@@ -182,7 +181,7 @@ async def test_unknown_host_name_is_named_with_the_setting(plausible: Path, capl
 
 
 async def test_program_without_a_host_header_is_answered(plausible: Path) -> None:
-    async with behind(plausible, version="1.0", removes=frozenset({"host"})) as address, httpx.AsyncClient() as client:
+    async with behind(plausible, version="1.0", removes=frozenset({"host"})) as address, http_client() as client:
         assert (await client.get(f"{address}/healthz")).status_code == 200
 
 
@@ -224,7 +223,7 @@ async def nginx(folder: Path, servers: str) -> AsyncGenerator[str]:
 async def test_pages_poll_behind_an_nginx_with_its_defaults(plausible: Path, tmp_path: Path, location: str) -> None:
     async with create_web_service(DataSyncService(plausible, MemoryFeed()), WebSettings(port=0)) as service:
         servers = f"server {{ listen PORT; location {location} {{ proxy_pass {service.url}; }} }}"
-        async with nginx(tmp_path, servers) as address, httpx.AsyncClient() as client:
+        async with nginx(tmp_path, servers) as address, http_client() as client:
             stream, key = await page_key(client, address + location.rstrip("/"))
             with pytest.raises(websockets.InvalidStatus) as refused:
                 await hello(stream, key, address)
@@ -241,7 +240,7 @@ async def test_pages_are_live_behind_the_documented_nginx(plausible: Path, tmp_p
         servers = servers.replace("http://127.0.0.1:8765/", service.url)
         async with (
             nginx(tmp_path, servers) as address,
-            httpx.AsyncClient(follow_redirects=True) as client,
+            http_client(follow_redirects=True) as client,
         ):
             assert str((await client.get(f"{address}/hassette")).url) == f"{address}/hassette/"
             stream, key = await page_key(client, f"{address}/hassette")

@@ -21,6 +21,7 @@ from hassette_sync import DataSyncService, MemoryFeed
 from hassette_sync.plugin import create_service, create_web_service
 from hassette_sync.settings import WebSettings
 from support.waiting import eventually, patience
+from support.web_clients import http_client, live_client
 
 websockets = pytest.importorskip("websockets")
 TOKEN = "a-secret-of-many-letters"
@@ -52,7 +53,7 @@ async def test_service_has_a_url_and_releases_its_port(plausible: Path) -> None:
     async with service:
         url = service.url
         assert url is not None
-        async with httpx.AsyncClient() as client:
+        async with http_client() as client:
             assert (await client.get(url)).status_code == 200
     assert service.url is None
     with socket.socket() as again:
@@ -98,7 +99,7 @@ async def test_stop_with_connected_clients_takes_less_than_a_second(
     await service.start()
     serving = asyncio.create_task(service.serve())
     async with contextlib.AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(websockets.connect(live_address(service.url))) for _ in range(5)]
+        clients = [await stack.enter_async_context(live_client(live_address(service.url))) for _ in range(5)]
         for client in clients:
             assert json.loads(await client.recv())["type"] == "hello"
         begin = time.perf_counter()
@@ -116,7 +117,7 @@ async def test_stop_with_connected_clients_takes_less_than_a_second(
 async def test_head_requests_are_answered(plausible: Path) -> None:
     async with (
         create_web_service(DataSyncService(plausible), WebSettings(port=0)) as service,
-        httpx.AsyncClient(base_url=str(service.url)) as client,
+        http_client(base_url=str(service.url)) as client,
     ):
         for path in ("/healthz", "/readyz", "/", "/static/live.js", "/api/status"):
             head, whole = await client.head(path), await client.get(path)
@@ -168,7 +169,7 @@ async def test_stop_is_safe_after_serve_was_cancelled(plausible: Path) -> None:
     service = create_web_service(DataSyncService(plausible), WebSettings(port=0))
     await service.start()
     serving = asyncio.create_task(service.serve())
-    async with websockets.connect(live_address(service.url)) as client:
+    async with live_client(live_address(service.url)) as client:
         await client.recv()
         serving.cancel()
         begin = time.perf_counter()
@@ -187,7 +188,7 @@ async def test_live_stream_sends_within_250_ms_and_resumes_without_a_gap(
         listener = history.listener("hall", "on_motion", "t")
         ids = [history.run(listener, now_us - 10_000_000 + n * 1000) for n in range(1_200)]
     async with create_web_service(DataSyncService(history.path, feed), WebSettings(port=0)) as service:
-        async with websockets.connect(live_address(service.url)) as client:
+        async with live_client(live_address(service.url)) as client:
             hello = json.loads(await client.recv())
             assert abs(hello.pop("at_us") - now_us) < 60_000_000
             assert hello == {"type": "hello", "last_id": "0", "source": "feed", "runs": [], "reason": ""}
@@ -198,7 +199,7 @@ async def test_live_stream_sends_within_250_ms_and_resumes_without_a_gap(
             assert message["last_id"] == message["runs"][0]["id"] == str(ids[-1] + 1)
             assert message["runs"][0]["failure"]["type"] == "ValueError"
         feed.publish(ended(ids[-1] + 2))
-        async with websockets.connect(live_address(service.url, after=ids[99])) as client:
+        async with live_client(live_address(service.url, after=ids[99])) as client:
             received: list[int] = []
             while not received or received[-1] != ids[-1] + 2:
                 received += [int(run["id"]) for run in json.loads(await client.recv())["runs"]]
@@ -220,7 +221,7 @@ async def test_text_that_utf_8_cannot_encode_does_not_end_the_live_stream(plausi
     odd.registration.name = odd.failure.message = "caf\udce9"
     async with (
         create_web_service(DataSyncService(plausible, feed), WebSettings(port=0)) as service,
-        websockets.connect(live_address(service.url)) as client,
+        live_client(live_address(service.url)) as client,
     ):
         await client.recv()
         feed.publish(odd)
@@ -241,14 +242,14 @@ async def test_page_that_missed_many_runs_gets_one_reload(
         data = DataSyncService(history.path, feed if live else None)
         async with create_web_service(data, WebSettings(port=0)) as service:
             address = live_address(service.url, after=ids[0]) + "&at_most=100"
-            async with websockets.connect(address) as client:
+            async with live_client(address) as client:
                 hello, missed = await receive_until(client, ids[-1])
                 assert (hello["type"], missed["type"], missed["runs"]) == ("hello", "reload", [])
                 new = history.run(listener, now_us, status="error")
                 feed.publish(ended(new))
                 (message,) = await receive_until(client, new)
                 assert [run["id"] for run in message["runs"]] == [str(new)], "later runs are sent one by one"
-            async with websockets.connect(live_address(service.url, after=ids[-100]) + "&at_most=100") as client:
+            async with live_client(live_address(service.url, after=ids[-100]) + "&at_most=100") as client:
                 _, *messages = await receive_until(client, new)
                 assert [int(run["id"]) for one in messages for run in one["runs"]] == [*ids[-99:], new]
 
@@ -258,7 +259,7 @@ async def test_page_without_runs_gets_one_reload_for_the_runs_in_the_feed(plausi
     feed.publish(*(ended(id_) for id_ in range(1, 501)))
     async with (
         create_web_service(DataSyncService(plausible, feed), WebSettings(port=0)) as service,
-        websockets.connect(live_address(service.url) + "&at_most=100") as client,
+        live_client(live_address(service.url) + "&at_most=100") as client,
     ):
         _, remembered = await receive_until(client, 500)
         assert (remembered["type"], remembered["runs"]) == ("reload", [])
@@ -268,7 +269,7 @@ async def test_page_without_history_reloads_when_a_history_appears(tmp_path: Pat
     path = tmp_path / "later.db"
     async with (
         create_web_service(DataSyncService(path), WebSettings(port=0)) as service,
-        websockets.connect(live_address(service.url) + "&at_most=100") as client,
+        live_client(live_address(service.url) + "&at_most=100") as client,
     ):
         assert json.loads(await client.recv())["type"] == "hello"
         # During this wait, the server looks for the file and does not find it.
@@ -285,7 +286,7 @@ async def test_slow_client_gets_dropped_with_the_reason(plausible: Path) -> None
     feed = MemoryFeed(bound=10)
     async with (
         create_web_service(DataSyncService(plausible, feed), WebSettings(port=0)) as service,
-        websockets.connect(live_address(service.url)) as client,
+        live_client(live_address(service.url)) as client,
     ):
         feed.publish(ended(1))
         while json.loads(await client.recv())["type"] != "runs":
@@ -305,18 +306,18 @@ async def test_live_client_needs_the_token_and_the_same_origin(plausible: Path) 
         address = live_address(service.url)
         for headers in ({}, {"Authorization": "Bearer wrong"}):
             with pytest.raises(websockets.InvalidStatus):
-                await websockets.connect(address, additional_headers=headers)
+                await live_client(address, additional_headers=headers)
         admitted = {"Authorization": f"Bearer {TOKEN}"}
         with pytest.raises(websockets.InvalidStatus):
-            await websockets.connect(address, additional_headers=admitted, origin="http://evil.example")
-        async with websockets.connect(address, additional_headers=admitted) as client:
+            await live_client(address, additional_headers=admitted, origin="http://evil.example")
+        async with live_client(address, additional_headers=admitted) as client:
             assert json.loads(await client.recv())["type"] == "hello"
 
 
 async def test_live_client_with_an_invalid_id_gets_the_reason(plausible: Path) -> None:
     async with (
         create_web_service(DataSyncService(plausible), WebSettings(port=0)) as service,
-        websockets.connect(live_address(service.url, "soon")) as client,
+        live_client(live_address(service.url, "soon")) as client,
     ):
         with pytest.raises(websockets.ConnectionClosed) as closed:
             await client.recv()
