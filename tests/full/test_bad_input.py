@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.history_file import HistoryFile
-from support.processes import Process, Start
+from support.processes import Process, Start, errors_of_each
 from support.waiting import patience
 
 pytestmark = pytest.mark.timeout(180)
@@ -26,14 +26,6 @@ class Good(App[AppConfig]):
 
     async def run(self) -> None:
         self.logger.warning("the good app runs")
-"""
-EXITS = """
-import sys
-from hassette_core import App, AppConfig
-
-class Broken(App[AppConfig]):
-    async def {method}(self) -> None:
-        sys.exit("no config")
 """
 LEAKY = """
 from pydantic import Field
@@ -80,27 +72,38 @@ def configure(folder: Path, text: str) -> None:
     (folder / "hassette.toml").write_text(text, encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", ["hassette.toml", "home_assistant.token is missing", "long-lived access token"]),
-        ('[home_assistant]\nurll = "x"', ["line 2", "home_assistant.urll is not a known key", "did you mean 'url'"]),
-        ("[hassette]\nlog_level = 3", ["line 2", "hassette.log_level must be one of 'debug'", "got 3"]),
-        ("[hassette]\nwhat is this", ["hassette.toml is not valid TOML", "line 2"]),
-        ("[store]\nsynchronus = 1", ["hassette.toml", "[store]", "synchronus", "synchronous"]),
-        ('[sync]\nport = "x"', ["hassette.toml", "[sync]", "port"]),
-        ('[home_assistant]\nurl = "homeassistant.local"\ntoken = "x"', ["homeassistant.local", "http://"]),
-    ],
-)
-def test_error_in_the_configuration_is_one_paragraph_and_exit_code_2(
-    start: Start, tmp_path: Path, text: str, words: list[str]
-) -> None:
-    configure(tmp_path, text)
-    process = start("run", **({} if "token" in words[1] else TOKEN))
+BAD_CONFIGURATIONS = [
+    ("[home_assistant]\nurll = 'x'", ["line 2", "home_assistant.urll is not a known key", "did you mean 'url'"]),
+    ("[hassette]\nlog_level = 3", ["line 2", "hassette.log_level must be one of 'debug'", "got 3"]),
+    ("[hassette]\nwhat is this", ["hassette.toml is not valid TOML", "line 2"]),
+    ("[store]\nsynchronus = 1", ["hassette.toml", "[store]", "synchronus", "synchronous"]),
+    ('[sync]\nport = "x"', ["hassette.toml", "[sync]", "port"]),
+    ('[home_assistant]\nurl = "homeassistant.local"\ntoken = "x"', ["homeassistant.local", "http://"]),
+]
+
+
+def test_error_in_the_configuration_is_one_paragraph_and_exit_code_2(tmp_path: Path) -> None:
+    commands: list[list[str]] = []
+    for number, (text, _) in enumerate(BAD_CONFIGURATIONS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        configure(folder, text)
+        commands.append(["run", "--config", str(folder / "hassette.toml")])
+    found = errors_of_each(tmp_path, *commands, **TOKEN)
+    for (text, words), (_, errors) in zip(BAD_CONFIGURATIONS, found, strict=True):
+        assert errors.endswith("EXIT CODE 2\n"), (text, errors)
+        assert "Traceback" not in errors
+        (paragraph,) = [line for line in errors.splitlines() if line.startswith("hassette: ")]
+        assert [word for word in words if word not in paragraph] == []
+
+
+def test_missing_token_is_one_paragraph_and_exit_code_2(start: Start, tmp_path: Path) -> None:
+    configure(tmp_path, "")
+    process = start("run")
     assert process.end() == 2, process.output
-    assert "Traceback" not in process.output
-    (paragraph,) = [line for line in process.output.splitlines() if line.startswith("hassette: ")]
-    assert [word for word in words if word not in paragraph] == []
+    (paragraph,) = process.output.splitlines()
+    assert "hassette.toml: home_assistant.token is missing" in paragraph
+    assert "long-lived access token" in paragraph
 
 
 def test_missing_configuration_names_the_command_that_creates_one(start: Start) -> None:
@@ -121,25 +124,6 @@ def test_broken_app_leaves_the_others_running(start: Start, tmp_path: Path, apps
     process.wait_for("the good app runs")
     process.signal(signal.SIGTERM)
     assert process.end() == 0
-
-
-@pytest.mark.parametrize("method", ["on_initialize", "on_shutdown"])
-def test_app_that_calls_sys_exit_is_a_broken_app(
-    start: Start, tmp_path: Path, apps: Path, history: HistoryFile, method: str
-) -> None:
-    (apps / "broken.py").write_text(EXITS.format(method=method), encoding="utf-8")
-    configure(
-        tmp_path,
-        '[apps.broken]\nmodule = "broken"\nclass = "Broken"\n[apps.good]\nmodule = "good"\nclass = "Good"\n',
-    )
-    process = start("demo", "--config", "hassette.toml", "--data-dir", history.file.parent, "--port", 0, "--speed", 0)
-    process.wait_for("the good app runs")
-    process.signal(signal.SIGTERM)
-    assert process.end() == 0, process.output
-    assert "app=broken.broken" in process.output
-    assert "SystemExit: no config" in process.output
-    (session,) = history.sessions()
-    assert (session["outcome"], session["reason"]) == ("clean", "SIGTERM")
 
 
 def test_secret_that_an_app_raises_is_neither_in_the_log_nor_in_the_history(

@@ -10,7 +10,7 @@ from support.history_file import HistoryFile
 from support.processes import Start
 from support.waiting import patience, wait_until
 
-KILLS = 20
+KILLS = 10
 GRACE_US = 1_000_000
 """A run that ended at least this long before the kill must be in the history. The time is twice the flush interval.
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -106,11 +106,10 @@ def starting(folder: Path) -> Generator[Start]:
     running: list[Process] = []
 
     def start(*arguments: object, program: Path = HASSETTE, **environment: str) -> Process:
-        clean = {name: text for name, text in os.environ.items() if not name.upper().startswith("HASSETTE__")}
         command: list[str | Path] = [program, *(str(argument) for argument in arguments)]
         if program.suffix == ".py":
             command.insert(0, sys.executable)
-        process = Process(command, folder, {**clean, "PYTHONUNBUFFERED": "1", **environment})
+        process = Process(command, folder, {**_environment(), "PYTHONUNBUFFERED": "1", **environment})
         running.append(process)
         return process
 
@@ -130,3 +129,41 @@ def telemetry(*arguments: object) -> Any:
     command = [str(HASSETTE), "telemetry", *(str(argument) for argument in arguments), "--json"]
     limit_s = patience(LIMIT_S)
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=limit_s).stdout)
+
+
+SEVERAL = """
+import json, sys
+from hassette_core.cli import main
+
+for arguments in json.loads(sys.argv[1]):
+    print("COMMAND", *arguments, file=sys.stderr, flush=True)
+    try:
+        main(arguments)
+    except SystemExit as ended:
+        print("EXIT CODE", ended.code, file=sys.stderr, flush=True)
+"""
+
+
+def errors_of_each(folder: Path, *commands: list[str], **environment: str) -> Iterator[tuple[list[str], str]]:
+    """Run several commands that fail, in one process, because the start of a process is slow. It must end soon.
+
+    Args:
+        folder: The working directory.
+        commands: The arguments of ``hassette`` for each command.
+        environment: Additional environment variables.
+
+    Yields:
+        Each command and what it wrote to standard error. The last line is ``EXIT CODE`` and the code.
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", SEVERAL, json.dumps(commands)],
+        cwd=folder, env={**_environment(), **environment},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience(LIMIT_S), check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    yield from zip(commands, ended.stderr.split("COMMAND ")[1:], strict=True)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of this process without the user's settings."""
+    return {name: text for name, text in os.environ.items() if not name.upper().startswith("HASSETTE__")}

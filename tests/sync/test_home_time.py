@@ -1,24 +1,22 @@
 """The terminal and the pages show times in the home's time zone and name it. They also read times in this time zone."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from hassette_sync import BadQuestionError, DataSyncService, HomeTime, TimeRange
+from hassette_sync.cli import main
 from hassette_sync.home_time import ShownTimes
 from hassette_sync.settings import WebSettings
 from hassette_sync.time_range import parse_moment
 from support.history import BOOM, DAY, HOUR, MINUTE, SECOND, History, NewHistory, facts
-from support.waiting import patience
 
 BERLIN = HomeTime.named("Europe/Berlin")
 
@@ -53,18 +51,31 @@ def _run_job_at(history: History, moment: int, zone: str) -> int:
     return history.run(job, moment + SECOND, duration_us=SECOND, waited_us=0, job=True, status="error", error=BOOM)
 
 
-def terminal(*arguments: str, path: Path, zone: str = "UTC") -> str:
-    """Run the command in another process, with a given time zone of the machine."""
-    command = [sys.executable, "-m", "hassette_sync", *arguments, "--db", str(path)]
-    result = subprocess.run(
-        command, env={**os.environ, "TZ": zone}, capture_output=True, text=True, timeout=patience(30), check=False
-    )
-    assert (result.returncode, result.stderr) == (0, "")
-    return result.stdout
+class Terminal(Protocol):
+    """Runs the command with a given time zone of the machine, and returns what it prints."""
+
+    def __call__(self, *arguments: str, path: Path, zone: str = "UTC") -> str: ...
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Terminal]:
+    def run(*arguments: str, path: Path, zone: str = "UTC") -> str:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        code = main([*arguments, "--db", str(path)])
+        output = capsys.readouterr()
+        assert (code, output.err) == (0, "")
+        return output.out
+
+    yield run
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", ""])
-def test_job_at_seven_is_shown_at_seven_in_the_terminal_of_any_machine(morning: tuple[Path, int], zone: str) -> None:
+def test_job_at_seven_is_shown_at_seven_in_the_terminal_of_any_machine(
+    morning: tuple[Path, int], terminal: Terminal, zone: str
+) -> None:
     path, _ = morning
     for command in ("runs", "errors", "sessions", "status"):
         output = terminal(command, "--since", "2026-01-20", "--until", "2026-01-21", path=path, zone=zone)
@@ -86,7 +97,9 @@ def test_job_at_seven_is_shown_at_seven_in_the_terminal_of_any_machine(morning: 
 @pytest.mark.parametrize(
     ("since", "count"), [("2026-01-20T06:59", 1), ("2026-01-20 07:00", 1), ("2026-01-20T07:01", 0)]
 )
-def test_since_is_read_in_the_time_zone_of_the_home(morning: tuple[Path, int], since: str, count: int) -> None:
+def test_since_is_read_in_the_time_zone_of_the_home(
+    morning: tuple[Path, int], terminal: Terminal, since: str, count: int
+) -> None:
     path, _ = morning
     found = json.loads(terminal("runs", "--json", "--since", since, "--until", "2026-01-20T08:00", path=path))
     assert len(found["runs"]) == count
@@ -148,7 +161,7 @@ async def test_hours_of_a_zone_with_half_hours_have_their_local_times(
     assert re.search(rf"<text [^>]*>{hour}</text>", page)
 
 
-def test_newest_known_time_zone_is_that_of_the_home(new_history: NewHistory, now_us: int) -> None:
+def test_newest_known_time_zone_is_that_of_the_home(new_history: NewHistory, now_us: int, terminal: Terminal) -> None:
     with new_history() as history:
         history.session(now_us - 3 * DAY, now_us - 2 * DAY, "clean", facts=facts(time_zone="Europe/Berlin"))
         history.session(now_us - 2 * DAY, now_us - DAY, "clean", facts=facts(time_zone="Asia/Tokyo"))
@@ -159,7 +172,7 @@ def test_newest_known_time_zone_is_that_of_the_home(new_history: NewHistory, now
 
 @pytest.mark.parametrize("name", ["Mars/Olympus", "../../etc/passwd", "Europe", "x" * 5_000, "a\0b"])
 def test_unknown_time_zone_is_named_and_that_of_the_machine_is_used(
-    new_history: NewHistory, now_us: int, name: str
+    new_history: NewHistory, now_us: int, terminal: Terminal, name: str
 ) -> None:
     with new_history() as history:
         history.session(now_us - HOUR, facts=facts(time_zone=name))
@@ -168,7 +181,9 @@ def test_unknown_time_zone_is_named_and_that_of_the_machine_is_used(
     assert "This machine does not know the home's time zone" in output
 
 
-def test_history_without_a_time_zone_names_that_of_the_machine(new_history: NewHistory, now_us: int) -> None:
+def test_history_without_a_time_zone_names_that_of_the_machine(
+    new_history: NewHistory, now_us: int, terminal: Terminal
+) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
     assert "Times      UTC, the time zone of this machine" in terminal("status", path=history.path)

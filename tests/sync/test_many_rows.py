@@ -95,6 +95,7 @@ async def test_wrong_cursor_of_registrations_is_refused(many_names: Path, cursor
             await data.registrations(cursor=cursor)
 
 
+@pytest.mark.long
 def test_terminal_prints_the_cursor_of_the_next_page_of_jobs(
     many_names: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
