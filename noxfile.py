@@ -84,7 +84,8 @@ def tests(session: nox.Session, part: str) -> None:
     install(session, part)
     session.run("python", "scripts/check_installed.py", part)
     session.install(*PINNED, *group("test"))
-    folders = ["full", "otel", "contracts", "architecture"] if part == "full" else [part]
+    # The tests of the parts also run with all packages, but only in `test` and `minimums`.
+    folders = ["full", "otel", "contracts"] if part == "full" else [part]
     where = [f"tests/{folder}" for folder in folders]
     options = PARALLEL if part == "full" else []  # these tests wait for processes most of the time
     session.run("pytest", "-m", IN_EACH_ENVIRONMENT, *options, *(session.posargs or where))
