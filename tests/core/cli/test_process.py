@@ -66,6 +66,6 @@ sys.exit(7)
 
 
 def test_slow_exit_of_python_does_not_change_the_exit_code() -> None:
-    """On a busy machine, Python's own exit takes seconds. The process has ended clean, and the exit code must show it."""
+    """On a busy machine, Python's own exit takes seconds. A clean process must keep its exit code."""
     ended = subprocess.run([sys.executable, "-c", SLOW_EXIT], capture_output=True, text=True, check=False)
     assert ended.returncode == 7, ended.stderr
