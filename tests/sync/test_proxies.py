@@ -160,6 +160,29 @@ async def test_slash_at_the_end_of_an_address_redirects_without_the_host_name(pl
             assert page.history == [] or not page.history[0].headers["location"].startswith(("http", "/"))
 
 
+@pytest.mark.parametrize("token", [None, TOKEN], ids=["without a token", "with a token"])
+@pytest.mark.parametrize("path", ["/", "", "/runs/7", "/login", "/static/live.js", "/api/status"])
+async def test_prefix_that_a_proxy_does_not_remove_is_named_with_the_fix(
+    plausible: Path, path: str, token: str | None
+) -> None:
+    async with (
+        behind(plausible, token, prefix="/hassette", removes_prefix=False) as address,
+        httpx.AsyncClient(headers={"accept": "text/html"}) as client,
+    ):
+        page = await client.get(address + path)
+    # A redirection of /hassette/ to /hassette would never end, because nginx redirects /hassette to /hassette/.
+    assert page.status_code == 404
+    assert "If a proxy adds /hassette to the path, let it remove this prefix, or send it in the header" in page.text
+
+
+async def test_wrong_address_of_a_known_page_is_not_blamed_on_a_proxy(plausible: Path) -> None:
+    async with behind(plausible) as address, httpx.AsyncClient() as client:
+        page = await client.get(f"{address}/runs/7/x")
+    assert page.status_code == 404
+    assert "There is no page /runs/7/x." in page.text
+    assert "proxy" not in page.text
+
+
 async def test_token_is_accepted_in_another_header_if_a_proxy_needs_the_usual_one(plausible: Path) -> None:
     removes = frozenset({"authorization"})
     async with behind(plausible, TOKEN, removes=removes) as address, http_client() as client:

@@ -280,10 +280,19 @@ async def test_loopback_names_are_accepted(client: httpx.AsyncClient, host: str)
     assert (await client.get("/healthz", headers={"host": host})).status_code == 200
 
 
-async def test_allowed_host_name_is_accepted(data: DataSyncService) -> None:
-    settings = WebSettings(allowed_hosts=("hassette.home.arpa",))
-    async with browser(data, settings, base_url="http://hassette.home.arpa") as client:
-        assert (await client.get("/")).status_code == 200
+@pytest.mark.parametrize(
+    ("allowed", "host"),
+    [
+        ("hassette.home.arpa", "hassette.home.arpa"),
+        ("Hassette.Home.Arpa.", "hassette.home.arpa:8765"),
+        ("küche.example", "xn--kche-0ra.example"),
+        ("fd00::5", "[fd00::5]:8765"),
+        ("[fd00::5]", "[fd00::5]"),
+    ],
+)
+async def test_allowed_host_name_is_accepted(data: DataSyncService, allowed: str, host: str) -> None:
+    async with browser(data, WebSettings(allowed_hosts=(allowed,))) as client:
+        assert (await client.get("/", headers={"host": host})).status_code == 200
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Settings of the pages: the table ``[sync]`` of hassette.toml."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Self
@@ -18,9 +19,9 @@ class WebSettings:
         host: Address to listen on. Any address except loopback requires a token.
         port: TCP port; 0 for any free port.
         token: Secret of at least 16 characters that visitors must present; None for access without a token.
-        allowed_hosts: Additional host names that browsers may use, such as ``("hassette.home.arpa",)``. The loopback
-            names are always allowed. With a token, all IP addresses, the name of the machine and ``*.local`` are
-            allowed, too.
+        allowed_hosts: Additional host names that browsers may use, such as ``("hassette.home.arpa",)``, without scheme,
+            port and path. The loopback names are always allowed. With a token, all IP addresses, the name of the
+            machine and ``*.local`` are allowed, too.
         query_deadline_s: Deadline of one question, in seconds.
 
     Raises:
@@ -36,6 +37,12 @@ class WebSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
             raise ValueError(f"port must be from 1 to 65535, or 0 for any free port, got {self.port!r}")
+        for name in self.allowed_hosts:
+            if not is_host_name(name):
+                raise ValueError(
+                    "allowed_hosts must be host names such as 'hassette.home.arpa', without scheme, port, path and "
+                    f"wildcard, got {name!r}"
+                )
         # This form also rejects NaN, because every comparison with NaN is false.
         if not self.query_deadline_s > 0:
             raise ValueError(f"query_deadline_s must be above 0, got {self.query_deadline_s!r}")
@@ -83,6 +90,15 @@ def _texts(key: str, value: object) -> tuple[str, ...]:
         if len(texts) == len(value):  # pyright: ignore[reportUnknownArgumentType]
             return tuple(texts)
     raise ValueError(f"{key} must be a list of texts, got {value!r}")
+
+
+def is_host_name(text: str) -> bool:
+    """Return whether a text can be the host name in an address, or an IP address."""
+    try:
+        ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return re.fullmatch(r"[\w.-]+", text) is not None
+    return True
 
 
 def is_loopback(host: str) -> bool:

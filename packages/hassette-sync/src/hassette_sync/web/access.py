@@ -8,7 +8,7 @@ import hmac
 import ipaddress
 import json
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote, urlsplit
 
@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hassette_sync.settings import WebSettings
 from hassette_sync.web.refusals import RefusalLog
-from hassette_sync.web.root import root_of, without_prefix
+from hassette_sync.web.root import first_part, no_page, root_of, without_prefix
 
 COOKIE = "hassette_session"
 TOKEN_HEADER = "x-hassette-token"  # noqa: S105  the name of a header
@@ -51,16 +51,20 @@ class AccessControl:
     Args:
         app: The protected application.
         settings: Host, token and allowed host names.
+        first_parts: First parts of all paths. Another first part may be the prefix of a proxy that does not remove it.
         page_key: Secret of this process that each page contains.
         refusals: Log of refused requests.
     """
 
-    def __init__(self, app: ASGIApp, settings: WebSettings, page_key: str, refusals: RefusalLog) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: WebSettings, first_parts: Collection[str], page_key: str, refusals: RefusalLog
+    ) -> None:
         self._app = app
+        self._first_parts = first_parts
         self._page_key = page_key
         self._refusals = refusals
         self._token = settings.token
-        self._names = {name.lower() for name in (*_LOOPBACK_NAMES, settings.host, *settings.allowed_hosts)}
+        self._names = {_name_in_header(name) for name in (*_LOOPBACK_NAMES, settings.host, *settings.allowed_hosts)}
         if settings.token:
             name = socket.gethostname().lower()
             self._names |= {name, name.partition(".")[0]}
@@ -89,6 +93,12 @@ class AccessControl:
                 to_allow_it="let the proxy pass on the header Host, or open the page again",
             )
             await _refuse(scope, receive, send, 403, "Pages of other sites may not connect.")
+        elif first_part(scope["path"]) not in self._first_parts:
+            # Under the prefix of a proxy, a redirection could lead back to the same address.
+            if self._token is not None and not is_admitted(self._token, headers):
+                await _refuse(scope, receive, send, 404, no_page(scope["path"][:_MAX_SHOWN], self._first_parts))
+            else:
+                await self._app(scope, receive, _with_headers(send))
         elif scope["type"] == "http" and scope["method"] == "GET" and (target := _without_last_slash(scope)):
             await _respond(send, 308, "", location=target)
         elif not scope["path"].startswith(_OPEN_PATHS) and not scope["path"].startswith("/static/"):
@@ -173,6 +183,15 @@ def _host_name(host: str) -> str:
         return (urlsplit(f"//{host}").hostname or "").lower().rstrip(".")
     except ValueError:
         return ""
+
+
+def _name_in_header(name: str) -> str:
+    """Return a configured host name as `_host_name` returns it. Browsers send letters outside ASCII as Punycode."""
+    name = name.strip("[]").rstrip(".").lower()
+    try:
+        return name.encode("idna").decode("ascii")
+    except UnicodeError:
+        return name
 
 
 def _is_address(name: str) -> bool:

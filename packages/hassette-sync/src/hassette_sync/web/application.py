@@ -26,9 +26,12 @@ from hassette_sync.web.login import login
 from hassette_sync.web.pages import pages
 from hassette_sync.web.refusals import RefusalLog
 from hassette_sync.web.rendering import error_page
+from hassette_sync.web.root import first_part, no_page
 from hassette_sync.web.stream import stream
 
 _STATUS = {NotFoundError: 404, BadQuestionError: 400, QueryTimeoutError: 503, HistoryUnavailableError: 503}
+
+_ROUTERS = (api, stream, pages, login)
 
 
 def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
@@ -56,19 +59,20 @@ def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
     app.state.settings = settings
     app.state.stopping = asyncio.Event()
     app.state.followers = set[asyncio.Task[object]]()
-    app.include_router(api)
-    app.include_router(stream)
-    app.include_router(pages)
-    app.include_router(login)
+    for router in _ROUTERS:
+        app.include_router(router)
     app.add_api_route("/healthz", _healthz, include_in_schema=False)
     app.add_api_route("/readyz", _readyz, include_in_schema=False)
     app.mount("/static", StaticFiles(packages=[("hassette_sync", "static")]))
     app.add_exception_handler(SyncError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
+    routes = [*app.routes, *(route for router in _ROUTERS for route in router.routes)]
+    app.state.first_parts = frozenset(first_part(getattr(route, "path", "/")) for route in routes)
     app.add_middleware(
         AccessControl,  # pyright: ignore[reportArgumentType]  starlette's own typing of middleware
         settings=settings,
+        first_parts=app.state.first_parts,
         page_key=app.state.page_key,
         refusals=app.state.refusals,
     )
@@ -110,7 +114,9 @@ async def _answer_invalid_parameter(request: Request, error: Exception) -> Respo
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:
     refused = cast("HTTPException", error)
-    sentence = f"There is no page {request.url.path}." if refused.status_code == 404 else f"{refused.detail}."
+    sentence = f"{refused.detail}."
+    if refused.status_code == 404:
+        sentence = no_page(request.url.path, request.app.state.first_parts)
     if request.url.path.startswith(("/api/", "/static/")):
         return JSONResponse({"error": "http", "detail": sentence}, refused.status_code, headers=refused.headers)
     return await error_page(request, refused.status_code, sentence)

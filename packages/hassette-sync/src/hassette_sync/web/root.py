@@ -1,7 +1,7 @@
 """The path of the pages as the browser sees it. A reverse proxy may add a prefix."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 # Home Assistant's ingress sends the first header, most other proxies send the second one.
@@ -35,3 +35,24 @@ def without_prefix(path: str, headers: Mapping[str, str]) -> str:
         path = path.removeprefix(prefix) or "/"
     # A proxy that maps /hassette to / sends //runs for /hassette/runs.
     return re.sub("^/{2,}", "/", path)
+
+
+def first_part(path: str) -> str:
+    """Return the part of a path up to its second slash: ``/runs`` for ``/runs/1``."""
+    return f"/{path[1:].partition('/')[0]}"
+
+
+def no_page(path: str, known: Collection[str]) -> str:
+    """Return the sentence for a path without a page. If its first part is unknown, it may be the prefix of a proxy.
+
+    Args:
+        path: The path.
+        known: First parts of all known paths.
+    """
+    sentence = f"There is no page {path}."
+    if (first := first_part(path)) in known:
+        return sentence
+    return (
+        f"{sentence} If a proxy adds {first} to the path, let it remove this prefix, or send it in the header "
+        "X-Forwarded-Prefix."
+    )
