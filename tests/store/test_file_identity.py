@@ -257,6 +257,82 @@ async def test_changed_file_is_noticed_and_only_stored_runs_are_claimed(
     assert check(path) == []
 
 
+def restore_in_a_shell(path: Path, backup_of_path: Path) -> None:
+    """Replace all rows of the open file through SQLite, as the command `.restore` of the shell `sqlite3` does."""
+    program = (
+        "import sqlite3, sys; source = sqlite3.connect(sys.argv[2]); target = sqlite3.connect(sys.argv[1]);"
+        "source.backup(target); target.close(); source.close()"
+    )
+    subprocess.run([sys.executable, "-c", program, str(path), str(backup_of_path)], check=True, timeout=patience(30))
+
+
+@pytest.mark.parametrize("unknown_outcome", [False, True], ids=["written", "with an unknown outcome"])
+async def test_restored_rows_are_noticed_and_the_newer_runs_count_as_lost(
+    make_store: MakeStore, path: Path, read: Reader, unknown_outcome: bool
+) -> None:
+    store = make_store()
+    await store.start()
+    deliveries = Deliveries(store)
+    await deliveries.write(10)
+    older = path.with_name("older.db")
+    backup(path, older)
+    await deliveries.write(10)
+    if unknown_outcome:
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            with pytest.raises(DatabaseAccessError, match="locked"):
+                await deliveries.write()
+        deliveries.sequence -= 1
+    restore_in_a_shell(path, older)
+    await deliveries.write(3)
+    assert deliveries.restarts == 1
+    assert len(ids_in(path)) == 13 * RUNS_A_BATCH
+    assert store.lost_runs == 10 * RUNS_A_BATCH
+    assert read.rows("SELECT reason, count FROM losses") == [{"reason": "file_lost", "count": 10 * RUNS_A_BATCH}]
+    await store.stop()
+    assert read.rows("SELECT outcome, runs FROM sessions") == [{"outcome": "clean", "runs": 13 * RUNS_A_BATCH}]
+    assert check(path) == []
+
+
+async def test_rows_of_another_history_are_noticed_and_keep_their_session(
+    make_store: MakeStore, path: Path, read: Reader, clock: Clock
+) -> None:
+    other = another_history(path)
+    of_other = make_store(other)
+    await of_other.start()
+    garage = Listener("on_car", app="garage")
+    await of_other.write(Batch(1, registered=(garage,), invocations=(invocation(90_000, garage),)))
+    await of_other.stop()
+    clock.advance(60)
+    store = make_store()
+    await store.start()
+    deliveries = Deliveries(store)
+    await deliveries.write(5)
+    restore_in_a_shell(path, other)
+    await deliveries.write(5)
+    assert deliveries.restarts == 1
+    runs = read.rows(
+        "SELECT app, count(*) AS runs FROM runs JOIN registrations ON registrations.id = registration_id GROUP BY app"
+    )
+    assert runs == [{"app": "garage", "runs": 1}, {"app": "hall", "runs": 5 * RUNS_A_BATCH}]
+    assert [row["runs"] for row in read.rows("SELECT runs FROM sessions ORDER BY id")] == [1, 5 * RUNS_A_BATCH]
+    assert store.lost_runs == 5 * RUNS_A_BATCH
+
+
+async def test_idle_store_notices_restored_rows_with_its_heartbeat(path: Path) -> None:
+    older = path.with_name("older.db")
+    shutil.copyfile(path, older)
+    store = DatabaseService(path, StoreSettings(heartbeat_s=0.05))
+    await store.start()
+    await Deliveries(store).write(2)
+    serving = asyncio.create_task(store.serve())
+    restore_in_a_shell(path, older)
+    async with asyncio.timeout(patience(20)):
+        with pytest.raises(ReplacedFileError, match=r"the SQLite command \.restore, while it was open"):
+            await serving
+    await store.stop()
+
+
 def move_and_move_back(path: Path) -> None:
     move(path)
     path.with_name("moved.db").rename(path)

@@ -4,12 +4,14 @@
 import asyncio
 import logging
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,13 +21,14 @@ from hassette_store import (
     DatabaseAccessError,
     DatabaseService,
     HistoryService,
+    ReplacedFileError,
     StoreSettings,
     UnusableFileError,
     check,
 )
 from hassette_store.startup.preparation import prepare
-from support.rows import T0_US, Batch, Event, Failure, Listener, Skip, invocation
-from support.stores import Reader
+from support.rows import T0_US, Batch, Event, Failure, Job, Listener, Running, Skip, invocation
+from support.stores import Clock, Reader
 from support.waiting import patience
 
 FIRST, SECOND = Listener("on_motion"), Listener("on_door")
@@ -297,6 +300,143 @@ async def test_file_that_becomes_usable_ends_the_second_file_without_a_restart_o
     await write(store, 2, invocation(2, FIRST))
     await store.stop()
     assert read.value("SELECT count(*) FROM runs") == 2
+
+
+async def test_listeners_and_running_runs_continue_when_the_file_becomes_usable(path: Path, read: Reader) -> None:
+    make_newer(path)
+    store = HistoryService(path, retry_s=0.05)
+    await store.start()
+    job = Job()
+    await store.write(Batch(1, registered=(FIRST, SECOND, job), running=(Running(1, FIRST, Event(), T0_US),)))
+    serving = asyncio.create_task(store.serve())
+    path.rename(path.with_name("newer.db"))
+    async with asyncio.timeout(patience(20)):
+        with pytest.raises(DatabaseAccessError, match="it has changed since"):
+            await serving
+    await store.stop()
+    await store.start()
+    await write(store, 2, invocation(2, FIRST))
+    assert read.rows("SELECT name FROM registrations WHERE retired_us IS NULL ORDER BY name") == [
+        {"name": "on_door"},
+        {"name": "on_motion"},
+        {"name": "tidy"},
+    ]
+    assert read.value("SELECT count(*) FROM runs") == 1, "the run in progress is not interrupted"
+    await store.stop()
+
+
+async def test_listeners_are_known_in_the_second_file_when_a_newer_file_replaces_the_open_one(path: Path) -> None:
+    newer = path.with_name("newer.db")
+    shutil.copyfile(path, newer)
+    make_newer(newer)
+    store = HistoryService(path)
+    await store.start()
+    await store.write(Batch(1, registered=(FIRST, SECOND, Job())))
+    newer.replace(path)
+    with pytest.raises(ReplacedFileError):
+        await store.write(Batch(2, invocations=(invocation(2, FIRST),)))
+    await store.stop()
+    await store.start()
+    assert store.degraded is not None
+    await store.write(Batch(2, invocations=(invocation(2, FIRST),)))
+    second = Reader(store.recording_path)
+    assert second.value("SELECT count(*) FROM registrations WHERE retired_us IS NULL") == 3
+    await store.stop()
+
+
+async def test_usable_file_that_is_copied_over_the_unusable_one_is_noticed(path: Path) -> None:
+    usable = path.read_bytes()
+    make_text(path)
+    store = HistoryService(path, retry_s=0.05)
+    await store.start()
+    serving = asyncio.create_task(store.serve())
+    path.write_text("another diary")
+    path.write_bytes(usable)
+    async with asyncio.timeout(patience(20)):
+        with pytest.raises(DatabaseAccessError, match="it has changed since"):
+            await serving
+    await store.stop()
+
+
+async def test_unusable_file_in_use_by_a_newer_version_does_not_restart_the_service(path: Path) -> None:
+    make_newer(path)
+    store = HistoryService(path, retry_s=0.01)
+    await store.start()
+    serving = asyncio.create_task(store.serve())
+    for n in range(20):
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("INSERT INTO names (name) VALUES (?)", (str(n),))
+            db.commit()
+        await asyncio.sleep(0.02)
+    assert not serving.done()
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    await store.stop()
+
+
+async def test_marker_of_an_earlier_second_file_does_not_hide_a_later_one_with_the_same_name(
+    path: Path, read: Reader, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(2):
+        make_newer(path)
+        degraded = HistoryService(path, now_us=clock.now_us)
+        await degraded.start()
+        await write(degraded, 1, invocation(n, FIRST))
+        await degraded.stop()
+        make_usable(path)
+        with monkeypatch.context() as patch:
+            # A crash after the second file was renamed, and before its marker was removed.
+            patch.setattr("hassette_store.startup.merging._forget", lambda *_: sys.exit("killed"))
+            with pytest.raises(SystemExit):
+                prepare(path, StoreSettings(), clock.now_us)
+        clock.advance(0.001)
+    assert len(list(path.parent.glob("hassette-degraded-*.merged*"))) == 2
+    assert read.value("SELECT count(*) FROM runs") == 2
+
+
+async def test_table_of_another_program_in_the_second_file_does_not_prevent_the_merge(path: Path, read: Reader) -> None:
+    make_newer(path)
+    degraded = HistoryService(path)
+    await degraded.start()
+    await write(degraded, 1, invocation(1, FIRST))
+    await degraded.stop()
+    with closing(sqlite3.connect(second_file_in(path.parent))) as db:
+        db.execute("CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)")
+        db.commit()
+    make_usable(path)
+    later = HistoryService(path)
+    await later.start()
+    await later.stop()
+    assert read.value("SELECT count(*) FROM runs") == 1
+
+
+async def test_upgrade_without_space_for_the_copy_records_into_a_second_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_upgrade_fail(path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10_000))
+    store = HistoryService(path)
+    await store.start()
+    assert store.degraded is not None
+    assert "has only 0 MB free" in store.degraded
+    await store.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not allow every byte in a path")
+async def test_path_that_is_not_utf8_does_not_prevent_a_recovery(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"da\xffta") / "hassette.db"
+    store = HistoryService(path)
+    await store.start()
+    await write(store, 1, *(invocation(n, FIRST) for n in range(50)))
+    await store.stop()
+    with path.open("r+b") as file:
+        file.write(b"damaged!" * 12)
+    await store.start()
+    await store.stop()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM runs").fetchone() == (50,)
+        events = db.execute("SELECT subject FROM lifecycle_events WHERE kind = 'database_recovered'").fetchall()
+    assert events == [(str(path).replace("\udcff", "?"),)]
 
 
 async def test_directory_that_cannot_be_used_is_reported_with_the_first_cause(tmp_path: Path) -> None:

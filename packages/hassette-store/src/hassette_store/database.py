@@ -16,6 +16,7 @@ from hassette_store.clock.check import ClockCheck
 from hassette_store.clock.machine import running_s, wall_clock_us
 from hassette_store.clock.state import compare_clock_with_file, save_clock
 from hassette_store.errors import (
+    OTHER_ROWS,
     CorruptDatabaseError,
     DatabaseAccessError,
     RejectedBatchError,
@@ -32,23 +33,13 @@ from hassette_store.incidents import Incident, report_replacement, save_incident
 from hassette_store.retention.retention import Retention, RetentionSchedule
 from hassette_store.rows import BatchRow, RegistrationRow
 from hassette_store.settings import StoreSettings
-from hassette_store.startup.preparation import CancellableStart, Prepared, prepare
+from hassette_store.startup.preparation import CancellableStart, prepare
 from hassette_store.writing.encoding import BatchEncoder
 from hassette_store.writing.loading import load_encoder
-from hassette_store.writing.statements import write_batch
+from hassette_store.writing.statements import ROW_ERRORS, write_batch
 from hassette_store.writing.stored_runs import StoredRuns
 
 logger = logging.getLogger(__name__)
-
-# Errors for a row that SQLite never accepts: too large a number, a text without UTF-8 form, a wrong type, a known key.
-_ROW_ERRORS = (
-    OverflowError,
-    UnicodeError,
-    sqlite3.IntegrityError,
-    sqlite3.DataError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-)
 
 
 class DatabaseService:
@@ -138,7 +129,10 @@ class DatabaseService:
         if self._db is not None:
             return
         await self._start.wait()
-        prepared = await self._prepare()
+        damage = self._broken.finding if isinstance(self._broken, CorruptDatabaseError) else None
+        prepared = await self._start.prepare(
+            partial(prepare, self.path, self.settings, self._now_us, known_damage=damage, schema=self._schema)
+        )
         try:
             db = await Writer.open(self.path, synchronous=self.settings.synchronous)
             try:
@@ -239,13 +233,13 @@ class DatabaseService:
                 return
             self._outcome_unknown = True
             encode = partial(encoder.encode, batch, self._now_us())
-            await db.run(lambda raw: write_batch(raw, encode))
+            self._require_own_rows(await db.run(lambda raw: write_batch(raw, encode)))
         except RejectedBatchError:
             assert encoder is not None
             encoder.finish(stored=False)
             self._outcome_unknown = False
             raise
-        except _ROW_ERRORS as error:
+        except ROW_ERRORS as error:
             if self._db is not db:
                 raise StoreUnavailableError(self.path) from error
             raise RejectedBatchError(error) from error
@@ -259,6 +253,17 @@ class DatabaseService:
         self._stored_runs.add(batch)
         self._last_sequence = batch.sequence
         self._last_heartbeat_s = self._monotonic()
+
+    def continue_elsewhere(self) -> None:
+        """Prepare a stop after which another service records the runs of this process: keep its runs in progress."""
+        self._will_restart = True
+
+    def continue_from(self, other: "DatabaseService") -> None:
+        """Record the runs of the process that another service, which is closed, has recorded until now.
+
+        Without this, the listeners and jobs of the process would be missing in this file, or appear as removed.
+        """
+        self._registrations = other._registrations
 
     async def last_id(self) -> int:
         """Return the highest record id stored so far, even if the row of that record has been deleted since.
@@ -277,21 +282,15 @@ class DatabaseService:
         except ValueError as error:
             raise StoreUnavailableError(self.path) from error
 
-    async def _prepare(self) -> Prepared:
-        damage = self._broken.finding if isinstance(self._broken, CorruptDatabaseError) else None
-        return await self._start.prepare(
-            partial(prepare, self.path, self.settings, self._now_us, known_damage=damage, schema=self._schema)
-        )
-
     async def _open_session(self, db: Writer, incidents: Iterable[Incident]) -> None:
         now_us = self._now_us()
-        if not await self._resume_session(db, now_us):
+        if self._session is None or not await sessions.resume(db, *self._session, now_us):
+            self._last_sequence = 0
             await db.script(sessions.CLOSE_CRASHED)
             row = await db.rows(sessions.INSERT_SESSION, (now_us, now_us, os.getpid(), socket.gethostname()))
             if self._session is None:
                 await compare_clock_with_file(self._clock, db, int(row[0][0]))
             self._session = (int(row[0][0]), now_us)
-        assert self._session is not None
         session_id = self._session[0]
         self._encoder = await self._load_encoder(db)
         if (error := self._broken) is not None:
@@ -301,21 +300,10 @@ class DatabaseService:
         await db.rows(sessions.ADD_FACTS, (sessions.store_facts(), session_id))
         self._last_heartbeat_s = self._monotonic()
 
-    async def _resume_session(self, db: Writer, now_us: int) -> bool:
-        if self._session is None:
-            return False
-        session_id, started_us = self._session
-        rows = await db.rows(
-            sessions.RESUME_SESSION, (now_us, session_id, os.getpid(), socket.gethostname(), started_us)
-        )
-        if not rows:
-            self._last_sequence = 0
-        return bool(rows)
-
     async def _load_encoder(self, db: Writer) -> BatchEncoder:
         assert self._session is not None
-        encoder, sequence = await load_encoder(db, self._session[0], self._registrations)
-        self._last_sequence = max(self._last_sequence, sequence)
+        encoder = await load_encoder(db, self._session[0], self._registrations)
+        self._last_sequence = max(self._last_sequence, encoder.last_sequence)
         return encoder
 
     async def _reload_encoder(self, db: Writer) -> BatchEncoder:
@@ -325,6 +313,7 @@ class DatabaseService:
             encoder.finish(stored=False)
             self._registrations = encoder.registrations.current()
         self._encoder = await self._load_encoder(db)
+        self._require_own_rows(encoder is None or self._encoder.last_sequence >= encoder.last_sequence)
         self._outcome_unknown = False
         return self._encoder
 
@@ -347,8 +336,10 @@ class DatabaseService:
 
     async def _heartbeat(self) -> None:
         db = self._require()
+        # While a batch is written, the number is unknown.
+        sequence = None if self._outcome_unknown or self._encoder is None else self._encoder.last_sequence
         try:
-            await db.rows(sessions.HEARTBEAT, (self._now_us(), self.session_id))
+            self._require_own_rows(await db.rows(sessions.HEARTBEAT, (self._now_us(), self.session_id, sequence)))
         except (sqlite3.Error, CorruptDatabaseError, ReplacedFileError) as error:
             failure = self._failure(error)
             if failure is self._broken:
@@ -361,7 +352,8 @@ class DatabaseService:
         if self._encoder is not None:
             self._registrations = self._encoder.registrations.current()
         try:
-            if db.identity.found is None:
+            # If another program has replaced the rows, the id of the session may belong to another session.
+            if db.identity.found is None and not isinstance(self._broken, ReplacedFileError):
                 assert self._session is not None
                 await db.script(sessions.closing(self._session[0], self._now_us(), process_ends=not self._will_restart))
                 self._clock.read()
@@ -381,6 +373,10 @@ class DatabaseService:
         if self._db is None:
             raise StoreUnavailableError(self.path)
         return self._db
+
+    def _require_own_rows(self, found: object) -> None:
+        if not found:
+            raise ReplacedFileError(self.path, OTHER_ROWS)
 
     def _failure(self, error: Exception) -> StoreError:
         if isinstance(error, CorruptDatabaseError | ReplacedFileError):

@@ -16,6 +16,7 @@ Exception
 """
 
 from pathlib import Path
+from typing import Final
 
 
 class StoreError(Exception):
@@ -59,6 +60,10 @@ class CorruptDatabaseError(StoreError):
             "readable rows into a new one."
         )
         self.finding = str(finding)
+
+
+OTHER_ROWS: Final = "was overwritten by another program, for example with the SQLite command .restore,"
+"""Finding of a `ReplacedFileError` if SQLite itself has replaced the rows of the open file."""
 
 
 class ReplacedFileError(StoreError):

@@ -13,6 +13,7 @@ from hassette_store.database import DatabaseService
 from hassette_store.errors import (
     DatabaseAccessError,
     DatabaseInUseError,
+    MaintenanceError,
     NewerDatabaseError,
     StoreError,
     UnusableFileError,
@@ -21,10 +22,12 @@ from hassette_store.errors import (
 from hassette_store.file.side_files import second_file_path, second_files
 from hassette_store.rows import BatchRow
 from hassette_store.settings import StoreSettings
+from hassette_store.startup.inspection import has_known_revision
 
 logger = logging.getLogger(__name__)
 
-_LASTING_ERRORS: Final = (NewerDatabaseError, UnusableFileError, UpgradeFailedError)
+# `MaintenanceError`: there is no space for the copy before an upgrade.
+_LASTING_ERRORS: Final = (NewerDatabaseError, UnusableFileError, UpgradeFailedError, MaintenanceError)
 
 
 class HistoryService(DatabaseService):
@@ -55,6 +58,8 @@ class HistoryService(DatabaseService):
         self._second: DatabaseService | None = None
         self._degraded: str | None = None
         self._unusable: object = None
+        self._content: object = None
+        self._second_problem = ""
 
     @property
     def degraded(self) -> str | None:
@@ -105,7 +110,8 @@ class HistoryService(DatabaseService):
                 done, _ = await asyncio.wait({serving}, timeout=self._retry_s)
                 if done:
                     await serving
-                if self._look() != self._unusable:
+                if await self._has_changed():
+                    second.continue_elsewhere()
                     reason = "it could not be used, but it has changed since. The next start tries it again"
                     raise DatabaseAccessError(self.path, reason)
         finally:
@@ -120,6 +126,8 @@ class HistoryService(DatabaseService):
                 await self._second.stop()
         finally:
             await super().stop()
+            if (second := self._open_second) is not None:
+                self.continue_from(second)
 
     async def write(self, batch: BatchRow) -> None:
         """Store a batch in one transaction. If the batch is stored already, do nothing.
@@ -138,13 +146,19 @@ class HistoryService(DatabaseService):
         return await (super().last_id() if second is None else second.last_id())
 
     async def _start_second(self, error: StoreError) -> None:
-        self._unusable = self._look()
+        self._unusable, self._content = self._look(), self._look_at_content()
         try:
             for path in [*reversed(second_files(self.path)), None]:
                 if await self._try_second(path):
                     break
-        except (StoreError, OSError):
+        except (StoreError, OSError) as second_error:
             # For example, this user may not write to the directory. The first error names the cause.
+            if (problem := str(second_error)) != self._second_problem:
+                self._second_problem = problem
+                logger.warning(
+                    "Second file cannot be used either; new records stay in memory",
+                    extra={"path": str(self.path), "error": problem},
+                )
             raise error from None
         assert self._second is not None
         self._degraded = (
@@ -162,6 +176,7 @@ class HistoryService(DatabaseService):
         if second is None or (path is not None and second.path != path):
             stamp = f"{datetime.fromtimestamp(self._now_us() / 1e6, UTC):%Y%m%dT%H%M%SZ}"
             second = DatabaseService(path or second_file_path(self.path, stamp), self.settings, now_us=self._now_us)
+        second.continue_from(self)
         try:
             await second.start()
         except (NewerDatabaseError, UnusableFileError, UpgradeFailedError, DatabaseInUseError):
@@ -170,6 +185,23 @@ class HistoryService(DatabaseService):
             return False
         self._second = second
         return True
+
+    async def _has_changed(self) -> bool:
+        """Return whether the database file has changed, so that it may be usable now."""
+        if self._look() != self._unusable:
+            return True
+        if (content := self._look_at_content()) == self._content:
+            return False
+        # Another program has written to the file: a user may have copied a usable file over it. But a newer Hassette
+        # may be using the file, and each restart costs a session.
+        self._content = content
+        return await asyncio.to_thread(has_known_revision, self.path)
+
+    def _look_at_content(self) -> object:
+        with contextlib.suppress(OSError):
+            status = self.path.stat()
+            return status.st_size, status.st_mtime_ns
+        return None
 
     def _look(self) -> object:
         """Return the properties of the database file and its directory that may make the file usable."""

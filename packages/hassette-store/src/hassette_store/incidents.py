@@ -11,6 +11,7 @@ from hassette_store.file.writer import Writer
 from hassette_store.ids import first_id_at
 from hassette_store.sessions import LAST_ID
 from hassette_store.writing.stored_runs import StoredRuns
+from hassette_store.writing.texts import cleaned_text
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,15 @@ async def save_incidents(
     for number, incident in enumerate(incidents, 1):
         await db.rows(
             "INSERT INTO lifecycle_events VALUES (?, ?, ?, ?, ?, ?)",
-            (event_id + number, session_id, now_us, incident.kind, str(path), incident.detail),
+            # A path may contain bytes that are not UTF-8.
+            (
+                event_id + number,
+                session_id,
+                now_us,
+                incident.kind,
+                cleaned_text(str(path)),
+                cleaned_text(incident.detail),
+            ),
         )
 
 

@@ -1,11 +1,14 @@
 """SQL that opens, resumes and closes sessions, closes sessions that a crash left open, and retires registrations."""
 
 import json
+import os
+import socket
 import sqlite3
 from typing import Final
 
 from hassette_store.__about__ import __version__
 from hassette_store.file.connections import SQLITE_WITHOUT_WAL_RESET_BUG
+from hassette_store.file.writer import Writer
 from hassette_store.ids import first_id_sql, time_sql
 from hassette_store.kinds import KINDS, RunKind
 from hassette_store.periods import PERIODS_US
@@ -96,18 +99,27 @@ registrations. When an app registers one of its listeners or jobs again, the ret
 INSERT_SESSION: Final = """
 INSERT INTO sessions (started_us, heartbeat_us, outcome, pid, host) VALUES (?, ?, 'open', ?, ?) RETURNING id
 """
-RESUME_SESSION: Final = """
+_RESUME: Final = """
 UPDATE sessions SET outcome = 'open', reason = NULL, ended_us = NULL, heartbeat_us = ?
-WHERE id = ? AND pid = ? AND host = ? AND started_us = ? RETURNING id
+WHERE id = ? AND started_us = ? AND pid = ? AND host = ? RETURNING id
 """
-"""Open the same session again after the service was restarted within one process. A session lasts until the framework
-ends, even if the service restarts in between."""
-HEARTBEAT: Final = "UPDATE sessions SET heartbeat_us = ? WHERE id = ?"
+HEARTBEAT: Final = """
+UPDATE sessions SET heartbeat_us = ? WHERE id = ? AND last_sequence = coalesce(?, last_sequence) RETURNING id
+"""
+"""Store the heartbeat, if the session has the given sequence number; NULL stands for any number."""
 _CLOSE: Final = """
 UPDATE sessions
 SET outcome = coalesce(nullif(json_extract(facts, '$.outcome'), ''), 'clean'),
     reason = coalesce(json_extract(facts, '$.reason'), reason), ended_us = max(heartbeat_us, started_us)
 """
+
+
+async def resume(db: Writer, session_id: int, started_us: int, now_us: int) -> bool:
+    """Open a session of this process again after the service was restarted. Return False if the file lacks the session.
+
+    A session lasts until the framework ends, even if the service restarts in between.
+    """
+    return bool(await db.rows(_RESUME, (now_us, session_id, started_us, os.getpid(), socket.gethostname())))
 
 
 def closing(session_id: int, now_us: int, *, process_ends: bool) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from hassette_store import sessions
-from hassette_store.errors import UnusableFileError
+from hassette_store.errors import StoreError, UnusableFileError
 from hassette_store.file.connections import (
     APPLICATION_ID,
     BUSY_TIMEOUT_S,
@@ -113,6 +113,19 @@ def open_to_inspect(path: Path, *, was_ours: bool) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def has_known_revision(path: Path) -> bool:
+    """Return whether a file is a history that this version can use. It may be damaged."""
+    try:
+        connection = connect_read_only(path)
+        try:
+            revision_of(connection, path)
+        finally:
+            connection.close()
+    except (StoreError, *SQLITE_ERRORS):
+        return False
+    return True
 
 
 def is_damaged(path: Path) -> bool:

@@ -51,8 +51,10 @@ def merge_second_files(path: Path, prepare: Callable[[Path], Ownership]) -> list
                 merged = free_path(with_suffix(second, ".merged"))
                 move(second, merged)
                 _forget(path, second)
-            finally:
-                ownership.remove_note_and_release()
+            except BaseException:
+                ownership.release()
+                raise
+            ownership.remove_note_and_release()
         except DatabaseInUseError:
             continue
         except (StoreError, OSError, *SQLITE_ERRORS) as error:
@@ -81,12 +83,16 @@ def _merge(path: Path, second: Path) -> int:
         db.execute("ATTACH ? AS second", (uri(second, mode="rw"),))
         db.execute("BEGIN IMMEDIATE")
         runs = 0
-        if db.execute("SELECT 1 FROM store_state WHERE name = ?", (_marker(second),)).fetchone() is None:
+        # The time of its first session shows that this is the same file. A crash may have left the marker of an earlier
+        # file, and a clock that was wrong may have given both files the same name.
+        (started_us,) = db.execute("SELECT coalesce(min(started_us), 0) FROM second.sessions").fetchone()
+        marker = (_marker(second), started_us)
+        if db.execute("SELECT 1 FROM main.store_state WHERE name = ? AND value = ?", marker).fetchone() is None:
             before = _count_runs(db)
             _copy_all(db)
             runs = _count_runs(db) - before
             # If a crash comes before the second file is renamed, the next start must not copy the rows again.
-            db.execute("INSERT INTO store_state VALUES (?, 1)", (_marker(second),))
+            db.execute("INSERT OR REPLACE INTO main.store_state VALUES (?, ?)", marker)
         db.execute("COMMIT")
         return runs
     finally:
@@ -121,10 +127,14 @@ def _copy_all(db: sqlite3.Connection) -> None:
     _insert(db, "sessions", {"id": _mapped("sessions", "id")})
     _copy_registrations(db)
     _copy_groups(db)
-    tables = [row[0] for row in db.execute("SELECT name FROM second.sqlite_master WHERE type = 'table' ORDER BY name")]
-    for table in tables:
+    # Another program, such as Litestream, may have added tables of its own.
+    for table in sorted(_tables_in(db, "main") & _tables_in(db, "second")):
         if table not in (*_RENUMBERED, *_NOT_COPIED) and not table.startswith("sqlite_"):
             _copy(db, table)
+
+
+def _tables_in(db: sqlite3.Connection, schema: str) -> set[str]:
+    return {str(row[0]) for row in db.execute(f"SELECT name FROM {schema}.sqlite_master WHERE type = 'table'")}
 
 
 def _copy_registrations(db: sqlite3.Connection) -> None:
@@ -165,7 +175,8 @@ def _copy_groups(db: sqlite3.Connection) -> None:
         "error_groups",
         {"id": _mapped("error_groups", "id")},
         "ON CONFLICT DO UPDATE SET count = count + excluded.count, last_run_id = max(last_run_id, "
-        "excluded.last_run_id), last_seen_us = max(last_seen_us, excluded.last_seen_us)",
+        "excluded.last_run_id), last_seen_us = max(last_seen_us, excluded.last_seen_us), first_seen_us = "
+        "min(first_seen_us, excluded.first_seen_us)",
     )
 
 

@@ -32,8 +32,12 @@ class BatchEncoder:
         session_id: The session.
         names: Ids of the names in the file.
         registrations: Ids of the registrations in the file.
+        last_sequence: Sequence number of the last batch of the session in the file; 0 if there is none.
         max_known_groups: Number of stored error groups that the encoder remembers. Above this number, it forgets all
             of them, and renders their tracebacks again when they occur again.
+
+    Attributes:
+        last_sequence: Sequence number of the last stored batch of the session.
     """
 
     def __init__(
@@ -42,11 +46,14 @@ class BatchEncoder:
         names: NameIds,
         registrations: RegistrationIds,
         *,
+        last_sequence: int = 0,
         max_known_groups: int = 10_000,
     ) -> None:
         self.session_id = session_id
         self.names = names
         self.registrations = registrations
+        self.last_sequence = last_sequence
+        self._sequence = last_sequence  # of the batch that was encoded last
         self._max_known_groups = max_known_groups
         # Fingerprints of groups whose traceback is stored, and need not be rendered again. Rendering a traceback costs
         # as much as writing a hundred rows.
@@ -78,6 +85,7 @@ class BatchEncoder:
         self.names.finish(stored=stored)
         self.registrations.finish(stored=stored)
         if stored:
+            self.last_sequence = self._sequence
             if len(self._known_groups) > self._max_known_groups:
                 self._known_groups.clear()
             self._known_groups.update(self._new_groups)
@@ -106,6 +114,7 @@ class BatchEncoder:
 
     def _encode(self, batch: BatchRow, now_us: int) -> EncodedBatch:
         names, ids, session_id = self.names, self.registrations, self.session_id
+        self._sequence = batch.sequence
         ids.register(batch.registered)
         totals = BatchTotals(session_id, names)
         rows: dict[str, Sequence[RowValues]] = {
@@ -207,6 +216,7 @@ class BatchEncoder:
         return {
             "heartbeat_us": now_us,
             "sequence": batch.sequence,
+            "previous_sequence": self.last_sequence,
             "first_id": min(ids, default=None),
             "last_id": max(ids, default=None),
             "runs": totals.runs,

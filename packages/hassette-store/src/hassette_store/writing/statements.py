@@ -20,6 +20,16 @@ from hassette_store.writing.texts import cleaned_text
 RowValues = Sequence[object]
 """The values of one row, in the order of `Insertion.columns`."""
 
+ROW_ERRORS: Final = (
+    OverflowError,
+    UnicodeError,
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+"""Errors for a row that SQLite never accepts: a large number, a text without UTF-8 form, a wrong type, a known key."""
+
 SIZES: Final = (1, 8, 64, 512)
 """Rows per statement. 512 rows of the widest table use about a quarter of the parameters that SQLite allows."""
 
@@ -165,9 +175,13 @@ SET heartbeat_us = :heartbeat_us, last_sequence = :sequence,
     runs = runs + :runs, failures = failures + :failures,
     lost_runs = lost_runs + :lost_runs, lost_details = lost_details + :lost_details,
     facts = json_patch(facts, :facts)
-WHERE id = :session_id
+WHERE id = :session_id AND last_sequence = :previous_sequence
 """
-"""The last statement of a batch: heartbeat, totals, and the sequence number, which marks the batch as stored."""
+"""The first statement of a batch: heartbeat, totals, and the sequence number, which marks the batch as stored.
+
+If it changes no row, another program has replaced the rows, for example with the SQLite command ``.restore``. All ids
+of the encoder may then belong to other names and registrations.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +202,8 @@ class EncodedBatch:
     session_values: Mapping[str, object]
 
 
-def write_batch(db: sqlite3.Connection, encode: Callable[[], EncodedBatch]) -> None:
-    """Store a batch in one transaction.
+def write_batch(db: sqlite3.Connection, encode: Callable[[], EncodedBatch]) -> bool:
+    """Store a batch in one transaction. Return False if another program has replaced the rows; nothing is stored then.
 
     Args:
         db: The writer's connection, in autocommit mode.
@@ -202,6 +216,9 @@ def write_batch(db: sqlite3.Connection, encode: Callable[[], EncodedBatch]) -> N
     encoded = encode()
     db.execute("BEGIN IMMEDIATE")
     try:
+        if db.execute(UPDATE_SESSION, encoded.session_values).rowcount != 1:
+            db.execute("ROLLBACK")
+            return False
         try:
             _insert_all(db, encoded)
         except UnicodeEncodeError:
@@ -209,14 +226,15 @@ def write_batch(db: sqlite3.Connection, encode: Callable[[], EncodedBatch]) -> N
             # check each batch for them.
             db.execute("ROLLBACK")
             db.execute("BEGIN IMMEDIATE")
+            db.execute(UPDATE_SESSION, encoded.session_values)
             _insert_all(db, replace(encoded, rows=_with_clean_texts(encoded.rows)))
-        db.execute(UPDATE_SESSION, encoded.session_values)
         db.execute("COMMIT")
     except BaseException:
         # A full disk may have ended the transaction already.
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+    return True
 
 
 def _insert_all(db: sqlite3.Connection, encoded: EncodedBatch) -> None:
