@@ -1,10 +1,12 @@
 """Backup, restore, check and vacuum of a history."""
 
 import asyncio
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from hassette_store import (
 from hassette_store.file.ownership import owner_note
 from support.rows import Batch, Listener, invocation
 from support.stores import MakeStore, RunScript
+from support.waiting import patience
 
 
 async def some_runs(store: DatabaseService, count: int, sequence: int = 1) -> None:
@@ -298,3 +301,38 @@ def test_restore_below_a_file_reports_the_path(path: Path, tmp_path: Path) -> No
     file.touch()
     with pytest.raises(MaintenanceError, match=r"could not be restored to .*file.hassette\.db"):
         restore(file / "hassette.db", path)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid") or os.geteuid() != 0, reason="only root can change the user")
+async def test_copy_through_a_symbolic_link_never_lacks_the_write_ahead_log() -> None:
+    """A user who may not write to the directory cannot read the log, and gets no older copy in its place."""
+    code = (
+        "import os, sys, pathlib, hassette_store\n"
+        "os.chdir('/'); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "try: hassette_store.backup(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))\n"
+        "except hassette_store.StoreError as error: print(error)\n"
+        "else: print('copied')\n"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        path = place / "real" / "hassette.db"
+        store = DatabaseService(path)
+        await store.start()
+        await store.write(Batch(1, invocations=(invocation(),)))
+        shutil.copytree(path.parent, place / "killed", ignore=shutil.ignore_patterns("*-shm"))
+        await store.stop()
+        (place / "out").mkdir()
+        (place / "link.db").symlink_to(place / "killed" / "hassette.db")
+        for directory, mode in ((place, 0o755), (place / "killed", 0o555), (place / "out", 0o777)):
+            directory.chmod(mode)
+        for file in (place / "killed").iterdir():
+            file.chmod(0o444)
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-c", code, str(place / "link.db"), str(place / "out" / "copy.db")],
+            capture_output=True,
+            text=True,
+            timeout=patience(60),
+            check=True,
+        )
+        assert "could not be copied" in done.stdout

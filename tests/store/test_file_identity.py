@@ -5,6 +5,7 @@ The tests use real operations on the files: rm, mv, cp, truncate, or a program t
 """
 
 import asyncio
+import errno
 import logging
 import os
 import shutil
@@ -28,7 +29,8 @@ from hassette_store import (
     check,
 )
 from hassette_store.file.creation import create
-from support.rows import Batch, Listener, invocation
+from hassette_store.startup.preparation import prepare
+from support.rows import T0_US, Batch, Listener, invocation
 from support.stores import Clock, MakeStore, Reader
 from support.waiting import patience
 
@@ -565,3 +567,51 @@ async def test_clean_stop_still_removes_the_log(make_store: MakeStore, path: Pat
     await Deliveries(store).write(3)
     await store.stop()
     assert sorted(file.name for file in path.parent.iterdir()) == ["hassette.db", "hassette.db.owner"]
+
+
+def locks_on(path: Path) -> int:
+    """Return the number of locks that this process holds on a file."""
+    inode = f":{path.stat().st_ino}"
+    locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return sum(words[1] == "POSIX" and words[4] == str(os.getpid()) and words[5].endswith(inode) for words in locks)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_check_of_the_log_at_a_start_keeps_the_locks_of_other_readers(make_store: MakeStore, path: Path) -> None:
+    store = make_store()
+    await store.start()
+    await Deliveries(store).write(5)
+    copies = {file: file.read_bytes() for file in path.parent.iterdir() if not file.name.endswith("-shm")}
+    await store.stop()
+    for file, data in copies.items():  # as a killed process leaves the files
+        file.write_bytes(data)
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as reader:
+        reader.execute("SELECT count(*) FROM runs").fetchone()
+        assert locks_on(path) == 1
+        prepare(path, StoreSettings(), lambda: T0_US).ownership.release()
+        assert locks_on(path) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_starts_on_a_failing_disk_leave_no_descriptors_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = DatabaseService(path)
+    await store.start()
+    await store.stop()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    really_read = os.pread
+    calls = iter(range(1_000_000))
+
+    def fail(file: int, size: int, at: int) -> bytes:
+        if next(calls) % 3 == 2:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return really_read(file, size, at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", fail)
+        for _ in range(10):
+            with pytest.raises(DatabaseAccessError):
+                await store.start()
+    await store.start()
+    await store.stop()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+    assert not side(path, "-wal").exists(), "no lock keeps the last connection from deleting the log"

@@ -16,7 +16,7 @@ from hassette_store.file.location import make_directory, make_empty, resolve_lin
 from hassette_store.file.ownership import owned
 from hassette_store.file.presence import exists, is_directory, size_of, special_kind_of, status_of
 from hassette_store.file.schema import LATEST_REVISION, revision_of
-from hassette_store.file.side_files import move_aside, new_file_path, partial_path, with_suffix
+from hassette_store.file.side_files import log_path, move_aside, new_file_path, partial_path, with_suffix
 from hassette_store.recovery.replacement import finish_interrupted
 
 Progress = Callable[[int, int], None]
@@ -181,7 +181,7 @@ def vacuum(path: Path) -> tuple[int, int]:
 
 
 def _require_space(path: Path, to: Path) -> None:
-    size = sum(size_of(file) for file in (path, with_suffix(path, "-wal")))
+    size = sum(size_of(file) for file in (path, log_path(path)))
     directory = to.absolute().parent
     if (free := shutil.disk_usage(directory).free) < size * _MARGIN:
         raise MaintenanceError(

@@ -12,6 +12,7 @@ import aiosqlite
 
 from hassette_store import LATEST_REVISION, ImmutableFileConnection, connect_to_read
 from hassette_store.file.presence import special_kind_of
+from hassette_store.file.side_files import log_path
 from hassette_sync.errors import (
     DatabaseMissingError,
     DatabaseUnreadableError,
@@ -269,8 +270,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def _log_identity(path: Path) -> tuple[int, int] | None:
     try:
-        file = path.resolve()
-        status = file.with_name(f"{file.name}-wal").stat()
+        status = log_path(path).stat()
     except OSError:  # SQLite creates and deletes the write-ahead log as needed
         return None
     return (status.st_dev, status.st_ino)
@@ -279,9 +279,9 @@ def _log_identity(path: Path) -> tuple[int, int] | None:
 def _version(path: Path) -> object:
     """Return a value that differs after each write: times and sizes of the file and of its write-ahead log."""
     version: list[tuple[int, int] | None] = []
-    for file in (path, path.with_name(f"{path.name}-wal")):
+    for find in (Path, log_path):
         try:
-            status = file.stat()
+            status = find(path).stat()
         except OSError:  # SQLite creates and deletes the write-ahead log as needed
             version.append(None)
         else:

@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import quote
 
 from hassette_store.file.presence import size_of
+from hassette_store.file.side_files import log_path
 from hassette_store.settings import Synchronous
 
 APPLICATION_ID: Final = 0x48535354
@@ -122,7 +123,7 @@ def connect_to_read(
         if error.sqlite_errorcode & 0xFF not in _NOT_WRITABLE:
             raise
         try:
-            has_log = size_of(path.with_name(path.name + "-wal")) > 0
+            has_log = size_of(log_path(path)) > 0
         except OSError:
             # The log may exist, and a connection that ignores it could show an older state.
             has_log = True

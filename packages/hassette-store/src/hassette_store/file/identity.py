@@ -14,6 +14,7 @@ The check takes some microseconds. It does not find a change of single bytes, wh
 
 import os
 import sys
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -71,19 +72,21 @@ class FileIdentity:
         self.log_path = with_suffix(real, "-wal")
         self.index_path = with_suffix(real, "-shm")
         self.guard = LockGuard(real)
-        self._file = os.fstat(self.guard.file)
         self._text, self._log_text = str(path), str(self.log_path)
         self._log: int | None = None
         try:
-            self._log = os.open(self.log_path, os.O_RDONLY)
-        except FileNotFoundError:
-            pass
+            self._file = os.fstat(self.guard.file)
+            with suppress(FileNotFoundError):
+                self._log = os.open(self.log_path, os.O_RDONLY)
+            self._log_status = None if self._log is None else os.fstat(self._log)
+            self._content = self._read_content()
+            self.check()
         except BaseException:
+            # The next start uses the descriptors of the guard again.
+            if self._log is not None:
+                os.close(self._log)
             self.guard.close()
             raise
-        self._log_status = None if self._log is None else os.fstat(self._log)
-        self._content = self._read_content()
-        self.check()
 
     def check(self) -> None:
         """Check that the files at the paths are the open files, and that only SQLite has changed them.

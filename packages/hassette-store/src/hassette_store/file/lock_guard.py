@@ -55,27 +55,14 @@ class LockGuard:
     """
 
     def __init__(self, path: Path) -> None:
-        index = path.with_name(path.name + "-shm")
-        kept_file, kept_index = _kept.pop(_identity(path.stat()), (None, None))
+        self._identity = _identity(path.stat())
+        kept_file, self.index = _kept.pop(self._identity, (None, None))
         self.file = os.open(path, os.O_RDONLY) if kept_file is None else kept_file
         try:
-            index_status = status_of(index)
-            if kept_index is not None and (
-                index_status is None or not os.path.samestat(os.fstat(kept_index), index_status)
-            ):
-                # The last connection has deleted that index, so it has no locks.
-                os.close(kept_index)
-                kept_index = None
-            if kept_index is None and index_status is not None:
-                kept_index = os.open(index, os.O_RDWR)
-            if kept_index is not None and not _is_mapped(kept_index):
-                # Another program has replaced the index that the connections of this process use.
-                os.close(kept_index)
-                kept_index = None
+            self._open_index(path.with_name(path.name + "-shm"))
         except BaseException:
-            os.close(self.file)
+            self._keep()
             raise
-        self.index: int | None = kept_index
         self._lock(True)
         _open_guards.append(self)
 
@@ -111,17 +98,37 @@ class LockGuard:
         """
         self.unlock()
         _open_guards.remove(self)
-        identity = _identity(os.fstat(self.file))
-        if not keep or sys.platform == "win32" or identity in _kept:
+        if keep:
+            self._keep()
+        else:
             self.close_in_child()
-            return
-        _kept[identity] = (self.file, self.index)
-        while len(_kept) > _KEPT_GUARDS:
-            _close(*_kept.pop(next(iter(_kept))))
 
     def close_in_child(self) -> None:
         """Close the descriptors in a forked child. Otherwise the locks would outlive this process."""
         _close(self.file, self.index)
+
+    def _keep(self) -> None:
+        if sys.platform == "win32" or self._identity in _kept:
+            self.close_in_child()
+            return
+        _kept[self._identity] = (self.file, self.index)
+        while len(_kept) > _KEPT_GUARDS:
+            _close(*_kept.pop(next(iter(_kept))))
+
+    def _open_index(self, path: Path) -> None:
+        status = status_of(path)
+        if self.index is not None and (status is None or not os.path.samestat(os.fstat(self.index), status)):
+            # The last connection has deleted that index, so it has no locks.
+            self._close_index()
+        if self.index is None and status is not None:
+            self.index = os.open(path, os.O_RDWR)
+        if self.index is not None and not _is_mapped(self.index):
+            # Another program has replaced the index that the connections of this process use.
+            self._close_index()
+
+    def _close_index(self) -> None:
+        _close(self.index)
+        self.index = None
 
     def _lock(self, locked: bool) -> None:
         if sys.platform == "linux":
@@ -133,6 +140,19 @@ class LockGuard:
             if self.index is not None:
                 with suppress(OSError):
                     fcntl.fcntl(self.index, fcntl.F_OFD_SETLK, _request(kind, _INDEX_BYTE, 1))
+
+
+def forget_kept(path: Path) -> None:
+    """Close the descriptors that were kept for a file, because the file will be moved aside.
+
+    Otherwise a user who deletes that file would free no space until this process ends.
+
+    Raises:
+        OSError: The file cannot be examined.
+    """
+    status = status_of(path)
+    if status is not None:
+        _close(*_kept.pop(_identity(status), ()))
 
 
 _open_guards: list[LockGuard] = []

@@ -1,5 +1,6 @@
 """Paths of a database file and its side files, and functions that move or remove them together."""
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,15 @@ _ALL: Final = ("", *SIDE_FILES)
 def with_suffix(path: Path, suffix: str) -> Path:
     """Return a path with a suffix after its full name, such as ``hassette.db-wal``."""
     return path.with_name(path.name + suffix)
+
+
+def log_path(path: Path) -> Path:
+    """Return the path of the write-ahead log of a database file. SQLite resolves symbolic links first.
+
+    Raises:
+        OSError: The database file does not exist, or a symbolic link cannot be read.
+    """
+    return with_suffix(Path(os.path.realpath(path, strict=True)), "-wal")
 
 
 def new_file_path(path: Path) -> Path:

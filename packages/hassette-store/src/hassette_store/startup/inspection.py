@@ -17,6 +17,7 @@ from hassette_store.file.connections import (
     uri,
 )
 from hassette_store.file.damage import SQLITE_ERRORS, findings_of, is_damage, is_lost_schema
+from hassette_store.file.lock_guard import forget_kept
 from hassette_store.file.presence import size_of
 from hassette_store.file.schema import FIX, FOREIGN_DATABASE, Schema, revision_of
 from hassette_store.file.side_files import with_suffix
@@ -70,9 +71,11 @@ def find_damage(
                 damage = find_log_damage(path, connection, check_limit_s)
             if damage is None and was_ours:
                 _require_writable(path)
-            return damage
         finally:
             connection.close()
+        if damage is not None:
+            forget_kept(path)
+        return damage  # noqa: TRY300  the handlers below also belong to the lines above
     except SQLITE_ERRORS as error:
         damaged = is_damage(error) or (was_ours and is_lost_schema(error))
         if not damaged and getattr(error, "sqlite_errorcode", 0) & 0xFF not in _POSSIBLE_HEADER_ERRORS:

@@ -14,6 +14,7 @@ from typing import Final
 
 from hassette_store.file.connections import connect_without_log
 from hassette_store.file.damage import SQLITE_ERRORS
+from hassette_store.file.lock_guard import LockGuard
 from hassette_store.file.side_files import with_suffix
 from hassette_store.ids import first_id_at
 from hassette_store.kinds import KINDS
@@ -59,7 +60,9 @@ def find_log_damage(path: Path, with_log: sqlite3.Connection, limit_s: float) ->
         log = with_suffix(path, "-wal").open("rb", buffering=0)
     except FileNotFoundError:
         return None
-    with log, path.open("rb", buffering=0) as file:
+    # If this function opened and closed the file, this process would lose all its locks on the file.
+    guard = LockGuard(path)
+    with log, open(guard.file, "rb", buffering=0, closefd=False) as file, closing(guard):
         frames = frames_of(log)
         if frames.damaged or (frames.newest and not frames.has_valid_header):
             # SQLite ignores a damaged part of a log and everything after it, and reports no error.

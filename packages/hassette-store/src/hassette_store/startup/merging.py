@@ -16,6 +16,7 @@ from hassette_store import sessions
 from hassette_store.errors import DatabaseInUseError, StoreError
 from hassette_store.file.connections import BUSY_TIMEOUT_S, connect_to_write, replace_invalid_text, uri
 from hassette_store.file.damage import SQLITE_ERRORS
+from hassette_store.file.lock_guard import forget_kept
 from hassette_store.file.ownership import Ownership
 from hassette_store.file.side_files import free_path, move, second_files, with_suffix
 from hassette_store.incidents import Incident
@@ -48,6 +49,7 @@ def merge_second_files(path: Path, prepare: Callable[[Path], Ownership]) -> list
             ownership = prepare(second)
             try:
                 runs = _merge(path, second)
+                forget_kept(second)
                 merged = free_path(with_suffix(second, ".merged"))
                 move(second, merged)
                 _forget(path, second)
@@ -127,7 +129,7 @@ def _copy_all(db: sqlite3.Connection) -> None:
     _insert(db, "sessions", {"id": _mapped("sessions", "id")})
     _copy_registrations(db)
     _copy_groups(db)
-    # Another program, such as Litestream, may have added tables of its own.
+    # Another program, such as Litestream, may have added its own tables.
     for table in sorted(_tables_in(db, "main") & _tables_in(db, "second")):
         if table not in (*_RENUMBERED, *_NOT_COPIED) and not table.startswith("sqlite_"):
             _copy(db, table)

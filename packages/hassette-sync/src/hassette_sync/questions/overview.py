@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from hassette_store.file.side_files import log_path
 from hassette_sync.answers.overview import (
     Live,
     Overview,
@@ -89,21 +90,21 @@ async def status(transaction: ReadTransaction, path: Path, live: Live | None) ->
 
 
 def _size_of(path: Path) -> int:
-    size = 0
-    for file in (path, path.with_name(f"{path.name}-wal")):
-        try:
-            size += file.stat().st_size
-        except OSError:  # SQLite creates and deletes the write-ahead log as needed
-            continue
-    return size
+    try:
+        return path.stat().st_size + _log_size(path)
+    except OSError:  # the file was removed after the question began
+        return 0
+
+
+def _log_size(path: Path) -> int:
+    try:
+        return log_path(path).stat().st_size
+    except OSError:  # SQLite creates and deletes the write-ahead log as needed
+        return 0
 
 
 def _log_notices(path: Path) -> Iterator[str]:
-    try:
-        size = path.resolve().with_name(f"{path.resolve().name}-wal").stat().st_size
-    except OSError:  # SQLite creates and deletes the write-ahead log as needed
-        return
-    if size > _LONG_LOG_BYTES:
+    if (size := _log_size(path)) > _LONG_LOG_BYTES:
         yield (
             f"The write-ahead log of the history has grown to {size / 1e6:.0f} MB. The likely cause is a program that "
             "keeps a read transaction on the history open, such as a database browser. Close that program."
