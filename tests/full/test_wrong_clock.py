@@ -1,6 +1,5 @@
 """The history is right after a wrong clock was corrected: runs, statistics, sessions and uptime."""
 
-import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -59,14 +58,15 @@ class Board:
 
 
 async def run(board: Board, executor: CommandExecutor, count: int = 3) -> list[int]:
-    """Run a long handler once and a short one `count` times. Return the true times at which the runs ended."""
+    """Run a handler that waits once, and a short one `count` times. Return the true times at which the runs ended."""
 
-    async def long_enough_for_the_sweeper() -> None:
-        await asyncio.sleep(0.3)  # the executor reads the wall clock each time that it looks for long runs
+    async def until_the_executor_has_read_the_clock() -> None:
+        # The executor reads the wall clock each time that it looks for long runs.
+        await eventually(lambda: abs(executor.running()[0].started_us - board.now_us()) < SECOND_US)
 
     times: list[int] = []
     board.advance(1)
-    await executor.execute(invoke(long_enough_for_the_sweeper, HALL))
+    await executor.execute(invoke(until_the_executor_has_read_the_clock, HALL))
     times.append(board.true_us)
     for number in range(count):
         board.advance(1)
@@ -153,6 +153,50 @@ async def test_outage_on_a_board_without_a_clock_is_shown(board: Board, path: Pa
     assert newest.started_us == pytest.approx(started_us, abs=6 * SECOND_US)
     assert first.started_us == pytest.approx(began_us, abs=SECOND_US)
     assert uptime.share == pytest.approx(2 / 12, abs=0.01)
+
+
+@pytest.mark.parametrize("wrong_by_us", [20 * YEAR_US, -50 * YEAR_US, -10 * HOUR_US])
+async def test_process_that_restarts_before_the_correction_has_right_times(
+    board: Board, path: Path, wrong_by_us: int
+) -> None:
+    began_us = board.true_us
+    async with board.hassette(path) as (_, executor):
+        times = await run(board, executor)
+        board.advance(3_600)
+    board.advance(10 * 3_600)
+    board.boot(wrong_by_us)
+    booted_us = board.true_us
+    for _ in range(2):
+        async with board.hassette(path) as (_, executor):
+            times += await run(board, executor)
+        board.advance(600)
+    async with board.hassette(path) as (_, executor):
+        times += await run(board, executor)
+        board.advance(40)
+        board.wrong_by_us = 0
+        await eventually(lambda: corrections(path) == 3)
+        times += await run(board, executor)
+    await check(path, times, board)
+    async with DataSyncService(path) as data:
+        sessions = (await data.sessions(TimeRange(began_us, board.true_us))).sessions
+        uptime = await data.uptime(TimeRange(began_us, booted_us))
+    assert [one.started_us >= booted_us - SECOND_US for one in sessions] == [True, True, True, False]
+    assert uptime.share == pytest.approx(1 / 11, abs=0.01)
+
+
+async def test_step_after_a_restart_on_a_machine_that_runs_for_days_moves_nothing(board: Board, path: Path) -> None:
+    """A virtual machine may be paused, and its clock then steps ahead."""
+    async with board.hassette(path) as (_, executor):
+        times = await run(board, executor)
+        board.advance(5 * 3_600)
+    async with board.hassette(path) as (_, executor):
+        times += await run(board, executor)
+        board.wrong_by_us, board.booted_us = 0, board.booted_us + HOUR_US // 2
+        board.true_us += HOUR_US // 2
+        await eventually(lambda: expects_another_time(path))
+        times += await run(board, executor)
+    await check(path, times, board)
+    assert corrections(path) == 0
 
 
 @pytest.mark.parametrize("wrong_by_us", [20 * YEAR_US, -50 * YEAR_US, 2 * HOUR_US, -3 * HOUR_US])

@@ -111,7 +111,7 @@ async def test_step_of_the_clock_suspends_the_deletion(
         assert counts(read)["runs"] < before["runs"]
 
 
-async def test_machine_that_was_off_for_forty_days_deletes_after_six_hours(
+async def test_machine_that_was_off_for_forty_days_deletes_after_a_day(
     make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
     store = make_store()
@@ -127,7 +127,7 @@ async def test_machine_that_was_off_for_forty_days_deletes_after_six_hours(
     saved = {row["name"]: row["value"] for row in read.rows("SELECT name, value FROM store_state")}
     check.compare_with_file(saved, None)
     async with retention_of(store, clock, keep_newest=0, check=check) as (retention, _):
-        await settle(retention, clock, 5.5)
+        await settle(retention, clock, 23.5)
         assert counts(read)["runs"] == before["runs"]
         await settle(retention, clock, 1)
         assert counts(read)["runs"] == 0
@@ -145,7 +145,7 @@ async def test_time_without_a_step_counts_over_restarts(make_store: MakeStore, r
         store = make_store(keep_newest=0, retention_schedule=AT_ONCE)
         await store.start()
         serving = asyncio.create_task(store.serve())
-        clock.advance(1.6 * HOUR_S)
+        clock.advance(6 * HOUR_S)
         if session == 4:
             await eventually(lambda: read.value("SELECT count(*) FROM runs") == 0)
         else:
@@ -175,6 +175,44 @@ async def test_killed_session_with_a_wrong_clock_does_not_confirm_that_clock(
         assert not check.read().confirmed
         await store.stop()
     assert counts(read)["runs"] == before + 2
+
+
+@pytest.mark.parametrize("wrong_by_s", [20 * YEAR_S, -56 * YEAR_S, 31 * DAY_S])
+@pytest.mark.parametrize("hours", [30, 100])
+def test_step_that_brings_a_long_wrong_clock_close_to_the_expected_time_is_a_correction(
+    clock: Clock, wrong_by_s: float, hours: int
+) -> None:
+    """A board without a battery may wait for days until the network is back."""
+    check = ClockCheck(clock.now_us, clock.monotonic)
+    expected_us = clock.us
+    clock.advance(HOUR_S)
+    clock.step(wrong_by_s)
+    check.compare_with_file({}, expected_us)
+    for _ in range(hours):
+        clock.advance(HOUR_S)
+        check.read()
+    clock.step(-wrong_by_s)
+    reading = check.read()
+    assert reading.wrong is not None
+    assert reading.wrong.by_us == -wrong_by_s * 1_000_000
+    assert reading.wrong.from_start
+    clock.advance(700)
+    assert check.read().confirmed
+
+
+def test_small_step_of_a_clock_after_forty_days_off_is_not_a_correction_and_is_confirmed_soon(clock: Clock) -> None:
+    check = ClockCheck(clock.now_us, clock.monotonic)
+    expected_us = clock.us
+    clock.advance(40 * DAY_S)
+    check.compare_with_file({}, expected_us)
+    for _ in range(30):
+        clock.advance(HOUR_S)
+        reading = check.read()
+    assert reading.confirmed
+    clock.step(-HOUR_S)
+    assert check.read()[1:] == (False, -HOUR_S * 1_000_000, None)
+    clock.advance(700)
+    assert check.read().confirmed
 
 
 def test_clock_near_the_expected_time_is_confirmed_after_ten_minutes(clock: Clock) -> None:

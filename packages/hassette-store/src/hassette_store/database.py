@@ -14,7 +14,7 @@ from typing import Self
 from hassette_store import sessions
 from hassette_store.clock.check import ClockCheck
 from hassette_store.clock.machine import running_s, wall_clock_us
-from hassette_store.clock.state import compare_clock_with_file, save_clock
+from hassette_store.clock.state import booted_fact, compare_clock_with_file, save_clock
 from hassette_store.errors import (
     OTHER_ROWS,
     CorruptDatabaseError,
@@ -297,7 +297,7 @@ class DatabaseService:
             stored = self._stored_runs
             incidents = await save_lost_runs(db, error, stored, incidents, path=self.path, session_id=session_id)
         await save_incidents(db, incidents, path=self.path, session_id=session_id, now_us=now_us)
-        await db.rows(sessions.ADD_FACTS, (sessions.store_facts(), session_id))
+        await db.rows(sessions.ADD_FACTS, (sessions.store_facts(booted_fact(self._clock)), session_id))
         self._last_heartbeat_s = self._monotonic()
 
     async def _load_encoder(self, db: Writer) -> BatchEncoder:

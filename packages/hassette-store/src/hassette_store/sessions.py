@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import sqlite3
+from collections.abc import Mapping
 from typing import Final
 
 from hassette_store.__about__ import __version__
@@ -140,9 +141,9 @@ ADD_FACTS: Final = "UPDATE sessions SET facts = json_patch(facts, ?) WHERE id = 
 """Add facts to a session; the first parameter is a JSON object."""
 
 
-def store_facts() -> str:
-    """Return the facts that the store itself adds to a session, as a JSON object."""
-    facts = {"hassette_store": __version__, "sqlite": sqlite3.sqlite_version}
+def store_facts(facts: Mapping[str, str]) -> str:
+    """Return the facts that the store itself adds to a session, as a JSON object. ``facts`` are others to add."""
+    facts = {**facts, "hassette_store": __version__, "sqlite": sqlite3.sqlite_version}
     if sqlite3.sqlite_version_info < SQLITE_WITHOUT_WAL_RESET_BUG:
         facts["sqlite_note"] = "older than 3.51.3: no other program may write to the database"
     return json.dumps(facts)

@@ -10,14 +10,18 @@ The clock is confirmed
 * while it then moves like the monotonic clock,
 * after a step that returns it to the expected time: the last confirmed time plus the monotonic time since then,
 * after ten minutes without a step, if its time is within one day of the expected time,
-* after six hours without a step in all other cases, for example if the machine was off for forty days.
+* after a day without a step in all other cases, for example if the machine was off for forty days.
 
 Each step of more than two seconds ends the confirmation.
 
 A step of more than ten seconds can be a correction, which shows that the time before the step was wrong. A step counts
-as a correction if it returns an unconfirmed clock to the expected time. A step also counts as a correction if it comes
-soon after the start of the session, and each earlier step of the session was a correction. Soon means within an hour,
-or within six hours if the clock goes back or was not confirmed before the step.
+as a correction in these cases:
+
+* It returns an unconfirmed clock to the expected time.
+* The clock was more than one day away from the expected time, and the step at least halves the distance.
+* It comes soon after the start, and each earlier step of the session was a correction. Soon means within an hour, or
+  within six hours if the clock goes back or was not confirmed before the step. The start is that of the first session
+  since the machine was booted, if the clock has not stepped since.
 """
 
 from collections.abc import Callable, Mapping
@@ -43,11 +47,15 @@ class ClockRules:
         near_us: A clock is near if it differs by at most this much from the expected time.
         near_s: Seconds without a step after which a near clock is confirmed.
         far_s: Seconds without a step after which any clock is confirmed.
+        correction_s: Seconds after the start in which a step can be a correction.
+        forward_s: The same for a step forward of a confirmed clock.
     """
 
     near_us: int = DAY_US
     near_s: float = 600.0
-    far_s: float = 6 * 3600.0
+    far_s: float = 24 * 3600.0
+    correction_s: float = 6 * 3600.0
+    forward_s: float = 3600.0
 
 
 class WrongTime(NamedTuple):
@@ -102,25 +110,36 @@ class ClockCheck:
         # Wall clock minus monotonic clock at the last confirmed reading, in microseconds. At a start, the last
         # confirmed time in the file takes the place of the wall clock.
         self._expected_offset_us = self._offset_us()
+        # While a clock is confirmed only because it has not stepped for a day: the expected offset before that.
+        self._doubted_offset_us: int | None = None
         self._steady_s = 0.0
         self._begin_segment(from_start=True)
+
+    @property
+    def booted_us(self) -> int:
+        """Time by the wall clock at which the monotonic clock was 0, at the last reading."""
+        return self._offset_us()
 
     @property
     def confirmed(self) -> bool:
         """Whether the last reading was confirmed."""
         return self._confirmed
 
-    def compare_with_file(self, saved: Mapping[str, int], newest_us: int | None) -> None:
+    def compare_with_file(self, saved: Mapping[str, int], newest_us: int | None, *, same_clock_s: float = 0.0) -> None:
         """Compare the clock with the times in the file. Call this at each start.
 
         Args:
             saved: The values of `saved` that the last session stored in the file; empty if there are none.
             newest_us: The newest time in the file before this session; None if the file has no earlier session.
+            same_clock_s: Seconds since the start of the first session that had the same boot time by the wall clock. So
+                the clock has not stepped since.
         """
         self._last = now_us, monotonic_s = self._both()
         expected_us = saved.get(EXPECTED_US, newest_us)
         self._steady_s = 0.0
+        self._doubted_offset_us = None
         self._begin_segment(from_start=True)
+        self._segment_s -= same_clock_s
         if expected_us is None:
             self._confirmed, self._expected_offset_us = True, self._offset_us()
             return
@@ -148,8 +167,11 @@ class ClockCheck:
             self._steady_s = 0.0
             wrong = self._correction(step_us, before_us + round(passed_s * SECOND_US), was_confirmed=was_confirmed)
         if not self._confirmed:
-            needed_s = self._rules.near_s if self._is_near() else self._rules.far_s
+            near = self._is_near()
+            needed_s = self._rules.near_s if near else self._rules.far_s
             self._confirmed = self._steady_s >= needed_s or abs(self._distance_us()) <= _TOLERANCE_US
+            if self._confirmed and not near and self._doubted_offset_us is None:
+                self._doubted_offset_us = self._expected_offset_us
         if self._confirmed:
             self._expected_offset_us = self._offset_us()
         return Reading(now_us, self._confirmed, step_us, wrong)
@@ -172,9 +194,17 @@ class ClockCheck:
 
     def _correction(self, step_us: int, until_us: int, *, was_confirmed: bool) -> WrongTime | None:
         lasted_s = self._last[1] - self._segment_s
-        limit_s = HOUR_US / SECOND_US if was_confirmed and step_us > 0 else self._rules.far_s
+        rules = self._rules
+        limit_s = rules.forward_s if was_confirmed and step_us > 0 else rules.correction_s
         returned = not was_confirmed and abs(self._distance_us()) <= _TOLERANCE_US
-        if abs(step_us) <= _MIN_CORRECTION_US or not (returned or (self._from_start and lasted_s < limit_s)):
+        soon = self._from_start and lasted_s < limit_s
+        doubted_us = self._doubted_offset_us
+        after_us = self._offset_us() - (self._expected_offset_us if doubted_us is None else doubted_us)
+        before_us = after_us - step_us
+        halved = abs(before_us) > rules.near_us and 2 * abs(after_us) <= abs(before_us)
+        if halved and doubted_us is not None:
+            self._expected_offset_us, self._doubted_offset_us = doubted_us, None
+        if abs(step_us) <= _MIN_CORRECTION_US or not (returned or halved or soon):
             self._begin_segment(from_start=False)
             return None
         wrong = WrongTime(self._segment_us, until_us, step_us, self._from_start)

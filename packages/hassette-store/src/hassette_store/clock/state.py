@@ -1,11 +1,13 @@
 """Times of the clock check that the file keeps for the next start."""
 
+from datetime import UTC, datetime
 from typing import Final
 
 from hassette_store.clock.check import CANDIDATE_S, CANDIDATE_US, EXPECTED_US, ClockCheck
 from hassette_store.file.writer import Writer
 from hassette_store.ids import time_sql
 from hassette_store.kinds import KINDS
+from hassette_store.periods import SECOND_US
 
 _NAMES: Final = (EXPECTED_US, CANDIDATE_US, CANDIDATE_S)
 _PLACES: Final = ", ".join("?" * len(_NAMES))
@@ -16,6 +18,31 @@ _NEWEST_US: Final = (
 )
 
 
+BOOTED: Final = "booted"
+"""Name of the fact of a session with the time at which the machine was booted, by the wall clock at the start."""
+BOOTED_US: Final = (
+    f"CASE WHEN json_valid(facts) THEN strftime('%s', json_extract(facts, '$.{BOOTED}')) * {SECOND_US} END"
+)
+"""Select the boot time of a session, in microseconds; NULL if it is unknown."""
+# After very many sessions, the start of the first of them makes no difference.
+SAME_CLOCK: Final = f"""
+SELECT id, started_us, ended_us FROM sessions
+WHERE id < ?1 AND id > max(?1 - 1000, coalesce((
+    SELECT max(id) FROM sessions
+    WHERE id < ?1 AND NOT coalesce(abs({BOOTED_US} - ?2) <= {5 * SECOND_US}, false)), 0))
+ORDER BY id DESC
+"""
+"""Select the sessions directly before a session (``?1``) that had the same boot time by the wall clock (``?2``).
+
+The clock has not stepped since the start of the first of them.
+"""
+
+
+def booted_fact(check: ClockCheck) -> dict[str, str]:
+    """Return the fact `BOOTED` of a session that starts now."""
+    return {BOOTED: f"{datetime.fromtimestamp(max(0, check.booted_us) / 1e6, UTC):%Y-%m-%dT%H:%M:%SZ}"}
+
+
 async def compare_clock_with_file(check: ClockCheck, db: Writer, session_id: int) -> None:
     """Compare the clock with the times in the file, at the start of a session.
 
@@ -24,7 +51,11 @@ async def compare_clock_with_file(check: ClockCheck, db: Writer, session_id: int
     """
     saved = dict(await db.rows(f"SELECT name, value FROM store_state WHERE name IN ({_PLACES})", _NAMES))
     ((newest_us,),) = await db.rows(_NEWEST_US, (session_id,))
-    check.compare_with_file(saved, newest_us)
+    check.read()
+    same_clock = await db.rows(SAME_CLOCK, (session_id, check.booted_us))
+    ((now_us,),) = await db.rows("SELECT started_us FROM sessions WHERE id = ?", (session_id,))
+    began_us = min((started_us for _, started_us, _ in same_clock), default=now_us)
+    check.compare_with_file(saved, newest_us, same_clock_s=(now_us - began_us) / SECOND_US)
     await save_clock(check, db)
 
 

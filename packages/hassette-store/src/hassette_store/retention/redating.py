@@ -3,8 +3,10 @@
 A board without a battery starts with the time of its last shutdown, and NTP corrects the clock later. Until then, all
 rows get wrong times. When the store finds the correction, it moves these rows by the size of the step: runs with their
 details, their statistics, events, losses, registrations, and the start of the session. So an outage of ten hours is
-shown as an outage. If the clock was ahead until the end of an earlier session, rows of that session are in the future.
-The store moves them to the time before the present session.
+shown as an outage. If the process was restarted before the correction, the sessions since the boot are moved, too.
+
+If the clock was ahead until the end of an earlier session, and a later boot has corrected it, rows of that session are
+in the future. The store moves them to the time before the present session.
 
 The rows are moved in small steps. The progress is stored in the file, so that the next start can continue after a
 crash.
@@ -17,8 +19,10 @@ from datetime import timedelta
 from typing import Final
 
 from hassette_store.clock.check import WrongTime
+from hassette_store.clock.state import BOOTED, BOOTED_US, SAME_CLOCK
 from hassette_store.ids import COUNTER_BITS, first_id_at, time_of, time_sql
 from hassette_store.kinds import KINDS, RunKind
+from hassette_store.periods import SECOND_US
 from hassette_store.retention.deletions import Steps
 from hassette_store.retention.moved_statistics import MovedStatistics, fold_future_statistics
 from hassette_store.retention.pace import PacedWriter
@@ -100,15 +104,36 @@ class Redating:
             async for took_s in self._run(_Task(**fields, cursors=saved)):
                 yield took_s
 
-    def correct(self, wrong: WrongTime) -> Steps:
-        """Move the rows of the present session that got their times from a wrong clock."""
-        return self._run_new(
+    async def correct(self, wrong: WrongTime) -> Steps:
+        """Move the rows that got their times from a wrong clock.
+
+        These are rows of the present session. If its clock was wrong from the start, they are also rows of the sessions
+        directly before it, if the clock has not stepped since.
+        """
+        db = self._writer.db
+        earlier: list[tuple[int, int, int]] = []
+        if wrong.from_start:
+            ((booted_us,),) = await db.rows(f"SELECT {BOOTED_US} FROM sessions WHERE id = ?", (self._session_id,))
+            earlier = await db.rows(SAME_CLOCK, (self._session_id, booted_us))
+        steps = self._run_new(
             session=self._session_id,
             from_us=wrong.from_us - _SLACK_US,
             until_us=wrong.until_us + _SLACK_US if wrong.by_us < 0 else wrong.until_us + 1_000_000,
             by_us=wrong.by_us,
             start=int(wrong.from_start),
         )
+        async for took_s in steps:
+            yield took_s
+        for session, started_us, ended_us in earlier:
+            steps = self._run_new(
+                session=session,
+                from_us=started_us - _SLACK_US,
+                until_us=ended_us + _SLACK_US,
+                by_us=wrong.by_us,
+                start=1,
+            )
+            async for took_s in steps:
+                yield took_s
 
     async def correct_future(self, now_us: int) -> Steps:
         """Move the rows of earlier sessions that are in the future. Call this only while the clock is confirmed."""
@@ -239,6 +264,8 @@ _REST: Final = (
     f"""
     UPDATE sessions
     SET started_us = started_us + :start * :by, {_moved("heartbeat_us")}, {_moved("ended_us")},
+        facts = CASE WHEN :start AND {BOOTED_US} IS NOT NULL THEN json_set(facts, '$.{BOOTED}', strftime(
+            '%Y-%m-%dT%H:%M:%SZ', ({BOOTED_US} + :by) / {SECOND_US}, 'unixepoch')) ELSE facts END,
         first_id = CASE WHEN first_id >= :from_id AND first_id < :until_id THEN first_id + :shift ELSE first_id END,
         last_id = CASE WHEN last_id >= :from_id AND last_id < :until_id
                   THEN last_id + :shift + {_MAX_COLLISIONS} ELSE last_id END
