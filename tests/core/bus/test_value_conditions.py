@@ -1,6 +1,7 @@
 """``changed_from`` and ``changed_to`` compare lists and objects with the whole attribute, or raise an error."""
 
 from collections import deque
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hassette_core.bus.value_conditions import attribute_condition, state_condition
 from hassette_core.errors import RegistrationError
 from support.home import Home
 from support.records import nothing
@@ -154,3 +156,51 @@ async def test_change_to_a_list_must_last_for_the_duration(home: Home) -> None:
 async def test_settings_show_expected_lists(home: Home, expected: Any, text: str) -> None:
     subscription = home.bus.on_attribute_change(nothing, "light.x", "rgb_color", changed_to=expected)
     assert subscription.registration.settings == (("changed_to", text),)
+
+
+class Array:
+    """An array like that of numpy: it has elements and a length, but no truth value."""
+
+    def __init__(self, *values: object) -> None:
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(self._values)
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._values
+
+    def __bool__(self) -> bool:
+        raise ValueError("the truth value of an array is ambiguous")
+
+
+def test_elements_of_an_array_are_accepted() -> None:
+    condition = attribute_condition("changed_to", Array(1, 2))
+    assert condition is not None
+    assert condition.accepts(2)
+    assert not condition.accepts(3)
+    with pytest.raises(RegistrationError, match="changed_to must be a string"):
+        state_condition("changed_to", Array(1, 2))
+    with pytest.raises(RegistrationError, match="must be a non-empty collection"):
+        attribute_condition("changed_to", Array())
+
+
+def _nested(depth: int) -> list[object]:
+    value: list[object] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("condition", [attribute_condition, state_condition])
+def test_value_that_contains_itself_or_is_nested_deeply_is_refused(condition: Callable[..., object]) -> None:
+    endless: list[object] = []
+    endless.append(endless)
+    table: dict[str, object] = {}
+    table["a"] = table
+    for value in (endless, table, [table], _nested(50_000)):
+        with pytest.raises(RegistrationError, match="changed_to must be"):
+            condition("changed_to", value)

@@ -164,6 +164,29 @@ async def on_motion(self, lamp: "Nothing"):
 """,
         "(parameter 'lamp'); import that name at runtime, not under TYPE_CHECKING",
     ),
+    "alias_of_a_component": (
+        """
+async def on_initialize(self):
+    s = self.scheduler
+    s.run_daily(self.on_motion, "07:00")
+    if self.states.get("sensor.x"):
+        s.run_dialy(self.on_motion, "07:00")  # here
+async def on_motion(self):
+    pass
+""",
+        "self.scheduler.run_dialy does not exist; did you mean 'self.scheduler.run_daily'?",
+    ),
+    "several_aliases": (
+        """
+async def on_initialize(self):
+    self.bus.on_event(self.on_motion, "x")
+async def on_motion(self):
+    bus, api = self.bus, self.api
+    if (light := self.config) and bus:
+        api.call_service("light", "turn_on", target=light.light)  # here
+""",
+        "self.api.call_service(…) has no effect, because it is not awaited",
+    ),
     "task_that_exits": (
         """
 async def on_initialize(self):
@@ -250,6 +273,19 @@ async def on_motion(self):
     except AttributeError:
         return None
 """,
+    "variables_that_are_no_alias": """
+async def on_initialize(self):
+    s = self.scheduler
+    s = "text"
+    s.upper()
+    b = self.bus
+    [b.lower() for b in "text"]
+    a = self.api
+    (lambda a: a.lower())("text")
+    self.bus.on_event(self.on_motion, "x")
+async def on_motion(self):
+    pass
+""",
     "other_objects_named_self": """
 async def on_initialize(self):
     self.bus.on_event(self.on_motion, "x")
@@ -302,6 +338,54 @@ def test_check_finds_nothing_in_a_correct_app(folder: Path, capsys: pytest.Captu
     assert (code, report["findings"]) == (0, [])
     assert report["apps"] == [{"app": "hall", "instance": "hall", "class": "Hall", "status": "ok"}]
     assert report["valid"] is True
+
+
+def test_attributes_that_other_code_of_the_apps_sets_exist(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_app(
+        folder,
+        """
+async def on_initialize(self):
+    from helpers import Helper
+    self.helper = Helper(self)
+    self.bus.on_event(self.on_motion, "x")
+async def on_motion(self):
+    return self.extra, self.more, self.most
+async def terminate(self):
+    pass
+""",
+    )
+    (folder / "apps" / "helpers.py").write_text(
+        "class Helper:\n    def __init__(self, app):\n        self.app = app\n        app.extra = 1\n"
+        "        self.app.more = 2\n        setattr(app, 'most', 3)\n"
+        "    async def end(self):\n        await self.app.terminate()\n"
+    )
+    code, report = check(capsys)
+    assert (code, texts(report)) == (0, "")
+
+
+def test_unused_method_of_a_mixin_is_only_a_warning(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_app(
+        folder, "async def on_initialize(self):\n    self.bus.on_event(self.on_x, 'x')\nasync def on_x(self): pass"
+    )
+    file = folder / "apps" / "hall.py"
+    mixin = "class Stoppable:\n    def terminate(self):\n        pass\n\n\nclass Hall(Stoppable, "
+    file.write_text(file.read_text().replace("class Hall(", mixin))
+    code, report = check(capsys)
+    assert code == 0
+    (finding,) = report["findings"]
+    assert finding["level"] == "warning"
+    assert "no code calls the method terminate" in finding["text"]
+
+
+def test_output_of_an_app_is_not_part_of_the_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_app(folder, "async def on_initialize(self):\n    print('it starts')\n    self.bus.on_event(print, 'x')")
+    file = folder / "apps" / "hall.py"
+    file.write_text("print('it is imported')\n" + file.read_text())
+    assert execute(["check", "--json"]) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["valid"]
+    assert "it is imported" in output.err
+    assert "it starts" in output.err
 
 
 def test_start_that_needs_a_state_is_only_a_warning_without_the_home(

@@ -165,3 +165,13 @@ async def test_annotation_of_code_without_a_file_is_rejected_with_the_handler(ho
     exec("async def handler(x: 'Nothing'): ...", names)
     with pytest.raises(RegistrationError, match=r"handler handler has an annotation .*Nothing"):
         home.bus.on_state_change(names["handler"], "light.a")
+
+
+async def test_method_without_self_is_refused_with_that_reason(home: Home) -> None:
+    class Lamp:
+        async def on_motion() -> None: ...  # type: ignore[misc]
+
+    with pytest.raises(
+        RegistrationError, match=r"on_motion is a method without the parameter self: write on_motion\(self"
+    ):
+        home.bus.on_state_change(Lamp().on_motion, "light.hall")

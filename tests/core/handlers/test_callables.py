@@ -137,3 +137,11 @@ def test_snippet_consists_of_the_first_lines_of_the_handler(tmp_path: Path, body
     source = inspect_callable("handler", function_of(tmp_path / "app.py", f"def run():\n{body}\n\nother = 1\n")).source
     assert source is not None
     assert source.snippet.splitlines() == ["def run():", *body.splitlines()[:7]]
+
+
+def test_class_whose_objects_are_async_is_itself_not_async() -> None:
+    class Lamp:
+        async def __call__(self) -> None: ...
+
+    assert inspect_callable("handler", Lamp).runs_in == "sync"
+    assert inspect_callable("handler", Lamp()).runs_in == "async"

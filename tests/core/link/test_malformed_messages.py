@@ -317,3 +317,19 @@ async def test_home_assistant_whose_start_event_and_first_answer_are_malformed_b
         await proxied.works()
     lines = [record for record in caplog.records if "does not report whether it has started" in record.message]
     assert (replaced, len(lines)) == (True, 1)
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "-" + "9" * 5_000, "1e999", "NaN", "-Infinity", '"\\ud800"'])
+async def test_number_that_is_too_large_affects_only_its_own_state(proxied: ProxiedLink, number: str) -> None:
+    proxied.home.core.states["light.hall"]["attributes"]["brightness"] = "odd"
+
+    def change(message: Message) -> list[str]:
+        return [text.replace('"odd"', number) for text in unchanged(message)]
+
+    proxied.proxy.change = change
+    async with proxied.link:
+        await proxied.works()
+        assert proxied.cache.states.keys() == proxied.home.core.states.keys()
+        proxied.home.core.change("light.hall", "on", brightness="odd")
+        await eventually(lambda: proxied.cache.states["light.hall"].state == "on")
+    assert proxied.reports == []

@@ -101,17 +101,23 @@ def _condition(
         given = values(option, expected)
     else:
         raise RegistrationError(f"{option} must be a value, a collection of values or a function, got {expected!r}")
-    accepted = [check(value) for value in given]
-    shown = [value for value in given if value is not expected] or given
+    try:
+        accepted = [check(value) for value in given]
+        shown = [value for value in given if value is not expected] or given
+        text = ", ".join(str(value) for value in shown)
+    except RecursionError:
+        raise RegistrationError(
+            f"{option} must be a value that does not contain itself and is not nested deeply"
+        ) from None
 
     def accepts(value: object) -> bool:
         return _as_json(value) in accepted
 
-    return ValueCondition(accepts, ", ".join(str(value) for value in shown))
+    return ValueCondition(accepts, text)
 
 
 def _elements(option: str, expected: Collection[Any]) -> list[Any]:
-    if not expected:
+    if len(expected) == 0:  # an array of numpy has no truth value
         raise RegistrationError(
             f"{option} must be a non-empty collection, got {expected!r}; leave it out to accept every value, or pass a"
             " function to compare with an empty list"

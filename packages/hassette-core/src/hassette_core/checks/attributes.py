@@ -1,8 +1,9 @@
 """Find the methods of a class, and the attributes that its code assigns and reads."""
 
 import ast
-from collections import deque
-from collections.abc import Iterator, Set
+import copy
+from collections import Counter, deque
+from collections.abc import Collection, Iterator, Set
 
 
 def methods(node: ast.ClassDef) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, str]]:
@@ -29,6 +30,77 @@ def walk_self(function: ast.AST, self_name: str) -> Iterator[ast.AST]:
                 pass
         yield node
         waiting.extend(ast.iter_child_nodes(node))
+
+
+def without_aliases(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, self_name: str, components: Collection[str]
+) -> ast.AST:
+    """Return a method in which each alias of a component is replaced: after ``s = self.scheduler``, ``s`` is one.
+
+    A variable that the method assigns more than once is no alias.
+
+    Args:
+        function: The method.
+        self_name: The name of its first parameter.
+        components: The attributes whose aliases are replaced.
+    """
+    aliases: dict[str, ast.Attribute] = {}
+    names = Counter(item.arg for item in ast.walk(function) if isinstance(item, ast.arg))
+    for item in ast.walk(function):
+        if isinstance(item, ast.Name) and not isinstance(item.ctx, ast.Load):
+            names[item.id] += 1
+        for target, value in _assignments(item):
+            match target, value:
+                case ast.Name(id=name), ast.Attribute(value=ast.Name(id=owner), attr=attribute) if (
+                    owner == self_name and attribute in components
+                ):
+                    aliases[name] = value
+                case _:
+                    pass
+    aliases = {name: value for name, value in aliases.items() if names[name] == 1}
+    return _ReplaceAliases(aliases).visit(copy.deepcopy(function)) if aliases else function
+
+
+def _assignments(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    match node:
+        case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)) if len(targets) == len(values):
+            yield from zip(targets, values, strict=True)
+        case ast.Assign(targets=targets, value=value):
+            yield from ((target, value) for target in targets)
+        case ast.NamedExpr(target=target, value=value) | ast.AnnAssign(target=target, value=ast.expr() as value):
+            yield target, value
+        case _:
+            pass
+
+
+class _ReplaceAliases(ast.NodeTransformer):
+    def __init__(self, aliases: dict[str, ast.Attribute]) -> None:
+        self._aliases = aliases
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        value = self._aliases.get(node.id)
+        if value is None or not isinstance(node.ctx, ast.Load):
+            return node
+        return ast.copy_location(ast.Attribute(value.value, value.attr, ast.Load()), node)
+
+
+def attributes_of_others(tree: ast.AST, context: type[ast.Load | ast.Store]) -> Iterator[str]:
+    """Yield the attributes that code reads from objects other than ``self``, or assigns to them (``app.extra = 1``).
+
+    Args:
+        tree: The code.
+        context: `ast.Load` for reading, `ast.Store` for assigning.
+    """
+    for item in ast.walk(tree):
+        match item:
+            case ast.Attribute(value=ast.Name(id="self")):
+                pass
+            case ast.Attribute(attr=name, ctx=found) if isinstance(found, context):
+                yield name
+            case ast.Call(func=ast.Name(id="setattr"), args=[_, ast.Constant(value=str() as name), _]):
+                yield name
+            case _:
+                pass
 
 
 def assigned_attributes(node: ast.ClassDef, classes: Set[str]) -> Iterator[str]:

@@ -5,7 +5,7 @@ import difflib
 import inspect
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -15,11 +15,13 @@ from hassette_core.bus import AppBus
 from hassette_core.bus.topics import is_glob
 from hassette_core.checks.attributes import (
     assigned_attributes,
+    attributes_of_others,
     has_dynamic_attributes,
     methods,
     private_names,
     used_attributes,
     walk_self,
+    without_aliases,
 )
 from hassette_core.checks.findings import Finding, Level, hint
 from hassette_core.scheduler import AppScheduler
@@ -98,14 +100,15 @@ def check_source(app_key: str, app_class: type[App[Any]], app_dir: Path) -> AppS
     """Read the code of an app.
 
     Only code in ``app_dir`` is read. Names such as ``self.limit`` are checked only if the code shows all attributes of
-    the class. It does not if a base class is in another library, or if the class sets attributes dynamically.
+    the class. It does not if a base class is in another library, or if the class sets attributes dynamically. Other
+    code in ``app_dir`` may set attributes of the app and call its methods.
 
     Args:
         app_key: The key of the app.
         app_class: The class of the app.
         app_dir: The directory of the apps' modules.
     """
-    reader = _Reader(app_key, app_class)
+    reader = _Reader(app_key, app_class, [tree for file in _imported_from(app_dir) if (tree := _tree_of(file))])
     for cls in app_class.__mro__:
         if cls.__module__.startswith("hassette_core") or cls.__module__ in ("builtins", "typing"):
             continue
@@ -126,10 +129,24 @@ def _file_of(cls: type) -> Path | None:
     return None if name is None else Path(name)
 
 
-def _class_node(file: Path, cls: type) -> ast.ClassDef | None:
+def _imported_from(app_dir: Path) -> Iterator[Path]:
+    """Yield the files of all imported modules in a directory."""
+    for module in list(sys.modules.values()):
+        name = getattr(module, "__file__", None)
+        if isinstance(name, str) and app_dir in Path(name).parents:
+            yield Path(name)
+
+
+def _tree_of(file: Path) -> ast.Module | None:
     try:
-        tree = ast.parse(file.read_bytes())
-    except (OSError, SyntaxError):  # the file was removed or changed after its import
+        return ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):  # the file was removed or changed after its import
+        return None
+
+
+def _class_node(file: Path, cls: type) -> ast.ClassDef | None:
+    tree = _tree_of(file)
+    if tree is None:
         return None
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == cls.__name__]
     return classes[-1] if classes else None
@@ -142,11 +159,12 @@ class _Reader:
         complete: Whether the code of all base classes is known.
     """
 
-    def __init__(self, app_key: str, app_class: type[App[Any]]) -> None:
+    def __init__(self, app_key: str, app_class: type[App[Any]], modules: Sequence[ast.Module]) -> None:
         self.complete = True
         self._app_key = app_key
         self._app_class = app_class
-        self._classes: list[tuple[str, ast.ClassDef]] = []
+        self._modules = modules
+        self._classes: list[tuple[str, type, ast.ClassDef]] = []
         self._findings: list[Finding] = []
         self._entities: list[EntityUse] = []
         self._created: set[str] = set()
@@ -161,25 +179,29 @@ class _Reader:
 
     def add(self, cls: type, file: Path, node: ast.ClassDef) -> None:
         self._globals = {**vars(sys.modules[cls.__module__]), **self._globals}
-        self._classes.append((str(file), node))
+        self._classes.append((str(file), cls, node))
 
     def read(self) -> AppSource:
-        nodes = [node for _, node in self._classes]
+        nodes = [node for _, _, node in self._classes]
         classes = {node.name for node in nodes}
         assigned = {name for node in nodes for name in assigned_attributes(node, classes)}
         self._assigned = frozenset(assigned)
         used = {name for node in nodes for name in used_attributes(node)}
+        used |= {name for module in self._modules for name in attributes_of_others(module, ast.Load)}
         for name in assigned & self._components.keys():
             del self._components[name]  # the app has replaced the component by another object
         self._any_config = self._any_config or "config" in assigned
-        known = {*dir(self._app_class), *_INSTANCE_ATTRIBUTES, *assigned}
+        outside = {name for module in self._modules for name in attributes_of_others(module, ast.Store)}
+        known = {*dir(self._app_class), *_INSTANCE_ATTRIBUTES, *assigned, *outside}
         dynamic = any(has_dynamic_attributes(node) for node in nodes)
         unknown_allowed = not self.complete or dynamic or hasattr(self._app_class, "__getattr__")
-        for file, node in self._classes:
+        for file, cls, node in self._classes:
+            # Code of another library may call the methods of a mixin.
+            level = Level.FAILED if issubclass(cls, App) else Level.WARNING
             for function, self_name in methods(node):
-                self._check_hook(file, function, used)
+                self._check_hook(file, function, used, level)
                 private = private_names(node)
-                for item in walk_self(function, self_name):
+                for item in walk_self(without_aliases(function, self_name, self._components), self_name):
                     self._check_node(file, item, self_name, None if unknown_allowed else known | private)
         return AppSource(
             self._classes[0][0] if self._classes else "",
@@ -194,7 +216,9 @@ class _Reader:
     def _add(self, text: str, file: str, line: int, level: Level = Level.FAILED) -> None:
         self._findings.append(Finding(level, self._app_key, f"app {self._app_key}: {text}", file, line))
 
-    def _check_hook(self, file: str, function: ast.FunctionDef | ast.AsyncFunctionDef, used: set[str]) -> None:
+    def _check_hook(
+        self, file: str, function: ast.FunctionDef | ast.AsyncFunctionDef, used: set[str], level: Level
+    ) -> None:
         name = function.name
         if name in used or hasattr(App, name):
             return
@@ -203,7 +227,7 @@ class _Reader:
             close = difflib.get_close_matches(name, _HOOKS, n=1, cutoff=_CLOSE)
             hook = close[0] if close else None
         if hook is not None and not any(hook in vars(cls) for cls in self._app_class.__mro__[:-1] if cls is not App):
-            self._add(f"no code calls the method {name}; did you mean {hook!r}?", file, function.lineno)
+            self._add(f"no code calls the method {name}; did you mean {hook!r}?", file, function.lineno, level)
 
     def _check_node(self, file: str, node: ast.AST, self_name: str, known: set[str] | None) -> None:
         match node:

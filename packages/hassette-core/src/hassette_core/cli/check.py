@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,8 @@ def check(file: Path, online: bool, timeout_s: float, as_json: bool) -> int:
 
 
 def _check(config: HassetteConfig, report: "_Report", timeout_s: float | None) -> None:
-    loaded, failed = load_apps(config.apps, config.app_dir)
+    with report.output_of_apps():
+        loaded, failed = load_apps(config.apps, config.app_dir)
     subjects = [f"{app.app_key}.{app.instance}" if app.instance else app.app_key for app in failed]
     load_failures = [
         Finding(Level.FAILED, subject, str(app.error)) for subject, app in zip(subjects, failed, strict=True)
@@ -82,7 +85,8 @@ def _check(config: HassetteConfig, report: "_Report", timeout_s: float | None) -
         report.show_apps(loaded, load_failures)
         raise
     address = check_address(config.home_assistant.url) if home is None else []
-    trial = start_apps(config, sources, home) if loaded else Trial()
+    with report.output_of_apps():
+        trial = start_apps(config, sources, home) if loaded else Trial()
     in_code = [finding for source in sources.values() for finding in source.findings]
     # If the start of an app reaches a fault that is known from the code, it fails at the same line. Report it once.
     known = {(finding.file, finding.line) for finding in in_code}
@@ -108,6 +112,10 @@ class _Report:
         self._apps: list[dict[str, str]] = []
         self._findings: list[Finding] = []
         self._home: dict[str, Any] | None = None
+
+    def output_of_apps(self) -> AbstractContextManager[object]:
+        """Return a context manager that writes the output of apps to standard error if the report is in JSON."""
+        return redirect_stdout(sys.stderr) if self._as_json else nullcontext()
 
     def add(self, findings: Sequence[Finding]) -> None:
         """Add findings, and write them to standard error unless the report is in JSON."""

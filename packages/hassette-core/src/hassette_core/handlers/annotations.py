@@ -80,12 +80,20 @@ def read_parameters(handler: Handler, *, resolve: bool = True) -> list[inspect.P
     except Exception as error:  # noqa: BLE001  from Python 3.14 on, an annotation is code of the app that runs here
         if isinstance(error, ValueError | TypeError) and not hasattr(function, "__code__"):
             return []  # A function in C may have no signature. It is called without arguments.
+        if inspect.ismethod(handler) and not function.__code__.co_argcount and not _takes_any(function):
+            raise RegistrationError(
+                f"handler {name_of(handler)} is a method without the parameter self: write {function.__name__}(self)"
+            ) from None
         raise _find_broken(handler, function, error) from None
     found = [parameter for parameter in signature.parameters.values() if parameter.kind not in _IGNORED]
     if not resolve:
         return found
     names = _names_for(handler, function)
     return [_resolve(handler, parameter, names) for parameter in found]
+
+
+def _takes_any(function: Any) -> bool:
+    return bool(function.__code__.co_flags & inspect.CO_VARARGS)
 
 
 def _resolve(handler: Handler, parameter: inspect.Parameter, names: dict[str, Any]) -> inspect.Parameter:

@@ -100,6 +100,8 @@ def is_async(target: Callable[..., object]) -> bool:
     inner = _without_partial(target)
     if inspect.iscoroutinefunction(inner):
         return True
+    if inspect.isclass(inner):
+        return False  # a call creates an object
     return not inspect.isroutine(inner) and inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004  not a test of callability
 
 
