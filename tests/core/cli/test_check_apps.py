@@ -345,7 +345,6 @@ def test_attributes_that_other_code_of_the_apps_sets_exist(folder: Path, capsys:
         folder,
         """
 async def on_initialize(self):
-    from helpers import Helper
     self.helper = Helper(self)
     self.bus.on_event(self.on_motion, "x")
 async def on_motion(self):
@@ -354,6 +353,8 @@ async def terminate(self):
     pass
 """,
     )
+    file = folder / "apps" / "hall.py"
+    file.write_text("from helpers import Helper\n" + file.read_text())
     (folder / "apps" / "helpers.py").write_text(
         "class Helper:\n    def __init__(self, app):\n        self.app = app\n        app.extra = 1\n"
         "        self.app.more = 2\n        setattr(app, 'most', 3)\n"
