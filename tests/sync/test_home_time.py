@@ -256,6 +256,12 @@ def test_range_of_two_times_of_day_is_within_one_day() -> None:
     assert (night.since_us, night.until_us) == (at("2026-06-14T22:00"), at("2026-06-15T06:00"))
 
 
+def test_time_of_day_is_in_the_past_where_the_clocks_are_set_forward_at_midnight() -> None:
+    now = at("2026-03-29T00:41", "America/Nuuk")  # 23:59 did not occur on the day before
+    moment = parse_moment("23:59", at_us=now, home=HomeTime.named("America/Nuuk"))
+    assert moment == at("2026-03-27T23:59", "America/Nuuk")
+
+
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
 def test_day_has_23_to_25_hours_when_the_clocks_change(zone: str) -> None:
     home = HomeTime.named(zone)

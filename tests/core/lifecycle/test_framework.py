@@ -111,11 +111,13 @@ async def test_running_handler_can_call_services_during_shutdown(
     assert (record.status, record.failure) == ("success", None)
 
 
+# For the name "Europe", ZoneInfo raises an IsADirectoryError.
+@pytest.mark.parametrize("error", [ZoneInfoNotFoundError, IsADirectoryError])
 async def test_unknown_time_zone_is_logged_and_the_place_is_set_nevertheless(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, error: type[Exception]
 ) -> None:
     def unknown(name: str) -> ZoneInfo:
-        raise ZoneInfoNotFoundError(name)
+        raise error(name)
 
     executor = CommandExecutor()
     scheduler = SchedulerService(executor, time_zone=ZoneInfo("Asia/Tokyo"))

@@ -170,7 +170,7 @@ class HomeFacts(AsyncWithService):
     def _zone_of(self, home: HomeConfiguration) -> tzinfo | None:
         try:
             return self._find_zone(home.time_zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             # Home Assistant may know a time zone that is too new for this machine. Jobs keep their current zone.
             kept = str(self._scheduler.place.zone)
             logger.warning(

@@ -174,8 +174,11 @@ def _moment(text: str, at_us: int, key: str, home: HomeTime) -> int:
     if (clock := _clock_of(text)) is not None:
         day, at = clock
         today = home.local(at_us).date()
-        moment = _at(today - timedelta(days=_DAYS_AGO.get(day or "today", 0)), at, home)
-        return moment if day or moment <= at_us else _at(today - timedelta(days=1), at, home)
+        if day:
+            return _at(today - timedelta(days=_DAYS_AGO[day]), at, home)
+        # Where the clocks are set forward at midnight, even yesterday's time may be in the future.
+        moments = (_at(today - timedelta(days=days), at, home) for days in range(3))
+        return next(moment for moment in moments if moment <= at_us)
     return home.moment_us(datetime.fromisoformat(text))
 
 
