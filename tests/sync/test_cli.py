@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import pty
+import re
 import sqlite3
 import subprocess
 import sys
@@ -130,6 +131,24 @@ def test_failed_run_is_shown_with_traceback_and_log(plausible: Path, capsys: pyt
     assert "ValueError: could not convert string to float: 'unavailable'" in output
     assert "Traceback (most recent call last)" in output
     assert "WARNING  The sensor is unavailable" in output
+
+
+def test_documented_examples_are_what_the_commands_print(plausible: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    documentation = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text()
+    (example,) = re.findall(r"```console\n\$ hassette telemetry jobs (.*?)```", documentation, re.DOTALL)
+    jobs, _, shown = example.partition("\n$ hassette telemetry show ")
+    assert main(["jobs", *jobs.splitlines()[0].split(), "--db", str(plausible)]) == 0
+    assert _shape(jobs.partition("\n")[2]) == _shape(capsys.readouterr().out)
+    main(["runs", "--app", "climate_guard", "--status", "failed", "--json", "--db", str(plausible)])
+    assert main(["show", json.loads(capsys.readouterr().out)["runs"][0]["id"], "--db", str(plausible)]) == 0
+    assert _shape(shown.partition("\n")[2]) == _shape(capsys.readouterr().out)
+
+
+def _shape(output: str) -> list[str]:
+    """Return the lines of an output without the numbers, dates, units and time zones that differ from run to run."""
+    variable = r"(\d+ [A-Z][a-z]{2} (\d{4} )?(?=\d\d:))?[\d.,]+( µs| ms| s)?\b"
+    lines = [re.sub(variable, "#", " ".join(line.split())) for line in output.strip().splitlines()]
+    return [re.sub("^Times .*|─+", "…", line) for line in lines]
 
 
 def test_control_characters_from_apps_do_not_reach_the_terminal(
