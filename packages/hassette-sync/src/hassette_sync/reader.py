@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import aiosqlite
 
 from hassette_store import LATEST_REVISION, ImmutableFileConnection, connect_to_read
 from hassette_store.file.presence import special_kind_of
-from hassette_store.file.side_files import log_path
+from hassette_store.file.side_files import log_path, second_files
 from hassette_sync.errors import (
     DatabaseMissingError,
     DatabaseUnreadableError,
@@ -22,7 +22,7 @@ from hassette_sync.errors import (
     QueryTimeoutError,
     SyncError,
 )
-from hassette_sync.queries.sessions import SCHEMA_REVISION
+from hassette_sync.queries.sessions import HAS_TABLES, SCHEMA_REVISION
 from hassette_sync.search import SQL_FUNCTION, search_form
 from hassette_sync.time_range import now_us
 
@@ -51,14 +51,18 @@ class ReadTransaction:
     `Reader.transaction` creates it.
 
     Attributes:
+        path: Path of the open file.
+        problem: If the open file is a second file, the reason why the database file cannot be read; otherwise empty.
         identity: Device and inode of the file.
         at_us: Time at which the transaction began, in microseconds since the Unix epoch.
     """
 
-    def __init__(self, connection: aiosqlite.Connection, identity: tuple[int, int], at_us: int) -> None:
-        self.identity = identity
+    def __init__(self, connection: "PooledConnection", at_us: int) -> None:
+        self.path = connection.path
+        self.problem = connection.problem
+        self.identity = connection.identity
         self.at_us = at_us
-        self._connection = connection
+        self._connection = connection.aio
 
     async def all(self, statement: str, parameters: Parameters | None = None) -> list[sqlite3.Row]:
         """Return all rows of a statement."""
@@ -74,6 +78,9 @@ class Reader:
     """Pool of read-only connections to one file.
 
     The pool opens the file for the first question. If another file replaces it, the next question opens the new file.
+
+    While Hassette cannot use the database file, for example because a newer version wrote it, Hassette records into a
+    second file. If the database file cannot be read, the pool opens the newest readable second file.
 
     Args:
         path: Path of the database file.
@@ -120,7 +127,7 @@ class Reader:
             connection.deadline = deadline
             await connection.aio.execute("BEGIN")
             try:
-                yield ReadTransaction(connection.aio, connection.identity, now_us())
+                yield ReadTransaction(connection, now_us())
             except SyncError:
                 await self._give_back(connection)
                 connection = None
@@ -150,10 +157,18 @@ class Reader:
         await asyncio.shield(self._in_background(connection.aio.close()))
 
     def is_current(self, connection: "PooledConnection") -> bool:
-        """Return whether the file of the connection is still at the path, and the connection sees all its changes."""
-        if connection.version is not None and connection.version != _version(self.path):
+        """Return whether the file of the connection is still at the path, and the connection sees all its changes.
+
+        Raises:
+            HistoryUnavailableError: There is no file, or it cannot be examined.
+        """
+        path = connection.path
+        if connection.problem and connection.unusable != _version(self.path):
+            # The database file has changed, so it may be usable now.
             return False
-        return connection.identity == _identity(self.path) and connection.log == _log_identity(self.path)
+        if connection.version is not None and connection.version != _version(path):
+            return False
+        return connection.identity == _identity(path) and connection.log == _log_identity(path)
 
     async def close(self) -> None:
         """Close the idle connections. A connection in use closes at the end of its question."""
@@ -175,11 +190,11 @@ class Reader:
             yield self._idle.pop()
 
     async def _connection(self) -> "PooledConnection":
-        identity = _identity(self.path)
         while self._idle:
             connection = self._idle.pop()
-            if connection.identity == identity and connection.log == _log_identity(self.path):
-                return connection
+            with suppress(HistoryUnavailableError):
+                if self.is_current(connection):
+                    return connection
             # Another file is at the path now: a damaged file was replaced, or a backup was restored. Or the file has
             # another write-ahead log now, and this connection would read the old log.
             await connection.aio.close()
@@ -202,17 +217,29 @@ class Reader:
         return task
 
     async def _open(self) -> "PooledConnection":
-        identity, version = _identity(self.path), _version(self.path)
+        unusable = _version(self.path)
         try:
-            aio, unchanging = await _connect(self.path, self._open_file)
+            return await self._open_at(self.path)
+        except HistoryUnavailableError as error:
+            for second in reversed(_second_files(self.path)):
+                with suppress(HistoryUnavailableError):
+                    connection = await self._open_at(second)
+                    connection.problem, connection.unusable = str(error), unusable
+                    return connection
+            raise
+
+    async def _open_at(self, path: Path) -> "PooledConnection":
+        identity, version = _identity(path), _version(path)
+        try:
+            aio, unchanging = await _connect(path, self._open_file)
             # A file that SQLite treats as unchanging can still change, for example because another machine writes it.
             # So a connection to such a file serves only one question.
-            connection = PooledConnection(aio, identity, version if unchanging else None)
+            connection = PooledConnection(aio, path, identity, version if unchanging else None)
             try:
-                await _check_schema(self.path, aio)
+                await _check_schema(path, aio)
                 await aio.set_progress_handler(connection.is_overdue, _STEPS_BETWEEN_CHECKS)
                 # The first statement has opened the log, or created it.
-                connection.log = _log_identity(self.path)
+                connection.log = _log_identity(path)
             except BaseException:
                 await aio.close()
                 raise
@@ -220,7 +247,7 @@ class Reader:
             raise
         except Exception as error:
             # A damaged file can cause errors of many types, including UnicodeDecodeError and MemoryError.
-            raise _unavailable(self.path, error) from error
+            raise _unavailable(path, error) from error
         return connection
 
 
@@ -229,17 +256,25 @@ class PooledConnection:
 
     Attributes:
         aio: The open connection.
+        path: Path of the file.
         identity: Device and inode of the file.
         log: Device and inode of its write-ahead log; None if there is no log.
         version: If SQLite treats the file as unchanging, the result of `_version` before the opening; otherwise None.
+        problem: If the file is a second file, the reason why the database file cannot be read; otherwise empty.
+        unusable: If the file is a second file, the result of `_version` for the database file.
         deadline: Deadline of the current question, on the monotonic clock.
     """
 
-    def __init__(self, aio: aiosqlite.Connection, identity: tuple[int, int], version: object = None) -> None:
+    def __init__(
+        self, aio: aiosqlite.Connection, path: Path, identity: tuple[int, int], version: object = None
+    ) -> None:
         self.aio = aio
+        self.path = path
         self.identity = identity
         self.log: tuple[int, int] | None = None
         self.version = version
+        self.problem = ""
+        self.unusable: object = None
         self.deadline = float("inf")
 
     def is_overdue(self) -> int:
@@ -276,16 +311,23 @@ def _log_identity(path: Path) -> tuple[int, int] | None:
     return (status.st_dev, status.st_ino)
 
 
+def _second_files(path: Path) -> list[Path]:
+    try:
+        return second_files(path)
+    except OSError:  # the error of the database file is more helpful than this one
+        return []
+
+
 def _version(path: Path) -> object:
-    """Return a value that differs after each write: times and sizes of the file and of its write-ahead log."""
-    version: list[tuple[int, int] | None] = []
+    """Return a value that differs after each write or replacement of the file or of its write-ahead log."""
+    version: list[tuple[int, ...] | None] = []
     for find in (Path, log_path):
         try:
             status = find(path).stat()
         except OSError:  # SQLite creates and deletes the write-ahead log as needed
             version.append(None)
         else:
-            version.append((status.st_mtime_ns, status.st_size))
+            version.append((status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode))
     return tuple(version)
 
 
@@ -329,6 +371,9 @@ async def _check_schema(path: Path, connection: aiosqlite.Connection) -> None:
     # All revisions have four digits, so they can be compared as text.
     if (revision := str(rows[0][0])) > LATEST_REVISION:
         raise NewerDatabaseError(path, revision, LATEST_REVISION)
+    # Another program that uses Alembic may have the same revision.
+    if not list(await connection.execute_fetchall(HAS_TABLES)):
+        raise NotADatabaseError(path, "Hassette's tables do not exist")
 
 
 def _unavailable(path: Path, error: Exception) -> HistoryUnavailableError:

@@ -135,7 +135,7 @@ class DataSyncService:
     async def status(self) -> SystemStatus:
         """Return facts about the file, its incidents, the newest session and run, and the present state."""
         async with self._reader.transaction("status") as transaction:
-            return await overview.status(transaction, self.path, self.live_state())
+            return await overview.status(transaction, self.live_state())
 
     async def overview(self, time_range: TimeRange | None = None) -> Overview:
         """Return everything that the overview page shows: status, figures, failures, recent runs."""
@@ -144,7 +144,7 @@ class DataSyncService:
                 transaction,
                 self._sketches,
                 time_range=time_range,
-                status=await overview.status(transaction, self.path, self.live_state()),
+                status=await overview.status(transaction, self.live_state()),
                 running=await self._running(transaction),
                 upcoming=self.upcoming(),
             )

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from hassette_store.file.side_files import log_path
+from hassette_store.file.side_files import log_path, second_files
 from hassette_sync.answers.overview import (
     Live,
     Overview,
@@ -54,9 +54,9 @@ _CLOCK_TOLERANCE_US = MINUTE_US
 _EARLY_FOR_US = 7 * DAY_US
 
 
-async def status(transaction: ReadTransaction, path: Path, live: Live | None) -> SystemStatus:
+async def status(transaction: ReadTransaction, live: Live | None) -> SystemStatus:
     """Return facts about the file, its incidents, the newest session and run, and the present state."""
-    at_us = transaction.at_us
+    at_us, path = transaction.at_us, transaction.path
     revision = await transaction.one(SCHEMA_REVISION)
     newest = await newest_session(transaction)
     newest_us = await newest_run_us(transaction)
@@ -72,6 +72,7 @@ async def status(transaction: ReadTransaction, path: Path, live: Live | None) ->
         schema_revision=str(revision[0]) if revision else "",
         sqlite_version=sqlite3.sqlite_version,
         notices=(
+            *_second_file_notices(path, transaction.problem),
             *_log_notices(path),
             *_notices(newest, recent_incidents, newest_us, expected[0] if expected else None, ShownTimes(home, at_us)),
             *_early_deletions(early, ShownTimes(home, at_us)),
@@ -101,6 +102,24 @@ def _log_size(path: Path) -> int:
         return log_path(path).stat().st_size
     except OSError:  # SQLite creates and deletes the write-ahead log as needed
         return 0
+
+
+def _second_file_notices(path: Path, problem: str) -> Iterator[str]:
+    if problem:
+        yield (
+            f"{problem[0].upper()}{problem[1:]} All data here comes from {replace_surrogates(path.name)}, to which "
+            "Hassette writes until it can use the history again."
+        )
+        return
+    try:
+        seconds = second_files(path)
+    except OSError:  # the notice is not worth an error
+        return
+    for second in seconds:
+        yield (
+            f"Hassette could not use this file, and wrote new runs to {replace_surrogates(second.name)}. The next "
+            "start that can use this file adds these runs to it. To read them now, name that file with --db."
+        )
 
 
 def _log_notices(path: Path) -> Iterator[str]:
