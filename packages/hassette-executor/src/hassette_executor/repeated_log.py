@@ -25,7 +25,7 @@ class RepeatedLog:
     """
 
     def __init__(
-        self, logger: logging.Logger, interval_s: float, monotonic_ns: Callable[[], int] = time.monotonic_ns
+        self, logger: logging.Logger, interval_s: float = 60.0, monotonic_ns: Callable[[], int] = time.monotonic_ns
     ) -> None:
         self._logger = logger
         self._interval_ns = int(interval_s * 1e9)

@@ -19,9 +19,6 @@ from hassette_executor import EventTrigger, InvokeHandler, ListenerRegistration,
 
 logger = logging.getLogger(__name__)
 
-WARN_INTERVAL_S = 60.0
-"""Failures of a listener's conditions are logged at most once in this many seconds."""
-
 
 class ConditionFailures:
     """Counts failed conditions as skipped runs, and logs them at most once a minute for each listener.
@@ -31,7 +28,7 @@ class ConditionFailures:
     """
 
     def __init__(self, clock: TimerClock) -> None:
-        self._log = RepeatedLog(logger, WARN_INTERVAL_S, clock.monotonic_ns)
+        self._log = RepeatedLog(logger, monotonic_ns=clock.monotonic_ns)
 
     def report(self, registration: ListenerRegistration, lane: RunLane, error: BaseException) -> None:
         """Report that a condition of a listener raised an exception."""

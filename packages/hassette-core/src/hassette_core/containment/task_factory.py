@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 EXITS = (SystemExit, KeyboardInterrupt)
 """The exceptions that asyncio raises through the event loop, so that the loop ends."""
 
-_refused_cancellations = RepeatedLog(logger, 60)
+_refused_cancellations = RepeatedLog(logger)
 
 
 class GuardedTask(asyncio.Task[Any]):

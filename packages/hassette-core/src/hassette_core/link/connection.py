@@ -48,7 +48,6 @@ CLOSE_TIMEOUT_S = 1.0
 SLICE_S = 0.005
 """The reader lets other tasks run after this time. While messages wait, reading them would otherwise never end, and the
 handlers could not start."""
-LOG_INTERVAL_S = 60.0
 
 
 class RestAnswer(NamedTuple):
@@ -98,7 +97,7 @@ class Connection:
         self._ids = count(1)
         self._answers: dict[int, tuple[asyncio.Future[Any], str]] = {}
         self._receivers: dict[int, Callable[[Message], None]] = {}
-        self._repeated = RepeatedLog(logger, LOG_INTERVAL_S)
+        self._repeated = RepeatedLog(logger)
 
     async def __aenter__(self) -> Self:
         """Connect and authenticate.

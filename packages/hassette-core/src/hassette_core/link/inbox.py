@@ -16,7 +16,6 @@ from hassette_executor import RepeatedLog
 
 logger = logging.getLogger(__name__)
 
-LOG_INTERVAL_S = 60.0
 MARK_INTERVAL_NS = 1_000_000_000
 MARKS = 10
 
@@ -87,7 +86,7 @@ class Inbox:
         self._marked_ns = 0
         self._before: dict[str, State] | None = None
         self._malformed: Collection[str | None] = ()
-        self._repeated = RepeatedLog(logger, LOG_INTERVAL_S)
+        self._repeated = RepeatedLog(logger)
 
     def begin(self) -> None:
         """Prepare for a new connection. Call it before subscribing."""

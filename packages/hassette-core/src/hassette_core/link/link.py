@@ -34,7 +34,6 @@ SETUP_TIMEOUT_S = 60.0
 LASTING_S = 30.0
 """A connection that lasted for this long resets the wait before the next attempt."""
 STARTUP_INTERVAL_S = 2.0
-LOG_INTERVAL_S = 60.0
 
 Report = Callable[[str, str, str], None]
 
@@ -124,7 +123,7 @@ class HomeAssistantLink(AsyncWithService):
         self._lag = LoopLag()
         self._interruption: Interruption | None = None
         self._serving: asyncio.Task[None] | None = None
-        self._repeated = RepeatedLog(logger, LOG_INTERVAL_S)
+        self._repeated = RepeatedLog(logger)
 
     @property
     def url(self) -> str:

@@ -13,7 +13,6 @@ MAX_OVERFLOW = 20_000
 """Maximum number of waiting runs above the limits of single listeners and jobs, for all of them together."""
 TICK_S = 0.05
 TICKS = 10
-LOG_INTERVAL_S = 60.0
 
 
 class OverflowingLane(Protocol):
@@ -50,7 +49,7 @@ class Overflow:
         # The timer must not inherit the context of the handler that caused the burst; see `OwnedTasks`.
         self._context = contextvars.copy_context()
         self._dropped: dict[tuple[str, ...], int] = {}
-        self._log = RepeatedLog(logger, LOG_INTERVAL_S)
+        self._log = RepeatedLog(logger)
 
     def take(self, lane: OverflowingLane) -> bool:
         """Take the room for one run. Return False if there is no room."""

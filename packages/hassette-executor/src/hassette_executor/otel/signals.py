@@ -15,7 +15,6 @@ logger = logging.getLogger(__name__)
 
 PROBE_S = 60.0
 """Seconds until the next attempt to send a signal that the receiver does not know."""
-LOG_INTERVAL_S = 60.0
 
 
 class Signal:
@@ -34,7 +33,7 @@ class Signal:
         self.name = name
         self._endpoint = endpoint
         self._now = monotonic_ns
-        self._log = RepeatedLog(logger, LOG_INTERVAL_S, monotonic_ns)
+        self._log = RepeatedLog(logger, monotonic_ns=monotonic_ns)
         self._accepted = False
         self._refused = False
         self._probe_ns = 0

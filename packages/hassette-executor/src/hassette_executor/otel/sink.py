@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOG_INTERVAL_S = 60.0
 LAST_METRICS_S = 2.0
 """How long `stop` waits for the last export, in seconds."""
 _END_FACTS = frozenset({"outcome", "reason"})
@@ -62,7 +61,7 @@ class OpenTelemetrySink:
         self._now_us = now_us
         self._thread = ThreadPool(1)
         self._serving: asyncio.Task[None] | None = None
-        self._log = RepeatedLog(logger, LOG_INTERVAL_S)
+        self._log = RepeatedLog(logger)
         self._otlp: Otlp | None = None
         # Only the thread writes the attributes below. They keep their values when the service is stopped and started
         # again in the same process.
