@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from hassette_core import Hassette, HassetteConfig, SimulatedHome, load_config
 from hassette_core.lifecycle import ServiceStatus
+from hassette_store import LATEST_REVISION
 from hassette_sync import DataSyncService
 from support.history_file import HistoryFile
 from support.waiting import eventually, patience
@@ -118,7 +119,7 @@ async def test_newer_history_is_unchanged_and_no_run_of_the_process_is_lost(
             await change_and_wait(hassette, home, range(17))
             assert hassette.executor.accounting().persisted == 17
         assert history.file.read_bytes() == before
-        set_revision(history.file, "0001")
+        set_revision(history.file, LATEST_REVISION)
         async with Hassette(config_for(config_file, home, data_dir)) as hassette:
             await eventually(lambda: status_of(hassette, "database") is ServiceStatus.RUNNING, LIMIT_S)
     assert len(history.run_ids()) == 27

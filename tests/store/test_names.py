@@ -78,7 +78,7 @@ async def test_name_that_a_batch_uses_during_the_deletion_stays(
     spoil(f"INSERT INTO names {numbers} SELECT i, 'made_up_' || i FROM n")
     db = await Writer.open(store.path, synchronous="normal")
     try:
-        encoder, _ = await load_encoder(db, 1, ())
+        encoder = await load_encoder(db, 1, ())
         names = unused_names(PacedWriter(db, max_rows=32), lambda: encoder)
         step = 0
         async for _ in names.delete():
@@ -101,11 +101,11 @@ async def test_names_stay_if_the_writer_of_batches_reads_them_again_during_the_d
         raw.execute("DELETE FROM handler_invocations")
     db = await Writer.open(store.path, synchronous="normal")
     try:
-        encoders = [(await load_encoder(db, 1, ()))[0] for _ in range(2)]
+        encoders = [await load_encoder(db, 1, ()) for _ in range(2)]
         names = unused_names(PacedWriter(db), lambda: encoders[-1])
         async for _ in names.delete():
             if len(encoders) == 2:
-                encoders.append((await load_encoder(db, 1, ()))[0])
+                encoders.append(await load_encoder(db, 1, ()))
     finally:
         await db.close()
     assert read.value("SELECT count(*) FROM names") > 100

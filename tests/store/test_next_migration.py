@@ -20,6 +20,7 @@ COPIED = (
     "tests/support",
     "tests/store",
     "tests/sync/test_released_schemas.py",
+    "tests/sync/test_second_file.py",
     "packages/hassette-store/src",
     "packages/hassette-sync/src",
 )
@@ -67,6 +68,7 @@ def test_tests_of_migrations_pass_with_one_more_revision(tmp_path: Path) -> None
     tests = [
         *("tests/store/test_upgrades.py", "tests/store/test_schema.py", "tests/store/test_salvage.py"),
         *("tests/store/test_recovery.py", "tests/store/test_writing.py", "tests/sync/test_released_schemas.py"),
+        *("tests/store/test_second_file.py", "tests/sync/test_second_file.py"),
     ]
     run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not long", *tests]
     for command in (freeze, run):

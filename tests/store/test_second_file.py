@@ -42,7 +42,7 @@ def make_newer(path: Path) -> None:
 
 def make_usable(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE alembic_version SET version_num = '0001'")
+        db.execute("UPDATE alembic_version SET version_num = ?", (LATEST_REVISION,))
         db.commit()
 
 

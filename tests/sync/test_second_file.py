@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hassette_store import HistoryService
+from hassette_store import LATEST_REVISION, HistoryService
 from hassette_sync import DatabaseMissingError, DataSyncService, NewerDatabaseError, TimeRange
 from support.rows import Batch, Listener, invocation
 
@@ -43,7 +43,7 @@ def make_foreign(path: Path) -> None:
     path.unlink()
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
-        db.execute("INSERT INTO alembic_version VALUES ('0001')")
+        db.execute("INSERT INTO alembic_version VALUES (?)", (LATEST_REVISION,))
         db.commit()
 
 
