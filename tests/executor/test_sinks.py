@@ -1,11 +1,14 @@
 """The sinks of this package keep the promises of `RecordSink`. tests/contracts/test_sinks.py tests the other sinks."""
 
+import asyncio
+
 import pytest
 
-from hassette_executor import CommandExecutor, MemorySink, NullSink, RecordSink, SinkWithLosses
+from hassette_executor import CommandExecutor, ExecutorSettings, MemorySink, NullSink, RecordSink, SinkWithLosses
 from support.records import batch, invoke, nothing, record
 from support.sink_contract import SinkCase, SinkContract
-from support.waiting import eventually
+from support.sinks import FaultySink
+from support.waiting import eventually, patience
 
 
 class TestNullSink(SinkContract):
@@ -66,3 +69,21 @@ async def test_runs_that_an_earlier_executor_stored_are_not_subtracted() -> None
         await eventually(lambda: executor.accounting().waiting == 0)
         assert executor.accounting().persisted == 1
         assert executor.accounting().shed == {}
+
+
+class RemoteSink(FaultySink):
+    """A sink for which the stop does not wait for the whole stop timeout."""
+
+    stop_limit_s = 0.2
+
+
+async def test_stop_does_not_wait_for_a_hung_sink_beyond_its_limit():
+    remote, store = RemoteSink("hang"), MemorySink()
+    settings = ExecutorSettings(flush_interval_s=0.05, stop_timeout_s=600)
+    async with CommandExecutor(remote, store, settings=settings) as executor:
+        await executor.execute(invoke(nothing))
+        await eventually(lambda: remote.calls)
+        async with asyncio.timeout(patience(30)):
+            await executor.stop()
+    assert len(store.records) == 1
+    assert sum(executor.accounting(0).shed.values()) == 1

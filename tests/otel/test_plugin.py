@@ -22,22 +22,23 @@ def test_all_is_sorted_and_exists():
 
 
 def test_without_a_table_there_is_no_sink(tmp_path):
-    assert create_sink(data_dir=tmp_path, settings={}) is None
+    assert create_sink(data_dir=tmp_path, settings={}) == ()
 
 
-def test_table_makes_a_sink_for_this_home(tmp_path):
-    sink = create_sink(data_dir=tmp_path, settings={"endpoint": ENDPOINT, "resource": {"room": "lab"}})
+def test_table_makes_a_sink_of_each_signal_for_this_home(tmp_path):
+    sinks = create_sink(data_dir=tmp_path, settings={"endpoint": ENDPOINT, "resource": {"room": "lab"}})
 
-    assert sink is not None
+    assert [sink.name for sink in sinks] == ["opentelemetry traces", "opentelemetry metrics"]
+    sink = sinks[0]
+    assert sinks[1].settings == sink.settings
     assert sink.settings.endpoint == ENDPOINT
     assert sink.settings.resource == {"room": "lab"}
     assert uuid.UUID(sink.settings.instance_id)
 
 
 def test_given_instance_id_is_used(tmp_path):
-    sink = create_sink(data_dir=tmp_path, settings={"endpoint": ENDPOINT, "instance_id": "cabin"})
+    sink, _ = create_sink(data_dir=tmp_path, settings={"endpoint": ENDPOINT, "instance_id": "cabin"})
 
-    assert sink is not None
     assert sink.settings.instance_id == "cabin"
 
 
@@ -112,7 +113,7 @@ def test_table_without_the_extra_is_an_error_with_the_install_command(tmp_path, 
 
     monkeypatch.setattr(plugin_module, "find_spec", find_spec)
 
-    assert create_sink(data_dir=tmp_path, settings={}) is None
+    assert create_sink(data_dir=tmp_path, settings={}) == ()
     with pytest.raises(ValueError, match=r"pip install 'hassette-executor\[otel\]'"):
         create_sink(data_dir=tmp_path, settings={"endpoint": ENDPOINT})
 

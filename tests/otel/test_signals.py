@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -18,7 +19,7 @@ from hassette_executor import (
     RecordsRefusedError,
     Status,
 )
-from hassette_executor.otel import OpenTelemetrySettings, OpenTelemetrySink
+from hassette_executor.otel import OpenTelemetrySettings, OpenTelemetrySink, create_sink
 from hassette_executor.otel.errors import ExportFailedError, ExportRefusedError, ExportRejectedError
 from hassette_executor.otel.signals import PROBE_S, Signal
 from support.records import TRIGGER, invoke, nothing
@@ -228,6 +229,34 @@ async def test_receiver_that_never_answers_delays_the_stop_by_its_budget_only(re
             await eventually(lambda: hanging[0] in signals_of(receiver))
             began = time.monotonic()
     assert time.monotonic() - began < patience(6)  # 1 s for the executor, 2 s for the last metrics
+
+
+@pytest.mark.parametrize("hanging", SIGNALS)
+async def test_receiver_that_does_not_answer_delays_only_its_own_signal_and_not_the_stop(receiver, tmp_path, hanging):
+    receiver.behave(hang=[hanging])
+    table = {"endpoint": receiver.endpoint, "logs": True, "timeout_s": 60, "metrics_interval_s": 0.05}
+    settings = ExecutorSettings(flush_interval_s=0.05, stop_timeout_s=60)
+    async with AsyncExitStack() as stack:
+        sinks = [await stack.enter_async_context(sink) for sink in create_sink(data_dir=tmp_path, settings=table)]
+        executor = await stack.enter_async_context(CommandExecutor(*sinks, settings=settings))
+
+        async def log() -> None:
+            logging.getLogger("app").warning("dark")
+
+        def sent() -> dict[str, int]:
+            counts = {"traces": len(receiver.spans), "logs": len(receiver.logs), "metrics": 0}
+            if "metrics" in signals_of(receiver) and hanging != "metrics":
+                (point,) = receiver.metric("hassette.executions")["points"]
+                counts["metrics"] = int(point["asInt"])
+            return counts
+
+        for number in (1, 2, 3):
+            await executor.execute(invoke(log))
+            expected = {**dict.fromkeys(SIGNALS, number), hanging: 0}
+            await eventually(lambda expected=expected: sent() == expected)
+            await eventually(lambda: hanging in signals_of(receiver))
+        began = time.monotonic()
+    assert time.monotonic() - began < patience(15)  # 2 s for the executor, 2 s for the last metrics
 
 
 async def test_password_in_an_address_is_not_logged(receiver, caplog):

@@ -24,6 +24,7 @@ from hassette_executor import (
     Registration,
     RunningExecution,
     SinkWithLosses,
+    SinkWithStopLimit,
 )
 from hassette_executor.otel import OpenTelemetrySink
 from hassette_executor.otel.plugin import create_sink as create_otel_sink
@@ -59,6 +60,10 @@ def the_database_reports_runs_that_it_lost(database: DatabaseService) -> SinkWit
 
 def the_other_sinks_are_sinks(otel: OpenTelemetrySink) -> tuple[RecordSink, ...]:
     return NullSink(), MemorySink(), otel
+
+
+def opentelemetry_limits_the_stop(otel: OpenTelemetrySink) -> SinkWithStopLimit:
+    return otel
 
 
 def the_executor_accepts_the_database(database: DatabaseService) -> CommandExecutor:

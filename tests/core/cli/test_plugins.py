@@ -118,6 +118,12 @@ def test_plugin_factory_may_return_none(packages: Installed, config: HassetteCon
     assert plugins.load_sinks(config, StatusBoard(), packages.find) == ()
 
 
+def test_plugin_factory_may_return_several_sinks(packages: Installed, config: HassetteConfig) -> None:
+    sinks = (MemorySink(), MemorySink())
+    packages.add("hassette.sinks", "mine", lambda **_: sinks)
+    assert plugins.load_sinks(config, StatusBoard(), packages.find) == sinks
+
+
 def test_store_is_the_first_of_several_sinks(packages: Installed, config: HassetteConfig) -> None:
     other, store = MemorySink(), MemorySink()
     packages.add("hassette.sinks", "archive", lambda **_: other)

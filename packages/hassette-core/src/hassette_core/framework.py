@@ -22,12 +22,12 @@ from hassette_core.redaction import Redaction, redacted_logging
 from hassette_core.scheduler import SchedulerService
 from hassette_core.session import HomeFacts, SessionReporter, session_facts
 from hassette_core.states import Observation, StateCache
-from hassette_executor import CommandExecutor, RecordSink
+from hassette_executor import CommandExecutor, RecordSink, SinkWithStopLimit
 
 logger = logging.getLogger(__name__)
 
 SINK_RESERVE_S = 1.0
-"""Seconds of the stop budget that are reserved for each sink."""
+"""Seconds of the stop budget that are reserved for each sink without a stop limit."""
 
 
 class Hassette:
@@ -120,7 +120,13 @@ class Hassette:
         home_facts = HomeFacts(self.link, self.executor, self.scheduler, time_zone=self.config.hassette.time_zone)
         sink_names = tuple(sink.name for sink in sinks)
         return [
-            *(ServiceSpec(sink, reserve_s=SINK_RESERVE_S) for sink in sinks),
+            # A sink with a stop limit can lose its rest, so that several such sinks do not use up the time of the apps.
+            *(
+                ServiceSpec(sink)
+                if isinstance(sink, SinkWithStopLimit)
+                else ServiceSpec(sink, reserve_s=SINK_RESERVE_S)
+                for sink in sinks
+            ),
             ServiceSpec(self.executor, after=sink_names, required=True, reserve_s=self.config.hassette.executor_stop_s),
             # The link stops after bus and scheduler, because handlers that finish in their grace period still need the
             # link to call services.

@@ -1,7 +1,7 @@
 """Load the sinks and services of installed packages, which register them as entry points."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -29,8 +29,8 @@ class SinkService(Service, RecordSink, Protocol):
 class SinkFactory(Protocol):
     """Type of an entry point in the group ``hassette.sinks``."""
 
-    def __call__(self, *, data_dir: Path, settings: Mapping[str, object]) -> SinkService | None:
-        """Create a sink. Return None if the settings turn the sink off.
+    def __call__(self, *, data_dir: Path, settings: Mapping[str, object]) -> SinkService | Sequence[SinkService] | None:
+        """Create a sink, or several. Return None, or no sink, if the settings turn the sink off.
 
         Raises:
             ValueError: A setting is wrong. The message is one sentence that begins with the key of the setting.
@@ -69,8 +69,9 @@ def load_sinks(
             the wrong setting: the file and the line, or the environment variable.
     """
 
-    def create(factory: SinkFactory, settings: Mapping[str, object]) -> SinkService | None:
-        return factory(data_dir=config.data_dir, settings=settings)
+    def create(factory: SinkFactory, settings: Mapping[str, object]) -> Sequence[SinkService]:
+        made = factory(data_dir=config.data_dir, settings=settings)
+        return made if isinstance(made, Sequence) else () if made is None else (made,)
 
     return _create_all(find(SINK_GROUP), create, config, board)
 
@@ -80,15 +81,16 @@ def load_services(
 ) -> tuple[Service, ...]:
     """Create the services of all installed packages; see `load_sinks`."""
 
-    def create(factory: ServiceFactory, settings: Mapping[str, object]) -> Service | None:
-        return factory(data_dir=config.data_dir, settings=settings, live=live)
+    def create(factory: ServiceFactory, settings: Mapping[str, object]) -> Sequence[Service]:
+        made = factory(data_dir=config.data_dir, settings=settings, live=live)
+        return () if made is None else (made,)
 
     return _create_all(find(SERVICE_GROUP), create, config, board)
 
 
 def _create_all(
     points: Iterable[EntryPoint],
-    create: Callable[[Any, Mapping[str, object]], _T | None],
+    create: Callable[[Any, Mapping[str, object]], Sequence[_T]],
     config: HassetteConfig,
     board: StatusBoard,
 ) -> tuple[_T, ...]:
@@ -99,14 +101,13 @@ def _create_all(
     for point in sorted(points, key=lambda point: (point.name not in OUR_PLUGINS, point.name)):
         settings = config.plugins.get(point.name, {})
         try:
-            plugin = create(point.load(), settings)
+            made = create(point.load(), settings)
         except ValueError as error:
             problems.add_rejected(point.name, settings, redact(str(error)))
         except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin may raise anything; the apps run without it
             _report_broken(point, error, board)
         else:
-            if plugin is not None:
-                created.append(plugin)
+            created += made
     problems.raise_any()
     return tuple(created)
 

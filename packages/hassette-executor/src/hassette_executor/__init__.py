@@ -15,7 +15,7 @@ from hassette_executor.clock import Clock
 from hassette_executor.commands import Command, ExecuteJob, InvokeHandler
 from hassette_executor.delivery.dispatcher import Accounting
 from hassette_executor.delivery.feed import Feed, FeedSubscription
-from hassette_executor.delivery.sinks import MemorySink, NullSink, RecordSink, SinkWithLosses
+from hassette_executor.delivery.sinks import MemorySink, NullSink, RecordSink, SinkWithLosses, SinkWithStopLimit
 from hassette_executor.errors import (
     DependencyError,
     ExecutionTimeoutError,
@@ -95,6 +95,7 @@ __all__ = [
     "SettingError",
     "ShedSummary",
     "SinkWithLosses",
+    "SinkWithStopLimit",
     "SkipCount",
     "SourceLocation",
     "Status",

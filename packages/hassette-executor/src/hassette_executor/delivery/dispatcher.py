@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from time import monotonic
 
 from hassette_executor.clock import Clock
 from hassette_executor.delivery.batch_builder import BatchBuilder
 from hassette_executor.delivery.feed import Feed
 from hassette_executor.delivery.outcome_log import OutcomeLog
-from hassette_executor.delivery.sinks import RecordSink
+from hassette_executor.delivery.sinks import RecordSink, SinkWithStopLimit
 from hassette_executor.delivery.write_queue import WriteQueue
 from hassette_executor.records.runs import Record, RunningExecution
 from hassette_executor.records.sizes import total_size
@@ -147,7 +148,12 @@ class RecordDispatcher:
         self._closing = True
         until = monotonic() + timeout_s
         self.dispatch()
-        await asyncio.gather(*(queue.close(max(0.1, until - monotonic())) for queue in self._queues))
+        await asyncio.gather(
+            *(
+                queue.close(max(0.1, min(until - monotonic(), _stop_limit_of(sink))))
+                for sink, queue in zip(self._sinks, self._queues, strict=True)
+            )
+        )
         await self._outcomes.close()
         if self._timer is not None:
             self._timer.cancel()
@@ -236,6 +242,10 @@ class RecordDispatcher:
         self._timer = None
         self.notify_at = 1
         self.dispatch()
+
+
+def _stop_limit_of(sink: RecordSink) -> float:
+    return sink.stop_limit_s if isinstance(sink, SinkWithStopLimit) else inf
 
 
 def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:

@@ -50,6 +50,16 @@ class SinkWithLosses(Protocol):
         ...
 
 
+@runtime_checkable
+class SinkWithStopLimit(Protocol):
+    """Sink for which the stop of the executor does not wait for the whole stop timeout, such as a remote receiver."""
+
+    @property
+    def stop_limit_s(self) -> float:
+        """How long the stop waits at most until the sink has stored the rest, in seconds."""
+        ...
+
+
 class NullSink:
     """Sink that stores nothing. `CommandExecutor` uses it if it is given no sink."""
 

@@ -102,6 +102,7 @@ class Measures:
         self._losses = _SeriesTable(_Count)
         self._lifecycle = _SeriesTable(_Count)
         self._retired: set[Attributes] = set()
+        self._last_points_of: frozenset[Attributes] = frozenset()
 
     def add(self, batch: Batch) -> None:
         """Add the runs, counts and events of a batch."""
@@ -150,6 +151,7 @@ class Measures:
             resource: The sender, as an OpenTelemetry resource.
         """
         self.changed = False
+        self._last_points_of = frozenset(self._retired)
         metrics = [
             _counter(names.EXECUTIONS, "{execution}", "Runs by status", self._executions, at_us),
             Metric(
@@ -168,11 +170,11 @@ class Measures:
         return MetricsData([ResourceMetrics(resource, [ScopeMetrics(SCOPE, with_points, "")], "")])
 
     def forget_retired(self) -> None:
-        """Drop the series of retired registrations. Call this after their last points have been sent."""
-        for registration in self._retired:
+        """Drop the series of the registrations that were retired before `points`. Call this after the export."""
+        for registration in self._retired & self._last_points_of:
             for table in (self._executions, self._durations, self._skipped):
                 table.forget(registration)
-        self._retired.clear()
+        self._retired -= self._last_points_of
 
 
 def _attributes(registration: Registration) -> Attributes:

@@ -21,7 +21,7 @@ from opentelemetry.sdk.resources import Resource
 from hassette_executor.__about__ import __version__
 from hassette_executor.otel import names
 from hassette_executor.otel.errors import ExportFailedError, ExportRefusedError, ExportRejectedError
-from hassette_executor.otel.settings import SIGNALS, OpenTelemetrySettings, SignalName, without_password
+from hassette_executor.otel.settings import OpenTelemetrySettings, SignalName, without_password
 from hassette_executor.otel.signals import Signal
 
 # Status codes for data that can never be sent. 400: the data is invalid, and OTLP forbids sending it again. 413: the
@@ -46,23 +46,21 @@ _REASON_CHARACTERS = 300
 
 
 class Otlp:
-    """Sends spans, metrics and logs. All calls except `close` are made in one thread.
+    """Sends spans, metrics and logs. All calls for one signal are made in one thread, except `close`.
 
     Args:
         settings: Addresses and options of the receivers.
+        signals: The signals to send.
 
     Attributes:
         signals: The signals that are sent, by name.
         resource: The sender, as an OpenTelemetry resource.
     """
 
-    def __init__(self, settings: OpenTelemetrySettings) -> None:
+    def __init__(self, settings: OpenTelemetrySettings, signals: Sequence[SignalName]) -> None:
         self._settings = settings
-        self._answer: requests.Response | None = None
-        self._status = 0
-        addresses: dict[SignalName, str] = {
-            signal: address for signal in SIGNALS if (address := settings.address_of(signal))
-        }
+        self._answers = threading.local()  # the answer to the request that the thread makes
+        addresses: dict[SignalName, str] = {signal: settings.address_of(signal) for signal in signals}
         self.signals = {signal: Signal(signal, without_password(address)) for signal, address in addresses.items()}
         # Any: the three exporters have no common base class, and their methods take untyped keywords.
         self._exporters: dict[str, Any] = {
@@ -110,14 +108,14 @@ class Otlp:
         )
 
     def _note(self, answer: requests.Response, *_: object, **__: object) -> None:
-        self._answer, self._status = answer, answer.status_code
-        if _is_refusal(self._status):
+        self._answers.newest, self._answers.status = answer, answer.status_code
+        if _is_refusal(answer.status_code):
             # After a 501, older exporters would repeat a request until its timeout. After a 302, `requests` would send
             # a GET to the other address, and the answer to this GET would mean nothing.
             answer.status_code = 404
 
     def _export(self, signal: SignalName, items: object) -> str | None:
-        self._answer = None
+        self._answers.newest = None
         address = without_password(self._settings.address_of(signal))
         with _captured_lines() as lines:
             try:
@@ -130,22 +128,25 @@ class Otlp:
         if sent:
             return self._rejected(signal)
         reason = lines[0] if lines else "the exporter gave no reason"  # later lines are about retries
-        if self._answer is not None:
-            reason = f"{self._status} {self._answer.text[:_REASON_CHARACTERS]}".strip()
-            if self._status in _UNSENDABLE:
+        answer: requests.Response | None = self._answers.newest
+        if answer is not None:
+            status: int = self._answers.status
+            reason = f"{status} {answer.text[:_REASON_CHARACTERS]}".strip()
+            if status in _UNSENDABLE:
                 raise ExportRejectedError(signal, address, reason)
-            if _is_refusal(self._status):
-                raise ExportRefusedError(signal, address, reason, knows_signal=self._status in _UNAUTHORISED)
+            if _is_refusal(status):
+                raise ExportRefusedError(signal, address, reason, knows_signal=status in _UNAUTHORISED)
         raise ExportFailedError(signal, address, reason)
 
     def _rejected(self, signal: SignalName) -> str | None:
         """Return the receiver's message about rejected items; None if it accepted all."""
         make, field, what = _RESPONSES[signal]
         response: Any = make()
-        if self._answer is None or not self._answer.content:
+        answer: requests.Response | None = self._answers.newest
+        if answer is None or not answer.content:
             return None
         try:
-            response.ParseFromString(self._answer.content)
+            response.ParseFromString(answer.content)
         except DecodeError:
             # A proxy may answer with text or JSON. The status code already shows success, so ignore the body.
             return None

@@ -17,8 +17,11 @@ _NAMESPACE = uuid.UUID("4d63009a-8d0f-11ee-aad7-4c796ed8e320")
 _MACHINE_ID = Path("/etc/machine-id")
 
 
-def create_sink(*, data_dir: Path, settings: Mapping[str, object]) -> OpenTelemetrySink | None:
-    """Return the service that sends records to an OTLP receiver; None if ``[otel]`` is missing or empty.
+def create_sink(*, data_dir: Path, settings: Mapping[str, object]) -> tuple[OpenTelemetrySink, ...]:
+    """Return the services that send records to OTLP receivers; none if ``[otel]`` is missing or empty.
+
+    Each signal has its own sink, and so its own queue and thread. A receiver that does not answer delays only its own
+    signal.
 
     Args:
         data_dir: The framework's data directory. The default of `instance_id` depends on it.
@@ -28,11 +31,11 @@ def create_sink(*, data_dir: Path, settings: Mapping[str, object]) -> OpenTeleme
         ValueError: A setting is unknown or wrong, or the extra is not installed.
     """
     if not settings:
-        return None
+        return ()
     chosen = OpenTelemetrySettings.from_mapping({"instance_id": instance_id(data_dir), **settings})
     if not _is_installed():
         raise ValueError("needs the extra [otel], which is not installed: pip install 'hassette-executor[otel]'")
-    return OpenTelemetrySink(chosen)
+    return tuple(OpenTelemetrySink(chosen, signal=signal) for signal in chosen.enabled)
 
 
 def instance_id(data_dir: Path, machine_id: Path = _MACHINE_ID) -> str:

@@ -71,10 +71,9 @@ class OpenTelemetrySettings:
         for key in ("service_data", *SIGNALS):
             if not isinstance(getattr(self, key), bool):
                 raise SettingError(key, getattr(self, key), "true or false")
-        enabled: list[SignalName] = [signal for signal in SIGNALS if getattr(self, signal)]
-        if not enabled:
+        if not self.enabled:
             raise ValueError("one of traces, metrics and logs must be true; without the table [otel] nothing is sent")
-        if missing := [f"{signal}_endpoint" for signal in enabled if not self.address_of(signal)]:
+        if missing := [f"{signal}_endpoint" for signal in self.enabled if not self.address_of(signal)]:
             raise ValueError(
                 f'endpoint is missing: the address of the receiver, such as "{_EXAMPLES["endpoint"]}";'
                 f" or set {' and '.join(missing)}"
@@ -90,6 +89,11 @@ class OpenTelemetrySettings:
         for key in ("headers", "resource"):
             if not _is_table_of_texts(getattr(self, key)):
                 raise ValueError(f"{key} must be a table of texts")  # without the value: headers may contain a token
+
+    @property
+    def enabled(self) -> tuple[SignalName, ...]:
+        """The signals that are sent."""
+        return tuple(signal for signal in SIGNALS if getattr(self, signal))
 
     def address_of(self, signal: SignalName) -> str:
         """Return the whole address for a signal; empty if the signal is not sent or has no address."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from hassette_executor.errors import ExecutorStoppedError
 from hassette_executor.otel import names
 from hassette_executor.otel.errors import ExportFailedError, ExportRefusedError, ExportRejectedError
-from hassette_executor.otel.settings import OpenTelemetrySettings, without_password
+from hassette_executor.otel.settings import OpenTelemetrySettings, SignalName, without_password
 from hassette_executor.records.batches import Batch
 from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.running.threads import ThreadPool
@@ -35,15 +36,22 @@ class OpenTelemetrySink:
     """Sends each run as a span, counts of runs as metrics, and log lines as logs. It is a service and a record sink.
 
     `write` sends spans and logs. `serve` sends metrics at a separate interval. Metrics are cumulative, so the next
-    export also contains the counts of a failed export. All requests are made in one thread, never on the event loop.
+    export also contains the counts of a failed export. No request is made on the event loop: spans and logs have one
+    thread, and metrics have another.
+
+    A sink that sends several signals sends the next spans only after the logs. If the receivers of the signals are
+    different, create one sink for each signal, as `create_sink` does. Then a receiver that does not answer delays only
+    its own signal.
 
     Args:
         settings: Address and options of the receiver.
+        signal: The only signal to send; None for all that the settings enable.
         now_us: Wall clock, in microseconds since the Unix epoch.
 
     Attributes:
-        name: ``"opentelemetry"``.
+        name: ``"opentelemetry"``, followed by the name of the only signal.
         settings: The settings.
+        stop_limit_s: How long the stop of the executor waits for this sink, in seconds.
 
     Example::
 
@@ -52,19 +60,27 @@ class OpenTelemetrySink:
                 ...
     """
 
-    name = "opentelemetry"
+    stop_limit_s = 2.0
 
     def __init__(
-        self, settings: OpenTelemetrySettings, *, now_us: Callable[[], int] = lambda: time.time_ns() // 1000
+        self,
+        settings: OpenTelemetrySettings,
+        *,
+        signal: SignalName | None = None,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
+        self.name = "opentelemetry" if signal is None else f"opentelemetry {signal}"
         self.settings = settings
+        self._signals = settings.enabled if signal is None else (signal,)
         self._now_us = now_us
         self._thread = ThreadPool(1)
+        self._metrics_thread = ThreadPool(1)
+        self._measures_lock = threading.Lock()
         self._serving: asyncio.Task[None] | None = None
         self._log = RepeatedLog(logger)
         self._otlp: Otlp | None = None
-        # Only the thread writes the attributes below. They keep their values when the service is stopped and started
-        # again in the same process.
+        # Only the first thread writes the attributes below. They keep their values when the service is stopped and
+        # started again in the same process.
         self._spans: SpanMaker | None = None
         self._measures: Measures | None = None
         self._facts: dict[str, str] = {}
@@ -81,6 +97,7 @@ class OpenTelemetrySink:
         """
         if self._otlp is None:
             self._thread.open()
+            self._metrics_thread.open()
             await self._thread.run(self._open)
 
     async def serve(self) -> None:
@@ -96,7 +113,7 @@ class OpenTelemetrySink:
             return
         try:
             async with asyncio.timeout(LAST_METRICS_S):
-                await self._thread.run(partial(self._send_metrics, otlp))
+                await self._metrics_thread.run(partial(self._send_metrics, otlp))
         except TimeoutError:
             endpoint = without_password(self.settings.address_of("metrics"))
             logger.warning("Last metrics were not sent in time and are lost", extra={"endpoint": endpoint})
@@ -107,6 +124,7 @@ class OpenTelemetrySink:
         self._otlp = None
         otlp.close()
         self._thread.close()
+        self._metrics_thread.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -152,7 +170,7 @@ class OpenTelemetrySink:
             settings.instance_id, service_data=settings.service_data, with_events=not settings.logs
         )
         self._measures = self._measures or Measures()
-        self._otlp = Otlp(settings)
+        self._otlp = Otlp(settings, self._signals)
 
     def _write(self, otlp: "Otlp", batch: Batch) -> None:
         # `_last_sequence` is checked and set in the thread, because after a cancelled write the retry may start while
@@ -162,7 +180,7 @@ class OpenTelemetrySink:
         assert self._spans is not None  # set by `start`
         assert self._measures is not None
         resource = self._resource_with(otlp, batch)
-        if batch.sequence > self._traced_sequence:
+        if batch.sequence > self._traced_sequence and "traces" in otlp.signals:
             # Spans are made even if they are not sent now: a span links to the service call that caused the run.
             otlp.send("traces", self._spans.spans_of(batch, resource))
             self._traced_sequence = batch.sequence
@@ -170,7 +188,9 @@ class OpenTelemetrySink:
             from hassette_executor.otel.log_records import logs_of
 
             otlp.send("logs", logs_of(batch, self.settings.instance_id, resource))
-        self._measures.add(batch)
+        if "metrics" in otlp.signals:
+            with self._measures_lock:
+                self._measures.add(batch)
         self._last_sequence = batch.sequence
         self._last_id = max([self._last_id, *(record.id for record in batch.records())])
 
@@ -190,7 +210,7 @@ class OpenTelemetrySink:
         if otlp is None:
             return
         try:
-            await self._thread.run(partial(self._send_metrics, otlp))
+            await self._metrics_thread.run(partial(self._send_metrics, otlp))
         except ExportRefusedError:
             pass  # the refusal has been logged
         except _METRICS_ERRORS as error:
@@ -207,9 +227,12 @@ class OpenTelemetrySink:
         if signal is None or signal.is_off or not measures.changed:
             return
         # The resource has no session facts here: if a fact changed, the receiver would treat all series as new ones.
+        with self._measures_lock:
+            points = measures.points(self._now_us(), otlp.resource)
         try:
-            otlp.send_metrics(measures.points(self._now_us(), otlp.resource))
+            otlp.send_metrics(points)
         except BaseException:
             measures.changed = True
             raise
-        measures.forget_retired()
+        with self._measures_lock:
+            measures.forget_retired()
