@@ -220,13 +220,12 @@ def test_apps_that_call_sys_exit_anywhere_do_not_end_the_process(
 def test_app_that_cancels_all_tasks_does_not_end_the_process(
     start: Start, config_file: Path, history: HistoryFile, tmp_path: Path, how: str
 ) -> None:
+    # The simulated home runs in the same process. The tasks that aiohttp's server creates cannot be protected from
+    # cancellation (since Python 3.12, it creates them without the task factory), so the connection may be lost.
     process = start_demo(start, write_apps(tmp_path, ALL_TASKS[how]), history)
     for _ in range(20):
         process.wait_for("the healthy app ran")
     stop_clean(process, history)
-    # The simulated home runs in the same process. The tasks that aiohttp's server creates cannot be protected from
-    # cancellation, so the connection may be lost.
-    assert how == "an app cancels them" or "Connection to Home Assistant lost" not in process.output
     assert "Service crashed" not in process.output
     assert "bad.bad" in process.output
 
