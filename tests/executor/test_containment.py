@@ -185,6 +185,20 @@ async def test_failure_in_a_task_that_was_cancelled_earlier_is_not_raised():
         assert await task is Status.ERROR
 
 
+async def test_failed_task_group_of_an_earlier_run_does_not_cancel_the_caller():
+    async def group() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(failing())
+
+    async def expires() -> None:
+        async with asyncio.timeout(0):
+            await asyncio.Event().wait()
+
+    async with CommandExecutor(MemorySink()) as executor:
+        kept = [await executor.execute(invoke(call)) for call in (group, expires)]
+    assert [record.status for record in kept] == [Status.ERROR, Status.ERROR]
+
+
 @pytest.mark.parametrize(("between", "found"), [(0, True), (1, True), (40, False)])
 async def test_replaced_cancellation_is_found_a_few_failures_back(between, found):
     error: BaseException = asyncio.CancelledError()

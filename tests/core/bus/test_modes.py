@@ -93,6 +93,25 @@ async def test_restart_mode_cancels_the_current_run_and_records_it(home: Home, s
     assert slow.seen == ["a", "b"]
 
 
+async def test_restart_mode_cancels_a_run_in_which_a_task_group_has_failed(home: Home, slow: Slow) -> None:
+    async def fail() -> None:
+        raise ValueError("no")
+
+    async def handler(event: Any) -> None:
+        with pytest.raises(ExceptionGroup):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(fail())
+        await slow.handler(event)
+
+    home.bus.on_state_change(handler, "light.hall", mode="restart")
+    for state in ("a", "b"):
+        home.change("light.hall", state)
+        await eventually(lambda state=state: slow.seen[-1:] == [state])
+    assert slow.running == 1
+    slow.go.set()
+    assert [record.status for record in await home.records(2)] == [Status.CANCELLED, Status.SUCCESS]
+
+
 async def test_restart_mode_runs_the_last_event_of_a_burst_and_counts_the_others(home: Home, slow: Slow) -> None:
     home.bus.on_state_change(slow.handler, "light.hall", mode="restart")
     for number in range(10):

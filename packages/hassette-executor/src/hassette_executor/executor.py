@@ -215,7 +215,7 @@ class CommandExecutor:
             record, reraise = self._end(execution, error)
             if reraise:
                 raise
-            if replaces_cancellation(error):
+            if replaces_cancellation(error, execution.cancelling):
                 raise asyncio.CancelledError from error
             return record
         leave(token)

@@ -41,16 +41,21 @@ _ORDINARY = (Exception, asyncio.CancelledError)
 _read_context = cast("Callable[[BaseException], BaseException | None]", BaseException.__dict__["__context__"].__get__)
 
 
-def replaces_cancellation(raised: BaseException) -> bool:
+def replaces_cancellation(raised: BaseException, pending: int = 0) -> bool:
     """Return whether the current task is being cancelled, and this exception has replaced the CancelledError.
 
     The run failed with this exception, but the task must still end as cancelled.
+
+    Args:
+        raised: The exception.
+        pending: Number of cancellation requests that were pending at the start of the run. On Python 3.11 and 3.12, a
+            failed `asyncio.TaskGroup` of an earlier run in the same task leaves such a request.
     """
     found = _read_context(raised)
     if found is None:  # checked first: most failures have no context, and current_task takes 0.4 µs on Python 3.11
         return False
     task = asyncio.current_task()
-    if task is None or not task.cancelling():
+    if task is None or task.cancelling() <= pending:
         return False
     for _ in range(_LONGEST_CONTEXT):
         if found is None or issubclass(type(found), asyncio.CancelledError):
