@@ -151,6 +151,7 @@ class History:
         context_id: str | None = None,
         parent_id: str | None = None,
         user_id: str | None = None,
+        missed: bool = False,
         error: tuple[str, str, str] | None = None,
         calls: Sequence[Mapping[str, object]] = (),
         logs: Sequence[tuple[int, str]] = (),
@@ -180,6 +181,7 @@ class History:
                 context_id=context_id,
                 parent_id=parent_id,
                 user_id=self.name(user_id),
+                missed=int(missed),
                 **common,
             )
         if with_statistics:

@@ -39,6 +39,7 @@ class Event:
     context_id: str | None = None
     parent_id: str | None = None
     user_id: str | None = None
+    missed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ class Event(NamedTuple):
     context_id: str | None = "01HZX3ABCDEFGHJKMNPQRSTVWX"
     parent_id: str | None = None
     user_id: str | None = None
+    missed: bool = False
 
 
 class Due(NamedTuple):

@@ -1,5 +1,6 @@
 """``hassette telemetry``: tables, JSON, exit codes, help."""
 
+import asyncio
 import contextlib
 import errno
 import json
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
+from hassette_sync import DataSyncService
 from hassette_sync.cli import main
 from hassette_sync.terminal.database import database_path
 from hassette_sync.terminal.tables import TableColumn, table
@@ -28,6 +30,7 @@ COMMANDS = ("status", "sessions", "handlers", "jobs", "runs", "errors")
 
 SEVERAL = """
 import json, sys
+from hassette_sync import DataSyncService
 from hassette_sync.cli import main
 
 for arguments in json.loads(sys.argv[1]):
@@ -166,6 +169,22 @@ def test_control_characters_from_apps_do_not_reach_the_terminal(
     for arguments in (["status"], ["handlers"], ["runs"], ["errors"], ["show", str(run_id)]):
         assert main([*arguments, "--db", str(history.path)]) == 0
         assert not set(capsys.readouterr().out) & set("\x1b\x07\r\u202e")
+
+
+async def test_run_of_a_missed_change_is_labelled(
+    new_history: Callable[..., Any], capsys: pytest.CaptureFixture[str], now_us: int
+) -> None:
+    with new_history() as history:
+        history.session(now_us - 60_000_000)
+        listener = history.listener("hall", "on_motion", "state_changed.light.*")
+        changes = {"entity_id": "light.hall", "old_state": "off", "new_state": "on"}
+        run_ids = [history.run(listener, now_us - 1_000_000, missed=missed, **changes) for missed in (True, False)]
+    for arguments in (["runs"], ["show", str(run_ids[0])]):
+        assert await asyncio.to_thread(main, [*arguments, "--db", str(history.path)]) == 0
+        assert capsys.readouterr().out.count("off → on (missed)") == 1
+    async with DataSyncService(history.path) as data:
+        shown = [(await data.run(run_id)).run.trigger for run_id in run_ids]
+        assert [json.loads(trigger.model_dump_json())["missed"] for trigger in shown] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ async def test_lone_surrogates_in_live_texts_become_question_marks(plausible: Pa
     feed = MemoryFeed()
     lone = "hall\ud83d"
     listener = Listener(app=lone, instance=lone, name=lone)
-    event = Event(**{field.name: lone for field in fields(Event)})
+    event = Event(**{field.name: lone for field in fields(Event) if field.name != "missed"})
     feed.state = MemorySnapshot(
         running=[Running(listener, event)],
         upcoming=[Upcoming(lone, lone, 1, instance=lone)],

@@ -50,7 +50,8 @@ async def test_change_while_disconnected_reaches_listeners_as_a_missed_change(li
     linked.home.core.change("light.hall", "off")
     linked.home.core.set("sensor.new", "7")
     await linked.reconnect()
-    await linked.records(4)
+    records = await linked.records(4)
+    assert all(record.trigger.missed for record in records)
     assert seen.changes() == [(DOOR, "off", "on", True), ("sensor.new", None, "7", True)]
     assert of_any.changes() == seen.changes()
     assert seen.events[0].context.id == linked.home.core.states[DOOR]["context"]["id"]

@@ -81,7 +81,7 @@ class RunKind:
         )
 
 
-_EVENT: Final = ("event_type_id", "entity_id", "old_state", "new_state", "context_id", "parent_id", "user_id")
+_EVENT: Final = ("event_type_id", "entity_id", "old_state", "new_state", "context_id", "parent_id", "user_id", "missed")
 
 HANDLER: Final = RunKind(
     name="handler",
@@ -95,7 +95,7 @@ HANDLER: Final = RunKind(
     trigger_columns=_EVENT,
     running_columns=_EVENT,
     running_condition="event_type_id IS NOT NULL",
-    interrupted_values=_EVENT,
+    interrupted_values=(*_EVENT[:-1], "coalesce(missed, 0)"),
     context_conditions=(
         "context_id = :context_id AND (user_id IS NOT NULL OR parent_id IS NOT NULL)",
         "parent_id = :context_id AND parent_id IS NOT NULL",

@@ -158,6 +158,7 @@ def trigger_of(event: Event, redact: Callable[[str], str] = str) -> EventTrigger
         context.id or None,
         context.parent_id,
         context.user_id,
+        missed=isinstance(event, StateChanged) and event.missed,
     )
 
 

@@ -18,6 +18,7 @@ STATE_NEW = "homeassistant.state.new"
 STATE_OLD = "homeassistant.state.old"
 
 JOB_DUE = "hassette.job.due"
+EVENT_MISSED = "hassette.event.missed"
 JOB_MANUAL = "hassette.job.manual"
 JOB_SCHEDULE = "hassette.job.schedule"
 
@@ -58,6 +59,7 @@ def _event_facts(record: HandlerInvocation) -> TriggerFacts:
         names.CONTEXT_ID: trigger.context_id,
         CONTEXT_PARENT_ID: trigger.parent_id,
         names.USER_ID: trigger.user_id,
+        EVENT_MISSED: trigger.missed or None,
     }
     return TriggerFacts(SpanKind.CONSUMER, attributes, (trigger.context_id, trigger.parent_id))
 

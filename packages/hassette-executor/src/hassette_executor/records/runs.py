@@ -37,6 +37,7 @@ class EventTrigger(NamedTuple):
             other context caused the event.
         user_id: The id of the user who caused the event. For service calls of Hassette, it is the id of Hassette's
             user.
+        missed: Whether the event happened while there was no connection to Home Assistant.
     """
 
     event_type: str
@@ -46,6 +47,7 @@ class EventTrigger(NamedTuple):
     context_id: str | None = None
     parent_id: str | None = None
     user_id: str | None = None
+    missed: bool = False
 
 
 class DueTrigger(NamedTuple):

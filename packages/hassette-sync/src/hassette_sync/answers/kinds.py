@@ -158,6 +158,7 @@ class EventTrigger(TriggerBase):
     context_id: str | None = None
     parent_id: str | None = None
     user_id: str | None = None
+    missed: Flag = False
 
     def title(self, moment: Callable[[int], str]) -> str:
         del moment
@@ -167,7 +168,8 @@ class EventTrigger(TriggerBase):
     def change(self) -> str | None:
         if not self.entity_id or (self.old_state is None and self.new_state is None):
             return None
-        return " → ".join("∅" if state is None else state for state in (self.old_state, self.new_state))
+        change = " → ".join("∅" if state is None else state for state in (self.old_state, self.new_state))
+        return f"{change} (missed)" if self.missed else change
 
     @property
     def origin(self) -> str:
