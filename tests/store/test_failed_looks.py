@@ -21,7 +21,10 @@ TESTS = str(Path(__file__).parents[1])
 PROGRAM = """
 import asyncio, itertools, json, os, shutil, sqlite3, sys, time
 from pathlib import Path
-from hassette_store import DatabaseService, StoreError, StoreSettings, backup, check, restore, vacuum
+from contextlib import closing
+from hassette_store import (
+    LATEST_REVISION, DatabaseService, HistoryService, StoreError, StoreSettings, backup, check, restore, vacuum
+)
 from hassette_store.file.ownership import Ownership, owner_note
 from hassette_store.startup.preparation import prepare
 from support.rows import Batch, Listener, invocation
@@ -39,6 +42,25 @@ async def fill(path, copy_to):
         await store.write(Batch(n + 1, registered=(Listener(),), invocations=runs))
     shutil.copytree(path.parent, copy_to)  # with its write-ahead log, as a crash leaves it
     await store.stop()
+
+def set_revision(path, revision):
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        db.commit()
+
+async def record(path, first):
+    store = HistoryService(path)
+    await store.start()
+    runs = tuple(invocation(first + i, Listener()) for i in range(20))
+    await store.write(Batch(1, registered=(Listener(),), invocations=runs))
+    await store.stop()
+
+async def start_and_stop(path):
+    store = HistoryService(path)
+    try:
+        await store.start()
+    finally:
+        await store.stop()
 
 def damage(path):
     with path.open("r+b") as file:
@@ -59,6 +81,11 @@ def make_template():
         for file in list(template.glob("hassette.db*")):
             file.rename(template / "real" / file.name)
         path.symlink_to("real/hassette.db")
+    if operation in ("merge", "newer file"):
+        set_revision(path, "9999")
+    if operation == "merge":
+        asyncio.run(record(path, 1_000))
+        set_revision(path, LATEST_REVISION)
     if operation == "foreign file":
         for file in template.iterdir():
             file.unlink()
@@ -77,6 +104,8 @@ def run(path):
             restore(path, place / "copy.db")
         case "vacuum":
             vacuum(path)
+        case "newer file":
+            asyncio.run(start_and_stop(path))
         case "check":
             assert check(path) == []
         case _:
@@ -110,6 +139,12 @@ def failures():
         if not seen.exists() or seen.read_text().count("\\n") == fired:
             yield look, "done" if error is None else f"without a fault: {error}"
             return
+        if operation == "newer file":
+            set_revision(path, LATEST_REVISION)  # fails if the file is not there any more
+            start(path)
+            if kept_runs(path) != RUNS:
+                yield look, f"{kept_runs(path)} runs of {RUNS} are left; {error}"
+            continue
         names = sorted(file.name for file in place.iterdir()) if place.exists() else []
         if operation == "foreign file":
             if names != ["hassette.db"] or path.read_bytes() != b"dear diary" * 1000:
@@ -123,7 +158,7 @@ def failures():
         ):
             yield look, f"moved the history aside: {names}"
         start(path)
-        runs, expected = kept_runs(path), 0 if operation == "first start" else RUNS
+        runs, expected = kept_runs(path), {"first start": 0, "merge": RUNS + 20}.get(operation, RUNS)
         if runs != expected:
             yield look, f"{runs} runs of {expected} are left; {error}; {names}"
 
@@ -140,7 +175,9 @@ print(json.dumps(list(failures())))
         "first start",
         "recovery",
         "interrupted recovery",
+        "merge",
         "foreign file",
+        "newer file",
         "backup",
         "restore",
         "vacuum",
