@@ -411,6 +411,12 @@ def test_process_ends_even_if_one_call_never_releases_the_interpreter(
 HANDLERS = {
     "a handler that raises": "class Broken(logging.Handler):\n    def emit(self, record): raise ValueError('broken')\n",
     "a handler that exits": "class Broken(logging.Handler):\n    def emit(self, record): sys.exit(3)\n",
+    "a handler that raises a KeyboardInterrupt": (
+        "class Broken(logging.Handler):\n    def emit(self, record): raise KeyboardInterrupt\n"
+    ),
+    "a handler that raises a custom exception": (
+        "class Broken(logging.Handler):\n    def emit(self, record): raise GoneError\n"
+    ),
     "a filter that raises": (
         "class Broken(logging.StreamHandler):\n    def filter(self, record): raise ValueError('broken')\n"
     ),

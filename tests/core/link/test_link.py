@@ -3,8 +3,10 @@
 import asyncio
 import gc
 import logging
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -416,3 +418,23 @@ async def test_cancelled_serve_closes_its_connection(home: SimulatedHome) -> Non
         with pytest.raises(asyncio.CancelledError):
             await serving
     assert not link.connected
+
+
+@pytest.mark.parametrize("how", ["hang", "shut down"])
+async def test_host_name_is_resolved_even_if_an_app_uses_up_the_threads_of_the_event_loop(
+    home: SimulatedHome, how: str
+) -> None:
+    loop, released = asyncio.get_running_loop(), threading.Event()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    hung = loop.run_in_executor(None, released.wait)
+    if how == "shut down":
+        released.set()
+        await loop.shutdown_default_executor()
+    url = home.url.replace("127.0.0.1", "localhost")
+    try:
+        link = HomeAssistantLink(url, home.token, cache=StateCache(), on_event=lambda _: None)
+        async with asyncio.timeout(patience(10)), link:
+            await link.wait_ready()
+    finally:
+        released.set()
+        await hung

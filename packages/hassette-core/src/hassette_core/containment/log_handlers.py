@@ -1,6 +1,7 @@
 """`contained_log_handlers`: keep a broken logging handler of an app from breaking the code that logs."""
 
 import logging
+import signal
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
@@ -24,11 +25,13 @@ def contained_log_handlers() -> Generator[None]:
     def handle_contained(self: logging.Handler, record: logging.LogRecord) -> bool:
         try:
             return bool(handle(self, record))
-        except (Exception, SystemExit) as error:  # noqa: BLE001  code of an app may raise anything
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                raise  # a real Ctrl-C, as in run_contained
             problem = f"{type(self).__qualname__} {describe_error(error)}{where_raised(error)}"
             if problem not in reported and len(reported) < MAX_REPORTS:
                 reported.add(problem)
-                with suppress(Exception, SystemExit):  # the app may have overridden handleError too
+                with suppress(BaseException):  # the app may have overridden handleError too
                     self.handleError(record)
             return False
 

@@ -14,6 +14,7 @@ from aiohttp import (
     ClientSession,
     ClientTimeout,
     ClientWebSocketResponse,
+    TCPConnector,
     WSCloseCode,
     WSMessage,
     WSMsgType,
@@ -30,6 +31,7 @@ from hassette_core.errors import (
     UnreachableError,
 )
 from hassette_core.link.address import Address
+from hassette_core.link.lookups import Lookups
 from hassette_core.link.messages import Message, UnreadableMessageError, describe, parse_frame
 from hassette_executor import RepeatedLog
 
@@ -84,14 +86,25 @@ class Connection:
         address: The address of Home Assistant.
         token: A long-lived access token.
         max_message_bytes: Limit for a received message.
+        lookups: Looks up the address of the host.
     """
 
-    def __init__(self, address: Address, token: str, *, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
+    def __init__(
+        self,
+        address: Address,
+        token: str,
+        *,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        lookups: Lookups | None = None,
+    ) -> None:
         self._address = address
         self._token = token
         self._max_message_bytes = max_message_bytes
         # Each connection has an HTTP session. Closing the session closes all sockets at once, even if the server hangs.
-        self._session = ClientSession(timeout=ClientTimeout(total=None, sock_connect=TCP_TIMEOUT_S))
+        self._session = ClientSession(
+            connector=TCPConnector(resolver=(lookups or Lookups()).resolver()),
+            timeout=ClientTimeout(total=None, sock_connect=TCP_TIMEOUT_S),
+        )
         self._socket: ClientWebSocketResponse | None = None
         self._reading: asyncio.Task[ConnectionEnd] | None = None
         self._ids = count(1)

@@ -24,6 +24,7 @@ from hassette_core.link.connection import CLOSE_TIMEOUT_S, MAX_MESSAGE_BYTES, Co
 from hassette_core.link.inbox import Inbox
 from hassette_core.link.interruption import CountLoss, Interruption
 from hassette_core.link.liveness import LivenessCheck
+from hassette_core.link.lookups import Lookups
 from hassette_core.link.loop_lag import LoopLag
 from hassette_core.states import Observation, StateCache
 from hassette_executor import RepeatedLog
@@ -120,6 +121,7 @@ class HomeAssistantLink(AsyncWithService):
         self._sleep = sleep
         self._make_liveness_check = make_liveness_check
         self._connection: Connection | None = None
+        self._lookups = Lookups()
         self._lag = LoopLag()
         self._interruption: Interruption | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -219,7 +221,7 @@ class HomeAssistantLink(AsyncWithService):
         began, backoff = loop.time(), self._backoff
         try:
             async with Connection(
-                self._address, self._token, max_message_bytes=self._max_message_bytes
+                self._address, self._token, max_message_bytes=self._max_message_bytes, lookups=self._lookups
             ) as self._connection:
                 end = await self._use(self._connection)
         except AuthenticationError:
