@@ -222,7 +222,8 @@ async def test_cancellation_from_outside_is_recorded_and_raised_again():
     assert [record.status for record in sink.records] == ["cancelled"]
 
 
-def test_cancellation_at_the_same_time_as_the_deadline_is_raised_again():
+@pytest.mark.parametrize(("cancelled_after_s", "status"), [(58.5, "timed_out"), (59.5, "cancelled")])
+def test_cancellation_at_the_same_time_as_the_deadline_is_raised_again(cancelled_after_s, status):
     sink = MemorySink()
     with manual_loop() as loop:
 
@@ -230,13 +231,28 @@ def test_cancellation_at_the_same_time_as_the_deadline_is_raised_again():
             async with CommandExecutor(sink, clock=Clock(monotonic_ns=loop.monotonic_ns)) as executor:
                 task = asyncio.ensure_future(executor.execute(invoke(forever, timeout_s=60)))
                 await asyncio.sleep(1)
-                loop.call_later(59.5, task.cancel)
+                loop.call_later(cancelled_after_s, task.cancel)
                 loop.advance(100)  # both timers are due now, and their callbacks run one after the other
                 with pytest.raises(asyncio.CancelledError):
                     await task
 
         loop.run_until_complete(scenario())
-    assert [record.status for record in sink.records] == ["cancelled"]
+    assert [record.status for record in sink.records] == [status]
+
+
+async def test_run_with_a_failed_task_group_times_out():
+    async def fails() -> None:
+        raise ValueError("no")
+
+    async def handler() -> None:
+        with pytest.raises(ExceptionGroup):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(fails())
+        await asyncio.Event().wait()
+
+    async with CommandExecutor(sink := MemorySink()) as executor:
+        await asyncio.wait([asyncio.create_task(executor.execute(invoke(handler, timeout_s=0.02)))])
+    assert [record.status for record in sink.records] == ["timed_out"]
 
 
 async def test_only_the_nested_run_whose_deadline_passed_times_out():

@@ -213,7 +213,7 @@ class CommandExecutor:
         except BaseException as error:
             leave(token)
             record, reraise = self._end(execution, error)
-            if reraise:
+            if reraise or execution.keeps_cancellation(error):
                 raise
             if replaces_cancellation(error, execution.cancelling):
                 raise asyncio.CancelledError from error
@@ -287,12 +287,7 @@ class CommandExecutor:
             await cast("Awaitable[object]", outcome)
 
     def _judge(self, execution: Execution, raised: BaseException | None) -> tuple[Status, Failure | None, bool]:
-        cancelled_too = False
-        if execution.expired:
-            assert execution.task is not None  # only a run with a deadline expires
-            # Withdraw the sweeper's request to cancel, as asyncio.timeout does. If another request is left, the task
-            # was also cancelled from outside.
-            cancelled_too = execution.task.uncancel() > execution.cancelling
+        cancelled_too = execution.expired and execution.withdraw_expiry()
         outcome = classify(raised, expired=execution.expired, cancelled=cancelled_too)
         if outcome.kind is None:
             return outcome.status, None, outcome.reraise

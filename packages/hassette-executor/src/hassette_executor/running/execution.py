@@ -61,6 +61,7 @@ class Execution:
         timeout_s: The deadline in seconds from the start; 0 for none.
         task: The task to cancel at the deadline; None without a deadline.
         cancelling: Number of cancellation requests that were pending for the task at the start.
+        cancelling_at_deadline: The same number at the deadline.
         expired: Whether the deadline has passed and the task was cancelled.
         run_number: Number of the run, once it has appeared in a list of runs in progress; 0 before.
         waits_for_thread: Whether this is a run of a sync handler that still waits for a thread.
@@ -70,6 +71,7 @@ class Execution:
 
     __slots__ = (
         "cancelling",
+        "cancelling_at_deadline",
         "command",
         "effects",
         "expired",
@@ -88,10 +90,36 @@ class Execution:
         self.timeout_s: float = 0
         self.task: asyncio.Task[object] | None = None
         self.cancelling = 0
+        self.cancelling_at_deadline = 0
         self.expired = False
         self.run_number = 0
         self.waits_for_thread = False
         self.effects: GatheredEffects | None = None
+
+    def expire(self) -> None:
+        """Cancel the run, because its deadline has passed."""
+        assert self.task is not None  # an execution with a deadline has a task
+        self.expired = True
+        self.cancelling_at_deadline = self.task.cancelling()
+        self.task.cancel()
+
+    def withdraw_expiry(self) -> bool:
+        """Withdraw the request to cancel of `expire`, as `asyncio.timeout` does.
+
+        Return whether the task was also cancelled from outside since then.
+        """
+        assert self.task is not None  # only a run with a deadline expires
+        return self.task.uncancel() > self.cancelling_at_deadline
+
+    def keeps_cancellation(self, raised: BaseException) -> bool:
+        """Return whether the run must raise its CancelledError, although it is recorded as timed out.
+
+        This is so if a request to cancel from before the deadline is pending. The task may have been cancelled from
+        outside at nearly the same time. Or, on Python 3.11 and 3.12, an `asyncio.TaskGroup` has failed in the run.
+        """
+        if not self.expired or not issubclass(type(raised), asyncio.CancelledError):
+            return False
+        return self.task is not None and self.task.cancelling() > self.cancelling
 
     @property
     def deadline_ns(self) -> int:

@@ -119,9 +119,7 @@ class InFlight:
         next_ns = NEVER_NS
         for execution in tuple(self._executions):
             if execution.deadline_ns <= now:
-                execution.expired = True
-                assert execution.task is not None  # an execution with a deadline has a task
-                execution.task.cancel()
+                execution.expire()
             next_ns = min(next_ns, execution.deadline_ns)
         if self._reporting:
             self._report_long_runs(now)
