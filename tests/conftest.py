@@ -11,10 +11,12 @@ from support.waiting import patience
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Scale the general time limit; pytest-timeout reads the option after this."""
-    if not hasattr(config, "workerinput"):  # a worker of pytest-xdist receives the scaled option
-        limit = config.getoption("timeout")
-        config.option.timeout = patience(float(config.getini("timeout") if limit is None else limit))
+    """Scale the general time limit; pytest-timeout reads the option after this.
+
+    A worker of pytest-xdist scales the limit itself, because it parses the command line again.
+    """
+    limit = config.getoption("timeout")
+    config.option.timeout = patience(float(config.getini("timeout") if limit is None else limit))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
