@@ -11,6 +11,7 @@ import pytest
 from hassette_sync import DataSyncService
 from support import plausible_history
 from support.history import History, NewHistory
+from support.patient_data import patient_data
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +51,7 @@ def plausible(tmp_path: Path, plausible_template: Path) -> Path:
 @pytest.fixture
 async def data(plausible: Path) -> AsyncIterator[DataSyncService]:
     """A service that reads the plausible file."""
-    async with DataSyncService(plausible) as service:
+    async with patient_data(plausible) as service:
         yield service
 
 

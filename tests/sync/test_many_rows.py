@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hassette_sync import BadQuestionError, DataSyncService, RunFilter, TimeRange
+from hassette_sync import BadQuestionError, RunFilter, TimeRange
 from hassette_sync.cli import main
 from support.history import HOUR, SECOND, History
 from support.many_rows import write_crash_loop, write_many_names
+from support.patient_data import patient_data
 
 REGISTRATIONS = 10_000
 
@@ -41,12 +42,12 @@ async def test_question_with_ten_thousand_registrations_is_answered_within_its_d
     many_names: Path, name: str
 ) -> None:
     """The service refuses a question that exceeds its deadline. `benchmarks/sync_lists.py` measures the time."""
-    async with DataSyncService(many_names) as data:
+    async with patient_data(many_names) as data:
         assert await QUESTIONS[name](data)
 
 
 async def test_figures_with_ten_thousand_registrations_are_complete(many_names: Path) -> None:
-    async with DataSyncService(many_names) as data:
+    async with patient_data(many_names) as data:
         overview, apps, facets = await data.overview(), await data.apps(), await data.run_facets()
         skips = await data.skips(limit=3)
     assert [(app.app, app.handlers, app.jobs, app.counts.total) for app in apps] == [
@@ -72,7 +73,7 @@ async def test_pages_of_registrations_contain_each_registration_once(
     many_names: Path, limits: list[int], kind: str | None, app: str | None, idle: bool
 ) -> None:
     found: list[tuple[str, str]] = []
-    async with DataSyncService(many_names) as data:
+    async with patient_data(many_names) as data:
         cursor: str | None = None
         turn = 0
         while turn == 0 or cursor is not None:
@@ -90,7 +91,7 @@ async def test_pages_of_registrations_contain_each_registration_once(
 
 @pytest.mark.parametrize("cursor", ["x", "é", "W10=", "WyJhIiwgImIiLCAiYyIsICJkIl0="])
 async def test_wrong_cursor_of_registrations_is_refused(many_names: Path, cursor: str) -> None:
-    async with DataSyncService(many_names) as data:
+    async with patient_data(many_names) as data:
         with pytest.raises(BadQuestionError, match="cursor must be the next_cursor of a page of handlers or jobs"):
             await data.registrations(cursor=cursor)
 
@@ -116,7 +117,7 @@ async def test_page_of_jobs_links_to_the_next_page(many_names: Path) -> None:
     application = pytest.importorskip("hassette_sync.web.application", exc_type=ImportError)
     from hassette_sync.settings import WebSettings
 
-    async with DataSyncService(many_names) as data:
+    async with patient_data(many_names) as data:
         transport = httpx.ASGITransport(app=application.create_app(data, WebSettings()))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8765") as client:
             first = (await client.get("/jobs")).text
@@ -140,7 +141,7 @@ def crash_loop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_uptime_over_a_hundred_thousand_sessions_is_exact_and_within_its_deadline(
     crash_loop: Path, age: str
 ) -> None:
-    async with DataSyncService(crash_loop) as data:
+    async with patient_data(crash_loop) as data:
         uptime = await data.uptime(TimeRange.last(age))
     assert uptime.share == pytest.approx(0.25, abs=0.001)
     days = int(age.removesuffix("h")) // 24 if age.endswith("h") else int(age.removesuffix("d"))
@@ -155,6 +156,6 @@ async def test_time_that_sessions_share_counts_once(tmp_path: Path) -> None:
         history.session(now_us - 10 * HOUR, now_us - 4 * HOUR, "clean")
         history.session(now_us - 8 * HOUR, now_us - 5 * HOUR, "clean")
         history.session(now_us - 3 * HOUR, now_us - 2 * HOUR, "clean")
-    async with DataSyncService(path) as data:
+    async with patient_data(path) as data:
         uptime = await data.uptime(TimeRange.last("10h"))
     assert uptime.up_us == pytest.approx(7 * HOUR, abs=5 * SECOND)

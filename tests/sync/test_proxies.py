@@ -15,9 +15,10 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 import pytest
 
-from hassette_sync import DataSyncService, MemoryFeed
+from hassette_sync import MemoryFeed
 from hassette_sync.plugin import create_web_service
 from hassette_sync.settings import WebSettings
+from support.patient_data import patient_data
 from support.proxy import Proxy
 from support.waiting import eventually
 from support.web_clients import http_client, live_client
@@ -29,7 +30,7 @@ TOKEN = "a-secret-of-many-letters"
 @contextlib.asynccontextmanager
 async def behind(path: Path, token: str | None = None, **options: Any) -> AsyncGenerator[str]:
     """Serve the pages of a history behind a proxy; yield the address of the proxy."""
-    async with create_web_service(DataSyncService(path, MemoryFeed()), WebSettings(port=0, token=token)) as service:
+    async with create_web_service(patient_data(path, MemoryFeed()), WebSettings(port=0, token=token)) as service:
         assert service.url is not None
         async with Proxy(upstream=service.url, **options).serve() as address:
             yield address
@@ -244,7 +245,7 @@ async def nginx(folder: Path, servers: str) -> AsyncGenerator[str]:
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 @pytest.mark.parametrize("location", ["/", "/hassette/"])
 async def test_pages_poll_behind_an_nginx_with_its_defaults(plausible: Path, tmp_path: Path, location: str) -> None:
-    async with create_web_service(DataSyncService(plausible, MemoryFeed()), WebSettings(port=0)) as service:
+    async with create_web_service(patient_data(plausible, MemoryFeed()), WebSettings(port=0)) as service:
         servers = f"server {{ listen PORT; location {location} {{ proxy_pass {service.url}; }} }}"
         async with nginx(tmp_path, servers) as address, http_client() as client:
             stream, key = await page_key(client, address + location.rstrip("/"))
@@ -258,7 +259,7 @@ async def test_pages_poll_behind_an_nginx_with_its_defaults(plausible: Path, tmp
 async def test_pages_are_live_behind_the_documented_nginx(plausible: Path, tmp_path: Path) -> None:
     documented = (Path(__file__).parents[2] / "docs/behind-a-proxy.md").read_text()
     servers = documented.split("```nginx\n")[1].split("```")[0].replace("listen 80;", "listen PORT;")
-    async with create_web_service(DataSyncService(plausible, MemoryFeed()), WebSettings(port=0)) as service:
+    async with create_web_service(patient_data(plausible, MemoryFeed()), WebSettings(port=0)) as service:
         assert service.url is not None
         servers = servers.replace("http://127.0.0.1:8765/", service.url)
         async with (

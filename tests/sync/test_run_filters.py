@@ -7,6 +7,7 @@ import pytest
 from hassette_sync import DataSyncService, RunFilter, TimeRange
 from hassette_sync.answers.kinds import EventTrigger
 from support.history import HOUR, NewHistory
+from support.patient_data import patient_data
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ async def test_app_with_many_registrations_is_filtered(new_history: NewHistory, 
             for n in range(80)
         ]
         history.run(history.listener("small", "other", "t"), now_us - 500)
-    async with DataSyncService(history.path) as data:
+    async with patient_data(history.path) as data:
         page = await data.runs(RunFilter(app="big"), limit=500)
         failed = await data.runs(RunFilter(app="big", status="failed"), limit=500)
     assert [run.id for run in page.runs] == sorted(ids, reverse=True)
@@ -104,7 +105,7 @@ async def test_error_group_with_another_filter_finds_older_runs(
         wanted = [history.run(older, now_us - 90_000_000 + n, status="error", error=boom, job=True) for n in range(30)]
         for n in range(100):
             history.run(newer, now_us - 30_000_000 + n, status="error", error=boom)
-    async with DataSyncService(history.path) as data:
+    async with patient_data(history.path) as data:
         first = await data.runs(RunFilter(error_group_id=1, **more), limit=20)
         second = await data.runs(RunFilter(error_group_id=1, **more), cursor=first.next_cursor, limit=20)
     assert [run.id for run in (*first.runs, *second.runs)] == wanted[::-1]

@@ -20,6 +20,7 @@ from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.live import MemorySnapshot
 from hassette_sync.settings import WebSettings
 from support.history import HOUR, NewHistory
+from support.patient_data import patient_data
 from support.waiting import patience
 
 pytest.importorskip("fastapi")
@@ -226,7 +227,7 @@ async def test_bad_request_is_a_clear_page(client: httpx.AsyncClient, path: str,
 
 @pytest.mark.parametrize("path", ["/", "/runs", "/api/overview", "/readyz"])
 async def test_missing_history_is_a_503_with_the_reason(tmp_path: Path, path: str) -> None:
-    async with DataSyncService(tmp_path / "hassette.db") as data, browser(data) as client:
+    async with patient_data(tmp_path / "hassette.db") as data, browser(data) as client:
         answer = await client.get(path)
     assert answer.status_code == 503
     assert "There is no history at" in answer.text
@@ -242,7 +243,7 @@ async def test_unknown_app_is_not_an_empty_history(client: httpx.AsyncClient, ki
 async def test_pages_of_an_empty_history_explain_what_to_do(new_history: Callable[..., Any]) -> None:
     history = new_history()
     history.close()
-    async with DataSyncService(history.path) as data, browser(data) as client:
+    async with patient_data(history.path) as data, browser(data) as client:
         for path in MENU_PAGES:
             answer = await client.get(path)
             assert answer.status_code == 200
@@ -261,7 +262,7 @@ async def test_slow_query_is_a_503_with_advice(plausible: Path) -> None:
 
 async def test_health_check_succeeds_before_the_framework_is_ready(plausible: Path) -> None:
     feed = MemoryFeed()
-    async with DataSyncService(plausible, feed) as data, browser(data) as client:
+    async with patient_data(plausible, feed) as data, browser(data) as client:
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/readyz")).status_code == 503
         feed.state = MemorySnapshot(ready=True, connection="connected")
@@ -351,7 +352,7 @@ async def test_events_have_pages_and_ordinary_starts_are_optional(new_history: C
             history.lifecycle(session, now_us - (70 - n) * 1_000_000, "connection_lost", f"link-{n}-", "gone")
         for n in range(40):
             history.lifecycle(session, now_us - 40_000 + n * 1_000, "service_started", f"part-{n}-")
-    async with DataSyncService(history.path) as data, browser(data) as client:
+    async with patient_data(history.path) as data, browser(data) as client:
         path: str | None = "/sessions"
         seen: list[str] = []
         while path is not None:
@@ -407,7 +408,7 @@ async def test_link_to_the_next_page_is_in_the_live_part_of_its_list(
         for n in range(101):
             error = ("exception", "".join(f"E{digit}" for digit in str(n)), "")
             history.run(handler, now_us - HOUR + n, session_id=session, status="error", error=error)
-    async with DataSyncService(history.path) as data, browser(data) as client:
+    async with patient_data(history.path) as data, browser(data) as client:
         page = (await client.get(path)).text
     live = page.partition(f'id="{part}" data-live')[2].partition("data-live")[0]
     assert 'rel="next"' in live.partition("</section>")[0]
@@ -419,7 +420,7 @@ async def test_all_lost_records_can_be_reached(new_history: NewHistory, now_us: 
         for n in range(70):
             history.loss(session, "queue_full_count", "runs", 1_000 + n, now_us - n, now_us - n)
     address, seen = "/sessions", []
-    async with DataSyncService(history.path) as data, browser(data) as client:
+    async with patient_data(history.path) as data, browser(data) as client:
         while address:
             page = (await client.get(address)).text
             assert ("data-follow" in page) == (address == "/sessions"), "only the first page is live"

@@ -17,9 +17,10 @@ from typing import Any
 import httpx
 import pytest
 
-from hassette_sync import DataSyncService, MemoryFeed
+from hassette_sync import MemoryFeed
 from hassette_sync.plugin import create_service, create_web_service
 from hassette_sync.settings import WebSettings
+from support.patient_data import patient_data
 from support.waiting import eventually, patience
 from support.web_clients import http_client, live_client
 
@@ -71,14 +72,14 @@ async def test_port_in_use_is_a_clear_error(plausible: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        service = create_web_service(DataSyncService(plausible), WebSettings(port=port))
+        service = create_web_service(patient_data(plausible), WebSettings(port=port))
         with pytest.raises(OSError, match=f"Port {port} on 127.0.0.1 is in use by another program. Set port"):
             await service.start()
         await service.stop()
 
 
 async def test_address_of_another_machine_is_a_clear_error(plausible: Path) -> None:
-    service = create_web_service(DataSyncService(plausible), WebSettings(host="192.0.2.1", port=0, token=TOKEN))
+    service = create_web_service(patient_data(plausible), WebSettings(host="192.0.2.1", port=0, token=TOKEN))
     with pytest.raises(OSError, match="cannot be opened for the pages"):
         await service.start()
 
@@ -95,7 +96,7 @@ async def test_stop_with_connected_clients_takes_less_than_a_second(
         # uvicorn polls every 0.1 s, so it rarely notices the stop before the clients are closed. With this loop,
         # it always does.
         monkeypatch.setattr("uvicorn.Server.main_loop", poll_without_pause)
-    service = create_web_service(DataSyncService(plausible, MemoryFeed()), WebSettings(port=0))
+    service = create_web_service(patient_data(plausible, MemoryFeed()), WebSettings(port=0))
     await service.start()
     serving = asyncio.create_task(service.serve())
     async with contextlib.AsyncExitStack() as stack:
@@ -115,7 +116,7 @@ async def test_stop_with_connected_clients_takes_less_than_a_second(
 
 async def test_head_requests_are_answered(plausible: Path) -> None:
     async with (
-        create_web_service(DataSyncService(plausible), WebSettings(port=0)) as service,
+        create_web_service(patient_data(plausible), WebSettings(port=0)) as service,
         http_client(base_url=str(service.url)) as client,
     ):
         for path in ("/healthz", "/readyz", "/", "/static/live.js", "/api/status"):
@@ -127,7 +128,7 @@ async def test_client_that_never_reads_uses_bounded_memory_and_does_not_delay_st
     feed = MemoryFeed()
     with socket.socket() as client:
         # Leaving the context raises the errors of serve().
-        async with create_web_service(DataSyncService(plausible, feed), WebSettings(port=0)) as service:
+        async with create_web_service(patient_data(plausible, feed), WebSettings(port=0)) as service:
             assert service.url is not None
             client.connect(("127.0.0.1", int(service.url.rstrip("/").rpartition(":")[2])))
             client.sendall(
@@ -165,7 +166,7 @@ def buffered(transport: asyncio.WriteTransport) -> int:
 
 
 async def test_stop_is_safe_after_serve_was_cancelled(plausible: Path) -> None:
-    service = create_web_service(DataSyncService(plausible), WebSettings(port=0))
+    service = create_web_service(patient_data(plausible), WebSettings(port=0))
     await service.start()
     serving = asyncio.create_task(service.serve())
     async with live_client(live_address(service.url)) as client:
@@ -185,7 +186,7 @@ async def test_live_stream_sends_within_250_ms_and_resumes_without_a_gap(
         history.session(now_us)
         listener = history.listener("hall", "on_motion", "t")
         ids = [history.run(listener, now_us - 10_000_000 + n * 1000) for n in range(1_200)]
-    async with create_web_service(DataSyncService(history.path, feed), WebSettings(port=0)) as service:
+    async with create_web_service(patient_data(history.path, feed), WebSettings(port=0)) as service:
         async with live_client(live_address(service.url)) as client:
             hello = json.loads(await client.recv())
             assert abs(hello.pop("at_us") - now_us) < 60_000_000
@@ -221,7 +222,7 @@ async def test_text_that_utf_8_cannot_encode_does_not_end_the_live_stream(plausi
     odd = ended(2**62)
     odd.registration.name = odd.failure.message = "caf\udce9"
     async with (
-        create_web_service(DataSyncService(plausible, feed), WebSettings(port=0)) as service,
+        create_web_service(patient_data(plausible, feed), WebSettings(port=0)) as service,
         live_client(live_address(service.url)) as client,
     ):
         await client.recv()
@@ -240,7 +241,7 @@ async def test_page_that_missed_many_runs_gets_one_reload(
         history.session(now_us)
         listener = history.listener("hall", "on_motion", "t")
         ids = [history.run(listener, now_us - 10_000_000 + n * 1000, status="error") for n in range(300)]
-        data = DataSyncService(history.path, feed if live else None)
+        data = patient_data(history.path, feed if live else None)
         async with create_web_service(data, WebSettings(port=0)) as service:
             address = live_address(service.url, after=ids[0]) + "&at_most=100"
             async with live_client(address) as client:
@@ -259,7 +260,7 @@ async def test_page_without_runs_gets_one_reload_for_the_runs_in_the_feed(plausi
     feed = MemoryFeed()
     feed.publish(*(ended(id_) for id_ in range(1, 501)))
     async with (
-        create_web_service(DataSyncService(plausible, feed), WebSettings(port=0)) as service,
+        create_web_service(patient_data(plausible, feed), WebSettings(port=0)) as service,
         live_client(live_address(service.url) + "&at_most=100") as client,
     ):
         _, remembered = await receive_until(client, 500)
@@ -269,7 +270,7 @@ async def test_page_without_runs_gets_one_reload_for_the_runs_in_the_feed(plausi
 async def test_page_without_history_reloads_when_a_history_appears(tmp_path: Path, plausible: Path) -> None:
     path = tmp_path / "later.db"
     async with (
-        create_web_service(DataSyncService(path), WebSettings(port=0)) as service,
+        create_web_service(patient_data(path), WebSettings(port=0)) as service,
         live_client(live_address(service.url) + "&at_most=100") as client,
     ):
         assert json.loads(await client.recv())["type"] == "hello"
@@ -286,7 +287,7 @@ async def test_page_without_history_reloads_when_a_history_appears(tmp_path: Pat
 async def test_slow_client_gets_dropped_with_the_reason(plausible: Path) -> None:
     feed = MemoryFeed(bound=10)
     async with (
-        create_web_service(DataSyncService(plausible, feed), WebSettings(port=0)) as service,
+        create_web_service(patient_data(plausible, feed), WebSettings(port=0)) as service,
         live_client(live_address(service.url)) as client,
     ):
         feed.publish(ended(1))
@@ -303,7 +304,7 @@ async def test_slow_client_gets_dropped_with_the_reason(plausible: Path) -> None
 
 
 async def test_live_client_needs_the_token_and_the_same_origin(plausible: Path) -> None:
-    async with create_web_service(DataSyncService(plausible), WebSettings(port=0, token=TOKEN)) as service:
+    async with create_web_service(patient_data(plausible), WebSettings(port=0, token=TOKEN)) as service:
         address = live_address(service.url)
         for headers in ({}, {"Authorization": "Bearer wrong"}):
             with pytest.raises(websockets.InvalidStatus):
@@ -317,7 +318,7 @@ async def test_live_client_needs_the_token_and_the_same_origin(plausible: Path) 
 
 async def test_live_client_with_an_invalid_id_gets_the_reason(plausible: Path) -> None:
     async with (
-        create_web_service(DataSyncService(plausible), WebSettings(port=0)) as service,
+        create_web_service(patient_data(plausible), WebSettings(port=0)) as service,
         live_client(live_address(service.url, "soon")) as client,
     ):
         with pytest.raises(websockets.ConnectionClosed) as closed:
