@@ -149,8 +149,9 @@ async def test_followers_without_a_feed_follow_the_file(new_history: NewHistory,
                 assert [[run.id for run in await batch] for batch in waiting] == [new, new]
 
 
+@pytest.mark.parametrize("at_most", [10, None])
 async def test_follower_of_the_file_gets_an_update_after_the_clock_went_back(
-    new_history: NewHistory, now_us: int
+    new_history: NewHistory, now_us: int, at_most: int | None
 ) -> None:
     with new_history() as history:
         history.session(now_us - HOUR, runs=1)
@@ -164,7 +165,7 @@ async def test_follower_of_the_file_gets_an_update_after_the_clock_went_back(
             history.commit()
             return run
 
-        async with DataSyncService(history.path) as data, aclosing(data.follow_limited(ahead, 10)) as updates:
+        async with DataSyncService(history.path) as data, aclosing(data.follow_limited(ahead, at_most)) as updates:
             waiting = asyncio.ensure_future(anext(updates))
             # After this wait, the follower has read the file.
             done, _ = await asyncio.wait([waiting], timeout=0.5)

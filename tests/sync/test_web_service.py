@@ -256,6 +256,23 @@ async def test_page_that_missed_many_runs_gets_one_reload(
                 assert [int(run["id"]) for one in messages for run in one["runs"]] == [*ids[-99:], new]
 
 
+@pytest.mark.parametrize("limit", ["", "&at_most=100"])
+async def test_client_of_the_file_gets_a_reload_if_the_clock_was_set_back(
+    new_history: Callable[..., Any], now_us: int, limit: str
+) -> None:
+    with new_history() as history:
+        history.session(now_us)
+        listener = history.listener("hall", "on_motion", "t")
+        newest = history.run(listener, now_us - 10_000_000)
+        async with (
+            create_web_service(DataSyncService(history.path), WebSettings(port=0)) as service,
+            live_client(live_address(service.url, after=newest + 2**40) + limit) as client,
+        ):
+            await client.recv()
+            message = json.loads(await asyncio.wait_for(client.recv(), patience(10)))
+            assert (message["type"], message["last_id"], message["runs"]) == ("reload", str(newest), [])
+
+
 async def test_page_without_runs_gets_one_reload_for_the_runs_in_the_feed(plausible: Path) -> None:
     feed = MemoryFeed()
     feed.publish(*(ended(id_) for id_ in range(1, 501)))

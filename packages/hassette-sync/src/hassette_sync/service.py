@@ -180,6 +180,8 @@ class DataSyncService:
     async def follow(self, after: int = 0) -> AsyncGenerator[tuple[LiveRun, ...]]:
         """Yield the runs as they end: in the order of their ids, unless the wall clock was set back.
 
+        Without a live feed, runs are omitted after the wall clock was set back. `follow_limited` reports this.
+
         Args:
             after: Id of the last run that the caller received. The runs since then come first. With 0, the runs that
                 the live feed retains come first. Without a live feed, 0 begins with the next run.
@@ -192,12 +194,14 @@ class DataSyncService:
                 if not isinstance(update, TooManyRuns):
                     yield update
 
-    async def follow_limited(self, after: int, at_most: int) -> AsyncGenerator[Update]:
+    async def follow_limited(self, after: int, at_most: int | None) -> AsyncGenerator[Update]:
         """Yield the runs as they end, like `follow`. If too many are new at once, yield one `TooManyRuns` instead.
+
+        The same applies if new runs cannot be found because the wall clock was set back.
 
         Args:
             after: Id of the last run that the caller received.
-            at_most: Maximum number of new runs that are yielded at once.
+            at_most: Maximum number of new runs that are yielded at once; None for no limit.
 
         Raises:
             DroppedError: The follower was too slow, or Hassette is stopping.

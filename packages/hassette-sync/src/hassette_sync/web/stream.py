@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Literal
 
@@ -12,7 +11,7 @@ from starlette.websockets import WebSocketState
 
 from hassette_sync.answers.stream import LiveMessage, LiveRun
 from hassette_sync.errors import BadQuestionError, DroppedError
-from hassette_sync.follow import TooManyRuns, Update
+from hassette_sync.follow import TooManyRuns
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.paging import MAX_LIMIT
 from hassette_sync.service import DataSyncService
@@ -53,7 +52,8 @@ async def live(websocket: WebSocket, after: str = "0", at_most: str | None = Non
 
     The first message is ``hello``. A client that reconnects with the last id that it received misses no run that the
     history contains. A client that is too slow gets ``dropped`` and may reconnect. If there are more than ``at_most``
-    new runs at once, the client gets one ``reload`` in their place, because a page shows only the newest runs.
+    new runs at once, the client gets one ``reload`` in their place, because a page shows only the newest runs. It also
+    gets ``reload`` if the stream follows the file and the wall clock was set back.
     """
     await websocket.accept()
     try:
@@ -111,9 +111,8 @@ async def _send(websocket: WebSocket, after: int, at_most: int | None) -> None:
             await websocket.send_text(message.model_dump_json())
 
     await send("hello")
-    followed: AsyncGenerator[Update] = data.follow(after) if at_most is None else data.follow_limited(after, at_most)
     try:
-        async with aclosing(followed) as batches:
+        async with aclosing(data.follow_limited(after, at_most)) as batches:
             async for batch in batches:
                 if isinstance(batch, TooManyRuns):
                     last_id = batch.last_id
