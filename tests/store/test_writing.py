@@ -229,13 +229,38 @@ async def test_batch_of_a_cancelled_write_is_stored_once(store: DatabaseService,
     assert read.value("SELECT count(*) FROM listeners") == 2
 
 
-async def test_second_run_with_the_same_id_is_rejected(store: DatabaseService, read: Reader) -> None:
-    run = invocation(1, Listener())
-    await store.write(Batch(1, invocations=(run,)))
-    with pytest.raises(RejectedBatchError) as caught:
-        await store.write(Batch(2, invocations=(run,)))
-    assert isinstance(caught.value, ValueError)
-    assert read.value("SELECT success FROM statistics_hourly") == 1
+async def test_run_that_is_stored_already_is_not_stored_twice(store: DatabaseService, read: Reader) -> None:
+    run, other = invocation(1, Listener(), "error"), invocation(2, Listener())
+    event = LifecycleEvent(run_id(5_000), T0_US, "app_started", "hall", "")
+    await store.write(Batch(1, invocations=(run,), lifecycle=(event,)))
+    await store.write(Batch(2, invocations=(run, other), lifecycle=(event,)))
+    assert read.value("SELECT count(*) FROM runs") == 2
+    assert read.row("SELECT success, error FROM statistics_hourly") == {"success": 1, "error": 1}
+    assert read.value("SELECT count(*) FROM failures") == 1
+    assert read.value("SELECT runs FROM sessions") == 2
+    assert read.value("SELECT count(*) FROM lifecycle_events") == 1
+
+
+async def test_run_with_the_id_of_another_run_gets_a_free_id(store: DatabaseService, read: Reader) -> None:
+    """An older copy in place of the file may contain runs with the ids of new runs."""
+    effects = Effects((LogLine(),))
+    old = tuple(invocation(1, Listener(), duration_us=n, id=run_id(1_000) + n) for n in range(100))
+    event = LifecycleEvent(run_id(1_000) + 100, T0_US, "app_started", "hall", "")
+    await store.write(Batch(1, invocations=old, lifecycle=(event,)))
+    new = tuple(
+        invocation(1, Listener(), "error", duration_us=500 + n, id=run_id(1_000) + 2 * n, effects=effects)
+        for n in range(60)
+    )
+    job = Run(run_id(1_000) + 1, Job(), Due(), T0_US, 700, 1, "success")
+    other = LifecycleEvent(run_id(1_000) + 3, T0_US, "app_failed", "hall", "")
+    await store.write(Batch(2, invocations=new, executions=(job,), lifecycle=(other,)))
+    stored = read.rows("SELECT id, duration_us FROM runs ORDER BY duration_us")
+    assert [row["duration_us"] for row in stored] == [*range(100), *range(500, 560), 700]
+    assert {row["id"] >> 21 for row in stored} == {run_id(1_000) >> 21}
+    assert read.value("SELECT count(*) FROM failures JOIN runs ON runs.id = run_id WHERE duration_us >= 500") == 60
+    assert read.value("SELECT count(*) FROM log_lines JOIN runs ON runs.id = run_id WHERE duration_us >= 500") == 60
+    assert read.value("SELECT count(*) FROM lifecycle_events") == 2
+    assert read.value("SELECT last_id FROM sessions") == read.value("SELECT max(id) FROM runs")
 
 
 @pytest.mark.parametrize(

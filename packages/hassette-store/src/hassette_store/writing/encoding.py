@@ -23,6 +23,7 @@ from hassette_store.writing.row_ids import NameIds, RegistrationIds
 from hassette_store.writing.statements import EncodedBatch, RowValues
 from hassette_store.writing.texts import json_object
 from hassette_store.writing.totals import BatchTotals
+from hassette_store.writing.used_ids import NO_NEW_IDS, NewIds
 
 
 class BatchEncoder:
@@ -60,18 +61,19 @@ class BatchEncoder:
         self._known_groups: set[str] = set()
         self._new_groups: set[str] = set()
 
-    def encode(self, batch: BatchRow, now_us: int) -> EncodedBatch:
-        """Return a batch as rows. Call `finish` once after each call.
+    def encode(self, batch: BatchRow, now_us: int, new_ids: NewIds = NO_NEW_IDS) -> EncodedBatch:
+        """Return a batch as rows. Call `finish` after that. Until then, the same batch may be encoded again.
 
         Args:
             batch: The batch.
             now_us: Time of the session's new heartbeat.
+            new_ids: New ids of runs and events.
 
         Raises:
             RejectedBatchError: A value does not fit the protocols in `hassette_store.rows`.
         """
         try:
-            return self._encode(batch, now_us)
+            return self._encode(batch, now_us, new_ids)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             # The value breaks its protocol, for example an unknown status or text in place of a number.
             raise RejectedBatchError(f"{type(error).__name__}: {error}") from error
@@ -112,13 +114,14 @@ class BatchEncoder:
         for name in names:
             del self.names.unused[name]
 
-    def _encode(self, batch: BatchRow, now_us: int) -> EncodedBatch:
+    def _encode(self, batch: BatchRow, now_us: int, new_ids: NewIds) -> EncodedBatch:
         names, ids, session_id = self.names, self.registrations, self.session_id
         self._sequence = batch.sequence
+        runs = {kind.name: _with_new_ids(getattr(batch, kind.batch_field), new_ids) for kind in KINDS}
         ids.register(batch.registered)
         totals = BatchTotals(session_id, names)
         rows: dict[str, Sequence[RowValues]] = {
-            kind.runs_table: self._runs(kind, getattr(batch, kind.batch_field), totals) for kind in KINDS
+            kind.runs_table: self._runs(kind, runs[kind.name], totals) for kind in KINDS
         }
         for summary in batch.summaries:
             totals.add_summary(summary, ids[summary.registration])
@@ -134,7 +137,7 @@ class BatchEncoder:
             "dropped_effects": totals.dropped,
             "lifecycle_events": [
                 (event.id, session_id, event.at_us, event.kind, event.subject, event.detail)
-                for event in batch.lifecycle
+                for event in _with_new_ids(batch.lifecycle, new_ids)
             ],
             "losses": [
                 (session_id, loss.reason, loss.what, loss.count, loss.first_us, loss.last_us) for loss in batch.losses
@@ -155,7 +158,7 @@ class BatchEncoder:
             rows,
             retired,
             None if batch.running is None else session_id,
-            self._session_update(batch, totals, now_us),
+            self._session_update(batch, runs.values(), totals, now_us),
         )
 
     def _runs(self, kind: RunKind, runs: Sequence[RunRow], totals: BatchTotals) -> list[RowValues]:
@@ -210,8 +213,9 @@ class BatchEncoder:
             for fingerprint, group in groups.items()
         ]
 
-    def _session_update(self, batch: BatchRow, totals: BatchTotals, now_us: int) -> Mapping[str, object]:
-        runs: Iterable[Sequence[RunRow]] = (getattr(batch, kind.batch_field) for kind in KINDS)
+    def _session_update(
+        self, batch: BatchRow, runs: Iterable[Sequence[RunRow]], totals: BatchTotals, now_us: int
+    ) -> Mapping[str, object]:
         ids = [run.id for some in runs for run in some]
         return {
             "heartbeat_us": now_us,
@@ -226,6 +230,25 @@ class BatchEncoder:
             "facts": json_object(batch.session_facts),
             "session_id": self.session_id,
         }
+
+
+class _WithNewId:
+    """A run or event of a batch with another id."""
+
+    def __init__(self, record: object, id_: int) -> None:
+        self._record = record
+        self.id = id_
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._record, name)
+
+
+def _with_new_ids(records: Sequence[Any], new_ids: NewIds) -> Sequence[Any]:
+    """Return records with their new ids, without the records that are stored already."""
+    if not new_ids:
+        return records
+    numbered = ((record, new_ids.get(record.id, record.id)) for record in records)
+    return [_WithNewId(record, id_) for record, id_ in numbered if id_ is not None]
 
 
 @dataclass(slots=True)

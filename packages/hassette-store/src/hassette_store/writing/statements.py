@@ -16,6 +16,7 @@ from typing import Final
 from hassette_store.kinds import KINDS, RUNNING_COLUMNS, RunKind
 from hassette_store.statuses import STATUS_NAMES
 from hassette_store.writing.texts import cleaned_text
+from hassette_store.writing.used_ids import NO_NEW_IDS, NewIds, find_used_ids
 
 RowValues = Sequence[object]
 """The values of one row, in the order of `Insertion.columns`."""
@@ -202,18 +203,18 @@ class EncodedBatch:
     session_values: Mapping[str, object]
 
 
-def write_batch(db: sqlite3.Connection, encode: Callable[[], EncodedBatch]) -> bool:
+def write_batch(db: sqlite3.Connection, encode: Callable[[NewIds], EncodedBatch]) -> bool:
     """Store a batch in one transaction. Return False if another program has replaced the rows; nothing is stored then.
 
     Args:
         db: The writer's connection, in autocommit mode.
-        encode: Returns the rows.
+        encode: Returns the rows, with new ids in place of ids that are in use.
 
     Raises:
         sqlite3.Error: A statement failed. If COMMIT failed, it is unknown whether the batch is stored. If another
             statement failed, nothing is stored.
     """
-    encoded = encode()
+    encoded = encode(NO_NEW_IDS)
     db.execute("BEGIN IMMEDIATE")
     try:
         if db.execute(UPDATE_SESSION, encoded.session_values).rowcount != 1:
@@ -221,10 +222,14 @@ def write_batch(db: sqlite3.Connection, encode: Callable[[], EncodedBatch]) -> b
             return False
         try:
             _insert_all(db, encoded)
-        except UnicodeEncodeError:
-            # A text, for example the message of an exception, contains lone surrogates. Lone surrogates are too rare to
+        except (UnicodeEncodeError, sqlite3.IntegrityError) as error:
+            # Lone surrogates in a text, for example in the message of an exception, and ids in use are too rare to
             # check each batch for them.
             db.execute("ROLLBACK")
+            new_ids = find_used_ids(db, encoded.rows)
+            if not new_ids and not isinstance(error, UnicodeEncodeError):
+                raise
+            encoded = encode(new_ids)
             db.execute("BEGIN IMMEDIATE")
             db.execute(UPDATE_SESSION, encoded.session_values)
             _insert_all(db, replace(encoded, rows=_with_clean_texts(encoded.rows)))
