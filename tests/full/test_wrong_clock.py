@@ -243,7 +243,8 @@ async def test_session_that_ended_with_a_clock_ahead_is_dated_before_the_next_se
         times += await run(board, executor)
     board.advance(5)
     board.boot()
-    async with board.hassette(path, RetentionSchedule(first_pass_s=0)) as (_, executor):
+    async with board.hassette(path, RetentionSchedule(first_pass_s=601)) as (_, executor):
+        board.advance(601)
         await eventually(lambda: corrections(path) == 1)
         times += await run(board, executor)
     # The store knows only roughly when the session really was.

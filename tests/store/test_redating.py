@@ -6,9 +6,9 @@ from hassette_store import DatabaseService
 from hassette_store.clock.check import ClockCheck
 from hassette_store.ids import COUNTER_BITS
 from hassette_store.retention.retention import Retention, RetentionSchedule
-from support.retention import fill, retention_of
+from support.retention import AT_ONCE, fill, retention_of, whole_pass
 from support.rows import T0_US, Batch, Due, Effects, Job, Listener, LogLine, Run, ServiceCall, invocation, run_id
-from support.stores import Clock, Reader, RunScript
+from support.stores import Clock, MakeStore, Reader, RunScript
 
 HOUR_S = 3_600
 RUNS = 400
@@ -104,7 +104,10 @@ async def test_statistics_in_the_future_move_to_the_present_hour(
         f"INSERT INTO statistics_hourly (hour, registration_id, success) VALUES ({hour}, 1, 5), ({hour + 200000}, 1, 7)"
     )
     spoil(f"INSERT INTO skips_daily VALUES ({hour // 24 + 9000}, 1, 1, 3)")
-    async with retention_of(store, clock, session_id=1) as (retention, _):
+    check = ClockCheck(clock.now_us, clock.monotonic)
+    clock.advance(601)
+    check.read()
+    async with retention_of(store, clock, check=check, session_id=1) as (retention, _):
         async for _ in retention.whole_pass():
             pass
     assert read.rows("SELECT hour, success FROM statistics_hourly") == [{"hour": hour, "success": 12}]
@@ -120,4 +123,56 @@ async def test_late_step_of_a_confirmed_clock_moves_nothing(store: DatabaseServi
     clock.step(10 * HOUR_S)
     async with retention_of(store, clock, check=check, session_id=1) as (retention, _):
         await steps(retention, 5)
+    assert ids(read) == before
+
+
+async def killed_session(make_store: MakeStore, clock: Clock, runs: int, *, offset_s: float = 0) -> DatabaseService:
+    """Run a session with a run each second, and end it as a crash does, apart from the lock."""
+    clock.step(offset_s)
+    store = make_store()
+    await store.start()
+    start_ms = (clock.us - T0_US) // 1000
+    for number in range(runs):
+        clock.advance(1)
+        run = invocation(start_ms + 1_000 * (number + 1), Listener(), duration_us=number)
+        await store.write(Batch(number + 1, invocations=(run,)))
+    await store.stop()
+    clock.step(-offset_s)
+    return store
+
+
+async def test_session_whose_clock_was_years_behind_keeps_its_runs(
+    make_store: MakeStore, read: Reader, clock: Clock
+) -> None:
+    """The clock was never corrected during the session. The runs would seem to be older than `keep_failures_days`."""
+    await killed_session(make_store, clock, 50)
+    await killed_session(make_store, clock, 60, offset_s=-20 * 8766 * HOUR_S)
+    await killed_session(make_store, clock, 70, offset_s=-20 * 8766 * HOUR_S)
+    store = await killed_session(make_store, clock, 1)
+    true_us = clock.us
+    await whole_pass(store, clock, keep_newest=0, session_id=4)
+    assert read.value("SELECT count(*) FROM runs") == 181
+    assert read.value("SELECT sum(success) FROM statistics_hourly") == 181
+    assert abs(read.value("SELECT min(id) FROM runs") / 2**21 * 1000 - true_us) < HOUR_S * 1_000_000
+    assert read.rows("SELECT id FROM sessions ORDER BY started_us") == [{"id": id_} for id_ in (1, 2, 3, 4)]
+    # After that, the runs age like all others.
+    clock.advance(8 * 24 * HOUR_S)
+    await whole_pass(store, clock, keep_newest=0, session_id=4)
+    assert read.value("SELECT count(*) FROM runs") == 0
+
+
+async def test_clock_that_starts_an_hour_behind_moves_no_run(make_store: MakeStore, read: Reader, clock: Clock) -> None:
+    """The clock of a board without a battery continues from a time that was saved before the shutdown."""
+    await killed_session(make_store, clock, 50)
+    before = ids(read)
+    clock.step(-HOUR_S)
+    store = make_store()
+    await store.start()
+    check = ClockCheck(clock.now_us, clock.monotonic)
+    async with retention_of(store, clock, schedule=AT_ONCE, check=check, session_id=2) as (retention, _):
+        await steps(retention, 100)
+        assert ids(read) == before
+        # NTP corrects the clock.
+        clock.step(HOUR_S)
+        await steps(retention, 100)
     assert ids(read) == before

@@ -194,12 +194,13 @@ async def test_clean_stop_without_runs_in_progress_interrupts_nothing(make_store
 
 
 async def test_restart_of_the_service_does_not_interrupt_runs(
-    make_store: MakeStore, read: Reader, spoil: RunScript
+    make_store: MakeStore, read: Reader, clock: Clock, spoil: RunScript
 ) -> None:
     store = make_store(retention_schedule=RetentionSchedule(first_pass_s=0))
     await store.start()
     await store.write(Batch(1, running=(Running(1, Listener(), Event(), T0_US),)))
     spoil("DROP TABLE skips_hourly")
+    clock.advance(601)
     with pytest.raises(CorruptDatabaseError):
         await store.serve()
     await store.stop()

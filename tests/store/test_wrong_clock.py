@@ -250,3 +250,20 @@ async def test_size_limit_holds_while_the_clock_is_not_confirmed(
         await due_pass(retention, clock)
     pages = read.row("SELECT * FROM pragma_page_count, pragma_freelist_count")
     assert (pages["page_count"] - pages["freelist_count"]) * 4096 <= 1_000_000
+
+
+async def test_nothing_is_deleted_by_age_in_the_first_ten_minutes(
+    make_store: MakeStore, read: Reader, clock: Clock
+) -> None:
+    """NTP may correct the clock soon after the start. Until then, it can be a day ahead and yet be confirmed."""
+    store = make_store()
+    await store.start()
+    await fill_a_month(store, clock)
+    before = counts(read)["runs"]
+    async with retention_of(store, clock, keep_newest=0, keep_failures_days=20, schedule=AT_ONCE) as (retention, _):
+        clock.advance(590)
+        while await retention.step() < retention.schedule.interval_s:
+            pass
+        assert counts(read)["runs"] == before
+        await due_pass(retention, clock)
+        assert counts(read)["runs"] < before

@@ -106,6 +106,7 @@ class ClockCheck:
         self._monotonic = monotonic
         self._rules = rules or ClockRules()
         self._last = self._both()
+        self._started_s = self._last[1]
         self._confirmed = True
         # Wall clock minus monotonic clock at the last confirmed reading, in microseconds. At a start, the last
         # confirmed time in the file takes the place of the wall clock.
@@ -125,6 +126,11 @@ class ClockCheck:
         """Whether the last reading was confirmed."""
         return self._confirmed
 
+    @property
+    def is_past_start(self) -> bool:
+        """Whether NTP has had the time to correct the clock since the start of the session."""
+        return self._last[1] - self._started_s >= self._rules.near_s
+
     def compare_with_file(self, saved: Mapping[str, int], newest_us: int | None, *, same_clock_s: float = 0.0) -> None:
         """Compare the clock with the times in the file. Call this at each start.
 
@@ -135,6 +141,7 @@ class ClockCheck:
                 the clock has not stepped since.
         """
         self._last = now_us, monotonic_s = self._both()
+        self._started_s = monotonic_s
         expected_us = saved.get(EXPECTED_US, newest_us)
         self._steady_s = 0.0
         self._doubted_offset_us = None

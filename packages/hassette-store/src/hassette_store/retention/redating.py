@@ -15,10 +15,10 @@ crash.
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 from hassette_store.clock.check import WrongTime
+from hassette_store.clock.redated import EVENT, PREFIX, describe_move
 from hassette_store.clock.state import BOOTED, BOOTED_US, SAME_CLOCK
 from hassette_store.ids import COUNTER_BITS, first_id_at, time_of, time_sql
 from hassette_store.kinds import KINDS, RunKind
@@ -27,11 +27,8 @@ from hassette_store.retention.deletions import Steps
 from hassette_store.retention.moved_statistics import MovedStatistics, fold_future_statistics
 from hassette_store.retention.pace import PacedWriter
 from hassette_store.retention.statements import DETAILS
+from hassette_store.writing.used_ids import free_id
 
-EVENT: Final = "clock_corrected"
-"""Kind of the lifecycle event that reports the redating."""
-
-_PREFIX: Final = "redating_"
 # Runs whose id is in the future of the clock by more than this are wrong.
 _FUTURE_US: Final = 60_000_000
 # The times of rows may differ by some seconds from the times of the clock check.
@@ -39,10 +36,15 @@ _SLACK_US: Final = 5_000_000
 # After a collision, a moved run gets one of the next ids.
 _MAX_COLLISIONS: Final = 1_000
 _TIMES_OF_DETAILS: Final = {"service_calls": ", at_us = at_us + :by", "log_lines": ", at_us = at_us + :by"}
-_ID_EXISTS: Final = (
-    " UNION ALL ".join(f"SELECT 1 FROM {kind.runs_table} WHERE id = :id" for kind in KINDS)
-    + " UNION ALL SELECT 1 FROM lifecycle_events WHERE id = :id"
-)
+
+# The rows of a second file are merged under higher ids, although they may be older. But no session is older than the
+# first one.
+_BEHIND: Final = """
+SELECT id, started_us, ended_us, (SELECT max(ended_us) FROM sessions WHERE id < late.id AND ended_us < ?1)
+FROM sessions AS late
+WHERE ended_us < min(?2, (SELECT started_us FROM sessions ORDER BY id LIMIT 1)) AND id > ?3 AND id < ?4
+ORDER BY id LIMIT 1
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ class _Task:
     def values(self) -> dict[str, int]:
         """Return the names and values of the rows in ``store_state``."""
         fields = {"session": self.session, "from_us": self.from_us, "until_us": self.until_us, "by_us": self.by_us}
-        return {f"{_PREFIX}{name}": value for name, value in {**fields, "start": self.start, **self.cursors}.items()}
+        return {f"{PREFIX}{name}": value for name, value in {**fields, "start": self.start, **self.cursors}.items()}
 
 
 class Redating:
@@ -97,9 +99,9 @@ class Redating:
 
     async def finish_interrupted(self) -> Steps:
         """Finish a redating that an earlier session did not finish."""
-        rows = await self._writer.db.rows("SELECT name, value FROM store_state WHERE name LIKE ?", (f"{_PREFIX}%",))
+        rows = await self._writer.db.rows("SELECT name, value FROM store_state WHERE name LIKE ?", (f"{PREFIX}%",))
         if rows:
-            saved = {name.removeprefix(_PREFIX): value for name, value in rows}
+            saved = {name.removeprefix(PREFIX): value for name, value in rows}
             fields = {name: saved.pop(name) for name in ("session", "from_us", "until_us", "by_us", "start")}
             async for took_s in self._run(_Task(**fields, cursors=saved)):
                 yield took_s
@@ -155,6 +157,31 @@ class Redating:
                 yield took_s
         yield await self._writer.run_timed(lambda db: fold_future_statistics(db, now_us))
 
+    async def correct_past(self, before_us: int, now_us: int) -> Steps:
+        """Move the rows of later sessions that are before this time and before the first session.
+
+        The clock of such a session was behind. If its rows stayed, the retention would delete them too early. Call this
+        only while the clock is confirmed, and after `correct_future`.
+
+        Args:
+            before_us: Rows before this time are old.
+            now_us: The time.
+        """
+        session = 0
+        while rows := await self._writer.db.rows(_BEHIND, (now_us + _FUTURE_US, before_us, session, self._session_id)):
+            session, started_us, ended_us, earlier_us = rows[0]
+            if earlier_us is None or earlier_us < before_us:
+                continue
+            steps = self._run_new(
+                session=session,
+                from_us=started_us - _SLACK_US,
+                until_us=ended_us + _FUTURE_US,
+                by_us=earlier_us + _SLACK_US - started_us,
+                start=1,
+            )
+            async for took_s in steps:
+                yield took_s
+
     async def _run_new(self, *, session: int, from_us: int, until_us: int, by_us: int, start: int) -> Steps:
         first = first_id_at(from_us) if by_us < 0 else first_id_at(until_us)
         cursors = {kind.runs_table: first for kind in KINDS}
@@ -183,12 +210,6 @@ def _save(db: sqlite3.Connection, values: Mapping[str, int]) -> None:
     db.execute(f"INSERT INTO store_state VALUES {rows} ON CONFLICT DO UPDATE SET value = excluded.value")
 
 
-def _free_id(db: sqlite3.Connection, id_: int) -> int:
-    while db.execute(_ID_EXISTS, {"id": id_}).fetchone():
-        id_ += 1
-    return id_
-
-
 def _move_runs(db: sqlite3.Connection, kind: RunKind, task: _Task, cursor: int, *, limit: int) -> int | None:
     """Move some runs. Return the cursor of the next step, or None if all runs have been moved."""
     # A moved run must not be moved again. So runs that move ahead are moved newest first, and the others oldest first.
@@ -203,7 +224,7 @@ def _move_runs(db: sqlite3.Connection, kind: RunKind, task: _Task, cursor: int, 
     statistics = MovedStatistics()
     db.execute("BEGIN IMMEDIATE")
     for id_, registration_id, status, duration_us, waited_us in runs:
-        new_id = _free_id(db, id_ + task.id_shift)
+        new_id = free_id(db, id_ + task.id_shift)
         db.execute(f"UPDATE {kind.runs_table} SET id = ? WHERE id = ?", (new_id, id_))
         for table in DETAILS:
             parameters = {"new_id": new_id, "id": id_, "by": task.by_us}
@@ -213,7 +234,7 @@ def _move_runs(db: sqlite3.Connection, kind: RunKind, task: _Task, cursor: int, 
         statistics.add(registration_id, time_of(id_), time_of(new_id), status, duration_us, waited_us)
     statistics.write(db)
     after = runs[-1][0] + (task.by_us < 0)
-    _save(db, {f"{_PREFIX}{kind.runs_table}": after})
+    _save(db, {f"{PREFIX}{kind.runs_table}": after})
     db.execute("COMMIT")
     return after
 
@@ -238,17 +259,16 @@ def _move_rest(db: sqlite3.Connection, task: _Task) -> None:
     for (id_,) in events:
         db.execute(
             "UPDATE lifecycle_events SET id = ?, at_us = at_us + ? WHERE id = ?",
-            (_free_id(db, id_ + task.id_shift), task.by_us, id_),
+            (free_id(db, id_ + task.id_shift), task.by_us, id_),
         )
     for statement in _REST:
         names = {name: value for name, value in parameters.items() if f":{name}" in statement}
         db.execute(statement, names)
-    db.execute("DELETE FROM store_state WHERE name LIKE ?", (f"{_PREFIX}%",))
+    db.execute("DELETE FROM store_state WHERE name LIKE ?", (f"{PREFIX}%",))
     at_us = task.until_us + task.by_us
-    by = timedelta(seconds=round(abs(task.by_us) / 1_000_000))
-    detail = f"The clock was wrong by {by}. Times of this session were moved {'ahead' if task.by_us > 0 else 'back'}."
+    detail = describe_move(task.by_us)
     if runs:
-        event = (_free_id(db, first_id_at(at_us)), task.session, at_us, EVENT, "clock", detail)
+        event = (free_id(db, first_id_at(at_us)), task.session, at_us, EVENT, "clock", detail)
         db.execute("INSERT INTO lifecycle_events VALUES (?, ?, ?, ?, ?, ?)", event)
     db.execute("COMMIT")
 

@@ -10,8 +10,8 @@ A pass has these steps:
    (`retention.size_limit`). The status of the history shows these early deletions.
 4. It returns free pages to the file system.
 
-While the wall clock is not confirmed (`hassette_store.clock.check`), a pass deletes nothing by age. It has only steps 3
-and 4.
+While the wall clock is not confirmed (`hassette_store.clock.check`), and in the first ten minutes after a start, a pass
+deletes nothing by age. It has only steps 3 and 4.
 """
 
 import contextlib
@@ -189,7 +189,9 @@ class Retention:
                 yield took_s
 
     def _pass_at(self, reading: Reading) -> Steps:
-        if reading.confirmed:
+        # A clock that starts a little behind is confirmed, but NTP soon corrects it. Until then, rows with true times
+        # are in its future.
+        if reading.confirmed and self._check.is_past_start:
             return self.whole_pass(reading.now_us)
         return self.with_checkpoints(self._within_size())
 
@@ -243,8 +245,10 @@ class Retention:
     async def _steps(self, now_us: int) -> Steps:
         settings, deletions = self._settings, self._deletions
         if self._redating is not None:
-            async for took_s in self._redating.correct_future(now_us):
-                yield took_s
+            cutoff_us = now_us - int(settings.keep_successes_days * DAY_US)
+            for corrections in (self._redating.correct_future(now_us), self._redating.correct_past(cutoff_us, now_us)):
+                async for took_s in corrections:
+                    yield took_s
         removed_before_us = now_us - int(settings.keep_failures_days * DAY_US)
         async for took_s in deletions.find_newest(removed_before_us):
             yield took_s
