@@ -21,8 +21,9 @@ Rows = dict[str, Counter[tuple[Any, ...]]]
 
 
 def rows_of(path: Path) -> Rows:
-    """Return all rows of each table, read with SQLite."""
+    """Return all rows of each table, read with SQLite, without the number of the file, which changes."""
     with closing(sqlite3.connect(path)) as db:
+        db.execute("DELETE FROM store_state WHERE name = 'file_number'")
         tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         return {table: Counter(db.execute(f"SELECT * FROM {table}")) for table in tables if table != "sqlite_stat1"}
 

@@ -1,5 +1,6 @@
 """A write-ahead log that belongs to another file hides no row of the file, and its own rows are kept, too."""
 
+import asyncio
 import random
 import shutil
 import sqlite3
@@ -10,10 +11,15 @@ from pathlib import Path
 import pytest
 
 from hassette_store import backup, check
+from hassette_store.clock.check import ClockCheck
+from hassette_store.clock.redated import EVENT
 from hassette_store.recovery import replacement
 from hassette_store.recovery.union import RowSource, Union
+from hassette_store.retention.retention import RetentionSchedule
+from support.retention import retention_of
 from support.rows import T0_US, Batch, Event, Listener, invocation
-from support.stores import Clock, MakeStore
+from support.stores import Clock, MakeStore, Reader
+from support.waiting import eventually
 
 FRAME = 4096 + 24
 
@@ -203,6 +209,112 @@ async def test_run_in_progress_is_not_interrupted_by_an_older_state_of_its_sessi
         assert db.execute("SELECT count(*) FROM running_executions").fetchone() == (0,)
         assert db.execute("SELECT sum(success) FROM statistics_hourly").fetchone() == (len(before | after),)
         assert db.execute("SELECT last_sequence FROM sessions ORDER BY id").fetchall() == [(10,), (300,)]
+
+
+async def write_before_a_correction(make_store: MakeStore, path: Path, clock: Clock, step_s: int) -> None:
+    """Run a session that ends before the store has moved its runs by ``step_s``."""
+    store = make_store(path)
+    await store.start()
+    run = (clock.us - T0_US) // 1000
+    runs = tuple(invocation(run + n, Listener(f"on_{n % 3}"), duration_us=n) for n in range(400))
+    await store.write(Batch(1, invocations=runs))
+    check = ClockCheck(clock.now_us, clock.monotonic)
+    clock.advance(1)
+    check.read()
+    clock.step(step_s)
+    schedule = RetentionSchedule(first_pass_s=1e9, max_rows=64)
+    session_id = store.session_id
+    async with retention_of(store, clock, check=check, session_id=session_id, schedule=schedule) as (retention, _):
+        await retention.step()
+    await store.stop()
+
+
+def durations_in(path: Path) -> list[int]:
+    with closing(sqlite3.connect(path)) as db:
+        return [row[0] for row in db.execute("SELECT duration_us FROM runs WHERE duration_us < 1000 ORDER BY 1")]
+
+
+@pytest.mark.parametrize("step_s", [-36_000, 36_000, 400 * 86_400])
+async def test_log_of_a_session_that_moved_the_runs_of_an_earlier_session_is_no_damage(
+    make_store: MakeStore, path: Path, tmp_path: Path, clock: Clock, write: Write, step_s: int
+) -> None:
+    await write_before_a_correction(make_store, path, clock, step_s)
+    killed = tmp_path / "killed" / "hassette.db"
+    store = make_store(path, retention_schedule=RetentionSchedule(first_pass_s=1e9, max_rows=64))
+    await store.start()
+    serving = asyncio.create_task(store.serve())
+    moved = f"SELECT count(*) FROM lifecycle_events WHERE kind = '{EVENT}'"
+    await eventually(lambda: Reader(path).value(moved) == 1)
+    copy_with_log(path, killed)
+    serving.cancel()
+    await store.stop()
+    await start_and_stop(make_store, killed)
+    assert durations_in(killed) == [*range(400)]
+    assert incidents_in(killed) == []
+
+
+@pytest.mark.parametrize("step_s", [-36_000, 36_000, 400 * 86_400])
+async def test_log_of_a_session_that_moved_runs_hides_no_run_of_an_older_copy(
+    make_store: MakeStore, path: Path, tmp_path: Path, clock: Clock, step_s: int
+) -> None:
+    """The copy and the log contain some runs with different ids. The union contains each run once."""
+    await write_before_a_correction(make_store, path, clock, step_s)
+    shutil.copyfile(path, tmp_path / "copy.db")
+    store = make_store(path, retention_schedule=RetentionSchedule(first_pass_s=1e9))
+    await store.start()
+    serving = asyncio.create_task(store.serve())
+    moved = f"SELECT count(*) FROM lifecycle_events WHERE kind = '{EVENT}'"
+    await eventually(lambda: Reader(path).value(moved) == 1)
+    killed = tmp_path / "killed" / "hassette.db"
+    copy_with_log(path, killed)
+    serving.cancel()
+    await store.stop()
+    shutil.copyfile(tmp_path / "copy.db", killed)
+    sentence = replacement.recover(killed, "a test", stamp="20260101T000000Z", limit_s=60)
+    assert durations_in(killed) == [*range(400)], sentence
+    assert Reader(killed).value("SELECT count(*) FROM sessions") == 2
+
+
+async def test_log_over_a_much_older_copy_gives_no_run_the_name_of_another(
+    make_store: MakeStore, path: Path, tmp_path: Path, clock: Clock, write: Write
+) -> None:
+    """The file was recovered after the copy, so its names have other numbers. The log does not contain the names."""
+    await write(path, 3, app="kitchen")
+    backup(path, tmp_path / "copy.db")
+    recovered = tmp_path / "recovered" / "hassette.db"
+    recovered.parent.mkdir()
+    written = await write(recovered, 300, size=3)
+    for _ in range(30):
+        written |= await write(recovered, 1, size=3)
+    killed = tmp_path / "killed" / "hassette.db"
+    after = await write(recovered, 3, size=3, killed=killed)
+    shutil.copyfile(tmp_path / "copy.db", killed)
+    await start_and_stop(make_store, killed)
+    runs = runs_in(killed)
+    assert after.keys() <= runs.keys()
+    wrong = {run: facts for run, facts in runs.items() if facts[0] == "hall" and "kitchen" in f"{facts}"}
+    assert wrong == {}
+
+
+async def test_name_of_another_home_does_not_take_the_number_of_a_lost_name(
+    make_store: MakeStore, path: Path, empty_file: Path, tmp_path: Path, write: Write
+) -> None:
+    elsewhere = Path(shutil.copyfile(empty_file, tmp_path / "elsewhere.db"))
+    other, mine = tmp_path / "other" / "hassette.db", tmp_path / "mine" / "hassette.db"
+    await write(elsewhere, 12, app="kitchen", killed=other)
+    own = await write(path, 40)
+    await write(path, 3, killed=mine)
+    content = bytearray(mine.read_bytes())
+    # The page with the names is lost.
+    with closing(sqlite3.connect(path)) as db:
+        (root,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'names'").fetchone()
+    content[(root - 1) * 4096 : root * 4096] = bytes(4096)
+    mine.write_bytes(content)
+    shutil.copyfile(log_of(other), log_of(mine))
+    replacement.recover(mine, "a test", stamp="20260101T000000Z", limit_s=60)
+    runs = runs_in(mine)
+    assert own.keys() <= runs.keys()
+    assert {f"{runs[run][2]}"[:5] for run in own} == {"(lost"}
 
 
 def test_newer_row_of_a_session_that_cannot_be_stored_does_not_bring_its_runs_in_progress(path: Path) -> None:

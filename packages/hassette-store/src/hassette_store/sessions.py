@@ -9,6 +9,7 @@ from typing import Final
 
 from hassette_store.__about__ import __version__
 from hassette_store.file.connections import SQLITE_WITHOUT_WAL_RESET_BUG
+from hassette_store.file.creation import FILE_NUMBER
 from hassette_store.file.writer import Writer
 from hassette_store.ids import first_id_sql, time_sql
 from hassette_store.kinds import KINDS, RunKind
@@ -137,8 +138,17 @@ def closing(session_id: int, now_us: int, *, process_ends: bool) -> str:
     return f"BEGIN IMMEDIATE;{heartbeat}{running}{_CLOSE}WHERE id = {session_id:d};COMMIT;"
 
 
-ADD_FACTS: Final = "UPDATE sessions SET facts = json_patch(facts, ?) WHERE id = ?"
-"""Add facts to a session; the first parameter is a JSON object."""
+_FILE_NUMBER: Final = f"(SELECT value FROM store_state WHERE name = '{FILE_NUMBER}')"
+ADD_FACTS: Final = (
+    f"UPDATE sessions SET facts = json_patch(json_patch(facts, ?), json_object('file', {_FILE_NUMBER})) WHERE id = ?"
+)
+"""Add facts and the number of the file to a session; the first parameter is a JSON object."""
+IS_IN_ANOTHER_FILE: Final = (
+    "SELECT 1 FROM (SELECT * FROM sessions ORDER BY id DESC LIMIT 1) "
+    "WHERE outcome = 'open' "
+    f"AND CASE WHEN json_valid(facts) THEN json_extract(facts, '$.file') END <> {_FILE_NUMBER}"
+)
+"""Select a row if the newest session ran in another file, so that its write-ahead log belongs to that file."""
 
 
 def store_facts(facts: Mapping[str, str]) -> str:

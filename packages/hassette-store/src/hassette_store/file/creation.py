@@ -15,6 +15,11 @@ from hassette_store.file.location import make_empty
 from hassette_store.file.presence import exists
 from hassette_store.file.schema import LATEST_REVISION
 
+FILE_NUMBER: Final = "file_number"
+"""Name of the row of ``store_state`` with a random number. Ids mean something only in the file with this number."""
+
+# JSON readers can represent integers up to this size.
+_MAX_NUMBER: Final = (1 << 53) - 1
 _VERSION_TABLE: Final = """
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -45,6 +50,7 @@ def create(path: Path) -> None:
             for statement in statements(name):
                 db.execute(statement)
         db.execute("INSERT INTO alembic_version VALUES (?)", (LATEST_REVISION,))
+        db.execute(f"INSERT INTO store_state VALUES (?, random() & {_MAX_NUMBER})", (FILE_NUMBER,))
         db.execute("COMMIT")
     finally:
         db.close()

@@ -29,7 +29,7 @@ INTERIORS: Final = (TABLE_INTERIOR, INDEX_INTERIOR)
 _MAX_LOCAL: Final = {TABLE_LEAF: PAGE_BYTES - 35, INDEX_LEAF: (PAGE_BYTES - 12) * 64 // 255 - 23}
 _MIN_LOCAL: Final = (PAGE_BYTES - 12) * 32 // 255 - 23
 _OVERFLOW_BYTES: Final = PAGE_BYTES - 4
-_NO_TEXT: Final = bytes(16)
+_ZEROS: Final = bytes(16)
 _LONGEST_RECORD: Final = 64 << 20
 # Storage types of a column: NULL, a floating-point number, and the first type of texts. The types 8 and 9 are the
 # numbers 0 and 1.
@@ -173,7 +173,9 @@ class PageRows:
     is_complete: bool
 
 
-def rows_in(page: bytes, table: TableFormat, read_page: ReadPage, *, header_at: int = 0) -> PageRows:
+def rows_in(
+    page: bytes, table: TableFormat, read_page: ReadPage, *, header_at: int = 0, end: int | None = None
+) -> PageRows:
     """Return the rows in a page of a table.
 
     Args:
@@ -181,7 +183,9 @@ def rows_in(page: bytes, table: TableFormat, read_page: ReadPage, *, header_at: 
         table: The table.
         read_page: Reads the pages that continue a long row.
         header_at: Position of the page's own header, which is not 0 in the first page.
+        end: Number of bytes that could be read; None for all. The other bytes are zeros.
     """
+    page = page[: max(_end_of_content(page) if end is None else min(end, _end_of_content(page)), header_at + 12)]
     kind = page[header_at]
     complete = kind in (table.leaf, table.interior)
     if not complete or kind == TABLE_INTERIOR:
@@ -253,6 +257,14 @@ def _cells_of(page: bytes, header_at: int) -> list[int]:
     ends = pointers_at + 2 * count
     pointers = struct.unpack_from(f">{count}H", page, pointers_at)
     return [at if ends <= at <= len(page) - 4 else 0 for at in pointers]
+
+
+def _end_of_content(page: bytes) -> int:
+    """Return the position at which a cut page ends.
+
+    After a file was cut, and then grew again, the rest of a page is zeros. No row ends with so many zeros.
+    """
+    return len(page.rstrip(b"\0")) if page.endswith(_ZEROS) else len(page)
 
 
 def _in_order(rows: list[Row], key_length: int) -> list[Row]:
@@ -341,7 +353,7 @@ def _is_text(part: bytes) -> bool:
 
     Only texts are so long that a row continues in another page. A few bytes of a text may be wrong.
     """
-    return _NO_TEXT not in part and part.decode("utf-8", "replace").count("\ufffd") <= 60 + len(part) // 10
+    return _ZEROS not in part and part.decode("utf-8", "replace").count("\ufffd") <= 60 + len(part) // 10
 
 
 def _decoded(record: bytes, plan: _Plan, table: TableFormat, row_id: int | None) -> Row:

@@ -49,6 +49,13 @@ class PageSource:
                 content = _read_at(file, at, PAGE_BYTES)
         return content.ljust(PAGE_BYTES, b"\0")
 
+    def end_of(self, number: int) -> int:
+        """Return the number of bytes of a page before the end of the file."""
+        if self._file is None or number in self._positions:
+            return PAGE_BYTES
+        size = self._file.seek(0, os.SEEK_END)
+        return min(max(size - (number - 1) * PAGE_BYTES, 0), PAGE_BYTES)
+
 
 def count_pages(file: BinaryIO) -> int:
     """Return the number of pages in a file, including pages that are missing at its end according to its header."""

@@ -5,24 +5,26 @@ The readings are the file alone, and its write-ahead log over the file.
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from hassette_store.file.side_files import with_suffix
-from hassette_store.recovery.cells import PageRows, Row, TableFormat, children_of, rows_in
+from hassette_store.kinds import KINDS
+from hassette_store.recovery.cells import TABLE_LEAF, TableFormat, children_of
+from hassette_store.recovery.log_relation import LoggedPages, relation_of
 from hassette_store.recovery.owners import Claim, claims_of
+from hassette_store.recovery.page_rows import rows_on
 from hassette_store.recovery.pages import PageSource, count_pages, frames_of
 from hassette_store.recovery.pointer_map import PageType, PointerMap
 from hassette_store.recovery.union import NATURAL_KEYS, RowSource
-from hassette_store.statuses import STATUS_NUMBERS
 
-# The tables of hours and of days have equal columns, but their numbers differ: hours since 1970 are above this number,
-# and days since 1970 are below it.
-_HIGHEST_DAY: Final = 100_000
-_STATUSES: Final = {(number, name) for name, number in STATUS_NUMBERS.items() if number}
+_RUNS_AND_DETAILS: Final = (
+    *(kind.runs_table for kind in KINDS),
+    *("failures", "service_calls", "log_lines", "dropped_effects", "lifecycle_events"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class FileReading:
         source: The source of the rows.
         pages_of_keys: The pages to read of tables with natural keys; None for all.
         pages_of_rows: The pages to read of all other tables; None for all.
+        pages_of_runs: The pages to read of runs, events and details of runs; None for all.
         outdated: Pages that have a newer version in another reading. If such a page is unreadable, nothing is lost.
     """
 
@@ -43,7 +46,14 @@ class FileReading:
     source: RowSource
     pages_of_keys: frozenset[int] | None = None
     pages_of_rows: frozenset[int] | None = None
+    pages_of_runs: frozenset[int] | None = None
     outdated: frozenset[int] = frozenset()
+
+    def pages_of(self, table: str) -> frozenset[int] | None:
+        """Return the pages to read of a table; None for all."""
+        if table in NATURAL_KEYS:
+            return self.pages_of_keys
+        return self.pages_of_runs if table in _RUNS_AND_DETAILS else self.pages_of_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,33 +93,25 @@ def readings_of(
     if log is None or frames is None or not frames.newest:
         return [FileReading(alone, claims, RowSource(is_first=True))]
     both = PageSource(file, (log, frames.newest), frames.count)
-    both_claims = claims_of(both, formats, roots)
     in_log = frozenset(frames.newest)
-    sessions = dict(_session_keys(alone, claims, claims, formats))
-    sessions_in_log = dict(_session_keys(both, both_claims, in_log, formats))
-    # Each batch changes the page with the newest sessions. A log of this file, or of a later state of it, has the same
-    # sessions. But if an older copy replaced the file and was then used, the same id belongs to different sessions
-    # in the file and in the log.
-    common = sessions.keys() & sessions_in_log.keys()
-    related = (
-        not sessions
-        or not sessions_in_log
-        or (bool(common) and all(sessions[number] == sessions_in_log[number] for number in common))
-    )
+    both_claims = _with_guesses(both, claims_of(both, formats, roots), in_log, formats)
+    relation = relation_of(LoggedPages(alone, claims, claims), LoggedPages(both, both_claims, in_log), formats)
+    related, redated = relation.is_related, relation.redated
     log_over_file = FileReading(
         both,
         _merged(both_claims, claims),
-        RowSource(is_first=related, is_related=related),
+        RowSource(is_first=related, is_related=related, redated=redated),
         pages_of_keys=None if related else in_log,
         pages_of_rows=in_log,
+        pages_of_runs=in_log,
     )
-    # If the log moves runs to other times, these runs have other ids in the file. They would be copied a second time.
-    redated = related and _is_redated(both, both_claims, in_log, formats)
+    # If the log moves runs to other times, their statistics move, too, and would be copied a second time.
+    rest = frozenset(range(1, alone.count + 1)) - in_log if related and redated else None
     file_alone = FileReading(
         alone,
         _merged(claims, both_claims),
-        RowSource(is_first=not related, is_related=related),
-        pages_of_rows=frozenset(range(1, alone.count + 1)) - in_log if redated else None,
+        RowSource(is_first=not related, is_related=related, redated=redated),
+        pages_of_rows=rest,
         outdated=in_log if related else frozenset(),
     )
     readings = [log_over_file, file_alone] if related else [file_alone, log_over_file]
@@ -119,9 +121,10 @@ def readings_of(
             FileReading(
                 PageSource(file, (log, {**frames.newest, **frames.damaged}), frames.count),
                 log_over_file.claims,
-                RowSource(is_first=False, is_related=related, numbers=log_over_file.source.numbers),
+                RowSource(is_first=False, is_related=related, redated=redated, numbers=log_over_file.source.numbers),
                 pages_of_keys=damaged_pages,
                 pages_of_rows=damaged_pages,
+                pages_of_runs=damaged_pages,
             )
         )
     return readings
@@ -180,43 +183,20 @@ def sort_pages(reading: FileReading, formats: Mapping[str, TableFormat], ends: f
     return result
 
 
-def rows_on(pages: PageSource, number: int, table: TableFormat) -> PageRows:
-    """Return the rows of a table on a page."""
-    found = rows_in(pages.read(number), table, pages.read)
-    rows = found.rows
-    unit = table.columns[0].name
-    if unit in ("hour", "day"):
-        rows = [row for row in rows if isinstance(row[0], int) and (row[0] > _HIGHEST_DAY) == (unit == "hour")]
-    elif table.name == "names" and set(rows) >= _STATUSES:
-        # A copy of the page with the statuses looks like names.
-        rows = []
-    return found if len(rows) == len(found.rows) else PageRows(rows, is_complete=False)
-
-
-def _is_redated(
+def _with_guesses(
     pages: PageSource, claims: Mapping[int, list[Claim]], numbers: Iterable[int], formats: Mapping[str, TableFormat]
-) -> bool:
-    """Return whether rows on these pages show that the store moved rows which a wrong clock had dated."""
-    return any(
-        isinstance(value, str) and (value == "clock_corrected" or value.startswith("redating_"))
-        for number in numbers
-        for claim in claims.get(number, ())
-        if claim.table in ("store_state", "lifecycle_events")
-        for row in rows_on(pages, number, formats[claim.table]).rows
-        for value in row
-    )
+) -> dict[int, list[Claim]]:
+    """Return claims with guesses for pages of rows in the log.
 
-
-def _session_keys(
-    pages: PageSource, claims: Mapping[int, list[Claim]], numbers: Iterable[int], formats: Mapping[str, TableFormat]
-) -> Iterator[tuple[object, Row]]:
-    """Yield the id and the natural key of each session on these pages."""
-    table = formats["sessions"]
-    columns = [column.name for column in table.columns]
-    positions = [columns.index(column) for column in NATURAL_KEYS["sessions"]]
+    If an older copy has replaced the file, the copy shows the former tables of these pages.
+    """
+    result = {number: list(found) for number, found in claims.items()}
     for number in numbers:
-        if any(claim.table == "sessions" for claim in claims.get(number, ())):
-            yield from ((row[0], tuple(row[at] for at in positions)) for row in rows_on(pages, number, table).rows)
+        if number in result and pages.read(number)[0] == TABLE_LEAF:
+            known = {claim.table for claim in result[number]}
+            guesses = (name for name, table in formats.items() if table.has_row_ids and name not in known)
+            result[number].extend(Claim(name, is_guess=True) for name in guesses)
+    return result
 
 
 def _merged(claims: Mapping[int, list[Claim]], others: Mapping[int, list[Claim]]) -> dict[int, list[Claim]]:

@@ -15,7 +15,9 @@ from hassette_store.file.connections import connect_to_write
 from hassette_store.kinds import KINDS
 from hassette_store.recovery.cells import Row, TableFormat
 from hassette_store.recovery.formats import root_pages, table_formats
-from hassette_store.recovery.readings import FileReading, readings_of, rows_on, sort_pages
+from hassette_store.recovery.page_rows import rows_on
+from hassette_store.recovery.readings import FileReading, readings_of, sort_pages
+from hassette_store.recovery.redated_runs import remove_former_ids
 from hassette_store.recovery.references import put_placeholders, remove_copies
 from hassette_store.recovery.union import NATURAL_KEYS, Union
 
@@ -62,13 +64,22 @@ def salvage(damaged: Path, new: Path, limit_s: float) -> tuple[int, list[str]]:
         formats = table_formats(target)
         order = [table for table in _FIRST_TABLES if table in formats]
         order += [table for table in formats if table not in order]
+        rows_before = _count_rows(target, formats)
         copy = _Copy(target, formats, order, ends)
         for reading in readings_of(damaged, formats, root_pages(target), files):
+            if not (reading.source.is_first or reading.source.is_related):
+                # A row of another file must not get the number of a lost row to which rows of this file refer.
+                put_placeholders(target)
             copy.add(reading)
         remove_copies(target, copy.copied)
-        rows = sum(target.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in formats)
+        remove_former_ids(target)
+        rows = _count_rows(target, formats) - rows_before
         put_placeholders(target)
         return rows, [table for table in order if table in copy.incomplete]
+
+
+def _count_rows(db: sqlite3.Connection, tables: Iterable[str]) -> int:
+    return sum(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables)
 
 
 class _Copy:
@@ -97,7 +108,7 @@ class _Copy:
         self.incomplete |= sorted_pages.incomplete
         self.copied |= sorted_pages.copied
         for table in self._order:
-            wanted = reading.pages_of_keys if table in NATURAL_KEYS else reading.pages_of_rows
+            wanted = reading.pages_of(table)
             numbers = [number for number in sorted_pages.numbers.get(table, ()) if wanted is None or number in wanted]
             self._copy_table(reading, self._formats[table], numbers)
         self._commit()

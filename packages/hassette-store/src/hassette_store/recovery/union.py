@@ -42,6 +42,7 @@ class RowSource:
         is_first: Whether this is the first source. Its numbers do not change.
         is_related: Whether this source and the first source are states of the same file. If so, a number whose row is
             lost means the same in both.
+        redated: The sessions that may have another start time in another source.
         numbers: For each table with natural keys, the number in the target for each number in the source.
         newest_sessions: The sessions, as numbers in the target, whose newest state is in this source.
         changes: For each referenced table, a cache of the new numbers; None if no number of the table changes.
@@ -49,6 +50,7 @@ class RowSource:
 
     is_first: bool
     is_related: bool = True
+    redated: frozenset[int] = frozenset()
     numbers: dict[str, dict[int, int]] = field(default_factory=dict[str, dict[int, int]])
     newest_sessions: set[int] = field(default_factory=set[int])
     changes: dict[str, dict[int, int] | None] = field(default_factory=dict[str, dict[int, int] | None])
@@ -88,6 +90,9 @@ class Union:
             rows: The rows.
         """
         rows = list(rows)
+        if table == "store_state" and not source.is_related:
+            # These values mean something only in their own file.
+            rows = [row for row in rows if source.is_first]
         if table in NATURAL_KEYS and not source.is_first:
             return self._add_numbered(source, table, columns, rows)
         if not source.is_first:
@@ -130,6 +135,8 @@ class Union:
             if not isinstance(number, int) or number in numbers:
                 continue
             existing = known.get(tuple(row[at] for at in positions))
+            if existing is None and table == "sessions" and number in source.redated:
+                existing = self._redated_session(columns, row)
             if existing is not None:
                 numbers[number] = existing
                 if not self._replace_older(table, columns, row, existing):
@@ -143,6 +150,14 @@ class Union:
             if table == "sessions":
                 source.newest_sessions.add(existing)
         return rejected
+
+    def _redated_session(self, columns: Sequence[str], row: Row) -> int | None:
+        """Return the number of a session that may have another start time in the target; None if it is not there."""
+        same = [column for column in ("id", "pid", "host") if columns.index(column) < len(row)]
+        condition = " AND ".join(f"{column} = ?" for column in same)
+        values = [row[columns.index(column)] for column in same]
+        found = self._target.execute(f"SELECT id FROM sessions WHERE {condition}", values).fetchone()
+        return None if found is None else int(found[0])
 
     def _replace_older(self, table: str, columns: Sequence[str], row: Row, number: int) -> bool:
         """Replace a row of the target if the row of the source is newer; return whether it was replaced."""

@@ -12,12 +12,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from hassette_store.file.connections import connect_without_log
-from hassette_store.file.damage import SQLITE_ERRORS
+from hassette_store import sessions
+from hassette_store.clock.redated import REDATED_SESSIONS
 from hassette_store.file.lock_guard import LockGuard
 from hassette_store.file.side_files import with_suffix
 from hassette_store.ids import first_id_at
-from hassette_store.kinds import KINDS
+from hassette_store.kinds import KINDS, RunKind
 from hassette_store.recovery.cells import Column, TableFormat, rows_in
 from hassette_store.recovery.formats import table_formats
 from hassette_store.recovery.pages import LogFrames, PageSource, count_pages, frames_of
@@ -26,10 +26,6 @@ from hassette_store.recovery.union import NATURAL_KEYS
 # Runs below these ids may be missing, because the retention deleted them.
 _DELETED_BELOW: Final = "SELECT max(value) FROM store_state WHERE name IN ('successes_below', 'all_runs_below')"
 
-_IS_REDATED: Final = (
-    "SELECT 1 FROM store_state WHERE name LIKE 'redating_%' UNION ALL "
-    "SELECT 1 FROM lifecycle_events WHERE kind = 'clock_corrected' AND session_id = (SELECT max(id) FROM sessions)"
-)
 # Each entry of an index by registration or by error group has the id of the registration or group, and the id of the
 # run.
 _INDEX_OF_RUNS: Final = TableFormat(
@@ -39,6 +35,7 @@ _INDEX_OF_RUNS: Final = TableFormat(
     key_length=2,
     has_row_ids=False,
 )
+_SESSION_AT: Final = {kind.runs_table: kind.run_columns.index("session_id") for kind in KINDS}
 # Ids of runs are higher than all other numbers in an index, times included.
 _LOWEST_RUN_ID: Final = first_id_at(365 * 86_400_000_000)
 
@@ -70,7 +67,9 @@ def find_log_damage(path: Path, with_log: sqlite3.Connection, limit_s: float) ->
         alone = PageSource(file, None, count_pages(file))
         both = PageSource(file, (log, frames.newest), frames.count)
         if frames.newest and (
-            _hides_runs(path, alone, frames, with_log, ends) or _lacks_runs(both, frames, with_log, ends)
+            with_log.execute(sessions.IS_IN_ANOTHER_FILE).fetchone() is not None
+            or _hides_runs(alone, frames, with_log, ends)
+            or _lacks_runs(both, frames, with_log, ends)
         ):
             return "its write-ahead log belongs to another file"
     # An older copy of the file may lack entries in an index. These tables are small, so they are checked completely.
@@ -81,45 +80,40 @@ def find_log_damage(path: Path, with_log: sqlite3.Connection, limit_s: float) ->
     return None
 
 
-def _hides_runs(path: Path, alone: PageSource, frames: LogFrames, with_log: sqlite3.Connection, ends: float) -> bool:
+def _hides_runs(alone: PageSource, frames: LogFrames, with_log: sqlite3.Connection, ends: float) -> bool:
     """Return whether a page of the file that the log replaces has a run that the file with the log does not have.
 
-    If the log belongs to the file, it only adds runs or moves them to other pages. Only the retention deletes runs, the
-    oldest first, and runs that it may have deleted do not count.
+    If the log belongs to the file, it only adds runs, moves them to other pages, or gives other ids to runs that a
+    wrong clock had dated. Only the retention deletes runs, the oldest first, and runs that it may have deleted do not
+    count.
     """
-    if with_log.execute(_IS_REDATED).fetchone():
-        # The store moved runs that a wrong clock had dated, so these runs have other ids now. Compare sessions instead.
-        return _hides_newest_session(path, with_log)
     formats = table_formats(with_log)
-    runs_tables = [formats[kind.runs_table] for kind in KINDS]
     deleted_below = with_log.execute(_DELETED_BELOW).fetchone()[0] or 0
+    redated = {int(row[0]) for row in with_log.execute(REDATED_SESSIONS)}
+    former: dict[str, set[int]] = {kind.runs_table: set() for kind in KINDS}
     for number in _replaced_pages(alone, frames):
         if time.monotonic() > ends:
             break
         page = alone.read(number)
-        for table in runs_tables:
-            ids = [row[0] for row in rows_in(page, table, alone.read).rows]
+        for kind in KINDS:
+            table = formats[kind.runs_table]
+            rows = {row[0]: row for row in rows_in(page, table, alone.read).rows}
             missing = with_log.execute(
-                f"SELECT 1 FROM json_each(?) WHERE value >= ? AND value NOT IN (SELECT id FROM {table.name}) LIMIT 1",
-                (json.dumps(ids), deleted_below),
-            ).fetchone()
-            if missing:
-                return True
-    return False
+                f"SELECT value FROM json_each(?) WHERE value >= ? AND value NOT IN (SELECT id FROM {table.name})",
+                (json.dumps([*rows]), deleted_below),
+            ).fetchall()
+            for (id_,) in missing:
+                if rows[id_][_SESSION_AT[table.name]] not in redated:
+                    return True
+                former[table.name].add(hash(rows[id_][1:]))
+    return any(runs and _lacks_redated(with_log, kind, runs) for kind in KINDS for runs in (former[kind.runs_table],))
 
 
-def _hides_newest_session(path: Path, with_log: sqlite3.Connection) -> bool:
-    try:
-        with closing(connect_without_log(path)) as alone:
-            row = alone.execute("SELECT last_sequence, id, pid, host FROM sessions ORDER BY id DESC LIMIT 1").fetchone()
-    except SQLITE_ERRORS:
-        # All rows may still be in the log, or a crash interrupted the copy of the log into the file.
-        return False
-    if row is None:
-        return False
-    last_sequence, *key = row
-    found = with_log.execute("SELECT last_sequence FROM sessions WHERE id = ? AND pid = ? AND host = ?", key).fetchone()
-    return found is None or found[0] < last_sequence
+def _lacks_redated(with_log: sqlite3.Connection, kind: RunKind, runs: set[int]) -> bool:
+    """Return whether the history lacks one of these runs, given as hashes of all columns but the id."""
+    columns = ", ".join(column for column in kind.run_columns if column != "id")
+    rows = with_log.execute(f"SELECT {columns} FROM {kind.runs_table} WHERE session_id IN ({REDATED_SESSIONS})")
+    return not runs.issubset({hash(row) for row in rows})
 
 
 def _lacks_runs(both: PageSource, frames: LogFrames, with_log: sqlite3.Connection, ends: float) -> bool:
