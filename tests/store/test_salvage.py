@@ -151,6 +151,22 @@ def test_row_that_was_cut_with_the_file_is_not_copied_with_zeros(path: Path, cut
     assert len(kept) > len(written) // 3
 
 
+def test_runs_on_a_former_page_of_an_index_are_copied(path: Path) -> None:
+    """If an older copy is written over a part of the file, its index still claims a page that now contains runs."""
+    empty_pages = path.stat().st_size // PAGE
+    with sqlite3.connect(path) as db:
+        db.execute(FILL + TABLES["handler_invocations"][0])
+    db.close()
+    written = keys(path, "handler_invocations", ("id",))
+    content = bytearray(path.read_bytes())
+    by_type = {content[(number - 1) * PAGE]: number for number in leaves(content, empty_pages)}
+    of_index, of_runs = (slice((by_type[kind] - 1) * PAGE, by_type[kind] * PAGE) for kind in (0x0A, 0x0D))
+    content[of_index], content[of_runs] = content[of_runs], bytes(PAGE)
+    path.write_bytes(content)
+    replacement.recover(path, "a test", stamp="20260101T000000Z", limit_s=60)
+    assert keys(path, "handler_invocations", ("id",)) == written
+
+
 def test_salvage_stops_at_its_time_limit_and_reports_incomplete_tables(path: Path) -> None:
     db = sqlite3.connect(path)
     db.execute(FILL + TABLES["statistics_hourly"][0])

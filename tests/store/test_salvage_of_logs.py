@@ -317,6 +317,24 @@ async def test_name_of_another_home_does_not_take_the_number_of_a_lost_name(
     assert {f"{runs[run][2]}"[:5] for run in own} == {"(lost"}
 
 
+async def test_run_of_a_log_over_an_older_copy_has_a_name_or_a_placeholder(
+    make_store: MakeStore, path: Path, tmp_path: Path, write: Write
+) -> None:
+    """The copy was made before the app used the entities. Only the lost file contained their names."""
+    await write(path, 1, size=1)
+    backup(path, tmp_path / "copy.db")
+    await write(path, 1, size=7)
+    killed = tmp_path / "killed" / "hassette.db"
+    after = await write(path, 1, size=7, killed=killed)
+    shutil.copyfile(tmp_path / "copy.db", killed)
+    await start_and_stop(make_store, killed)
+    runs = runs_in(killed)
+    assert after.keys() <= runs.keys()
+    assert all(
+        entity == after[run][2] or "(lost" in f"{entity}" for run, (_, _, entity) in runs.items() if run in after
+    )
+
+
 def test_newer_row_of_a_session_that_cannot_be_stored_does_not_bring_its_runs_in_progress(path: Path) -> None:
     columns = ("id", "started_us", "heartbeat_us", "outcome", "pid", "host", "last_sequence")
     running = ("session_id", "run", "registration_id", "started_us")

@@ -205,6 +205,14 @@ def rows_in(
     return PageRows(rows, complete) if in_order or not length else PageRows(_in_order(rows, length), is_complete=False)
 
 
+def begins_with_row(page: bytes, table: TableFormat | None, read_page: ReadPage) -> bool:
+    """Return whether the first cell of a leaf page is a row of a table, or whether the page is empty."""
+    cells = _cells_of(page, 0)
+    if not cells or table is None:
+        return not cells
+    return bool(cells[0]) and _row_at(page, cells[0], page[0], table, read_page)[0] is not None
+
+
 def children_of(
     page: bytes, table: TableFormat | None, read_page: ReadPage, *, header_at: int = 0
 ) -> list[tuple[int, Row | None]]:

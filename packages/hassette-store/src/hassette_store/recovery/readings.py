@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 
 from hassette_store.file.side_files import with_suffix
 from hassette_store.kinds import KINDS
-from hassette_store.recovery.cells import TABLE_LEAF, TableFormat, children_of
+from hassette_store.recovery.cells import TABLE_LEAF, TableFormat, begins_with_row, children_of
 from hassette_store.recovery.log_relation import LoggedPages, relation_of
 from hassette_store.recovery.owners import Claim, claims_of
 from hassette_store.recovery.page_rows import rows_on
@@ -224,7 +224,11 @@ def _may_be(pages: PageSource, page: bytes, table: TableFormat | None) -> bool:
 def _best(pages: PageSource, number: int, claims: list[Claim], formats: Mapping[str, TableFormat]) -> Claim | None:
     """Return the claim with the most rows on the page. A claim that is a guess needs at least one row."""
     if len(claims) == 1 and not claims[0].is_guess:
-        return claims[0]
+        page = pages.read(number)
+        if page[0] != TABLE_LEAF or begins_with_row(page, formats.get(claims[0].table), pages.read):
+            return claims[0]
+        # For example, an older copy was written over a part of the file.
+        claims = _with_guesses(pages, {number: claims}, [number], formats)[number]
     best, most = None, -1
     for claim in claims:
         table = formats.get(claim.table)

@@ -11,7 +11,7 @@ from hassette_store.statuses import ERROR, TIMED_OUT
 
 # An id above this limit gets no placeholder. New ids start above the highest stored id, so a very large wrong id from a
 # damaged page would leave no ids for new rows.
-_HIGHEST_ID: Final = 1 << 31
+HIGHEST_ID: Final = 1 << 31
 
 _NUMBERED: Final = "printf('(lost: %d)', lost.id)"
 
@@ -125,7 +125,7 @@ def _find_lost(history: sqlite3.Connection, existing: str, referring: Iterable[t
     for table, column in referring:
         history.execute(
             f"INSERT OR IGNORE INTO lost SELECT {column} FROM {table} "
-            f"WHERE {column} BETWEEN 1 AND {_HIGHEST_ID} AND {column} NOT IN ({existing})"
+            f"WHERE {column} BETWEEN 1 AND {HIGHEST_ID} AND {column} NOT IN ({existing})"
         )
 
 

@@ -21,6 +21,7 @@ from hassette_store.kinds import KINDS, RunKind
 from hassette_store.recovery.cells import Column, TableFormat, rows_in
 from hassette_store.recovery.formats import table_formats
 from hassette_store.recovery.pages import LogFrames, PageSource, count_pages, frames_of
+from hassette_store.recovery.references import HIGHEST_ID
 from hassette_store.recovery.union import NATURAL_KEYS
 
 # Runs below these ids may be missing, because the retention deleted them.
@@ -70,6 +71,7 @@ def find_log_damage(path: Path, with_log: sqlite3.Connection, limit_s: float) ->
             with_log.execute(sessions.IS_IN_ANOTHER_FILE).fetchone() is not None
             or _hides_runs(alone, frames, with_log, ends)
             or _lacks_runs(both, frames, with_log, ends)
+            or _lacks_names(both, frames, with_log, ends)
         ):
             return "its write-ahead log belongs to another file"
     # An older copy of the file may lack entries in an index. These tables are small, so they are checked completely.
@@ -131,6 +133,32 @@ def _lacks_runs(both: PageSource, frames: LogFrames, with_log: sqlite3.Connectio
             f"SELECT 1 FROM json_each(?) WHERE value > {_LOWEST_RUN_ID} AND {unknown} LIMIT 1", (json.dumps(ids),)
         ).fetchone():
             return True
+    return False
+
+
+def _lacks_names(both: PageSource, frames: LogFrames, with_log: sqlite3.Connection, ends: float) -> bool:
+    """Return whether a run in the log refers to a name, a registration or a session that does not exist.
+
+    The row was in the file to which the log belongs. A recovery puts a placeholder in its place.
+    """
+    formats = table_formats(with_log)
+    for kind in KINDS:
+        table = formats[kind.runs_table]
+        columns = [column.name for column in table.columns]
+        for row in with_log.execute(f"PRAGMA foreign_key_list({table.name})").fetchall():
+            parent, at = str(row[2]), columns.index(str(row[3]))
+            ids: set[object] = set()
+            for number in frames.newest:
+                if time.monotonic() > ends:
+                    return False
+                ids.update(found[at] for found in rows_in(both.read(number), table, both.read).rows if len(found) > at)
+            found = with_log.execute(
+                f"SELECT 1 FROM json_each(?) WHERE value BETWEEN 1 AND {HIGHEST_ID} "
+                f"AND value NOT IN (SELECT id FROM {parent}) LIMIT 1",
+                (json.dumps([*ids]),),
+            ).fetchone()
+            if found:
+                return True
     return False
 
 
