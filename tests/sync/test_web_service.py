@@ -265,7 +265,7 @@ async def test_client_of_the_file_gets_a_reload_if_the_clock_was_set_back(
         listener = history.listener("hall", "on_motion", "t")
         newest = history.run(listener, now_us - 10_000_000)
         async with (
-            create_web_service(DataSyncService(history.path), WebSettings(port=0)) as service,
+            create_web_service(patient_data(history.path), WebSettings(port=0)) as service,
             live_client(live_address(service.url, after=newest + 2**40) + limit) as client,
         ):
             await client.recv()
