@@ -36,12 +36,13 @@ CLOCK_ERRORS_D = (-20_000, -400, -30, -3, -1, 1, 3, 30, 400, 7_000)
 
 
 def runs_in(path: Path) -> list[StoredRun]:
+    """Return the runs of the writers, without the runs in progress that the store interrupted."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         rows = db.execute(
-            "SELECT app, registrations.name, entity, new_state, named_runs.id FROM named_runs "
-            "LEFT JOIN registrations ON registrations.id = registration_id WHERE status = 'success'"
+            "SELECT app, registrations.name, entity, new_state, status, named_runs.id FROM named_runs "
+            "LEFT JOIN registrations ON registrations.id = registration_id WHERE new_state <> 'on'"
         )
-        return [StoredRun(app, handler, entity, text, time_of(id_)) for app, handler, entity, text, id_ in rows]
+        return [StoredRun(row[0], row[1], row[2], row[3], row[4], time_of(row[5])) for row in rows]
 
 
 @dataclass

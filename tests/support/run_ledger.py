@@ -35,6 +35,7 @@ class StoredRun(NamedTuple):
     handler: str
     entity: str
     text: str
+    status: str
     at_us: int
 
 
@@ -100,7 +101,7 @@ class Ledger:
         for run, values in stored.items():
             if run in self.suspects or (facts := self.tried.get(run)) is None:
                 continue
-            written = (*facts[:3], f"run-{run}")
+            written = (*facts[:3], f"run-{run}", "success")
             if any(one != two and "(lost" not in str(one) for one, two in zip(values, written, strict=False)):
                 wrong[run] = values
         return wrong
