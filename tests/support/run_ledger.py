@@ -129,4 +129,5 @@ def _is_changed(text: str, changed: str) -> bool:
     """Return whether one flipped byte could change a text: one of its letters, or its length or position in the row."""
     if len(text) == len(changed) and sum(one != two for one, two in zip(text, changed, strict=True)) <= 1:
         return True
-    return text.startswith(changed) or changed.startswith(text) or text[-8:] in changed
+    # The length of this text or of the text before it may have changed.
+    return any(text[cut:] in changed or changed[cut:] in text for cut in range(16))
