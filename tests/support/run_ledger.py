@@ -130,4 +130,8 @@ def _is_changed(text: str, changed: str) -> bool:
     if len(text) == len(changed) and sum(one != two for one, two in zip(text, changed, strict=True)) <= 1:
         return True
     # The length of this text or of the text before it may have changed.
-    return any(text[cut:] in changed or changed[cut:] in text for cut in range(16))
+    return (
+        text.startswith(changed)
+        or any(text[cut:] in changed for cut in range(16))
+        or any(changed[cut:] in text for cut in range(min(16, len(changed) - 3)))
+    )
