@@ -308,7 +308,7 @@ async def torture(folder: Path, rounds: int, seed: int, *, clock_steps: bool = T
             runs = {run: stored for run, stored in kept if run is not None}
             lost = readable - runs.keys() - uncertain
             assert not lost, f"{story}: {len(lost)} of {len(readable)} readable runs are lost; {notes}"
-            unknown = [stored for run, stored in kept if run is None and not ledger.is_explained(stored.text)]
+            unknown = [stored for run, stored in kept if run is None and not ledger.is_explained(stored)]
             assert not unknown, f"{story}: {len(unknown)} runs were never written: {unknown[:5]}; {notes}"
             counts = Counter(run for run, _ in kept if run not in ledger.suspects)
             twice = [run for run, count in counts.items() if count > 1 and run is not None]

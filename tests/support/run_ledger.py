@@ -9,6 +9,8 @@ from support.page_reader import Flip
 
 # A run may get a free id after its own. After a small step back of the clock, ids do not go back.
 TOLERANCE_S = 15.0
+# Without a step, the time in the id of a run differs from its number only by the time to write a batch.
+WRITING_S = 0.1
 _FIELDS = 6
 
 
@@ -91,9 +93,20 @@ class Ledger:
         number = text.removeprefix("run-")
         return int(number) if number.isdecimal() and int(number) in self.tried else None
 
-    def is_explained(self, text: str) -> bool:
-        """Return whether a flipped byte has changed the text of a written run to this one."""
-        return any(_is_changed(f"run-{run}", text) for run in self.suspects)
+    def is_explained(self, stored: StoredRun) -> bool:
+        """Return whether a flipped byte can explain a run with an unknown text.
+
+        The byte has changed the text of a suspect, or it has moved the texts of the row so that another text of the row
+        is read in its place. Then the time of the row still is the time of the suspect.
+        """
+        return any(_is_changed(f"run-{run}", stored.text) or self._has_time_of(run, stored) for run in self.suspects)
+
+    def _has_time_of(self, run: int, stored: StoredRun) -> bool:
+        if (facts := self.tried.get(run)) is None:
+            # A byte that was flipped earlier had changed this number.
+            return False
+        later_s = stored.at_us / 1e6 - run / 1e9
+        return min(abs(later_s), abs(later_s - facts.wrong_s)) <= WRITING_S
 
     def wrong_values(self, stored: Mapping[int, StoredRun]) -> dict[int, Any]:
         """Return the runs with a wrong value that no flipped byte explains."""
