@@ -2,9 +2,10 @@
 
 import re
 import sqlite3
-from collections.abc import Collection, Container, Iterator
+from collections.abc import Collection, Container, Iterator, Sequence
 from contextlib import closing
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,11 +80,11 @@ def runs_on(page: bytes, tried: Container[int], columns: list[tuple[str, bool]])
     """Yield the completely readable runs on a page: each row has its key, all its columns, and its own text."""
     if page[0] != _LEAF:
         return
-    last = 0
+    found: list[tuple[int, int]] = []
     for start in starts_of_rows(page):
         try:
             size, at = number_at(page, start)
-            run, at = number_at(page, at)
+            key, at = number_at(page, at)
             row = page[at : at + size]
             header, position = number_at(row, 0)
             left = list(columns)
@@ -98,10 +99,29 @@ def runs_on(page: bytes, tried: Container[int], columns: list[tuple[str, bool]])
         if row.endswith(b"\0"):
             continue
         if text and int(text[1]) in tried and not left and header + length == len(row) == size:
-            # A page sorts its rows by key. So if a key is too low, a flipped byte has changed it.
-            if run > last:
-                yield int(text[1])
-            last = run
+            found.append((key, int(text[1])))
+    yield from in_order(found)
+
+
+def in_order(rows: Sequence[tuple[int, int]]) -> list[int]:
+    """Return the runs of the rows whose keys are certainly right.
+
+    A page sorts its rows by key. If a flipped byte has changed one key, this key is in the wrong order with many
+    others, and each of these is in the wrong order only with this key.
+
+    Args:
+        rows: The key and the run of each row, in the order of the page.
+    """
+    keys = [key for key, _ in rows]
+    if all(one < two for one, two in pairwise(keys)):
+        return [run for _, run in rows]
+    conflicts = [
+        [j for j, other in enumerate(keys) if (j < i and other >= key) or (j > i and other <= key)]
+        for i, key in enumerate(keys)
+    ]
+    return [
+        run for (_, run), mine in zip(rows, conflicts, strict=True) if all(len(conflicts[j]) > len(mine) for j in mine)
+    ]
 
 
 def readable_runs(path: Path, tried: Container[int]) -> set[int]:
