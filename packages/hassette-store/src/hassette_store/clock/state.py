@@ -25,17 +25,26 @@ BOOTED_US: Final = (
 )
 """Select the boot time of a session, in microseconds; NULL if it is unknown."""
 # After very many sessions, the start of the first of them makes no difference.
-SAME_CLOCK: Final = f"""
+_SAME_CLOCK: Final = f"""
 SELECT id, started_us, ended_us FROM sessions
-WHERE id < ?1 AND id > max(?1 - 1000, coalesce((
+WHERE id < ? AND id > max(? - 1000, coalesce((
     SELECT max(id) FROM sessions
-    WHERE id < ?1 AND NOT coalesce(abs({BOOTED_US} - ?2) <= {5 * SECOND_US}, false)), 0))
+    WHERE id < ? AND NOT coalesce(abs({BOOTED_US} - ?) <= {5 * SECOND_US}, false)), 0))
 ORDER BY id DESC
 """
-"""Select the sessions directly before a session (``?1``) that had the same boot time by the wall clock (``?2``).
 
-The clock has not stepped since the start of the first of them.
-"""
+
+def same_clock(session_id: int, booted_us: int) -> tuple[str, tuple[int, ...]]:
+    """Return a statement, with its values, that selects the sessions since a boot.
+
+    The statement selects the sessions directly before a session whose machine had the same boot time by the wall clock.
+    So the clock has not stepped since the start of the first of them.
+
+    Args:
+        session_id: The session.
+        booted_us: Time of the boot, by the wall clock.
+    """
+    return _SAME_CLOCK, (session_id, session_id, session_id, booted_us)
 
 
 def booted_fact(check: ClockCheck) -> dict[str, str]:
@@ -52,9 +61,9 @@ async def compare_clock_with_file(check: ClockCheck, db: Writer, session_id: int
     saved = dict(await db.rows(f"SELECT name, value FROM store_state WHERE name IN ({_PLACES})", _NAMES))
     ((newest_us,),) = await db.rows(_NEWEST_US, (session_id,))
     check.read()
-    same_clock = await db.rows(SAME_CLOCK, (session_id, check.booted_us))
+    earlier = await db.rows(*same_clock(session_id, check.booted_us))
     ((now_us,),) = await db.rows("SELECT started_us FROM sessions WHERE id = ?", (session_id,))
-    began_us = min((started_us for _, started_us, _ in same_clock), default=now_us)
+    began_us = min((started_us for _, started_us, _ in earlier), default=now_us)
     check.compare_with_file(saved, newest_us, same_clock_s=(now_us - began_us) / SECOND_US)
     await save_clock(check, db)
 

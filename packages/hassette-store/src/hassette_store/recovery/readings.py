@@ -243,6 +243,7 @@ def _drop_copies(
 ) -> set[str]:
     """Drop pages that were overwritten with a copy of another page; return the tables with such pages."""
     tables = {owners[number] for number in numbers}
+    tables |= {claim.table for number in numbers for claim in reading.claims[number] if not claim.is_guess}
     if len(tables) > 1:
         for number in numbers:
             if not _keys_fit(reading, number, owners[number], formats):
@@ -252,7 +253,10 @@ def _drop_copies(
 
 def _keys_fit(reading: FileReading, number: int, table: str, formats: Mapping[str, TableFormat]) -> bool:
     """Return whether the keys on a page fit between the keys of the pages before and after it, if these are known."""
-    claim = next(claim for claim in reading.claims[number] if claim.table == table)
+    claim = next((claim for claim in reading.claims[number] if claim.table == table), None)
+    if claim is None:
+        # Only the rows on the page show that it may belong to the table, so the other page is the original.
+        return False
     if table not in formats:
         return True
     keys = [row[: formats[table].key_length] for row in rows_on(reading.pages, number, formats[table]).rows]

@@ -19,7 +19,7 @@ from typing import Final
 
 from hassette_store.clock.check import WrongTime
 from hassette_store.clock.redated import EVENT, PREFIX, describe_move
-from hassette_store.clock.state import BOOTED, BOOTED_US, SAME_CLOCK
+from hassette_store.clock.state import BOOTED, BOOTED_US, same_clock
 from hassette_store.ids import COUNTER_BITS, first_id_at, time_of, time_sql
 from hassette_store.kinds import KINDS, RunKind
 from hassette_store.periods import SECOND_US
@@ -40,9 +40,9 @@ _TIMES_OF_DETAILS: Final = {"service_calls": ", at_us = at_us + :by", "log_lines
 # The rows of a second file are merged under higher ids, although they may be older. But no session is older than the
 # first one.
 _BEHIND: Final = """
-SELECT id, started_us, ended_us, (SELECT max(ended_us) FROM sessions WHERE id < late.id AND ended_us < ?1)
+SELECT id, started_us, ended_us, (SELECT max(ended_us) FROM sessions WHERE id < late.id AND ended_us < ?)
 FROM sessions AS late
-WHERE ended_us < min(?2, (SELECT started_us FROM sessions ORDER BY id LIMIT 1)) AND id > ?3 AND id < ?4
+WHERE ended_us < min(?, (SELECT started_us FROM sessions ORDER BY id LIMIT 1)) AND id > ? AND id < ?
 ORDER BY id LIMIT 1
 """
 
@@ -116,7 +116,7 @@ class Redating:
         earlier: list[tuple[int, int, int]] = []
         if wrong.from_start:
             ((booted_us,),) = await db.rows(f"SELECT {BOOTED_US} FROM sessions WHERE id = ?", (self._session_id,))
-            earlier = await db.rows(SAME_CLOCK, (self._session_id, booted_us))
+            earlier = await db.rows(*same_clock(self._session_id, booted_us))
         steps = self._run_new(
             session=self._session_id,
             from_us=wrong.from_us - _SLACK_US,
