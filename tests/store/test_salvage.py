@@ -4,6 +4,7 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,7 @@ def test_rows_that_are_only_in_the_log_are_copied(path: Path) -> None:
 )
 def test_row_that_was_cut_with_the_file_is_not_copied_with_zeros(path: Path, cut: int, grows_again: bool) -> None:
     """A process that has the file open writes beyond its new end, and the gap is zeros."""
-    with sqlite3.connect(path, isolation_level=None) as db:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute(
             "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 400) INSERT INTO names "
             "SELECT i, printf('sensor.%d_%s', i, substr('kitchen temperature of the old oven', i % 9)) FROM c"
@@ -145,7 +146,7 @@ def test_row_that_was_cut_with_the_file_is_not_copied_with_zeros(path: Path, cut
     number = max(at for at in range(0, len(content), PAGE) if content[at] == 0x0D and b"sensor." in content[at:][:PAGE])
     path.write_bytes(content[: number + PAGE - cut] + bytes(cut + PAGE if grows_again else 0))
     replacement.recover(path, "a test", stamp="20260101T000000Z", limit_s=60)
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db:
         kept = {row for row in db.execute("SELECT id, name FROM names") if "(lost" not in row[1]}
     assert kept <= written
     assert len(kept) > len(written) // 3
