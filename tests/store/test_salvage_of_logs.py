@@ -13,7 +13,9 @@ import pytest
 from hassette_store import backup, check
 from hassette_store.clock.check import ClockCheck
 from hassette_store.clock.redated import EVENT
+from hassette_store.ids import first_id_at
 from hassette_store.recovery import replacement
+from hassette_store.recovery.redated_runs import remove_former_ids
 from hassette_store.recovery.union import RowSource, Union
 from hassette_store.retention.retention import RetentionSchedule
 from support.retention import retention_of
@@ -346,3 +348,23 @@ def test_newer_row_of_a_session_that_cannot_be_stored_does_not_bring_its_runs_in
         union.add(second, "running_executions", running, [(1, 1, 1, T0_US)])
         assert db.execute("SELECT outcome, last_sequence FROM sessions").fetchall() == [("open", 1)]
         assert db.execute("SELECT * FROM running_executions").fetchall() == []
+
+
+@pytest.mark.parametrize(("new_entity", "kept"), [(17, 1), (8, 2)], ids=["a lost name", "another entity"])
+def test_moved_run_without_its_name_is_not_kept_twice(path: Path, new_entity: int, kept: int) -> None:
+    """The log belongs to another file, and its names are lost. The file still has the run with its former id."""
+    day_us = 86_400_000_000
+    former, new = first_id_at(T0_US), first_id_at(T0_US + day_us)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("INSERT INTO names (id, name) VALUES (5, 'state_changed'), (7, 'light.hall'), (8, 'light.kitchen')")
+        db.execute("INSERT INTO store_state VALUES ('redating_session', 1), ('redating_by_us', ?)", (day_us,))
+        for run, entity in ((former, 7), (new, new_entity)):
+            db.execute(
+                "INSERT INTO handler_invocations (id, listener_id, session_id, status, started_before, duration_us, "
+                "waited_us, event_type_id, entity_id) VALUES (?, 1, 1, 0, 0, 3000, 250, 5, ?)",
+                (run, entity),
+            )
+        remove_former_ids(db)
+        runs = db.execute("SELECT id, entity_id FROM handler_invocations ORDER BY id DESC").fetchall()
+    assert runs[0] == (new, 7 if kept == 1 else new_entity)
+    assert len(runs) == kept

@@ -6,10 +6,12 @@ older copy of the file next to a newer log, or after a crash between two pages o
 
 import json
 import sqlite3
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from hassette_store.clock.redated import moves_of
-from hassette_store.ids import time_of
+from hassette_store.ids import first_id_at, time_of
 from hassette_store.kinds import KINDS, RunKind
 
 # The text of an event contains the move in whole seconds.
@@ -34,14 +36,10 @@ def remove_former_ids(history: sqlite3.Connection) -> None:
     history.execute("BEGIN IMMEDIATE")
     exact: set[tuple[int, int]] = set()
     for kind in KINDS:
-        for session, *ids in _equal_runs(history, kind, list(moves)):
-            for former in ids:
-                for new in ids:
-                    moved_us = time_of(new) - time_of(former)
-                    if new != former and any(abs(moved_us - by_us) <= _TOLERANCE_US for by_us in moves[session]):
-                        _replace(history, kind, former, new)
-                        exact.add((session, moved_us))
-                        break
+        for session, *ids in _similar_runs(history, kind, list(moves)):
+            for former, new in _moved(sorted(ids), moves[session]):
+                if _replace(history, kind, former, new):
+                    exact.add((session, time_of(new) - time_of(former)))
     for session, by_us in exact:
         history.execute(
             "DELETE FROM lifecycle_events AS one WHERE session_id = ? AND EXISTS ("
@@ -51,9 +49,12 @@ def remove_former_ids(history: sqlite3.Connection) -> None:
     history.execute("COMMIT")
 
 
-def _equal_runs(history: sqlite3.Connection, kind: RunKind, sessions: list[int]) -> list[tuple[int, ...]]:
-    """Return the session and the ids of runs that are equal except for their ids."""
-    columns = ", ".join(column for column in kind.run_columns if column != "id")
+def _similar_runs(history: sqlite3.Connection, kind: RunKind, sessions: list[int]) -> list[tuple[int, ...]]:
+    """Return the session and the ids of runs that are equal except for their ids and their names.
+
+    If the log belongs to another file, the names of its runs may be lost.
+    """
+    columns = ", ".join(one for one in kind.run_columns if one not in {"id", *_name_columns(history, kind)})
     rows = history.execute(
         f"SELECT session_id, json_group_array(id) FROM {kind.runs_table} "
         f"WHERE session_id IN (SELECT value FROM json_each(?)) GROUP BY {columns} HAVING count(*) > 1",
@@ -62,7 +63,40 @@ def _equal_runs(history: sqlite3.Connection, kind: RunKind, sessions: list[int])
     return [(session, *json.loads(ids)) for session, ids in rows.fetchall()]
 
 
-def _replace(history: sqlite3.Connection, kind: RunKind, former: int, new: int) -> None:
+def _moved(ids: Sequence[int], moves: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of a former and a new id. The ids must be in ascending order."""
+    for former in ids:
+        for by_us in moves:
+            at_us = time_of(former) + by_us
+            first, last = first_id_at(at_us - _TOLERANCE_US), first_id_at(at_us + _TOLERANCE_US)
+            yield from ((former, new) for new in ids[bisect_left(ids, first) : bisect_right(ids, last)])
+
+
+def _name_columns(history: sqlite3.Connection, kind: RunKind) -> list[str]:
+    references = history.execute(f"PRAGMA foreign_key_list({kind.runs_table})")
+    return [str(row[3]) for row in references if row[2] == "names"]
+
+
+def _replace(history: sqlite3.Connection, kind: RunKind, former: int, new: int) -> bool:
+    """Replace a run by its state with the new id; return whether both are in the history and have the same names."""
+    names = _name_columns(history, kind)
+    lost = "{0} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM names WHERE id = {0} AND name NOT LIKE '(lost: %')"
+    same = " AND ".join(
+        f"(one.{name} IS two.{name} OR {lost.format(f'one.{name}')} OR {lost.format(f'two.{name}')})" for name in names
+    )
+    found = history.execute(
+        f"SELECT 1 FROM {kind.runs_table} AS one, {kind.runs_table} AS two "
+        f"WHERE one.id = ? AND two.id = ? AND one.id <> two.id AND {same or 'true'}",
+        (former, new),
+    ).fetchone()
+    if not found:
+        return False
+    for name in names:
+        history.execute(
+            f"UPDATE {kind.runs_table} SET {name} = (SELECT {name} FROM {kind.runs_table} WHERE id = ?) "
+            f"WHERE id = ? AND {lost.format(name)}",
+            (former, new),
+        )
     history.execute(f"DELETE FROM {kind.runs_table} WHERE id = ?", (former,))
     details = [
         str(row[0])
@@ -74,3 +108,4 @@ def _replace(history: sqlite3.Connection, kind: RunKind, former: int, new: int) 
     for table in details:
         history.execute(f"UPDATE OR IGNORE {table} SET run_id = ? WHERE run_id = ?", (new, former))
         history.execute(f"DELETE FROM {table} WHERE run_id = ?", (former,))
+    return True
