@@ -96,9 +96,7 @@ class OpenTelemetrySettings:
         return tuple(signal for signal in SIGNALS if getattr(self, signal))
 
     def address_of(self, signal: SignalName) -> str:
-        """Return the whole address for a signal; empty if the signal is not sent or has no address."""
-        if not getattr(self, signal):
-            return ""
+        """Return the whole address for a signal; empty if it has no address."""
         base = self.endpoint.rstrip("/")
         return getattr(self, f"{signal}_endpoint") or (f"{base}/v1/{signal}" if base else "")
 
