@@ -112,6 +112,7 @@ async def test_receiver_of_one_signal_gets_it_and_delays_no_stop(receiver, caplo
     receiver.behave(always={signal: status for signal in SIGNALS if signal != accepted})
     # A stop that waits for the receiver would exceed the time limit of the test.
     sink = sink_of(receiver, logs=True, metrics_interval_s=0.05, timeout_s=300)
+    sink.stop_limit_s = 600
     settings = ExecutorSettings(flush_interval_s=0.05, stop_timeout_s=600)
     async with sink, CommandExecutor(sink, settings=settings) as executor:
 
@@ -140,6 +141,7 @@ async def test_refused_token_is_logged_once_and_delays_no_stop(receiver, caplog,
     receiver.behave(always=dict.fromkeys(SIGNALS, status))
     # A stop that waits for the receiver would exceed the time limit of the test.
     sink = sink_of(receiver, metrics_interval_s=0.05, timeout_s=300)
+    sink.stop_limit_s = 600
     settings = ExecutorSettings(flush_interval_s=0.05, retry_min_s=0.01, log_interval_s=0.01, stop_timeout_s=600)
     async with sink, CommandExecutor(sink, settings=settings) as executor:
         await executor.execute(invoke(nothing))
