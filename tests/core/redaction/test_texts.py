@@ -46,6 +46,12 @@ def test_secret_of_several_lines_is_masked_in_one_line() -> None:
     assert Redaction({key})(f"bad key {' '.join(key.split())}") == f"bad key {MASK}"
 
 
+@pytest.mark.parametrize("secret", [" " * 8, "a        ", "a       b", "1\n\n\n\n\n\n"])
+def test_white_space_of_a_secret_does_not_mask_other_texts(secret: str) -> None:
+    redact = Redaction.for_records({secret})
+    assert redact("a b is 1 of 2") == "a b is 1 of 2"
+
+
 @pytest.mark.parametrize("text", ["", "x", "Sesame-Open9", "a text without any secret"])
 def test_text_without_a_secret_is_unchanged(text: str) -> None:
     assert Redaction({"Sesame-Open99"})(text) is text

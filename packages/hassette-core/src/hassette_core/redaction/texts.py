@@ -51,7 +51,8 @@ def _forms_of(secret: str) -> Iterator[str]:
     """Yield a secret, and its forms in JSON, in the repr of a value, in an address, in one line, and in base64."""
     yield secret
     # For example a private key: descriptions of errors put its lines into one line.
-    yield " ".join(secret.split())
+    if len(line := " ".join(secret.split())) >= MIN_LENGTH:  # a shorter line may be part of another text
+        yield line
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
     yield repr(secret)[1:-1]
