@@ -37,7 +37,7 @@ from hassette_executor import (
 TARGETS = {"execute": 3, "deadline": 4, "raising": 15}
 """Highest ratio to the floor."""
 REPEATS = 400
-"""Executions between two flushes. Only the executions are measured. The first of these in a turn warm up the caches."""
+"""Executions between two flushes. Only the executions are measured, except the first `REPEATS` of a turn."""
 QUICK_TOLERANCE = 1.25
 TRIGGER = EventTrigger("state_changed", "light.hall", "off", "on", "01JDABCDEFGHJKMNPQRSTVWXYZ")
 

@@ -120,7 +120,7 @@ class Hassette:
         home_facts = HomeFacts(self.link, self.executor, self.scheduler, time_zone=self.config.hassette.time_zone)
         sink_names = tuple(sink.name for sink in sinks)
         return [
-            # A sink with a stop limit can lose its rest, so that several such sinks do not use up the time of the apps.
+            # A sink with a stop limit has no reserve: several such sinks would use up the time of the apps.
             *(
                 ServiceSpec(sink)
                 if isinstance(sink, SinkWithStopLimit)

@@ -15,7 +15,9 @@ _CHATTY = ("aiohttp", "aiosqlite", "alembic", "uvicorn")
 
 
 class FactsFormatter(logging.Formatter):
-    """Formats a log record as a message followed by the facts from ``extra``, each with `MAX_DESCRIPTION` characters.
+    """Formats a log record as a message followed by the facts from ``extra``.
+
+    A fact has at most `MAX_DESCRIPTION` characters.
 
     Example:
         ``12:00:01+01:00 warning  link.link  Connection to Home Assistant lost  url=http://…``

@@ -32,8 +32,8 @@ LONGEST_S = 1e8
 LOCK_S = 1.0
 """If even the guard's thread could not end the process, `faulthandler` ends it this many seconds later."""
 EXIT_S = 60.0
-"""Limit for Python's own exit, after it has waited for the threads. Code of an app can only run in a finalizer then. On
-a busy machine, a short limit would end a clean process with exit code 1."""
+"""Limit in seconds for the part of Python's exit after all threads have ended. Then code of an app can run only in exit
+functions and finalizers. On a busy machine, a short limit would end a clean process with exit code 1."""
 
 
 class AppBlockedError(BaseException):

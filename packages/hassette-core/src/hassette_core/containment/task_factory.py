@@ -49,7 +49,7 @@ class GuardedTask(asyncio.Task[Any]):
             # the code of this app may not. So the request counts as a request of the app.
             with acting_for(self.actor) if self.actor else nullcontext():
                 return super().cancel(msg)
-        assert actor is not None  # code of the framework may end each task
+        assert actor is not None  # code of the framework may cancel any task
         _refused_cancellations.log(
             actor,
             logging.ERROR,

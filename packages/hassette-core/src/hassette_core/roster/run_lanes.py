@@ -188,8 +188,8 @@ class RunLane:
         self.skip_waiting()
         self._waiting.append(command)
         for task in self._running:
-            # A second cancellation would interrupt the clean-up of the handler. `task.cancelling()` is no help: on
-            # Python 3.11 and 3.12, it stays above 0 after a failed `asyncio.TaskGroup` in the handler.
+            # A second cancellation would interrupt the clean-up of the handler. `task.cancelling()` does not show the
+            # first one: on Python 3.11 and 3.12, it stays above 0 after a failed `asyncio.TaskGroup`.
             if task in self._cancelled:
                 continue
             self._cancelled.add(task)

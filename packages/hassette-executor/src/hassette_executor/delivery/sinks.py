@@ -56,7 +56,7 @@ class SinkWithStopLimit(Protocol):
 
     @property
     def stop_limit_s(self) -> float:
-        """How long the stop waits at most until the sink has stored the rest, in seconds."""
+        """Longest time that the stop waits until the sink has stored all waiting records, in seconds."""
         ...
 
 

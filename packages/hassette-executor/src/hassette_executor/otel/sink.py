@@ -79,7 +79,7 @@ class OpenTelemetrySink:
         self._serving: asyncio.Task[None] | None = None
         self._log = RepeatedLog(logger)
         self._otlp: Otlp | None = None
-        # Only the first thread writes the attributes below. They keep their values when the service is stopped and
+        # Only `_thread` writes the attributes below. They keep their values when the service is stopped and
         # started again in the same process.
         self._spans: SpanMaker | None = None
         self._measures: Measures | None = None

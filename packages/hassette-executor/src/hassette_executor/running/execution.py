@@ -60,7 +60,7 @@ class Execution:
             is set again.
         timeout_s: The deadline in seconds from the start; 0 for none.
         task: The task to cancel at the deadline; None without a deadline.
-        cancelling: Number of cancellation requests that were pending for the task at the start.
+        cancelling: Number of cancellation requests that were pending for the task at the start; 0 without a deadline.
         cancelling_at_deadline: The same number at the deadline.
         expired: Whether the deadline has passed and the task was cancelled.
         run_number: Number of the run, once it has appeared in a list of runs in progress; 0 before.
