@@ -1,8 +1,6 @@
 """Automations run without the store. When the store comes back, no record is lost."""
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,9 +8,9 @@ from pydantic import SecretStr
 
 from hassette_core import Hassette, HassetteConfig, SimulatedHome, load_config
 from hassette_core.lifecycle import ServiceStatus
-from hassette_store import LATEST_REVISION
 from hassette_sync import DataSyncService
 from support.history_file import HistoryFile
+from support.unusable_files import make_newer, make_usable
 from support.waiting import eventually, patience
 
 pytestmark = pytest.mark.timeout(180)
@@ -108,7 +106,7 @@ async def test_newer_history_is_unchanged_and_no_run_of_the_process_is_lost(
         async with Hassette(config_for(config_file, home, data_dir)) as hassette:
             await eventually(lambda: hassette.apps.statuses[0].status == "running", LIMIT_S)
             await change_and_wait(hassette, home, range(10))
-        set_revision(history.file, "9999")
+        make_newer(history.file)
         before = history.file.read_bytes()
         async with Hassette(config_for(config_file, home, data_dir)) as hassette:
             await eventually(lambda: status_of(hassette, "database") is ServiceStatus.DEGRADED, LIMIT_S)
@@ -119,17 +117,11 @@ async def test_newer_history_is_unchanged_and_no_run_of_the_process_is_lost(
             await change_and_wait(hassette, home, range(17))
             assert hassette.executor.accounting().persisted == 17
         assert history.file.read_bytes() == before
-        set_revision(history.file, LATEST_REVISION)
+        make_usable(history.file)
         async with Hassette(config_for(config_file, home, data_dir)) as hassette:
             await eventually(lambda: status_of(hassette, "database") is ServiceStatus.RUNNING, LIMIT_S)
     assert len(history.run_ids()) == 27
     assert [session["outcome"] for session in history.sessions()] == ["clean", "clean", "clean"]
-
-
-def set_revision(file: Path, revision: str) -> None:
-    with closing(sqlite3.connect(file)) as db:
-        db.execute("UPDATE alembic_version SET version_num = ?", (revision,))
-        db.commit()
 
 
 async def test_live_feed_shows_a_run_at_once(config_file: Path, tmp_path: Path) -> None:

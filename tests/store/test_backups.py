@@ -25,6 +25,7 @@ from hassette_store import (
 from hassette_store.file.ownership import owner_note
 from support.rows import Batch, Listener, invocation
 from support.stores import MakeStore, RunScript
+from support.unusable_files import make_newer
 from support.waiting import patience
 
 
@@ -182,10 +183,7 @@ async def test_symbolic_link_does_not_bypass_the_owner(store: DatabaseService, p
 def test_backup_of_a_newer_version_is_not_restored(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     backup(path, copy)
-    db = sqlite3.connect(copy)
-    db.execute("UPDATE alembic_version SET version_num = '0999'")
-    db.commit()
-    db.close()
+    make_newer(copy)
     with pytest.raises(NewerDatabaseError):
         restore(path, copy)
 

@@ -21,13 +21,11 @@ TESTS = str(Path(__file__).parents[1])
 PROGRAM = """
 import asyncio, itertools, json, os, shutil, sqlite3, sys, time
 from pathlib import Path
-from contextlib import closing
-from hassette_store import (
-    LATEST_REVISION, DatabaseService, HistoryService, StoreError, StoreSettings, backup, check, restore, vacuum
-)
+from hassette_store import DatabaseService, HistoryService, StoreError, StoreSettings, backup, check, restore, vacuum
 from hassette_store.file.ownership import Ownership, owner_note
 from hassette_store.startup.preparation import prepare
 from support.rows import Batch, Listener, invocation
+from support.unusable_files import make_newer, make_usable
 
 work = Path(sys.argv[1])
 operation, seen = sys.argv[2], Path(sys.argv[3])
@@ -42,11 +40,6 @@ async def fill(path, copy_to):
         await store.write(Batch(n + 1, registered=(Listener(),), invocations=runs))
     shutil.copytree(path.parent, copy_to)  # with its write-ahead log, as a crash leaves it
     await store.stop()
-
-def set_revision(path, revision):
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE alembic_version SET version_num = ?", (revision,))
-        db.commit()
 
 async def record(path, first):
     store = HistoryService(path)
@@ -82,10 +75,10 @@ def make_template():
             file.rename(template / "real" / file.name)
         path.symlink_to("real/hassette.db")
     if operation in ("merge", "newer file"):
-        set_revision(path, "9999")
+        make_newer(path)
     if operation == "merge":
         asyncio.run(record(path, 1_000))
-        set_revision(path, LATEST_REVISION)
+        make_usable(path)
     if operation == "foreign file":
         for file in template.iterdir():
             file.unlink()
@@ -140,7 +133,7 @@ def failures():
             yield look, "done" if error is None else f"without a fault: {error}"
             return
         if operation == "newer file":
-            set_revision(path, LATEST_REVISION)  # fails if the file is not there any more
+            make_usable(path)  # fails if the file is not there any more
             start(path)
             if kept_runs(path) != RUNS:
                 yield look, f"{kept_runs(path)} runs of {RUNS} are left; {error}"

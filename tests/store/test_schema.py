@@ -19,6 +19,7 @@ from hassette_store.startup.upgrade import upgrade
 from hassette_store.statuses import STATUS_NUMBERS
 from support.rows import Batch, Listener, invocation
 from support.stores import MakeStore
+from support.unusable_files import make_newer
 from support.waiting import patience
 
 
@@ -107,14 +108,11 @@ def bytes_of(path: Path) -> bytes:
 
 
 async def test_file_of_a_newer_version_is_unchanged(make_store: MakeStore, path: Path) -> None:
-    db = sqlite3.connect(path)
-    db.execute("UPDATE alembic_version SET version_num = '0999'")
-    db.commit()
-    db.close()
+    make_newer(path)
     before = bytes_of(path)
-    with pytest.raises(NewerDatabaseError, match=r"revision 0999.*The file is unchanged") as caught:
+    with pytest.raises(NewerDatabaseError, match=r"revision 9999.*The file is unchanged") as caught:
         await make_store().start()
-    assert caught.value.revision == "0999"
+    assert caught.value.revision == "9999"
     assert bytes_of(path) == before
 
 

@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -17,7 +16,6 @@ from typing import Any
 import pytest
 
 from hassette_store import (
-    LATEST_REVISION,
     DatabaseAccessError,
     DatabaseService,
     HistoryService,
@@ -29,105 +27,25 @@ from hassette_store import (
 from hassette_store.startup.preparation import prepare
 from support.rows import T0_US, Batch, Event, Failure, Job, Listener, Running, Skip, invocation
 from support.stores import Clock, Reader
+from support.unusable_files import (
+    make_directory,
+    make_foreign,
+    make_foreign_and_cut,
+    make_foreign_with_a_newer_revision,
+    make_foreign_with_a_newer_syntax,
+    make_foreign_with_an_older_revision,
+    make_foreign_with_an_unfinished_transaction,
+    make_foreign_with_the_same_revision,
+    make_foreign_without_tables,
+    make_newer,
+    make_newer_with_a_newer_syntax,
+    make_text,
+    make_upgrade_fail,
+    make_usable,
+)
 from support.waiting import patience
 
 FIRST, SECOND = Listener("on_motion"), Listener("on_door")
-
-
-def make_newer(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE alembic_version SET version_num = '9999'")
-        db.commit()
-
-
-def make_usable(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE alembic_version SET version_num = ?", (LATEST_REVISION,))
-        db.commit()
-
-
-def make_foreign(path: Path) -> None:
-    path.with_name("hassette.db.owner").unlink(missing_ok=True)
-    path.unlink()
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE diary (page TEXT)")
-        db.commit()
-
-
-def make_foreign_with_the_same_revision(path: Path) -> None:
-    """Another program that uses Alembic and numbers its revisions in the same way."""
-    make_foreign(path)
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
-        db.execute("INSERT INTO alembic_version VALUES (?)", (LATEST_REVISION,))
-        db.commit()
-
-
-def make_foreign_with_an_older_revision(path: Path) -> None:
-    make_foreign_with_the_same_revision(path)
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE alembic_version SET version_num = '0000'")
-        db.commit()
-
-
-def make_foreign_and_cut(path: Path) -> None:
-    make_foreign(path)
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("INSERT INTO diary VALUES (hex(randomblob(20000)))")
-        db.commit()
-    os.truncate(path, path.stat().st_size - 8192)
-
-
-def make_foreign_with_a_newer_syntax(path: Path) -> None:
-    make_foreign(path)
-    add_unknown_syntax(path, "diary")
-
-
-def make_foreign_without_tables(path: Path) -> None:
-    make_foreign(path)
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("DROP TABLE diary")
-        db.execute("PRAGMA application_id = 1234")
-        db.commit()
-
-
-def make_foreign_with_an_unfinished_transaction(path: Path) -> None:
-    make_foreign(path)
-    program = (
-        "import os, sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('PRAGMA cache_size = 1');"
-        "db.execute('INSERT INTO diary SELECT hex(randomblob(9000)) FROM pragma_table_list'); os.kill(os.getpid(), 9)"
-    )
-    subprocess.run([sys.executable, "-c", program, str(path)], check=False, timeout=patience(30))
-    assert path.with_name("hassette.db-journal").exists()
-
-
-def make_newer_with_a_newer_syntax(path: Path) -> None:
-    make_newer(path)
-    add_unknown_syntax(path, "log_lines")
-
-
-def add_unknown_syntax(path: Path, table: str) -> None:
-    """Write a schema that this version of SQLite cannot read, as a newer version would."""
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA writable_schema = ON")
-        db.execute("UPDATE sqlite_master SET sql = sql || ' WITH FUTURE' WHERE name = ?", (table,))
-        db.commit()
-
-
-def make_text(path: Path) -> None:
-    path.with_name("hassette.db.owner").unlink(missing_ok=True)
-    path.write_text("dear diary")
-
-
-def make_directory(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def make_upgrade_fail(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE alembic_version SET version_num = '0000'")
-        db.commit()
 
 
 UNUSABLE = [
@@ -136,6 +54,7 @@ UNUSABLE = [
     make_foreign,
     make_foreign_with_the_same_revision,
     make_foreign_with_an_older_revision,
+    make_foreign_with_a_newer_revision,
     make_foreign_and_cut,
     make_foreign_with_a_newer_syntax,
     make_foreign_without_tables,

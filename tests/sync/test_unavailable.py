@@ -23,6 +23,7 @@ from hassette_sync import (
 )
 from hassette_sync.reader import Reader
 from support.history import NewHistory
+from support.unusable_files import make_newer
 from support.waiting import patience
 
 
@@ -71,9 +72,7 @@ async def test_file_without_tables_of_hassette_is_not_a_history(tmp_path: Path, 
 
 
 async def test_newer_file_names_the_required_upgrade(plausible: Path) -> None:
-    with sqlite3.connect(plausible) as db:
-        db.execute("UPDATE alembic_version SET version_num = '9999'")
-    db.close()
+    make_newer(plausible)
     async with DataSyncService(plausible) as data:
         with pytest.raises(NewerDatabaseError, match=r"schema revision 9999.*Install the newer hassette-store"):
             await data.overview()
