@@ -9,42 +9,29 @@ from pathlib import Path
 
 import pytest
 
-from hassette_store import LATEST_REVISION, HistoryService
-from hassette_sync import DatabaseMissingError, DataSyncService, NewerDatabaseError, TimeRange
+from hassette_store import HistoryService
+from hassette_sync import DatabaseMissingError, DatabaseUnreadableError, DataSyncService, NewerDatabaseError, TimeRange
 from support.rows import Batch, Listener, invocation
+from support.unusable_files import (
+    make_directory,
+    make_foreign_with_a_newer_revision,
+    make_foreign_with_the_same_revision,
+    make_newer,
+    make_text,
+    make_upgrade_fail,
+)
 
 LISTENER = Listener()
 EVER = TimeRange(0, 1 << 60)
 
 
-def set_revision(path: Path, revision: str) -> None:
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE alembic_version SET version_num = ?", (revision,))
-        db.commit()
-
-
-def make_newer(path: Path) -> None:
-    set_revision(path, "9999")
-
-
-def make_text(path: Path) -> None:
-    path.with_name("hassette.db.owner").unlink()
-    path.write_text("dear diary")
-
-
-def make_directory(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def make_foreign(path: Path) -> None:
-    """Another program that uses Alembic and has the same revision."""
-    path.with_name("hassette.db.owner").unlink()
-    path.unlink()
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
-        db.execute("INSERT INTO alembic_version VALUES (?)", (LATEST_REVISION,))
-        db.commit()
+UNUSABLE = {
+    make_newer: "has schema revision 9999, but this hassette-store supports revisions up to",
+    make_text: "is not a Hassette history: it is not an SQLite file",
+    make_directory: "is not a Hassette history: it is a directory",
+    make_foreign_with_the_same_revision: "is not a Hassette history: Hassette's tables do not exist",
+    make_foreign_with_a_newer_revision: "is not a Hassette history: Hassette's tables do not exist",
+}
 
 
 @pytest.fixture
@@ -57,9 +44,9 @@ async def path(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("spoil", [make_newer, make_text, make_directory, make_foreign], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(("spoil", "reason"), UNUSABLE.items(), ids=[spoil.__name__ for spoil in UNUSABLE])
 async def test_second_file_is_shown_while_the_database_file_cannot_be_used(
-    path: Path, spoil: Callable[[Path], None]
+    path: Path, spoil: Callable[[Path], None], reason: str
 ) -> None:
     usable = path.with_name("usable.db")
     shutil.copyfile(path, usable)
@@ -74,6 +61,7 @@ async def test_second_file_is_shown_while_the_database_file_cannot_be_used(
         status = await data.status()
         assert status.path == str(second)
         assert str(path) in status.notices[0]
+        assert reason in status.notices[0]
         assert f"All data here comes from {second.name}" in status.notices[0]
         await store.stop()
         if path.is_dir():
@@ -88,7 +76,7 @@ async def test_second_file_is_shown_while_the_database_file_cannot_be_used(
 
 
 async def test_second_file_next_to_a_readable_history_is_named(path: Path) -> None:
-    set_revision(path, "0000")
+    make_upgrade_fail(path)
     path.with_name("hassette.db.owner").unlink()
     store = HistoryService(path)
     await store.start()
@@ -106,6 +94,19 @@ async def test_unreadable_second_file_does_not_hide_the_error_of_the_database_fi
     async with DataSyncService(path) as data:
         with pytest.raises(NewerDatabaseError):
             await data.runs()
+
+
+async def test_error_of_a_question_names_the_second_file_if_the_answer_comes_from_it(path: Path) -> None:
+    make_newer(path)
+    store = HistoryService(path)
+    await store.start()
+    second = store.recording_path
+    await store.stop()
+    with closing(sqlite3.connect(second)) as db:
+        db.execute("DROP TABLE sessions")
+    async with DataSyncService(path) as data:
+        with pytest.raises(DatabaseUnreadableError, match=f"The history at {second} cannot be read"):
+            await data.status()
 
 
 async def test_missing_history_without_a_second_file_is_still_missing(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import aiosqlite
 
 from hassette_store import LATEST_REVISION, ImmutableFileConnection, connect_to_read
 from hassette_store.file.presence import special_kind_of
+from hassette_store.file.schema import IS_HISTORY
 from hassette_store.file.side_files import log_path, second_files
 from hassette_sync.errors import (
     DatabaseMissingError,
@@ -22,7 +23,7 @@ from hassette_sync.errors import (
     QueryTimeoutError,
     SyncError,
 )
-from hassette_sync.queries.sessions import HAS_TABLES, SCHEMA_REVISION
+from hassette_sync.queries.sessions import SCHEMA_REVISION
 from hassette_sync.search import SQL_FUNCTION, search_form
 from hassette_sync.time_range import now_us
 
@@ -137,7 +138,7 @@ class Reader:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             if "interrupted" in str(error):
                 raise QueryTimeoutError(question, self.deadline_s) from None
-            raise _unavailable(self.path, error) from error
+            raise _unavailable(connection.path if connection else self.path, error) from error
         finally:
             # A connection is not reused after an error or a cancellation, because a transaction may still be open. The
             # deadline of 0 stops a statement that is still running.
@@ -368,12 +369,12 @@ async def _check_schema(path: Path, connection: aiosqlite.Connection) -> None:
         raise NotADatabaseError(path, "Hassette's tables do not exist, or do not exist yet") from None
     if not rows:
         raise NotADatabaseError(path, "its schema has no revision")
+    # Other programs use Alembic, too, and many of them number their revisions in the same way.
+    if not list(await connection.execute_fetchall(IS_HISTORY)):
+        raise NotADatabaseError(path, "Hassette's tables do not exist")
     # All revisions have four digits, so they can be compared as text.
     if (revision := str(rows[0][0])) > LATEST_REVISION:
         raise NewerDatabaseError(path, revision, LATEST_REVISION)
-    # Another program that uses Alembic may have the same revision.
-    if not list(await connection.execute_fetchall(HAS_TABLES)):
-        raise NotADatabaseError(path, "Hassette's tables do not exist")
 
 
 def _unavailable(path: Path, error: Exception) -> HistoryUnavailableError:

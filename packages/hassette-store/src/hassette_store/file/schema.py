@@ -31,12 +31,17 @@ class Schema:
 SCHEMA: Final = Schema(LATEST_REVISION, files("hassette_store") / "migrations")
 """The schema of this package."""
 
+IS_HISTORY: Final = f"""
+SELECT 1 FROM pragma_application_id WHERE application_id = {APPLICATION_ID}
+UNION ALL SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'handler_invocations'
+"""
+"""Select a row if the file is a history. A history that a user rebuilt from a dump has no application id."""
+
 FOREIGN_DATABASE: Final = "it is an SQLite database, but not a history of Hassette"
 FIX: Final = "Move it away, or set another data_dir."
 """Advice for a file of another program."""
 
 _REVISION: Final = re.compile(r"\d{4}")
-_OWN_TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'handler_invocations'"
 
 
 def revision_of(connection: sqlite3.Connection, path: Path, *, latest: str = LATEST_REVISION) -> str | None:
@@ -76,10 +81,10 @@ def revision_of(connection: sqlite3.Connection, path: Path, *, latest: str = LAT
 
 
 def _require_ours(connection: sqlite3.Connection, path: Path, reason: str) -> None:
-    """Check the application id. A history that a user rebuilt from a dump has none, and neither has an empty file."""
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-    if application_id == APPLICATION_ID or connection.execute(_OWN_TABLE).fetchone():
+    """Check that the file is a history, or an empty file. An empty file has no application id."""
+    if connection.execute(IS_HISTORY).fetchone():
         return
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     if application_id or connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
         raise UnusableFileError(path, reason, FIX)
 

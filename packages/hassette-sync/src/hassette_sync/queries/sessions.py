@@ -127,9 +127,6 @@ WHERE id < :cursor AND last_us >= :since_us AND first_us < :until_us ORDER BY id
 SCHEMA_REVISION = "SELECT version_num FROM alembic_version"
 """Schema revision of the file."""
 
-HAS_TABLES = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'sessions'"
-"""Select a row if the file has the tables of a history."""
-
 DATA_VERSION = "PRAGMA data_version"
 """Number that changes when another connection has changed the file."""
 
