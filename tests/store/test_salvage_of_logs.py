@@ -26,8 +26,11 @@ from support.waiting import eventually
 FRAME = 4096 + 24
 
 
-def runs_in(path: Path) -> dict[int, tuple[str, str, str]]:
-    """Return the app, the handler and the entity of each run."""
+Runs = dict[int, tuple[str, str, str]]
+"""App, handler and entity of each run."""
+
+
+def runs_in(path: Path) -> Runs:
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         rows = db.execute(
             "SELECT named_runs.id, app, registrations.name, entity FROM named_runs "
@@ -52,7 +55,7 @@ def log_of(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
 
-Write = Callable[..., Awaitable[dict[int, tuple[str, str, str]]]]
+Write = Callable[..., Awaitable[Runs]]
 
 
 @pytest.fixture
@@ -62,13 +65,11 @@ def write(make_store: MakeStore, clock: Clock) -> Write:
     With ``killed``, the function copies the file and its log to that path before the session is closed.
     """
 
-    async def write(
-        path: Path, batches: int, *, size: int = 5, app: str = "hall", killed: Path | None = None
-    ) -> dict[int, tuple[str, str, str]]:
+    async def write(path: Path, batches: int, *, size: int = 5, app: str = "hall", killed: Path | None = None) -> Runs:
         store = make_store(path)
         await store.start()
         listeners = [Listener(f"on_{app}_{number}", app) for number in range(3)]
-        written: dict[int, tuple[str, str, str]] = {}
+        written: Runs = {}
         for sequence in range(1, batches + 1):
             clock.advance(1)
             number = (clock.us - T0_US) // 1000
@@ -94,15 +95,25 @@ async def start_and_stop(make_store: MakeStore, path: Path) -> None:
     assert check(path) == []
 
 
+async def start_with_log_over_copy(
+    make_store: MakeStore, write: Write, path: Path, copy: Path, *, batches: int, size: int = 5
+) -> tuple[Runs, Runs]:
+    """Kill a session, put an older copy in place of its file, and start.
+
+    Return the runs of the session, and all runs after the start.
+    """
+    killed = copy.parent / "killed" / "hassette.db"
+    written = await write(path, batches, size=size, killed=killed)
+    shutil.copyfile(copy, killed)
+    await start_and_stop(make_store, killed)
+    return written, runs_in(killed)
+
+
 async def test_log_over_a_backup_hides_no_run(make_store: MakeStore, path: Path, tmp_path: Path, write: Write) -> None:
     before = await write(path, 40, size=100)
     backup(path, tmp_path / "copy.db")
     await write(path, 3)
-    killed = tmp_path / "killed" / "hassette.db"
-    after = await write(path, 12, killed=killed)
-    shutil.copyfile(tmp_path / "copy.db", killed)
-    await start_and_stop(make_store, killed)
-    runs = runs_in(killed)
+    after, runs = await start_with_log_over_copy(make_store, write, path, tmp_path / "copy.db", batches=12)
     assert before.items() <= runs.items()
     assert after.items() <= runs.items()
 
@@ -231,6 +242,18 @@ async def write_before_a_correction(make_store: MakeStore, path: Path, clock: Cl
     await store.stop()
 
 
+async def move_runs(make_store: MakeStore, path: Path, killed: Path) -> None:
+    """Run a session that moves the runs of the session before it, and that is killed after that."""
+    store = make_store(path, retention_schedule=RetentionSchedule(first_pass_s=1e9, max_rows=64))
+    await store.start()
+    serving = asyncio.create_task(store.serve())
+    moved = f"SELECT count(*) FROM lifecycle_events WHERE kind = '{EVENT}'"
+    await eventually(lambda: Reader(path).value(moved) == 1)
+    copy_with_log(path, killed)
+    serving.cancel()
+    await store.stop()
+
+
 def durations_in(path: Path) -> list[int]:
     with closing(sqlite3.connect(path)) as db:
         return [row[0] for row in db.execute("SELECT duration_us FROM runs WHERE duration_us < 1000 ORDER BY 1")]
@@ -242,14 +265,7 @@ async def test_log_of_a_session_that_moved_the_runs_of_an_earlier_session_is_no_
 ) -> None:
     await write_before_a_correction(make_store, path, clock, step_s)
     killed = tmp_path / "killed" / "hassette.db"
-    store = make_store(path, retention_schedule=RetentionSchedule(first_pass_s=1e9, max_rows=64))
-    await store.start()
-    serving = asyncio.create_task(store.serve())
-    moved = f"SELECT count(*) FROM lifecycle_events WHERE kind = '{EVENT}'"
-    await eventually(lambda: Reader(path).value(moved) == 1)
-    copy_with_log(path, killed)
-    serving.cancel()
-    await store.stop()
+    await move_runs(make_store, path, killed)
     await start_and_stop(make_store, killed)
     assert durations_in(killed) == [*range(400)]
     assert incidents_in(killed) == []
@@ -262,15 +278,8 @@ async def test_log_of_a_session_that_moved_runs_hides_no_run_of_an_older_copy(
     """The copy and the log contain some runs with different ids. The union contains each run once."""
     await write_before_a_correction(make_store, path, clock, step_s)
     shutil.copyfile(path, tmp_path / "copy.db")
-    store = make_store(path, retention_schedule=RetentionSchedule(first_pass_s=1e9))
-    await store.start()
-    serving = asyncio.create_task(store.serve())
-    moved = f"SELECT count(*) FROM lifecycle_events WHERE kind = '{EVENT}'"
-    await eventually(lambda: Reader(path).value(moved) == 1)
     killed = tmp_path / "killed" / "hassette.db"
-    copy_with_log(path, killed)
-    serving.cancel()
-    await store.stop()
+    await move_runs(make_store, path, killed)
     shutil.copyfile(tmp_path / "copy.db", killed)
     sentence = replacement.recover(killed, "a test", stamp="20260101T000000Z", limit_s=60)
     assert durations_in(killed) == [*range(400)], sentence
@@ -285,14 +294,11 @@ async def test_log_over_a_much_older_copy_gives_no_run_the_name_of_another(
     backup(path, tmp_path / "copy.db")
     recovered = tmp_path / "recovered" / "hassette.db"
     recovered.parent.mkdir()
-    written = await write(recovered, 300, size=3)
+    await write(recovered, 300, size=3)
     for _ in range(30):
-        written |= await write(recovered, 1, size=3)
-    killed = tmp_path / "killed" / "hassette.db"
-    after = await write(recovered, 3, size=3, killed=killed)
-    shutil.copyfile(tmp_path / "copy.db", killed)
-    await start_and_stop(make_store, killed)
-    runs = runs_in(killed)
+        await write(recovered, 1, size=3)
+    copy = tmp_path / "copy.db"
+    after, runs = await start_with_log_over_copy(make_store, write, recovered, copy, batches=3, size=3)
     assert after.keys() <= runs.keys()
     wrong = {run: facts for run, facts in runs.items() if facts[0] == "hall" and "kitchen" in f"{facts}"}
     assert wrong == {}
@@ -326,11 +332,8 @@ async def test_run_of_a_log_over_an_older_copy_has_a_name_or_a_placeholder(
     await write(path, 1, size=1)
     backup(path, tmp_path / "copy.db")
     await write(path, 1, size=7)
-    killed = tmp_path / "killed" / "hassette.db"
-    after = await write(path, 1, size=7, killed=killed)
-    shutil.copyfile(tmp_path / "copy.db", killed)
-    await start_and_stop(make_store, killed)
-    runs = runs_in(killed)
+    copy = tmp_path / "copy.db"
+    after, runs = await start_with_log_over_copy(make_store, write, path, copy, batches=1, size=7)
     assert after.keys() <= runs.keys()
     assert all(
         entity == after[run][2] or "(lost" in f"{entity}" for run, (_, _, entity) in runs.items() if run in after

@@ -63,6 +63,14 @@ async def fill_a_month(store: DatabaseService, clock: Clock) -> None:
     )
 
 
+async def run_for_a_month(make_store: MakeStore, clock: Clock) -> None:
+    """Run a session that stores the rows of a month and ends."""
+    store = make_store()
+    await store.start()
+    await fill_a_month(store, clock)
+    await store.stop()
+
+
 async def settle(retention: Retention, clock: Clock, hours: float) -> None:
     """Let time pass without a step of the clock. Run one pass every ten minutes."""
     for _ in range(round(hours * 6)):
@@ -73,10 +81,7 @@ async def settle(retention: Retention, clock: Clock, hours: float) -> None:
 async def test_clock_that_starts_ahead_deletes_nothing(
     make_store: MakeStore, read: Reader, clock: Clock, caplog: pytest.LogCaptureFixture, ahead_s: float
 ) -> None:
-    store = make_store()
-    await store.start()
-    await fill_a_month(store, clock)
-    await store.stop()
+    await run_for_a_month(make_store, clock)
     before = counts(read)
     clock.step(ahead_s)
     store = make_store(keep_newest=0, retention_schedule=AT_ONCE)
@@ -114,10 +119,7 @@ async def test_step_of_the_clock_suspends_the_deletion(
 async def test_machine_that_was_off_for_forty_days_deletes_after_a_day(
     make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
-    store = make_store()
-    await store.start()
-    await fill_a_month(store, clock)
-    await store.stop()
+    await run_for_a_month(make_store, clock)
     before = counts(read)
     clock.us += 40 * DAY_S * 1_000_000
     clock.s = 20.0
@@ -135,10 +137,7 @@ async def test_machine_that_was_off_for_forty_days_deletes_after_a_day(
 
 
 async def test_time_without_a_step_counts_over_restarts(make_store: MakeStore, read: Reader, clock: Clock) -> None:
-    store = make_store()
-    await store.start()
-    await fill_a_month(store, clock)
-    await store.stop()
+    await run_for_a_month(make_store, clock)
     clock.us += 40 * DAY_S * 1_000_000
     for session in range(5):
         clock.s = 7.0
@@ -157,10 +156,7 @@ async def test_time_without_a_step_counts_over_restarts(make_store: MakeStore, r
 async def test_killed_session_with_a_wrong_clock_does_not_confirm_that_clock(
     make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:
-    store = make_store()
-    await store.start()
-    await fill_a_month(store, clock)
-    await store.stop()
+    await run_for_a_month(make_store, clock)
     before = counts(read)["runs"]
     clock.step(20 * YEAR_S)
     for name in ("first", "second"):
@@ -253,11 +249,9 @@ async def test_size_limit_holds_while_the_clock_is_not_confirmed(
 
 
 async def test_nothing_is_deleted_by_age_in_the_first_ten_minutes(
-    make_store: MakeStore, read: Reader, clock: Clock
+    store: DatabaseService, read: Reader, clock: Clock
 ) -> None:
     """NTP may correct the clock soon after the start. Until then, it can be a day ahead and yet be confirmed."""
-    store = make_store()
-    await store.start()
     await fill_a_month(store, clock)
     before = counts(read)["runs"]
     async with retention_of(store, clock, keep_newest=0, keep_failures_days=20, schedule=AT_ONCE) as (retention, _):

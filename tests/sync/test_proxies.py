@@ -168,7 +168,7 @@ async def test_prefix_that_a_proxy_does_not_remove_is_named_with_the_fix(
 ) -> None:
     async with (
         behind(plausible, token, prefix="/hassette", removes_prefix=False) as address,
-        httpx.AsyncClient(headers={"accept": "text/html"}) as client,
+        http_client(headers={"accept": "text/html"}) as client,
     ):
         page = await client.get(address + path)
     # A redirection of /hassette/ to /hassette would never end, because nginx redirects /hassette to /hassette/.
@@ -177,7 +177,7 @@ async def test_prefix_that_a_proxy_does_not_remove_is_named_with_the_fix(
 
 
 async def test_wrong_address_of_a_known_page_is_not_blamed_on_a_proxy(plausible: Path) -> None:
-    async with behind(plausible) as address, httpx.AsyncClient() as client:
+    async with behind(plausible) as address, http_client() as client:
         page = await client.get(f"{address}/runs/7/x")
     assert page.status_code == 404
     assert "There is no page /runs/7/x." in page.text
