@@ -84,7 +84,7 @@ def tests(session: nox.Session, part: str) -> None:
     install(session, part)
     session.run("python", "scripts/check_installed.py", part)
     session.install(*PINNED, *group("test"))
-    # The tests of the parts also run with all packages, but only in `test` and `minimums`.
+    # With all packages, the tests of the parts run in other sessions, such as `test` and `minimums`.
     folders = ["full", "otel", "contracts"] if part == "full" else [part]
     where = [f"tests/{folder}" for folder in folders]
     options = PARALLEL if part == "full" else []  # these tests wait for processes most of the time

@@ -17,7 +17,7 @@ _LONGEST_SILENCE_S = 180.0
 _WRITER = """
 import asyncio, concurrent.futures.thread, itertools, json.decoder, os, random, shutil, signal, sqlite3, sys, time
 from pathlib import Path
-from hassette_store import CorruptDatabaseError, DatabaseService, RejectedBatchError, StoreError, StoreSettings
+from hassette_store import DatabaseService, RejectedBatchError, StoreError, StoreSettings
 from hassette_store.ids import first_id_at, time_of
 from hassette_store.retention.retention import RetentionSchedule
 from support import rows

@@ -145,7 +145,7 @@ for arguments in json.loads(sys.argv[1]):
 
 
 def errors_of_each(folder: Path, *commands: list[str], **environment: str) -> Iterator[tuple[list[str], str]]:
-    """Run several commands that fail, in one process, because the start of a process is slow. It must end soon.
+    """Run several commands that fail, in one process that must end soon, because the start of a process is slow.
 
     Args:
         folder: The working directory.

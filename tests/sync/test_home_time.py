@@ -52,7 +52,7 @@ def _run_job_at(history: History, moment: int, zone: str) -> int:
 
 
 class Terminal(Protocol):
-    """Runs the command with a given time zone of the machine, and returns what it prints."""
+    """Function that runs the command with a given time zone of the machine, and returns the output."""
 
     def __call__(self, *arguments: str, path: Path, zone: str = "UTC") -> str: ...
 

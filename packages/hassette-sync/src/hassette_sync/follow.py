@@ -50,7 +50,7 @@ async def follow_feed(reader: Reader, feed: LiveFeed, after: int, at_most: int |
     """Follow the framework's own feed.
 
     The function subscribes to the feed before it reads the history. So a run that ends in between is in the history,
-    in the feed, or in both. The function recognizes a run by its id and yields it only once.
+    in the feed, or in both. The function recognises a run by its id and yields it only once.
 
     Args:
         reader: Reader of the history, for runs that the feed no longer retains.

@@ -118,7 +118,8 @@ def _second_file_notices(path: Path, problem: str) -> Iterator[str]:
     for second in seconds:
         yield (
             f"Hassette could not use this file, and wrote new runs to {replace_surrogates(second.name)}. The next "
-            "start that can use this file adds these runs to it. To read them now, name that file with --db."
+            "start that can use this file adds these runs to it. To read them now, use hassette telemetry with --db "
+            "and that file."
         )
 
 

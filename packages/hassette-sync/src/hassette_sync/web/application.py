@@ -67,6 +67,7 @@ def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
     app.add_exception_handler(SyncError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
+    # Older versions of FastAPI copy the routes of a router into `app.routes`, newer versions do not.
     routes = [*app.routes, *(route for router in _ROUTERS for route in router.routes)]
     app.state.first_parts = frozenset(first_part(getattr(route, "path", "/")) for route in routes)
     app.add_middleware(
