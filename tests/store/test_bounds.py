@@ -9,7 +9,7 @@ import pytest
 
 from hassette_store import DatabaseService
 from hassette_store.retention.shares import CONSTANT, GROUPS
-from support.retention import AT_ONCE, DAY_MS, DAY_S, fill, retention_of, whole_pass
+from support.retention import AT_ONCE, DAY_MS, DAY_S, fill, retention_of, used_bytes, whole_pass
 from support.rows import (
     T0_US,
     Batch,
@@ -29,11 +29,6 @@ from support.stores import Clock, MakeStore, Reader, RunScript
 from support.waiting import eventually
 
 MB = 1_000_000
-
-
-def used_bytes(read: Reader) -> int:
-    pages = read.row("SELECT * FROM pragma_page_count, pragma_freelist_count")
-    return (pages["page_count"] - pages["freelist_count"]) * 4096
 
 
 def test_every_table_has_a_place_in_the_size_limit(path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hassette_store import DatabaseService
 from hassette_store.retention.retention import RetentionSchedule
-from support.retention import AT_ONCE, DAY_S, fill, retention_of, whole_pass
+from support.retention import AT_ONCE, DAY_S, fill, retention_of, used_bytes, whole_pass
 from support.rows import (
     Effects,
     Failure,
@@ -32,8 +32,7 @@ async def test_size_limit_deletes_the_oldest_successes_before_failures(
         [invocation(n, listener, "error" if n % 4 == 0 else "success", effects=effects) for n in range(4_000)],
     )
     await whole_pass(store, clock, max_size_mb=2)
-    pages = read.row("SELECT * FROM pragma_page_count, pragma_freelist_count")
-    assert (pages["page_count"] - pages["freelist_count"]) * 4096 <= 2_000_000
+    assert used_bytes(read) <= 2_000_000
     left = {row["status"]: row["n"] for row in read.rows("SELECT status, count(*) AS n FROM named_runs GROUP BY 1")}
     assert left["error"] == 1_000
     assert left["success"] < 1_000
@@ -64,8 +63,7 @@ async def test_error_groups_without_runs_are_deleted_in_small_steps(
     assert read.value("SELECT count(*) FROM error_groups") == 2_000
     assert len(walked) >= 2_000 / 80
     await whole_pass(store, clock, max_size_mb=1)
-    pages = read.row("SELECT * FROM pragma_page_count, pragma_freelist_count")
-    assert (pages["page_count"] - pages["freelist_count"]) * 4096 <= 1_000_000
+    assert used_bytes(read) <= 1_000_000
     groups = read.value("SELECT count(*) FROM error_groups")
     assert 20 <= groups < 1_000, "groups of the newest runs stay"
     assert read.value("SELECT count(*) FROM failures JOIN error_groups ON error_groups.id = error_group_id") == 20

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hassette_store.kinds import HANDLER
 from hassette_store.retention.largest import RegistrationSize, runs_to_delete
-from support.retention import DAY_S, fill, whole_pass
+from support.retention import DAY_S, fill, used_bytes, whole_pass
 from support.rows import (
     Batch,
     Effects,
@@ -42,11 +42,6 @@ def failed(number: int) -> Run:
 
 def plain(number: int) -> Run:
     return invocation(number, LOUD)
-
-
-def used_bytes(read: Reader) -> int:
-    pages = read.row("SELECT * FROM pragma_page_count, pragma_freelist_count")
-    return (pages["page_count"] - pages["freelist_count"]) * 4096
 
 
 @pytest.mark.parametrize(("loud", "count"), [(with_log_lines, 600), (with_calls, 400), (failed, 800), (plain, 30_000)])

@@ -12,13 +12,19 @@ from support.rows import (
     Batch,
     Run,
 )
-from support.stores import Clock
+from support.stores import Clock, Reader
 
 DAY_S = 86_400
 DAY_MS = DAY_S * 1000
 
 
 AT_ONCE = RetentionSchedule(first_pass_s=0)
+
+
+def used_bytes(read: Reader) -> int:
+    """Return the size of all pages with content. The size limit applies to this size."""
+    pages = read.row("SELECT * FROM pragma_page_count, pragma_freelist_count")
+    return (pages["page_count"] - pages["freelist_count"]) * 4096
 
 
 @asynccontextmanager

@@ -360,6 +360,7 @@ async def test_live_client_with_an_invalid_id_gets_the_reason(plausible: Path) -
         ({"allowed_hosts": ["home.example:443"]}, "allowed_hosts must be host names such as"),
         ({"allowed_hosts": ["home.example/hassette"]}, "allowed_hosts must be host names such as"),
         ({"allowed_hosts": ["*.example"]}, "allowed_hosts must be host names such as"),
+        ({"allowed_hosts": ["."]}, "allowed_hosts must be host names such as"),
         ({"allowed_hosts": [""]}, "allowed_hosts must be host names such as"),
         ({"query_deadline_s": 0}, "query_deadline_s must be above 0"),
     ],

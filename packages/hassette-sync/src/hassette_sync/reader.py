@@ -193,6 +193,7 @@ class Reader:
     async def _connection(self) -> "PooledConnection":
         while self._idle:
             connection = self._idle.pop()
+            # If there is no file, the opening raises the error, or finds a second file.
             with suppress(HistoryUnavailableError):
                 if self.is_current(connection):
                     return connection
@@ -223,6 +224,7 @@ class Reader:
             return await self._open_at(self.path)
         except HistoryUnavailableError as error:
             for second in reversed(_second_files(self.path)):
+                # The error of the database file is more helpful than that of a second file.
                 with suppress(HistoryUnavailableError):
                     connection = await self._open_at(second)
                     connection.problem, connection.unusable = str(error), unusable
@@ -315,7 +317,7 @@ def _log_identity(path: Path) -> tuple[int, int] | None:
 def _second_files(path: Path) -> list[Path]:
     try:
         return second_files(path)
-    except OSError:  # the error of the database file is more helpful than this one
+    except OSError:  # the caller raises the error of the database file, which is more helpful
         return []
 
 

@@ -97,7 +97,7 @@ def is_host_name(text: str) -> bool:
     try:
         ipaddress.ip_address(text.strip("[]"))
     except ValueError:
-        return re.fullmatch(r"[\w.-]+", text) is not None
+        return re.fullmatch(r"\w[\w.-]*", text) is not None
     return True
 
 
