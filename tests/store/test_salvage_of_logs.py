@@ -18,8 +18,8 @@ from hassette_store.recovery import replacement
 from hassette_store.recovery.redated_runs import remove_former_ids
 from hassette_store.recovery.union import RowSource, Union
 from hassette_store.retention.retention import RetentionSchedule
-from support.retention import retention_of
-from support.rows import T0_US, Batch, Event, Listener, invocation
+from support.retention import AT_ONCE, fill, retention_of
+from support.rows import T0_US, Batch, Effects, Event, Listener, LogLine, invocation
 from support.stores import Clock, MakeStore, Reader
 from support.waiting import eventually
 
@@ -207,6 +207,55 @@ async def test_own_log_is_no_damage(
     after = await write(path, batches, killed=killed)
     await start_and_stop(make_store, killed)
     assert runs_in(killed) == before | after
+    assert incidents_in(killed) == []
+
+
+async def test_log_of_a_session_that_deleted_runs_for_the_size_limit_is_no_damage(
+    make_store: MakeStore, path: Path, tmp_path: Path
+) -> None:
+    """The largest handler has lost runs that are newer than runs of another handler."""
+    store = make_store()
+    await store.start()
+    loud, calm = Listener("loud"), Listener("calm")
+    effects = Effects(tuple(LogLine(message="x" * 200) for _ in range(20)))
+    await fill(
+        store,
+        [run for n in range(250) for run in (invocation(2 * n, loud, effects=effects), invocation(2 * n + 1, calm))],
+    )
+    await store.stop()
+    store = make_store(max_size_mb=1, retention_schedule=AT_ONCE)
+    await store.start()
+    serving = asyncio.create_task(store.serve())
+    await eventually(lambda: Reader(path).rows("SELECT 1 FROM store_state WHERE name = 'early:runs'"))
+    killed = tmp_path / "killed" / "hassette.db"
+    copy_with_log(path, killed)
+    serving.cancel()
+    await store.stop()
+    left = runs_in(killed)
+    assert 250 < len(left) < 500
+    await start_and_stop(make_store, killed)
+    assert runs_in(killed) == left
+    assert incidents_in(killed) == []
+
+
+async def test_rows_that_the_log_still_has_on_freed_pages_are_no_damage(
+    make_store: MakeStore, path: Path, tmp_path: Path, write: Write
+) -> None:
+    """SQLite overwrites freed pages only with ``secure_delete``, which is off in many builds."""
+    await write(path, 40, size=100)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        (below,) = db.execute("SELECT max(id) + 1 FROM handler_invocations").fetchone()
+        db.execute("PRAGMA secure_delete = OFF")
+        db.execute("INSERT INTO store_state VALUES ('all_runs_below', ?)", (below,))
+        ids = [id_ for (id_,) in db.execute("SELECT id FROM handler_invocations ORDER BY id")]
+        for id_ in ids[::20]:
+            db.execute("DELETE FROM handler_invocations WHERE id = ?", (id_,))
+        db.execute("DELETE FROM handler_invocations")
+        db.execute("DELETE FROM names")
+        killed = tmp_path / "killed" / "hassette.db"
+        copy_with_log(path, killed)
+    await start_and_stop(make_store, killed)
+    assert runs_in(killed) == {}
     assert incidents_in(killed) == []
 
 

@@ -18,6 +18,8 @@ from hassette_store.retention.statements import (
     CONDITIONS,
     CREATE_NEWEST,
     FIND_INSTANCES,
+    RUNS_DELETED_BELOW,
+    SAVE_DELETED_BELOW,
     STATISTICS,
     delete_details,
     find_formerly_newest_sql,
@@ -337,6 +339,9 @@ class Deletions:
         deleted = db.execute(sql, parameters).fetchall()
         for run_id, _ in deleted:
             delete_details(db, run_id, run_id + 1)
+        if deleted:
+            # After a crash, the check of the log must not take these runs for lost ones.
+            db.execute(SAVE_DELETED_BELOW, (RUNS_DELETED_BELOW[-1], 1 + max(run_id for run_id, _ in deleted)))
         self._count_runs([session for _, session in deleted])
         return len(deleted)
 
@@ -379,9 +384,6 @@ def _delete_range(db: sqlite3.Connection, start: int, end: int, condition: str, 
         deleted += [session for (session,) in rows]
     if deleted:
         delete_details(db, start, end)
-    db.execute(
-        "INSERT INTO store_state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
-        (progress, end),
-    )
+    db.execute(SAVE_DELETED_BELOW, (progress, end))
     db.execute("COMMIT")
     return deleted

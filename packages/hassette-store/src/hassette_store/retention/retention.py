@@ -34,8 +34,8 @@ from hassette_store.periods import DAY_US
 from hassette_store.retention.deletions import Deletions, KnownIds, RunsDeleted, Steps
 from hassette_store.retention.pace import MAX_ROWS, PacedWriter
 from hassette_store.retention.redating import Redating
-from hassette_store.retention.size_limit import CONDITIONS_OF_RUNS, PROGRESS, SizeLimit, first_unused_id
-from hassette_store.retention.statements import CONDITIONS
+from hassette_store.retention.size_limit import CONDITIONS_OF_RUNS, SizeLimit, first_unused_id
+from hassette_store.retention.statements import CONDITIONS, PROGRESS, RUNS_DELETED_BELOW
 from hassette_store.retention.unused_names import UnusedNames
 from hassette_store.settings import StoreSettings
 
@@ -255,7 +255,7 @@ class Retention:
         end = await first_unused_id(self._db)
         # Progress beyond the newest id comes from a clock that was ahead. If that progress were kept, later runs with
         # lower ids would not be deleted.
-        await self._db.rows("DELETE FROM store_state WHERE name IN (?, ?) AND value > ?", (*PROGRESS, end))
+        await self._db.rows(f"DELETE FROM store_state WHERE name IN {RUNS_DELETED_BELOW} AND value > ?", (end,))
         failures_end = min(end, first_id_at(now_us - int(settings.keep_failures_days * DAY_US)))
         successes_end = max(failures_end, min(end, first_id_at(now_us - int(settings.keep_successes_days * DAY_US))))
         before_us = now_us - int(settings.keep_daily_days * DAY_US)

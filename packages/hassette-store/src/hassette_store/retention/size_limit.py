@@ -18,16 +18,13 @@ from hassette_store.retention.deletions import Deletions, Steps, StopCondition
 from hassette_store.retention.largest import LargestRegistrations, runs_to_delete
 from hassette_store.retention.pace import PacedWriter
 from hassette_store.retention.shares import RUNS, Excess, groups_above_their_share, save_early_deletions
-from hassette_store.retention.statements import CONDITIONS, STATISTICS, used_bytes
+from hassette_store.retention.statements import CONDITIONS, PROGRESS, STATISTICS, used_bytes
 from hassette_store.retention.unused_names import UnusedNames
 from hassette_store.sessions import LAST_ID
 from hassette_store.statuses import SUCCESS
 
 logger = logging.getLogger(__name__)
 
-PROGRESS: Final = ("successes_below", "all_runs_below")
-"""Names of two rows of ``store_state``. The value of each is a run id. All successes below the first value, and all
-runs below the second value, have been processed."""
 CONDITIONS_OF_RUNS: Final = (f"status = {SUCCESS}", "true")
 
 _MIN_EXCESS_BYTES: Final = 65_536

@@ -19,6 +19,17 @@ STATISTICS: Final = (
     ("statistics_daily", "day"),
 )
 
+PROGRESS: Final = ("successes_below", "all_runs_below")
+"""Names of two rows of ``store_state``. The value of each is a run id. All successes below the first value, and all
+runs below the second value, have been processed."""
+RUNS_DELETED_BELOW: Final = (*PROGRESS, "some_runs_below")
+"""Names of rows of ``store_state``. All deleted runs have ids below the highest value. The last row is for runs of
+single registrations, which are deleted out of order."""
+SAVE_DELETED_BELOW: Final = (
+    "INSERT INTO store_state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)"
+)
+"""Store one of the values of `RUNS_DELETED_BELOW`, if it is higher than the stored one."""
+
 CREATE_NEWEST: Final = """
 CREATE TEMP TABLE IF NOT EXISTS newest (registration_id INTEGER PRIMARY KEY, floor INTEGER NOT NULL);
 DELETE FROM temp.newest;

@@ -7,10 +7,11 @@ result is a mixture of two states, which hides rows. SQLite's checks do not alwa
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from hassette_store import sessions
 from hassette_store.clock.redated import REDATED_SESSIONS
@@ -21,11 +22,13 @@ from hassette_store.kinds import KINDS, RunKind
 from hassette_store.recovery.cells import Column, TableFormat, rows_in
 from hassette_store.recovery.formats import table_formats
 from hassette_store.recovery.pages import LogFrames, PageSource, count_pages, frames_of
+from hassette_store.recovery.pointer_map import PageType, PointerMap
 from hassette_store.recovery.references import HIGHEST_ID
 from hassette_store.recovery.union import NATURAL_KEYS
+from hassette_store.retention.statements import RUNS_DELETED_BELOW
 
 # Runs below these ids may be missing, because the retention deleted them.
-_DELETED_BELOW: Final = "SELECT max(value) FROM store_state WHERE name IN ('successes_below', 'all_runs_below')"
+_DELETED_BELOW: Final = f"SELECT max(value) FROM store_state WHERE name IN {RUNS_DELETED_BELOW}"
 
 # Each entry of an index by registration or by error group has the id of the registration or group, and the id of the
 # run.
@@ -59,19 +62,19 @@ def find_log_damage(path: Path, with_log: sqlite3.Connection, limit_s: float) ->
     except FileNotFoundError:
         return None
     # If this function opened and closed the file, this process would lose all its locks on the file.
-    guard = LockGuard(path)
-    with log, open(guard.file, "rb", buffering=0, closefd=False) as file, closing(guard):
+    with log, closing(LockGuard(path)) as guard, open(guard.file, "rb", buffering=0, closefd=False) as file:
         frames = frames_of(log)
         if frames.damaged or (frames.newest and not frames.has_valid_header):
             # SQLite ignores a damaged part of a log and everything after it, and reports no error.
             return "a part of its write-ahead log is damaged"
         alone = PageSource(file, None, count_pages(file))
         both = PageSource(file, (log, frames.newest), frames.count)
+        in_use = _pages_in_use(log, frames)
         if frames.newest and (
             with_log.execute(sessions.IS_IN_ANOTHER_FILE).fetchone() is not None
             or _hides_runs(alone, frames, with_log, ends)
-            or _lacks_runs(both, frames, with_log, ends)
-            or _lacks_names(both, frames, with_log, ends)
+            or _lacks_runs(both, in_use, with_log, ends)
+            or _lacks_names(both, in_use, with_log, ends)
         ):
             return "its write-ahead log belongs to another file"
     # An older copy of the file may lack entries in an index. These tables are small, so they are checked completely.
@@ -108,7 +111,7 @@ def _hides_runs(alone: PageSource, frames: LogFrames, with_log: sqlite3.Connecti
                 if rows[id_][_SESSION_AT[table.name]] not in redated:
                     return True
                 former[table.name].add(hash(rows[id_][1:]))
-    return any(runs and _lacks_redated(with_log, kind, runs) for kind in KINDS for runs in (former[kind.runs_table],))
+    return any(_lacks_redated(with_log, kind, former[kind.runs_table]) for kind in KINDS if former[kind.runs_table])
 
 
 def _lacks_redated(with_log: sqlite3.Connection, kind: RunKind, runs: set[int]) -> bool:
@@ -118,14 +121,14 @@ def _lacks_redated(with_log: sqlite3.Connection, kind: RunKind, runs: set[int]) 
     return not runs.issubset({hash(row) for row in rows})
 
 
-def _lacks_runs(both: PageSource, frames: LogFrames, with_log: sqlite3.Connection, ends: float) -> bool:
+def _lacks_runs(both: PageSource, numbers: Iterable[int], with_log: sqlite3.Connection, ends: float) -> bool:
     """Return whether an index in the log refers to a run that does not exist.
 
     The run was in the file to which the log belongs. An older copy of that file has replaced it.
     """
     tables = [*(kind.runs_table for kind in KINDS), "lifecycle_events"]
     unknown = " AND ".join(f"value NOT IN (SELECT id FROM {table})" for table in tables)
-    for number in frames.newest:
+    for number in numbers:
         if time.monotonic() > ends:
             break
         ids = [row[1] for row in rows_in(both.read(number), _INDEX_OF_RUNS, both.read).rows]
@@ -136,30 +139,45 @@ def _lacks_runs(both: PageSource, frames: LogFrames, with_log: sqlite3.Connectio
     return False
 
 
-def _lacks_names(both: PageSource, frames: LogFrames, with_log: sqlite3.Connection, ends: float) -> bool:
+def _lacks_names(both: PageSource, numbers: Iterable[int], with_log: sqlite3.Connection, ends: float) -> bool:
     """Return whether a run in the log refers to a name, a registration or a session that does not exist.
 
     The row was in the file to which the log belongs. A recovery puts a placeholder in its place.
     """
     formats = table_formats(with_log)
+    references: list[tuple[TableFormat, list[tuple[int, str]]]] = []
     for kind in KINDS:
-        table = formats[kind.runs_table]
-        columns = [column.name for column in table.columns]
-        for row in with_log.execute(f"PRAGMA foreign_key_list({table.name})").fetchall():
-            parent, at = str(row[2]), columns.index(str(row[3]))
-            ids: set[object] = set()
-            for number in frames.newest:
-                if time.monotonic() > ends:
-                    return False
-                ids.update(found[at] for found in rows_in(both.read(number), table, both.read).rows if len(found) > at)
-            found = with_log.execute(
-                f"SELECT 1 FROM json_each(?) WHERE value BETWEEN 1 AND {HIGHEST_ID} "
-                f"AND value NOT IN (SELECT id FROM {parent}) LIMIT 1",
-                (json.dumps([*ids]),),
-            ).fetchone()
-            if found:
-                return True
-    return False
+        columns = [column.name for column in formats[kind.runs_table].columns]
+        found = with_log.execute(f"PRAGMA foreign_key_list({kind.runs_table})").fetchall()
+        references.append((formats[kind.runs_table], [(columns.index(row[3]), row[2]) for row in found]))
+    ids: defaultdict[str, set[object]] = defaultdict(set)
+    for number in numbers:
+        if time.monotonic() > ends:
+            break
+        page = both.read(number)
+        for table, parents in references:
+            for row in rows_in(page, table, both.read).rows:
+                for at, parent in parents:
+                    if at < len(row):
+                        ids[parent].add(row[at])
+    return any(
+        with_log.execute(
+            f"SELECT 1 FROM json_each(?) WHERE value BETWEEN 1 AND {HIGHEST_ID} "
+            f"AND value NOT IN (SELECT id FROM {parent}) LIMIT 1",
+            (json.dumps([*some]),),
+        ).fetchone()
+        for parent, some in ids.items()
+    )
+
+
+def _pages_in_use(log: BinaryIO, frames: LogFrames) -> list[int]:
+    """Return the pages in a log, without those that the log has freed.
+
+    SQLite does not overwrite a page when it frees the page. So the newest version in the log may contain deleted rows.
+    """
+    # Only the log shows what the log has freed. The file may be an older copy.
+    pointers = PointerMap(PageSource(None, (log, frames.newest), frames.count))
+    return [number for number in frames.newest if pointers.entry(number)[0] != PageType.FREE]
 
 
 def _replaced_pages(alone: PageSource, frames: LogFrames) -> Iterator[int]:
