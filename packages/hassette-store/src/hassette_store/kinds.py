@@ -134,6 +134,9 @@ RUNNING_COLUMNS: Final = (
 )
 """All columns of ``running_executions``."""
 
+DETAILS: Final = ("failures", "service_calls", "log_lines", "dropped_effects")
+"""Tables whose rows belong to a run of any kind. Their column ``run_id`` contains its id."""
+
 
 def trigger_field(column: str) -> str:
     """Return the name of the trigger's field whose value is stored in a column, one of the ``running_columns``."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from hassette_store.file.side_files import with_suffix
-from hassette_store.kinds import KINDS
+from hassette_store.kinds import DETAILS, KINDS
 from hassette_store.recovery.cells import TABLE_LEAF, TableFormat, begins_with_row, children_of
 from hassette_store.recovery.log_relation import LoggedPages, relation_of
 from hassette_store.recovery.owners import Claim, claims_of
@@ -21,10 +21,7 @@ from hassette_store.recovery.pages import PageSource, count_pages, frames_of
 from hassette_store.recovery.pointer_map import PageType, PointerMap
 from hassette_store.recovery.union import NATURAL_KEYS, RowSource
 
-_RUNS_AND_DETAILS: Final = (
-    *(kind.runs_table for kind in KINDS),
-    *("failures", "service_calls", "log_lines", "dropped_effects", "lifecycle_events"),
-)
+_RUNS_AND_EVENTS: Final = (*(kind.runs_table for kind in KINDS), *DETAILS, "lifecycle_events")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ class FileReading:
         """Return the pages to read of a table; None for all."""
         if table in NATURAL_KEYS:
             return self.pages_of_keys
-        return self.pages_of_runs if table in _RUNS_AND_DETAILS else self.pages_of_rows
+        return self.pages_of_runs if table in _RUNS_AND_EVENTS else self.pages_of_rows
 
 
 @dataclass(frozen=True, slots=True)

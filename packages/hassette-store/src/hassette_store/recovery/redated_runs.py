@@ -12,7 +12,7 @@ from typing import Final
 
 from hassette_store.clock.redated import moves_of
 from hassette_store.ids import first_id_at, time_of
-from hassette_store.kinds import KINDS, RunKind
+from hassette_store.kinds import DETAILS, KINDS, NAMED_COLUMNS, RunKind
 
 # The text of an event contains the move in whole seconds.
 _TOLERANCE_US: Final = 1_000_000
@@ -54,7 +54,7 @@ def _similar_runs(history: sqlite3.Connection, kind: RunKind, sessions: list[int
 
     If the log belongs to another file, the names of its runs may be lost.
     """
-    columns = ", ".join(one for one in kind.run_columns if one not in {"id", *_name_columns(history, kind)})
+    columns = ", ".join(one for one in kind.run_columns if one != "id" and one not in NAMED_COLUMNS)
     rows = history.execute(
         f"SELECT session_id, json_group_array(id) FROM {kind.runs_table} "
         f"WHERE session_id IN (SELECT value FROM json_each(?)) GROUP BY {columns} HAVING count(*) > 1",
@@ -72,14 +72,9 @@ def _moved(ids: Sequence[int], moves: Iterable[int]) -> Iterator[tuple[int, int]
             yield from ((former, new) for new in ids[bisect_left(ids, first) : bisect_right(ids, last)])
 
 
-def _name_columns(history: sqlite3.Connection, kind: RunKind) -> list[str]:
-    references = history.execute(f"PRAGMA foreign_key_list({kind.runs_table})")
-    return [str(row[3]) for row in references if row[2] == "names"]
-
-
 def _replace(history: sqlite3.Connection, kind: RunKind, former: int, new: int) -> bool:
     """Replace a run by its state with the new id; return whether both are in the history and have the same names."""
-    names = _name_columns(history, kind)
+    names = [column for column in kind.trigger_columns if column in NAMED_COLUMNS]
     lost = "{0} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM names WHERE id = {0} AND name NOT LIKE '(lost: %')"
     same = " AND ".join(
         f"(one.{name} IS two.{name} OR {lost.format(f'one.{name}')} OR {lost.format(f'two.{name}')})" for name in names
@@ -98,14 +93,7 @@ def _replace(history: sqlite3.Connection, kind: RunKind, former: int, new: int) 
             (former, new),
         )
     history.execute(f"DELETE FROM {kind.runs_table} WHERE id = ?", (former,))
-    details = [
-        str(row[0])
-        for row in history.execute(
-            "SELECT tables.name FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns "
-            "WHERE tables.type = 'table' AND columns.name = 'run_id'"
-        )
-    ]
-    for table in details:
+    for table in DETAILS:
         history.execute(f"UPDATE OR IGNORE {table} SET run_id = ? WHERE run_id = ?", (new, former))
         history.execute(f"DELETE FROM {table} WHERE run_id = ?", (former,))
     return True

@@ -21,12 +21,11 @@ from hassette_store.clock.check import WrongTime
 from hassette_store.clock.redated import EVENT, PREFIX, describe_move
 from hassette_store.clock.state import BOOTED, BOOTED_US, same_clock
 from hassette_store.ids import COUNTER_BITS, first_id_at, time_of, time_sql
-from hassette_store.kinds import KINDS, RunKind
+from hassette_store.kinds import DETAILS, KINDS, RunKind
 from hassette_store.periods import SECOND_US
 from hassette_store.retention.deletions import Steps
 from hassette_store.retention.moved_statistics import MovedStatistics, fold_future_statistics
 from hassette_store.retention.pace import PacedWriter
-from hassette_store.retention.statements import DETAILS
 from hassette_store.writing.used_ids import free_id
 
 # Runs whose id is in the future of the clock by more than this are wrong.

@@ -9,9 +9,9 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from hassette_store.kinds import KINDS
+from hassette_store.kinds import DETAILS, KINDS
 from hassette_store.periods import DAY_US
-from hassette_store.retention.statements import DETAILS, STATISTICS, used_bytes
+from hassette_store.retention.statements import STATISTICS, used_bytes
 
 RUNS: Final = "runs"
 

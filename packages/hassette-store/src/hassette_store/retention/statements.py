@@ -4,11 +4,8 @@ import sqlite3
 from typing import Final
 
 from hassette_store.ids import MAX_ID, first_id_sql
-from hassette_store.kinds import KINDS, RunKind
+from hassette_store.kinds import DETAILS, KINDS, RunKind
 from hassette_store.periods import DAY_US
-
-DETAILS: Final = ("failures", "service_calls", "log_lines", "dropped_effects")
-"""Tables whose rows belong to a run."""
 
 STATISTICS: Final = (
     ("latency_hourly", "hour"),
