@@ -80,6 +80,11 @@ class RunKind:
             *self.trigger_columns,
         )
 
+    @property
+    def named_columns(self) -> tuple[str, ...]:
+        """The columns of ``runs_table`` that hold ids of the table ``names``."""
+        return tuple(column for column in self.trigger_columns if column in NAMED_COLUMNS)
+
 
 _EVENT: Final = ("event_type_id", "entity_id", "old_state", "new_state", "context_id", "parent_id", "user_id", "missed")
 

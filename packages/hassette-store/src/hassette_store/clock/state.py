@@ -24,7 +24,7 @@ BOOTED_US: Final = (
     f"CASE WHEN json_valid(facts) THEN strftime('%s', json_extract(facts, '$.{BOOTED}')) * {SECOND_US} END"
 )
 """Select the boot time of a session, in microseconds; NULL if it is unknown."""
-# After very many sessions, the start of the first of them makes no difference.
+# At most 1,000 sessions. After so many sessions, the start of the first of them makes no difference.
 _SAME_CLOCK: Final = f"""
 SELECT id, started_us, ended_us FROM sessions
 WHERE id < ? AND id > max(? - 1000, coalesce((
@@ -35,13 +35,13 @@ ORDER BY id DESC
 
 
 def same_clock(session_id: int, booted_us: int) -> tuple[str, tuple[int, ...]]:
-    """Return a statement, with its values, that selects the sessions since a boot.
+    """Return a statement, with its values, that selects the earlier sessions since a boot.
 
-    The statement selects the sessions directly before a session whose machine had the same boot time by the wall clock.
-    So the clock has not stepped since the start of the first of them.
+    The statement selects the sessions directly before the given session, if their boot time by the wall clock is the
+    same. So the clock has not stepped since the start of the first of them.
 
     Args:
-        session_id: The session.
+        session_id: The given session.
         booted_us: Time of the boot, by the wall clock.
     """
     return _SAME_CLOCK, (session_id, session_id, session_id, booted_us)
@@ -60,7 +60,7 @@ async def compare_clock_with_file(check: ClockCheck, db: Writer, session_id: int
     """
     saved = dict(await db.rows(f"SELECT name, value FROM store_state WHERE name IN ({_PLACES})", _NAMES))
     ((newest_us,),) = await db.rows(_NEWEST_US, (session_id,))
-    check.read()
+    check.read()  # `booted_us` is of the last reading
     earlier = await db.rows(*same_clock(session_id, check.booted_us))
     ((now_us,),) = await db.rows("SELECT started_us FROM sessions WHERE id = ?", (session_id,))
     began_us = min((started_us for _, started_us, _ in earlier), default=now_us)

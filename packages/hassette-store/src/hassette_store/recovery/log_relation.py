@@ -16,8 +16,8 @@ from hassette_store.recovery.union import NATURAL_KEYS
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedPages:
-    """Pages to compare.
+class ComparedPages:
+    """The pages of a file or of a log that are compared.
 
     Attributes:
         pages: The pages.
@@ -49,7 +49,7 @@ class LogRelation:
     redated: frozenset[int]
 
 
-def relation_of(file: LoggedPages, log: LoggedPages, formats: Mapping[str, TableFormat]) -> LogRelation:
+def relation_of(file: ComparedPages, log: ComparedPages, formats: Mapping[str, TableFormat]) -> LogRelation:
     """Compare a file and a log.
 
     Each batch changes the page with the newest sessions. A log of this file, or of a later state of it, has the same
@@ -69,19 +69,19 @@ def relation_of(file: LoggedPages, log: LoggedPages, formats: Mapping[str, Table
     is_related = (number is None or number_in_log is None or number == number_in_log) and (
         not sessions
         or not sessions_in_log
-        or (bool(common) and all(sessions[number] == sessions_in_log[number] for number in common))
+        or (bool(common) and all(sessions[session] == sessions_in_log[session] for session in common))
     )
     return LogRelation(is_related, redated)
 
 
-def _redated_sessions(pages: LoggedPages, formats: Mapping[str, TableFormat]) -> frozenset[int]:
+def _redated_sessions(pages: ComparedPages, formats: Mapping[str, TableFormat]) -> frozenset[int]:
     """Return the sessions of which a row shows that the store has moved their rows to other times."""
     found = [row[1] for row in pages.rows(formats["store_state"]) if row[0] == SESSION]
     found += [row[1] for row in pages.rows(formats["lifecycle_events"]) if EVENT in row]
     return frozenset(session for session in found if isinstance(session, int))
 
 
-def _session_keys(pages: LoggedPages, table: TableFormat, redated: Container[object]) -> Iterator[tuple[object, Row]]:
+def _session_keys(pages: ComparedPages, table: TableFormat, redated: Container[object]) -> Iterator[tuple[object, Row]]:
     """Yield the id and the natural key of each session. A redated session has no fixed start time."""
     columns = [column.name for column in table.columns]
     positions = [columns.index(column) for column in NATURAL_KEYS["sessions"]]
@@ -90,16 +90,17 @@ def _session_keys(pages: LoggedPages, table: TableFormat, redated: Container[obj
         yield row[0], tuple(row[at] for at in (fixed if row[0] in redated else positions))
 
 
-def _file_number(pages: LoggedPages, formats: Mapping[str, TableFormat]) -> object:
+def _file_number(pages: ComparedPages, formats: Mapping[str, TableFormat]) -> object:
     """Return the random number of the file; None if unknown."""
     return next((row[1] for row in pages.rows(formats["store_state"]) if row[0] == FILE_NUMBER), None)
 
 
-def _number_of_newest_session(pages: LoggedPages, table: TableFormat) -> object:
+def _number_of_newest_session(pages: ComparedPages, table: TableFormat) -> object:
     """Return the number of the file in which the newest session ran; None if unknown."""
     at = [column.name for column in table.columns].index("facts")
     rows: list[tuple[Any, ...]] = [row for row in pages.rows(table) if len(row) > at]
     newest = max(rows, key=lambda row: row[0], default=None)
+    # A damaged value may be no JSON object.
     with suppress(ValueError, AttributeError):
         return None if newest is None else json.loads(newest[at]).get("file")
     return None

@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 from hassette_store.file.side_files import with_suffix
 from hassette_store.kinds import DETAILS, KINDS
 from hassette_store.recovery.cells import TABLE_LEAF, TableFormat, begins_with_row, children_of
-from hassette_store.recovery.log_relation import LoggedPages, relation_of
+from hassette_store.recovery.log_relation import ComparedPages, relation_of
 from hassette_store.recovery.owners import Claim, claims_of
 from hassette_store.recovery.page_rows import rows_on
 from hassette_store.recovery.pages import PageSource, count_pages, frames_of
@@ -92,7 +92,7 @@ def readings_of(
     both = PageSource(file, (log, frames.newest), frames.count)
     in_log = frozenset(frames.newest)
     both_claims = _with_guesses(both, claims_of(both, formats, roots), in_log, formats)
-    relation = relation_of(LoggedPages(alone, claims, claims), LoggedPages(both, both_claims, in_log), formats)
+    relation = relation_of(ComparedPages(alone, claims, claims), ComparedPages(both, both_claims, in_log), formats)
     related, redated = relation.is_related, relation.redated
     log_over_file = FileReading(
         both,

@@ -1,4 +1,4 @@
-"""Removal of runs that a salvage found twice, because the store was moving them to other times.
+"""Removal of runs that a salvage found twice, because the store had moved them to other times.
 
 A page may still contain a run with its former id, although another page contains it with its new id: for example, in an
 older copy of the file next to a newer log, or after a crash between two pages of a checkpoint.
@@ -12,7 +12,7 @@ from typing import Final
 
 from hassette_store.clock.redated import moves_of
 from hassette_store.ids import first_id_at, time_of
-from hassette_store.kinds import DETAILS, KINDS, NAMED_COLUMNS, RunKind
+from hassette_store.kinds import DETAILS, KINDS, RunKind
 
 # The text of an event contains the move in whole seconds.
 _TOLERANCE_US: Final = 1_000_000
@@ -54,7 +54,7 @@ def _similar_runs(history: sqlite3.Connection, kind: RunKind, sessions: list[int
 
     If the log belongs to another file, the names of its runs may be lost.
     """
-    columns = ", ".join(one for one in kind.run_columns if one != "id" and one not in NAMED_COLUMNS)
+    columns = ", ".join(one for one in kind.run_columns if one not in ("id", *kind.named_columns))
     rows = history.execute(
         f"SELECT session_id, json_group_array(id) FROM {kind.runs_table} "
         f"WHERE session_id IN (SELECT value FROM json_each(?)) GROUP BY {columns} HAVING count(*) > 1",
@@ -74,7 +74,7 @@ def _moved(ids: Sequence[int], moves: Iterable[int]) -> Iterator[tuple[int, int]
 
 def _replace(history: sqlite3.Connection, kind: RunKind, former: int, new: int) -> bool:
     """Replace a run by its state with the new id; return whether both are in the history and have the same names."""
-    names = [column for column in kind.trigger_columns if column in NAMED_COLUMNS]
+    names = kind.named_columns
     lost = "{0} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM names WHERE id = {0} AND name NOT LIKE '(lost: %')"
     same = " AND ".join(
         f"(one.{name} IS two.{name} OR {lost.format(f'one.{name}')} OR {lost.format(f'two.{name}')})" for name in names

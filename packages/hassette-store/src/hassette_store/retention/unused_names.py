@@ -18,8 +18,9 @@ _LEFT: Final = "names_left"
 """Row of ``store_state`` with the number of names after the last deletion."""
 _MIN_NAMES: Final = 2_000
 
+
 _LARGE_TABLES: Final = (
-    *((kind.runs_table, "id", tuple(set(kind.trigger_columns) & set(NAMED_COLUMNS))) for kind in KINDS),
+    *((kind.runs_table, "id", kind.named_columns) for kind in KINDS if kind.named_columns),
     ("service_calls", "run_id", ("service_id",)),
     ("log_lines", "run_id", ("logger_id",)),
 )
@@ -66,8 +67,6 @@ class UnusedNames:
             sql = _select(table, columns)
             yield await self._writer.run_timed(lambda db, sql=sql: self._add(db, sql))
         for table, key, columns in _LARGE_TABLES:
-            if not columns:
-                continue
             after = -1
             find = f"SELECT {key} FROM {table} WHERE {key} > ? ORDER BY {key} LIMIT 1 OFFSET ?"
             sql = _select(table, columns, f"{key} > :after AND {key} <= :end")
