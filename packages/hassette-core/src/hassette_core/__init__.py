@@ -28,7 +28,7 @@ from hassette_core.__about__ import __version__
 
 if typing.TYPE_CHECKING:
     from hassette_core.api import Api, ServiceResult, Target
-    from hassette_core.apps import App, AppConfig, AppStatus
+    from hassette_core.apps import App, AppConfig, AppContext, AppStatus
     from hassette_core.bus import AppBus, Subscription
     from hassette_core.config import HassetteConfig, load_config
     from hassette_core.errors import (
@@ -82,6 +82,7 @@ __all__ = [
     "App",
     "AppBus",
     "AppConfig",
+    "AppContext",
     "AppLoadError",
     "AppScheduler",
     "AppStatus",
@@ -156,6 +157,7 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
         "hassette_core.apps": (
             "App",
             "AppConfig",
+            "AppContext",
             "AppStatus",
         ),
         "hassette_core.bus": (

@@ -7,11 +7,8 @@ from typing import Any, ForwardRef, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 
-from hassette_core.api import Api
-from hassette_core.bus import AppBus
+from hassette_core.apps.context import AppContext
 from hassette_core.errors import AppLoadError
-from hassette_core.scheduler import AppScheduler
-from hassette_core.states import States
 from hassette_executor import ErrorContext
 
 
@@ -55,12 +52,7 @@ class App(Generic[ConfigT]):
 
     Args:
         config: The settings of this instance.
-        app_key: The key of the app in ``hassette.toml``: ``hall`` for ``[apps.hall]``.
-        instance: The name of the instance.
-        bus: Registers listeners for this instance.
-        scheduler: Registers jobs for this instance.
-        api: Home Assistant's API.
-        states: The current states of all entities.
+        context: The objects of this instance, such as its bus.
 
     Attributes:
         config: The settings of this instance.
@@ -74,25 +66,15 @@ class App(Generic[ConfigT]):
         logger: The logger ``hassette.apps.<app_key>.<instance>``. The log lines of a handler are kept with its run.
     """
 
-    def __init__(
-        self,
-        config: ConfigT,
-        *,
-        app_key: str,
-        instance: str,
-        bus: AppBus,
-        scheduler: AppScheduler,
-        api: Api,
-        states: States,
-    ) -> None:
+    def __init__(self, config: ConfigT, context: AppContext) -> None:
         self.config = config
-        self.app_key = app_key
-        self.instance = instance
-        self.bus = bus
-        self.scheduler = scheduler
-        self.api = api
-        self.states = states
-        self.logger = logging.getLogger(f"hassette.apps.{app_key}.{instance}")
+        self.app_key = context.app_key
+        self.instance = context.instance
+        self.bus = context.bus
+        self.scheduler = context.scheduler
+        self.api = context.api
+        self.states = context.states
+        self.logger = logging.getLogger(f"hassette.apps.{self.app_key}.{self.instance}")
 
     async def on_initialize(self) -> None:
         """Register listeners and jobs. Override this.

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from hassette_core.api import Api
 from hassette_core.apps.app import App
 from hassette_core.apps.app_calls import call_app
+from hassette_core.apps.context import AppContext
 from hassette_core.apps.loading import LoadedInstance, load_apps
 from hassette_core.bus import AppBus, BusService
 from hassette_core.config import AppEntry
@@ -181,18 +182,17 @@ class AppService:
         scheduler = AppScheduler(self._scheduler, *actor)
         created: list[App[Any]] = []
 
+        context = AppContext(
+            app_key=loaded.app_key,
+            instance=loaded.instance,
+            bus=bus,
+            scheduler=scheduler,
+            api=self._api,
+            states=self._states,
+        )
+
         def create() -> None:
-            created.append(
-                loaded.app_class(
-                    loaded.config,
-                    app_key=loaded.app_key,
-                    instance=loaded.instance,
-                    bus=bus,
-                    scheduler=scheduler,
-                    api=self._api,
-                    states=self._states,
-                )
-            )
+            created.append(loaded.app_class(loaded.config, context))
 
         def initialize() -> Awaitable[None] | None:
             (app,) = created

@@ -1,0 +1,32 @@
+"""`AppContext`: the objects that the framework gives to one app instance."""
+
+from dataclasses import dataclass
+
+from hassette_core.api import Api
+from hassette_core.bus import AppBus
+from hassette_core.scheduler import AppScheduler
+from hassette_core.states import States
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppContext:
+    """The objects that the framework gives to one app instance.
+
+    `App` has an attribute of the same name for each of them. A new object is a new field here, and the constructor of
+    an app that overrides ``__init__`` stays the same.
+
+    Attributes:
+        app_key: The key of the app in ``hassette.toml``: ``hall`` for ``[apps.hall]``.
+        instance: The name of the instance.
+        bus: Registers listeners for this instance.
+        scheduler: Registers jobs for this instance.
+        api: Home Assistant's API.
+        states: The current states of all entities.
+    """
+
+    app_key: str
+    instance: str
+    bus: AppBus
+    scheduler: AppScheduler
+    api: Api
+    states: States
