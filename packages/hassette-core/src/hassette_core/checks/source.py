@@ -1,6 +1,7 @@
 """Read the code of an app, and find names that do not exist, calls that are not awaited, and methods that never run."""
 
 import ast
+import dataclasses
 import difflib
 import inspect
 import logging
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from hassette_core.api import Api
-from hassette_core.apps import App
+from hassette_core.apps import App, AppContext
 from hassette_core.bus import AppBus
 from hassette_core.bus.topics import is_glob
 from hassette_core.checks.attributes import (
@@ -34,7 +35,7 @@ _COMPONENTS: dict[str, type] = {
     "states": States,
     "logger": logging.Logger,
 }
-_INSTANCE_ATTRIBUTES = frozenset({*inspect.signature(cast("type[object]", App)).parameters, "logger"})
+_INSTANCE_ATTRIBUTES = frozenset({"config", "logger", *(field.name for field in dataclasses.fields(AppContext))})
 _HOOKS = ("on_initialize", "on_shutdown", "on_error")
 _OTHER_FRAMEWORKS = {"initialize": "on_initialize", "terminate": "on_shutdown"}
 """Methods that AppDaemon calls, and the methods of an `App` with the same purpose."""
