@@ -60,6 +60,7 @@ if typing.TYPE_CHECKING:
         OldValue,
     )
     from hassette_core.scheduler import AppScheduler, Job
+    from hassette_core.selection import EntitySelection
     from hassette_core.simulation.home import SimulatedHome
     from hassette_core.states import States
     from hassette_executor import (
@@ -95,6 +96,7 @@ __all__ = [
     "Data",
     "DependencyError",
     "EntityId",
+    "EntitySelection",
     "ErrorContext",
     "ErrorHook",
     "Event",
@@ -205,6 +207,7 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
             "AppScheduler",
             "Job",
         ),
+        "hassette_core.selection": ("EntitySelection",),
         "hassette_core.simulation.home": ("SimulatedHome",),
         "hassette_core.states": ("States",),
     },
