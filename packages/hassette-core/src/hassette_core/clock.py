@@ -11,6 +11,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
 
 class Timer(Protocol):
     """A callback that a clock will call once."""
@@ -25,6 +28,10 @@ class TimerClock(Protocol):
 
     def now(self) -> datetime:
         """Return the wall clock's time (aware, UTC). This time may jump, because users and NTP set the clock."""
+        ...
+
+    def wall_ns(self) -> int:
+        """Return the wall clock's time in nanoseconds since the Unix epoch."""
         ...
 
     def monotonic_ns(self) -> int:
@@ -47,16 +54,16 @@ class SystemClock:
     that run, they would count as lost.
     """
 
+    # The executor reads both clocks in each run. A method in Python would take longer than the clock itself.
+    wall_ns = staticmethod(time.time_ns)
+    monotonic_ns = staticmethod(time.monotonic_ns)
+
     def __init__(self) -> None:
         self._context = contextvars.copy_context()
 
     def now(self) -> datetime:
         """Return the wall clock's time (aware, UTC)."""
         return datetime.now(UTC)
-
-    def monotonic_ns(self) -> int:
-        """Return the time of the machine's monotonic clock, in nanoseconds."""
-        return time.monotonic_ns()
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
         """Call a function on the running event loop after a delay in seconds."""
@@ -97,6 +104,10 @@ class ManualClock:
     def now(self) -> datetime:
         """Return the wall clock's time (aware, UTC)."""
         return self._now
+
+    def wall_ns(self) -> int:
+        """Return the wall clock's time in nanoseconds since the Unix epoch."""
+        return (self._now - _EPOCH) // _MICROSECOND * 1_000
 
     def monotonic_ns(self) -> int:
         """Return the time of the monotonic clock, in nanoseconds."""

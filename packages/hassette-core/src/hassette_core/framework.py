@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from hassette_core.api import Api
 from hassette_core.apps import AppService
 from hassette_core.bus import BusService
+from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.config import HassetteConfig
 from hassette_core.containment import GuardedTask, containing_tasks
 from hassette_core.errors import CoreError
@@ -22,7 +23,7 @@ from hassette_core.redaction import Redaction, redacted_logging
 from hassette_core.scheduler import SchedulerService
 from hassette_core.session import HomeFacts, SessionReporter, session_facts
 from hassette_core.states import Observation, StateCache
-from hassette_executor import CommandExecutor, RecordSink, SinkWithStopLimit
+from hassette_executor import Clock, CommandExecutor, RecordSink, SinkWithStopLimit
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ class Hassette:
         config: The configuration.
         sinks: Sinks for records, in addition to the installed ones.
         plugins: False leaves out the sinks and services of other packages, such as the store and the pages.
+        clock: Wall clock, monotonic clock and timers; the machine's clock by default. Timeouts and pauses use the event
+            loop, so a clock of a test belongs to an event loop of the test.
 
     Attributes:
         config: The configuration.
@@ -60,7 +63,15 @@ class Hassette:
         UrlError: The address of Home Assistant is not valid.
     """
 
-    def __init__(self, config: HassetteConfig, *, sinks: Sequence[RecordSink] = (), plugins: bool = True) -> None:
+    def __init__(
+        self,
+        config: HassetteConfig,
+        *,
+        sinks: Sequence[RecordSink] = (),
+        plugins: bool = True,
+        clock: TimerClock | None = None,
+    ) -> None:
+        clock = clock or SystemClock()
         token = config.require_token()
         grace_s = config.hassette.grace_s
         zone = config.hassette.time_zone
@@ -69,25 +80,31 @@ class Hassette:
         all_sinks = (*(load_sinks(config, board) if plugins else ()), *sinks)
 
         self.config = config
-        self.executor = CommandExecutor(*all_sinks, settings=config.executor_settings, redact=redact)
+        self.executor = CommandExecutor(
+            *all_sinks,
+            settings=config.executor_settings,
+            redact=redact,
+            clock=Clock(wall_ns=clock.wall_ns, monotonic_ns=clock.monotonic_ns),
+        )
         cache = StateCache()
         self.states = cache.states
-        observation = Observation()
+        observation = Observation(monotonic_ns=clock.monotonic_ns)
         self.bus = BusService(
-            self.executor, states=self.states, observation=observation, grace_s=grace_s, redact=redact
+            self.executor, states=self.states, clock=clock, observation=observation, grace_s=grace_s, redact=redact
         )
         self.link = HomeAssistantLink(
             config.home_assistant.url,
             token,
             cache=cache,
             on_event=self.bus.dispatch,
+            clock=clock,
             observation=observation,
             report=self.executor.report,
             count_loss=self.executor.count_loss,
         )
-        self.api = Api(self.link, redact=redact)
+        self.api = Api(self.link, redact=redact, monotonic_ns=clock.monotonic_ns, time_ns=clock.wall_ns)
         self.scheduler = SchedulerService(
-            self.executor, time_zone=ZoneInfo(zone) if zone else UTC, grace_s=grace_s, redact=redact
+            self.executor, clock=clock, time_zone=ZoneInfo(zone) if zone else UTC, grace_s=grace_s, redact=redact
         )
         self.apps = AppService(
             config.apps,
@@ -111,6 +128,7 @@ class Hassette:
         self._supervisor = Supervisor(
             self._service_specs([sink for sink in all_sinks if isinstance(sink, Resource)], services),
             stop_budget_s=config.hassette.stop_budget_s,
+            monotonic=lambda: clock.monotonic_ns() / 1e9,
             board=board,
             observer=self._reporter,
         )

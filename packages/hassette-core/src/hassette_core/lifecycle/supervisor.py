@@ -41,7 +41,7 @@ class Supervisor:
             the stop.
         board: Receives the status of each service; None for a new board.
         observer: Receives events; None for no observer.
-        monotonic: Returns the time of a crash, in seconds.
+        monotonic: Returns the time of a crash and of the stop, in seconds.
         sleep: Waits the given number of seconds between attempts.
         random: Source of the jitter in the pauses.
 
@@ -69,6 +69,7 @@ class Supervisor:
         self.board = board or StatusBoard()
         self.started = asyncio.Event()
         self._observer = observer
+        self._monotonic = monotonic
         self._stop_budget_s = stop_budget_s
         self._stop_requested = asyncio.Event()
         self._cause: FatalError | None = None
@@ -135,12 +136,12 @@ class Supervisor:
         self.started.set()
 
     async def _stop_all(self, tasks: asyncio.TaskGroup) -> None:
-        deadline = time.monotonic() + self._stop_budget_s
+        deadline = self._monotonic() + self._stop_budget_s
         remaining = self._services[::-1]
         for position, service in enumerate(remaining, start=1):
             # Earlier services must not use up the time of the last services, which flush and close the database.
             reserved_s = sum(later.spec.reserve_s for later in remaining[position:])
-            await service.end(tasks, max(deadline - time.monotonic() - reserved_s, service.spec.reserve_s))
+            await service.end(tasks, max(deadline - self._monotonic() - reserved_s, service.spec.reserve_s))
 
     def _publish(self, report: StatusReport) -> None:
         self.board.update(report)

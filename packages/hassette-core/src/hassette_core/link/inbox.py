@@ -1,13 +1,13 @@
 """`Inbox`: parse each received event, apply it to the states, pass it on, and pass on missed changes."""
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
+from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.errors import UnreadableEventError, describe_error
 from hassette_core.events import Event, State, StateChanged, missed_change, parse_event
 from hassette_core.link.messages import name_of_event
@@ -57,7 +57,7 @@ class Inbox:
         cache: The states, which this object keeps current. They are updated before an event is passed on.
         on_event: Called with each event that is passed on, on the event loop. It must return at once.
         observation: Receives the time of each event.
-        monotonic_ns: Clock for the `received_ns` of events.
+        clock: Clock for the `received_ns` of events and for the time of missed changes; the machine's clock by default.
 
     Attributes:
         received: Number of events so far. While this number grows, the connection works.
@@ -71,7 +71,7 @@ class Inbox:
         on_event: Callable[[Event], None],
         *,
         observation: Observation | None = None,
-        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        clock: TimerClock | None = None,
     ) -> None:
         self.received = 0
         self.last: Event | None = None
@@ -79,14 +79,15 @@ class Inbox:
         self._cache = cache
         self._on_event = on_event
         self._observation = observation or Observation()
-        self._monotonic_ns = monotonic_ns
+        self._clock = clock = clock or SystemClock()
+        self._monotonic_ns = clock.monotonic_ns
         self._phase = Phase.LOADING
         self._buffer: deque[Event] = deque()
         self._marks: deque[tuple[datetime, int]] = deque(maxlen=MARKS)
         self._marked_ns = 0
         self._before: dict[str, State] | None = None
         self._malformed: Collection[str | None] = ()
-        self._repeated = RepeatedLog(logger)
+        self._repeated = RepeatedLog(logger, monotonic_ns=clock.monotonic_ns)
 
     def begin(self) -> None:
         """Prepare for a new connection. Call it before subscribing."""
@@ -179,7 +180,7 @@ class Inbox:
                     after.pop(event.entity_id, None)
                 else:
                     after[event.entity_id] = event.old_state
-        now, now_ns = datetime.now(UTC), self._monotonic_ns()
+        now, now_ns = self._clock.now(), self._monotonic_ns()
         changes: list[StateChanged] = []
         kept = False
         for entity_id in before.keys() | after.keys():

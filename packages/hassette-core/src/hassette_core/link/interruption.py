@@ -1,9 +1,9 @@
 """`Interruption`: the time between the loss of the connection and its return, and the events that were lost in it."""
 
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from hassette_core.clock import TimerClock
 from hassette_core.link.connection import ConnectionEnd
 from hassette_core.link.inbox import Inbox, MissedChanges
 from hassette_core.states import Observation
@@ -51,7 +51,7 @@ class Interruption(NamedTuple):
         cause: The cause in one sentence.
         may_be_cut: Whether Home Assistant may have disconnected a slow client, and has been reachable since then.
         min_discarded: If Home Assistant disconnected a slow client, it discarded at least this number of messages.
-        began_ns: When Home Assistant sent the last event that was received, in nanoseconds of `time.monotonic_ns`.
+        began_ns: When Home Assistant sent the last event that was received, in nanoseconds of the monotonic clock.
         rate: Number of events per second that Home Assistant sent before the interruption.
     """
 
@@ -62,7 +62,9 @@ class Interruption(NamedTuple):
     rate: float
 
     @classmethod
-    def begin(cls, end: ConnectionEnd, inbox: Inbox, observation: Observation, blocked_s: float) -> "Interruption":
+    def begin(
+        cls, end: ConnectionEnd, inbox: Inbox, observation: Observation, blocked_s: float, clock: TimerClock
+    ) -> "Interruption":
         """Return the interruption that begins with the end of a connection.
 
         Home Assistant closes a connection in an orderly way when it stops, and when too many messages wait for a
@@ -75,6 +77,7 @@ class Interruption(NamedTuple):
             inbox: Provides the last event and the rate.
             observation: Provides the delay of the last event.
             blocked_s: The longest time for which the event loop was blocked in the last half minute, in seconds.
+            clock: The clock by which the events were received.
         """
         last = inbox.last
         late_s = 0.0 if last is None else observation.delay_s(last.time_fired, last.received_ns)
@@ -85,7 +88,7 @@ class Interruption(NamedTuple):
             cause += f"; the last event was read {late_s:.1f} s after it had been sent"
         if blocked_s >= LATE_S:
             cause += f"; the event loop of Hassette was blocked for {blocked_s:.1f} s"
-        received_ns = time.monotonic_ns() if last is None else last.received_ns
+        received_ns = clock.monotonic_ns() if last is None else last.received_ns
         return cls(
             cause,
             may_be_cut=end.closed_by_home or (late_s >= VERY_LATE_S and blocked_s >= BLOCKED_S),
@@ -98,24 +101,25 @@ class Interruption(NamedTuple):
         """Return the interruption after an attempt that reached no server. In this case, Home Assistant has stopped."""
         return self._replace(may_be_cut=False)
 
-    def describe(self, missed: MissedChanges) -> str:
+    def describe(self, missed: MissedChanges, clock: TimerClock) -> str:
         """Return the length of the interruption and the number of changed entities, as a text."""
-        seconds = (time.monotonic_ns() - self.began_ns) / 1e9
+        seconds = (clock.monotonic_ns() - self.began_ns) / 1e9
         return f"{seconds:.1f} s after the last event; {_entities(missed.different)} changed"
 
-    def loss(self, missed: MissedChanges) -> DiscardedEvents | None:
+    def loss(self, missed: MissedChanges, clock: TimerClock) -> DiscardedEvents | None:
         """Return the events that Home Assistant discarded. None if it discarded none, as far as is known.
 
         Args:
             missed: The changes between the two connections.
+            clock: Wall clock and monotonic clock.
         """
         if not self.may_be_cut or not missed.kept:
             return None  # the connection broke, or Home Assistant has stopped or restarted
         at_least = max(self.min_discarded, missed.touched)
         if not at_least:
             return None
-        now_us = time.time_ns() // 1000
-        seconds = (time.monotonic_ns() - self.began_ns) / 1e9
+        now_us = clock.wall_ns() // 1000
+        seconds = (clock.monotonic_ns() - self.began_ns) / 1e9
         text = (
             f"{self.cause}; Home Assistant kept running and discarded at least {at_least:,} events;"
             f" {_entities(missed.touched)} changed meanwhile, and {missed.different:,} of them differ"

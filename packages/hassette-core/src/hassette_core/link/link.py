@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from random import random
 
+from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.errors import (
     AuthenticationError,
     CallFailedError,
@@ -56,6 +57,7 @@ class HomeAssistantLink(AsyncWithService):
         cache: The states, which this object keeps current.
         on_event: Called with each event that is passed on, on the event loop, after the states have changed. It must
             return at once.
+        clock: Wall clock and monotonic clock; the machine's clock by default. Timers use the event loop.
         observation: Informed when the connection begins and ends.
         report: Called with ``connection_lost``, ``connection_restored`` or ``events_lost``, the address and one
             sentence. A failure before the first connection is not reported.
@@ -89,6 +91,7 @@ class HomeAssistantLink(AsyncWithService):
         *,
         cache: StateCache,
         on_event: Callable[[Event], None],
+        clock: TimerClock | None = None,
         observation: Observation | None = None,
         report: Report = lambda kind, subject, detail: None,
         count_loss: CountLoss = lambda reason, what, count, first_us, last_us: None,
@@ -109,8 +112,9 @@ class HomeAssistantLink(AsyncWithService):
         self.configuration_changed = asyncio.Event()
         self.problem = ""
         self._on_event = on_event
-        self._observation = observation or Observation()
-        self._inbox = Inbox(cache, self._receive_event, observation=self._observation)
+        self._clock = clock = clock or SystemClock()
+        self._observation = observation or Observation(monotonic_ns=clock.monotonic_ns)
+        self._inbox = Inbox(cache, self._receive_event, clock=clock, observation=self._observation)
         self._report = report
         self._count_loss = count_loss
         self._max_message_bytes = max_message_bytes
@@ -125,7 +129,7 @@ class HomeAssistantLink(AsyncWithService):
         self._lag = LoopLag()
         self._interruption: Interruption | None = None
         self._serving: asyncio.Task[None] | None = None
-        self._repeated = RepeatedLog(logger)
+        self._repeated = RepeatedLog(logger, monotonic_ns=clock.monotonic_ns)
 
     @property
     def url(self) -> str:
@@ -337,10 +341,10 @@ class HomeAssistantLink(AsyncWithService):
             logger.info("Home Assistant connected", extra=facts)
             return
         missed = self._inbox.missed
-        text = f"Home Assistant {self.home_assistant_version}; {interruption.describe(missed)}"
+        text = f"Home Assistant {self.home_assistant_version}; {interruption.describe(missed, self._clock)}"
         logger.warning("Connection to Home Assistant restored", extra={**facts, "changed": missed.different})
         self._report("connection_restored", self.url, text)
-        if (loss := interruption.loss(missed)) is not None:
+        if (loss := interruption.loss(missed, self._clock)) is not None:
             logger.warning(
                 "Home Assistant disconnected Hassette because its messages were read too slowly; events are lost",
                 extra={"at_least": loss.at_least, "seconds": loss.seconds, "problem": loss.text},
@@ -361,7 +365,7 @@ class HomeAssistantLink(AsyncWithService):
                 extra={"url": self.url, "problem": end.cause},
             )
             return
-        self._interruption = Interruption.begin(end, self._inbox, self._observation, self._lag.worst_s)
+        self._interruption = Interruption.begin(end, self._inbox, self._observation, self._lag.worst_s, self._clock)
         self.problem = self._interruption.cause
         logger.warning("Connection to Home Assistant lost", extra={"url": self.url, "problem": self.problem})
         self._report("connection_lost", self.url, self.problem)
