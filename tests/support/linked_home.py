@@ -8,7 +8,7 @@ from typing import Protocol
 from hassette_core.api import Api
 from hassette_core.events import Event, StateChanged
 from hassette_core.link import HomeAssistantLink, LivenessCheck
-from hassette_core.link.connection import MAX_MESSAGE_BYTES
+from hassette_core.link.web_transport import MAX_MESSAGE_BYTES
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.states import StateCache
 from support.waiting import eventually, patience

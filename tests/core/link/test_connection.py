@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from hassette_core.errors import LinkError, NotConnectedError
-from hassette_core.link import Connection, parse_address
+from hassette_core.link import Connection, WebTransport, parse_address
 from support.waiting import patience
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
@@ -41,11 +41,15 @@ async def server(talk: Talk | None) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
+def connection_to(url: str, token: str = "token") -> Connection:
+    return Connection(WebTransport(parse_address(url)), url, token)
+
+
 @asynccontextmanager
 async def connected_to(talk: Talk) -> AsyncIterator[Connection]:
     """Connect to a server that runs ``talk`` with its client."""
     limit = asyncio.timeout(patience(10))
-    async with limit, server(talk) as url, Connection(parse_address(url), "token") as connection:
+    async with limit, server(talk) as url, connection_to(url) as connection:
         yield connection
 
 
@@ -82,7 +86,7 @@ async def sends_no_json(socket: web.WebSocketResponse) -> None:
 async def test_server_that_is_not_home_assistant_is_a_link_error_with_its_address(talk: Talk | None) -> None:
     async with server(talk) as url:
         with pytest.raises(LinkError, match=f"cannot connect to {url}: ") as raised:
-            async with Connection(parse_address(url), "hunter2"):
+            async with connection_to(url, "hunter2"):
                 pytest.fail("it connected")
         assert "hunter2" not in repr(raised.value) + repr(raised.value.__context__)
 
@@ -99,7 +103,7 @@ async def test_proxy_without_home_assistant_is_an_error_with_its_status() -> Non
     try:
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         with pytest.raises(LinkError, match=f"cannot connect to {url}: the server answers with the HTTP status 503"):
-            async with asyncio.timeout(patience(10)), Connection(parse_address(url), "token"):
+            async with asyncio.timeout(patience(10)), connection_to(url):
                 pytest.fail("it connected")
     finally:
         await runner.cleanup()
@@ -107,7 +111,7 @@ async def test_proxy_without_home_assistant_is_an_error_with_its_status() -> Non
 
 async def test_closed_port_is_a_link_error() -> None:
     with pytest.raises(LinkError, match="cannot connect to"):
-        async with asyncio.timeout(patience(10)), Connection(parse_address("http://127.0.0.1:1"), "token"):
+        async with asyncio.timeout(patience(10)), connection_to("http://127.0.0.1:1"):
             pytest.fail("it connected")
 
 
@@ -121,7 +125,7 @@ async def test_frame_that_is_not_json_ends_the_connection_and_pending_commands_r
     async with (
         server(talk) as url,
         asyncio.timeout(patience(10)),
-        Connection(parse_address(url), "token") as connection,
+        connection_to(url) as connection,
     ):
         with pytest.raises(NotConnectedError):
             await connection.command("look", "get_states")
@@ -147,7 +151,7 @@ async def test_refused_ping_counts_as_an_answer() -> None:
     async with (
         server(talk) as url,
         asyncio.timeout(patience(10)),
-        Connection(parse_address(url), "token") as connection,
+        connection_to(url) as connection,
     ):
         await connection.ping()
         assert connection.open
@@ -169,7 +173,7 @@ async def test_data_that_cannot_be_sent_raises_and_the_connection_stays(data: ob
     async with (
         server(talk) as url,
         asyncio.timeout(patience(10)),
-        Connection(parse_address(url), "token") as connection,
+        connection_to(url) as connection,
     ):
         with pytest.raises((TypeError, ValueError)):
             await connection.command("look", "get_states", data=data)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hassette_core.clock import ManualClock
-from hassette_core.link.connection import ConnectionEnd
+from hassette_core.link import ConnectionEnd
 from hassette_core.link.inbox import Inbox, MissedChanges
 from hassette_core.link.interruption import Interruption
 from hassette_core.link.loop_lag import LoopLag

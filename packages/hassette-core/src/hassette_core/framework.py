@@ -16,7 +16,7 @@ from hassette_core.config import HassetteConfig
 from hassette_core.containment import GuardedTask, containing_tasks
 from hassette_core.errors import CoreError
 from hassette_core.lifecycle import Resource, ServiceSpec, StatusBoard, StatusReport, Supervisor
-from hassette_core.link import HomeAssistantLink
+from hassette_core.link import HomeAssistantLink, Transport
 from hassette_core.live import LiveView
 from hassette_core.plugins import load_services, load_sinks
 from hassette_core.redaction import Redaction, redacted_logging
@@ -46,6 +46,7 @@ class Hassette:
         plugins: False leaves out the sinks and services of other packages, such as the store and the pages.
         clock: Wall clock, monotonic clock and timers; the machine's clock by default. Timeouts and pauses use the event
             loop, so a clock of a test belongs to an event loop of the test.
+        transport: Opens the connection to Home Assistant. None uses the network.
 
     Attributes:
         config: The configuration.
@@ -70,6 +71,7 @@ class Hassette:
         sinks: Sequence[RecordSink] = (),
         plugins: bool = True,
         clock: TimerClock | None = None,
+        transport: Transport | None = None,
     ) -> None:
         clock = clock or SystemClock()
         token = config.require_token()
@@ -98,6 +100,7 @@ class Hassette:
             cache=cache,
             on_event=self.bus.dispatch,
             clock=clock,
+            transport=transport,
             observation=observation,
             report=self.executor.report,
             count_loss=self.executor.count_loss,

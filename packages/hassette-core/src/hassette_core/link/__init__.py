@@ -11,13 +11,20 @@ from hassette_core.link.configuration import HomeConfiguration
 from hassette_core.link.connection import Connection, RestAnswer
 from hassette_core.link.link import HomeAssistantLink
 from hassette_core.link.liveness import LivenessCheck
+from hassette_core.link.transport import Channel, ConnectionEnd, HttpAnswer, Transport
+from hassette_core.link.web_transport import WebTransport
 
 __all__ = [
     "Address",
+    "Channel",
     "Connection",
+    "ConnectionEnd",
     "HomeAssistantLink",
     "HomeConfiguration",
+    "HttpAnswer",
     "LivenessCheck",
     "RestAnswer",
+    "Transport",
+    "WebTransport",
     "parse_address",
 ]

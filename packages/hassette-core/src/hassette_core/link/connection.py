@@ -1,4 +1,4 @@
-"""`Connection`: one WebSocket connection to Home Assistant, and REST requests while it is open."""
+"""`Connection`: one authenticated connection to Home Assistant, with commands, subscriptions and REST requests."""
 
 import asyncio
 import json
@@ -8,19 +8,6 @@ from itertools import count
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from aiohttp import (
-    ClientConnectorError,
-    ClientError,
-    ClientSession,
-    ClientTimeout,
-    ClientWebSocketResponse,
-    TCPConnector,
-    WSCloseCode,
-    WSMessage,
-    WSMsgType,
-    WSServerHandshakeError,
-)
-
 from hassette_core.errors import (
     AuthenticationError,
     CallFailedError,
@@ -28,25 +15,17 @@ from hassette_core.errors import (
     NoAnswerError,
     NotConnectedError,
     UnexpectedAnswerError,
-    UnreachableError,
 )
-from hassette_core.link.address import Address
-from hassette_core.link.lookups import Lookups
 from hassette_core.link.messages import Message, UnreadableMessageError, describe, parse_frame
+from hassette_core.link.transport import Channel, ConnectionEnd, Transport
+from hassette_core.link.web_transport import REST_TIMEOUT_S, first_line
 from hassette_executor import RepeatedLog
 
 logger = logging.getLogger(__name__)
 
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-"""Limit for a received message. The largest message is the answer to ``get_states``, with about 1 kB per entity."""
 MAX_SENT_BYTES = 4_000_000
 """Limit for a command. Home Assistant closes the connection after a message of 4 MiB, aiohttp's default limit."""
-TCP_TIMEOUT_S = 2.0
-"""Limit for one attempt to reach the host. A host that is still booting drops packets, and TCP repeats them after
-growing pauses. So a new attempt reaches the host sooner than an old attempt that goes on."""
 OPEN_TIMEOUT_S = 15.0
-REST_TIMEOUT_S = 30.0
-CLOSE_TIMEOUT_S = 1.0
 SLICE_S = 0.005
 """The reader lets other tasks run after this time. While messages wait, reading them would otherwise never end, and the
 handlers could not start."""
@@ -64,18 +43,6 @@ class RestAnswer(NamedTuple):
     body: Any
 
 
-class ConnectionEnd(NamedTuple):
-    """The end of a connection.
-
-    Attributes:
-        cause: The cause in one sentence.
-        closed_by_home: True if Home Assistant closed the connection in an orderly way. False if the connection broke.
-    """
-
-    cause: str
-    closed_by_home: bool = False
-
-
 class Connection:
     """A connection. It is opened once and closed once.
 
@@ -83,29 +50,16 @@ class Connection:
     is lost.
 
     Args:
-        address: The address of Home Assistant.
+        transport: Opens the channel.
+        url: The address of Home Assistant, for error messages.
         token: A long-lived access token.
-        max_message_bytes: Limit for a received message.
-        lookups: Looks up the address of the host.
     """
 
-    def __init__(
-        self,
-        address: Address,
-        token: str,
-        *,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
-        lookups: Lookups | None = None,
-    ) -> None:
-        self._address = address
+    def __init__(self, transport: Transport, url: str, token: str) -> None:
+        self._transport = transport
+        self._url = url
         self._token = token
-        self._max_message_bytes = max_message_bytes
-        # Each connection has an HTTP session. Closing the session closes all sockets at once, even if the server hangs.
-        self._session = ClientSession(
-            connector=TCPConnector(resolver=(lookups or Lookups()).resolver()),
-            timeout=ClientTimeout(total=None, sock_connect=TCP_TIMEOUT_S),
-        )
-        self._socket: ClientWebSocketResponse | None = None
+        self._channel: Channel | None = None
         self._reading: asyncio.Task[ConnectionEnd] | None = None
         self._ids = count(1)
         self._answers: dict[int, tuple[asyncio.Future[Any], str]] = {}
@@ -122,30 +76,17 @@ class Connection:
         """
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
-                # aiohttp's heartbeat is not used. It would end the connection if the event loop of this process is
-                # blocked for half a minute, and the liveness check of the link is quicker.
-                self._socket = await self._session.ws_connect(
-                    self._address.websocket_url, max_msg_size=self._max_message_bytes
-                )
-                await self._authenticate(self._socket)
-        except AuthenticationError:
+                self._channel = await self._transport.open()
+                await self._authenticate(self._channel)
+        except BaseException as error:
             await self.close()
+            # `from None` removes exceptions of the transport, because they can contain the whole request.
+            if isinstance(error, TimeoutError):
+                raise NoAnswerError(f"connect to {self._url}", OPEN_TIMEOUT_S) from None
+            if isinstance(error, OSError | UnreadableMessageError):
+                raise LinkError(f"cannot connect to {self._url}: {first_line(error)}") from None
             raise
-        except (ClientError, OSError, ValueError, UnreadableMessageError) as error:
-            await self.close()
-            # `from None` removes aiohttp's exception from the error, because it can contain the whole request.
-            if isinstance(error, TimeoutError) and not isinstance(error, ClientError):
-                raise NoAnswerError(f"connect to {self._address.url}", OPEN_TIMEOUT_S) from None
-            if isinstance(error, ClientConnectorError):
-                raise UnreachableError(self._address.url, _first_line(error)) from None
-            problem = _first_line(error)
-            if isinstance(error, WSServerHandshakeError):
-                problem = f"the server answers with the HTTP status {error.status}, and not like Home Assistant"
-            raise LinkError(f"cannot connect to {self._address.url}: {problem}") from None
-        except BaseException:
-            await self.close()
-            raise
-        self._reading = asyncio.create_task(self._read(self._socket), name="home assistant reader")
+        self._reading = asyncio.create_task(self._read(self._channel), name="home assistant reader")
         return self
 
     async def __aexit__(
@@ -153,32 +94,32 @@ class Connection:
     ) -> None:
         await self.close()
 
-    async def _authenticate(self, socket: ClientWebSocketResponse) -> None:
-        await self._expect(socket, "auth_required")
-        await socket.send_str(json.dumps({"type": "auth", "access_token": self._token}))
-        await self._expect(socket, "auth_ok")
+    async def _authenticate(self, channel: Channel) -> None:
+        await self._expect(channel, "auth_required")
+        await channel.send(json.dumps({"type": "auth", "access_token": self._token}))
+        await self._expect(channel, "auth_ok")
 
-    async def _expect(self, socket: ClientWebSocketResponse, expected: str) -> None:
-        received = await socket.receive()
-        if received.type is not WSMsgType.TEXT:
-            raise UnreadableMessageError(f"{_end_of(received, self._max_message_bytes).cause} before {expected!r}")
-        frame = parse_frame(received.data)
+    async def _expect(self, channel: Channel, expected: str) -> None:
+        received = await channel.receive()
+        if isinstance(received, ConnectionEnd):
+            raise UnreadableMessageError(f"{received.cause} before {expected!r}")
+        frame = parse_frame(received)
         kind = frame.messages[0]["type"] if frame.messages else None
         if kind == "auth_invalid":
-            raise AuthenticationError(self._address.url)
+            raise AuthenticationError(self._url)
         if kind != expected:
             raise UnreadableMessageError(
-                f"the server does not answer like Home Assistant: expected {expected!r}, got {describe(received.data)}"
+                f"the server does not answer like Home Assistant: expected {expected!r}, got {describe(received)}"
             )
 
     @property
     def open(self) -> bool:
         """Whether commands can be sent."""
         return (
-            self._socket is not None
+            self._channel is not None
             and self._reading is not None
             and not self._reading.done()
-            and not self._socket.closed
+            and not self._channel.closed
         )
 
     async def wait_until_lost(self) -> ConnectionEnd:
@@ -188,19 +129,13 @@ class Connection:
         return ConnectionEnd("the connection was closed") if self._reading.cancelled() else self._reading.result()
 
     async def close(self) -> None:
-        """Close the connection and release all resources. The server gets at most `CLOSE_TIMEOUT_S` to respond."""
+        """Close the connection and release all resources."""
         reading = self._reading
         if reading is not None:
             reading.cancel()
             await asyncio.wait((reading,))
-        try:
-            if self._socket is not None:
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await self._socket.close()
-        except (TimeoutError, ClientError, OSError):
-            pass  # the session closes the socket
-        finally:
-            await self._session.close()
+        if self._channel is not None:
+            await self._channel.close()
 
     async def command(self, action: str, command: str, **fields: Any) -> Any:
         """Send a command and return the ``result`` of the answer.
@@ -254,36 +189,33 @@ class Connection:
             raise ValueError(f"the message must have at most {MAX_SENT_BYTES} bytes, got {size}")
         if not self.open:
             raise NotConnectedError(action)
-        assert self._socket is not None  # the connection is open
+        assert self._channel is not None  # the connection is open
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._answers[number] = (answer, action)
         try:
-            await self._socket.send_str(text)
+            await self._channel.send(text)
             return await answer
-        except (ClientError, OSError):
+        except OSError:
             raise NotConnectedError(action, sent=True) from None
         finally:
             self._answers.pop(number, None)
             if answer.done() and not answer.cancelled():
                 answer.exception()  # if sending has failed too, asyncio would log that the exception was never read
 
-    async def _read(self, socket: ClientWebSocketResponse) -> ConnectionEnd:
+    async def _read(self, channel: Channel) -> ConnectionEnd:
         """Read messages until the connection ends, and return the cause."""
         loop = asyncio.get_running_loop()
         slice_ends = loop.time() + SLICE_S
         try:
             while True:
-                received = await socket.receive()
-                if received.type is WSMsgType.TEXT:
-                    frame = parse_frame(received.data)
-                    for message in frame.messages:
-                        self._receive(message)
-                    for problem in frame.problems:
-                        self._ignore(problem)
-                elif received.type is WSMsgType.BINARY:
-                    self._ignore("the message must be a text, got bytes")
-                else:
-                    return _end_of(received, self._max_message_bytes)
+                received = await channel.receive()
+                if isinstance(received, ConnectionEnd):
+                    return received
+                frame = parse_frame(received)
+                for message in frame.messages:
+                    self._receive(message)
+                for problem in frame.problems:
+                    self._ignore(problem)
                 # receive() does not wait while messages are waiting.
                 if loop.time() >= slice_ends:
                     await asyncio.sleep(0)
@@ -342,42 +274,22 @@ class Connection:
         Raises:
             NotConnectedError: The connection is lost.
             NoAnswerError: Home Assistant did not answer within 30 s.
+            TypeError, ValueError: The body cannot be written as JSON.
         """
+        text = None if body is None else json.dumps(body)
         if not self.open:
             raise NotConnectedError(action)
+        assert self._channel is not None  # the connection is open
         try:
-            # The token is a header of this request and not of the HTTP session. aiohttp would also send the headers of
-            # the session in the WebSocket handshake, and an exception of the handshake would contain them.
-            async with self._session.request(
-                method,
-                self._address.url + path,
-                json=body,
-                headers={"Authorization": f"Bearer {self._token}"},
-                timeout=ClientTimeout(total=REST_TIMEOUT_S),
-                allow_redirects=False,
-            ) as response:
-                text = await response.text(errors="replace")
+            answer = await self._channel.request(method, path, text, {"Authorization": f"Bearer {self._token}"})
         except TimeoutError:
             raise NoAnswerError(action, REST_TIMEOUT_S) from None
-        except (ClientError, OSError, RuntimeError):  # RuntimeError: the HTTP session was closed
+        except OSError:
             raise NotConnectedError(action, sent=True) from None
         try:
-            return RestAnswer(response.status, json.loads(text))
+            return RestAnswer(answer.status, json.loads(answer.text))
         except ValueError:
-            return RestAnswer(response.status, None)
-
-
-def _end_of(received: WSMessage, max_message_bytes: int) -> ConnectionEnd:
-    """Return why a connection ended, from the last result of ``receive``."""
-    if received.type is WSMsgType.CLOSE:
-        orderly = received.data == WSCloseCode.OK
-        code = "" if orderly else f" with the code {received.data}"
-        return ConnectionEnd(f"Home Assistant closed the connection{code}", closed_by_home=orderly)
-    if received.type is not WSMsgType.ERROR:
-        return ConnectionEnd("the connection to Home Assistant broke")
-    if getattr(received.data, "code", None) == WSCloseCode.MESSAGE_TOO_BIG:
-        return ConnectionEnd(f"a message of Home Assistant is larger than {max_message_bytes} bytes")
-    return ConnectionEnd(f"the connection to Home Assistant broke: {_first_line(received.data)}")
+            return RestAnswer(answer.status, None)
 
 
 def _refusal(action: str, error: object) -> CallFailedError:
@@ -386,8 +298,3 @@ def _refusal(action: str, error: object) -> CallFailedError:
     if isinstance(error, dict):
         code, reason = (str(error.get(key, default)) for key, default in (("code", code), ("message", reason)))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType, reportUnknownVariableType]  JSON
     return CallFailedError(action, reason, code)
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().partition("\n")[0]
-    return text or type(error).__name__

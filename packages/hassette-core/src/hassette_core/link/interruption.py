@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from hassette_core.clock import TimerClock
-from hassette_core.link.connection import ConnectionEnd
 from hassette_core.link.inbox import Inbox, MissedChanges
+from hassette_core.link.transport import ConnectionEnd
 from hassette_core.states import Observation
 
 CountLoss = Callable[[str, str, int, int, int], None]

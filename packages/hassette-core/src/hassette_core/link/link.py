@@ -21,12 +21,13 @@ from hassette_core.link.address import parse_address
 from hassette_core.link.answers import parse_states
 from hassette_core.link.backoff import MAX_REFUSED_S, Backoff
 from hassette_core.link.configuration import RUNNING_STATE, HomeConfiguration, parse_configuration
-from hassette_core.link.connection import CLOSE_TIMEOUT_S, MAX_MESSAGE_BYTES, Connection, ConnectionEnd
+from hassette_core.link.connection import Connection
 from hassette_core.link.inbox import Inbox
 from hassette_core.link.interruption import CountLoss, Interruption
 from hassette_core.link.liveness import LivenessCheck
-from hassette_core.link.lookups import Lookups
 from hassette_core.link.loop_lag import LoopLag
+from hassette_core.link.transport import ConnectionEnd, Transport
+from hassette_core.link.web_transport import CLOSE_TIMEOUT_S, MAX_MESSAGE_BYTES, WebTransport
 from hassette_core.states import Observation, StateCache
 from hassette_executor import RepeatedLog
 
@@ -58,6 +59,7 @@ class HomeAssistantLink(AsyncWithService):
         on_event: Called with each event that is passed on, on the event loop, after the states have changed. It must
             return at once.
         clock: Wall clock and monotonic clock; the machine's clock by default. Timers use the event loop.
+        transport: Opens the connection. None uses the network. Another transport ignores ``max_message_bytes``.
         observation: Informed when the connection begins and ends.
         report: Called with ``connection_lost``, ``connection_restored`` or ``events_lost``, the address and one
             sentence. A failure before the first connection is not reported.
@@ -91,6 +93,7 @@ class HomeAssistantLink(AsyncWithService):
         *,
         cache: StateCache,
         on_event: Callable[[Event], None],
+        transport: Transport | None = None,
         clock: TimerClock | None = None,
         observation: Observation | None = None,
         report: Report = lambda kind, subject, detail: None,
@@ -104,7 +107,6 @@ class HomeAssistantLink(AsyncWithService):
     ) -> None:
         self._address = parse_address(url)
         if not token.strip():
-            # With an empty token, hass-client would look for a token in the environment.
             raise ValueError(f"token must be a non-empty string, got {token!r}")
         self._token = token.strip()
         self.ready = asyncio.Event()
@@ -117,7 +119,7 @@ class HomeAssistantLink(AsyncWithService):
         self._inbox = Inbox(cache, self._receive_event, clock=clock, observation=self._observation)
         self._report = report
         self._count_loss = count_loss
-        self._max_message_bytes = max_message_bytes
+        self._transport = transport or WebTransport(self._address, max_message_bytes=max_message_bytes)
         self._setup_timeout_s = setup_timeout_s
         self._startup_interval_s = startup_interval_s
         self._backoff = Backoff(random=random)
@@ -125,7 +127,6 @@ class HomeAssistantLink(AsyncWithService):
         self._sleep = sleep
         self._make_liveness_check = make_liveness_check
         self._connection: Connection | None = None
-        self._lookups = Lookups()
         self._lag = LoopLag()
         self._interruption: Interruption | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -224,9 +225,7 @@ class HomeAssistantLink(AsyncWithService):
         loop = asyncio.get_running_loop()
         began, backoff = loop.time(), self._backoff
         try:
-            async with Connection(
-                self._address, self._token, max_message_bytes=self._max_message_bytes, lookups=self._lookups
-            ) as self._connection:
+            async with Connection(self._transport, self.url, self._token) as self._connection:
                 end = await self._use(self._connection)
         except AuthenticationError:
             raise
