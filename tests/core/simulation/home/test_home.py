@@ -2,19 +2,22 @@
 
 import asyncio
 import errno
+import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 import aiohttp
 import pytest
 
-from hassette_core.simulation.home import HomeActivity, HomeCore, SimulatedHome
+from hassette_core.clock import ManualClock
+from hassette_core.simulation.home import HomeActivity, HomeCore, RestRequest, SimulatedHome
+from hassette_core.simulation.home.activity.load import LoadGenerator
 from hassette_core.simulation.home.core import UlidSource
 from hassette_core.simulation.home.entities import add_entities
-from hassette_core.simulation.home.load import LoadGenerator
-from support.waiting import patience
+from support.waiting import eventually, patience
 
 
 def simulate(
@@ -111,12 +114,13 @@ def test_home_has_30_to_40_entities_and_every_domain_that_an_example_needs() -> 
 
 
 def test_context_ids_are_ulids_that_sort_by_time() -> None:
-    times = iter([1_700_000_000_000_000_000, 1_700_000_000_001_000_000, 2**48 * 1_000_000 - 1])
+    first = datetime(2026, 1, 1, tzinfo=UTC)
+    times = iter([first, first + timedelta(milliseconds=1), datetime.max.replace(tzinfo=UTC)])
     source = UlidSource(Random(1), lambda: next(times))
     made = [source() for _ in range(3)]
     assert made == sorted(made)
     assert all(re.fullmatch(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", ulid) for ulid in made)
-    assert made[2].startswith("7ZZZZZZZZZ")
+    assert made[2].startswith("76EZ91ZPZZ")
 
 
 def test_setting_the_same_state_fires_no_event_and_attributes_do_not_change_last_changed() -> None:
@@ -166,6 +170,63 @@ async def test_home_has_activity_except_at_speed_zero() -> None:
         still.core.listen("*", lambda event: pytest.fail("something happened"))
         async with asyncio.timeout(patience(10)):
             await heard.wait()
+
+
+class MemorySocket:
+    """A client in the same process: queues in place of a socket."""
+
+    def __init__(self, token: str, *commands: dict[str, Any]) -> None:
+        self._to_home = [{"type": "auth", "access_token": token}, *commands]
+        self.received: list[dict[str, Any]] = []
+        self.closed = asyncio.Event()
+
+    async def receive(self) -> str | None:
+        if self._to_home:
+            return json.dumps(self._to_home.pop(0))
+        await self.closed.wait()
+        return None
+
+    async def send(self, text: str) -> None:
+        self.received.append(json.loads(text))
+
+    async def close(self) -> None:
+        self.closed.set()
+
+    def abort(self) -> None:
+        self.closed.set()
+
+
+async def test_client_in_the_same_process_needs_no_port_and_sees_the_times_of_the_given_clock() -> None:
+    clock = ManualClock(datetime(2026, 3, 29, 0, 55, tzinfo=UTC))
+    home = SimulatedHome(speed=0, clock=clock)
+    socket = MemorySocket(home.token, {"id": 1, "type": "subscribe_events"})
+    serving = asyncio.create_task(home.serve_client(socket))
+    await eventually(lambda: len(socket.received) == 3)
+    clock.advance(60)
+    home.core.change("light.hall", "on")
+    await eventually(lambda: len(socket.received) == 4)
+    event = socket.received[3]["event"]
+    assert event["time_fired"] == event["data"]["new_state"]["last_changed"] == "2026-03-29T00:56:00+00:00"
+    answer = await home.answer(RestRequest("GET", "/api/states/light.hall", authorization=f"Bearer {home.token}"))
+    assert (answer.status, json.loads(answer.text)["state"]) == (200, "on")
+    assert (await home.answer(RestRequest("GET", "/api/states/light.hall"))).status == 401
+    assert home.port == 0
+    await socket.close()
+    await serving
+
+
+async def test_activity_follows_the_given_clock() -> None:
+    clock = ManualClock()
+    home = SimulatedHome(speed=1, clock=clock)
+    changes: list[Any] = []
+    home.core.listen("state_changed", changes.append)
+    serving = asyncio.create_task(home.serve())
+    await eventually(lambda: clock.waiting > 0)
+    before = len(changes)
+    clock.advance(3_600)
+    await eventually(lambda: len(changes) > before + 20)
+    await home.stop()
+    await serving
 
 
 async def test_error_for_a_taken_port_names_it() -> None:

@@ -10,10 +10,10 @@ import aiohttp
 import pytest
 
 from hassette_core.simulation.home import HomeActivity, HomeCore, SimulatedHome
-from hassette_core.simulation.home.automation import AUTOMATION, SWITCH
+from hassette_core.simulation.home.activity.automation import AUTOMATION, SWITCH
 from hassette_core.simulation.home.entities import add_entities
-from hassette_core.simulation.home.service_table import SERVICES
-from hassette_core.simulation.home.services import EntityCall, ServiceRegistry, SimulatedService
+from hassette_core.simulation.home.services.registry import EntityCall, ServiceRegistry, SimulatedService
+from hassette_core.simulation.home.services.table import SERVICES
 from support.waiting import eventually
 
 ODD: list[Any] = [None, "x", "", -1, 0, 1e300, True, [], {}, ["a", 1]]

@@ -23,7 +23,7 @@ from hassette_core.errors import RegistrationError, UnknownEntityError, describe
 from hassette_core.framework import Hassette
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.home.core import HomeContext, HomeCore, Json
-from hassette_core.simulation.home.services import ServiceRegistry
+from hassette_core.simulation.home.services import PreparedCall, ServiceRegistry
 
 LIMIT_S = 45.0
 """Seconds for the start and the stop of all apps. ``on_initialize`` has a shorter time limit, but that limit
@@ -96,10 +96,11 @@ class _AcceptingServices(ServiceRegistry):
     def describe(self) -> dict[str, Json]:
         return {domain: dict(services) for domain, services in self._descriptions.items()}
 
-    def call(
+    def prepare(
         self, domain: str, service: str, data: Json, context: HomeContext, *, return_response: bool = False
-    ) -> Any:
-        return {} if return_response else None
+    ) -> PreparedCall:
+        response: Json | None = {} if return_response else None
+        return PreparedCall(lambda: response)
 
 
 class _Collector(logging.Handler):

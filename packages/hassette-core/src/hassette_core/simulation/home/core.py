@@ -1,12 +1,13 @@
 """States, events and contexts of the simulated home, as in Home Assistant's core."""
 
+import asyncio
 import re
-import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
+from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.errors import RefusedError
 
 Json = dict[str, Any]
@@ -18,6 +19,7 @@ MAX_EVENT_TYPE_LENGTH = 64
 _ENTITY_ID = re.compile(r"^(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)$")
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ULID_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
 
 
@@ -28,15 +30,16 @@ class UlidSource:
 
     Args:
         random: Source of the random part.
-        time_ns: Wall clock, in nanoseconds since the Unix epoch.
+        now: Wall clock.
     """
 
-    def __init__(self, random: Random, time_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, random: Random, now: Callable[[], datetime]) -> None:
         self._random = random
-        self._time_ns = time_ns
+        self._now = now
 
     def __call__(self) -> str:
-        value = (self._time_ns() // 1_000_000) << 80 | self._random.getrandbits(80)
+        milliseconds = (self._now() - _EPOCH) // timedelta(milliseconds=1)
+        value = milliseconds << 80 | self._random.getrandbits(80)
         return "".join(_ULID_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
 
 
@@ -77,30 +80,47 @@ class HomeCore:
 
     Args:
         random: Source of the random part of context ids.
-        now: Wall clock.
+        clock: The source of all times of states, events and context ids. None uses the machine's clock.
 
     Attributes:
         entities: All entities by entity id.
         states: All states by entity id, as clients see them.
         user_id: The owner of the access token.
+        clock: The source of all times, and of the timers of the home.
     """
 
-    def __init__(self, random: Random, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, random: Random, clock: TimerClock | None = None) -> None:
         self.entities: dict[str, HomeEntity] = {}
         self.states: dict[str, Json] = {}
         self.user_id = f"{random.getrandbits(128):032x}"
-        self._now = now
-        self._new_id = UlidSource(random)
+        self.clock: TimerClock = SystemClock() if clock is None else clock
+        self._new_id = UlidSource(random, self.clock.now)
         self._callbacks: dict[str, list[EventCallback]] = {}
 
-    def context(self, *, parent: HomeContext | None = None, user: bool = False) -> HomeContext:
+    def now(self) -> str:
+        """Return the current time as the APIs send it."""
+        return self.clock.now().isoformat()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for some seconds of the home's clock."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        over = asyncio.Event()
+        timer = self.clock.call_later(seconds, over.set)
+        try:
+            await over.wait()
+        finally:
+            timer.cancel()
+
+    def context(self, *, parent: HomeContext | None = None, user: bool | str = False) -> HomeContext:
         """Return a new context.
 
         Args:
             parent: The context that caused this one.
-            user: True for a request of a client. The context then contains the user of the access token.
+            user: The id of the user who caused it. True names the owner of the access token.
         """
-        return HomeContext(self._new_id(), parent and parent.id, self.user_id if user else None)
+        return HomeContext(self._new_id(), parent and parent.id, self.user_id if user is True else user or None)
 
     def listen(self, event_type: str, callback: EventCallback) -> Callable[[], None]:
         """Call ``callback`` with every event of a type, or of all types (``*``). Return a function that removes it."""
@@ -121,7 +141,7 @@ class HomeCore:
             "event_type": event_type,
             "data": data or {},
             "origin": "LOCAL",
-            "time_fired": self._now().isoformat(),
+            "time_fired": self.now(),
             "context": (context or self.context()).as_json(),
         }
         for callback in (*self._callbacks.get(MATCH_ALL, ()), *self._callbacks.get(event_type, ())):
@@ -165,7 +185,7 @@ class HomeCore:
         old = self.states.get(entity_id)
         if old is not None and old["state"] == text and old["attributes"] == new_attributes:
             return False  # Home Assistant fires state_reported here; the simulated home does not
-        now = self._now().isoformat()
+        now = self.now()
         context = context or self.context()
         new: Json = {
             "entity_id": entity_id,
@@ -202,7 +222,7 @@ class HomeCore:
 
     def restore(self) -> None:
         """Restore all states, as Home Assistant does when it starts: all their times and contexts are new."""
-        now, context = self._now().isoformat(), self.context().as_json()
+        now, context = self.now(), self.context().as_json()
         times = dict.fromkeys(("last_changed", "last_reported", "last_updated"), now)
         for entity_id, state in self.states.items():
             self.states[entity_id] = {**state, **times, "context": context}

@@ -4,22 +4,16 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
-from aiohttp import web
-
+from hassette_core.clock import TimerClock
 from hassette_core.lifecycle import AsyncWithService
-from hassette_core.simulation.home.activity import HomeActivity
-from hassette_core.simulation.home.automation import GuestWifi
-from hassette_core.simulation.home.core import HomeCore, Json
+from hassette_core.simulation.home.activity import GuestWifi, HomeActivity, LoadGenerator
+from hassette_core.simulation.home.api import ClientConnection, ClientSocket, RestApi, RestRequest, RestResponse
+from hassette_core.simulation.home.core import HomeCore
 from hassette_core.simulation.home.entities import add_entities
-from hassette_core.simulation.home.load import LoadGenerator
-from hassette_core.simulation.home.rest import RestApi
-from hassette_core.simulation.home.service_table import SERVICES
+from hassette_core.simulation.home.model import HomeModel
+from hassette_core.simulation.home.server import HOST, HomeServer
 from hassette_core.simulation.home.services import ServiceRegistry
-from hassette_core.simulation.home.websocket import ClientConnection
-
-HOME_ASSISTANT_VERSION = "2025.4.4"
-"""The contract tests compare the simulated home with a real Home Assistant of this version."""
-HOST = "127.0.0.1"
+from hassette_core.simulation.home.services.table import SERVICES
 
 
 class SimulatedHome(AsyncWithService):
@@ -45,11 +39,13 @@ class SimulatedHome(AsyncWithService):
         events_per_second: Additional state changes per second. They change the ten sensors ``sensor.load_1`` …
             ``sensor.load_10`` in turn.
         token: The access token that clients must send.
+        clock: The source of all times, timers and ids of the home. None uses the machine's clock.
         make_services: Creates the services of the home. By default these are the services of `SERVICES`.
 
     Attributes:
         name: ``simulated home``.
         core: The states and events of the home: ``core.states``, ``core.change(…)``, ``core.fire(…)``.
+        model: The parts of the home behind its APIs.
         token: The access token that clients must send.
     """
 
@@ -63,25 +59,26 @@ class SimulatedHome(AsyncWithService):
         speed: float = 60.0,
         events_per_second: float = 0.0,
         token: str = "simulated-home",  # noqa: S107  it only protects a loopback port of this process
+        clock: TimerClock | None = None,
         make_services: Callable[[HomeCore], ServiceRegistry] = lambda core: ServiceRegistry(core, SERVICES),
     ) -> None:
-        self.core = HomeCore(Random(f"ids {seed}"))  # noqa: S311  not used for secrets
+        self.core = HomeCore(Random(f"ids {seed}"), clock)  # noqa: S311  not used for secrets
         self.token = token
         self._port = port
         self._random = Random(f"life {seed}")  # noqa: S311
         self._speed = speed
         self._events_per_second = events_per_second
-        self._state = "RUNNING"
-        self._services = make_services(self.core)
+        services = make_services(self.core)
+        self.model = HomeModel(self.core, services)
         self._clients: set[ClientConnection] = set()
         self._awake = asyncio.Event()
         self._awake.set()
-        self._runner: web.AppRunner | None = None
+        self._rest = RestApi(self.model, token)
+        self._server = HomeServer(self.serve_client, self.answer)
         self._stopped = False
-        self._opening: asyncio.Task[None] | None = None
         self._serving: asyncio.Task[None] | None = None
         add_entities(self.core)
-        GuestWifi(self.core, self._services)
+        GuestWifi(self.core, services)
 
     @property
     def port(self) -> int:
@@ -101,22 +98,7 @@ class SimulatedHome(AsyncWithService):
         Raises:
             OSError: The port is taken.
         """
-        app = web.Application()
-        app.router.add_get("/api/websocket", self._serve_client)
-        app.add_routes(RestApi(self.core, self._services, self.configuration, self.token).routes())
-        # `_runner` is set before the first `await`, so that `stop` can close the port of a cancelled start.
-        self._runner = runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            # A task, so that the port is opened completely even if this start is cancelled. `stop` then closes it.
-            self._opening = asyncio.create_task(web.TCPSite(runner, HOST, self._port).start())
-            await asyncio.shield(self._opening)
-        except OSError as error:
-            await self.stop()
-            raise OSError(
-                error.errno, f"the simulated home cannot listen on {HOST}:{self._port}: the port is taken"
-            ) from None
-        self._port = runner.addresses[0][1]
+        self._port = await self._server.open(self._port)
         if self._stopped:
             self._stopped = False
             self.core.restore()
@@ -138,14 +120,8 @@ class SimulatedHome(AsyncWithService):
         self._awake.set()
         for client in tuple(self._clients):
             client.drop()
-        if (opening := self._opening) is not None:
-            await asyncio.wait((opening,))
-            if not opening.cancelled():
-                opening.exception()  # if nothing reads the exception after a cancelled start, asyncio logs it
-        runner, self._runner = self._runner, None
-        if runner is not None:
+        if await self._server.close():
             self._stopped = True
-            await runner.cleanup()
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -173,56 +149,26 @@ class SimulatedHome(AsyncWithService):
 
     def begin_starting(self) -> None:
         """Behave like Home Assistant during its startup: answer requests, but report that startup is not complete."""
-        self._state = "NOT_RUNNING"
+        self.model.state = "NOT_RUNNING"
 
     def finish_starting(self) -> None:
         """Complete the startup and fire ``homeassistant_started``."""
-        self._state = "RUNNING"
+        self.model.state = "RUNNING"
         self.core.fire("homeassistant_started")
 
-    def configuration(self) -> Json:
-        """Return the answer to ``get_config``."""
-        return {
-            "allowlist_external_dirs": [],
-            "allowlist_external_urls": [],
-            "components": sorted(
-                {"api", "websocket_api", *SERVICES, "binary_sensor", "person", "sensor", "sun", "zone"}
-            ),
-            "config_dir": "/config",
-            "config_source": "storage",
-            "country": "NL",
-            "currency": "EUR",
-            "debug": False,
-            "elevation": 2,
-            "external_url": None,
-            "internal_url": None,
-            "language": "en",
-            "latitude": 52.37,
-            "location_name": "Simulated home",
-            "longitude": 4.89,
-            "radius": 100,
-            "recovery_mode": False,
-            "safe_mode": False,
-            "state": self._state,
-            "time_zone": "Europe/Amsterdam",
-            "unit_system": {
-                "length": "km",
-                "accumulated_precipitation": "mm",
-                "area": "m²",
-                "mass": "g",
-                "pressure": "Pa",
-                "temperature": "°C",
-                "volume": "L",
-                "wind_speed": "m/s",
-            },
-            "version": HOME_ASSISTANT_VERSION,
-            "whitelist_external_dirs": [],
-        }
+    async def serve_client(self, socket: ClientSocket) -> None:
+        """Serve a WebSocket client until its connection ends. The port need not be open.
 
-    async def _serve_client(self, request: web.Request) -> web.WebSocketResponse:
-        client = ClientConnection(self.core, self._services, self.configuration, self.token, self._awake)
+        Args:
+            socket: The client's socket, or a queue in memory in its place.
+        """
+        client = ClientConnection(self.model, socket, self.token, self._awake)
         self._clients.add(client)
         try:
-            return await client.serve(request)
+            await client.serve()
         finally:
             self._clients.discard(client)
+
+    async def answer(self, request: RestRequest) -> RestResponse:
+        """Answer a REST request. The port need not be open."""
+        return await self._rest.answer(request)

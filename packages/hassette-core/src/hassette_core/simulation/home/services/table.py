@@ -1,13 +1,21 @@
 """`SERVICES`: the services of the simulated home, by domain and name."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import cast
 
 from hassette_core.simulation.home.core import Json
 from hassette_core.simulation.home.entities import FORECAST, LIGHT_OFF
-from hassette_core.simulation.home.service_fields import BRIGHTNESS, HVAC_MODE, HVAC_MODES, NUMBER, PERCENT, TEXT, TEXTS
-from hassette_core.simulation.home.services import EntityCall, SimulatedService, validation_error
+from hassette_core.simulation.home.services.fields import (
+    BRIGHTNESS,
+    HVAC_MODE,
+    HVAC_MODES,
+    NUMBER,
+    PERCENT,
+    TEXT,
+    TEXTS,
+)
+from hassette_core.simulation.home.services.registry import EntityCall, SimulatedService, validation_error
 
 
 def _switch_to(state: str) -> Callable[[EntityCall], None]:
@@ -79,8 +87,8 @@ def _notify(call: EntityCall) -> None:
     """Do nothing, because a notification has no state."""
 
 
-def _forecast(_: EntityCall) -> Json:
-    today = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+def _forecast(call: EntityCall) -> Json:
+    today = call.core.clock.now().replace(hour=12, minute=0, second=0, microsecond=0)
     return {
         "forecast": [
             {"datetime": (today + timedelta(days=day)).isoformat(), "condition": condition, "temperature": temperature}
@@ -105,7 +113,7 @@ def _trigger(call: EntityCall) -> None:
     context = call.core.context(parent=call.context)
     name = call.entity.attributes.get("friendly_name", call.entity_id)
     call.core.fire("automation_triggered", {"name": name, "entity_id": call.entity_id}, context)
-    call.core.change(call.entity_id, context=context, last_triggered=datetime.now(UTC).isoformat())
+    call.core.change(call.entity_id, context=context, last_triggered=call.core.now())
 
 
 _on, _off = _switch_to("on"), _switch_to("off")

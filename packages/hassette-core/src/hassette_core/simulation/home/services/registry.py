@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, cast
 from hassette_core.errors import RefusedError
 from hassette_core.simulation.home.core import HomeContext, HomeCore, HomeEntity, Json
 from hassette_core.simulation.home.entities import area_of
-from hassette_core.simulation.home.service_fields import ServiceField
+from hassette_core.simulation.home.services.fields import ServiceField
 
 TARGET_KEYS = ("entity_id", "device_id", "area_id", "floor_id", "label_id")
 
@@ -52,6 +52,18 @@ class SimulatedService(NamedTuple):
     response: Literal["none", "only"] = "none"
 
 
+class PreparedCall(NamedTuple):
+    """A call that the home has accepted and will carry out.
+
+    Attributes:
+        carry_out: Carries out the call, and returns the response or None. Raises `RefusedError` if the service fails.
+        delay_s: Seconds of the home's clock from the acceptance to `carry_out`.
+    """
+
+    carry_out: Callable[[], Any]
+    delay_s: float = 0.0
+
+
 class ServiceRegistry:
     """All services of the home.
 
@@ -63,6 +75,11 @@ class ServiceRegistry:
     def __init__(self, core: HomeCore, table: Mapping[str, Mapping[str, SimulatedService]]) -> None:
         self._core = core
         self._table = table
+
+    @property
+    def domains(self) -> frozenset[str]:
+        """The domains that have services."""
+        return frozenset(self._table)
 
     def has(self, domain: str, service: str) -> bool:
         """Return whether the service exists."""
@@ -87,7 +104,13 @@ class ServiceRegistry:
     def call(
         self, domain: str, service: str, data: Json, context: HomeContext, *, return_response: bool = False
     ) -> Any:
-        """Carry out a call. Return its response, or None.
+        """Carry out a call at once. Return its response, or None. The arguments and errors are those of `prepare`."""
+        return self.prepare(domain, service, data, context, return_response=return_response).carry_out()
+
+    def prepare(
+        self, domain: str, service: str, data: Json, context: HomeContext, *, return_response: bool = False
+    ) -> PreparedCall:
+        """Check a call, and fire ``call_service``.
 
         Args:
             domain: For example ``light``.
@@ -115,6 +138,20 @@ class ServiceRegistry:
             raise RefusedError("invalid_format", f"must contain at least one of {', '.join(TARGET_KEYS)}.")
         fields = _parse_fields(found, given)
         self._core.fire("call_service", {"domain": domain, "service": service, "service_data": data}, context)
+        return PreparedCall(
+            lambda: self._carry_out(found, domain, fields, target, context, return_response=return_response)
+        )
+
+    def _carry_out(
+        self,
+        found: SimulatedService,
+        domain: str,
+        fields: Json,
+        target: dict[str, list[str]],
+        context: HomeContext,
+        *,
+        return_response: bool,
+    ) -> Any:
         if not found.targeted:
             return found.act(EntityCall(self, self._core, "", fields | target, context))
         entities = self._targets(domain, target)

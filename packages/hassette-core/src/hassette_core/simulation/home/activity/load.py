@@ -1,6 +1,5 @@
 """`LoadGenerator`: state changes at a fixed rate, as load."""
 
-import asyncio
 from itertools import count
 
 from hassette_core.simulation.home.core import HomeCore
@@ -27,14 +26,14 @@ class LoadGenerator:
 
     async def run(self) -> None:
         """Change states until cancelled. If the event loop was blocked, catch up on at most one second."""
-        loop = asyncio.get_running_loop()
-        due, before = 0.0, loop.time()
+        clock = self._core.clock
+        due, before_ns = 0.0, clock.monotonic_ns()
         numbers = count(1)
         while True:
-            await asyncio.sleep(TICK_S)
-            now = loop.time()
-            due += min(now - before, 1.0) * self._rate
-            before = now
+            await self._core.sleep(TICK_S)
+            now_ns = clock.monotonic_ns()
+            due += min((now_ns - before_ns) / 1e9, 1.0) * self._rate
+            before_ns = now_ns
             for _ in range(int(due)):
                 number = next(numbers)
                 self._core.set(f"sensor.load_{number % SENSORS + 1}", number, {"state_class": "total_increasing"})

@@ -1,13 +1,12 @@
 """`HomeActivity`: a resident walks through the simulated home, doors stay open, rooms warm up, the sun moves."""
 
-import asyncio
 import heapq
 from collections.abc import Iterator
 from itertools import count
 from math import pi, sin
 from random import Random
 
-from hassette_core.simulation.home.climate import Climate
+from hassette_core.simulation.home.activity.climate import Climate
 from hassette_core.simulation.home.core import HomeCore
 
 StepGenerator = Iterator[float]
@@ -53,10 +52,11 @@ class HomeActivity:
 
     async def run(self) -> None:
         """Perform each step at its time, until cancelled."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        clock = self._core.clock
+        began_ns = clock.monotonic_ns()
         while True:
-            await asyncio.sleep(began + self._due[0][0] / self._speed - loop.time())
+            passed_s = (clock.monotonic_ns() - began_ns) / 1e9
+            await self._core.sleep(self._due[0][0] / self._speed - passed_s)
             self.step()
 
     def step(self) -> float:

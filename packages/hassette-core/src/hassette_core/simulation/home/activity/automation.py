@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-from datetime import UTC, datetime
 
 from hassette_core.errors import RefusedError
 from hassette_core.simulation.home.core import HomeContext, HomeCore, Json
-from hassette_core.simulation.home.services import ServiceRegistry
+from hassette_core.simulation.home.services.registry import ServiceRegistry
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +49,7 @@ class GuestWifi:
             {"name": "Guest wifi", "entity_id": AUTOMATION, "source": f"state of {TRIGGER}"},
             context,
         )
-        now = datetime.now(UTC).isoformat()
-        self._core.change(AUTOMATION, context=context, last_triggered=now, current=1)
+        self._core.change(AUTOMATION, context=context, last_triggered=self._core.now(), current=1)
         try:
             self._services.call("switch", f"turn_{wanted}", {"entity_id": [SWITCH]}, context)
         except RefusedError as error:  # a client has written a state other than on and off into the trigger

@@ -1,0 +1,10 @@
+"""The services of the simulated home: the registry validates a call, and a service carries it out."""
+
+from hassette_core.simulation.home.services.registry import (
+    EntityCall,
+    PreparedCall,
+    ServiceRegistry,
+    SimulatedService,
+)
+
+__all__ = ["EntityCall", "PreparedCall", "ServiceRegistry", "SimulatedService"]
