@@ -79,7 +79,12 @@ async def _write_history(path: Path, copy: Path) -> None:
     """Write a history of two sessions, and copy it while the second one is open."""
     clock = [T0_US]
     listener, other, job = Listener(), Listener("on_door", topic="state_changed.binary_sensor.door"), Job()
-    effects = Effects((LogLine(), LogLine(level=20, message="done")), (ServiceCall(), ServiceCall(error="no")), 2, 1)
+    effects = Effects(
+        (LogLine(), LogLine(level=20, message="done")),
+        (ServiceCall(), ServiceCall(error="no", attempt=2), ServiceCall(confirmed_us=8)),
+        2,
+        1,
+    )
     for session in range(2):
         store = DatabaseService(path, now_us=lambda: clock[0], monotonic=lambda: clock[0] / SECOND)
         await store.start()

@@ -202,6 +202,17 @@ async def test_failed_service_call_is_an_error(sink, receiver):
     assert child["attributes"]["error.type"] == "_OTHER"
 
 
+async def test_attempt_confirmation_and_rehearsal_of_a_service_call_are_attributes(sink, receiver):
+    repeated = call()._replace(attempt=2, confirmed_us=800_000)
+    rehearsed = call(None)._replace(rehearsed=True)
+    await sink.write(Batch(1, AT_US, invocations=(invocation(7, effects=Effects((), (repeated, rehearsed))),)))
+
+    first, second = receiver.spans[1]["attributes"], receiver.spans[2]["attributes"]
+    assert (first["hassette.call.attempt"], first["hassette.call.confirmed"]) == (2, 0.8)
+    assert "hassette.call.rehearsed" not in first
+    assert second["hassette.call.rehearsed"] is True
+
+
 async def test_run_links_to_the_service_call_that_caused_it_even_in_one_batch(sink, receiver):
     # The run that made the call waited for the effects of the call, so it ended last.
     effect = invocation(7, trigger=EventTrigger("state_changed", "light.hall", "off", "on", "ctx-2"))

@@ -173,7 +173,11 @@ def test_encoder_remembers_a_limited_number_of_error_groups() -> None:
 async def test_effects_are_stored_in_order_with_dropped_counts(store: DatabaseService, read: Reader) -> None:
     effects = Effects(
         (LogLine(message="one"), LogLine(message="two", level=40)),
-        (ServiceCall(), ServiceCall(data='{"x":1}', error="no")),
+        (
+            ServiceCall(),
+            ServiceCall(data='{"x":1}', error="no", attempt=2),
+            ServiceCall(confirmed_us=800_000, attempt=3, rehearsed=True),
+        ),
         7,
         1,
     )
@@ -190,6 +194,8 @@ async def test_effects_are_stored_in_order_with_dropped_counts(store: DatabaseSe
         "error": None,
     }
     assert (calls[1]["data"], calls[1]["error"]) == ('{"x":1}', "no")
+    confirmations = read.rows("SELECT attempt, confirmed_us, rehearsed FROM run_service_calls ORDER BY position")
+    assert [tuple(row.values()) for row in confirmations] == [(1, None, 0), (2, None, 0), (3, 800_000, 1)]
     assert read.row("SELECT log_lines, service_calls FROM dropped_effects") == {"log_lines": 7, "service_calls": 1}
 
 

@@ -200,6 +200,9 @@ class History:
                 duration_us=call.get("duration_us", 20_000),
                 context_id=call.get("context_id"),
                 error=call.get("error"),
+                attempt=call.get("attempt", 1),
+                confirmed_us=call.get("confirmed_us"),
+                rehearsed=call.get("rehearsed", 0),
             )
         for position, (level, message) in enumerate(logs):
             self._insert(

@@ -105,6 +105,9 @@ class ServiceCall(NamedTuple):
     duration_us: int = 12_000
     context_id: str | None = "01HZX3CALLCALLCALLCALLCALL"
     error: str | None = None
+    attempt: int = 1
+    confirmed_us: int | None = None
+    rehearsed: bool = False
 
 
 class Effects(NamedTuple):

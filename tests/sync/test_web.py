@@ -19,6 +19,7 @@ from hassette_sync.answers.registrations import AppSummary
 from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.live import MemorySnapshot
 from hassette_sync.settings import WebSettings
+from hassette_sync.terminal.render import run_detail
 from support.history import HOUR, NewHistory
 from support.patient_data import patient_data
 from support.waiting import patience
@@ -144,6 +145,32 @@ async def test_event_loop_is_free_while_a_page_is_rendered(plausible: Path) -> N
         assert (await client.get("/healthz")).status_code == 200
         BlockingApps.released.set()
         assert (await page).status_code == 200
+
+
+async def test_run_shows_attempts_confirmations_and_calls_that_were_not_sent(
+    new_history: NewHistory, now_us: int
+) -> None:
+    expected = "light.hall must be 'on', got 'off'"
+    calls = [
+        {"service": "light.turn_on", "error": f"not confirmed within 5 s: {expected}"},
+        {"service": "light.turn_on", "attempt": 2, "confirmed_us": 800_000},
+        {"service": "cover.open_cover", "rehearsed": 1},
+    ]
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        run_id = history.run(
+            history.listener("hall", "on_motion", "state_changed.binary_sensor.hall"), now_us, calls=calls
+        )
+    async with patient_data(history.path) as data, browser(data) as client:
+        page = html.unescape((await client.get(f"/runs/{run_id}")).text)
+        text = run_detail(await data.run(run_id), ShownTimes(HomeTime(), now_us))
+
+    assert expected in page
+    assert ", attempt 2, confirmed after 800 ms<" in page
+    assert ", not sent: the app rehearses<" in page
+    assert f"Called light.turn_on, failed: not confirmed within 5 s: {expected}" in text
+    assert "Called light.turn_on (attempt 2), confirmed after 800 ms" in text
+    assert "Not sent, because the app rehearses: cover.open_cover" in text
 
 
 @pytest.mark.parametrize("path", [*PAGES, "run"])

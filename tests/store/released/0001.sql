@@ -234,25 +234,32 @@ CREATE TABLE scheduled_jobs (
 ) STRICT;
 INSERT INTO "scheduled_jobs" VALUES(3,'hall','main','tidy','every 30 s','Hall.tidy','{}',NULL,NULL,NULL,'sync',5.0,1790000010000000,1790000030000000,NULL);
 CREATE TABLE service_calls (
-    run_id      INTEGER NOT NULL,  -- handler_invocations.id or job_executions.id
-    position    INTEGER NOT NULL,  -- from 0, in the order of the responses
-    at_us       INTEGER NOT NULL,  -- when the request was sent
-    service_id  INTEGER NOT NULL REFERENCES names (id),  -- for example light.turn_on
-    target      TEXT,              -- compact JSON: entities, areas, devices; NULL for no target
-    data        TEXT,              -- compact JSON; NULL for no data
-    duration_us INTEGER NOT NULL,  -- from the request to the response
-    context_id  TEXT,              -- context in the response; the events that it causes have this context or a child of it
-    error       TEXT,              -- error message; NULL if the call succeeded
+    run_id       INTEGER NOT NULL,  -- handler_invocations.id or job_executions.id
+    position     INTEGER NOT NULL,  -- from 0, in the order of the responses
+    at_us        INTEGER NOT NULL,  -- when the request was sent
+    service_id   INTEGER NOT NULL REFERENCES names (id),  -- for example light.turn_on
+    target       TEXT,              -- compact JSON: entities, areas, devices; NULL for no target
+    data         TEXT,              -- compact JSON; NULL for no data
+    duration_us  INTEGER NOT NULL,  -- from the request to the response
+    context_id   TEXT,              -- context in the response; the events that it causes have this context or a child of it
+    error        TEXT,              -- error message; NULL if the call succeeded
+    attempt      INTEGER NOT NULL,  -- from 1; a call that is not confirmed may be repeated, and each attempt has a row
+    confirmed_us INTEGER,           -- from the request to the expected states; NULL if none were expected or seen
+    rehearsed    INTEGER NOT NULL,  -- 1 for a call of a rehearsal, which was not sent
     PRIMARY KEY (run_id, position)
 ) WITHOUT ROWID, STRICT;
-INSERT INTO "service_calls" VALUES(3753902080002097152,0,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL);
-INSERT INTO "service_calls" VALUES(3753902080002097152,1,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','no');
-INSERT INTO "service_calls" VALUES(3753902080006291456,0,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL);
-INSERT INTO "service_calls" VALUES(3753902080006291456,1,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','no');
-INSERT INTO "service_calls" VALUES(3753902100973617152,0,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL);
-INSERT INTO "service_calls" VALUES(3753902100973617152,1,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','no');
-INSERT INTO "service_calls" VALUES(3753902100977811456,0,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL);
-INSERT INTO "service_calls" VALUES(3753902100977811456,1,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','no');
+INSERT INTO "service_calls" VALUES(3753902080002097152,0,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL,1,NULL,0);
+INSERT INTO "service_calls" VALUES(3753902080002097152,1,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','no',2,NULL,0);
+INSERT INTO "service_calls" VALUES(3753902080002097152,2,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL,1,8,0);
+INSERT INTO "service_calls" VALUES(3753902080006291456,0,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL,1,NULL,0);
+INSERT INTO "service_calls" VALUES(3753902080006291456,1,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','no',2,NULL,0);
+INSERT INTO "service_calls" VALUES(3753902080006291456,2,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL,1,8,0);
+INSERT INTO "service_calls" VALUES(3753902100973617152,0,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL,1,NULL,0);
+INSERT INTO "service_calls" VALUES(3753902100973617152,1,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','no',2,NULL,0);
+INSERT INTO "service_calls" VALUES(3753902100973617152,2,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL,1,8,0);
+INSERT INTO "service_calls" VALUES(3753902100977811456,0,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL,1,NULL,0);
+INSERT INTO "service_calls" VALUES(3753902100977811456,1,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL','no',2,NULL,0);
+INSERT INTO "service_calls" VALUES(3753902100977811456,2,1790000000000000,4,'{"entity_id":"light.hall"}',NULL,12000,'01HZX3CALLCALLCALLCALLCALL',NULL,1,8,0);
 CREATE TABLE sessions (
     id            INTEGER PRIMARY KEY,         -- higher with each start of the framework
     started_us    INTEGER NOT NULL,            -- when the session began
@@ -341,6 +348,7 @@ CREATE TABLE store_state (
     value INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 INSERT INTO "store_state" VALUES('all_runs_below',1);
+INSERT INTO "store_state" VALUES('file_number',3672962115553621);
 CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
 CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (id, status) WHERE status <> 0;
 CREATE INDEX handler_invocations_unsuccessful_by_listener ON handler_invocations (listener_id) WHERE status <> 0;
@@ -398,10 +406,10 @@ SELECT run_id, error_group_id, kind, type, coalesce(failures.message, error_grou
 FROM failures
 JOIN error_groups ON error_groups.id = error_group_id;
 CREATE VIEW run_service_calls (
-    run_id, position, at_us, service, target, data, duration_us, context_id, error
+    run_id, position, at_us, service, target, data, duration_us, context_id, error, attempt, confirmed_us, rehearsed
 ) AS
 SELECT run_id, position, at_us, (SELECT name FROM names WHERE names.id = service_id), target, data, duration_us,
-       context_id, error
+       context_id, error, attempt, confirmed_us, rehearsed
 FROM service_calls;
 CREATE VIEW run_log_lines (run_id, position, at_us, level, logger, message) AS
 SELECT run_id, position, at_us, level, (SELECT name FROM names WHERE names.id = logger_id), message

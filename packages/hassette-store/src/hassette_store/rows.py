@@ -154,6 +154,8 @@ class ServiceCallRow(Protocol):
         service: Second part of the service's name, for example ``turn_on``.
         target: Compact JSON; empty for no target.
         data: Compact JSON; empty for no data.
+        confirmed_us: Time from sending to the expected states; None if none were expected or seen.
+        rehearsed: True if the run was a rehearsal and the call was not sent.
     """
 
     @property
@@ -172,6 +174,12 @@ class ServiceCallRow(Protocol):
     def context_id(self) -> str | None: ...
     @property
     def error(self) -> str | None: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def confirmed_us(self) -> int | None: ...
+    @property
+    def rehearsed(self) -> bool: ...
 
 
 class EffectsRow(Protocol):

@@ -32,6 +32,9 @@ SERVICE_TARGET = "homeassistant.service.target"
 
 # Facts of Hassette.
 APP = "hassette.app"
+CALL_ATTEMPT = "hassette.call.attempt"
+CALL_CONFIRMED = "hassette.call.confirmed"
+CALL_REHEARSED = "hassette.call.rehearsed"
 DROPPED_LOG_LINES = "hassette.dropped.log_lines"
 DROPPED_SERVICE_CALLS = "hassette.dropped.service_calls"
 INSTANCE = "hassette.app.instance"

@@ -111,6 +111,9 @@ class SpanMaker:
                 # The conventions define "_OTHER" for an error of unknown type. A service call records only the text of
                 # its error.
                 names.ERROR_TYPE: None if call.error is None else "_OTHER",
+                names.CALL_ATTEMPT: call.attempt if call.attempt > 1 else None,
+                names.CALL_CONFIRMED: None if call.confirmed_us is None else call.confirmed_us / 1e6,
+                names.CALL_REHEARSED: call.rehearsed or None,
             }
             spans.append(
                 ReadableSpan(

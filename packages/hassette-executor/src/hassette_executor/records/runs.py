@@ -90,7 +90,12 @@ class ServiceCall(NamedTuple):
         duration_us: Time from sending to the response.
         context_id: The context id in Home Assistant's response; None without a response. The events that the call
             causes have this id as their context id or parent id.
-        error: Why the call failed; None if it succeeded.
+        error: Why the call failed, or which expected state did not follow; None if it succeeded.
+        attempt: Number of the attempt, from 1. A call that is not confirmed may be repeated, and each attempt is
+            recorded.
+        confirmed_us: Time from sending to the moment when the expected states were seen; None if the caller expected no
+            state, or did not see it.
+        rehearsed: True if the run was a rehearsal and the call was not sent.
     """
 
     at_us: int
@@ -101,6 +106,9 @@ class ServiceCall(NamedTuple):
     duration_us: int
     context_id: str | None
     error: str | None
+    attempt: int = 1
+    confirmed_us: int | None = None
+    rehearsed: bool = False
 
 
 class Effects(NamedTuple):

@@ -144,7 +144,10 @@ INSERTIONS: Final[tuple[Insertion, ...]] = (
     Insertion(
         "service_calls",
         "service_calls",
-        ("run_id", "position", "at_us", "service_id", "target", "data", "duration_us", "context_id", "error"),
+        (
+            *("run_id", "position", "at_us", "service_id", "target", "data", "duration_us", "context_id", "error"),
+            *("attempt", "confirmed_us", "rehearsed"),
+        ),
     ),
     Insertion("log_lines", "log_lines", ("run_id", "position", "at_us", "level", "logger_id", "message")),
     Insertion("dropped_effects", "dropped_effects", ("run_id", "log_lines", "service_calls")),

@@ -117,6 +117,9 @@ class BatchTotals:
                     call.duration_us,
                     call.context_id,
                     call.error,
+                    call.attempt,
+                    call.confirmed_us,
+                    int(call.rehearsed),
                 )
             )
         if effects.dropped_log_lines or effects.dropped_service_calls:

@@ -88,7 +88,14 @@ class LogLine(Answer):
 
 
 class ServiceCall(Answer):
-    """Call of a Home Assistant service (action), and the runs that the call triggered."""
+    """Call of a Home Assistant service (action), and the runs that the call triggered.
+
+    Attributes:
+        attempt: Number of the attempt, from 1. A call that is not confirmed may be repeated.
+        confirmed_us: Time from sending to the moment when the expected states were seen; None if the caller expected no
+            state, or did not see it.
+        rehearsed: True if the run was a rehearsal and the call was not sent.
+    """
 
     at_us: int
     service: str
@@ -97,6 +104,9 @@ class ServiceCall(Answer):
     duration_us: int
     context_id: str | None
     error: str | None
+    attempt: int = 1
+    confirmed_us: int | None = None
+    rehearsed: bool = False
     caused: tuple[Run, ...] = ()
 
 

@@ -118,7 +118,7 @@ SELECT kind, file, line, function, code, sample_run_id, sample_traceback FROM ru
 """Failure of a run with its failing line, and the sample traceback of its error group."""
 
 SERVICE_CALLS = """
-SELECT at_us, service, target, data, duration_us, context_id, error
+SELECT at_us, service, target, data, duration_us, context_id, error, attempt, confirmed_us, rehearsed
 FROM run_service_calls WHERE run_id = :id ORDER BY position
 """
 """Service calls of a run, in order."""

@@ -269,6 +269,9 @@ async def _service_calls(transaction: ReadTransaction, run_id: int) -> tuple[Ser
                 duration_us=row["duration_us"],
                 context_id=row["context_id"],
                 error=row["error"],
+                attempt=row["attempt"],
+                confirmed_us=row["confirmed_us"],
+                rehearsed=bool(row["rehearsed"]),
                 caused=await _runs_triggered_by(transaction, row["context_id"], run_id),
             )
             for row in await transaction.all(queries.SERVICE_CALLS, {"id": run_id})

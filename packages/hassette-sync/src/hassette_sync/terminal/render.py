@@ -266,9 +266,13 @@ def _log_lines(detail: RunDetail) -> Iterator[str]:
 def _call_lines(call: ServiceCall, shown: ShownTimes, width: int | None) -> Iterator[str]:
     target = f" on {call.target}" if call.target else ""
     data = f" with {call.data}" if call.data else ""
-    error = f", failed: {call.error}" if call.error else ""
+    attempt = f" (attempt {call.attempt})" if call.attempt > 1 else ""
+    outcome = f", failed: {call.error}" if call.error else ""
+    if call.confirmed_us is not None:
+        outcome = f", confirmed after {duration(call.confirmed_us)}"
+    verb = "Not sent, because the app rehearses:" if call.rehearsed else "Called"
     yield ""
-    yield plain(f"Called {call.service}{target}{data}{error}")
+    yield plain(f"{verb} {call.service}{target}{data}{attempt}{outcome}")
     if call.caused:
         yield "Triggered runs"
         yield runs(call.caused, shown, width)

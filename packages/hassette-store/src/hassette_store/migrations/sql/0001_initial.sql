@@ -202,15 +202,18 @@ CREATE INDEX failures_by_group ON failures (error_group_id);
 
 -- Home Assistant services (actions) that a run called.
 CREATE TABLE service_calls (
-    run_id      INTEGER NOT NULL,  -- handler_invocations.id or job_executions.id
-    position    INTEGER NOT NULL,  -- from 0, in the order of the responses
-    at_us       INTEGER NOT NULL,  -- when the request was sent
-    service_id  INTEGER NOT NULL REFERENCES names (id),  -- for example light.turn_on
-    target      TEXT,              -- compact JSON: entities, areas, devices; NULL for no target
-    data        TEXT,              -- compact JSON; NULL for no data
-    duration_us INTEGER NOT NULL,  -- from the request to the response
-    context_id  TEXT,              -- context in the response; the events that it causes have this context or a child of it
-    error       TEXT,              -- error message; NULL if the call succeeded
+    run_id       INTEGER NOT NULL,  -- handler_invocations.id or job_executions.id
+    position     INTEGER NOT NULL,  -- from 0, in the order of the responses
+    at_us        INTEGER NOT NULL,  -- when the request was sent
+    service_id   INTEGER NOT NULL REFERENCES names (id),  -- for example light.turn_on
+    target       TEXT,              -- compact JSON: entities, areas, devices; NULL for no target
+    data         TEXT,              -- compact JSON; NULL for no data
+    duration_us  INTEGER NOT NULL,  -- from the request to the response
+    context_id   TEXT,              -- context in the response; the events that it causes have this context or a child of it
+    error        TEXT,              -- error message; NULL if the call succeeded
+    attempt      INTEGER NOT NULL,  -- from 1; a call that is not confirmed may be repeated, and each attempt has a row
+    confirmed_us INTEGER,           -- from the request to the expected states; NULL if none were expected or seen
+    rehearsed    INTEGER NOT NULL,  -- 1 for a call of a rehearsal, which was not sent
     PRIMARY KEY (run_id, position)
 ) WITHOUT ROWID, STRICT;
 -- Index for finding the call that caused an event.
@@ -402,10 +405,10 @@ JOIN error_groups ON error_groups.id = error_group_id;
 
 -- Service calls of runs.
 CREATE VIEW run_service_calls (
-    run_id, position, at_us, service, target, data, duration_us, context_id, error
+    run_id, position, at_us, service, target, data, duration_us, context_id, error, attempt, confirmed_us, rehearsed
 ) AS
 SELECT run_id, position, at_us, (SELECT name FROM names WHERE names.id = service_id), target, data, duration_us,
-       context_id, error
+       context_id, error, attempt, confirmed_us, rehearsed
 FROM service_calls;
 
 -- Log lines of runs.
