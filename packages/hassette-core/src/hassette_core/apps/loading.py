@@ -7,7 +7,6 @@ import difflib
 import importlib
 import inspect
 import stat
-import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,14 +17,12 @@ from pydantic import SecretBytes, SecretStr, ValidationError
 from pydantic.errors import PydanticErrorMixin
 
 from hassette_core.apps.app import App, AppConfig
+from hassette_core.apps.imports import PACKAGE, open_package
 from hassette_core.config import AppEntry
 from hassette_core.config.problems import expected_of
 from hassette_core.containment import acting_for
 from hassette_core.errors import AppLoadError, describe_error, line_in
 from hassette_core.redaction import is_secret_key, mask_secret_values
-
-PACKAGE = "hassette_apps"
-"""``app_dir`` is imported as this package. Otherwise an app module ``calendar`` would hide Python's module."""
 
 
 class LoadedInstance(NamedTuple):
@@ -68,7 +65,7 @@ def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[Load
     Returns:
         The instances that can be started, and the failures.
     """
-    _open_package(app_dir)
+    open_package(app_dir)
     loaded: list[LoadedInstance] = []
     failed: list[LoadFailure] = []
     for app_key, entry in entries.items():
@@ -97,20 +94,6 @@ def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[Load
             except AppLoadError as error:
                 failed.append(LoadFailure(app_key, name, error))
     return loaded, failed
-
-
-def _open_package(app_dir: Path) -> None:
-    """Make ``app_dir`` importable. Remove the modules of an earlier load, so that Python reads them again."""
-    for name in [name for name in sys.modules if name == PACKAGE or name.startswith(f"{PACKAGE}.")]:
-        del sys.modules[name]
-    importlib.invalidate_caches()
-    package = ModuleType(PACKAGE, "The apps in app_dir.")
-    package.__path__ = [str(app_dir)]
-    sys.modules[PACKAGE] = package
-    if str(app_dir) not in sys.path:
-        # With this entry, apps can import each other by plain names. It comes last, so that apps do not hide installed
-        # packages.
-        sys.path.append(str(app_dir))
 
 
 def _load_class(app_key: str, entry: AppEntry, app_dir: Path) -> type[App[Any]]:

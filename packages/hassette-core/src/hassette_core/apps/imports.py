@@ -1,0 +1,169 @@
+"""Import the modules in ``app_dir``, each exactly once, whatever name an import statement uses.
+
+The module ``app_dir/notifier.py`` is ``hassette_apps.notifier``. Apps may also import it by its plain name. Then
+``sys.modules["notifier"]`` is the same module, so ``from notifier import RUNNING`` gives the variable of the running
+app and not that of a second copy. A plain name is looked up last. So an app ``calendar.py`` hides neither Python's
+module nor an installed package.
+"""
+
+import hashlib
+import importlib
+import sys
+from collections.abc import Collection, Sequence
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+
+PACKAGE = "hassette_apps"
+"""``app_dir`` is imported as this package. Otherwise an app module ``calendar`` would hide Python's module."""
+
+
+def open_package(app_dir: Path) -> None:
+    """Make ``app_dir`` importable. Remove the modules of an earlier load, so that Python reads them again."""
+    forget_modules([name for name in sys.modules if name.startswith(f"{PACKAGE}.")])
+    package = ModuleType(PACKAGE, "The apps in app_dir.")
+    package.__path__ = [str(app_dir)]
+    sys.modules[PACKAGE] = package
+    for finder in (_MODULES, _PLAIN_NAMES):
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
+    sys.meta_path.insert(0, _MODULES)
+    sys.meta_path.append(_PLAIN_NAMES)
+
+
+def loaded_modules() -> dict[str, ModuleType]:
+    """Return the imported modules of apps, by their full names, such as ``hassette_apps.notifier``."""
+    return {name: module for name, module in list(sys.modules.items()) if name.startswith(f"{PACKAGE}.")}
+
+
+def forget_modules(names: Collection[str]) -> None:
+    """Remove modules of apps from `sys.modules`, so that the next import reads their files again.
+
+    Args:
+        names: The full names.
+    """
+    for name in names:
+        sys.modules.pop(name, None)
+        _forget_plain_name(name)
+    importlib.invalidate_caches()
+
+
+def restore_modules(modules: dict[str, ModuleType]) -> None:
+    """Put modules back into `sys.modules`, after a newer version of them could not be used.
+
+    Args:
+        modules: The modules by their full names.
+    """
+    for name, module in modules.items():
+        sys.modules[name] = module
+        _forget_plain_name(name)
+        parent, _, child = name.rpartition(".")
+        if parent in sys.modules:
+            setattr(sys.modules[parent], child, module)
+
+
+def digest_of(source: bytes) -> bytes:
+    """Return a short value that differs between two versions of a file."""
+    return hashlib.blake2b(source, digest_size=16).digest()
+
+
+class AppSourceLoader(SourceFileLoader):
+    """Compiles the source of an app module at each import.
+
+    Python compares a compiled file with the time (in seconds) and the size of the source. After two edits in one
+    second, it may run the older version.
+
+    Attributes:
+        digest: Identifies the version of the source that was imported; empty before the import.
+    """
+
+    digest = b""
+
+    def get_code(self, fullname: str) -> object:  # pyright: ignore[reportIncompatibleMethodOverride]  the type of a code object
+        path = self.get_filename(fullname)
+        source = self.get_data(path)
+        self.digest = digest_of(source)
+        return self.source_to_code(source, path)
+
+    def exec_module(self, module: ModuleType) -> None:
+        try:
+            super().exec_module(module)
+        except BaseException:
+            # Python forgets the module, but only by its full name. Another module may have imported it meanwhile.
+            _forget_plain_name(module.__name__)
+            raise
+
+
+def _forget_plain_name(full_name: str) -> None:
+    name = full_name.removeprefix(f"{PACKAGE}.")
+    if name in _MODULES.plain_names:
+        _MODULES.plain_names.discard(name)
+        sys.modules.pop(name, None)
+
+
+class _ModuleFinder:
+    """Finds the modules of the package, and modules in folders that were imported by their plain names.
+
+    Attributes:
+        plain_names: The plain names in `sys.modules`.
+    """
+
+    def __init__(self) -> None:
+        self.plain_names: set[str] = set()
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname.startswith(f"{PACKAGE}."):
+            spec = PathFinder.find_spec(fullname, path, target)
+            if spec is not None and type(spec.loader) is SourceFileLoader:
+                spec.loader = AppSourceLoader(spec.loader.name, spec.loader.path)
+            return spec
+        # `folder` is the module `hassette_apps.folder`, and has its path. Without this step, Python would import
+        # `folder.notifier` from that path as a second module.
+        if fullname.partition(".")[0] in self.plain_names:
+            return ModuleSpec(fullname, _PlainNameLoader(fullname))
+        return None
+
+    def invalidate_caches(self) -> None:
+        """Do nothing, because `PathFinder` has the caches."""
+
+
+class _PlainNameFinder:
+    """Finds modules by their plain names, after all other finders."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        package = sys.modules.get(PACKAGE)
+        if path is not None or package is None:
+            return None
+        found = PathFinder.find_spec(f"{PACKAGE}.{fullname}", package.__path__)
+        return None if found is None else ModuleSpec(fullname, _PlainNameLoader(fullname))
+
+    def invalidate_caches(self) -> None:
+        """Do nothing, because `PathFinder` has the caches."""
+
+
+class _PlainNameLoader(Loader):
+    """Imports a module by its full name, and gives the same module its plain name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._spec: ModuleSpec | None = None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        # Import the module here and not in `exec_module`. Otherwise `sys.modules` would contain an empty module with
+        # the plain name while modules import each other in a circle.
+        module = importlib.import_module(f"{PACKAGE}.{self._name}")
+        self._spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec  # Python has replaced it by the spec of the plain name
+        _MODULES.plain_names.add(self._name)
+
+
+_MODULES = _ModuleFinder()
+_PLAIN_NAMES = _PlainNameFinder()
