@@ -17,10 +17,12 @@ from hassette_executor.delivery.dispatcher import Accounting
 from hassette_executor.delivery.feed import Feed, FeedSubscription
 from hassette_executor.delivery.sinks import MemorySink, NullSink, RecordSink, SinkWithLosses, SinkWithStopLimit
 from hassette_executor.errors import (
+    CalledOnLoopError,
     DependencyError,
     ExecutionTimeoutError,
     ExecutorStoppedError,
     HassetteError,
+    LoopCallsClosedError,
     RecordsRefusedError,
     SettingError,
     SubscriberTooSlowError,
@@ -49,12 +51,15 @@ from hassette_executor.records.runs import (
 from hassette_executor.records.texts import redact_and_cut
 from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.running.error_hooks import ErrorContext, ErrorHook, ErrorHooks
-from hassette_executor.running.execution import record_service_call
+from hassette_executor.running.execution import Execution, current_execution, record_service_call
+from hassette_executor.running.loop_calls import LoopCalls
+from hassette_executor.running.threads import ThreadPool
 from hassette_executor.settings import ExecutorLimits, ExecutorSettings
 
 __all__ = [
     "Accounting",
     "Batch",
+    "CalledOnLoopError",
     "Clock",
     "Command",
     "CommandExecutor",
@@ -66,6 +71,7 @@ __all__ = [
     "ErrorHooks",
     "EventTrigger",
     "ExecuteJob",
+    "Execution",
     "ExecutionTimeoutError",
     "ExecutorLimits",
     "ExecutorSettings",
@@ -82,6 +88,8 @@ __all__ = [
     "LifecycleEvent",
     "ListenerRegistration",
     "LogLine",
+    "LoopCalls",
+    "LoopCallsClosedError",
     "Loss",
     "MemorySink",
     "NullSink",
@@ -100,7 +108,9 @@ __all__ = [
     "SourceLocation",
     "Status",
     "SubscriberTooSlowError",
+    "ThreadPool",
     "__version__",
+    "current_execution",
     "format_exception",
     "record_service_call",
     "redact_and_cut",

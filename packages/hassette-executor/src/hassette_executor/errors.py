@@ -2,9 +2,11 @@
 
 Exception
 └── HassetteError                 root of all errors that Hassette raises on purpose
+    ├── CalledOnLoopError         a call that waits for the event loop was made on the event loop
     ├── DependencyError           the parameters of a handler could not be provided
     ├── ExecutorStoppedError      execute() before start() or after stop()
     ├── ExecutionTimeoutError     passed to an error hook when a run exceeded its deadline
+    ├── LoopCallsClosedError      a thread waits for the event loop, but its app has stopped
     ├── RecordsRefusedError       raised by a sink that stores nothing until a setting is corrected
     ├── SettingError              the value of a setting is not allowed (also a ValueError)
     └── SubscriberTooSlowError    a live subscriber was too slow and was disconnected
@@ -17,6 +19,20 @@ class HassetteError(Exception):
     If a handler raises a `HassetteError`, its run is recorded as an ``error`` without a traceback. Therefore the
     message must explain the failure completely.
     """
+
+
+class CalledOnLoopError(HassetteError):
+    """A call that waits for the event loop was made on the event loop. The loop would wait for itself for ever.
+
+    Args:
+        what: The call, such as ``self.api.call_service``.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} waits for the event loop, so code on the event loop cannot call it; call it in a plain `def`"
+            " handler, which runs in a thread, or use App and `async def`"
+        )
 
 
 class DependencyError(HassetteError):
@@ -40,6 +56,17 @@ class ExecutionTimeoutError(HassetteError, TimeoutError):
     def __init__(self, timeout_s: float) -> None:
         super().__init__(f"did not end within its deadline of {timeout_s:g} s")
         self.timeout_s = timeout_s
+
+
+class LoopCallsClosedError(HassetteError):
+    """A thread called a method that waits for the event loop, but the app of the thread or the framework has stopped.
+
+    Args:
+        what: The call, such as ``self.api.call_service``.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} was called after the app had stopped; end the threads of an app in its on_shutdown")
 
 
 class RecordsRefusedError(HassetteError):

@@ -255,6 +255,8 @@ class CommandExecutor:
         duration_us = (now_ns - started_ns) // 1000
         started_us = (started_ns + self._inflight.wall_offset_ns) // 1000
         waited_us = (started_ns - command.ready_ns) // 1000
+        if raised is None and execution.effects is not None:
+            raised = execution.effects.problem
         status, failure, reraise = self._judge(execution, raised)
         effects = execution.effects.take(all_lines=status is not _SUCCESS) if execution.effects is not None else None
         record_id = self._next_id(started_us + duration_us)
@@ -377,12 +379,13 @@ class CommandExecutor:
         """Return all runs in progress, oldest first, except runs of sync handlers that still wait for a thread."""
         return self._inflight.running()
 
-    def accounting(self, sink: int = 0) -> Accounting:
-        """Return how many runs are stored, lost or waiting.
+    @property
+    def threads_at_work(self) -> int:
+        """Number of sync handlers and error hooks at work, see `ThreadPool.at_work`."""
+        return self._threads.at_work + self._hook_threads.at_work
 
-        Args:
-            sink: Position of the sink in the arguments of the executor.
-        """
+    def accounting(self, sink: int = 0) -> Accounting:
+        """Return how many runs of a sink, by its position in the arguments, are stored, lost or waiting."""
         return self._dispatcher.accounting(sink)
 
     async def force_flush(self, timeout_s: float = 5.0) -> bool:

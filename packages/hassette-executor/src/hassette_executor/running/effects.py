@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from itertools import chain
 
+from hassette_executor.errors import HassetteError
 from hassette_executor.records.runs import Effects, LogLine, ServiceCall
 from hassette_executor.settings import ExecutorSettings
 
@@ -18,6 +19,9 @@ class GatheredEffects:
         late: Counter of late effects: effects that are added after `take`.
         lock: Guards the collected effects. It must be reentrant: garbage collection may log a line in a thread that
             already holds the lock.
+
+    Attributes:
+        problem: The first reason why the run counts as failed although its callable returned; None if there is none.
     """
 
     __slots__ = (
@@ -32,6 +36,7 @@ class GatheredEffects:
         "_other",
         "_settings",
         "_taken",
+        "problem",
     )
 
     def __init__(
@@ -50,6 +55,13 @@ class GatheredEffects:
         self._dropped_other = 0
         self._calls: list[ServiceCall] = []
         self._dropped_calls = 0
+        self.problem: HassetteError | None = None
+
+    def add_problem(self, problem: HassetteError) -> None:
+        """Let the run fail, if it has not ended and its callable returns."""
+        with self._lock:
+            if not self._taken and self.problem is None:
+                self.problem = problem
 
     def add_line(self, line: LogLine) -> None:
         """Add a log line. Above the bounds, the oldest lines below `log_keep_level` are dropped first."""
@@ -131,6 +143,9 @@ class LateEffects:
         """Count a late service call."""
         del call
         self.count("service_calls")
+
+    def add_problem(self, problem: HassetteError) -> None:
+        """Ignore the problem, because the record of the run is already made."""
 
     def count(self, what: str) -> None:
         """Count one late effect: ``log_lines`` or ``service_calls``."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 
 from hassette_executor.commands import Command
+from hassette_executor.errors import HassetteError
 from hassette_executor.records.runs import LogLine, ServiceCall
 from hassette_executor.records.texts import redact_and_cut
 from hassette_executor.running.effects import GatheredEffects, LateEffects
@@ -120,6 +121,16 @@ class Execution:
         if not self.expired or not issubclass(type(raised), asyncio.CancelledError):
             return False
         return self.task is not None and self.task.cancelling() > self.cancelling
+
+    def fail(self, problem: HassetteError) -> bool:
+        """Let the run fail with this error, even if its callable returns. May be called in any thread.
+
+        Return False, without an effect, if the run has ended.
+        """
+        if self not in self.scope.executions:
+            return False
+        self.scope.effects_of(self).add_problem(problem)
+        return True
 
     @property
     def deadline_ns(self) -> int:

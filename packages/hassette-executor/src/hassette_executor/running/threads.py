@@ -1,7 +1,8 @@
 """Bounded pool of daemon threads for blocking calls, with a count of stuck threads.
 
 `concurrent.futures.ThreadPoolExecutor` is not used: the interpreter joins its threads at exit, so a handler that is
-stuck in a socket call would keep the process from ending.
+stuck in a socket call would keep the process from ending. A thread that waits for the event loop (`LoopCalls`) does not
+count toward the limit. Otherwise handlers that wait for effects of each other could use up all threads.
 """
 
 import asyncio
@@ -18,51 +19,93 @@ from hassette_executor.repeated_log import RepeatedLog
 leave_out_frames_of(__file__)
 
 
-class _ThreadCall:
-    """One call that waits for a thread or runs in one."""
+END_S = 0.25
+"""How long a cancelled call may take to end, in seconds, after its wait for the event loop was cancelled."""
+MOST_THREADS = 1_000
+"""Maximum number of threads of one pool, including the threads that wait for the event loop."""
 
-    __slots__ = ("abandoned", "context", "ended", "function", "future", "loop", "started")
+_thread = threading.local()
 
-    def __init__(self, function: Callable[[], object], context: contextvars.Context) -> None:
+
+class ThreadCall:
+    """One call that waits for a thread of a pool or runs in one.
+
+    Args:
+        function: The function to call.
+        context: The context variables of the call.
+        calls: The queue of the pool.
+
+    Attributes:
+        abandoned: Whether the caller no longer waits for the call. Then the call must not wait for the event loop.
+        cancel_wait: Cancels the call's wait for the event loop; None while the call does not wait.
+    """
+
+    __slots__ = ("abandoned", "calls", "cancel_wait", "context", "ended", "function", "future", "loop", "started")
+
+    def __init__(
+        self, function: Callable[[], object], context: contextvars.Context, calls: "deque[ThreadCall | None]"
+    ) -> None:
         self.function = function
         self.context = context
+        self.calls = calls
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[object] = self.loop.create_future()
         self.started = False
         self.ended = False
         self.abandoned = False
+        self.cancel_wait: Callable[[], object] | None = None
+
+
+def current_thread_call() -> "tuple[ThreadPool, ThreadCall] | None":
+    """Return the pool and the call of the current thread. None in a thread that belongs to no pool."""
+    return getattr(_thread, "call", None)
 
 
 class ThreadPool:
     """A bounded pool of daemon threads. Sync handlers, error hooks, the log and OpenTelemetry use one pool each.
 
     Args:
-        limit: Maximum number of threads; further calls wait for a free thread.
+        limit: Maximum number of threads that run a call and do not wait for the event loop. Further calls wait for a
+            free thread.
         kind: Kind of the calls; part of the names of the threads.
         log: Receives an error message if all threads are stuck; None for no message.
+        most: Maximum number of threads, including the threads that wait for the event loop.
 
     Attributes:
         closed: Whether the pool refuses calls.
         busy: Number of calls that run or wait.
+        parked: Number of calls that wait for the event loop.
         leaked: Number of threads that still run a call whose caller was cancelled.
     """
 
-    def __init__(self, limit: int, kind: str = "run", log: RepeatedLog | None = None) -> None:
+    def __init__(
+        self, limit: int, kind: str = "run", log: RepeatedLog | None = None, *, most: int = MOST_THREADS
+    ) -> None:
         self._limit = limit
+        self._most = most
         self._kind = kind
         self._log = log
-        self._calls: deque[_ThreadCall | None] = deque()
+        self._calls: deque[ThreadCall | None] = deque()
         self._lock = threading.Condition(threading.Lock())
         self._threads = 0
+        self._started = 0
         self.busy = 0
+        self.parked = 0
         self.closed = False
         self.leaked = 0
+
+    @property
+    def at_work(self) -> int:
+        """Number of calls that run or wait for a thread, without those that wait for the event loop or are leaked."""
+        with self._lock:
+            return max(0, self.busy - self.parked - self.leaked)
 
     async def run(self, function: Callable[[], object]) -> object:
         """Run a function in a thread, with the context variables of this task, and return its result.
 
-        Cancelling the caller cannot end the thread. A call that has not begun is dropped. A call that has begun is
-        counted in `leaked` until it ends.
+        Cancelling the caller cannot end the thread. A call that has not begun is dropped. If the call waits for the
+        event loop, its wait raises ``CancelledError``, and the call has `END_S` seconds to end. A call that still runs
+        is counted in `leaked` until it ends.
 
         Raises:
             ExecutorStoppedError: The pool is closed.
@@ -70,45 +113,91 @@ class ThreadPool:
         """
         if self.closed:
             raise ExecutorStoppedError
-        call = _ThreadCall(function, contextvars.copy_context())
+        call = ThreadCall(function, contextvars.copy_context(), self._calls)
         with self._lock:
-            if self.busy >= self._threads and self._threads < self._limit:
+            if self.busy >= self._threads:
                 self._start_thread()
             self.busy += 1
-            calls = self._calls
-            calls.append(call)
+            self._calls.append(call)
             self._lock.notify()
         try:
             return await call.future
         except asyncio.CancelledError:
-            with self._lock:
-                call.abandoned = True
-                if not call.started:
-                    # If every thread is stuck, the queue would keep the call and its objects for ever.
-                    calls.remove(call)
-                    self.busy -= calls is self._calls
-                elif not call.ended:
-                    # Count the thread only if its call still runs. After the call, no code decrements `leaked`, so the
-                    # count would stay too high.
-                    self.leaked += 1
-            if self._log is not None and self.leaked >= self._limit:
-                self._log.log(
-                    "leaked",
-                    logging.ERROR,
-                    "All threads are held by calls that did not end in time; further calls cannot begin",
-                    extra={"threads": self._limit, "kind": self._kind},
-                )
+            if not call.future.cancelled():
+                raise  # the function has raised it
+            if call.cancel_wait is not None and await self._interrupted(call):
+                return call.future.result()
+            self._abandon(call)
             raise
         finally:
             # Break a reference cycle: the traceback holds this frame, and the call's future holds the exception.
             del call
+
+    async def _interrupted(self, call: ThreadCall) -> bool:
+        """Cancel the wait of a call for the event loop. Return whether the call has ended within `END_S`."""
+        assert call.cancel_wait is not None  # checked by the caller
+        call.future = call.loop.create_future()  # the first future is cancelled and cannot get a result
+        call.cancel_wait()
+        try:
+            await asyncio.wait({call.future}, timeout=END_S)
+        except asyncio.CancelledError:
+            self._abandon(call)
+            raise
+        return call.future.done()
+
+    def _abandon(self, call: ThreadCall) -> None:
+        call.future.cancel()
+        with self._lock:
+            call.abandoned = True
+            if not call.started:
+                # If every thread is stuck, the queue would keep the call and its objects for ever.
+                call.calls.remove(call)
+                self.busy -= call.calls is self._calls
+            elif not call.ended:
+                # Count the thread only if its call still runs. After the call, no code decrements `leaked`, so the
+                # count would stay too high.
+                self.leaked += 1
+        if call.cancel_wait is not None:
+            call.cancel_wait()
+        if self._log is not None and self.leaked >= self._limit:
+            self._log.log(
+                "leaked",
+                logging.ERROR,
+                "All threads are held by calls that did not end in time; further calls cannot begin",
+                extra={"threads": self._limit, "kind": self._kind},
+            )
+
+    def park(self, call: ThreadCall, cancel_wait: Callable[[], object]) -> None:
+        """Let another call run in place of a call that begins to wait for the event loop.
+
+        Call this on the event loop.
+
+        Args:
+            call: The call, which runs in a thread of this pool.
+            cancel_wait: Cancels the wait.
+        """
+        call.cancel_wait = cancel_wait
+        with self._lock:
+            if call.calls is self._calls:
+                self.parked += 1
+                if self.busy > self._threads:
+                    self._start_thread()
+
+    def unpark(self, call: ThreadCall) -> None:
+        """Count a call as running again, before its thread learns that its wait has ended."""
+        call.cancel_wait = None
+        with self._lock:
+            if call.calls is self._calls:
+                self.parked -= 1
+                if self._threads - self.parked > self._limit:
+                    self._lock.notify()  # an idle thread ends
 
     def open(self) -> None:
         """Accept calls again after `close`, in new threads, because the old threads may be stuck."""
         with self._lock:
             if self.closed:
                 self._calls = deque()
-                self._threads = self.busy = 0
+                self._threads = self.busy = self.parked = 0
                 self.closed = False
 
     def close(self) -> None:
@@ -120,13 +209,19 @@ class ThreadPool:
                 self._lock.notify_all()
 
     def _start_thread(self) -> None:
-        name = f"hassette-{self._kind}-{self._threads + 1}"
+        """Start a thread, unless there are enough. The caller holds the lock."""
+        if self._threads - self.parked >= self._limit or self._threads >= self._most:
+            return
+        self._started += 1
+        name = f"hassette-{self._kind}-{self._started}"
         threading.Thread(target=self._work, args=(self._calls,), name=name, daemon=True).start()
         self._threads += 1
 
-    def _work(self, calls: "deque[_ThreadCall | None]") -> None:
+    def _work(self, calls: "deque[ThreadCall | None]") -> None:
         while (call := self._next(calls)) is not None:
+            _thread.call = (self, call)
             self._run(call)
+            _thread.call = None
             with self._lock:
                 call.ended = True
                 if calls is self._calls:
@@ -135,16 +230,23 @@ class ThreadPool:
                     self.leaked -= 1
             del call  # otherwise the thread would keep the call's function and context alive until the next call
 
-    def _next(self, calls: "deque[_ThreadCall | None]") -> _ThreadCall | None:
+    def _next(self, calls: "deque[ThreadCall | None]") -> ThreadCall | None:
         with self._lock:
-            while not calls:
+            while True:
+                if calls is self._calls and self._threads - self.parked > self._limit:
+                    self._threads -= 1  # this thread took the place of a thread that no longer waits
+                    if calls:
+                        self._lock.notify()  # this thread may have been woken for the call
+                    return None
+                if calls:
+                    break
                 self._lock.wait()
             call = calls.popleft()
             if call is not None:
                 call.started = True
             return call
 
-    def _run(self, call: _ThreadCall) -> None:
+    def _run(self, call: ThreadCall) -> None:
         try:
             result, error = call.context.run(call.function), None
         except StopIteration as stopped:  # a future cannot raise a StopIteration (PEP 479)
@@ -152,7 +254,7 @@ class ThreadPool:
         except BaseException as raised:  # noqa: BLE001  raised again in the caller, whatever it is
             result, error = None, raised
         try:
-            call.loop.call_soon_threadsafe(_settle, call.future, result, error)
+            call.loop.call_soon_threadsafe(_settle, call, result, error)
         except RuntimeError:
             # The event loop was closed while this thread was stuck, so no caller waits for the result.
             return
@@ -160,7 +262,8 @@ class ThreadPool:
             del call, error  # breaks the same reference cycle in the thread
 
 
-def _settle(future: asyncio.Future[object], result: object, error: BaseException | None) -> None:
+def _settle(call: ThreadCall, result: object, error: BaseException | None) -> None:
+    future = call.future  # read now, because `_interrupted` may have replaced it
     if future.done():
         return
     if error is None:
