@@ -33,7 +33,8 @@ from hassette_store.sketch import nearest_rank
 
 FILL = f"""
 WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :rows)
-INSERT INTO handler_invocations
+INSERT INTO handler_invocations (id, listener_id, session_id, status, started_before, duration_us, waited_us, event_type_id,
+                                 entity_id, old_state, new_state, context_id, parent_id, user_id)
 SELECT ((:start_ms + i * :step_ms) << {COUNTER_BITS}) + i % 1000, 1 + (i * 7919 % 250), 1, (i % 50 = 0), 3000, 2500 + i % 900, 200 + i % 90, 1, 2,
        '21.5', '21.6', '01' || printf('%024X', i * 7919), NULL, NULL
 FROM n
