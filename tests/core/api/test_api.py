@@ -254,7 +254,7 @@ class StrangeConnection(Connection):
 
     def __init__(self) -> None: ...
 
-    async def command(self, action: str, command: str, **fields: Any) -> Any:
+    async def command(self, action: str, command: str, *, timeout_s: float | None = None, **fields: Any) -> Any:
         return {"surprise": 1}
 
 

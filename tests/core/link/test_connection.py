@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from hassette_core.errors import LinkError, NotConnectedError
+from hassette_core.errors import CallFailedError, LinkError, NoAnswerError, NotConnectedError
 from hassette_core.link import Connection, WebTransport, parse_address
-from support.waiting import patience
+from support.waiting import eventually, patience
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 
@@ -178,3 +178,88 @@ async def test_data_that_cannot_be_sent_raises_and_the_connection_stays(data: ob
         with pytest.raises((TypeError, ValueError)):
             await connection.command("look", "get_states", data=data)
         assert await connection.command("look", "get_states") == "here"
+
+
+async def next_command(socket: web.WebSocketResponse) -> dict[str, Any]:
+    return json.loads((await socket.receive()).data)
+
+
+async def succeed(socket: web.WebSocketResponse, number: int, result: object = None) -> None:
+    await socket.send_json({"id": number, "type": "result", "success": True, "result": result})
+
+
+async def test_command_without_an_answer_raises_after_its_limit_and_the_connection_stays() -> None:
+    """Home Assistant 2025.4.4 never answers ``test_condition`` with an unknown entity."""
+
+    async def talk(socket: web.WebSocketResponse) -> None:
+        await greet(socket)
+        late = await next_command(socket)
+        message = await next_command(socket)
+        await succeed(socket, late["id"], "too late")
+        await succeed(socket, message["id"], "here")
+        await socket.receive()
+
+    async with connected_to(talk) as connection:
+        with pytest.raises(
+            NoAnswerError, match=r"cannot test a condition: Home Assistant did not answer within 0\.01 s"
+        ):
+            await connection.command("test a condition", "test_condition", timeout_s=0.01, condition={})
+        assert await connection.command("look", "get_states", timeout_s=None) == "here"
+
+
+async def test_subscription_receives_its_messages_until_it_is_ended(caplog: pytest.LogCaptureFixture) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def talk(socket: web.WebSocketResponse) -> None:
+        await greet(socket)
+        message = await next_command(socket)
+        sent.append(message)
+        await socket.send_json({"id": message["id"], "type": "event", "event": {"early": True}})
+        await succeed(socket, message["id"])
+        await socket.send_json({"id": message["id"], "type": "event", "event": "odd"})
+        await socket.send_json({"id": message["id"], "type": "event"})
+        end = await next_command(socket)
+        sent.append(end)
+        await socket.send_json({"id": message["id"], "type": "event", "event": {"late": True}})
+        await succeed(socket, end["id"])
+        await succeed(socket, (await next_command(socket))["id"])
+        await socket.receive()
+
+    received: list[object] = []
+
+    def receive(event: object) -> None:
+        received.append(event)
+        raise ValueError("a defect of the receiver")
+
+    async with connected_to(talk) as connection:
+        number = await connection.subscribe_command("hear a trigger", receive, "subscribe_trigger", trigger={"x": 1})
+        await eventually(lambda: len(received) == 3)
+        await connection.unsubscribe(number)
+        await connection.unsubscribe(number)
+        await connection.ping()
+    assert received == [{"early": True}, "odd", None]
+    assert [message["type"] for message in sent] == ["subscribe_trigger", "unsubscribe_events"]
+    assert (sent[0]["trigger"], sent[1]["subscription"]) == ({"x": 1}, number)
+    assert "unknown shape" not in caplog.text
+    (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "a defect of the receiver" in vars(line)["error"]
+
+
+async def test_refused_subscription_receives_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def talk(socket: web.WebSocketResponse) -> None:
+        await greet(socket)
+        message = await next_command(socket)
+        error = {"code": "unknown_command", "message": "Unknown command."}
+        await socket.send_json({"id": message["id"], "type": "result", "success": False, "error": error})
+        await socket.send_json({"id": message["id"], "type": "event", "event": {}})
+        await succeed(socket, (await next_command(socket))["id"])
+        await socket.receive()
+
+    received: list[object] = []
+    async with connected_to(talk) as connection:
+        with pytest.raises(CallFailedError) as raised:
+            await connection.subscribe_command("hear a condition", received.append, "subscribe_condition")
+        assert raised.value.code == "unknown_command"
+        await connection.ping()
+    assert received == []
+    assert caplog.records == []

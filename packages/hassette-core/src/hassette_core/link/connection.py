@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections import deque
 from collections.abc import Callable
 from itertools import count
 from types import TracebackType
@@ -15,6 +16,7 @@ from hassette_core.errors import (
     NoAnswerError,
     NotConnectedError,
     UnexpectedAnswerError,
+    describe_error,
 )
 from hassette_core.link.messages import Message, UnreadableMessageError, describe, parse_frame
 from hassette_core.link.transport import Channel, ConnectionEnd, Transport
@@ -26,6 +28,10 @@ logger = logging.getLogger(__name__)
 MAX_SENT_BYTES = 4_000_000
 """Limit for a command. Home Assistant closes the connection after a message of 4 MiB, aiohttp's default limit."""
 OPEN_TIMEOUT_S = 15.0
+COMMAND_TIMEOUT_S = 30.0
+"""Default limit for the answer to a command."""
+ENDED = 100
+"""Number of ended subscriptions whose late messages are ignored without a warning."""
 SLICE_S = 0.005
 """The reader lets other tasks run after this time. While messages wait, reading them would otherwise never end, and the
 handlers could not start."""
@@ -64,6 +70,7 @@ class Connection:
         self._ids = count(1)
         self._answers: dict[int, tuple[asyncio.Future[Any], str]] = {}
         self._receivers: dict[int, Callable[[Message], None]] = {}
+        self._ended: deque[int] = deque(maxlen=ENDED)
         self._repeated = RepeatedLog(logger)
 
     async def __aenter__(self) -> Self:
@@ -137,34 +144,96 @@ class Connection:
         if self._channel is not None:
             await self._channel.close()
 
-    async def command(self, action: str, command: str, **fields: Any) -> Any:
+    async def command(
+        self, action: str, command: str, *, timeout_s: float | None = COMMAND_TIMEOUT_S, **fields: Any
+    ) -> Any:
         """Send a command and return the ``result`` of the answer.
 
-        If the caller is cancelled, Home Assistant still carries out the command.
+        If the caller is cancelled or the time limit passes, Home Assistant may still carry out the command.
 
         Args:
             action: The purpose of the command, for error messages: ``call light.turn_on``.
             command: The ``type`` of the message.
+            timeout_s: Limit for the answer, in seconds. Home Assistant never answers some malformed commands. None
+                waits without a limit.
             fields: The other fields of the message.
 
         Raises:
-            CallFailedError: Home Assistant refused the command.
+            CallFailedError: Home Assistant refused the command. Its ``code`` is ``unknown_command`` if this version of
+                Home Assistant does not have the command.
+            NoAnswerError: There was no answer within the time limit.
             NotConnectedError: There is no connection, or it was lost before the answer.
             UnexpectedAnswerError: The answer has an unknown shape.
             TypeError, ValueError: A field cannot be written as JSON, or the message is too large.
         """
-        return await self._send(next(self._ids), action, command, fields)
+        return await self._send(next(self._ids), action, command, fields, timeout_s)
 
     async def subscribe(self, receive: Callable[[Message], None]) -> None:
         """Subscribe to all events of Home Assistant, and call ``receive`` with the message of each event.
 
         Raises:
-            CallFailedError, NotConnectedError, UnexpectedAnswerError: See `command`.
+            CallFailedError, NoAnswerError, NotConnectedError, UnexpectedAnswerError: See `command`.
         """
+        await self._subscribe("subscribe to events", receive, "subscribe_events", {})
+
+    async def subscribe_command(self, action: str, receive: Callable[[Any], None], command: str, **fields: Any) -> int:
+        """Send a command that subscribes to something, such as ``subscribe_trigger`` or ``render_template``.
+
+        A subscription ends with the connection.
+
+        Args:
+            action: The purpose of the command, for error messages.
+            receive: Called on the event loop with the ``event`` of each message, in order, from the answer on or
+                earlier. It must return at once. An exception that it raises is logged.
+            command: The ``type`` of the message.
+            fields: The other fields of the message.
+
+        Returns:
+            The number of the subscription, for `unsubscribe`.
+
+        Raises:
+            CallFailedError, NoAnswerError, NotConnectedError, UnexpectedAnswerError: See `command`.
+            TypeError, ValueError: See `command`.
+        """
+
+        def pass_on(message: Message) -> None:
+            try:
+                receive(message.get("event"))
+            except Exception as error:  # noqa: BLE001  a defect in one receiver must not end the connection
+                self._repeated.log(
+                    f"failed {command}",
+                    logging.ERROR,
+                    "Message of a subscription could not be passed on",
+                    extra={"command": command, "error": describe_error(error)},
+                )
+
+        return await self._subscribe(action, pass_on, command, fields)
+
+    async def unsubscribe(self, number: int) -> None:
+        """End a subscription. If it has already ended, do nothing.
+
+        Raises:
+            CallFailedError, NoAnswerError, NotConnectedError, UnexpectedAnswerError: See `command`. No more messages
+                are passed on, even if Home Assistant refuses the command.
+        """
+        if self._receivers.pop(number, None) is not None:
+            self._ended.append(number)
+            await self.command("end a subscription", "unsubscribe_events", subscription=number)
+
+    async def _subscribe(
+        self, action: str, receive: Callable[[Message], None], command: str, fields: dict[str, Any]
+    ) -> int:
         number = next(self._ids)
         # Before the command is sent, because the first event may arrive together with the answer.
         self._receivers[number] = receive
-        await self._send(number, "subscribe to events", "subscribe_events", {})
+        try:
+            await self._send(number, action, command, fields, COMMAND_TIMEOUT_S)
+        except BaseException:
+            # The command may still succeed, for example after a cancellation of the caller.
+            if self._receivers.pop(number, None) is not None:
+                self._ended.append(number)
+            raise
+        return number
 
     async def ping(self) -> None:
         """Send a ping and return once Home Assistant has answered.
@@ -176,11 +245,13 @@ class Connection:
             NotConnectedError: The connection is lost.
         """
         try:
-            await self._send(next(self._ids), "ping Home Assistant", "ping", {})
+            await self._send(next(self._ids), "ping Home Assistant", "ping", {}, None)
         except (CallFailedError, UnexpectedAnswerError):
             return  # a refusal also shows that Home Assistant answers
 
-    async def _send(self, number: int, action: str, command: str, fields: dict[str, Any]) -> Any:
+    async def _send(
+        self, number: int, action: str, command: str, fields: dict[str, Any], timeout_s: float | None
+    ) -> Any:
         # Home Assistant disconnects a client that sends a NaN, a lone surrogate or an oversized message. Without this
         # check, an error in one app would close the connection of all apps, and they would miss events.
         message = {**fields, "id": number, "type": command}
@@ -193,8 +264,11 @@ class Connection:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._answers[number] = (answer, action)
         try:
-            await self._channel.send(text)
-            return await answer
+            async with asyncio.timeout(timeout_s):
+                await self._channel.send(text)
+                return await answer
+        except TimeoutError:
+            raise NoAnswerError(action, timeout_s or 0.0) from None
         except OSError:
             raise NotConnectedError(action, sent=True) from None
         finally:
@@ -233,7 +307,7 @@ class Connection:
             receive = self._receivers.get(number) if type(number) is int else None
             if receive is not None:
                 receive(message)
-            else:
+            elif number not in self._ended:
                 self._ignore(f"id must be the number of a subscription, got the message {describe(message)}")
             return
         if kind not in ("result", "pong"):
@@ -248,6 +322,8 @@ class Connection:
         if kind == "pong" or message.get("success") is True:
             answer.set_result(message.get("result"))
         elif message.get("success") is False:
+            if self._receivers.pop(number, None) is not None:
+                self._ended.append(number)
             answer.set_exception(_refusal(action, message.get("error")))
         else:
             answer.set_exception(
