@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hassette_core.bus.topics import Matches, TopicIndex, check_entity, domain_of, glob_matcher
+from hassette_core.bus.topics import TopicIndex
+from hassette_core.entities import Matches, check_entity, domain_of, glob_matcher
 from hassette_core.errors import RegistrationError
 
 names = st.sampled_from(["a", "b", "ab", "ba", "kitchen_a", "kitchen_b"])

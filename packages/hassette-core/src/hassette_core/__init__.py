@@ -30,6 +30,7 @@ if typing.TYPE_CHECKING:
     from hassette_core.api import Api, ServiceResult, Target
     from hassette_core.apps import App, AppConfig, AppContext, AppStatus
     from hassette_core.bus import AppBus, Subscription
+    from hassette_core.conditions import Condition, ConditionView, above, below, state_is
     from hassette_core.config import HassetteConfig, load_config
     from hassette_core.errors import (
         AppLoadError,
@@ -90,6 +91,8 @@ __all__ = [
     "Attr",
     "AuthenticationError",
     "CallFailedError",
+    "Condition",
+    "ConditionView",
     "ConfigError",
     "Context",
     "CoreError",
@@ -132,7 +135,10 @@ __all__ = [
     "UnknownEntityError",
     "UrlError",
     "__version__",
+    "above",
+    "below",
     "load_config",
+    "state_is",
 ]
 
 __getattr__, __dir__ = lazy_names.lazy_attributes(
@@ -165,6 +171,13 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
         "hassette_core.bus": (
             "AppBus",
             "Subscription",
+        ),
+        "hassette_core.conditions": (
+            "Condition",
+            "ConditionView",
+            "above",
+            "below",
+            "state_is",
         ),
         "hassette_core.config": (
             "HassetteConfig",

@@ -12,6 +12,7 @@ from hassette_core.api import Api
 from hassette_core.apps import AppService
 from hassette_core.bus import BusService
 from hassette_core.clock import SystemClock, TimerClock
+from hassette_core.conditions import ConditionContext
 from hassette_core.config import HassetteConfig
 from hassette_core.containment import GuardedTask, containing_tasks
 from hassette_core.errors import CoreError
@@ -91,8 +92,15 @@ class Hassette:
         cache = StateCache()
         self.states = cache.states
         observation = Observation(monotonic_ns=clock.monotonic_ns)
+        conditions = ConditionContext(self.states, clock)
         self.bus = BusService(
-            self.executor, states=self.states, clock=clock, observation=observation, grace_s=grace_s, redact=redact
+            self.executor,
+            states=self.states,
+            clock=clock,
+            observation=observation,
+            conditions=conditions,
+            grace_s=grace_s,
+            redact=redact,
         )
         self.link = HomeAssistantLink(
             config.home_assistant.url,
@@ -107,7 +115,12 @@ class Hassette:
         )
         self.api = Api(self.link, redact=redact, monotonic_ns=clock.monotonic_ns, time_ns=clock.wall_ns)
         self.scheduler = SchedulerService(
-            self.executor, clock=clock, time_zone=ZoneInfo(zone) if zone else UTC, grace_s=grace_s, redact=redact
+            self.executor,
+            clock=clock,
+            conditions=conditions,
+            time_zone=ZoneInfo(zone) if zone else UTC,
+            grace_s=grace_s,
+            redact=redact,
         )
         self.apps = AppService(
             config.apps,

@@ -2,12 +2,13 @@
 
 from typing import Unpack
 
-from hassette_core.bus.conditions import ChangeFilter, Expected
+from hassette_core.bus.change_filter import ChangeFilter
 from hassette_core.bus.options import ListenerOptions
 from hassette_core.bus.service import BusService
 from hassette_core.bus.subscription import Subscription
-from hassette_core.bus.topics import check_entity, check_event_type
-from hassette_core.bus.value_conditions import attribute_condition, state_condition
+from hassette_core.bus.topics import check_event_type
+from hassette_core.conditions import Expected, attribute_condition, state_condition
+from hassette_core.entities import check_entity
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import Duration, Handler, check_flag, keyword_options, optional_seconds
 

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from hassette_core.bus.conditions import ChangeFilter
+from hassette_core.bus.change_filter import ChangeFilter
 from hassette_core.bus.gates import Debounce, Delivery, DeliveryGate, Hold, HomeObservation, Throttle
 from hassette_core.bus.options import DEFAULT_MISSED, ListenerOptions
 from hassette_core.bus.topics import TopicIndex
 from hassette_core.clock import TimerClock
+from hassette_core.conditions import ConditionContext, as_condition
 from hassette_core.containment import ACTOR
 from hassette_core.errors import describe_error
 from hassette_core.events import Event, State, StateChanged
@@ -49,6 +50,7 @@ class ListenerContext(NamedTuple):
         states: The current states of all entities.
         clock: Clock of the gates.
         observation: Confirms that all changes have been received.
+        conditions: Provides the view of conditions.
         failures: Reports failed conditions.
     """
 
@@ -56,13 +58,14 @@ class ListenerContext(NamedTuple):
     states: Mapping[str, State]
     clock: TimerClock
     observation: HomeObservation
+    conditions: ConditionContext
     failures: ConditionFailures
 
 
 class Listener:
     """A handler that listens to a topic.
 
-    An event passes these steps: conditions → hold → debounce or throttle → run lane → run.
+    An event passes these steps: change filter → hold → condition → debounce or throttle → run lane → run.
 
     Args:
         registration: Name, topic and settings, as they are recorded.
@@ -97,13 +100,14 @@ class Listener:
         self._lane = lane
         self._plan = plan
         self._change = change
-        self._where = options.get("where")
+        where = options.get("where")
+        self._where = None if where is None else as_condition("where", where)
         self._once = options.get("once", False)
         self._ignores_missed = options.get("missed", DEFAULT_MISSED) == "ignore"
         self._topic = topic
         self._index = index
         self._context = context
-        self._release = self._run
+        self._admit = self._run
         self._gates: list[DeliveryGate] = []
         self._hold: Hold | None = None
         if (quiet_s := optional_seconds("debounce", options.get("debounce"))) is not None:
@@ -111,7 +115,8 @@ class Listener:
         if (interval_s := optional_seconds("throttle", options.get("throttle"))) is not None:
             self._gates.append(Throttle(interval_s, context.clock, self._run, lane.skip))
         if self._gates:
-            self._release = self._gates[0].offer
+            self._admit = self._gates[0].offer
+        self._release = self._admit if self._where is None else self._check_where
         if change is not None and change.duration_s is not None:
             self._hold = Hold(change.duration_s, context.clock, context.observation, self._still_applies, self._release)
             self._gates.append(self._hold)
@@ -163,9 +168,24 @@ class Listener:
             assert isinstance(event, StateChanged)  # a listener with a change filter receives no other events
             if self._hold is not None and self._continues(event, self._hold, self._change):
                 return False
-            if not self._change.matches(event):
-                return False
-        return self._where is None or bool(self._where(event))
+            return self._change.matches(event)
+        return True
+
+    def _check_where(self, delivery: Delivery) -> None:
+        """Pass an event on if the condition holds. Otherwise count it as not run."""
+        assert self._where is not None  # this step exists only with a condition
+        token = ACTOR.set(self._actor)
+        try:
+            holds = self._where.holds(self._context.conditions.view(delivery.event))
+        except BaseException as error:  # noqa: BLE001  as in offer
+            self._context.failures.report(self.registration, self._lane, error)
+            return
+        finally:
+            ACTOR.reset(token)
+        if holds:
+            self._admit(delivery)
+        else:
+            self._lane.skip("condition")
 
     def _continues(self, event: StateChanged, hold: Hold, change: ChangeFilter) -> bool:
         """Return whether a held change of the entity still applies after this event. If it does not, drop it."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, get_args
 
-from hassette_core.bus.conditions import Condition, check_condition
+from hassette_core.conditions import Where, as_condition
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import Duration, Option, RunOptions, check_flag, check_options, check_wait
 from hassette_core.roster import AT_ONCE, MAX_WAITING, Mode, check_mode
@@ -25,16 +25,26 @@ def check_missed(option: str, missed: object) -> str:
     return str(missed)
 
 
+def check_where(option: str, where: object) -> str:
+    """Check a condition and return its description.
+
+    Raises:
+        RegistrationError: The condition cannot work.
+    """
+    return as_condition(option, where).describe()
+
+
 class ListenerOptions(RunOptions, total=False):
     """The keyword options of the `AppBus` methods that register a listener."""
 
     where: Annotated[
-        Condition | None,
+        Where | None,
         Option(
-            "A function that receives the event. The handler runs when the function returns a true value. If the"
-            " function raises an exception, the event is skipped for this listener and counted as ``predicate_failed``;"
-            " the listener stays registered.",
-            check_condition,
+            "A condition such as ``state_is(...)``, a function that receives the event, or a list of these, which must"
+            " all hold. It is checked last, after a ``duration``. If it does not hold, the handler does not run, and"
+            " the event is counted as ``condition``. If it raises an exception, the event is skipped for this listener"
+            " and counted as ``predicate_failed``; the listener stays registered.",
+            check_where,
         ),
     ]
     debounce: Annotated[

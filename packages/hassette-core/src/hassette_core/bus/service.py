@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from hassette_core.bus.conditions import ChangeFilter
+from hassette_core.bus.change_filter import ChangeFilter
 from hassette_core.bus.gates import HomeObservation, LocalObservation
 from hassette_core.bus.listener import ConditionFailures, Listener, ListenerContext
 from hassette_core.bus.options import DEFAULT_MODE, ListenerOptions, settings_of
-from hassette_core.bus.topics import TopicIndex, any_group, domain_of
+from hassette_core.bus.topics import TopicIndex, any_group
 from hassette_core.clock import SystemClock, TimerClock
+from hassette_core.conditions import ConditionContext, as_condition
+from hassette_core.entities import domain_of
 from hassette_core.events import Event, State, StateChanged
 from hassette_core.handlers import Handler, InjectionPlan
 from hassette_core.lifecycle import AsyncWithService
@@ -27,6 +29,7 @@ class BusService(AsyncWithService):
         clock: Clock of the gates; the machine's clock by default.
         observation: Confirms at the end of a ``duration`` that all changes have been received. None for a bus without a
             connection.
+        conditions: Provides the view of conditions; by default, with the states and the clock of the bus.
         grace_s: Seconds that running handlers have to end when the bus stops. After this time, the bus cancels them.
         redact: Masks secrets in settings and triggers. The settings of a listener may contain the code of an alarm, and
             so may the event of a keypad.
@@ -45,6 +48,7 @@ class BusService(AsyncWithService):
         states: Mapping[str, State],
         clock: TimerClock | None = None,
         observation: HomeObservation | None = None,
+        conditions: ConditionContext | None = None,
         grace_s: float = 5.0,
         redact: Callable[[str], str] = str,
     ) -> None:
@@ -55,7 +59,12 @@ class BusService(AsyncWithService):
         self.roster: Roster[Listener] = Roster("listener", executor)
         clock = clock or SystemClock()
         self._context = ListenerContext(
-            self.roster, states, clock, observation or LocalObservation(clock), ConditionFailures(clock)
+            self.roster,
+            states,
+            clock,
+            observation or LocalObservation(clock),
+            conditions or ConditionContext(states, clock),
+            ConditionFailures(clock),
         )
         self._open = False
         self._stopped = asyncio.Event()
@@ -119,6 +128,8 @@ class BusService(AsyncWithService):
         Raises:
             RegistrationError: The listener cannot work, or its name is taken. The message explains how to fix it.
         """
+        if (where := options.get("where")) is not None:
+            options = {**options, "where": as_condition("where", where)}  # once, because a generator is read once
         settings = settings_of(options)
         if change is not None:
             settings = change.settings() + settings

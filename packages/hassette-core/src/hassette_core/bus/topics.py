@@ -1,39 +1,17 @@
 """`TopicIndex`: find the listeners of a topic quickly, for any number of listeners."""
 
-import fnmatch
 import re
-import unicodedata
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from hassette_core.entities import Matches, glob_matcher, is_glob
 from hassette_core.errors import RegistrationError
 
-_PART = r"(?:[a-z0-9_*?]|\[!?[a-z0-9_-]+\])+"
-_ENTITY = re.compile(rf"{_PART}\.{_PART}")
-_WILD = re.compile(r"[*?\[]")
-_ACCENT = re.compile("[\u0300-\u036f]")
 _SET = re.compile(r"\[[^\]]+\]")
-# The most common domains. A glob that begins with such a domain (`light*`) means a domain, and not names (`hall*`).
-_DOMAINS = {"binary_sensor", "climate", "cover", "input_boolean", "light", "media_player", "person", "sensor", "switch"}
 MAX_EVENT_TYPE_CHARACTERS = 64
 """Home Assistant does not fire an event with a longer type."""
 
 _Listener = TypeVar("_Listener")
-
-Matches = Callable[[str], object]
-"""Returns a true value for a topic that matches a glob."""
-
-
-def glob_matcher(glob: str) -> Matches:
-    """Return a function that compares a topic with a glob. A topic that equals the glob also matches.
-
-    The reason is that an event type may contain the characters of a glob. As a glob, ``alert[1]`` does not match the
-    event type ``alert[1]``.
-    """
-    match = re.compile(fnmatch.translate(glob)).match
-    if match(glob):
-        return match  # nearly all globs; without the comparison, the search is twice as fast
-    return lambda topic: topic == glob or match(topic)
 
 
 class TopicIndex(Generic[_Listener]):
@@ -112,40 +90,9 @@ class TopicIndex(Generic[_Listener]):
         return tuple(found)
 
 
-def is_glob(topic: str) -> bool:
-    """Return whether a topic contains a wildcard and may match several topics."""
-    return _WILD.search(topic) is not None
-
-
-def domain_of(entity: str) -> str:
-    """Return the domain of an entity id or glob, or an empty string if the domain contains a wildcard."""
-    domain = entity.partition(".")[0]
-    return "" if is_glob(domain) else domain
-
-
 def any_group(_: str) -> str:
     """Put all topics into one group, because event types have no common prefix."""
     return ""
-
-
-def check_entity(entity_id: object) -> str:
-    """Check an entity id or glob, and return it in the form that the index stores: ``*`` becomes ``*.*``.
-
-    Raises:
-        RegistrationError: The value can match no entity. For a string, the message contains a corrected value.
-    """
-    if not isinstance(entity_id, str):
-        raise RegistrationError(
-            f"entity_id must be one entity id or glob, got {entity_id!r}; register the handler once for each entity id"
-        )
-    if entity_id == "*":
-        return "*.*"
-    if _ENTITY.fullmatch(entity_id) is None:
-        raise RegistrationError(
-            "entity_id must consist of lower case letters, digits and underscores with one dot, such as 'light.hall',"
-            f" or be a glob with * ? [abc], got {entity_id!r}; did you mean {_corrected(entity_id)!r}?"
-        )
-    return entity_id
 
 
 def check_event_type(event_type: object) -> str:
@@ -167,19 +114,3 @@ def check_event_type(event_type: object) -> str:
             f" Assistant has, got {shortest}: {event_type!r}"
         )
     return event_type
-
-
-def _corrected(entity: str) -> str:
-    # Home Assistant writes `küche` as `kuche` in an entity id.
-    plain = _ACCENT.sub("", unicodedata.normalize("NFKD", entity.strip().lower()))
-    cleaned = re.sub(r"[^a-z0-9_.*?]+", "_", re.sub(r"[\[\]!]", "", plain)).rstrip(".") or "*"
-    domain, dot, name = cleaned.partition(".")
-    if not dot:
-        # A text without a dot is a name (`hall`, `*_motion`), unless it begins with a known domain (`light hall`).
-        if (known := next((known for known in _DOMAINS if cleaned.startswith(f"{known}_")), None)) is not None:
-            domain, name = known, cleaned.removeprefix(f"{known}_")
-        elif (known := cleaned.rstrip("*?")) in _DOMAINS:
-            domain, name = known, "*"
-        else:
-            domain, name = "*", cleaned
-    return f"{domain or '*'}.{name.lstrip('.').replace('.', '_') or '*'}"

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable, Mapping
 
 from hassette_core.apps import LoadedInstance
-from hassette_core.bus.topics import glob_matcher, is_glob
 from hassette_core.checks.findings import Finding, Level, hint
 from hassette_core.checks.home import HomeSnapshot
 from hassette_core.checks.source import AppSource, EntityUse
 from hassette_core.checks.trial import Trial
+from hassette_core.entities import glob_matcher, is_glob
 
 _ENTITY_ID = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 _ALL_OR_NONE = frozenset({"all", "none"})

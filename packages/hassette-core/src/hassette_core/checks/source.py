@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, cast
 from hassette_core.api import Api
 from hassette_core.apps import App, AppContext
 from hassette_core.bus import AppBus
-from hassette_core.bus.topics import is_glob
 from hassette_core.checks.attributes import (
     assigned_attributes,
     attributes_of_others,
@@ -25,6 +24,7 @@ from hassette_core.checks.attributes import (
     without_aliases,
 )
 from hassette_core.checks.findings import Finding, Level, hint
+from hassette_core.entities import is_glob
 from hassette_core.scheduler import AppScheduler
 from hassette_core.states import States
 

@@ -8,6 +8,7 @@ For each event, the bus calls `InjectionPlan.bind`, which returns a callable for
 it, the callable reads the values of the parameters from the event (`parameters`) and calls the handler.
 """
 
+from hassette_core.handlers.annotations import signature_of
 from hassette_core.handlers.callables import (
     CallableInfo,
     Handler,
@@ -56,4 +57,5 @@ __all__ = [
     "name_of",
     "optional_seconds",
     "seconds",
+    "signature_of",
 ]

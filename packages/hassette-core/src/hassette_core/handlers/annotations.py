@@ -21,7 +21,8 @@ from hassette_core.handlers.callables import Handler, function_of, name_of
 if sys.version_info >= (3, 14):
     from annotationlib import Format
 
-    def _signature(handler: Handler) -> inspect.Signature:
+    def signature_of(handler: Handler) -> inspect.Signature:
+        """Return the signature of a callable, even if an annotation contains an unknown name."""
         # A name that does not exist becomes a ForwardRef. Without the format, the call would raise a NameError.
         signature = inspect.signature(handler, annotation_format=Format.FORWARDREF)
         texts = inspect.signature(handler, annotation_format=Format.STRING).parameters
@@ -35,7 +36,7 @@ if sys.version_info >= (3, 14):
         return signature.replace(parameters=parameters)
 
 else:
-    _signature = inspect.signature
+    signature_of = inspect.signature
 
 _FORWARD_REF = "ForwardRef("
 _IGNORED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -76,7 +77,7 @@ def read_parameters(handler: Handler, *, resolve: bool = True) -> list[inspect.P
     if inspect.isclass(function):
         function = function.__init__
     try:
-        signature = _signature(handler)
+        signature = signature_of(handler)
     except Exception as error:  # noqa: BLE001  from Python 3.14 on, an annotation is code of the app that runs here
         if isinstance(error, ValueError | TypeError) and not hasattr(function, "__code__"):
             return []  # A function in C may have no signature. It is called without arguments.

@@ -6,6 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from hassette_core.clock import SystemClock, TimerClock
+from hassette_core.conditions import ConditionContext
 from hassette_core.handlers import Handler, InjectionPlan
 from hassette_core.lifecycle import AsyncWithService
 from hassette_core.roster import Roster, registration_fields
@@ -39,6 +40,7 @@ class SchedulerService(AsyncWithService):
     Args:
         executor: Runs the jobs.
         clock: Wall clock, monotonic clock and timers; the machine's clock by default.
+        conditions: Provides the view of conditions; by default, without states. The scheduler sets its place.
         time_zone: Time zone of schedules until `set_place` provides the home's time zone.
         grace_s: Seconds that running jobs have to end when the scheduler stops. After this time, the scheduler cancels
             them.
@@ -57,6 +59,7 @@ class SchedulerService(AsyncWithService):
         executor: CommandExecutor,
         *,
         clock: TimerClock | None = None,
+        conditions: ConditionContext | None = None,
         time_zone: tzinfo = UTC,
         grace_s: float = 5.0,
         redact: Callable[[str], str] = str,
@@ -66,6 +69,8 @@ class SchedulerService(AsyncWithService):
         self._grace_s = grace_s
         self.roster: Roster[PlannedJob] = Roster("job", executor)
         self._timetable = Timetable(self.roster, self.clock, Place(zone=time_zone))
+        self._conditions = conditions or ConditionContext({}, self.clock)
+        self._conditions.place = self.place
 
     async def start(self) -> None:
         """Run jobs from now on. Jobs may be registered before the start. A job that is already due runs now, once."""
@@ -168,3 +173,4 @@ class SchedulerService(AsyncWithService):
                 elevation=place.elevation if elevation is None else elevation,
             )
         )
+        self._conditions.place = self.place

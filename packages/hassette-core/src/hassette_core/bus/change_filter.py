@@ -1,32 +1,12 @@
-"""Conditions of a listener: they decide whether an event leads to a run."""
+"""`ChangeFilter`: the state changes that a listener accepts."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from hassette_core.errors import RegistrationError
+from hassette_core.conditions import ValueCondition
 from hassette_core.events import State, StateChanged
-from hassette_core.handlers import check_body, describe_duration, is_async, name_of
-
-Condition = Callable[[Any], object]
-"""A function that returns a true value when the handler should run. It must be fast and must not block."""
-AttributeValue = str | float | bool | Sequence["AttributeValue"] | Mapping[str, "AttributeValue"] | None
-"""The string of a state, or the value of an attribute, which may be a list or an object."""
-Expected = AttributeValue | Collection[AttributeValue] | Condition
-"""A value, a collection of values, or a condition that receives the value. None accepts every value."""
-
-
-class ValueCondition(NamedTuple):
-    """A ``changed_from`` or ``changed_to`` option.
-
-    Attributes:
-        accepts: The condition. It receives the value, which is never None.
-        text: The option as a string, for the registration's settings.
-    """
-
-    accepts: Condition
-    text: str
+from hassette_core.handlers import describe_duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,21 +92,3 @@ def _accepts(condition: ValueCondition | None, value: Any) -> bool:
     # A missing value meets no condition, and the condition is not called. Otherwise a condition such as
     # `lambda celsius: float(celsius) > 20` would raise an exception when the entity is removed.
     return condition is None or (value is not None and bool(condition.accepts(value)))
-
-
-def check_condition(option: str, condition: object) -> str:
-    """Check a condition and return its name, for the registration's settings.
-
-    Raises:
-        RegistrationError: The condition is not callable, or it is async or contains a ``yield``. The result of such a
-            function would always count as true.
-    """
-    if not callable(condition):
-        raise RegistrationError(f"{option} must be a function that returns True or False, got {condition!r}")
-    check_body(option, condition)
-    if is_async(condition):
-        raise RegistrationError(
-            f"{option} must not be async, got {name_of(condition)}: a coroutine would always count as true"
-        )
-    name = getattr(condition, "__name__", type(condition).__name__)
-    return "a function" if name == "<lambda>" else f"{name}()"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hassette_core.bus.value_conditions import attribute_condition, state_condition
+from hassette_core.conditions import attribute_condition, state_condition
 from hassette_core.errors import RegistrationError
 from support.home import Home
 from support.records import nothing

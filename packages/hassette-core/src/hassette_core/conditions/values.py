@@ -1,11 +1,31 @@
-"""The values that ``changed_from`` and ``changed_to`` accept: check them at registration, compare them with a state."""
+"""Expected values of states and attributes: check them at registration, and compare them with a state."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
-from hassette_core.bus.conditions import Expected, ValueCondition, check_condition
+from hassette_core.conditions.functions import check_condition
 from hassette_core.errors import RegistrationError
+
+ValueFunction = Callable[[Any], object]
+"""A function that receives a value and returns a true value to accept it. It must be quick and must not block."""
+AttributeValue = str | float | bool | Sequence["AttributeValue"] | Mapping[str, "AttributeValue"] | None
+"""The string of a state, or the value of an attribute, which may be a list or an object."""
+Expected = AttributeValue | Collection[AttributeValue] | ValueFunction
+"""A value, a collection of values, or a function that receives the value. None accepts every value."""
+
+
+class ValueCondition(NamedTuple):
+    """A ``changed_from`` or ``changed_to`` option.
+
+    Attributes:
+        accepts: The condition. It receives the value, which is never None.
+        text: The option as a string, for the registration's settings.
+    """
+
+    accepts: ValueFunction
+    text: str
+
 
 MAX_STATE_CHARACTERS = 255
 """Home Assistant does not accept a longer state."""

@@ -1,0 +1,33 @@
+"""Conditions: rules that decide whether a trigger leads to a run, for listeners and jobs.
+
+`as_condition` turns the option ``where`` into a `Condition` at registration. For each trigger, bus and scheduler ask
+the condition with a `ConditionView`, which their shared `ConditionContext` provides. If the condition does not hold,
+the trigger is counted as not run, with the reason ``condition``; if it raises, with the reason ``predicate_failed``.
+"""
+
+from hassette_core.conditions.condition import Condition, Where, as_condition
+from hassette_core.conditions.functions import check_condition
+from hassette_core.conditions.state_conditions import above, below, state_is
+from hassette_core.conditions.values import (
+    Expected,
+    ValueCondition,
+    attribute_condition,
+    state_condition,
+)
+from hassette_core.conditions.view import ConditionContext, ConditionView
+
+__all__ = [
+    "Condition",
+    "ConditionContext",
+    "ConditionView",
+    "Expected",
+    "ValueCondition",
+    "Where",
+    "above",
+    "as_condition",
+    "attribute_condition",
+    "below",
+    "check_condition",
+    "state_condition",
+    "state_is",
+]

@@ -1,0 +1,235 @@
+"""`Condition`: a rule that decides whether a trigger leads to a run, and the ways to combine conditions."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import cast
+
+from hassette_core.conditions.functions import EventParameter, check_condition, event_parameter
+from hassette_core.conditions.view import ConditionView
+from hassette_core.errors import RegistrationError
+
+
+class Condition(ABC):
+    """A rule that decides whether a trigger leads to a run.
+
+    The option ``where`` of listeners and jobs takes a condition. A condition is checked for each trigger that the other
+    options accept. Combine conditions with ``&`` (both), ``|`` (at least one) and ``~`` (not); a plain function may be
+    combined with a condition.
+
+    Subclass it with `holds` and `describe` for a rule with its own name in the history. Both must be quick, because
+    they run on the event loop.
+
+    Example:
+        ::
+
+            dark = below("sensor.lux", 50) | sun_is_down()
+            self.bus.on_state_change(self.on_motion, "binary_sensor.hall", changed_to="on", where=dark)
+            self.scheduler.run_daily(self.open_blinds, "07:00", where=~state_is("input_boolean.holiday", "on"))
+    """
+
+    @abstractmethod
+    def holds(self, view: ConditionView) -> bool:
+        """Return whether the condition holds.
+
+        An exception, even a `SystemExit`, is counted as ``predicate_failed``, and the trigger leads to no run.
+
+        Args:
+            view: The states, the time, the place, the home and the event.
+        """
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Return the condition as a short clause without a full stop, such as ``sensor.lux is below 50``."""
+
+    def observe(self, view: ConditionView) -> str:
+        """Return what the condition found, as a short clause: ``it was 80``. Empty if there is nothing to add."""
+        del view
+        return ""
+
+    @property
+    def needs_event(self) -> bool:
+        """Whether the condition reads the event, so that it cannot serve a job."""
+        return False
+
+    def explain(self, view: ConditionView) -> str:
+        """Return why the condition does not hold: ``sensor.lux is below 50: it was 80``."""
+        observed = self.observe(view)
+        return f"{self.describe()}: {observed}" if observed else self.describe()
+
+    def __and__(self, other: "Where") -> "Condition":
+        return AllOf((self, _parse("&", other)))
+
+    def __rand__(self, other: "Where") -> "Condition":
+        return AllOf((_parse("&", other), self))
+
+    def __or__(self, other: "Where") -> "Condition":
+        return AnyOf((self, _parse("|", other)))
+
+    def __ror__(self, other: "Where") -> "Condition":
+        return AnyOf((_parse("|", other), self))
+
+    def __invert__(self) -> "Condition":
+        return Not(self)
+
+    def __bool__(self) -> bool:
+        # `a and b` would be `b`, and `not a` would be False: the condition would be different without an error.
+        raise RegistrationError(
+            f"a condition has no truth value; combine conditions with & | ~ in place of and, or, not: {self!r}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.describe()}>"
+
+
+Where = Condition | Callable[..., object] | Iterable[Condition | Callable[..., object]]
+"""A condition, a function that returns a true value, or several of these, which must all hold."""
+
+
+class _Combined(Condition):
+    """Several conditions.
+
+    Args:
+        parts: The conditions, in the order in which they are checked.
+    """
+
+    conjunction = ""
+
+    def __init__(self, parts: Iterable[Condition]) -> None:
+        # `a & b & c` is one list of three conditions.
+        self._parts = tuple(inner for part in parts for inner in (part._parts if type(part) is type(self) else (part,)))
+
+    def describe(self) -> str:
+        if not self._parts:
+            return "always"
+        return f" {self.conjunction} ".join(
+            f"({part.describe()})" if isinstance(part, _Combined) else part.describe() for part in self._parts
+        )
+
+    @property
+    def needs_event(self) -> bool:
+        """Whether a part reads the event."""
+        return any(part.needs_event for part in self._parts)
+
+    def observe(self, view: ConditionView) -> str:
+        found = (f"{part.describe()} ({observed})" for part in self._parts if (observed := part.observe(view)))
+        return "; ".join(found)
+
+
+class AllOf(_Combined):
+    """Holds if all parts hold. The parts after the first false part are not checked."""
+
+    conjunction = "and"
+
+    def holds(self, view: ConditionView) -> bool:
+        return all(part.holds(view) for part in self._parts)
+
+    def explain(self, view: ConditionView) -> str:
+        """Return why the first false part does not hold."""
+        return next((part.explain(view) for part in self._parts if not part.holds(view)), self.describe())
+
+
+class AnyOf(_Combined):
+    """Holds if at least one part holds. The parts after the first true part are not checked."""
+
+    conjunction = "or"
+
+    def holds(self, view: ConditionView) -> bool:
+        return any(part.holds(view) for part in self._parts)
+
+    def explain(self, view: ConditionView) -> str:
+        """Return why no part holds: ``a is on (it was off) or b is on (it was unavailable)``."""
+        return " or ".join(
+            f"{part.describe()} ({observed})" if (observed := part.observe(view)) else part.describe()
+            for part in self._parts
+        )
+
+
+class Not(Condition):
+    """Holds if and only if the inner condition does not hold.
+
+    Args:
+        inner: The condition.
+    """
+
+    def __init__(self, inner: Condition) -> None:
+        self._inner = inner
+
+    def holds(self, view: ConditionView) -> bool:
+        return not self._inner.holds(view)
+
+    def describe(self) -> str:
+        return f"not ({self._inner.describe()})"
+
+    def observe(self, view: ConditionView) -> str:
+        return self._inner.observe(view)
+
+    @property
+    def needs_event(self) -> bool:
+        """Whether the inner condition reads the event."""
+        return self._inner.needs_event
+
+    def __invert__(self) -> Condition:
+        return self._inner
+
+
+class Function(Condition):
+    """A plain function as a condition.
+
+    Args:
+        option: The name of the option, for the error message.
+        function: Called with the event, or without arguments if it takes none.
+
+    Raises:
+        RegistrationError: The function is async, contains a ``yield``, or needs more than one argument.
+    """
+
+    def __init__(self, option: str, function: Callable[..., object]) -> None:
+        self._name = check_condition(option, function)
+        self._parameter: EventParameter = event_parameter(option, function)
+        self._function = function
+
+    def holds(self, view: ConditionView) -> bool:
+        return bool(self._function() if self._parameter == "none" else self._function(view.event))
+
+    def describe(self) -> str:
+        return f"{self._name} is true"
+
+    @property
+    def needs_event(self) -> bool:
+        """Whether the function cannot be called without the event."""
+        return self._parameter == "required"
+
+
+def as_condition(option: str, where: object, *, has_event: bool = True) -> Condition:
+    """Return the condition for a value of the option ``where``.
+
+    Args:
+        option: The name of the option, for the error message.
+        where: A condition, a function, or several of these, which must all hold.
+        has_event: False for a job, whose functions must not need an event.
+
+    Raises:
+        RegistrationError: The value cannot work. The message contains a correction.
+    """
+    condition = _parse(option, where)
+    if condition.needs_event and not has_event:
+        raise RegistrationError(
+            f"{option} must be a condition, or a function without arguments, because a job has no event; got"
+            f" {condition.describe()!r}"
+        )
+    return condition
+
+
+def _parse(option: str, where: object) -> Condition:
+    if isinstance(where, Condition):
+        return where
+    if callable(where):
+        return Function(option, where)
+    if isinstance(where, Iterable) and not isinstance(where, str | bytes | Mapping):
+        parts = [_parse(option, part) for part in cast("Iterable[object]", where)]
+        return parts[0] if len(parts) == 1 else AllOf(parts)
+    hint = f"; write state_is({where!r}, 'on')" if isinstance(where, str) else ""
+    raise RegistrationError(
+        f"{option} must be a condition such as state_is('light.hall', 'on'), a function, or a list of these, got"
+        f" {where!r}{hint}"
+    )

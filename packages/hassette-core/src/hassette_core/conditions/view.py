@@ -1,0 +1,77 @@
+"""`ConditionView`: what a condition can see, and `ConditionContext`, which provides it."""
+
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from typing import NamedTuple, Protocol
+
+from hassette_core.clock import TimerClock
+from hassette_core.events import Event, State
+
+
+class HomePlace(Protocol):
+    """The time zone and location of the home. `hassette_core.scheduler.place.Place` satisfies it."""
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone."""
+        ...
+
+    @property
+    def latitude(self) -> float | None:
+        """In degrees, north positive; None while unknown."""
+        ...
+
+    @property
+    def longitude(self) -> float | None:
+        """In degrees, east positive; None while unknown."""
+        ...
+
+    @property
+    def elevation(self) -> float:
+        """In metres above sea level."""
+        ...
+
+
+class ConditionView(NamedTuple):
+    """The states, the time, the place, the home and the event that a condition can see.
+
+    Attributes:
+        states: The current states of all entities, by entity id.
+        now: The time (aware, UTC).
+        place: The time zone and location of the home; None while they are unknown.
+        home: The areas, devices and labels of the home; None while they are unknown.
+        event: The event that triggered a listener. None for a job.
+    """
+
+    states: Mapping[str, State]
+    now: datetime
+    place: HomePlace | None = None
+    home: object | None = None
+    event: Event | None = None
+
+
+class ConditionContext:
+    """Provides the view of conditions. Bus and scheduler share one object.
+
+    Args:
+        states: The current states of all entities.
+        clock: Provides the time.
+
+    Attributes:
+        place: The time zone and location of the home. The scheduler sets it.
+        home: The areas, devices and labels of the home.
+    """
+
+    def __init__(self, states: Mapping[str, State], clock: TimerClock) -> None:
+        self._states = states
+        self._clock = clock
+        self.place: HomePlace | None = None
+        self.home: object | None = None
+
+    def view(self, event: Event | None = None) -> ConditionView:
+        """Return the view at this moment.
+
+        Args:
+            event: The event that triggered a listener. None for a job.
+        """
+        return ConditionView(self._states, self._clock.now(), self.place, self.home, event)

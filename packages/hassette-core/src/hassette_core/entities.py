@@ -1,0 +1,194 @@
+"""Entity ids, globs and selections: check the entities that an app names, and find them among the states."""
+
+import fnmatch
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, cast
+
+from hassette_core.errors import RegistrationError
+from hassette_core.selection import EntitySelection
+
+_PART = r"(?:[a-z0-9_*?]|\[!?[a-z0-9_-]+\])+"
+_ENTITY = re.compile(rf"{_PART}\.{_PART}")
+_WILD = re.compile(r"[*?\[]")
+_ACCENT = re.compile("[\u0300-\u036f]")
+# The most common domains. A glob that begins with such a domain (`light*`) means a domain, and not names (`hall*`).
+_DOMAINS = {"binary_sensor", "climate", "cover", "input_boolean", "light", "media_player", "person", "sensor", "switch"}
+MAX_NAMED_CHARACTERS = 200
+"""A longer list of entities is cut where it is a name, such as the topic of a listener."""
+
+Matches = Callable[[str], object]
+"""Returns a true value for a topic that matches a glob."""
+EntityArgument = str | EntitySelection | Iterable[str | EntitySelection]
+"""An entity id, a glob, a selection such as the lights of an area, or several of these."""
+
+
+class Entities(NamedTuple):
+    """The entities that an argument names.
+
+    Attributes:
+        ids: Entity ids, each once.
+        globs: Globs, each once. They are current at every moment, as selections are.
+        selections: Selections by a rule.
+        matchers: For each glob, the function that compares an entity id with it.
+    """
+
+    ids: tuple[str, ...]
+    globs: tuple[str, ...] = ()
+    selections: tuple[EntitySelection, ...] = ()
+    matchers: tuple[Matches, ...] = ()
+
+    @property
+    def single(self) -> bool:
+        """Whether the argument is one entity id."""
+        return len(self.ids) == 1 and not self.globs and not self.selections
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The ids and globs: the keys with which an index finds the entities."""
+        return self.ids + self.globs
+
+    def matches(self, entity_id: str) -> bool:
+        """Return whether the argument names an entity now."""
+        return (
+            entity_id in self.ids
+            or any(matches(entity_id) for matches in self.matchers)
+            or any(selection.matches(entity_id) for selection in self.selections)
+        )
+
+    def find(self, known: Iterable[str]) -> list[str]:
+        """Return the named entities: all ids, even if there is no such entity, and the known entities that match."""
+        found = dict.fromkeys(self.ids)
+        if self.globs or self.selections:
+            found.update(dict.fromkeys(entity_id for entity_id in known if self.matches(entity_id)))
+        return list(found)
+
+    def describe(self, conjunction: str = "and") -> str:
+        """Return the entities as a text: ``light.hall``, ``light.hall and light.kitchen``."""
+        parts = [*self.ids, *self.globs, *(selection.describe() for selection in self.selections)]
+        if len(parts) == 1:
+            return parts[0]
+        return f"{', '.join(parts[:-1])} {conjunction} {parts[-1]}"
+
+    def topic(self) -> str:
+        """Return the entities as a name that does not depend on their order.
+
+        A long list is cut, and ends with a checksum of the whole list. Otherwise two lists could get the same name.
+        """
+        parts = [*sorted(self.ids), *sorted(self.globs), *sorted(each.describe() for each in self.selections)]
+        name = ", ".join(parts)
+        if len(name) <= MAX_NAMED_CHARACTERS or len(parts) == 1:
+            return name
+        kept: list[str] = []
+        while parts and len(", ".join([*kept, parts[0]])) < MAX_NAMED_CHARACTERS:
+            kept.append(parts.pop(0))
+        checksum = hashlib.sha256(name.encode()).hexdigest()[:8]
+        return f"{', '.join(kept)} and {len(parts)} more ({checksum})"
+
+
+def parse_entities(option: str, value: object) -> Entities:
+    """Check an entity id, a glob, a selection, or several of these.
+
+    Args:
+        option: The name of the option, for the error message.
+        value: The argument. A generator is read once.
+
+    Raises:
+        RegistrationError: The value names no entity. The message contains a correction.
+    """
+    if isinstance(value, str | EntitySelection):
+        items: list[object] = [value]
+    elif isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | memoryview | Mapping):
+        items = list(cast("Iterable[object]", value))
+        if not items:
+            raise RegistrationError(f"{option} must name at least one entity, got {value!r}")
+    else:
+        hint = ""
+        if isinstance(value, Mapping):
+            hint = f"; write {[str(key) for key in cast('Mapping[object, object]', value)]!r}"
+        raise RegistrationError(
+            f"{option} must be an entity id, a glob, a selection such as self.home.area(...), or several of these,"
+            f" got {value!r}{hint}"
+        )
+    ids: dict[str, None] = {}
+    globs: dict[str, None] = {}
+    selections: list[EntitySelection] = []
+    for item in items:
+        if isinstance(item, EntitySelection):
+            if item not in selections:
+                selections.append(item)
+        else:
+            topic = check_entity(item, option=option)
+            (globs if is_glob(topic) else ids)[topic] = None
+    return Entities(tuple(ids), tuple(globs), tuple(selections), tuple(glob_matcher(glob) for glob in globs))
+
+
+def is_glob(topic: str) -> bool:
+    """Return whether a topic contains a wildcard and may match several topics."""
+    return _WILD.search(topic) is not None
+
+
+def glob_matcher(glob: str) -> Matches:
+    """Return a function that compares a topic with a glob. A topic that equals the glob also matches.
+
+    The reason is that an event type may contain the characters of a glob. As a glob, ``alert[1]`` does not match the
+    event type ``alert[1]``.
+    """
+    match = re.compile(fnmatch.translate(glob)).match
+    if match(glob):
+        return match  # nearly all globs; without the comparison, the search is twice as fast
+    return lambda topic: topic == glob or match(topic)
+
+
+def domain_of(entity: str) -> str:
+    """Return the domain of an entity id or glob, or an empty string if the domain contains a wildcard."""
+    domain = entity.partition(".")[0]
+    return "" if is_glob(domain) else domain
+
+
+def check_entity(entity_id: object, *, option: str = "entity_id") -> str:
+    """Check an entity id or glob, and return it in the form that the index stores: ``*`` becomes ``*.*``.
+
+    Raises:
+        RegistrationError: The value can match no entity. For a string, the message contains a corrected value.
+    """
+    if not isinstance(entity_id, str):
+        raise RegistrationError(f"{option} must be an entity id or a glob, got {entity_id!r}")
+    if entity_id == "*":
+        return "*.*"
+    if _ENTITY.fullmatch(entity_id) is None:
+        raise RegistrationError(
+            f"{option} must consist of lower case letters, digits and underscores with one dot, such as 'light.hall',"
+            f" or be a glob with * ? [abc], got {entity_id!r}; did you mean {_corrected(entity_id)!r}?"
+        )
+    return str.__str__(entity_id)  # the plain string of a member of an enumeration
+
+
+def check_entity_id(option: str, value: Any) -> str:
+    """Check the id of one entity, and return it.
+
+    Raises:
+        RegistrationError: The value is not an entity id, or it is a glob.
+    """
+    entity_id = check_entity(value, option=option)
+    if is_glob(entity_id):
+        raise RegistrationError(f"{option} must be the id of one entity, got the glob {value!r}")
+    return entity_id
+
+
+def _corrected(entity: str) -> str:
+    # Home Assistant writes `küche` as `kuche` in an entity id.
+    plain = _ACCENT.sub("", unicodedata.normalize("NFKD", entity.strip().lower()))
+    cleaned = re.sub(r"[^a-z0-9_.*?]+", "_", re.sub(r"[\[\]!]", "", plain)).rstrip(".") or "*"
+    domain, dot, name = cleaned.partition(".")
+    if not dot:
+        # A text without a dot is a name (`hall`, `*_motion`), unless it begins with a known domain (`light hall`).
+        if (known := next((known for known in _DOMAINS if cleaned.startswith(f"{known}_")), None)) is not None:
+            domain, name = known, cleaned.removeprefix(f"{known}_")
+        elif (known := cleaned.rstrip("*?")) in _DOMAINS:
+            domain, name = known, "*"
+        else:
+            domain, name = "*", cleaned
+    return f"{domain or '*'}.{name.lstrip('.').replace('.', '_') or '*'}"
