@@ -3,10 +3,13 @@
 import asyncio
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from hassette_core.apps import AppService
+from hassette_core import App, AppConfig
+from hassette_core.apps import AppService, load_instance
+from hassette_core.errors import AppLoadError
 from hassette_executor import Status
 from support.app_runner import AppDirectory, AppRunner, entry
 from support.home import Home
@@ -408,3 +411,39 @@ async def test_cancelled_start_leaves_no_listener(home: Home, apps: AppRunner, a
     home.change("light.a", "on")
     await home.records(0)
     await service.stop()
+
+
+class AddedConfig(AppConfig):
+    light: str
+
+
+class AddedApp(App[AddedConfig]):
+    async def on_initialize(self) -> None:
+        self.bus.on_state_change(self.heard, self.config.light)
+
+    async def heard(self) -> None: ...
+
+
+async def test_app_is_added_to_a_running_service_and_stopped_with_it(home: Home, apps: AppRunner) -> None:
+    service = await apps.start({})
+    status = await service.add(load_instance(AddedApp, "added", "hall", {"light": "light.a"}))
+    assert (status.subject, status.status) == ("added.hall", "running")
+    home.change("light.a", "on")
+    (record,) = await home.records(1)
+    assert record.registration.key == ("added", "hall", "heard", "state_changed.light.a")
+    await service.stop()
+    assert statuses(service) == {"added.hall": "stopped"}
+
+
+@pytest.mark.parametrize(
+    ("app_class", "settings", "problem"),
+    [
+        (AddedApp, {}, "its settings in .apps.added. are wrong: light is missing"),
+        (AddedConfig, {"light": "light.a"}, r"class must be an App, got <class .*AddedConfig'>"),
+    ],
+)
+def test_instance_of_a_class_with_wrong_settings_is_rejected(
+    app_class: Any, settings: dict[str, object], problem: str
+) -> None:
+    with pytest.raises(AppLoadError, match=problem):
+        load_instance(app_class, "added", "hall", settings)

@@ -24,7 +24,7 @@ from hassette_core.redaction import Redaction, redacted_logging
 from hassette_core.scheduler import SchedulerService
 from hassette_core.session import HomeFacts, SessionReporter, session_facts
 from hassette_core.states import Observation, StateCache
-from hassette_executor import Clock, CommandExecutor, RecordSink, SinkWithStopLimit
+from hassette_executor import Clock, CommandExecutor, MakeThreads, RecordSink, SinkWithStopLimit, ThreadPool
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ class Hassette:
         plugins: False leaves out the sinks and services of other packages, such as the store and the pages.
         clock: Wall clock, monotonic clock and timers; the machine's clock by default. Timeouts and pauses use the event
             loop, so a clock of a test belongs to an event loop of the test.
+        make_threads: Creates the threads of plain ``def`` handlers; those of the executor by default.
         transport: Opens the connection to Home Assistant. None uses the network.
 
     Attributes:
@@ -72,6 +73,7 @@ class Hassette:
         sinks: Sequence[RecordSink] = (),
         plugins: bool = True,
         clock: TimerClock | None = None,
+        make_threads: MakeThreads = ThreadPool,
         transport: Transport | None = None,
     ) -> None:
         clock = clock or SystemClock()
@@ -88,6 +90,7 @@ class Hassette:
             settings=config.executor_settings,
             redact=redact,
             clock=Clock(wall_ns=clock.wall_ns, monotonic_ns=clock.monotonic_ns),
+            make_threads=make_threads,
         )
         cache = StateCache()
         self.states = cache.states

@@ -53,7 +53,7 @@ from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.running.error_hooks import ErrorContext, ErrorHook, ErrorHooks
 from hassette_executor.running.execution import Execution, current_execution, record_service_call
 from hassette_executor.running.loop_calls import LoopCalls
-from hassette_executor.running.threads import ThreadPool
+from hassette_executor.running.threads import MakeThreads, ThreadPool
 from hassette_executor.settings import ExecutorLimits, ExecutorSettings
 
 __all__ = [
@@ -91,6 +91,7 @@ __all__ = [
     "LoopCalls",
     "LoopCallsClosedError",
     "Loss",
+    "MakeThreads",
     "MemorySink",
     "NullSink",
     "Record",

@@ -33,7 +33,7 @@ from hassette_executor.running.execution import (
     leave,
 )
 from hassette_executor.running.in_flight import SHORT_S, InFlight
-from hassette_executor.running.threads import ThreadPool
+from hassette_executor.running.threads import MakeThreads, ThreadPool
 from hassette_executor.settings import ExecutorLimits, ExecutorSettings
 
 logger = logging.getLogger(__name__)
@@ -55,10 +55,10 @@ class CommandExecutor:
     Args:
         sinks: Receivers of the records. Without a sink, records are not stored.
         settings: Bounds, intervals, deadlines.
-        redact: Masks secrets in the texts of log lines, service calls, failures and reports, before the executor
-            truncates the texts.
+        redact: Masks secrets in log lines, service calls, failures and reports, before the executor truncates them.
         limits: Fixed limits; tests make them small.
         clock: Wall clock and monotonic clock; tests replace them.
+        make_threads: Creates the threads of handlers, error hooks and the log; tests replace them.
 
     Attributes:
         name: ``"command executor"``.
@@ -82,6 +82,7 @@ class CommandExecutor:
         redact: Callable[[str], str] = str,
         limits: ExecutorLimits | None = None,
         clock: Clock | None = None,
+        make_threads: MakeThreads = ThreadPool,
     ) -> None:
         self._settings = settings = settings or ExecutorSettings()
         self._timeout_s = settings.timeout_s
@@ -89,13 +90,14 @@ class CommandExecutor:
         self._monotonic_ns = clock.monotonic_ns
         self._scope = ExecutionScope(settings, redact)
         self._executions = self._scope.executions
-        self._dispatcher = RecordDispatcher(sinks or (NullSink(),), settings, self._scope.late, limits, clock)
+        sinks = sinks or (NullSink(),)
+        self._dispatcher = RecordDispatcher(sinks, settings, self._scope.late, limits, clock, make_threads)
         self._buffer = self._dispatcher.buffer
         self.feed = self._dispatcher.feed
         self._inflight = InFlight(self._executions, self._dispatcher.announce_running, clock)
-        self._threads = ThreadPool(settings.threads, log=RepeatedLog(logger, settings.log_interval_s))
+        self._threads = make_threads(settings.threads, "run", RepeatedLog(logger, settings.log_interval_s))
         # Hooks have their own pool, so that a hung hook cannot starve handlers.
-        self._hook_threads = ThreadPool(settings.hooks_at_once, "hook", RepeatedLog(logger, settings.log_interval_s))
+        self._hook_threads = make_threads(settings.hooks_at_once, "hook", RepeatedLog(logger, settings.log_interval_s))
         self.hooks = ErrorHooks(settings, self._hook_threads)
         self._last_id = 0
         self._millisecond_ends_us = 0  # end of the millisecond that the last id contains

@@ -7,7 +7,7 @@ instance, with a bus and a scheduler for that instance, and calls its ``on_initi
 from hassette_core.apps.app import App, AppConfig
 from hassette_core.apps.context import AppContext
 from hassette_core.apps.imports import PACKAGE
-from hassette_core.apps.loading import LoadedInstance, LoadFailure, load_apps
+from hassette_core.apps.loading import LoadedInstance, LoadFailure, load_apps, load_instance
 from hassette_core.apps.service import AppService, AppStatus
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "LoadFailure",
     "LoadedInstance",
     "load_apps",
+    "load_instance",
 ]

@@ -96,6 +96,28 @@ def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[Load
     return loaded, failed
 
 
+def load_instance(
+    app_class: type[App[Any]], app_key: str, instance: str, settings: Mapping[str, Any]
+) -> LoadedInstance:
+    """Return an instance of a class that is already imported, such as an app in a test.
+
+    Args:
+        app_class: The class of the app.
+        app_key: The key that the app would have in ``hassette.toml``.
+        instance: The name of the instance.
+        settings: The settings, which are validated.
+
+    Raises:
+        AppLoadError: The class is not an app, or the settings are wrong. The message explains how to fix it.
+    """
+    if not _is_app(app_class):
+        raise _error(app_key, f"class must be an App, got {app_class!r}: write class Name(App[YourConfig])")
+    directory = Path(inspect.getfile(app_class)).parent
+    config_class = _config_class(app_key, app_class)
+    config = _configure(f"{app_key}.{instance}", app_key, config_class, settings, directory)
+    return LoadedInstance(app_key, instance, app_class, config)
+
+
 def _load_class(app_key: str, entry: AppEntry, app_dir: Path) -> type[App[Any]]:
     try:
         _check_module(app_key, entry.module, app_dir)

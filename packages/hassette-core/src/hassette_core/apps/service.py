@@ -161,6 +161,19 @@ class AppService:
             await asyncio.gather(*(self._stop_app(app) for app in running))
         self._stopped.set()
 
+    async def add(self, app: LoadedInstance) -> AppStatus:
+        """Start one more instance, which is not in ``hassette.toml``. It is stopped together with the other apps.
+
+        Call this method when Home Assistant is ready, because the app may read states when it starts.
+
+        Returns:
+            The status: ``running``, or ``failed`` with the reason.
+        """
+        status = AppStatus(app_key=app.app_key, instance=app.instance, status="loaded")
+        self.statuses.append(status)
+        await self._start_app(app, status)
+        return status
+
     async def __aenter__(self) -> "AppService":
         await self.start()
         return self

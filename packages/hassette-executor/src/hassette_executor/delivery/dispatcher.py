@@ -19,6 +19,7 @@ from hassette_executor.delivery.write_queue import WriteQueue
 from hassette_executor.records.runs import Record, RunningExecution
 from hassette_executor.records.sizes import total_size
 from hassette_executor.running.effects import LateEffects
+from hassette_executor.running.threads import MakeThreads, ThreadPool
 from hassette_executor.settings import ExecutorLimits, ExecutorSettings
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class RecordDispatcher:
         late: Counter of late effects, which were added after the record of their run was made. They count as a loss.
         limits: Fixed limits.
         clock: Wall clock and monotonic clock.
+        make_threads: Creates the thread of the log.
 
     Attributes:
         buffer: New records. The executor's hot path appends to it directly.
@@ -78,6 +80,7 @@ class RecordDispatcher:
         late: LateEffects,
         limits: ExecutorLimits | None = None,
         clock: Clock | None = None,
+        make_threads: MakeThreads = ThreadPool,
     ) -> None:
         limits, clock = limits or ExecutorLimits(), clock or Clock()
         self.buffer: deque[Record] = deque()
@@ -93,7 +96,7 @@ class RecordDispatcher:
         self._writers: list[asyncio.Task[None]] = []
         self._dispatched = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._outcomes = OutcomeLog(settings.log_interval_s, limits.outcome_lines)
+        self._outcomes = OutcomeLog(settings.log_interval_s, limits.outcome_lines, clock.monotonic_ns, make_threads)
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from hassette_executor.records.failures import Failure
 from hassette_executor.records.runs import Record, Status
 from hassette_executor.repeated_log import RepeatedLog
-from hassette_executor.running.threads import ThreadPool
+from hassette_executor.running.threads import MakeThreads, ThreadPool
 
 logger = logging.getLogger("hassette_executor.outcome")
 
@@ -22,12 +23,20 @@ class OutcomeLog:
     Args:
         interval_s: Seconds between two lines about the same registration and type of failure.
         max_waiting: How many records may wait while the log is slow. Further records are counted in one line.
+        monotonic_ns: The clock of the interval.
+        make_threads: Creates the thread that writes the lines.
     """
 
-    def __init__(self, interval_s: float, max_waiting: int) -> None:
-        self._repeated = RepeatedLog(logger, interval_s)
+    def __init__(
+        self,
+        interval_s: float,
+        max_waiting: int,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        make_threads: MakeThreads = ThreadPool,
+    ) -> None:
+        self._repeated = RepeatedLog(logger, interval_s, monotonic_ns)
         self._max_waiting = max_waiting
-        self._thread = ThreadPool(1, "log")
+        self._thread = make_threads(1, "log", None)
         self._waiting: list[Record] = []
         self._skipped = 0
         self._writing: asyncio.Task[None] | None = None

@@ -41,6 +41,9 @@ class _LoopCall:
         """Pass the result to the thread."""
         self.result, self.error = result, error
         self.ended.set()
+        if self.thread is not None:
+            pool, call = self.thread
+            pool.resume(call)
 
 
 class LoopCalls:

@@ -183,6 +183,12 @@ class ThreadPool:
                 if self.busy > self._threads:
                     self._start_thread()
 
+    def resume(self, call: ThreadCall) -> None:
+        """Do nothing. `LoopCalls` calls this method on the event loop when the call of a thread has got its result.
+
+        The pool of the testing kit waits here, until the thread has ended or waits for the event loop again.
+        """
+
     def unpark(self, call: ThreadCall) -> None:
         """Count a call as running again, before its thread learns that its wait has ended."""
         call.cancel_wait = None
@@ -270,3 +276,7 @@ def _settle(call: ThreadCall, result: object, error: BaseException | None) -> No
         future.set_result(result)
     else:
         future.set_exception(error)
+
+
+MakeThreads = Callable[[int, str, RepeatedLog | None], ThreadPool]
+"""Creates a pool of threads: `ThreadPool` itself, or a function with the same arguments."""
