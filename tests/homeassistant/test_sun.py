@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hassette_core.scheduler import Place
+from hassette_core.moments import Place
 from hassette_core.scheduler.schedules import Sun
 from support.home_assistant import RealHomeAssistant
 from support.home_queries import HomeClient, connected

@@ -15,7 +15,8 @@ from hassette_core.config import AppEntry
 from hassette_core.errors import CoreError
 from hassette_core.lifecycle import ServiceStatus
 from hassette_core.link import HomeAssistantLink
-from hassette_core.scheduler import AppScheduler, Place, SchedulerService
+from hassette_core.moments import Place
+from hassette_core.scheduler import AppScheduler, SchedulerService
 from hassette_core.scheduler.schedules import Sun
 from hassette_core.session import UNREQUESTED_END, HomeFacts
 from hassette_core.states import StateCache

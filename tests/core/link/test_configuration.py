@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from hassette_core.link.configuration import HomeConfiguration
-from hassette_core.scheduler.place import Place
+from hassette_core.moments import Place
 from hassette_core.scheduler.schedules import Sun
 
 

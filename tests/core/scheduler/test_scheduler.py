@@ -10,8 +10,9 @@ import pytest
 
 from hassette_core.clock import ManualClock
 from hassette_core.errors import RegistrationError
+from hassette_core.moments import Place
 from hassette_core.roster import CommandRunner, RunLane
-from hassette_core.scheduler import AppScheduler, Place, SchedulerService, UpcomingJob
+from hassette_core.scheduler import AppScheduler, SchedulerService, UpcomingJob
 from hassette_core.scheduler.agenda import Agenda
 from hassette_core.scheduler.planned_job import PlannedJob
 from hassette_core.scheduler.schedules import Interval

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hassette_core.errors import RegistrationError
-from hassette_core.scheduler.place import Place
+from hassette_core.moments import Place
 from hassette_core.scheduler.schedules import Calendar, Cron, Daily, Interval, Once, Sun
 
 BERLIN = Place(zone=ZoneInfo("Europe/Berlin"), latitude=52.5, longitude=13.4)

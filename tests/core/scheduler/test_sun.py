@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hassette_core.scheduler.place import Place
+from hassette_core.moments import Place
+from hassette_core.moments.sun import crossings
 from hassette_core.scheduler.schedules import Sun
-from hassette_core.scheduler.sun import crossings
 from support.almanac import DAY, ERROR_DEGREES, SEA_LEVEL_HORIZON, Almanac
 from support.home import Home
 from support.records import nothing

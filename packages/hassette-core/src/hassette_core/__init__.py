@@ -40,6 +40,7 @@ if typing.TYPE_CHECKING:
         CoreError,
         FatalError,
         LinkError,
+        MomentUnknownError,
         NoAnswerError,
         NotConnectedError,
         RegistrationError,
@@ -60,6 +61,7 @@ if typing.TYPE_CHECKING:
         OldState,
         OldValue,
     )
+    from hassette_core.moments import AppSun, AppTime
     from hassette_core.scheduler import AppScheduler, Job
     from hassette_core.selection import EntitySelection
     from hassette_core.simulation.home import SimulatedHome
@@ -88,6 +90,8 @@ __all__ = [
     "AppLoadError",
     "AppScheduler",
     "AppStatus",
+    "AppSun",
+    "AppTime",
     "Attr",
     "AuthenticationError",
     "CallFailedError",
@@ -111,6 +115,7 @@ __all__ = [
     "Job",
     "LinkError",
     "MemorySink",
+    "MomentUnknownError",
     "NewState",
     "NewValue",
     "NoAnswerError",
@@ -191,6 +196,7 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
             "CoreError",
             "FatalError",
             "LinkError",
+            "MomentUnknownError",
             "NoAnswerError",
             "NotConnectedError",
             "RegistrationError",
@@ -215,6 +221,10 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
             "NewValue",
             "OldState",
             "OldValue",
+        ),
+        "hassette_core.moments": (
+            "AppSun",
+            "AppTime",
         ),
         "hassette_core.scheduler": (
             "AppScheduler",

@@ -11,6 +11,7 @@ traceback, because the message explains the failure completely::
         │   └── ConfigError               hassette.toml or the environment is wrong
         ├── AppLoadError                  an app could not be loaded; the other apps keep running
         ├── AppExitError                  a task of an app called sys.exit(); only that task ended
+        ├── MomentUnknownError            the time of a moment is unknown, such as sunset without a location
         ├── RegistrationError             a listener or job was registered with options that cannot work
         ├── RefusedError                  the simulated home rejects a command, with Home Assistant's message
         ├── UnknownEntityError            states[…] has no such entity (also a KeyError)
@@ -90,6 +91,18 @@ class AppExitError(CoreError):
 
 class RegistrationError(CoreError):
     """A listener or job was registered with options that cannot work. The message suggests a fix."""
+
+
+class MomentUnknownError(CoreError):
+    """The time of a moment is unknown at present.
+
+    Args:
+        moment: The moment, such as ``sunset`` or ``input_datetime.wake_up``.
+        reason: Why its time is unknown.
+    """
+
+    def __init__(self, moment: str, reason: str) -> None:
+        super().__init__(f"the time of {moment} is unknown: {reason}")
 
 
 class UnknownEntityError(CoreError, KeyError):

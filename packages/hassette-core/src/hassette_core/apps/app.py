@@ -63,6 +63,7 @@ class App(Generic[ConfigT]):
         scheduler: Registers jobs: ``self.scheduler.run_daily(…)``.
         api: Sends requests to Home Assistant: ``await self.api.call_service(…)``.
         states: The current states of all entities: ``self.states["light.hall"].state``.
+        time: The time of the home, its time zone and its sun: ``self.time.now()``, ``self.time.is_between(…)``.
         logger: The logger ``hassette.apps.<app_key>.<instance>``. The log lines of a handler are kept with its run.
     """
 
@@ -74,6 +75,7 @@ class App(Generic[ConfigT]):
         self.scheduler = context.scheduler
         self.api = context.api
         self.states = context.states
+        self.time = context.time
         self.logger = logging.getLogger(f"hassette.apps.{self.app_key}.{self.instance}")
 
     async def on_initialize(self) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hassette_core.api import Api
 from hassette_core.bus import AppBus
+from hassette_core.moments import AppTime
 from hassette_core.scheduler import AppScheduler
 from hassette_core.states import States
 
@@ -22,6 +23,7 @@ class AppContext:
         scheduler: Registers jobs for this instance.
         api: Home Assistant's API.
         states: The current states of all entities.
+        time: The time of the home.
     """
 
     app_key: str
@@ -30,3 +32,4 @@ class AppContext:
     scheduler: AppScheduler
     api: Api
     states: States
+    time: AppTime

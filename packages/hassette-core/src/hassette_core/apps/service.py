@@ -16,6 +16,7 @@ from hassette_core.apps.loading import LoadedInstance, load_apps
 from hassette_core.bus import AppBus, BusService
 from hassette_core.config import AppEntry
 from hassette_core.handlers import check_hook
+from hassette_core.moments import AppTime
 from hassette_core.scheduler import AppScheduler, SchedulerService
 from hassette_core.states import States
 from hassette_executor import CommandExecutor
@@ -202,6 +203,7 @@ class AppService:
             scheduler=scheduler,
             api=self._api,
             states=self._states,
+            time=AppTime(self._scheduler.clock, lambda: self._scheduler.place, self._states),
         )
 
         def create() -> None:

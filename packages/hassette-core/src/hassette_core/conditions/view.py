@@ -1,35 +1,12 @@
 """`ConditionView`: what a condition can see, and `ConditionContext`, which provides it."""
 
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
-from typing import NamedTuple, Protocol
+from datetime import datetime
+from typing import NamedTuple
 
 from hassette_core.clock import TimerClock
 from hassette_core.events import Event, State
-
-
-class HomePlace(Protocol):
-    """The time zone and location of the home. `hassette_core.scheduler.place.Place` satisfies it."""
-
-    @property
-    def zone(self) -> tzinfo:
-        """The time zone."""
-        ...
-
-    @property
-    def latitude(self) -> float | None:
-        """In degrees, north positive; None while unknown."""
-        ...
-
-    @property
-    def longitude(self) -> float | None:
-        """In degrees, east positive; None while unknown."""
-        ...
-
-    @property
-    def elevation(self) -> float:
-        """In metres above sea level."""
-        ...
+from hassette_core.moments import Place
 
 
 class ConditionView(NamedTuple):
@@ -45,7 +22,7 @@ class ConditionView(NamedTuple):
 
     states: Mapping[str, State]
     now: datetime
-    place: HomePlace | None = None
+    place: Place | None = None
     home: object | None = None
     event: Event | None = None
 
@@ -65,7 +42,7 @@ class ConditionContext:
     def __init__(self, states: Mapping[str, State], clock: TimerClock) -> None:
         self._states = states
         self._clock = clock
-        self.place: HomePlace | None = None
+        self.place: Place | None = None
         self.home: object | None = None
 
     def view(self, event: Event | None = None) -> ConditionView:

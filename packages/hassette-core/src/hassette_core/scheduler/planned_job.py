@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from hassette_core.clock import STEP, TimerClock
 from hassette_core.handlers import Handler
+from hassette_core.moments import Place
 from hassette_core.roster import RunLane
-from hassette_core.scheduler.place import Place
 from hassette_core.scheduler.schedules import Calendar, Interval, Schedule, Sun
 from hassette_executor import DueTrigger, ExecuteJob, JobRegistration
 

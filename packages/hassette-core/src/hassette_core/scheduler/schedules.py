@@ -14,12 +14,9 @@ from cronsim import CronSim, CronSimError
 
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import describe_duration
-from hassette_core.scheduler.place import Place, at_time
-from hassette_core.scheduler.sun import crossings
+from hassette_core.moments import Place, SunTime
 
 _DAY = timedelta(days=1)
-MAX_DARK_DAYS = 400
-"""Number of days in which to search for a sunrise or sunset. Near the poles, there may be none for months."""
 _SAMPLE_START = datetime(2024, 1, 1, tzinfo=UTC)
 _SAMPLE_DAYS = 366
 _SAMPLE_RUNS = 1_500
@@ -152,7 +149,7 @@ class Daily:
     def next_after(self, moment: datetime, place: Place) -> datetime | None:
         """Return the first run after a moment."""
         day = moment.astimezone(place.zone).replace(tzinfo=None) - _DAY
-        while (found := place.moment(at_time(day, self.at))) <= moment:
+        while (found := place.at(day.date(), self.at)) <= moment:
             day += _DAY
         return found
 
@@ -262,18 +259,4 @@ class Sun:
 
     def next_after(self, moment: datetime, place: Place) -> datetime | None:
         """Return the first run after a moment; None if the location is unknown, or the sun does not rise or set."""
-        if place.latitude is None or place.longitude is None:
-            return None
-        last_day = None
-        # Begin two days early. Only the previous event shows whether an event is the first event of its day.
-        since = moment - self.offset - 2 * _DAY
-        for crossing in crossings(since, place.latitude, place.longitude, place.elevation):
-            if crossing.at - since > MAX_DARK_DAYS * _DAY:
-                return None
-            if crossing.rising != (self.event == "sunrise"):
-                continue
-            day = crossing.at.astimezone(place.zone).date()
-            if day != last_day and crossing.at + self.offset > moment:
-                return crossing.at + self.offset
-            last_day = day
-        return None
+        return SunTime(self.event, self.offset).next_after(moment, place, {})

@@ -9,9 +9,9 @@ from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.conditions import ConditionContext
 from hassette_core.handlers import Handler, InjectionPlan
 from hassette_core.lifecycle import AsyncWithService
+from hassette_core.moments import Place
 from hassette_core.roster import Roster, registration_fields
 from hassette_core.scheduler.options import DEFAULT_MODE, JobOptions, jitter_s_of, settings_of
-from hassette_core.scheduler.place import Place
 from hassette_core.scheduler.planned_job import PlannedJob
 from hassette_core.scheduler.schedules import Schedule
 from hassette_core.scheduler.timetable import Timetable

@@ -5,9 +5,9 @@ import logging
 from datetime import datetime, timedelta
 
 from hassette_core.clock import ClockDrift, Timer, TimerClock
+from hassette_core.moments import Place
 from hassette_core.roster import Roster
 from hassette_core.scheduler.agenda import Agenda
-from hassette_core.scheduler.place import Place
 from hassette_core.scheduler.planned_job import Plan, PlannedJob
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
-"""`Place`: the time zone and location from which the scheduler computes the moment of ``07:00`` or of sunset."""
+"""`Place`: the time zone and location that give ``07:00`` and sunset a place in time."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 _MINUTE = timedelta(minutes=1)
 
@@ -36,7 +36,10 @@ class Place:
             shown = shown.replace(second=0, microsecond=0) + _MINUTE
         return shown.astimezone(UTC)
 
+    def at(self, day: date, at: time) -> datetime:
+        """Return the moment (UTC) at which local clocks show a time of day, as `moment` does."""
+        return self.moment(datetime.combine(day, at.replace(tzinfo=None)))
 
-def at_time(day: datetime, at: time) -> datetime:
-    """Return the given time of day on the date of a naive datetime."""
-    return datetime.combine(day.date(), at.replace(tzinfo=None))
+    def day_of(self, moment: datetime) -> date:
+        """Return the local date of a moment (aware)."""
+        return moment.astimezone(self.zone).date()

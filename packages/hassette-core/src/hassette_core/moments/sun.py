@@ -1,4 +1,4 @@
-"""Sunrises and sunsets, for every place on Earth.
+"""Sunrises, sunsets, dawns and dusks, for every place on Earth.
 
 The position of the sun comes from astral, as in Home Assistant. astral also computes events, but for a calendar
 date. On the days on which an event moves past midnight, astral leaves an event out or returns it twice. `crossings`
@@ -7,11 +7,12 @@ needs no date. It follows the sun from noon to midnight to noon, and finds each 
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
 from math import cos, floor, radians, sin
 from typing import NamedTuple
 
-from astral import refraction_at_zenith
-from astral.sun import SUN_APPARENT_RADIUS, adjust_to_horizon, eq_of_time, sun_declination
+from astral import Observer, refraction_at_zenith
+from astral.sun import SUN_APPARENT_RADIUS, adjust_to_horizon, eq_of_time, sun_declination, zenith_and_azimuth
 
 _DAY = timedelta(days=1)
 _J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)
@@ -22,12 +23,18 @@ _HALVINGS = 26
 """Number of times that half a day is halved. The remaining interval is shorter than a millisecond."""
 
 
+RISE_DEPRESSION = SUN_APPARENT_RADIUS
+"""Degrees of the sun's centre below the horizon at sunrise and sunset: the upper edge touches the horizon."""
+DAWN_DEPRESSION = 6.0
+"""Degrees below the horizon at dawn and dusk. Civil twilight, as in Home Assistant."""
+
+
 class Crossing(NamedTuple):
-    """A sunrise or sunset.
+    """A sunrise or sunset, or a dawn or dusk.
 
     Attributes:
         at: The moment (UTC).
-        rising: True for a sunrise, False for a sunset.
+        rising: True for a sunrise or dawn, False for a sunset or dusk.
     """
 
     at: datetime
@@ -37,11 +44,11 @@ class Crossing(NamedTuple):
 class _Sky:
     """The height of the sun over the horizon of one place."""
 
-    def __init__(self, latitude: float, longitude: float, elevation: float) -> None:
+    def __init__(self, latitude: float, longitude: float, elevation: float, depression: float) -> None:
         self._sin_latitude, self._cos_latitude = sin(radians(latitude)), cos(radians(latitude))
         self._longitude = longitude
-        # As in astral: the upper edge of the sun touches the horizon, which is at sea level and lifted by refraction.
-        zenith = 90.0 + SUN_APPARENT_RADIUS + adjust_to_horizon(elevation)
+        # As in astral: the horizon is at sea level and lifted by refraction.
+        zenith = 90.0 + depression + adjust_to_horizon(elevation)
         self._horizon = cos(radians(zenith + refraction_at_zenith(zenith)))
 
     def height(self, days: float) -> float:
@@ -79,7 +86,13 @@ class _Sky:
         return below
 
 
-def crossings(since: datetime, latitude: float, longitude: float, elevation: float = 0.0) -> Iterator[Crossing]:
+def crossings(
+    since: datetime,
+    latitude: float,
+    longitude: float,
+    elevation: float = 0.0,
+    depression: float = RISE_DEPRESSION,
+) -> Iterator[Crossing]:
     """Return all sunrises and sunsets after a moment, in order. The iterator does not end.
 
     Args:
@@ -87,8 +100,9 @@ def crossings(since: datetime, latitude: float, longitude: float, elevation: flo
         latitude: In degrees, north positive.
         longitude: In degrees, east positive.
         elevation: In metres above sea level. A place below sea level counts as a place at sea level.
+        depression: Degrees of the sun's centre below the horizon. `DAWN_DEPRESSION` returns dawns and dusks.
     """
-    sky = _Sky(latitude, longitude, elevation)
+    sky = _Sky(latitude, longitude, elevation, depression)
     # From noon to midnight the sun only goes down, and from midnight to noon it only goes up. So it crosses the horizon
     # at most once between two turning points.
     times = sky.turning_points((since - _J2000) / _DAY)
@@ -101,3 +115,45 @@ def crossings(since: datetime, latitude: float, longitude: float, elevation: flo
             if at > since:
                 yield Crossing(at, is_up)
         before, was_up = after, is_up
+
+
+class SolarNoon(NamedTuple):
+    """The highest point of the sun on one day.
+
+    Attributes:
+        at: The moment (UTC).
+        is_up: Whether the sun is then above the horizon.
+        midnight: The lowest point before it (UTC).
+    """
+
+    at: datetime
+    is_up: bool
+    midnight: datetime
+
+
+def solar_noon(
+    about: datetime, latitude: float, longitude: float, elevation: float = 0.0, depression: float = RISE_DEPRESSION
+) -> SolarNoon:
+    """Return the solar noon that is nearest to a moment. The arguments are those of `crossings`."""
+    sky = _Sky(latitude, longitude, elevation, depression)
+    days = (about - _J2000) / _DAY
+    points = list(islice(sky.turning_points(days - 1), 6))
+    noon, midnight = min(
+        ((at, before) for before, at in pairwise(points) if sky.height(at) >= sky.height(before)),
+        key=lambda pair: abs(pair[0] - days),
+    )
+    return SolarNoon(_J2000 + noon * _DAY, sky.height(noon) > 0, _J2000 + midnight * _DAY)
+
+
+def is_up(moment: datetime, latitude: float, longitude: float, elevation: float = 0.0) -> bool:
+    """Return whether the sun is up: after sunrise and before sunset. The arguments are those of `crossings`."""
+    return _Sky(latitude, longitude, elevation, RISE_DEPRESSION).height((moment - _J2000) / _DAY) > 0
+
+
+def angles(moment: datetime, latitude: float, longitude: float, elevation: float = 0.0) -> tuple[float, float]:
+    """Return the elevation and the azimuth of the sun in degrees, as Home Assistant's ``sun.sun`` shows them.
+
+    The elevation is negative below the horizon. The azimuth is 0 in the north and 90 in the east.
+    """
+    zenith, azimuth = zenith_and_azimuth(Observer(latitude, longitude, elevation), moment)
+    return 90.0 - zenith, azimuth

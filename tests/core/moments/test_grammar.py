@@ -1,0 +1,165 @@
+"""The grammar of moments: what it accepts, what it rejects, and with which advice."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hassette_core.errors import RegistrationError
+from hassette_core.moments import DateTime, EntityTime, Moment, SunTime, TimeOfDay, parse_days, parse_moment
+
+HALF_HOUR = timedelta(minutes=30)
+CHRISTMAS_EVE = datetime.fromisoformat("2026-12-24T18:00")
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("07:00", TimeOfDay(time(7))),
+        ("7:00", TimeOfDay(time(7))),
+        (" 07:00:30 ", TimeOfDay(time(7, 0, 30))),
+        ("12:30:00", TimeOfDay(time(12, 30))),
+        ("23:59:59.5", TimeOfDay(time(23, 59, 59, 500_000))),
+        ("00:00", TimeOfDay(time())),
+        ("7 am", TimeOfDay(time(7))),
+        ("07:30:00 PM", TimeOfDay(time(19, 30))),
+        ("12:15am", TimeOfDay(time(0, 15))),
+        ("12 pm", TimeOfDay(time(12))),
+        ("noon", TimeOfDay(time(12))),
+        ("Midnight", TimeOfDay(time())),
+        ("midnight - 00:30", TimeOfDay(time(), -HALF_HOUR)),
+        ("sunrise", SunTime("sunrise")),
+        ("SUNSET", SunTime("sunset")),
+        ("dawn", SunTime("dawn")),
+        ("dusk + 0:30", SunTime("dusk", HALF_HOUR)),
+        ("sunset - 00:30", SunTime("sunset", -HALF_HOUR)),
+        ("sunset - 00:30:00", SunTime("sunset", -HALF_HOUR)),
+        ("sunset-00:30", SunTime("sunset", -HALF_HOUR)),
+        ("  sunset  -  00:30  ", SunTime("sunset", -HALF_HOUR)),
+        ("sunset − 00:30", SunTime("sunset", -HALF_HOUR)),
+        ("sunset – 00:30", SunTime("sunset", -HALF_HOUR)),
+        ("sunrise + 01:00:00", SunTime("sunrise", timedelta(hours=1))),
+        ("sunrise + 00:00:10.5", SunTime("sunrise", timedelta(seconds=10.5))),
+        ("sunset - 30 min", SunTime("sunset", -HALF_HOUR)),
+        ("sunset - 45 minutes", SunTime("sunset", -timedelta(minutes=45))),
+        ("sunset + 1h30m", SunTime("sunset", timedelta(minutes=90))),
+        ("sunset + 1.5 hours", SunTime("sunset", timedelta(minutes=90))),
+        ("sunset + 90 s", SunTime("sunset", timedelta(seconds=90))),
+        ("input_datetime.wake_up", EntityTime("input_datetime.wake_up")),
+        ("Sensor.Phone_Next_Alarm - 00:15", EntityTime("sensor.phone_next_alarm", -timedelta(minutes=15))),
+        ("time.heating", EntityTime("time.heating")),
+        ("2026-12-24 18:00", DateTime(CHRISTMAS_EVE)),
+        ("2026-12-24T18:00:30", DateTime(CHRISTMAS_EVE.replace(second=30))),
+        ("2026-12-24T18:00Z", DateTime(datetime(2026, 12, 24, 18, tzinfo=UTC))),
+        ("2026-12-24 18:00 - 00:30", DateTime(CHRISTMAS_EVE, -HALF_HOUR)),
+        (time(7, 0, 5), TimeOfDay(time(7, 0, 5))),
+        (datetime(2026, 1, 1, 7, tzinfo=UTC), DateTime(datetime(2026, 1, 1, 7, tzinfo=UTC))),
+    ],
+)
+def test_moment_is_read(text: object, moment: Moment) -> None:
+    assert parse_moment(text) == moment
+
+
+GENERAL = r"start must be a moment, such as '07:00', 'sunset - 00:30' or 'input_datetime.wake_up'"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("", f"{GENERAL}, got ''"),
+        ("tomorrow", f"{GENERAL}, got 'tomorrow'"),
+        ("sunst", f"{GENERAL}, got 'sunst'; did you mean 'sunset'\\?"),
+        ("sun set", GENERAL),
+        ("25:00", f"{GENERAL}, got '25:00' \\(hour must be in 0\\.\\.23"),
+        ("24:00", "for the end of the day, write 'midnight'"),
+        ("12:60", "minute must be in"),
+        ("13 pm", "the hour before pm must be 1 to 12"),
+        ("7", GENERAL),
+        ("7:0", GENERAL),
+        ("07.30", GENERAL),
+        ("now + 5", "for a time from now, use run_in"),
+        ("2026-12-24", "a date needs a time, such as '2026-12-24 07:00'"),
+        ("2026-02-30 07:00", "day is out of range"),
+        ("sunset 00:30", GENERAL),
+        ("sunset - 30", r"start must have an offset such as '00:30' \(hours and minutes\).*, got 'sunset - 30'"),
+        ("sunset - 00:90", "must have an offset"),
+        ("sunset - ", "must have an offset"),
+        ("sunset - 1 day", "must have an offset"),
+        ("sunset + 101 h", "of at most 100 hours"),
+        ("light.hall", "start must name an entity that holds a time, such as .* got 'light.hall'"),
+        ("sun.sun", "for sun.sun, write sunrise or sunset"),
+        (7, f"{GENERAL}, a time or a datetime, got 7"),
+        (None, "got None"),
+        (date(2026, 1, 1), "a date needs a time"),
+        (time(7, tzinfo=UTC), "start must be a local time without a time zone"),
+    ],
+)
+def test_value_that_is_no_moment_is_rejected_with_advice(value: object, text: str) -> None:
+    with pytest.raises(RegistrationError, match=text):
+        parse_moment(value, option="start")
+
+
+times = st.times().map(lambda at: at.replace(tzinfo=None, fold=0))
+offsets = st.integers(-99 * 3600, 99 * 3600).map(lambda offset_s: timedelta(seconds=offset_s))
+
+
+def written(offset: timedelta) -> str:
+    """Return an offset in the form of the grammar."""
+    whole_s = int(abs(offset).total_seconds())
+    return f"{'-' if offset < timedelta() else '+'} {whole_s // 3600:02}:{whole_s // 60 % 60:02}:{whole_s % 60:02}"
+
+
+@given(times, offsets)
+def test_every_time_of_day_with_every_offset_is_read(at: time, offset: timedelta) -> None:
+    assert parse_moment(f"{at.isoformat()} {written(offset)}") == TimeOfDay(at, offset)
+
+
+@given(st.text(max_size=30) | st.from_regex(r"(sunset|0?7:\d\d|sensor\.x|2026-\d\d-\d\d \d\d:\d\d) ?[-+]? ?[\d:hms ]*"))
+def test_every_text_is_a_moment_or_a_registration_error(text: str) -> None:
+    try:
+        described = parse_moment(text).describe()
+    except RegistrationError as error:
+        described = str(error)
+    assert described
+
+
+@pytest.mark.parametrize(
+    ("days", "text"),
+    [
+        ("mon-fri", "mon-fri"),
+        ("Sat, Sun", "sat,sun"),
+        ("weekend", "sat,sun"),
+        ("weekdays", "mon-fri"),
+        ("fri-mon", "mon,fri-sun"),
+        (["mon", "Wednesday"], "mon,wed"),
+        (("mon-tue", "sun"), "mon,tue,sun"),
+        ("mon – wed", "mon-wed"),
+        ("mon tues", "mon,tue"),
+    ],
+)
+def test_days_of_the_week_are_read(days: object, text: str) -> None:
+    found = parse_days(days)
+    assert found is not None
+    assert found.describe() == text
+    assert parse_days(text) == found
+
+
+def test_no_days_and_all_days_are_every_day() -> None:
+    assert parse_days(None) is None
+    assert parse_days("mon-sun") is None
+
+
+@pytest.mark.parametrize("days", ["", [], "someday", 5, [1], "mon-", "mon,,tue", "m", {"mon": None, 1: None}])
+def test_days_that_cannot_be_read_are_rejected(days: Any) -> None:
+    with pytest.raises(RegistrationError, match=r"days must be days of the week, such as 'mon-fri' or 'sat,sun', got"):
+        parse_days(days)
+
+
+def test_date_with_an_offset_from_utc_keeps_it() -> None:
+    moment = parse_moment("2026-12-24T18:00+01:00")
+    assert moment.describe() == "2026-12-24 18:00:00 UTC+01:00"
+    assert isinstance(moment, DateTime)
+    assert moment.at == datetime(2026, 12, 24, 18, tzinfo=ZoneInfo("Europe/Berlin"))
