@@ -10,10 +10,12 @@ import pytest
 from hassette_core.errors import UnreachableError
 from hassette_core.link import Channel, ConnectionEnd, Transport, WebTransport, parse_address
 from hassette_core.simulation.home import SimulatedHome
+from hassette_core.simulation.memory_transport import MemoryTransport
 from support.waiting import patience
 
 TRANSPORTS: dict[str, Callable[[SimulatedHome], Transport]] = {
     "web": lambda home: WebTransport(parse_address(home.url)),
+    "memory": MemoryTransport,
 }
 
 
@@ -59,6 +61,17 @@ async def test_texts_that_arrive_before_they_are_read_are_kept(home: SimulatedHo
         home.core.fire("burst", {"n": number, "text": "ä€😀"})
     events = [(await read(channel))["event"]["data"] for _ in range(50)]
     assert events == [{"n": number, "text": "ä€😀"} for number in range(50)]
+    await channel.close()
+
+
+async def test_more_texts_than_a_buffer_holds_arrive_in_order(home: SimulatedHome, transport: Transport) -> None:
+    channel = await authenticated(transport, home.token)
+    await channel.send(json.dumps({"id": 1, "type": "subscribe_events"}))
+    assert (await read(channel))["success"] is True
+    for number in range(1_000):
+        home.core.fire("burst", {"n": number})
+        await asyncio.sleep(0)
+    assert [(await read(channel))["event"]["data"]["n"] for _ in range(1_000)] == list(range(1_000))
     await channel.close()
 
 

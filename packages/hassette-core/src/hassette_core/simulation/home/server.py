@@ -53,17 +53,15 @@ class HomeServer:
             ) from None
         return runner.addresses[0][1]
 
-    async def close(self) -> bool:
-        """Close the port. Return False if it was not open."""
+    async def close(self) -> None:
+        """Close the port, if it is open."""
         if (opening := self._opening) is not None:
             await asyncio.wait((opening,))
             if not opening.cancelled():
                 opening.exception()  # if nothing reads the exception after a cancelled start, asyncio logs it
         runner, self._runner = self._runner, None
-        if runner is None:
-            return False
-        await runner.cleanup()
-        return True
+        if runner is not None:
+            await runner.cleanup()
 
     async def _serve_websocket(self, request: web.Request) -> web.WebSocketResponse:
         response = web.WebSocketResponse(heartbeat=HEARTBEAT_S)

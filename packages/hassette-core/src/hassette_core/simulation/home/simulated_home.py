@@ -32,7 +32,7 @@ class SimulatedHome(AsyncWithService):
                     home.core.change("binary_sensor.hall_motion", "on")
 
     Args:
-        port: The port to listen on; 0 chooses a free port.
+        port: The port to listen on. 0 chooses a free port. None opens no port: clients use a `MemoryTransport`.
         seed: The same seed leads to the same activity.
         speed: Simulated seconds per second. At 60, fifteen seconds show a quarter of an hour. At 0 there is no
             activity, and only `core` and requests of clients change states.
@@ -54,7 +54,7 @@ class SimulatedHome(AsyncWithService):
     def __init__(
         self,
         *,
-        port: int = 0,
+        port: int | None = 0,
         seed: int = 1,
         speed: float = 60.0,
         events_per_second: float = 0.0,
@@ -75,20 +75,26 @@ class SimulatedHome(AsyncWithService):
         self._awake.set()
         self._rest = RestApi(self.model, token)
         self._server = HomeServer(self.serve_client, self.answer)
+        self._running = False
         self._stopped = False
         self._serving: asyncio.Task[None] | None = None
         add_entities(self.core)
         GuestWifi(self.core, services)
 
     @property
+    def running(self) -> bool:
+        """Whether clients can connect. This is the case from `start` to `stop`."""
+        return self._running
+
+    @property
     def port(self) -> int:
-        """The port. It is 0 before the start if `start` will choose a free port."""
-        return self._port
+        """The port. It is 0 before the start if `start` will choose a free port, and if there is no port."""
+        return self._port or 0
 
     @property
     def url(self) -> str:
         """The address. If `start` chooses the port, the address is only valid after the start."""
-        return f"http://{HOST}:{self._port}"
+        return f"http://{HOST}:{self.port}"
 
     async def start(self) -> None:
         """Open the port and answer requests.
@@ -98,7 +104,9 @@ class SimulatedHome(AsyncWithService):
         Raises:
             OSError: The port is taken.
         """
-        self._port = await self._server.open(self._port)
+        if self._port is not None:
+            self._port = await self._server.open(self._port)
+        self._running = True
         if self._stopped:
             self._stopped = False
             self.core.restore()
@@ -120,8 +128,9 @@ class SimulatedHome(AsyncWithService):
         self._awake.set()
         for client in tuple(self._clients):
             client.drop()
-        if await self._server.close():
-            self._stopped = True
+        await self._server.close()
+        self._stopped = self._stopped or self._running
+        self._running = False
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
