@@ -156,7 +156,7 @@ async def test_job_needs_no_annotation(home: Home, load: Load, annotation: str) 
 
 async def test_parameter_of_a_job_without_a_default_is_rejected(home: Home, load: Load) -> None:
     module = load("async def handler(x: Decimal): ...")
-    with pytest.raises(RegistrationError, match=r"x: .*Decimal.*bind it with functools.partial"):
+    with pytest.raises(RegistrationError, match=r'x: .*Decimal.*pass it in kwargs=\{"x": ...\}'):
         home.scheduler.run_in(module.handler, 1)
 
 

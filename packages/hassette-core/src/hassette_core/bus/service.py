@@ -136,7 +136,8 @@ class BusService(AsyncWithService):
         fields = registration_fields(app, instance, handler, options, settings, self._redact)
         registration = ListenerRegistration(topic=_recorded_topic(topic, change), **fields)
         lane = self.roster.prepare(registration, options.get("mode", DEFAULT_MODE))
-        plan = InjectionPlan(handler, "change" if change is not None or topic == STATE_CHANGED else "event")
+        provides = "change" if change is not None or topic == STATE_CHANGED else "event"
+        plan = InjectionPlan(handler, provides, options.get("kwargs"))
         index = self._events if change is None else self._changes
         listener = Listener(registration, lane, plan, change, options, topic=topic, index=index, context=self._context)
         self.roster.add(listener, options.get("on_error"))

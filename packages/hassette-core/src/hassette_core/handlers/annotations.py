@@ -93,6 +93,15 @@ def read_parameters(handler: Handler, *, resolve: bool = True) -> list[inspect.P
     return [_resolve(handler, parameter, names) for parameter in found]
 
 
+def takes_any_name(handler: Handler) -> bool:
+    """Return whether a handler has a parameter ``**kwargs``, or no signature, as some functions in C."""
+    try:
+        parameters = signature_of(handler).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
+
+
 def _takes_any(function: Any) -> bool:
     return bool(function.__code__.co_flags & inspect.CO_VARARGS)
 

@@ -1,7 +1,8 @@
 """`InjectionPlan`: read a handler's parameters at registration, and pass values for them in each run."""
 
+import difflib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -10,7 +11,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from hassette_core.errors import RegistrationError, describe_error
 from hassette_core.events import Event, State, StateChanged
-from hassette_core.handlers.annotations import read_parameters
+from hassette_core.handlers.annotations import read_parameters, takes_any_name
 from hassette_core.handlers.callables import Handler, name_of
 from hassette_core.handlers.parameters import Attr, Data, Missing, ParameterMarker, WholeEvent
 from hassette_executor import DependencyError
@@ -51,39 +52,95 @@ class InjectionPlan:
     Args:
         handler: The callable.
         provides: The kind of trigger.
+        kwargs: Arguments of the registration, by the names of parameters.
 
     Raises:
-        RegistrationError: A parameter can never get a value. The message names the parameter and a fix.
+        RegistrationError: A parameter can never get a value, or ``kwargs`` has a name that the handler does not take.
+            The message names the parameter and a fix.
     """
 
-    def __init__(self, handler: Handler, provides: Provides) -> None:
-        self._handler = handler
+    def __init__(self, handler: Handler, provides: Provides, kwargs: Mapping[str, object] | None = None) -> None:
+        fixed = dict(kwargs or {})
         slots: list[_Slot] = []
         left_out = False
-        for parameter in read_parameters(handler, resolve=provides != "nothing"):
-            if (slot := _slot(handler, parameter, provides)) is None:
-                left_out = True  # this parameter keeps its default, so the next ones must be passed by keyword
+        parameters = read_parameters(handler, resolve=provides != "nothing")
+        if fixed:
+            _check_names(handler, fixed, parameters)
+        for parameter in parameters:
+            slot = None
+            if parameter.name in fixed:
+                _check_argument(handler, parameter, provides)
+            elif provides == "nothing" and _is_optional_value(handler, parameter):
+                fixed[parameter.name] = None  # a due job has no state and no event
+            else:
+                slot = _slot(handler, parameter, provides)
+            if slot is None:
+                left_out = True  # this parameter is not filled in by position, so the next ones are passed by keyword
             else:
                 slots.append(slot._replace(by_name=slot.by_name or left_out))
+        self._handler: Handler = partial(handler, **fixed) if fixed else handler
         self._positional = tuple(slot for slot in slots if not slot.by_name)
         self._named = tuple(slot for slot in slots if slot.by_name)
         self._event_only = [type(slot.marker) for slot in slots] == [WholeEvent] and not self._named
 
-    def bind(self, event: Event) -> Callable[[], Any]:
+    def bind(self, event: Event | None) -> Callable[[], Any]:
         """Return a callable without parameters that reads the values from the event and calls the handler.
 
         The returned callable raises `DependencyError` when the event has no value for a parameter.
+
+        Args:
+            event: The event. None for a due job.
         """
+        if event is None or not (self._positional or self._named):
+            return self._handler
         if self._event_only:
             return partial(self._handler, event)
-        if not self._positional and not self._named:
-            return self._handler
         return partial(self._call, event)
 
     def _call(self, event: Event) -> Any:
         positional = [_value(self._handler, slot, event) for slot in self._positional]
         named = {slot.name: _value(self._handler, slot, event) for slot in self._named}
         return self._handler(*positional, **named)
+
+
+def _check_names(handler: Handler, kwargs: Mapping[str, object], parameters: Sequence[inspect.Parameter]) -> None:
+    """Check that the handler takes each argument. A handler with ``**kwargs`` takes all names."""
+    known = [parameter.name for parameter in parameters]
+    unknown = next((name for name in kwargs if name not in known), None)
+    if unknown is None or takes_any_name(handler):
+        return
+    close = difflib.get_close_matches(unknown, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"its parameters are {', '.join(known) or 'none'}"
+    raise RegistrationError(
+        f"kwargs must contain only parameters of the handler, got {unknown!r}: handler {name_of(handler)} does not take"
+        f" it; {hint}"
+    )
+
+
+def _check_argument(handler: Handler, parameter: inspect.Parameter, provides: Provides) -> None:
+    if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+        raise RegistrationError(
+            f"kwargs must not contain {parameter.name!r}: handler {name_of(handler)} takes it only by position; remove"
+            " the / from its parameters"
+        )
+    if provides != "nothing" and _marker(parameter, _without_none(parameter.annotation)[0]) is not None:
+        raise RegistrationError(
+            f"kwargs must not contain {parameter.name!r}: the event fills in the parameter {str(parameter)!r} of"
+            f" handler {name_of(handler)}; rename it, or give it another annotation"
+        )
+
+
+def _is_optional_value(handler: Handler, parameter: inspect.Parameter) -> bool:
+    """Return whether a parameter without a default is a value of an event that may be None."""
+    if parameter.default is not inspect.Parameter.empty or parameter.annotation is inspect.Parameter.empty:
+        return False
+    try:
+        resolved = next(each for each in read_parameters(handler) if each.name == parameter.name)
+    except RegistrationError:
+        return False  # an annotation that cannot be evaluated is no error for a job, which does not use it
+    annotation, optional = _without_none(resolved.annotation)
+    marker = _marker(resolved, annotation)
+    return marker is not None and (optional or _converter(handler, resolved, annotation, marker)[1])
 
 
 def _slot(handler: Handler, parameter: inspect.Parameter, provides: Provides) -> _Slot | None:
@@ -93,7 +150,9 @@ def _slot(handler: Handler, parameter: inspect.Parameter, provides: Provides) ->
     if marker is None or provides == "nothing":
         if has_default:
             return None
-        advice = "bind it with functools.partial or a lambda" if provides == "nothing" else _KNOWN
+        advice = 'pass it in kwargs={"' + parameter.name + '": ...}'
+        if provides != "nothing":
+            advice = f"{advice}, or {_KNOWN}"
         raise RegistrationError(
             f"handler {name_of(handler)} has the parameter {str(parameter)!r}, which cannot be filled in; {advice}"
         )

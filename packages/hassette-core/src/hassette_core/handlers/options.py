@@ -16,7 +16,7 @@ import functools
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, NamedTuple, ParamSpec, TypedDict, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, NamedTuple, ParamSpec, TypedDict, TypeVar, cast, get_args, get_type_hints
 
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers.callables import check_hook, name_of
@@ -71,9 +71,28 @@ def check_name(option: str, name: object) -> None:
         raise RegistrationError(f"{option} must be a non-blank string, got {name!r}")
 
 
+def check_kwargs(option: str, kwargs: object) -> None:
+    """Check the arguments of a handler. Return None, because arguments differ between jobs that share a registration.
+
+    `InjectionPlan` compares the names with the parameters of the handler.
+    """
+    names = cast("Mapping[object, object]", kwargs) if isinstance(kwargs, Mapping) else (None,)
+    if not all(isinstance(name, str) for name in names):
+        raise RegistrationError(f"{option} must be a mapping of parameter names to values, got {kwargs!r}")
+
+
 class RunOptions(TypedDict, total=False):
     """The options that listeners and jobs share."""
 
+    kwargs: Annotated[
+        Mapping[str, Any] | None,
+        Option(
+            'Arguments for the handler, by the names of its parameters, such as ``{"light": "light.hall"}``. Many'
+            " waiting jobs of `run_in` and `run_once` with arguments may have the same name: they are one row in the"
+            " history.",
+            check_kwargs,
+        ),
+    ]
     timeout: Annotated[
         Duration | None,
         Option(

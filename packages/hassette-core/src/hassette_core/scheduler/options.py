@@ -1,7 +1,6 @@
 """The options of all jobs, each with its check and its documentation."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import Duration, Option, RunOptions, check_options, describe_duration, seconds
@@ -14,12 +13,6 @@ DEFAULT_MODE: Mode = "single"
 def _check_jitter(option: str, jitter: Duration) -> str | None:
     jitter_s = seconds(option, jitter, zero=True)
     return describe_duration(jitter_s) if jitter_s else None
-
-
-def _check_kwargs(option: str, kwargs: object) -> None:
-    names = cast("Mapping[object, object]", kwargs) if isinstance(kwargs, Mapping) else (None,)
-    if not all(isinstance(name, str) for name in names):
-        raise RegistrationError(f"{option} must be a mapping of parameter names to values, got {kwargs!r}")
 
 
 class JobOptions(RunOptions, total=False):
@@ -43,14 +36,6 @@ class JobOptions(RunOptions, total=False):
             " The delay must be less than the time between two runs.",
             _check_jitter,
             0,
-        ),
-    ]
-    kwargs: Annotated[
-        Mapping[str, Any] | None,
-        Option(
-            'Keyword arguments for the handler, such as ``{"light": "light.hall"}``. Many waiting jobs of `run_in` and'
-            " `run_once` with arguments may have the same name: they are one row in the history.",
-            _check_kwargs,
         ),
     ]
 

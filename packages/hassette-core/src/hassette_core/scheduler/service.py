@@ -113,8 +113,7 @@ class SchedulerService(AsyncWithService):
         settings = settings_of(options, schedule)
         fields = registration_fields(app, instance, handler, options, settings, self._redact)
         kwargs = options.get("kwargs")
-        call = partial(handler, **kwargs) if kwargs else handler
-        InjectionPlan(call, "nothing")  # raises for a parameter without a default
+        call = InjectionPlan(handler, "nothing", kwargs).bind(None)
         registration = JobRegistration(schedule=schedule.describe(), **fields)
         shared = kwargs is not None and not schedule.recurring
         lane = self.roster.prepare(registration, options.get("mode", DEFAULT_MODE), shared=shared)

@@ -1,0 +1,139 @@
+"""The option ``kwargs`` passes arguments to handlers by name. Wrong names are rejected at registration."""
+
+import functools
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any
+
+import pytest
+
+from hassette_core.errors import RegistrationError
+from hassette_core.events import Event, StateChanged
+from hassette_core.handlers import Attr, EntityId, NewState
+from support.home import Home
+
+
+class Lamp:
+    """An object with handlers that note their arguments."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    async def only(self, light: str) -> None:
+        self.seen.append(light)
+
+    async def between(self, first: int, event: StateChanged, second: int = 2, *, entity: EntityId, third: int) -> None:
+        self.seen.append((first, event.entity_id, second, entity, third))
+
+    async def rest(self, event: Event, **rest: int) -> None:
+        self.seen.append((event.event_type, rest))
+
+    async def shared(self, light: EntityId, new: NewState | None, level: Annotated[int | None, Attr("level")]) -> None:
+        self.seen.append((light, new and new.state, level))
+
+    def plain(self, light: str, event: Event | None = None) -> None:
+        self.seen.append((light, event is None))
+
+    async def by_position(self, light: str, /) -> None: ...
+
+
+@pytest.fixture
+def lamp() -> Lamp:
+    return Lamp()
+
+
+async def test_arguments_are_passed_by_name_next_to_the_values_of_the_event(home: Home, lamp: Lamp) -> None:
+    home.bus.on_state_change(lamp.between, "light.a", kwargs={"third": 3, "first": 1})
+    home.bus.on_state_change(lamp.only, "light.a", kwargs={"light": "light.b"})
+    home.change("light.a", "on")
+    await home.records(2)
+    assert lamp.seen == [(1, "light.a", 2, "light.a", 3), "light.b"]
+
+
+async def test_handler_with_any_keywords_takes_all_arguments(home: Home, lamp: Lamp) -> None:
+    home.bus.on_event(lamp.rest, "button", kwargs={"a": 1, "b": 2})
+    home.fire("button")
+    await home.records(1)
+    assert lamp.seen == [("button", {"a": 1, "b": 2})]
+
+
+async def test_arguments_are_those_of_the_registration(home: Home, lamp: Lamp) -> None:
+    given = {"light": "light.a"}
+    home.bus.on_event(lamp.only, "button", kwargs=given)
+    given["light"] = "light.b"
+    home.fire("button")
+    await home.records(1)
+    assert lamp.seen == ["light.a"]
+
+
+async def test_handler_of_a_listener_also_serves_a_job(home: Home, lamp: Lamp) -> None:
+    home.bus.on_state_change(lamp.shared, "light.a")
+    home.change("light.a", "on", level=3)
+    home.scheduler.run_in(lamp.shared, 1, kwargs={"light": "light.b"})
+    await home.pass_time(1)
+    await home.records(2)
+    assert lamp.seen == [("light.a", "on", 3), ("light.b", None, None)]
+
+
+async def test_plain_function_gets_its_arguments_in_a_thread(home: Home, lamp: Lamp) -> None:
+    home.bus.on_event(lamp.plain, "button", kwargs={"light": "x"})
+    home.scheduler.run_in(lamp.plain, 1, kwargs={"light": "y"})
+    home.fire("button")
+    await home.records(1)
+    await home.pass_time(1)
+    await home.records(2)
+    assert lamp.seen == [("x", False), ("y", True)]
+
+
+async def test_argument_replaces_a_default_and_a_bound_keyword(home: Home, lamp: Lamp) -> None:
+    home.bus.on_event(functools.partial(lamp.only, light="light.a"), "button", kwargs=MappingProxyType({"light": "b"}))
+    home.fire("button")
+    await home.records(1)
+    assert lamp.seen == ["b"]
+
+
+async def test_identity_of_a_listener_does_not_depend_on_its_arguments(home: Home, lamp: Lamp) -> None:
+    subscription = home.bus.on_event(lamp.only, "button", kwargs={"light": "light.a"})
+    assert subscription.registration.key == ("app", "one", "only", "button")
+    with pytest.raises(RegistrationError, match="already has a listener named 'only'"):
+        home.bus.on_event(lamp.only, "button", kwargs={"light": "light.b"})
+
+
+@pytest.mark.parametrize(
+    ("handler", "kwargs", "text"),
+    [
+        ("only", {"lihgt": "x"}, "got 'lihgt': handler Lamp.only does not take it; did you mean 'light'"),
+        (
+            "only",
+            {"light": "x", "other": 1},
+            "got 'other': handler Lamp.only does not .*; its parameters are light",
+        ),
+        ("only", {"self": 1}, "got 'self'"),
+        ("only", {}, r'cannot be filled in; pass it in kwargs=\{"light": ...\}, or name it event'),
+        ("only", None, r'pass it in kwargs=\{"light": ...\}'),
+        ("only", ["light"], "kwargs must be a mapping of parameter names to values"),
+        ("only", {1: 2}, "kwargs must be a mapping of parameter names to values"),
+        ("between", {"first": 1, "third": 3, "event": 4}, "must not contain 'event': the event fills in the parameter"),
+        ("between", {"first": 1, "third": 3, "entity": 4}, "must not contain 'entity': the event fills in"),
+        ("by_position", {"light": 1}, "takes it only by position"),
+    ],
+)
+async def test_wrong_arguments_are_rejected(home: Home, lamp: Lamp, handler: str, kwargs: Any, text: str) -> None:
+    with pytest.raises(RegistrationError, match=text):
+        home.bus.on_state_change(getattr(lamp, handler), "light.a", kwargs=kwargs)
+
+
+@pytest.mark.parametrize(
+    ("handler", "kwargs", "text"),
+    [
+        ("only", {"lihgt": "x"}, "did you mean 'light'"),
+        ("only", None, r'pass it in kwargs=\{"light": ...\}$'),
+        ("shared", None, r"parameter .light: .*str.*, which cannot be filled in; pass it in kwargs"),
+        ("by_position", {"light": 1}, "takes it only by position"),
+    ],
+)
+async def test_wrong_arguments_of_a_job_are_rejected(
+    home: Home, lamp: Lamp, handler: str, kwargs: Mapping[str, Any] | None, text: str
+) -> None:
+    with pytest.raises(RegistrationError, match=text):
+        home.scheduler.run_in(getattr(lamp, handler), 1, kwargs=kwargs)
