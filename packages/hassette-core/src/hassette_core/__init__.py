@@ -28,7 +28,17 @@ from hassette_core.__about__ import __version__
 
 if typing.TYPE_CHECKING:
     from hassette_core.api import Api, ServiceResult, Target
-    from hassette_core.apps import App, AppConfig, AppContext, AppStatus
+    from hassette_core.apps import (
+        AnyApp,
+        App,
+        AppConfig,
+        AppContext,
+        AppStatus,
+        SyncApi,
+        SyncApp,
+        SyncBus,
+        SyncScheduler,
+    )
     from hassette_core.bus import AppBus, Subscription
     from hassette_core.conditions import Condition, ConditionView, above, below, state_is
     from hassette_core.config import HassetteConfig, load_config
@@ -68,11 +78,13 @@ if typing.TYPE_CHECKING:
     from hassette_core.states import States
     from hassette_executor import (
         Accounting,
+        CalledOnLoopError,
         DependencyError,
         ErrorContext,
         ErrorHook,
         ExecutionTimeoutError,
         HassetteError,
+        LoopCallsClosedError,
         MemorySink,
         Record,
         RecordSink,
@@ -82,6 +94,7 @@ if typing.TYPE_CHECKING:
 
 __all__ = [
     "Accounting",
+    "AnyApp",
     "Api",
     "App",
     "AppBus",
@@ -95,6 +108,7 @@ __all__ = [
     "Attr",
     "AuthenticationError",
     "CallFailedError",
+    "CalledOnLoopError",
     "Condition",
     "ConditionView",
     "ConfigError",
@@ -114,6 +128,7 @@ __all__ = [
     "HassetteError",
     "Job",
     "LinkError",
+    "LoopCallsClosedError",
     "MemorySink",
     "MomentUnknownError",
     "NewState",
@@ -135,6 +150,10 @@ __all__ = [
     "States",
     "Status",
     "Subscription",
+    "SyncApi",
+    "SyncApp",
+    "SyncBus",
+    "SyncScheduler",
     "Target",
     "UnexpectedAnswerError",
     "UnknownEntityError",
@@ -151,11 +170,13 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
     {
         "hassette_executor": (
             "Accounting",
+            "CalledOnLoopError",
             "DependencyError",
             "ErrorContext",
             "ErrorHook",
             "ExecutionTimeoutError",
             "HassetteError",
+            "LoopCallsClosedError",
             "MemorySink",
             "Record",
             "RecordSink",
@@ -168,10 +189,15 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
             "Target",
         ),
         "hassette_core.apps": (
+            "AnyApp",
             "App",
             "AppConfig",
             "AppContext",
             "AppStatus",
+            "SyncApi",
+            "SyncApp",
+            "SyncBus",
+            "SyncScheduler",
         ),
         "hassette_core.bus": (
             "AppBus",

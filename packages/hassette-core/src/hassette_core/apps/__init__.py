@@ -4,14 +4,17 @@
 instance, with a bus and a scheduler for that instance, and calls its ``on_initialize`` and ``on_shutdown``.
 """
 
-from hassette_core.apps.app import App, AppConfig
+from hassette_core.apps.app import AnyApp, App, AppConfig
+from hassette_core.apps.blocking import SyncApi, SyncBus, SyncScheduler
 from hassette_core.apps.context import AppContext
 from hassette_core.apps.imports import PACKAGE
 from hassette_core.apps.loading import LoadedInstance, LoadFailure, load_apps, load_instance
 from hassette_core.apps.service import AppService, AppStatus
+from hassette_core.apps.sync_app import SyncApp
 
 __all__ = [
     "PACKAGE",
+    "AnyApp",
     "App",
     "AppConfig",
     "AppContext",
@@ -19,6 +22,10 @@ __all__ = [
     "AppStatus",
     "LoadFailure",
     "LoadedInstance",
+    "SyncApi",
+    "SyncApp",
+    "SyncBus",
+    "SyncScheduler",
     "load_apps",
     "load_instance",
 ]

@@ -33,7 +33,58 @@ class AppConfig(BaseModel):
 ConfigT = TypeVar("ConfigT", bound=AppConfig)
 
 
-class App(Generic[ConfigT]):
+class AnyApp(Generic[ConfigT]):
+    """Common base class of `App` and `SyncApp`. Derive an app from one of these classes and not from this class.
+
+    Args:
+        config: The settings of this instance.
+        context: The objects of this instance, such as its bus.
+    """
+
+    def __init__(self, config: ConfigT, context: AppContext) -> None:
+        self.config = config
+        self.app_key = context.app_key
+        self.instance = context.instance
+        self.states = context.states
+        self.time = context.time
+        self.logger = logging.getLogger(f"hassette.apps.{self.app_key}.{self.instance}")
+
+    def on_initialize(self) -> Awaitable[None] | None:
+        """Register listeners and jobs; see `App.on_initialize`."""
+
+    def on_shutdown(self) -> Awaitable[None] | None:
+        """Release resources; see `App.on_shutdown`."""
+
+    def on_error(self, context: ErrorContext) -> Awaitable[None] | None:
+        """Handle a failed run; see `App.on_error`."""
+
+    @classmethod
+    def config_class(cls) -> type[AppConfig]:
+        """Return the class of the settings: ``MotionConfig`` for ``class MotionLight(App[MotionConfig])``.
+
+        The framework validates the settings with this class before it creates the app.
+
+        Raises:
+            AppLoadError: The app does not name the class of its settings, as ``App[MotionConfig]`` does.
+        """
+        for base in cls.__mro__:
+            for generic in base.__dict__.get("__orig_bases__", ()):
+                origin: Any = get_origin(generic)
+                if not (isinstance(origin, type) and issubclass(origin, AnyApp)):
+                    continue
+                for argument in get_args(generic):
+                    if isinstance(argument, ForwardRef):  # App["MotionConfig"]
+                        argument = vars(sys.modules[base.__module__]).get(argument.__forward_arg__)
+                    if isinstance(argument, type) and issubclass(argument, AppConfig):
+                        return argument
+        kind = next(base.__name__ for base in cls.__mro__ if base.__module__.startswith("hassette_core."))
+        raise AppLoadError(
+            f"class {cls.__name__} does not name the class of its settings: write"
+            f" class {cls.__name__}({kind}[YourConfig]), or {kind}[AppConfig] if it has no settings"
+        )
+
+
+class App(AnyApp[ConfigT]):
     """An automation. Subclass it with the class of its settings, and register handlers in `on_initialize`.
 
     The framework creates one object for each instance in ``hassette.toml``. When an instance stops, its listeners and
@@ -68,15 +119,10 @@ class App(Generic[ConfigT]):
     """
 
     def __init__(self, config: ConfigT, context: AppContext) -> None:
-        self.config = config
-        self.app_key = context.app_key
-        self.instance = context.instance
+        super().__init__(config, context)
         self.bus = context.bus
         self.scheduler = context.scheduler
         self.api = context.api
-        self.states = context.states
-        self.time = context.time
-        self.logger = logging.getLogger(f"hassette.apps.{self.app_key}.{self.instance}")
 
     async def on_initialize(self) -> None:
         """Register listeners and jobs. Override this.
@@ -112,27 +158,3 @@ class App(Generic[ConfigT]):
         Returns:
             None. An ``async def`` returns a coroutine, which the framework awaits.
         """
-
-    @classmethod
-    def config_class(cls) -> type[AppConfig]:
-        """Return the class of the settings: ``MotionConfig`` for ``class MotionLight(App[MotionConfig])``.
-
-        The framework validates the settings with this class before it creates the app.
-
-        Raises:
-            AppLoadError: The app does not name the class of its settings, as ``App[MotionConfig]`` does.
-        """
-        for base in cls.__mro__:
-            for generic in base.__dict__.get("__orig_bases__", ()):
-                origin: Any = get_origin(generic)
-                if not (isinstance(origin, type) and issubclass(origin, App)):
-                    continue
-                for argument in get_args(generic):
-                    if isinstance(argument, ForwardRef):  # App["MotionConfig"]
-                        argument = vars(sys.modules[base.__module__]).get(argument.__forward_arg__)
-                    if isinstance(argument, type) and issubclass(argument, AppConfig):
-                        return argument
-        raise AppLoadError(
-            f"class {cls.__name__} does not name the class of its settings: write"
-            f" class {cls.__name__}(App[YourConfig]), or App[AppConfig] if it has no settings"
-        )

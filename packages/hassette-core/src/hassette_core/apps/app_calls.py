@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from hassette_core.containment import ACTOR, Actor, GuardedTask, subject_of
 from hassette_core.errors import describe_error
+from hassette_executor import ThreadPool
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,13 @@ class AppProblem(NamedTuple):
 
 
 async def call_app(
-    actor: Actor, name: str, call: Callable[[], Awaitable[None] | None], timeout_s: float, *, cancel_s: float = CANCEL_S
+    actor: Actor,
+    name: str,
+    call: Callable[[], Awaitable[None] | None],
+    timeout_s: float,
+    *,
+    threads: ThreadPool | None = None,
+    cancel_s: float = CANCEL_S,
 ) -> AppProblem | None:
     """Call code of an app in a separate task, and return the problem if it fails.
 
@@ -41,6 +48,7 @@ async def call_app(
         name: Name of the called method, for the log.
         call: The code. It may return an awaitable.
         timeout_s: Time limit, in seconds. After this time, the code is cancelled.
+        threads: The code is called in one of these threads. None calls it on the event loop.
         cancel_s: How long the code may take to end after its cancellation, in seconds.
 
     Raises:
@@ -50,7 +58,7 @@ async def call_app(
 
     async def attempt() -> None:
         try:
-            outcome = call()
+            outcome = call() if threads is None else await threads.run(call)
             if inspect.isawaitable(outcome):  # the app may have overridden the method with a plain def
                 await outcome
         except asyncio.CancelledError:

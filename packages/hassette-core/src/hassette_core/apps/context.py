@@ -7,6 +7,7 @@ from hassette_core.bus import AppBus
 from hassette_core.moments import AppTime
 from hassette_core.scheduler import AppScheduler
 from hassette_core.states import States
+from hassette_executor import LoopCalls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class AppContext:
         api: Home Assistant's API.
         states: The current states of all entities.
         time: The time of the home.
+        loop_calls: Calls methods on the event loop for the threads of a `SyncApp`.
     """
 
     app_key: str
@@ -33,3 +35,4 @@ class AppContext:
     api: Api
     states: States
     time: AppTime
+    loop_calls: LoopCalls

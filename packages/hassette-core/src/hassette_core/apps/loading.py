@@ -16,8 +16,9 @@ from typing import Any, NamedTuple, TypeGuard, get_args
 from pydantic import SecretBytes, SecretStr, ValidationError
 from pydantic.errors import PydanticErrorMixin
 
-from hassette_core.apps.app import App, AppConfig
+from hassette_core.apps.app import AnyApp, App, AppConfig
 from hassette_core.apps.imports import PACKAGE, open_package
+from hassette_core.apps.sync_app import SyncApp
 from hassette_core.config import AppEntry
 from hassette_core.config.problems import expected_of
 from hassette_core.containment import acting_for
@@ -37,7 +38,7 @@ class LoadedInstance(NamedTuple):
 
     app_key: str
     instance: str
-    app_class: type[App[Any]]
+    app_class: type[AnyApp[Any]]
     config: AppConfig
 
 
@@ -97,7 +98,7 @@ def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[Load
 
 
 def load_instance(
-    app_class: type[App[Any]], app_key: str, instance: str, settings: Mapping[str, Any]
+    app_class: type[AnyApp[Any]], app_key: str, instance: str, settings: Mapping[str, Any]
 ) -> LoadedInstance:
     """Return an instance of a class that is already imported, such as an app in a test.
 
@@ -118,7 +119,7 @@ def load_instance(
     return LoadedInstance(app_key, instance, app_class, config)
 
 
-def _load_class(app_key: str, entry: AppEntry, app_dir: Path) -> type[App[Any]]:
+def _load_class(app_key: str, entry: AppEntry, app_dir: Path) -> type[AnyApp[Any]]:
     try:
         _check_module(app_key, entry.module, app_dir)
     except OSError as error:  # for example a directory without read permission
@@ -138,13 +139,13 @@ def _load_class(app_key: str, entry: AppEntry, app_dir: Path) -> type[App[Any]]:
         raise _error(
             app_key,
             f"class must be an App, got {entry.class_name!r} of {where}: write class"
-            f" {entry.class_name}(App[YourConfig])",
+            f" {entry.class_name}(App[YourConfig]) or (SyncApp[YourConfig])",
         )
     return found
 
 
-def _is_app(value: object) -> TypeGuard[type[App[Any]]]:
-    return inspect.isclass(value) and issubclass(value, App) and value is not App
+def _is_app(value: object) -> TypeGuard[type[AnyApp[Any]]]:
+    return inspect.isclass(value) and issubclass(value, AnyApp) and value not in (AnyApp, App, SyncApp)
 
 
 def _check_module(app_key: str, module: str, app_dir: Path) -> None:
@@ -198,7 +199,7 @@ def _containing(subject: str, app_key: str, problem: str, app_dir: Path) -> Gene
             raise _error(subject, f"{problem}: {_describe(error, app_dir)}") from error
 
 
-def _config_class(app_key: str, app_class: type[App[Any]]) -> type[AppConfig]:
+def _config_class(app_key: str, app_class: type[AnyApp[Any]]) -> type[AppConfig]:
     try:
         return app_class.config_class()
     except AppLoadError as error:

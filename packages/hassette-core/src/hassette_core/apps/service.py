@@ -9,22 +9,25 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from hassette_core.api import Api
-from hassette_core.apps.app import App
+from hassette_core.apps.app import AnyApp, App
 from hassette_core.apps.app_calls import call_app
 from hassette_core.apps.context import AppContext
 from hassette_core.apps.loading import LoadedInstance, load_apps
+from hassette_core.apps.sync_app import SyncApp
 from hassette_core.bus import AppBus, BusService
 from hassette_core.config import AppEntry
 from hassette_core.handlers import check_hook
 from hassette_core.moments import AppTime
 from hassette_core.scheduler import AppScheduler, SchedulerService
 from hassette_core.states import States
-from hassette_executor import CommandExecutor
+from hassette_executor import CommandExecutor, LoopCalls, ThreadPool
 
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
+THREADS = 100
+"""Maximum number of instances of a `SyncApp` whose hooks run at the same time."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,12 +55,11 @@ class AppStatus:
 class _RunningApp(NamedTuple):
     """A started instance.
 
-    Its bus and scheduler are kept here, because code of the app may have replaced `app.bus` or `app.scheduler`.
+    Its context is kept here, because code of the app may have replaced `app.bus` or `app.scheduler`.
     """
 
-    app: App[Any]
-    bus: AppBus
-    scheduler: AppScheduler
+    app: AnyApp[Any]
+    context: AppContext
     status: AppStatus
 
 
@@ -112,6 +114,7 @@ class AppService:
         self._loaded: list[tuple[LoadedInstance, AppStatus]] = []
         self._running: list[_RunningApp] = []
         self._stopped = asyncio.Event()
+        self._threads = ThreadPool(THREADS, "app")
         self.started = asyncio.Event()
         self.statuses: list[AppStatus] = []
 
@@ -122,6 +125,7 @@ class AppService:
         """
         self._stopped.clear()
         self.started.clear()
+        self._threads.open()
         self._bus.roster.retire_ended = self._scheduler.roster.retire_ended = True
         loaded, failed = load_apps(self._entries, self._app_dir)
         self._loaded = [(app, AppStatus(app_key=app.app_key, instance=app.instance, status="loaded")) for app in loaded]
@@ -160,6 +164,7 @@ class AppService:
         while self._running:  # an app may have finished its start while others shut down
             running, self._running = self._running, []
             await asyncio.gather(*(self._stop_app(app) for app in running))
+        self._threads.close()
         self._stopped.set()
 
     async def add(self, app: LoadedInstance) -> AppStatus:
@@ -192,56 +197,58 @@ class AppService:
 
     async def _start_app(self, loaded: LoadedInstance, status: AppStatus) -> None:
         actor = (loaded.app_key, loaded.instance)
-        bus = AppBus(self._bus, *actor)
-        scheduler = AppScheduler(self._scheduler, *actor)
-        created: list[App[Any]] = []
-
+        created: list[AnyApp[Any]] = []
         context = AppContext(
             app_key=loaded.app_key,
             instance=loaded.instance,
-            bus=bus,
-            scheduler=scheduler,
+            bus=AppBus(self._bus, *actor),
+            scheduler=AppScheduler(self._scheduler, *actor),
             api=self._api,
             states=self._states,
             time=AppTime(self._scheduler.clock, lambda: self._scheduler.place, self._states),
+            loop_calls=LoopCalls(),
         )
+        context.loop_calls.open()
+        threads = self._threads_of(loaded.app_class)
 
         def create() -> None:
             created.append(loaded.app_class(loaded.config, context))
 
         def initialize() -> Awaitable[None] | None:
             (app,) = created
-            if type(app).on_error is not App[Any].on_error:
+            if type(app).on_error not in (App[Any].on_error, SyncApp[Any].on_error):
                 check_hook("on_error", app.on_error)
                 self._executor.hooks.set(app.on_error, app=actor)
             return app.on_initialize()
 
         method = "__init__"
         try:
-            problem = await call_app(actor, method, create, self._start_timeout_s)
+            problem = await call_app(actor, method, create, self._start_timeout_s, threads=threads)
             if problem is None:
                 method = "on_initialize"
-                problem = await call_app(actor, method, initialize, self._start_timeout_s)
+                problem = await call_app(actor, method, initialize, self._start_timeout_s, threads=threads)
                 if problem is None:
                     status.status = "running"
-                    self._running.append(_RunningApp(created[0], bus, scheduler, status))
+                    self._running.append(_RunningApp(created[0], context, status))
                     self._executor.report("app_started", status.subject)
                     return
         except asyncio.CancelledError:
-            self._unregister(bus, scheduler, status)
+            self._unregister(context)
             raise
-        self._unregister(bus, scheduler, status)
+        self._unregister(context)
         self._fail(status, f"{method} failed: {problem.text}", problem.cause)
 
     async def _stop_app(self, running: _RunningApp) -> None:
-        app, bus, scheduler, status = running
+        app, context, status = running
         actor = (status.app_key, status.instance)
         # End listeners and jobs first, so that no run starts while on_shutdown releases resources of the handlers.
-        bus.cancel_all()
-        scheduler.cancel_all()
-        problem = await call_app(actor, "on_shutdown", lambda: app.on_shutdown(), self._stop_timeout_s)
+        context.bus.cancel_all()
+        context.scheduler.cancel_all()
+        problem = await call_app(
+            actor, "on_shutdown", lambda: app.on_shutdown(), self._stop_timeout_s, threads=self._threads_of(type(app))
+        )
         status.status = "stopped"
-        self._unregister(bus, scheduler, status)
+        self._unregister(context)
         detail = ""
         if problem is not None:
             detail = f"on_shutdown failed: {problem.text}"
@@ -250,10 +257,15 @@ class AppService:
             )
         self._executor.report("app_stopped", status.subject, detail)
 
-    def _unregister(self, bus: AppBus, scheduler: AppScheduler, status: AppStatus) -> None:
-        bus.end()
-        scheduler.end()
-        self._executor.hooks.set(None, app=(status.app_key, status.instance))
+    def _threads_of(self, app_class: type[AnyApp[Any]]) -> ThreadPool | None:
+        """Return the threads for the hooks of an app. None for an `App`, whose hooks run on the event loop."""
+        return self._threads if issubclass(app_class, SyncApp) else None
+
+    def _unregister(self, context: AppContext) -> None:
+        context.bus.end()
+        context.scheduler.end()
+        context.loop_calls.close()
+        self._executor.hooks.set(None, app=(context.app_key, context.instance))
 
     def _fail(self, status: AppStatus, detail: str, cause: BaseException | None) -> None:
         status.status, status.detail = "failed", detail

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from hassette_core.api import Api
-from hassette_core.apps import App, AppContext
+from hassette_core.apps import AnyApp, App, AppContext, SyncApi, SyncApp, SyncBus, SyncScheduler
 from hassette_core.bus import AppBus
 from hassette_core.checks.attributes import (
     assigned_attributes,
@@ -35,8 +35,11 @@ _COMPONENTS: dict[str, type] = {
     "states": States,
     "logger": logging.Logger,
 }
+_BLOCKING_COMPONENTS = {**_COMPONENTS, "api": SyncApi, "bus": SyncBus, "scheduler": SyncScheduler}
+"""The components of a `SyncApp`. Their methods are not coroutine functions."""
 _INSTANCE_ATTRIBUTES = frozenset({"config", "logger", *(field.name for field in dataclasses.fields(AppContext))})
 _HOOKS = ("on_initialize", "on_shutdown", "on_error")
+_FRAMEWORK_CLASSES = (AnyApp, App, SyncApp)
 _OTHER_FRAMEWORKS = {"initialize": "on_initialize", "terminate": "on_shutdown"}
 """Methods that AppDaemon calls, and the methods of an `App` with the same purpose."""
 _APPDAEMON = {
@@ -97,7 +100,7 @@ class AppSource(NamedTuple):
     has_methods: bool = False
 
 
-def check_source(app_key: str, app_class: type[App[Any]], app_dir: Path) -> AppSource:
+def check_source(app_key: str, app_class: type[AnyApp[Any]], app_dir: Path) -> AppSource:
     """Read the code of an app.
 
     Only code in ``app_dir`` is read. Names such as ``self.limit`` are checked only if the code shows all attributes of
@@ -160,7 +163,7 @@ class _Reader:
         complete: Whether the code of all base classes is known.
     """
 
-    def __init__(self, app_key: str, app_class: type[App[Any]], modules: Sequence[ast.Module]) -> None:
+    def __init__(self, app_key: str, app_class: type[AnyApp[Any]], modules: Sequence[ast.Module]) -> None:
         self.complete = True
         self._app_key = app_key
         self._app_class = app_class
@@ -173,7 +176,7 @@ class _Reader:
         self._reads_states = False
         self._globals: dict[str, Any] = {}
         self._assigned: frozenset[str] = frozenset()
-        self._components = dict(_COMPONENTS)
+        self._components = dict(_BLOCKING_COMPONENTS if issubclass(app_class, SyncApp) else _COMPONENTS)
         config_class = app_class.config_class()
         self._config_names = {*config_class.model_fields, *dir(config_class)}
         self._any_config = config_class.model_config.get("extra") == "allow"
@@ -198,7 +201,7 @@ class _Reader:
         unknown_allowed = not self.complete or dynamic or hasattr(self._app_class, "__getattr__")
         for file, cls, node in self._classes:
             # Code of another library may call the methods of a mixin.
-            level = Level.FAILED if issubclass(cls, App) else Level.WARNING
+            level = Level.FAILED if issubclass(cls, AnyApp) else Level.WARNING
             for function, self_name in methods(node):
                 self._check_hook(file, function, used, level)
                 private = private_names(node)
@@ -221,13 +224,15 @@ class _Reader:
         self, file: str, function: ast.FunctionDef | ast.AsyncFunctionDef, used: set[str], level: Level
     ) -> None:
         name = function.name
-        if name in used or hasattr(App, name):
+        if name in used or hasattr(AnyApp, name):
             return
         hook = _OTHER_FRAMEWORKS.get(name)
         if hook is None:
             close = difflib.get_close_matches(name, _HOOKS, n=1, cutoff=_CLOSE)
             hook = close[0] if close else None
-        if hook is not None and not any(hook in vars(cls) for cls in self._app_class.__mro__[:-1] if cls is not App):
+        if hook is not None and not any(
+            hook in vars(cls) for cls in self._app_class.__mro__[:-1] if cls not in _FRAMEWORK_CLASSES
+        ):
             self._add(f"no code calls the method {name}; did you mean {hook!r}?", file, function.lineno, level)
 
     def _check_node(self, file: str, node: ast.AST, self_name: str, known: set[str] | None) -> None:
