@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hassette_core.errors import UnreachableError
-from hassette_core.link import Channel, ConnectionEnd, Transport, WebTransport, parse_address
+from hassette_core.link import Channel, ConnectionEnd, LivenessCheck, Transport, WebTransport, parse_address
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.memory_transport import MemoryTransport
 from support.waiting import patience
@@ -128,3 +128,17 @@ async def test_transport_opens_one_channel_after_another(home: SimulatedHome, tr
     for _ in range(3):
         channel = await authenticated(transport, home.token)
         await channel.close()
+
+
+async def test_link_finds_out_that_the_home_hangs(home: SimulatedHome, transport: Transport) -> None:
+    channel = await authenticated(transport, home.token)
+
+    async def ping() -> None:
+        await channel.send('{"id": 1, "type": "ping"}')
+        await channel.receive()
+
+    check = LivenessCheck(ping, lambda: 0, interval_s=0, tick_s=0.01, pause=transport.pause)
+    home.hang()
+    assert await check.wait_until_silent() == "no answer to a ping for 0.1 s"
+    home.wake()
+    await channel.close()

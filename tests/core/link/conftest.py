@@ -31,4 +31,4 @@ async def linked(home: SimulatedHome) -> AsyncIterator[LinkedHome]:
 
 @pytest.fixture
 def quick_liveness_check() -> Callable[..., LivenessCheck]:
-    return lambda ping, received: LivenessCheck(ping, received, interval_s=0.01, max_silent_ticks=5, tick_s=0.02)
+    return lambda ping, received, **_: LivenessCheck(ping, received, interval_s=0.01, max_silent_ticks=5, tick_s=0.02)

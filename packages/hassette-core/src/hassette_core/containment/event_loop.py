@@ -9,7 +9,7 @@ of async generators, and tasks that an app creates with `asyncio.Task` itself.
 import asyncio
 import contextvars
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from hassette_core.containment.actor import ACTOR, FRAMEWORK
@@ -22,13 +22,19 @@ CLOSE_S = 1.0
 T = TypeVar("T")
 
 
-def run_contained(main: Coroutine[Any, Any, T]) -> T:
+def run_contained(
+    main: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+) -> T:
     """Run a coroutine on a new event loop and return its result.
 
     Code of an app can neither end nor stop the loop. Tasks that are left at the end are cancelled, and have
     `CLOSE_S` seconds to end.
+
+    Args:
+        main: The coroutine.
+        new_loop: Creates the event loop, which this function closes.
     """
-    loop = asyncio.new_event_loop()
+    loop = new_loop()
     try:
         asyncio.set_event_loop(loop)
         loop.set_task_factory(ContainedTasks())

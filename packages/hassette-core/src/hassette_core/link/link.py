@@ -247,8 +247,9 @@ class HomeAssistantLink(AsyncWithService):
 
     async def _use(self, connection: Connection) -> ConnectionEnd:
         """Set up the connection, wait until it is lost, and return the cause."""
-        self._lag.start()
-        liveness = self._make_liveness_check(connection.ping, lambda: self._inbox.received)
+        if not self._transport.in_process:
+            self._lag.start()
+        liveness = self._make_liveness_check(connection.ping, lambda: self._inbox.received, pause=self._transport.pause)
         lost = asyncio.create_task(connection.wait_until_lost())
         silent = asyncio.create_task(liveness.wait_until_silent())
         setting_up = asyncio.create_task(self._set_up(connection))

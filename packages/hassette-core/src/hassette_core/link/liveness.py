@@ -23,6 +23,7 @@ class LivenessCheck:
         interval_s: Pause between pings, in seconds.
         max_silent_ticks: Home Assistant counts as silent after this many ticks without an answer or an event.
         tick_s: Length of a tick, in seconds.
+        pause: Waits between pings.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class LivenessCheck:
         interval_s: float = INTERVAL_S,
         max_silent_ticks: int = MAX_SILENT_TICKS,
         tick_s: float = TICK_S,
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._ping = ping
         self._count_received = count_received
         self._interval_s = interval_s
         self._max_silent_ticks = max_silent_ticks
         self._tick_s = tick_s
+        self._pause = pause
 
     async def wait_until_silent(self) -> str:
         """Wait until Home Assistant has been silent for too long, and return the cause in one sentence.
@@ -47,7 +50,7 @@ class LivenessCheck:
             LinkError: The ping could not be sent, because the connection is lost.
         """
         while True:
-            await asyncio.sleep(self._interval_s)
+            await self._pause(self._interval_s)
             ping = asyncio.ensure_future(self._ping())
             try:
                 if not await self._answered(ping):

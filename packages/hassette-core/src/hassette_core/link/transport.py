@@ -74,6 +74,15 @@ class Transport(Protocol):
     Implementations: `WebTransport`, and the one of the simulated home without a socket.
     """
 
+    @property
+    def in_process(self) -> bool:
+        """Whether the server runs in this event loop. A slow loop then delays both sides, and is not measured."""
+        ...
+
+    async def pause(self, seconds: float) -> None:
+        """Wait before the next check whether the server still answers."""
+        ...
+
     async def open(self) -> Channel:
         """Open a channel. If the caller is cancelled, nothing stays open.
 

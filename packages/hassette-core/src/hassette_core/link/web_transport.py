@@ -136,6 +136,15 @@ class WebTransport:
         self._max_message_bytes = max_message_bytes
         self._lookups = Lookups()
 
+    @property
+    def in_process(self) -> bool:
+        """False: the server is another process; see `Transport.in_process`."""
+        return False
+
+    async def pause(self, seconds: float) -> None:
+        """Wait; see `Transport.pause`."""
+        await asyncio.sleep(seconds)
+
     async def open(self) -> WebChannel:
         """Open a channel; see `Transport.open`.
 

@@ -31,6 +31,19 @@ class MemoryTransport:
     def __init__(self, home: SimulatedHome) -> None:
         self._home = home
 
+    @property
+    def in_process(self) -> bool:
+        """True: the home runs in this event loop; see `Transport.in_process`."""
+        return True
+
+    async def pause(self, seconds: float) -> None:
+        """Wait; see `Transport.pause`. While the home does not hang, no check is needed.
+
+        In a test that lets a month pass in seconds, the checks would take longer than the test.
+        """
+        await self._home.hanging.wait()
+        await asyncio.sleep(seconds)
+
     async def open(self) -> "MemoryChannel":
         """Open a channel.
 

@@ -47,6 +47,7 @@ class SimulatedHome(AsyncWithService):
         core: The states and events of the home: ``core.states``, ``core.change(…)``, ``core.fire(…)``.
         model: The parts of the home behind its APIs.
         token: The access token that clients must send.
+        hanging: Set from `hang` to `wake`.
     """
 
     name = "simulated home"
@@ -73,6 +74,7 @@ class SimulatedHome(AsyncWithService):
         self._clients: set[ClientConnection] = set()
         self._awake = asyncio.Event()
         self._awake.set()
+        self.hanging = asyncio.Event()
         self._rest = RestApi(self.model, token)
         self._server = HomeServer(self.serve_client, self.answer)
         self._running = False
@@ -125,7 +127,7 @@ class SimulatedHome(AsyncWithService):
         """Disconnect all clients and close the port. The next `start` uses the same port."""
         if self._serving is not None:
             self._serving.cancel()
-        self._awake.set()
+        self.wake()
         for client in tuple(self._clients):
             client.drop()
         await self._server.close()
@@ -151,10 +153,12 @@ class SimulatedHome(AsyncWithService):
         REST requests are still answered.
         """
         self._awake.clear()
+        self.hanging.set()
 
     def wake(self) -> None:
         """Continue after `hang`. Messages that have arrived in the meantime are read now."""
         self._awake.set()
+        self.hanging.clear()
 
     def begin_starting(self) -> None:
         """Behave like Home Assistant during its startup: answer requests, but report that startup is not complete."""
