@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from hassette_core.bus import AppBus, BusService
 from hassette_core.clock import ManualClock
+from hassette_core.conditions import ConditionContext
 from hassette_core.events import Context, Event, State, StateChanged
 from hassette_core.scheduler import AppScheduler, SchedulerService
 from hassette_executor import CommandExecutor, MemorySink, Record
@@ -44,9 +45,12 @@ class Home:
         self.sink = MemorySink()
         self.executor = CommandExecutor(self.sink)
         self.states: dict[str, State] = {}
-        self.bus_service = BusService(self.executor, states=self.states, clock=self.clock, grace_s=0.05)
+        conditions = ConditionContext(self.states, self.clock)
+        self.bus_service = BusService(
+            self.executor, states=self.states, clock=self.clock, conditions=conditions, grace_s=0.05
+        )
         self.scheduler_service = SchedulerService(
-            self.executor, clock=self.clock, time_zone=ZoneInfo(time_zone), grace_s=0.05
+            self.executor, clock=self.clock, conditions=conditions, time_zone=ZoneInfo(time_zone), grace_s=0.05
         )
         self.bus = AppBus(self.bus_service, "app", "one")
         self.scheduler = AppScheduler(self.scheduler_service, "app", "one")

@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 from hassette_core.errors import RegistrationError
 from hassette_core.moments import Place
 from hassette_core.scheduler.schedules import Calendar, Cron, Daily, Interval, Once, Sun
+from support.places import BERLIN, ZONES, utc
 
-BERLIN = Place(zone=ZoneInfo("Europe/Berlin"), latitude=52.5, longitude=13.4)
-# Lord Howe changes its clocks by half an hour, Havana at midnight. Apia skipped a day. UTC has no clock changes.
-ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Havana", "Pacific/Apia", "UTC"]
 places = st.builds(lambda name: Place(zone=ZoneInfo(name), latitude=40.0, longitude=10.0), st.sampled_from(ZONES))
 moments = st.integers(0, 19 * 365 * 86_400).map(lambda s: datetime(2011, 1, 1, tzinfo=UTC) + timedelta(seconds=s))
 times = st.times().map(lambda t: t.replace(microsecond=0, tzinfo=None))
@@ -33,10 +31,6 @@ crons = st.sampled_from(
 calendars: st.SearchStrategy[Calendar] = st.one_of(
     st.builds(Daily, times), st.builds(Cron, crons), st.builds(Sun, st.sampled_from(["sunrise", "sunset"]))
 )
-
-
-def utc(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 @given(calendars, moments, places)

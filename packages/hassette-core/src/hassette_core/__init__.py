@@ -40,7 +40,16 @@ if typing.TYPE_CHECKING:
         SyncScheduler,
     )
     from hassette_core.bus import AppBus, Subscription
-    from hassette_core.conditions import Condition, ConditionView, above, below, state_is
+    from hassette_core.conditions import (
+        Condition,
+        ConditionView,
+        above,
+        below,
+        between,
+        state_is,
+        sun_is_down,
+        sun_is_up,
+    )
     from hassette_core.config import HassetteConfig, load_config
     from hassette_core.errors import (
         AppLoadError,
@@ -161,8 +170,11 @@ __all__ = [
     "__version__",
     "above",
     "below",
+    "between",
     "load_config",
     "state_is",
+    "sun_is_down",
+    "sun_is_up",
 ]
 
 __getattr__, __dir__ = lazy_names.lazy_attributes(
@@ -208,7 +220,10 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
             "ConditionView",
             "above",
             "below",
+            "between",
             "state_is",
+            "sun_is_down",
+            "sun_is_up",
         ),
         "hassette_core.config": (
             "HassetteConfig",

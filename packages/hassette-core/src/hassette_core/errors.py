@@ -97,12 +97,12 @@ class MomentUnknownError(CoreError):
     """The time of a moment is unknown at present.
 
     Args:
-        moment: The moment, such as ``sunset`` or ``input_datetime.wake_up``.
-        reason: Why its time is unknown.
+        subject: The unknown value, such as ``the time of input_datetime.wake_up``.
+        reason: Why it is unknown.
     """
 
-    def __init__(self, moment: str, reason: str) -> None:
-        super().__init__(f"the time of {moment} is unknown: {reason}")
+    def __init__(self, subject: str, reason: str) -> None:
+        super().__init__(f"{subject} is unknown: {reason}")
 
 
 class UnknownEntityError(CoreError, KeyError):

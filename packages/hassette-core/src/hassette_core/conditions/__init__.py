@@ -8,6 +8,7 @@ the trigger is counted as not run, with the reason ``condition``; if it raises, 
 from hassette_core.conditions.condition import Condition, Where, as_condition
 from hassette_core.conditions.functions import check_condition
 from hassette_core.conditions.state_conditions import above, below, state_is
+from hassette_core.conditions.time_conditions import between, sun_is_down, sun_is_up
 from hassette_core.conditions.values import (
     Expected,
     ValueCondition,
@@ -27,7 +28,10 @@ __all__ = [
     "as_condition",
     "attribute_condition",
     "below",
+    "between",
     "check_condition",
     "state_condition",
     "state_is",
+    "sun_is_down",
+    "sun_is_up",
 ]

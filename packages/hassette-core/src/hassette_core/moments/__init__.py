@@ -5,7 +5,7 @@ location (`Place`) and the states. The sun comes from `sun`. A `Window` lies bet
 ``self.time`` of an app. The scheduler plans runs at moments, and the conditions compare the current time with windows.
 """
 
-from hassette_core.moments.app_time import AppSun, AppTime
+from hassette_core.moments.app_time import AppSun, AppTime, is_sun_up
 from hassette_core.moments.days import Days, parse_days
 from hassette_core.moments.grammar import parse_moment
 from hassette_core.moments.moment import DateTime, EntityTime, Moment, SunTime, TimeOfDay
@@ -23,6 +23,7 @@ __all__ = [
     "SunTime",
     "TimeOfDay",
     "Window",
+    "is_sun_up",
     "parse_days",
     "parse_moment",
     "parse_window",

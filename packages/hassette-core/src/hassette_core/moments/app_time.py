@@ -7,7 +7,7 @@ from hassette_core.clock import TimerClock
 from hassette_core.errors import MomentUnknownError
 from hassette_core.moments import sun
 from hassette_core.moments.grammar import parse_moment
-from hassette_core.moments.moment import Moment, StateMap, SunTime
+from hassette_core.moments.moment import NO_LOCATION, Moment, StateMap, SunTime
 from hassette_core.moments.place import Place
 from hassette_core.moments.window import parse_window
 
@@ -113,7 +113,7 @@ class AppTime:
     def _known(self, moment: Moment, found: datetime | None, otherwise: str) -> datetime:
         if found is None:
             reason = moment.unknown_reason(self._place(), self._states) or otherwise
-            raise MomentUnknownError(moment.describe(), reason)
+            raise MomentUnknownError(f"the time of {moment.describe()}", reason)
         return found.astimezone(self.zone)
 
 
@@ -135,7 +135,7 @@ class AppSun:
     @property
     def is_up(self) -> bool:
         """Whether the sun is up: after sunrise and before sunset."""
-        return sun.is_up(self._clock.now(), *self._location("the sun"))
+        return is_sun_up(self._clock.now(), self._place())
 
     @property
     def next_sunrise(self) -> datetime:
@@ -150,22 +150,34 @@ class AppSun:
     @property
     def elevation(self) -> float:
         """Height of the sun over the horizon, in degrees; negative while it is down."""
-        return sun.angles(self._clock.now(), *self._location("the elevation of the sun"))[0]
+        return self._angles()[0]
 
     @property
     def azimuth(self) -> float:
         """Direction of the sun, in degrees: 0 is north, 90 is east."""
-        return sun.angles(self._clock.now(), *self._location("the azimuth of the sun"))[1]
+        return self._angles()[1]
 
     def _next(self, event: SunTime) -> datetime:
         place = self._place()
         found = event.next_after(self._clock.now(), place, {})
         if found is None:
-            raise MomentUnknownError(event.describe(), event.unknown_reason(place, {}) or "there is none within a year")
+            reason = event.unknown_reason(place, {}) or "there is none within a year"
+            raise MomentUnknownError(f"the time of {event.describe()}", reason)
         return found.astimezone(place.zone)
 
-    def _location(self, wanted: str) -> tuple[float, float, float]:
-        place = self._place()
-        if place.latitude is None or place.longitude is None:
-            raise MomentUnknownError(wanted, SunTime("sunset").unknown_reason(place, {}) or "")
-        return place.latitude, place.longitude, place.elevation
+    def _angles(self) -> tuple[float, float]:
+        location = self._place().location
+        if location is None:
+            raise MomentUnknownError("the position of the sun", NO_LOCATION)
+        return sun.angles(self._clock.now(), *location)
+
+
+def is_sun_up(moment: datetime, place: Place) -> bool:
+    """Return whether the sun is up at a moment: after sunrise and before sunset.
+
+    Raises:
+        MomentUnknownError: The location is unknown.
+    """
+    if place.location is None:
+        raise MomentUnknownError("the position of the sun", NO_LOCATION)
+    return sun.is_up(moment, *place.location)

@@ -12,13 +12,14 @@ from typing import Literal, Protocol
 from hassette_core.events import State
 from hassette_core.handlers import describe_duration
 from hassette_core.moments.place import Place
-from hassette_core.moments.sun import DAWN_DEPRESSION, RISE_DEPRESSION, crossings, solar_noon
+from hassette_core.moments.sun import DAWN_DEPRESSION, RISE_DEPRESSION, crossings, solar_day
 
 StateMap = Mapping[str, State]
 _DAY = timedelta(days=1)
 MAX_DARK_DAYS = 400
 """Number of days in which to search for a sunrise or sunset. Near the poles, there may be none for months."""
 SunEvent = Literal["dawn", "sunrise", "sunset", "dusk"]
+NO_LOCATION = "Home Assistant has not reported the location of the home yet"
 _NO_VALUE = ("unavailable", "unknown", "")
 
 
@@ -120,12 +121,12 @@ class SunTime:
     offset: timedelta = timedelta()
 
     def next_after(self, moment: datetime, place: Place, states: StateMap) -> datetime | None:
-        if place.latitude is None or place.longitude is None:
+        if place.location is None:
             return None
         last_day = None
         # Begin two days early. Only the previous event shows whether an event is the first event of its day.
         since = moment - self.offset - 2 * _DAY
-        for crossing in crossings(since, place.latitude, place.longitude, place.elevation, self._depression):
+        for crossing in crossings(since, *place.location, self._depression):
             if crossing.at - since > MAX_DARK_DAYS * _DAY:
                 return None
             if crossing.rising != self._rising:
@@ -137,33 +138,27 @@ class SunTime:
         return None
 
     def on_day(self, day: date, place: Place, states: StateMap) -> datetime | None:
-        if place.latitude is None or place.longitude is None:
+        if place.location is None:
             return None
         begin, end = place.at(day, time()), place.at(day + _DAY, time())
         start = begin - timedelta(microseconds=1)
-        for crossing in crossings(start, place.latitude, place.longitude, place.elevation, self._depression):
+        for crossing in crossings(start, *place.location, self._depression):
             if crossing.at >= end:
                 return None
             if crossing.rising == self._rising:
                 return crossing.at + self.offset
         return None
 
-    def limit_on_day(self, day: date, place: Place) -> datetime | None:
-        """Return the time on a local day, also on a day on which the sun stays up or down.
+    def of_solar_day(self, day: date, place: Place) -> datetime | None:
+        """Return the time in the solar day around the noon of a local day; None if the location is unknown.
 
-        While the sun stays down, sunrise and sunset are both at solar noon. While it stays up, sunrise is at the solar
-        midnight before noon, and sunset is at the solar midnight after noon. So a window between sunset and sunrise
-        changes gradually from one day to the next. Return None if the location is unknown.
+        In contrast to `on_day`, the time may be on the next or previous local day, and there is always a time: see
+        `hassette_core.moments.sun.SolarDay`.
         """
-        found = self.on_day(day, place, {})
-        if found is not None or place.latitude is None or place.longitude is None:
-            return found
-        about = place.at(day, time(12))
-        noon = solar_noon(about, place.latitude, place.longitude, place.elevation, self._depression)
-        at = noon.at
-        if noon.is_up:
-            at = noon.midnight if self._rising else noon.midnight + _DAY
-        return at + self.offset
+        if place.location is None:
+            return None
+        found = solar_day(place.at(day, time(12)), *place.location, self._depression)
+        return (found.rise if self._rising else found.set) + self.offset
 
     def day_of(self, found: datetime, place: Place) -> date:
         """Return the local day to which a time of this moment belongs."""
@@ -179,9 +174,7 @@ class SunTime:
         return ()
 
     def unknown_reason(self, place: Place, states: StateMap) -> str | None:
-        if place.latitude is None or place.longitude is None:
-            return "Home Assistant has not reported the location of the home yet"
-        return None
+        return None if place.location else NO_LOCATION
 
     @property
     def _rising(self) -> bool:

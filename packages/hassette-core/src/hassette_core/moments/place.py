@@ -22,6 +22,13 @@ class Place:
     longitude: float | None = None
     elevation: float = 0.0
 
+    @property
+    def location(self) -> tuple[float, float, float] | None:
+        """Latitude, longitude and elevation; None while they are unknown."""
+        if self.latitude is None or self.longitude is None:
+            return None
+        return self.latitude, self.longitude, self.elevation
+
     def moment(self, local: datetime) -> datetime:
         """Return the moment (UTC) at which local clocks show the given time.
 

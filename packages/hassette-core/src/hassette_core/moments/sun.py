@@ -7,7 +7,7 @@ needs no date. It follows the sun from noon to midnight to noon, and finds each 
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from itertools import islice
 from math import cos, floor, radians, sin
 from typing import NamedTuple
 
@@ -64,7 +64,10 @@ class _Sky:
 
     def turning_points(self, since: float) -> Iterator[float]:
         """Return the times of solar noon and solar midnight, in order. The first of them is before ``since``."""
-        number = floor(2 * (since + self._longitude / 360.0)) - 1
+        return self.turning_points_from(floor(2 * (since + self._longitude / 360.0)) - 1)
+
+    def turning_points_from(self, number: int) -> Iterator[float]:
+        """Return the times of solar noon and solar midnight, in order. Even numbers are noons; 0 is at J2000."""
         while True:
             mean = number / 2 - self._longitude / 360.0
             yield mean - eq_of_time(mean / _CENTURY_DAYS) / _DAY_MINUTES
@@ -117,32 +120,33 @@ def crossings(
         before, was_up = after, is_up
 
 
-class SolarNoon(NamedTuple):
-    """The highest point of the sun on one day.
+class SolarDay(NamedTuple):
+    """The sun from one solar midnight to the next.
+
+    While the sun stays down, sunrise and sunset are both at solar noon. While it stays up, sunrise is at the first
+    solar midnight, and sunset at the second. So both change gradually from one day to the next, at every latitude.
 
     Attributes:
-        at: The moment (UTC).
-        is_up: Whether the sun is then above the horizon.
-        midnight: The lowest point before it (UTC).
+        rise: The sunrise or dawn (UTC).
+        set: The sunset or dusk (UTC).
     """
 
-    at: datetime
-    is_up: bool
-    midnight: datetime
+    rise: datetime
+    set: datetime
 
 
-def solar_noon(
+def solar_day(
     about: datetime, latitude: float, longitude: float, elevation: float = 0.0, depression: float = RISE_DEPRESSION
-) -> SolarNoon:
-    """Return the solar noon that is nearest to a moment. The arguments are those of `crossings`."""
+) -> SolarDay:
+    """Return the solar day whose noon is nearest to a moment. The arguments are those of `crossings`."""
     sky = _Sky(latitude, longitude, elevation, depression)
-    days = (about - _J2000) / _DAY
-    points = list(islice(sky.turning_points(days - 1), 6))
-    noon, midnight = min(
-        ((at, before) for before, at in pairwise(points) if sky.height(at) >= sky.height(before)),
-        key=lambda pair: abs(pair[0] - days),
-    )
-    return SolarNoon(_J2000 + noon * _DAY, sky.height(noon) > 0, _J2000 + midnight * _DAY)
+    number = round((about - _J2000) / _DAY + longitude / 360.0) * 2
+    first, noon, last = islice(sky.turning_points_from(number - 1), 3)
+    if sky.height(noon) <= 0:
+        first = last = noon
+    rise = sky.crossing(noon, first) if sky.height(first) <= 0 < sky.height(noon) else first
+    set_ = sky.crossing(noon, last) if sky.height(last) <= 0 < sky.height(noon) else last
+    return SolarDay(_J2000 + rise * _DAY, _J2000 + set_ * _DAY)
 
 
 def is_up(moment: datetime, latitude: float, longitude: float, elevation: float = 0.0) -> bool:

@@ -23,7 +23,7 @@ class Window:
     midnight; the window is empty on a day on which the sun sets before 17:00. A window with equal times is empty.
 
     While the sun stays down for days, sunrise and sunset count as solar noon. While it stays up, they count as the two
-    solar midnights. So ``sunset`` to ``sunrise`` contains every time of a polar night.
+    solar midnights. So the window from ``sunset`` to ``sunrise`` contains every time of a polar night.
 
     If a moment has a date, the window begins or ends at that moment, and the days in between belong to it.
 
@@ -51,9 +51,9 @@ class Window:
         )
 
     def describe(self) -> str:
-        """Return the window as a string: ``22:00 to sunrise on mon-fri``."""
+        """Return the window as a string: ``between 22:00 and sunrise on mon-fri``."""
         on_days = "" if self.days is None else f" on {self.days.describe()}"
-        return f"{self.start.describe()} to {self.end.describe()}{on_days}"
+        return f"between {self.start.describe()} and {self.end.describe()}{on_days}"
 
     def entities(self) -> tuple[str, ...]:
         """Return the entities whose states decide about the window."""
@@ -63,7 +63,7 @@ class Window:
         reason = moment.unknown_reason(place, states)
         found = moment.resolve(states)
         if reason is not None or found is None:
-            raise MomentUnknownError(moment.describe(), reason or "")
+            raise MomentUnknownError(f"the time of {moment.describe()}", reason or "")
         return found
 
 
@@ -103,7 +103,7 @@ def _windows(
 
 
 def _limit(moment: TimeOfDay | SunTime, day: date, place: Place) -> datetime | None:
-    return moment.limit_on_day(day, place) if isinstance(moment, SunTime) else moment.on_day(day, place, {})
+    return moment.of_solar_day(day, place) if isinstance(moment, SunTime) else moment.on_day(day, place, {})
 
 
 def _nominal(moment: TimeOfDay | SunTime, now: datetime, place: Place) -> timedelta:
