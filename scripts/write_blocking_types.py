@@ -56,6 +56,28 @@ class _Module:
         ]
         return [item for item in found if _is_overload(item)] or found
 
+    def attributes(self, owner: str) -> Iterator[ast.FunctionDef]:
+        """Yield a property for each public attribute that the constructor of a class assigns."""
+        for constructor in self.methods(owner, "__init__"):
+            for node in ast.walk(constructor):
+                match node:
+                    case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=name)], value=value):
+                        kind = value.func if isinstance(value, ast.Call) else None
+                    case ast.AnnAssign(target=ast.Attribute(value=ast.Name(id="self"), attr=name), annotation=kind):
+                        pass
+                    case _:
+                        continue
+                if not name.startswith("_"):
+                    if not isinstance(kind, ast.expr):
+                        raise TypeError(f"{owner}.{name} needs an annotation")
+                    text = f"@property\ndef {name}(self) -> {ast.unparse(kind)}: ..."
+                    yield from (each for each in ast.parse(text).body if isinstance(each, ast.FunctionDef))
+
+    def imports_of(self, node: ast.stmt) -> dict[str, tuple[str, str]]:
+        """Return module and original name of each imported name in a statement."""
+        names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and each.id in self.origins}
+        return {name: (self.origins[name][0], self.origins[name][1] or name) for name in names}
+
 
 def _is_overload(method: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return any(isinstance(each, ast.Name) and each.id == "overload" for each in method.decorator_list)
@@ -79,12 +101,13 @@ def blocking_types() -> str:
             owner = next(each for each in source.__mro__ if method_name in vars(each))
             module = modules.setdefault(owner.__module__, _Module(owner.__module__))
             for method in module.methods(owner.__name__, method_name):
-                stub = _stub(method)
-                body.append(stub)
-                for each in ast.walk(stub):
-                    if isinstance(each, ast.Name) and each.id in module.origins:
-                        origin, original = module.origins[each.id]
-                        imports[each.id] = (origin, original or each.id)
+                body.append(_stub(method))
+                imports |= module.imports_of(body[-1])
+        for owner in source.__mro__[:-1]:
+            module = modules.setdefault(owner.__module__, _Module(owner.__module__))
+            for attribute in module.attributes(owner.__name__):
+                body.append(attribute)
+                imports |= module.imports_of(attribute)
         classes.append(ast.ClassDef(name, [], [], body, []))
     lines = [_import(name, *origin) for name, origin in sorted(imports.items())]
     tree = ast.fix_missing_locations(ast.Module([*classes], []))

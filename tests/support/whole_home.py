@@ -61,7 +61,7 @@ async def whole_home(path: Path, source: str, **settings: Mapping[str, object]) 
     async with SimulatedHome(speed=0) as home:
         config = HassetteConfig.model_validate(
             {
-                "hassette": {"app_dir": str(path), "data_dir": str(path / "data")},
+                "hassette": {"app_dir": str(path), "data_dir": str(path / "data"), **settings.pop("hassette", {})},
                 "home_assistant": {"url": home.url, "token": home.token},
                 "apps": {f"app{number}": {"module": "apps", "class": f"App{number}"} for number in numbers},
                 **settings,

@@ -32,11 +32,23 @@ def test_changed_state_is_found_by_entity_and_by_domain() -> None:
     cache = StateCache()
     cache.apply(change("light.hall", "on"))
     cache.apply(change("switch.pump", "off"))
-    lights = cache.states.domain("light")
     cache.apply(change("light.attic", "off"))
+    lights = cache.states.domain("light")
     assert values(cache.states) == {"light.hall": "on", "switch.pump": "off", "light.attic": "off"}
-    assert list(lights) == ["light.hall", "light.attic"], "a domain is a live view"
+    assert list(lights) == ["light.hall", "light.attic"]
     assert (len(cache.states), "light.hall" in cache.states, cache.states.get("light.cellar")) == (3, True, None)
+
+
+def test_states_may_be_read_in_a_thread_while_entities_are_added() -> None:
+    cache = StateCache()
+    cache.apply(change("light.hall", "on"))
+    states = cache.states
+    iterators = [iter(states), iter(states.keys()), iter(states.items()), iter(states.values())]
+    lights = iter(states.domain("light").items())
+    cache.apply(change("light.attic", "off"))
+    assert [len(list(each)) for each in iterators] == [1, 1, 1, 1]
+    assert len(list(lights)) == 1
+    assert list(states) == ["light.hall", "light.attic"]
 
 
 def test_removed_entity_is_gone_and_so_is_its_empty_domain() -> None:

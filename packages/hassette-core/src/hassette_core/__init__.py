@@ -38,6 +38,7 @@ if typing.TYPE_CHECKING:
         SyncApp,
         SyncBus,
         SyncScheduler,
+        SyncTime,
     )
     from hassette_core.bus import AppBus, Subscription
     from hassette_core.conditions import (
@@ -163,6 +164,7 @@ __all__ = [
     "SyncApp",
     "SyncBus",
     "SyncScheduler",
+    "SyncTime",
     "Target",
     "UnexpectedAnswerError",
     "UnknownEntityError",
@@ -210,6 +212,7 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
             "SyncApp",
             "SyncBus",
             "SyncScheduler",
+            "SyncTime",
         ),
         "hassette_core.bus": (
             "AppBus",

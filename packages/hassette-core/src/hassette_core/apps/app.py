@@ -46,7 +46,6 @@ class AnyApp(Generic[ConfigT]):
         self.app_key = context.app_key
         self.instance = context.instance
         self.states = context.states
-        self.time = context.time
         self.logger = logging.getLogger(f"hassette.apps.{self.app_key}.{self.instance}")
 
     def on_initialize(self) -> Awaitable[None] | None:
@@ -123,6 +122,7 @@ class App(AnyApp[ConfigT]):
         self.bus = context.bus
         self.scheduler = context.scheduler
         self.api = context.api
+        self.time = context.time
 
     async def on_initialize(self) -> None:
         """Register listeners and jobs. Override this.

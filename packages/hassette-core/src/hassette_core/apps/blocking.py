@@ -1,4 +1,4 @@
-"""The classes that `SyncApp` uses in place of `Api`, `AppBus` and `AppScheduler`. Their methods block.
+"""The classes that `SyncApp` uses in place of `Api`, `AppBus`, `AppScheduler` and `AppTime`. Their methods block.
 
 `blocking_class` makes each class from the class that an `App` uses, so that no method can be missing. The file
 ``blocking.pyi`` has the same classes for type checkers and editors; ``scripts/write_blocking_types.py`` writes it.
@@ -13,6 +13,7 @@ from hassette_core.api import Api
 from hassette_core.bus import AppBus
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import is_async, name_of
+from hassette_core.moments import AppTime
 from hassette_core.scheduler import AppScheduler
 from hassette_executor import LoopCalls
 
@@ -45,7 +46,7 @@ class Blocking:
         return getattr(self._target, name)
 
 
-def blocking_class(source: type, name: str, attribute: str, *, handlers: bool = False) -> Any:
+def blocking_class(source: type, name: str, attribute: str, *, handlers: bool = False, direct: bool = False) -> Any:
     """Return a class that has the public methods of another class, and whose methods block.
 
     Args:
@@ -53,6 +54,7 @@ def blocking_class(source: type, name: str, attribute: str, *, handlers: bool = 
         name: Name of the new class.
         attribute: The attribute of an app with an object of the class, such as ``api``.
         handlers: Whether the first argument of the methods is a handler, which must be a plain ``def``.
+        direct: Whether plain methods are called directly in any thread. They must be safe there.
     """
     members: dict[str, Any] = {
         "__doc__": _CLASS.format(source=source.__name__, attribute=attribute),
@@ -61,7 +63,10 @@ def blocking_class(source: type, name: str, attribute: str, *, handlers: bool = 
         "_attribute": attribute,
     }
     for method_name, method in public_methods(source):
-        members[method_name] = _blocking_method(method, f"self.{attribute}.{method_name}", handlers)
+        if direct and not is_async(method):
+            members[method_name] = _direct_method(method)
+        else:
+            members[method_name] = _blocking_method(method, f"self.{attribute}.{method_name}", handlers)
     return type(name, (Blocking,), members)
 
 
@@ -86,6 +91,15 @@ def _blocking_method(method: Callable[..., Any], what: str, handlers: bool) -> C
     return call
 
 
+def _direct_method(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(self: Blocking, /, *args: Any, **kwargs: Any) -> Any:
+        return method(self._target, *args, **kwargs)  # pyright: ignore[reportPrivateUsage]  as above
+
+    return call
+
+
 SyncApi = blocking_class(Api, "SyncApi", "api")
 SyncBus = blocking_class(AppBus, "SyncBus", "bus", handlers=True)
+SyncTime = blocking_class(AppTime, "SyncTime", "time", direct=True)
 SyncScheduler = blocking_class(AppScheduler, "SyncScheduler", "scheduler", handlers=True)

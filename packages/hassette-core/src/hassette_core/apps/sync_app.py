@@ -1,7 +1,7 @@
 """`SyncApp`: the base class of an automation without ``async`` and ``await``."""
 
 from hassette_core.apps.app import AnyApp, ConfigT
-from hassette_core.apps.blocking import SyncApi, SyncBus, SyncScheduler
+from hassette_core.apps.blocking import SyncApi, SyncBus, SyncScheduler, SyncTime
 from hassette_core.apps.context import AppContext
 from hassette_executor import ErrorContext
 
@@ -38,6 +38,7 @@ class SyncApp(AnyApp[ConfigT]):
         api: Sends requests to Home Assistant: ``self.api.call_service(…)``.
         states: The current states of all entities: ``self.states["light.hall"].state``.
         time: The time of the home, its time zone and its sun: ``self.time.now()``, ``self.time.is_between(…)``.
+            ``self.time.sleep(2)`` waits.
         logger: The logger ``hassette.apps.<app_key>.<instance>``. The log lines of a handler are kept with its run.
     """
 
@@ -47,6 +48,7 @@ class SyncApp(AnyApp[ConfigT]):
         self.bus = SyncBus(context.bus, calls)
         self.scheduler = SyncScheduler(context.scheduler, calls)
         self.api = SyncApi(context.api, calls)
+        self.time = SyncTime(context.time, calls)
 
     def on_initialize(self) -> None:
         """Register listeners and jobs. Override this.

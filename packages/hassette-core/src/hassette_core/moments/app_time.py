@@ -1,10 +1,12 @@
 """`AppTime`: the time of the home, ``self.time``."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import date, datetime, time, tzinfo
 
 from hassette_core.clock import TimerClock
 from hassette_core.errors import MomentUnknownError
+from hassette_core.handlers import Duration, seconds
 from hassette_core.moments import sun
 from hassette_core.moments.grammar import parse_moment
 from hassette_core.moments.moment import NO_LOCATION, Moment, StateMap, SunTime
@@ -50,6 +52,24 @@ class AppTime:
     def now(self) -> datetime:
         """Return the current time (aware, in the home's time zone)."""
         return self._clock.now().astimezone(self.zone)
+
+    async def sleep(self, duration: Duration) -> None:
+        """Wait for some time, by the clock of the framework. In a test, the wait ends when the test moves the clock.
+
+        Prefer ``self.scheduler.run_in`` for a wait of more than a few seconds: a wait ends when the app stops.
+
+        Args:
+            duration: Seconds or a timedelta, 0 or more.
+
+        Raises:
+            RegistrationError: The duration cannot work.
+        """
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer = self._clock.call_later(seconds("duration", duration, zero=True), lambda: _end(ended))
+        try:
+            await ended
+        finally:
+            timer.cancel()
 
     def today(self) -> date:
         """Return the current local date."""
@@ -115,6 +135,11 @@ class AppTime:
             reason = moment.unknown_reason(self._place(), self._states) or otherwise
             raise MomentUnknownError(f"the time of {moment.describe()}", reason)
         return found.astimezone(self.zone)
+
+
+def _end(ended: "asyncio.Future[None]") -> None:
+    if not ended.done():
+        ended.set_result(None)
 
 
 class AppSun:

@@ -1,6 +1,6 @@
 """`States`: the read-only view of all states, for apps."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from types import MappingProxyType
 
 from hassette_core.errors import UnknownEntityError
@@ -45,7 +45,20 @@ class States(Mapping[str, State]):
             raise UnknownEntityError(entity_id) from None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._by_entity)
+        # A copy: a plain `def` handler iterates in its thread while the event loop adds and removes entities.
+        return iter(tuple(self._by_entity))
+
+    def keys(self) -> KeysView[str]:
+        """Return the entity ids at the moment of the call."""
+        return dict(self._by_entity).keys()
+
+    def values(self) -> ValuesView[State]:
+        """Return the states at the moment of the call."""
+        return dict(self._by_entity).values()
+
+    def items(self) -> ItemsView[str, State]:
+        """Return the entity ids and states at the moment of the call."""
+        return dict(self._by_entity).items()
 
     def __len__(self) -> int:
         return len(self._by_entity)
@@ -60,8 +73,7 @@ class States(Mapping[str, State]):
             domain: For example ``light``.
 
         Returns:
-            A read-only view, empty if the domain has no entity. Do not keep the view, because it may not contain
-            entities that are added later.
+            A read-only copy, empty if the domain has no entity.
         """
         found = self._by_domain.get(domain)
-        return _NO_STATES if found is None else MappingProxyType(found)
+        return _NO_STATES if found is None else MappingProxyType(dict(found))
