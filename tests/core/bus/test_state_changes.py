@@ -309,7 +309,6 @@ async def coroutine() -> None: ...
         ("binary sensor", {}, r"did you mean 'binary_sensor\.\*'"),
         ("Light.Hall", {}, r"did you mean 'light\.hall'"),
         ("light", {}, r"did you mean 'light\.\*'"),
-        (["light.a"], {}, "entity_id must be an entity id or a glob"),
         ("light.a", {"debounce": -1}, "debounce must be more than 0 seconds, got -1"),
         ("light.a", {"duration": 0}, "duration must be more than 0 seconds, got 0"),
         ("light.a", {"throttle": "2"}, "throttle must be a duration .*, got '2'"),

@@ -19,7 +19,7 @@ module = "hall"
 class = "Hall"
 """
 HEAD = """import asyncio
-from hassette_core import App, AppConfig
+from hassette_core import App, AppConfig, above, state_is
 
 class Settings(AppConfig):
     light: str = "light.kitchen"
@@ -485,6 +485,8 @@ async def on_initialize(self):
     self.bus.on_state_change(self.act, "binary_sensor.hall_moton")
     self.bus.on_state_change(self.act, "light.*")
     self.bus.on_state_change(self.act, "lihgt.*", name="wrong")
+    dark = above("sensor.made_here", 5) | state_is("light.kitchen_", "on")
+    self.bus.on_state_change(self.act, ["light.hall", "light.haal"], name="list", where=[dark, lambda: True])
     await self.api.set_state("sensor.made_here", 1)
     self.bus.on_state_change(self.act, "sensor.made_here", name="made")
     self.start = float(self.states["sensor.bathroom_humidity"].state)
@@ -523,11 +525,13 @@ async def test_check_online_names_entities_and_services_that_the_home_does_not_h
         "'light.kitchn'; did you mean 'light.kitchen'?",
         "'light.hal'; did you mean 'light.hall'?",
         "'sun.moon'",
+        "'light.kitchen_'; did you mean 'light.kitchen'?",
+        "'light.haal'; did you mean 'light.hall'?",
         "'light.kitcen'; did you mean 'light.kitchen'?",
         "'light.kitchenn', the value of config.light; did you mean 'light.kitchen'?",
     ):
         assert f"Home Assistant has no {'service' if 'turn_onn' in name else 'entity'} {name}" in found
-    assert len(found.splitlines()) == 7
+    assert len(found.splitlines()) == 9
     assert "no entity of Home Assistant matches 'lihgt.*'" in texts(report, "warning")
 
 

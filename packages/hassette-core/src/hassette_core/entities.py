@@ -18,6 +18,7 @@ _ACCENT = re.compile("[\u0300-\u036f]")
 _DOMAINS = {"binary_sensor", "climate", "cover", "input_boolean", "light", "media_player", "person", "sensor", "switch"}
 MAX_NAMED_CHARACTERS = 200
 """A longer list of entities is cut where it is a name, such as the topic of a listener."""
+MAX_DESCRIBED = 50
 
 Matches = Callable[[str], object]
 """Returns a true value for a topic that matches a glob."""
@@ -66,10 +67,12 @@ class Entities(NamedTuple):
         return list(found)
 
     def describe(self, conjunction: str = "and") -> str:
-        """Return the entities as a text: ``light.hall``, ``light.hall and light.kitchen``."""
+        """Return the entities as a text: ``light.hall``, ``light.hall and light.kitchen``. A long list is cut."""
         parts = [*self.ids, *self.globs, *(selection.describe() for selection in self.selections)]
         if len(parts) == 1:
             return parts[0]
+        if len(parts) > MAX_DESCRIBED:
+            parts[MAX_DESCRIBED - 1 :] = [f"{len(parts) - MAX_DESCRIBED + 1} more"]
         return f"{', '.join(parts[:-1])} {conjunction} {parts[-1]}"
 
     def topic(self) -> str:

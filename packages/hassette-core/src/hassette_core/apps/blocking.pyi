@@ -9,6 +9,7 @@ from hassette_core.bus.app_bus import AppBus
 from hassette_core.bus.options import ListenerOptions
 from hassette_core.bus.subscription import Subscription
 from hassette_core.conditions import Expected
+from hassette_core.entities import EntityArgument
 from hassette_core.events import State
 from hassette_core.handlers import Duration, Handler
 from hassette_core.moments.app_time import AppSun, AppTime
@@ -63,7 +64,7 @@ class SyncBus:
         self,
         handler: Handler,
         /,
-        entity_id: str,
+        entity_id: EntityArgument,
         attribute: str,
         *,
         changed_from: Expected = None,
@@ -80,7 +81,7 @@ class SyncBus:
         self,
         handler: Handler,
         /,
-        entity_id: str,
+        entity_id: EntityArgument,
         *,
         changed_from: Expected = None,
         changed_to: Expected = None,

@@ -8,7 +8,7 @@ from hassette_core.bus.service import BusService
 from hassette_core.bus.subscription import Subscription
 from hassette_core.bus.topics import check_event_type
 from hassette_core.conditions import Expected, attribute_condition, state_condition
-from hassette_core.entities import check_entity
+from hassette_core.entities import EntityArgument, parse_entities
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import Duration, Handler, check_flag, keyword_options, optional_seconds
 
@@ -40,7 +40,7 @@ class AppBus:
         self,
         handler: Handler,
         /,
-        entity_id: str,
+        entity_id: EntityArgument,
         *,
         changed_from: Expected = None,
         changed_to: Expected = None,
@@ -61,7 +61,9 @@ class AppBus:
             handler: The callable to run: an ``async def``, or a plain ``def``, which runs in a thread. The annotations
                 of its parameters select the values that it receives: `Event`, `StateChanged`, `EntityId`, `NewState`,
                 `OldState`, `NewValue`, `OldValue`, `Attr`, `Data`.
-            entity_id: An entity id, or a glob such as ``light.*`` or ``*.kitchen_*``; ``*`` for all entities.
+            entity_id: An entity id, a glob such as ``light.*`` or ``*.kitchen_*``, a selection such as the lights of an
+                area, or several of these. ``*`` stands for all entities. All options apply to all entities together,
+                except ``duration``. An entity that is named twice leads to one run.
             changed_from: The state before the change: a string, a collection of strings, or a function that receives
                 the string. A change that adds the entity does not match, because there was no state before.
             changed_to: The state after the change: a string, a collection of strings, or a function that receives the
@@ -69,7 +71,7 @@ class AppBus:
             include_attributes: True also runs the handler when attributes have changed but the state string has not.
             duration: Seconds (or a timedelta) for which the change must last before the handler runs. With
                 ``changed_to``, the change lasts while the state meets that condition. Without ``changed_to``, it lasts
-                while the state string stays the same. Each entity of a glob is timed separately.
+                while the state string stays the same. Each entity is timed separately.
             **options: The options of every listener, `ListenerOptions`.
 
         Returns:
@@ -82,19 +84,20 @@ class AppBus:
         if include_attributes is not False:
             check_flag("include_attributes", include_attributes)
         change = ChangeFilter(
+            entities=parse_entities("entity_id", entity_id),
             include_attributes=include_attributes,
             changed_from=state_condition("changed_from", changed_from),
             changed_to=state_condition("changed_to", changed_to),
             duration_s=optional_seconds("duration", duration),
         )
-        return self._listen(handler, check_entity(entity_id), options, change)
+        return self._listen(handler, change, options)
 
     @keyword_options
     def on_attribute_change(
         self,
         handler: Handler,
         /,
-        entity_id: str,
+        entity_id: EntityArgument,
         attribute: str,
         *,
         changed_from: Expected = None,
@@ -111,7 +114,7 @@ class AppBus:
 
         Args:
             handler: The callable to run, as in `on_state_change`.
-            entity_id: An entity id or a glob, as in `on_state_change`.
+            entity_id: The entities, as in `on_state_change`.
             attribute: The name of the attribute, such as ``brightness``.
             changed_from: The attribute before the change: a value, a collection of values, or a function that receives
                 the value. Values are compared with ``==``. If the attribute is a list, a list or tuple is compared with
@@ -135,12 +138,13 @@ class AppBus:
                 f"attribute must be the name of one attribute, such as 'brightness', got {attribute!r}"
             )
         change = ChangeFilter(
+            entities=parse_entities("entity_id", entity_id),
             attribute=attribute,
             changed_from=attribute_condition("changed_from", changed_from),
             changed_to=attribute_condition("changed_to", changed_to),
             duration_s=optional_seconds("duration", duration),
         )
-        return self._listen(handler, check_entity(entity_id), options, change)
+        return self._listen(handler, change, options)
 
     @keyword_options
     def on_event(self, handler: Handler, /, event_type: str, **options: Unpack[ListenerOptions]) -> Subscription:
@@ -176,13 +180,11 @@ class AppBus:
         self._ended = True
         self.cancel_all()
 
-    def _listen(
-        self, handler: Handler, topic: str, options: ListenerOptions, change: ChangeFilter | None = None
-    ) -> Subscription:
+    def _listen(self, handler: Handler, source: str | ChangeFilter, options: ListenerOptions) -> Subscription:
         if self._ended:
             raise RegistrationError(
                 f"{self._app}.{self._instance} has ended, so it cannot register a listener; end the tasks of the app in"
                 " on_shutdown"
             )
-        listener = self._service.listen(self._app, self._instance, handler, topic, options, change)
+        listener = self._service.listen(self._app, self._instance, handler, source, options)
         return Subscription(listener, self._service)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from hassette_core.conditions import ValueCondition
+from hassette_core.entities import Entities
 from hassette_core.events import State, StateChanged
 from hassette_core.handlers import describe_duration
 
@@ -14,6 +15,7 @@ class ChangeFilter:
     """Selects the changes for which a handler of `AppBus.on_state_change` or `AppBus.on_attribute_change` runs.
 
     Attributes:
+        entities: The entities whose changes the listener receives.
         attribute: The watched attribute; None watches the state.
         include_attributes: True also accepts a change of the attributes that leaves the state string unchanged.
         changed_from: Condition for the value before the change; None accepts every value.
@@ -21,6 +23,7 @@ class ChangeFilter:
         duration_s: How long the change must last, in seconds; None for a handler that runs at once.
     """
 
+    entities: Entities
     attribute: str | None = None
     include_attributes: bool = False
     changed_from: ValueCondition | None = None
@@ -70,9 +73,17 @@ class ChangeFilter:
         old, new = change.old_state, change.new_state
         return old is not None and new is not None and self.began(old) == self.began(new)
 
+    @property
+    def topic(self) -> str:
+        """The entities, and the attribute if there is one. It does not depend on the order of the entities."""
+        entities = self.entities.topic()
+        return entities if self.attribute is None else f"{entities}.{self.attribute}"
+
     def settings(self) -> tuple[tuple[str, str], ...]:
         """Return the options that were set, as strings, for the registration's settings."""
         found: list[tuple[str, str]] = []
+        if not self.entities.single and self.entities.describe() != self.entities.topic():
+            found.append(("entities", self.entities.describe()))
         if self.changed_from is not None:
             found.append(("changed_from", self.changed_from.text))
         if self.changed_to is not None:

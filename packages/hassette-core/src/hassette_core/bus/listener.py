@@ -3,15 +3,17 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hassette_core.bus.change_filter import ChangeFilter
+from hassette_core.bus.entity_index import EntityIndex
 from hassette_core.bus.gates import Debounce, Delivery, DeliveryGate, Hold, HomeObservation, Throttle
 from hassette_core.bus.options import DEFAULT_MISSED, ListenerOptions
 from hassette_core.bus.topics import TopicIndex
 from hassette_core.clock import TimerClock
-from hassette_core.conditions import ConditionContext, as_condition
+from hassette_core.conditions import Condition, ConditionContext, as_condition
 from hassette_core.containment import ACTOR
+from hassette_core.entities import Entities
 from hassette_core.errors import describe_error
 from hassette_core.events import Event, State, StateChanged
 from hassette_core.handlers import InjectionPlan, optional_seconds
@@ -73,7 +75,7 @@ class Listener:
         plan: Binds the handler's parameters to an event.
         change: Selects the changes that lead to a run. None for a listener to all events of its topic.
         options: The options, already checked.
-        topic: The topic under which the index contains this listener.
+        key: The event type or the entities with which this listener was added to the index.
         index: The index in which the bus finds this listener.
         context: The objects that all listeners share.
 
@@ -90,8 +92,8 @@ class Listener:
         change: ChangeFilter | None,
         options: ListenerOptions,
         *,
-        topic: str,
-        index: "TopicIndex[Listener]",
+        key: str | Entities,
+        index: "TopicIndex[Listener] | EntityIndex[Listener]",
         context: ListenerContext,
     ) -> None:
         self.registration = registration
@@ -104,7 +106,7 @@ class Listener:
         self._where = None if where is None else as_condition("where", where)
         self._once = options.get("once", False)
         self._ignores_missed = options.get("missed", DEFAULT_MISSED) == "ignore"
-        self._topic = topic
+        self._key: Any = key
         self._index = index
         self._context = context
         self._admit = self._run
@@ -122,6 +124,16 @@ class Listener:
             self._gates.append(self._hold)
             self._release = self._hold.offer
 
+    @property
+    def entities(self) -> Entities | None:
+        """The entities whose changes this listener receives. None for a listener to other events."""
+        return None if self._change is None else self._change.entities
+
+    @property
+    def where(self) -> Condition | None:
+        """The condition of the option ``where``."""
+        return self._where
+
     def offer(self, event: Event, trigger: EventTrigger) -> None:
         """Check an event of the topic. If it meets the conditions, pass it on.
 
@@ -134,12 +146,16 @@ class Listener:
             matches = self._matches(event)
         except BaseException as error:  # noqa: BLE001  A condition is code of the app. Its exception, even a
             # SystemExit, concerns this listener only.
-            self._context.failures.report(self.registration, self._lane, error)
+            self.fail(error)
             return
         finally:
             ACTOR.reset(token)
         if matches:
             self._pass_on(Delivery(event, trigger, event.received_ns))
+
+    def fail(self, error: BaseException) -> None:
+        """Count an event as ``predicate_failed``, because code of the app that checks the event raised an exception."""
+        self._context.failures.report(self.registration, self._lane, error)
 
     def _pass_on(self, delivery: Delivery) -> None:
         event = delivery.event
@@ -178,7 +194,7 @@ class Listener:
         try:
             holds = self._where.holds(self._context.conditions.view(delivery.event))
         except BaseException as error:  # noqa: BLE001  as in offer
-            self._context.failures.report(self.registration, self._lane, error)
+            self.fail(error)
             return
         finally:
             ACTOR.reset(token)
@@ -210,7 +226,7 @@ class Listener:
             # Check the current state, because an event may have been missed while the connection was lost.
             return self._change.still_applies(delivery.event, self._context.states.get(delivery.event.entity_id))
         except BaseException as error:  # noqa: BLE001  as in offer
-            self._context.failures.report(self.registration, self._lane, error)
+            self.fail(error)
             return False
         finally:
             ACTOR.reset(token)
@@ -233,6 +249,6 @@ class Listener:
 
     def _end(self) -> None:
         self.active = False
-        self._index.remove(self._topic, self)
+        self._index.remove(self._key, self)
         self._context.roster.remove(self)
         self.drop_waiting()

@@ -51,7 +51,7 @@ class ListenerOptions(RunOptions, total=False):
         Duration | None,
         Option(
             "Wait until no event has matched for this many seconds, and then run the handler with the last event. The"
-            " earlier events are counted as ``rate_limited``. All entities of a glob share one timer.",
+            " earlier events are counted as ``rate_limited``. All entities of the listener share one timer.",
             check_wait,
         ),
     ]

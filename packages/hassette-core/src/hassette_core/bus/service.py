@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from hassette_core.bus.change_filter import ChangeFilter
+from hassette_core.bus.entity_index import EntityIndex
 from hassette_core.bus.gates import HomeObservation, LocalObservation
 from hassette_core.bus.listener import ConditionFailures, Listener, ListenerContext
 from hassette_core.bus.options import DEFAULT_MODE, ListenerOptions, settings_of
 from hassette_core.bus.topics import TopicIndex, any_group
 from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.conditions import ConditionContext, as_condition
-from hassette_core.entities import domain_of
 from hassette_core.events import Event, State, StateChanged
 from hassette_core.handlers import Handler, InjectionPlan
 from hassette_core.lifecycle import AsyncWithService
@@ -54,7 +54,7 @@ class BusService(AsyncWithService):
     ) -> None:
         self._redact = redact
         self._grace_s = grace_s
-        self._changes: TopicIndex[Listener] = TopicIndex(domain_of)
+        self._changes: EntityIndex[Listener] = EntityIndex()
         self._events: TopicIndex[Listener] = TopicIndex(any_group)
         self.roster: Roster[Listener] = Roster("listener", executor)
         clock = clock or SystemClock()
@@ -111,9 +111,8 @@ class BusService(AsyncWithService):
         app: str,
         instance: str,
         handler: Handler,
-        topic: str,
+        source: str | ChangeFilter,
         options: ListenerOptions,
-        change: ChangeFilter | None = None,
     ) -> Listener:
         """Register a listener. Apps use their `AppBus`.
 
@@ -121,9 +120,8 @@ class BusService(AsyncWithService):
             app: The app's key.
             instance: The app's instance.
             handler: The callable to run.
-            topic: An event type or glob; with ``change``, an entity id or glob.
+            source: An event type or glob, or the state changes that lead to a run.
             options: The listener's options.
-            change: Selects the state changes that lead to a run. None listens to all events of an event type.
 
         Raises:
             RegistrationError: The listener cannot work, or its name is taken. The message explains how to fix it.
@@ -131,17 +129,31 @@ class BusService(AsyncWithService):
         if (where := options.get("where")) is not None:
             options = {**options, "where": as_condition("where", where)}  # once, because a generator is read once
         settings = settings_of(options)
-        if change is not None:
-            settings = change.settings() + settings
+        if isinstance(source, str):
+            change, topic = None, source
+        else:
+            change, topic = source, f"{STATE_CHANGED}.{source.topic}"
+            settings = source.settings() + settings
         fields = registration_fields(app, instance, handler, options, settings, self._redact)
-        registration = ListenerRegistration(topic=_recorded_topic(topic, change), **fields)
+        registration = ListenerRegistration(topic=topic, **fields)
         lane = self.roster.prepare(registration, options.get("mode", DEFAULT_MODE))
         provides = "change" if change is not None or topic == STATE_CHANGED else "event"
         plan = InjectionPlan(handler, provides, options.get("kwargs"))
-        index = self._events if change is None else self._changes
-        listener = Listener(registration, lane, plan, change, options, topic=topic, index=index, context=self._context)
+        listener = Listener(
+            registration,
+            lane,
+            plan,
+            change,
+            options,
+            key=source if isinstance(source, str) else source.entities,
+            index=self._events if isinstance(source, str) else self._changes,
+            context=self._context,
+        )
         self.roster.add(listener, options.get("on_error"))
-        index.add(topic, listener)
+        if isinstance(source, str):
+            self._events.add(source, listener)
+        else:
+            self._changes.add(source.entities, listener)
         return listener
 
     def cancel(self, listener: Listener) -> None:
@@ -172,9 +184,3 @@ def trigger_of(event: Event, redact: Callable[[str], str] = str) -> EventTrigger
         context.user_id,
         missed=isinstance(event, StateChanged) and event.missed,
     )
-
-
-def _recorded_topic(topic: str, change: ChangeFilter | None) -> str:
-    if change is None:
-        return topic
-    return f"{STATE_CHANGED}.{topic}" if change.attribute is None else f"{STATE_CHANGED}.{topic}.{change.attribute}"

@@ -72,7 +72,8 @@ class TopicIndex(Generic[_Listener]):
     def find(self, topic: str) -> tuple[_Listener, ...]:
         """Return the listeners of a topic: first those of the exact topic, then those of globs.
 
-        Listeners of the same topic or glob are in the order of their registration.
+        Listeners of the same topic or glob are in the order of their registration. A listener with several topics and
+        globs that match is returned once.
         """
         found = self._resolved.get(topic)
         if found is None:
@@ -87,7 +88,7 @@ class TopicIndex(Generic[_Listener]):
             for matches, listeners in self._globs.get(group, {}).values():
                 if matches(topic):
                     found += listeners
-        return tuple(found)
+        return tuple(dict.fromkeys(found))
 
 
 def any_group(_: str) -> str:

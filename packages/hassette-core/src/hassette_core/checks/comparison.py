@@ -42,7 +42,7 @@ def compare(
         app_key = subject.partition(".")[0]
         if is_glob(topic):
             if not any(map(glob_matcher(topic), entities)):
-                text = f"app {subject}: no entity of Home Assistant matches {topic!r}, to which the app listens"
+                text = f"app {subject}: no entity of Home Assistant matches {topic!r}, which the app uses"
                 found[subject, topic] = Finding(Level.WARNING, subject, text)
         elif topic not in entities and (app_key, topic) not in found:
             found[subject, topic] = _missing_entity(subject, EntityUse(topic, 0), entities)

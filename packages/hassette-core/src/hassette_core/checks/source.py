@@ -24,6 +24,7 @@ from hassette_core.checks.attributes import (
     without_aliases,
 )
 from hassette_core.checks.findings import Finding, Level, hint
+from hassette_core.conditions import above, below, state_is
 from hassette_core.entities import is_glob
 from hassette_core.scheduler import AppScheduler
 from hassette_core.states import States
@@ -59,6 +60,7 @@ _APPDAEMON = {
 }
 """Attributes of an app in AppDaemon, and their replacements. For a method that `AppScheduler` also has,
 such as ``run_in``, the check suggests the method of `AppScheduler`."""
+_STATE_CONDITIONS = (state_is, above, below)
 _CLOSE = 0.85
 """A method counts as a misspelt hook if its name has at least this similarity (0 to 1) to the name of a hook."""
 
@@ -257,6 +259,8 @@ class _Reader:
                 owner == self_name and part in self._components
             ):
                 self._collect_uses(part, name, node)
+            case ast.Call(func=ast.Name(id=name), args=[entities, *_]) if self._globals.get(name) in _STATE_CONDITIONS:
+                self._collect_entities(entities)
             case ast.Subscript(value=ast.Attribute(value=ast.Name(id=owner), attr="states"), slice=index) if (
                 owner == self_name and "states" in self._components
             ):

@@ -28,7 +28,6 @@ from hassette_core.simulation.home.services import PreparedCall, ServiceRegistry
 LIMIT_S = 45.0
 """Seconds for the start and the stop of all apps. ``on_initialize`` has a shorter time limit, but that limit
 has no effect while the method blocks the event loop."""
-_STATE_CHANGED = "state_changed."
 
 
 class Trial(NamedTuple):
@@ -36,7 +35,7 @@ class Trial(NamedTuple):
 
     Attributes:
         findings: The failures of the apps, and warnings.
-        topics: The entity ids and globs of all listeners for state changes, each with its instance.
+        topics: The entity ids and globs of all listeners and of their conditions, each with its instance.
         entities: The entities in the simulated home after the start, including the entities that the apps created.
     """
 
@@ -193,10 +192,10 @@ def _topics(hassette: Hassette) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     for listener in hassette.bus.roster.entries():
         registration = listener.registration
-        if registration.topic.startswith(_STATE_CHANGED):
-            # The topic is state_changed.<domain>.<name>, and the name of an attribute may follow.
-            domain, name = registration.topic.removeprefix(_STATE_CHANGED).split(".")[:2]
-            found.append((f"{registration.app}.{registration.instance}", f"{domain}.{name}"))
+        topics = () if listener.entities is None else listener.entities.topics
+        if listener.where is not None:
+            topics += tuple(listener.where.reads)
+        found += [(f"{registration.app}.{registration.instance}", topic) for topic in topics]
     return tuple(dict.fromkeys(found))
 
 

@@ -51,6 +51,11 @@ class Condition(ABC):
         """Whether the condition reads the event, so that it cannot serve a job."""
         return False
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The entity ids and globs that the condition reads. ``hassette check`` compares them with the home."""
+        return ()
+
     def explain(self, view: ConditionView) -> str:
         """Return why the condition does not hold: ``sensor.lux is below 50: it was 80``."""
         observed = self.observe(view)
@@ -110,6 +115,11 @@ class _Combined(Condition):
         """Whether a part reads the event."""
         return any(part.needs_event for part in self._parts)
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The entity ids and globs that the parts read."""
+        return tuple(topic for part in self._parts for topic in part.reads)
+
     def observe(self, view: ConditionView) -> str:
         found = (f"{part.describe()} ({observed})" for part in self._parts if (observed := part.observe(view)))
         return "; ".join(found)
@@ -167,6 +177,11 @@ class Not(Condition):
     def needs_event(self) -> bool:
         """Whether the inner condition reads the event."""
         return self._inner.needs_event
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The entity ids and globs that the inner condition reads."""
+        return self._inner.reads
 
     def __invert__(self) -> Condition:
         return self._inner

@@ -34,9 +34,7 @@ class StateCondition(Condition):
         attribute: The attribute to read; None for the state.
         match: Whether all entities must meet the condition, or at least one.
         duration_s: How long the value must have lasted, in seconds; None for any time.
-
-    Attributes:
-        entities: The entities.
+        also_reads: The entities that ``accepts`` reads.
 
     Raises:
         RegistrationError: ``attribute`` or ``match`` cannot work.
@@ -51,6 +49,7 @@ class StateCondition(Condition):
         attribute: str | None,
         match: Match,
         duration_s: float | None = None,
+        also_reads: tuple[str, ...] = (),
     ) -> None:
         if attribute is not None and (not isinstance(attribute, str) or not attribute):  # pyright: ignore[reportUnnecessaryIsInstance]  apps are not all checked
             raise RegistrationError(
@@ -58,7 +57,8 @@ class StateCondition(Condition):
             )
         if match not in get_args(Match):
             raise RegistrationError(f"match must be 'all' or 'any', got {match!r}")
-        self.entities = entities
+        self._entities = entities
+        self._also_reads = also_reads
         self._by_rule = bool(entities.globs or entities.selections)
         self._accepts_value = accepts
         self._expected = expected
@@ -68,24 +68,24 @@ class StateCondition(Condition):
 
     def holds(self, view: ConditionView) -> bool:
         """Return whether the entities meet the condition. Without any entity, the condition does not hold."""
-        found = self.entities.find(view.states) if self._by_rule else self.entities.ids
+        found = self._entities.find(view.states) if self._by_rule else self._entities.ids
         accepted = (self._accepts(view.states.get(entity_id), view) for entity_id in found)
         return any(accepted) if self._match == "any" else bool(found) and all(accepted)
 
     def describe(self) -> str:
-        who = self.entities.describe("and" if self._match == "all" else "or")
+        who = self._entities.describe("and" if self._match == "all" else "or")
         if self._by_rule:
             who = f"{'every' if self._match == 'all' else 'any'} entity of {who}"
         if self._attribute is not None:
             who = f"{self._attribute} of {who}"
-        verb = "is" if self._by_rule or self._match == "any" or self.entities.single else "are"
+        verb = "is" if self._by_rule or self._match == "any" or self._entities.single else "are"
         lasted = "" if self._duration is None else f" for {describe_duration(self._duration.total_seconds())}"
         return f"{who} {verb} {self._expected}{lasted}"
 
     def observe(self, view: ConditionView) -> str:
-        if self.entities.single:
-            return f"it {self._found(view.states.get(self.entities.ids[0]), view)}"
-        states = {entity_id: view.states.get(entity_id) for entity_id in self.entities.find(view.states)}
+        if self._entities.single:
+            return f"it {self._found(view.states.get(self._entities.ids[0]), view)}"
+        states = {entity_id: view.states.get(entity_id) for entity_id in self._entities.find(view.states)}
         if not states:
             return "there is no such entity"
         holds = self.holds(view)
@@ -94,6 +94,11 @@ class StateCondition(Condition):
         shown = [f"{entity_id} {self._found(states[entity_id], view)}" for entity_id in deciding[:MAX_NAMED]]
         more = len(deciding) - len(shown)
         return ", ".join(shown) + (f" and {more} more" if more else "")
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The entity ids and globs that the condition reads."""
+        return self._entities.topics + self._also_reads
 
     def _accepts(self, state: State | None, view: ConditionView) -> bool:
         if state is None or (value := self._value(state)) is None or not self._accepts_value(value, view):
@@ -231,8 +236,14 @@ def _comparison(
         return number is not None and bound is not None and compare(number, bound)
 
     shown = limit if isinstance(limit, str) else f"{limit:g}"
-    found = parse_entities("entities", entities)
-    return StateCondition(found, accepts, f"{relation} {shown}", attribute=attribute, match=match)
+    return StateCondition(
+        parse_entities("entities", entities),
+        accepts,
+        f"{relation} {shown}",
+        attribute=attribute,
+        match=match,
+        also_reads=(limit,) if isinstance(limit, str) else (),
+    )
 
 
 def _limit(limit: object) -> Callable[[ConditionView], float | None]:

@@ -1,0 +1,68 @@
+"""`EntityIndex`: find the listeners of an entity that are registered for ids, globs and selections."""
+
+from typing import Generic, Protocol, TypeVar
+
+from hassette_core.bus.topics import TopicIndex
+from hassette_core.entities import Entities, domain_of
+from hassette_core.selection import EntitySelection
+
+
+class _Listener(Protocol):
+    def fail(self, error: BaseException) -> None:
+        """Report that the selection of the listener raised an exception."""
+        ...
+
+
+ListenerT = TypeVar("ListenerT", bound=_Listener)
+
+
+class EntityIndex(Generic[ListenerT]):
+    """Listeners by the entities to which they listen.
+
+    Ids and globs are in a `TopicIndex`, whose answers are cached. A selection may change at any moment, so each
+    distinct selection is asked for each entity again.
+    """
+
+    def __init__(self) -> None:
+        self._topics: TopicIndex[ListenerT] = TopicIndex(domain_of)
+        self._selections: list[tuple[EntitySelection, list[ListenerT]]] = []
+
+    def add(self, entities: Entities, listener: ListenerT) -> None:
+        """Add a listener."""
+        for topic in entities.topics:
+            self._topics.add(topic, listener)
+        for selection in entities.selections:
+            for known, listeners in self._selections:
+                if known == selection:
+                    listeners.append(listener)
+                    break
+            else:
+                self._selections.append((selection, [listener]))
+
+    def remove(self, entities: Entities, listener: ListenerT) -> None:
+        """Remove a listener that has been added with the same entities."""
+        for topic in entities.topics:
+            self._topics.remove(topic, listener)
+        for selection in entities.selections:
+            _, listeners = next(entry for entry in self._selections if entry[0] == selection)
+            listeners.remove(listener)
+        self._selections = [entry for entry in self._selections if entry[1]]
+
+    def find(self, entity_id: str) -> tuple[ListenerT, ...]:
+        """Return the listeners of an entity, each once: first those of ids, then of globs, then of selections."""
+        found = self._topics.find(entity_id)
+        return self._with_selected(entity_id, found) if self._selections else found
+
+    def _with_selected(self, entity_id: str, found: tuple[ListenerT, ...]) -> tuple[ListenerT, ...]:
+        all_found = dict.fromkeys(found)
+        for selection, listeners in self._selections:
+            try:
+                matches = selection.matches(entity_id)
+            except BaseException as error:  # noqa: BLE001  A selection may be code of an app. Its exception, even a
+                # SystemExit, concerns only the listeners of this selection.
+                for listener in listeners:
+                    listener.fail(error)
+                continue
+            if matches:
+                all_found.update(dict.fromkeys(listeners))
+        return tuple(all_found)
