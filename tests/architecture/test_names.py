@@ -16,8 +16,10 @@ SHARED = {
     "LogLine": _SHOWN,
     "Loss": _SHOWN,
     "NewerDatabaseError": "sync's error is a subclass of the store's error, so that one `except` catches both",
+    "NotRun": _SHOWN,
     "Registration": _SHOWN,
     "ServiceCall": _SHOWN,
+    "Trigger": _SHOWN,
 }
 """Names that two modules may define, each with the reason."""
 

@@ -6,6 +6,8 @@ from collections import Counter
 from hassette_executor import (
     Clock,
     CommandExecutor,
+    EventTrigger,
+    ExecutorLimits,
     ExecutorSettings,
     Loss,
     MemorySink,
@@ -114,6 +116,28 @@ async def test_skips_are_counted_by_registration_and_reason_in_their_hour():
         skips[skip.registration, skip.reason] += skip.count
     assert skips == {(one, "rate_limited"): 4, (one, "overlap"): 1, (two, "misfire"): 1}
     assert all(skip.hour_us % 3_600_000_000 == 0 for skip in sink.stored("skipped"))
+
+
+async def test_newest_triggers_that_led_to_no_run_are_kept_with_their_details():
+    one, two = listener("one"), job("two")
+    limits = ExecutorLimits(not_runs=3, all_not_runs=5)
+    executor = CommandExecutor(sink := FaultySink(), limits=limits, redact=lambda text: text.replace("1234", "***"))
+    async with executor:
+        executor.count_skip(two, "misfire", 7)
+        for number in range(4):
+            executor.count_skip(one, "condition", trigger=EventTrigger("e", new_state=str(number)), detail="code 1234")
+    kept = [(item.registration.name, item.reason, item.detail, item.trigger) for item in sink.stored("not_runs")]
+    events = [EventTrigger("e", new_state=str(number)) for number in (1, 2, 3)]
+    assert kept == [("two", "misfire", "", None), *(("one", "condition", "code ***", event) for event in events)]
+    assert sum(skip.count for skip in sink.stored("skipped")) == 11
+
+
+async def test_triggers_of_many_registrations_that_led_to_no_run_are_bounded():
+    async with CommandExecutor(sink := FaultySink(), limits=ExecutorLimits(all_not_runs=5)) as executor:
+        for number in range(8):
+            executor.count_skip(listener(f"on_{number}"), "condition")
+    assert [item.registration.name for item in sink.stored("not_runs")] == [f"on_{number}" for number in range(3, 8)]
+    assert sum(skip.count for skip in sink.stored("skipped")) == 8
 
 
 async def test_announcements_before_the_start_are_written_without_a_run():

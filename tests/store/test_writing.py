@@ -20,6 +20,7 @@ from support.rows import (
     Listener,
     LogLine,
     Loss,
+    NotRun,
     Run,
     Skip,
     Summary,
@@ -200,6 +201,36 @@ async def test_skips_are_added_up_by_hour_and_reason(store: DatabaseService, rea
     for table in ("skips_hourly", "skips_daily"):
         rows = read.rows(f"SELECT name, count FROM {table} JOIN names ON names.id = reason_id")
         assert {row["name"]: row["count"] for row in rows} == {"rate_limited": 10, "overlap": 2}
+
+
+async def test_trigger_that_led_to_no_run_is_stored_with_its_reason(store: DatabaseService, read: Reader) -> None:
+    listener, job = Listener(), Job()
+    false = NotRun(listener, T0_US, "condition", "sensor.lux is below 50: it was 80", Event(new_state="on"))
+    await store.write(Batch(1, not_runs=(false, NotRun(job, T0_US, "overlap", trigger=Due(T0_US - 5, manual=True)))))
+    await store.write(Batch(2, not_runs=(NotRun(job, T0_US + 7, "misfire"),)))
+    rows = read.rows(
+        "SELECT (SELECT name FROM names WHERE id = reason_id) AS reason, at_us - ? AS at, detail, "
+        "(SELECT name FROM names WHERE id = entity_id) AS entity, new_state, due_us - ? AS due, manual FROM not_runs",
+        T0_US,
+        T0_US,
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("condition", 0, "sensor.lux is below 50: it was 80", "binary_sensor.hall", "on", None, None),
+        ("overlap", 0, None, None, None, -5, 1),
+        ("misfire", 7, None, None, None, None, None),
+    ]
+
+
+async def test_only_the_newest_triggers_of_each_registration_that_led_to_no_run_are_kept(
+    store: DatabaseService, read: Reader
+) -> None:
+    busy, quiet = Listener("busy"), Listener("quiet")
+    await store.write(Batch(1, not_runs=(NotRun(quiet, T0_US),)))
+    for number in range(50):
+        some = tuple(NotRun(busy, T0_US + number * 3 + place) for place in range(3))
+        await store.write(Batch(2 + number, not_runs=some))
+    rows = read.rows("SELECT registration_id, at_us - ? AS at FROM not_runs ORDER BY registration_id, id", T0_US)
+    assert [tuple(row.values()) for row in rows] == [(1, 0), *((2, at) for at in range(130, 150))]
 
 
 async def test_lifecycle_events_are_stored(store: DatabaseService, read: Reader) -> None:

@@ -240,6 +240,21 @@ class History:
                 (at_us // length, registration_id, self.name(reason), count),
             )
 
+    def not_run(
+        self, registration_id: int, at_us: int, reason: str, detail: str | None = None, **trigger: object
+    ) -> None:
+        """Add a trigger that led to no run; ``trigger`` has columns of the table, with names in place of ids."""
+        columns = {key: self.name(str(value)) if key.endswith("_id") else value for key, value in trigger.items()}
+        self._insert(
+            "not_runs",
+            registration_id=registration_id,
+            session_id=1,
+            at_us=at_us,
+            reason_id=self.name(reason),
+            detail=detail,
+            **columns,
+        )
+
     def _fail(self, run_id: int, at_us: int, kind: str, type_: str, message: str) -> None:
         fingerprint = f"1:{kind}:{type_}"
         place = ("/config/apps/climate_guard.py", 42, "ClimateGuard.on_temperature", "now = float(event.new_state)")

@@ -146,6 +146,14 @@ class Skip:
     count: int
 
 
+class NotRun(NamedTuple):
+    registration: RegistrationRow
+    at_us: int = T0_US
+    reason: str = "condition"
+    detail: str = ""
+    trigger: TriggerRow | None = None
+
+
 class Summary(NamedTuple):
     registration: RegistrationRow
     hour_us: int
@@ -182,6 +190,7 @@ class Batch(NamedTuple):
     retired: tuple[RegistrationRow, ...] = ()
     lifecycle: tuple[LifecycleEvent, ...] = ()
     skipped: tuple[Skip, ...] = ()
+    not_runs: tuple[NotRun, ...] = ()
     summaries: tuple[Summary, ...] = ()
     losses: tuple[Loss, ...] = ()
     running: tuple[Running, ...] | None = None

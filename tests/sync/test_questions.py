@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hassette_sync import DataSyncService, RunFilter, TimeRange
+from hassette_sync.answers.kinds import DueTrigger, EventTrigger
 from hassette_sync.verdict import verdict_of
 from support.history import DAY, HOUR, SECOND, NewHistory
 
@@ -259,6 +260,35 @@ async def test_skips_lifecycle_events_and_losses_are_listed(data: DataSyncServic
     assert [(loss.reason, loss.what, loss.count) for loss in (await data.losses()).losses] == [
         ("queue_full_count", "runs", 120)
     ]
+
+
+async def test_registration_shows_the_newest_triggers_that_led_to_no_run(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        on_motion, nightly = history.listener("hall", "on_motion", "t"), history.job("hall", "nightly", "daily")
+        detail = "sensor.lux is below 50: it was 80"
+        history.not_run(on_motion, now_us - 9, "rate_limited")
+        history.not_run(
+            on_motion,
+            now_us - 5,
+            "condition",
+            detail,
+            event_type_id="state_changed",
+            entity_id="light.a",
+            new_state="on",
+        )
+        history.not_run(nightly, now_us - 7, "overlap", due_us=now_us - 8, manual=0)
+    async with DataSyncService(history.path) as data:
+        first, second = [(await data.registration(one)).not_runs for one in (on_motion, nightly)]
+    assert [(one.at_us - now_us, one.reason, one.detail) for one in first] == [
+        (-5, "condition", detail),
+        (-9, "rate_limited", ""),
+    ]
+    assert (first[1].trigger, first[0].trigger) == (
+        None,
+        EventTrigger(event_type="state_changed", entity_id="light.a", new_state="on"),
+    )
+    assert [one.trigger for one in second] == [DueTrigger(due_us=now_us - 8)]
 
 
 async def test_error_group_names_the_affected_registrations(data: DataSyncService) -> None:

@@ -291,3 +291,18 @@ async def test_timer_does_not_inherit_the_execution_of_the_handler_that_set_it(
     await home.pass_time(2)
     await home.records(2)
     assert seen == [None, None]
+
+
+async def test_skipped_event_is_kept_with_its_trigger(home: Home, slow: Slow) -> None:
+    home.bus.on_state_change(slow.handler, "light.hall", mode="single")
+    for state in ("a", "b", "c"):
+        home.change("light.hall", state)
+    await home.settle()
+    slow.go.set()
+    await home.records(1)
+    assert await home.skipped() == {"overlap": 2}
+    not_runs = [one for batch in home.sink.batches for one in batch.not_runs]
+    assert [(one.reason, one.trigger and one.trigger[1:4]) for one in not_runs] == [
+        ("overlap", ("light.hall", "a", "b")),
+        ("overlap", ("light.hall", "b", "c")),
+    ]

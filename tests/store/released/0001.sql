@@ -195,6 +195,31 @@ INSERT INTO "names" VALUES(5,'call_service');
 INSERT INTO "names" VALUES(6,'01HZX3USER');
 INSERT INTO "names" VALUES(7,'overlap');
 INSERT INTO "names" VALUES(8,'misfire');
+INSERT INTO "names" VALUES(9,'condition');
+CREATE TABLE not_runs (
+    id              INTEGER PRIMARY KEY,   -- higher for later rows of the same registration
+    registration_id INTEGER NOT NULL,
+    session_id      INTEGER NOT NULL REFERENCES sessions (id),
+    at_us           INTEGER NOT NULL,
+    reason_id       INTEGER NOT NULL REFERENCES names (id),  -- condition, rate_limited, overlap, …
+    detail          TEXT,                  -- one sentence, for example which condition did not hold
+    event_type_id   INTEGER REFERENCES names (id),  -- the trigger; all columns are NULL if it is not known
+    entity_id       INTEGER REFERENCES names (id),
+    old_state       TEXT,
+    new_state       TEXT,
+    context_id      TEXT,
+    parent_id       TEXT,
+    user_id         INTEGER REFERENCES names (id),
+    missed          INTEGER,
+    due_us          INTEGER,               -- for a job; NULL for a listener
+    manual          INTEGER
+) STRICT;
+INSERT INTO "not_runs" VALUES(1,1,1,1790000010000000,9,'sun.sun is below_horizon: it was above_horizon',1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,NULL,NULL);
+INSERT INTO "not_runs" VALUES(2,3,1,1790000010000000,7,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1790000000000000,0);
+INSERT INTO "not_runs" VALUES(3,3,1,1790000011000000,8,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "not_runs" VALUES(4,1,2,1790000030000000,9,'sun.sun is below_horizon: it was above_horizon',1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,NULL,NULL);
+INSERT INTO "not_runs" VALUES(5,3,2,1790000030000000,7,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1790000000000000,0);
+INSERT INTO "not_runs" VALUES(6,3,2,1790000031000000,8,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
 CREATE TABLE running_executions (
     session_id      INTEGER NOT NULL REFERENCES sessions (id),
     run             INTEGER NOT NULL,  -- number of the run in its process, not its id
@@ -300,6 +325,7 @@ INSERT INTO "skips_hourly" VALUES(497222,1,7,6);
 INSERT INTO "skips_hourly" VALUES(497222,3,8,2);
 ANALYZE "sqlite_master";
 INSERT INTO "sqlite_stat1" VALUES('statuses','sqlite_autoindex_statuses_1','5 1');
+INSERT INTO "sqlite_stat1" VALUES('not_runs','not_runs_by_registration','3 2');
 CREATE TABLE statistics_daily (
     day             INTEGER NOT NULL,            -- since the epoch
     registration_id INTEGER NOT NULL,
@@ -348,7 +374,7 @@ CREATE TABLE store_state (
     value INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 INSERT INTO "store_state" VALUES('all_runs_below',1);
-INSERT INTO "store_state" VALUES('file_number',3672962115553621);
+INSERT INTO "store_state" VALUES('file_number',2925466335346795);
 CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
 CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (id, status) WHERE status <> 0;
 CREATE INDEX handler_invocations_unsuccessful_by_listener ON handler_invocations (listener_id) WHERE status <> 0;
@@ -362,6 +388,7 @@ CREATE INDEX failures_by_group ON failures (error_group_id);
 CREATE INDEX service_calls_by_context ON service_calls (context_id) WHERE context_id IS NOT NULL;
 CREATE INDEX lifecycle_events_by_session ON lifecycle_events (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX losses_by_session ON losses (session_id) WHERE session_id IS NOT NULL;
+CREATE INDEX not_runs_by_registration ON not_runs (registration_id);
 CREATE VIEW registrations (
     id, kind, app, instance, name, topic, schedule, handler, settings, source_file, source_line, source_snippet,
     runs_in, timeout_s, first_registered_us, last_registered_us, retired_us

@@ -28,7 +28,7 @@ from hassette_executor.errors import (
     SubscriberTooSlowError,
 )
 from hassette_executor.executor import CommandExecutor
-from hassette_executor.records.batches import Batch, LifecycleEvent, Loss, ShedSummary, SkipCount
+from hassette_executor.records.batches import Batch, LifecycleEvent, Loss, NotRun, ShedSummary, SkipCount
 from hassette_executor.records.failures import Failure, Frame, format_exception
 from hassette_executor.records.registrations import (
     JobRegistration,
@@ -47,6 +47,7 @@ from hassette_executor.records.runs import (
     RunningExecution,
     ServiceCall,
     Status,
+    Trigger,
 )
 from hassette_executor.records.texts import redact_and_cut
 from hassette_executor.repeated_log import RepeatedLog
@@ -93,6 +94,7 @@ __all__ = [
     "Loss",
     "MakeThreads",
     "MemorySink",
+    "NotRun",
     "NullSink",
     "Record",
     "RecordSink",
@@ -110,6 +112,7 @@ __all__ = [
     "Status",
     "SubscriberTooSlowError",
     "ThreadPool",
+    "Trigger",
     "__version__",
     "current_execution",
     "format_exception",

@@ -16,10 +16,10 @@ from hassette_executor.delivery.dispatcher import Accounting, RecordDispatcher
 from hassette_executor.delivery.sinks import NullSink, RecordSink
 from hassette_executor.errors import ExecutionTimeoutError, ExecutorStoppedError
 from hassette_executor.records import ids
-from hassette_executor.records.batches import LifecycleEvent
+from hassette_executor.records.batches import LifecycleEvent, NotRun
 from hassette_executor.records.failures import MAX_MESSAGE, Failure, leave_out_frames_of, take_failure
 from hassette_executor.records.registrations import Registration
-from hassette_executor.records.runs import Record, RunningExecution, Status
+from hassette_executor.records.runs import Record, RunningExecution, Status, Trigger
 from hassette_executor.records.texts import redact_and_cut
 from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.running.classification import classify, replaces_cancellation
@@ -337,16 +337,16 @@ class CommandExecutor:
         del self._active[registration.key]
         self._dispatcher.announce(lambda builder: builder.retire(registration))
 
-    def count_skip(self, registration: Registration, reason: str, count: int = 1) -> None:
-        """Count triggers that led to no run.
+    def count_skip(
+        self, registration: Registration, reason: str, count: int = 1, trigger: Trigger | None = None, detail: str = ""
+    ) -> None:
+        """Count triggers that led to no run, and keep the newest ones. The arguments are fields of `NotRun`.
 
-        Args:
-            registration: The listener or job.
-            reason: ``rate_limited``, ``overlap``, ``back_pressure``, ``misfire`` or ``predicate_failed``.
-            count: Number of triggers.
+        ``count`` is the number of triggers. ``trigger`` and ``detail`` describe the last one.
         """
-        hour_us = ids.hour_of(self._clock.wall_ns() // 1000)
-        self._dispatcher.announce(lambda builder: builder.count_skip(registration, hour_us, reason, count))
+        text = redact_and_cut(detail, MAX_MESSAGE, self._scope.redact) if detail else ""
+        not_run = NotRun(registration, self._clock.wall_ns() // 1000, reason, text, trigger)
+        self._dispatcher.announce(lambda builder: builder.skip(not_run, count))
 
     def count_loss(self, reason: str, what: str, count: int, first_us: int, last_us: int) -> None:
         """Count lost items that are not records, such as events. The arguments are the fields of `Loss`."""

@@ -91,6 +91,9 @@ class ExecutorLimits:
             start only after the ids are returned, or after this time.
         skip_counts: How many counts of skipped triggers the next batch may hold, by registration, hour and reason.
             Above this number, the oldest hours are merged.
+        not_runs: How many triggers that led to no run the next batch may hold for each registration, with their
+            details. Above this number, only the newest are kept.
+        all_not_runs: How many of them the next batch may hold for all registrations.
         summaries: How many summaries of evicted records the next batch may hold, about 1 kB each. The default is
             enough for 200 handlers over 48 hours. Above this number, the oldest hours are merged.
         lifecycle_events: How many lifecycle events the next batch may hold. Above this number, the oldest events are
@@ -101,6 +104,8 @@ class ExecutorLimits:
 
     last_id_s: float = 5.0
     skip_counts: int = 10_000
+    not_runs: int = 20
+    all_not_runs: int = 5_000
     summaries: int = 10_000
     lifecycle_events: int = 1_000
     outcome_lines: int = 2_000

@@ -130,14 +130,14 @@ NAMED_COLUMNS: Final = {"event_type_id": "event_type", "entity_id": "entity_id",
 """Maps each trigger column that holds an id of the table ``names`` to the trigger's field that holds the name itself.
 Every other column in ``running_columns`` has the same name as its field."""
 
-RUNNING_COLUMNS: Final = (
-    "session_id",
-    "run",
-    "registration_id",
-    "started_us",
-    *(column for kind in KINDS for column in kind.running_columns),
-)
+TRIGGER_COLUMNS: Final = tuple(column for kind in KINDS for column in kind.running_columns)
+"""All columns that describe a trigger of any kind, in ``running_executions`` and in ``not_runs``."""
+
+RUNNING_COLUMNS: Final = ("session_id", "run", "registration_id", "started_us", *TRIGGER_COLUMNS)
 """All columns of ``running_executions``."""
+
+NOT_RUN_COLUMNS: Final = ("registration_id", "session_id", "at_us", "reason_id", "detail", *TRIGGER_COLUMNS)
+"""All columns of ``not_runs`` except the id."""
 
 DETAILS: Final = ("failures", "service_calls", "log_lines", "dropped_effects")
 """Tables whose rows belong to a run of any kind. Their column ``run_id`` contains its id."""

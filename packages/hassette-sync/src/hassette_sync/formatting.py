@@ -16,6 +16,7 @@ _REASON_LABELS = {
     "rejected_row": "rejected by the database",
     "file_lost": "the database file was removed or replaced",
     "late_effect": "arrived after the run was recorded",
+    "condition": "a condition did not hold",
     "predicate_failed": "condition raised an error",
     "slow_reader": "Home Assistant discarded them, because they were read too slowly",
 }

@@ -13,7 +13,7 @@ from hassette_core.containment import ACTOR, Actor
 from hassette_core.errors import RegistrationError
 from hassette_core.roster.overflow import Overflow
 from hassette_core.roster.owned_tasks import OwnedTasks, Task
-from hassette_executor import Command, CommandExecutor, Registration
+from hassette_executor import Command, CommandExecutor, Registration, Trigger
 
 Mode = Literal["single", "restart", "queued", "parallel"]
 """The rule for a new run while an earlier run is in progress. With ``single``, the lane skips the new run. With
@@ -74,9 +74,11 @@ class CommandRunner:
         actor = command.registration.key
         return self._tasks.start(self._execute(command, actor), on_end, actor)
 
-    def count_skip(self, registration: Registration, reason: str, count: int) -> None:
-        """Count runs that were skipped."""
-        self._executor.count_skip(registration, reason, count)
+    def count_skip(
+        self, registration: Registration, reason: str, count: int, trigger: Trigger | None, detail: str
+    ) -> None:
+        """Count runs that were skipped. The arguments are those of `CommandExecutor.count_skip`."""
+        self._executor.count_skip(registration, reason, count, trigger=trigger, detail=detail)
 
     def retire(self, registration: Registration) -> None:
         """Report that a listener or job is no longer registered, and that its last run has ended."""
@@ -131,11 +133,18 @@ class RunLane:
         elif len(self._waiting) < self._limits.waiting or self._may_overflow():
             self._waiting.append(command)
         else:
-            self._skip_excess(1)
+            self._skip_excess(1, command)
 
-    def skip(self, reason: str, count: int = 1) -> None:
-        """Count triggers that did not lead to a run."""
-        self._runner.count_skip(self._registration, reason, count)
+    def skip(self, reason: str, count: int = 1, trigger: Trigger | None = None, detail: str = "") -> None:
+        """Count triggers that did not lead to a run.
+
+        Args:
+            reason: The reason, such as ``condition``.
+            count: Number of triggers.
+            trigger: The last one, if it is known.
+            detail: One sentence about it, for example which condition did not hold.
+        """
+        self._runner.count_skip(self._registration, reason, count, trigger, detail)
 
     def is_quick(self) -> bool:
         """Return whether at least as many runs have ended since the last call as the lane runs at once."""
@@ -150,16 +159,15 @@ class RunLane:
         """
         self._slow = True
         excess = self._excess
-        for _ in range(excess):
-            self._waiting.pop()
+        dropped = [self._waiting.pop() for _ in range(excess)]
         self._runner.overflow.give_back(self, excess, empty=True)
-        self._skip_excess(excess)
+        self._skip_excess(excess, dropped[0])
 
     def skip_waiting(self) -> None:
         """Skip the waiting commands. Runs in progress continue, and new commands are accepted."""
         if self._waiting:
             self._runner.overflow.give_back(self, self._excess, empty=True)
-            self.skip(self._limits.reason, len(self._waiting))
+            self.skip(self._limits.reason, len(self._waiting), self._waiting[-1].trigger)
             self._waiting.clear()
 
     def _may_overflow(self) -> bool:
@@ -170,8 +178,8 @@ class RunLane:
         """Number of waiting commands above the limit."""
         return max(0, len(self._waiting) - self._limits.waiting)
 
-    def _skip_excess(self, count: int) -> None:
-        self.skip(self._limits.reason, count)
+    def _skip_excess(self, count: int, last: Command) -> None:
+        self.skip(self._limits.reason, count, last.trigger)
         if self._limits.waiting:  # without a limit (`single`), a skipped run is no sign of overload
             self._runner.overflow.report_dropped(self._registration, count)
 

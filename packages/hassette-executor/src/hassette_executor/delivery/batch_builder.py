@@ -4,8 +4,8 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
 from hassette_executor.delivery.summaries import Summaries
-from hassette_executor.records.batches import Batch, LifecycleEvent, Loss, SkipCount
-from hassette_executor.records.ids import time_of
+from hassette_executor.records.batches import Batch, LifecycleEvent, Loss, NotRun, SkipCount
+from hassette_executor.records.ids import hour_of, time_of
 from hassette_executor.records.registrations import Registration
 from hassette_executor.records.runs import Record, RunningExecution
 from hassette_executor.settings import ExecutorLimits
@@ -28,6 +28,8 @@ class BatchBuilder:
         self._lifecycle: deque[LifecycleEvent] = deque()
         self._skipped: dict[tuple[tuple[str, ...], int, str], SkipCount] = {}
         self._skip_hours: Counter[int] = Counter()
+        self._not_runs: dict[tuple[str, ...], deque[NotRun]] = {}
+        self._not_run_count = 0
         self._losses: dict[tuple[str, str], Loss] = {}
         self._running: tuple[RunningExecution, ...] | None = None
         self._facts: dict[str, str] = {}
@@ -75,6 +77,19 @@ class BatchBuilder:
             self._skip_hours[hour_us] += 1
         self._skipped[key] = SkipCount(registration, hour_us, reason, count)
 
+    def skip(self, not_run: NotRun, count: int) -> None:
+        """Count triggers that led to no run, and keep the last one. Above the bounds, the oldest ones are dropped."""
+        self.count_skip(not_run.registration, hour_of(not_run.at_us), not_run.reason, count)
+        newest = self._not_runs.setdefault(not_run.registration.key, deque())
+        newest.append(not_run)
+        self._not_run_count += 1
+        if len(newest) > self._limits.not_runs:
+            newest.popleft()
+            self._not_run_count -= 1
+        if self._not_run_count > self._limits.all_not_runs:
+            oldest = next(iter(self._not_runs))
+            self._not_run_count -= len(self._not_runs.pop(oldest))
+
     def count_loss(self, reason: str, what: str, count: int, first_us: int, last_us: int) -> None:
         """Count lost items between two wall-clock times. The arguments are the fields of `Loss`."""
         if (counted := self._losses.get((reason, what))) is not None:
@@ -117,6 +132,8 @@ class BatchBuilder:
         for collected in (self._registered, self._retired, self._lifecycle, self._skipped, self._losses, self._facts):
             collected.clear()
         self._skip_hours.clear()
+        self._not_runs.clear()
+        self._not_run_count = 0
         self._running = None
         return batch
 
@@ -128,6 +145,7 @@ class BatchBuilder:
             retired=tuple(self._retired.values()),
             lifecycle=tuple(self._lifecycle),
             skipped=tuple(self._skipped.values()),
+            not_runs=tuple(not_run for newest in self._not_runs.values() for not_run in newest),
             losses=tuple(self._losses.values()),
             running=self._running,
             session_facts=tuple(self._facts.items()),

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from hassette_executor.records.registrations import Registration
-from hassette_executor.records.runs import HandlerInvocation, JobExecution, Record, RunningExecution, Status
+from hassette_executor.records.runs import (
+    HandlerInvocation,
+    JobExecution,
+    Record,
+    RunningExecution,
+    Status,
+    Trigger,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +29,8 @@ class SkipCount:
     Attributes:
         registration: The listener or job.
         hour_us: Start of the hour (UTC) of the triggers.
-        reason: ``rate_limited``, ``overlap``, ``back_pressure``, ``misfire`` or ``predicate_failed``.
+        reason: For example ``condition``, ``rate_limited``, ``overlap``, ``back_pressure``, ``misfire`` or
+            ``predicate_failed``.
         count: Number of triggers since the last batch.
     """
 
@@ -30,6 +38,24 @@ class SkipCount:
     hour_us: int
     reason: str
     count: int
+
+
+class NotRun(NamedTuple):
+    """One trigger that led to no run. The newest of each registration are kept; `SkipCount` counts all of them.
+
+    Attributes:
+        registration: The listener or job.
+        at_us: When it was decided that the trigger leads to no run.
+        reason: As in `SkipCount`.
+        detail: One sentence, for example which condition did not hold; may be empty.
+        trigger: The event or the due time; None if it is not known, for example for runs that were missed.
+    """
+
+    registration: Registration
+    at_us: int
+    reason: str
+    detail: str = ""
+    trigger: Trigger | None = None
 
 
 class ShedSummary(NamedTuple):
@@ -110,6 +136,7 @@ class Batch(NamedTuple):
         retired: Listeners and jobs that are no longer registered.
         lifecycle: Lifecycle events, oldest first.
         skipped: Counts of triggers that led to no run.
+        not_runs: The newest of these triggers, oldest first.
         summaries: Sums over evicted and rejected records.
         losses: Counts of lost records, effects and announcements.
         running: All runs that have been in progress for at least 250 ms. Replaces the list of the previous batch; None
@@ -126,6 +153,7 @@ class Batch(NamedTuple):
     retired: tuple[Registration, ...] = ()
     lifecycle: tuple[LifecycleEvent, ...] = ()
     skipped: tuple[SkipCount, ...] = ()
+    not_runs: tuple[NotRun, ...] = ()
     summaries: tuple[ShedSummary, ...] = ()
     losses: tuple[Loss, ...] = ()
     running: tuple[RunningExecution, ...] | None = None
@@ -189,7 +217,8 @@ class Batch(NamedTuple):
     def announcement_counts(self) -> dict[str, int]:
         """Return the number of announcements by field, except summaries and the list of runs in progress.
 
-        A `SkipCount` or `Loss` counts as many announcements as its ``count``.
+        A `NotRun` is not counted, because a `SkipCount` contains it. A `SkipCount` or `Loss` counts as many
+        announcements as its ``count``.
         """
         counts = {
             "registered": len(self.registered),
@@ -213,5 +242,14 @@ class Batch(NamedTuple):
         return sum(count for summary in self.summaries for _, count in summary.counts)
 
 
-_ANNOUNCEMENTS = ("registered", "retired", "lifecycle", "skipped", "summaries", "losses", "session_facts")
+_ANNOUNCEMENTS = (
+    "registered",
+    "retired",
+    "lifecycle",
+    "skipped",
+    "not_runs",
+    "summaries",
+    "losses",
+    "session_facts",
+)
 """Fields of `Batch` in which each item is an announcement. In `running`, the whole list is one announcement."""

@@ -62,6 +62,10 @@ class DueTrigger(NamedTuple):
     manual: bool = False
 
 
+Trigger = EventTrigger | DueTrigger
+"""The cause of a run, or of a trigger that led to no run."""
+
+
 class LogLine(NamedTuple):
     """One line that a run logged.
 
@@ -185,5 +189,5 @@ class RunningExecution(NamedTuple):
 
     run: int
     registration: Registration
-    trigger: EventTrigger | DueTrigger
+    trigger: Trigger
     started_us: int

@@ -63,7 +63,7 @@ _PLACEHOLDERS: Final = {
 
 # Each row of these tables belongs to a registration, but does not show the kind of the registration. If the
 # registration is lost, it needs a placeholder, so that no new registration gets its id.
-_STATISTICS: Final = ("statistics_daily", "statistics_hourly", "skips_daily", "skips_hourly")
+_STATISTICS: Final = ("statistics_daily", "statistics_hourly", "skips_daily", "skips_hourly", "not_runs")
 
 
 def put_placeholders(history: sqlite3.Connection) -> None:

@@ -24,7 +24,7 @@ from hassette_store.recovery.union import NATURAL_KEYS, Union
 # If the time runs out, the last tables are not copied. So the most valuable tables come first: registrations, then
 # totals, then single runs. All other tables follow.
 _FIRST_TABLES: Final = (
-    *(table for table in NATURAL_KEYS if table not in ("error_groups", "losses")),
+    *(table for table in NATURAL_KEYS if table not in ("error_groups", "losses", "not_runs")),
     "statistics_daily",
     "statistics_hourly",
     "skips_daily",
@@ -33,6 +33,7 @@ _FIRST_TABLES: Final = (
     "latency_hourly",
     "error_groups",
     "losses",
+    "not_runs",
     "lifecycle_events",
     "running_executions",
     "store_state",

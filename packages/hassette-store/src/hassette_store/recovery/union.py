@@ -20,6 +20,7 @@ NATURAL_KEYS: Final = {
     "sessions": ("started_us", "pid", "host"),
     "error_groups": ("fingerprint",),
     "losses": ("session_id", "reason", "what", "first_us"),
+    "not_runs": ("registration_id", "at_us", "reason_id"),
 }
 """Columns that identify a row in every file, for each table whose ids mean something only within one file."""
 

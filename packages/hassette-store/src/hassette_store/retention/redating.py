@@ -291,6 +291,7 @@ _REST: Final = (
     WHERE id = :session
     """,
     f"UPDATE losses SET {_moved('first_us')}, {_moved('last_us')} WHERE session_id = :session",
+    f"UPDATE not_runs SET {_moved('at_us')}, {_moved('due_us')} WHERE session_id = :session",
     f"UPDATE running_executions SET {_moved('started_us')}, {_moved('due_us')} WHERE session_id = :session",
     *(
         f"""

@@ -130,4 +130,5 @@ def fold_into_successor(
         if successor != id_:
             db.execute(move, parameters)
         db.execute(delete, parameters)
-    db.execute(f"DELETE FROM {kind.registrations_table} WHERE id = ?", (id_,))
+    for table in ("not_runs WHERE registration_id", f"{kind.registrations_table} WHERE id"):
+        db.execute(f"DELETE FROM {table} = ?", (id_,))

@@ -20,10 +20,11 @@ GROUPS: Final[dict[str, tuple[tuple[str, ...], float]]] = {
     "losses": (("losses",), 0.05),
     "sessions": (("sessions",), 0.05),
     "names": (("names",), 0.05),
+    "not_runs": (("not_runs",), 0.05),
     "registrations": (tuple(kind.registrations_table for kind in KINDS), 0.1),
     "error_groups": (("error_groups",), 0.1),
     "statistics": (tuple(table for table, _ in STATISTICS), 0.2),
-    RUNS: ((*(kind.runs_table for kind in KINDS), *DETAILS), 0.4),
+    RUNS: ((*(kind.runs_table for kind in KINDS), *DETAILS), 0.35),
 }
 """The tables of each group, and its share of the limit."""
 

@@ -85,7 +85,7 @@ class SizeLimit:
 
     async def _shrink(self, group: str, stop_when: StopCondition, kept_share: float) -> Steps:
         deletions = self._deletions
-        if group in ("lifecycle_events", "losses"):
+        if group in ("lifecycle_events", "losses", "not_runs"):
             steps = (deletions.delete_oldest(group, stop_when=stop_when),)
         elif group == RUNS:
             steps = (self._shrink_runs(stop_when, kept_share),)

@@ -133,6 +133,7 @@ def _retired(kind: RunKind) -> str:
 
 CONDITIONS: Final = {
     "lifecycle_events": f"id < {first_id_sql('?')}",
+    "not_runs": "at_us < ?",
     "losses": "(SELECT ended_us FROM sessions WHERE sessions.id = session_id) < ?",
     "error_groups": "last_seen_us < ? AND NOT EXISTS (SELECT 1 FROM failures WHERE error_group_id = error_groups.id)",
     "sessions": f"""

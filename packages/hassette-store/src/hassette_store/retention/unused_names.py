@@ -28,6 +28,7 @@ _OTHER_TABLES: Final = (
     ("running_executions", tuple(NAMED_COLUMNS)),
     ("skips_hourly", ("reason_id",)),
     ("skips_daily", ("reason_id",)),
+    ("not_runs", ("reason_id", *NAMED_COLUMNS)),
 )
 
 

@@ -202,7 +202,7 @@ def _copy(db: sqlite3.Connection, table: str) -> None:
         totals = [f"{name} = {name} + excluded.{name}" for name in counts]
         totals += [f"{name} = max({name}, excluded.{name})" for name in longest]
         conflict = f"ON CONFLICT DO UPDATE SET {', '.join(totals)}"
-    elif table == "losses":
+    elif table in ("losses", "not_runs"):
         values["id"] = None
     elif table == "failures":
         for column in _OF_GROUP:

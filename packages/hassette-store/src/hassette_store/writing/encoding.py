@@ -14,6 +14,7 @@ from hassette_store.rows import (
     ExecutionRow,
     FailureRow,
     InvocationRow,
+    NotRunRow,
     RegistrationRow,
     RunningRow,
     RunRow,
@@ -151,6 +152,7 @@ class BatchEncoder:
             ],
         }
         retired = [(now_us, id_) for id_ in ids.retire(batch.retired)]
+        rows["not_runs"] = [self._not_run(row) for row in batch.not_runs]
         # Encode new names and registrations last, because the encoding of the rows above may have added some.
         rows |= self._registrations(now_us)
         rows["names"] = tuple(names.new)
@@ -169,12 +171,13 @@ class BatchEncoder:
         ]
 
     def _running(self, row: RunningRow) -> RowValues:
-        kind = kind_of(row.registration)
-        trigger = _ENCODE_TRIGGER[kind.name](row.trigger, self.names)
-        columns: list[object] = []
-        for other in KINDS:
-            columns.extend(trigger if other is kind else (None,) * len(other.running_columns))
-        return (self.session_id, row.run, self.registrations[row.registration], row.started_us, *columns)
+        trigger = _all_trigger_columns(row.registration, row.trigger, self.names)
+        return (self.session_id, row.run, self.registrations[row.registration], row.started_us, *trigger)
+
+    def _not_run(self, row: NotRunRow) -> RowValues:
+        trigger = _all_trigger_columns(row.registration, row.trigger, self.names)
+        reason = self.names[row.reason]
+        return (self.registrations[row.registration], self.session_id, row.at_us, reason, row.detail or None, *trigger)
 
     def _registrations(self, now_us: int) -> dict[str, Sequence[RowValues]]:
         rows: dict[str, list[RowValues]] = {kind.registrations_table: [] for kind in KINDS}
@@ -276,6 +279,16 @@ def _trigger_encoder(kind: RunKind) -> Callable[[object, NameIds], RowValues]:
 
 
 _ENCODE_TRIGGER: Final = {kind.name: _trigger_encoder(kind) for kind in KINDS}
+
+
+def _all_trigger_columns(registration: RegistrationRow, trigger: object, names: NameIds) -> RowValues:
+    """Return the values of `TRIGGER_COLUMNS`. All are None if there is no trigger."""
+    kind = kind_of(registration)
+    columns: list[object] = []
+    for other in KINDS:
+        known = other is kind and trigger is not None
+        columns.extend(_ENCODE_TRIGGER[kind.name](trigger, names) if known else (None,) * len(other.running_columns))
+    return columns
 
 
 def _events(runs: Iterable[InvocationRow], names: NameIds) -> Iterator[RowValues]:

@@ -13,7 +13,7 @@ from functools import cache
 from itertools import chain
 from typing import Final
 
-from hassette_store.kinds import KINDS, RUNNING_COLUMNS, RunKind
+from hassette_store.kinds import KINDS, NOT_RUN_COLUMNS, RUNNING_COLUMNS, RunKind
 from hassette_store.statuses import STATUS_NAMES
 from hassette_store.writing.texts import cleaned_text
 from hassette_store.writing.used_ids import NO_NEW_IDS, NewIds, find_used_ids
@@ -166,9 +166,17 @@ INSERTIONS: Final[tuple[Insertion, ...]] = (
     ),
     *_hourly_and_daily("latency", "bucket", "count", update=_add("count")),
     *_hourly_and_daily("skips", "reason_id", "count", update=_add("count")),
+    Insertion("not_runs", "not_runs", NOT_RUN_COLUMNS),
 )
 
 RETIRE: Final = tuple(f"UPDATE {kind.registrations_table} SET retired_us = ? WHERE id = ?" for kind in KINDS)
+NEWEST_NOT_RUNS: Final = 20
+"""How many rows of ``not_runs`` each registration keeps."""
+_DELETE_NOT_RUNS: Final = f"""
+DELETE FROM not_runs WHERE registration_id = :id AND id <= (
+    SELECT id FROM not_runs WHERE registration_id = :id ORDER BY id DESC LIMIT 1 OFFSET {NEWEST_NOT_RUNS}
+)
+"""
 DELETE_RUNNING: Final = "DELETE FROM running_executions WHERE session_id = ?"
 
 UPDATE_SESSION: Final = """
@@ -251,6 +259,8 @@ def _insert_all(db: sqlite3.Connection, encoded: EncodedBatch) -> None:
     for insertion in INSERTIONS:
         if rows := encoded.rows.get(insertion.rows):
             _insert(db, insertion, rows)
+    for registration_id in {row[0] for row in encoded.rows.get("not_runs", ())}:
+        db.execute(_DELETE_NOT_RUNS, {"id": registration_id})
     for statement in RETIRE if encoded.retired else ():
         db.executemany(statement, encoded.retired)
 

@@ -1,6 +1,6 @@
 """Answers about handlers, jobs and apps."""
 
-from hassette_sync.answers.kinds import Kind, RegistrationRef
+from hassette_sync.answers.kinds import Kind, RegistrationRef, Trigger
 from hassette_sync.answers.values import Answer, Counts, Id, Percentiles
 
 
@@ -102,6 +102,22 @@ class SkipReason(Answer):
     count: int
 
 
+class NotRun(Answer):
+    """A trigger that led to no run.
+
+    Attributes:
+        at_us: When it was decided that the trigger leads to no run.
+        reason: For example ``condition`` or ``rate_limited``.
+        detail: One sentence, for example which condition did not hold; may be empty.
+        trigger: The trigger; None if it is not known.
+    """
+
+    at_us: int
+    reason: str
+    detail: str
+    trigger: Trigger | None
+
+
 class RegistrationDetail(Answer):
     """One handler or job in detail.
 
@@ -115,6 +131,8 @@ class RegistrationDetail(Answer):
         last_registered_us: Time of the newest registration, for example at the last start.
         heat_map: Durations over time.
         skips: Numbers of triggers that did not lead to a run, by reason.
+        not_runs: The newest triggers that did not lead to a run, newest first; at most 20. They may be older than the
+            time range.
     """
 
     registration: Registration
@@ -126,6 +144,7 @@ class RegistrationDetail(Answer):
     last_registered_us: int
     heat_map: HeatMap
     skips: tuple[SkipReason, ...]
+    not_runs: tuple[NotRun, ...]
     since_us: int
     until_us: int
 

@@ -151,6 +151,18 @@ CALLERS_OF_CONTEXTS = _with_names(
 )
 """Runs with a service call in one of these contexts: the runs that caused an event."""
 
+NOT_RUNS = f"""
+SELECT not_runs.at_us, reasons.name AS reason, detail,
+       event_type_id IS NOT NULL OR not_runs.due_us IS NOT NULL AS has_trigger,
+       {trigger_columns_sql("not_runs")}, {KIND} AS kind
+FROM (SELECT *, at_us AS started_us FROM not_runs WHERE registration_id = :registration_id) AS not_runs
+JOIN registrations ON registrations.id = registration_id
+LEFT JOIN names AS reasons ON reasons.id = reason_id
+{trigger_joins_sql("not_runs")}
+ORDER BY not_runs.id DESC
+"""
+"""The newest triggers of one registration that led to no run, newest first."""
+
 RUNNING = f"""
 SELECT running_executions.started_us, {trigger_columns_sql("running_executions")},
        registrations.app, registrations.instance, registrations.name, {KIND} AS kind

@@ -15,6 +15,7 @@ from hassette_sync.answers.registrations import (
     AppSummary,
     HeatCell,
     HeatMap,
+    NotRun,
     Registration,
     RegistrationDetail,
     Registrations,
@@ -24,6 +25,7 @@ from hassette_sync.answers.registrations import (
 )
 from hassette_sync.errors import BadQuestionError, NotFoundError
 from hassette_sync.queries import registrations as queries
+from hassette_sync.queries.runs import NOT_RUNS
 from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.periods import periods_of
 from hassette_sync.questions.rows import (
@@ -33,6 +35,7 @@ from hassette_sync.questions.rows import (
     percentiles_of,
     registration_ref,
     sum_of,
+    trigger_of,
 )
 from hassette_sync.questions.runs import check_kind, known_app
 from hassette_sync.reader import Parameters, ReadTransaction
@@ -213,6 +216,15 @@ async def registration_detail(
         skips=tuple(
             SkipReason(registration=registration.ref, reason=reason, count=count)
             for reason, count in reasons.most_common()
+        ),
+        not_runs=tuple(
+            NotRun(
+                at_us=row["at_us"],
+                reason=row["reason"] or "?",
+                detail=row["detail"] or "",
+                trigger=trigger_of(row) if row["has_trigger"] else None,
+            )
+            for row in await transaction.all(NOT_RUNS, within)
         ),
         since_us=periods.since_us,
         until_us=periods.until_us,

@@ -321,7 +321,8 @@ CREATE TABLE latency_daily (
     PRIMARY KEY (day, registration_id, bucket)
 ) WITHOUT ROWID, STRICT;
 
--- Number of triggers that led to no run, by reason: rate_limited, overlap, back_pressure, misfire, predicate_failed.
+-- Number of triggers that led to no run, by reason: condition, rate_limited, overlap, back_pressure, misfire,
+-- predicate_failed and others.
 CREATE TABLE skips_hourly (
     hour            INTEGER NOT NULL,
     registration_id INTEGER NOT NULL,
@@ -337,6 +338,27 @@ CREATE TABLE skips_daily (
     count           INTEGER NOT NULL,
     PRIMARY KEY (day, registration_id, reason_id)
 ) WITHOUT ROWID, STRICT;
+
+-- The newest triggers of each registration that led to no run, at most 20. `skips_hourly` counts all of them.
+CREATE TABLE not_runs (
+    id              INTEGER PRIMARY KEY,   -- higher for later rows of the same registration
+    registration_id INTEGER NOT NULL,
+    session_id      INTEGER NOT NULL REFERENCES sessions (id),
+    at_us           INTEGER NOT NULL,
+    reason_id       INTEGER NOT NULL REFERENCES names (id),  -- condition, rate_limited, overlap, …
+    detail          TEXT,                  -- one sentence, for example which condition did not hold
+    event_type_id   INTEGER REFERENCES names (id),  -- the trigger; all columns are NULL if it is not known
+    entity_id       INTEGER REFERENCES names (id),
+    old_state       TEXT,
+    new_state       TEXT,
+    context_id      TEXT,
+    parent_id       TEXT,
+    user_id         INTEGER REFERENCES names (id),
+    missed          INTEGER,
+    due_us          INTEGER,               -- for a job; NULL for a listener
+    manual          INTEGER
+) STRICT;
+CREATE INDEX not_runs_by_registration ON not_runs (registration_id);
 
 -- Section 8: state of the store.
 
