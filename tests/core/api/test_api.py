@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import pytest
 
 from hassette_core.api import Api, ServiceResult
+from hassette_core.clock import ManualClock
 from hassette_core.errors import CallFailedError, NotConnectedError, UnexpectedAnswerError
 from hassette_core.events import Event
 from hassette_core.link import Connection, HomeAssistantLink
@@ -29,18 +29,26 @@ class ApiHome:
     api: Api
 
 
+class CountingClock(ManualClock):
+    """A clock whose monotonic time advances by 5 ms with each look at it."""
+
+    def monotonic_ns(self) -> int:
+        self.advance(0.005)
+        return super().monotonic_ns()
+
+    def wall_ns(self) -> int:
+        return 1_700_000_000_000_000_000
+
+
 @pytest.fixture
 async def home() -> AsyncIterator[ApiHome]:
     cache, events, recorded = StateCache(), list[Event](), list[ServiceCall]()
-    clock = count(step=5_000_000)
     async with (
         SimulatedHome(speed=0) as simulated,
         HomeAssistantLink(simulated.url, simulated.token, cache=cache, on_event=events.append) as link,
     ):
         await link.wait_ready()
-        api = Api(
-            link, record=recorded.append, monotonic_ns=lambda: next(clock), time_ns=lambda: 1_700_000_000_000_000_000
-        )
+        api = Api(link, record=recorded.append, clock=CountingClock())
         yield ApiHome(simulated.core, link, cache.states, events, recorded, api)
 
 

@@ -27,7 +27,7 @@ from hassette_core import lazy_names
 from hassette_core.__about__ import __version__
 
 if typing.TYPE_CHECKING:
-    from hassette_core.api import Api, ServiceResult, Target
+    from hassette_core.api import Api, LogbookEntry, PastState, ServiceResult, Statistic, Target
     from hassette_core.apps import (
         AnyApp,
         App,
@@ -62,6 +62,7 @@ if typing.TYPE_CHECKING:
         LinkError,
         MomentUnknownError,
         NoAnswerError,
+        NotConfirmedError,
         NotConnectedError,
         RegistrationError,
         ServiceExhaustedError,
@@ -138,15 +139,18 @@ __all__ = [
     "HassetteError",
     "Job",
     "LinkError",
+    "LogbookEntry",
     "LoopCallsClosedError",
     "MemorySink",
     "MomentUnknownError",
     "NewState",
     "NewValue",
     "NoAnswerError",
+    "NotConfirmedError",
     "NotConnectedError",
     "OldState",
     "OldValue",
+    "PastState",
     "Record",
     "RecordSink",
     "RegistrationError",
@@ -158,6 +162,7 @@ __all__ = [
     "State",
     "StateChanged",
     "States",
+    "Statistic",
     "Status",
     "Subscription",
     "SyncApi",
@@ -199,7 +204,10 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
         ),
         "hassette_core.api": (
             "Api",
+            "LogbookEntry",
+            "PastState",
             "ServiceResult",
+            "Statistic",
             "Target",
         ),
         "hassette_core.apps": (
@@ -242,6 +250,7 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
             "LinkError",
             "MomentUnknownError",
             "NoAnswerError",
+            "NotConfirmedError",
             "NotConnectedError",
             "RegistrationError",
             "ServiceExhaustedError",

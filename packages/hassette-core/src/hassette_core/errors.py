@@ -14,6 +14,7 @@ traceback, because the message explains the failure completely::
         ├── MomentUnknownError            the time of a moment is unknown, such as sunset without a location
         ├── RegistrationError             a listener or job was registered with options that cannot work
         ├── RefusedError                  the simulated home rejects a command, with Home Assistant's message
+        ├── NotConfirmedError             the expected effect of a service call did not follow
         ├── UnknownEntityError            states[…] has no such entity (also a KeyError)
         └── LinkError                     communication with Home Assistant failed
             ├── UrlError                  the configured address is not valid (also a FatalError)
@@ -28,7 +29,9 @@ traceback, because the message explains the failure completely::
 
 import re
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hassette_executor import HassetteError
 
@@ -190,7 +193,7 @@ class CallFailedError(LinkError):
     Args:
         action: The requested action, such as ``call light.turn_on``.
         reason: Home Assistant's message.
-        code: Home Assistant's error code, such as ``not_found``. Empty for a REST request.
+        code: Home Assistant's error code, such as ``not_found``. For a REST request, the HTTP status, such as ``404``.
     """
 
     def __init__(self, action: str, reason: str, code: str = "") -> None:
@@ -210,6 +213,31 @@ class NoAnswerError(LinkError):
     def __init__(self, action: str, waited_s: float) -> None:
         super().__init__(f"cannot {action}: Home Assistant did not answer within {waited_s:g} s")
         self.waited_s = waited_s
+
+
+class NotConfirmedError(CoreError):
+    """The expected effect of a service call did not follow.
+
+    Args:
+        service: The service, such as ``light.turn_on``.
+        expected: Descriptions of the expected values that were not there, by entity id. For an attribute, the key is
+            the entity id and the name of the attribute, such as ``light.hall brightness``.
+        seen: The last values in their place, with the same keys. None if there is no such entity or attribute.
+        attempts: How often the call was sent.
+        within_s: How long each attempt waited for the effect, in seconds.
+    """
+
+    def __init__(
+        self, service: str, expected: Mapping[str, str], seen: Mapping[str, Any], attempts: int, within_s: float
+    ) -> None:
+        tried = "" if attempts == 1 else f", in {attempts} attempts,"
+        unmet = "; ".join(f"{name} {text}, got {seen[name]!r}" for name, text in expected.items())
+        super().__init__(f"{service} was not confirmed{tried} within {within_s:g} s: {unmet}")
+        self.service = service
+        self.expected = expected
+        self.seen = seen
+        self.attempts = attempts
+        self.within_s = within_s
 
 
 class UnexpectedAnswerError(LinkError):

@@ -116,7 +116,7 @@ class Hassette:
             report=self.executor.report,
             count_loss=self.executor.count_loss,
         )
-        self.api = Api(self.link, redact=redact, monotonic_ns=clock.monotonic_ns, time_ns=clock.wall_ns)
+        self.api = Api(self.link, clock=clock, redact=redact)
         self.scheduler = SchedulerService(
             self.executor,
             clock=clock,

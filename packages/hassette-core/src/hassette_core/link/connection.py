@@ -43,10 +43,12 @@ class RestAnswer(NamedTuple):
     Attributes:
         status: The HTTP status.
         body: The parsed JSON body. None if the body is not JSON.
+        text: The body as text.
     """
 
     status: int
     body: Any
+    text: str = ""
 
 
 class Connection:
@@ -145,7 +147,7 @@ class Connection:
             await self._channel.close()
 
     async def command(
-        self, action: str, command: str, *, timeout_s: float | None = COMMAND_TIMEOUT_S, **fields: Any
+        self, action: str, command: str, /, *, timeout_s: float | None = COMMAND_TIMEOUT_S, **fields: Any
     ) -> Any:
         """Send a command and return the ``result`` of the answer.
 
@@ -176,7 +178,9 @@ class Connection:
         """
         await self._subscribe("subscribe to events", receive, "subscribe_events", {})
 
-    async def subscribe_command(self, action: str, receive: Callable[[Any], None], command: str, **fields: Any) -> int:
+    async def subscribe_command(
+        self, action: str, receive: Callable[[Any], None], command: str, /, **fields: Any
+    ) -> int:
         """Send a command that subscribes to something, such as ``subscribe_trigger`` or ``render_template``.
 
         A subscription ends with the connection.
@@ -363,9 +367,9 @@ class Connection:
         except OSError:
             raise NotConnectedError(action, sent=True) from None
         try:
-            return RestAnswer(answer.status, json.loads(answer.text))
+            return RestAnswer(answer.status, json.loads(answer.text), answer.text)
         except ValueError:
-            return RestAnswer(answer.status, None)
+            return RestAnswer(answer.status, None, answer.text)
 
 
 def _refusal(action: str, error: object) -> CallFailedError:

@@ -73,6 +73,7 @@ class HomeAssistantLink(AsyncWithService):
 
     Attributes:
         name: ``home assistant link``.
+        cache: The states.
         ready: Set while Home Assistant is connected and completely started, and all states are known.
         configuration: Home Assistant's configuration. None before the first connection.
         configuration_changed: Set after `configuration` was fetched or has changed. The reader of the configuration
@@ -110,6 +111,7 @@ class HomeAssistantLink(AsyncWithService):
             raise ValueError(f"token must be a non-empty string, got {token!r}")
         self._token = token.strip()
         self.ready = asyncio.Event()
+        self.cache = cache
         self.configuration: HomeConfiguration | None = None
         self.configuration_changed = asyncio.Event()
         self.problem = ""

@@ -3,5 +3,6 @@
 from hassette_core.states.cache import StateCache
 from hassette_core.states.observation import Observation
 from hassette_core.states.states import States
+from hassette_core.states.watch import StateWatch
 
-__all__ = ["Observation", "StateCache", "States"]
+__all__ = ["Observation", "StateCache", "StateWatch", "States"]

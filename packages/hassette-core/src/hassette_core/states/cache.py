@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from hassette_core.events import State, StateChanged
 from hassette_core.states.states import States
+from hassette_core.states.watch import StateWatch, StateWatches
 
 
 class StateCache:
@@ -17,7 +18,12 @@ class StateCache:
         self._by_entity: dict[str, State] = {}
         self._by_domain: dict[str, dict[str, State]] = {}
         self._changed_while_loading: set[str] | None = None
+        self._watches = StateWatches()
         self.states = States(self._by_entity, self._by_domain)
+
+    def watch(self, entity_ids: Iterable[str]) -> StateWatch:
+        """Return a watch, which collects the new states of some entities in its ``with`` block."""
+        return StateWatch(self._watches, self._by_entity, entity_ids)
 
     def apply(self, change: StateChanged) -> None:
         """Store the new state of one entity, or remove the entity if the change removed it."""
@@ -28,6 +34,8 @@ class StateCache:
             self._remove(entity_id)
         else:
             self._put(change.new_state)
+        if self._watches:
+            self._watches.put(entity_id, change.new_state)
 
     def begin_load(self) -> None:
         """Prepare for `load`. From now on, `apply` notes changed entities, so that `load` does not overwrite them."""
@@ -49,6 +57,8 @@ class StateCache:
             if entity_id not in changed:
                 self._put(state)
         self._changed_while_loading = None
+        for entity_id in self._watches.entity_ids:
+            self._watches.put(entity_id, self._by_entity.get(entity_id))
 
     def snapshot(self) -> dict[str, State]:
         """Return a copy of all states by entity id."""

@@ -1,0 +1,198 @@
+"""`Attempts`: send a service call, wait for its effect, and repeat it if the effect does not follow."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from hassette_core.api.expectations import Expectation
+from hassette_core.api.requests import CallOutcome, Requests, Timing, context_id_of
+from hassette_core.errors import (
+    CallFailedError,
+    LinkError,
+    NoAnswerError,
+    NotConfirmedError,
+    NotConnectedError,
+    describe_error,
+)
+from hassette_core.states import StateCache, StateWatch
+
+PASSING_ERRORS = frozenset({"home_assistant_error", "timeout", "unknown_error"})
+"""Home Assistant's error codes for a failure inside a service, such as a device that does not answer. The same call may
+succeed later. All other codes mean that the call itself is wrong."""
+CALL_TIMEOUT_S = 60.0
+"""Limit for the answer to a service call, in seconds. Home Assistant answers when the service has ended."""
+
+
+class ServiceResult(NamedTuple):
+    """The result of a service call.
+
+    Attributes:
+        context_id: The id of the call's context. When the call causes an event, the event's context has this id, or is
+            a child of the context with this id. Empty if the effect was confirmed although the answer was lost.
+        response: The response of the service if the call has ``return_response=True``, else None.
+        attempts: How often the call was sent.
+        confirmed_after_s: Time from sending to the expected states, in seconds. None without ``expect``.
+    """
+
+    context_id: str
+    response: Any = None
+    attempts: int = 1
+    confirmed_after_s: float | None = None
+
+
+class Confirmation(NamedTuple):
+    """How the effect of a call is confirmed.
+
+    Attributes:
+        expectation: The expected states.
+        within_s: How long each attempt may take, in seconds.
+        retries: How often the call may be repeated.
+    """
+
+    expectation: Expectation
+    within_s: float
+    retries: int
+
+
+class _Unconfirmed(NamedTuple):
+    """An attempt whose effect did not follow."""
+
+    error: LinkError | NotConfirmedError
+
+
+class Attempts:
+    """The attempts of one service call. Each attempt is recorded.
+
+    Args:
+        requests: Sends and records the calls.
+        cache: The states, which confirm the effect.
+        message: The fields of the WebSocket command.
+    """
+
+    def __init__(self, requests: Requests, cache: StateCache, message: Mapping[str, Any]) -> None:
+        self._requests = requests
+        self._cache = cache
+        self._message = message
+        self._service = f"{message['domain']}.{message['service']}"
+        self._action = f"call {self._service}"
+
+    async def send_once(self) -> ServiceResult:
+        """Send the call once, and return the answer."""
+        timing = self._requests.begin()
+        outcome = CallOutcome(error="cancelled before the answer")
+        try:
+            result = await self._send()
+            outcome = CallOutcome(result.context_id)
+            return result  # noqa: TRY300  the call is recorded in `finally`
+        except LinkError as error:
+            outcome = CallOutcome(error=str(error))
+            raise
+        except (TypeError, ValueError) as error:
+            outcome = CallOutcome(error=f"cannot {self._action}: {error}")
+            raise
+        finally:
+            self._record(timing, outcome)
+
+    async def send_until_confirmed(self, confirmation: Confirmation) -> ServiceResult:
+        """Send the call, and repeat it until the expected states are there.
+
+        Raises:
+            NotConfirmedError: The expected states did not follow.
+            LinkError: The last attempt failed, or an error shows that the call itself is wrong.
+        """
+        attempt = 1
+        while True:
+            done = await self._attempt(confirmation, attempt)
+            if isinstance(done, ServiceResult):
+                return done
+            if attempt > confirmation.retries:
+                raise done.error
+            attempt += 1
+
+    async def _attempt(self, confirmation: Confirmation, attempt: int) -> ServiceResult | _Unconfirmed:
+        timing = self._requests.begin()
+        answered_ns: int | None = None
+        outcome = CallOutcome(error="cancelled before the answer", attempt=attempt)
+        try:
+            # The change may arrive before the answer, so the watch begins before the call is sent.
+            with self._cache.watch(confirmation.expectation.entity_ids) as watch:
+                failure: LinkError | None = None
+                result = ServiceResult("")
+                try:
+                    result = await self._send()
+                except LinkError as error:
+                    if not _may_still_be_carried_out(error):
+                        raise
+                    failure = error
+                answered_ns = self._requests.clock.monotonic_ns()
+                outcome = outcome._replace(
+                    context_id=result.context_id or None, error="cancelled before the confirmation"
+                )
+                confirmed_ns = await self._wait_for_effect(watch, confirmation, timing)
+                if confirmed_ns is not None:
+                    after_ns = confirmed_ns - timing.sent_ns
+                    outcome = outcome._replace(error=None, confirmed_us=after_ns // 1_000)
+                    return result._replace(attempts=attempt, confirmed_after_s=after_ns / 1e9)
+                error = failure or self._not_confirmed(watch, confirmation, attempt)
+                outcome = outcome._replace(error=str(error))
+                return _Unconfirmed(error)
+        except LinkError as error:
+            outcome = outcome._replace(error=str(error))
+            raise
+        except Exception as error:  # the function of an app that checks a state may raise any exception
+            outcome = outcome._replace(error=f"cannot {self._action}: {describe_error(error)}")
+            raise
+        finally:
+            self._record(timing, outcome, answered_ns)
+
+    async def _wait_for_effect(self, watch: StateWatch, confirmation: Confirmation, timing: Timing) -> int | None:
+        """Return when the expected states were there, by the monotonic clock; None if they were not there in time."""
+        clock, expectation = self._requests.clock, confirmation.expectation
+        ends_ns = timing.sent_ns + round(confirmation.within_s * 1e9)
+        over = False
+
+        def end() -> None:
+            nonlocal over
+            over = True
+            watch.wake()
+
+        timer = clock.call_later((ends_ns - clock.monotonic_ns()) / 1e9, end)
+        try:
+            while True:
+                while watch.take():
+                    if expectation.holds(watch.current):
+                        return clock.monotonic_ns()
+                if expectation.holds(watch.current):  # the states were as expected before the call
+                    return clock.monotonic_ns()
+                if over:
+                    return None
+                await watch.wait()
+        finally:
+            timer.cancel()
+
+    def _not_confirmed(self, watch: StateWatch, confirmation: Confirmation, attempt: int) -> NotConfirmedError:
+        expected, seen = confirmation.expectation.unmet(watch.current)
+        return NotConfirmedError(self._service, expected, seen, attempt, confirmation.within_s)
+
+    async def _send(self) -> ServiceResult:
+        # A script ends when its last action ends, which may take hours.
+        timeout_s = None if self._message["domain"] == "script" else CALL_TIMEOUT_S
+        answer = await self._requests.command(self._action, "call_service", timeout_s=timeout_s, **self._message)
+        return ServiceResult(context_id_of(self._action, answer), answer.get("response"))
+
+    def _record(self, timing: Timing, outcome: CallOutcome, answered_ns: int | None = None) -> None:
+        message = self._message
+        self._requests.record(
+            timing,
+            message["domain"],
+            message["service"],
+            message.get("target", {}),
+            message.get("service_data", {}),
+            outcome,
+            answered_ns,
+        )
+
+
+def _may_still_be_carried_out(error: LinkError) -> bool:
+    if isinstance(error, NotConnectedError):
+        return error.sent
+    return isinstance(error, NoAnswerError) or (isinstance(error, CallFailedError) and error.code in PASSING_ERRORS)

@@ -1,0 +1,147 @@
+"""`CommandApi`: templates, and every other command and request."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from hassette_core.api.requests import ApiMethods
+from hassette_core.errors import CallFailedError, LinkError, NoAnswerError
+from hassette_core.handlers import Duration, seconds
+from hassette_core.link.reads import READS, reads_only
+
+TEMPLATE_S = 10.0
+"""How long Home Assistant may take to render a template, by default, in seconds."""
+
+
+class CommandApi(ApiMethods):
+    """The methods of `Api` for templates and any other request."""
+
+    async def render_template(
+        self, template: str, variables: Mapping[str, Any] | None = None, *, timeout: Duration = TEMPLATE_S
+    ) -> str:
+        """Let Home Assistant render a template.
+
+        Example:
+            ::
+
+                text = await self.api.render_template("{{ states('sensor.hall') | float + add }} °C", {"add": 1})
+
+        Args:
+            template: The template.
+            variables: Values that the template can use, by name.
+            timeout: How long Home Assistant may take, in seconds.
+
+        Returns:
+            The text. Home Assistant reads a text that looks like a number as a number, so ``21.50`` becomes ``21.5``.
+
+        Raises:
+            CallFailedError: The template has an error, or takes longer than the timeout. Its `reason` is Home
+                Assistant's message.
+            NoAnswerError: Home Assistant did not answer in time.
+            RegistrationError: The timeout is not a duration.
+            LinkError: See `Api`.
+        """
+        action = "render a template"
+        timeout_s = seconds("timeout", timeout)
+        connection = self._requests.link.require_connection(action)
+        first: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def fail(error: LinkError) -> None:
+            if not first.done():
+                first.set_exception(error)
+
+        def receive(event: Any) -> None:
+            if "result" in event:
+                if not first.done():
+                    first.set_result(str(event["result"]))
+            elif event.get("level") == "ERROR":  # a warning is followed by the result
+                fail(CallFailedError(action, str(event.get("error")), "template_error"))
+
+        fields: dict[str, Any] = {"template": template, "timeout": timeout_s, "report_errors": True}
+        if variables is not None:
+            fields["variables"] = dict(variables)
+        try:
+            number = await connection.subscribe_command(action, receive, "render_template", **fields)
+            # Home Assistant should answer first, because its message names the cause.
+            timer = self._requests.clock.call_later(timeout_s + 1, lambda: fail(NoAnswerError(action, timeout_s + 1)))
+            try:
+                return await first
+            finally:
+                timer.cancel()
+                await connection.unsubscribe(number)
+        finally:
+            if first.done() and not first.cancelled():
+                first.exception()  # if the caller is cancelled, asyncio would log that the exception was never read
+
+    async def command(self, command: str, /, **fields: Any) -> Any:
+        """Send any command of Home Assistant's WebSocket API, and return its result.
+
+        Example:
+            ::
+
+                issues = await self.api.command("repairs/list_issues")
+                await self.api.command("input_boolean/create", name="Holiday", icon="mdi:beach")
+
+        Args:
+            command: The ``type`` of the command.
+            fields: The other fields of the command.
+
+        Returns:
+            The ``result`` of Home Assistant's answer, as parsed JSON.
+
+        Raises:
+            CallFailedError: Home Assistant refused the command. The code ``unknown_command`` means that this Home
+                Assistant does not have the command.
+            ValueError: The command subscribes to something. Use the methods of `App.bus`.
+            LinkError: See `Api`.
+        """
+        if not command or command.startswith(("subscribe_", "unsubscribe_")) or command.endswith("/subscribe"):
+            raise ValueError(f"command must be a command with one answer, got {command!r}; self.bus can subscribe")
+        action = f"send {command}"
+        if command in READS:
+            return await self._requests.command(action, command, **fields)
+        return await self._requests.change(
+            "command", {}, {"type": command, **fields}, lambda: self._requests.command(action, command, **fields)
+        )
+
+    async def rest(
+        self, method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"], path: str, body: object = None
+    ) -> Any:
+        """Send any request to Home Assistant's REST API, and return the answer.
+
+        Example:
+            ::
+
+                log = await self.api.rest("GET", "/api/error_log")
+                await self.api.rest("POST", "/api/events/my_event", {"n": 1})
+
+        Args:
+            method: The HTTP method.
+            path: The path with its query. It starts with ``/api/``.
+            body: The body, which is sent as JSON. None sends no body.
+
+        Returns:
+            The parsed JSON of the answer, or its text if it is not JSON. A binary answer, such as a picture, cannot be
+            read.
+
+        Raises:
+            CallFailedError: The answer has an HTTP status of 300 or more. Its `code` is the status, such as ``404``.
+            NoAnswerError: Home Assistant did not answer within 30 s.
+            ValueError: The path does not start with ``/api/``.
+            LinkError: See `Api`.
+        """
+        method_name = method.upper()
+        if not path.startswith("/api/"):
+            raise ValueError(f"path must start with /api/, got {path!r}")
+        action = f"send {method_name} {path}"
+
+        async def send() -> Any:
+            answer = await self._requests.rest(action, method_name, path, body)
+            return answer.text if answer.body is None and answer.text != "null" else answer.body
+
+        if reads_only(method_name, path):
+            return await send()
+        data: dict[str, Any] = {"method": method_name, "path": path}
+        if body is not None:
+            data["body"] = body
+        return await self._requests.change("rest", {}, data, send)

@@ -1,0 +1,139 @@
+"""`StateApi`: read and write states, and fire events."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from hassette_core.api.requests import ApiMethods, context_id_of
+from hassette_core.events import State
+from hassette_core.link.answers import parse_one_state, parse_states
+
+
+class StateApi(ApiMethods):
+    """The methods of `Api` that read and write states, and fire events."""
+
+    async def get_states(self) -> list[State]:
+        """Fetch all states from Home Assistant. `App.states` provides the same states without a request.
+
+        Returns:
+            One state for each entity. A malformed state is logged and left out.
+
+        Raises:
+            CallFailedError: Home Assistant refused the request.
+            NotConnectedError: There is no connection, or the connection was lost before the answer.
+            UnexpectedAnswerError: The answer has an unknown shape.
+        """
+        action = "fetch the states"
+        return parse_states(await self._requests.command(action, "get_states")).states
+
+    async def get_state(self, entity_id: str) -> State | None:
+        """Fetch one state from Home Assistant. `App.states` provides the same state without a request.
+
+        Args:
+            entity_id: For example ``light.hall``.
+
+        Returns:
+            The state; None if there is no such entity.
+
+        Raises:
+            CallFailedError: Home Assistant refused the request.
+            NoAnswerError: Home Assistant did not answer within 30 s.
+            NotConnectedError: There is no connection, or the connection was lost before the answer.
+            UnexpectedAnswerError: The answer has an unknown shape.
+        """
+        action = f"fetch the state of {entity_id}"
+        answer = await self._requests.rest(action, "GET", _path_of(entity_id), missing_is_none=True)
+        return None if answer.status == 404 else parse_one_state(action, answer.body)
+
+    async def set_state(self, entity_id: str, state: str | float, attributes: Mapping[str, Any] | None = None) -> State:
+        """Write a state into Home Assistant, and create the entity if it does not exist.
+
+        This changes the state that Home Assistant shows, but not the device. To switch a light, call a service.
+
+        Example:
+            ::
+
+                await self.api.set_state("sensor.rain_today", 4.2, {"unit_of_measurement": "mm"})
+
+        Args:
+            entity_id: For example ``sensor.rain_today``.
+            state: The new state. As a string, it has at most 255 characters.
+            attributes: The new attributes, which replace all attributes of the entity. None removes all attributes.
+
+        Returns:
+            The state as Home Assistant stored it.
+
+        Raises:
+            CallFailedError: Home Assistant refused the state: the entity id is not valid, or the state is too long.
+            NoAnswerError: Home Assistant did not answer within 30 s. It may still write the state.
+            NotConnectedError: There is no connection, or the connection was lost before the answer.
+            UnexpectedAnswerError: The answer has an unknown shape.
+            TypeError: An attribute cannot be written as JSON.
+        """
+        action = f"set the state of {entity_id}"
+        body = {"state": str(state), "attributes": dict(attributes or {})}
+
+        async def send() -> State:
+            answer = await self._requests.rest(action, "POST", _path_of(entity_id), body)
+            return parse_one_state(action, answer.body)
+
+        return await self._requests.change(
+            "set_state", {"entity_id": entity_id}, body, send, lambda written: written.context.id
+        )
+
+    async def remove_state(self, entity_id: str) -> bool:
+        """Remove a state that `set_state` created. The entity of an integration reappears with its next state change.
+
+        Args:
+            entity_id: For example ``sensor.rain_today``.
+
+        Returns:
+            False if there was no such state.
+
+        Raises:
+            CallFailedError: Home Assistant refused the request.
+            NoAnswerError: Home Assistant did not answer within 30 s. It may still remove the state.
+            NotConnectedError: There is no connection, or the connection was lost before the answer.
+        """
+        action = f"remove the state of {entity_id}"
+
+        async def send() -> bool:
+            answer = await self._requests.rest(action, "DELETE", _path_of(entity_id), missing_is_none=True)
+            return answer.status != 404
+
+        return await self._requests.change("remove_state", {"entity_id": entity_id}, {}, send)
+
+    async def fire_event(self, event_type: str, data: Mapping[str, Any] | None = None) -> str:
+        """Fire an event in Home Assistant, for automations and other apps.
+
+        Example:
+            ::
+
+                await self.api.fire_event("my_app_decided", {"heating": "off"})
+
+        Args:
+            event_type: For example ``my_app_decided``.
+            data: The event's data, up to 4 MB of JSON. None sends an empty object.
+
+        Returns:
+            The id of the event's context. `Event.context` of the fired event has the same id.
+
+        Raises:
+            CallFailedError: Home Assistant refused the event.
+            NotConnectedError: There is no connection, or the connection was lost before the answer.
+            UnexpectedAnswerError: The answer has an unknown shape.
+            TypeError, ValueError: The data cannot be written as JSON, or is too large.
+        """
+        action = f"fire {event_type}"
+        event_data = dict(data or {})
+
+        async def send() -> str:
+            answer = await self._requests.command(action, "fire_event", event_type=event_type, event_data=event_data)
+            return context_id_of(action, answer)
+
+        recorded = {"event_type": event_type, **({"event_data": event_data} if event_data else {})}
+        return await self._requests.change("fire_event", {}, recorded, send, lambda context_id: context_id)
+
+
+def _path_of(entity_id: str) -> str:
+    return f"/api/states/{quote(entity_id, safe='')}"
