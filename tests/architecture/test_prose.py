@@ -112,6 +112,10 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
 
 @each_page
 def test_python_examples_compile_and_complete_programs_run(page: Path, tmp_path: Path) -> None:
+    # An example may import the module of an earlier one.
+    files = re.findall(r"`apps/(\w+\.py)`:\n\n```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    for name, code in files:
+        (tmp_path / name).write_text(code, encoding="utf-8")
     for example in fenced(page, "python"):
         compile(example, page.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         if re.search(r"^(class |asyncio\.run)", example, re.MULTILINE):  # any other example is not a complete program

@@ -49,7 +49,16 @@ def make_apps(folder: Path) -> AppService:
     bus = BusService(executor, states=states)
     scheduler = SchedulerService(executor)
     link = make_link(folder)
-    return AppService({}, folder, executor=executor, bus=bus, scheduler=scheduler, api=Api(link), states=states)
+    return AppService(
+        {},
+        folder,
+        data_dir=folder,
+        executor=executor,
+        bus=bus,
+        scheduler=scheduler,
+        api=Api(link),
+        states=states,
+    )
 
 
 def make_home_facts(folder: Path) -> HomeFacts:

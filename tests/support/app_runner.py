@@ -10,7 +10,7 @@ from typing import cast
 from hassette_core.api import Api
 from hassette_core.apps import AppService
 from hassette_core.config import AppEntry
-from hassette_core.states import StateCache
+from hassette_core.states import States
 from support.home import Home
 
 HEAD = "from hassette_core import App, AppConfig\n"
@@ -44,6 +44,7 @@ class AppRunner:
 
     def __init__(self, home: Home, app_dir: Path, stack: AsyncExitStack) -> None:
         self._home = home
+        self.states = States(home.states, {})
         self._app_dir = app_dir
         self._stack = stack
 
@@ -54,18 +55,21 @@ class AppRunner:
         ready: asyncio.Event | None = None,
         start_timeout_s: float = 30,
         stop_timeout_s: float = 5,
+        first_retry_s: float = 1,
     ) -> AppService:
         return AppService(
             entries,
             self._app_dir,
+            data_dir=self._app_dir.parent / "data",
             executor=self._home.executor,
             bus=self._home.bus_service,
             scheduler=self._home.scheduler_service,
             api=cast("Api", None),  # no app of these tests uses it
-            states=StateCache().states,
+            states=self.states,
             ready=ready,
             start_timeout_s=start_timeout_s,
             stop_timeout_s=stop_timeout_s,
+            first_retry_s=first_retry_s,
         )
 
     async def start(
@@ -75,6 +79,13 @@ class AppRunner:
         ready: asyncio.Event | None = None,
         start_timeout_s: float = 30,
         stop_timeout_s: float = 5,
+        first_retry_s: float = 1,
     ) -> AppService:
-        service = self.make(entries, ready=ready, start_timeout_s=start_timeout_s, stop_timeout_s=stop_timeout_s)
+        service = self.make(
+            entries,
+            ready=ready,
+            start_timeout_s=start_timeout_s,
+            stop_timeout_s=stop_timeout_s,
+            first_retry_s=first_retry_s,
+        )
         return await self._stack.enter_async_context(service)

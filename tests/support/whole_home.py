@@ -30,8 +30,8 @@ class WholeHome:
 
     def app(self, number: int = 0) -> Any:
         """Return the object of a running app."""
-        (app, *_) = self.hassette.apps._running[number]  # pyright: ignore[reportPrivateUsage]  for the test's own app
-        return app
+        running = self.hassette.apps.running
+        return [app for app_key in running for app in running.instances(app_key).values()][number]
 
     async def records(self, count: int) -> list[Record]:
         """Wait until there are this many records, and return them."""

@@ -146,7 +146,7 @@ async def test_app_that_fails_to_initialize_has_no_listeners_and_the_others_run(
         """,
     )
     service = await apps.start({"bad": entry("bad", "Bad"), "lamp": entry("lamp", "Lamp")}, start_timeout_s=0.05)
-    assert statuses(service) == {"bad.bad": "failed", "lamp.lamp": "running"}
+    assert statuses(service) == {"bad.bad": "retrying", "lamp.lamp": "running"}
     home.change("light.a", "on")
     await home.pass_time(10)
     assert {record.registration.app for record in await home.records(2)} == {"lamp"}
@@ -196,7 +196,7 @@ async def test_app_that_ignores_the_cancellation_of_its_start_has_failed_and_the
         """,
     )
     service = await apps.start({"bad": entry("bad", "Bad"), "lamp": entry("lamp", "Lamp")}, start_timeout_s=0.05)
-    assert statuses(service) == {"bad.bad": "failed", "lamp.lamp": "running"}
+    assert statuses(service) == {"bad.bad": "retrying", "lamp.lamp": "running"}
     assert "App ignores its cancellation and is still running" in caplog.text
     sys.modules["hassette_apps.bad"].GO.set()
     await home.settle()
@@ -290,7 +290,7 @@ async def test_on_error_is_called_for_the_failures_of_its_instance_only(
 
 async def test_on_error_with_a_yield_is_refused(home: Home, apps: AppRunner, app_dir: AppDirectory) -> None:
     app_dir.write("bad", "class Bad(App[AppConfig]):\n    async def on_error(self, context):\n        yield\n")
-    assert statuses(await apps.start({"bad": entry("bad", "Bad")})) == {"bad.bad": "failed"}
+    assert statuses(await apps.start({"bad": entry("bad", "Bad")})) == {"bad.bad": "retrying"}
     assert "yield" in (await home.lifecycle())[-1][2]
 
 
@@ -328,24 +328,22 @@ async def test_service_stopped_before_home_assistant_is_ready_starts_no_app(
     assert log() == []
 
 
-async def test_app_that_starts_while_others_shut_down_is_shut_down_too(
-    home: Home, apps: AppRunner, app_dir: AppDirectory
-) -> None:
+async def test_stop_cancels_the_start_of_an_app(home: Home, apps: AppRunner, app_dir: AppDirectory) -> None:
     app_dir.write(
         "pair",
         """
         import asyncio
-        LOG, STOPPING, STARTED = [], asyncio.Event(), asyncio.Event()
+        LOG = []
         class Quick(App[AppConfig]):
             async def on_shutdown(self):
-                STOPPING.set()
-                await STARTED.wait()
                 LOG.append("quick")
         class Slow(App[AppConfig]):
             async def on_initialize(self):
-                await STOPPING.wait()
                 self.bus.on_state_change(self.on_shutdown, "light.a")
-                STARTED.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    LOG.append("cancelled")
             async def on_shutdown(self):
                 LOG.append("slow")
         """,
@@ -355,10 +353,10 @@ async def test_app_that_starts_while_others_shut_down_is_shut_down_too(
     service = apps.make({"quick": entry("pair", "Quick"), "slow": entry("pair", "Slow")}, ready=ready)
     await service.start()
     serving = asyncio.create_task(service.serve())
-    await home.until(lambda: "running" in statuses(service).values())
+    await home.until(lambda: statuses(service) == {"quick.quick": "running", "slow.slow": "starting"})
     await service.stop()
     await asyncio.wait_for(serving, patience(5))
-    assert sorted(sys.modules["hassette_apps.pair"].LOG) == ["quick", "slow"]
+    assert sys.modules["hassette_apps.pair"].LOG == ["cancelled", "quick"]
     assert statuses(service) == {"quick.quick": "stopped", "slow.slow": "stopped"}
     home.change("light.a", "on")
     await home.records(0)

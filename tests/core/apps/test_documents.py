@@ -6,10 +6,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hassette_core import Hassette, HassetteConfig, MemorySink, SimulatedHome
-from support.app_runner import AppDirectory
+from hassette_core.config import AppEntry
+from support.app_runner import AppDirectory, AppRunner
 from support.waiting import eventually, patience
 
+PAGES = Path(__file__).parents[3] / "docs" / "apps"
 PAGE = (Path(__file__).parents[3] / "docs" / "writing-apps.md").read_text(encoding="utf-8")
 
 
@@ -46,3 +50,18 @@ async def test_script_that_tries_an_app_out_works() -> None:
     *_, text = blocks("python")
     # The script runs in a thread, because it calls asyncio.run, which fails while this thread runs an event loop.
     await asyncio.to_thread(exec, compile(text, "writing-apps.md", "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("page", ["several-apps"])
+async def test_apps_of_a_page_about_apps_start_with_its_settings(
+    apps: AppRunner, app_dir: AppDirectory, page: str
+) -> None:
+    text = (PAGES / f"{page}.md").read_text(encoding="utf-8")
+    files = re.findall(r"`apps/(\w+\.py)`:\n\n```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    for name, code in files:
+        (app_dir.path / name).write_text(code, encoding="utf-8")
+    table = "".join(re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    entries = {key: AppEntry.model_validate(value) for key, value in tomllib.loads(table)["apps"].items()}
+    assert {f"{entry.module}.py" for entry in entries.values()} == {name for name, _ in files}
+    service = await apps.start(entries)
+    assert [(status.status, status.detail) for status in service.statuses] == [("running", "")] * len(entries)

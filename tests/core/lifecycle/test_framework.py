@@ -421,7 +421,7 @@ async def test_secrets_that_an_app_leaks_are_in_no_record_and_not_in_the_live_fe
     async with SimulatedHome(speed=0) as home:
         config = make_config(home.url).model_copy(update={"apps": {"leaky": AppEntry.model_validate(entry)}})
         async with Hassette(config, sinks=[sink], plugins=False) as hassette:
-            await eventually(lambda: {app.status for app in hassette.apps.statuses} == {"running", "failed"})
+            await eventually(lambda: {app.status for app in hassette.apps.statuses} == {"running", "retrying"})
             async with hassette.live.subscribe(0) as live:
                 home.core.change("sensor.power", "12345678")
                 shown = await asyncio.wait_for(anext(live), DEADLINE_S)

@@ -34,6 +34,7 @@ if typing.TYPE_CHECKING:
         AppConfig,
         AppContext,
         AppStatus,
+        RunningApps,
         SyncApi,
         SyncApp,
         SyncBus,
@@ -54,6 +55,7 @@ if typing.TYPE_CHECKING:
     from hassette_core.config import HassetteConfig, load_config
     from hassette_core.errors import (
         AppLoadError,
+        AppLookupError,
         AuthenticationError,
         CallFailedError,
         ConfigError,
@@ -112,6 +114,7 @@ __all__ = [
     "AppConfig",
     "AppContext",
     "AppLoadError",
+    "AppLookupError",
     "AppScheduler",
     "AppStatus",
     "AppSun",
@@ -154,6 +157,7 @@ __all__ = [
     "Record",
     "RecordSink",
     "RegistrationError",
+    "RunningApps",
     "ServiceCall",
     "ServiceExhaustedError",
     "ServiceResult",
@@ -216,6 +220,7 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
             "AppConfig",
             "AppContext",
             "AppStatus",
+            "RunningApps",
             "SyncApi",
             "SyncApp",
             "SyncBus",
@@ -242,6 +247,7 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
         ),
         "hassette_core.errors": (
             "AppLoadError",
+            "AppLookupError",
             "AuthenticationError",
             "CallFailedError",
             "ConfigError",

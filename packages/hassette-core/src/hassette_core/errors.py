@@ -10,6 +10,7 @@ traceback, because the message explains the failure completely::
         │   ├── ServiceExhaustedError     a required service crashed more often than its budget allows
         │   └── ConfigError               hassette.toml or the environment is wrong
         ├── AppLoadError                  an app could not be loaded; the other apps keep running
+        ├── AppLookupError                self.apps has no such running app (also a LookupError)
         ├── AppExitError                  a task of an app called sys.exit(); only that task ended
         ├── MomentUnknownError            the time of a moment is unknown, such as sunset without a location
         ├── RegistrationError             a listener or job was registered with options that cannot work
@@ -78,6 +79,10 @@ class AppLoadError(CoreError):
     """An app could not be loaded. The message names the app and how to fix it; the other apps keep running."""
 
 
+class AppLookupError(CoreError, LookupError):
+    """``self.apps`` has no such running app. The message explains how to fix it."""
+
+
 class AppExitError(CoreError):
     """A task of an app called ``sys.exit()`` or raised `KeyboardInterrupt`. Only that task ended.
 
@@ -119,6 +124,7 @@ class UnknownEntityError(CoreError, KeyError):
 
     def __init__(self, entity_id: str) -> None:
         super().__init__(f"Home Assistant has no entity {entity_id!r}; states.get() returns None instead")
+        self.entity_id = entity_id
 
     def __str__(self) -> str:
         # KeyError would show the repr of its argument.

@@ -128,6 +128,7 @@ class Hassette:
         self.apps = AppService(
             config.apps,
             config.app_dir,
+            data_dir=config.data_dir,
             executor=self.executor,
             bus=self.bus,
             scheduler=self.scheduler,

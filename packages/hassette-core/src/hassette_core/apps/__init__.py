@@ -9,7 +9,9 @@ from hassette_core.apps.blocking import SyncApi, SyncBus, SyncScheduler, SyncTim
 from hassette_core.apps.context import AppContext
 from hassette_core.apps.imports import PACKAGE
 from hassette_core.apps.loading import LoadedInstance, LoadFailure, load_apps, load_instance
-from hassette_core.apps.service import AppService, AppStatus
+from hassette_core.apps.running_apps import RunningApps
+from hassette_core.apps.service import AppService
+from hassette_core.apps.status import AppStatus
 from hassette_core.apps.sync_app import SyncApp
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "AppStatus",
     "LoadFailure",
     "LoadedInstance",
+    "RunningApps",
     "SyncApi",
     "SyncApp",
     "SyncBus",

@@ -2,8 +2,9 @@
 
 import logging
 import sys
-from collections.abc import Awaitable
-from typing import Any, ForwardRef, Generic, TypeVar, get_args, get_origin
+from collections.abc import Awaitable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, ForwardRef, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 
@@ -41,12 +42,28 @@ class AnyApp(Generic[ConfigT]):
         context: The objects of this instance, such as its bus.
     """
 
+    depends_on: ClassVar[Sequence[str]] = ()
+
     def __init__(self, config: ConfigT, context: AppContext) -> None:
         self.config = config
         self.app_key = context.app_key
         self.instance = context.instance
         self.states = context.states
+        self.apps = context.apps
+        self._data_dir = context.data_dir
         self.logger = logging.getLogger(f"hassette.apps.{self.app_key}.{self.instance}")
+
+    @property
+    def data_dir(self) -> Path:
+        """The directory for the files of this instance, ``data_dir/apps/<app key>/<instance>``. It is created on use.
+
+        Only the user of the framework may read it. The framework never deletes it, even after the app was removed.
+
+        Raises:
+            OSError: The directory cannot be created.
+        """
+        self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._data_dir
 
     def on_initialize(self) -> Awaitable[None] | None:
         """Register listeners and jobs; see `App.on_initialize`."""
@@ -105,6 +122,8 @@ class App(AnyApp[ConfigT]):
         context: The objects of this instance, such as its bus.
 
     Attributes:
+        depends_on: Set this in the class to the keys of the apps that must be running before this app starts. The key
+            ``depends_on`` in ``hassette.toml`` adds more apps.
         config: The settings of this instance.
         app_key: The key of the app in ``hassette.toml``: ``hall`` for ``[apps.hall]``.
         instance: The name of the instance. By default it is the app key, or ``hall_1``, ``hall_2`` and so on if the
@@ -114,6 +133,7 @@ class App(AnyApp[ConfigT]):
         api: Sends requests to Home Assistant: ``await self.api.call_service(…)``.
         states: The current states of all entities: ``self.states["light.hall"].state``.
         time: The time of the home, its time zone and its sun: ``self.time.now()``, ``self.time.is_between(…)``.
+        apps: The other apps: ``self.apps.get("notifier")``.
         logger: The logger ``hassette.apps.<app_key>.<instance>``. The log lines of a handler are kept with its run.
     """
 
@@ -128,7 +148,8 @@ class App(AnyApp[ConfigT]):
         """Register listeners and jobs. Override this.
 
         The framework calls this method when Home Assistant is connected and all states are known. If the method takes
-        longer than 30 s or raises an exception, this instance fails. The other apps keep running.
+        longer than 30 s or raises an exception, the start has failed, and the framework tries again: first after 1 s,
+        then after growing pauses of up to 60 s. The other apps keep running.
         """
 
     async def on_shutdown(self) -> None:

@@ -1,8 +1,10 @@
 """`AppContext`: the objects that the framework gives to one app instance."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from hassette_core.api import Api
+from hassette_core.apps.running_apps import RunningApps
 from hassette_core.bus import AppBus
 from hassette_core.moments import AppTime
 from hassette_core.scheduler import AppScheduler
@@ -25,6 +27,8 @@ class AppContext:
         api: Home Assistant's API.
         states: The current states of all entities.
         time: The time of the home.
+        apps: The other apps.
+        data_dir: The directory for the files of this instance. It may not exist; `App.data_dir` creates it.
         loop_calls: Calls methods on the event loop for the threads of a `SyncApp`.
     """
 
@@ -35,4 +39,6 @@ class AppContext:
     api: Api
     states: States
     time: AppTime
+    apps: RunningApps
+    data_dir: Path
     loop_calls: LoopCalls

@@ -7,7 +7,7 @@ import difflib
 import importlib
 import inspect
 import stat
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +17,7 @@ from pydantic import SecretBytes, SecretStr, ValidationError
 from pydantic.errors import PydanticErrorMixin
 
 from hassette_core.apps.app import AnyApp, App, AppConfig
+from hassette_core.apps.dependencies import dependency_problems
 from hassette_core.apps.imports import PACKAGE, open_package
 from hassette_core.apps.sync_app import SyncApp
 from hassette_core.config import AppEntry
@@ -34,12 +35,14 @@ class LoadedInstance(NamedTuple):
         instance: The name of the instance.
         app_class: The class of the app.
         config: The validated settings.
+        depends_on: The keys of the apps that must be running before this app starts.
     """
 
     app_key: str
     instance: str
     app_class: type[AnyApp[Any]]
     config: AppConfig
+    depends_on: tuple[str, ...] = ()
 
 
 class LoadFailure(NamedTuple):
@@ -76,6 +79,7 @@ def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[Load
             with _containing(app_key, app_key, "cannot load it", app_dir):
                 app_class = _load_class(app_key, entry, app_dir)
                 config_class = _config_class(app_key, app_class)
+                depends_on = _depends_on(app_key, entry.depends_on, app_class)
         except AppLoadError as error:
             failed.append(LoadFailure(app_key, "", error))
             continue
@@ -91,10 +95,12 @@ def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[Load
                     raise _error(app_key, f"the name of instance {number} must be unique, got {name!r} again")
                 seen.add(name)
                 config = _configure(f"{app_key}.{name}", app_key, config_class, settings, app_dir)
-                loaded.append(LoadedInstance(app_key, name, app_class, config))
+                loaded.append(LoadedInstance(app_key, name, app_class, config, depends_on))
             except AppLoadError as error:
                 failed.append(LoadFailure(app_key, name, error))
-    return loaded, failed
+    problems = dependency_problems({app.app_key: app.depends_on for app in loaded}, entries)
+    failed += [LoadFailure(app_key, "", _error(app_key, problem)) for app_key, problem in problems.items()]
+    return [app for app in loaded if app.app_key not in problems], failed
 
 
 def load_instance(
@@ -116,7 +122,7 @@ def load_instance(
     directory = Path(inspect.getfile(app_class)).parent
     config_class = _config_class(app_key, app_class)
     config = _configure(f"{app_key}.{instance}", app_key, config_class, settings, directory)
-    return LoadedInstance(app_key, instance, app_class, config)
+    return LoadedInstance(app_key, instance, app_class, config, _depends_on(app_key, (), app_class))
 
 
 def _load_class(app_key: str, entry: AppEntry, app_dir: Path) -> type[AnyApp[Any]]:
@@ -217,6 +223,18 @@ def _describe(error: BaseException, app_dir: Path) -> str:
         return text  # the message names file and line
     file, line = line_in(app_dir, error)
     return f"{text} (line {line} of {file})" if line else text
+
+
+def _depends_on(app_key: str, in_file: Sequence[str], app_class: type[AnyApp[Any]]) -> tuple[str, ...]:
+    """Return the dependencies in the file and in the class, each once."""
+    in_class: object = app_class.depends_on
+    if not isinstance(in_class, list | tuple | set | frozenset):
+        raise _error(app_key, f"depends_on of {app_class.__name__} must be a list of app keys, got {in_class!r}")
+    keys: list[object] = [*in_file, *in_class]  # pyright: ignore[reportUnknownVariableType]  code of an app
+    for key in keys:
+        if not isinstance(key, str):
+            raise _error(app_key, f"depends_on of {app_class.__name__} must contain app keys, got {key!r}")
+    return tuple(dict.fromkeys(str(key) for key in keys))
 
 
 def _instances(app_key: str, entry: AppEntry) -> list[tuple[str, dict[str, Any]]]:

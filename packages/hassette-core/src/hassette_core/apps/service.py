@@ -1,26 +1,28 @@
 """`AppService`: start and stop the apps. The failure of one app does not affect the others."""
 
 import asyncio
+import contextvars
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from hassette_core.api import Api
-from hassette_core.apps.app import AnyApp, App
-from hassette_core.apps.app_calls import call_app
-from hassette_core.apps.context import AppContext
+from hassette_core.apps.app import AnyApp
+from hassette_core.apps.app_calls import AppProblem
+from hassette_core.apps.dependencies import stop_waves
+from hassette_core.apps.instance import AppEnvironment, AppInstance
 from hassette_core.apps.loading import LoadedInstance, load_apps
-from hassette_core.apps.sync_app import SyncApp
-from hassette_core.bus import AppBus, BusService
+from hassette_core.apps.retries import FIRST_PAUSE_S, Retries
+from hassette_core.apps.running_apps import RunningApps
+from hassette_core.apps.status import AppStatus
+from hassette_core.bus import BusService
 from hassette_core.config import AppEntry
-from hassette_core.handlers import check_hook
-from hassette_core.moments import AppTime
-from hassette_core.scheduler import AppScheduler, SchedulerService
+from hassette_core.containment import GuardedTask
+from hassette_core.scheduler import SchedulerService
 from hassette_core.states import States
-from hassette_executor import CommandExecutor, LoopCalls, ThreadPool
+from hassette_executor import CommandExecutor, ThreadPool
 
 logger = logging.getLogger(__name__)
 
@@ -30,45 +32,16 @@ THREADS = 100
 """Maximum number of instances of a `SyncApp` whose hooks run at the same time."""
 
 
-@dataclass(slots=True, kw_only=True)
-class AppStatus:
-    """The status of one instance.
-
-    Attributes:
-        app_key: The key of the app in ``hassette.toml``.
-        instance: The name of the instance. Empty if the app's class could not be loaded.
-        status: ``loaded`` (waits for Home Assistant), ``running``, ``failed`` or ``stopped``.
-        detail: The reason for the failure; empty if there is none.
-    """
-
-    app_key: str
-    instance: str
-    status: Literal["loaded", "running", "failed", "stopped"]
-    detail: str = ""
-
-    @property
-    def subject(self) -> str:
-        """``app_key.instance``, or only the app key if there is no instance."""
-        return f"{self.app_key}.{self.instance}" if self.instance else self.app_key
-
-
-class _RunningApp(NamedTuple):
-    """A started instance.
-
-    Its context is kept here, because code of the app may have replaced `app.bus` or `app.scheduler`.
-    """
-
-    app: AnyApp[Any]
-    context: AppContext
-    status: AppStatus
-
-
 class AppService:
     """Runs the apps of ``hassette.toml``. It is a service (`start`, `serve`, `stop`) and an async context manager.
+
+    An app starts when the apps in its ``depends_on`` are running, and stops before them. If its start fails, the
+    service tries again, with growing pauses.
 
     Args:
         entries: The tables ``[apps.<key>]``, by app key.
         app_dir: The directory of the apps' modules.
+        data_dir: The directory of the history and of the apps' files.
         executor: Calls the ``on_error`` methods of the apps, and records that apps started, failed and stopped.
         bus: Passes events to the apps' listeners.
         scheduler: Runs the apps' jobs.
@@ -77,12 +50,13 @@ class AppService:
         ready: Set while Home Assistant is connected and all states are known. `serve` waits for this event and then
             starts the apps, so that no app starts without states. If it is None, `start` starts the apps.
         start_timeout_s: Time limit of ``on_initialize``, in seconds.
-        stop_timeout_s: Time limit of ``on_shutdown``, in seconds.
+        stop_timeout_s: Time limit of the ``on_shutdown`` methods of all apps, in seconds.
+        first_retry_s: Pause after the first failed start of an app, in seconds; see `Retries`.
 
     Attributes:
         name: ``"apps"``.
-        started: Set once every app is running or has failed to start.
-        statuses: The status of each instance. Apps that could not be loaded come last.
+        started: Set once every app is running, has failed to start, or waits for an app that has failed.
+        running: The running apps.
     """
 
     name = "apps"
@@ -92,6 +66,7 @@ class AppService:
         entries: Mapping[str, AppEntry],
         app_dir: Path,
         *,
+        data_dir: Path,
         executor: CommandExecutor,
         bus: BusService,
         scheduler: SchedulerService,
@@ -100,23 +75,45 @@ class AppService:
         ready: asyncio.Event | None = None,
         start_timeout_s: float = START_TIMEOUT_S,
         stop_timeout_s: float = STOP_TIMEOUT_S,
+        first_retry_s: float = FIRST_PAUSE_S,
     ) -> None:
         self._entries = entries
         self._app_dir = app_dir
         self._executor = executor
         self._bus = bus
         self._scheduler = scheduler
-        self._api = api
         self._states = states
         self._ready = ready
-        self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
-        self._loaded: list[tuple[LoadedInstance, AppStatus]] = []
-        self._running: list[_RunningApp] = []
+        self._first_retry_s = first_retry_s
+        self._instances: list[AppInstance] = []
+        self._not_loaded: list[AppStatus] = []
+        self._objects: dict[str, dict[str, AnyApp[Any]]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        # A task that starts an app must not have the context of the handler that has requested it.
+        self._context = contextvars.copy_context()
+        self._changed = asyncio.Event()
+        self._threads = ThreadPool(THREADS, "app")
         self._stopped = asyncio.Event()
         self._threads = ThreadPool(THREADS, "app")
         self.started = asyncio.Event()
-        self.statuses: list[AppStatus] = []
+        self.running = RunningApps(self._objects, lambda: self.statuses)
+        self._environment = AppEnvironment(
+            executor=executor,
+            bus=bus,
+            scheduler=scheduler,
+            api=api,
+            states=states,
+            apps=self.running,
+            data_dir=data_dir,
+            threads=self._threads,
+            start_timeout_s=start_timeout_s,
+        )
+
+    @property
+    def statuses(self) -> list[AppStatus]:
+        """The status of each instance. Apps that could not be loaded come last."""
+        return [*(instance.status for instance in self._instances), *self._not_loaded]
 
     async def start(self) -> None:
         """Load the apps. If ``ready`` is None, also start them.
@@ -128,12 +125,13 @@ class AppService:
         self._threads.open()
         self._bus.roster.retire_ended = self._scheduler.roster.retire_ended = True
         loaded, failed = load_apps(self._entries, self._app_dir)
-        self._loaded = [(app, AppStatus(app_key=app.app_key, instance=app.instance, status="loaded")) for app in loaded]
-        self.statuses = [status for _, status in self._loaded]
+        self._instances = [AppInstance(app, self._environment) for app in loaded]
+        self._not_loaded = []
         for failure in failed:
             status = AppStatus(app_key=failure.app_key, instance=failure.instance, status="loaded")
-            self.statuses.append(status)
-            self._fail(status, str(failure.error), failure.error.__cause__)
+            self._not_loaded.append(status)
+            status.status = "failed"
+            self._report_failure(status, AppProblem(str(failure.error), failure.error.__cause__))
         if self._ready is None:
             await self._start_apps()
 
@@ -154,18 +152,29 @@ class AppService:
     async def stop(self) -> None:
         """End the listeners and jobs of every app, and call the app's ``on_shutdown``.
 
-        This method does not wait for running handlers; the bus and the scheduler do, when they stop.
+        An app stops before the apps on which it depends. This method does not wait for running handlers; the bus and
+        the scheduler do, when they stop.
 
         The registrations are not reported as retired, because the next start registers most of these listeners and jobs
         again. A listener or job that the next start does not register then counts as ended, as after a crash.
         """
-        self._loaded = []
         self._bus.roster.retire_ended = self._scheduler.roster.retire_ended = False
-        while self._running:  # an app may have finished its start while others shut down
-            running, self._running = self._running, []
-            await asyncio.gather(*(self._stop_app(app) for app in running))
-        self._threads.close()
         self._stopped.set()
+        await self._cancel_starts()
+        running = [instance for instance in self._instances if instance.app is not None]
+        depends_on = {instance.loaded.app_key: instance.loaded.depends_on for instance in running}
+        waves = stop_waves(depends_on, depends_on)
+        loop = asyncio.get_running_loop()
+        left_s = self._stop_timeout_s
+        for number, wave in enumerate(waves):
+            began_s = loop.time()
+            limit_s = left_s / (len(waves) - number)
+            await asyncio.gather(
+                *(self._stop_instance(instance, limit_s) for instance in running if instance.loaded.app_key in wave)
+            )
+            left_s = max(0.0, left_s - (loop.time() - began_s))
+        self._threads.close()
+        self._notify()
 
     async def add(self, app: LoadedInstance) -> AppStatus:
         """Start one more instance, which is not in ``hassette.toml``. It is stopped together with the other apps.
@@ -173,12 +182,14 @@ class AppService:
         Call this method when Home Assistant is ready, because the app may read states when it starts.
 
         Returns:
-            The status: ``running``, or ``failed`` with the reason.
+            The status after the first attempt: ``running``, ``waiting`` or ``retrying``, with the reason.
         """
-        status = AppStatus(app_key=app.app_key, instance=app.instance, status="loaded")
-        self.statuses.append(status)
-        await self._start_app(app, status)
-        return status
+        instance = AppInstance(app, self._environment)
+        self._instances.append(instance)
+        self._begin(instance)
+        while not self._is_settled(instance):
+            await self._next_change()
+        return instance.status
 
     async def __aenter__(self) -> "AppService":
         await self.start()
@@ -188,86 +199,111 @@ class AppService:
         await self.stop()
 
     async def _start_apps(self) -> None:
-        loaded, self._loaded = self._loaded, []
-        await asyncio.gather(*(self._start_app(app, status) for app, status in loaded))
-        self.started.set()
-        if loaded:
-            now = Counter(status.status for status in self.statuses)
-            logger.info("Apps started", extra={"running": now["running"], "failed": now["failed"]})
-
-    async def _start_app(self, loaded: LoadedInstance, status: AppStatus) -> None:
-        actor = (loaded.app_key, loaded.instance)
-        created: list[AnyApp[Any]] = []
-        context = AppContext(
-            app_key=loaded.app_key,
-            instance=loaded.instance,
-            bus=AppBus(self._bus, *actor),
-            scheduler=AppScheduler(self._scheduler, *actor),
-            api=self._api,
-            states=self._states,
-            time=AppTime(self._scheduler.clock, lambda: self._scheduler.place, self._states),
-            loop_calls=LoopCalls(),
-        )
-        context.loop_calls.open()
-        threads = self._threads_of(loaded.app_class)
-
-        def create() -> None:
-            created.append(loaded.app_class(loaded.config, context))
-
-        def initialize() -> Awaitable[None] | None:
-            (app,) = created
-            if type(app).on_error not in (App[Any].on_error, SyncApp[Any].on_error):
-                check_hook("on_error", app.on_error)
-                self._executor.hooks.set(app.on_error, app=actor)
-            return app.on_initialize()
-
-        method = "__init__"
+        for instance in self._instances:
+            self._begin(instance)
+        self._set_started()
         try:
-            problem = await call_app(actor, method, create, self._start_timeout_s, threads=threads)
-            if problem is None:
-                method = "on_initialize"
-                problem = await call_app(actor, method, initialize, self._start_timeout_s, threads=threads)
-                if problem is None:
-                    status.status = "running"
-                    self._running.append(_RunningApp(created[0], context, status))
-                    self._executor.report("app_started", status.subject)
-                    return
+            while not (self.started.is_set() or self._stopped.is_set()):
+                await self._next_change()
         except asyncio.CancelledError:
-            self._unregister(context)
+            await self._cancel_starts()
             raise
-        self._unregister(context)
-        self._fail(status, f"{method} failed: {problem.text}", problem.cause)
+        if self._instances and not self._stopped.is_set():
+            now = Counter(status.status for status in self.statuses)
+            facts = {name: now[name] for name in ("running", "retrying", "waiting", "failed") if now[name]}
+            logger.info("Apps started", extra=facts)
 
-    async def _stop_app(self, running: _RunningApp) -> None:
-        app, context, status = running
-        actor = (status.app_key, status.instance)
-        # End listeners and jobs first, so that no run starts while on_shutdown releases resources of the handlers.
-        context.bus.cancel_all()
-        context.scheduler.cancel_all()
-        problem = await call_app(
-            actor, "on_shutdown", lambda: app.on_shutdown(), self._stop_timeout_s, threads=self._threads_of(type(app))
+    def _begin(self, instance: AppInstance) -> None:
+        """Start an instance in a task."""
+        task = GuardedTask(
+            self._start_instance(instance),
+            loop=asyncio.get_running_loop(),
+            name=f"start {instance.status.subject}",
+            context=self._context.copy(),
         )
-        status.status = "stopped"
-        self._unregister(context)
-        detail = ""
-        if problem is not None:
-            detail = f"on_shutdown failed: {problem.text}"
-            logger.error(
-                "App failed to shut down", extra={"app": status.subject, "problem": detail}, exc_info=problem.cause
-            )
-        self._executor.report("app_stopped", status.subject, detail)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    def _threads_of(self, app_class: type[AnyApp[Any]]) -> ThreadPool | None:
-        """Return the threads for the hooks of an app. None for an `App`, whose hooks run on the event loop."""
-        return self._threads if issubclass(app_class, SyncApp) else None
+    async def _start_instance(self, instance: AppInstance) -> None:
+        retries = Retries(self._states, self._first_retry_s)
+        await self._wait_for_dependencies(instance)
+        while (problem := await instance.start()) is not None:
+            instance.status.status = "retrying"
+            if retries.is_new(problem):
+                self._report_failure(instance.status, problem)
+            instance.status.detail = problem.text
+            self._notify()
+            await retries.pause(problem)
+            await self._wait_for_dependencies(instance)
+        assert instance.app is not None  # its start has succeeded
+        self._objects.setdefault(instance.loaded.app_key, {})[instance.loaded.instance] = instance.app
+        detail = f"after {retries.failures} failed attempts" if retries.failures > 1 else ""
+        self._executor.report("app_started", instance.status.subject, detail)
+        self._notify()
 
-    def _unregister(self, context: AppContext) -> None:
-        context.bus.end()
-        context.scheduler.end()
-        context.loop_calls.close()
-        self._executor.hooks.set(None, app=(context.app_key, context.instance))
+    async def _wait_for_dependencies(self, instance: AppInstance) -> None:
+        while waiting := self._missing(instance):
+            instance.status.status = "waiting"
+            instance.status.detail = f"waits for {', '.join(waiting)}"
+            self._notify()
+            await self._next_change()
 
-    def _fail(self, status: AppStatus, detail: str, cause: BaseException | None) -> None:
-        status.status, status.detail = "failed", detail
-        logger.error("App failed", extra={"app": status.subject, "detail": detail}, exc_info=cause)
-        self._executor.report("app_failed", status.subject, detail)
+    def _missing(self, instance: AppInstance) -> list[str]:
+        """Return the dependencies of an instance that are not running, with their status."""
+        missing: list[str] = []
+        for app_key in instance.loaded.depends_on:
+            statuses = {status.status for status in self.statuses if status.app_key == app_key}
+            if statuses - {"running"} or not statuses:
+                failed = statuses & {"failed", "retrying"}
+                missing.append(f"{app_key}, which has failed" if failed else app_key)
+        return missing
+
+    def _notify(self) -> None:
+        """Wake up the apps that wait for this change."""
+        self._set_started()
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def _next_change(self) -> None:
+        await self._changed.wait()
+
+    def _set_started(self) -> None:
+        if not self._stopped.is_set() and all(map(self._is_settled, self._instances)):
+            self.started.set()
+
+    def _is_settled(self, instance: AppInstance) -> bool:
+        """Return whether an instance has started, has failed to start, or waits for an app that has failed."""
+        status = instance.status.status
+        return status not in ("loaded", "starting") and (status != "waiting" or self._waits_for_failed(instance))
+
+    def _waits_for_failed(self, instance: AppInstance) -> bool:
+        """Return whether an app waits for a failed app, at one or several removes."""
+        waiting, seen = [instance.loaded.app_key], set[str]()
+        depends_on = {each.loaded.app_key: each.loaded.depends_on for each in self._instances}
+        failed = {status.app_key for status in self.statuses if status.has_failed or status.status == "stopped"}
+        while waiting:
+            app_key = waiting.pop()
+            if app_key in failed:
+                return True
+            seen.add(app_key)
+            waiting += [other for other in depends_on.get(app_key, ()) if other not in seen]
+        return False
+
+    async def _cancel_starts(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for instance in self._instances:
+            if instance.app is None:
+                instance.status.status, instance.status.detail = "stopped", ""
+
+    async def _stop_instance(self, instance: AppInstance, timeout_s: float) -> None:
+        detail = await instance.stop(timeout_s)
+        self._objects.get(instance.loaded.app_key, {}).pop(instance.loaded.instance, None)
+        self._executor.report("app_stopped", instance.status.subject, detail)
+
+    def _report_failure(self, status: AppStatus, problem: AppProblem) -> None:
+        status.detail = problem.text
+        logger.error("App failed", extra={"app": status.subject, "detail": problem.text}, exc_info=problem.cause)
+        self._executor.report("app_failed", status.subject, problem.text)

@@ -27,6 +27,8 @@ class SyncApp(AnyApp[ConfigT]):
         context: The objects of this instance, such as its bus.
 
     Attributes:
+        depends_on: Set this in the class to the keys of the apps that must be running before this app starts. The key
+            ``depends_on`` in ``hassette.toml`` adds more apps.
         config: The settings of this instance.
         app_key: The key of the app in ``hassette.toml``: ``hall`` for ``[apps.hall]``.
         instance: The name of the instance. By default it is the app key, or ``hall_1``, ``hall_2`` and so on if the
@@ -39,6 +41,7 @@ class SyncApp(AnyApp[ConfigT]):
         states: The current states of all entities: ``self.states["light.hall"].state``.
         time: The time of the home, its time zone and its sun: ``self.time.now()``, ``self.time.is_between(…)``.
             ``self.time.sleep(2)`` waits.
+        apps: The other apps: ``self.apps.get("notifier")``.
         logger: The logger ``hassette.apps.<app_key>.<instance>``. The log lines of a handler are kept with its run.
     """
 
@@ -54,7 +57,7 @@ class SyncApp(AnyApp[ConfigT]):
         """Register listeners and jobs. Override this.
 
         The method runs in a thread, when Home Assistant is connected and all states are known. If it takes longer than
-        30 s or raises an exception, this instance fails. The other apps keep running.
+        30 s or raises an exception, the start has failed, and the framework tries again, as for an `App`.
         """
 
     def on_shutdown(self) -> None:

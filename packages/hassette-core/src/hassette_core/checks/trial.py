@@ -166,7 +166,7 @@ def _failures(
         source = sources.get(status.app_key)
         if source is None:
             continue  # the app could not be loaded; the caller has reported this
-        if status.status == "failed":
+        if status.has_failed:
             cause = collector.causes.get(status.subject)
             file, line = line_in(config.app_dir, cause) if cause is not None else ("", 0)
             if not known_home and _may_need_states(cause, source):
@@ -178,7 +178,7 @@ def _failures(
                 findings.append(
                     Finding(Level.FAILED, status.subject, f"app {status.subject}: {status.detail}", file, line)
                 )
-        elif status.app_key not in busy and source.has_methods and not source.findings:
+        elif status.status == "running" and status.app_key not in busy and source.has_methods and not source.findings:
             text = f"app {status.subject}: it has methods, but its on_initialize registers no listener and no job"
             findings.append(Finding(Level.WARNING, status.subject, text, source.file))
     return findings

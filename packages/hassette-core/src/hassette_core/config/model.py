@@ -100,6 +100,7 @@ class AppEntry(Table):
         module: Module in ``app_dir`` that contains the class.
         class_name: Name of the class; the key in the file is ``class``.
         enabled: False disables the app.
+        depends_on: Keys of the apps that must be running before this app starts.
         config: Settings of the app. If there are ``instances``, these settings apply to all of them.
         instances: Settings of each instance, with its ``name``.
     """
@@ -107,6 +108,7 @@ class AppEntry(Table):
     module: str = Field(description="the module in app_dir, such as 'motion_light'")
     class_name: str = Field(alias="class", description="the name of the class in the module, such as 'MotionLight'")
     enabled: bool = True
+    depends_on: list[str] = Field(default_factory=list[str])
     config: dict[str, Any] = Field(default_factory=dict[str, Any], repr=False)
     instances: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]], repr=False)
 

@@ -1,0 +1,159 @@
+"""`AppInstance`: start and stop one instance of an app."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hassette_core.api import Api
+from hassette_core.apps.app import AnyApp, App
+from hassette_core.apps.app_calls import AppProblem, call_app
+from hassette_core.apps.context import AppContext
+from hassette_core.apps.folders import app_folder
+from hassette_core.apps.loading import LoadedInstance
+from hassette_core.apps.running_apps import RunningApps
+from hassette_core.apps.status import AppStatus
+from hassette_core.apps.sync_app import SyncApp
+from hassette_core.bus import AppBus, BusService
+from hassette_core.handlers import check_hook
+from hassette_core.moments import AppTime
+from hassette_core.scheduler import AppScheduler, SchedulerService
+from hassette_core.states import States
+from hassette_executor import CommandExecutor, LoopCalls, ThreadPool
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppEnvironment:
+    """The parts of the framework that all app instances use.
+
+    Attributes:
+        executor: Calls the ``on_error`` methods of the apps, and records that apps started, failed and stopped.
+        bus: Passes events to the apps' listeners.
+        scheduler: Runs the apps' jobs.
+        api: Home Assistant's API.
+        states: The current states.
+        apps: The running apps.
+        data_dir: The directory of the history and of the apps' files.
+        threads: Threads for the hooks of each `SyncApp`.
+        start_timeout_s: Time limit of ``on_initialize``, in seconds.
+    """
+
+    executor: CommandExecutor
+    bus: BusService
+    scheduler: SchedulerService
+    api: Api
+    states: States
+    apps: RunningApps
+    data_dir: Path
+    threads: ThreadPool
+    start_timeout_s: float
+
+
+class AppInstance:
+    """One instance of an app.
+
+    Args:
+        loaded: The class and the settings.
+        environment: The parts of the framework that the instance uses.
+
+    Attributes:
+        loaded: The class and the settings.
+        status: The status of the instance.
+        app: The running object; None while the instance is not running.
+    """
+
+    def __init__(self, loaded: LoadedInstance, environment: AppEnvironment) -> None:
+        self.loaded = loaded
+        self.status = AppStatus(app_key=loaded.app_key, instance=loaded.instance, status="loaded")
+        self.app: AnyApp[Any] | None = None
+        self._actor = (loaded.app_key, loaded.instance)
+        self._environment = environment
+        # The hooks of an `App` run on the event loop.
+        self._threads = environment.threads if issubclass(loaded.app_class, SyncApp) else None
+        self._context: AppContext | None = None  # kept here, because code of the app may replace `app.bus`
+
+    async def start(self) -> AppProblem | None:
+        """Create the object, and call its ``on_initialize``. Return the problem if this fails.
+
+        After a failure, the instance has no listener and no job.
+        """
+        environment = self._environment
+        context = self._context = AppContext(
+            app_key=self.loaded.app_key,
+            instance=self.loaded.instance,
+            bus=AppBus(environment.bus, *self._actor),
+            scheduler=AppScheduler(environment.scheduler, *self._actor),
+            api=environment.api,
+            states=environment.states,
+            time=AppTime(environment.scheduler.clock, lambda: environment.scheduler.place, environment.states),
+            apps=environment.apps,
+            data_dir=app_folder(environment.data_dir, *self._actor),
+            loop_calls=LoopCalls(),
+        )
+        context.loop_calls.open()
+        created: list[AnyApp[Any]] = []
+
+        def create() -> None:
+            created.append(self.loaded.app_class(self.loaded.config, context))
+
+        def initialize() -> Awaitable[None] | None:
+            (app,) = created
+            if type(app).on_error not in (App[Any].on_error, SyncApp[Any].on_error):
+                check_hook("on_error", app.on_error)
+                environment.executor.hooks.set(app.on_error, app=self._actor)
+            return app.on_initialize()
+
+        self.status.status, self.status.detail = "starting", ""
+        method = "__init__"
+        try:
+            problem = await self._call(method, create, environment.start_timeout_s)
+            if problem is None:
+                method = "on_initialize"
+                problem = await self._call(method, initialize, environment.start_timeout_s)
+                if problem is None:
+                    self.app = created[0]
+                    self.status.status = "running"
+                    return None
+        except asyncio.CancelledError:
+            self._unregister()
+            raise
+        self._unregister()
+        return AppProblem(f"{method} failed: {problem.text}", problem.cause)
+
+    async def stop(self, timeout_s: float) -> str:
+        """End listeners and jobs, and call ``on_shutdown``. Return the problem of ``on_shutdown``, or an empty text.
+
+        Args:
+            timeout_s: Time limit of ``on_shutdown``, in seconds.
+        """
+        app, self.app = self.app, None
+        detail = ""
+        if app is not None and self._context is not None:
+            # End listeners and jobs first, so that no run starts while on_shutdown releases resources of the handlers.
+            self._context.bus.cancel_all()
+            self._context.scheduler.cancel_all()
+            problem = await self._call("on_shutdown", lambda: app.on_shutdown(), timeout_s)
+            if problem is not None:
+                detail = f"on_shutdown failed: {problem.text}"
+                logger.error(
+                    "App failed to shut down",
+                    extra={"app": self.status.subject, "problem": detail},
+                    exc_info=problem.cause,
+                )
+        self.status.status, self.status.detail = "stopped", ""
+        self._unregister()
+        return detail
+
+    async def _call(self, name: str, call: Callable[[], Awaitable[None] | None], timeout_s: float) -> AppProblem | None:
+        return await call_app(self._actor, name, call, timeout_s, threads=self._threads)
+
+    def _unregister(self) -> None:
+        if self._context is not None:
+            self._context.bus.end()
+            self._context.scheduler.end()
+            self._context.loop_calls.close()
+        self._environment.executor.hooks.set(None, app=self._actor)
