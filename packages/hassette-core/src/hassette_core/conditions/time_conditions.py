@@ -1,99 +1,101 @@
 """Conditions on the time and the sun: `between`, `sun_is_up`, `sun_is_down`."""
 
-from collections.abc import Collection
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 
 from hassette_core.conditions.condition import Condition
 from hassette_core.conditions.view import ConditionView
-from hassette_core.moments import Place, Window, is_sun_up, parse_window
+from hassette_core.errors import MomentUnknownError
+from hassette_core.moments import Window, is_sun_up, parse_window
+
+NO_PLACE = "the location of the home is unknown"
 
 
-class TimeCondition(Condition):
-    """Holds within a time window.
+class WindowCondition(Condition):
+    """The condition that the time is in a window. It does not hold while the window is unknown.
 
     Args:
-        window: The window.
+        window: The time window.
     """
 
     def __init__(self, window: Window) -> None:
         self._window = window
 
     def holds(self, view: ConditionView) -> bool:
-        """Return whether it is now in the window.
-
-        Raises:
-            MomentUnknownError: The location, or the time that an entity holds, is unknown at present.
-        """
-        return self._window.contains(view.now, _place_of(view), view.states)
+        try:
+            return view.place is not None and self._window.contains(view.now, view.place, view.states)
+        except MomentUnknownError:
+            return False
 
     def describe(self) -> str:
         return f"it is {self._window.describe()}"
 
     def observe(self, view: ConditionView) -> str:
-        return f"it was {view.now.astimezone(_place_of(view).zone):%a %H:%M:%S}"
+        if view.place is None:
+            return NO_PLACE
+        try:
+            self._window.contains(view.now, view.place, view.states)
+        except MomentUnknownError as error:
+            return str(error)
+        return f"it was {view.now.astimezone(view.place.zone):%H:%M:%S}"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The entities that hold the times of the window."""
+        return self._window.entities()
 
 
 class SunCondition(Condition):
-    """Holds while the sun is up.
+    """The condition that the sun is up, or that it is down. It does not hold while the location is unknown.
 
     Args:
-        up: False for a condition that holds while the sun is down.
+        up: True for the time between sunrise and sunset.
     """
 
-    def __init__(self, up: bool) -> None:
+    def __init__(self, *, up: bool) -> None:
         self._up = up
 
     def holds(self, view: ConditionView) -> bool:
-        """Return whether the sun is up, or down.
-
-        Raises:
-            MomentUnknownError: The location of the home is unknown.
-        """
-        return is_sun_up(view.now, _place_of(view)) is self._up
+        try:
+            return view.place is not None and is_sun_up(view.now, view.place) is self._up
+        except MomentUnknownError:
+            return False
 
     def describe(self) -> str:
-        return f"the sun is {'up' if self._up else 'down'}"
+        return "the sun is up" if self._up else "the sun is down"
+
+    def observe(self, view: ConditionView) -> str:
+        if view.place is None or view.place.location is None:
+            return NO_PLACE
+        return f"it was {'up' if is_sun_up(view.now, view.place) else 'down'}"
 
 
-def between(
-    start: str | time | datetime, end: str | time | datetime, *, days: str | Collection[str] | None = None
-) -> Condition:
-    """Return a condition that holds from one moment to another, on every day or on some days of the week.
-
-    The window contains its start, but not its end. It goes over midnight if the start is later in the day than the end.
-    For the exact rules, see `hassette_core.moments.Window`. If the time of a moment is unknown, for example because
-    ``input_datetime.wake_up`` is unavailable, the trigger is counted as ``predicate_failed``.
+def between(start: str | time | datetime, end: str | time | datetime, *, days: object = None) -> Condition:
+    """Return the condition that the time is in a window. The window contains its start, but not its end.
 
     Example:
-        Only at night, and only before a working day::
+        ::
 
-            where=between("22:00", "sunrise", days="sun-thu")
+            between("22:00", "06:30")
+            between("sunset - 00:30", "23:00", days="mon-fri")
+            between("input_datetime.quiet_from", "input_datetime.quiet_until")
 
     Args:
-        start: A moment, such as ``"22:00"``, ``"sunset - 00:30"`` or ``"input_datetime.bed_time"``.
-        end: A moment.
-        days: The days of the week on which the window may begin, such as ``"mon-fri"`` or ``"sat,sun"``. The hours
-            after midnight belong to the day before.
+        start: A moment, such as ``07:00``, ``sunrise + 00:10`` or the id of an entity that holds a time.
+        end: A moment. A window whose end is earlier in the day than its start goes over midnight.
+        days: The days on which the window may begin, such as ``mon-fri``; None for every day. The hours after midnight
+            belong to the day before.
 
     Raises:
-        RegistrationError: A moment or a day cannot be read, or both moments are the same.
+        RegistrationError: A moment cannot be read, or both moments are the same. The message explains how to fix it.
     """
-    return TimeCondition(parse_window(start, end, days=days))
+    return WindowCondition(parse_window(start, end, days=days))
 
 
 def sun_is_up() -> Condition:
-    """Return a condition that holds from sunrise to sunset.
-
-    The sun is computed from the home's location. While the location is unknown, the trigger is counted as
-    ``predicate_failed``. When an app starts, the location is known.
-    """
+    """Return the condition that the sun is up: after sunrise and before sunset, as in Home Assistant's ``sun.sun``."""
     return SunCondition(up=True)
 
 
 def sun_is_down() -> Condition:
-    """Return a condition that holds from sunset to sunrise. As for `sun_is_up`, it needs the home's location."""
+    """Return the condition that the sun is down: after sunset and before sunrise."""
     return SunCondition(up=False)
-
-
-def _place_of(view: ConditionView) -> Place:
-    return Place(zone=UTC) if view.place is None else view.place
