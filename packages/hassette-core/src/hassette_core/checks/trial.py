@@ -22,7 +22,8 @@ from hassette_core.containment import CONTAINMENT_LOGGER, run_contained
 from hassette_core.errors import RegistrationError, UnknownEntityError, describe_error, line_in
 from hassette_core.framework import Hassette
 from hassette_core.simulation.home import SimulatedHome
-from hassette_core.simulation.home.core import HomeContext, HomeCore, Json
+from hassette_core.simulation.home.core import HomeContext, Json
+from hassette_core.simulation.home.model import HomeModel
 from hassette_core.simulation.home.services import PreparedCall, ServiceRegistry
 from hassette_core.unawaited import UNAWAITED_LOGGER
 
@@ -86,8 +87,8 @@ def start_apps(
 class _AcceptingServices(ServiceRegistry):
     """Services that accept each call and do nothing."""
 
-    def __init__(self, core: HomeCore, descriptions: Mapping[str, Mapping[str, Any]]) -> None:
-        super().__init__(core, {})
+    def __init__(self, model: HomeModel, descriptions: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__(model, {})
         self._descriptions = descriptions
 
     def has(self, domain: str, service: str) -> bool:
@@ -135,7 +136,7 @@ async def _start(config: HassetteConfig, sources: Mapping[str, AppSource], home:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", RuntimeWarning)
-            async with SimulatedHome(speed=0, make_services=lambda core: _AcceptingServices(core, services)) as place:
+            async with SimulatedHome(speed=0, make_services=lambda model: _AcceptingServices(model, services)) as place:
                 place.core.states.clear()
                 if home is not None:
                     place.core.states.update({entity_id: dict(state) for entity_id, state in home.states.items()})

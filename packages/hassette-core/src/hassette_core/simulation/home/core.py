@@ -12,7 +12,9 @@ from hassette_core.errors import RefusedError
 
 Json = dict[str, Any]
 EventCallback = Callable[[Json], None]
+ChangeCallback = Callable[[str, Json | None, Json | None, "HomeContext"], None]
 
+DEFAULT_VERSION = "2025.4.4"
 MATCH_ALL = "*"
 MAX_STATE_LENGTH = 255
 MAX_EVENT_TYPE_LENGTH = 64
@@ -87,6 +89,7 @@ class HomeCore:
         states: All states by entity id, as clients see them.
         user_id: The owner of the access token.
         clock: The source of all times, and of the timers of the home.
+        version: The version of Home Assistant that the home behaves like.
     """
 
     def __init__(self, random: Random, clock: TimerClock | None = None) -> None:
@@ -94,8 +97,14 @@ class HomeCore:
         self.states: dict[str, Json] = {}
         self.user_id = f"{random.getrandbits(128):032x}"
         self.clock: TimerClock = SystemClock() if clock is None else clock
+        self.version = DEFAULT_VERSION
+        self._random = random
         self._new_id = UlidSource(random, self.clock.now)
         self._callbacks: dict[str, list[EventCallback]] = {}
+
+    def since(self, version: str) -> bool:
+        """Return whether the home behaves like this version of Home Assistant or a later one, such as ``2026.4``."""
+        return _numbers(self.version) >= _numbers(version)
 
     def now(self) -> str:
         """Return the current time as the APIs send it."""
@@ -122,11 +131,29 @@ class HomeCore:
         """
         return HomeContext(self._new_id(), parent and parent.id, self.user_id if user is True else user or None)
 
+    def new_id(self) -> str:
+        """Return 32 random hexadecimal digits, the form of ids in Home Assistant's registries."""
+        return f"{self._random.getrandbits(128):032x}"
+
     def listen(self, event_type: str, callback: EventCallback) -> Callable[[], None]:
         """Call ``callback`` with every event of a type, or of all types (``*``). Return a function that removes it."""
         callbacks = self._callbacks.setdefault(event_type, [])
         callbacks.append(callback)
         return lambda: callbacks.remove(callback)
+
+    def listen_to_changes(self, callback: ChangeCallback) -> Callable[[], None]:
+        """Call ``callback`` with each change of a state: entity id, old state, new state, context.
+
+        Events of this type that a client has fired with other data are ignored. Return a function that removes it.
+        """
+
+        def on_event(event: Json) -> None:
+            data = event["data"]
+            entity_id, old, new = (data.get(name) for name in ("entity_id", "old_state", "new_state"))
+            if isinstance(entity_id, str) and all(_is_state(state) for state in (old, new)):
+                callback(entity_id, old, new, HomeContext(**event["context"]))
+
+        return self.listen("state_changed", on_event)
 
     def fire(self, event_type: str, data: Json | None = None, context: HomeContext | None = None) -> Json:
         """Pass an event to the callbacks of its type, and return the event.
@@ -242,6 +269,14 @@ class HomeCore:
             return False
         self.fire("state_changed", {"entity_id": entity_id, "old_state": old, "new_state": None}, context)
         return True
+
+
+def _is_state(value: object) -> bool:
+    return value is None or (isinstance(value, dict) and {"state", "attributes", "last_updated"} <= value.keys())
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
 def _check_state(entity_id: str, state: object) -> str:

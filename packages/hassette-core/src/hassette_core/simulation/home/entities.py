@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from hassette_core.simulation.home.core import HomeCore
+from hassette_core.simulation.home.model.registries import Registries
 
 ROOMS = ("hall", "living_room", "kitchen", "bedroom", "bathroom")
 HEATED = ("living_room", "bedroom")
@@ -31,8 +32,16 @@ def add_entities(core: HomeCore) -> None:
         core.set(entity.entity_id, entity.state, entity.attributes)
 
 
+def add_rooms(registries: Registries) -> None:
+    """Add an area for each room, and register the entities."""
+    for room in ROOMS:
+        registries.add_area(room.replace("_", " ").capitalize())
+    for entity in initial_entities():
+        registries.register_entity(entity.entity_id, area=area_of(entity.entity_id))
+
+
 def area_of(entity_id: str) -> str | None:
-    """Return the area of an entity, judged by its name; None if it has no area."""
+    """Return the name of the initial area of an entity, judged by its name; None if it has no area."""
     name = entity_id.partition(".")[2]
     return next((room for room in ROOMS if name == room or name.startswith(f"{room}_")), None)
 

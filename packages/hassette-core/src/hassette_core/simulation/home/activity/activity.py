@@ -119,10 +119,8 @@ class HomeActivity:
     def _go_out(self) -> StepGenerator:
         yield from self._through_the_front_door()
         self._turn("person.alex", "not_home")
-        self._turn("zone.home", "0")
         yield self._random.uniform(300, 900)
         self._turn("person.alex", "home")
-        self._turn("zone.home", "1")
         yield from self._through_the_front_door()
 
     def _through_the_front_door(self) -> StepGenerator:

@@ -5,7 +5,8 @@ import logging
 
 from hassette_core.errors import RefusedError
 from hassette_core.simulation.home.core import HomeContext, HomeCore, Json
-from hassette_core.simulation.home.services.registry import ServiceRegistry
+from hassette_core.simulation.home.services import ServiceRegistry
+from hassette_core.simulation.home.services.scripts import trigger_automation
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +45,7 @@ class GuestWifi:
         if AUTOMATION not in self._core.entities:
             return  # removed since the trigger
         context = self._core.context(parent=cause)
-        self._core.fire(
-            "automation_triggered",
-            {"name": "Guest wifi", "entity_id": AUTOMATION, "source": f"state of {TRIGGER}"},
-            context,
-        )
-        self._core.change(AUTOMATION, context=context, last_triggered=self._core.now(), current=1)
+        trigger_automation(self._core, AUTOMATION, context, source=f"state of {TRIGGER}", current=1)
         try:
             self._services.call("switch", f"turn_{wanted}", {"entity_id": [SWITCH]}, context)
         except RefusedError as error:  # a client has written a state other than on and off into the trigger

@@ -1,29 +1,24 @@
-"""`COMMANDS`: the commands of the WebSocket API."""
+"""`COMMANDS`: the commands of the WebSocket API. This module has those for states, events, services and templates."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any, cast
 
 from hassette_core.errors import RefusedError
+from hassette_core.simulation.home.api.command import (
+    CommandClient,
+    WebSocketCommand,
+    check,
+    since,
+    with_value,
+)
+from hassette_core.simulation.home.api.history_commands import HISTORY_COMMANDS
+from hassette_core.simulation.home.api.registry_commands import REGISTRY_COMMANDS
+from hassette_core.simulation.home.api.trigger_commands import TRIGGER_COMMANDS
 from hassette_core.simulation.home.core import MATCH_ALL, HomeContext, Json
-from hassette_core.simulation.home.model import HomeModel
-from hassette_core.simulation.home.services.registry import TARGET_KEYS, PreparedCall, parse_ids
-
-
-class CommandClient(Protocol):
-    """The client of a command; see `ClientConnection`."""
-
-    model: HomeModel
-
-    def send(self, message: Json) -> None: ...
-    def answer(self, message: Json, result: Any = None) -> None: ...
-    def send_event(self, subscription: int, event: Any) -> None: ...
-    def context(self) -> HomeContext: ...
-    def keep_subscription(self, message: Json, unsubscribe: Callable[[], None]) -> None: ...
-    def end_subscription(self, subscription: int) -> None: ...
-    def run_later(self, message: Json, work: Any) -> None: ...
-
-
-WebSocketCommand = Callable[[CommandClient, Json], None]
+from hassette_core.simulation.home.model.registries import TARGET_KEYS
+from hassette_core.simulation.home.services import PreparedCall
+from hassette_core.simulation.home.services.refusals import unknown_key
+from hassette_core.simulation.home.services.registry import parse_ids
 
 
 def _ping(client: CommandClient, message: Json) -> None:
@@ -35,15 +30,22 @@ def _get_config(client: CommandClient, message: Json) -> None:
 
 
 def _get_services(client: CommandClient, message: Json) -> None:
-    client.answer(message, client.model.services.describe())
+    client.answer(message, client.services.describe())
 
 
 def _get_states(client: CommandClient, message: Json) -> None:
     client.answer(message, list(client.model.core.states.values()))
 
 
+def _supported_features(client: CommandClient, message: Json) -> None:
+    check(client.model.core, message, features=(dict, True))
+    if message["features"].get("coalesce_messages"):
+        client.coalesce()
+    client.answer(message)
+
+
 def _subscribe_events(client: CommandClient, message: Json) -> None:
-    check(message, event_type=(str, False))
+    check(client.model.core, message, event_type=(str, False))
     subscription = message["id"]
     unsubscribe = client.model.core.listen(
         message.get("event_type", MATCH_ALL), lambda event: client.send_event(subscription, event)
@@ -53,13 +55,13 @@ def _subscribe_events(client: CommandClient, message: Json) -> None:
 
 
 def _unsubscribe_events(client: CommandClient, message: Json) -> None:
-    check(message, subscription=(int, True))
+    check(client.model.core, message, subscription=(int, True))
     client.end_subscription(message["subscription"])
     client.answer(message)
 
 
 def _fire_event(client: CommandClient, message: Json) -> None:
-    check(message, event_type=(str, True), event_data=(dict, False))
+    check(client.model.core, message, event_type=(str, True), event_data=(dict, False))
     context = client.context()
     client.model.core.fire(message["event_type"], message.get("event_data"), context)
     client.answer(message, {"context": context.as_json()})
@@ -67,6 +69,7 @@ def _fire_event(client: CommandClient, message: Json) -> None:
 
 def _call_service(client: CommandClient, message: Json) -> None:
     check(
+        client.model.core,
         message,
         domain=(str, True),
         service=(str, True),
@@ -75,10 +78,10 @@ def _call_service(client: CommandClient, message: Json) -> None:
         return_response=(bool, False),
     )
     context = client.context()
-    call = client.model.services.prepare(
+    call = client.services.prepare(
         message["domain"],
         message["service"],
-        {**message.get("service_data", {}), **_parse_target(message.get("target", {}))},
+        {**message.get("service_data", {}), **_parse_target(client, message.get("target", {}))},
         context,
         return_response=message.get("return_response", False),
     )
@@ -90,9 +93,10 @@ def _call_service(client: CommandClient, message: Json) -> None:
 
 def _carry_out(client: CommandClient, message: Json, call: PreparedCall, context: HomeContext) -> None:
     response = {"response": call.carry_out()}
-    client.answer(
-        message, {"context": context.as_json(), **(response if message.get("return_response", False) else {})}
-    )
+    if call.answered:
+        client.answer(
+            message, {"context": context.as_json(), **(response if message.get("return_response", False) else {})}
+        )
 
 
 async def _carry_out_later(client: CommandClient, message: Json, call: PreparedCall, context: HomeContext) -> None:
@@ -100,41 +104,119 @@ async def _carry_out_later(client: CommandClient, message: Json, call: PreparedC
     _carry_out(client, message, call, context)
 
 
-def check(message: Json, **fields: tuple[type, bool]) -> None:
-    """Raise a `RefusedError` if a field is wrong. ``fields`` has the type of each field, and whether it is required."""
-    for name, (kind, required) in fields.items():
-        if name not in message:
-            if required:
-                raise RefusedError("invalid_format", f"required key not provided @ data['{name}']. Got None")
-        elif not isinstance(message[name], kind):
-            problem = f"expected {kind.__name__} for dictionary value @ data['{name}']. Got {message[name]!r}"
-            raise RefusedError("invalid_format", problem)
-    for name in message:
-        if name not in fields and name not in ("id", "type"):
-            raise RefusedError("invalid_format", f"extra keys not allowed @ data['{name}']. Got {message[name]!r}")
-
-
-def _parse_target(target: Json) -> dict[str, list[str]]:
+def _parse_target(client: CommandClient, target: Json) -> dict[str, list[str]]:
+    core = client.model.core
     parsed: dict[str, list[str]] = {}
     for key, value in target.items():
         if key not in TARGET_KEYS:
-            raise RefusedError("invalid_format", f"extra keys not allowed @ data['target']['{key}']. Got {value!r}")
+            raise with_value(unknown_key(core, "target", key), value)
         try:
-            parsed[key] = parse_ids(key, value)
+            parsed[key] = parse_ids(core, value, "target", key)
         except RefusedError as problem:
-            where = f"data['target']['{key}']. Got {value!r}"
-            raise RefusedError(problem.code, f"not a valid value for dictionary value @ {where}") from None
+            raise with_value(problem, value) from None
     return parsed
 
 
+def _render_template(client: CommandClient, message: Json) -> None:
+    """Answer, send the result as an event, and send it again when a change of a state changes it."""
+    check(
+        client.model.core,
+        message,
+        template=(str, True),
+        variables=(dict, False),
+        entity_ids=((list, str), False),
+        timeout=((int, float), False),
+        strict=(bool, False),
+        report_errors=(bool, False),
+    )
+    model, subscription = client.model, message["id"]
+    listeners: Json = {"all": True, "domains": [], "entities": [], "time": False}
+
+    def render() -> Json:
+        result = model.render(message["template"], message.get("variables"))
+        return {"result": result, "listeners": listeners}
+
+    last = render()
+
+    def on_change(_event: Json) -> None:
+        nonlocal last
+        if (now := render()) != last:
+            last = now
+            client.send_event(subscription, now)
+
+    client.keep_subscription(message, model.core.listen("state_changed", on_change))
+    client.answer(message)
+    client.send_event(subscription, last)
+
+
+def _execute_script(client: CommandClient, message: Json) -> None:
+    """Carry out the steps of a script that call a service or fire an event, in one context."""
+    check(client.model.core, message, sequence=((list, dict), True), variables=(dict, False))
+    sequence: Any = message["sequence"]
+    steps = cast("list[Json]", sequence if isinstance(sequence, list) else [sequence])
+    context = client.context()
+    response: Any = None
+    for step in steps:
+        if "event" in step:
+            client.model.core.fire(step["event"], step.get("event_data"), context)
+        elif (name := step.get("action", step.get("service"))) is not None:
+            domain, _, service = str(name).partition(".")
+            data = {**step.get("data", {}), **step.get("target", {})}
+            wants = "response_variable" in step
+            result = client.services.call(domain, service, data, context, return_response=wants)
+            response = result if wants else response
+        else:
+            raise RefusedError(
+                "invalid_format", f"The simulated home carries out actions and events only, got {sorted(step)}"
+            )
+    client.answer(message, {"context": context.as_json(), "response": response})
+
+
+def _list_manifests(client: CommandClient, message: Json) -> None:
+    rows = [_manifest(domain) for domain in sorted(client.model.integrations)]
+    client.answer(message, rows)
+
+
+def _get_manifest(client: CommandClient, message: Json) -> None:
+    check(client.model.core, message, integration=(str, True))
+    if message["integration"] not in client.model.integrations:
+        raise RefusedError("not_found", "Integration not found")
+    client.answer(message, _manifest(message["integration"]))
+
+
+def _manifest(domain: str) -> Json:
+    return {
+        "domain": domain,
+        "name": domain.replace("_", " ").title(),
+        "codeowners": [],
+        "documentation": f"https://www.home-assistant.io/integrations/{domain}",
+        "integration_type": "hub",
+        "is_built_in": True,
+        "overwrites_built_in": False,
+    }
+
+
+def _wait_integration(client: CommandClient, message: Json) -> None:
+    check(client.model.core, message, domain=(str, True))
+    client.answer(message, {"integration_loaded": message["domain"] in client.model.integrations})
+
+
 COMMANDS: Mapping[str, WebSocketCommand] = {
-    "call_service": _call_service,
-    "fire_event": _fire_event,
-    "get_config": _get_config,
-    "get_services": _get_services,
-    "get_states": _get_states,
-    "ping": _ping,
-    "subscribe_events": _subscribe_events,
-    "supported_features": lambda client, message: client.answer(message),
-    "unsubscribe_events": _unsubscribe_events,
+    "call_service": WebSocketCommand(_call_service),
+    "execute_script": WebSocketCommand(_execute_script),
+    "fire_event": WebSocketCommand(_fire_event),
+    "get_config": WebSocketCommand(_get_config),
+    "get_services": WebSocketCommand(_get_services),
+    "get_states": WebSocketCommand(_get_states),
+    "integration/wait": WebSocketCommand(_wait_integration, since("2025.8")),
+    "manifest/get": WebSocketCommand(_get_manifest),
+    "manifest/list": WebSocketCommand(_list_manifests),
+    "ping": WebSocketCommand(_ping),
+    "render_template": WebSocketCommand(_render_template),
+    "subscribe_events": WebSocketCommand(_subscribe_events),
+    "supported_features": WebSocketCommand(_supported_features),
+    "unsubscribe_events": WebSocketCommand(_unsubscribe_events),
+    **HISTORY_COMMANDS,
+    **REGISTRY_COMMANDS,
+    **TRIGGER_COMMANDS,
 }

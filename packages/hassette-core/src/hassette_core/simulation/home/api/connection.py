@@ -12,7 +12,8 @@ from hassette_core.errors import RefusedError
 from hassette_core.simulation.home.api.commands import COMMANDS
 from hassette_core.simulation.home.api.json_parsing import parse_json
 from hassette_core.simulation.home.core import HomeContext, Json
-from hassette_core.simulation.home.model import HomeModel
+from hassette_core.simulation.home.model import HomeModel, HomeUser
+from hassette_core.simulation.home.services import ServiceRegistry
 
 logger = logging.getLogger(__name__)
 
@@ -52,19 +53,22 @@ class ClientConnection:
     """The connection of one client: authentication, then commands and events.
 
     Args:
-        model: The parts of the home behind its APIs.
+        services: The services of the home, with its other parts.
         socket: The client's socket.
-        token: The access token that the client must send.
         awake: While this event is not set, no message is read or sent. The home then seems to hang.
 
     Attributes:
-        model: The parts of the home behind its APIs.
+        services: The services of the home.
+        model: The other parts of the home behind its APIs.
+        user: The user whose access token the client has sent.
     """
 
-    def __init__(self, model: HomeModel, socket: ClientSocket, token: str, awake: asyncio.Event) -> None:
-        self.model = model
+    def __init__(self, services: ServiceRegistry, socket: ClientSocket, awake: asyncio.Event) -> None:
+        self.services = services
+        self.model: HomeModel = services.model
+        self.user: HomeUser | None = None
         self._socket = socket
-        self._token = token
+        self._coalesces = False
         self._awake = awake
         self._pending: deque[str] = deque()
         self._has_pending = asyncio.Event()
@@ -84,7 +88,9 @@ class ClientConnection:
                 writer = asyncio.create_task(self._write())
                 while (text := await self._socket.receive()) is not None:
                     await self._awake.wait()
-                    self._handle(parse_json(text))
+                    received = parse_json(text)
+                    for message in cast("list[Any]", received) if isinstance(received, list) else [received]:
+                        self._handle(message)
         except ValueError:
             pass  # the message is not JSON; Home Assistant also disconnects such a client
         except ConnectionError:
@@ -113,7 +119,7 @@ class ClientConnection:
         self.drop()
 
     async def _authenticate(self) -> bool:
-        version = self.model.version
+        version = self.model.core.version
         await self._send_now({"type": "auth_required", "ha_version": version})
         timer = self.model.core.clock.call_later(AUTH_TIMEOUT_S, self.drop)
         try:
@@ -123,7 +129,9 @@ class ClientConnection:
         if received is None:
             return False
         message = json.loads(received)
-        if isinstance(message, dict) and cast("Json", message).get("access_token") == self._token:
+        if isinstance(message, dict):
+            self.user = self.model.users.with_token(cast("Json", message).get("access_token"))
+        if self.user is not None:
             await self._send_now({"type": "auth_ok", "ha_version": version})
             return True
         await self._send_now({"type": "auth_invalid", "message": "Invalid access token or password"})
@@ -162,10 +170,19 @@ class ClientConnection:
                 self._has_pending.clear()
                 await self._has_pending.wait()
                 continue
+            if self._coalesces and len(self._pending) > 1:
+                text = f"[{','.join(self._pending)}]"
+                self._pending.clear()
+            else:
+                text = self._pending.popleft()
             try:
-                await self._socket.send(self._pending.popleft())
+                await self._socket.send(text)
             except ConnectionError:
                 return
+
+    def coalesce(self) -> None:
+        """From now on, send all waiting messages as one list, if there are several."""
+        self._coalesces = True
 
     def answer(self, message: Json, result: Any = None) -> None:
         """Answer a command with success."""
@@ -182,7 +199,7 @@ class ClientConnection:
 
     def context(self) -> HomeContext:
         """Return a new context with the user of the client."""
-        return self.model.core.context(user=True)
+        return self.model.core.context(user=True if self.user is None else self.user.id)
 
     def keep_subscription(self, message: Json, unsubscribe: Callable[[], None]) -> None:
         """Keep the function that ends a subscription until the client unsubscribes or disconnects."""
@@ -220,12 +237,14 @@ class ClientConnection:
             self.refuse(message_id, "invalid_format", "Message incorrectly formatted.")
         elif message_id <= self._last_id:
             self.refuse(message_id, "id_reuse", "Identifier values have to increase.")
-        elif command not in COMMANDS:
+        elif (found := COMMANDS.get(command)) is None or not found.is_known(self.model):
             self.refuse(message_id, "unknown_command", "Unknown command.")
         else:
             self._last_id = message_id
+            if self.model.failures.take_unanswered(command):
+                return
             with self._refusing(message):
-                COMMANDS[command](self, message)
+                found.run(self, message)
 
 
 class _Refusing:

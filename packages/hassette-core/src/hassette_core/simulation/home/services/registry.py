@@ -1,14 +1,24 @@
 """`ServiceRegistry`: find a simulated service, validate the data of a call, and carry it out for each entity."""
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast
 
 from hassette_core.errors import RefusedError
 from hassette_core.simulation.home.core import HomeContext, HomeCore, HomeEntity, Json
-from hassette_core.simulation.home.entities import area_of
-from hassette_core.simulation.home.services.fields import ServiceField
-
-TARGET_KEYS = ("entity_id", "device_id", "area_id", "floor_id", "label_id")
+from hassette_core.simulation.home.model import HomeModel
+from hassette_core.simulation.home.model.model import HomeCall
+from hassette_core.simulation.home.model.registries import TARGET_KEYS
+from hassette_core.simulation.home.services.fields import ANY, ServiceField
+from hassette_core.simulation.home.services.refusals import (
+    failure,
+    invalid,
+    missing_key,
+    none_of,
+    unknown_key,
+    validation_error,
+)
 
 
 class EntityCall(NamedTuple):
@@ -16,40 +26,80 @@ class EntityCall(NamedTuple):
 
     Attributes:
         services: All services, so that a service can call another one.
-        core: The states and events of the home.
+        call: The whole call.
         entity_id: The entity. Empty for a service without a target.
         data: The values of the service's fields.
         context: The context of all states and events that the call causes.
     """
 
     services: "ServiceRegistry"
-    core: HomeCore
+    call: HomeCall
     entity_id: str
     data: Json
     context: HomeContext
+
+    @property
+    def model(self) -> HomeModel:
+        """The parts of the home."""
+        return self.services.model
+
+    @property
+    def core(self) -> HomeCore:
+        """The states and events of the home."""
+        return self.services.model.core
 
     @property
     def entity(self) -> HomeEntity:
         """The entity, as it is now."""
         return self.core.entities[self.entity_id]
 
+    def change(self, state: object = None, **attributes: Any) -> None:
+        """Change the entity, with the context of the call."""
+        self.core.change(self.entity_id, state, context=self.context, **attributes)
 
-class SimulatedService(NamedTuple):
+    def listed(self, attribute: str) -> list[str] | None:
+        """Return an attribute that is a list of texts; None if it is missing or something else."""
+        value = self.entity.attributes.get(attribute)
+        return [str(each) for each in cast("list[object]", value)] if isinstance(value, list) else None
+
+
+ServiceAction = Callable[[EntityCall], object]
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedService:
     """A service of the simulated home.
 
     Attributes:
-        act: Carries out a call for one entity, and returns the response.
+        act: Carries out a call for one entity, and returns the response. An exception fails the call.
         fields: The fields of the service.
         one_of: A call must contain at least one of these fields.
-        targeted: Whether the service acts on entities.
-        response: ``only`` for a service that only returns a response, such as a forecast; otherwise ``none``.
+        targeted: Whether the service acts on the entities of its target, one after the other.
+        response: ``only`` for a service that only returns a response, such as a forecast; ``optional`` for a service
+            that also acts; otherwise ``none``.
+        features: Bits of ``supported_features``. An entity with this attribute and without these bits refuses a call.
+        of_any_domain: Whether the target may contain entities of other domains.
+        accepts_all: Whether a call may contain unknown fields.
+        since: The first version with the service; None if all have it.
+        until: The first version without the service; None if there is none.
+        shows_target: Whether ``get_services`` describes a target; None means that `targeted` decides.
     """
 
-    act: Callable[[EntityCall], object]
-    fields: Mapping[str, ServiceField] = {}
+    act: ServiceAction
+    fields: Mapping[str, ServiceField] = dataclasses.field(default_factory=dict[str, ServiceField])
     one_of: tuple[str, ...] = ()
     targeted: bool = True
-    response: Literal["none", "only"] = "none"
+    response: Literal["none", "optional", "only"] = "none"
+    features: int = 0
+    of_any_domain: bool = False
+    accepts_all: bool = False
+    since: str | None = None
+    until: str | None = None
+    shows_target: bool | None = None
+
+    def in_version(self, core: HomeCore) -> bool:
+        """Return whether the service exists in the version of the home."""
+        return not (self.until and core.since(self.until)) and (self.since is None or core.since(self.since))
 
 
 class PreparedCall(NamedTuple):
@@ -58,48 +108,91 @@ class PreparedCall(NamedTuple):
     Attributes:
         carry_out: Carries out the call, and returns the response or None. Raises `RefusedError` if the service fails.
         delay_s: Seconds of the home's clock from the acceptance to `carry_out`.
+        answered: Whether the client gets an answer.
     """
 
     carry_out: Callable[[], Any]
     delay_s: float = 0.0
+    answered: bool = True
 
 
 class ServiceRegistry:
     """All services of the home.
 
     Args:
-        core: The states and events of the home.
+        model: The parts of the home.
         table: The services, by domain and name.
+
+    Attributes:
+        model: The parts of the home.
     """
 
-    def __init__(self, core: HomeCore, table: Mapping[str, Mapping[str, SimulatedService]]) -> None:
-        self._core = core
-        self._table = table
+    def __init__(self, model: HomeModel, table: Mapping[str, Mapping[str, SimulatedService]]) -> None:
+        self.model = model
+        self._core = model.core
+        self._table: dict[str, dict[str, SimulatedService]] = {domain: {**table[domain]} for domain in table}
+        model.integrations.update(table)
 
-    @property
-    def domains(self) -> frozenset[str]:
-        """The domains that have services."""
-        return frozenset(self._table)
+    def add(self, domain: str, name: str, service: SimulatedService) -> None:
+        """Add or replace a service, and fire ``service_registered``."""
+        if domain not in self._table:
+            self.model.integrations.add(domain)
+            self._core.fire("component_loaded", {"component": domain})
+        self._table.setdefault(domain, {})[name] = service
+        self._core.fire("service_registered", {"domain": domain, "service": name})
+
+    def remove(self, domain: str, name: str) -> None:
+        """Remove a service, and fire ``service_removed``.
+
+        Raises:
+            KeyError: There is no such service.
+        """
+        del self._table[domain][name]
+        if not self._table[domain]:
+            del self._table[domain]
+        self._core.fire("service_removed", {"domain": domain, "service": name})
+
+    def find(self, domain: str, name: str) -> SimulatedService | None:
+        """Return a service; None if the home does not have it."""
+        found = self._table.get(domain, {}).get(name)
+        return found if found is not None and found.in_version(self._core) else None
 
     def has(self, domain: str, service: str) -> bool:
         """Return whether the service exists."""
-        return service in self._table.get(domain, {})
+        return self.find(domain, service) is not None
 
     def describe(self) -> dict[str, Json]:
         """Return the answer to ``get_services``: all services by domain and name."""
-        return {
-            domain: {
-                name: {
-                    "name": name.replace("_", " ").capitalize(),
-                    "description": "",
-                    "fields": {field: {"required": detail.required} for field, detail in service.fields.items()},
-                    **({"target": {"entity": [{"domain": [domain]}]}} if service.targeted else {}),
-                    **({"response": {"optional": False}} if service.response == "only" else {}),
-                }
-                for name, service in services.items()
-            }
-            for domain, services in self._table.items()
-        }
+        described: dict[str, Json] = {}
+        for domain, services in self._table.items():
+            known = {name: service for name, service in services.items() if service.in_version(self._core)}
+            if known:
+                described[domain] = {name: self._describe(domain, name, service) for name, service in known.items()}
+        return described
+
+    def _describe(self, domain: str, name: str, service: SimulatedService) -> Json:
+        older = not self._core.since("2026.9")
+        description: Json = {"fields": dict(self._describe_fields(service))}
+        if older:
+            description |= {"name": name.replace("_", " ").capitalize(), "description": ""}
+        if service.targeted if service.shows_target is None else service.shows_target:
+            description["target"] = {"entity": [{} if service.of_any_domain else {"domain": [domain]}]}
+        if service.response != "none":
+            description["response"] = {"optional": service.response == "optional"}
+        return description
+
+    def _describe_fields(self, service: SimulatedService) -> Iterator[tuple[str, Json]]:
+        for name, field in service.fields.items():
+            if field.hidden or not field.in_version(self._core):
+                continue
+            kind = (self._core.since("2026") and field.newer_selector) or field.selector
+            yield (
+                name,
+                {
+                    **({"required": True} if field.required else {}),
+                    **({"selector": {kind: {}}} if kind is not None else {}),
+                },
+            )
 
     def call(
         self, domain: str, service: str, data: Json, context: HomeContext, *, return_response: bool = False
@@ -123,7 +216,7 @@ class ServiceRegistry:
             RefusedError: Home Assistant would refuse the call.
         """
         domain, service = domain.lower(), service.lower()
-        found = self._table.get(domain, {}).get(service)
+        found = self.find(domain, service)
         if found is None:
             raise RefusedError("not_found", f"Service {domain}.{service} not found.")
         if return_response and found.response == "none":
@@ -132,76 +225,101 @@ class ServiceRegistry:
             )
         if found.response == "only" and not return_response:
             raise validation_error("The action requires responses and must be called with return_response=True")
-        given = {key: value for key, value in data.items() if key not in TARGET_KEYS}
-        target = {key: parse_ids(key, value) for key, value in data.items() if key in TARGET_KEYS}
-        if found.targeted and not target:
-            raise RefusedError("invalid_format", f"must contain at least one of {', '.join(TARGET_KEYS)}.")
-        fields = _parse_fields(found, given)
-        self._core.fire("call_service", {"domain": domain, "service": service, "service_data": data}, context)
-        return PreparedCall(
-            lambda: self._carry_out(found, domain, fields, target, context, return_response=return_response)
-        )
-
-    def _carry_out(
-        self,
-        found: SimulatedService,
-        domain: str,
-        fields: Json,
-        target: dict[str, list[str]],
-        context: HomeContext,
-        *,
-        return_response: bool,
-    ) -> Any:
-        if not found.targeted:
-            return found.act(EntityCall(self, self._core, "", fields | target, context))
-        entities = self._targets(domain, target)
-        if return_response and not entities:
-            message = "Service call requested response data but did not match any entities"
-            raise RefusedError("home_assistant_error", message)
-        responses = {
-            entity_id: found.act(EntityCall(self, self._core, entity_id, fields, context)) for entity_id in entities
+        given = {key: value for key, value in data.items() if key in found.fields or key not in TARGET_KEYS}
+        target = {
+            key: parse_ids(self._core, value, key)
+            for key, value in data.items()
+            if key in TARGET_KEYS and key not in found.fields
         }
-        return responses if found.response == "only" else None
+        if found.targeted and not target:
+            raise none_of(self._core, TARGET_KEYS)
+        fields = self._parse_fields(found, given)
+        self._core.fire("call_service", {"domain": domain, "service": service, "service_data": data}, context)
+        entities = self._targets(None if found.of_any_domain else domain, target) if target else []
+        call = HomeCall(
+            domain=domain,
+            service=service,
+            data=given,
+            target=target,
+            entity_ids=tuple(entities),
+            context=context,
+            time=self._core.clock.now(),
+            return_response=return_response,
+        )
+        self.model.calls.append(call)
+        name, failures = f"{domain}.{service}", self.model.failures
+        if (refusal := failures.take_refusal(name, entities)) is not None:
+            carry_out = _raising(refusal)
+        else:
+            carry_out = lambda: self._carry_out(found, call, fields)  # noqa: E731  the other branch is a function, too
+        return PreparedCall(carry_out, failures.take_delay(name, entities), not failures.take_unanswered(name))
 
-    def _targets(self, domain: str, target: Mapping[str, list[str]]) -> list[str]:
-        """Return the entities of the domain that the target selects.
+    def _carry_out(self, found: SimulatedService, call: HomeCall, fields: Json) -> Any:
+        if not found.targeted:
+            response = found.act(EntityCall(self, call, "", {**fields, **call.target}, call.context))
+            return response if call.return_response else None
+        if call.return_response and not call.entity_ids:
+            raise failure("Service call requested response data but did not match any entities")
+        responses: Json = {}
+        for entity_id in call.entity_ids:
+            entity = self._core.entities.get(entity_id)
+            if entity is None or entity.state == "unavailable":
+                continue  # it has become unavailable since the call began
+            supported = entity.attributes.get("supported_features")
+            if found.features and type(supported) is int and not supported & found.features:
+                if entity_id not in call.target.get("entity_id", []):
+                    continue
+                raise validation_error(f"Entity {entity_id} does not support action {call.domain}.{call.service}")
+            if not self.model.failures.take_deaf(entity_id):
+                responses[entity_id] = found.act(EntityCall(self, call, entity_id, fields, call.context))
+        return responses if call.return_response else None
 
-        As in Home Assistant, unknown ids and unavailable entities are ignored.
+    def _targets(self, domain: str | None, target: Mapping[str, list[str]]) -> list[str]:
+        """Return the entities that the target selects. As in Home Assistant, unknown ids are ignored.
+
+        Args:
+            domain: Only entities of this domain. None means any domain.
+            target: The ids by key.
         """
         in_domain = [
             entity_id
             for entity_id, entity in self._core.entities.items()
-            if entity_id.startswith(f"{domain}.") and entity.state != "unavailable"
+            if (domain is None or entity_id.startswith(f"{domain}.")) and entity.state != "unavailable"
         ]
-        named, areas = target.get("entity_id", []), target.get("area_id", [])
-        return in_domain if "all" in named else [each for each in in_domain if each in named or area_of(each) in areas]
+        named = set(target.get("entity_id", []))
+        if "all" in named:
+            return in_domain
+        selected = named | set(self.model.registries.resolve(target).found)
+        return [each for each in in_domain if each in selected]
+
+    def _parse_fields(self, service: SimulatedService, given: Json) -> Json:
+        core = self._core
+        known = {name: field for name, field in service.fields.items() if field.in_version(core)}
+        for key in given:
+            if key not in known and not service.accepts_all:
+                raise unknown_key(core, key)
+        for key, field in known.items():
+            if field.required and key not in given:
+                raise missing_key(core, key)
+        if service.one_of and not any(key in given for key in service.one_of):
+            raise none_of(core, service.one_of)
+        parsed: Json = {}
+        for key, value in given.items():
+            field = known.get(key, ANY)
+            try:
+                parsed[key] = field.parse(value)
+            except (TypeError, ValueError, OverflowError):  # an infinite number, such as 1e999, overflows
+                raise invalid(core, field.problem(core, value), key) from None
+        return parsed
 
 
-def _parse_fields(service: SimulatedService, given: Json) -> Json:
-    for key in given:
-        if key not in service.fields:
-            raise RefusedError("invalid_format", f"extra keys not allowed @ data['{key}']")
-    for key, field in service.fields.items():
-        if field.required and key not in given:
-            raise RefusedError("invalid_format", f"required key not provided @ data['{key}']")
-    if service.one_of and not any(key in given for key in service.one_of):
-        raise RefusedError("invalid_format", f"must contain at least one of {', '.join(service.one_of)}.")
-    parsed: Json = {}
-    for key, value in given.items():
-        try:
-            parsed[key] = service.fields[key].parse(value)
-        except (TypeError, ValueError, OverflowError):  # an infinite number, such as 1e999, overflows
-            message = f"{service.fields[key].error(value)} for dictionary value @ data['{key}']"
-            raise RefusedError("invalid_format", message) from None
-    return parsed
-
-
-def parse_ids(key: str, value: Any) -> list[str]:
+def parse_ids(core: HomeCore, value: Any, *path: str) -> list[str]:
     """Parse the ids of a target: an id, several ids separated by commas, a list of ids, or None for no id.
 
     Args:
-        key: One of `TARGET_KEYS`.
-        value: The value of this key.
+        core: The states and events of the home.
+        value: The value.
+        path: The keys that lead to the value. The last one is one of `TARGET_KEYS`.
 
     Raises:
         RefusedError: The value has another form.
@@ -209,14 +327,17 @@ def parse_ids(key: str, value: Any) -> list[str]:
     ids: Any = [] if value is None else value.split(",") if isinstance(value, str) else value
     if isinstance(ids, list) and all(isinstance(each, str) for each in cast("list[Any]", ids)):
         parsed = [each.strip() for each in cast("list[str]", ids)]
-        if key != "entity_id":
+        if path[-1] != "entity_id":
             return parsed
         parsed = [each.lower() for each in parsed]  # as in Home Assistant
         if all(each in ("all", "none") or each.count(".") == 1 for each in parsed):
             return parsed
-    raise RefusedError("invalid_format", f"not a valid value for dictionary value @ data['{key}']")
+    problem = "expected 'all' or 'none'" if core.since("2026.9") else "not a valid value"
+    raise invalid(core, problem, *path)
 
 
-def validation_error(message: str) -> RefusedError:
-    """Return the error for a call that is well-formed but cannot be carried out."""
-    return RefusedError("service_validation_error", f"Validation error: {message}")
+def _raising(error: RefusedError) -> Callable[[], Any]:
+    def carry_out() -> Any:
+        raise error
+
+    return carry_out

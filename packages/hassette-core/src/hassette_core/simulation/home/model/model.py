@@ -1,0 +1,161 @@
+"""`HomeModel`: everything behind the APIs of the simulated home but the services."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hassette_core.simulation.home.core import HomeContext, HomeCore, Json
+from hassette_core.simulation.home.model.calendars import Calendars, TodoLists
+from hassette_core.simulation.home.model.derived_states import DerivedStates
+from hassette_core.simulation.home.model.failures import Failures
+from hassette_core.simulation.home.model.history import HomeHistory
+from hassette_core.simulation.home.model.message_topics import MessageTopics
+from hassette_core.simulation.home.model.registries import Registries
+from hassette_core.simulation.home.model.templates import TemplateFunction, render_template
+from hassette_core.simulation.home.model.users import Users
+
+MAX_CALLS = 10_000
+TIME_ZONE = "Europe/Amsterdam"
+# Integrations of the home that have no services.
+_INTEGRATIONS = (
+    *("api", "binary_sensor", "conversation", "device_automation", "history", "person", "recorder", "sensor", "sun"),
+    *("tag", "template", "webhook", "websocket_api", "zone"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomeCall:
+    """A service call that the home has accepted.
+
+    Attributes:
+        domain: For example ``light``.
+        service: For example ``turn_on``.
+        data: The fields of the call, as the client sent them, without the target.
+        target: The target of the call by key, such as ``entity_id``. Each value is a list.
+        entity_ids: The entities of the home that the target selects.
+        context: The context of the call. Its ``user_id`` names the user.
+        time: The time of the call.
+        return_response: Whether the caller requests a response.
+    """
+
+    domain: str
+    service: str
+    data: Mapping[str, Any]
+    target: Mapping[str, list[str]]
+    entity_ids: tuple[str, ...]
+    context: HomeContext
+    time: datetime
+    return_response: bool = False
+
+
+class HomeModel:
+    """The parts of the simulated home behind its APIs.
+
+    Args:
+        core: The states and events of the home.
+        token: The access token of the first user.
+
+    Attributes:
+        core: The states and events of the home.
+        registries: Areas, floors, labels, devices and registered entities.
+        users: The users and their access tokens.
+        history: The past states.
+        failures: The failures on demand.
+        calendars: The events of calendars.
+        todo_lists: The items of to-do lists.
+        topics: The MQTT messages.
+        calls: The newest service calls that the home has accepted, oldest first.
+        notifications: The persistent notifications by id.
+        integrations: The loaded integrations. Services add their domain.
+        scenes: The states of each scene: entity id to state and attributes.
+        webhooks: The callbacks of triggers by webhook id.
+        state: ``RUNNING``; during the startup ``NOT_RUNNING`` or ``STARTING``.
+        template: Renders templates. None renders the subset of `render_template`.
+        knows_targets: Whether the home knows ``extract_from_target``. By default it depends on the version.
+        restart: Called by ``homeassistant.restart`` and ``homeassistant.stop``.
+    """
+
+    def __init__(self, core: HomeCore, token: str) -> None:
+        self.core = core
+        self.registries = Registries(core)
+        self.users = Users(core, token)
+        self.history = HomeHistory(core)
+        self.failures = Failures(core)
+        self.calendars = Calendars(core, ZoneInfo(TIME_ZONE))
+        self.todo_lists = TodoLists(core)
+        self.topics = MessageTopics()
+        self.calls: deque[HomeCall] = deque(maxlen=MAX_CALLS)
+        self.notifications: dict[str, Json] = {}
+        self.integrations = set(_INTEGRATIONS)
+        self.scenes: dict[str, dict[str, tuple[str, Json]]] = {}
+        self.webhooks: dict[str, Callable[[Json], None]] = {}
+        self.state = "RUNNING"
+        self.time_zone = TIME_ZONE
+        self.template: TemplateFunction | None = None
+        self.knows_targets: bool | None = None
+        self.restart: Callable[[], None] = lambda: None
+        DerivedStates(core)
+
+    def render(self, template: str, variables: Mapping[str, Any] | None = None) -> Any:
+        """Render a template.
+
+        Raises:
+            RefusedError: The home cannot render the template.
+        """
+        if self.template is not None:
+            return self.template(template, variables or {})
+        return render_template(self.core, template, variables or {})
+
+    def call_webhook(self, webhook_id: str, request: Json) -> bool:
+        """Pass a request to the trigger of a web hook. Return False if there is no such trigger."""
+        hook = self.webhooks.get(webhook_id)
+        if hook is not None:
+            hook(request)
+        return hook is not None
+
+    def has_target_command(self) -> bool:
+        """Return whether the home knows ``extract_from_target``."""
+        return self.core.since("2025.12") if self.knows_targets is None else self.knows_targets
+
+    def configuration(self) -> Json:
+        """Return the answer to ``get_config``."""
+        configuration: Json = {
+            "allowlist_external_dirs": [],
+            "allowlist_external_urls": [],
+            "components": sorted(self.integrations),
+            "config_dir": "/config",
+            "config_source": "storage",
+            "country": "NL",
+            "currency": "EUR",
+            "debug": False,
+            "elevation": 2,
+            "external_url": None,
+            "internal_url": None,
+            "language": "en",
+            "latitude": 52.37,
+            "location_name": "Simulated home",
+            "longitude": 4.89,
+            "radius": 100,
+            "recovery_mode": False,
+            "safe_mode": False,
+            "state": self.state,
+            "time_zone": self.time_zone,
+            "unit_system": {
+                "length": "km",
+                "accumulated_precipitation": "mm",
+                "area": "m²",
+                "mass": "g",
+                "pressure": "Pa",
+                "temperature": "°C",
+                "volume": "L",
+                "wind_speed": "m/s",
+            },
+            "version": self.core.version,
+            "whitelist_external_dirs": [],
+        }
+        if self.core.since("2026.9"):
+            configuration["logging"] = {}
+        return configuration

@@ -1,0 +1,87 @@
+"""`attach_triggers`: parse the configuration of triggers, and attach each one to the simulated home."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from hassette_core.errors import RefusedError
+from hassette_core.simulation.home.core import HomeContext, Json
+from hassette_core.simulation.home.model import HomeModel
+from hassette_core.simulation.home.services.refusals import NEW_WORDS
+from hassette_core.simulation.home.triggers import event_triggers, state_triggers
+from hassette_core.simulation.home.triggers.attachment import Attachment, Detach
+
+PLATFORMS: Mapping[str, Callable[[Attachment], Detach]] = {
+    "calendar": event_triggers.attach_calendar,
+    "conversation": event_triggers.attach_conversation,
+    "device": state_triggers.attach_device,
+    "event": event_triggers.attach_event,
+    "homeassistant": event_triggers.attach_homeassistant,
+    "mqtt": event_triggers.attach_mqtt,
+    "numeric_state": state_triggers.attach_numeric_state,
+    "state": state_triggers.attach_state,
+    "sun": state_triggers.attach_sun,
+    "tag": event_triggers.attach_tag,
+    "template": state_triggers.attach_template,
+    "time": event_triggers.attach_time,
+    "time_pattern": event_triggers.attach_time_pattern,
+    "webhook": event_triggers.attach_webhook,
+    "zone": state_triggers.attach_zone,
+}
+
+
+def attach_triggers(model: HomeModel, config: Any, send: Callable[[Json], None]) -> Detach:
+    """Attach one trigger or a list of triggers.
+
+    Args:
+        model: The parts of the home.
+        config: The configuration of one trigger, or a list.
+        send: Receives the event of each firing: ``{"variables": {"trigger": …}, "context": …}``.
+
+    Returns:
+        A function that detaches all triggers.
+
+    Raises:
+        RefusedError: A trigger is not valid. None is attached then.
+    """
+    triggers = cast("list[Any]", config) if isinstance(config, list) else [config]
+    attached: list[Detach] = []
+
+    def detach() -> None:
+        for each in attached:
+            each()
+
+    try:
+        for index, trigger in enumerate(triggers):
+            attached.append(_attach(model, trigger, index, send))
+    except RefusedError:
+        detach()
+        raise
+    return detach
+
+
+def _attach(model: HomeModel, trigger: Any, index: int, send: Callable[[Json], None]) -> Detach:
+    if not isinstance(trigger, dict):
+        raise RefusedError("invalid_format", f"expected a dictionary. Got {trigger!r}")
+    config = cast("Json", trigger)
+    platform = config.get("trigger", config.get("platform"))
+    if platform is None:
+        newer = f"required key not provided at 'trigger[{index}].trigger'. Got None"
+        older = f"required key not provided @ data['trigger'][{index}]['trigger']. Got None"
+        raise RefusedError("invalid_format", newer if model.core.since(NEW_WORDS) else older)
+    common: Json = {
+        "id": str(config.get("id", index)),
+        "idx": str(index),
+        "alias": config.get("alias"),
+        "platform": platform,
+    }
+
+    def emit(variables: Json, context: HomeContext | None) -> None:
+        shown = None if context is None else context.as_json()
+        send({"variables": {"trigger": {**common, **variables}}, "context": shown})
+
+    attachment = Attachment(model, config, emit)
+    if platform in PLATFORMS:
+        return PLATFORMS[platform](attachment)
+    if "." in str(platform):
+        return state_triggers.attach_purpose(attachment)
+    raise RefusedError("invalid_format", f"Invalid trigger '{platform}' specified")
