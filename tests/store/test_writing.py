@@ -32,7 +32,7 @@ from support.stores import MakeStore, Reader
 
 async def test_run_is_stored_with_all_its_fields(store: DatabaseService, read: Reader) -> None:
     listener = Listener()
-    heard = Event(parent_id="01HZX3PARENT", user_id="a-user", missed=True)
+    heard = Event(parent_id="01HZX3PARENT", user_id="a-user", missed=True, immediate=True)
     await store.write(
         Batch(1, registered=(listener,), invocations=(invocation(5, listener, trigger=heard, waited_us=77),))
     )
@@ -54,6 +54,7 @@ async def test_run_is_stored_with_all_its_fields(store: DatabaseService, read: R
         "parent_id": "01HZX3PARENT",
         "user": "a-user",
         "missed": 1,
+        "immediate": 1,
         "due_us": None,
         "manual": None,
     }

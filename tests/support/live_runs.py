@@ -40,6 +40,7 @@ class Event:
     parent_id: str | None = None
     user_id: str | None = None
     missed: bool = False
+    immediate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ class Event(NamedTuple):
     parent_id: str | None = None
     user_id: str | None = None
     missed: bool = False
+    immediate: bool = False
 
 
 class Due(NamedTuple):

@@ -221,7 +221,7 @@ async def test_lone_surrogates_in_live_texts_become_question_marks(plausible: Pa
     feed = MemoryFeed()
     lone = "hall\ud83d"
     listener = Listener(app=lone, instance=lone, name=lone)
-    event = Event(**{field.name: lone for field in fields(Event) if field.name != "missed"})
+    event = Event(**{field.name: lone for field in fields(Event) if field.name not in ("missed", "immediate")})
     feed.state = MemorySnapshot(
         running=[Running(listener, event)],
         upcoming=[Upcoming(lone, lone, 1, instance=lone)],

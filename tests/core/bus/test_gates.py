@@ -36,7 +36,7 @@ class GateRecorder:
     def _release(self, delivery: Delivery) -> None:
         self.passed.append((delivery.event.data["number"], self.now_s))
 
-    def _skipped(self, reason: str) -> None:
+    def _skipped(self, reason: str, _delivery: Delivery) -> None:
         assert reason == "rate_limited"
         self.skips += 1
 

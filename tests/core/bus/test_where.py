@@ -7,6 +7,7 @@ import pytest
 from hassette_core.conditions import Condition, ConditionView, above, state_is
 from hassette_core.containment import ACTOR
 from hassette_core.events import StateChanged
+from hassette_executor import EventTrigger
 from support.home import Home
 from support.records import nothing
 
@@ -33,6 +34,10 @@ async def test_false_condition_is_counted_as_not_run(home: Home) -> None:
     home.change("light.hall", "off")
     await home.records(1)
     assert await home.skipped() == {"condition": 1}
+    (not_run,) = [each for batch in home.sink.batches for each in batch.not_runs]
+    assert not_run.detail == "sensor.lux is above 100: it was 80"
+    assert isinstance(not_run.trigger, EventTrigger)
+    assert (not_run.trigger.entity_id, not_run.trigger.new_state) == ("light.hall", "on")
 
 
 async def test_condition_is_shown_in_the_settings(home: Home) -> None:

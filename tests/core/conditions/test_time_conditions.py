@@ -65,7 +65,7 @@ def test_condition_on_the_time_holds_in_its_window(condition: Condition, view: C
 @pytest.mark.parametrize(
     ("condition", "view", "text"),
     [
-        (between("22:00", "sunrise"), at("2026-06-01 12:00"), "it is between 22:00 and sunrise: it was 12:00:00"),
+        (between("22:00", "sunrise"), at("2026-06-01 12:00"), "it is between 22:00 and sunrise: it was Mon 12:00:00"),
         (sun_is_up(), at("2026-06-01 23:00"), "the sun is up: it was down"),
         (sun_is_down(), at("2026-06-01 23:00", NOWHERE), "the sun is down: the location of the home is unknown"),
     ],
@@ -87,6 +87,7 @@ def test_unknown_entity_of_a_window_is_named_in_the_explanation() -> None:
         (("22:00", "22:00"), "end must be another moment than start"),
         (("25:00", "06:00"), "start must be"),
         (("22:00", 5), "end must be"),
+        (("7", "8"), "start must be"),
     ],
 )
 def test_window_that_cannot_be_read_is_rejected(arguments: tuple[Any, Any], text: str) -> None:
@@ -100,4 +101,47 @@ async def test_bus_and_scheduler_share_the_place_of_the_home(home: Home) -> None
     assert await home.skipped() == {"condition": 1}
     home.scheduler_service.set_place(latitude=52.5, longitude=13.4)
     home.fire("button")
+    await home.records(1)
+
+
+async def allowed(home: Home, where: Condition, hours: list[float]) -> list[bool]:
+    """Return for each number of hours after noon whether a change leads to a run."""
+    home.bus.on_event(nothing, "tick", where=where)
+    found: list[bool] = []
+    for before, after in zip([0.0, *hours], hours, strict=False):
+        await home.pass_time((after - before) * 3600, step=3600)
+        runs = len(await home.records())
+        home.fire("tick")
+        found.append(len(await home.records()) > runs)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (between("12:00", "15:00"), [True, False, False]),
+        (between("20:00", "sunrise"), [False, True, False]),
+        (~between("20:00", "sunrise"), [True, False, True]),
+        (between("20:00", "06:00", days="mon"), [False, True, False]),
+        (between("20:00", "06:00", days="tue-sun"), [False, False, False]),
+        (sun_is_up(), [True, False, True]),
+        (sun_is_down(), [False, True, False]),
+        (sun_is_down() | between("12:00", "13:00"), [True, True, False]),
+    ],
+)
+async def test_condition_at_noon_in_the_night_and_in_the_morning(
+    home: Home, where: Condition, expected: list[bool]
+) -> None:
+    home.scheduler_service.set_place(latitude=52.5, longitude=13.4)
+    assert await allowed(home, where, [0.5, 11, 19]) == expected
+    assert await home.skipped() == {"condition": expected.count(False)}
+
+
+async def test_window_follows_the_entity(home: Home) -> None:
+    home.set_state("input_datetime.bed_time", "21:00:00")
+    home.bus.on_event(nothing, "tick", where=between("input_datetime.bed_time", "22:00"))
+    home.fire("tick")
+    await home.records(0)
+    home.set_state("input_datetime.bed_time", "11:00:00")
+    home.fire("tick")
     await home.records(1)

@@ -140,3 +140,13 @@ def test_delay_of_an_event_is_measured_against_the_quickest_of_the_last_events(d
     clocks.move(delay_s)
     observation.note(fired, clocks.monotonic_ns)
     assert observation.delay_s(fired, clocks.monotonic_ns) == pytest.approx(delay_s, abs=1e-5)
+
+
+def test_elapsed_time_uses_the_clock_of_home_assistant_as_soon_as_it_is_known() -> None:
+    now_ns = 50_000_000_000
+    observation = Observation(monotonic_ns=lambda: now_ns)
+    wrong = START + timedelta(hours=5)
+    assert observation.elapsed_s(START, wrong) == 5 * 3600
+    assert observation.elapsed_s(wrong, START) == 0
+    observation.note(START + timedelta(seconds=60), now_ns)
+    assert observation.elapsed_s(START, wrong) == 60

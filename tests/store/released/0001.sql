@@ -67,21 +67,22 @@ CREATE TABLE handler_invocations (
     context_id     TEXT,              -- Home Assistant's context of the event
     parent_id      TEXT,              -- parent of that context, if it has one
     user_id        INTEGER REFERENCES names (id),               -- the user who caused the event, if known
-    missed         INTEGER NOT NULL DEFAULT 0  -- 1 if the event happened while Home Assistant was not connected
+    missed         INTEGER NOT NULL DEFAULT 0, -- 1 if the event happened while Home Assistant was not connected
+    immediate      INTEGER NOT NULL DEFAULT 0  -- 1 if the listener ran at its registration, without an event
 ) STRICT;
-INSERT INTO "handler_invocations" VALUES(3753902080000000000,1,1,0,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0);
-INSERT INTO "handler_invocations" VALUES(3753902080002097152,1,1,1,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0);
-INSERT INTO "handler_invocations" VALUES(3753902080004194304,1,1,2,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0);
-INSERT INTO "handler_invocations" VALUES(3753902080006291456,1,1,3,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0);
-INSERT INTO "handler_invocations" VALUES(3753902080008388608,1,1,0,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0);
-INSERT INTO "handler_invocations" VALUES(3753902080016777216,2,1,0,3000,3000,250,5,NULL,NULL,NULL,'01HZX3CHILD','01HZX3PARENT',6,0);
-INSERT INTO "handler_invocations" VALUES(3753902100971520000,1,2,0,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0);
-INSERT INTO "handler_invocations" VALUES(3753902100973617152,1,2,1,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0);
-INSERT INTO "handler_invocations" VALUES(3753902100975714304,1,2,2,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0);
-INSERT INTO "handler_invocations" VALUES(3753902100977811456,1,2,3,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0);
-INSERT INTO "handler_invocations" VALUES(3753902100979908608,1,2,0,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0);
-INSERT INTO "handler_invocations" VALUES(3753902100988297216,2,2,0,3000,3000,250,5,NULL,NULL,NULL,'01HZX3CHILD','01HZX3PARENT',6,0);
-INSERT INTO "handler_invocations" VALUES(3753902121943040001,1,1,4,10000000,10000000,0,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0);
+INSERT INTO "handler_invocations" VALUES(3753902080000000000,1,1,0,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
+INSERT INTO "handler_invocations" VALUES(3753902080002097152,1,1,1,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
+INSERT INTO "handler_invocations" VALUES(3753902080004194304,1,1,2,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
+INSERT INTO "handler_invocations" VALUES(3753902080006291456,1,1,3,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
+INSERT INTO "handler_invocations" VALUES(3753902080008388608,1,1,0,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
+INSERT INTO "handler_invocations" VALUES(3753902080016777216,2,1,0,3000,3000,250,5,NULL,NULL,NULL,'01HZX3CHILD','01HZX3PARENT',6,0,0);
+INSERT INTO "handler_invocations" VALUES(3753902100971520000,1,2,0,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
+INSERT INTO "handler_invocations" VALUES(3753902100973617152,1,2,1,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
+INSERT INTO "handler_invocations" VALUES(3753902100975714304,1,2,2,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
+INSERT INTO "handler_invocations" VALUES(3753902100977811456,1,2,3,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
+INSERT INTO "handler_invocations" VALUES(3753902100979908608,1,2,0,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
+INSERT INTO "handler_invocations" VALUES(3753902100988297216,2,2,0,3000,3000,250,5,NULL,NULL,NULL,'01HZX3CHILD','01HZX3PARENT',6,0,0);
+INSERT INTO "handler_invocations" VALUES(3753902121943040001,1,1,4,10000000,10000000,0,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
 CREATE TABLE job_executions (
     id             INTEGER PRIMARY KEY,                              -- see the conventions above
     job_id         INTEGER NOT NULL REFERENCES scheduled_jobs (id),  -- the registration
@@ -211,15 +212,16 @@ CREATE TABLE not_runs (
     parent_id       TEXT,
     user_id         INTEGER REFERENCES names (id),
     missed          INTEGER,
+    immediate       INTEGER,
     due_us          INTEGER,               -- for a job; NULL for a listener
     manual          INTEGER
 ) STRICT;
-INSERT INTO "not_runs" VALUES(1,1,1,1790000010000000,9,'sun.sun is below_horizon: it was above_horizon',1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,NULL,NULL);
-INSERT INTO "not_runs" VALUES(2,3,1,1790000010000000,7,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1790000000000000,0);
-INSERT INTO "not_runs" VALUES(3,3,1,1790000011000000,8,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO "not_runs" VALUES(4,1,2,1790000030000000,9,'sun.sun is below_horizon: it was above_horizon',1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,NULL,NULL);
-INSERT INTO "not_runs" VALUES(5,3,2,1790000030000000,7,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1790000000000000,0);
-INSERT INTO "not_runs" VALUES(6,3,2,1790000031000000,8,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "not_runs" VALUES(1,1,1,1790000010000000,9,'sun.sun is below_horizon: it was above_horizon',1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0,NULL,NULL);
+INSERT INTO "not_runs" VALUES(2,3,1,1790000010000000,7,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1790000000000000,0);
+INSERT INTO "not_runs" VALUES(3,3,1,1790000011000000,8,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "not_runs" VALUES(4,1,2,1790000030000000,9,'sun.sun is below_horizon: it was above_horizon',1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0,NULL,NULL);
+INSERT INTO "not_runs" VALUES(5,3,2,1790000030000000,7,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1790000000000000,0);
+INSERT INTO "not_runs" VALUES(6,3,2,1790000031000000,8,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
 CREATE TABLE running_executions (
     session_id      INTEGER NOT NULL REFERENCES sessions (id),
     run             INTEGER NOT NULL,  -- number of the run in its process, not its id
@@ -233,12 +235,13 @@ CREATE TABLE running_executions (
     parent_id       TEXT,
     user_id         INTEGER REFERENCES names (id),
     missed          INTEGER,
+    immediate       INTEGER,
     due_us          INTEGER,           -- for a job; NULL for a listener
     manual          INTEGER,
     PRIMARY KEY (session_id, run)
 ) WITHOUT ROWID, STRICT;
-INSERT INTO "running_executions" VALUES(2,1,1,1790000030000000,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,NULL,NULL);
-INSERT INTO "running_executions" VALUES(2,2,3,1790000030000000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1790000000000000,0);
+INSERT INTO "running_executions" VALUES(2,1,1,1790000030000000,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0,NULL,NULL);
+INSERT INTO "running_executions" VALUES(2,2,3,1790000030000000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1790000000000000,0);
 CREATE TABLE scheduled_jobs (
     id                  INTEGER PRIMARY KEY,   -- the registration_id; listeners takes ids from the same sequence
     app                 TEXT NOT NULL,         -- the app's key in hassette.toml
@@ -374,7 +377,7 @@ CREATE TABLE store_state (
     value INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 INSERT INTO "store_state" VALUES('all_runs_below',1);
-INSERT INTO "store_state" VALUES('file_number',2925466335346795);
+INSERT INTO "store_state" VALUES('file_number',5619958864513783);
 CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
 CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (id, status) WHERE status <> 0;
 CREATE INDEX handler_invocations_unsuccessful_by_listener ON handler_invocations (listener_id) WHERE status <> 0;
@@ -402,22 +405,23 @@ SELECT id, 'job', app, instance, name, CAST(NULL AS TEXT), schedule, handler, se
 FROM scheduled_jobs;
 CREATE VIEW runs (
     id, kind, registration_id, session_id, status_id, started_us, duration_us, waited_us,
-    event_type_id, entity_id, old_state, new_state, context_id, parent_id, user_id, missed, due_us, manual
+    event_type_id, entity_id, old_state, new_state, context_id, parent_id, user_id, missed, immediate, due_us, manual
 ) AS
 SELECT id, 'handler', listener_id, session_id, status, (id >> 21) * 1000 - started_before, duration_us, waited_us,
-       event_type_id, entity_id, old_state, new_state, context_id, parent_id, user_id, missed, NULL, CAST(NULL AS INTEGER)
+       event_type_id, entity_id, old_state, new_state, context_id, parent_id, user_id, missed, immediate, NULL, CAST(NULL AS INTEGER)
 FROM handler_invocations
 UNION ALL
 SELECT id, 'job', job_id, session_id, status, (id >> 21) * 1000 - started_before, duration_us, waited_us,
        CAST(NULL AS INTEGER), CAST(NULL AS INTEGER), CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT),
-       CAST(NULL AS TEXT), CAST(NULL AS INTEGER), CAST(NULL AS INTEGER), (id >> 21) * 1000 - started_before - due_before, manual
+       CAST(NULL AS TEXT), CAST(NULL AS INTEGER), CAST(NULL AS INTEGER), CAST(NULL AS INTEGER),
+       (id >> 21) * 1000 - started_before - due_before, manual
 FROM job_executions;
 CREATE VIEW named_runs (
     id, kind, registration_id, session_id, status_id, status, started_us, duration_us, waited_us,
-    event_type, entity, old_state, new_state, context_id, parent_id, user, missed, due_us, manual
+    event_type, entity, old_state, new_state, context_id, parent_id, user, missed, immediate, due_us, manual
 ) AS
 SELECT runs.id, kind, registration_id, session_id, status_id, statuses.name, started_us, duration_us, waited_us,
-       event_types.name, entities.name, old_state, new_state, context_id, parent_id, users.name, missed, due_us, manual
+       event_types.name, entities.name, old_state, new_state, context_id, parent_id, users.name, missed, immediate, due_us, manual
 FROM runs
 LEFT JOIN statuses ON statuses.id = status_id
 LEFT JOIN names AS event_types ON event_types.id = event_type_id

@@ -86,7 +86,10 @@ class RunKind:
         return tuple(column for column in self.trigger_columns if column in NAMED_COLUMNS)
 
 
-_EVENT: Final = ("event_type_id", "entity_id", "old_state", "new_state", "context_id", "parent_id", "user_id", "missed")
+_EVENT: Final = (
+    *("event_type_id", "entity_id", "old_state", "new_state", "context_id", "parent_id", "user_id"),
+    *("missed", "immediate"),
+)
 
 HANDLER: Final = RunKind(
     name="handler",
@@ -100,7 +103,7 @@ HANDLER: Final = RunKind(
     trigger_columns=_EVENT,
     running_columns=_EVENT,
     running_condition="event_type_id IS NOT NULL",
-    interrupted_values=(*_EVENT[:-1], "coalesce(missed, 0)"),
+    interrupted_values=(*_EVENT[:-2], "coalesce(missed, 0)", "coalesce(immediate, 0)"),
     context_conditions=(
         "context_id = :context_id AND (user_id IS NOT NULL OR parent_id IS NOT NULL)",
         "parent_id = :context_id AND parent_id IS NOT NULL",

@@ -136,6 +136,7 @@ class SyncBus:
         changed_from: Expected = None,
         changed_to: Expected = None,
         duration: Duration | None = None,
+        immediate: bool = False,
         **options: Unpack[ListenerOptions],
     ) -> Subscription:
         """Run a handler when one attribute of an entity changes."""
@@ -153,6 +154,7 @@ class SyncBus:
         changed_to: Expected = None,
         include_attributes: bool = False,
         duration: Duration | None = None,
+        immediate: bool = False,
         **options: Unpack[ListenerOptions],
     ) -> Subscription:
         """Run a handler when the state of an entity changes."""

@@ -11,10 +11,8 @@ from hassette_core.conditions import Expected, attribute_condition, state_condit
 from hassette_core.entities import EntityArgument, parse_entities
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import Duration, Handler, check_flag, keyword_options, optional_seconds
-from hassette_core.unawaited import reports_unawaited
 
 
-@reports_unawaited("bus")
 class AppBus:
     """Registers the listeners of one app instance. Each method takes the handler first and returns a `Subscription`.
 
@@ -48,6 +46,7 @@ class AppBus:
         changed_to: Expected = None,
         include_attributes: bool = False,
         duration: Duration | None = None,
+        immediate: bool = False,
         **options: Unpack[ListenerOptions],
     ) -> Subscription:
         """Run a handler when the state of an entity changes.
@@ -74,6 +73,9 @@ class AppBus:
             duration: Seconds (or a timedelta) for which the change must last before the handler runs. With
                 ``changed_to``, the change lasts while the state meets that condition. Without ``changed_to``, it lasts
                 while the state string stays the same. Each entity is timed separately.
+            immediate: True also runs the handler now, for each entity whose state meets ``changed_to``. The event then
+                has no old state, and ``event.immediate`` is True. ``changed_from`` does not apply to this run. With
+                ``duration``, the time since the last change (``last_changed``) counts.
             **options: The options of every listener, `ListenerOptions`.
 
         Returns:
@@ -83,14 +85,13 @@ class AppBus:
             RegistrationError: The listener cannot work, its name is taken, or the caller runs in a thread. The message
                 explains how to fix it.
         """
-        if include_attributes is not False:
-            check_flag("include_attributes", include_attributes)
         change = ChangeFilter(
             entities=parse_entities("entity_id", entity_id),
-            include_attributes=include_attributes,
+            include_attributes=_checked_flag("include_attributes", include_attributes),
             changed_from=state_condition("changed_from", changed_from),
             changed_to=state_condition("changed_to", changed_to),
             duration_s=optional_seconds("duration", duration),
+            immediate=_checked_flag("immediate", immediate),
         )
         return self._listen(handler, change, options)
 
@@ -105,6 +106,7 @@ class AppBus:
         changed_from: Expected = None,
         changed_to: Expected = None,
         duration: Duration | None = None,
+        immediate: bool = False,
         **options: Unpack[ListenerOptions],
     ) -> Subscription:
         """Run a handler when one attribute of an entity changes.
@@ -126,6 +128,9 @@ class AppBus:
                 ``changed_from``.
             duration: Seconds (or a timedelta) for which the change must last before the handler runs, as in
                 `on_state_change`.
+            immediate: True also runs the handler now, for each entity whose attribute meets ``changed_to``, as in
+                `on_state_change`. With ``duration``, the time since the last change of the state or of any
+                attribute (``last_updated``) counts.
             **options: The options of every listener, `ListenerOptions`.
 
         Returns:
@@ -145,6 +150,7 @@ class AppBus:
             changed_from=attribute_condition("changed_from", changed_from),
             changed_to=attribute_condition("changed_to", changed_to),
             duration_s=optional_seconds("duration", duration),
+            immediate=_checked_flag("immediate", immediate),
         )
         return self._listen(handler, change, options)
 
@@ -190,3 +196,8 @@ class AppBus:
             )
         listener = self._service.listen(self._app, self._instance, handler, source, options)
         return Subscription(listener, self._service)
+
+
+def _checked_flag(option: str, value: bool) -> bool:
+    check_flag(option, value)
+    return value

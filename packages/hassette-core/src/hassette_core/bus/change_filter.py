@@ -21,6 +21,7 @@ class ChangeFilter:
         changed_from: Condition for the value before the change; None accepts every value.
         changed_to: Condition for the value after the change; None accepts every value.
         duration_s: How long the change must last, in seconds; None for a handler that runs at once.
+        immediate: True also accepts the current state at the registration.
     """
 
     entities: Entities
@@ -29,6 +30,7 @@ class ChangeFilter:
     changed_from: ValueCondition | None = None
     changed_to: ValueCondition | None = None
     duration_s: float | None = None
+    immediate: bool = False
 
     def value_of(self, state: State | None) -> Any:
         """Return the watched value: the string of the state, or the attribute. None when there is no such value."""
@@ -44,6 +46,11 @@ class ChangeFilter:
         ):
             return False
         return _accepts(self.changed_from, old) and _accepts(self.changed_to, new)
+
+    def accepts_current(self, state: State) -> bool:
+        """Return whether the current value meets ``changed_to``. ``changed_from`` cannot apply, as nothing changed."""
+        value = self.value_of(state)
+        return value is not None and _accepts(self.changed_to, value)
 
     def still_applies(self, change: StateChanged, state: State | None) -> bool:
         """Return whether the change that started the ``duration`` still applies.
@@ -92,6 +99,8 @@ class ChangeFilter:
             found.append(("include_attributes", "yes"))
         if self.duration_s is not None:
             found.append(("duration", describe_duration(self.duration_s)))
+        if self.immediate:
+            found.append(("immediate", "yes"))
         return tuple(found)
 
 

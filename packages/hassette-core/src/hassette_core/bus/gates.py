@@ -30,8 +30,8 @@ class Delivery(NamedTuple):
 
 Release = Callable[[Delivery], None]
 """Takes a delivery that a gate passes on."""
-Skip = Callable[[str], None]
-"""Counts a dropped delivery. The argument is the reason."""
+Skip = Callable[[str, Delivery], None]
+"""Counts a dropped delivery, with the reason."""
 
 
 class DeliveryGate(Protocol):
@@ -70,7 +70,7 @@ class Debounce:
     def offer(self, delivery: Delivery) -> None:
         """Hold the event. If an earlier event is held, drop the earlier event."""
         if self._held is not None:
-            self._skip("rate_limited")
+            self._skip("rate_limited", self._held)
         self._held = delivery
         self._open_ns = self._clock.monotonic_ns() + self._quiet_ns
         # A running timer is not replaced. If it fires too early, it is set again. So a burst of a thousand events costs
@@ -83,9 +83,9 @@ class Debounce:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._held is not None:
+        if (held := self._held) is not None:
             self._held = None
-            self._skip("rate_limited")
+            self._skip("rate_limited", held)
 
     def _fire(self) -> None:
         self._timer = None
@@ -122,7 +122,7 @@ class Throttle:
         """Pass the event on, or drop it."""
         now_ns = self._clock.monotonic_ns()
         if self._open_ns is not None and now_ns < self._open_ns:
-            self._skip("rate_limited")
+            self._skip("rate_limited", delivery)
             return
         self._open_ns = now_ns + self._interval_ns
         self._release(delivery)
@@ -145,6 +145,15 @@ class HomeObservation(Protocol):
         """Return how many seconds ago a time of Home Assistant's clock was. The age is never negative or too large."""
         ...
 
+    def elapsed_s(self, moment: datetime, now: datetime) -> float:
+        """Return how many seconds ago a time of Home Assistant's clock was, however long ago. It is never negative.
+
+        Args:
+            moment: The time, by Home Assistant's clock.
+            now: The present time, by this machine's clock. It counts only while Home Assistant's clock is unknown.
+        """
+        ...
+
 
 class LocalObservation:
     """The observation of a bus whose changes come from this process, such as in a test.
@@ -162,7 +171,11 @@ class LocalObservation:
 
     def age_s(self, moment: datetime) -> float:
         """Return the seconds since a moment, or 0 for a moment in the future."""
-        return max(0.0, (self._clock.now() - moment).total_seconds())
+        return self.elapsed_s(moment, self._clock.now())
+
+    def elapsed_s(self, moment: datetime, now: datetime) -> float:
+        """Return the seconds since a moment, or 0 for a moment in the future."""
+        return max(0.0, (now - moment).total_seconds())
 
 
 class Hold:
@@ -208,6 +221,13 @@ class Hold:
     def offer_since(self, delivery: Delivery, began: datetime) -> None:
         """Hold a missed change as `offer` does, but count the duration from a moment of Home Assistant's clock."""
         self._hold(delivery, max(0.0, self._duration_s - self._observation.age_s(began)))
+
+    def offer_current(self, delivery: Delivery, began: datetime) -> None:
+        """Hold the current state as `offer` does, but count the time that has passed since it began.
+
+        The state has lasted since then, because Home Assistant sets its time at each change.
+        """
+        self._hold(delivery, max(0.0, self._duration_s - self._observation.elapsed_s(began, self._clock.now())))
 
     def drop(self, entity_id: str) -> None:
         """Drop the held change of an entity, if there is one."""

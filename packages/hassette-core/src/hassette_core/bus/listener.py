@@ -1,22 +1,22 @@
 """`Listener`: check an event, pass it through the gates, and offer the run to the lane."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
-
-from msgspec.structs import replace
 
 from hassette_core.bus.change_filter import ChangeFilter
 from hassette_core.bus.entity_index import EntityIndex
 from hassette_core.bus.gates import Debounce, Delivery, DeliveryGate, Hold, HomeObservation, Throttle
 from hassette_core.bus.options import DEFAULT_MISSED, ListenerOptions
 from hassette_core.bus.topics import TopicIndex
+from hassette_core.bus.triggers import trigger_of
 from hassette_core.clock import TimerClock
 from hassette_core.conditions import Condition, ConditionContext, as_condition
 from hassette_core.containment import ACTOR
 from hassette_core.entities import Entities
 from hassette_core.errors import describe_error
-from hassette_core.events import Event, State, StateChanged
+from hassette_core.events import Event, State, StateChanged, current_state
 from hassette_core.handlers import InjectionPlan, optional_seconds
 from hassette_core.roster import Roster, RunLane
 from hassette_executor import EventTrigger, InvokeHandler, ListenerRegistration, RepeatedLog
@@ -29,14 +29,18 @@ class ConditionFailures:
 
     Args:
         clock: Measures the minute.
+        redact: Masks secrets in the error.
     """
 
-    def __init__(self, clock: TimerClock) -> None:
+    def __init__(self, clock: TimerClock, redact: Callable[[str], str]) -> None:
+        self._redact = redact
         self._log = RepeatedLog(logger, monotonic_ns=clock.monotonic_ns)
 
-    def report(self, registration: ListenerRegistration, lane: RunLane, error: BaseException) -> None:
+    def report(
+        self, registration: ListenerRegistration, lane: RunLane, error: BaseException, trigger: EventTrigger | None
+    ) -> None:
         """Report that a condition of a listener raised an exception."""
-        lane.skip("predicate_failed")
+        lane.skip("predicate_failed", 1, trigger, self._redact(describe_error(error)))
         self._log.log(
             registration.key,
             logging.WARNING,
@@ -55,6 +59,7 @@ class ListenerContext(NamedTuple):
         observation: Confirms that all changes have been received.
         conditions: Provides the view of conditions.
         failures: Reports failed conditions.
+        redact: Masks secrets in triggers and explanations.
     """
 
     roster: "Roster[Listener]"
@@ -63,6 +68,7 @@ class ListenerContext(NamedTuple):
     observation: HomeObservation
     conditions: ConditionContext
     failures: ConditionFailures
+    redact: Callable[[str], str]
 
 
 class Listener:
@@ -114,9 +120,9 @@ class Listener:
         self._gates: list[DeliveryGate] = []
         self._hold: Hold | None = None
         if (quiet_s := optional_seconds("debounce", options.get("debounce"))) is not None:
-            self._gates.append(Debounce(quiet_s, context.clock, self._run, lane.skip))
+            self._gates.append(Debounce(quiet_s, context.clock, self._run, self._skip))
         if (interval_s := optional_seconds("throttle", options.get("throttle"))) is not None:
-            self._gates.append(Throttle(interval_s, context.clock, self._run, lane.skip))
+            self._gates.append(Throttle(interval_s, context.clock, self._run, self._skip))
         if self._gates:
             self._admit = self._gates[0].offer
         self._release = self._admit if self._where is None else self._check_where
@@ -147,16 +153,16 @@ class Listener:
             matches = self._matches(event)
         except BaseException as error:  # noqa: BLE001  A condition is code of the app. Its exception, even a
             # SystemExit, concerns this listener only.
-            self.fail(error)
+            self.fail(error, trigger)
             return
         finally:
             ACTOR.reset(token)
         if matches:
             self._pass_on(Delivery(event, trigger, event.received_ns))
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException, trigger: EventTrigger | None = None) -> None:
         """Count an event as ``predicate_failed``, because code of the app that checks the event raised an exception."""
-        self._context.failures.report(self.registration, self._lane, error)
+        self._context.failures.report(self.registration, self._lane, error, trigger)
 
     def _pass_on(self, delivery: Delivery) -> None:
         event = delivery.event
@@ -167,6 +173,40 @@ class Listener:
                 self._hold.offer_since(delivery, self._change.began(event.new_state))
             else:
                 self._release(delivery)
+
+    def run_with_current_states(self) -> None:
+        """Check the current state of each entity, and pass on each state that meets the options."""
+        assert self._change is not None  # only a listener to changes has the option
+        states = self._context.states
+        token = ACTOR.set(self._actor)
+        try:
+            entities = self._change.entities.find(states)
+        except BaseException as error:  # noqa: BLE001  a selection may be code of the app
+            self.fail(error)
+            return
+        finally:
+            ACTOR.reset(token)
+        for entity_id in entities:
+            if self.active and (state := states.get(entity_id)) is not None:
+                self._offer_current(self._change, state)
+
+    def _offer_current(self, change: ChangeFilter, state: State) -> None:
+        token = ACTOR.set(self._actor)
+        try:
+            matches = change.accepts_current(state)
+        except BaseException as error:  # noqa: BLE001  as in offer
+            self.fail(error)
+            return
+        finally:
+            ACTOR.reset(token)
+        if not matches:
+            return
+        event = current_state(state, self._context.clock.monotonic_ns())
+        delivery = Delivery(event, trigger_of(event, self._context.redact), event.received_ns)
+        if self._hold is not None:
+            self._hold.offer_current(delivery, change.began(state))
+        else:
+            self._release(delivery)
 
     def cancel(self) -> None:
         """End the listener and drop held events. Runs that have started continue."""
@@ -193,16 +233,21 @@ class Listener:
         assert self._where is not None  # this step exists only with a condition
         token = ACTOR.set(self._actor)
         try:
-            holds = self._where.holds(self._context.conditions.view(delivery.event))
+            view = self._context.conditions.view(delivery.event)
+            holds = self._where.holds(view)
+            explanation = "" if holds else self._context.redact(self._where.explain(view))
         except BaseException as error:  # noqa: BLE001  as in offer
-            self.fail(error)
+            self.fail(error, delivery.trigger)
             return
         finally:
             ACTOR.reset(token)
         if holds:
             self._admit(delivery)
         else:
-            self._lane.skip("condition")
+            self._skip("condition", delivery, explanation)
+
+    def _skip(self, reason: str, delivery: Delivery, detail: str = "") -> None:
+        self._lane.skip(reason, 1, delivery.trigger, detail)
 
     def _continues(self, event: StateChanged, hold: Hold, change: ChangeFilter) -> bool:
         """Return whether a held change of the entity still applies after this event. If it does not, drop it."""
@@ -227,7 +272,7 @@ class Listener:
             # Check the current state, because an event may have been missed while the connection was lost.
             return self._change.still_applies(delivery.event, self._context.states.get(delivery.event.entity_id))
         except BaseException as error:  # noqa: BLE001  as in offer
-            self.fail(error)
+            self.fail(error, delivery.trigger)
             return False
         finally:
             ACTOR.reset(token)

@@ -9,13 +9,14 @@ from hassette_core.bus.gates import HomeObservation, LocalObservation
 from hassette_core.bus.listener import ConditionFailures, Listener, ListenerContext
 from hassette_core.bus.options import DEFAULT_MODE, ListenerOptions, settings_of
 from hassette_core.bus.topics import TopicIndex, any_group
+from hassette_core.bus.triggers import trigger_of
 from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.conditions import ConditionContext, as_condition
 from hassette_core.events import Event, State, StateChanged
 from hassette_core.handlers import Handler, InjectionPlan
 from hassette_core.lifecycle import AsyncWithService
 from hassette_core.roster import Roster, registration_fields
-from hassette_executor import CommandExecutor, EventTrigger, ListenerRegistration
+from hassette_executor import CommandExecutor, ListenerRegistration
 
 STATE_CHANGED = "state_changed"
 
@@ -64,7 +65,8 @@ class BusService(AsyncWithService):
             clock,
             observation or LocalObservation(clock),
             conditions or ConditionContext(states, clock),
-            ConditionFailures(clock),
+            ConditionFailures(clock, redact),
+            redact,
         )
         self._open = False
         self._stopped = asyncio.Event()
@@ -154,6 +156,8 @@ class BusService(AsyncWithService):
             self._events.add(source, listener)
         else:
             self._changes.add(source.entities, listener)
+            if source.immediate and self._open:
+                listener.run_with_current_states()
         return listener
 
     def cancel(self, listener: Listener) -> None:
@@ -163,24 +167,3 @@ class BusService(AsyncWithService):
     def cancel_all(self, app: str, instance: str) -> None:
         """End all listeners of one app instance. Runs in progress continue. May be called in a thread."""
         self.roster.call_each(app, instance, Listener.cancel)
-
-
-def trigger_of(event: Event, redact: Callable[[str], str] = str) -> EventTrigger:
-    """Return the trigger that is recorded for an event."""
-    context = event.context
-    if isinstance(event, StateChanged):
-        entity_id: object = event.entity_id
-        old = None if event.old_state is None else redact(event.old_state.state)
-        new = None if event.new_state is None else redact(event.new_state.state)
-    else:
-        entity_id, old, new = event.data.get("entity_id"), None, None
-    return EventTrigger(
-        event.event_type,
-        entity_id if isinstance(entity_id, str) else None,
-        old,
-        new,
-        context.id or None,
-        context.parent_id,
-        context.user_id,
-        missed=isinstance(event, StateChanged) and event.missed,
-    )

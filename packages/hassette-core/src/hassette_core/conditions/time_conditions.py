@@ -1,5 +1,6 @@
 """Conditions on the time and the sun: `between`, `sun_is_up`, `sun_is_down`."""
 
+from collections.abc import Collection
 from datetime import datetime, time
 
 from hassette_core.conditions.condition import Condition
@@ -36,7 +37,7 @@ class WindowCondition(Condition):
             self._window.contains(view.now, view.place, view.states)
         except MomentUnknownError as error:
             return str(error)
-        return f"it was {view.now.astimezone(view.place.zone):%H:%M:%S}"
+        return f"it was {view.now.astimezone(view.place.zone):%a %H:%M:%S}"
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -69,8 +70,13 @@ class SunCondition(Condition):
         return f"it was {'up' if is_sun_up(view.now, view.place) else 'down'}"
 
 
-def between(start: str | time | datetime, end: str | time | datetime, *, days: object = None) -> Condition:
+def between(
+    start: str | time | datetime, end: str | time | datetime, *, days: str | Collection[str] | None = None
+) -> Condition:
     """Return the condition that the time is in a window. The window contains its start, but not its end.
+
+    While a moment is unknown, for example because ``input_datetime.wake_up`` is unavailable, the condition does not
+    hold. For the exact rules of a window, see `hassette_core.moments.Window`.
 
     Example:
         ::
@@ -82,8 +88,8 @@ def between(start: str | time | datetime, end: str | time | datetime, *, days: o
     Args:
         start: A moment, such as ``07:00``, ``sunrise + 00:10`` or the id of an entity that holds a time.
         end: A moment. A window whose end is earlier in the day than its start goes over midnight.
-        days: The days on which the window may begin, such as ``mon-fri``; None for every day. The hours after midnight
-            belong to the day before.
+        days: The days of the week on which the window may begin, such as ``"mon-fri"`` or ``"sat,sun"``; None for every
+            day. The hours after midnight belong to the day before.
 
     Raises:
         RegistrationError: A moment cannot be read, or both moments are the same. The message explains how to fix it.

@@ -62,6 +62,12 @@ class WholeEvent(ParameterMarker):
         return False
 
 
+def _no_old_state(event: StateChanged) -> Missing:
+    if event.immediate:
+        return Missing(f"{event.entity_id} has not changed, because the run is immediate")
+    return Missing(f"{event.entity_id} was added")
+
+
 @dataclass(frozen=True, slots=True)
 class _New(ParameterMarker):
     def provide(self, event: StateChanged) -> object:
@@ -71,7 +77,7 @@ class _New(ParameterMarker):
 @dataclass(frozen=True, slots=True)
 class _Old(ParameterMarker):
     def provide(self, event: StateChanged) -> object:
-        return event.old_state or Missing(f"{event.entity_id} was added")
+        return event.old_state or _no_old_state(event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ class OldValue(ParameterMarker):
     """The old state's string, converted to the annotated type."""
 
     def provide(self, event: StateChanged) -> object:
-        return event.old_state.state if event.old_state else Missing(f"{event.entity_id} was added")
+        return event.old_state.state if event.old_state else _no_old_state(event)
 
 
 @dataclass(frozen=True, slots=True)

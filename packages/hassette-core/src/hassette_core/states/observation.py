@@ -76,6 +76,17 @@ class Observation:
         now_ns = self._monotonic_ns()
         return min(self.delay_s(moment, now_ns), (now_ns - self._ended_ns) / 1e9)
 
+    def elapsed_s(self, moment: datetime, now: datetime) -> float:
+        """Return how many seconds ago a time of Home Assistant's clock was, however long ago. It is never negative.
+
+        Args:
+            moment: The time, by Home Assistant's clock.
+            now: The present time, by this machine's clock. It counts only until the first event has been received.
+        """
+        if self._offsets_s:
+            return self.delay_s(moment, self._monotonic_ns())
+        return max(0.0, (now - moment).total_seconds())
+
     def delay_s(self, time_fired: datetime, received_ns: int) -> float:
         """Return how late an event was received, compared with the quickest of the last events.
 

@@ -19,6 +19,7 @@ STATE_OLD = "homeassistant.state.old"
 
 JOB_DUE = "hassette.job.due"
 EVENT_MISSED = "hassette.event.missed"
+EVENT_IMMEDIATE = "hassette.event.immediate"
 JOB_MANUAL = "hassette.job.manual"
 JOB_SCHEDULE = "hassette.job.schedule"
 
@@ -60,6 +61,7 @@ def _event_facts(record: HandlerInvocation) -> TriggerFacts:
         CONTEXT_PARENT_ID: trigger.parent_id,
         names.USER_ID: trigger.user_id,
         EVENT_MISSED: trigger.missed or None,
+        EVENT_IMMEDIATE: trigger.immediate or None,
     }
     return TriggerFacts(SpanKind.CONSUMER, attributes, (trigger.context_id, trigger.parent_id))
 

@@ -38,6 +38,7 @@ class EventTrigger(NamedTuple):
         user_id: The id of the user who caused the event. For service calls of Hassette, it is the id of Hassette's
             user.
         missed: Whether the event happened while there was no connection to Home Assistant.
+        immediate: Whether there was no event: the listener ran at its registration, with the current state.
     """
 
     event_type: str
@@ -48,6 +49,7 @@ class EventTrigger(NamedTuple):
     parent_id: str | None = None
     user_id: str | None = None
     missed: bool = False
+    immediate: bool = False
 
 
 class DueTrigger(NamedTuple):

@@ -159,6 +159,7 @@ class EventTrigger(TriggerBase):
     parent_id: str | None = None
     user_id: str | None = None
     missed: Flag = False
+    immediate: Flag = False
 
     def title(self, moment: Callable[[int], str]) -> str:
         del moment
@@ -169,6 +170,8 @@ class EventTrigger(TriggerBase):
         if not self.entity_id or (self.old_state is None and self.new_state is None):
             return None
         change = " → ".join("∅" if state is None else state for state in (self.old_state, self.new_state))
+        if self.immediate:
+            return f"{self.new_state} (at the start)"
         return f"{change} (missed)" if self.missed else change
 
     @property

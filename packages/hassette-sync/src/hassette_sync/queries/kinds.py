@@ -5,7 +5,7 @@ from collections.abc import Callable
 from hassette_store.kinds import KINDS, NAMED_COLUMNS, RunKind, trigger_field
 
 # Each trigger must have these values, but a damaged file may lack them. The answers then contain these fallbacks.
-_FALLBACKS = {"event_type_id": "'?'", "due_us": "{table}.started_us", "manual": "0", "missed": "0"}
+_FALLBACKS = {"event_type_id": "'?'", "due_us": "{table}.started_us", "manual": "0", "missed": "0", "immediate": "0"}
 _TRIGGER_COLUMNS = tuple(column for kind in KINDS for column in kind.running_columns)
 
 _KINDS_OF_REGISTRATIONS = " ".join(f"WHEN '{kind.registration_name}' THEN '{kind.name}'" for kind in KINDS)

@@ -114,7 +114,8 @@ CREATE TABLE handler_invocations (
     context_id     TEXT,              -- Home Assistant's context of the event
     parent_id      TEXT,              -- parent of that context, if it has one
     user_id        INTEGER REFERENCES names (id),               -- the user who caused the event, if known
-    missed         INTEGER NOT NULL DEFAULT 0  -- 1 if the event happened while Home Assistant was not connected
+    missed         INTEGER NOT NULL DEFAULT 0, -- 1 if the event happened while Home Assistant was not connected
+    immediate      INTEGER NOT NULL DEFAULT 0  -- 1 if the listener ran at its registration, without an event
 ) STRICT;
 -- Index for reading the runs of one registration, newest first. Each index entry also contains the id of the run.
 CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
@@ -160,6 +161,7 @@ CREATE TABLE running_executions (
     parent_id       TEXT,
     user_id         INTEGER REFERENCES names (id),
     missed          INTEGER,
+    immediate       INTEGER,
     due_us          INTEGER,           -- for a job; NULL for a listener
     manual          INTEGER,
     PRIMARY KEY (session_id, run)
@@ -355,6 +357,7 @@ CREATE TABLE not_runs (
     parent_id       TEXT,
     user_id         INTEGER REFERENCES names (id),
     missed          INTEGER,
+    immediate       INTEGER,
     due_us          INTEGER,               -- for a job; NULL for a listener
     manual          INTEGER
 ) STRICT;
@@ -390,24 +393,25 @@ FROM scheduled_jobs;
 -- write `status_id <> 0 AND status_id = ?`, so that SQLite uses an index.
 CREATE VIEW runs (
     id, kind, registration_id, session_id, status_id, started_us, duration_us, waited_us,
-    event_type_id, entity_id, old_state, new_state, context_id, parent_id, user_id, missed, due_us, manual
+    event_type_id, entity_id, old_state, new_state, context_id, parent_id, user_id, missed, immediate, due_us, manual
 ) AS
 SELECT id, 'handler', listener_id, session_id, status, (id >> 21) * 1000 - started_before, duration_us, waited_us,
-       event_type_id, entity_id, old_state, new_state, context_id, parent_id, user_id, missed, NULL, CAST(NULL AS INTEGER)
+       event_type_id, entity_id, old_state, new_state, context_id, parent_id, user_id, missed, immediate, NULL, CAST(NULL AS INTEGER)
 FROM handler_invocations
 UNION ALL
 SELECT id, 'job', job_id, session_id, status, (id >> 21) * 1000 - started_before, duration_us, waited_us,
        CAST(NULL AS INTEGER), CAST(NULL AS INTEGER), CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT),
-       CAST(NULL AS TEXT), CAST(NULL AS INTEGER), CAST(NULL AS INTEGER), (id >> 21) * 1000 - started_before - due_before, manual
+       CAST(NULL AS TEXT), CAST(NULL AS INTEGER), CAST(NULL AS INTEGER), CAST(NULL AS INTEGER),
+       (id >> 21) * 1000 - started_before - due_before, manual
 FROM job_executions;
 
 -- Runs of both kinds, with names.
 CREATE VIEW named_runs (
     id, kind, registration_id, session_id, status_id, status, started_us, duration_us, waited_us,
-    event_type, entity, old_state, new_state, context_id, parent_id, user, missed, due_us, manual
+    event_type, entity, old_state, new_state, context_id, parent_id, user, missed, immediate, due_us, manual
 ) AS
 SELECT runs.id, kind, registration_id, session_id, status_id, statuses.name, started_us, duration_us, waited_us,
-       event_types.name, entities.name, old_state, new_state, context_id, parent_id, users.name, missed, due_us, manual
+       event_types.name, entities.name, old_state, new_state, context_id, parent_id, users.name, missed, immediate, due_us, manual
 FROM runs
 LEFT JOIN statuses ON statuses.id = status_id
 LEFT JOIN names AS event_types ON event_types.id = event_type_id
