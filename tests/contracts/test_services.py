@@ -14,6 +14,8 @@ import pytest
 from hassette_core.api import Api
 from hassette_core.apps import AppService
 from hassette_core.bus import BusService
+from hassette_core.clock import ManualClock
+from hassette_core.home import HomeData, HomeRegistry, HomeService
 from hassette_core.lifecycle import Resource, Service
 from hassette_core.link import HomeAssistantLink
 from hassette_core.scheduler import SchedulerService
@@ -58,6 +60,7 @@ def make_apps(folder: Path) -> AppService:
         scheduler=scheduler,
         api=Api(link),
         states=states,
+        home=HomeRegistry(HomeData(states)),
     )
 
 
@@ -66,7 +69,13 @@ def make_home_facts(folder: Path) -> HomeFacts:
     return HomeFacts(make_link(folder), executor, SchedulerService(executor))
 
 
+def make_home_service(folder: Path) -> HomeService:
+    link = make_link(folder)
+    return HomeService(link, HomeData(link.cache.states), ManualClock())
+
+
 SERVICES: dict[str, Make] = {
+    "home registries": make_home_service,
     "executor": lambda _: CommandExecutor(MemorySink()),
     "bus": make_bus,
     "scheduler": lambda _: SchedulerService(CommandExecutor(MemorySink())),

@@ -10,6 +10,7 @@ from typing import cast
 from hassette_core.api import Api
 from hassette_core.apps import AppService
 from hassette_core.config import AppEntry
+from hassette_core.home import HomeData, HomeRegistry
 from hassette_core.states import States
 from support.home import Home
 
@@ -66,6 +67,7 @@ class AppRunner:
             scheduler=self._home.scheduler_service,
             api=cast("Api", None),  # no app of these tests uses it
             states=self.states,
+            home=HomeRegistry(HomeData(self.states)),
             ready=ready,
             start_timeout_s=start_timeout_s,
             stop_timeout_s=stop_timeout_s,

@@ -85,8 +85,8 @@ class ScriptedHome:
         self.fire("state_changed", {"entity_id": entity_id, "old_state": old, "new_state": new})
 
     def fire(self, event_type: str, data: Json) -> None:
-        """Send an event to the first subscriber of all events."""
-        for message in self.sent("subscribe_events")[-1:]:
+        """Send an event to the last subscriber of all events."""
+        for message in [each for each in self.sent("subscribe_events") if "event_type" not in each][-1:]:
             event = {"event_type": event_type, "data": data, "origin": "LOCAL", "time_fired": NOW}
             self.send_event(message["id"], {**event, "context": self.context()})
 

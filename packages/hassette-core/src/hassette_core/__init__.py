@@ -38,6 +38,7 @@ if typing.TYPE_CHECKING:
         SyncApi,
         SyncApp,
         SyncBus,
+        SyncHome,
         SyncScheduler,
         SyncTime,
     )
@@ -61,6 +62,7 @@ if typing.TYPE_CHECKING:
         ConfigError,
         CoreError,
         FatalError,
+        HomeUnknownError,
         LinkError,
         MomentUnknownError,
         NoAnswerError,
@@ -71,6 +73,7 @@ if typing.TYPE_CHECKING:
         StartFailedError,
         UnexpectedAnswerError,
         UnknownEntityError,
+        UnknownNameError,
         UrlError,
     )
     from hassette_core.events import Context, Event, State, StateChanged
@@ -84,6 +87,7 @@ if typing.TYPE_CHECKING:
         OldState,
         OldValue,
     )
+    from hassette_core.home import Area, Device, EntityEntry, Floor, HomeRegistry, HomeSelection, Label, User
     from hassette_core.moments import AppSun, AppTime
     from hassette_core.scheduler import AppScheduler, Job
     from hassette_core.selection import EntitySelection
@@ -119,6 +123,7 @@ __all__ = [
     "AppStatus",
     "AppSun",
     "AppTime",
+    "Area",
     "Attr",
     "AuthenticationError",
     "CallFailedError",
@@ -130,6 +135,8 @@ __all__ = [
     "CoreError",
     "Data",
     "DependencyError",
+    "Device",
+    "EntityEntry",
     "EntityId",
     "EntitySelection",
     "ErrorContext",
@@ -137,10 +144,15 @@ __all__ = [
     "Event",
     "ExecutionTimeoutError",
     "FatalError",
+    "Floor",
     "Hassette",
     "HassetteConfig",
     "HassetteError",
+    "HomeRegistry",
+    "HomeSelection",
+    "HomeUnknownError",
     "Job",
+    "Label",
     "LinkError",
     "LogbookEntry",
     "LoopCallsClosedError",
@@ -172,12 +184,15 @@ __all__ = [
     "SyncApi",
     "SyncApp",
     "SyncBus",
+    "SyncHome",
     "SyncScheduler",
     "SyncTime",
     "Target",
     "UnexpectedAnswerError",
     "UnknownEntityError",
+    "UnknownNameError",
     "UrlError",
+    "User",
     "__version__",
     "above",
     "below",
@@ -225,6 +240,7 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
             "SyncApp",
             "SyncBus",
             "SyncScheduler",
+            "SyncHome",
             "SyncTime",
         ),
         "hassette_core.bus": (
@@ -253,6 +269,7 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
             "ConfigError",
             "CoreError",
             "FatalError",
+            "HomeUnknownError",
             "LinkError",
             "MomentUnknownError",
             "NoAnswerError",
@@ -263,6 +280,7 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
             "StartFailedError",
             "UnexpectedAnswerError",
             "UnknownEntityError",
+            "UnknownNameError",
             "UrlError",
         ),
         "hassette_core.events": (
@@ -284,6 +302,16 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
         "hassette_core.moments": (
             "AppSun",
             "AppTime",
+        ),
+        "hassette_core.home": (
+            "Area",
+            "Device",
+            "EntityEntry",
+            "Floor",
+            "HomeRegistry",
+            "HomeSelection",
+            "Label",
+            "User",
         ),
         "hassette_core.scheduler": (
             "AppScheduler",

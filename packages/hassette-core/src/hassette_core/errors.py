@@ -16,6 +16,8 @@ traceback, because the message explains the failure completely::
         ├── RegistrationError             a listener or job was registered with options that cannot work
         ├── RefusedError                  the simulated home rejects a command, with Home Assistant's message
         ├── NotConfirmedError             the expected effect of a service call did not follow
+        ├── HomeUnknownError              the registries of Home Assistant have not been read yet
+        ├── UnknownNameError              the home has no area, floor, label or device of this name
         ├── UnknownEntityError            states[…] has no such entity (also a KeyError)
         └── LinkError                     communication with Home Assistant failed
             ├── UrlError                  the configured address is not valid (also a FatalError)
@@ -129,6 +131,17 @@ class UnknownEntityError(CoreError, KeyError):
     def __str__(self) -> str:
         # KeyError would show the repr of its argument.
         return str(self.args[0])
+
+
+class HomeUnknownError(CoreError):
+    """The registries of Home Assistant, such as its areas, have not been read yet."""
+
+    def __init__(self) -> None:
+        super().__init__("the areas and devices of the home are not known yet; call await self.home.wait_known() first")
+
+
+class UnknownNameError(CoreError, LookupError):
+    """The home has no area, floor, label or device of this name. The message contains similar names."""
 
 
 class LinkError(CoreError):

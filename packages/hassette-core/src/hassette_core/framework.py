@@ -16,6 +16,7 @@ from hassette_core.conditions import ConditionContext
 from hassette_core.config import HassetteConfig
 from hassette_core.containment import GuardedTask, containing_tasks
 from hassette_core.errors import CoreError
+from hassette_core.home import HomeData, HomeRegistry, HomeService
 from hassette_core.lifecycle import Resource, ServiceSpec, StatusBoard, StatusReport, Supervisor
 from hassette_core.link import HomeAssistantLink, Transport
 from hassette_core.live import LiveView
@@ -55,6 +56,7 @@ class Hassette:
         executor: Runs commands and records the results.
         states: The current states of all entities.
         link: Connection to Home Assistant.
+        home: The areas, floors, devices, labels and users of the home.
         api: Requests to Home Assistant.
         bus: Passes events to listeners.
         scheduler: Runs jobs when they are due.
@@ -116,6 +118,9 @@ class Hassette:
             report=self.executor.report,
             count_loss=self.executor.count_loss,
         )
+        home_data = HomeData(self.states)
+        self.home = conditions.home = HomeRegistry(home_data)
+        self._home_service = HomeService(self.link, home_data, clock)
         self.api = Api(self.link, clock=clock, redact=redact)
         self.scheduler = SchedulerService(
             self.executor,
@@ -134,6 +139,7 @@ class Hassette:
             scheduler=self.scheduler,
             api=self.api,
             states=self.states,
+            home=self.home,
             ready=self.link.ready,
             stop_timeout_s=grace_s,
         )
@@ -170,6 +176,7 @@ class Hassette:
             # link to call services.
             ServiceSpec(self.link, after=(self.executor.name,), required=True),
             ServiceSpec(self.bus, after=(self.link.name,), required=True),
+            ServiceSpec(self._home_service, after=(self.link.name,)),
             ServiceSpec(self.scheduler, after=(self.bus.name,), required=True),
             ServiceSpec(home_facts, after=(self.scheduler.name,)),
             ServiceSpec(self.apps, after=(home_facts.name,), required=True),

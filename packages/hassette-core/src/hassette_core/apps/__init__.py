@@ -5,7 +5,7 @@ instance, with a bus and a scheduler for that instance, and calls its ``on_initi
 """
 
 from hassette_core.apps.app import AnyApp, App, AppConfig
-from hassette_core.apps.blocking import SyncApi, SyncBus, SyncScheduler, SyncTime
+from hassette_core.apps.blocking import SyncApi, SyncBus, SyncHome, SyncScheduler, SyncTime
 from hassette_core.apps.context import AppContext
 from hassette_core.apps.imports import PACKAGE
 from hassette_core.apps.loading import LoadedInstance, LoadFailure, load_apps, load_instance
@@ -28,6 +28,7 @@ __all__ = [
     "SyncApi",
     "SyncApp",
     "SyncBus",
+    "SyncHome",
     "SyncScheduler",
     "SyncTime",
     "load_apps",

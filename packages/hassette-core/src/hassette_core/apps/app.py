@@ -132,6 +132,7 @@ class App(AnyApp[ConfigT]):
         scheduler: Registers jobs: ``self.scheduler.run_daily(…)``.
         api: Sends requests to Home Assistant: ``await self.api.call_service(…)``.
         states: The current states of all entities: ``self.states["light.hall"].state``.
+        home: The areas, floors, devices, labels and users: ``self.home.area("kitchen").lights``.
         time: The time of the home, its time zone and its sun: ``self.time.now()``, ``self.time.is_between(…)``.
         apps: The other apps: ``self.apps.get("notifier")``.
         logger: The logger ``hassette.apps.<app_key>.<instance>``. The log lines of a handler are kept with its run.
@@ -142,6 +143,7 @@ class App(AnyApp[ConfigT]):
         self.bus = context.bus
         self.scheduler = context.scheduler
         self.api = context.api
+        self.home = context.home
         self.time = context.time
 
     async def on_initialize(self) -> None:

@@ -13,6 +13,7 @@ from hassette_core.api import Api
 from hassette_core.bus import AppBus
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import is_async, name_of
+from hassette_core.home import HomeRegistry
 from hassette_core.moments import AppTime
 from hassette_core.scheduler import AppScheduler
 from hassette_executor import LoopCalls
@@ -101,5 +102,6 @@ def _direct_method(method: Callable[..., Any]) -> Callable[..., Any]:
 
 SyncApi = blocking_class(Api, "SyncApi", "api")
 SyncBus = blocking_class(AppBus, "SyncBus", "bus", handlers=True)
+SyncHome = blocking_class(HomeRegistry, "SyncHome", "home", direct=True)
 SyncTime = blocking_class(AppTime, "SyncTime", "time", direct=True)
 SyncScheduler = blocking_class(AppScheduler, "SyncScheduler", "scheduler", handlers=True)

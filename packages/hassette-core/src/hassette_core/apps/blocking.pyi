@@ -18,6 +18,9 @@ from hassette_core.conditions import Expected
 from hassette_core.entities import EntityArgument
 from hassette_core.events import State
 from hassette_core.handlers import Duration, Handler
+from hassette_core.home.registries import Area, Device, EntityEntry, Floor, Label, User
+from hassette_core.home.registry import HomeRegistry
+from hassette_core.home.selection import HomeSelection
 from hassette_core.moments.app_time import AppSun, AppTime
 from hassette_core.scheduler.app_scheduler import AppScheduler
 from hassette_core.scheduler.job import Job
@@ -158,6 +161,67 @@ class SyncBus:
         **options: Unpack[ListenerOptions],
     ) -> Subscription:
         """Run a handler when the state of an entity changes."""
+
+class SyncHome:
+    """Blocking form of `HomeRegistry`."""
+
+    def __init__(self, target: HomeRegistry, calls: LoopCalls) -> None: ...
+    def area(self, name: str) -> HomeSelection:
+        """Return the entities of an area."""
+
+    def area_of(self, entity_id: str) -> Area | None:
+        """Return the area of an entity: its own, or that of its device."""
+
+    @property
+    def areas(self) -> tuple[Area, ...]:
+        """All areas, in Home Assistant's order."""
+
+    def device(self, name: str) -> HomeSelection:
+        """Return the entities of a device."""
+
+    def device_of(self, entity_id: str) -> Device | None:
+        """Return the device of an entity."""
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """All devices."""
+
+    def entity(self, entity_id: str) -> EntityEntry:
+        """Return the registry's entry of an entity."""
+
+    def floor(self, name: str) -> HomeSelection:
+        """Return the entities of all areas of a floor."""
+
+    def floor_of(self, entity_id: str) -> Floor | None:
+        """Return the floor of an entity's area."""
+
+    @property
+    def floors(self) -> tuple[Floor, ...]:
+        """All floors, in Home Assistant's order."""
+
+    @property
+    def known(self) -> bool:
+        """Whether the registries have been read."""
+
+    def label(self, name: str) -> HomeSelection:
+        """Return the entities with a label."""
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """All labels, in Home Assistant's order."""
+
+    def labels_of(self, entity_id: str) -> tuple[Label, ...]:
+        """Return the labels of an entity, of its device and of its area."""
+
+    def user(self, user_id: str | None) -> User:
+        """Return a user by id, as in ``self.home.user(event.context.user_id).name``."""
+
+    @property
+    def users(self) -> tuple[User, ...]:
+        """All users."""
+
+    def wait_known(self) -> None:
+        """Return once the registries have been read, which takes less than a second after the connection."""
 
 class SyncScheduler:
     """Blocking form of `AppScheduler`."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from hassette_core.api import Api
 from hassette_core.apps.running_apps import RunningApps
 from hassette_core.bus import AppBus
+from hassette_core.home import HomeRegistry
 from hassette_core.moments import AppTime
 from hassette_core.scheduler import AppScheduler
 from hassette_core.states import States
@@ -26,6 +27,7 @@ class AppContext:
         scheduler: Registers jobs for this instance.
         api: Home Assistant's API.
         states: The current states of all entities.
+        home: The areas, floors, devices, labels and users of the home.
         time: The time of the home.
         apps: The other apps.
         data_dir: The directory for the files of this instance. It may not exist; `App.data_dir` creates it.
@@ -38,6 +40,7 @@ class AppContext:
     scheduler: AppScheduler
     api: Api
     states: States
+    home: HomeRegistry
     time: AppTime
     apps: RunningApps
     data_dir: Path

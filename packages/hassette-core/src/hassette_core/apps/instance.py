@@ -18,6 +18,7 @@ from hassette_core.apps.status import AppStatus
 from hassette_core.apps.sync_app import SyncApp
 from hassette_core.bus import AppBus, BusService
 from hassette_core.handlers import check_hook
+from hassette_core.home import HomeRegistry
 from hassette_core.moments import AppTime
 from hassette_core.scheduler import AppScheduler, SchedulerService
 from hassette_core.states import States
@@ -36,6 +37,7 @@ class AppEnvironment:
         scheduler: Runs the apps' jobs.
         api: Home Assistant's API.
         states: The current states.
+        home: The areas, devices and labels of the home.
         apps: The running apps.
         data_dir: The directory of the history and of the apps' files.
         threads: Threads for the hooks of each `SyncApp`.
@@ -47,6 +49,7 @@ class AppEnvironment:
     scheduler: SchedulerService
     api: Api
     states: States
+    home: HomeRegistry
     apps: RunningApps
     data_dir: Path
     threads: ThreadPool
@@ -89,6 +92,7 @@ class AppInstance:
             scheduler=AppScheduler(environment.scheduler, *self._actor),
             api=environment.api,
             states=environment.states,
+            home=environment.home,
             time=AppTime(environment.scheduler.clock, lambda: environment.scheduler.place, environment.states),
             apps=environment.apps,
             data_dir=app_folder(environment.data_dir, *self._actor),

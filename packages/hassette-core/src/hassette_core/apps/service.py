@@ -20,6 +20,7 @@ from hassette_core.apps.status import AppStatus
 from hassette_core.bus import BusService
 from hassette_core.config import AppEntry
 from hassette_core.containment import GuardedTask
+from hassette_core.home import HomeRegistry
 from hassette_core.scheduler import SchedulerService
 from hassette_core.states import States
 from hassette_executor import CommandExecutor, ThreadPool
@@ -47,6 +48,7 @@ class AppService:
         scheduler: Runs the apps' jobs.
         api: Home Assistant's API, for the apps.
         states: The current states, for the apps.
+        home: The areas, devices and labels of the home, for the apps.
         ready: Set while Home Assistant is connected and all states are known. `serve` waits for this event and then
             starts the apps, so that no app starts without states. If it is None, `start` starts the apps.
         start_timeout_s: Time limit of ``on_initialize``, in seconds.
@@ -72,6 +74,7 @@ class AppService:
         scheduler: SchedulerService,
         api: Api,
         states: States,
+        home: HomeRegistry,
         ready: asyncio.Event | None = None,
         start_timeout_s: float = START_TIMEOUT_S,
         stop_timeout_s: float = STOP_TIMEOUT_S,
@@ -104,6 +107,7 @@ class AppService:
             scheduler=scheduler,
             api=api,
             states=states,
+            home=home,
             apps=self.running,
             data_dir=data_dir,
             threads=self._threads,

@@ -1,7 +1,7 @@
 """`SyncApp`: the base class of an automation without ``async`` and ``await``."""
 
 from hassette_core.apps.app import AnyApp, ConfigT
-from hassette_core.apps.blocking import SyncApi, SyncBus, SyncScheduler, SyncTime
+from hassette_core.apps.blocking import SyncApi, SyncBus, SyncHome, SyncScheduler, SyncTime
 from hassette_core.apps.context import AppContext
 from hassette_executor import ErrorContext
 
@@ -39,6 +39,7 @@ class SyncApp(AnyApp[ConfigT]):
         scheduler: Registers jobs: ``self.scheduler.run_daily(…)``.
         api: Sends requests to Home Assistant: ``self.api.call_service(…)``.
         states: The current states of all entities: ``self.states["light.hall"].state``.
+        home: The areas, floors, devices, labels and users: ``self.home.area("kitchen").lights``.
         time: The time of the home, its time zone and its sun: ``self.time.now()``, ``self.time.is_between(…)``.
             ``self.time.sleep(2)`` waits.
         apps: The other apps: ``self.apps.get("notifier")``.
@@ -51,6 +52,7 @@ class SyncApp(AnyApp[ConfigT]):
         self.bus = SyncBus(context.bus, calls)
         self.scheduler = SyncScheduler(context.scheduler, calls)
         self.api = SyncApi(context.api, calls)
+        self.home = SyncHome(context.home, calls)
         self.time = SyncTime(context.time, calls)
 
     def on_initialize(self) -> None:

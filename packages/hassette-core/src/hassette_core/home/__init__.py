@@ -1,0 +1,23 @@
+"""The home as Home Assistant's registries describe it: areas, floors, devices, labels and users.
+
+`HomeService` reads the registries after each connection and when they change. Apps use `HomeRegistry` as ``self.home``.
+"""
+
+from hassette_core.home.data import HomeData
+from hassette_core.home.registries import Area, Device, EntityEntry, Floor, Label, User
+from hassette_core.home.registry import HomeRegistry
+from hassette_core.home.selection import HomeSelection
+from hassette_core.home.service import HomeService
+
+__all__ = [
+    "Area",
+    "Device",
+    "EntityEntry",
+    "Floor",
+    "HomeData",
+    "HomeRegistry",
+    "HomeSelection",
+    "HomeService",
+    "Label",
+    "User",
+]

@@ -1,0 +1,200 @@
+"""`HomeService`: read the registries of Home Assistant after each connection, and when they change."""
+
+import asyncio
+import logging
+from typing import Any
+
+from hassette_core.clock import TimerClock
+from hassette_core.errors import CallFailedError, LinkError, UnexpectedAnswerError
+from hassette_core.home.data import HomeData
+from hassette_core.home.registries import (
+    HomeEntries,
+    parse_areas,
+    parse_devices,
+    parse_entities,
+    parse_floors,
+    parse_labels,
+    parse_persons,
+    parse_users,
+)
+from hassette_core.lifecycle import AsyncWithService
+from hassette_core.link import Connection, HomeAssistantLink
+from hassette_executor import RepeatedLog
+
+logger = logging.getLogger(__name__)
+
+DEBOUNCE_S = 0.5
+"""Wait after a change of a registry, in seconds. A new device changes several registries many times."""
+RETRY_S = 30.0
+"""Wait before the registries are read again after a failure, in seconds."""
+POLL_S = 0.05
+"""Wait while the link closes a lost connection, in seconds."""
+EVENTS = (
+    *("area_registry_updated", "device_registry_updated", "entity_registry_updated", "floor_registry_updated"),
+    *("label_registry_updated", "user_added", "user_removed", "user_updated"),
+)
+_ACTION = "read the registries"
+
+
+class HomeService(AsyncWithService):
+    """Keeps `HomeData` current. It is a service (`start`, `serve`, `stop`) and an async context manager.
+
+    If the registries cannot be read, the last known ones remain, and the service tries again.
+
+    Args:
+        link: The connection.
+        data: The registries, which this service loads.
+        clock: Times the debounce and the retries.
+
+    Attributes:
+        name: ``home registries``.
+        reads: How often the registries have been read.
+    """
+
+    name = "home registries"
+
+    def __init__(self, link: HomeAssistantLink, data: HomeData, clock: TimerClock) -> None:
+        self._link = link
+        self._data = data
+        self._clock = clock
+        self._serving: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._stale = False
+        self._extracts = True
+        self._extracted: set[tuple[str, str]] = set()
+        self._repeated = RepeatedLog(logger, monotonic_ns=clock.monotonic_ns)
+        self.reads = 0
+        data.on_use(self._wake.set)
+
+    async def start(self) -> None:
+        """Do nothing. The registries are read in `serve`, so that no app waits for them."""
+
+    async def serve(self) -> None:
+        """Keep the registries current until `stop`."""
+        # The work runs in a task, so that stop() can cancel it without cancelling the caller of serve().
+        self._serving = serving = asyncio.create_task(self._follow_connections(), name=self.name)
+        try:
+            await asyncio.wait((serving,))
+        finally:
+            serving.cancel()
+            await asyncio.wait((serving,))
+            self._serving = None
+        if not serving.cancelled():
+            serving.result()
+
+    async def stop(self) -> None:
+        """Make `serve` end. May be called twice."""
+        if (serving := self._serving) is not None:
+            serving.cancel()
+            await asyncio.wait((serving,))
+
+    async def _follow_connections(self) -> None:
+        while True:
+            await self._link.ready.wait()
+            try:
+                connection = self._link.require_connection(_ACTION)
+            except LinkError:  # the link has not noticed yet that its connection is lost
+                await asyncio.sleep(POLL_S)
+                continue
+            following = asyncio.create_task(self._follow(connection))
+            lost = asyncio.create_task(connection.wait_until_lost())
+            try:
+                await asyncio.wait((following, lost), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (following, lost):
+                    task.cancel()
+                await asyncio.wait((following, lost))
+            if not following.cancelled() and (error := following.exception()) is not None:
+                raise error
+
+    async def _follow(self, connection: Connection) -> None:
+        """Read the registries, and read them again when they change."""
+        self._extracts = True
+        for event_type in EVENTS:
+            try:
+                await connection.subscribe_command(_ACTION, self._changed, "subscribe_events", event_type=event_type)
+            except CallFailedError:
+                continue  # an administrator's token is needed to hear of users
+        self._stale = True
+        while True:
+            self._wake.clear()
+            try:
+                if self._stale:
+                    self._stale = False
+                    self._data.load(await _read(connection))
+                    self.reads += 1
+                    self._extracted.clear()
+                await self._extract(connection)
+            except LinkError as error:
+                self._stale = True
+                self._repeated.log(
+                    "read",
+                    logging.WARNING,
+                    "Registries of Home Assistant could not be read; the last known ones are used",
+                    extra={"problem": str(error), "seconds": RETRY_S},
+                )
+                timer = self._clock.call_later(RETRY_S, self._wake.set)
+            else:
+                timer = None
+            try:
+                await self._wake.wait()
+            finally:
+                if timer is not None:
+                    timer.cancel()
+            if self._stale:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        over = asyncio.Event()
+        timer = self._clock.call_later(DEBOUNCE_S, over.set)
+        try:
+            await over.wait()
+        finally:
+            timer.cancel()
+
+    def _changed(self, event: Any) -> None:
+        self._stale = True
+        self._wake.set()
+
+    async def _extract(self, connection: Connection) -> None:
+        """Let Home Assistant find the entities of the parts that apps use, because its rules may change."""
+        for scope in self._data.used:
+            key = self._data.key_of(scope)
+            if not self._extracts or key is None or (scope.kind, key) in self._extracted:
+                continue
+            self._extracted.add((scope.kind, key))
+            try:
+                answer = await connection.command(_ACTION, "extract_from_target", target={f"{scope.kind}_id": [key]})
+            except CallFailedError as error:
+                if error.code == "unknown_command":
+                    self._extracts = False
+                continue
+            try:
+                self._data.set_members(scope.kind, key, answer["referenced_entities"])
+            except (LookupError, TypeError):
+                continue  # the answer has an unknown shape; our own rules remain
+
+
+async def _read(connection: Connection) -> HomeEntries:
+    async def ask(command: str) -> Any:
+        return await connection.command(_ACTION, command)
+
+    # Home Assistant works on the requests one after the other, but there is only one round trip.
+    areas, floors, labels, devices, entities = await asyncio.gather(
+        *(ask(f"config/{kind}_registry/list") for kind in ("area", "floor", "label", "device", "entity"))
+    )
+    try:
+        users = parse_users(await ask("config/auth/list"))
+    except CallFailedError:  # the access token does not belong to an administrator
+        users = parse_persons(await ask("person/list"))
+    try:
+        return HomeEntries(
+            parse_areas(areas),
+            parse_floors(floors),
+            parse_labels(labels),
+            parse_devices(devices),
+            users,
+            parse_entities(entities),
+        )
+    except (TypeError, AttributeError) as error:
+        raise UnexpectedAnswerError(_ACTION, repr(error)) from None
