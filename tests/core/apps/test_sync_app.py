@@ -288,7 +288,7 @@ async def test_failures_of_a_sync_app_concern_only_this_app(tmp_path: Path) -> N
     async with whole_home(tmp_path, FAILING) as place:
         statuses = {status.app_key: status for status in place.hassette.apps.statuses}
         assert {key: status.status for key, status in statuses.items()} == {
-            **dict.fromkeys(["app1", "app2", "app3"], "failed"),
+            **dict.fromkeys(["app1", "app2", "app3"], "retrying"),
             "app4": "running",
         }
         assert "does_not_exist" in statuses["app1"].detail

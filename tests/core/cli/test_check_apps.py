@@ -558,3 +558,33 @@ def check_without_output(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[
     code = execute(["check", "--json", "--online"])
     output = capsys.readouterr().out
     return code, json.loads(output[output.index("{") :])
+
+
+def test_check_reads_a_copy_of_the_storage_and_changes_no_file(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    storage = folder / "data/apps/hall/hall/storage.json"
+    storage.parent.mkdir(parents=True)
+    content = '{"version": 1, "values": {"count": 3}}'
+    storage.write_text(content)
+    write_app(
+        folder,
+        """
+async def on_initialize(self):
+    assert self.storage["count"] == 3
+    self.storage["count"] = 4
+    (self.data_dir / "note.txt").write_text("from the check")
+    self.scheduler.run_in(self.on_initialize, 5)
+""",
+    )
+    code, report = check(capsys)
+    assert (code, report["findings"]) == (0, [])
+    assert storage.read_text() == content
+    assert [file.name for file in storage.parent.iterdir()] == ["storage.json"]
+
+
+def test_check_reports_an_unknown_dependency_of_an_app(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_app(folder, "depends_on = ['hal']\nasync def on_initialize(self):\n    self.apps.get('hall')\n")
+    code, report = check(capsys)
+    assert code == 2
+    assert "app hall: depends_on must contain keys of apps, got 'hal'" in texts(report)

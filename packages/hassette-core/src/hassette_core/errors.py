@@ -11,6 +11,7 @@ traceback, because the message explains the failure completely::
         │   └── ConfigError               hassette.toml or the environment is wrong
         ├── AppLoadError                  an app could not be loaded; the other apps keep running
         ├── AppLookupError                self.apps has no such running app (also a LookupError)
+        ├── StorageError                  self.storage cannot store a value or read its file
         ├── AppExitError                  a task of an app called sys.exit(); only that task ended
         ├── MomentUnknownError            the time of a moment is unknown, such as sunset without a location
         ├── RegistrationError             a listener or job was registered with options that cannot work
@@ -83,6 +84,10 @@ class AppLoadError(CoreError):
 
 class AppLookupError(CoreError, LookupError):
     """``self.apps`` has no such running app. The message explains how to fix it."""
+
+
+class StorageError(CoreError, ValueError):
+    """``self.storage`` cannot store a value, or cannot read its file. The message explains how to fix it."""
 
 
 class AppExitError(CoreError):

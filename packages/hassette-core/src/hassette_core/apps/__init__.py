@@ -12,6 +12,7 @@ from hassette_core.apps.loading import LoadedInstance, LoadFailure, load_apps, l
 from hassette_core.apps.running_apps import RunningApps
 from hassette_core.apps.service import AppService
 from hassette_core.apps.status import AppStatus
+from hassette_core.apps.storage import AppStorage
 from hassette_core.apps.sync_app import SyncApp
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "AppContext",
     "AppService",
     "AppStatus",
+    "AppStorage",
     "LoadFailure",
     "LoadedInstance",
     "RunningApps",

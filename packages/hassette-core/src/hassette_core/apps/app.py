@@ -50,6 +50,7 @@ class AnyApp(Generic[ConfigT]):
         self.instance = context.instance
         self.states = context.states
         self.apps = context.apps
+        self.storage = context.storage
         self._data_dir = context.data_dir
         self.logger = logging.getLogger(f"hassette.apps.{self.app_key}.{self.instance}")
 
@@ -135,6 +136,7 @@ class App(AnyApp[ConfigT]):
         home: The areas, floors, devices, labels and users: ``self.home.area("kitchen").lights``.
         time: The time of the home, its time zone and its sun: ``self.time.now()``, ``self.time.is_between(…)``.
         apps: The other apps: ``self.apps.get("notifier")``.
+        storage: A small mapping that survives restarts: ``self.storage["count"] = 3``.
         logger: The logger ``hassette.apps.<app_key>.<instance>``. The log lines of a handler are kept with its run.
     """
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hassette_core.api import Api
 from hassette_core.apps.running_apps import RunningApps
+from hassette_core.apps.storage import AppStorage
 from hassette_core.bus import AppBus
 from hassette_core.home import HomeRegistry
 from hassette_core.moments import AppTime
@@ -30,6 +31,7 @@ class AppContext:
         home: The areas, floors, devices, labels and users of the home.
         time: The time of the home.
         apps: The other apps.
+        storage: A small mapping that survives restarts.
         data_dir: The directory for the files of this instance. It may not exist; `App.data_dir` creates it.
         loop_calls: Calls methods on the event loop for the threads of a `SyncApp`.
     """
@@ -43,5 +45,6 @@ class AppContext:
     home: HomeRegistry
     time: AppTime
     apps: RunningApps
+    storage: AppStorage
     data_dir: Path
     loop_calls: LoopCalls

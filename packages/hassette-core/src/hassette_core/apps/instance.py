@@ -15,6 +15,7 @@ from hassette_core.apps.folders import app_folder
 from hassette_core.apps.loading import LoadedInstance
 from hassette_core.apps.running_apps import RunningApps
 from hassette_core.apps.status import AppStatus
+from hassette_core.apps.storage_writer import StorageWriter
 from hassette_core.apps.sync_app import SyncApp
 from hassette_core.bus import AppBus, BusService
 from hassette_core.handlers import check_hook
@@ -40,6 +41,7 @@ class AppEnvironment:
         home: The areas, devices and labels of the home.
         apps: The running apps.
         data_dir: The directory of the history and of the apps' files.
+        storages: The storages of the apps.
         threads: Threads for the hooks of each `SyncApp`.
         start_timeout_s: Time limit of ``on_initialize``, in seconds.
     """
@@ -52,6 +54,7 @@ class AppEnvironment:
     home: HomeRegistry
     apps: RunningApps
     data_dir: Path
+    storages: StorageWriter
     threads: ThreadPool
     start_timeout_s: float
 
@@ -95,6 +98,7 @@ class AppInstance:
             home=environment.home,
             time=AppTime(environment.scheduler.clock, lambda: environment.scheduler.place, environment.states),
             apps=environment.apps,
+            storage=environment.storages.storage_of(*self._actor),
             data_dir=app_folder(environment.data_dir, *self._actor),
             loop_calls=LoopCalls(),
         )

@@ -17,6 +17,7 @@ from hassette_core.apps.loading import LoadedInstance, load_apps
 from hassette_core.apps.retries import FIRST_PAUSE_S, Retries
 from hassette_core.apps.running_apps import RunningApps
 from hassette_core.apps.status import AppStatus
+from hassette_core.apps.storage_writer import StorageWriter
 from hassette_core.bus import BusService
 from hassette_core.config import AppEntry
 from hassette_core.containment import GuardedTask
@@ -97,6 +98,7 @@ class AppService:
         self._context = contextvars.copy_context()
         self._changed = asyncio.Event()
         self._threads = ThreadPool(THREADS, "app")
+        self._storages = StorageWriter(data_dir, executor.report)
         self._stopped = asyncio.Event()
         self._threads = ThreadPool(THREADS, "app")
         self.started = asyncio.Event()
@@ -110,6 +112,7 @@ class AppService:
             home=home,
             apps=self.running,
             data_dir=data_dir,
+            storages=self._storages,
             threads=self._threads,
             start_timeout_s=start_timeout_s,
         )
@@ -177,6 +180,8 @@ class AppService:
                 *(self._stop_instance(instance, limit_s) for instance in running if instance.loaded.app_key in wave)
             )
             left_s = max(0.0, left_s - (loop.time() - began_s))
+        if not await self._storages.stop(self._stop_timeout_s):
+            logger.error("Storages of apps could not be written in time")
         self._threads.close()
         self._notify()
 

@@ -43,6 +43,7 @@ class SyncApp(AnyApp[ConfigT]):
         time: The time of the home, its time zone and its sun: ``self.time.now()``, ``self.time.is_between(…)``.
             ``self.time.sleep(2)`` waits.
         apps: The other apps: ``self.apps.get("notifier")``.
+        storage: A small mapping that survives restarts: ``self.storage["count"] = 3``.
         logger: The logger ``hassette.apps.<app_key>.<instance>``. The log lines of a handler are kept with its run.
     """
 

@@ -2,17 +2,22 @@
 
 import gc
 import logging
+import os
+import shutil
 import sys
+import tempfile
 import threading
 import traceback
 import warnings
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
+from hassette_core.apps.storage import FILE as STORAGE_FILE
 from hassette_core.checks.findings import Finding, Level
 from hassette_core.checks.home import HomeSnapshot
 from hassette_core.checks.source import AppSource
@@ -121,21 +126,34 @@ class _Collector(logging.Handler):
             self.causes[app] = error
 
 
+def _copy_storages(config: HassetteConfig, folder: Path) -> HassetteConfig:
+    """Return the configuration with another directory for the apps' files. It contains copies of their storages."""
+    for place, _, files in os.walk(config.data_dir / "apps"):
+        if STORAGE_FILE in files:
+            copied = folder / Path(place).relative_to(config.data_dir) / STORAGE_FILE
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(Path(place) / STORAGE_FILE, copied)
+    return config.model_copy(update={"hassette": config.hassette.model_copy(update={"data_dir": folder})})
+
+
 async def _start(config: HassetteConfig, sources: Mapping[str, AppSource], home: HomeSnapshot | None) -> Trial:
     collector = _Collector()
     root = logging.getLogger()
     root.addHandler(collector)
     services: Mapping[str, Mapping[str, Any]] = {} if home is None else home.services
     try:
-        with warnings.catch_warnings(record=True) as caught:
+        with ExitStack() as stack, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", RuntimeWarning)
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            # model_copy does not read the environment, which could contain the address of the real home.
+            trial_config = _copy_storages(config, folder)
             async with SimulatedHome(speed=0, make_services=lambda model: _AcceptingServices(model, services)) as place:
                 place.core.states.clear()
                 if home is not None:
                     place.core.states.update({entity_id: dict(state) for entity_id, state in home.states.items()})
                 settings = HomeAssistantSettings(url=place.url, token=SecretStr(place.token))
-                # model_copy does not read the environment, which could contain the address of the real home.
-                async with Hassette(config.model_copy(update={"home_assistant": settings}), plugins=False) as hassette:
+                trial_config = trial_config.model_copy(update={"home_assistant": settings})
+                async with Hassette(trial_config, plugins=False) as hassette:
                     await hassette.wait_ready()
                     findings = _failures(hassette, config, sources, collector, known_home=home is not None)
                     topics = _topics(hassette)

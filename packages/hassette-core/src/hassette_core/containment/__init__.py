@@ -9,7 +9,7 @@ process.
 """
 
 from hassette_core.containment.actor import ACTOR, FRAMEWORK, Actor, acting_for, current_app, subject_of
-from hassette_core.containment.containment_log import CONTAINMENT_LOGGER, ContainmentLog
+from hassette_core.containment.containment_log import CONTAINMENT_LOGGER, ContainmentLog, RecordEvent
 from hassette_core.containment.event_loop import run_contained
 from hassette_core.containment.log_handlers import contained_log_handlers
 from hassette_core.containment.signal_handlers import kept_signal_handlers
@@ -23,6 +23,7 @@ __all__ = [
     "ContainedTasks",
     "ContainmentLog",
     "GuardedTask",
+    "RecordEvent",
     "acting_for",
     "contained_log_handlers",
     "containing_tasks",
