@@ -13,7 +13,7 @@ import sys
 DATABASE = {"aiosqlite", "alembic", "sqlalchemy"}
 TERMINAL = {"click", "rich"}
 WEB = {"fastapi", "starlette", "uvicorn", "jinja2"}
-HOME_ASSISTANT = {"aiohttp"}
+HOME_ASSISTANT = {"aiohttp", "msgspec"}
 
 # Modules that each part installs, and modules that it must not install.
 PRESENT = {

@@ -92,6 +92,11 @@ class Normaliser:
         return value
 
 
+def ids(event: Event) -> list[str | None]:
+    """Return the ids of the context."""
+    return [event.context.id, event.context.parent_id, event.context.user_id]
+
+
 def summary(event: Event) -> list[Any]:
     """Return the type of an event, the entity with its states or the data, and the ids of the context."""
     if isinstance(event, StateChanged):
@@ -102,7 +107,7 @@ def summary(event: Event) -> list[Any]:
         ]
     else:
         details = [dict(event.data)]
-    return [event.event_type, *details, list(event.context)]
+    return [event.event_type, *details, event.context.id, event.context.parent_id, event.context.user_id]
 
 
 async def switching_a_boolean(client: HomeClient) -> Any:
@@ -136,7 +141,7 @@ async def automation(client: HomeClient) -> Any:
         [
             event.event_type,
             sorted(event.data) if event.event_type != "state_changed" else summary(event)[1:4],
-            event.context,
+            ids(event),
         ]
         for event in events
     ]
@@ -278,7 +283,7 @@ async def writing_states(client: HomeClient) -> Any:
     ]
     await client.settle()
     return [
-        [[state.state, dict(state.attributes)] if isinstance(state, tuple) else state for state in answers],
+        [[state.state, dict(state.attributes)] if isinstance(state, State) else state for state in answers],
         [summary(event)[:4] for event in client.take_events()],
         [
             await client.refusal(client.api.set_state("Bogus", "1")),

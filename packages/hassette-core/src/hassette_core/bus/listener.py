@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from hassette_core.bus.change_filter import ChangeFilter
 from hassette_core.bus.entity_index import EntityIndex

@@ -3,11 +3,11 @@
 import asyncio
 import json
 import logging
-from collections import deque
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from itertools import count
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 from hassette_core.errors import (
     AuthenticationError,
@@ -16,9 +16,16 @@ from hassette_core.errors import (
     NoAnswerError,
     NotConnectedError,
     UnexpectedAnswerError,
-    describe_error,
 )
-from hassette_core.link.messages import Message, UnreadableMessageError, describe, parse_frame
+from hassette_core.link.messages import (
+    Message,
+    ReceivedChange,
+    UnreadableMessageError,
+    describe,
+    parse_frame,
+    parse_json,
+)
+from hassette_core.link.subscriptions import ReceiveEvent, Subscriptions
 from hassette_core.link.transport import Channel, ConnectionEnd, Transport
 from hassette_core.link.web_transport import REST_TIMEOUT_S, first_line
 from hassette_executor import RepeatedLog
@@ -30,8 +37,6 @@ MAX_SENT_BYTES = 4_000_000
 OPEN_TIMEOUT_S = 15.0
 COMMAND_TIMEOUT_S = 30.0
 """Default limit for the answer to a command."""
-ENDED = 100
-"""Number of ended subscriptions whose late messages are ignored without a warning."""
 SLICE_S = 0.005
 """The reader lets other tasks run after this time. While messages wait, reading them would otherwise never end, and the
 handlers could not start."""
@@ -61,19 +66,22 @@ class Connection:
         transport: Opens the channel.
         url: The address of Home Assistant, for error messages.
         token: A long-lived access token.
+        monotonic_ns: Clock for the `received_ns` of events.
     """
 
-    def __init__(self, transport: Transport, url: str, token: str) -> None:
+    def __init__(
+        self, transport: Transport, url: str, token: str, *, monotonic_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
         self._transport = transport
         self._url = url
         self._token = token
+        self._monotonic_ns = monotonic_ns
         self._channel: Channel | None = None
         self._reading: asyncio.Task[ConnectionEnd] | None = None
         self._ids = count(1)
         self._answers: dict[int, tuple[asyncio.Future[Any], str]] = {}
-        self._receivers: dict[int, Callable[[Message], None]] = {}
-        self._ended: deque[int] = deque(maxlen=ENDED)
         self._repeated = RepeatedLog(logger)
+        self._subscriptions = Subscriptions(self._repeated)
 
     async def __aenter__(self) -> Self:
         """Connect and authenticate.
@@ -112,8 +120,8 @@ class Connection:
         received = await channel.receive()
         if isinstance(received, ConnectionEnd):
             raise UnreadableMessageError(f"{received.cause} before {expected!r}")
-        frame = parse_frame(received)
-        kind = frame.messages[0]["type"] if frame.messages else None
+        first = next(iter(parse_frame(received, 0)), None)
+        kind = first["type"] if isinstance(first, Mapping) else None
         if kind == "auth_invalid":
             raise AuthenticationError(self._url)
         if kind != expected:
@@ -170,13 +178,19 @@ class Connection:
         """
         return await self._send(next(self._ids), action, command, fields, timeout_s)
 
-    async def subscribe(self, receive: Callable[[Message], None]) -> None:
-        """Subscribe to all events of Home Assistant, and call ``receive`` with the message of each event.
+    async def subscribe(self, receive: ReceiveEvent) -> None:
+        """Subscribe to all events of Home Assistant. Call this method once.
+
+        Args:
+            receive: Called on the event loop with each event: with a state change, or with the message of any other
+                event. The message of a state change with odd content is passed on as a message, too.
 
         Raises:
             CallFailedError, NoAnswerError, NotConnectedError, UnexpectedAnswerError: See `command`.
         """
-        await self._subscribe("subscribe to events", receive, "subscribe_events", {})
+        number = next(self._ids)
+        self._subscriptions.add_all_events(number, receive)
+        await self._subscribe(number, "subscribe to events", "subscribe_events", {})
 
     async def subscribe_command(
         self, action: str, receive: Callable[[Any], None], command: str, /, **fields: Any
@@ -199,19 +213,10 @@ class Connection:
             CallFailedError, NoAnswerError, NotConnectedError, UnexpectedAnswerError: See `command`.
             TypeError, ValueError: See `command`.
         """
-
-        def pass_on(message: Message) -> None:
-            try:
-                receive(message.get("event"))
-            except Exception as error:  # noqa: BLE001  a defect in one receiver must not end the connection
-                self._repeated.log(
-                    f"failed {command}",
-                    logging.ERROR,
-                    "Message of a subscription could not be passed on",
-                    extra={"command": command, "error": describe_error(error)},
-                )
-
-        return await self._subscribe(action, pass_on, command, fields)
+        number = next(self._ids)
+        self._subscriptions.add(number, receive, command)
+        await self._subscribe(number, action, command, fields)
+        return number
 
     async def unsubscribe(self, number: int) -> None:
         """End a subscription. If it has already ended, do nothing.
@@ -220,24 +225,16 @@ class Connection:
             CallFailedError, NoAnswerError, NotConnectedError, UnexpectedAnswerError: See `command`. No more messages
                 are passed on, even if Home Assistant refuses the command.
         """
-        if self._receivers.pop(number, None) is not None:
-            self._ended.append(number)
+        if self._subscriptions.end(number):
             await self.command("end a subscription", "unsubscribe_events", subscription=number)
 
-    async def _subscribe(
-        self, action: str, receive: Callable[[Message], None], command: str, fields: dict[str, Any]
-    ) -> int:
-        number = next(self._ids)
-        # Before the command is sent, because the first event may arrive together with the answer.
-        self._receivers[number] = receive
+    async def _subscribe(self, number: int, action: str, command: str, fields: dict[str, Any]) -> None:
+        # The receiver is added before the command is sent: the first event may arrive together with the answer.
         try:
             await self._send(number, action, command, fields, COMMAND_TIMEOUT_S)
         except BaseException:
-            # The command may still succeed, for example after a cancellation of the caller.
-            if self._receivers.pop(number, None) is not None:
-                self._ended.append(number)
+            self._subscriptions.end(number)
             raise
-        return number
 
     async def ping(self) -> None:
         """Send a ping and return once Home Assistant has answered.
@@ -289,11 +286,14 @@ class Connection:
                 received = await channel.receive()
                 if isinstance(received, ConnectionEnd):
                     return received
-                frame = parse_frame(received)
-                for message in frame.messages:
-                    self._receive(message)
-                for problem in frame.problems:
-                    self._ignore(problem)
+                for message in parse_frame(received, self._monotonic_ns()):
+                    if type(message) is ReceivedChange:
+                        if not self._subscriptions.receive_change(message):
+                            self._ignore_number(parse_json(message.text))
+                    elif isinstance(message, UnreadableMessageError):
+                        self._ignore(str(message))
+                    else:
+                        self._receive(cast("Message", message))
                 # receive() does not wait while messages are waiting.
                 if loop.time() >= slice_ends:
                     await asyncio.sleep(0)
@@ -308,11 +308,8 @@ class Connection:
     def _receive(self, message: Message) -> None:
         number, kind = message.get("id"), message["type"]
         if kind == "event":
-            receive = self._receivers.get(number) if type(number) is int else None
-            if receive is not None:
-                receive(message)
-            elif number not in self._ended:
-                self._ignore(f"id must be the number of a subscription, got the message {describe(message)}")
+            if not self._subscriptions.receive(number, message):
+                self._ignore_number(message)
             return
         if kind not in ("result", "pong"):
             self._ignore(f"type must be event, result or pong, got the message {describe(message)}")
@@ -326,13 +323,15 @@ class Connection:
         if kind == "pong" or message.get("success") is True:
             answer.set_result(message.get("result"))
         elif message.get("success") is False:
-            if self._receivers.pop(number, None) is not None:
-                self._ended.append(number)
+            self._subscriptions.end(number)
             answer.set_exception(_refusal(action, message.get("error")))
         else:
             answer.set_exception(
                 UnexpectedAnswerError(action, f"success must be true or false, got {describe(message)}")
             )
+
+    def _ignore_number(self, message: Message) -> None:
+        self._ignore(f"id must be the number of a subscription, got the message {describe(message)}")
 
     def _ignore(self, problem: str) -> None:
         self._repeated.log(

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from enum import Enum, auto
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.errors import UnreadableEventError, describe_error
@@ -134,18 +134,14 @@ class Inbox:
             self._phase = Phase.RUNNING
             self._pass_on_missed()
 
-    def receive(self, message: Mapping[str, Any]) -> None:
-        """Receive one message of the subscription."""
-        try:
-            event = parse_event(message["event"], self._monotonic_ns())
-        except (UnreadableEventError, LookupError, TypeError) as error:
-            self._repeated.log(
-                "unreadable",
-                logging.WARNING,
-                "Event has an unknown shape; the event is ignored",
-                extra={"problem": str(error), "event": name_of_event(message.get("event"))},
-            )
-            return
+    def receive(self, message: Mapping[str, Any] | StateChanged) -> None:
+        """Receive one event: a state change, or the message of any event."""
+        if type(message) is StateChanged:
+            event: Event | None = message
+        else:
+            event = self._parse(cast("Mapping[str, Any]", message))
+            if event is None:
+                return
         self.received += 1
         self.last = event
         self._observation.note(event.time_fired, event.received_ns)
@@ -160,6 +156,18 @@ class Inbox:
             self._buffer.append(event)
         else:
             self._pass_on(event)
+
+    def _parse(self, message: Mapping[str, Any]) -> Event | None:
+        try:
+            return parse_event(message["event"], self._monotonic_ns())
+        except (UnreadableEventError, LookupError, TypeError) as error:
+            self._repeated.log(
+                "unreadable",
+                logging.WARNING,
+                "Event has an unknown shape; the event is ignored",
+                extra={"problem": str(error), "event": name_of_event(message.get("event"))},
+            )
+            return None
 
     def _pass_on(self, event: Event) -> None:
         if self._phase is Phase.RUNNING or type(event) is not StateChanged:

@@ -227,7 +227,9 @@ class HomeAssistantLink(AsyncWithService):
         loop = asyncio.get_running_loop()
         began, backoff = loop.time(), self._backoff
         try:
-            async with Connection(self._transport, self.url, self._token) as self._connection:
+            async with Connection(
+                self._transport, self.url, self._token, monotonic_ns=self._clock.monotonic_ns
+            ) as self._connection:
                 end = await self._use(self._connection)
         except AuthenticationError:
             raise

@@ -1,0 +1,50 @@
+"""Our framework with one app, which has one listener for each entity. The arguments are options, in any order.
+
+``core`` leaves out the history and the pages. By default, both are active.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from hassette_core import Hassette, HassetteConfig
+
+APP = """
+import os
+
+from hassette_core import App, AppConfig, StateChanged
+from meter import Meter
+
+meter = Meter()
+
+class Bench(App[AppConfig]):
+    async def on_initialize(self) -> None:
+        for number in range(int(os.environ["CONTENDER_LISTENERS"])):
+            self.bus.on_state_change(self.changed, f"sensor.matching_{number}", name=f"on_{number}")
+        meter.report()
+
+    async def changed(self, event: StateChanged) -> None:
+        meter.handle(event.new_state.state)
+"""
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "apps").mkdir()
+        (folder / "apps" / "bench.py").write_text(APP)
+        config = HassetteConfig.model_validate(
+            {
+                "file": folder / "hassette.toml",
+                "home_assistant": {"url": os.environ["CONTENDER_HOME"], "token": os.environ["CONTENDER_TOKEN"]},
+                "apps": {"bench": {"module": "bench", "class": "Bench"}},
+                "plugins": {} if "core" in sys.argv else {"sync": {"port": 0}},
+            }
+        )
+        await Hassette(config, plugins="core" not in sys.argv).run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
