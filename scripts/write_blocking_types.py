@@ -98,9 +98,13 @@ def blocking_types() -> str:
         for method_name, member in inspect.getmembers(source):
             if method_name.startswith("_") or not (inspect.isroutine(member) or isinstance(member, property)):
                 continue
-            owner = next(each for each in source.__mro__ if method_name in vars(each))
-            module = modules.setdefault(owner.__module__, _Module(owner.__module__))
-            for method in module.methods(owner.__name__, method_name):
+            for owner in source.__mro__[:-1]:
+                module = modules.setdefault(owner.__module__, _Module(owner.__module__))
+                if found := module.methods(owner.__name__, method_name):
+                    break
+            else:
+                raise TypeError(f"no class in the source code defines {source.__name__}.{method_name}")
+            for method in found:
                 body.append(_stub(method))
                 imports |= module.imports_of(body[-1])
         for owner in source.__mro__[:-1]:

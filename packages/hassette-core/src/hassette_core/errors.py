@@ -14,6 +14,7 @@ traceback, because the message explains the failure completely::
         ├── StorageError                  self.storage cannot store a value or read its file
         ├── AppExitError                  a task of an app called sys.exit(); only that task ended
         ├── MomentUnknownError            the time of a moment is unknown, such as sunset without a location
+        ├── CallNotAwaitedError           an app made a coroutine of the API and never awaited it
         ├── RegistrationError             a listener or job was registered with options that cannot work
         ├── RefusedError                  the simulated home rejects a command, with Home Assistant's message
         ├── NotConfirmedError             the expected effect of a service call did not follow
@@ -102,6 +103,20 @@ class AppExitError(CoreError):
 
     def __init__(self, app: str, problem: str) -> None:
         super().__init__(f"a task of the app {app} tried to end the process: {problem}; only a signal can end it")
+
+
+class CallNotAwaitedError(CoreError):
+    """An app called a method of the API without ``await``, so the call was not sent.
+
+    Args:
+        call: The call, such as ``self.api.call_service('light', 'turn_on')``.
+    """
+
+    def __init__(self, call: str) -> None:
+        super().__init__(
+            f"{call} was never awaited, so it was not sent: write await before it. A plain `def` cannot await: make it"
+            " an `async def`, or derive the app from SyncApp"
+        )
 
 
 class RegistrationError(CoreError):

@@ -9,9 +9,11 @@ from hassette_core.api.service_api import ServiceApi
 from hassette_core.api.state_api import StateApi
 from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.link import HomeAssistantLink
+from hassette_core.unawaited import reports_unawaited
 from hassette_executor import ServiceCall, record_service_call
 
 
+@reports_unawaited("api")
 class Api(ServiceApi, StateApi, HistoryApi, CommandApi):
     """Home Assistant's API. Apps use it as `App.api`, and all apps share one object.
 

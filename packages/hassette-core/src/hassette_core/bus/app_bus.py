@@ -11,8 +11,10 @@ from hassette_core.conditions import Expected, attribute_condition, state_condit
 from hassette_core.entities import EntityArgument, parse_entities
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import Duration, Handler, check_flag, keyword_options, optional_seconds
+from hassette_core.unawaited import reports_unawaited
 
 
+@reports_unawaited("bus")
 class AppBus:
     """Registers the listeners of one app instance. Each method takes the handler first and returns a `Subscription`.
 

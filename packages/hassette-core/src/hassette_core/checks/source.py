@@ -26,6 +26,7 @@ from hassette_core.checks.attributes import (
 from hassette_core.checks.findings import Finding, Level, hint
 from hassette_core.conditions import above, below, state_is
 from hassette_core.entities import is_glob
+from hassette_core.handlers import is_async
 from hassette_core.scheduler import AppScheduler
 from hassette_core.states import States
 
@@ -297,7 +298,7 @@ class _Reader:
                 owner == self_name and part in self._components
             ):
                 found = getattr(self._components[part], name, None)
-                return f"self.{part}.{name}" if inspect.iscoroutinefunction(found) else None
+                return f"self.{part}.{name}" if callable(found) and is_async(found) else None
             case ast.Attribute(value=ast.Name(id="asyncio"), attr="sleep" | "wait" | "wait_for" as name):
                 return f"asyncio.{name}"
             case _:

@@ -30,6 +30,7 @@ from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.home.core import HomeContext, Json
 from hassette_core.simulation.home.model import HomeModel
 from hassette_core.simulation.home.services import PreparedCall, ServiceRegistry
+from hassette_core.unawaited import UNAWAITED_LOGGER
 
 LIMIT_S = 45.0
 """Seconds for the start and the stop of all apps. ``on_initialize`` has a shorter time limit, but that limit
@@ -115,8 +116,14 @@ class _Collector(logging.Handler):
         super().__init__(logging.ERROR)
         self.causes: dict[str, BaseException] = {}
         self.unnoticed: list[tuple[str, BaseException]] = []
+        self.unawaited: list[Finding] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.name == UNAWAITED_LOGGER:
+            facts = vars(record)
+            app = str(facts.get("app", "apps"))
+            self.unawaited.append(Finding(Level.FAILED, app, f"app {app}: {facts['problem']}"))
+            return
         error = record.exc_info[1] if record.exc_info else None
         if error is None:
             return
@@ -161,6 +168,7 @@ async def _start(config: HassetteConfig, sources: Mapping[str, AppSource], home:
             gc.collect()  # asyncio reports the unread exception of a task only when Python deletes the task
             for app, error in collector.unnoticed:
                 findings.append(_background_failure(app, error, config.app_dir))
+            findings += collector.unawaited
             findings += [
                 Finding(Level.FAILED, "apps", f"{warning.message}; write await before the call")
                 for warning in caught

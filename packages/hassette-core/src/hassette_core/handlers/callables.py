@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from hassette_core.errors import RegistrationError
+from hassette_core.unawaited import returns_awaitable
 from hassette_executor import SourceLocation
 
 Handler = Callable[..., Any]
@@ -98,7 +99,7 @@ def check_hook(option: str, hook: object) -> None:
 def is_async(target: Callable[..., object]) -> bool:
     """Return whether the target is defined with ``async def``, so that a call returns a coroutine."""
     inner = _without_partial(target)
-    if inspect.iscoroutinefunction(inner):
+    if inspect.iscoroutinefunction(inner) or returns_awaitable(inner):
         return True
     if inspect.isclass(inner):
         return False  # a call creates an object

@@ -12,8 +12,10 @@ from hassette_core.moments.grammar import parse_moment
 from hassette_core.moments.moment import NO_LOCATION, Moment, StateMap, SunTime
 from hassette_core.moments.place import Place
 from hassette_core.moments.window import parse_window
+from hassette_core.unawaited import reports_unawaited
 
 
+@reports_unawaited("time")
 class AppTime:
     """The time of the home: its clock, its time zone and its sun.
 
