@@ -170,7 +170,7 @@ def test_apps_have_their_instances_and_settings(file: Path) -> None:
             '# mine\n[home_assistant]\ntokn = "x"',
             (
                 "FILE, line 3: home_assistant.tokn is not a known key; did you mean 'token'?"
-                " Known keys: token, token_file, url"
+                " Known keys: ca_file, token, token_file, url, verify_ssl"
             ),
         ),
         (

@@ -263,3 +263,12 @@ async def test_refused_subscription_receives_nothing(caplog: pytest.LogCaptureFi
         await connection.ping()
     assert received == []
     assert caplog.records == []
+
+
+async def test_close_right_after_the_authentication_means_that_home_assistant_is_starting() -> None:
+    """The proxy of the Supervisor accepts the token before it is connected to Home Assistant."""
+    async with connected_to(greet) as connection:
+        end = await connection.wait_until_lost()
+    assert end.cause == (
+        "Home Assistant closed the connection right after the authentication; Home Assistant is probably starting"
+    )

@@ -136,7 +136,9 @@ async def samples(proxied: ProxiedLink) -> dict[str, Message]:
     return found
 
 
-@pytest.mark.parametrize("kind", ["auth_required", "auth_ok", "subscribe_events", "get_config", "get_states"])
+@pytest.mark.parametrize(
+    "kind", ["auth_required", "auth_ok", "supported_features", "subscribe_events", "get_config", "get_states"]
+)
 async def test_link_becomes_ready_after_any_malformed_message_of_the_setup(
     proxied: ProxiedLink, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -278,7 +280,8 @@ async def test_malformed_event_does_not_show_its_data_in_the_log(
     async with proxied.link:
         await proxied.works()
         event = {"event_type": "keypad", "data": {"code": "2468"}, "time_fired": "never", "context": {}}
-        frame = json.dumps({"id": 1, "type": "event", "event": event})
+        number = next(number for number, command in proxied.proxy.sent.items() if command == "subscribe_events")
+        frame = json.dumps({"id": number, "type": "event", "event": event})
         proxied.proxy.change = lambda message: [frame, *unchanged(message)]
         await proxied.works()
     (line,) = [record for record in caplog.records if "unknown shape" in record.message]

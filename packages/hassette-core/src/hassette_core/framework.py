@@ -18,7 +18,7 @@ from hassette_core.containment import GuardedTask, containing_tasks
 from hassette_core.errors import CoreError
 from hassette_core.home import HomeData, HomeRegistry, HomeService
 from hassette_core.lifecycle import Resource, ServiceSpec, StatusBoard, StatusReport, Supervisor
-from hassette_core.link import HomeAssistantLink, Transport
+from hassette_core.link import HomeAssistantLink, Transport, WebTransport
 from hassette_core.live import LiveView
 from hassette_core.plugins import load_services, load_sinks
 from hassette_core.redaction import Redaction, redacted_logging
@@ -113,7 +113,7 @@ class Hassette:
             cache=cache,
             on_event=self.bus.dispatch,
             clock=clock,
-            transport=transport,
+            transport=transport or WebTransport.for_settings(config.home_assistant),
             observation=observation,
             report=self.executor.report,
             count_loss=self.executor.count_loss,

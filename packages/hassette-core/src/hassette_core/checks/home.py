@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from hassette_core.config import HassetteConfig
 from hassette_core.errors import LinkError
-from hassette_core.link import HomeAssistantLink
+from hassette_core.link import HomeAssistantLink, WebTransport
 from hassette_core.states import StateCache
 
 
@@ -38,7 +38,13 @@ async def read_home(config: HassetteConfig, timeout_s: float) -> HomeSnapshot:
         LinkError: Home Assistant was not ready in time. The message contains the reason.
     """
     cache = StateCache()
-    link = HomeAssistantLink(config.home_assistant.url, config.require_token(), cache=cache, on_event=lambda _: None)
+    link = HomeAssistantLink(
+        config.home_assistant.url,
+        config.require_token(),
+        cache=cache,
+        on_event=lambda _: None,
+        transport=WebTransport.for_settings(config.home_assistant),
+    )
     try:
         async with link, asyncio.timeout(timeout_s):
             await link.wait_ready()

@@ -1,8 +1,10 @@
 """`HassetteConfig`: the tables of ``hassette.toml``, with their keys, meanings and defaults."""
 
+import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, Self, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -19,6 +21,11 @@ EXECUTOR_SHARE = 0.5
 GRACE_SHARE = 0.15
 """Share of the stop budget for the ``on_shutdown`` methods of the apps. Then running jobs may finish within the same
 share before they are cancelled, and then the handlers of events."""
+
+SUPERVISOR_TOKEN = "SUPERVISOR_TOKEN"  # noqa: S105  It is the name of a variable.
+"""The environment variable in which the Supervisor passes its token to each of its apps."""
+SUPERVISOR_URL = "http://supervisor/core"
+"""The address at which the Supervisor forwards requests of its apps to Home Assistant."""
 
 
 def _known_time_zone(name: str) -> str:
@@ -64,18 +71,43 @@ class FrameworkSettings(Table):
 
 
 class HomeAssistantSettings(Table):
-    """``[home_assistant]``: address and token.
+    """``[home_assistant]``: address, token and encryption.
+
+    In an app of the Supervisor, the table may be empty: without ``url``, ``token`` and ``token_file``, the address and
+    the token of the Supervisor are used.
 
     Attributes:
         url: The address that you open in a browser.
         token: A long-lived access token.
         token_file: A file that contains the token, such as a container secret. A relative path starts at the directory
             of the configuration file.
+        verify_ssl: False accepts every certificate of the server. Everybody in the network can then read the token.
+        ca_file: A PEM file with certificates to trust in addition to those of the system. A relative path starts at the
+            directory of the configuration file.
     """
 
     url: str = "http://homeassistant.local:8123"
     token: SecretStr | None = None
     token_file: Path | None = None
+    verify_ssl: bool = True
+    ca_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _check_ca_file(self) -> Self:
+        if self.ca_file is None:
+            return self
+        if not self.verify_ssl:
+            raise ValueError(f"ca_file must be left out if verify_ssl is false, got {str(self.ca_file)!r}")
+        expected = "ca_file must be a PEM file with at least one certificate (-----BEGIN CERTIFICATE-----)"
+        import ssl  # it takes 10 ms, and few homes have such a file
+
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(self.ca_file)
+        except ssl.SSLError:
+            raise ValueError(f"{expected}, got {str(self.ca_file)!r}: it contains no readable certificate") from None
+        except OSError as error:
+            raise ValueError(f"{expected}, got {str(self.ca_file)!r}: {error.strerror}") from None
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -150,20 +182,30 @@ class HassetteConfig(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _resolve_token_file(cls, tables: dict[str, Any]) -> dict[str, Any]:
+    def _resolve_files(cls, tables: dict[str, Any]) -> dict[str, Any]:
         file, home = tables.get("file"), tables.get("home_assistant")
         if not isinstance(file, Path) or not isinstance(home, dict):
             return tables
         given = cast("dict[str, Any]", home)
-        if not isinstance(path := given.get("token_file"), str | Path):
+        absolute: dict[str, Path] = {}
+        for key in ("token_file", "ca_file"):
+            if isinstance(path := given.get(key), str | Path):
+                # A RuntimeError: the path starts with "~user", and there is no home directory of that user. The error
+                # is reported later, when the file cannot be read.
+                with suppress(RuntimeError):
+                    absolute[key] = _relative_to(file, Path(path))
+        return {**tables, "home_assistant": {**given, **absolute}}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _use_supervisor(cls, tables: dict[str, Any]) -> dict[str, Any]:
+        token, home = os.environ.get(SUPERVISOR_TOKEN, "").strip(), tables.get("home_assistant", {})
+        if not token or not isinstance(home, dict):
             return tables
-        try:
-            absolute = _relative_to(file, Path(path))
-        except RuntimeError:
-            # The path starts with "~user", and there is no home directory of that user. The error is reported later,
-            # when the file cannot be read.
+        given = cast("dict[str, Any]", home)
+        if {"url", "token", "token_file"} & given.keys():
             return tables
-        return {**tables, "home_assistant": {**given, "token_file": absolute}}
+        return {**tables, "home_assistant": {**given, "url": SUPERVISOR_URL, "token": token}}
 
     @model_validator(mode="before")
     @classmethod
@@ -191,7 +233,7 @@ class HassetteConfig(BaseSettings):
         """Tokens, and the values of secret keys in the settings of plugins and apps. No log may contain these texts."""
         token = self.home_assistant.token
         found = [table.get(key) for table in self.plugins.values() for key in TOKEN_KEYS]
-        found.append(token.get_secret_value() if token is not None else None)
+        found += [token.get_secret_value() if token is not None else None, os.environ.get(SUPERVISOR_TOKEN)]
         found += find_secrets([self.home_assistant.url, self.plugins])
         for app in self.apps.values():
             found += [*find_secrets(app.config), *find_secrets(app.instances)]

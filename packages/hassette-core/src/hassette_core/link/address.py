@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from hassette_core.config import SUPERVISOR_URL
 from hassette_core.errors import UrlError
 
 _PARTS = re.compile(r"((?:[a-z]+://)?)([^?#]*)(.*)", re.IGNORECASE | re.DOTALL)
@@ -19,6 +20,11 @@ class Address(NamedTuple):
 
     url: str
     websocket_url: str
+
+    @property
+    def websocket_path(self) -> str:
+        """The path of the WebSocket API, after `url`."""
+        return self.websocket_url.partition("://")[2].removeprefix(self.url.partition("://")[2])
 
 
 def parse_address(url: str) -> Address:
@@ -50,7 +56,8 @@ def parse_address(url: str) -> Address:
         raise UrlError(_without_secrets(url), "an address with a port from 1 to 65535")
     path = parts.path.rstrip("/").removesuffix("/api")
     rest = f"://{parts.netloc}{path}"
-    return Address(parts.scheme + rest, ("wss" if parts.scheme == "https" else "ws") + rest + "/api/websocket")
+    websocket_path = "/websocket" if parts.scheme + rest == SUPERVISOR_URL else "/api/websocket"
+    return Address(parts.scheme + rest, ("wss" if parts.scheme == "https" else "ws") + rest + websocket_path)
 
 
 def _without_secrets(url: str) -> str:

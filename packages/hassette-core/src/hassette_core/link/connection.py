@@ -281,11 +281,14 @@ class Connection:
         """Read messages until the connection ends, and return the cause."""
         loop = asyncio.get_running_loop()
         slice_ends = loop.time() + SLICE_S
+        count = 0
         try:
             while True:
                 received = await channel.receive()
                 if isinstance(received, ConnectionEnd):
-                    return received
+                    # The proxy of the Supervisor accepts the token before it is connected to Home Assistant.
+                    return received if count else received.right_after_authentication()
+                count += 1
                 for message in parse_frame(received, self._monotonic_ns()):
                     if type(message) is ReceivedChange:
                         if not self._subscriptions.receive_change(message):

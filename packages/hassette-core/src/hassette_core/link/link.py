@@ -37,6 +37,8 @@ SETUP_TIMEOUT_S = 60.0
 LASTING_S = 30.0
 """A connection that lasted for this long resets the wait before the next attempt."""
 STARTUP_INTERVAL_S = 2.0
+FEATURES_S = 5.0
+"""Limit for the answer to the request for lists of messages. The connection also works without an answer."""
 
 Report = Callable[[str, str, str], None]
 
@@ -283,6 +285,7 @@ class HomeAssistantLink(AsyncWithService):
 
     async def _set_up(self, connection: Connection) -> None:
         self._inbox.begin()
+        await self._ask_for_lists(connection)
         # Subscribe before fetching the states, so that no change between the two is missed.
         await connection.subscribe(self._inbox.receive)
         running = (await self._read_configuration(connection)).state == RUNNING_STATE
@@ -294,6 +297,17 @@ class HomeAssistantLink(AsyncWithService):
         self._inbox.load(states, running=running, malformed=malformed)
         if running:
             self._report_ready(connection)
+
+    async def _ask_for_lists(self, connection: Connection) -> None:
+        """Allow Home Assistant to send several waiting messages in one frame.
+
+        In a burst, fewer messages then wait, and Home Assistant disconnects a client later.
+        """
+        try:
+            features = {"coalesce_messages": 1}
+            await connection.command("ask for lists", "supported_features", timeout_s=FEATURES_S, features=features)
+        except (CallFailedError, NoAnswerError, UnexpectedAnswerError) as error:
+            logger.debug("Home Assistant sends each message in a separate frame", extra={"problem": str(error)})
 
     async def _read_configuration(self, connection: Connection) -> HomeConfiguration:
         answer = await connection.command("read the configuration", "get_config")

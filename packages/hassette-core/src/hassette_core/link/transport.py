@@ -15,6 +15,11 @@ class ConnectionEnd(NamedTuple):
     cause: str
     closed_by_home: bool = False
 
+    def right_after_authentication(self) -> "ConnectionEnd":
+        """Return the end of a connection on which no message has arrived after the authentication."""
+        cause = f"{self.cause} right after the authentication; Home Assistant is probably starting"
+        return self._replace(cause=cause)
+
 
 class HttpAnswer(NamedTuple):
     """The answer to an HTTP request.

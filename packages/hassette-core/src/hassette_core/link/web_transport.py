@@ -4,23 +4,33 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
+from ssl import SSLError
+from typing import Self
+from urllib.parse import urlsplit
 
 from aiohttp import (
+    ClientConnectorCertificateError,
     ClientConnectorError,
     ClientError,
     ClientSession,
     ClientTimeout,
     ClientWebSocketResponse,
     TCPConnector,
+    TraceConfig,
+    TraceRequestRedirectParams,
     WSCloseCode,
     WSMessage,
     WSMsgType,
     WSServerHandshakeError,
 )
 
+from hassette_core.config import HomeAssistantSettings
 from hassette_core.errors import LinkError, UnreachableError
-from hassette_core.link.address import Address
+from hassette_core.link.address import Address, parse_address
 from hassette_core.link.lookups import Lookups
+from hassette_core.link.redirects import MAX_REDIRECTS, redirected
+from hassette_core.link.tls import describe_tls_error, tls_context
 from hassette_core.link.transport import ConnectionEnd, HttpAnswer
 from hassette_executor import RepeatedLog
 
@@ -33,6 +43,8 @@ TCP_TIMEOUT_S = 2.0
 growing pauses. So a new attempt reaches the host sooner than an old attempt that goes on."""
 REST_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 1.0
+REDIRECTS = (301, 302, 303, 307, 308)
+PROXY_STATUSES = (502, 503, 504)
 
 
 class WebChannel:
@@ -41,16 +53,16 @@ class WebChannel:
     Args:
         session: The HTTP session. Closing it closes all sockets at once, even if the server hangs.
         socket: The open WebSocket.
-        url: The address of Home Assistant, which is the prefix of the paths of requests.
+        address: The address of Home Assistant, after all redirects.
         max_message_bytes: Limit for a received message.
     """
 
     def __init__(
-        self, session: ClientSession, socket: ClientWebSocketResponse, url: str, max_message_bytes: int
+        self, session: ClientSession, socket: ClientWebSocketResponse, address: Address, max_message_bytes: int
     ) -> None:
         self._session = session
         self._socket = socket
-        self._url = url
+        self._address = address
         self._max_message_bytes = max_message_bytes
         self._repeated = RepeatedLog(logger)
 
@@ -96,22 +108,27 @@ class WebChannel:
         """Send an HTTP request; see `Channel.request`. The limit is 30 s."""
         if body is not None:
             headers = {**headers, "Content-Type": "application/json"}
+        address = self._address
         try:
-            # The token is a header of this request and not of the HTTP session. aiohttp would also send the headers of
-            # the session in the WebSocket handshake, and an exception of the handshake would contain them.
-            async with self._session.request(
-                method,
-                self._url + path,
-                data=body,
-                headers=headers,
-                timeout=ClientTimeout(total=REST_TIMEOUT_S),
-                allow_redirects=False,
-            ) as response:
-                return HttpAnswer(response.status, await response.text(errors="replace"))
+            for _ in range(MAX_REDIRECTS):
+                # The token is a header of this request and not of the HTTP session. aiohttp would also send the headers
+                # of the session in the WebSocket handshake, and an exception of the handshake would contain them.
+                async with self._session.request(
+                    method,
+                    address.url + path,
+                    data=body,
+                    headers=headers,
+                    timeout=ClientTimeout(total=REST_TIMEOUT_S),
+                    allow_redirects=False,
+                ) as response:
+                    if response.status not in REDIRECTS or "Location" not in response.headers:
+                        return HttpAnswer(response.status, await response.text(errors="replace"))
+                    address = redirected(address, path, response.headers["Location"])
         except TimeoutError:
             raise
         except (ClientError, RuntimeError) as error:  # RuntimeError: the HTTP session was closed
             raise ConnectionResetError(first_line(error)) from None
+        raise LinkError(f"cannot send a request to {self._address.url}: more than {MAX_REDIRECTS} redirects")
 
     async def close(self) -> None:
         """Close the connection. The server gets at most `CLOSE_TIMEOUT_S` to respond."""
@@ -123,18 +140,53 @@ class WebChannel:
             await self._session.close()
 
 
+class _Redirect(Exception):  # noqa: N818  It is no error, and it stops aiohttp from following a redirect.
+    def __init__(self, location: str) -> None:
+        super().__init__(location)
+        self.location = location
+
+
+async def _stop_at_redirect(_session: object, _context: object, facts: TraceRequestRedirectParams) -> None:
+    # aiohttp has no option against redirects of a WebSocket, and would follow them to any host.
+    facts.response.close()
+    raise _Redirect(facts.response.headers.get("Location", ""))
+
+
 class WebTransport:
     """A `Transport` over the network.
 
     Args:
         address: The address of Home Assistant.
         max_message_bytes: Limit for a received message.
+        verify_ssl: False accepts every certificate of the server.
+        ca_file: A PEM file with more trusted certificates.
+
+    Raises:
+        OSError: ``ca_file`` cannot be read, or contains no certificate.
     """
 
-    def __init__(self, address: Address, *, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        verify_ssl: bool = True,
+        ca_file: Path | None = None,
+    ) -> None:
         self._address = address
         self._max_message_bytes = max_message_bytes
+        self._tls = tls_context(ca_file, verify=verify_ssl)
         self._lookups = Lookups()
+        self._repeated = RepeatedLog(logger)
+
+    @classmethod
+    def for_settings(cls, settings: HomeAssistantSettings) -> Self:
+        """Return the transport for the table ``[home_assistant]``.
+
+        Raises:
+            UrlError: The address is not valid.
+        """
+        return cls(parse_address(settings.url), verify_ssl=settings.verify_ssl, ca_file=settings.ca_file)
 
     @property
     def in_process(self) -> bool:
@@ -152,29 +204,64 @@ class WebTransport:
             UnreachableError: No server answers.
             LinkError: The server does not open a WebSocket.
         """
+        tracing = TraceConfig()
+        tracing.on_request_redirect.append(_stop_at_redirect)
         # Each channel has an HTTP session, because closing the session closes all sockets.
         session = ClientSession(
-            connector=TCPConnector(resolver=self._lookups.resolver()),
+            connector=TCPConnector(resolver=self._lookups.resolver(), ssl=self._tls),
             timeout=ClientTimeout(total=None, sock_connect=TCP_TIMEOUT_S),
+            trace_configs=[tracing],
         )
-        url = self._address.url
         try:
-            # aiohttp's heartbeat is not used. It would end the connection if the event loop of this process is blocked
-            # for half a minute, and the liveness check of the link is quicker.
-            socket = await session.ws_connect(self._address.websocket_url, max_msg_size=self._max_message_bytes)
-        except BaseException as error:
+            return await self._open(session)
+        except BaseException:
             await session.close()
-            # `from None` removes aiohttp's exception from the error, because it can contain the whole request.
-            if isinstance(error, ClientConnectorError):
-                raise UnreachableError(url, first_line(error)) from None
-            if isinstance(error, WSServerHandshakeError):
-                problem = f"the server answers with the HTTP status {error.status}, and not like Home Assistant"
-            elif isinstance(error, ClientError | OSError | ValueError):
-                problem = first_line(error)
+            raise
+
+    async def _open(self, session: ClientSession) -> WebChannel:
+        address = self._address
+        for _ in range(MAX_REDIRECTS):
+            try:
+                # aiohttp's heartbeat is not used. It would end the connection if the event loop of this process is
+                # blocked for half a minute, and the liveness check of the link is quicker.
+                socket = await session.ws_connect(address.websocket_url, max_msg_size=self._max_message_bytes)
+            except _Redirect as redirect:
+                address = redirected(address, address.websocket_path, redirect.location)
+                self._repeated.log(
+                    "redirect",
+                    logging.WARNING,
+                    "Home Assistant redirects to another address; set url in [home_assistant] to it",
+                    extra={"url": self._address.url, "new_url": address.url},
+                )
+            except (ClientError, OSError, ValueError) as error:
+                # `from None` removes aiohttp's exception from the error, because it can contain the whole request.
+                raise _explain(error, address) from None
             else:
-                raise
-            raise LinkError(f"cannot connect to {url}: {problem}") from None
-        return WebChannel(session, socket, url, self._max_message_bytes)
+                return WebChannel(session, socket, address, self._max_message_bytes)
+        raise LinkError(f"cannot connect to {self._address.url}: the server redirects more than {MAX_REDIRECTS} times")
+
+
+def _explain(error: Exception, address: Address) -> LinkError:
+    """Return the error for an address at which no WebSocket could be opened."""
+    cause: object = None
+    if isinstance(error, ClientConnectorCertificateError):
+        cause = error.certificate_error
+    elif isinstance(error, ClientConnectorError):
+        cause = error.os_error
+    if isinstance(cause, SSLError):
+        problem = describe_tls_error(cause, urlsplit(address.url).hostname or "")
+    elif isinstance(error, ClientConnectorError):
+        return UnreachableError(address.url, first_line(error))
+    elif not isinstance(error, WSServerHandshakeError):
+        problem = first_line(error)
+    elif error.status in PROXY_STATUSES:
+        problem = (
+            f"the server answers with the HTTP status {error.status}: it is a proxy, and Home Assistant behind it is"
+            " starting or does not run"
+        )
+    else:
+        problem = f"the server answers with the HTTP status {error.status}, and not like Home Assistant"
+    return LinkError(f"cannot connect to {address.url}: {problem}")
 
 
 def first_line(error: BaseException) -> str:
