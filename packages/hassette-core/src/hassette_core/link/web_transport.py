@@ -243,25 +243,28 @@ class WebTransport:
 
 def _explain(error: Exception, address: Address) -> LinkError:
     """Return the error for an address at which no WebSocket could be opened."""
-    cause: object = None
-    if isinstance(error, ClientConnectorCertificateError):
-        cause = error.certificate_error
-    elif isinstance(error, ClientConnectorError):
-        cause = error.os_error
-    if isinstance(cause, SSLError):
-        problem = describe_tls_error(cause, urlsplit(address.url).hostname or "")
-    elif isinstance(error, ClientConnectorError):
-        return UnreachableError(address.url, first_line(error))
-    elif not isinstance(error, WSServerHandshakeError):
+    if isinstance(error, WSServerHandshakeError):
+        status = error.status
+        problem = f"the server answers with the HTTP status {status}, and not like Home Assistant"
+        if status in PROXY_STATUSES:
+            problem = (
+                f"the server answers with the HTTP status {status}: it is a proxy, and Home Assistant behind it is"
+                " starting or does not run"
+            )
+    elif (cause := _cause_of(error)) is None:
         problem = first_line(error)
-    elif error.status in PROXY_STATUSES:
-        problem = (
-            f"the server answers with the HTTP status {error.status}: it is a proxy, and Home Assistant behind it is"
-            " starting or does not run"
-        )
+    elif not isinstance(cause, SSLError):
+        return UnreachableError(address.url, first_line(error))
     else:
-        problem = f"the server answers with the HTTP status {error.status}, and not like Home Assistant"
+        problem = describe_tls_error(cause, urlsplit(address.url).hostname or "")
     return LinkError(f"cannot connect to {address.url}: {problem}")
+
+
+def _cause_of(error: Exception) -> Exception | None:
+    """Return the failure of a connection, or None if the server was reached."""
+    if isinstance(error, ClientConnectorCertificateError):
+        return error.certificate_error
+    return error.os_error if isinstance(error, ClientConnectorError) else None
 
 
 def first_line(error: BaseException) -> str:
