@@ -1,12 +1,15 @@
 """Fixtures: a real Home Assistant in a process, and the simulated home."""
 
+import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from hassette_core.simulation.home import SimulatedHome
-from support.home_assistant import SIMULATED_NAMES, Endpoint, RealHomeAssistant, home_assistant_folder
+from support.home_assistant import SIMULATED_NAMES, VERSIONS, Endpoint, RealHomeAssistant, home_assistant_folder
+from support.service_queries import add_demo_entities
 from support.waiting import patience
 
 
@@ -35,15 +38,26 @@ def real(home_assistant_process: RealHomeAssistant) -> RealHomeAssistant:
     return home_assistant_process
 
 
+@asynccontextmanager
+async def simulating(version: str) -> AsyncGenerator[Endpoint]:
+    """Start a simulated home without activity, with the entities of Home Assistant's demo."""
+    async with SimulatedHome(speed=0, version=version) as home:
+        home.registries.add_device("Contract device")
+        add_demo_entities(home)
+        yield Endpoint(home.url, home.token, SIMULATED_NAMES, version)
+
+
 @pytest.fixture
 async def simulated() -> AsyncIterator[Endpoint]:
-    """Start a simulated home without activity."""
-    async with SimulatedHome(speed=0) as home:
-        yield Endpoint(home.url, home.token, SIMULATED_NAMES)
+    """Start a simulated home that behaves like the version that HASS_VERSION names."""
+    async with simulating(VERSIONS[os.environ.get("HASS_VERSION", "2025.4.4")]) as home:
+        yield home
 
 
-@pytest.fixture(params=["simulated", pytest.param("real", marks=pytest.mark.homeassistant)])
-def home(request: pytest.FixtureRequest) -> Endpoint:
+@pytest.fixture(params=[*VERSIONS.values(), pytest.param("real", marks=pytest.mark.homeassistant)])
+async def home(request: pytest.FixtureRequest) -> AsyncIterator[Endpoint]:
     if request.param == "real":
-        return request.getfixturevalue("real").home
-    return request.getfixturevalue("simulated")
+        yield request.getfixturevalue("real").home
+        return
+    async with simulating(request.param) as home:
+        yield home

@@ -1,40 +1,45 @@
-"""The same tests for the simulated home and a real Home Assistant, and the list of the differences between the two.
+"""The same tests for the simulated home and real versions of Home Assistant, and the list of the differences.
 
 The queries use the code of the link (`HomeAssistantLink`, `Connection`, `Api`). Only messages that the link never sends
 bypass this code. Before answers are compared, everything that differs between runs is replaced: ids, times, users, and
-the entity ids of comparable entities. `ANSWERS` contains the answers of Home Assistant 2025.4.4.
+the entity ids of comparable entities. ``answers_2025.4.4.json`` and ``answers_2026.11.json`` contain the answers of the
+real versions; without a real one, the simulated home is compared with both files.
 """
 
 import json
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from support.home_assistant import Endpoint, RealHomeAssistant
+from support.home_assistant import VERSIONS, Endpoint, RealHomeAssistant
 from support.home_queries import QUERIES, HomeClient, Normaliser, connected
+from support.interface_queries import INTERFACE_QUERIES
+from support.service_queries import SERVICE_CALLS, call_services
 
 pytestmark = pytest.mark.timeout(120)
 
-ANSWERS = Path(__file__).with_name("answers_2025.4.4.json")
-"""The answers of the real Home Assistant. This command records them:
-``HASSETTE_RECORD_ANSWERS=1 pytest tests/homeassistant/test_contract.py -m homeassistant``."""
+ALL_QUERIES = [*QUERIES, *INTERFACE_QUERIES, *(f"services of {domain}" for domain in SERVICE_CALLS)]
 
 # Features of Home Assistant that the simulated home does not have. Hassette uses none of them.
 KNOWN_DIFFERENCES = {
-    "knows render_template",
     "knows subscribe_entities",
-    "knows subscribe_trigger",
-    "knows config/area_registry/list",
-    "knows config/entity_registry/list",
-    "serves /api/template",
-    "describes the selectors of a service's fields",
     "translates its errors",
-    "sends several messages as one to a client that supports it",
 }
+
+
+def answers_of(version: str) -> Path:
+    """Return the file with the answers of a real Home Assistant.
+
+    This command records them:
+    ``HASS_VERSION=2026.11 HASSETTE_RECORD_ANSWERS=1 pytest tests/homeassistant/test_contract.py -m homeassistant``
+    """
+    name = next(name for name, reported in VERSIONS.items() if reported == version)
+    return Path(__file__).with_name(f"answers_{name}.json")
 
 
 async def unused_features(client: HomeClient) -> dict[str, bool]:
@@ -71,18 +76,25 @@ async def unused_features(client: HomeClient) -> dict[str, bool]:
     return can
 
 
-async def ask(home: Endpoint, query: Callable[[HomeClient], Awaitable[Any]]) -> Any:
+async def ask(home: Endpoint, name: str) -> Any:
+    domain = name.removeprefix("services of ")
+    query: Callable[[HomeClient], Awaitable[Any]]
+    if domain in SERVICE_CALLS:
+        query = partial(call_services, home=home, calls=SERVICE_CALLS[domain])
+    else:
+        query = QUERIES.get(name) or INTERFACE_QUERIES[name]
     async with connected(home) as client:
         return Normaliser(home.names)(await query(client))
 
 
-@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("query", ALL_QUERIES)
 async def test_home_gives_the_recorded_answers(home: Endpoint, query: str) -> None:
-    answer = await ask(home, QUERIES[query])
-    recorded = json.loads(ANSWERS.read_text())
+    answer = await ask(home, query)
+    file = answers_of(home.version)
+    recorded = json.loads(file.read_text())
     if os.environ.get("HASSETTE_RECORD_ANSWERS") and home.names.boolean == "input_boolean.test_1":
         recorded[query] = answer
-        ANSWERS.write_text(json.dumps(recorded, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        file.write_text(json.dumps(recorded, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     assert answer == recorded[query]
 
 
@@ -90,17 +102,17 @@ async def test_home_gives_the_recorded_answers(home: Endpoint, query: str) -> No
 async def test_simulated_home_has_only_the_known_differences(
     simulated: Endpoint, real: RealHomeAssistant, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = {query: (await ask(real.home, QUERIES[query]), await ask(simulated, QUERIES[query])) for query in QUERIES}
-    ours, theirs = await ask(simulated, unused_features), await ask(real.home, unused_features)
-    rows |= {facet: (theirs[facet], ours[facet]) for facet in theirs}
+    async with connected(simulated) as one, connected(real.home) as other:
+        ours, theirs = await unused_features(one), await unused_features(other)
+    rows = {facet: (theirs[facet], ours[facet]) for facet in theirs}
     with capsys.disabled():
-        print("\n" + table(rows))
+        print(f"\n{real.home.version}\n{table(rows)}")
     assert {name for name, (one, other) in rows.items() if one != other} == KNOWN_DIFFERENCES
 
 
 def table(rows: dict[str, tuple[Any, Any]]) -> str:
     """Return a Markdown table. It shows boolean answers. For other answers, it shows whether the two are the same."""
-    lines = ["| query | Home Assistant 2025.4.4 | simulated home |", "|---|---|---|"]
+    lines = ["| feature | Home Assistant | simulated home |", "|---|---|---|"]
     answers = {True: "yes", False: "no"}
     for name, (real_answer, simulated_answer) in rows.items():
         if isinstance(real_answer, bool):

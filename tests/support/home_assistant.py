@@ -11,6 +11,8 @@ import pytest
 
 from support.waiting import patience
 
+VERSIONS = {"2025.4.4": "2025.4.4", "2026.11": "2026.11.0"}
+"""The tested versions of Home Assistant: the value of HASS_VERSION, and the version that Home Assistant reports."""
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -29,11 +31,12 @@ class Names:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """The address and token of a home, and the names of its entities."""
+    """The address and token of a home, the names of its entities, and its version of Home Assistant."""
 
     url: str
     token: str
     names: Names
+    version: str
 
 
 SIMULATED_NAMES = Names(
@@ -74,7 +77,7 @@ class RealHomeAssistant:
         if not line:
             pytest.fail(f"{self._process.args[0]} could not start Home Assistant; its output above has the cause")  # type: ignore[index]
         info = json.loads(line)
-        self.home = Endpoint(info["url"], info["token"], REAL_NAMES)
+        self.home = Endpoint(info["url"], info["token"], REAL_NAMES, info["version"])
         self.pid = info["pid"]
         self.up = True
 

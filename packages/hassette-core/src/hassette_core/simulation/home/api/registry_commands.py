@@ -104,15 +104,62 @@ def _members(model: HomeModel, entity_id: str) -> list[str]:
     return [str(each) for each in cast("list[Any]", members)]
 
 
+def _create(kind: str, **keys: str) -> WebSocketCommand:
+    """Return the command that adds a row. ``keys`` has the arguments of ``add_<kind>`` for keys of the message."""
+
+    def run(client: CommandClient, message: Json) -> None:
+        registries = client.model.registries
+        names = {"name": "name", **keys}
+        given = {names[key]: value for key, value in message.items() if key in names}
+        try:
+            id_ = getattr(registries, f"add_{kind}")(**given)
+        except ValueError as problem:
+            raise RefusedError("invalid_info", str(problem)) from None
+        client.answer(message, getattr(registries, f"{kind}s")[id_])
+
+    return WebSocketCommand(run)
+
+
+def _delete(kind: str) -> WebSocketCommand:
+    def run(client: CommandClient, message: Json) -> None:
+        check(client.model.core, message, **{f"{kind}_id": (str, True)})
+        try:
+            client.model.registries.remove(kind, message[f"{kind}_id"])
+        except ValueError:
+            raise RefusedError("invalid_info", f"{kind.capitalize()} ID doesn't exist") from None
+        client.answer(message, "success" if kind == "area" else None)
+
+    return WebSocketCommand(run)
+
+
+def _update_entity(client: CommandClient, message: Json) -> None:
+    registries, entity_id = client.model.registries, message["entity_id"]
+    if entity_id not in registries.entities:
+        raise RefusedError("not_found", "Entity not found")
+    allowed = ("area_id", "labels", "name", "icon", "hidden_by", "disabled_by")
+    registries.update_entity(entity_id, **{key: message[key] for key in allowed if key in message})
+    if "new_entity_id" in message:
+        registries.rename_entity(entity_id, message["new_entity_id"])
+        entity_id = message["new_entity_id"]
+    client.answer(message, {"entity_entry": registries.entities[entity_id]})
+
+
 REGISTRY_COMMANDS: dict[str, WebSocketCommand] = {
     "auth/current_user": WebSocketCommand(_current_user),
     "config/area_registry/list": _list(lambda registries: registries.areas),
+    "config/area_registry/create": _create("area", floor_id="floor", labels="labels", aliases="aliases", icon="icon"),
+    "config/area_registry/delete": _delete("area"),
     "config/auth/list": WebSocketCommand(_list_users),
     "config/device_registry/list": _list(lambda registries: registries.devices),
     "config/entity_registry/get": WebSocketCommand(_get_entity),
     "config/entity_registry/list": _list(lambda registries: registries.entities),
+    "config/entity_registry/update": WebSocketCommand(_update_entity),
     "config/entity_registry/list_for_display": WebSocketCommand(_list_for_display),
+    "config/floor_registry/create": _create("floor", level="level", aliases="aliases"),
+    "config/floor_registry/delete": _delete("floor"),
     "config/floor_registry/list": _list(lambda registries: registries.floors),
+    "config/label_registry/create": _create("label", color="color", icon="icon"),
+    "config/label_registry/delete": _delete("label"),
     "config/label_registry/list": _list(lambda registries: registries.labels),
     "extract_from_target": WebSocketCommand(_extract, HomeModel.has_target_command),
     "person/list": WebSocketCommand(_list_persons),

@@ -5,7 +5,7 @@ from hassette_core.simulation.home.api.command import CommandClient, WebSocketCo
 from hassette_core.simulation.home.core import Json
 from hassette_core.simulation.home.model import HomeModel
 from hassette_core.simulation.home.triggers import attach_triggers
-from hassette_core.simulation.home.triggers.conditions import UnknownConditionEntityError, condition_holds
+from hassette_core.simulation.home.triggers.conditions import ConditionError, condition_holds
 
 
 def _subscribe_trigger(client: CommandClient, message: Json) -> None:
@@ -17,14 +17,13 @@ def _subscribe_trigger(client: CommandClient, message: Json) -> None:
 
 
 def _test_condition(client: CommandClient, message: Json) -> None:
-    """Answer whether a condition holds. As in Home Assistant 2025.4, an unknown entity gets no answer there."""
+    """Answer whether a condition holds. As in Home Assistant 2025.4, a failed test gets no answer there."""
     check(client.model.core, message, condition=((dict, list, str), True), variables=(dict, False))
     try:
         holds = condition_holds(client.model, message["condition"], message.get("variables", {}))
-    except UnknownConditionEntityError as error:
+    except ConditionError as error:
         if client.model.core.since("2025.12"):
-            problem = f"In 'state':\n  In 'state' condition: unknown entity {error}"
-            raise RefusedError("home_assistant_error", problem) from None
+            raise RefusedError("home_assistant_error", f"In 'state' condition: {error}") from None
         return
     client.answer(message, {"result": holds})
 

@@ -69,7 +69,7 @@ class HomeHistory:
         first: RecordedState | None = None
         found: list[RecordedState] = []
         for row in self._rows:
-            if row.entity_id != entity_id or row.since >= end:
+            if row.entity_id != entity_id or row.since > end:
                 continue
             if row.since <= start:
                 first = row._replace(since=start)
@@ -129,7 +129,7 @@ class HomeHistory:
             seen[row.entity_id] = row.state
             if (
                 not is_change
-                or not start <= row.since < end
+                or not start <= row.since <= end
                 or (wanted is not None and row.entity_id not in wanted)
                 or (context_id is not None and row.context.id != context_id)
                 or "unit_of_measurement" in row.attributes

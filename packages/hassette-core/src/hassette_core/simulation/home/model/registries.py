@@ -123,7 +123,8 @@ class Registries:
             "via_device_id": None,
         }
         if self._core.since("2026.8"):
-            row |= {"config_entry_id": None, "config_subentry_id": None, "parent_device_id": None}
+            newer = ("config_entry_id", "config_subentry_id", "next_name_part", "parent_device_id")
+            row |= dict.fromkeys(newer)
         self.devices[device_id] = row | self._times()
         self._core.fire("device_registry_updated", {"action": "create", "device_id": device_id})
         return device_id
@@ -172,7 +173,6 @@ class Registries:
             "config_subentry_id": None,
             "disabled_by": None,
             "entity_id": entity_id,
-            "has_entity_name": False,
             "icon": None,
             "id": self._core.new_id(),
             "options": {},
@@ -180,6 +180,7 @@ class Registries:
             "translation_key": None,
             "unique_id": entity_id,
         }
+        row |= {"next_name_part": None} if self._core.since("2026.8") else {"has_entity_name": False}
         self.entities[entity_id] = row | values | self._times()
         self._core.fire("entity_registry_updated", {"action": "create", "entity_id": entity_id})
 
@@ -230,17 +231,28 @@ class Registries:
         """Remove an ``area``, ``floor``, ``label``, ``device`` or ``entity``. References to it are removed."""
         table = self._table(kind)
         id_ = str(self._find(kind, table, id_or_name))
-        del table[id_]
-        self._core.fire(f"{kind}_registry_updated", {"action": "remove", f"{kind}_id": id_})
         if kind == "entity":
+            del table[id_]
+            self._core.fire("entity_registry_updated", {"action": "remove", "entity_id": id_})
             self._core.remove(id_)
             return
-        for rows in (self.areas, self.devices, self.entities):
-            for row in rows.values():
-                if row.get(f"{kind}_id") == id_:
-                    row[f"{kind}_id"] = None
-                if kind == "label" and id_ in row["labels"]:
-                    row["labels"].remove(id_)
+        for entity_id, row in self.entities.items():
+            self.update_entity(entity_id, **self._without(row, kind, id_))
+        for device_id, row in self.devices.items():
+            self.update_device(device_id, **self._without(row, kind, id_))
+        for area_id, row in self.areas.items():
+            if changes := self._without(row, kind, id_):
+                self.update_area(area_id, **changes)
+        del table[id_]
+        self._core.fire(f"{kind}_registry_updated", {"action": "remove", f"{kind}_id": id_})
+
+    def _without(self, row: Json, kind: str, id_: str) -> Json:
+        """Return the changes that remove the references to an area, floor, label or device from a row."""
+        key = f"{kind}_id"
+        if kind == "label":
+            return {"labels": [each for each in row["labels"] if each != id_]} if id_ in row["labels"] else {}
+        refers = row.get(key) == id_ and row is not self._table(kind).get(id_)
+        return {key: None} if refers else {}
 
     def resolve(self, target: Mapping[str, list[str]]) -> ResolvedTarget:
         """Find the entities of a target, with Home Assistant's rules.

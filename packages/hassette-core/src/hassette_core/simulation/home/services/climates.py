@@ -25,7 +25,7 @@ def _set_temperature(call: EntityCall) -> None:
 def _set_hvac_mode(call: EntityCall) -> None:
     mode = call.data["hvac_mode"]
     modes = call.listed("hvac_modes") or HVAC_MODES
-    if mode not in modes:
+    if mode not in modes and call.core.since("2025.12"):  # earlier versions accept it
         raise validation_error(f"HVAC mode {mode} is not valid. Valid HVAC modes are: {', '.join(modes)}")
     action = "off" if mode == "off" else "idle"
     call.change(mode, hvac_action=action)
@@ -65,7 +65,9 @@ CLIMATE = {
         one_of=("temperature", "target_temp_high", "target_temp_low"),
         features=3,
     ),
-    "set_hvac_mode": SimulatedService(_set_hvac_mode, {"hvac_mode": HVAC_MODE.as_required}),
+    "set_hvac_mode": SimulatedService(
+        _set_hvac_mode, {"hvac_mode": HVAC_MODE.as_required.replace(shown_as_required=False)}
+    ),
     "set_preset_mode": _mode("preset_mode", "Preset mode", 16),
     "set_fan_mode": _mode("fan_mode", "Fan mode", 8),
     "set_swing_mode": _mode("swing_mode", "Swing mode", 32),
@@ -83,10 +85,7 @@ def _set_operation_mode(call: EntityCall) -> None:
 
 
 def _heat_water(call: EntityCall) -> None:
-    low, high = call.entity.number("min_temp", 43.3), call.entity.number("max_temp", 60)
     wanted = call.data["temperature"]
-    if not low <= wanted <= high:
-        raise validation_error(f"Provided temperature {wanted} is not valid. Accepted range is {low} to {high}")
     if "operation_mode" in call.data:
         _set_operation_mode(call)
     call.change(temperature=wanted)

@@ -24,7 +24,8 @@ class ServiceField:
         newer_selector: The kind in 2026.11; empty if it is the same.
         until: The first version without the field; None if there is none.
         since: The first version with the field; None if all have it.
-        hidden: Whether ``get_services`` leaves the field out.
+        hidden: Whether ``get_services`` leaves the field out; or the first version that does.
+        shown_as_required: Whether ``get_services`` describes the field as required; None if that is the same.
     """
 
     parse: Callable[[Any], Any]
@@ -35,7 +36,8 @@ class ServiceField:
     newer_selector: str = ""
     until: str | None = None
     since: str | None = None
-    hidden: bool = False
+    hidden: bool | str = False
+    shown_as_required: bool | None = None
 
     def replace(self, **changes: Any) -> "ServiceField":
         """Return a copy with other values."""
@@ -54,6 +56,11 @@ class ServiceField:
     def in_version(self, core: HomeCore) -> bool:
         """Return whether the field exists in the version of the home."""
         return not (self.until and core.since(self.until)) and (self.since is None or core.since(self.since))
+
+    def is_described(self, core: HomeCore) -> bool:
+        """Return whether ``get_services`` contains the field."""
+        hidden = core.since(self.hidden) if isinstance(self.hidden, str) else self.hidden
+        return self.in_version(core) and not hidden
 
     def problem(self, core: HomeCore, value: Any) -> str:
         """Return the message for a wrong value, in the words of the version of the home."""

@@ -126,7 +126,8 @@ def _set_text(*, ignore: bool) -> ServiceAction:
         if not problem:
             call.change(value)
         elif not ignore:  # an input_text only logs a warning
-            raise RefusedError("unknown_error", f"Value {value} for {call.entity_id} {problem}")
+            message = f"Value {value} for {call.entity_id} {problem}"
+            raise validation_error(message) if call.core.since("2026") else RefusedError("unknown_error", message)
 
     return act
 

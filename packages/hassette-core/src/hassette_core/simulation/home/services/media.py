@@ -96,13 +96,14 @@ def _search(_call: EntityCall) -> Json:
     return {"version": 1, "result": []}
 
 
+_CONTENT = TEXT.replace(hidden="2026", shown_as_required=True)
 _PLAY = {
-    "media_content_id": TEXT,
-    "media_content_type": TEXT,
+    "media_content_id": _CONTENT,
+    "media_content_type": _CONTENT,
     "announce": BOOLEAN,
     "enqueue": choice("play", "next", "add", "replace"),
     "extra": ANY.replace(hidden=True),
-    "media": ANY.replace(selector="media", since="2026"),
+    "media": ANY.replace(selector="media", since="2026", shown_as_required=True),
 }
 _WHERE = {"media_content_id": TEXT, "media_content_type": TEXT}
 MEDIA_PLAYER = {

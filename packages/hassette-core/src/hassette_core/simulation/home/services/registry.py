@@ -183,13 +183,14 @@ class ServiceRegistry:
 
     def _describe_fields(self, service: SimulatedService) -> Iterator[tuple[str, Json]]:
         for name, field in service.fields.items():
-            if field.hidden or not field.in_version(self._core):
+            if not field.is_described(self._core):
                 continue
+            required = field.required if field.shown_as_required is None else field.shown_as_required
             kind = (self._core.since("2026") and field.newer_selector) or field.selector
             yield (
                 name,
                 {
-                    **({"required": True} if field.required else {}),
+                    **({"required": True} if required else {}),
                     **({"selector": {kind: {}}} if kind is not None else {}),
                 },
             )

@@ -1,6 +1,8 @@
 """Services of entities that are on or off: switches, input booleans, fans, sirens, cameras, remotes, humidifiers."""
 
-from hassette_core.simulation.home.services.fields import BOOLEAN, NUMBER, PERCENT, SHARE, TEXT, choice, integer
+from math import ceil
+
+from hassette_core.simulation.home.services.fields import BOOLEAN, NUMBER, PERCENT, SHARE, TEXT, integer
 from hassette_core.simulation.home.services.refusals import validation_error
 from hassette_core.simulation.home.services.registry import EntityCall, ServiceAction, SimulatedService
 
@@ -75,8 +77,13 @@ def _fan_preset(call: EntityCall) -> None:
 
 def _fan_faster(sign: int) -> ServiceAction:
     def act(call: EntityCall) -> None:
-        step = call.data.get("percentage_step", call.entity.number("percentage_step", 10))
-        _fan_to(call, round(call.entity.number("percentage", 0) + sign * step - (0.5 if sign < 0 else 0)))
+        percentage = call.entity.number("percentage", 0)
+        if (step := call.data.get("percentage_step")) is not None:
+            _fan_to(call, percentage + sign * step)
+            return
+        speeds = max(1, round(100 / max(1.0, call.entity.number("percentage_step", 1))))
+        speed = ceil(percentage * speeds / 100) + sign
+        _fan_to(call, speed * 100 // speeds)
 
     return act
 
@@ -98,10 +105,10 @@ FAN = {
     ),
     "set_direction": SimulatedService(
         lambda call: call.change(direction=call.data["direction"]),
-        {"direction": choice("forward", "reverse").as_required},
+        {"direction": TEXT.replace(selector="select").as_required},
         features=4,
     ),
-    "set_preset_mode": SimulatedService(_fan_preset, {"preset_mode": TEXT.as_required.as_state}, features=8),
+    "set_preset_mode": SimulatedService(_fan_preset, {"preset_mode": TEXT.as_required.as_state}, features=9),
 }
 
 _SIREN = {"tone": TEXT, "duration": integer(0).replace(selector="text"), "volume_level": SHARE}

@@ -10,8 +10,8 @@ from hassette_core.simulation.home.core import Json
 from hassette_core.simulation.home.model import HomeModel
 
 
-class UnknownConditionEntityError(Exception):
-    """The condition names an entity that the home does not have."""
+class ConditionError(Exception):
+    """The condition cannot be tested: the home does not have its entity, or a state is not a number."""
 
 
 def condition_holds(model: HomeModel, config: Any, variables: Mapping[str, Any]) -> bool:
@@ -19,7 +19,7 @@ def condition_holds(model: HomeModel, config: Any, variables: Mapping[str, Any])
 
     Raises:
         RefusedError: The condition is not valid.
-        UnknownConditionEntityError: The home does not have its entity.
+        ConditionError: The home does not have its entity, or the state of an entity is not a number.
     """
     if isinstance(config, list):
         return all(condition_holds(model, each, variables) for each in cast("list[Any]", config))
@@ -50,7 +50,7 @@ def condition_holds(model: HomeModel, config: Any, variables: Mapping[str, Any])
 def _state(model: HomeModel, entity_id: str) -> Json:
     state = model.core.states.get(entity_id)
     if state is None:
-        raise UnknownConditionEntityError(entity_id)
+        raise ConditionError(f"unknown entity {entity_id}")
     return state
 
 
@@ -63,7 +63,8 @@ def _holds(model: HomeModel, condition: Json, kind: str, entity_id: str) -> bool
     try:
         number = float(value)
     except (TypeError, ValueError):
-        return False  # as in Home Assistant, a value that is not a number is not in a range
+        problem = f"entity {entity_id} state '{value}' cannot be processed as a number"
+        raise ConditionError(problem) from None
     above, below = condition.get("above"), condition.get("below")
     return (above is None or number > float(above)) and (below is None or number < float(below))
 
