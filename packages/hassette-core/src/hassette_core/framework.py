@@ -142,6 +142,7 @@ class Hassette:
             home=self.home,
             ready=self.link.ready,
             stop_timeout_s=grace_s,
+            make_threads=make_threads,
         )
         self.live = LiveView(
             self.executor, self.scheduler, self.link, board, apps_started=self.apps.started, redact=redact

@@ -54,7 +54,7 @@ from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.running.error_hooks import ErrorContext, ErrorHook, ErrorHooks
 from hassette_executor.running.execution import Execution, current_execution, record_service_call
 from hassette_executor.running.loop_calls import LoopCalls
-from hassette_executor.running.threads import MakeThreads, ThreadPool
+from hassette_executor.running.threads import MakeThreads, ThreadCall, ThreadPool, current_thread_call
 from hassette_executor.settings import ExecutorLimits, ExecutorSettings
 
 __all__ = [
@@ -111,10 +111,12 @@ __all__ = [
     "SourceLocation",
     "Status",
     "SubscriberTooSlowError",
+    "ThreadCall",
     "ThreadPool",
     "Trigger",
     "__version__",
     "current_execution",
+    "current_thread_call",
     "format_exception",
     "record_service_call",
     "redact_and_cut",

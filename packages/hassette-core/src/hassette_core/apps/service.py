@@ -24,7 +24,7 @@ from hassette_core.containment import GuardedTask
 from hassette_core.home import HomeRegistry
 from hassette_core.scheduler import SchedulerService
 from hassette_core.states import States
-from hassette_executor import CommandExecutor, ThreadPool
+from hassette_executor import CommandExecutor, MakeThreads, ThreadPool
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class AppService:
         start_timeout_s: Time limit of ``on_initialize``, in seconds.
         stop_timeout_s: Time limit of the ``on_shutdown`` methods of all apps, in seconds.
         first_retry_s: Pause after the first failed start of an app, in seconds; see `Retries`.
+        make_threads: Creates the threads of the hooks of sync apps.
 
     Attributes:
         name: ``"apps"``.
@@ -80,6 +81,7 @@ class AppService:
         start_timeout_s: float = START_TIMEOUT_S,
         stop_timeout_s: float = STOP_TIMEOUT_S,
         first_retry_s: float = FIRST_PAUSE_S,
+        make_threads: MakeThreads = ThreadPool,
     ) -> None:
         self._entries = entries
         self._app_dir = app_dir
@@ -97,10 +99,9 @@ class AppService:
         # A task that starts an app must not have the context of the handler that has requested it.
         self._context = contextvars.copy_context()
         self._changed = asyncio.Event()
-        self._threads = ThreadPool(THREADS, "app")
         self._storages = StorageWriter(data_dir, executor.report)
         self._stopped = asyncio.Event()
-        self._threads = ThreadPool(THREADS, "app")
+        self._threads = make_threads(THREADS, "app", None)
         self.started = asyncio.Event()
         self.running = RunningApps(self._objects, lambda: self.statuses)
         self._environment = AppEnvironment(

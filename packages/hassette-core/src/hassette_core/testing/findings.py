@@ -1,0 +1,202 @@
+"""`Findings`: what the test finds out about the home."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hassette_core.testing.errors import HomeTestError, UnexpectedFailureError
+from hassette_core.testing.names import unknown
+from hassette_core.testing.observations import SeenCall, SeenNotRun, SeenRun
+from hassette_core.testing.session import PATIENCE_S, HomeSession
+from hassette_core.testing.timeline import HomeTimeline, make_timeline
+from hassette_executor import Registration
+
+HandlerOrName = str | Callable[..., object]
+"""A handler: its name (``"turn_on"`` or ``"motion_light.turn_on"``) or its method (``MotionLight.turn_on``)."""
+
+
+class Findings(HomeSession):
+    """Base class of `HomeUnderTest`: states, calls, runs and failures."""
+
+    def __init__(self, data_dir: Path, *, seed: int = 1, patience_s: float = PATIENCE_S) -> None:
+        super().__init__(data_dir, seed=seed, patience_s=patience_s)
+        self._seen: set[int] = set()
+        self._expects_failures = False
+
+    def state(self, entity_id: str) -> str:
+        """Return the state of an entity.
+
+        Raises:
+            HomeTestError: There is no such entity.
+        """
+        return self._entity(entity_id)["state"]
+
+    def attributes(self, entity_id: str) -> dict[str, Any]:
+        """Return the attributes of an entity.
+
+        Raises:
+            HomeTestError: There is no such entity.
+        """
+        return dict(self._entity(entity_id)["attributes"])
+
+    def _entity(self, entity_id: str) -> dict[str, Any]:
+        state = self._read(lambda: self._system.simulated.core.states.get(entity_id))
+        if state is None:
+            raise self._unknown_entity(entity_id)
+        return state
+
+    def _unknown_entity(self, entity_id: str) -> HomeTestError:
+        instead = f'Add it with home.set("{entity_id}", …)'
+        return unknown("entity_id", entity_id, self._system.simulated.core.states, instead)
+
+    def calls(self, service: str | None = None, entity: str | None = None) -> list[SeenCall]:
+        """Return the service calls of the apps, oldest first.
+
+        Args:
+            service: Only calls of this service, such as ``light.turn_on``.
+            entity: Only calls whose target names this entity.
+
+        Raises:
+            HomeTestError: There is no such service or entity.
+        """
+        if service is not None:
+            self._check_service(service)
+        calls = self._read(lambda: self._system.recorder.calls(self._system.zone))
+        if entity is not None and not any(entity in call.entities for call in calls):
+            self._entity(entity)
+        return [
+            call for call in calls if service in (None, call.service) and (entity is None or entity in call.entities)
+        ]
+
+    def _check_service(self, service: str) -> None:
+        described = self._read(self._system.simulated.services.describe)
+        names = [f"{domain}.{name}" for domain, services in described.items() for name in services]
+        if service not in names:
+            raise unknown("service", service, names)
+
+    def runs(self, handler: HandlerOrName | None = None) -> list[SeenRun]:
+        """Return the finished runs, oldest first. The test has then looked at the failures among them.
+
+        Args:
+            handler: Only runs of this handler or job.
+
+        Raises:
+            HomeTestError: There is no such handler or job.
+        """
+        names = self._names_of(handler)
+        runs: list[SeenRun] = []
+        for number, run in self._read_flushed(lambda: list(self._system.recorder.runs(self._system.zone))):
+            if names is None or (run.app, run.instance, run.handler) in names:
+                self._seen.add(number)
+                runs.append(run)
+        return runs
+
+    def not_runs(self, handler: HandlerOrName | None = None) -> list[SeenNotRun]:
+        """Return the triggers that led to no run, with the reason and the count.
+
+        Args:
+            handler: Only triggers of this handler or job.
+
+        Raises:
+            HomeTestError: There is no such handler or job.
+        """
+        names = self._names_of(handler)
+        return [
+            each
+            for each in self._read_flushed(lambda: self._system.recorder.not_runs(self._system.zone))
+            if names is None or (each.app, each.instance, each.handler) in names
+        ]
+
+    def _names_of(self, handler: HandlerOrName | None) -> set[tuple[str, str, str]] | None:
+        if handler is None:
+            return None
+        registrations = self._read_flushed(lambda: list(self._system.recorder.registrations.values()))
+        found = {(each.app, each.instance, each.name) for each in registrations if _is_handler(each, handler)}
+        if not found:
+            name = handler if isinstance(handler, str) else handler.__qualname__
+            raise unknown("handler", name, {each.name for each in registrations})
+        return found
+
+    def timeline(self) -> HomeTimeline:
+        """Return everything that has happened. ``print(home.timeline())`` shows it."""
+        return self._read_flushed(lambda: make_timeline(self._system.recorder, self._system.zone))
+
+    def assert_called(
+        self, service: str, entity: str | None = None, /, *, times: int | None = None, **data: Any
+    ) -> None:
+        """Fail unless an app has called a service.
+
+        Args:
+            service: For example ``light.turn_on``.
+            entity: An entity that the target names.
+            times: The exact number of calls. None accepts one or more.
+            **data: Fields that the call must contain.
+
+        Raises:
+            AssertionError: There was no such call, or another number of calls.
+            HomeTestError: There is no such service.
+        """
+        found = [
+            call
+            for call in self.calls(service)
+            if (entity is None or entity in call.entities)
+            and all(key in call.data and call.data[key] == value for key, value in data.items())
+        ]
+        if times is None and not found:
+            raise AssertionError(f"{_describe_call(service, entity, data)} was not called; {self._described_calls()}")
+        if times is not None and len(found) != times:
+            raise AssertionError(
+                f"{_describe_call(service, entity, data)} must be called {times} times, got {len(found)};"
+                f" {self._described_calls()}"
+            )
+
+    def assert_not_called(self, service: str | None = None, entity: str | None = None, /) -> None:
+        """Fail if an app has called a service.
+
+        Args:
+            service: For example ``light.turn_on``. None stands for all services.
+            entity: Only calls whose target names this entity.
+
+        Raises:
+            AssertionError: There was such a call.
+            HomeTestError: There is no such service.
+        """
+        found = [call for call in self.calls(service) if entity is None or entity in call.entities]
+        if found:
+            raise AssertionError(f"{len(found)} calls were not expected: {', '.join(map(str, found))}")
+
+    def _described_calls(self) -> str:
+        calls = self.calls()
+        return f"the apps called {', '.join(map(str, calls))}" if calls else "the apps called no service"
+
+    def expect_failures(self) -> None:
+        """Accept failed runs in this test. Without this call, a failed run that the test did not look at fails it."""
+        self._expects_failures = True
+
+    def check_failures(self) -> None:
+        """Fail if a run failed and the test did not look at it. The pytest plugin calls this at the end of the test.
+
+        Raises:
+            UnexpectedFailureError: A run failed.
+        """
+        if self._expects_failures:
+            return
+        failed = [
+            f"{run.started:%H:%M:%S} {run.name}: {run.error}\n{run.traceback}".rstrip()
+            for number, run in self._read_flushed(lambda: list(self._system.recorder.runs(self._system.zone)))
+            if run.failed and number not in self._seen
+        ]
+        if failed:
+            raise UnexpectedFailureError(failed)
+
+
+def _is_handler(registration: Registration, handler: HandlerOrName) -> bool:
+    if not isinstance(handler, str):
+        return registration.handler == f"{handler.__module__}.{handler.__qualname__}"
+    app, instance, name = registration.app, registration.instance, registration.name
+    return handler in (name, f"{app}.{name}", f"{app}.{instance}.{name}", registration.handler)
+
+
+def _describe_call(service: str, entity: str | None, data: dict[str, Any]) -> str:
+    fields = [entity] if entity is not None else []
+    return " ".join([service, *fields, *(f"{key}={value!r}" for key, value in data.items())])

@@ -1,0 +1,247 @@
+"""`HomeUnderTest`: the home under test, with the whole framework and a clock that the test moves."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, date, datetime, time, timedelta
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+from zoneinfo import ZoneInfo
+
+from hassette_core.apps import AnyApp, load_instance
+from hassette_core.testing.errors import HomeTestError
+from hassette_core.testing.findings import Findings
+from hassette_core.testing.home_thread import Done
+from hassette_core.testing.names import misspelt
+from hassette_core.testing.parsing import parse_datetime, parse_time, parse_zone, state_text
+
+T = TypeVar("T")
+
+
+class HomeUnderTest(Findings):
+    """A home for a test: Home Assistant is simulated, the framework is real, and only the test moves the time.
+
+    Each method that does something returns when the home has settled: all handlers have run that can run now. In an
+    ``async def`` test, write ``await`` before it. In a plain ``def`` test, leave the ``await`` out.
+
+    Example:
+        ::
+
+            async def test_light_goes_off_five_minutes_after_the_last_motion(home: HomeUnderTest) -> None:
+                await home.set("light.hall", "off")
+                await home.add_app(MotionLight, motion="binary_sensor.hall_motion", light="light.hall")
+                await home.set("binary_sensor.hall_motion", "on")
+                home.assert_called("light.turn_on", "light.hall")
+                await home.advance(minutes=5)
+                assert home.state("light.hall") == "off"
+
+    Args:
+        data_dir: Directory for files of the apps.
+        seed: The same seed leads to the same ids and random numbers of the simulated home.
+        patience_s: Longest real time without progress, in seconds, before a method raises `NotSettledError`.
+    """
+
+    @property
+    def now(self) -> datetime:
+        """The current time of the home, in its time zone."""
+        return self._clock.now().astimezone(self._system.zone)
+
+    def at(self, moment: str | datetime, tz: str | ZoneInfo | None = None) -> Done[None]:
+        """Set the time of the home. Call this before the first app is added.
+
+        Args:
+            moment: For example ``"2026-03-29 01:55"``, in the home's time zone; or an aware datetime.
+            tz: The home's time zone, such as ``"Europe/Vienna"``. None keeps the time zone; at first it is
+                ``Europe/Amsterdam``.
+
+        Raises:
+            HomeTestError: The arguments are not valid, or the framework runs already.
+        """
+        zone = self._system.zone if tz is None else parse_zone(tz)
+        parsed = parse_datetime(moment)
+        now = parsed.replace(tzinfo=zone) if parsed.tzinfo is None else parsed.astimezone(zone)
+        return self._do(lambda: self._system.set_time(now))
+
+    def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> Done[None]:
+        """Let time pass. All timers, jobs and pauses of this time happen, in order.
+
+        Args:
+            days: Days of 24 hours.
+            hours: Hours.
+            minutes: Minutes.
+            seconds: Seconds. A microsecond is the smallest unit.
+
+        Raises:
+            HomeTestError: The sum is negative.
+        """
+        passed = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+        if passed < timedelta():
+            raise HomeTestError(f"the time must move forward, got {passed.total_seconds():g} s")
+        return self._move(lambda: passed)
+
+    def advance_to(self, moment: str | datetime | time) -> Done[None]:
+        """Let time pass until a moment.
+
+        Args:
+            moment: A time of day in the home's time zone, such as ``"07:00"``: its next occurrence. Or a date with a
+                time, such as ``"2026-06-02 07:00"``.
+
+        Raises:
+            HomeTestError: The moment is not valid, or has passed.
+        """
+        if isinstance(moment, str) and (found := parse_time(moment)) is not None:
+            moment = found
+        if isinstance(moment, time):
+            return self._move(lambda: self._until_time(moment))
+        parsed = parse_datetime(moment)
+        target = parsed.replace(tzinfo=self._system.zone) if parsed.tzinfo is None else parsed
+
+        def remaining() -> timedelta:
+            left = target - self._clock.now()
+            if left < timedelta():
+                raise HomeTestError(f"moment must be in the future, got {target:%Y-%m-%d %H:%M:%S}; now is {self.now}")
+            return left
+
+        return self._move(remaining)
+
+    def _until_time(self, of_day: time) -> timedelta:
+        now = self._clock.now()
+        day = self.now.date()
+        while (left := self._at(day, of_day) - now) <= timedelta():
+            day += timedelta(days=1)
+        return left
+
+    def _at(self, day: date, of_day: time) -> datetime:
+        # Through UTC: a time in the hour that a change to summer time leaves out means the time after the change.
+        return datetime.combine(day, of_day, self._system.zone).astimezone(UTC)
+
+    def add_app(
+        self,
+        app_class: type[AnyApp[Any]],
+        /,
+        instance: str | None = None,
+        *,
+        app_key: str | None = None,
+        **settings: Any,
+    ) -> Done[None]:
+        """Start an app.
+
+        Args:
+            app_class: The class of the app.
+            instance: The name of the instance. By default it is the app key.
+            app_key: The key that the app would have in ``hassette.toml``. By default it is the name of the class with
+                underscores, such as ``motion_light``.
+            **settings: The settings of the app, as in ``[apps.motion_light.config]``.
+
+        Raises:
+            HomeTestError: The app failed to start. The cause is the exception of the app.
+            AppLoadError: The settings are wrong.
+        """
+        key = app_key or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", app_class.__name__).lower()
+        loaded = load_instance(app_class, key, instance or key, settings)
+        return self._do(lambda: self._system.add_app(loaded))
+
+    def run(self, work: Callable[[], Awaitable[T]] | Coroutine[Any, Any, T] | Callable[[], T]) -> Done[T]:
+        """Run code in the home: a coroutine, such as ``app.turn_on()``, or a function. Time passes while it waits.
+
+        Code that uses an app's objects belongs here, because they can only be used on the loop of the home.
+
+        Example:
+            ::
+
+                await home.run(app.turn_on())            # in an async def test
+                value = home.run(app.brightness).result  # in a plain def test
+        """
+        self._start()
+        if asyncio.iscoroutine(work):
+            return self._do(lambda: work)
+        return self._do(cast("Callable[[], Any]", work))
+
+    def restart(self) -> Done[None]:
+        """Stop the framework, and start it again with all apps, as after an update."""
+        return self._do(self._system.restart)
+
+    def set(self, entity_id: str, state: str | float | None = None, /, **attributes: Any) -> Done[None]:
+        """Change an entity. If there is no such entity, add it.
+
+        Args:
+            entity_id: For example ``binary_sensor.hall_motion``.
+            state: The new state. None keeps the state.
+            **attributes: The attributes to change. All others stay the same.
+
+        Raises:
+            HomeTestError: The entity id looks like a misspelt one, or the state is not valid. `add_entity` accepts
+                every entity id.
+        """
+        text = state_text(state)
+
+        def change() -> None:
+            core = self._system.simulated.core
+            if entity_id not in core.states:
+                if (other := misspelt(entity_id, core.states)) is not None:
+                    raise HomeTestError(
+                        f"entity_id must be known, got {entity_id!r}; did you mean {other!r}? If it is another entity,"
+                        " add it with home.add_entity()"
+                    )
+                self._add_entity(entity_id, text, attributes)
+            else:
+                _checked(lambda: core.change(entity_id, text, **attributes))
+
+        return self._do(change)
+
+    def add_entity(self, entity_id: str, state: str | float, /, **attributes: Any) -> Done[None]:
+        """Add an entity.
+
+        Raises:
+            HomeTestError: The entity exists, or the entity id or the state is not valid.
+        """
+        text = state_text(state)
+
+        def add() -> None:
+            if entity_id in self._system.simulated.core.states:
+                raise HomeTestError(f"entity_id must be new, got {entity_id!r}; change it with home.set()")
+            self._add_entity(entity_id, text, attributes)
+
+        return self._do(add)
+
+    def _add_entity(self, entity_id: str, state: str | None, attributes: dict[str, Any]) -> None:
+        if state is None:
+            raise HomeTestError(f"the state of the new entity {entity_id!r} is missing")
+        _checked(lambda: self._system.simulated.core.set(entity_id, state, attributes))
+
+    def remove(self, entity_id: str) -> Done[None]:
+        """Remove an entity.
+
+        Raises:
+            HomeTestError: There is no such entity.
+        """
+
+        def remove() -> None:
+            if not self._system.simulated.core.remove(entity_id):
+                raise self._unknown_entity(entity_id)
+
+        return self._do(remove)
+
+    def fire(self, event_type: str, /, **data: Any) -> Done[None]:
+        """Fire an event of Home Assistant, such as ``home.fire("zha_event", command="on")``."""
+        return self._do(lambda: self._system.simulated.core.fire(event_type, data) and None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _checked(change: Callable[[], object]) -> None:
+    """Make a change of the simulated home.
+
+    Raises:
+        HomeTestError: Home Assistant would refuse it.
+    """
+    try:
+        change()
+    except ValueError as error:
+        raise HomeTestError(str(error)) from None

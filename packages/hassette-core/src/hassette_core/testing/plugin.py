@@ -1,0 +1,51 @@
+"""The pytest plugin: the fixture ``home``, failures at the end of a test, and the timeline of a failed test."""
+
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from hassette_core.testing.home import HomeUnderTest
+
+HOMES = pytest.StashKey["list[HomeUnderTest]"]()
+
+
+def homes_of(item: pytest.Item) -> "list[HomeUnderTest]":
+    """Return the homes of a test. There is none if the test does not use the fixture."""
+    return item.stash.get(HOMES, list["HomeUnderTest"]())
+
+
+@pytest.fixture
+def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[HomeUnderTest]":
+    """Provide a home for one test; see `hassette_core.testing.HomeUnderTest`."""
+    from hassette_core.testing.home import (
+        HomeUnderTest,
+    )  # imported here, so that a test run without a home starts sooner
+
+    with HomeUnderTest(tmp_path_factory.mktemp("home")) as home:
+        request.node.stash.setdefault(HOMES, []).append(home)
+        yield home
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Let a test fail if a run failed and the test did not look at it."""
+    result = yield
+    for home in homes_of(item):
+        home.check_failures()
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the timeline to the report of a failed test."""
+    report = yield
+    if report.failed:
+        for home in homes_of(item):
+            try:
+                text = str(home.timeline())
+            except Exception as error:  # noqa: BLE001  the report of the failed test is more important
+                text = f"The timeline is not available: {error}"
+            report.sections.append(("Timeline of the home", text))
+    return report

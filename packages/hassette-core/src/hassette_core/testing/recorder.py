@@ -1,0 +1,224 @@
+"""`Recorder`: collect what happens in the home under test, in order."""
+
+import json
+import logging
+import threading
+from collections import deque
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, NamedTuple
+
+from hassette_core.clock import TimerClock
+from hassette_core.simulation.home import SimulatedHome
+from hassette_core.simulation.home.model import HomeCall
+from hassette_core.testing.observations import SeenCall, SeenNotRun, SeenRun
+from hassette_executor import (
+    Batch,
+    DueTrigger,
+    EventTrigger,
+    HandlerInvocation,
+    LifecycleEvent,
+    Record,
+    Registration,
+    SkipCount,
+    current_execution,
+    current_thread_call,
+)
+
+KEPT = 100_000
+"""How many items of each kind are kept. The oldest are dropped first."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+APP_LOGGER = "hassette.apps"
+OUTCOME_LOGGER = "hassette_executor.outcome"
+
+
+class SeenEvent(NamedTuple):
+    """An event of the home, with its place in the order of all events and log lines."""
+
+    order: int
+    at_us: int
+    event: Mapping[str, Any]
+
+
+class SeenLine(NamedTuple):
+    """A log line, with its place in the order.
+
+    Attributes:
+        run: Key of the registration and start of the run that logged the line; None outside a run.
+    """
+
+    order: int
+    at_us: int
+    level: str
+    text: str
+    run: tuple[tuple[str, ...], int] | None
+
+
+class Recorder(logging.Handler):
+    """Collects records, events, calls and log lines of one home. It is a sink of the executor and a log handler.
+
+    Args:
+        simulated: The simulated home.
+        clock: The home's clock.
+        thread: The thread of the home's event loop.
+
+    Attributes:
+        records: The runs, in the order of their ends.
+        skips: The counts of triggers without a run.
+        lifecycle: The events of the framework.
+        events: The events of the home.
+        lines: The log lines of the framework and the apps.
+        notes: Actions of the test that the home does not see, such as the start of an app.
+        registrations: All listeners and jobs that were registered.
+        causes: The exceptions with which apps failed, by ``app_key.instance``.
+    """
+
+    def __init__(self, simulated: SimulatedHome, clock: TimerClock, thread: threading.Thread) -> None:
+        super().__init__(logging.INFO)
+        self._clock = clock
+        self._thread = thread
+        self._order = 0
+        self._last_id = 0
+        self._lines_lock = threading.Lock()
+        self.records: deque[Record] = deque(maxlen=KEPT)
+        self.skips: deque[tuple[int, SkipCount]] = deque(maxlen=KEPT)
+        self.lifecycle: deque[LifecycleEvent] = deque(maxlen=KEPT)
+        self.events: deque[SeenEvent] = deque(maxlen=KEPT)
+        self.lines: deque[SeenLine] = deque(maxlen=KEPT)
+        self.notes: deque[SeenLine] = deque(maxlen=KEPT)
+        self.registrations: dict[tuple[str, ...], Registration] = {}
+        self.causes: dict[str, BaseException] = {}
+        self._simulated = simulated
+        simulated.core.listen("*", self._see_event)
+
+    async def write(self, batch: Batch) -> None:
+        """Keep the content of a batch."""
+        records = batch.records()
+        self.records.extend(records)
+        if records:
+            self._last_id = max(self._last_id, records[-1].id)
+        self.skips.extend((batch.at_us, skip) for skip in batch.skipped)
+        self.lifecycle.extend(batch.lifecycle)
+        for registration in batch.registered:
+            self.registrations[registration.key] = registration
+
+    async def last_id(self) -> int:
+        """Return the highest id of all records received so far."""
+        return self._last_id
+
+    def _see_event(self, event: Mapping[str, Any]) -> None:
+        self._order += 1
+        self.events.append(SeenEvent(self._order, self._clock.wall_ns() // 1_000, event))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a log line of this home."""
+        if threading.current_thread() is not self._thread and current_thread_call() is None:
+            return  # another thread, such as that of the test
+        # The records contain the facts of the outcome log. At level info, only lines of apps are of interest.
+        if record.name == OUTCOME_LOGGER or not (
+            record.levelno >= logging.WARNING or record.name.startswith(APP_LOGGER)
+        ):
+            return
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and isinstance(app := vars(record).get("app"), str):
+            self.causes[app] = error
+        execution = current_execution()
+        run = None
+        if execution is not None:
+            offset_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
+            run = execution.command.registration.key, (execution.started_ns + offset_ns) // 1_000
+        text = record.getMessage()
+        if problem := vars(record).get("problem"):
+            text += f": {problem}"
+        with self._lines_lock:
+            self._order += 1
+            self.lines.append(
+                SeenLine(self._order, self._clock.wall_ns() // 1_000, record.levelname.lower(), text, run)
+            )
+
+    def note(self, text: str) -> None:
+        """Keep something that the test did."""
+        with self._lines_lock:
+            self._order += 1
+            self.notes.append(SeenLine(self._order, self._clock.wall_ns() // 1_000, "", text, None))
+
+    def calls(self, zone: tzinfo) -> list[SeenCall]:
+        """Return the service calls of the apps, oldest first."""
+        user_id = self._simulated.core.user_id
+        return [call_of(call, zone) for call in self._simulated.calls if call.context.user_id == user_id]
+
+    def runs(self, zone: tzinfo) -> list[tuple[int, SeenRun]]:
+        """Return the id of each run, and the run, oldest first."""
+        return [(record.id, run_of(record, zone)) for record in self.records]
+
+    def not_runs(self, zone: tzinfo) -> list[SeenNotRun]:
+        """Return the triggers without a run, by handler, hour and reason."""
+        counts: dict[tuple[tuple[str, ...], int, str], int] = {}
+        registrations: dict[tuple[str, ...], Registration] = {}
+        for _, skip in self.skips:
+            key = (skip.registration.key, skip.hour_us, skip.reason)
+            counts[key] = counts.get(key, 0) + skip.count
+            registrations[skip.registration.key] = skip.registration
+        return [
+            SeenNotRun(
+                app=registrations[key].app,
+                instance=registrations[key].instance,
+                handler=registrations[key].name,
+                reason=reason,
+                count=count,
+                hour=local(hour_us, zone),
+            )
+            for (key, hour_us, reason), count in counts.items()
+        ]
+
+
+def local(at_us: int, zone: tzinfo) -> datetime:
+    """Return microseconds since the Unix epoch as a time of the home."""
+    return (EPOCH + timedelta(microseconds=at_us)).astimezone(zone)
+
+
+def call_of(call: HomeCall, zone: tzinfo) -> SeenCall:
+    """Return the call of an app."""
+    named = call.target.get("entity_id", [])
+    other_targets = {key: value for key, value in call.target.items() if key != "entity_id"}
+    return SeenCall(
+        service=f"{call.domain}.{call.service}",
+        entities=tuple(dict.fromkeys([*named, *call.entity_ids])),
+        data={**other_targets, **call.data},
+        time=call.time.astimezone(zone),
+        context_id=call.context.id,
+    )
+
+
+def run_of(record: Record, zone: tzinfo) -> SeenRun:
+    """Return the run of a record."""
+    registration, failure, effects = record.registration, record.failure, record.effects
+    return SeenRun(
+        app=registration.app,
+        instance=registration.instance,
+        handler=registration.name,
+        kind="handler" if isinstance(record, HandlerInvocation) else "job",
+        status=record.status.value,
+        started=local(record.started_us, zone),
+        duration_s=record.duration_us / 1e6,
+        trigger=describe_trigger(record.trigger, zone),
+        error=None if failure is None else f"{failure.type}: {failure.message}",
+        traceback="" if failure is None else failure.traceback,
+        logs=() if effects is None else tuple(line.message for line in effects.log_lines),
+        calls=() if effects is None else tuple(f"{call.domain}.{call.service}" for call in effects.service_calls),
+    )
+
+
+def describe_trigger(trigger: EventTrigger | DueTrigger, zone: tzinfo) -> str:
+    """Return the reason for a run in a few words."""
+    if isinstance(trigger, DueTrigger):
+        return "run now" if trigger.manual else f"due at {local(trigger.due_us, zone):%H:%M:%S}"
+    if trigger.event_type != "state_changed":
+        return trigger.event_type
+    missed = " (missed)" if trigger.missed else ""
+    return f"{trigger.entity_id}: {trigger.old_state} → {trigger.new_state}{missed}"
+
+
+def compact(data: Mapping[str, Any]) -> str:
+    """Return data as ``key=value`` pairs."""
+    return " ".join(f"{key}={json.dumps(value, ensure_ascii=False, default=str)}" for key, value in data.items())

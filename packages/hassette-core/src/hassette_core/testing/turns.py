@@ -1,0 +1,184 @@
+"""`Turns`: let threads and the event loop work one after the other, so that a test always has the same result.
+
+A thread has the turn from the start of its call until the call ends, or until the thread calls the event loop
+(`call_soon_threadsafe`). While a thread has the turn, the loop waits. A thread that waits for a result of the loop
+(`hassette_executor.LoopCalls`, `asyncio.run_coroutine_threadsafe`) has the turn again when it gets the result.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Generator, Sequence
+from enum import Enum, auto
+from typing import Any
+
+from hassette_executor import RepeatedLog, ThreadCall, ThreadPool, current_thread_call
+
+GATE_S = 5.0
+"""Longest real time, in seconds, for which a thread waits until the loop begins with its function. A thread that holds
+a lock which the loop needs would otherwise wait for ever."""
+MOST_THREADS = 1_000
+
+
+class _State(Enum):
+    WORKING = auto()
+    """The thread has the turn."""
+    HANDED_OVER = auto()
+    """The thread has called the loop, and the loop has not begun with the function."""
+    WAITING = auto()
+    """The thread waits for a result of the loop."""
+
+
+class Turns:
+    """Counts the threads that have the turn, and lets the loop wait for them."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._working = 0
+        self._states: dict[ThreadCall, _State] = {}
+
+    @property
+    def working(self) -> bool:
+        """Whether a thread has the turn."""
+        return self._working > 0
+
+    def begin(self) -> None:
+        """Give the turn to a new call. Call this on the loop, before the call starts."""
+        with self._changed:
+            self._working += 1
+
+    def withdraw(self) -> None:
+        """Take the turn from a new call that did not start."""
+        with self._changed:
+            self._working -= 1
+
+    def wait(self) -> None:
+        """Wait on the loop until no thread has the turn."""
+        with self._changed:
+            while self._working:
+                self._changed.wait()
+
+    def hand_over(self, call: ThreadCall, gate: threading.Event) -> None:
+        """End the turn of the calling thread, and wait until the loop begins with the function of the thread."""
+        with self._changed:
+            if self._states.get(call, _State.WORKING) is _State.WORKING:
+                self._set(call, _State.HANDED_OVER)
+        gate.wait(GATE_S)
+
+    def take_over(self, call: ThreadCall, gate: threading.Event) -> None:
+        """Give the turn back to a thread, because the loop begins with the thread's function."""
+        with self._changed:
+            if self._states.get(call) is _State.HANDED_OVER:
+                self._set(call, _State.WORKING)
+        gate.set()
+
+    def after_function(self, call: ThreadCall, created: Sequence["asyncio.Future[Any]"]) -> None:
+        """Decide after the function of a thread who has the turn, and wait if it is the thread.
+
+        Args:
+            call: The call of the thread.
+            created: The tasks that the function has created.
+        """
+        with self._changed:
+            if call.future.done():  # the function has set the result of the call, or no code waits for the call
+                self._forget(call)
+            elif created and self._states.get(call) is _State.WORKING:
+                # asyncio.run_coroutine_threadsafe: the thread waits for the task, as far as the loop knows.
+                self._set(call, _State.WAITING)
+                created[-1].add_done_callback(lambda _: self.give_back(call))
+        self.wait()
+
+    def park(self, call: ThreadCall) -> None:
+        """Take the turn from a thread that begins to wait for the loop."""
+        with self._changed:
+            if self._states.get(call) is _State.WORKING:
+                self._set(call, _State.WAITING)
+
+    def give_back(self, call: ThreadCall) -> None:
+        """Give the turn to a thread that has got its result, and wait until its turn is over."""
+        with self._changed:
+            if call.abandoned:
+                self._forget(call)
+            elif self._states.get(call) is _State.WAITING:
+                self._set(call, _State.WORKING)
+        self.wait()
+
+    def _set(self, call: ThreadCall, state: _State) -> None:
+        before = self._states.get(call, _State.WORKING)
+        self._working += (state is _State.WORKING) - (before is _State.WORKING)
+        self._states[call] = state
+        self._changed.notify_all()
+
+    def _forget(self, call: ThreadCall) -> None:
+        if self._states.pop(call, None) is _State.WORKING:
+            self._working -= 1
+            self._changed.notify_all()
+
+
+class TurnThreads(ThreadPool):
+    """A pool of threads that take turns with the event loop.
+
+    Args:
+        turns: The turns of the loop.
+        kind: Kind of the calls; part of the names of the threads.
+        log: Receives an error message if all threads are stuck.
+    """
+
+    def __init__(self, turns: Turns, kind: str, log: RepeatedLog | None = None) -> None:
+        # A call must begin at once, because the loop waits for it.
+        super().__init__(MOST_THREADS, kind, log)
+        self.turns = turns
+
+    async def run(self, function: Callable[[], object]) -> object:
+        """Run a function in a thread; see `ThreadPool.run`."""
+        return await _FirstTurn(super().run(function), self.turns)
+
+    def park(self, call: ThreadCall, cancel_wait: Callable[[], object]) -> None:
+        """Let another thread run; see `ThreadPool.park`."""
+        super().park(call, cancel_wait)
+        self.turns.park(call)
+
+    def resume(self, call: ThreadCall) -> None:
+        """Give the turn back to a thread; see `ThreadPool.resume`."""
+        self.turns.give_back(call)
+
+
+class _FirstTurn:
+    """Awaits a coroutine that starts a thread, and gives the thread its first turn after the start."""
+
+    def __init__(self, coroutine: Any, turns: Turns) -> None:
+        self._coroutine = coroutine
+        self._turns = turns
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        coroutine = self._coroutine
+        self._turns.begin()
+        try:
+            waits_for = coroutine.send(None)  # starts the thread
+        except BaseException as error:
+            self._turns.withdraw()
+            if isinstance(error, StopIteration):
+                return error.value
+            raise
+        self._turns.wait()
+        while True:
+            try:
+                try:
+                    sent = yield waits_for
+                except GeneratorExit:
+                    coroutine.close()
+                    raise
+                except BaseException as error:  # noqa: BLE001  passed on to the coroutine, whatever it is
+                    waits_for = coroutine.throw(error)
+                else:
+                    waits_for = coroutine.send(sent)
+            except StopIteration as ended:
+                return ended.value
+
+
+def submitting_call(turns: Turns) -> ThreadCall | None:
+    """Return the call of the current thread, if the thread takes turns with the loop. Otherwise return None."""
+    current = current_thread_call()
+    if current is None:
+        return None
+    pool, call = current
+    return call if isinstance(pool, TurnThreads) and pool.turns is turns and not call.abandoned else None
